@@ -1,0 +1,44 @@
+// The borders of the house: imports run one way. Each rule names a room and what it must not know.
+const room = (name) => `^src/${name}(/|\\.ts$)`;
+const only = (from, allowed, comment) => ({
+  name: `${from}-knows-only-its-neighbours`,
+  comment,
+  severity: 'error',
+  from: { path: room(from) },
+  to: { path: '^src/', pathNot: [from, ...allowed].map(room) },
+});
+
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-test-code-in-the-server',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(test|bench|codegen)/' },
+    },
+    {
+      name: 'dependencies-are-declared',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
+    },
+    only('contract', [], 'The contract knows nobody.'),
+    only('vms', ['contract'], 'The rules are pure: no database, no network, no clock of their own.'),
+    only('lifecycle', [], 'A stack of releases.'),
+    only('config', [], 'The only reader of process.env.'),
+    only('db', ['contract', 'vms', 'lifecycle'], 'All SQL; knows nothing of HTTP.'),
+    only('pages', ['contract', 'vms'], 'View models in, HTML out.'),
+    only('delivery', ['contract', 'vms', 'db', 'lifecycle'], 'Waiting VMs and what wakes them.'),
+    only('handlers', ['contract', 'vms', 'db', 'pages', 'delivery', 'provision', 'collect'], 'Value in, value out.'),
+    only('http', ['contract', 'lifecycle', 'pages'], 'Bytes in, bytes out; knows no handler and no table.'),
+    only('client', ['contract'], 'The SDK.'),
+    only('agent', ['client', 'contract'], 'What runs in a VM.'),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+};

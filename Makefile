@@ -1,0 +1,63 @@
+# The commands of the house. `make help` lists them; the first run of any of them sets the machine up.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+NODE_VERSION := 24.21.0
+NPM_VERSION := 11.19.1
+TOOLS := $(CURDIR)/.tools
+export PATH := $(TOOLS)/node_modules/.bin:$(CURDIR)/node_modules/.bin:$(PATH)
+
+# The project's own Node, from the npm registry: the machine's may be old.
+TOOLS_STAMP := $(TOOLS)/.node-$(NODE_VERSION)-npm-$(NPM_VERSION)
+MODULES_STAMP := node_modules/.package-lock.json
+
+$(TOOLS_STAMP):
+	@echo "Setting up Node $(NODE_VERSION) in .tools/ ..."
+	@mkdir -p $(TOOLS)
+	@npm install --prefix $(TOOLS) --no-save --no-audit --no-fund --loglevel=error node@$(NODE_VERSION) npm@$(NPM_VERSION)
+	@touch $@
+
+$(MODULES_STAMP): $(TOOLS_STAMP) package.json package-lock.json
+	@echo "Installing packages ..."
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: setup
+setup: $(MODULES_STAMP) ## set up Node and the packages; every other command does it by itself
+
+.PHONY: run
+run: setup ## start the allocator in the foreground with its embedded defaults
+	@exec node src/main.ts serve
+
+.PHONY: codegen
+codegen: setup ## openapi.yaml and the migrations -> src/**/*.gen.ts
+	@node codegen/generate.ts
+
+.PHONY: format
+format: setup ## let Prettier write
+	@prettier --write --log-level=warn .
+
+.PHONY: check
+check: setup ## formatting, lint, borders, contract, drift, types; no test
+	@prettier --check --log-level=warn .
+	@redocly lint --config redocly.yaml openapi.yaml
+	@node codegen/check.ts
+	@tsc
+	@eslint .
+	@depcruise --config .dependency-cruiser.cjs src
+
+.PHONY: test
+test: check ## every check and every test
+	@node test/support/run.ts
+
+.PHONY: bench
+bench: setup ## the measurements, as ratios; one table
+	@node bench/main.ts
+
+.PHONY: clean
+clean: ## remove what set-up and builds made; data/ stays
+	rm -rf node_modules .tools .cache dist
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
