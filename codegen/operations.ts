@@ -1,0 +1,80 @@
+// openapi.yaml -> the operation table: what the server must know of an operation at run time.
+import { isRecord, type Json, type JsonObject } from './json.ts';
+
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
+const DEFAULT_BODY_LIMIT_BYTES = 65_536;
+const NO_SECURITY: Json[] = [{}];
+
+/** Follows a local `$ref`; throws where it leads nowhere, since the linter has already said more. */
+export function resolveRef(document: JsonObject, node: Json | undefined): JsonObject {
+  if (!isRecord(node)) throw new Error('openapi.yaml: an object is missing');
+  if (typeof node['$ref'] !== 'string') return node;
+  let found: Json | undefined = document;
+  for (const step of node['$ref'].slice(2).split('/')) found = isRecord(found) ? found[step] : undefined;
+  return resolveRef(document, found);
+}
+
+function mediaTypes(document: JsonObject, node: Json | undefined): string[] {
+  const content = resolveRef(document, node)['content'];
+  return isRecord(content) ? Object.keys(content) : [];
+}
+
+function formFields(document: JsonObject, operation: JsonObject): JsonObject | null {
+  if (operation['requestBody'] === undefined) return null;
+  const content = resolveRef(document, operation['requestBody'])['content'];
+  const form = isRecord(content) ? content['application/x-www-form-urlencoded'] : undefined;
+  if (!isRecord(form)) return null;
+  const properties = resolveRef(document, form['schema'])['properties'];
+  if (!isRecord(properties)) return null;
+  const fields = Object.entries(properties).map(([name, schema]): [string, Json] => {
+    const type = resolveRef(document, schema)['type'];
+    return [name, type === 'integer' || type === 'boolean' ? type : 'string'];
+  });
+  return Object.fromEntries(fields);
+}
+
+function describe(document: JsonObject, method: string, path: string, operation: JsonObject): JsonObject {
+  const responses = operation['responses'];
+  if (!isRecord(responses)) throw new Error(`openapi.yaml: ${method} ${path} has no responses`);
+  const security = Array.isArray(operation['security']) ? operation['security'] : [];
+  const tags = Array.isArray(operation['tags']) ? operation['tags'] : [];
+  return {
+    method,
+    path,
+    tag: tags[0] ?? '',
+    security: (security.length === 0 ? NO_SECURITY : security).map((entry) =>
+      isRecord(entry) ? Object.keys(entry) : [],
+    ),
+    consumes: operation['requestBody'] === undefined ? [] : mediaTypes(document, operation['requestBody']),
+    form: formFields(document, operation),
+    responses: Object.fromEntries(
+      Object.entries(responses).map(([status, response]) => [status, mediaTypes(document, response)]),
+    ),
+    hostnameIn: operation['x-hostname-in'] ?? null,
+    keepAliveSeconds: operation['x-keep-alive-seconds'] ?? null,
+    eventStream: Object.values(responses).some((response) =>
+      mediaTypes(document, response).includes('text/event-stream'),
+    ),
+    browserCookie: operation['x-browser-cookie'] === true,
+    formPage: operation['x-form-page'] === true,
+    bodyLimitBytes: operation['x-body-limit-bytes'] ?? DEFAULT_BODY_LIMIT_BYTES,
+  };
+}
+
+/** The table, keyed by operationId, in the order of the document. */
+export function operationTable(document: JsonObject): Record<string, JsonObject> {
+  const paths = document['paths'];
+  if (!isRecord(paths)) throw new Error('openapi.yaml: there are no paths');
+  const table: Record<string, JsonObject> = {};
+  for (const [path, item] of Object.entries(paths)) {
+    if (!isRecord(item)) continue;
+    for (const method of METHODS) {
+      const operation = item[method];
+      if (!isRecord(operation)) continue;
+      const id = operation['operationId'];
+      if (typeof id !== 'string') throw new Error(`openapi.yaml: ${method} ${path} has no operationId`);
+      table[id] = describe(document, method, path, operation);
+    }
+  }
+  return table;
+}

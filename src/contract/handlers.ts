@@ -1,0 +1,86 @@
+// The types that a handler must satisfy, derived from the contract: a missing handler, an undeclared status, a wrong
+// body or a wrong media type does not compile. Knows no HTTP library.
+import type { Readable } from 'node:stream';
+import type { operations as Wire } from './openapi.gen.ts';
+import type { OperationId, operations } from './operations.gen.ts';
+
+/** Who calls. A `vm` holds the token of that hostname; `anonymous` brought no credentials (where none are required). */
+export type Caller =
+  | { readonly kind: 'anonymous' }
+  | { readonly kind: 'admin'; readonly user: string }
+  | { readonly kind: 'vm'; readonly hostname: string }
+  | { readonly kind: 'forwarder' }
+  | { readonly kind: 'registrar' };
+
+type JsonType = 'application/json' | 'application/problem+json';
+type BodyOf<Type, Declared> = Type extends JsonType
+  ? Declared
+  : Type extends 'application/zip'
+    ? Readable
+    : Type extends 'text/event-stream'
+      ? AsyncIterable<ServerSentEvent>
+      : string;
+
+/** One server-sent event; `data` is sent as JSON. */
+export type ServerSentEvent = { readonly id?: string; readonly event?: string; readonly data: unknown };
+
+type ContentOf<Response> = Response extends { content: infer Content } ? Content : never;
+type ReplyOfContent<Status, Content> = {
+  [Type in keyof Content]: {
+    readonly status: Status;
+    readonly type: Type;
+    readonly body: BodyOf<Type, Content[Type]>;
+    readonly headers?: Readonly<Record<string, string>>;
+  };
+}[keyof Content];
+type RepliesOf<Responses> = {
+  [Status in keyof Responses]: ReplyOfContent<Status, ContentOf<Responses[Status]>>;
+}[keyof Responses];
+
+/** What the operation may answer: the union of the declared {status, media type, body}. */
+export type Reply<Id extends OperationId> = RepliesOf<Wire[Id]['responses']>;
+
+type Given<T> = [T] extends [undefined] ? undefined : Exclude<T, undefined>;
+type ParameterOf<Id extends OperationId, Place extends 'path' | 'query'> = Given<
+  Wire[Id]['parameters'][Place]
+>;
+type RequestBodyOf<Id extends OperationId> = Wire[Id] extends { requestBody: { content: infer Content } }
+  ? Content[keyof Content]
+  : undefined;
+
+/** The validated input of an operation. Nothing of `req` is reachable from it. */
+export type Input<Id extends OperationId> = {
+  readonly path: ParameterOf<Id, 'path'>;
+  readonly query: ParameterOf<Id, 'query'>;
+  readonly body: RequestBodyOf<Id>;
+  readonly caller: Caller;
+  /** The browser's signed id; null where the operation does not ask for it, or (reading only) where there is none. */
+  readonly browserId: string | null;
+  /** The media type of success that the client likes best among the declared ones. */
+  readonly accept: string;
+  /** `Last-Event-ID`, where a stream is resumed. */
+  readonly lastEventId: string | null;
+  /** Aborted when the client leaves or the server stops. */
+  readonly signal: AbortSignal;
+};
+
+export type Handler<Id extends OperationId> = (input: Input<Id>) => Promise<Reply<Id>> | Reply<Id>;
+
+/** One required member per operationId. */
+export type Handlers = { readonly [Id in OperationId]: Handler<Id> };
+
+/** The operationIds with this tag: the members of one handler file. */
+export type Tagged<Tag extends string> = {
+  [Id in OperationId]: (typeof operations)[Id]['tag'] extends Tag ? Id : never;
+}[OperationId];
+
+/** The handlers of one tag. */
+export type HandlersOf<Tag extends string> = Pick<Handlers, Tagged<Tag>>;
+
+/** A reply of any operation, as the adapter sees it. */
+export type AnyReply = {
+  readonly status: number;
+  readonly type: string;
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+};

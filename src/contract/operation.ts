@@ -1,0 +1,35 @@
+// What the operation table (operations.gen.ts) says of one operation. Written by codegen from openapi.yaml.
+
+/** The security schemes of the contract. */
+export type SecurityScheme =
+  'adminBasic' | 'vmToken' | 'forwarderToken' | 'registrationToken' | 'browserCookie';
+
+/** What a form field is on the wire a string, and in the contract this. */
+export type FormFieldType = 'string' | 'integer' | 'boolean';
+
+export type OperationInfo = {
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
+  /** As in the contract: `/api/v1/vms/{hostname}`. */
+  readonly path: string;
+  /** The tag: also the name of the handler file. */
+  readonly tag: string;
+  /** Alternatives, any of which suffices; an empty list within stands for "none needed". */
+  readonly security: readonly (readonly SecurityScheme[])[];
+  /** Media types that the request body may have; empty where there is no body. */
+  readonly consumes: readonly string[];
+  /** Fields of the form body, where there is one. */
+  readonly form: Readonly<Record<string, FormFieldType>> | null;
+  /** Status → media types. */
+  readonly responses: Readonly<Record<string, readonly string[]>>;
+  /** `body.hostname`: where the request names the VM that a VM token must belong to. */
+  readonly hostnameIn: string | null;
+  /** The answer may take for ever: a space is sent this often. */
+  readonly keepAliveSeconds: number | null;
+  /** The answer is a stream of server-sent events. */
+  readonly eventStream: boolean;
+  /** The operation reads and sets the browser cookie. */
+  readonly browserCookie: boolean;
+  /** Errors of form fields are answered 200 with the operation's page. */
+  readonly formPage: boolean;
+  readonly bodyLimitBytes: number;
+};

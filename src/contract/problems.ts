@@ -1,0 +1,214 @@
+// The catalogue of problems: every error that the server can answer, with its status, title and sentence. RFC 9457.
+// docs/problems.md lists them; a test holds the two together.
+import type { components } from './openapi.gen.ts';
+
+export type Problem = components['schemas']['Problem'];
+export type FieldError = { readonly field: string; readonly message: string };
+
+type Entry = { readonly status: number; readonly title: string; readonly detail: string };
+
+/** code → status, title, and the sentence that is said where the place of the error has no better one. */
+export const problems = {
+  bad_request: { status: 400, title: 'Bad request', detail: 'The request cannot be understood.' },
+  invalid_json: {
+    status: 400,
+    title: 'Invalid JSON',
+    detail: 'The body is not valid JSON. Check quotes, commas and braces.',
+  },
+  invalid_request: {
+    status: 400,
+    title: 'Invalid request',
+    detail: 'Something in the request is missing or wrong; `errors` says what.',
+  },
+  invalid_crd_command: {
+    status: 400,
+    title: 'Invalid CRD command',
+    detail: 'Invalid CRD command received. Please ask your instructor for help.',
+  },
+  request_incomplete: {
+    status: 400,
+    title: 'Request incomplete',
+    detail: 'The request ended before its body did. Send it again.',
+  },
+  unauthorized: {
+    status: 401,
+    title: 'Unauthorized',
+    detail: 'Credentials are required. Sign in as the admin.',
+  },
+  token_required: {
+    status: 401,
+    title: 'VM token required',
+    detail: "Send this VM's token: `Authorization: Bearer <API_TOKEN>`.",
+  },
+  token_wrong: {
+    status: 401,
+    title: 'Wrong token',
+    detail: 'The bearer token is not valid for this request. A VM token is good for its own hostname alone.',
+  },
+  cross_site: {
+    status: 403,
+    title: 'Request from another site',
+    detail:
+      "This request was sent by a page of another site, and was refused. Use the allocator's own pages.",
+  },
+  not_found: {
+    status: 404,
+    title: 'Not found',
+    detail: 'There is nothing at this address. The contract is at /openapi.yaml, and readable at /docs.',
+  },
+  vm_not_found: { status: 404, title: 'VM not found', detail: 'VM not found.' },
+  no_vms: { status: 404, title: 'No VMs', detail: 'No VMs found.' },
+  assignment_not_found: {
+    status: 404,
+    title: 'Assignment not found',
+    detail: 'There is no such assignment for you.',
+  },
+  method_not_allowed: {
+    status: 405,
+    title: 'Method not allowed',
+    detail: 'This address does not answer this method; `Allow` lists those that it does.',
+  },
+  none_free: {
+    status: 409,
+    title: 'None free',
+    detail: 'No available VMs. Please try again later. Please ask your instructor for help',
+  },
+  pin_required: {
+    status: 409,
+    title: 'PIN required',
+    detail:
+      'This e-mail has a machine already, asked for from another browser. Give its PIN, or use the browser you began with, or ask your instructor.',
+  },
+  poll_superseded: {
+    status: 409,
+    title: 'Superseded',
+    detail: 'A newer poll of the same VM has taken over. Only one waits at a time.',
+  },
+  hostname_taken: {
+    status: 409,
+    title: 'Hostname taken',
+    detail: 'A VM of this name exists already, or was destroyed within the last hour. Choose another name.',
+  },
+  assignment_over: {
+    status: 409,
+    title: 'Assignment over',
+    detail: 'This assignment was released; the outcome was not recorded.',
+  },
+  command_replaced: {
+    status: 409,
+    title: 'Command replaced',
+    detail: 'A newer command has replaced this one; the outcome was not recorded. Poll /vm_startup for it.',
+  },
+  body_too_large: {
+    status: 413,
+    title: 'Body too large',
+    detail: 'The body is over the limit of this operation. Send less at once.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: 'Unsupported media type',
+    detail: 'The content type, charset or encoding of the body is not supported here.',
+  },
+  too_many_requests: {
+    status: 429,
+    title: 'Too many requests',
+    detail: 'Too many requests from this address. Wait as long as `Retry-After` says.',
+  },
+  too_many_pin_attempts: {
+    status: 429,
+    title: 'Too many PIN attempts',
+    detail: 'Too many wrong PINs. Wait a few minutes, or ask your instructor to let you back in.',
+  },
+  internal_error: {
+    status: 500,
+    title: 'Internal error',
+    detail: 'Something went wrong in the server. It is logged under the request id; nothing was changed.',
+  },
+  not_implemented: {
+    status: 501,
+    title: 'Not served yet',
+    detail: 'This operation is part of the contract, but is not served yet.',
+  },
+  database_unavailable: {
+    status: 503,
+    title: 'Database unavailable',
+    detail: 'The database cannot be reached right now. Try again in a few seconds.',
+  },
+  storage_full: {
+    status: 503,
+    title: 'Storage full',
+    detail: "The server's storage is full; nothing was stored. An admin must free space.",
+  },
+  overloaded: {
+    status: 503,
+    title: 'Overloaded',
+    detail: 'The server is at one of its limits right now. Try again in a few seconds.',
+  },
+  stopping: { status: 503, title: 'Stopping', detail: 'The server is stopping. Try again in a few seconds.' },
+  poll_ended: { status: 503, title: 'Poll ended', detail: 'No assignment yet. Poll again.' },
+  logs_not_yet: { status: 503, title: 'Logs not there yet', detail: 'VM is installing CloudWatch agent.' },
+} as const satisfies Record<string, Entry>;
+
+export type ProblemCode = keyof typeof problems;
+export type StatusOf<Code extends ProblemCode> = (typeof problems)[Code]['status'];
+
+/** A problem as a reply of a handler; its status is known to the compiler. */
+export type ProblemReply<Code extends ProblemCode> = {
+  readonly status: StatusOf<Code>;
+  readonly type: 'application/problem+json';
+  readonly body: Problem;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+export type ProblemExtras = {
+  /** In place of the catalogue's sentence. */
+  readonly detail?: string;
+  readonly errors?: readonly FieldError[];
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+/** Seconds that a client is told to wait where a 429 or 503 has no better figure. */
+const RETRY_AFTER_SECONDS = 5;
+
+/** The body of a problem. */
+export function problemBody(code: ProblemCode, extras: ProblemExtras = {}): Problem {
+  const entry = problems[code];
+  const detail = extras.detail ?? entry.detail;
+  return {
+    type: `/docs#problem-${code}`,
+    title: entry.title,
+    status: entry.status,
+    code,
+    detail,
+    error: detail,
+    ...(extras.errors && { errors: [...extras.errors] }),
+  };
+}
+
+/** A reply with the problem of this code. */
+export function problem<Code extends ProblemCode>(
+  code: Code,
+  extras: ProblemExtras = {},
+): ProblemReply<Code> {
+  const status = problems[code].status as StatusOf<Code>;
+  const retry: Record<string, string> =
+    status === 429 || status === 503 ? { 'Retry-After': String(RETRY_AFTER_SECONDS) } : {};
+  return {
+    status,
+    type: 'application/problem+json',
+    body: problemBody(code, extras),
+    headers: { ...retry, ...extras.headers },
+  };
+}
+
+/** Thrown where a problem must cross a function that cannot return it (middleware, a query in an outage). */
+export class ProblemError extends Error {
+  readonly code: ProblemCode;
+  readonly extras: ProblemExtras;
+  constructor(code: ProblemCode, extras: ProblemExtras = {}) {
+    super(extras.detail ?? problems[code].detail);
+    this.name = 'ProblemError';
+    this.code = code;
+    this.extras = extras;
+  }
+}
