@@ -1,0 +1,61 @@
+// Reading assignments: for the participant's page, and for what an admin sees of a machine.
+import { sql } from 'kysely';
+import type { AssignmentFacts } from '../vms/assignment.ts';
+import { readVmStatus } from '../vms/status.ts';
+import type { Db } from './connect.ts';
+
+export type AssignmentRecord = AssignmentFacts & {
+  readonly id: string;
+  readonly hostname: string;
+  readonly email: string;
+  readonly pin: string;
+  readonly browsers: readonly string[];
+  readonly assignedAt: Date;
+  readonly acknowledgedAt: Date | null;
+};
+
+/** Columns of an assignment together with what its state follows from. */
+export function selectAssignments(db: Db) {
+  return db
+    .selectFrom('assignments as a')
+    .innerJoin('vms as v', 'v.hostname', 'a.hostname')
+    .leftJoin('vm_presence as p', 'p.hostname', 'a.hostname')
+    .select(['a.id', 'a.hostname', 'a.email', 'a.pin', 'a.browsers', 'a.assigned_at', 'a.command_at'])
+    .select(['a.delivered_at', 'a.acknowledged_at', 'a.outcome', 'a.released_at', 'v.status', 'p.confirms']);
+}
+
+type Row = Awaited<ReturnType<ReturnType<typeof selectAssignments>['execute']>>[number];
+
+export function readAssignmentRow(row: Row): AssignmentRecord {
+  return {
+    id: row.id,
+    hostname: row.hostname,
+    email: row.email,
+    pin: row.pin,
+    browsers: row.browsers,
+    assignedAt: row.assigned_at,
+    commandAt: row.command_at,
+    deliveredAt: row.delivered_at,
+    acknowledgedAt: row.acknowledged_at,
+    outcome: row.outcome === 'registered' || row.outcome === 'failed' ? row.outcome : null,
+    releasedAt: row.released_at,
+    vmStatus: readVmStatus(row.status),
+    confirms: row.confirms ?? false,
+  };
+}
+
+/** One assignment, live or over; null where there is none. */
+export async function findAssignment(db: Db, id: string): Promise<AssignmentRecord | null> {
+  const row = await selectAssignments(db).where('a.id', '=', id).executeTakeFirst();
+  return row ? readAssignmentRow(row) : null;
+}
+
+/** The live assignments that are bound to this browser; several where an instructor asked for several. */
+export async function liveAssignmentsOfBrowser(db: Db, browserId: string): Promise<AssignmentRecord[]> {
+  const rows = await selectAssignments(db)
+    .where('a.browsers', '@>', sql<string[]>`array[${browserId}]::text[]`)
+    .where('a.released_at', 'is', null)
+    .orderBy('a.assigned_at')
+    .execute();
+  return rows.map(readAssignmentRow);
+}

@@ -1,0 +1,15 @@
+// The migrations in order, listed statically. A new one is appended; none is ever removed or renamed.
+import type { Migration } from 'kysely/migration';
+import * as initial from './0001-initial.ts';
+
+export type ListedMigration = {
+  /** Begins with its number, four digits. */
+  readonly name: string;
+  /** True where a program that does not know this migration must not run on the schema any more. */
+  readonly breaking: boolean;
+  readonly migration: Migration;
+};
+
+export const migrations: readonly ListedMigration[] = [
+  { name: '0001-initial', breaking: true, migration: initial },
+];

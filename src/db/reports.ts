@@ -1,0 +1,87 @@
+// What VMs report of themselves: status, in-use, GPU, heartbeat. A report that changes nothing writes nothing to `vms`,
+// so that reports do not lock what a claim looks for.
+import { sql } from 'kysely';
+import type { GpuHealth, Provider, ReportedStatus } from '../vms/status.ts';
+import { reportableStatuses } from '../vms/status.ts';
+import type { Db } from './connect.ts';
+import { isBuried } from './tombstones.ts';
+
+/** `late`: the machine was destroyed within the last hour; nothing was changed. */
+export type ReportResult = 'recorded' | 'late' | 'unknown_vm';
+
+/** Records a status; an unknown hostname becomes a row of this provider. */
+export async function reportStatus(
+  db: Db,
+  report: { hostname: string; status: ReportedStatus; provider: Provider },
+): Promise<'recorded' | 'late'> {
+  if (await updateStatus(db, report)) return 'recorded';
+  if (await isBuried(db, report.hostname)) return 'late';
+  const { hostname, status, provider } = report;
+  await db
+    .insertInto('vms')
+    .values({ hostname, status, provider })
+    .onConflict((conflict) => conflict.column('hostname').doNothing())
+    .execute();
+  await updateStatus(db, report);
+  return 'recorded';
+}
+
+/** False where there is no such row. A status that the server has set (see vms/status.ts) stays. */
+async function updateStatus(db: Db, report: { hostname: string; status: ReportedStatus }): Promise<boolean> {
+  await db
+    .updateTable('vms')
+    .set({ status: report.status, status_since: sql<Date>`now()` })
+    .where('hostname', '=', report.hostname)
+    .where('status', '<>', report.status)
+    .where('status', 'in', reportableStatuses)
+    .execute();
+  return recordSeen(db, report.hostname);
+}
+
+export async function reportInUse(db: Db, hostname: string, inUse: boolean): Promise<ReportResult> {
+  await db
+    .updateTable('vms')
+    .set({ in_use: inUse })
+    .where('hostname', '=', hostname)
+    .where('in_use', 'is distinct from', inUse)
+    .execute();
+  return seenOrLate(db, hostname);
+}
+
+export async function reportGpuHealth(db: Db, hostname: string, health: GpuHealth): Promise<ReportResult> {
+  await db
+    .updateTable('vms')
+    .set({ gpu_health: health })
+    .where('hostname', '=', hostname)
+    .where('gpu_health', 'is distinct from', health)
+    .execute();
+  return seenOrLate(db, hostname);
+}
+
+export type Heartbeat = { readonly bootId: string; readonly freeDiskBytes: number | null };
+
+export async function reportHeartbeat(db: Db, hostname: string, heartbeat: Heartbeat): Promise<ReportResult> {
+  const known = await recordSeen(db, hostname, heartbeat);
+  if (known) return 'recorded';
+  return (await isBuried(db, hostname)) ? 'late' : 'unknown_vm';
+}
+
+/** The answer to a report of a machine that may be unknown, or dead already. */
+export async function seenOrLate(db: Db, hostname: string): Promise<ReportResult> {
+  if (await recordSeen(db, hostname)) return 'recorded';
+  return (await isBuried(db, hostname)) ? 'late' : 'unknown_vm';
+}
+
+/** Notes that the machine was heard of; false where there is no such machine. */
+async function recordSeen(db: Db, hostname: string, heartbeat?: Heartbeat): Promise<boolean> {
+  const { rows } = await sql`
+    insert into vm_presence (hostname, last_seen_at, boot_id, free_disk_bytes)
+    select hostname, now(), ${heartbeat?.bootId ?? null}, ${heartbeat?.freeDiskBytes ?? null}::bigint
+    from vms where hostname = ${hostname}
+    on conflict (hostname) do update set
+      last_seen_at = now(),
+      boot_id = coalesce(excluded.boot_id, vm_presence.boot_id),
+      free_disk_bytes = coalesce(excluded.free_disk_bytes, vm_presence.free_disk_bytes)
+    returning hostname`.execute(db);
+  return rows.length > 0;
+}

@@ -1,0 +1,154 @@
+// Asking for a machine: claiming one, coming back to it, and the PIN where the browser is another one.
+import { sql } from 'kysely';
+import { pinLockAfter } from '../vms/pin.ts';
+import { claim, type Claim, type ClaimRow } from './claim.ts';
+import type { Db } from './connect.ts';
+import { errorCode, LOCK_NOT_AVAILABLE, UNIQUE_VIOLATION } from './errors.ts';
+
+export type VmRequest = Claim & {
+  /** The PIN that somebody gives who comes back from another browser. */
+  readonly givenPin: string | null;
+};
+
+export type VmRequestResult =
+  | {
+      readonly kind: 'assigned' | 'returned';
+      readonly id: string;
+      readonly hostname: string;
+      readonly pin: string;
+    }
+  | { readonly kind: 'none_free' | 'pin_required' | 'pin_wrong' | 'busy' }
+  | { readonly kind: 'pin_locked'; readonly retryAfterSeconds: number };
+
+/** An assignment is bound to so many browsers at most; the newest stay. */
+const BROWSERS_PER_ASSIGNMENT = 10;
+/** How often a claim that found only locked rows, or lost a race of its e-mail, is tried again. */
+const CLAIM_ATTEMPTS = 5;
+const LOCK_TIMEOUT_MS = 2_000;
+
+/** Gives a machine to an e-mail, or the one that it has. `busy`: the rows stayed locked; try again. */
+export async function requestVm(db: Db, request: VmRequest): Promise<VmRequestResult> {
+  for (let attempt = 0; attempt < CLAIM_ATTEMPTS; attempt++) {
+    const row = await claimOnce(db, request, attempt);
+    if (row === 'retry') continue;
+    if (row === null) return { kind: 'none_free' };
+    if (row.outcome === 'given')
+      return { kind: 'assigned', id: row.id, hostname: row.hostname, pin: row.pin };
+    const returned = await comeBack(db, row.id, request);
+    if (returned !== 'released meanwhile') return returned;
+  }
+  return { kind: 'busy' };
+}
+
+/** `retry`: another request of the same e-mail was first, or every free row was locked for too long. */
+async function claimOnce(db: Db, request: VmRequest, attempt: number): Promise<ClaimRow | null | 'retry'> {
+  try {
+    const row = attempt === 0 ? await claim(db, request, 'skip locked') : await claimWaiting(db, request);
+    if (row !== null || attempt > 0) return row;
+    return (await anyFree(db)) ? 'retry' : null;
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === UNIQUE_VIOLATION || code === LOCK_NOT_AVAILABLE) return 'retry';
+    throw error;
+  }
+}
+
+/** Without SKIP LOCKED: a row that is merely locked (by a report, say) is waited for, so that "full" is never said of it. */
+async function claimWaiting(db: Db, request: VmRequest): Promise<ClaimRow | null> {
+  return db.transaction().execute(async (trx) => {
+    await sql`select set_config('lock_timeout', ${`${LOCK_TIMEOUT_MS}ms`}, true)`.execute(trx);
+    return claim(trx, request, '');
+  });
+}
+
+/** Is there a free machine, locked or not? */
+async function anyFree(db: Db): Promise<boolean> {
+  const row = await db
+    .selectFrom('vms')
+    .select('hostname')
+    .where('assignment_id', 'is', null)
+    .where('status', '=', 'running')
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+type ComeBack = VmRequestResult | 'released meanwhile';
+
+async function comeBack(db: Db, id: string, request: VmRequest): Promise<ComeBack> {
+  return db.transaction().execute(async (trx) => {
+    const live = await trx
+      .selectFrom('assignments')
+      .select(['id', 'hostname', 'pin', 'browsers', 'crd_command', 'pin_failures', 'pin_locked_until'])
+      .select(sql<number>`ceil(extract(epoch from pin_locked_until - now()))::int`.as('locked_seconds'))
+      .where('id', '=', id)
+      .where('released_at', 'is', null)
+      .forUpdate()
+      .executeTakeFirst();
+    if (!live) return 'released meanwhile';
+    if (!live.browsers.includes(request.browserId)) {
+      const refused = await checkPin(trx, live, request.givenPin);
+      if (refused) return refused;
+      const browsers = [...live.browsers, request.browserId].slice(-BROWSERS_PER_ASSIGNMENT);
+      await trx
+        .updateTable('assignments')
+        .set({ browsers, pin_failures: 0, pin_locked_until: null })
+        .where('id', '=', id)
+        .execute();
+    }
+    if (live.crd_command !== request.crdCommand) await replaceCommand(trx, live, request);
+    return { kind: 'returned', id, hostname: live.hostname, pin: live.pin };
+  });
+}
+
+type LivePin = {
+  readonly id: string;
+  readonly pin: string;
+  readonly pin_failures: number;
+  readonly locked_seconds: number | null;
+};
+
+/** null = the PIN is right. */
+async function checkPin(trx: Db, live: LivePin, givenPin: string | null): Promise<VmRequestResult | null> {
+  if (live.locked_seconds !== null && live.locked_seconds > 0) {
+    return { kind: 'pin_locked', retryAfterSeconds: live.locked_seconds };
+  }
+  if (givenPin === null) return { kind: 'pin_required' };
+  if (givenPin === live.pin) return null;
+  const failures = live.pin_failures + 1;
+  const lockMinutes = pinLockAfter(failures);
+  await trx
+    .updateTable('assignments')
+    .set({
+      pin_failures: failures,
+      pin_locked_until: lockMinutes > 0 ? sql<Date>`now() + make_interval(mins => ${lockMinutes})` : null,
+    })
+    .where('id', '=', live.id)
+    .execute();
+  return lockMinutes > 0
+    ? { kind: 'pin_locked', retryAfterSeconds: lockMinutes * 60 }
+    : { kind: 'pin_wrong' };
+}
+
+/** A new command goes to the same machine: delivery and outcome begin anew. */
+async function replaceCommand(
+  trx: Db,
+  live: { readonly id: string; readonly hostname: string; readonly pin: string },
+  request: VmRequest,
+): Promise<void> {
+  await trx
+    .updateTable('assignments')
+    .set((eb) => ({
+      crd_command: request.crdCommand,
+      command_number: eb('command_number', '+', 1),
+      command_at: sql<Date>`now()`,
+      delivered_at: null,
+      acknowledged_at: null,
+      outcome: null,
+      outcome_message: null,
+    }))
+    .where('id', '=', live.id)
+    .execute();
+  const payload = JSON.stringify({ HostName: live.hostname, CrdCommand: request.crdCommand, Pin: live.pin });
+  await sql`select pg_notify(${request.channel}, ${payload})`.execute(trx);
+}

@@ -1,0 +1,194 @@
+// Machines as admins and dashboards see them: one, a page of them, statuses, counts.
+import { sql } from 'kysely';
+import {
+  readGpuHealth,
+  readProvider,
+  readVmStatus,
+  type GpuHealth,
+  type Provider,
+  type VmStatus,
+} from '../vms/status.ts';
+import { readAssignmentRow, selectAssignments, type AssignmentRecord } from './assignments.ts';
+import type { Db } from './connect.ts';
+
+export type VmRecord = {
+  readonly hostname: string;
+  readonly provider: Provider;
+  readonly status: VmStatus;
+  readonly statusSince: Date;
+  readonly inUse: boolean | null;
+  readonly gpuHealth: GpuHealth | null;
+  readonly address: string | null;
+  readonly sshUser: string | null;
+  readonly sshPort: number | null;
+  readonly hasToken: boolean;
+  readonly createdAt: Date;
+  readonly lastSeenAt: Date | null;
+  readonly waiting: boolean;
+  readonly bootId: string | null;
+  readonly freeDiskBytes: number | null;
+  readonly provisioningSeconds: number | null;
+  readonly cloudInitSeconds: number | null;
+  readonly containerSeconds: number | null;
+  readonly assignment: AssignmentRecord | null;
+};
+
+export type VmFilter = {
+  readonly status?: VmStatus | undefined;
+  readonly assigned?: boolean | undefined;
+  readonly search?: string | undefined;
+};
+
+export type VmPage = {
+  readonly vms: readonly VmRecord[];
+  readonly next: string | null;
+  readonly total: number;
+};
+
+function selectVms(db: Db) {
+  return db
+    .selectFrom('vms as v')
+    .leftJoin('vm_presence as p', 'p.hostname', 'v.hostname')
+    .leftJoin('vm_timings as t', 't.hostname', 'v.hostname')
+    .select([
+      'v.hostname',
+      'v.provider',
+      'v.status',
+      'v.status_since',
+      'v.in_use',
+      'v.gpu_health',
+      'v.address',
+    ])
+    .select(['v.ssh_user', 'v.ssh_port', 'v.created_at', 'v.assignment_id', 'p.last_seen_at', 'p.boot_id'])
+    .select(['p.free_disk_bytes', 't.provisioning_seconds', 't.cloud_init_seconds', 't.container_seconds'])
+    .select([
+      sql<boolean>`v.token_hash is not null`.as('has_token'),
+      sql<boolean>`coalesce(p.waiting_until > now(), false)`.as('waiting'),
+    ]);
+}
+
+type Row = Awaited<ReturnType<ReturnType<typeof selectVms>['execute']>>[number];
+
+function readVmRow(row: Row, assignment: AssignmentRecord | null): VmRecord {
+  return {
+    hostname: row.hostname,
+    provider: readProvider(row.provider),
+    status: readVmStatus(row.status),
+    statusSince: row.status_since,
+    inUse: row.in_use,
+    gpuHealth: row.gpu_health === null ? null : readGpuHealth(row.gpu_health),
+    address: row.address,
+    sshUser: row.ssh_user,
+    sshPort: row.ssh_port,
+    hasToken: row.has_token,
+    createdAt: row.created_at,
+    lastSeenAt: row.last_seen_at,
+    waiting: row.waiting,
+    bootId: row.boot_id,
+    freeDiskBytes: row.free_disk_bytes,
+    provisioningSeconds: row.provisioning_seconds,
+    cloudInitSeconds: row.cloud_init_seconds,
+    containerSeconds: row.container_seconds,
+    assignment,
+  };
+}
+
+async function withAssignments(db: Db, rows: readonly Row[]): Promise<VmRecord[]> {
+  const ids = rows.flatMap((row) => (row.assignment_id === null ? [] : [row.assignment_id]));
+  const found = ids.length === 0 ? [] : await selectAssignments(db).where('a.id', 'in', ids).execute();
+  const byId = new Map(found.map((row) => [row.id, readAssignmentRow(row)]));
+  return rows.map((row) => readVmRow(row, byId.get(row.assignment_id ?? '') ?? null));
+}
+
+/** One machine; null where there is none. */
+export async function findVm(db: Db, hostname: string): Promise<VmRecord | null> {
+  const row = await selectVms(db).where('v.hostname', '=', hostname).executeTakeFirst();
+  const [vm] = row ? await withAssignments(db, [row]) : [];
+  return vm ?? null;
+}
+
+/** Machines by hostname, after `after`, at most `limit`; and how many match in all. */
+export async function listVms(
+  db: Db,
+  filter: VmFilter,
+  page: { readonly after?: string | undefined; readonly limit: number },
+): Promise<VmPage> {
+  const matching = matchingVms(filter);
+  const rows = await selectVms(db)
+    .where(matching)
+    .$if(page.after !== undefined, (query) => query.where('v.hostname', '>', page.after ?? ''))
+    .orderBy('v.hostname')
+    .limit(page.limit + 1)
+    .execute();
+  const { total } = await db
+    .selectFrom('vms as v')
+    .select(({ fn }) => fn.countAll<number>().as('total'))
+    .where(matching)
+    .executeTakeFirstOrThrow();
+  const shown = rows.slice(0, page.limit);
+  const next = rows.length > page.limit ? (shown.at(-1)?.hostname ?? null) : null;
+  return { vms: await withAssignments(db, shown), next, total };
+}
+
+function matchingVms(filter: VmFilter) {
+  const conditions = [sql<boolean>`true`];
+  if (filter.status !== undefined) conditions.push(sql<boolean>`v.status = ${filter.status}`);
+  if (filter.assigned !== undefined)
+    conditions.push(sql<boolean>`(v.assignment_id is not null) = ${filter.assigned}`);
+  if (filter.search !== undefined) {
+    const part = filter.search.toLowerCase();
+    conditions.push(sql<boolean>`(position(${part} in lower(v.hostname)) > 0 or exists (
+      select 1 from assignments a where a.id = v.assignment_id and position(${part} in a.email) > 0))`);
+  }
+  return sql<boolean>`${sql.join(conditions, sql` and `)}`;
+}
+
+/** Hostname to status, of every machine. */
+export async function listStatuses(db: Db): Promise<Map<string, VmStatus>> {
+  const rows = await db.selectFrom('vms').select(['hostname', 'status']).orderBy('hostname').execute();
+  return new Map(rows.map(({ hostname, status }) => [hostname, readVmStatus(status)]));
+}
+
+export async function findStatus(db: Db, hostname: string): Promise<VmStatus | null> {
+  const row = await db.selectFrom('vms').select('status').where('hostname', '=', hostname).executeTakeFirst();
+  return row ? readVmStatus(row.status) : null;
+}
+
+/** How many machines are running and not assigned. */
+export async function countFree(db: Db): Promise<number> {
+  const { count } = await db
+    .selectFrom('vms')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('assignment_id', 'is', null)
+    .where('status', '=', 'running')
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
+export type VmCounts = {
+  readonly total: number;
+  readonly free: number;
+  readonly assigned: number;
+  readonly inUse: number;
+  readonly byStatus: ReadonlyMap<VmStatus, number>;
+};
+
+/** The lab at a glance. */
+export async function countVms(db: Db): Promise<VmCounts> {
+  const rows = await db
+    .selectFrom('vms')
+    .select(['status', ({ fn }) => fn.countAll<number>().as('total')])
+    .select(({ fn }) => fn.count<number>('assignment_id').as('assigned'))
+    .select(({ fn }) => fn.countAll<number>().filterWhere('in_use', '=', true).as('in_use'))
+    .groupBy('status')
+    .execute();
+  const sum = (value: (row: (typeof rows)[number]) => number) =>
+    rows.reduce((total, row) => total + value(row), 0);
+  return {
+    total: sum((row) => row.total),
+    free: sum((row) => (row.status === 'running' ? row.total - row.assigned : 0)),
+    assigned: sum((row) => row.assigned),
+    inUse: sum((row) => row.in_use),
+    byStatus: new Map(rows.map((row) => [readVmStatus(row.status), row.total])),
+  };
+}

@@ -1,0 +1,62 @@
+// Machines, for admins and integrators.
+import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
+import { problem } from '../contract/problems.ts';
+import type { Db } from '../db/connect.ts';
+import { registerVm } from '../db/registration.ts';
+import { findVm, listVms } from '../db/vms.ts';
+import { hashToken, makeVmToken } from '../vms/token.ts';
+import { vmView, type Clock } from './views.ts';
+
+export type VmsDependencies = {
+  readonly db: Db;
+  readonly now: Clock;
+  readonly codeLifetimeMs: number;
+  readonly randomBytes: (count: number) => Buffer;
+};
+
+const PAGE_LIMIT_DEFAULT = 100;
+
+export function createVmsHandlers(dependencies: VmsDependencies): HandlersOf<'vms'> {
+  const { db, now, codeLifetimeMs } = dependencies;
+  return {
+    listVms: async ({ query }) => {
+      const { limit = PAGE_LIMIT_DEFAULT, after, ...filter } = query ?? {};
+      const page = await listVms(db, filter, { after, limit });
+      const context = { now: now(), codeLifetimeMs };
+      return {
+        status: 200,
+        type: 'application/json',
+        body: { items: page.vms.map((vm) => vmView(vm, context)), next: page.next, total: page.total },
+      };
+    },
+    getVm: async ({ path }) => {
+      const vm = await findVm(db, path.hostname);
+      if (!vm) return problem('vm_not_found');
+      return { status: 200, type: 'application/json', body: vmView(vm, { now: now(), codeLifetimeMs }) };
+    },
+    registerVm: (input) => register(dependencies, input),
+  };
+}
+
+async function register(
+  dependencies: VmsDependencies,
+  { body }: Input<'registerVm'>,
+): Promise<Reply<'registerVm'>> {
+  const { db, now, codeLifetimeMs } = dependencies;
+  const token = makeVmToken(dependencies.randomBytes);
+  const result = await registerVm(db, {
+    hostname: body.hostname,
+    address: body.address ?? null,
+    sshUser: body.ssh_user ?? null,
+    sshPort: body.ssh_port ?? null,
+    tokenHash: hashToken(token),
+  });
+  const vm = result === 'registered' ? await findVm(db, body.hostname) : null;
+  if (!vm) return problem('hostname_taken');
+  return {
+    status: 201,
+    type: 'application/json',
+    headers: { Location: `/api/v1/vms/${encodeURIComponent(body.hostname)}` },
+    body: { vm: vmView(vm, { now: now(), codeLifetimeMs }), token },
+  };
+}

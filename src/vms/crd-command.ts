@@ -1,0 +1,82 @@
+// The Chrome Remote Desktop command as people paste it. It is parsed, never passed on: one code is taken out of it, and
+// what the VM gets is rebuilt from that code alone. Pure.
+
+/** What a code may consist of; nothing in it means anything to a shell. */
+const CODE = /^[A-Za-z0-9_/-]+$/;
+/** A code pasted alone must look like Google's, or any word would be taken for one. */
+const BARE_CODE = /^4\/[A-Za-z0-9_/-]{6,}$/;
+const CODE_MAX_LENGTH = 512;
+const REDIRECT_URL = 'https://remotedesktop.google.com/_/oauthredirect';
+const START_HOST = '/opt/google/chrome-remote-desktop/start-host';
+
+/** `--code`, then `=` or white space, then the value: in quotes of either kind, or up to the next white space. */
+const CODE_OPTION =
+  /(?<![\w-])--code(?:\s*=\s*|\s+)(?:"(?<double>[^"]*)"(?!\S)|'(?<single>[^']*)'(?!\S)|(?<plain>[^\s"']\S*))/gi;
+const MENTIONS_CODE_OPTION = /(?<![\w-])--code(?![\w-])/i;
+
+export type CrdCommandFault = 'no_code' | 'several_codes' | 'unreadable_code';
+
+export type ParsedCrdCommand =
+  | { readonly ok: true; readonly code: string; readonly command: string }
+  | { readonly ok: false; readonly fault: CrdCommandFault };
+
+/** What is wrong, for a participant who has never seen a terminal. */
+export const crdCommandFaults: Readonly<Record<CrdCommandFault, string>> = {
+  no_code: 'It holds no `--code=…`. Copy the whole command from the Google page, with the copy button there.',
+  several_codes: 'It holds more than one code. Paste one command only.',
+  unreadable_code: 'Its code is cut off or damaged. Copy the whole command from the Google page again.',
+};
+
+/**
+ * Reads a pasted command. Curly quotes, long dashes, non-breaking spaces, line breaks and a bare code are understood;
+ * the same command pasted twice counts once.
+ */
+export function parseCrdCommand(pasted: string): ParsedCrdCommand {
+  const text = straighten(pasted);
+  const values = [...text.matchAll(CODE_OPTION)].map(readValue);
+  if (values.length === 0) return parseBareCode(text);
+  const codes = new Set(values);
+  const [code] = codes;
+  if (codes.size > 1) return { ok: false, fault: 'several_codes' };
+  if (code === undefined || !isCode(code)) return { ok: false, fault: 'unreadable_code' };
+  return { ok: true, code, command: buildCrdCommand(code) };
+}
+
+/** The command that a VM is given. `code` must be one that `parseCrdCommand` returned. */
+export function buildCrdCommand(code: string): string {
+  return `DISPLAY= ${START_HOST} --code="${code}" --redirect-url="${REDIRECT_URL}" --name=$(hostname)`;
+}
+
+/** Undoes what word processors, chat programs and terminals do to a command. */
+function straighten(pasted: string): string {
+  return pasted
+    .replace(/[\u200b-\u200d\u2060\ufeff]/g, '')
+    .replace(/[\u00a0\u2000-\u200a\u202f\u3000]/g, ' ')
+    .replace(/[\u201c-\u201f\u2033\u00ab\u00bb]/g, '"')
+    .replace(/[\u2018-\u201b\u2032]/g, "'")
+    .replace(/\\?\r\n?|\\\n/g, '\n')
+    .replace(/(?:[\u2012-\u2015\u2212]+|-[\u2012-\u2015\u2212]|[\u2012-\u2015\u2212]-)(?=code\b)/gi, '--')
+    .trim();
+}
+
+/** In quotes a line break is the terminal's; without quotes a code that goes on in the next line cannot be told apart. */
+function readValue(match: RegExpMatchArray): string {
+  const { double, single, plain } = match.groups ?? {};
+  const quoted = double ?? single;
+  if (quoted !== undefined) return quoted.replace(/\s*\n\s*/g, '').trim();
+  const rest = (match.input ?? '').slice((match.index ?? 0) + match[0].length);
+  const continued = /^[ \t]*\n[ \t]*(?<next>\S+)/.exec(rest)?.groups?.['next'];
+  const isCut = continued !== undefined && CODE.test(continued) && !continued.startsWith('-');
+  return isCut ? '' : (plain ?? '');
+}
+
+function parseBareCode(text: string): ParsedCrdCommand {
+  if (MENTIONS_CODE_OPTION.test(text)) return { ok: false, fault: 'unreadable_code' };
+  const bare = text.replace(/^["']|["']$/g, '').replace(/\s*\n\s*/g, '');
+  if (!BARE_CODE.test(bare) || !isCode(bare)) return { ok: false, fault: 'no_code' };
+  return { ok: true, code: bare, command: buildCrdCommand(bare) };
+}
+
+function isCode(code: string): boolean {
+  return code.length <= CODE_MAX_LENGTH && CODE.test(code);
+}

@@ -1,0 +1,16 @@
+// VM tokens: what is handed out once, and the hash that is kept.
+import { createHash } from 'node:crypto';
+
+const TOKEN_BYTES = 32;
+/** Tells a leaked token from other secrets. */
+const TOKEN_PREFIX = 'lvt_';
+
+/** A new token. `randomBytes(n)` gives n unpredictable bytes. */
+export function makeVmToken(randomBytes: (count: number) => Buffer): string {
+  return TOKEN_PREFIX + randomBytes(TOKEN_BYTES).toString('base64url');
+}
+
+/** SHA-256: a token has 256 random bits, so nothing slower is needed. */
+export function hashToken(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}
