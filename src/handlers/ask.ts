@@ -1,0 +1,154 @@
+// A participant asks for a machine: what was typed is read, a machine is claimed or found again, a page or JSON answers.
+import type { Handler, Input, Reply } from '../contract/handlers.ts';
+import { problem, type FieldError, type ProblemReply } from '../contract/problems.ts';
+import { findAssignment } from '../db/assignments.ts';
+import type { Db } from '../db/connect.ts';
+import { requestVm, type VmRequestResult } from '../db/request.ts';
+import { countFree } from '../db/vms.ts';
+import { renderIndex } from '../pages/index-page.ts';
+import { renderSuccess } from '../pages/success.ts';
+import { crdCommandFaults, parseCrdCommand } from '../vms/crd-command.ts';
+import { normalizeEmail } from '../vms/email.ts';
+import { makePin } from '../vms/pin.ts';
+import { assignmentView, type Clock } from './views.ts';
+
+export type AskDependencies = {
+  readonly db: Db;
+  readonly now: Clock;
+  readonly codeLifetimeMs: number;
+  /** The NOTIFY channel. */
+  readonly channel: string;
+  readonly randomInt: (below: number) => number;
+  readonly randomUuid: () => string;
+};
+
+type Ask = Input<'requestVm'>;
+/** What a form can be refused for; each is a problem in JSON, and a message on the form page. */
+type Refusal = ProblemReply<
+  | 'invalid_request'
+  | 'invalid_crd_command'
+  | 'none_free'
+  | 'pin_required'
+  | 'too_many_pin_attempts'
+  | 'overloaded'
+>;
+type Typed = { readonly email: string; readonly crdCommand: string };
+type Found = Extract<VmRequestResult, { readonly kind: 'assigned' | 'returned' }>;
+
+export function askForVm(dependencies: AskDependencies): Handler<'requestVm'> {
+  return async (input) => {
+    const typed = readForm(input.body);
+    if ('refusal' in typed) return refuse(dependencies, input, typed.refusal);
+    const result = await requestVm(dependencies.db, {
+      assignmentId: dependencies.randomUuid(),
+      email: typed.email,
+      browserId: input.browserId ?? dependencies.randomUuid(),
+      crdCommand: typed.crdCommand,
+      pin: makePin(dependencies.randomInt),
+      channel: dependencies.channel,
+      givenPin: input.body.pin?.trim() || null,
+    });
+    if (result.kind === 'assigned' || result.kind === 'returned') {
+      return give(dependencies, input, { ...typed, found: result });
+    }
+    return refuse(dependencies, input, refusalOf(result));
+  };
+}
+
+/** The e-mail normalized and the command rebuilt, or what is wrong with them. */
+function readForm(body: Ask['body']): Typed | { readonly refusal: Refusal } {
+  const email = normalizeEmail(body.email);
+  const command = parseCrdCommand(body.crd_command);
+  const missing = [
+    ...(body.email.trim() === '' ? [{ field: 'email', message: 'Enter your e-mail address.' }] : []),
+    ...(body.crd_command.trim() === '' ? [{ field: 'crd_command', message: 'Paste the command.' }] : []),
+  ];
+  if (missing.length > 0) return { refusal: invalid('Email and CRD command are required.', missing) };
+  const wrong: FieldError[] = [];
+  if (email === null)
+    wrong.push({
+      field: 'email',
+      message: 'This is not an e-mail address. Enter just the address, like ada@example.org.',
+    });
+  if (!command.ok) wrong.push({ field: 'crd_command', message: crdCommandFaults[command.fault] });
+  if (!command.ok) return { refusal: problem('invalid_crd_command', { errors: wrong }) };
+  if (email === null) return { refusal: invalid('The e-mail address is not valid.', wrong) };
+  return { email, crdCommand: command.command };
+}
+
+function invalid(detail: string, errors: readonly FieldError[]): ProblemReply<'invalid_request'> {
+  return problem('invalid_request', { detail, errors });
+}
+
+function refusalOf(result: Exclude<VmRequestResult, Found>): Refusal {
+  switch (result.kind) {
+    case 'none_free':
+      return problem('none_free');
+    case 'pin_required':
+      return problem('pin_required', {
+        errors: [{ field: 'pin', message: 'Enter the PIN that was shown with your machine.' }],
+      });
+    case 'pin_wrong':
+      return problem('pin_required', {
+        detail:
+          'That is not the PIN of the machine that this e-mail has. Try again, or ask your instructor to let you back in.',
+        errors: [{ field: 'pin', message: 'Wrong PIN.' }],
+      });
+    case 'pin_locked':
+      return problem('too_many_pin_attempts', {
+        headers: { 'Retry-After': String(result.retryAfterSeconds) },
+      });
+    case 'busy':
+      return problem('overloaded');
+  }
+}
+
+/** As a problem to programs; to people as the form again, with the message and what they typed. */
+async function refuse({ db }: AskDependencies, input: Ask, refusal: Refusal): Promise<Reply<'requestVm'>> {
+  if (input.accept === 'application/json') return refusal;
+  const { code, detail, errors = [] } = refusal.body;
+  const body = renderIndex({
+    freeCount: await countFree(db),
+    error: {
+      message: detail,
+      fields: Object.fromEntries(errors.map(({ field, message }) => [field, message])),
+    },
+    values: { email: input.body.email, crdCommand: input.body.crd_command },
+    askForPin: code === 'pin_required' || code === 'too_many_pin_attempts',
+    mine: [],
+  });
+  if (refusal.status === 503) return { status: 503, type: 'text/html', body, headers: refusal.headers ?? {} };
+  return { status: 200, type: 'text/html', body };
+}
+
+async function give(
+  { db, now, codeLifetimeMs }: AskDependencies,
+  input: Ask,
+  given: Typed & { readonly found: Found },
+): Promise<Reply<'requestVm'>> {
+  const { id, hostname, pin, kind } = given.found;
+  if (input.accept === 'application/json') {
+    const body = { hostname, pin, assignment_id: id, returning: kind === 'returned' };
+    return { status: 200, type: 'application/json', body };
+  }
+  const record = kind === 'returned' ? await findAssignment(db, id) : null;
+  const view = assignmentView(record ?? justAssigned(given, now()), { now: now(), codeLifetimeMs });
+  return { status: 200, type: 'text/html', body: renderSuccess(view) };
+}
+
+/** A new assignment needs no second look at the database. */
+function justAssigned({ found, email }: Typed & { readonly found: Found }, now: Date) {
+  return {
+    ...found,
+    email,
+    browsers: [],
+    assignedAt: now,
+    commandAt: now,
+    deliveredAt: null,
+    acknowledgedAt: null,
+    outcome: null,
+    releasedAt: null,
+    vmStatus: 'running' as const,
+    confirms: false,
+  };
+}

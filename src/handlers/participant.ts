@@ -1,0 +1,47 @@
+// What participants ask for: the form, the page that watches their machine, how many are free.
+import type { HandlersOf } from '../contract/handlers.ts';
+import { problem, ProblemError } from '../contract/problems.ts';
+import { findAssignment, liveAssignmentsOfBrowser, type AssignmentRecord } from '../db/assignments.ts';
+import { countFree } from '../db/vms.ts';
+import { renderIndex } from '../pages/index-page.ts';
+import { renderSuccess } from '../pages/success.ts';
+import { askForVm, type AskDependencies } from './ask.ts';
+import { assignmentView } from './views.ts';
+
+export function createParticipantHandlers(dependencies: AskDependencies): HandlersOf<'participant'> {
+  const { db, now, codeLifetimeMs } = dependencies;
+  const view = (record: AssignmentRecord) => assignmentView(record, { now: now(), codeLifetimeMs });
+  return {
+    indexPage: async ({ browserId }) => {
+      const mine = browserId === null ? [] : await liveAssignmentsOfBrowser(db, browserId);
+      const body = renderIndex({
+        freeCount: await countFree(db),
+        values: { email: '', crdCommand: '' },
+        askForPin: false,
+        mine: mine.map(({ id, hostname }) => ({ id, hostname })),
+      });
+      return { status: 200, type: 'text/html', body };
+    },
+    requestVm: askForVm(dependencies),
+    assignmentPage: async ({ path, browserId }) => {
+      const record = await findAssignment(db, path.id);
+      if (!record || !isBoundTo(record, browserId)) throw new ProblemError('assignment_not_found');
+      return { status: 200, type: 'text/html', body: renderSuccess(view(record)) };
+    },
+    getAssignment: async ({ path, browserId, caller }) => {
+      const record = await findAssignment(db, path.id);
+      const mayKnow = caller.kind === 'admin' || (record !== null && isBoundTo(record, browserId));
+      if (!record || !mayKnow) return problem('assignment_not_found');
+      return { status: 200, type: 'application/json', body: view(record) };
+    },
+    getUnassignedVmsCount: async () => ({
+      status: 200,
+      type: 'application/json',
+      body: { count: await countFree(db) },
+    }),
+  };
+}
+
+function isBoundTo(record: AssignmentRecord, browserId: string | null): boolean {
+  return browserId !== null && record.browsers.includes(browserId);
+}

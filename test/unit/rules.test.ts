@@ -1,0 +1,165 @@
+import { describe, expect, test } from 'vitest';
+import { assignmentSentences, assignmentState, type AssignmentFacts } from '../../src/vms/assignment.ts';
+import { normalizeEmail } from '../../src/vms/email.ts';
+import { makePin, pinLockAfter } from '../../src/vms/pin.ts';
+import { isLost, readGpuHealth, readVmStatus, reportableStatuses } from '../../src/vms/status.ts';
+import { readTimings, totalSeconds } from '../../src/vms/timings.ts';
+import { hashToken, makeVmToken } from '../../src/vms/token.ts';
+
+describe('an e-mail address', () => {
+  test.each([
+    ['A@B.c', 'a@b.c'],
+    ['  ada@example.org\n', 'ada@example.org'],
+    ['ada+lab@sub.example.org', 'ada+lab@sub.example.org'],
+    ['ada@localhost', 'ada@localhost'],
+    ['Jürgen@Example.ORG', 'jürgen@example.org'],
+    ['Ju\u0308rgen@example.org', 'j\u00fcrgen@example.org'],
+  ])('%j is %s', (given, email) => {
+    expect(normalizeEmail(given)).toBe(email);
+  });
+
+  test.each([
+    '',
+    'ada',
+    '@example.org',
+    'ada@',
+    'a b@c.d',
+    'Ada <ada@example.org>',
+    'a@b@c',
+    'a@b\u0000c',
+    `${'a'.repeat(250)}@b.cd`,
+  ])('%j is none', (given) => {
+    expect(normalizeEmail(given)).toBeNull();
+  });
+});
+
+describe('a PIN', () => {
+  test('has six digits, leading zeros too', () => {
+    expect(makePin(() => 42)).toBe('000042');
+    expect(makePin((below) => below - 1)).toBe('999999');
+  });
+
+  test('locks after every fifth wrong one, each time longer', () => {
+    expect([1, 4, 5, 6, 9, 10, 15].map(pinLockAfter)).toEqual([0, 0, 5, 0, 0, 10, 15]);
+  });
+});
+
+describe('the state of an assignment', () => {
+  const lifetimeMs = 600_000;
+  const now = new Date('2026-01-01T12:00:00Z');
+  const ago = (seconds: number) => new Date(now.getTime() - seconds * 1000);
+  const facts: AssignmentFacts = {
+    commandAt: ago(30),
+    deliveredAt: null,
+    outcome: null,
+    releasedAt: null,
+    vmStatus: 'running',
+    confirms: true,
+  };
+  test.each<[string, Partial<AssignmentFacts>, string]>([
+    ['waits for the machine at first', {}, 'waiting'],
+    ['expires when no machine took the command in time', { commandAt: ago(600) }, 'expired'],
+    ['is sent once the machine has it', { deliveredAt: ago(10) }, 'sent'],
+    [
+      'expires when a machine that confirms never did',
+      { commandAt: ago(601), deliveredAt: ago(600) },
+      'expired',
+    ],
+    [
+      "cannot be confirmed by the field's agents",
+      { deliveredAt: ago(10), confirms: false },
+      'sent_unconfirmed',
+    ],
+    [
+      'stays unconfirmed for ever with them',
+      { commandAt: ago(9999), deliveredAt: ago(9990), confirms: false },
+      'sent_unconfirmed',
+    ],
+    ['is connected when the machine says so', { deliveredAt: ago(10), outcome: 'registered' }, 'connected'],
+    [
+      'is connected for good',
+      { commandAt: ago(9999), deliveredAt: ago(9990), outcome: 'registered' },
+      'connected',
+    ],
+    ['failed when the machine says so', { deliveredAt: ago(10), outcome: 'failed' }, 'failed'],
+    ['is lost with the machine', { outcome: 'registered', vmStatus: 'error' }, 'machine_lost'],
+    [
+      'is over when released, whatever else',
+      { vmStatus: 'error', outcome: 'failed', releasedAt: ago(1) },
+      'released',
+    ],
+  ])('%s', (_what, change, state) => {
+    expect(assignmentState({ ...facts, ...change }, now, lifetimeMs)).toBe(state);
+  });
+
+  test('has a sentence for each', () => {
+    for (const sentence of Object.values(assignmentSentences)) expect(sentence).toMatch(/^[A-Z].*\.$/);
+  });
+});
+
+describe('statuses', () => {
+  test('of the machine itself are replaced by its report, what the server has begun is not', () => {
+    expect(reportableStatuses).toEqual(['initializing', 'running', 'error', 'unreachable']);
+  });
+  test('unknown in the database are a bug', () => {
+    expect(readVmStatus('running')).toBe('running');
+    expect(() => readVmStatus('runnin')).toThrow('runnin');
+  });
+  test('that lose a machine to its participant', () => {
+    expect(
+      ['initializing', 'running', 'error', 'unreachable', 'recycling', 'destroying'].map((s) =>
+        isLost(readVmStatus(s)),
+      ),
+    ).toEqual([false, false, true, true, false, true]);
+  });
+  test('of GPUs are read without regard to case', () => {
+    expect(['healthy', 'UNHEALTHY', 'n/a', 'Healthy', 'fine'].map(readGpuHealth)).toEqual([
+      'Healthy',
+      'Unhealthy',
+      'N/A',
+      'Healthy',
+      null,
+    ]);
+  });
+});
+
+describe('timings', () => {
+  test('take both spellings of the container keys', () => {
+    expect(readTimings({ container_start: 10, container_end: 25 }).container).toEqual({
+      start: 10,
+      end: 25,
+      seconds: 15,
+    });
+    expect(readTimings({ container_start_time: 10, container_end_time: 25 }).container).toEqual({
+      start: 10,
+      end: 25,
+      seconds: 15,
+    });
+  });
+  test('prefer the duration that was said', () => {
+    expect(
+      readTimings({ cloud_init_start: 10, cloud_init_end: 20, cloud_init_duration_seconds: 9 }).cloudInit
+        .seconds,
+    ).toBe(9);
+  });
+  test('leave out what was not said, and what a clock that ran backwards says', () => {
+    expect(readTimings({})).toEqual({
+      cloudInit: { start: null, end: null, seconds: null },
+      container: { start: null, end: null, seconds: null },
+    });
+    expect(readTimings({ cloud_init_start: 20, cloud_init_end: 10 }).cloudInit.seconds).toBeNull();
+  });
+  test('have a total only when all three phases are known', () => {
+    expect(totalSeconds([60, 30.5, 10])).toBe(100.5);
+    expect(totalSeconds([60, null, 10])).toBeNull();
+  });
+});
+
+describe('a VM token', () => {
+  test('is made of 32 random bytes, and known by its hash', () => {
+    const token = makeVmToken((count) => Buffer.alloc(count, 7));
+    expect(token).toMatch(/^lvt_[A-Za-z0-9_-]{43}$/);
+    expect(hashToken(token)).toHaveLength(32);
+    expect(hashToken(token)).not.toEqual(hashToken(`${token}x`));
+  });
+});
