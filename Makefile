@@ -54,6 +54,10 @@ test: check ## every check and every test
 bench: setup ## the measurements, as ratios; one table
 	@node bench/main.ts
 
+.PHONY: sdk
+sdk: setup ## the client SDK, packed as JavaScript with types, in dist/
+	@node codegen/pack-sdk.ts
+
 .PHONY: clean
 clean: ## remove what set-up and builds made; data/ stays
 	rm -rf node_modules .tools .cache dist

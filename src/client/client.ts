@@ -1,0 +1,49 @@
+// The SDK: a typed client of the contract over fetch. Used by the agent, the tests and integrators alike; packed as
+// JavaScript with types by `make sdk`. Knows the contract, and nothing of the server.
+import createFetchClient, { type Client, type ClientOptions } from 'openapi-fetch';
+import type { components, paths } from '../contract/openapi.gen.ts';
+
+/** Schemas of the contract: `Schemas['Vm']`. */
+export type Schemas = components['schemas'];
+export type LablinkClient = Client<paths>;
+
+/** Who calls: a VM (or its forwarder, or a registrar) with a token, an admin with a password, or nobody in particular. */
+export type Credentials =
+  | { readonly token: string }
+  | { readonly user: string; readonly password: string }
+  | Record<never, never>;
+
+export type LablinkClientOptions = Credentials & {
+  /** Where the allocator is, like `https://lab.example.org`. */
+  readonly baseUrl: string;
+  /** In place of the global fetch. */
+  readonly fetch?: NonNullable<ClientOptions['fetch']>;
+};
+
+/**
+ * A client of one allocator. Answers are values, whatever their status: `{ data, error, response }`. Only a connection
+ * that cannot be made, or is cut, throws.
+ */
+export function createLablinkClient(options: LablinkClientOptions): LablinkClient {
+  return createFetchClient<paths>({
+    baseUrl: options.baseUrl.replace(/\/+$/, ''),
+    headers: { Accept: 'application/json, application/problem+json, */*;q=0.1', ...authorization(options) },
+    ...(options.fetch && { fetch: options.fetch }),
+  });
+}
+
+function authorization(credentials: Credentials): Record<string, string> {
+  if ('token' in credentials) return { Authorization: `Bearer ${credentials.token}` };
+  if (!('user' in credentials)) return {};
+  const pair = new TextEncoder().encode(`${credentials.user}:${credentials.password}`);
+  return { Authorization: `Basic ${btoa(String.fromCharCode(...pair))}` };
+}
+
+/** Spread into a call whose body is a form: `client.POST('/api/request_vm', { body, ...asForm })`. */
+export const asForm = {
+  headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+  bodySerializer: (fields: Readonly<Record<string, unknown>>): string => {
+    const pairs = Object.entries(fields).filter(([, value]) => value !== undefined);
+    return new URLSearchParams(pairs.map(([name, value]) => [name, String(value)])).toString();
+  },
+};
