@@ -1,0 +1,94 @@
+// What makes and ends machines: the one small interface that `local`, `external` and `aws` fill. A provider knows
+// nothing of rows, operations or pages: it is told names and tokens, tells what happens, and answers what exists.
+
+export type ProvisionEvent = {
+  readonly level: 'info' | 'warning' | 'error';
+  readonly hostname?: string;
+  /** One line for the admin. */
+  readonly text: string;
+};
+
+export type LaunchSpec = {
+  /** Kept with every machine, so that `list()` can tell which launch made it. */
+  readonly operationId: string;
+  readonly machines: readonly {
+    readonly hostname: string;
+    /** What the machine's agent sends as its bearer token (`API_TOKEN`); kept by the machine alone. */
+    readonly token: string;
+  }[];
+};
+
+export type MachineFacts = {
+  readonly address?: string;
+  readonly sshUser?: string;
+  readonly sshPort?: number;
+  /** A line as in known_hosts, without the host: `ssh-ed25519 AAAA…`. */
+  readonly sshHostKey?: string;
+  readonly provisioningSeconds: number;
+};
+
+/** Where a run tells what happens; calls may overlap. Machines in no report are asked for by `list()` at the end. */
+export type ProvisionReport = {
+  event(event: ProvisionEvent): void;
+  /** The machine exists. */
+  made(hostname: string, facts: MachineFacts): Promise<void>;
+  /** The machine could not be made; nothing of it is left. `reason` is a sentence. */
+  failed(hostname: string, reason: string): Promise<void>;
+  /** The machine was ended, or was not there; nothing of it is left. */
+  gone(hostname: string): Promise<void>;
+};
+
+export type ProvisionFailure =
+  'busy' | 'quota' | 'capacity' | 'credentials' | 'cancelled' | 'timeout' | 'program' | 'engine';
+
+/** `ok` where all that was asked for was done. What was made before a failure stays, and is reported as made. */
+export type ProvisionResult =
+  | { readonly ok: true }
+  | {
+      readonly ok: false;
+      readonly kind: ProvisionFailure;
+      /** A sentence for people. */
+      readonly problem: string;
+      /** What to do about it. */
+      readonly remedy: string;
+    };
+
+export type Readiness =
+  { readonly ok: true } | { readonly ok: false; readonly problem: string; readonly remedy: string };
+
+/** A machine that exists, whether our rows know it or not. */
+export type ListedMachine = {
+  readonly hostname: string;
+  /** The launch that made it; null where that is not known. */
+  readonly operationId: string | null;
+};
+
+/**
+ * How a run is cancelled, in two steps: `signal` asks (finish or undo what is half done, begin nothing new, return
+ * `cancelled`), `force` ends it (kill what is left and return at once). A provider that is quick may ignore `force`.
+ */
+export type Provider = {
+  readonly name: 'aws' | 'local' | 'external';
+  /** Can it launch right now? Asked before a launch is accepted, and by pages: quick, no side effect. */
+  readiness(): Promise<Readiness>;
+  /** Makes these machines. A hostname that exists already is the same machine: reported as made, not made twice. */
+  launch(
+    spec: LaunchSpec,
+    report: ProvisionReport,
+    signal: AbortSignal,
+    force: AbortSignal,
+  ): Promise<ProvisionResult>;
+  /** Ends these machines, or all that are ours. A hostname that does not exist is `gone`. */
+  destroy(
+    hostnames: readonly string[] | 'all',
+    report: ProvisionReport,
+    signal: AbortSignal,
+    force: AbortSignal,
+  ): Promise<ProvisionResult>;
+  /** What exists: asked of the world, not of our rows. Half-made machines count. */
+  list(): Promise<readonly ListedMachine[]>;
+  /** With the server, before any run: bring back what is ours. */
+  start(): Promise<void>;
+  /** With the server, after the last run: end or leave machines, as is the provider's way; release everything. */
+  stop(): Promise<void>;
+};
