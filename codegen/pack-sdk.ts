@@ -11,7 +11,11 @@ async function readPackage(): Promise<{ version: string; openapiFetch: string }>
   const manifest: unknown = JSON.parse(await readFile(new URL('package.json', root), 'utf8'));
   const dependencies = isRecord(manifest) ? manifest['dependencies'] : undefined;
   if (!isRecord(manifest) || !isRecord(dependencies)) throw new Error('package.json has no dependencies');
-  return { version: String(manifest['version']), openapiFetch: String(dependencies['openapi-fetch']) };
+  const { version } = manifest;
+  const openapiFetch = dependencies['openapi-fetch'];
+  if (typeof version !== 'string' || typeof openapiFetch !== 'string')
+    throw new Error('package.json lacks versions');
+  return { version, openapiFetch };
 }
 
 await rm(sdk, { recursive: true, force: true });

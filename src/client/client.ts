@@ -9,9 +9,9 @@ export type LablinkClient = Client<paths>;
 
 /** Who calls: a VM (or its forwarder, or a registrar) with a token, an admin with a password, or nobody in particular. */
 export type Credentials =
-  | { readonly token: string }
-  | { readonly user: string; readonly password: string }
-  | Record<never, never>;
+  | { readonly token: string; readonly user?: never }
+  | { readonly user: string; readonly password: string; readonly token?: never }
+  | { readonly token?: never; readonly user?: never };
 
 export type LablinkClientOptions = Credentials & {
   /** Where the allocator is, like `https://lab.example.org`. */
@@ -33,8 +33,8 @@ export function createLablinkClient(options: LablinkClientOptions): LablinkClien
 }
 
 function authorization(credentials: Credentials): Record<string, string> {
-  if ('token' in credentials) return { Authorization: `Bearer ${credentials.token}` };
-  if (!('user' in credentials)) return {};
+  if (credentials.token !== undefined) return { Authorization: `Bearer ${credentials.token}` };
+  if (credentials.user === undefined) return {};
   const pair = new TextEncoder().encode(`${credentials.user}:${credentials.password}`);
   return { Authorization: `Basic ${btoa(String.fromCharCode(...pair))}` };
 }
@@ -42,8 +42,10 @@ function authorization(credentials: Credentials): Record<string, string> {
 /** Spread into a call whose body is a form: `client.POST('/api/request_vm', { body, ...asForm })`. */
 export const asForm = {
   headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
-  bodySerializer: (fields: Readonly<Record<string, unknown>>): string => {
-    const pairs = Object.entries(fields).filter(([, value]) => value !== undefined);
-    return new URLSearchParams(pairs.map(([name, value]) => [name, String(value)])).toString();
+  bodySerializer: (fields: Readonly<Record<string, string | number | boolean | undefined>>): string => {
+    const form = new URLSearchParams();
+    for (const [name, value] of Object.entries(fields))
+      if (value !== undefined) form.set(name, String(value));
+    return form.toString();
   },
 };

@@ -1158,7 +1158,6 @@ export interface operations {
     requestBody?: never;
     responses: {
       200: components['responses']['Page'];
-      400: components['responses']['PageBadRequest'];
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];
       503: components['responses']['PageUnavailable'];
@@ -2094,7 +2093,10 @@ export interface operations {
   };
   getAsset: {
     parameters: {
-      query?: never;
+      query?: {
+        /** @description The version that the pages name; an address with one may be cached for ever. */
+        v?: string;
+      };
       header?: never;
       path: {
         /** @description The file's name. */

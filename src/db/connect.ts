@@ -1,6 +1,6 @@
 // The pool, and Kysely over it. Everything that the database room hands out takes this `Db` first.
 import { Kysely, PostgresDialect } from 'kysely';
-import { Pool, types as pgTypes } from 'pg';
+import { Pool, TypeOverrides } from 'pg';
 import type { DB } from './schema.gen.ts';
 
 export type Db = Kysely<DB>;
@@ -29,14 +29,15 @@ export function connectDatabase(options: DatabaseOptions): Db {
     connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     keepAlive: true,
-    types: { getTypeParser },
+    types: bigintAsNumber(),
   });
   pool.on('error', options.onIdleError);
   return new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
 }
 
 /** Counts and byte sizes come as bigint; all of ours fit a double exactly. */
-function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
-  if (oid === BIGINT_OID && format !== 'binary') return Number;
-  return pgTypes.getTypeParser(oid, format);
+function bigintAsNumber(): TypeOverrides {
+  const types = new TypeOverrides();
+  types.setTypeParser(BIGINT_OID, 'text', Number);
+  return types;
 }

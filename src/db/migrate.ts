@@ -72,7 +72,8 @@ async function applyMissing<DB>(db: Kysely<DB>, migrations: readonly ListedMigra
     },
   });
   const { error, results } = await migrator.migrateToLatest();
-  if (error !== undefined) throw error instanceof Error ? error : new Error(String(error));
+  if (error !== undefined)
+    throw error instanceof Error ? error : new Error('a migration failed', { cause: error });
   const applied = (results ?? [])
     .filter(({ status }) => status === 'Success')
     .map((result) => result.migrationName);

@@ -10,13 +10,10 @@ export type VmRequest = Claim & {
   readonly givenPin: string | null;
 };
 
+type Found = { readonly id: string; readonly hostname: string; readonly pin: string };
 export type VmRequestResult =
-  | {
-      readonly kind: 'assigned' | 'returned';
-      readonly id: string;
-      readonly hostname: string;
-      readonly pin: string;
-    }
+  | ({ readonly kind: 'assigned' } & Found)
+  | ({ readonly kind: 'returned' } & Found)
   | { readonly kind: 'none_free' | 'pin_required' | 'pin_wrong' | 'busy' }
   | { readonly kind: 'pin_locked'; readonly retryAfterSeconds: number };
 

@@ -17,9 +17,9 @@ export type Waiter<Delivery> = {
 
 export type Waiters<Delivery> = {
   /** Registers a poll; the older one of the same hostname is superseded. `full`: the limit is reached. */
-  register(hostname: string, confirms: boolean): Waiter<Delivery> | 'full';
-  get(hostname: string): Waiter<Delivery> | undefined;
-  all(): readonly Waiter<Delivery>[];
+  readonly register: (hostname: string, confirms: boolean) => Waiter<Delivery> | 'full';
+  readonly get: (hostname: string) => Waiter<Delivery> | undefined;
+  readonly all: () => readonly Waiter<Delivery>[];
   readonly size: number;
 };
 

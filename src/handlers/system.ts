@@ -40,16 +40,18 @@ export function createSystemHandlers({
     getContractYaml: () => ({ status: 200, type: 'application/yaml', body: contractYaml }),
     getContractJson: () => ({ status: 200, type: 'application/json', body: contract }),
     docsPage: () => ({ status: 200, type: 'text/html', body: renderDocs() }),
-    getAsset: ({ path }) => {
+    getAsset: ({ path, query }) => {
       const asset = getAsset(path.file);
-      return asset ? { status: 200, ...asset, headers: ASSET_CACHING } : problem('not_found');
+      if (!asset) return problem('not_found');
+      return { status: 200, ...asset, headers: query.v === undefined ? UNVERSIONED : VERSIONED };
     },
   };
 }
 
 const RETRY = { 'Retry-After': '5' };
-/** Names are not hashed (yet): a browser may keep a file for a while, and asks again after an update. */
-const ASSET_CACHING = { 'Cache-Control': 'public, max-age=300' };
+/** An address with a version never changes its body; one without may be stale for a while. */
+const VERSIONED = { 'Cache-Control': 'public, max-age=31536000, immutable' };
+const UNVERSIONED = { 'Cache-Control': 'public, max-age=300' };
 
 export type CheckResult = { readonly name: string; readonly ok: boolean; readonly detail?: string };
 

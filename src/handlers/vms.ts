@@ -20,7 +20,7 @@ export function createVmsHandlers(dependencies: VmsDependencies): HandlersOf<'vm
   const { db, now, codeLifetimeMs } = dependencies;
   return {
     listVms: async ({ query }) => {
-      const { limit = PAGE_LIMIT_DEFAULT, after, ...filter } = query ?? {};
+      const { limit = PAGE_LIMIT_DEFAULT, after, ...filter } = query;
       const page = await listVms(db, filter, { after, limit });
       const context = { now: now(), codeLifetimeMs };
       return {
