@@ -1,0 +1,104 @@
+// One connection that takes and asks after the deployment lock. Knows nothing of when or why.
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
+
+/** Exclusive: alone. Shared: together with everybody else who shares. */
+export type LockMode = 'exclusive' | 'shared';
+
+/** Who has the lock: `name` is the application name of the connection, `since` when that was opened. */
+export type Holder = { readonly name: string; readonly since: Date };
+
+export type LockSession = {
+  /** Aborted when the connection has ended, from whichever side. */
+  readonly gone: AbortSignal;
+  /** True where the lock is ours now; does not wait. */
+  tryLock(mode: LockMode): Promise<boolean>;
+  /** Whether the lock is really held by this connection. */
+  holds(): Promise<boolean>;
+  /** The other connection that has held it longest; undefined where there is none any more. */
+  findHolder(): Promise<Holder | undefined>;
+  /** Ends other connections of this name that hold the lock: our own earlier ones, which the server has not missed yet. */
+  endNamesakes(): Promise<void>;
+  close(): Promise<void>;
+};
+
+/** Any two constants of ours; advisory locks count per database. */
+const LOCK_CLASS = 7_236_002;
+const LOCK_OBJECT = 1;
+/** pg_locks marks a lock with two keys so. */
+const TWO_KEYS = 2;
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const QUERY_TIMEOUT_MS = 5_000;
+/** A server behind a dead network never answers our goodbye. */
+const CLOSE_TIMEOUT_MS = 2_000;
+/** The server drops a client that vanished without a word after idle + count × interval = 30 s. */
+const SESSION_SETTINGS = {
+  tcp_keepalives_idle: '15',
+  tcp_keepalives_interval: '5',
+  tcp_keepalives_count: '3',
+  idle_session_timeout: '0',
+};
+
+const heldByUs = `select 1 from pg_locks where locktype = 'advisory' and classid = ${LOCK_CLASS}
+  and objid = ${LOCK_OBJECT} and objsubid = ${TWO_KEYS} and granted and pid = pg_backend_pid()
+  and database = (select oid from pg_database where datname = current_database())`;
+
+const heldByOthers = `from pg_locks l left join pg_stat_activity a on a.pid = l.pid
+  where l.locktype = 'advisory' and l.classid = ${LOCK_CLASS} and l.objid = ${LOCK_OBJECT}
+  and l.objsubid = ${TWO_KEYS} and l.granted and l.pid <> pg_backend_pid()
+  and l.database = (select oid from pg_database where datname = current_database())`;
+
+/**
+ * Connects. `name` is what others see of us; the server keeps the first 63 bytes. Rejects where the server cannot be
+ * reached or does not let us in.
+ */
+export async function openLockSession(connectionString: string, name: string): Promise<LockSession> {
+  const gone = new AbortController();
+  const client = new Client({
+    connectionString,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
+    keepAlive: true,
+  });
+  client.on('error', () => gone.abort());
+  client.on('end', () => gone.abort());
+  try {
+    await client.connect();
+    // By a statement: a name in the connection string would win over the client's option.
+    for (const [setting, value] of Object.entries({ ...SESSION_SETTINGS, application_name: name })) {
+      await client.query('select set_config($1, $2, false)', [setting, value]);
+    }
+  } catch (error) {
+    await client.end();
+    throw error;
+  }
+  return sessionOn(client, name, gone.signal);
+}
+
+function sessionOn(client: Client, name: string, gone: AbortSignal): LockSession {
+  return {
+    gone,
+    tryLock: async (mode) => {
+      const lock = mode === 'exclusive' ? 'pg_try_advisory_lock' : 'pg_try_advisory_lock_shared';
+      const { rows } = await client.query<{ got: boolean }>(
+        `select ${lock}(${LOCK_CLASS}, ${LOCK_OBJECT}) as got`,
+      );
+      return rows[0]?.got === true;
+    },
+    holds: async () => (await client.query(heldByUs)).rows.length > 0,
+    findHolder: async () => {
+      const { rows } = await client.query<{ name: string | null; since: Date | null }>(
+        `select a.application_name as name, a.backend_start as since ${heldByOthers} order by 2 limit 1`,
+      );
+      const [row] = rows;
+      return row && { name: row.name ?? '', since: row.since ?? new Date(0) };
+    },
+    endNamesakes: async () => {
+      await client.query(`select pg_terminate_backend(l.pid) ${heldByOthers} and a.application_name = $1`, [
+        name,
+      ]);
+    },
+    close: () => Promise.race([client.end(), delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]),
+  };
+}

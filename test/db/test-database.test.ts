@@ -1,0 +1,43 @@
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createTestDatabase, withAdmin, type TestDatabase } from '../support/postgres.ts';
+
+describe('a test database', () => {
+  let shared: TestDatabase;
+  beforeAll(async () => {
+    shared = await createTestDatabase();
+  });
+  afterAll(() => shared[Symbol.asyncDispose]());
+
+  test('is migrated, and empty of rows', async () => {
+    expect(await shared.db.selectFrom('vms').selectAll().execute()).toEqual([]);
+  });
+
+  test('has nothing in it where an empty one is asked for', async () => {
+    await using empty = await createTestDatabase('empty');
+    await expect(empty.db.selectFrom('vms').selectAll().execute()).rejects.toThrow('does not exist');
+  });
+
+  test('is gone after the test', async () => {
+    const name = await (async () => {
+      await using database = await createTestDatabase();
+      return new URL(database.connectionString).pathname.slice(1);
+    })();
+    const { rows } = await withAdmin((admin) =>
+      admin.query('select 1 from pg_database where datname = $1', [name]),
+    );
+    expect(rows).toEqual([]);
+  });
+
+  test('complains about a connection that is left open, and is gone all the same', async () => {
+    const database = await createTestDatabase();
+    const forgotten = new Client({
+      connectionString: database.connectionString,
+      application_name: 'forgotten',
+    });
+    const ended = new Promise((resolve) => forgotten.on('error', resolve));
+    await forgotten.connect();
+    await expect(database[Symbol.asyncDispose]()).rejects.toThrow('Left open by the test');
+    await expect(ended).resolves.toMatchObject({ message: expect.stringContaining('terminat') as string });
+  });
+});

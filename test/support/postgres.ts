@@ -1,0 +1,79 @@
+// Databases for tests: one per file or test, real, migrated, and gone afterwards.
+import { randomBytes } from 'node:crypto';
+import { Client } from 'pg';
+import { inject, vi } from 'vitest';
+import { connectDatabase, type Db } from '../../src/db/connect.ts';
+import './provided.ts';
+import { TEMPLATE_DATABASE } from './test-server.ts';
+
+/** What a test opened may take this long to close after the test said it is done. */
+const CLOSING_MS = 2_000;
+
+export type TestDatabase = AsyncDisposable & {
+  readonly connectionString: string;
+  /** A small pool, closed with the database; it connects with the first query. */
+  readonly db: Db;
+};
+
+/**
+ * Makes a database of its own: a clone of the migrated template, or an empty one. Disposing drops it, and fails where
+ * something that the test started still holds a connection to it.
+ */
+export async function createTestDatabase(content: 'migrated' | 'empty' = 'migrated'): Promise<TestDatabase> {
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  const template = content === 'migrated' ? TEMPLATE_DATABASE : 'template0';
+  await withAdmin((admin) => admin.query(`create database ${name} template ${template}`));
+  const url = new URL(inject('postgres'));
+  url.pathname = name;
+  const db = connectDatabase({
+    connectionString: url.href,
+    poolSize: 5,
+    applicationName: 'lablink test',
+    // Tests end connections from outside; the pool opens new ones.
+    onIdleError: () => undefined,
+  });
+  return {
+    connectionString: url.href,
+    db,
+    [Symbol.asyncDispose]: async () => {
+      await db.destroy();
+      await dropWhenLeft(name);
+    },
+  };
+}
+
+/** Runs work on a connection to the server itself, beside all test databases. */
+export async function withAdmin<T>(work: (admin: Client) => Promise<T>): Promise<T> {
+  const admin = new Client({ connectionString: inject('postgres') });
+  await admin.connect();
+  try {
+    return await work(admin);
+  } finally {
+    await admin.end();
+  }
+}
+
+async function dropWhenLeft(name: string): Promise<void> {
+  await withAdmin(async (admin) => {
+    try {
+      await vi.waitFor(
+        async () => {
+          const open = await connectionsTo(admin, name);
+          if (open.length > 0) throw new Error(`Left open by the test on ${name}: ${open.join('; ')}`);
+        },
+        { timeout: CLOSING_MS, interval: 20 },
+      );
+    } finally {
+      await admin.query(`drop database ${name} with (force)`);
+    }
+  });
+}
+
+async function connectionsTo(admin: Client, name: string): Promise<string[]> {
+  const { rows } = await admin.query<{ what: string }>(
+    `select concat_ws(': ', application_name, state, query) as what from pg_stat_activity
+     where datname = $1 and backend_type = 'client backend'`,
+    [name],
+  );
+  return rows.map(({ what }) => what);
+}

@@ -1,0 +1,21 @@
+import { describe, expect, test, vi } from 'vitest';
+import { requirePart } from '../support/required.ts';
+
+describe('a part that tests need', () => {
+  test('is simply used where it is there', () => {
+    expect(requirePart('A browser', true, 'Install one.', { CI: 'true' })).toBe(true);
+  });
+
+  test('is told missing in one line on a laptop', () => {
+    const print = vi.spyOn(console, 'log').mockImplementation(() => undefined);
+    expect(requirePart('A browser', false, 'Install one.', {})).toBe(false);
+    expect(print.mock.calls).toEqual([
+      ['skipped: A browser is missing, so its tests cannot run. Install one.'],
+    ]);
+    print.mockRestore();
+  });
+
+  test('fails CI where it is missing', () => {
+    expect(() => requirePart('A browser', false, 'Install one.', { CI: 'true' })).toThrow('Install one.');
+  });
+});
