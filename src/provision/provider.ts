@@ -18,14 +18,16 @@ export type LaunchSpec = {
   }[];
 };
 
-export type MachineFacts = {
+/** How SSH reaches a machine. */
+export type MachineReach = {
   readonly address?: string;
   readonly sshUser?: string;
   readonly sshPort?: number;
   /** A line as in known_hosts, without the host: `ssh-ed25519 AAAA…`. */
   readonly sshHostKey?: string;
-  readonly provisioningSeconds: number;
 };
+
+export type MachineFacts = MachineReach & { readonly provisioningSeconds: number };
 
 /** Where a run tells what happens; calls may overlap. Machines in no report are asked for by `list()` at the end. */
 export type ProvisionReport = {
@@ -61,6 +63,8 @@ export type ListedMachine = {
   readonly hostname: string;
   /** The launch that made it; null where that is not known. */
   readonly operationId: string | null;
+  /** Where it is reached now, if it is known: rows are brought up to date with it at start. */
+  readonly reach?: MachineReach;
 };
 
 /**
