@@ -1,0 +1,45 @@
+// Who a caller is: the admin by password, VMs and other programs by bearer token. Comparisons take constant time.
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Caller } from '../contract/handlers.ts';
+import type { Db } from '../db/connect.ts';
+import { hostnameOfToken } from '../db/registration.ts';
+import { hashToken } from '../vms/token.ts';
+
+export type Authenticator = {
+  readonly basic: (user: string, password: string) => boolean;
+  /** null = nobody's token. Throws where the database is away. */
+  readonly bearer: (token: string) => Promise<Caller | null>;
+};
+
+export type AuthenticatorOptions = {
+  readonly db: Db;
+  readonly admin: { readonly user: string; readonly password: string };
+  readonly registrationToken: string | undefined;
+  readonly forwarderToken: string | undefined;
+};
+
+/** Longer tokens are nobody's; it keeps hashing cheap. */
+const TOKEN_MAX_LENGTH = 512;
+
+export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+  const { db, admin, registrationToken, forwarderToken } = options;
+  return {
+    basic: (user, password) => {
+      const userIsRight = sameText(user, admin.user);
+      return sameText(password, admin.password) && userIsRight;
+    },
+    bearer: async (token) => {
+      if (token.length > TOKEN_MAX_LENGTH) return null;
+      if (registrationToken !== undefined && sameText(token, registrationToken)) return { kind: 'registrar' };
+      if (forwarderToken !== undefined && sameText(token, forwarderToken)) return { kind: 'forwarder' };
+      const hostname = await hostnameOfToken(db, hashToken(token));
+      return hostname === null ? null : { kind: 'vm', hostname };
+    },
+  };
+}
+
+/** Hashing first makes the lengths equal, so that nothing is told by the time. */
+function sameText(given: string, expected: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given), digest(expected));
+}

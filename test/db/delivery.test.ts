@@ -1,0 +1,215 @@
+import { sql } from 'kysely';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { takeDelivery, recordOutcome, withDelivery } from '../../src/db/delivery.ts';
+import { listen } from '../../src/db/listen.ts';
+import { createDesk, type Desk } from '../../src/delivery/desk.ts';
+import { createTestDatabase, withAdmin, type TestDatabase } from '../support/postgres.ts';
+import { ageCommand, CHANNEL, giveVm, insertFreeVms } from '../support/rows.ts';
+
+const LIFETIME_SECONDS = 600;
+let database: TestDatabase;
+let desk: Desk;
+let errors: unknown[];
+
+beforeEach(async () => {
+  database = await createTestDatabase();
+  errors = [];
+  desk = createDesk({
+    db: database.db,
+    maxWaiters: 3,
+    codeLifetimeSeconds: LIFETIME_SECONDS,
+    pollMaxSeconds: null,
+    now: Date.now,
+    onError: (error) => errors.push(error),
+  });
+});
+afterEach(async () => {
+  await desk.close();
+  await database[Symbol.asyncDispose]();
+  expect(errors).toEqual([]);
+});
+
+const never = new AbortController().signal;
+const poll = (hostname: string, signal = never) => desk.wait({ hostname, confirms: true, signal });
+
+async function listening() {
+  const result = await listen({
+    connectionString: database.connectionString,
+    channel: CHANNEL,
+    onHostname: desk.hint,
+    onConnected: () => void desk.reread(),
+    onError: () => undefined,
+  });
+  if (!result.ok) throw new Error(result.problem);
+  return result.listener;
+}
+
+describe('a waiting VM', () => {
+  test('is told by a notification', async () => {
+    await insertFreeVms(database.db, ['a']);
+    const listener = await listening();
+    const told = poll('a');
+    await expect.poll(() => desk.waiting).toBe(1);
+    const { id } = await giveVm(database.db, 'ada@x.org', { pin: '424242' });
+    expect(await told).toEqual({
+      kind: 'delivered',
+      delivery: { assignmentId: id, command: 'start-host --code="4/0Aone"', pin: '424242', commandNumber: 1 },
+    });
+    await listener.close();
+  });
+
+  test('that comes after its command was given is told at once', async () => {
+    await insertFreeVms(database.db, ['a']);
+    await giveVm(database.db, 'ada@x.org');
+    expect(await poll('a')).toMatchObject({ kind: 'delivered' });
+  });
+
+  test('is told by the rows when the notification was lost with the connection', async () => {
+    await insertFreeVms(database.db, ['a']);
+    const listener = await listening();
+    const told = poll('a');
+    await expect.poll(() => desk.waiting).toBe(1);
+    await withAdmin(async (admin) => {
+      // The listener's connection ends, and the command is given before it is back.
+      await admin.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'lablink listener'`,
+      );
+    });
+    await giveVm(database.db, 'ada@x.org', { channel: 'nobody_listens_here' });
+    expect(await told).toMatchObject({ kind: 'delivered' });
+    await expect.poll(() => listener.connected).toBe(true);
+    await listener.close();
+  });
+
+  test('is superseded by its own newer poll, which is told', async () => {
+    await insertFreeVms(database.db, ['a']);
+    const older = poll('a');
+    const newer = poll('a');
+    expect(await older).toEqual({ kind: 'superseded' });
+    expect(desk.waiting).toBe(1);
+    await giveVm(database.db, 'ada@x.org');
+    desk.hint('a');
+    expect(await newer).toMatchObject({ kind: 'delivered' });
+  });
+
+  test('that hangs up is dropped', async () => {
+    await insertFreeVms(database.db, ['a']);
+    const caller = new AbortController();
+    const told = poll('a', caller.signal);
+    expect(desk.waiting).toBe(1);
+    caller.abort();
+    expect(await told).toEqual({ kind: 'gone' });
+    expect(desk.waiting).toBe(0);
+  });
+
+  test('is one of a bounded number', async () => {
+    const told = ['a', 'b', 'c'].map((hostname) => poll(hostname));
+    expect(await poll('d')).toEqual({ kind: 'full' });
+    await desk.close();
+    expect(await Promise.all(told)).toEqual([
+      { kind: 'stopping' },
+      { kind: 'stopping' },
+      { kind: 'stopping' },
+    ]);
+    expect(await poll('a')).toEqual({ kind: 'stopping' });
+  });
+
+  test('is written down as waiting, and not any more when it has left', async () => {
+    await insertFreeVms(database.db, ['a']);
+    const caller = new AbortController();
+    const told = poll('a', caller.signal);
+    const waits = async () => {
+      const { rows } = await sql<{
+        waits: boolean;
+      }>`select waiting_until > now() as waits from vm_presence`.execute(database.db);
+      return rows;
+    };
+    await expect.poll(waits).toEqual([{ waits: true }]);
+    caller.abort();
+    await told;
+    await expect.poll(waits).toEqual([{ waits: null }]);
+  });
+});
+
+describe('a command', () => {
+  test('is given again while nobody has acknowledged it, and keeps the time of its first delivery', async () => {
+    const { db } = database;
+    await insertFreeVms(db, ['a']);
+    await giveVm(db, 'ada@x.org');
+    const first = await takeDelivery(db, 'a', LIFETIME_SECONDS);
+    const { delivered_at } = await db
+      .selectFrom('assignments')
+      .select('delivered_at')
+      .executeTakeFirstOrThrow();
+    expect(await takeDelivery(db, 'a', LIFETIME_SECONDS)).toEqual(first);
+    expect(await db.selectFrom('assignments').select('delivered_at').executeTakeFirstOrThrow()).toEqual({
+      delivered_at,
+    });
+  });
+
+  test('is not given again once it is acknowledged, until there is a new one', async () => {
+    const { db } = database;
+    await insertFreeVms(db, ['a']);
+    const { id } = await giveVm(db, 'ada@x.org');
+    const outcome = {
+      assignmentId: id,
+      hostname: 'a',
+      outcome: 'failed' as const,
+      commandNumber: 1,
+      message: 'expired',
+    };
+    expect(await recordOutcome(db, outcome)).toBe('recorded');
+    expect(await takeDelivery(db, 'a', LIFETIME_SECONDS)).toBeNull();
+    await giveVm(db, 'ada@x.org', { crdCommand: 'start-host --code="4/0Atwo"' });
+    expect(await takeDelivery(db, 'a', LIFETIME_SECONDS)).toMatchObject({ commandNumber: 2 });
+    expect(await recordOutcome(db, outcome)).toBe('replaced');
+  });
+
+  test('whose code is too old is given to nobody, and a fresh one is', async () => {
+    const { db } = database;
+    await insertFreeVms(db, ['a']);
+    await giveVm(db, 'ada@x.org');
+    await ageCommand(db, 'ada@x.org', LIFETIME_SECONDS);
+    expect(await takeDelivery(db, 'a', LIFETIME_SECONDS)).toBeNull();
+    expect(await withDelivery(db, ['a'], LIFETIME_SECONDS)).toEqual([]);
+    await giveVm(db, 'ada@x.org', { crdCommand: 'start-host --code="4/0Afresh"' });
+    expect(await withDelivery(db, ['a', 'b'], LIFETIME_SECONDS)).toEqual(['a']);
+    expect(await takeDelivery(db, 'a', LIFETIME_SECONDS)).toMatchObject({
+      command: 'start-host --code="4/0Afresh"',
+    });
+  });
+
+  test('is acknowledged by its own machine only, while the assignment lives', async () => {
+    const { db } = database;
+    await insertFreeVms(db, ['a', 'b']);
+    const { id } = await giveVm(db, 'ada@x.org');
+    const report = { assignmentId: id, outcome: 'registered' as const, commandNumber: null, message: null };
+    expect(await recordOutcome(db, { ...report, hostname: 'b' })).toBe('unknown');
+    expect(await recordOutcome(db, { ...report, hostname: 'a', assignmentId: crypto.randomUUID() })).toBe(
+      'unknown',
+    );
+    expect(await recordOutcome(db, { ...report, hostname: 'a' })).toBe('recorded');
+    expect(await recordOutcome(db, { ...report, hostname: 'a' })).toBe('recorded');
+    await sql`update assignments set released_at = now()`.execute(db);
+    expect(await recordOutcome(db, { ...report, hostname: 'a' })).toBe('over');
+  });
+});
+
+describe('the listener', () => {
+  test('is told of hostnames only, whatever else arrives on its channel', async () => {
+    const told: string[] = [];
+    const result = await listen({
+      connectionString: database.connectionString,
+      channel: CHANNEL,
+      onHostname: (hostname) => told.push(hostname),
+      onConnected: () => undefined,
+      onError: () => undefined,
+    });
+    if (!result.ok) throw new Error(result.problem);
+    for (const payload of ['not json', '[]', 'null', '{"HostName": 3}', '{"HostName": "a"}']) {
+      await sql`select pg_notify(${CHANNEL}, ${payload})`.execute(database.db);
+    }
+    await expect.poll(() => told).toEqual(['a']);
+    await result.listener.close();
+  });
+});

@@ -1,0 +1,53 @@
+// Rows for tests of the database.
+import { sql } from 'kysely';
+import type { Db } from '../../src/db/connect.ts';
+import { requestVm, type VmRequest, type VmRequestResult } from '../../src/db/request.ts';
+
+/** Free, running machines with these names. */
+export async function insertFreeVms(db: Db, hostnames: readonly string[]): Promise<void> {
+  if (hostnames.length === 0) return;
+  await db
+    .insertInto('vms')
+    .values(hostnames.map((hostname) => ({ hostname, provider: 'external', status: 'running' })))
+    .execute();
+}
+
+export function vmNames(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `lablink-vm-test-${index + 1}`);
+}
+
+export const CHANNEL = 'vm_updates';
+
+/** A request with sensible parts; the browser's id is made of the e-mail. */
+export function vmRequest(email: string, parts: Partial<VmRequest> = {}): VmRequest {
+  return {
+    assignmentId: crypto.randomUUID(),
+    email,
+    browserId: `browser of ${email}`,
+    crdCommand: 'start-host --code="4/0Aone"',
+    pin: '123456',
+    channel: CHANNEL,
+    givenPin: null,
+    ...parts,
+  };
+}
+
+/** Asks, and expects to be given a machine. */
+export async function giveVm(
+  db: Db,
+  email: string,
+  parts: Partial<VmRequest> = {},
+): Promise<Extract<VmRequestResult, { hostname: string }>> {
+  const result = await requestVm(db, vmRequest(email, parts));
+  if (!('hostname' in result)) throw new Error(`expected a machine, got ${result.kind}`);
+  return result;
+}
+
+/** Makes the live command of an e-mail older than it is. */
+export async function ageCommand(db: Db, email: string, seconds: number): Promise<void> {
+  await db
+    .updateTable('assignments')
+    .set({ command_at: sql<Date>`command_at - make_interval(secs => ${seconds})` })
+    .where('email', '=', email)
+    .execute();
+}
