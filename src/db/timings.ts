@@ -4,7 +4,7 @@ import type { PhaseTiming, ReportedTimings } from '../vms/timings.ts';
 import type { Db } from './connect.ts';
 import { seenOrLate, type ReportResult } from './reports.ts';
 
-/** Adds what a report knows; what it leaves out stays. A duration that was not said follows from start and end. */
+/** Adds what a report knows; what it leaves out stays. */
 export async function recordTimings(
   db: Db,
   hostname: string,
@@ -22,12 +22,10 @@ export async function recordTimings(
     on conflict (hostname) do update set
       cloud_init_start = coalesce(excluded.cloud_init_start, known.cloud_init_start),
       cloud_init_end = coalesce(excluded.cloud_init_end, known.cloud_init_end),
-      cloud_init_seconds = coalesce(excluded.cloud_init_seconds, known.cloud_init_seconds, ${lasting('cloud_init')}),
+      cloud_init_seconds = coalesce(excluded.cloud_init_seconds, known.cloud_init_seconds),
       container_start = coalesce(excluded.container_start, known.container_start),
       container_end = coalesce(excluded.container_end, known.container_end),
-      container_seconds = coalesce(excluded.container_seconds, known.container_seconds, ${lasting('container')})`.execute(
-    db,
-  );
+      container_seconds = coalesce(excluded.container_seconds, known.container_seconds)`.execute(db);
   return 'recorded';
 }
 
@@ -35,9 +33,10 @@ function time(epochSeconds: PhaseTiming['start']) {
   return sql`to_timestamp(${epochSeconds}::float8)`;
 }
 
-/** Start and end may come in two reports. A clock that ran backwards says nothing. */
-function lasting(phase: 'cloud_init' | 'container') {
-  const start = sql`coalesce(${sql.ref(`excluded.${phase}_start`)}, ${sql.ref(`known.${phase}_start`)})`;
-  const end = sql`coalesce(${sql.ref(`excluded.${phase}_end`)}, ${sql.ref(`known.${phase}_end`)})`;
-  return sql`case when ${end} >= ${start} then extract(epoch from ${end} - ${start}) end`;
+/** Seconds of a phase: as said, else from start to end, which may have come in two reports. A clock that ran backwards says nothing. */
+export function phaseSeconds(phase: 'cloud_init' | 'container') {
+  const start = sql.ref(`t.${phase}_start`);
+  const end = sql.ref(`t.${phase}_end`);
+  return sql<number | null>`coalesce(${sql.ref(`t.${phase}_seconds`)},
+    case when ${end} >= ${start} then extract(epoch from ${end} - ${start})::float8 end)`;
 }

@@ -10,6 +10,7 @@ import {
 } from '../vms/status.ts';
 import { readAssignmentRow, selectAssignments, type AssignmentRecord } from './assignments.ts';
 import type { Db } from './connect.ts';
+import { phaseSeconds } from './timings.ts';
 
 export type VmRecord = {
   readonly hostname: string;
@@ -60,7 +61,11 @@ function selectVms(db: Db) {
       'v.address',
     ])
     .select(['v.ssh_user', 'v.ssh_port', 'v.created_at', 'v.assignment_id', 'p.last_seen_at', 'p.boot_id'])
-    .select(['p.free_disk_bytes', 't.provisioning_seconds', 't.cloud_init_seconds', 't.container_seconds'])
+    .select(['p.free_disk_bytes', 't.provisioning_seconds'])
+    .select([
+      phaseSeconds('cloud_init').as('cloud_init_seconds'),
+      phaseSeconds('container').as('container_seconds'),
+    ])
     .select([
       sql<boolean>`v.token_hash is not null`.as('has_token'),
       sql<boolean>`coalesce(p.waiting_until > now(), false)`.as('waiting'),

@@ -23,13 +23,8 @@ export function readTimings(report: MetricsReport): ReportedTimings {
   };
 }
 
-function phase(start: number | undefined, end: number | undefined, seconds: number | undefined): PhaseTiming {
-  return { start: start ?? null, end: end ?? null, seconds: seconds ?? durationOf(start, end) };
-}
-
-/** A phase whose duration was not said lasts from its start to its end; a clock that ran backwards says nothing. */
-function durationOf(start: number | undefined, end: number | undefined): number | null {
-  return start !== undefined && end !== undefined && end >= start ? end - start : null;
+function phase(start?: number, end?: number, seconds?: number): PhaseTiming {
+  return { start: start ?? null, end: end ?? null, seconds: seconds ?? null };
 }
 
 /** The whole start-up in seconds, once all three phases are known. */

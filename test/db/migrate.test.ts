@@ -1,0 +1,112 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { sql } from 'kysely';
+import { describe, expect, test } from 'vitest';
+import { rowTypesFile } from '../../codegen/rows.ts';
+import { connectDatabase, type Db } from '../../src/db/connect.ts';
+import { migrateToLatest } from '../../src/db/migrate.ts';
+import { migrations } from '../../src/db/migrations/list.ts';
+import { createTestDatabase } from '../support/postgres.ts';
+
+const next = {
+  name: '9999-next',
+  migration: {
+    up: (db: Parameters<typeof migrateToLatest>[0]) =>
+      sql`create table next ()`.execute(db).then(() => undefined),
+  },
+};
+
+describe('migrating', () => {
+  test('by several processes at once is done once', async () => {
+    await using database = await createTestDatabase('empty');
+    const processes = Array.from({ length: 4 }, () =>
+      connectDatabase({
+        connectionString: database.connectionString,
+        poolSize: 2,
+        applicationName: 'process',
+        onIdleError: () => undefined,
+      }),
+    );
+    const results = await Promise.all(processes.map((db) => migrateToLatest(db)));
+    await Promise.all(processes.map((db) => db.destroy()));
+    expect(results.every(({ ok }) => ok)).toBe(true);
+    const applied = results.flatMap((result) => (result.ok ? result.applied : []));
+    expect(applied).toEqual(migrations.map(({ name }) => name));
+  });
+
+  test('of a schema with a newer breaking migration is refused, and says what to do', async () => {
+    await using database = await createTestDatabase();
+    await migrateToLatest(database.db, [...migrations, { ...next, breaking: true }]);
+    expect(await migrateToLatest(database.db)).toEqual({
+      ok: false,
+      problem: expect.stringContaining('9999-next') as string,
+      remedy: expect.stringContaining('newer version') as string,
+    });
+  });
+
+  test('of a schema with a newer migration that breaks nothing goes on', async () => {
+    await using database = await createTestDatabase();
+    await migrateToLatest(database.db, [...migrations, { ...next, breaking: false }]);
+    expect(await migrateToLatest(database.db)).toEqual({ ok: true, applied: [] });
+  });
+
+  test('that fails changes nothing, and can be tried again', async () => {
+    await using database = await createTestDatabase();
+    const failing = {
+      ...next,
+      breaking: true,
+      migration: {
+        up: async (db: Parameters<typeof migrateToLatest>[0]) => {
+          await sql`create table half_done ()`.execute(db);
+          throw new Error('no luck');
+        },
+      },
+    };
+    await expect(migrateToLatest(database.db, [...migrations, failing])).rejects.toThrow('no luck');
+    const { rows } = await sql<{
+      found: string | null;
+    }>`select to_regclass('half_done')::text as found`.execute(database.db);
+    expect(rows).toEqual([{ found: null }]);
+    expect(await migrateToLatest(database.db, [...migrations, { ...next, breaking: true }])).toEqual({
+      ok: true,
+      applied: ['9999-next'],
+    });
+  });
+});
+
+describe('the migrated schema', () => {
+  test('is the one that was looked at (UPDATE_GOLDEN=1 writes it anew)', async () => {
+    await using database = await createTestDatabase();
+    const golden = new URL('../golden/schema.txt', import.meta.url);
+    const schema = await describeSchema(database.db);
+    if (process.env['UPDATE_GOLDEN'] === '1') await writeFile(golden, schema);
+    expect(schema).toBe(await readFile(golden, 'utf8'));
+  });
+
+  test('is the one that the row types were made of (`make codegen`)', async () => {
+    await using database = await createTestDatabase();
+    const { path, text } = await rowTypesFile(database.connectionString);
+    expect(await readFile(path, 'utf8')).toBe(text);
+  });
+});
+
+/** Tables, columns, constraints, indexes, triggers and functions of ours, as text. */
+async function describeSchema(db: Db): Promise<string> {
+  const { rows } = await sql<{ line: string }>`
+    select line from (
+      select 'column ' || table_name || '.' || lpad(ordinal_position::text, 2, '0') || ' ' || column_name || ' ' || udt_name
+        || case when collation_name is null then '' else ' collate ' || collation_name end
+        || case is_nullable when 'NO' then ' not null' else '' end
+        || coalesce(' default ' || column_default, '') as line
+      from information_schema.columns where table_schema = 'public'
+      union all
+      select 'constraint ' || conrelid::regclass || ' ' || pg_get_constraintdef(oid)
+      from pg_constraint where connamespace = 'public'::regnamespace and contype <> 'n'
+      union all
+      select 'index ' || indexdef from pg_indexes where schemaname = 'public'
+      union all
+      select 'trigger ' || pg_get_triggerdef(oid) from pg_trigger where not tgisinternal
+      union all
+      select 'function ' || pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace
+    ) as lines order by line collate "C"`.execute(db);
+  return rows.map(({ line }) => `${line}\n`).join('');
+}

@@ -1,0 +1,267 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { appendLogs, pruneLogs, readLogs } from '../../src/db/logs.ts';
+import { registerVm, hostnameOfToken } from '../../src/db/registration.ts';
+import { reportGpuHealth, reportHeartbeat, reportInUse, reportStatus } from '../../src/db/reports.ts';
+import { recordTimings } from '../../src/db/timings.ts';
+import { countVms, findVm, listVms } from '../../src/db/vms.ts';
+import { createLogKeeper } from '../../src/handlers/logs.ts';
+import { readTimings } from '../../src/vms/timings.ts';
+import { hashToken } from '../../src/vms/token.ts';
+import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { giveVm, insertFreeVms, vmNames } from '../support/rows.ts';
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database[Symbol.asyncDispose]());
+beforeEach(async () => {
+  await database.db.deleteFrom('vms').execute();
+  await database.db.deleteFrom('tombstones').execute();
+});
+
+const report = (hostname: string, status: 'initializing' | 'running' | 'error') =>
+  reportStatus(database.db, { hostname, status, provider: 'external' });
+
+describe('a status report', () => {
+  test('gives birth to an unknown machine, once, however many come at once', async () => {
+    await Promise.all(Array.from({ length: 20 }, () => report('a', 'initializing')));
+    expect((await listVms(database.db, {}, { limit: 10 })).vms).toMatchObject([
+      { hostname: 'a', status: 'initializing' },
+    ]);
+  });
+
+  test('changes the status and its time; the same status again changes neither', async () => {
+    await report('a', 'initializing');
+    const born = await findVm(database.db, 'a');
+    await report('a', 'running');
+    const running = await findVm(database.db, 'a');
+    expect(running?.status).toBe('running');
+    expect(running?.statusSince.getTime()).toBeGreaterThan(born?.statusSince.getTime() ?? 0);
+    await report('a', 'running');
+    expect((await findVm(database.db, 'a'))?.statusSince).toEqual(running?.statusSince);
+  });
+
+  test('does not touch the row that a claim looks for when it says nothing new', async () => {
+    await report('a', 'running');
+    const revision = () => database.db.selectFrom('vms').select('revision').executeTakeFirstOrThrow();
+    const before = await revision();
+    await report('a', 'running');
+    await reportHeartbeat(database.db, 'a', { bootId: 'boot-1', freeDiskBytes: 5 });
+    expect(await revision()).toEqual(before);
+    await reportInUse(database.db, 'a', true);
+    expect((await revision()).revision).toBeGreaterThan(before.revision);
+  });
+
+  test.each(['recycling', 'destroying'])(
+    'leaves a machine that the server is %s as it is',
+    async (status) => {
+      await report('a', 'running');
+      await database.db.updateTable('vms').set({ status }).execute();
+      expect(await report('a', 'running')).toBe('recorded');
+      expect((await findVm(database.db, 'a'))?.status).toBe(status);
+    },
+  );
+
+  test('of a machine destroyed within the hour recreates nothing; after the hour it does', async () => {
+    await sql`insert into tombstones (hostname) values ('a')`.execute(database.db);
+    expect(await report('a', 'running')).toBe('late');
+    expect(await findVm(database.db, 'a')).toBeNull();
+    await sql`update tombstones set destroyed_at = now() - interval '61 minutes'`.execute(database.db);
+    expect(await report('a', 'running')).toBe('recorded');
+    expect(await findVm(database.db, 'a')).not.toBeNull();
+  });
+});
+
+describe('other reports', () => {
+  test('of an unknown machine are told so, and make no row', async () => {
+    expect(await reportInUse(database.db, 'ghost', true)).toBe('unknown_vm');
+    expect(await reportGpuHealth(database.db, 'ghost', 'Healthy')).toBe('unknown_vm');
+    expect(await reportHeartbeat(database.db, 'ghost', { bootId: 'x', freeDiskBytes: null })).toBe(
+      'unknown_vm',
+    );
+    expect(await recordTimings(database.db, 'ghost', readTimings({}))).toBe('unknown_vm');
+    expect((await countVms(database.db)).total).toBe(0);
+  });
+
+  test('are in the rows', async () => {
+    await insertFreeVms(database.db, ['a']);
+    await reportInUse(database.db, 'a', true);
+    await reportGpuHealth(database.db, 'a', 'Unhealthy');
+    await reportHeartbeat(database.db, 'a', { bootId: 'boot-1', freeDiskBytes: 52_613_349_376 });
+    await reportHeartbeat(database.db, 'a', { bootId: 'boot-2', freeDiskBytes: null });
+    expect(await findVm(database.db, 'a')).toMatchObject({
+      inUse: true,
+      gpuHealth: 'Unhealthy',
+      bootId: 'boot-2',
+      freeDiskBytes: 52_613_349_376,
+    });
+  });
+
+  test('of GPU health survive an assignment', async () => {
+    await insertFreeVms(database.db, ['a']);
+    await reportGpuHealth(database.db, 'a', 'Healthy');
+    await giveVm(database.db, 'ada@x.org');
+    expect((await findVm(database.db, 'a'))?.gpuHealth).toBe('Healthy');
+  });
+});
+
+describe('timings', () => {
+  test('of all phases come in parts, in any order and at once, and none is lost', async () => {
+    const names = vmNames(30);
+    await insertFreeVms(database.db, names);
+    const parts = [
+      { cloud_init_start: 1_700_000_000, cloud_init_end: 1_700_000_060 },
+      { container_start: 1_700_000_060 },
+      { container_end_time: 1_700_000_075.5 },
+      { cloud_init_duration_seconds: 61 },
+    ];
+    await Promise.all(
+      names.flatMap((name) => parts.map((part) => recordTimings(database.db, name, readTimings(part)))),
+    );
+    const { vms } = await listVms(database.db, {}, { limit: 100 });
+    expect(vms).toHaveLength(30);
+    for (const vm of vms) expect(vm).toMatchObject({ cloudInitSeconds: 61, containerSeconds: 15.5 });
+  });
+
+  test('whose start and end came in two reports have a duration', async () => {
+    await insertFreeVms(database.db, ['a']);
+    await recordTimings(database.db, 'a', readTimings({ container_start: 100 }));
+    expect((await findVm(database.db, 'a'))?.containerSeconds).toBeNull();
+    await recordTimings(database.db, 'a', readTimings({ container_end: 130 }));
+    expect((await findVm(database.db, 'a'))?.containerSeconds).toBe(30);
+  });
+
+  test('of a clock that ran backwards say nothing', async () => {
+    await insertFreeVms(database.db, ['a']);
+    await recordTimings(database.db, 'a', readTimings({ cloud_init_start: 130, cloud_init_end: 100 }));
+    expect((await findVm(database.db, 'a'))?.cloudInitSeconds).toBeNull();
+  });
+});
+
+describe('logs', () => {
+  const lines = (from: number, count: number) =>
+    Array.from({ length: count }, (_, index) => `line ${from + index}`);
+
+  test('of 200 pushes at once are all there, once, each push in its order', async () => {
+    await insertFreeVms(database.db, ['a']);
+    await Promise.all(
+      Array.from({ length: 200 }, (_, push) =>
+        appendLogs(database.db, { hostname: 'a', lines: lines(push * 10, 10), eventIds: null }),
+      ),
+    );
+    const stored = (await readLogs(database.db, 'a')).lines;
+    expect([...stored].sort()).toEqual(lines(0, 2000).sort());
+    for (let push = 0; push < 200; push++) {
+      const own = lines(push * 10, 10);
+      expect(stored.filter((line) => own.includes(line))).toEqual(own);
+    }
+  });
+
+  test('with event ids are stored once, however often a batch is sent', async () => {
+    await insertFreeVms(database.db, ['a', 'b']);
+    const batch = { hostname: 'a', lines: ['x', 'x', 'y'], eventIds: ['1', '2', '3'] };
+    const stored = await Promise.all([1, 2, 3].map(() => appendLogs(database.db, batch)));
+    expect(stored.reduce((sum, count) => sum + count, 0)).toBe(3);
+    expect(await appendLogs(database.db, { ...batch, hostname: 'b' })).toBe(3);
+    expect(await appendLogs(database.db, { hostname: 'a', lines: ['y', 'z'], eventIds: ['3', '4'] })).toBe(1);
+    expect(await readLogs(database.db, 'a')).toEqual({ lines: ['x', 'x', 'y', 'z'], linesCut: 0 });
+  });
+
+  test('are cut to the newest within the limit, and the cut is counted', async () => {
+    await insertFreeVms(database.db, ['a', 'b']);
+    await appendLogs(database.db, { hostname: 'a', lines: lines(10, 90), eventIds: null });
+    await appendLogs(database.db, { hostname: 'b', lines: lines(10, 90), eventIds: null });
+    expect(await pruneLogs(database.db, 'a', 8 * 40)).toBe(50);
+    expect(await pruneLogs(database.db, 'a', 8 * 40)).toBe(0);
+    expect(await pruneLogs(database.db, 'a', 8 * 30)).toBe(10);
+    expect(await readLogs(database.db, 'a')).toEqual({ lines: lines(70, 30), linesCut: 60 });
+    expect((await readLogs(database.db, 'b')).lines).toHaveLength(90);
+  });
+
+  test('never grow beyond the limit and its slack, also from before a restart', async () => {
+    await insertFreeVms(database.db, ['a']);
+    const maxBytes = 8_000;
+    await appendLogs(database.db, { hostname: 'a', lines: lines(1000, 3000), eventIds: null });
+    const keeper = createLogKeeper(database.db, maxBytes);
+    for (let batch = 0; batch < 40; batch++) {
+      const added = lines(5000 + batch * 10, 10);
+      await appendLogs(database.db, { hostname: 'a', lines: added, eventIds: null });
+      await keeper.appended('a', added.join('\n').length + 1);
+      const { lines: kept } = await readLogs(database.db, 'a');
+      expect(kept.join('\n').length).toBeLessThanOrEqual(maxBytes * 1.1);
+    }
+    const stored = await readLogs(database.db, 'a');
+    expect(stored.lines.at(-1)).toBe('line 5399');
+    expect(stored.linesCut + stored.lines.length).toBe(3400);
+  });
+});
+
+describe('a registration', () => {
+  const registration = {
+    hostname: 'lab-pc-7',
+    address: '192.0.2.17',
+    sshUser: 'ubuntu',
+    sshPort: 22,
+    tokenHash: hashToken('t'),
+  };
+
+  test('makes a machine that is known by its token', async () => {
+    expect(await registerVm(database.db, registration)).toBe('registered');
+    expect(await hostnameOfToken(database.db, hashToken('t'))).toBe('lab-pc-7');
+    expect(await hostnameOfToken(database.db, hashToken('u'))).toBeNull();
+    expect(await findVm(database.db, 'lab-pc-7')).toMatchObject({
+      status: 'initializing',
+      provider: 'external',
+      hasToken: true,
+    });
+  });
+
+  test('of a name that is taken, or was until an hour ago, is refused', async () => {
+    await registerVm(database.db, registration);
+    expect(await registerVm(database.db, { ...registration, tokenHash: hashToken('u') })).toBe('taken');
+    await sql`insert into tombstones (hostname) values ('gone')`.execute(database.db);
+    expect(
+      await registerVm(database.db, { ...registration, hostname: 'gone', tokenHash: hashToken('v') }),
+    ).toBe('taken');
+  });
+});
+
+describe('the list of machines', () => {
+  test('is paged by hostname, filtered, and searched by hostname and e-mail', async () => {
+    await insertFreeVms(database.db, ['c', 'a', 'B', 'lab_1', 'lab-2']);
+    await sql`update vms set status = 'error' where hostname = 'c'`.execute(database.db);
+    const given = await giveVm(database.db, 'ada@x.org');
+    const list = async (filter: Parameters<typeof listVms>[1], after?: string) => {
+      const page = await listVms(database.db, filter, { after, limit: 2 });
+      return [page.vms.map(({ hostname }) => hostname), page.next, page.total];
+    };
+    expect(await list({})).toEqual([['B', 'a'], 'a', 5]);
+    expect(await list({}, 'a')).toEqual([['c', 'lab-2'], 'lab-2', 5]);
+    expect(await list({}, 'lab-2')).toEqual([['lab_1'], null, 5]);
+    expect(await list({ status: 'error' })).toEqual([['c'], null, 1]);
+    expect(await list({ assigned: true })).toEqual([[given.hostname], null, 1]);
+    expect(await list({ search: 'ADA@' })).toEqual([[given.hostname], null, 1]);
+    expect(await list({ search: 'lab_' })).toEqual([['lab_1'], null, 1]);
+    expect(await list({ search: '%' })).toEqual([[], null, 0]);
+  });
+
+  test('is counted by status', async () => {
+    await insertFreeVms(database.db, ['a', 'b', 'c', 'd']);
+    await sql`update vms set status = 'error' where hostname = 'a'`.execute(database.db);
+    await giveVm(database.db, 'ada@x.org');
+    await sql`update vms set in_use = true where assignment_id is not null`.execute(database.db);
+    expect(await countVms(database.db)).toEqual({
+      total: 4,
+      free: 2,
+      assigned: 1,
+      inUse: 1,
+      byStatus: new Map([
+        ['error', 1],
+        ['running', 3],
+      ]),
+    });
+  });
+});
