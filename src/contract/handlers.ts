@@ -15,7 +15,7 @@ export type Caller =
 type JsonType = 'application/json' | 'application/problem+json';
 type BodyOf<Type, Declared> = Type extends JsonType
   ? Declared
-  : Type extends 'application/zip'
+  : Type extends 'application/zip' | 'application/gzip' | 'application/octet-stream'
     ? Readable
     : Type extends 'text/event-stream'
       ? AsyncIterable<ServerSentEvent>
@@ -46,7 +46,11 @@ type ParameterOf<Id extends OperationId, Place extends 'path' | 'query'> = Given
 >;
 type RequestBodyOf<Id extends OperationId> = Wire[Id] extends { requestBody: { content: infer Content } }
   ? Content[keyof Content]
-  : undefined;
+  : Wire[Id] extends { requestBody?: never }
+    ? undefined
+    : Wire[Id] extends { requestBody?: { content: infer Content } }
+      ? Content[keyof Content] | undefined
+      : undefined;
 
 /** The validated input of an operation. Nothing of `req` is reachable from it. */
 export type Input<Id extends OperationId> = {

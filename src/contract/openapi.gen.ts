@@ -252,7 +252,11 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Report that the machine is alive */
+    /**
+     * Report that the machine is alive
+     * @description The answer's `action` says what the machine is to do: `recycle` = its participant is gone; empty their folder, and
+     *     say so with `POST /api/v1/vms/{hostname}/recycled`. It is said again until then.
+     */
     post: operations['postHeartbeat'];
     delete?: never;
     options?: never;
@@ -281,6 +285,71 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/vms/{hostname}/recycled': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Report that the machine was emptied
+     * @description The agent (or whoever looks after the machine) has emptied the participant's folder: the machine is `running` and
+     *     free again. Told twice, it counts once. 409 while somebody has the machine, or where another assignment's remains
+     *     are meant: nothing is changed.
+     */
+    post: operations['postRecycled'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/assignments/{id}/release': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * End an assignment
+     * @description The participant gives the machine up. It is `recycling` until its agent has emptied it, and free afterwards. Agents
+     *     of the field do not recycle: their machines stay `recycling` until they are destroyed. An assignment that is over
+     *     already stays as it is.
+     */
+    post: operations['releaseAssignment'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/agent/{file}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The agent's program
+     * @description `lablink-agent.mjs` runs on Node 24; `lablink-agent-linux-x64.gz` is an executable that needs no Node, compressed.
+     *     `SHA256SUMS` holds the checksums of both, and of the executable once it is unpacked.
+     */
+    get: operations['getAgentFile'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/vms': {
     parameters: {
       query?: never;
@@ -297,6 +366,28 @@ export interface paths {
      *     its hash is kept. Called by an admin, or with the `REGISTRATION_TOKEN` of the server's configuration.
      */
     post: operations['registerVm'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/events': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * What changes among the machines, as it changes
+     * @description Server-sent events `vms`, each a VmChanges. The first one of a connection lists the hostnames of all machines;
+     *     without `Last-Event-ID` it holds all machines, with it those that changed since. A machine may come again
+     *     unchanged after a resume. A machine that is called `events` cannot be asked for by `GET /api/v1/vms/{hostname}`.
+     */
+    get: operations['streamVmChanges'];
+    put?: never;
+    post?: never;
     delete?: never;
     options?: never;
     head?: never;
@@ -425,6 +516,23 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/admin/operations/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** One operation as it runs, and the machines, live */
+    get: operations['operationPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/launch': {
     parameters: {
       query?: never;
@@ -436,7 +544,10 @@ export interface paths {
     put?: never;
     /**
      * Launch machines
-     * @description Errors of the field are `200` with the dashboard page and the message.
+     * @description Starts an operation and answers at once with the page that shows it. A field that is wrong, another operation that
+     *     is running, and a provider that is not ready are `200` with the same page and the message; nothing is launched.
+     *     With `Accept: application/json` they are statuses: 202 with the operation; 400, 409 (`operation_running`), 503
+     *     (`provider_not_ready`).
      */
     post: operations['launchVms'];
     delete?: never;
@@ -454,8 +565,90 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Destroy all machines */
+    /**
+     * Destroy all machines
+     * @description Starts an operation that ends every machine that this server has launched, and clears the rows of those that came by
+     *     themselves; answers at once with the page that shows it. Nothing there is success. Another operation that is running
+     *     is `200` with the same page and the message; with `Accept: application/json` 202 with the operation, or 409.
+     */
     post: operations['destroyVms'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/operations': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Operations, newest first */
+    get: operations['listOperations'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/operations/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** One operation */
+    get: operations['getOperation'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/operations/{id}/cancel': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Ask an operation to end
+     * @description The run is asked to end, and made to if it does not; what was made stays. Asking again changes nothing. 409
+     *     (`operation_over`) when it has ended already. With `Accept: text/html` the answer is the page of the operation.
+     */
+    post: operations['cancelOperation'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/operations/{id}/events': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * What an operation tells, as it comes
+     * @description Server-sent events. `output` carries an OperationEvent and an id to resume from (`Last-Event-ID`): nothing is lost or
+     *     repeated. `operation` carries the Operation whenever it changes. After `end`, with the operation as it ended, the
+     *     stream ends; do not reconnect.
+     */
+    get: operations['streamOperationEvents'];
+    put?: never;
+    post?: never;
     delete?: never;
     options?: never;
     head?: never;
@@ -600,6 +793,16 @@ export interface components {
     Hostname: string;
     /** Format: uuid */
     AssignmentId: string;
+    /** Format: uuid */
+    OperationId: string;
+    /** @enum {string} */
+    OperationKind: 'launch' | 'destroy';
+    /**
+     * @description `queued` and `running` are active; at most one operation is. `interrupted`: its server ended in the middle of it; what
+     *     it left half done was cleared up.
+     * @enum {string}
+     */
+    OperationStatus: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'interrupted';
     /**
      * Format: date-time
      * @description UTC, RFC 3339.
@@ -646,6 +849,8 @@ export interface components {
       error: string;
       /** @description As in the server's log. */
       request_id?: string;
+      /** @description The operation that is in the way, where that is the problem. */
+      operation?: components['schemas']['Operation'];
       /** @description What is wrong, by field. */
       errors?: {
         field: string;
@@ -754,6 +959,20 @@ export interface components {
       boot_id: string;
       free_disk_bytes?: number;
     };
+    HeartbeatAnswer: {
+      message: string;
+      /**
+       * @description `recycle`: empty the participant's folder, then `POST /api/v1/vms/{hostname}/recycled`.
+       * @enum {string}
+       */
+      action: 'none' | 'recycle';
+      /** @description Where the action is `recycle`, whose remains are to go. Say it when they are gone. */
+      assignment_id: components['schemas']['AssignmentId'] | null;
+    };
+    Recycled: {
+      /** @description Whose remains are gone, as the heartbeat's answer said; without it the current ones are meant. */
+      assignment_id?: components['schemas']['AssignmentId'] | null;
+    };
     Outcome: {
       hostname: components['schemas']['Hostname'];
       /** @enum {string} */
@@ -826,6 +1045,77 @@ export interface components {
     } & {
       [key: string]: unknown;
     };
+    DestroyRequest: {
+      /** @description The name of the deployment, as the page asks for it. Where it is sent it must be right. */
+      confirm?: string;
+    } & {
+      [key: string]: unknown;
+    };
+    OperationPage: {
+      items: components['schemas']['Operation'][];
+      /** @description Give it as `after` for the next page; null on the last. */
+      next: components['schemas']['OperationId'] | null;
+    };
+    Operation: {
+      id: components['schemas']['OperationId'];
+      kind: components['schemas']['OperationKind'];
+      status: components['schemas']['OperationStatus'];
+      /** @description How it stands, in a sentence. */
+      message: string;
+      /** @description The admin who asked for it. */
+      requested_by: string;
+      requested_at: components['schemas']['Timestamp'];
+      started_at: components['schemas']['Timestamp'] | null;
+      ended_at: components['schemas']['Timestamp'] | null;
+      /** @description When somebody asked it to end. */
+      cancel_requested_at: components['schemas']['Timestamp'] | null;
+      /** @description How many machines were asked for; null where the operation is about all there are. */
+      num_vms: number | null;
+      progress: {
+        /** @description Machines that are made or ended. */
+        done: number;
+        /** @description Machines that could not be. */
+        failed: number;
+        /** @description Machines that it is about; 0 while that is not known. */
+        total: number;
+      };
+      /** @description Why it did not succeed; null where it did, or is active. */
+      problem: components['schemas']['OperationProblem'] | null;
+    };
+    OperationProblem: {
+      /** @enum {string} */
+      kind:
+        | 'busy'
+        | 'quota'
+        | 'capacity'
+        | 'credentials'
+        | 'cancelled'
+        | 'timeout'
+        | 'program'
+        | 'engine'
+        | 'interrupted'
+        | 'left_over';
+      /** @description A sentence for people. */
+      problem: string;
+      /** @description What to do about it. */
+      remedy: string;
+    };
+    OperationEvent: {
+      at: components['schemas']['Timestamp'];
+      /** @enum {string} */
+      level: 'info' | 'warning' | 'error';
+      /** @description The machine that it is about, if it is about one. */
+      hostname: components['schemas']['Hostname'] | null;
+      text: string;
+    };
+    /** @description The data of `output`; or of `operation` and `end`. */
+    OperationStreamEvent: components['schemas']['OperationEvent'] | components['schemas']['Operation'];
+    VmChanges: {
+      /** @description The hostnames of all machines, in the first event of a connection; null in later ones. */
+      all: components['schemas']['Hostname'][] | null;
+      changed: components['schemas']['Vm'][];
+      gone: components['schemas']['Hostname'][];
+    };
     Health: {
       /** @enum {string} */
       status: 'ok' | 'unavailable';
@@ -853,6 +1143,17 @@ export interface components {
          *     }
          */
         'application/json': components['schemas']['Message'];
+      };
+    };
+    /** @description The operation has begun, or will in a moment. */
+    OperationAccepted: {
+      headers: {
+        /** @description The operation. */
+        Location?: string;
+        [name: string]: unknown;
+      };
+      content: {
+        'application/json': components['schemas']['Operation'];
       };
     };
     /** @description The request cannot be understood, or a value is wrong. */
@@ -989,35 +1290,8 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
-    /** @description A request from another site. */
-    PageForbidden: {
-      headers: {
-        [name: string]: unknown;
-      };
-      content: {
-        'text/html': components['schemas']['Html'];
-      };
-    };
     /** @description There is no such thing. */
     PageNotFound: {
-      headers: {
-        [name: string]: unknown;
-      };
-      content: {
-        'text/html': components['schemas']['Html'];
-      };
-    };
-    /** @description The body is over the limit. */
-    PageTooLarge: {
-      headers: {
-        [name: string]: unknown;
-      };
-      content: {
-        'text/html': components['schemas']['Html'];
-      };
-    };
-    /** @description The content type, charset or encoding is not supported. */
-    PageUnsupportedMediaType: {
       headers: {
         [name: string]: unknown;
       };
@@ -1045,15 +1319,6 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
-    /** @description Part of the contract, but not served yet. */
-    PageNotImplemented: {
-      headers: {
-        [name: string]: unknown;
-      };
-      content: {
-        'text/html': components['schemas']['Html'];
-      };
-    };
     /** @description Not now (starting, stopping, or the database is away); try again. */
     PageUnavailable: {
       headers: {
@@ -1067,6 +1332,38 @@ export interface components {
     };
     /** @description The request cannot be understood, or (JSON) a field is wrong. */
     PageOrBadRequest: {
+      headers: {
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+        'application/problem+json': components['schemas']['Problem'];
+      };
+    };
+    /** @description Credentials are missing or wrong. */
+    PageOrUnauthorized: {
+      headers: {
+        /** @description How to authenticate. */
+        'WWW-Authenticate': string;
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+        'application/problem+json': components['schemas']['Problem'];
+      };
+    };
+    /** @description A request from another site. */
+    PageOrForbidden: {
+      headers: {
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+        'application/problem+json': components['schemas']['Problem'];
+      };
+    };
+    /** @description There is no such thing. */
+    PageOrNotFound: {
       headers: {
         [name: string]: unknown;
       };
@@ -1141,6 +1438,13 @@ export interface components {
      * @example 0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11
      */
     AssignmentId: components['schemas']['AssignmentId'];
+    /**
+     * @description The operation.
+     * @example 7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21
+     */
+    OperationId: components['schemas']['OperationId'];
+    /** @description The id of the last event that was received; the stream continues after it. Sent by EventSource itself. */
+    LastEventId: string;
   };
   requestBodies: never;
   headers: never;
@@ -1591,7 +1895,22 @@ export interface operations {
       };
     };
     responses: {
-      200: components['responses']['Done'];
+      /** @description Heard; and what the machine is to do. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          /**
+           * @example {
+           *       "message": "Heartbeat recorded.",
+           *       "action": "none",
+           *       "assignment_id": null
+           *     }
+           */
+          'application/json': components['schemas']['HeartbeatAnswer'];
+        };
+      };
       400: components['responses']['BadRequest'];
       401: components['responses']['Unauthorized'];
       404: components['responses']['NotFound'];
@@ -1638,6 +1957,108 @@ export interface operations {
       429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
       503: components['responses']['Unavailable'];
+    };
+  };
+  postRecycled: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "assignment_id": "0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11"
+         *     }
+         */
+        'application/json': components['schemas']['Recycled'];
+      };
+    };
+    responses: {
+      200: components['responses']['Done'];
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      404: components['responses']['NotFound'];
+      409: components['responses']['Conflict'];
+      413: components['responses']['TooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  releaseAssignment: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The assignment.
+         * @example 0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11
+         */
+        id: components['parameters']['AssignmentId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The assignment, released. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Assignment'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      413: components['responses']['TooLarge'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  getAgentFile: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The file's name.
+         * @example SHA256SUMS
+         */
+        file: 'lablink-agent.mjs' | 'lablink-agent-linux-x64.gz' | 'SHA256SUMS';
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The file. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'text/javascript': string;
+          'text/plain': string;
+          'application/gzip': string;
+        };
+      };
+      400: components['responses']['BadRequest'];
+      404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
     };
   };
   listVms: {
@@ -1714,6 +2135,34 @@ export interface operations {
       409: components['responses']['Conflict'];
       413: components['responses']['TooLarge'];
       415: components['responses']['UnsupportedMediaType'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  streamVmChanges: {
+    parameters: {
+      query?: never;
+      header?: {
+        /** @description The id of the last event that was received; the stream continues after it. Sent by EventSource itself. */
+        'Last-Event-ID'?: components['parameters']['LastEventId'];
+      };
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The stream. It has no end of its own. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'text/event-stream': components['schemas']['VmChanges'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
       429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
       503: components['responses']['Unavailable'];
@@ -1820,7 +2269,6 @@ export interface operations {
       401: components['responses']['PageUnauthorized'];
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];
-      501: components['responses']['PageNotImplemented'];
       503: components['responses']['PageUnavailable'];
     };
   };
@@ -1853,7 +2301,6 @@ export interface operations {
       401: components['responses']['PageUnauthorized'];
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];
-      501: components['responses']['PageNotImplemented'];
       503: components['responses']['PageUnavailable'];
     };
   };
@@ -1867,6 +2314,30 @@ export interface operations {
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
+      404: components['responses']['PageNotFound'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
+  operationPage: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The operation.
+         * @example 7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21
+         */
+        id: components['parameters']['OperationId'];
       };
       cookie?: never;
     };
@@ -1908,15 +2379,16 @@ export interface operations {
           'text/html': components['schemas']['Html'];
         };
       };
-      400: components['responses']['PageBadRequest'];
-      401: components['responses']['PageUnauthorized'];
-      403: components['responses']['PageForbidden'];
-      413: components['responses']['PageTooLarge'];
-      415: components['responses']['PageUnsupportedMediaType'];
-      429: components['responses']['PageTooManyRequests'];
-      500: components['responses']['PageInternalError'];
-      501: components['responses']['PageNotImplemented'];
-      503: components['responses']['PageUnavailable'];
+      202: components['responses']['OperationAccepted'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      409: components['responses']['Conflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
     };
   };
   destroyVms: {
@@ -1926,9 +2398,18 @@ export interface operations {
       path?: never;
       cookie?: never;
     };
-    requestBody?: never;
+    requestBody?: {
+      content: {
+        /**
+         * @example {
+         *       "confirm": "lablink"
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['DestroyRequest'];
+      };
+    };
     responses: {
-      /** @description The page that shows the run. */
+      /** @description The page that shows the run, or the form page with a message. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -1937,13 +2418,149 @@ export interface operations {
           'text/html': components['schemas']['Html'];
         };
       };
-      401: components['responses']['PageUnauthorized'];
-      403: components['responses']['PageForbidden'];
-      413: components['responses']['PageTooLarge'];
-      429: components['responses']['PageTooManyRequests'];
-      500: components['responses']['PageInternalError'];
-      501: components['responses']['PageNotImplemented'];
-      503: components['responses']['PageUnavailable'];
+      202: components['responses']['OperationAccepted'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      409: components['responses']['Conflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  listOperations: {
+    parameters: {
+      query?: {
+        /** @description How many at most. */
+        limit?: number;
+        /** @description Continue after this operation (`next` of the page before). One that does not exist gives an empty page. */
+        after?: components['schemas']['OperationId'];
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description A page of operations. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['OperationPage'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  getOperation: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The operation.
+         * @example 7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21
+         */
+        id: components['parameters']['OperationId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The operation as it stands. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Operation'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  cancelOperation: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The operation.
+         * @example 7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21
+         */
+        id: components['parameters']['OperationId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description It was asked. The operation ends a little later, as `cancelled`. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Operation'];
+          'text/html': components['schemas']['Html'];
+        };
+      };
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['Conflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  streamOperationEvents: {
+    parameters: {
+      query?: never;
+      header?: {
+        /** @description The id of the last event that was received; the stream continues after it. Sent by EventSource itself. */
+        'Last-Event-ID'?: components['parameters']['LastEventId'];
+      };
+      path: {
+        /**
+         * @description The operation.
+         * @example 7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21
+         */
+        id: components['parameters']['OperationId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The stream. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'text/event-stream': components['schemas']['OperationStreamEvent'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
     };
   };
   downloadData: {

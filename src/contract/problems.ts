@@ -63,6 +63,16 @@ export const problems = {
     title: 'Assignment not found',
     detail: 'There is no such assignment for you.',
   },
+  agent_not_built: {
+    status: 404,
+    title: 'Agent not built',
+    detail: 'The agent has not been built on this server. Run `make agent` there, and ask again.',
+  },
+  operation_not_found: {
+    status: 404,
+    title: 'Operation not found',
+    detail: 'There is no such operation.',
+  },
   method_not_allowed: {
     status: 405,
     title: 'Method not allowed',
@@ -98,6 +108,21 @@ export const problems = {
     status: 409,
     title: 'Command replaced',
     detail: 'A newer command has replaced this one; the outcome was not recorded. Poll /vm_startup for it.',
+  },
+  not_recycling: {
+    status: 409,
+    title: 'Not recycling',
+    detail: 'This VM is not being recycled for that assignment: somebody has it. Nothing was changed.',
+  },
+  operation_running: {
+    status: 409,
+    title: 'Operation running',
+    detail: 'Another operation is running; one runs at a time. Wait for its end, or cancel it.',
+  },
+  operation_over: {
+    status: 409,
+    title: 'Operation over',
+    detail: 'This operation has ended already; there is nothing to cancel.',
   },
   body_too_large: {
     status: 413,
@@ -144,6 +169,11 @@ export const problems = {
     title: 'Overloaded',
     detail: 'The server is at one of its limits right now. Try again in a few seconds.',
   },
+  provider_not_ready: {
+    status: 503,
+    title: 'Cannot launch',
+    detail: 'Machines cannot be launched by this server right now. The page that launches machines says why.',
+  },
   stopping: { status: 503, title: 'Stopping', detail: 'The server is stopping. Try again in a few seconds.' },
   poll_ended: { status: 503, title: 'Poll ended', detail: 'No assignment yet. Poll again.' },
   logs_not_yet: { status: 503, title: 'Logs not there yet', detail: 'VM is installing CloudWatch agent.' },
@@ -164,6 +194,8 @@ export type ProblemExtras = {
   /** In place of the catalogue's sentence. */
   readonly detail?: string;
   readonly errors?: readonly FieldError[];
+  /** The operation that is in the way. */
+  readonly operation?: Problem['operation'];
   readonly headers?: Readonly<Record<string, string>>;
 };
 
@@ -182,6 +214,7 @@ export function problemBody(code: ProblemCode, extras: ProblemExtras = {}): Prob
     detail,
     error: detail,
     ...(extras.errors && { errors: [...extras.errors] }),
+    ...(extras.operation && { operation: extras.operation }),
   };
 }
 

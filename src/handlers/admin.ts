@@ -60,10 +60,6 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
       };
       return { status: 200, type: 'application/json', body };
     },
-    createInstancesPage: () => notServedYet('Launching machines'),
-    deleteInstancesPage: () => notServedYet('Destroying machines'),
-    launchVms: () => notServedYet('Launching machines'),
-    destroyVms: () => notServedYet('Destroying machines'),
     downloadData: () => notServedYet("Downloading everybody's files"),
   };
 }
