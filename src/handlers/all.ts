@@ -1,22 +1,37 @@
 // All handlers of the contract: one that is missing does not compile.
 import type { Handlers } from '../contract/handlers.ts';
 import { createAdminHandlers, type AdminDependencies } from './admin.ts';
+import { createAgentHandlers, type AgentDependencies } from './agent.ts';
 import type { AskDependencies } from './ask.ts';
+import { createFleetHandlers } from './fleet.ts';
+import { createLiveHandlers } from './live.ts';
+import { createOperationHandlers } from './operations.ts';
 import { createParticipantHandlers } from './participant.ts';
+import { createRecyclingHandlers } from './recycling.ts';
 import { createStatusHandlers } from './status.ts';
 import { createSystemHandlers, type SystemDependencies } from './system.ts';
 import { createVmHandlers, type VmDependencies } from './vm.ts';
 import { createVmsHandlers, type VmsDependencies } from './vms.ts';
 
-export type HandlerDependencies = AskDependencies & VmDependencies & VmsDependencies & AdminDependencies & SystemDependencies;
+export type HandlerDependencies = AskDependencies &
+  VmDependencies &
+  VmsDependencies &
+  AdminDependencies &
+  SystemDependencies &
+  AgentDependencies;
 
 export function createHandlers(dependencies: HandlerDependencies): Handlers {
   return {
     ...createParticipantHandlers(dependencies),
     ...createVmHandlers(dependencies),
+    ...createRecyclingHandlers(dependencies),
+    ...createAgentHandlers(dependencies),
     ...createStatusHandlers(dependencies),
     ...createVmsHandlers(dependencies),
     ...createAdminHandlers(dependencies),
+    ...createFleetHandlers(),
+    ...createOperationHandlers(),
+    ...createLiveHandlers(),
     ...createSystemHandlers(dependencies),
   };
 }
