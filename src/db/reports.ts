@@ -2,7 +2,7 @@
 // so that reports do not lock what a claim looks for.
 import { sql } from 'kysely';
 import type { GpuHealth, Provider, ReportedStatus } from '../vms/status.ts';
-import { reportableStatuses } from '../vms/status.ts';
+import { statusesReplacedBy } from '../vms/status.ts';
 import type { Db } from './connect.ts';
 import { isBuried } from './tombstones.ts';
 
@@ -33,7 +33,7 @@ async function updateStatus(db: Db, report: { hostname: string; status: Reported
     .set({ status: report.status, status_since: sql<Date>`now()` })
     .where('hostname', '=', report.hostname)
     .where('status', '<>', report.status)
-    .where('status', 'in', reportableStatuses)
+    .where('status', 'in', statusesReplacedBy(report.status))
     .execute();
   return recordSeen(db, report.hostname);
 }

@@ -10,6 +10,7 @@ import {
   reportStatus,
   type ReportResult,
 } from '../db/reports.ts';
+import { pendingRecycle } from '../db/recycling.ts';
 import { recordTimings } from '../db/timings.ts';
 import type { Desk } from '../delivery/desk.ts';
 import { readGpuHealth, type Provider } from '../vms/status.ts';
@@ -50,7 +51,9 @@ export function createVmHandlers(dependencies: VmDependencies): HandlersOf<'vm'>
     postVmLogs: createLogHandler(dependencies),
     postHeartbeat: async ({ path, body }) => {
       const heartbeat = { bootId: body.boot_id, freeDiskBytes: body.free_disk_bytes ?? null };
-      return answerReport(await reportHeartbeat(db, path.hostname, heartbeat), 'Heartbeat recorded.');
+      const result = await reportHeartbeat(db, path.hostname, heartbeat);
+      if (result === 'unknown_vm') return problem('vm_not_found');
+      return answerHeartbeat(result === 'late' ? null : await pendingRecycle(db, path.hostname));
     },
     postOutcome: (input) => acknowledge(db, input),
   };
@@ -67,6 +70,16 @@ function done(message: string): Done {
 /** A machine that is being destroyed is answered as if all were well: it has nobody to tell. */
 function answerReport(result: ReportResult, message: string) {
   return result === 'unknown_vm' ? problem('vm_not_found') : done(message);
+}
+
+function answerHeartbeat(recycle: { readonly assignmentId: string | null } | null): Reply<'postHeartbeat'> {
+  const action = recycle ? 'recycle' : 'none';
+  const body = {
+    message: 'Heartbeat recorded.',
+    action,
+    assignment_id: recycle?.assignmentId ?? null,
+  } as const;
+  return { status: 200, type: 'application/json', body };
 }
 
 async function waitForAssignment(

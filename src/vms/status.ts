@@ -37,6 +37,11 @@ export const reportableStatuses: readonly VmStatus[] = vmStatuses.filter(
   (status) => replacedByReport[status],
 );
 
+/** The statuses that this report replaces: a machine that cannot be emptied is in error, and must not look as if it were. */
+export function statusesReplacedBy(report: ReportedStatus): readonly VmStatus[] {
+  return report === 'error' ? [...reportableStatuses, 'recycling'] : reportableStatuses;
+}
+
 /** Statuses in which an assigned machine is of no use to its participant. */
 const lost: ReadonlySet<VmStatus> = new Set<VmStatus>(['error', 'unreachable', 'destroying']);
 

@@ -1,0 +1,82 @@
+// From one participant to the next: an assignment ends, its machine is emptied, and only then is it free again.
+import { sql } from 'kysely';
+import type { Db } from './connect.ts';
+import { seenOrLate } from './reports.ts';
+
+/** Ends an assignment; its machine waits to be emptied. One that is over already stays as it is. */
+export async function releaseAssignment(db: Db, id: string): Promise<'released' | 'unknown'> {
+  return db.transaction().execute(async (trx) => {
+    const assignment = await trx
+      .selectFrom('assignments')
+      .select('hostname')
+      .where('id', '=', id)
+      .executeTakeFirst();
+    if (!assignment) return 'unknown';
+    // The machine before its assignment, as a claim and a removal of the machine lock them.
+    await sql`select from vms where hostname = ${assignment.hostname} for no key update`.execute(trx);
+    await trx
+      .updateTable('assignments')
+      .set({ released_at: sql<Date>`now()` })
+      .where('id', '=', id)
+      .where('released_at', 'is', null)
+      .execute();
+    await trx
+      .updateTable('vms')
+      .set({ status: 'recycling', status_since: sql<Date>`now()` })
+      .where('assignment_id', '=', id)
+      .where('status', 'not in', ['recycling', 'destroying'])
+      .execute();
+    return 'released';
+  });
+}
+
+/** Whose remains the machine still holds (null: nobody's in particular); null = nothing is to be emptied. */
+export async function pendingRecycle(
+  db: Db,
+  hostname: string,
+): Promise<{ readonly assignmentId: string | null } | null> {
+  const row = await db
+    .selectFrom('vms as v')
+    .leftJoin('assignments as a', 'a.id', 'v.assignment_id')
+    .select('v.assignment_id')
+    .where('v.hostname', '=', hostname)
+    .where('v.status', '<>', 'destroying')
+    .where(sql<boolean>`(v.status = 'recycling' or a.released_at is not null)`)
+    .executeTakeFirst();
+  return row ? { assignmentId: row.assignment_id } : null;
+}
+
+export type RecycledResult = 'recorded' | 'late' | 'unknown_vm' | 'refused';
+
+/**
+ * The machine was emptied, and is free again. Told again it changes nothing. `refused`: somebody has the machine, or it
+ * holds the remains of another assignment than `assignmentId` (null: whichever it holds).
+ */
+export async function recordRecycled(
+  db: Db,
+  report: { readonly hostname: string; readonly assignmentId: string | null },
+): Promise<RecycledResult> {
+  const { hostname, assignmentId } = report;
+  const seen = await seenOrLate(db, hostname);
+  if (seen !== 'recorded') return seen;
+  const { rows } = await sql`
+    update vms v set status = 'running', status_since = now(), assignment_id = null
+    where v.hostname = ${hostname} and v.status <> 'destroying'
+      and (${assignmentId}::uuid is null or v.assignment_id = ${assignmentId}::uuid)
+      and case when v.assignment_id is null then v.status = 'recycling'
+          else exists (select from assignments a where a.id = v.assignment_id and a.released_at is not null) end
+    returning hostname`.execute(db);
+  if (rows.length > 0) return 'recorded';
+  return (await isEmptied(db, hostname)) ? 'recorded' : 'refused';
+}
+
+async function isEmptied(db: Db, hostname: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('vms')
+    .select('hostname')
+    .where('hostname', '=', hostname)
+    .where('assignment_id', 'is', null)
+    .where('status', '<>', 'recycling')
+    .executeTakeFirst();
+  return row !== undefined;
+}

@@ -1,0 +1,38 @@
+// From one participant to the next.
+import type { HandlersOf } from '../contract/handlers.ts';
+import { problem } from '../contract/problems.ts';
+import { findAssignment } from '../db/assignments.ts';
+import type { Db } from '../db/connect.ts';
+import { recordRecycled, releaseAssignment } from '../db/recycling.ts';
+import { assignmentView, type Clock } from './views.ts';
+
+export type RecyclingDependencies = {
+  readonly db: Db;
+  readonly now: Clock;
+  readonly codeLifetimeMs: number;
+};
+
+export function createRecyclingHandlers(dependencies: RecyclingDependencies): HandlersOf<'recycling'> {
+  const { db, now, codeLifetimeMs } = dependencies;
+  return {
+    postRecycled: async ({ path, body }) => {
+      const report = { hostname: path.hostname, assignmentId: body.assignment_id ?? null };
+      switch (await recordRecycled(db, report)) {
+        case 'recorded':
+        case 'late':
+          return { status: 200, type: 'application/json', body: { message: 'Recycling recorded.' } };
+        case 'unknown_vm':
+          return problem('vm_not_found');
+        case 'refused':
+          return problem('not_recycling');
+      }
+    },
+    releaseAssignment: async ({ path }) => {
+      await releaseAssignment(db, path.id);
+      const record = await findAssignment(db, path.id);
+      if (!record) return problem('assignment_not_found', { detail: 'There is no such assignment.' });
+      const body = assignmentView(record, { now: now(), codeLifetimeMs });
+      return { status: 200, type: 'application/json', body };
+    },
+  };
+}
