@@ -50,6 +50,15 @@ check: setup ## formatting, lint, borders, contract, drift, types; no test
 test: check ## every check and every test
 	@node test/support/run.ts
 
+.PHONY: python
+python: $(patsubst test/python/%.txt,.cache/python/%/.done,$(wildcard test/python/*.txt)) ## the Python parts of the tests: the field's VM programs, Schemathesis
+
+.cache/python/%/.done: test/python/%.txt
+	@echo "Installing $* ..."
+	@rm -rf $(@D) && mkdir -p .cache/python && python3 -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 .PHONY: bench
 bench: setup ## the measurements, as ratios; one table
 	@node bench/main.ts
