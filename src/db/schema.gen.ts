@@ -35,6 +35,54 @@ export interface Assignments {
   released_at: Timestamp | null;
 }
 
+export interface AuditEvents {
+  at: Generated<Timestamp>;
+  detail: Generated<string>;
+  id: Generated<Int8>;
+  operation_id: string | null;
+  what: string;
+  who: string;
+}
+
+export interface OperationEvents {
+  at: Generated<Timestamp>;
+  hostname: string | null;
+  id: Generated<Int8>;
+  level: string;
+  operation_id: string;
+  text: string;
+}
+
+export interface Operations {
+  cancel_requested_at: Timestamp | null;
+  done: Generated<number>;
+  ended_at: Timestamp | null;
+  failed: Generated<number>;
+  id: string;
+  kind: string;
+  lease_owner: string | null;
+  /**
+   * renewed by the process that runs it; when it ran out, the operation was interrupted
+   */
+  lease_until: Timestamp | null;
+  /**
+   * how many a launch was asked for
+   */
+  num_vms: number | null;
+  /**
+   * the order in which they were asked for
+   */
+  number: Generated<Int8>;
+  problem: string | null;
+  problem_kind: string | null;
+  remedy: string | null;
+  requested_at: Generated<Timestamp>;
+  requested_by: string;
+  started_at: Timestamp | null;
+  status: Generated<string>;
+  total: Generated<number>;
+}
+
 export interface SchemaCompatibility {
   breaking: boolean;
   migration: string;
@@ -83,6 +131,10 @@ export interface Vms {
   gpu_health: string | null;
   hostname: string;
   in_use: boolean | null;
+  /**
+   * the launch that made it
+   */
+  operation_id: string | null;
   provider: string;
   /**
    * moves with every change; live pages read the rows whose revision is newer
@@ -92,6 +144,10 @@ export interface Vms {
   ssh_port: number | null;
   ssh_user: string | null;
   status: string;
+  /**
+   * what it goes back to when the destroy did not end it
+   */
+  status_before_destroy: string | null;
   status_since: Generated<Timestamp>;
   token_hash: Buffer | null;
 }
@@ -109,6 +165,9 @@ export interface VmTimings {
 
 export interface DB {
   assignments: Assignments;
+  audit_events: AuditEvents;
+  operation_events: OperationEvents;
+  operations: Operations;
   schema_compatibility: SchemaCompatibility;
   tombstones: Tombstones;
   vm_log_cuts: VmLogCuts;

@@ -1,6 +1,7 @@
 // The migrations in order, listed statically. A new one is appended; none is ever removed or renamed.
 import type { Migration } from 'kysely/migration';
 import * as initial from './0001-initial.ts';
+import * as operations from './0002-operations.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -12,4 +13,5 @@ export type ListedMigration = {
 
 export const migrations: readonly ListedMigration[] = [
   { name: '0001-initial', breaking: true, migration: initial },
+  { name: '0002-operations', breaking: true, migration: operations },
 ];
