@@ -1,0 +1,99 @@
+// The variables: which rule each keeps, and the reading of all of them at once.
+// Knows nothing of the config file beyond the label under which a value of it is complained about.
+import { z } from 'zod';
+import { configKeys, type ConfigKey, type ConfigKeyName } from './keys.ts';
+import { parseAll, type Wrong } from './parse.ts';
+import { shown, type ConfigFault } from './problems.ts';
+import * as rules from './rules.ts';
+
+type WithDefault = {
+  [K in ConfigKeyName]: (typeof configKeys)[K] extends { default: string } ? K : never;
+}[ConfigKeyName];
+const standard = (name: WithDefault): string => configKeys[name].default;
+
+const { wholeNumber, oneOf } = rules;
+
+const environment = z.object({
+  HOST: rules.listenHost.prefault(standard('HOST')),
+  PORT: wholeNumber(0, 65_535).prefault(standard('PORT')),
+  PUBLIC_URL: rules.publicUrl.optional(),
+  TRUST_PROXY: rules.trustProxy.prefault(standard('TRUST_PROXY')),
+  DATA_DIR: rules.folder.prefault(standard('DATA_DIR')),
+  DATABASE: oneOf(['embedded', 'external']).optional(),
+  DATABASE_URL: rules.postgresUrl.optional(),
+  DATABASE_POOL_SIZE: wholeNumber(1, 200).prefault(standard('DATABASE_POOL_SIZE')),
+  ADMIN_USER: rules.adminUser.prefault(standard('ADMIN_USER')),
+  ADMIN_PASSWORD: rules.adminPassword.optional(),
+  SECRET_KEY: rules.secretKey.optional(),
+  PROVIDER: oneOf(['local', 'aws', 'external']).prefault(standard('PROVIDER')),
+  VM_AUTH: oneOf(['open', 'required']).optional(),
+  REGISTRATION_TOKEN: rules.bearerToken.optional(),
+  LOG_FORWARDER_TOKEN: rules.bearerToken.optional(),
+  DEPLOYMENT: rules.hostnamePart.prefault(standard('DEPLOYMENT')),
+  ENVIRONMENT: rules.hostnamePart.prefault(standard('ENVIRONMENT')),
+  CONFIG_DIR: rules.folder.prefault(standard('CONFIG_DIR')),
+  CONFIG_NAME: rules.folder.prefault(standard('CONFIG_NAME')),
+  PULUMI_BACKEND_URL: rules.stateUrl.optional(),
+  PULUMI_CONFIG_PASSPHRASE: rules.passphrase.optional(),
+  ALLOCATOR_PUBLIC_IP: rules.ipAddress.optional(),
+  ALLOCATOR_KEY_NAME: rules.plainText.optional(),
+  CLOUD_INIT_LOG_GROUP: rules.logGroup.optional(),
+  LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).prefault(
+    standard('LOG_LEVEL'),
+  ),
+  MAX_VMS_PER_LAUNCH: wholeNumber(1, 1_000).prefault(standard('MAX_VMS_PER_LAUNCH')),
+  CODE_LIFETIME_MINUTES: wholeNumber(1, 1_440).prefault(standard('CODE_LIFETIME_MINUTES')),
+  MAX_LOG_BYTES_PER_VM: wholeNumber(1_024, 1_073_741_824).prefault(standard('MAX_LOG_BYTES_PER_VM')),
+  REQUESTS_PER_MINUTE: wholeNumber(1, 10_000_000).prefault(standard('REQUESTS_PER_MINUTE')),
+  MAX_WAITING_VMS: wholeNumber(1, 1_000_000).prefault(standard('MAX_WAITING_VMS')),
+  SHUTDOWN_GRACE_SECONDS: wholeNumber(0, 3_600).prefault(standard('SHUTDOWN_GRACE_SECONDS')),
+} satisfies Record<ConfigKeyName, z.ZodType>);
+
+export type Environment = z.output<typeof environment>;
+export type Texts = Readonly<Record<string, string | undefined>>;
+
+/** The variables that are ours and not blank: `PORT=` is what a Makefile or a compose file makes of an unset one. */
+export function givenTexts(env: Texts): Record<string, string> {
+  return Object.fromEntries(
+    Object.keys(configKeys).flatMap((name) => {
+      const value = env[name];
+      return value === undefined || value.trim() === '' ? [] : [[name, value]];
+    }),
+  );
+}
+
+/** Values of the config file that a variable may give too, under the variable's name. */
+export type FileTexts = { readonly path: string; readonly texts: Texts };
+
+/**
+ * Reads every variable; what is given wins over the file, and defaults stand in for what is missing or wrong.
+ * @param given the variables that are set, as `givenTexts` returns them.
+ */
+export function readEnvironment(
+  given: Readonly<Record<string, string>>,
+  file: FileTexts | undefined,
+): { values: Environment; faults: ConfigFault[] } {
+  const { values, wrong } = parseAll(environment, { ...file?.texts, ...given });
+  return {
+    values,
+    faults: wrong.map((entry) => faultOf(entry, entry.name in given ? undefined : file?.path)),
+  };
+}
+
+function faultOf({ name, value, message }: Wrong, filePath: string | undefined): ConfigFault {
+  const key = keyNamed(name);
+  const subject = key.secret ? 'The value (not shown)' : shown(value);
+  const fallback = key.default ?? key.otherwise;
+  const then = fallback === undefined ? '' : ` (then: ${fallback.replaceAll('`', '')})`;
+  if (filePath === undefined) {
+    const remedy = `Set ${name} to ${key.accepts}, or leave it out${then}.`;
+    return { key: name, problem: `${subject} ${message}.`, remedy };
+  }
+  const remedy = `Set ${name}, which wins over the file, to ${key.accepts}, or remove the line${then}.`;
+  return { key: key.fileKey ?? name, problem: `${subject} ${message} (in ${filePath}).`, remedy };
+}
+
+function keyNamed(name: string): ConfigKey {
+  const keys: Readonly<Record<string, ConfigKey>> = configKeys;
+  return keys[name] ?? { meaning: '', accepts: 'something else' };
+}

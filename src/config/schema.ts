@@ -1,0 +1,82 @@
+// The shape of the configuration as the composition sees it. Durations are in milliseconds, sizes in bytes.
+import type { Database } from './database.ts';
+
+type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
+
+/** Everything that can be set, read once at start and frozen. */
+export type Config = Frozen<{
+  server: {
+    host: string;
+    /** 0 takes any free port. */
+    port: number;
+    /** The origin that people and VMs use; undefined where only the listening address tells it (`listenUrl`). */
+    publicUrl: string | undefined;
+    /** Whether cookies are Secure: the public URL is https. */
+    secureCookies: boolean;
+    /** Express' "trust proxy": nobody, the number of proxies in front, or their addresses. */
+    trustProxy: false | number | string[];
+  };
+  /** Absolute. */
+  dataDir: string;
+  database: Database;
+  /** The channel of NOTIFY: a plain identifier of at most 63 bytes. */
+  notifyChannel: string;
+  /** Without a password, one is made at the first start (secrets.ts). */
+  admin: { user: string; password: string | undefined };
+  /** At least 32 characters; undefined: made at the first start (secrets.ts). */
+  secretKey: string | undefined;
+  provider: 'local' | 'aws' | 'external';
+  vmAuth: 'open' | 'required';
+  tokens: { registration: string | undefined; logForwarder: string | undefined };
+  logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+  /** Both are usable as a part of a hostname. */
+  deployment: { name: string; environment: string };
+  pulumi: { backendUrl: string | undefined; passphrase: string | undefined };
+  aws: {
+    region: string | undefined;
+    allocatorPublicIp: string | undefined;
+    allocatorKeyName: string | undefined;
+    cloudInitLogGroup: string | undefined;
+    bucketName: string | undefined;
+  };
+  /** What a VM is and runs. */
+  machine: {
+    type: string | undefined;
+    image: string | undefined;
+    amiId: string | undefined;
+    repository: string | undefined;
+    software: string | undefined;
+    /** Of the files that people bring home, without the dot. */
+    extension: string | undefined;
+  };
+  startupScript: { enabled: boolean; path: string | undefined; onError: 'continue' | 'fail' };
+  dns: {
+    enabled: boolean;
+    managed: boolean;
+    domain: string | undefined;
+    zoneId: string | undefined;
+    createZone: boolean;
+  };
+  eip: { strategy: 'dynamic' | 'persistent'; tagName: string | undefined };
+  ssl: { provider: string | undefined; email: string | undefined; staging: boolean };
+  allocatorImageTag: string | undefined;
+  limits: {
+    vmsPerLaunch: number;
+    codeLifetimeMs: number;
+    logBytesPerVm: number;
+    waitingVms: number;
+    /** Of one address. */
+    requestsPerMinute: number;
+    databasePoolSize: number;
+    shutdownGraceMs: number;
+  };
+  /** The config file that was read; relative paths in it start at `dir`. */
+  file: { path: string; dir: string } | undefined;
+}>;
+
+/** Freezes a value and all that it holds. */
+export function freezeDeeply<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  Object.values(value).forEach(freezeDeeply);
+  return Object.freeze(value);
+}
