@@ -46,6 +46,8 @@ const environment = z.object({
   MAX_LOG_BYTES_PER_VM: wholeNumber(1_024, 1_073_741_824).prefault(standard('MAX_LOG_BYTES_PER_VM')),
   REQUESTS_PER_MINUTE: wholeNumber(1, 10_000_000).prefault(standard('REQUESTS_PER_MINUTE')),
   MAX_WAITING_VMS: wholeNumber(1, 1_000_000).prefault(standard('MAX_WAITING_VMS')),
+  POLL_MAX_SECONDS: wholeNumber(0, 604_800).prefault(standard('POLL_MAX_SECONDS')),
+  RESPONSE_FAULTS: oneOf(['log', 'throw']).prefault(standard('RESPONSE_FAULTS')),
   SHUTDOWN_GRACE_SECONDS: wholeNumber(0, 3_600).prefault(standard('SHUTDOWN_GRACE_SECONDS')),
 } satisfies Record<ConfigKeyName, z.ZodType>);
 

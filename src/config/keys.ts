@@ -187,6 +187,19 @@ export const configKeys = {
     accepts: 'a whole number from 1 to 1000000',
     unit: 'VMs',
   },
+  POLL_MAX_SECONDS: {
+    default: '0',
+    meaning:
+      'After this long, a VM that waits is told to ask again; `0` lets it wait for ever. For proxies that cut long answers, and for programs that try the contract out.',
+    accepts: 'a whole number from 0 to 604800',
+    unit: 'seconds',
+  },
+  RESPONSE_FAULTS: {
+    default: 'log',
+    meaning:
+      'What an answer that breaks the contract does: `log` it and send it, or `throw` (500; for tests).',
+    accepts: 'log or throw',
+  },
   SHUTDOWN_GRACE_SECONDS: {
     default: '10',
     meaning: 'How long running requests may take to finish when the server stops.',

@@ -28,6 +28,7 @@ export type Config = Frozen<{
   provider: 'local' | 'aws' | 'external';
   vmAuth: 'open' | 'required';
   tokens: { registration: string | undefined; logForwarder: string | undefined };
+  responseFaults: 'log' | 'throw';
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
   /** Both are usable as a part of a hostname. */
   deployment: { name: string; environment: string };
@@ -65,6 +66,8 @@ export type Config = Frozen<{
     codeLifetimeMs: number;
     logBytesPerVm: number;
     waitingVms: number;
+    /** Undefined: polls have no end. */
+    pollMaxSeconds: number | undefined;
     /** Of one address. */
     requestsPerMinute: number;
     databasePoolSize: number;
