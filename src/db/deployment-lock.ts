@@ -4,11 +4,15 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openLockSession, type Holder, type LockMode, type LockSession } from './lock-session.ts';
 
+export type { Holder, LockMode } from './lock-session.ts';
+
 /** A holder that was killed this moment is still in the server's list; another allocator stays in it. */
 const GRACE_MS = 1_500;
 const GRACE_POLL_MS = 100;
 /** How often the connection is asked whether it still holds the lock; a silent network is noticed no sooner. */
 const CHECK_MS = 10_000;
+/** A server that takes longer to answer is taken for lost. */
+const ANSWER_MS = 5_000;
 /** Between two tries to reach a server that is away. */
 const RETRY_MS = 1_000;
 /** So that the whole name fits the 63 bytes that the server keeps. */
@@ -24,6 +28,7 @@ export type DeploymentLockOptions = {
   readonly log: (line: string) => void;
   readonly graceMs?: number;
   readonly checkMs?: number;
+  readonly answerMs?: number;
   readonly retryMs?: number;
 };
 
@@ -85,7 +90,7 @@ function nameOf(self: DeploymentLockOptions['self']): string {
 async function attempt(options: DeploymentLockOptions, name: string): Promise<Attempt> {
   let session: LockSession | undefined;
   try {
-    session = await openLockSession(options.connectionString, name);
+    session = await openLockSession(options.connectionString, name, options.answerMs ?? ANSWER_MS);
     const holder = await lockWithin(session, options);
     if (holder === 'ours') return { kind: 'taken', session };
     await session.close();
@@ -102,8 +107,8 @@ async function lockWithin(
 ): Promise<'ours' | Holder | undefined> {
   for (let waitedMs = 0; ; waitedMs += GRACE_POLL_MS) {
     if (await session.tryLock(mode)) return 'ours';
-    await session.endNamesakes();
-    if (waitedMs >= graceMs) return session.findHolder();
+    const ending = await session.endNamesakes();
+    if (!ending && waitedMs >= graceMs) return session.findHolder();
     await delay(GRACE_POLL_MS);
   }
 }

@@ -17,8 +17,11 @@ export type LockSession = {
   holds(): Promise<boolean>;
   /** The other connection that has held it longest; undefined where there is none any more. */
   findHolder(): Promise<Holder | undefined>;
-  /** Ends other connections of this name that hold the lock: our own earlier ones, which the server has not missed yet. */
-  endNamesakes(): Promise<void>;
+  /**
+   * Asks the server to end other connections of this name that hold the lock: our own earlier ones, which it has not
+   * missed yet. True where there were any.
+   */
+  endNamesakes(): Promise<boolean>;
   close(): Promise<void>;
 };
 
@@ -28,8 +31,6 @@ const LOCK_OBJECT = 1;
 /** pg_locks marks a lock with two keys so. */
 const TWO_KEYS = 2;
 
-const CONNECT_TIMEOUT_MS = 5_000;
-const QUERY_TIMEOUT_MS = 5_000;
 /** A server behind a dead network never answers our goodbye. */
 const CLOSE_TIMEOUT_MS = 2_000;
 /** The server drops a client that vanished without a word after idle + count × interval = 30 s. */
@@ -51,14 +52,18 @@ const heldByOthers = `from pg_locks l left join pg_stat_activity a on a.pid = l.
 
 /**
  * Connects. `name` is what others see of us; the server keeps the first 63 bytes. Rejects where the server cannot be
- * reached or does not let us in.
+ * reached or does not let us in; a server that does not answer within `answerMs` counts as one that cannot be reached.
  */
-export async function openLockSession(connectionString: string, name: string): Promise<LockSession> {
+export async function openLockSession(
+  connectionString: string,
+  name: string,
+  answerMs: number,
+): Promise<LockSession> {
   const gone = new AbortController();
   const client = new Client({
     connectionString,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: QUERY_TIMEOUT_MS,
+    connectionTimeoutMillis: answerMs,
+    query_timeout: answerMs,
     keepAlive: true,
   });
   client.on('error', () => gone.abort());
@@ -95,9 +100,11 @@ function sessionOn(client: Client, name: string, gone: AbortSignal): LockSession
       return row && { name: row.name ?? '', since: row.since ?? new Date(0) };
     },
     endNamesakes: async () => {
-      await client.query(`select pg_terminate_backend(l.pid) ${heldByOthers} and a.application_name = $1`, [
-        name,
-      ]);
+      const { rows } = await client.query(
+        `select pg_terminate_backend(l.pid) ${heldByOthers} and a.application_name = $1`,
+        [name],
+      );
+      return rows.length > 0;
     },
     close: () => Promise.race([client.end(), delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]),
   };

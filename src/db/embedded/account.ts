@@ -15,7 +15,8 @@ export type AccountResult = { readonly ok: true; readonly account: Account | und
 
 /**
  * Chooses the user. Not root: ourselves. Root: whoever owns the database that is there, or the data folder (so that it
- * can be started with and without sudo), unless that is root too; then `postgres`, or `nobody`.
+ * can be started with and without sudo), unless that is root too, or a number without a name, which initdb refuses; then
+ * `postgres`, or `nobody`.
  */
 export async function chooseAccount(
   machine: Machine,
@@ -24,9 +25,10 @@ export async function chooseAccount(
 ): Promise<AccountResult> {
   if (machine.uid !== 0) return { ok: true, account: undefined };
   const users = parsePasswd(await machine.passwd());
+  const clusterOwner = await ownerOf(join(dataDir, CLUSTER_PATH));
   const account =
-    (await ownerOf(join(dataDir, CLUSTER_PATH), users)) ??
-    (await ownerOf(dataDir, users)) ??
+    (clusterOwner && (named(clusterOwner.uid, users) ?? clusterOwner)) ??
+    named((await ownerOf(dataDir))?.uid, users) ??
     LENT_USERS.map((name) => users.find((user) => user.name === name)).find((user) => user !== undefined);
   if (account === undefined) {
     return refuse(
@@ -46,11 +48,13 @@ export function parsePasswd(text: string): Account[] {
   });
 }
 
-async function ownerOf(path: string, users: readonly Account[]): Promise<Account | undefined> {
+const named = (uid: number | undefined, users: readonly Account[]): Account | undefined =>
+  users.find((user) => user.uid === uid);
+
+async function ownerOf(path: string): Promise<Account | undefined> {
   const info = await stat(path).catch(() => undefined);
   if (info === undefined || info.uid === 0) return undefined;
-  const { uid, gid } = info;
-  return users.find((user) => user.uid === uid) ?? { name: `number ${uid}`, uid, gid };
+  return { name: `number ${info.uid}`, uid: info.uid, gid: info.gid };
 }
 
 async function mayBecome(account: Account, env: Record<string, string>): Promise<boolean> {

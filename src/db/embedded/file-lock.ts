@@ -26,7 +26,8 @@ export function tryFileLock(path: string, owner: Owner | undefined): FileLockRes
     createOnce(path, owner);
     accessSync(path, constants.R_OK | constants.W_OK);
     database = new DatabaseSync(path, { timeout: 0 });
-    database.exec('begin exclusive');
+    // In memory: no journal file beside it.
+    database.exec('pragma journal_mode = memory; begin exclusive');
     const held = database;
     return { ok: true, lock: { release: () => held.close() } };
   } catch (error) {

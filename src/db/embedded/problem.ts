@@ -27,6 +27,13 @@ const explanations: readonly Explanation[] = [
       'Free some space and start again (nothing is lost), or set DATA_DIR to a folder on another disk.',
   },
   {
+    pattern: /could not look up effective user ID/,
+    message: () =>
+      'The user who runs the allocator has a number, but no name in /etc/passwd, and Postgres cannot make a database without.',
+    remedy: () =>
+      `Run as a user that has a name (in a container: add one with that number), ${OTHER_DATABASE}.`,
+  },
+  {
     pattern: /has invalid permissions|has wrong ownership/,
     message: (place) =>
       `Postgres does not trust ${place}: it must belong to the user who runs Postgres and be closed to others, or the disk cannot keep owners and modes (a Windows or network share).`,

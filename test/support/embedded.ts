@@ -1,0 +1,199 @@
+// What the tests of the embedded Postgres share: folders, users, child allocators, and a look at what runs.
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, readdirSync } from 'node:fs';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Client, type QueryResultRow } from 'pg';
+import { afterAll, onTestFinished, vi } from 'vitest';
+import { z } from 'zod';
+import { parsePasswd } from '../../src/db/embedded/account.ts';
+import { thisMachine, type Machine } from '../../src/db/embedded/machine.ts';
+import { placesIn } from '../../src/db/embedded/places.ts';
+import { findPostmaster } from '../../src/db/embedded/postmaster.ts';
+import {
+  startEmbeddedPostgres,
+  type EmbeddedOptions,
+  type EmbeddedPostgres,
+  type EmbeddedResult,
+} from '../../src/db/embedded/start.ts';
+
+export const isRoot = thisMachine().uid === 0;
+/** Somebody who may do nothing in particular. */
+export const ordinary = parsePasswd(isRoot ? readFileSync('/etc/passwd', 'utf8') : '').find(
+  ({ name }) => name === 'nobody',
+);
+
+/** A folder that every user may pass through; afterwards nothing runs in it, and it is gone. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'lablink-embedded-'));
+  await chmod(folder, 0o711);
+  onTestFinished(async () => {
+    try {
+      await vi.waitFor(() => {
+        const left = postgresIn(folder);
+        if (left.length > 0) throw new Error(`Still running: ${left.join('; ')}`);
+      });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+  return folder;
+}
+
+let prepared: string | undefined;
+afterAll(async () => {
+  if (prepared !== undefined) await rm(dirname(prepared), { recursive: true });
+});
+
+/**
+ * A data folder that an earlier allocator has left: made once a test file, and copied, since initdb takes most of a
+ * test's time.
+ */
+export async function preparedData(): Promise<string> {
+  const dataDir = join(await temporaryFolder(), 'data');
+  prepared ??= await prepareData();
+  const copied = spawnSync('cp', ['-a', prepared, dataDir]);
+  if (copied.status !== 0) throw new Error(copied.stderr.toString());
+  return dataDir;
+}
+
+async function prepareData(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'lablink-embedded-'));
+  await chmod(folder, 0o711);
+  const started = await start(join(folder, 'data'));
+  if (!started.ok) throw new Error(started.problem.message);
+  await started.postgres.stop();
+  return started.postgres.dataDir;
+}
+
+/** The command lines of processes that were started on something below a folder. */
+export function postgresIn(folder: string): string[] {
+  const lines =
+    process.platform === 'linux'
+      ? readdirSync('/proc').map((pid) => commandLine(pid))
+      : spawnSync('ps', ['-axww', '-o', 'command=']).stdout.toString().split('\n');
+  return lines.filter((line) => line.includes('postgres -D ') && line.includes(folder));
+}
+
+function commandLine(pid: string): string {
+  try {
+    return /^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ') : '';
+  } catch {
+    return '';
+  }
+}
+
+type StartOptions = Partial<Omit<EmbeddedOptions, 'machine'>> & { readonly machine?: Partial<Machine> };
+
+/** A start as the tests want it: quick, quiet, and not touching the machine's own folders. */
+export function start(dataDir: string, options: StartOptions = {}): Promise<EmbeddedResult> {
+  return startEmbeddedPostgres({
+    dataDir,
+    log: () => undefined,
+    env: process.env,
+    ...options,
+    settings: { fsync: 'off', ...options.settings },
+    machine: { ...thisMachine(), systemDir: join(dataDir, 'never-used'), ...options.machine },
+  });
+}
+
+/** As `start`, for tests in which it has to work; the server is stopped at the end of the test. */
+export async function startWell(dataDir: string, options: StartOptions = {}): Promise<EmbeddedPostgres> {
+  const started = await start(dataDir, options);
+  if (!started.ok) throw new Error(`${started.problem.message} ${started.problem.remedy}`);
+  onTestFinished(() => started.postgres.stop());
+  return started.postgres;
+}
+
+/** The sentences of a start that has to be refused. */
+export async function refusal(dataDir: string, options: StartOptions = {}): Promise<string> {
+  const started = await start(dataDir, options);
+  if (!started.ok) return `${started.problem.message} | ${started.problem.remedy}`;
+  await started.postgres.stop();
+  throw new Error('It started.');
+}
+
+/** One statement on a connection of its own. */
+export async function ask<Row extends QueryResultRow>(url: string, statement: string): Promise<Row[]> {
+  const client = new Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    return (await client.query<Row>(statement)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** The process of the server that runs on a data folder. */
+export async function serverPid(dataDir: string): Promise<number> {
+  const found = await findPostmaster(placesIn(dataDir).cluster);
+  if (found === undefined) throw new Error(`No server runs on ${dataDir}.`);
+  return found.pid;
+}
+
+const lineSchema = z.object({
+  ready: z
+    .object({
+      connectionString: z.string(),
+      dataDir: z.string(),
+      adopted: z.boolean(),
+      notes: z.array(z.string()),
+    })
+    .optional(),
+  refused: z.object({ message: z.string(), remedy: z.string() }).optional(),
+  log: z.string().optional(),
+  taken: z.boolean().optional(),
+  signal: z.string().optional(),
+  answer: z.number().optional(),
+});
+
+export type ChildLine = z.infer<typeof lineSchema>;
+
+export type Child = {
+  readonly pid: number;
+  /** The next line that is no log. */
+  readonly next: () => Promise<ChildLine>;
+  /** To the process alone. */
+  readonly kill: (signal: NodeJS.Signals) => void;
+  /** As Ctrl-C does: to everything in its process group. */
+  readonly interrupt: () => void;
+  readonly exited: Promise<unknown>;
+};
+
+/** Starts an allocator's database in a process of its own, perhaps as another user. */
+export function startChild(
+  dataDir: string,
+  options: { uid?: number; gid?: number; systemDir?: string } = {},
+): Child {
+  const { systemDir = join(dataDir, 'never-used'), ...user } = options;
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, 'embedded-child.ts'), dataDir, systemDir],
+    { stdio: ['ignore', 'pipe', 'inherit'], detached: true, cwd: '/', ...user },
+  );
+  const pid = child.pid;
+  if (pid === undefined) throw new Error('The child did not start.');
+  const exited = once(child, 'exit');
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async (): Promise<ChildLine> => {
+    const { value, done } = await lines.next();
+    if (done === true) throw new Error('The child has ended without a word.');
+    const line = lineSchema.parse(JSON.parse(value));
+    return line.log === undefined ? line : next();
+  };
+  onTestFinished(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+    await exited;
+  });
+  return {
+    pid,
+    next,
+    kill: (signal) => child.kill(signal),
+    interrupt: () => process.kill(-pid, 'SIGINT'),
+    exited,
+  };
+}
