@@ -1,0 +1,50 @@
+// What every page has around its matter: title, styles, scripts, navigation.
+import { assetUrl } from './assets.ts';
+import type { View } from './render.ts';
+import { words } from './words.ts';
+
+/** Whose page it is: decides the navigation and the width. */
+export type Area = 'participant' | 'admin' | 'docs';
+
+export type Layout = {
+  /** The page's heading, and the first part of the browser's title. */
+  readonly title: string;
+  readonly area: Area;
+  /** Said before the title in the browser's tab, where something went wrong. */
+  readonly titlePrefix?: string;
+  /** The address that the navigation marks as the current one. */
+  readonly current?: string;
+  /** Names of static files. */
+  readonly styles?: readonly string[];
+  readonly scripts?: readonly string[];
+  readonly modules?: readonly string[];
+};
+
+const adminLinks = [
+  { href: '/admin', label: words.nav.overview },
+  { href: '/admin/instances', label: words.nav.instances },
+  { href: '/admin/create', label: words.nav.create },
+  { href: '/admin/instances/delete', label: words.nav.destroy },
+  { href: '/docs', label: words.nav.docs },
+] as const;
+
+/** The part of a page's view that the layout partials read. */
+export function layoutView(layout: Layout): { readonly page: View; readonly words: View } {
+  const heading = layout.title === words.brand ? words.brand : `${layout.title} · ${words.brand}`;
+  const links = layout.area === 'admin' ? adminLinks : [];
+  return {
+    page: {
+      title: layout.title,
+      documentTitle: layout.titlePrefix ? `${layout.titlePrefix}: ${heading}` : heading,
+      home: layout.area === 'admin' ? '/admin' : '/',
+      wide: layout.area !== 'participant',
+      icon: assetUrl('favicon.svg'),
+      styles: ['app.css', ...(layout.styles ?? [])].map(assetUrl),
+      scripts: (layout.scripts ?? []).map(assetUrl),
+      modules: (layout.modules ?? []).map(assetUrl),
+      hasNav: links.length > 0,
+      links: links.map((link) => ({ ...link, current: link.href === layout.current })),
+    },
+    words,
+  };
+}

@@ -1,0 +1,43 @@
+// A problem as the page of the operation that had it: the form again where a form was sent, else the error page.
+import { operations, type OperationId } from '../contract/operations.gen.ts';
+import type { Problem } from '../contract/problems.ts';
+import { renderError } from './error.ts';
+import { renderIndex } from './index-page.ts';
+
+/** The request that went wrong, as far as it was understood. */
+export type FailedRequest = {
+  /** Null where the address belongs to no operation. */
+  readonly operationId: OperationId | null;
+  /** The fields of the form as they came; null where there was none, or none that could be read. */
+  readonly form: Readonly<Record<string, unknown>> | null;
+};
+
+/** The page for this problem. It asks nothing of the database, so it comes in an outage too. */
+export function renderProblem(problem: Problem, { operationId, form }: FailedRequest): string {
+  if (operationId === 'requestVm') return formAgain(problem, form ?? {});
+  return renderError({ problem, area: isForAdmins(operationId) ? 'admin' : 'participant' });
+}
+
+function formAgain(problem: Problem, form: Readonly<Record<string, unknown>>): string {
+  const errors = problem.errors ?? [];
+  return renderIndex({
+    error: {
+      message: problem.detail,
+      fields: Object.fromEntries(errors.map(({ field, message }) => [field, message])),
+    },
+    values: { email: text(form['email']), crdCommand: text(form['crd_command']) },
+    askForPin: form['pin'] !== undefined || errors.some(({ field }) => field === 'pin'),
+    mine: [],
+  });
+}
+
+/** A field that was sent twice arrives as a list: what was typed is shown all the same. */
+function text(value: unknown): string {
+  if (Array.isArray(value)) return text(value[0]);
+  return typeof value === 'string' ? value : '';
+}
+
+function isForAdmins(operationId: OperationId | null): boolean {
+  if (operationId === null) return false;
+  return operations[operationId].security.flat().some((scheme) => scheme === 'adminBasic');
+}

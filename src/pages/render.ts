@@ -1,0 +1,53 @@
+// Templates in, HTML out: read and parsed once, rendered strictly, everything escaped. Knows no page.
+import { readdirSync, readFileSync } from 'node:fs';
+import { StrictContext, StrictWriter } from './strict-mustache.ts';
+
+export type ViewValue = string | number | boolean | null | View | readonly ViewValue[];
+/** What a template sees: plain data, nothing undefined, no functions. */
+export type View = { readonly [name: string]: ViewValue };
+export type Render = (template: string, view: View) => string;
+
+const TEMPLATES = new URL('../../templates/', import.meta.url);
+const EXTENSION = '.mustache';
+const UNESCAPED_OR_NEW_TAGS = /\{\{\s*[{&=]/;
+const PARTIAL = /\{\{\s*>\s*([^\s}]+)\s*\}\}/g;
+
+/** Renders a template of `templates/` by its name. Throws where view and template do not fit: that is a bug. */
+export const render: Render = createRenderer(readTemplates(TEMPLATES));
+
+/**
+ * A renderer over these templates (name → text; partials are named `partials/…`). Throws where a template does not
+ * parse, prints without escaping, changes the tags, or names a partial that is not there.
+ */
+export function createRenderer(templates: ReadonlyMap<string, string>): Render {
+  const writer = new StrictWriter();
+  const textOf = (name: string): string => {
+    const text = templates.get(name);
+    if (text === undefined) throw new Error(`there is no template ${name}`);
+    return text;
+  };
+  const partial = (name: string): string => textOf(`partials/${name}`);
+  for (const [name, text] of templates) {
+    if (UNESCAPED_OR_NEW_TAGS.test(text)) throw new Error(`${name}: only escaped tags are allowed`);
+    for (const [, used] of text.matchAll(PARTIAL)) partial(used ?? '');
+    writer.parse(text);
+  }
+  return (name, view) => {
+    try {
+      return writer.render(textOf(name), new StrictContext(view), partial);
+    } catch (cause) {
+      throw new Error(`${name}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    }
+  };
+}
+
+/** The templates below this folder; names have no extension. */
+export function readTemplates(folder: URL): ReadonlyMap<string, string> {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  return new Map(
+    files
+      .filter((file) => file.endsWith(EXTENSION))
+      .map((file) => file.replaceAll('\\', '/'))
+      .map((file) => [file.slice(0, -EXTENSION.length), readFileSync(new URL(file, folder), 'utf8')]),
+  );
+}

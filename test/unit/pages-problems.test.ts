@@ -1,0 +1,90 @@
+import { describe, expect, test } from 'vitest';
+import { problemBody, problems } from '../../src/contract/problems.ts';
+import { renderDocs } from '../../src/pages/docs.ts';
+import { renderError } from '../../src/pages/error.ts';
+import { renderProblem } from '../../src/pages/problem.ts';
+import { words } from '../../src/pages/words.ts';
+import { tagOf, textOf } from '../support/page-models.ts';
+
+describe('the error page', () => {
+  test.each(Object.keys(problems) as (keyof typeof problems)[])('says what %s is and what to do', (code) => {
+    const html = renderError({ problem: { ...problemBody(code), request_id: 'req-1' }, area: 'participant' });
+    const text = textOf(html);
+    expect(html).toContain('<title>Error: ');
+    expect(text).toContain(problems[code].title);
+    expect(text).toContain(`${problems[code].status} ${code}`);
+    expect(text).toMatch(/What to do [A-Z]/);
+    expect(text).not.toContain(words.error.otherwise);
+    expect(text).toContain('Request id: req-1');
+    expect(html).toContain('<a class="button" href="&#x2F;">');
+  });
+
+  test('shows code in a sentence as code, and the fields that are wrong', () => {
+    const html = renderError({
+      problem: problemBody('invalid_request', {
+        errors: [{ field: 'num_vms', message: 'must be a number' }],
+      }),
+      area: 'admin',
+    });
+    expect(html).toContain('<code>errors</code> says what.');
+    expect(html).toContain('<code>num_vms</code>: must be a number');
+    expect(html).toContain('<a class="button" href="&#x2F;admin">');
+    expect(html).not.toContain(words.error.requestId);
+  });
+
+  test('says plainly that something is not served yet', () => {
+    const html = renderError({ problem: problemBody('not_implemented'), area: 'admin' });
+    expect(html).toContain('<h1>Not served yet</h1>');
+    expect(html).toContain('Nothing is broken.');
+  });
+});
+
+describe('the page of a problem', () => {
+  test('is the form again, with what was typed, where the form was sent', () => {
+    const problem = problemBody('invalid_request', { errors: [{ field: 'email', message: 'is too long' }] });
+    const form = { email: 'ada@example.org', crd_command: ['DISPLAY= x', 'twice'] };
+    const html = renderProblem(problem, { operationId: 'requestVm', form });
+    expect(html).toContain(`<h1>${words.index.title}</h1>`);
+    expect(tagOf(html, 'email')).toMatch(/value="ada@example.org".* aria-invalid="true"/);
+    expect(html).toMatch(/<textarea[^>]*>\nDISPLAY&#x3D; x<\/textarea>/);
+    expect(html).not.toContain('name="pin"');
+    expect(textOf(html)).not.toMatch(/machines? (is|are) free|not known right now/);
+  });
+
+  test('asks for the PIN again where one was sent', () => {
+    const problem = problemBody('database_unavailable');
+    const html = renderProblem(problem, { operationId: 'requestVm', form: { pin: '123456' } });
+    expect(tagOf(html, 'pin')).toContain('value=""');
+    expect(html).toContain(problems.database_unavailable.detail);
+  });
+
+  test('is an empty form where the form could not be read', () => {
+    const html = renderProblem(problemBody('body_too_large'), { operationId: 'requestVm', form: null });
+    expect(html).toContain(problems.body_too_large.detail);
+    expect(tagOf(html, 'email')).toContain('value=""');
+  });
+
+  test.each([
+    ['adminPage', '/admin'],
+    ['launchVms', '/admin'],
+    ['assignmentPage', '/'],
+    [null, '/'],
+  ] as const)('of %s leads back to %s', (operationId, home) => {
+    const html = renderProblem(problemBody('overloaded'), { operationId, form: null });
+    expect(html).toContain('<h1>Overloaded</h1>');
+    expect(html).toContain(`<a class="button" href="${home.replaceAll('/', '&#x2F;')}">`);
+  });
+});
+
+describe('the docs page', () => {
+  test('loads the viewer from here, and lists every problem where its type leads', () => {
+    const html = renderDocs();
+    for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js', 'docs-init.js']) {
+      expect(html).toMatch(new RegExp(`"/static/${file}\\?v=|"&#x2F;static&#x2F;${file}\\?v&#x3D;`));
+    }
+    expect(html).toContain('data-contract="/openapi.json"');
+    for (const code of Object.keys(problems) as (keyof typeof problems)[]) {
+      expect(html).toContain(`id="${problemBody(code).type.split('#')[1] ?? ''}"`);
+    }
+  });
+});

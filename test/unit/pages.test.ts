@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest';
+import { problemBody } from '../../src/contract/problems.ts';
+import { renderAdmin } from '../../src/pages/admin.ts';
+import { renderDocs } from '../../src/pages/docs.ts';
+import { renderError } from '../../src/pages/error.ts';
+import { renderIndex } from '../../src/pages/index-page.ts';
+import { renderInstanceLogs } from '../../src/pages/instance-logs.ts';
+import { renderInstances } from '../../src/pages/instances.ts';
+import { renderSuccess } from '../../src/pages/success.ts';
+import { assigned, assignment, form, HOSTILE, NOW, vm } from '../support/page-models.ts';
+
+describe('every page', () => {
+  const hostile = { ...assigned, hostname: HOSTILE, email: HOSTILE, message: HOSTILE };
+  const pages: readonly (readonly [string, string])[] = [
+    [
+      'index',
+      renderIndex({
+        ...form,
+        values: { email: HOSTILE, crdCommand: `</textarea>${HOSTILE}` },
+        error: {
+          message: HOSTILE,
+          fields: { email: HOSTILE, crd_command: HOSTILE, pin: HOSTILE, [HOSTILE]: HOSTILE },
+        },
+        askForPin: true,
+        mine: [{ id: HOSTILE, hostname: HOSTILE }],
+      }),
+    ],
+    ['success', renderSuccess(hostile)],
+    ['admin', renderAdmin({ counts: null, checks: [{ name: HOSTILE, ok: false, detail: HOSTILE }] })],
+    [
+      'instances',
+      renderInstances({
+        vms: [{ ...vm, hostname: HOSTILE, assignment: { ...assignment, ...hostile } }],
+        total: 1,
+        now: NOW,
+      }),
+    ],
+    [
+      'instance-logs',
+      renderInstanceLogs({ hostname: HOSTILE, status: 'running', logs: `</pre>${HOSTILE}`, linesCut: 0 }),
+    ],
+    [
+      'error',
+      renderError({
+        problem: {
+          ...problemBody('invalid_request', {
+            detail: `\`${HOSTILE}\``,
+            errors: [{ field: HOSTILE, message: HOSTILE }],
+          }),
+          title: HOSTILE,
+          request_id: HOSTILE,
+        },
+        area: 'admin',
+      }),
+    ],
+    ['docs', renderDocs()],
+  ];
+
+  test.each(pages)('%s shows what it is given as text, whatever it holds', (_name, html) => {
+    expect(html).not.toContain('<script>alert');
+    expect(html).not.toContain('</textarea>"');
+    expect(html).not.toContain('</pre>"');
+  });
+
+  test.each(pages)(
+    '%s has a title, a language, one h1, one main, and a way past the header',
+    (_name, html) => {
+      expect(html).toMatch(/^<!doctype html>\n<html lang="en">/);
+      expect(html).toMatch(/<title>[^<]+<\/title>/);
+      expect(html).toContain('name="viewport"');
+      expect(html.match(/<h1>/g)).toHaveLength(1);
+      expect(html.match(/<main /g)).toHaveLength(1);
+      expect(html).toContain('<a class="skip" href="#content">');
+      expect(html.trimEnd()).toMatch(/<\/html>$/);
+    },
+  );
+
+  test.each(pages)('%s has each id once, and every reference to an id leads to one', (_name, html) => {
+    const ids = [...html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    const references = [...html.matchAll(/ (?:for|aria-labelledby|aria-describedby|href)="(#?)([^"]+)"/g)]
+      .filter(([reference, hash]) => !reference.startsWith(' href') || hash === '#')
+      .flatMap(([, , named = '']) => named.split(' '));
+    expect(ids).toEqual(expect.arrayContaining(references));
+  });
+
+  test.each(pages)('%s names every form field', (_name, html) => {
+    for (const [field] of html.matchAll(/<(?:input|textarea)[^>]*>/g)) {
+      if (field.includes('type="hidden"')) continue;
+      const id = / id="([^"]+)"/.exec(field)?.[1] ?? 'none';
+      expect(html).toContain(`<label for="${id}">`);
+    }
+  });
+});
