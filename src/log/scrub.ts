@@ -4,12 +4,15 @@ export const REDACTED = '[redacted]';
 /** A longer text is cut: a log line is read by people. */
 const LOGGED_TEXT_CHARACTERS = 8_192;
 
-const SECRET_NAMES = 'crd_?command|pin|[\\w-]*(?:password|passphrase|secret|token|cookie)';
+/** What stands before the name's last word is bounded, so that no text is slow to read. */
+const SECRET_NAMES = 'crd_?command|pin|[\\w-]{0,40}(?:password|passphrase|secret|token|cookie)';
 
 const SHAPES: readonly (readonly [RegExp, string])[] = [
   // postgres://user:password@host
   [/\/\/[^\s/?#]+@/g, `//${REDACTED}@`],
-  [/\b(Bearer|Basic) +[\w.~+/-]{8,}=*/g, `$1 ${REDACTED}`],
+  [/(\bauthorization["']?\s*[:=]\s*["']?(?:(?:Bearer|Basic) +)?)[^\s"',;]+/gi, `$1${REDACTED}`],
+  // Elsewhere a word of small letters, such as "Basic authentication", is no credential.
+  [/\b(Bearer|Basic) +(?=[\w.~+/-]*[A-Z0-9])[\w.~+/-]{8,}=*/g, `$1 ${REDACTED}`],
   // The code of a CRD command, behind its option or alone, as Google writes it.
   [/(--code(?:=|\s+))(?:"[^"]*"?|'[^']*'?|[^\s"']+)/g, `$1${REDACTED}`],
   [/\b4\/0[\w-]{8,}/g, REDACTED],

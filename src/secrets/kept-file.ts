@@ -77,7 +77,10 @@ async function readKept(
   leastCharacters: number,
   source: KeptSecret['source'],
 ): Promise<KeptSecret | NoSecret> {
-  const { mode, size } = await stat(path);
+  const found = await stat(path);
+  if (!found.isFile())
+    return faultOf(path, 'It is not a file.', 'Remove it, or set DATA_DIR to another folder.');
+  const { mode, size } = found;
   const tightened = (mode & OTHERS) !== 0;
   if (tightened) {
     await chmod(path, FILE_MODE);
