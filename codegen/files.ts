@@ -1,0 +1,39 @@
+// Every file that is generated: what `make codegen` writes and `make check` compares.
+import { connectDatabase } from '../src/db/connect.ts';
+import { migrateToLatest } from '../src/db/migrate.ts';
+import { startTestPostgres } from '../test/support/test-server.ts';
+import { contractFiles, type GeneratedFile } from './contract.ts';
+import { problemsDoc } from './problems-doc.ts';
+import { readmeFile } from './readme.ts';
+import { rowTypesFile } from './rows.ts';
+
+/** All of them, as they should be. Starts a Postgres of its own for the row types, and ends it. */
+export async function generatedFiles(): Promise<GeneratedFile[]> {
+  return [...(await contractFiles()), await problemsDoc(), await readmeFile(), await rowTypes()];
+}
+
+async function rowTypes(): Promise<GeneratedFile> {
+  const { connectionString, stop } = await startTestPostgres();
+  try {
+    await migrate(connectionString);
+    return await rowTypesFile(connectionString);
+  } finally {
+    await stop();
+  }
+}
+
+async function migrate(connectionString: string): Promise<void> {
+  const onIdleError = (error: Error): void => console.error(error);
+  const db = connectDatabase({
+    connectionString,
+    poolSize: 1,
+    applicationName: 'lablink codegen',
+    onIdleError,
+  });
+  try {
+    const migrated = await migrateToLatest(db);
+    if (!migrated.ok) throw new Error(migrated.problem);
+  } finally {
+    await db.destroy();
+  }
+}
