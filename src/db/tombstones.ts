@@ -13,3 +13,26 @@ export async function isBuried(db: Db, hostname: string): Promise<boolean> {
     .executeTakeFirst();
   return row !== undefined;
 }
+
+/** The names of what was destroyed within the hour. */
+export async function freshTombstones(db: Db): Promise<string[]> {
+  const rows = await db
+    .selectFrom('tombstones')
+    .select('hostname')
+    .where('destroyed_at', '>', sql<Date>`now() - ${TOMBSTONE_LIFETIME}::interval`)
+    .execute();
+  return rows.map(({ hostname }) => hostname);
+}
+
+/** Notes that these were destroyed now, and forgets those whose hour is over. */
+export async function bury(db: Db, hostnames: readonly string[]): Promise<void> {
+  await db
+    .deleteFrom('tombstones')
+    .where('destroyed_at', '<=', sql<Date>`now() - ${TOMBSTONE_LIFETIME}::interval`)
+    .execute();
+  await db
+    .insertInto('tombstones')
+    .values(hostnames.map((hostname) => ({ hostname })))
+    .onConflict((conflict) => conflict.column('hostname').doUpdateSet({ destroyed_at: sql<Date>`now()` }))
+    .execute();
+}

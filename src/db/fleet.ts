@@ -1,0 +1,155 @@
+// The rows of machines that we launch and destroy: born before their machine, gone after it. Knows no provider.
+import { sql } from 'kysely';
+import { readProvider, readVmStatus, type Provider, type VmStatus } from '../vms/status.ts';
+import type { Db } from './connect.ts';
+import { bury, freshTombstones } from './tombstones.ts';
+
+export type NewMachine = {
+  readonly hostname: string;
+  /** SHA-256 of its token. */
+  readonly tokenHash: Buffer;
+};
+
+/** Hostnames that no new machine may take: of rows, and of what was destroyed within the hour. */
+export async function takenHostnames(db: Db): Promise<Set<string>> {
+  const rows = await db.selectFrom('vms').select('hostname').execute();
+  return new Set([...rows.map(({ hostname }) => hostname), ...(await freshTombstones(db))]);
+}
+
+/** Makes the rows of machines to come, `initializing`. Returns the hostnames that were still free. */
+export async function insertMachines(
+  db: Db,
+  operationId: string,
+  provider: Provider,
+  machines: readonly NewMachine[],
+): Promise<string[]> {
+  const rows = await db
+    .insertInto('vms')
+    .values(
+      machines.map(({ hostname, tokenHash }) => ({
+        hostname,
+        provider,
+        status: 'initializing',
+        token_hash: tokenHash,
+        operation_id: operationId,
+      })),
+    )
+    .onConflict((conflict) => conflict.column('hostname').doNothing())
+    .returning('hostname')
+    .execute();
+  return rows.map(({ hostname }) => hostname);
+}
+
+/** How SSH reaches a machine; what is undefined stays as it is. */
+export type Reach = {
+  readonly address?: string | undefined;
+  readonly sshUser?: string | undefined;
+  readonly sshPort?: number | undefined;
+  readonly sshHostKey?: string | undefined;
+};
+
+/** Writes how a machine is reached, where that is news. */
+export async function recordReach(db: Db, hostname: string, reach: Reach): Promise<void> {
+  const { address = null, sshUser = null, sshPort = null, sshHostKey = null } = reach;
+  await sql`update vms set address = coalesce(${address}, address), ssh_user = coalesce(${sshUser}, ssh_user),
+      ssh_port = coalesce(${sshPort}::integer, ssh_port), ssh_host_key = coalesce(${sshHostKey}, ssh_host_key)
+    where hostname = ${hostname} and (
+      address is distinct from coalesce(${address}, address) or ssh_user is distinct from coalesce(${sshUser}, ssh_user)
+      or ssh_port is distinct from coalesce(${sshPort}::integer, ssh_port)
+      or ssh_host_key is distinct from coalesce(${sshHostKey}, ssh_host_key))`.execute(db);
+}
+
+/** How long it took to make the machine. Nothing where its row is gone. */
+export async function recordProvisioning(db: Db, hostname: string, seconds: number): Promise<void> {
+  await sql`insert into vm_timings (hostname, provisioning_seconds)
+    select hostname, ${seconds}::float8 from vms where hostname = ${hostname}
+    on conflict (hostname) do update set provisioning_seconds = excluded.provisioning_seconds`.execute(db);
+}
+
+/** Removes rows whose machines were never made: nothing will report under these names. */
+export async function removeUnmade(db: Db, hostnames: readonly string[]): Promise<void> {
+  if (hostnames.length === 0) return;
+  await db.deleteFrom('vms').where('hostname', 'in', hostnames).execute();
+}
+
+/** Removes the rows of machines that are gone, and buries their names; those without a row too. */
+export async function removeGone(db: Db, hostnames: readonly string[]): Promise<void> {
+  if (hostnames.length === 0) return;
+  await db.transaction().execute(async (trx) => {
+    await bury(trx, hostnames);
+    await trx.deleteFrom('vms').where('hostname', 'in', hostnames).execute();
+  });
+}
+
+/** Marks every machine of these providers as being destroyed; nobody is given one any more. Returns their hostnames. */
+export async function markDestroying(db: Db, providers: readonly Provider[]): Promise<string[]> {
+  const rows = await db
+    .updateTable('vms')
+    .set((build) => ({
+      status_before_destroy: sql<string>`case when status = 'destroying' then status_before_destroy else status end`,
+      status: 'destroying',
+      status_since: build
+        .case()
+        .when('status', '=', 'destroying')
+        .then(build.ref('status_since'))
+        .else(sql<Date>`now()`)
+        .end(),
+    }))
+    .where('provider', 'in', providers)
+    .returning('hostname')
+    .execute();
+  return rows.map(({ hostname }) => hostname);
+}
+
+/** Gives machines that were to be destroyed, and were not, their status back. */
+export async function restoreDestroying(db: Db, hostnames: readonly string[]): Promise<void> {
+  if (hostnames.length === 0) return;
+  await db
+    .updateTable('vms')
+    .set({
+      status: sql<string>`coalesce(status_before_destroy, 'error')`,
+      status_before_destroy: null,
+      status_since: sql<Date>`now()`,
+    })
+    .where('hostname', 'in', hostnames)
+    .where('status', '=', 'destroying')
+    .execute();
+}
+
+/** Machines that do not exist any more, but that somebody has: nobody else is given them. */
+export async function setUnreachable(db: Db, hostnames: readonly string[]): Promise<void> {
+  if (hostnames.length === 0) return;
+  await db
+    .updateTable('vms')
+    .set({ status: 'unreachable', status_since: sql<Date>`now()`, status_before_destroy: null })
+    .where('hostname', 'in', hostnames)
+    .where('status', '<>', 'unreachable')
+    .execute();
+}
+
+export type MachineRow = {
+  readonly hostname: string;
+  readonly provider: Provider;
+  readonly status: VmStatus;
+  /** The launch that made it. */
+  readonly operationId: string | null;
+  /** Of the participant who has it; null where nobody has. */
+  readonly email: string | null;
+};
+
+/** All machines by hostname, with who has them. */
+export async function listMachineRows(db: Db): Promise<MachineRow[]> {
+  const rows = await db
+    .selectFrom('vms as v')
+    .leftJoin('assignments as a', 'a.id', 'v.assignment_id')
+    .select(['v.hostname', 'v.provider', 'v.status', 'v.operation_id', 'a.email'])
+    .orderBy('v.hostname')
+    .execute();
+  return rows.map((row) => ({
+    hostname: row.hostname,
+    provider: readProvider(row.provider),
+    status: readVmStatus(row.status),
+    operationId: row.operation_id,
+    email: row.email,
+  }));
+}

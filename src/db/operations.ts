@@ -1,0 +1,273 @@
+// Operations: asked for, taken by a worker, kept by its lease, cancelled, ended. At most one is active: a unique index
+// decides. Whoever runs one writes under its lease, so that a process that lost it changes nothing any more.
+import { sql, type Selectable } from 'kysely';
+import {
+  readOperationKind,
+  readOperationProblemKind,
+  readOperationStatus,
+  type OperationFacts,
+  type OperationKind,
+  type OperationProblem,
+  type OperationStatus,
+} from '../vms/operation.ts';
+import type { Db } from './connect.ts';
+import type { Operations } from './schema.gen.ts';
+
+export type OperationRecord = OperationFacts & {
+  readonly id: string;
+  readonly startedAt: Date | null;
+  readonly endedAt: Date | null;
+};
+
+type Row = Selectable<Operations>;
+
+function readRow(row: Row): OperationRecord {
+  return {
+    id: row.id,
+    kind: readOperationKind(row.kind),
+    status: readOperationStatus(row.status),
+    requestedBy: row.requested_by,
+    requestedAt: row.requested_at,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+    cancelRequestedAt: row.cancel_requested_at,
+    numVms: row.num_vms,
+    done: row.done,
+    failed: row.failed,
+    total: row.total,
+    problem: readProblem(row),
+  };
+}
+
+function readProblem(row: Row): OperationProblem | null {
+  const { problem_kind: kind, problem, remedy } = row;
+  if (kind === null || problem === null || remedy === null) return null;
+  return { kind: readOperationProblemKind(kind), problem, remedy };
+}
+
+export type OperationRequest = {
+  readonly id: string;
+  readonly kind: OperationKind;
+  readonly requestedBy: string;
+  /** Null for a destroy. */
+  readonly numVms: number | null;
+};
+
+/** Writes a queued operation; null where another one is active. Waits for another that is being asked for right now. */
+export async function insertOperation(db: Db, request: OperationRequest): Promise<OperationRecord | null> {
+  const row = await db
+    .insertInto('operations')
+    .values({
+      id: request.id,
+      kind: request.kind,
+      requested_by: request.requestedBy,
+      num_vms: request.numVms,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returningAll()
+    .executeTakeFirst();
+  return row ? readRow(row) : null;
+}
+
+export async function findOperation(db: Db, id: string): Promise<OperationRecord | null> {
+  const row = await db.selectFrom('operations').selectAll().where('id', '=', id).executeTakeFirst();
+  return row ? readRow(row) : null;
+}
+
+/** The operation that is queued or running; null where none is. */
+export async function findActiveOperation(db: Db): Promise<OperationRecord | null> {
+  const row = await db
+    .selectFrom('operations')
+    .selectAll()
+    .where('status', 'in', ACTIVE)
+    .orderBy('number', 'desc')
+    .executeTakeFirst();
+  return row ? readRow(row) : null;
+}
+
+const ACTIVE: readonly OperationStatus[] = ['queued', 'running'];
+
+export type OperationPage = { readonly operations: readonly OperationRecord[]; readonly next: string | null };
+
+/** Newest first, those before `after` (an id), at most `limit`. */
+export async function listOperations(
+  db: Db,
+  page: { readonly after?: string | undefined; readonly limit: number },
+): Promise<OperationPage> {
+  const rows = await db
+    .selectFrom('operations')
+    .selectAll()
+    .$if(page.after !== undefined, (query) =>
+      query.where('number', '<', (build) =>
+        build
+          .selectFrom('operations as last')
+          .select('last.number')
+          .where('last.id', '=', page.after ?? ''),
+      ),
+    )
+    .orderBy('number', 'desc')
+    .limit(page.limit + 1)
+    .execute();
+  const shown = rows.slice(0, page.limit);
+  return {
+    operations: shown.map(readRow),
+    next: rows.length > page.limit ? (shown.at(-1)?.id ?? null) : null,
+  };
+}
+
+export type Lease = {
+  readonly id: string;
+  /** The process; unlike that of any other, also of its own earlier runs. */
+  readonly owner: string;
+  readonly leaseMs: number;
+};
+
+/** Takes a queued operation to run it; null where it is not queued any more. */
+export async function takeOperation(db: Db, lease: Lease): Promise<OperationRecord | null> {
+  const row = await db
+    .updateTable('operations')
+    .set({
+      status: 'running',
+      started_at: sql<Date>`now()`,
+      lease_owner: lease.owner,
+      lease_until: leaseEnd(lease),
+    })
+    .where('id', '=', lease.id)
+    .where('status', '=', 'queued')
+    .returningAll()
+    .executeTakeFirst();
+  return row ? readRow(row) : null;
+}
+
+/** Keeps the lease. Says whether somebody asked for the end; null where the operation is not ours any more. */
+export async function renewLease(db: Db, lease: Lease): Promise<{ readonly cancelAsked: boolean } | null> {
+  const row = await db
+    .updateTable('operations')
+    .set({ lease_until: leaseEnd(lease) })
+    .where('id', '=', lease.id)
+    .where('status', '=', 'running')
+    .where('lease_owner', '=', lease.owner)
+    .returning('cancel_requested_at')
+    .executeTakeFirst();
+  return row ? { cancelAsked: row.cancel_requested_at !== null } : null;
+}
+
+function leaseEnd({ leaseMs }: Pick<Lease, 'leaseMs'>) {
+  return sql<Date>`now() + make_interval(secs => ${leaseMs / 1_000})`;
+}
+
+export type Progress = { readonly done: number; readonly failed: number; readonly total: number };
+
+export async function recordProgress(
+  db: Db,
+  { id, owner }: Pick<Lease, 'id' | 'owner'>,
+  progress: Progress,
+): Promise<void> {
+  await db
+    .updateTable('operations')
+    .set({ ...progress })
+    .where('id', '=', id)
+    .where('lease_owner', '=', owner)
+    .where('status', '=', 'running')
+    .execute();
+}
+
+export type OperationEnd = {
+  readonly status: 'succeeded' | 'failed' | 'cancelled' | 'interrupted';
+  readonly progress: Progress;
+  readonly problem: OperationProblem | null;
+};
+
+/** Ends a running operation; false where it is not this owner's any more. */
+export async function endOperation(
+  db: Db,
+  { id, owner }: Pick<Lease, 'id' | 'owner'>,
+  end: OperationEnd,
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('operations')
+    .set({ ...endedAs(end.status, end.problem), ...end.progress })
+    .where('id', '=', id)
+    .where('status', '=', 'running')
+    .where('lease_owner', '=', owner)
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+function endedAs(status: OperationEnd['status'], problem: OperationProblem | null) {
+  return {
+    status,
+    ended_at: sql<Date>`now()`,
+    problem_kind: problem?.kind ?? null,
+    problem: problem?.problem ?? null,
+    remedy: problem?.remedy ?? null,
+  };
+}
+
+/** `asked`: now, or before. `ended`: it was only queued, and is cancelled already. */
+export type CancelResult = 'asked' | 'ended' | 'over' | 'unknown';
+
+/** Asks an operation to end; one that nobody has taken yet ends at once, with this problem. */
+export async function askToCancel(db: Db, id: string, problem: OperationProblem): Promise<CancelResult> {
+  const { rows } = await sql<{ status: string }>`
+    update operations set
+      cancel_requested_at = coalesce(cancel_requested_at, now()),
+      status = case status when 'queued' then 'cancelled' else status end,
+      ended_at = case status when 'queued' then now() end,
+      problem_kind = case status when 'queued' then ${problem.kind} end,
+      problem = case status when 'queued' then ${problem.problem} end,
+      remedy = case status when 'queued' then ${problem.remedy} end
+    where id = ${id} and status in ('queued', 'running')
+    returning status`.execute(db);
+  const [row] = rows;
+  if (row) return row.status === 'cancelled' ? 'ended' : 'asked';
+  return (await findOperation(db, id)) ? 'over' : 'unknown';
+}
+
+export type TakeOver = Omit<Lease, 'id'> & {
+  /** What this process runs right now: never taken from itself. */
+  readonly except: string | null;
+  /** True where no other process can be running one: its lease need not be waited for. */
+  readonly alone: boolean;
+};
+
+/** Takes over an operation that nobody runs any more, to clear up after it; null where there is none. */
+export async function takeOverOrphan(db: Db, given: TakeOver): Promise<OperationRecord | null> {
+  const row = await db
+    .updateTable('operations')
+    .set({ lease_owner: given.owner, lease_until: leaseEnd(given) })
+    .where('status', '=', 'running')
+    .where('id', 'is distinct from', given.except)
+    .where(sql<boolean>`(${given.alone} or lease_until < now())`)
+    .returningAll()
+    .executeTakeFirst();
+  return row ? readRow(row) : null;
+}
+
+/** Ends, as `interrupted`, a queued operation that nobody took for so long. Returns its id. */
+export async function interruptUntaken(
+  db: Db,
+  queuedMs: number,
+  problem: OperationProblem,
+): Promise<string | null> {
+  const row = await db
+    .updateTable('operations')
+    .set(endedAs('interrupted', problem))
+    .where('status', '=', 'queued')
+    .where('requested_at', '<', sql<Date>`now() - make_interval(secs => ${queuedMs / 1_000})`)
+    .returning('id')
+    .executeTakeFirst();
+  return row?.id ?? null;
+}
+
+/** The ids of all operations that have ended. */
+export async function endedOperations(db: Db): Promise<Set<string>> {
+  const rows = await db.selectFrom('operations').select('id').where('ended_at', 'is not', null).execute();
+  return new Set(rows.map(({ id }) => id));
+}
+
+/** Forgets the oldest operations beyond this many, with what they told. */
+export async function pruneOperations(db: Db, keep: number): Promise<void> {
+  await sql`delete from operations where ended_at is not null
+    and number <= (select max(number) from operations) - ${keep}::bigint`.execute(db);
+}

@@ -1,0 +1,91 @@
+// A launch: names are reserved, rows are born before a machine can report, the provider makes what it can. What was
+// made stays; the rows of what was not are removed.
+import { insertMachines, takenHostnames } from '../db/fleet.ts';
+import { nextHostnames, type Deployment } from '../vms/hostnames.ts';
+import { machines as machinesWord } from '../vms/operation.ts';
+import { hashToken, makeVmToken } from '../vms/token.ts';
+import type { LaunchSpec, ProvisionResult } from './provider.ts';
+import { createReport, type RunReport } from './report.ts';
+import { callProvider, type Outcome, type Run } from './run.ts';
+import { settle } from './settle.ts';
+
+export type LaunchOptions = {
+  readonly deployment: Deployment;
+  readonly randomBytes: (count: number) => Buffer;
+};
+
+/** Another launch or a registration may take names meanwhile: so often others are tried. */
+const NAMING_ATTEMPTS = 5;
+
+export async function runLaunch(run: Run, options: LaunchOptions): Promise<Outcome> {
+  const { operation, provider, control, tell, progress } = run;
+  const machines = await reserve(run, options, operation.numVms ?? 0);
+  progress.add({ total: machines.length });
+  const names = machines.map(({ hostname }) => hostname);
+  tell({ level: 'info', text: `Launching ${machinesWord(names.length)}: ${names.join(', ')}.` });
+  const reporting = createReport(run, new Set(names));
+  const result = await callProvider(run, () =>
+    provider.launch({ operationId: operation.id, machines }, reporting.report, control.asked, control.forced),
+  );
+  if (control.reason() === 'lost') return null;
+  const kept = await settleLaunch(run, reporting);
+  return judge(result, kept, names.length, reporting);
+}
+
+/** Makes rows and tokens; only the tokens' hashes are stored. */
+async function reserve(
+  { db, operation, provider }: Run,
+  { deployment, randomBytes }: LaunchOptions,
+  count: number,
+): Promise<LaunchSpec['machines']> {
+  const listed = (await provider.list()).map(({ hostname }) => hostname);
+  const reserved: { hostname: string; token: string }[] = [];
+  for (let attempt = 0; attempt < NAMING_ATTEMPTS && reserved.length < count; attempt += 1) {
+    const taken = new Set([...(await takenHostnames(db)), ...listed]);
+    const wanted = nextHostnames(deployment, count - reserved.length, taken).map((hostname) => ({
+      hostname,
+      token: makeVmToken(randomBytes),
+    }));
+    const rows = wanted.map(({ hostname, token }) => ({ hostname, tokenHash: hashToken(token) }));
+    const free = new Set(await insertMachines(db, operation.id, provider.name, rows));
+    reserved.push(...wanted.filter(({ hostname }) => free.has(hostname)));
+  }
+  if (reserved.length < count) throw new Error('no free hostnames were found');
+  return reserved;
+}
+
+/** How many machines there are; null where the provider could not be asked. */
+async function settleLaunch(run: Run, reporting: RunReport): Promise<number | null> {
+  const { db, provider, operation, tell, progress, onError } = run;
+  try {
+    await reporting.writeRest();
+    const { kept, missing } = await settle(
+      { db, provider, tell, signal: run.control.forced },
+      {
+        row: ({ operationId }) => operationId === operation.id,
+        stranger: (operationId) => operationId === operation.id,
+      },
+    );
+    progress.add({ done: kept.length - progress.get().done });
+    progress.add({ failed: missing.filter((hostname) => !reporting.failed.has(hostname)).length });
+    return kept.length;
+  } catch (error) {
+    onError(error, 'settling a launch');
+    run.unsettled();
+    tell({ level: 'warning', text: 'Whether all machines exist could not be checked; see the machines.' });
+    return null;
+  }
+}
+
+function judge(result: ProvisionResult, kept: number | null, asked: number, { made }: RunReport): Outcome {
+  const there = kept ?? made.size;
+  if (result.ok && there >= asked) return null;
+  const told = there === 0 ? '' : ` ${there} of ${machinesWord(asked)} were made, and stay.`;
+  if (result.ok)
+    return {
+      kind: 'engine',
+      problem: `${asked - there} of ${machinesWord(asked)} could not be made.${told}`,
+      remedy: 'The output says why, machine by machine. Launch as many as are missing again.',
+    };
+  return { kind: result.kind, problem: `${result.problem}${told}`, remedy: result.remedy };
+}
