@@ -1,8 +1,10 @@
 // `make codegen`: writes every generated file.
-import { writeFile } from 'node:fs/promises';
-import { contractFiles } from './contract.ts';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { generatedFiles } from './files.ts';
 
-for (const { path, text } of await contractFiles()) {
+for (const { path, text } of await generatedFiles()) {
+  await mkdir(dirname(path), { recursive: true });
   await writeFile(path, text);
   console.log(path);
 }

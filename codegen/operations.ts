@@ -1,8 +1,8 @@
 // openapi.yaml -> the operation table: what the server must know of an operation at run time.
 import { isRecord, type Json, type JsonObject } from './json.ts';
 
-const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
-const DEFAULT_BODY_LIMIT_BYTES = 65_536;
+export const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
+export const DEFAULT_BODY_LIMIT_BYTES = 65_536;
 const NO_SECURITY: Json[] = [{}];
 
 /** Follows a local `$ref`; throws where it leads nowhere, since the linter has already said more. */

@@ -1,0 +1,21 @@
+// `node codegen/release.ts`: makes the current contract the released one. Only a release runs it; it refuses a contract
+// that breaks the one before it without a new major version.
+import { existsSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { releaseFaults } from './breaking.ts';
+import { CURRENT_CONTRACT, readContract, RELEASED_CONTRACT } from './documents.ts';
+
+const faults = await faultsSinceLast();
+for (const fault of faults) console.error(`openapi.yaml: ${fault}`);
+if (faults.length > 0) {
+  process.exitCode = 1;
+} else {
+  await copyFile(CURRENT_CONTRACT, RELEASED_CONTRACT);
+  console.log('codegen/openapi.released.yaml is the current contract.');
+}
+
+/** The first release has nothing to break. */
+async function faultsSinceLast(): Promise<string[]> {
+  if (!existsSync(RELEASED_CONTRACT)) return [];
+  return releaseFaults(await readContract(RELEASED_CONTRACT), await readContract(CURRENT_CONTRACT));
+}
