@@ -1,4 +1,5 @@
 // The form in which a participant asks for a machine.
+import { codeSpans } from './code-spans.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
 import { freeSentence, words } from './words.ts';
@@ -42,7 +43,7 @@ export function renderIndex({ freeCount, error, values, askForPin, mine }: Index
 function summaryView({ message, fields = {} }: FormError): View {
   const items = Object.entries(fields);
   return {
-    message,
+    message: { text: codeSpans(message) },
     hasItems: items.length > 0,
     items: items.map(([field, wrong]) => ({ message: wrong, anchor: anchors[field] ?? null })),
   };

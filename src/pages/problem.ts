@@ -3,6 +3,7 @@ import { operations, type OperationId } from '../contract/operations.gen.ts';
 import type { Problem } from '../contract/problems.ts';
 import { renderError } from './error.ts';
 import { renderIndex } from './index-page.ts';
+import { words } from './words.ts';
 
 /** The request that went wrong, as far as it was understood. */
 export type FailedRequest = {
@@ -11,6 +12,9 @@ export type FailedRequest = {
   /** The fields of the form as they came; null where there was none, or none that could be read. */
   readonly form: Readonly<Record<string, unknown>> | null;
 };
+
+const MISSING = /(is required|must not be empty)$/;
+const labels: Readonly<Record<string, string>> = words.index.labels;
 
 /** The page for this problem. It asks nothing of the database, so it comes in an outage too. */
 export function renderProblem(problem: Problem, { operationId, form }: FailedRequest): string {
@@ -22,13 +26,27 @@ function formAgain(problem: Problem, form: Readonly<Record<string, unknown>>): s
   const errors = problem.errors ?? [];
   return renderIndex({
     error: {
-      message: problem.detail,
-      fields: Object.fromEntries(errors.map(({ field, message }) => [field, message])),
+      message: summary(problem),
+      fields: Object.fromEntries(errors.map(({ field, message }) => [field, inWords(field, message)])),
     },
     values: { email: text(form['email']), crdCommand: text(form['crd_command']) },
     askForPin: form['pin'] !== undefined || errors.some(({ field }) => field === 'pin'),
     mine: [],
   });
+}
+
+/** The catalogue's sentence for a wrong field speaks to programs. */
+function summary({ code, detail, errors = [] }: Problem): string {
+  if (code !== 'invalid_request' || errors.length === 0) return detail;
+  return errors.every(({ message }) => MISSING.test(message)) ? words.index.missing : words.index.invalid;
+}
+
+/** `crd_command is required` → `The command is required`. */
+function inWords(field: string, message: string): string {
+  const label = labels[field];
+  return label !== undefined && message.startsWith(`${field} `)
+    ? label + message.slice(field.length)
+    : message;
 }
 
 /** A field that was sent twice arrives as a list: what was typed is shown all the same. */

@@ -65,6 +65,10 @@ export const words = {
     pin: 'PIN of your machine',
     pinHint: 'This address has a machine already. Its six-digit PIN was shown when you were given it.',
     submit: 'Get my machine',
+    missing: 'Email and CRD command are required.',
+    invalid: 'Something in the form is not right yet.',
+    /** In sentences about a field, by its name on the wire. */
+    labels: { email: 'The e-mail address', crd_command: 'The command', pin: 'The PIN' },
   },
   success: {
     title: 'Your machine',

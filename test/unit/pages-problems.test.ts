@@ -51,6 +51,23 @@ describe('the page of a problem', () => {
     expect(textOf(html)).not.toMatch(/machines? (is|are) free|not known right now/);
   });
 
+  test.each([
+    ['is required', words.index.missing],
+    ['must not be empty', words.index.missing],
+    ['must have at most 320 characters', words.index.invalid],
+  ])('speaks to people where a field %s', (fault, sentence) => {
+    const errors = [
+      { field: 'crd_command', message: 'crd_command is required' },
+      { field: 'email', message: `email ${fault}` },
+    ];
+    const problem = problemBody('invalid_request', { errors });
+    const text = textOf(renderProblem(problem, { operationId: 'requestVm', form: {} }));
+    expect(text).toContain(sentence);
+    expect(text).toContain(`The e-mail address ${fault}`);
+    expect(text).toContain('The command is required');
+    expect(text).not.toContain('errors');
+  });
+
   test('asks for the PIN again where one was sent', () => {
     const problem = problemBody('database_unavailable');
     const html = renderProblem(problem, { operationId: 'requestVm', form: { pin: '123456' } });
