@@ -5,7 +5,6 @@ import { waitForFileLock } from '../../src/db/embedded/file-lock.ts';
 import { placesIn } from '../../src/db/embedded/places.ts';
 import {
   ask,
-  postgresIn,
   preparedData,
   refusal,
   serverPid,
@@ -14,6 +13,7 @@ import {
   temporaryFolder,
   type Child,
 } from '../support/embedded.ts';
+import { postgresIn } from '../support/leftovers.ts';
 
 async function ready(child: Child): Promise<string> {
   const line = await child.next();

@@ -9,12 +9,12 @@ import {
   ask,
   isRoot,
   ordinary,
-  postgresIn,
   refusal,
   startChild,
   startWell,
   temporaryFolder,
 } from '../support/embedded.ts';
+import { postgresIn } from '../support/leftovers.ts';
 import { requirePart } from '../support/required.ts';
 
 const rootIsHere = requirePart('Root', isRoot, 'Run the tests as root too: sudo make test.');
@@ -42,7 +42,7 @@ describe.skipIf(!rootIsHere)('as root', () => {
     const { uid } = await stat(placesIn(dataDir).cluster);
     expect(uid).toBeGreaterThan(0);
     const [line] = postgresIn(dataDir);
-    expect(line).toContain(dataDir);
+    expect(line?.command).toContain(dataDir);
   });
 
   test('it runs as the owner of the data folder, so that it also starts without sudo', async () => {
@@ -151,6 +151,19 @@ describe.skipIf(!rootIsHere)('as root', () => {
     const said = await refusal(join(await temporaryFolder(), 'data'), { machine: { passwd } });
     expect(said).toContain('neither a user "postgres" nor "nobody"');
   });
+});
+
+const setprivIsHere = requirePart(
+  'setpriv',
+  isRoot && spawnSync('setpriv', ['true']).status === 0,
+  'It is part of util-linux; run the tests as root.',
+);
+
+test.skipIf(!setprivIsHere)('a root that may not become another user is told so', async () => {
+  const wrapper = ['setpriv', '--bounding-set=-setuid', '--inh-caps=-setuid'];
+  const { refused } = await startChild(join(await temporaryFolder(), 'data'), { wrapper }).next();
+  expect(refused?.message).toContain('may not run programs as the user');
+  expect(refused?.remedy).toContain('as an ordinary user');
 });
 
 describe.skipIf(!nobodyIsHere)('as an ordinary user', () => {

@@ -29,8 +29,10 @@ if (started.ok) {
     const { rows } = await client.query<{ answer: number }>('select 42 as answer');
     await client.end();
     await stop();
+    process.stdin.destroy();
     tell({ signal, answer: rows[0]?.answer });
   };
+  process.stdin.once('end', () => void stop()).resume();
   process.once('SIGINT', (signal) => void finish(signal));
   process.once('SIGTERM', (signal) => void finish(signal));
   tell({ ready: { connectionString, ...told } });

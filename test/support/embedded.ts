@@ -1,13 +1,12 @@
 // What the tests of the embedded Postgres share: folders, users, child allocators, and a look at what runs.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, readdirSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Client, type QueryResultRow } from 'pg';
-import { afterAll, onTestFinished, vi } from 'vitest';
+import { afterAll, inject, onTestFinished, vi } from 'vitest';
 import { z } from 'zod';
 import { parsePasswd } from '../../src/db/embedded/account.ts';
 import { thisMachine, type Machine } from '../../src/db/embedded/machine.ts';
@@ -19,6 +18,8 @@ import {
   type EmbeddedPostgres,
   type EmbeddedResult,
 } from '../../src/db/embedded/start.ts';
+import './provided.ts';
+import { makeTemporaryFolder, postgresIn } from './leftovers.ts';
 
 export const isRoot = thisMachine().uid === 0;
 /** Somebody who may do nothing in particular. */
@@ -28,13 +29,13 @@ export const ordinary = parsePasswd(isRoot ? readFileSync('/etc/passwd', 'utf8')
 
 /** A folder that every user may pass through; afterwards nothing runs in it, and it is gone. */
 export async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'lablink-embedded-'));
-  await chmod(folder, 0o711);
+  const folder = await makeTemporaryFolder(inject('runPid'));
   onTestFinished(async () => {
     try {
       await vi.waitFor(() => {
         const left = postgresIn(folder);
-        if (left.length > 0) throw new Error(`Still running: ${left.join('; ')}`);
+        if (left.length > 0)
+          throw new Error(`Still running: ${left.map(({ command }) => command).join('; ')}`);
       });
     } finally {
       await rm(folder, { recursive: true, force: true });
@@ -61,29 +62,11 @@ export async function preparedData(): Promise<string> {
 }
 
 async function prepareData(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'lablink-embedded-'));
-  await chmod(folder, 0o711);
+  const folder = await makeTemporaryFolder(inject('runPid'));
   const started = await start(join(folder, 'data'));
   if (!started.ok) throw new Error(started.problem.message);
   await started.postgres.stop();
   return started.postgres.dataDir;
-}
-
-/** The command lines of processes that were started on something below a folder. */
-export function postgresIn(folder: string): string[] {
-  const lines =
-    process.platform === 'linux'
-      ? readdirSync('/proc').map((pid) => commandLine(pid))
-      : spawnSync('ps', ['-axww', '-o', 'command=']).stdout.toString().split('\n');
-  return lines.filter((line) => line.includes('postgres -D ') && line.includes(folder));
-}
-
-function commandLine(pid: string): string {
-  try {
-    return /^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ') : '';
-  } catch {
-    return '';
-  }
 }
 
 type StartOptions = Partial<Omit<EmbeddedOptions, 'machine'>> & { readonly machine?: Partial<Machine> };
@@ -167,14 +150,18 @@ export type Child = {
 /** Starts an allocator's database in a process of its own, perhaps as another user. */
 export function startChild(
   dataDir: string,
-  options: { uid?: number; gid?: number; systemDir?: string } = {},
+  options: { uid?: number; gid?: number; systemDir?: string; wrapper?: readonly string[] } = {},
 ): Child {
-  const { systemDir = join(dataDir, 'never-used'), ...user } = options;
-  const child = spawn(
-    process.execPath,
-    [join(import.meta.dirname, 'embedded-child.ts'), dataDir, systemDir],
-    { stdio: ['ignore', 'pipe', 'inherit'], detached: true, cwd: '/', ...user },
-  );
+  const { systemDir = join(dataDir, 'never-used'), wrapper = [], ...user } = options;
+  const program = join(import.meta.dirname, 'embedded-child.ts');
+  const [file, ...args] = [...wrapper, process.execPath, program, dataDir, systemDir];
+  const child = spawn(file, args, {
+    // Its standard input ends with us, and it with that.
+    stdio: ['pipe', 'pipe', 'inherit'],
+    detached: true,
+    cwd: '/',
+    ...user,
+  });
   const pid = child.pid;
   if (pid === undefined) throw new Error('The child did not start.');
   const exited = once(child, 'exit');

@@ -5,6 +5,7 @@ import { startTestPostgres } from './test-server.ts';
 
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startTestPostgres();
+  project.provide('runPid', process.pid);
   project.provide('postgres', server.connectionString);
   return () => server.stop();
 }

@@ -4,6 +4,8 @@ declare module 'vitest' {
   export interface ProvidedContext {
     /** The connection string of the test server; make databases with createTestDatabase(), not in it. */
     readonly postgres: string;
+    /** The process of the test run, by which a later run knows whether it lives. */
+    readonly runPid: number;
   }
 }
 

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { endLeftovers } from './leftovers.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const results = join(root, '.cache', 'test-results.json');
@@ -47,5 +48,6 @@ async function summarize(exitCode: number): Promise<string> {
 await mkdir(join(root, '.cache'), { recursive: true });
 await rm(results, { force: true });
 const exitCode = await runVitest(process.argv.slice(2));
+await endLeftovers();
 console.log(await summarize(exitCode));
 process.exitCode = exitCode;

@@ -1,19 +1,14 @@
 // The Postgres of one test run: a real one, embedded, in a temporary folder, that forgets everything in a power cut.
-import { chmod, mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { Client } from 'pg';
 import { connectDatabase } from '../../src/db/connect.ts';
 import { thisMachine } from '../../src/db/embedded/machine.ts';
-import { placesIn } from '../../src/db/embedded/places.ts';
-import { findPostmaster } from '../../src/db/embedded/postmaster.ts';
 import { startEmbeddedPostgres } from '../../src/db/embedded/start.ts';
 import { migrateToLatest } from '../../src/db/migrate.ts';
+import { endLeftovers, makeTemporaryFolder } from './leftovers.ts';
 
 /** Cloned for every test database. Nobody can connect to it, so that cloning never finds it in use. */
 export const TEMPLATE_DATABASE = 'lablink_template';
-
-const FOLDER = /^lablink-test-(\d+)-/;
 
 const forgetful = {
   max_connections: '300',
@@ -27,9 +22,7 @@ export type TestPostgres = { readonly connectionString: string; readonly stop: (
 /** Starts the server and makes the migrated template in it. */
 export async function startTestPostgres(): Promise<TestPostgres> {
   await endLeftovers();
-  const dataDir = await mkdtemp(join(tmpdir(), `lablink-test-${process.pid}-`));
-  // As root, Postgres runs as another user, who has to pass through.
-  await chmod(dataDir, 0o711);
+  const dataDir = await makeTemporaryFolder(process.pid);
   const started = await startEmbeddedPostgres({
     dataDir,
     settings: forgetful,
@@ -77,25 +70,5 @@ async function migrate(connectionString: string): Promise<void> {
     if (!migrated.ok) throw new Error(migrated.problem);
   } finally {
     await db.destroy();
-  }
-}
-
-/** A run that was killed could not end its server. */
-async function endLeftovers(): Promise<void> {
-  const tmp = await realpath(tmpdir());
-  for (const name of await readdir(tmp)) {
-    const pid = FOLDER.exec(name)?.[1];
-    if (pid === undefined || isAlive(Number(pid))) continue;
-    const server = await findPostmaster(placesIn(join(tmp, name)).cluster);
-    if (server !== undefined) process.kill(server.pid, 'SIGQUIT');
-    await rm(join(tmp, name), { recursive: true, force: true, maxRetries: 5 });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }

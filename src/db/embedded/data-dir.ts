@@ -2,7 +2,7 @@
 // the user who runs Postgres must be able to reach it.
 import { createHash } from 'node:crypto';
 import { access, chmod, constants, mkdir, readdir, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve, sep } from 'node:path';
 import { chooseAccount, mayAccess } from './account.ts';
 import type { Machine } from './machine.ts';
 import { placesIn } from './places.ts';
@@ -58,7 +58,7 @@ async function asRoot(wanted: string, options: DataDirOptions): Promise<DataDir 
   const chosen = await chooseAccount(machine, wanted, childEnv);
   if (!chosen.ok || chosen.account === undefined) return chosen.ok ? asOurselves(wanted) : chosen;
   const { account } = chosen;
-  const elsewhere = join(machine.systemDir, `data-${keyOf(wanted)}`);
+  const elsewhere = join(machine.systemDir, keyOf(wanted));
   const holdsData = await exists(placesIn(wanted).home);
   const reachable = await makeReachable(wanted, account, childEnv, holdsData);
   if (reachable && (holdsData || !(await exists(placesIn(elsewhere).home)))) {
@@ -124,11 +124,11 @@ async function makeFolder(path: string, mode: number): Promise<void> {
   await chmod(path, mode);
 }
 
-/** Readable and stable: the folder's own name, then what tells apart two that are called the same. */
+/** Readable and stable: the folder's last names, then what tells apart two that are called the same. */
 function keyOf(path: string): string {
-  const name = basename(path).replaceAll(/[^A-Za-z0-9_-]/g, '');
+  const names = path.split(sep).slice(-2).join('-');
   const hash = createHash('sha256').update(path).digest('hex').slice(0, KEY_CHARACTERS);
-  return `${name}-${hash}`;
+  return `${names.replaceAll(/[^A-Za-z0-9_-]/g, '')}-${hash}`;
 }
 
 async function realPathOf(path: string): Promise<string> {

@@ -1,5 +1,6 @@
 // Runs one program to its end, as another user where asked. Knows nothing of Postgres.
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import type { Readable } from 'node:stream';
 
 /** A user of the machine, to run programs as. */
 export type Account = { readonly name: string; readonly uid: number; readonly gid: number };
@@ -13,12 +14,8 @@ export type RunOptions = {
   readonly cwd?: string;
 };
 
-/** `code` is null where the program did not start (`errno` says why) or was ended by a signal or the time-out. */
-export type RunResult = {
-  readonly code: number | null;
-  readonly output: string;
-  readonly errno: string | undefined;
-};
+/** `code` is null where the program did not start (`output` says why) or was ended by a signal or the time-out. */
+export type RunResult = { readonly code: number | null; readonly output: string };
 
 /** The end of a program's output that is kept. */
 const OUTPUT_CHARACTERS = 16_384;
@@ -29,8 +26,30 @@ const OUTPUT_CHARACTERS = 16_384;
  */
 export function runProgram(file: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
   return new Promise((resolve) => {
-    const { account } = options;
-    const child = spawn(file, args, {
+    const child = spawnOrFail(file, args, options);
+    if (child instanceof Error) {
+      resolve({ code: null, output: child.message });
+      return;
+    }
+    let output = '';
+    const keep = (chunk: string): void => {
+      output = (output + chunk).slice(-OUTPUT_CHARACTERS);
+    };
+    child.stdout.setEncoding('utf8').on('data', keep);
+    child.stderr.setEncoding('utf8').on('data', keep);
+    child.once('error', (error) => resolve({ code: null, output: output + error.message }));
+    child.once('close', (code) => resolve({ code, output }));
+  });
+}
+
+/** Some errors of the start come as an event, others (that we may not become this user) are thrown. */
+function spawnOrFail(
+  file: string,
+  args: readonly string[],
+  { account, ...options }: RunOptions,
+): ChildProcessByStdio<null, Readable, Readable> | Error {
+  try {
+    return spawn(file, args, {
       cwd: options.cwd ?? '/',
       env: options.env,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -39,19 +58,9 @@ export function runProgram(file: string, args: readonly string[], options: RunOp
       killSignal: 'SIGKILL',
       ...(account === undefined ? {} : { uid: account.uid, gid: account.gid }),
     });
-    let output = '';
-    const keep = (chunk: string): void => {
-      output = (output + chunk).slice(-OUTPUT_CHARACTERS);
-    };
-    child.stdout.setEncoding('utf8').on('data', keep);
-    child.stderr.setEncoding('utf8').on('data', keep);
-    child.once('error', (error: NodeJS.ErrnoException) => {
-      resolve({ code: null, output: output + error.message, errno: error.code });
-    });
-    child.once('close', (code) => {
-      resolve({ code, output, errno: undefined });
-    });
-  });
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
 }
 
 /**

@@ -1,0 +1,62 @@
+// Temporary folders of tests with servers in them, and what is left of them when a test run is killed: vitest then runs
+// no teardown.
+import { spawnSync } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import { chmod, mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const FOLDER = /^lablink-test-(\d+)-/;
+
+/** A new folder that the user who runs Postgres may pass through. Whoever makes it removes it; `runPid`: the test run. */
+export async function makeTemporaryFolder(runPid: number): Promise<string> {
+  const folder = await mkdtemp(join(await realpath(tmpdir()), `lablink-test-${runPid}-`));
+  await chmod(folder, 0o711);
+  return folder;
+}
+
+/** The servers that were started on something below a folder. */
+export function postgresIn(folder: string): { pid: number; command: string }[] {
+  const all = process.platform === 'linux' ? listProc() : listPs();
+  return all.filter(({ command }) => command.includes('postgres -D ') && command.includes(folder));
+}
+
+/** Ends the servers of test runs that live no more, and removes their folders. */
+export async function endLeftovers(): Promise<void> {
+  const tmp = await realpath(tmpdir());
+  for (const name of await readdir(tmp)) {
+    const maker = FOLDER.exec(name)?.[1];
+    if (maker === undefined || isAlive(Number(maker))) continue;
+    const folder = join(tmp, name);
+    for (const { pid } of postgresIn(folder)) process.kill(pid, 'SIGQUIT');
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+function listProc(): { pid: number; command: string }[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      return [{ pid: Number(name), command }];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function listPs(): { pid: number; command: string }[] {
+  const { stdout } = spawnSync('ps', ['-axww', '-o', 'pid=,command=']);
+  return stdout
+    .toString()
+    .split('\n')
+    .map((line) => ({ pid: Number.parseInt(line, 10), command: line }));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
