@@ -36,7 +36,7 @@ export default defineConfig(
   },
   {
     files: ['src/**/*.ts'],
-    ignores: ['src/config.ts', 'src/main.ts'],
+    ignores: ['src/config.ts', 'src/main.ts', 'src/agent/main.ts'],
     rules: {
       'no-restricted-properties': [
         'error',

@@ -52,9 +52,8 @@ export async function listProcesses(procFolder: string): Promise<RunningProcess[
 /** null = it has ended meanwhile, or is the kernel's own. */
 async function readProcess(procFolder: string, pid: number): Promise<RunningProcess | null> {
   try {
-    const commandLine = (await readFile(`${procFolder}/${String(pid)}/cmdline`, 'utf8'))
-      .split('\0')
-      .slice(0, -1);
+    const text = await readFile(`${procFolder}/${String(pid)}/cmdline`, 'utf8');
+    const commandLine = text.split('\0').filter((part) => part !== '');
     return commandLine.length > 0 ? { pid, commandLine } : null;
   } catch {
     return null;

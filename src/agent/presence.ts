@@ -1,0 +1,117 @@
+// The machine's status, as the allocator is told it: announced at first, again when it changes, and again when the
+// allocator has forgotten the machine.
+import { access, constants } from 'node:fs/promises';
+import type { Schemas } from '../client/client.ts';
+import type { Memory } from './memory.ts';
+import type { AgentOptions } from './options.ts';
+import { untilAnswered, type RetryDependencies } from './retry.ts';
+import { createBell } from './turn.ts';
+
+type Status = Schemas['ReportedStatus'];
+
+export type Presence = {
+  /** Resolves once the allocator knows the machine, or the agent stops. */
+  readonly announced: Promise<void>;
+  /** Moves whenever the allocator had forgotten the machine: everything is to be told again. */
+  readonly births: number;
+  /** The allocator answered that it knows no such machine. */
+  forgotten(): void;
+  /** The allocator may have thought the machine lost: the status is told again. */
+  refresh(): void;
+  /** Something is wrong with the machine (a sentence), or right again (null). */
+  setFault(sentence: string | null): void;
+  run(): Promise<void>;
+};
+
+export type PresenceDependencies = RetryDependencies & {
+  readonly options: AgentOptions;
+  readonly memory: Memory;
+  readonly stopping: AbortSignal;
+};
+
+export function createPresence(dependencies: PresenceDependencies): Presence {
+  const { options, memory, stopping } = dependencies;
+  const bell = createBell(options.world.clock);
+  const announced = Promise.withResolvers<undefined>();
+  stopping.addEventListener('abort', () => announced.resolve(undefined), { once: true });
+  let accepted: Status | null = null;
+  let births = 0;
+  let fault: string | null = null;
+
+  function tellAgain(): void {
+    accepted = null;
+    bell.ring();
+  }
+
+  async function report(status: Status): Promise<void> {
+    if (!(await reportStatus(dependencies, status))) return;
+    accepted = status;
+    announced.resolve(undefined);
+  }
+
+  async function run(): Promise<void> {
+    if (memory.content.announcedBootId !== options.bootId) await report('initializing');
+    while (!stopping.aborted) {
+      const wrong = fault ?? (await whyNotReady(options.startHost[0]));
+      if (wrong === null) dependencies.troubles.over('this machine');
+      else dependencies.troubles.tell('this machine', wrong);
+      const status = wrong === null ? 'running' : 'error';
+      if (status !== accepted) await report(status);
+      if (accepted === 'running') await rememberBoot(memory, options.bootId);
+      await bell.wait(
+        accepted === null ? options.intervals.refusedMs : options.intervals.readinessMs,
+        stopping,
+      );
+    }
+  }
+
+  return {
+    announced: announced.promise,
+    get births() {
+      return births;
+    },
+    forgotten() {
+      births += 1;
+      tellAgain();
+    },
+    refresh: tellAgain,
+    setFault(sentence) {
+      fault = sentence;
+      bell.ring();
+    },
+    run,
+  };
+}
+
+/** Tells the status until it is answered; false where it was refused, or the agent stops. */
+async function reportStatus(dependencies: PresenceDependencies, status: Status): Promise<boolean> {
+  const { options, stopping } = dependencies;
+  const { log } = options.world;
+  const body = { hostname: options.hostname, status };
+  const answer = await untilAnswered(
+    dependencies,
+    'reporting the status',
+    (client, signal) => client.POST('/api/vm-status', { body, signal }),
+    stopping,
+  );
+  if (answer?.kind === 'refused') log.error(`the status was refused (${answer.status}): ${answer.detail}`);
+  if (answer?.kind === 'ok') log.info(`reported ${status}`);
+  return answer?.kind === 'ok';
+}
+
+/** An agent that is restarted within a boot does not make its machine look as if it were starting. */
+async function rememberBoot(memory: Memory, bootId: string): Promise<void> {
+  if (memory.content.announcedBootId === bootId) return;
+  await memory.change(() => ({ announcedBootId: bootId }));
+}
+
+/** A name without a slash is looked for on the PATH when it is run; there is nothing to look at before. */
+async function whyNotReady(program: string): Promise<string | null> {
+  if (!program.includes('/')) return null;
+  try {
+    await access(program, constants.X_OK);
+    return null;
+  } catch {
+    return `${program} is not there, or cannot be run: participants could not be connected`;
+  }
+}
