@@ -1,0 +1,27 @@
+// What the parts of the adapter share while they serve: the options, and the few things that live as long as the app.
+import type { Operation } from '../contract/erased.ts';
+import type { Beat } from './beat.ts';
+import type { Exchange } from './exchange.ts';
+import type { HttpLimits } from './limits.ts';
+import type { HttpOptions } from './options.ts';
+import type { RateLimit } from './rate-limit.ts';
+import type { Validator } from './validator.ts';
+
+export type Adapter = {
+  readonly options: HttpOptions;
+  readonly limits: HttpLimits;
+  readonly validator: Validator;
+  readonly rateLimit: RateLimit;
+  /** operationId → query parameters that are no strings. */
+  readonly queryTypes: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  readonly successTypes: (operation: Operation) => readonly string[];
+  /** One for each interval: keep-alive seconds → the timer of all who wait. */
+  readonly beatOf: (seconds: number) => Beat;
+  /** Every exchange that is not over. */
+  readonly running: Set<Exchange>;
+  readonly isStopping: () => boolean;
+  readonly nowMs: () => number;
+  readonly randomBytes: (size: number) => Buffer;
+  /** Counts an answer that breaks the contract, and logs it. In the mode `throw` it throws. */
+  readonly onResponseFault: (exchange: Exchange, fault: string) => void;
+};

@@ -1,0 +1,87 @@
+// The one error path: any error becomes a problem, and the problem JSON, the operation's page, or its form with the
+// message. It cannot fail itself: a page that cannot be rendered falls back to the barest one.
+import type { Operation } from '../contract/erased.ts';
+import { problemBody, problems, ProblemError, type Problem } from '../contract/problems.ts';
+import { answersHtml, prefersHtml } from './accept.ts';
+import type { Adapter } from './adapter.ts';
+import { retryHeaders } from './answer-reply.ts';
+import { isOver, type Exchange } from './exchange.ts';
+import { toProblem } from './failure.ts';
+import { send } from './send.ts';
+
+/** Never throws. Where the answer has begun already, the connection is cut: a half answer must not look whole. */
+export function answerError(adapter: Adapter, exchange: Exchange, error: unknown): void {
+  const { res } = exchange;
+  if (isOver(exchange)) return;
+  const found = toProblem(adapter, exchange, error);
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  sendProblem(adapter, exchange, declaredProblem(adapter, exchange, found));
+}
+
+/** A problem whose status the operation does not declare is a fault like any other answer that breaks the contract. */
+function declaredProblem(adapter: Adapter, exchange: Exchange, found: ProblemError): ProblemError {
+  const { status } = problems[found.code];
+  if (exchange.operation === null || String(status) in exchange.operation.responses) return found;
+  try {
+    adapter.onResponseFault(exchange, `status ${status} (${found.code}) is not declared`);
+    return found;
+  } catch (fault) {
+    return toProblem(adapter, exchange, fault);
+  }
+}
+
+function sendProblem(adapter: Adapter, exchange: Exchange, { code, extras }: ProblemError): void {
+  const { req, operation, requestId } = exchange;
+  const problem: Problem = { ...problemBody(code, extras), request_id: requestId };
+  const { status } = problem;
+  const headers = retryHeaders({ status, headers: extras.headers ?? {} });
+  const html = operation === null ? prefersHtml(req) : answersHtml(req, operation, status);
+  if (!html) {
+    send(adapter, exchange, {
+      status,
+      type: 'application/problem+json',
+      headers,
+      body: JSON.stringify(problem),
+    });
+    return;
+  }
+  const form = operation !== null && isFormMatter(exchange, operation, problem);
+  const body = form
+    ? renderSafely(adapter, exchange, problem, () =>
+        adapter.options.pages.form({ operationId: operation.id, problem, values: exchange.typed }),
+      )
+    : renderSafely(adapter, exchange, problem, () =>
+        adapter.options.pages.error({ problem, operationId: operation?.id ?? null }),
+      );
+  const isFieldError = form && code === 'invalid_request';
+  send(adapter, exchange, { status: isFieldError ? 200 : status, type: 'text/html', headers, body });
+}
+
+/** What the sender of the form can mend, or has to wait for. Nobody else gets to see the form of an admin. */
+const FORM_STATUSES = [400, 413, 415, 503];
+
+function isFormMatter({ admitted }: Exchange, { formPage }: Operation, { status }: Problem): boolean {
+  return formPage && admitted && FORM_STATUSES.includes(status);
+}
+
+function renderSafely(
+  { options }: Adapter,
+  { requestId }: Exchange,
+  problem: Problem,
+  render: () => string,
+): string {
+  try {
+    return render();
+  } catch (error) {
+    options.log.error({ err: error, request_id: requestId }, 'The page of a problem could not be rendered.');
+    const title = escapeHtml(problem.title);
+    return `<!doctype html><html lang="en"><title>${title}</title><h1>${title}</h1><p>${escapeHtml(problem.detail)}</p></html>`;
+  }
+}
+
+function escapeHtml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}

@@ -1,0 +1,32 @@
+// The signed cookie by which a browser is known again: `<id>.<hmac>`. Knows no request.
+import { createHmac, timingSafeEqual } from 'node:crypto';
+
+export type BrowserCookieOptions = { readonly key: Buffer; readonly secure: boolean };
+
+const NAME = 'lablink_browser';
+const ID_BYTES = 16;
+const MAX_AGE_SECONDS = 30 * 24 * 60 * 60;
+/** 128 bits, a dot, 256 bits; browsers may send several of one name. */
+const SIGNED = /(?:^|;)\s*lablink_browser=([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})\s*(?=;|$)/g;
+
+/** The id of the first cookie whose signature is right; null where there is none. */
+export function readBrowserId(header: string | undefined, key: Buffer): string | null {
+  for (const [, id = '', signature = ''] of (header ?? '').matchAll(SIGNED))
+    if (timingSafeEqual(Buffer.from(signature), Buffer.from(sign(id, key)))) return id;
+  return null;
+}
+
+/** A new id. */
+export function makeBrowserId(randomBytes: (size: number) => Buffer): string {
+  return randomBytes(ID_BYTES).toString('base64url');
+}
+
+/** The value of the Set-Cookie header. */
+export function browserCookieHeader(id: string, { key, secure }: BrowserCookieOptions): string {
+  const flags = `Path=/; Max-Age=${MAX_AGE_SECONDS}; HttpOnly; SameSite=Lax`;
+  return `${NAME}=${id}.${sign(id, key)}; ${flags}${secure ? '; Secure' : ''}`;
+}
+
+function sign(id: string, key: Buffer): string {
+  return createHmac('sha256', key).update(`${NAME}=${id}`).digest('base64url');
+}

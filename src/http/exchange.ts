@@ -1,0 +1,41 @@
+// One request and its answer: who it is, what it asks for, and whether anybody still listens. The signal is made only
+// for those who ask, so that ten thousand waiting polls stay small.
+import type { Request, Response } from 'express';
+import type { Operation } from '../contract/erased.ts';
+
+export type Exchange = {
+  readonly req: Request;
+  readonly res: Response;
+  /** null = no operation of the contract. */
+  readonly operation: Operation | null;
+  readonly requestId: string;
+  readonly startedMs: number;
+  /** The credentials were right, or none were needed. */
+  admitted: boolean;
+  /** What was typed into the form, so far as it was read. */
+  typed: Readonly<Record<string, string>>;
+  /** Set by `signalOf`. */
+  controller: AbortController | null;
+};
+
+/** Nobody listens any more, or the answer is complete. */
+export function isOver({ res }: Exchange): boolean {
+  return res.destroyed || res.writableEnded;
+}
+
+/** Aborted when the client leaves, or the server lets go of it. */
+export function signalOf(exchange: Exchange): AbortSignal {
+  exchange.controller ??= new AbortController();
+  if (exchange.res.destroyed && !exchange.res.writableFinished) abort(exchange, 'The client left.');
+  return exchange.controller.signal;
+}
+
+/** Aborts the signal, where somebody has asked for it. */
+export function abort({ controller }: Exchange, reason: string): void {
+  controller?.abort(new Error(reason));
+}
+
+/** Its answer may take for ever: a poll that waits, a stream of events. */
+export function isEndless({ operation }: Exchange): boolean {
+  return operation !== null && (operation.keepAliveSeconds !== null || operation.eventStream);
+}

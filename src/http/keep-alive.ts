@@ -1,0 +1,52 @@
+// The answer that may take for ever: while the handler waits, a space now and then keeps proxies from cutting the
+// connection. JSON allows it. After the first space only a 200 may end the answer; anything else cuts it.
+import type { Operation } from '../contract/erased.ts';
+import type { AnyReply } from '../contract/handlers.ts';
+import type { Adapter } from './adapter.ts';
+import { answerHeaders } from './answer-headers.ts';
+import { answerReply, replyText } from './answer-reply.ts';
+import { isOver, type Exchange } from './exchange.ts';
+import { replyFault } from './reply-check.ts';
+
+const TYPE = 'application/json';
+const SPACE = ' ';
+
+/** Rejects as the handler does, and where its reply breaks the contract. */
+export async function answerKeptAlive(
+  adapter: Adapter,
+  exchange: Exchange,
+  operation: Operation,
+  pending: Promise<AnyReply>,
+): Promise<void> {
+  const seconds = operation.keepAliveSeconds ?? 0;
+  const leave = adapter.beatOf(seconds).join(() => sendSpace(adapter, exchange));
+  const reply = await pending.finally(leave);
+  if (exchange.res.headersSent) await endAfterSpaces(adapter, exchange, operation, reply);
+  else await answerReply(adapter, exchange, operation, reply);
+}
+
+function sendSpace(adapter: Adapter, exchange: Exchange): void {
+  const { res } = exchange;
+  if (isOver(exchange)) return;
+  if (!res.headersSent)
+    res.writeHead(200, {
+      ...answerHeaders(adapter, exchange, { 'X-Accel-Buffering': 'no' }),
+      'Content-Type': TYPE,
+    });
+  // Who reads nothing for that long is not there.
+  if (res.writableLength > adapter.limits.unreadSpacesBytes) res.destroy();
+  else res.write(SPACE);
+}
+
+async function endAfterSpaces(
+  adapter: Adapter,
+  exchange: Exchange,
+  operation: Operation,
+  reply: AnyReply,
+): Promise<void> {
+  const { res, requestId } = exchange;
+  const fault = await replyFault(adapter.validator, operation, reply);
+  if (fault !== null) adapter.onResponseFault(exchange, fault);
+  if (reply.status === 200 && reply.type === TYPE) res.end(replyText(reply, requestId));
+  else res.destroy();
+}

@@ -1,0 +1,51 @@
+// What the adapter is given: the contract, the handlers, and everything that it must not know by itself.
+import type { Caller, Handlers } from '../contract/handlers.ts';
+import type { OperationId } from '../contract/operations.gen.ts';
+import type { Problem, ProblemError } from '../contract/problems.ts';
+import type { Log } from '../log.ts';
+import type { HttpLimits } from './limits.ts';
+
+export type Authenticate = {
+  /** In constant time. */
+  readonly basic: (user: string, password: string) => boolean;
+  /** Whose token it is; null = nobody's. May throw what `classifyError` understands. */
+  readonly bearer: (token: string) => Promise<Caller | null>;
+};
+
+/** The pages that problems become, for operations that answer HTML. */
+export type ProblemPages = {
+  readonly error: (view: { readonly problem: Problem; readonly operationId: OperationId | null }) => string;
+  /** The operation's own form, with the message and what was typed. */
+  readonly form: (view: {
+    readonly operationId: OperationId;
+    readonly problem: Problem;
+    readonly values: Readonly<Record<string, string>>;
+  }) => string;
+};
+
+export type HttpOptions = {
+  /** openapi.yaml, parsed. */
+  readonly document: unknown;
+  readonly handlers: Handlers;
+  readonly authenticate: Authenticate;
+  /** `required`: "none needed" does not count where a VM token is an alternative. */
+  readonly vmAuth: 'open' | 'required';
+  readonly browserCookie: { readonly key: Buffer; readonly secure: boolean };
+  readonly pages: ProblemPages;
+  /** Express' "trust proxy". */
+  readonly trustProxy: boolean | number | string | readonly string[];
+  /** An origin like `https://lab.example.org` that is this server too, where a proxy hides the name. */
+  readonly publicUrl?: string | undefined;
+  /** Of one address; probes of health are not counted. */
+  readonly requestsPerMinute: number;
+  readonly log: Log;
+  /** An answer that breaks the contract: `throw` makes it a 500, `log` logs, counts and sends it. */
+  readonly responseFaults: 'throw' | 'log';
+  readonly isStopping: () => boolean;
+  /** The problem that an error is (an outage, say); null = a bug. */
+  readonly classifyError?: (error: unknown) => ProblemError | null;
+  readonly limits?: Partial<HttpLimits>;
+  /** Milliseconds that only go forward. */
+  readonly nowMs?: () => number;
+  readonly randomBytes?: (size: number) => Buffer;
+};

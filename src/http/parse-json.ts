@@ -1,0 +1,26 @@
+// Bytes to a JSON value. Duplicate keys: the last counts; `__proto__` is a key like any other. Pure.
+import { ProblemError } from '../contract/problems.ts';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+const NUL_ESCAPE = '\\u0000';
+const TOLD_CHARACTERS = 200;
+
+/** Throws `bad_request` where it is not UTF-8, and `invalid_json`, which says where. */
+export function parseJson(bytes: Buffer): { readonly value: unknown; readonly mayHoldNul: boolean } {
+  const text = decodeUtf8(bytes);
+  try {
+    return { value: JSON.parse(text), mayHoldNul: text.includes(NUL_ESCAPE) };
+  } catch (error) {
+    const what = error instanceof Error ? error.message.slice(0, TOLD_CHARACTERS) : '';
+    throw new ProblemError('invalid_json', { detail: `The body is not valid JSON: ${what}.` });
+  }
+}
+
+/** Throws `bad_request`: what is not UTF-8 would be mangled without a word. */
+export function decodeUtf8(bytes: Buffer): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new ProblemError('bad_request', { detail: 'The body is not valid UTF-8.' });
+  }
+}

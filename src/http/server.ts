@@ -1,0 +1,145 @@
+// The listening server: bounds on what arrives, a start that says what is in its way, a stop that finishes what runs.
+import { createServer, type Server } from 'node:http';
+import type { HttpApp } from './app.ts';
+import { refuseConnection } from './client-error.ts';
+import { defaultLimits, type HttpLimits } from './limits.ts';
+import type { Log } from '../log.ts';
+
+export type HttpServer = {
+  readonly port: number;
+  /** Where it can be reached from this machine. */
+  readonly url: string;
+  /**
+   * Listens no more, refuses new requests on connections that are kept, lets polls and streams go, waits for what runs,
+   * and ends what is left after the grace. Resolves when nothing is open any more; may be called again.
+   */
+  readonly stop: (graceMs: number) => Promise<void>;
+  /** Ends everything at once. */
+  readonly kill: () => Promise<void>;
+};
+
+export type ServerOptions = {
+  readonly app: HttpApp;
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly limits?: Partial<HttpLimits>;
+  readonly log: Log;
+};
+
+export type StartedServer =
+  | { readonly ok: true; readonly server: HttpServer }
+  | { readonly ok: false; readonly problem: string; readonly remedy: string };
+
+/** Connections that have become idle while stopping are closed this often. */
+const IDLE_SWEEP_MS = 20;
+
+export async function startHttpServer(options: ServerOptions): Promise<StartedServer> {
+  const { app, host, port, log } = options;
+  const server = configure(app, { ...defaultLimits, ...options.limits });
+  const failure = await listen(server, host, port);
+  if (failure !== null) {
+    app.close();
+    return { ok: false, ...listenProblem(failure, host, port) };
+  }
+  server.on('error', (error) => log.error({ err: error }, 'The HTTP server has a fault.'));
+  const address = server.address();
+  const bound = typeof address === 'object' && address !== null ? address.port : port;
+  return { ok: true, server: { port: bound, url: localUrl(host, bound), ...endings(server, app) } };
+}
+
+function configure(app: HttpApp, limits: HttpLimits): Server {
+  const server = createServer({
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    connectionsCheckingInterval: limits.timeoutCheckMs,
+    keepAliveTimeout: limits.idleConnectionMs,
+    keepAlive: true,
+    keepAliveInitialDelay: limits.tcpProbeMs,
+    noDelay: true,
+  });
+  server.maxConnections = limits.connections;
+  server.on('request', app.listener);
+  // Told to go on only where the body is wanted (read-body.ts).
+  server.on('checkContinue', app.listener);
+  server.on('clientError', refuseConnection);
+  return server;
+}
+
+function listen(server: Server, host: string, port: number): Promise<NodeJS.ErrnoException | null> {
+  return new Promise((resolve) => {
+    server.once('error', resolve);
+    server.listen(port, host, () => {
+      server.off('error', resolve);
+      resolve(null);
+    });
+  });
+}
+
+function endings(server: Server, app: HttpApp): Pick<HttpServer, 'stop' | 'kill'> {
+  let closed: Promise<void> | null = null;
+  const close = (): Promise<void> => {
+    closed ??= new Promise<void>((resolve) => {
+      app.letGo();
+      const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
+      server.close(() => {
+        clearInterval(sweep);
+        app.close();
+        resolve();
+      });
+    });
+    return closed;
+  };
+  const cut = (): void => {
+    app.abortAll();
+    server.closeAllConnections();
+  };
+  return {
+    stop: async (graceMs) => {
+      const ended = close();
+      const grace = setTimeout(cut, graceMs);
+      await ended.finally(() => clearTimeout(grace));
+    },
+    kill: async () => {
+      const ended = close();
+      cut();
+      await ended;
+    },
+  };
+}
+
+function listenProblem(
+  { code, message }: NodeJS.ErrnoException,
+  host: string,
+  port: number,
+): { readonly problem: string; readonly remedy: string } {
+  switch (code) {
+    case 'EADDRINUSE':
+      return {
+        problem: `Port ${port} of ${host} is in use by another program.`,
+        remedy: 'Stop that program, or set PORT to another port.',
+      };
+    case 'EACCES':
+      return {
+        problem: `This user may not listen on port ${port}.`,
+        remedy: 'Set PORT to 1024 or more, and put a proxy in front for the lower port.',
+      };
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return {
+        problem: `${host} is not an address of this machine.`,
+        remedy: 'Set HOST to 127.0.0.1 (this machine only) or 0.0.0.0 (all of its addresses).',
+      };
+    default:
+      return { problem: `Cannot listen on ${host}:${port}: ${message}.`, remedy: 'Check HOST and PORT.' };
+  }
+}
+
+const WILDCARDS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1', '': '127.0.0.1' };
+
+function localUrl(host: string, port: number): string {
+  const name = WILDCARDS[host] ?? host;
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+}
