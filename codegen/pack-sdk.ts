@@ -1,11 +1,14 @@
-// `make sdk`: src/client -> dist/*.tgz, JavaScript with types; what an integrator installs.
+// `make sdk`: src/client -> dist/*.tgz, JavaScript with types; what an integrator installs. An argument names another
+// folder than dist/.
 import { execFileSync } from 'node:child_process';
 import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isRecord } from './json.ts';
 
 const root = new URL('..', import.meta.url);
-const sdk = new URL('dist/sdk/', root);
+const out = resolve(process.argv[2] ?? fileURLToPath(new URL('dist', root)));
+const sdk = join(out, 'sdk');
 
 async function readPackage(): Promise<{ version: string; openapiFetch: string }> {
   const manifest: unknown = JSON.parse(await readFile(new URL('package.json', root), 'utf8'));
@@ -19,7 +22,9 @@ async function readPackage(): Promise<{ version: string; openapiFetch: string }>
 }
 
 await rm(sdk, { recursive: true, force: true });
-execFileSync('tsc', ['-p', fileURLToPath(new URL('tsconfig.sdk.json', root))], { stdio: 'inherit' });
+const tsc = fileURLToPath(new URL('node_modules/typescript/bin/tsc', root));
+const project = fileURLToPath(new URL('tsconfig.sdk.json', root));
+execFileSync(process.execPath, [tsc, '-p', project, '--outDir', sdk], { stdio: 'inherit' });
 const { version, openapiFetch } = await readPackage();
 const manifest = {
   name: 'lablink-client',
@@ -31,9 +36,6 @@ const manifest = {
   files: ['client', 'contract', 'openapi.yaml'],
   dependencies: { 'openapi-fetch': openapiFetch },
 };
-await writeFile(new URL('package.json', sdk), `${JSON.stringify(manifest, null, 2)}\n`);
-await copyFile(new URL('openapi.yaml', root), new URL('openapi.yaml', sdk));
-execFileSync('npm', ['pack', '--silent', '--pack-destination', fileURLToPath(new URL('dist', root))], {
-  cwd: fileURLToPath(sdk),
-  stdio: 'inherit',
-});
+await writeFile(join(sdk, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+await copyFile(new URL('openapi.yaml', root), join(sdk, 'openapi.yaml'));
+execFileSync('npm', ['pack', '--silent', '--pack-destination', out], { cwd: sdk, stdio: 'inherit' });

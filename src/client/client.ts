@@ -42,10 +42,12 @@ function authorization(credentials: Credentials): Record<string, string> {
 /** Spread into a call whose body is a form: `client.POST('/api/request_vm', { body, ...asForm })`. */
 export const asForm = {
   headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
-  bodySerializer: (fields: Readonly<Record<string, string | number | boolean | undefined>>): string => {
+  bodySerializer: (fields: Readonly<Record<string, unknown>>): string => {
     const form = new URLSearchParams();
-    for (const [name, value] of Object.entries(fields))
-      if (value !== undefined) form.set(name, String(value));
+    for (const [name, value] of Object.entries(fields)) {
+      if (typeof value === 'string') form.set(name, value);
+      if (typeof value === 'number' || typeof value === 'boolean') form.set(name, String(value));
+    }
     return form.toString();
   },
 };

@@ -1,0 +1,118 @@
+// The database as the composition opens it: the embedded one or a server of yours, the right to use it, the pool, the
+// schema. Each step registers its close with the lifecycle.
+import type { Lifecycle } from '../lifecycle.ts';
+import type { Log } from '../log.ts';
+import { connectDatabase, type Db } from './connect.ts';
+import { acquireDeploymentLock, describeHolder, type LockMode } from './deployment-lock.ts';
+import type { Machine } from './embedded/machine.ts';
+import { startOwnedPostgres } from './embedded/own.ts';
+import type { Failure } from './embedded/problem.ts';
+import { databaseProblem } from './errors.ts';
+import { migrateToLatest } from './migrate.ts';
+
+export type OpenOptions = {
+  readonly lifecycle: Lifecycle;
+  readonly log: Log;
+  /** An address of Postgres, or null for the embedded one. */
+  readonly url: string | null;
+  readonly dataDir: string;
+  readonly poolSize: number;
+  /** `exclusive` unless several allocators were configured to share a server of yours. */
+  readonly mode: LockMode;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly machine: Machine;
+  readonly self: { readonly pid: number; readonly host: string };
+  /** Another allocator has the database now: stop serving. */
+  readonly onTaken: (who: string) => void;
+};
+
+export type OpenDatabase = {
+  readonly ok: true;
+  readonly db: Db;
+  readonly connectionString: string;
+  /** Sentences for the person who starts the allocator. */
+  readonly notes: readonly string[];
+};
+
+/** Opens the database and brings its schema up to date. Expected failures are returned with a remedy. */
+export async function openDatabase(options: OpenOptions): Promise<OpenDatabase | Failure> {
+  const server =
+    options.url === null ? await openEmbedded(options) : await openExternal(options, options.url);
+  if (!server.ok) return server;
+  const db = await options.lifecycle.acquire(
+    'database pool',
+    () =>
+      connectDatabase({
+        connectionString: server.connectionString,
+        poolSize: options.poolSize,
+        applicationName: 'lablink',
+        onIdleError: (error) => options.log.warn({ err: error }, 'An idle database connection was lost.'),
+      }),
+    (pool) => pool.destroy(),
+  );
+  const migrated = await migrateToLatest(db);
+  if (!migrated.ok) return { ok: false, problem: { message: migrated.problem, remedy: migrated.remedy } };
+  if (migrated.applied.length > 0)
+    options.log.info({ migrations: migrated.applied }, 'The schema was brought up to date.');
+  return { ...server, db };
+}
+
+type Server = { readonly ok: true; readonly connectionString: string; readonly notes: readonly string[] };
+
+async function openEmbedded(options: OpenOptions): Promise<Server | Failure> {
+  const { lifecycle, log } = options;
+  const started = await lifecycle.acquire(
+    'embedded Postgres',
+    () =>
+      startOwnedPostgres({
+        ...options,
+        log: (line) => log.info({}, line),
+        onTaken: (holder) => options.onTaken(describeHolder(holder)),
+      }),
+    async (result) => {
+      if (result.ok) await result.postgres.stop();
+    },
+  );
+  if (!started.ok) return started;
+  const { connectionString, notes } = started.postgres;
+  return { ok: true, connectionString, notes };
+}
+
+async function openExternal(options: OpenOptions, url: string): Promise<Server | Failure> {
+  const { lifecycle, log, mode } = options;
+  const locked = await lifecycle.acquire(
+    'deployment lock',
+    () =>
+      acquireDeploymentLock({
+        ...options,
+        connectionString: url,
+        log: (line) => log.info({}, line),
+        onTaken: (holder) => options.onTaken(describeHolder(holder)),
+      }),
+    async (result) => {
+      if (result.ok) await result.lock.release();
+    },
+  );
+  if (locked.ok) return { ok: true, connectionString: url, notes: [] };
+  if (locked.reason === 'unreachable') return unreachable(locked.error);
+  const message = `Another allocator (${describeHolder(locked.holder)}) is using this database${mode === 'exclusive' ? ', or this one is not configured to share it' : ''}.`;
+  return {
+    ok: false,
+    problem: {
+      message,
+      remedy:
+        'Stop it first, or name another database. Several allocators may share one with PROVIDER other than local, a common SECRET_KEY, and PULUMI_BACKEND_URL on s3://.',
+    },
+  };
+}
+
+function unreachable(error: Error): Failure {
+  const known = databaseProblem(error) !== null;
+  return {
+    ok: false,
+    problem: {
+      message: `The database in DATABASE_URL cannot be used: ${error.message || (known ? 'it cannot be reached' : error.name)}.`,
+      remedy: 'Check host, port, user, password and database name; try the same address with psql.',
+    },
+  };
+}

@@ -1,0 +1,107 @@
+// argv -> serve | migrate | help | version; signals; exit codes. Nothing else.
+import { hostname } from 'node:os';
+import process from 'node:process';
+import { migrateOnly, startAllocator, type Environment } from './app.ts';
+import { loadConfigFromProcess } from './config.ts';
+import type { Config } from './config/schema.ts';
+import { renderFaults } from './config/problems.ts';
+import { thisMachine } from './db/embedded/machine.ts';
+import { createLog } from './log.ts';
+
+const EXIT_OK = 0;
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+/** What a second signal leaves to those who still close something. */
+const FORCE_GRACE_MS = 500;
+
+const USAGE = `LabLink Allocator: hands the machines of a workshop to the people who need them.
+
+  lablink serve      start the allocator in the foreground (what \`make run\` does)
+  lablink migrate    bring the schema of the database up to date, and end
+  lablink help       this text
+  lablink version    the version
+
+It is configured by the environment and a config file; README.md lists both.
+`;
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+function environmentOf(config: Config): Environment {
+  return {
+    config,
+    env: process.env,
+    machine: thisMachine(),
+    self: { pid: process.pid, host: hostname() },
+    log: createLog({ level: config.logLevel }),
+    say,
+  };
+}
+
+/** The config, or null after saying what is wrong with it. */
+function readConfig(): Config | null {
+  const loaded = loadConfigFromProcess();
+  if (!loaded.ok) {
+    say(renderFaults(loaded.faults));
+    return null;
+  }
+  for (const warning of loaded.warnings) say(`Warning: ${warning}`);
+  return loaded.config;
+}
+
+function refused({ problem, remedy }: { readonly problem: string; readonly remedy: string }): number {
+  say(`LabLink cannot start: ${problem}\n${remedy}`);
+  return EXIT_FAILED;
+}
+
+async function serve(config: Config): Promise<number> {
+  const started = await startAllocator(environmentOf(config));
+  if (!started.ok) return refused(started);
+  const { allocator } = started;
+  const { promise: ended, resolve } = Promise.withResolvers<number>();
+  let asked = false;
+  const stop = (reason: string): void => {
+    if (asked) {
+      say('Stopping at once.');
+      void allocator.kill(FORCE_GRACE_MS).finally(() => resolve(EXIT_FAILED));
+      return;
+    }
+    asked = true;
+    allocator.stop(reason).then(
+      () => resolve(EXIT_OK),
+      () => resolve(EXIT_FAILED),
+    );
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
+  allocator.lost.addEventListener('abort', () => stop(String(allocator.lost.reason)));
+  return ended;
+}
+
+async function migrate(config: Config): Promise<number> {
+  const result = await migrateOnly(environmentOf(config));
+  if (!result.ok) return refused(result);
+  say('The schema is up to date.');
+  return EXIT_OK;
+}
+
+async function main(command: string | undefined): Promise<number> {
+  if (command === 'help' || command === '--help' || command === undefined) {
+    process.stdout.write(USAGE);
+    return EXIT_OK;
+  }
+  if (command === 'version' || command === '--version') {
+    const { version } = await import('./version.ts');
+    process.stdout.write(`${version}\n`);
+    return EXIT_OK;
+  }
+  if (command !== 'serve' && command !== 'migrate') {
+    say(`There is no command "${command}".\n\n${USAGE}`);
+    return EXIT_USAGE;
+  }
+  const config = readConfig();
+  if (!config) return EXIT_FAILED;
+  return command === 'serve' ? serve(config) : migrate(config);
+}
+
+process.exit(await main(process.argv[2]));

@@ -1,0 +1,159 @@
+// The participant's way, walked in a real browser against a whole server.
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { hasBrowser, launchBrowser } from '../support/browser.ts';
+import { insertFreeVms } from '../support/rows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+const command = (code: string): string =>
+  `DISPLAY= /opt/google/chrome-remote-desktop/start-host --code="${code}" --redirect-url="https://remotedesktop.google.com/_/oauthredirect" --name=$(hostname)`;
+
+describe.skipIf(!hasBrowser)('a participant', () => {
+  let server: TestServer;
+  let browser: Browser;
+
+  beforeAll(async () => {
+    server = await startTestServer();
+    browser = await launchBrowser();
+  });
+  afterAll(async () => {
+    await browser.close();
+    await server[Symbol.asyncDispose]();
+  });
+  beforeEach(async () => {
+    await server.db.deleteFrom('vms').execute();
+  });
+
+  /** A browser of its own: cookies are not shared. Anything that the page complains about fails the test. */
+  async function newBrowser(options: { javaScriptEnabled?: boolean } = {}) {
+    const context = await browser.newContext(options);
+    const complaints: string[] = [];
+    const page = await context.newPage();
+    page.on('console', (message) => {
+      if (message.type() === 'error') complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(error.message));
+    return { context, page, complaints };
+  }
+
+  async function send(page: Page, email: string, crdCommand: string): Promise<void> {
+    await page.goto(`${server.url}/`);
+    await page.fill('#email', email);
+    await page.fill('#crd-command', crdCommand);
+    await page.click('form[action="/api/request_vm"] button[type="submit"]');
+  }
+
+  const shown = async (page: Page) => ({
+    hostname: await page.locator('.facts .big').first().innerText(),
+    pin: await page.locator('.facts .pin').innerText(),
+  });
+
+  const closeAll = (...contexts: BrowserContext[]) => Promise.all(contexts.map((context) => context.close()));
+
+  test('asks, is given a machine, and sees the waiting VM take the command', async () => {
+    await insertFreeVms(server.db, ['lablink-vm-test-1']);
+    const told = server.client.POST('/vm_startup', {
+      body: { hostname: 'lablink-vm-test-1', confirms: true },
+    });
+    const { context, page, complaints } = await newBrowser();
+    await send(page, 'Ada@Example.org', command('4/0Aada'));
+    const { hostname, pin } = await shown(page);
+    expect(hostname).toBe('lablink-vm-test-1');
+    expect(pin).toMatch(/^\d{6}$/);
+    const { data } = await told;
+    expect(data).toMatchObject({ status: 'success', pin, command: command('4/0Aada') });
+    const state = page.locator('[data-assignment]');
+    await expect.poll(() => state.getAttribute('data-state'), { timeout: 15_000 }).toBe('sent');
+    await server.client.POST('/api/v1/assignments/{id}/outcome', {
+      params: { path: { id: data?.assignment_id ?? '' } },
+      body: { hostname, outcome: 'registered', command_number: 1 },
+    });
+    await expect.poll(() => state.getAttribute('data-state'), { timeout: 15_000 }).toBe('connected');
+    expect(complaints).toEqual([]);
+    await closeAll(context);
+  });
+
+  test('reloads, comes back by the link, and from the start page, to the same machine', async () => {
+    await insertFreeVms(server.db, ['lablink-vm-test-1', 'lablink-vm-test-2']);
+    const { context, page } = await newBrowser();
+    await send(page, 'ada@example.org', command('4/0Aada'));
+    const first = await shown(page);
+    await page.reload();
+    expect(await shown(page)).toEqual(first);
+    await page.goto(`${server.url}/`);
+    await page.click('a[href^="/assignments/"]');
+    expect(await shown(page)).toEqual(first);
+    expect((await server.client.GET('/api/unassigned_vms_count')).data).toEqual({ count: 1 });
+    await closeAll(context);
+  });
+
+  test('whose answer was lost asks again and gets the same page', async () => {
+    await insertFreeVms(server.db, ['lablink-vm-test-1', 'lablink-vm-test-2']);
+    const { context, page } = await newBrowser();
+    let lost = 0;
+    await page.route('**/api/request_vm', async (route) => {
+      // The server answers; the wifi does not bring it.
+      await route.fetch();
+      lost += 1;
+      await route.abort('connectionreset');
+    });
+    await send(page, 'ada@example.org', command('4/0Aada')).catch(() => undefined);
+    await expect.poll(() => lost).toBe(1);
+    await page.unroute('**/api/request_vm');
+    await send(page, 'ada@example.org', command('4/0Aada'));
+    const { hostname } = await shown(page);
+    const { data } = await server.admin.GET('/api/v1/vms', { params: { query: { assigned: true } } });
+    expect(data?.items.map((vm) => vm.hostname)).toEqual([hostname]);
+    await closeAll(context);
+  });
+
+  test('from another browser is asked for the PIN, without the machine being named', async () => {
+    await insertFreeVms(server.db, ['lablink-vm-test-1']);
+    const first = await newBrowser();
+    await send(first.page, 'ada@example.org', command('4/0Aada'));
+    const own = await shown(first.page);
+    const second = await newBrowser();
+    await send(second.page, 'ada@example.org', command('4/0Aother'));
+    expect(await second.page.locator('#pin').count()).toBe(1);
+    expect(await second.page.content()).not.toContain(own.hostname);
+    expect(await second.page.content()).not.toContain(own.pin);
+    expect(await second.page.locator('#email').inputValue()).toBe('ada@example.org');
+    await second.page.fill('#pin', own.pin === '000000' ? '111111' : '000000');
+    await second.page.click('form[action="/api/request_vm"] button[type="submit"]');
+    expect(await second.page.locator('[role="alert"]').innerText()).toContain('not the PIN');
+    await second.page.fill('#pin', own.pin);
+    await second.page.click('form[action="/api/request_vm"] button[type="submit"]');
+    expect(await shown(second.page)).toEqual(own);
+    await closeAll(first.context, second.context);
+  });
+
+  test('is told that none is free, with what was typed kept', async () => {
+    const { context, page } = await newBrowser();
+    await send(page, 'ada@example.org', command('4/0Aada'));
+    expect(await page.locator('[role="alert"]').innerText()).toContain('No available VMs');
+    expect(await page.locator('#email').inputValue()).toBe('ada@example.org');
+    expect(await page.locator('#crd-command').inputValue()).toBe(command('4/0Aada'));
+    await closeAll(context);
+  });
+
+  test('who pastes something else is told what is wrong, at the field', async () => {
+    await insertFreeVms(server.db, ['lablink-vm-test-1']);
+    const { context, page } = await newBrowser();
+    await send(page, 'ada@example.org', 'sudo rm -rf / # "><script>alert(1)</script>');
+    expect(await page.locator('[role="alert"]').innerText()).toContain('Invalid CRD command');
+    expect(await page.locator('#crd-command-error').innerText()).toContain('Copy the whole command');
+    expect(await page.locator('#crd-command').inputValue()).toContain('<script>');
+    expect((await server.client.GET('/api/unassigned_vms_count')).data).toEqual({ count: 1 });
+    await closeAll(context);
+  });
+
+  test('without JavaScript gets along', async () => {
+    await insertFreeVms(server.db, ['lablink-vm-test-1']);
+    const { context, page } = await newBrowser({ javaScriptEnabled: false });
+    await send(page, 'ada@example.org', command('4/0Aada'));
+    const first = await shown(page);
+    await page.click('a[href^="/assignments/"] >> nth=0');
+    expect(await shown(page)).toEqual(first);
+    await closeAll(context);
+  });
+});

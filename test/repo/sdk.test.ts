@@ -1,0 +1,109 @@
+// The SDK as an integrator has it: packed, installed, compiled against, run. The program is the one in the README.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { asForm } from '../../src/client/client.ts';
+import { ADMIN, startTestServer } from '../support/server.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const tsc = join(root, 'node_modules/typescript/bin/tsc');
+
+/** The TypeScript that stands after the mark in README.md. */
+async function exampleOfReadme(): Promise<string> {
+  const readme = await readFile(join(root, 'README.md'), 'utf8');
+  const example = /<!-- example: integrator -->\s*```ts\n([\s\S]*?)```/.exec(readme)?.[1];
+  if (example === undefined) throw new Error('README.md has lost its example');
+  return example;
+}
+
+describe('the packed SDK', () => {
+  let folder: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'lablink-sdk-'));
+    const packed = join(folder, 'packed');
+    await mkdir(join(folder, 'node_modules'), { recursive: true });
+    execFileSync(process.execPath, [join(root, 'codegen/pack-sdk.ts'), packed], { cwd: root });
+    const [tarball] = (await readdir(packed)).filter((name) => name.endsWith('.tgz'));
+    execFileSync('tar', ['-xzf', join(packed, tarball ?? ''), '-C', join(folder, 'node_modules')]);
+    execFileSync('mv', [join(folder, 'node_modules/package'), join(folder, 'node_modules/lablink-client')]);
+    for (const needed of ['openapi-fetch', 'openapi-typescript-helpers', '@types']) {
+      await symlink(join(root, 'node_modules', needed), join(folder, 'node_modules', needed));
+    }
+    await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
+    await writeFile(join(folder, 'example.ts'), await exampleOfReadme());
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  const compile = (file: string) =>
+    execFileSync(
+      process.execPath,
+      [
+        tsc,
+        '--strict',
+        '--target',
+        'es2023',
+        '--module',
+        'nodenext',
+        '--types',
+        'node',
+        '--outDir',
+        'out',
+        file,
+      ],
+      { cwd: folder, encoding: 'utf8' },
+    );
+
+  test('holds JavaScript and types, and nothing of the server', async () => {
+    const files = await readdir(join(folder, 'node_modules/lablink-client'), { recursive: true });
+    expect(files.filter((name) => name.endsWith('.js')).sort()).toEqual([
+      'client/client.js',
+      'contract/openapi.gen.js',
+    ]);
+    expect(files).toContain('client/client.d.ts');
+    expect(files.filter((name) => /(?<!\.d)\.ts$/.test(name))).toEqual([]);
+  });
+
+  test('does not compile with a field or a path that the contract does not have', async () => {
+    await writeFile(
+      join(folder, 'wrong.ts'),
+      `import { createLablinkClient } from 'lablink-client';
+       const client = createLablinkClient({ baseUrl: '' });
+       await client.POST('/api/vm-status', { body: { hostname: 'a', status: 'runnin' } });
+       await client.GET('/api/nowhere');`,
+    );
+    let said = '';
+    try {
+      compile('wrong.ts');
+    } catch (error) {
+      said = String((error as { stdout?: unknown }).stdout);
+    }
+    expect(said.match(/error TS/g)).toHaveLength(2);
+  });
+
+  test("runs the README's program: registers a machine, plays it, is told its command, and confirms", async () => {
+    await using server = await startTestServer();
+    compile('example.ts');
+    const program = spawn(process.execPath, ['out/example.js'], {
+      cwd: folder,
+      env: { ALLOCATOR_URL: server.url, ADMIN_PASSWORD: ADMIN.password },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let output = '';
+    program.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const exit = new Promise((resolve) => program.once('exit', resolve));
+    const vm = async () =>
+      (await server.admin.GET('/api/v1/vms/{hostname}', { params: { path: { hostname: 'lab-pc-7' } } })).data;
+    await expect.poll(async () => (await vm())?.waiting, { timeout: 10_000 }).toBe(true);
+    await server.client.POST('/api/request_vm', {
+      body: { email: 'ada@example.org', crd_command: '4/0Aexample' },
+      ...asForm,
+    });
+    expect(await exit).toBe(0);
+    expect(output).toContain('--code="4/0Aexample"');
+    expect((await vm())?.assignment?.state).toBe('connected');
+  });
+});

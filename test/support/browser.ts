@@ -1,0 +1,30 @@
+// A real browser: Debian's Chromium, driven by playwright-core. Nothing is downloaded.
+import { existsSync } from 'node:fs';
+import { chromium, type Browser } from 'playwright-core';
+import { requirePart } from './required.ts';
+
+const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const found = process.env['CHROMIUM'] ?? PLACES.find((place) => existsSync(place));
+
+/** For `describe.skipIf(!hasBrowser)`. */
+export const hasBrowser = requirePart(
+  'A browser',
+  found !== undefined,
+  'Install Chromium (`apt-get install chromium`), or name one in CHROMIUM.',
+);
+
+/** Without the features that call home: the tests reach loopback alone. */
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+export async function launchBrowser(): Promise<Browser> {
+  if (found === undefined) throw new Error('no browser');
+  return chromium.launch({ executablePath: found, args: FLAGS });
+}

@@ -1,0 +1,100 @@
+// A whole allocator in this process, on a database of its own and a free port; the typed client comes with it.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startAllocator, type Allocator } from '../../src/app.ts';
+import { createLablinkClient, type LablinkClient } from '../../src/client/client.ts';
+import { loadConfig } from '../../src/config.ts';
+import { thisMachine } from '../../src/db/embedded/machine.ts';
+import { createLog } from '../../src/log.ts';
+import { createTestDatabase, type TestDatabase } from './postgres.ts';
+
+export const ADMIN = { user: 'admin', password: 'a password for tests' } as const;
+
+export type TestServer = AsyncDisposable & {
+  readonly url: string;
+  readonly database: TestDatabase;
+  readonly db: TestDatabase['db'];
+  readonly dataDir: string;
+  /** Nobody in particular. */
+  readonly client: LablinkClient;
+  readonly admin: LablinkClient;
+  readonly withToken: (token: string) => LablinkClient;
+  /** What the server logged, a line of JSON each. */
+  readonly logLines: readonly string[];
+  /** Stops the allocator and starts another one on the same data, at another port. */
+  readonly restart: () => Promise<void>;
+  readonly allocator: Allocator;
+};
+
+/** Starts it with these variables on top of those of tests; disposing stops it and fails when something stays open. */
+export async function startTestServer(env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
+  const database = await createTestDatabase();
+  const dataDir = await mkdtemp(join(tmpdir(), 'lablink-test-'));
+  const logLines: string[] = [];
+  const start = () => startOn({ database, dataDir, logLines, env });
+  let allocator = await start();
+  return {
+    get url() {
+      return allocator.url;
+    },
+    get allocator() {
+      return allocator;
+    },
+    get client() {
+      return createLablinkClient({ baseUrl: allocator.url });
+    },
+    get admin() {
+      return createLablinkClient({ baseUrl: allocator.url, ...ADMIN });
+    },
+    withToken: (token) => createLablinkClient({ baseUrl: allocator.url, token }),
+    database,
+    db: database.db,
+    dataDir,
+    logLines,
+    restart: async () => {
+      await allocator.stop('restarted by the test');
+      allocator = await start();
+    },
+    [Symbol.asyncDispose]: async () => {
+      await allocator.stop('the test is over');
+      await database[Symbol.asyncDispose]();
+      await rm(dataDir, { recursive: true });
+    },
+  };
+}
+
+type Start = {
+  readonly database: TestDatabase;
+  readonly dataDir: string;
+  readonly logLines: string[];
+  readonly env: Readonly<Record<string, string>>;
+};
+
+async function startOn({ database, dataDir, logLines, env }: Start): Promise<Allocator> {
+  const loaded = loadConfig({
+    env: {
+      PORT: '0',
+      DATA_DIR: dataDir,
+      DATABASE_URL: database.connectionString,
+      ADMIN_USER: ADMIN.user,
+      ADMIN_PASSWORD: ADMIN.password,
+      PROVIDER: 'external',
+      RESPONSE_FAULTS: 'throw',
+      ...env,
+    },
+    readFile: () => undefined,
+    cwd: dataDir,
+  });
+  if (!loaded.ok) throw new Error(`test configuration: ${JSON.stringify(loaded.faults)}`);
+  const started = await startAllocator({
+    config: loaded.config,
+    env: process.env,
+    machine: thisMachine(),
+    self: { pid: process.pid, host: 'test' },
+    log: createLog({ level: 'debug', destination: { write: (line) => void logLines.push(line) } }),
+    say: () => undefined,
+  });
+  if (!started.ok) throw new Error(`${started.problem} ${started.remedy}`);
+  return started.allocator;
+}
