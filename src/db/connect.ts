@@ -32,6 +32,9 @@ export function connectDatabase(options: DatabaseOptions): Db {
     types: bigintAsNumber(),
   });
   pool.on('error', options.onIdleError);
+  // A connection that is lost while it is in use: its query is rejected, and nobody else need know. The pool listens only
+  // while a connection is idle, and an error that nobody hears ends the process.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
 }
 

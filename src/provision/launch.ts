@@ -29,7 +29,7 @@ export async function runLaunch(run: Run, options: LaunchOptions): Promise<Outco
   );
   if (control.reason() === 'lost') return null;
   const kept = await settleLaunch(run, reporting);
-  return judge(result, kept, names.length, reporting);
+  return judge(result, kept ?? reporting.made.size, names.length);
 }
 
 /** Makes rows and tokens; only the tokens' hashes are stored. */
@@ -77,15 +77,17 @@ async function settleLaunch(run: Run, reporting: RunReport): Promise<number | nu
   }
 }
 
-function judge(result: ProvisionResult, kept: number | null, asked: number, { made }: RunReport): Outcome {
-  const there = kept ?? made.size;
+/** @param there how many of the machines asked for exist */
+function judge(result: ProvisionResult, there: number, asked: number): Outcome {
   if (result.ok && there >= asked) return null;
-  const told = there === 0 ? '' : ` ${there} of ${machinesWord(asked)} were made, and stay.`;
+  const told = there === 0 ? 'None was made.' : `${there} of ${machinesWord(asked)} were made, and stay.`;
   if (result.ok)
     return {
       kind: 'engine',
-      problem: `${asked - there} of ${machinesWord(asked)} could not be made.${told}`,
+      problem: told,
       remedy: 'The output says why, machine by machine. Launch as many as are missing again.',
     };
-  return { kind: result.kind, problem: `${result.problem}${told}`, remedy: result.remedy };
+  // Why it was cancelled is said by whoever did that.
+  const problem = result.kind === 'cancelled' ? told : `${result.problem} ${told}`;
+  return { kind: result.kind, problem, remedy: result.remedy };
 }

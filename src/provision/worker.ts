@@ -47,7 +47,7 @@ export type Worker = {
   /** Asks what runs to end, and begins nothing more. Resolves when it has ended. */
   stop(): Promise<void>;
   /** Ends what runs by force. */
-  force(): void;
+  readonly force: () => void;
 };
 
 /** The end of an operation is written again and again while the database is away, so often at most. */
@@ -167,8 +167,7 @@ const asked = {
 function explain(outcome: Outcome, reason: EndReason | null): Outcome {
   const given = reason === null ? null : asked[reason];
   if (outcome === null || given === null) return outcome;
-  const more = outcome.problem === given.problem ? '' : ` ${outcome.problem}`;
-  return { ...given, problem: `${given.problem}${more}` };
+  return { ...given, problem: `${given.problem} ${outcome.problem}` };
 }
 
 function statusOf(problem: Outcome, reason: EndReason | null): OperationEnd['status'] {

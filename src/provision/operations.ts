@@ -1,0 +1,213 @@
+// Operations as the rest of the program knows them: ask for one, cancel one, and the machinery behind, which starts and
+// stops with the server. The composition of this room.
+import type { Db } from '../db/connect.ts';
+import type { Deployment } from '../vms/hostnames.ts';
+import type { LogFields } from '../log.ts';
+import type { Provider, Readiness } from './provider.ts';
+import { createQueue, type OperationQueue } from './queue.ts';
+import { createRecovery, type Recovery } from './recover.ts';
+import { cancelOperation, requestOperation, type Cancelled, type Requested } from './request.ts';
+import { createWorker, type Worker, type WorkerIntervals } from './worker.ts';
+
+export type OperationIntervals = WorkerIntervals & {
+  /** How often operations that nobody runs are looked for. */
+  readonly recoverMs: number;
+  /** A queued operation that nobody takes for so long is given up. */
+  readonly queuedMs: number;
+  /** When the server stops, what runs is asked to end, and forced to after this long. */
+  readonly stopForceAfterMs: number;
+};
+
+export const defaultIntervals: OperationIntervals = {
+  leaseMs: 20_000,
+  renewMs: 1_000,
+  flushMs: 200,
+  runLimitMs: 2 * 3_600_000,
+  forceAfterMs: 60_000,
+  abandonAfterMs: 15_000,
+  recoverMs: 10_000,
+  queuedMs: 600_000,
+  stopForceAfterMs: 10_000,
+};
+
+export type OperationsOptions = {
+  readonly db: Db;
+  /** Of the same database: the queue has a few connections of its own. */
+  readonly connectionString: string;
+  readonly provider: Provider;
+  readonly deployment: Deployment;
+  /** True where no other allocator serves this database. */
+  readonly alone: boolean;
+  readonly log: {
+    readonly info: (fields: LogFields, message: string) => void;
+    readonly warn: (fields: LogFields, message: string) => void;
+    readonly error: (fields: LogFields, message: string) => void;
+  };
+  readonly now: () => Date;
+  readonly randomUuid: () => string;
+  readonly randomBytes: (count: number) => Buffer;
+  readonly intervals?: Partial<OperationIntervals>;
+};
+
+export type Operations = {
+  readonly deployment: Deployment;
+  readonly providerName: Provider['name'];
+  /** Whether machines can be launched right now. */
+  readonly readiness: () => Promise<Readiness>;
+  readonly launch: (asked: { readonly numVms: number; readonly by: string }) => Promise<Requested | NotReady>;
+  readonly destroy: (asked: { readonly by: string }) => Promise<Requested | NotReady>;
+  readonly cancel: (id: string, by: string) => Promise<Cancelled>;
+  /** For the health of the server; null = ready. */
+  readonly checks: readonly { readonly name: string; readonly check: () => Promise<string | null> }[];
+  /** Brings back machines, clears up after interrupted operations, begins to run queued ones. */
+  readonly start: () => Promise<void>;
+  /** Ends what runs, asking first; everything is released. @param force aborted = do not wait any longer */
+  readonly stop: (force?: AbortSignal) => Promise<void>;
+};
+
+export type NotReady = { readonly kind: 'not_ready'; readonly problem: string; readonly remedy: string };
+
+const STARTING = {
+  ok: false,
+  problem: 'The server is still starting.',
+  remedy: 'Try again in a few seconds.',
+} as const;
+
+export function createOperations(options: OperationsOptions): Operations {
+  const parts = assemble(options);
+  const { queue } = parts;
+  const { db, provider, randomUuid } = options;
+  let started = false;
+  const readiness = (): Promise<Readiness> => (started ? provider.readiness() : Promise.resolve(STARTING));
+  return {
+    deployment: options.deployment,
+    providerName: provider.name,
+    readiness,
+    launch: async ({ numVms, by }) => {
+      const ready = await readiness();
+      if (!ready.ok) return { kind: 'not_ready', problem: ready.problem, remedy: ready.remedy };
+      return requestOperation({ db, queue }, { id: randomUuid(), kind: 'launch', requestedBy: by, numVms });
+    },
+    destroy: async ({ by }) => {
+      if (!started) return { kind: 'not_ready', problem: STARTING.problem, remedy: STARTING.remedy };
+      return requestOperation(
+        { db, queue },
+        { id: randomUuid(), kind: 'destroy', requestedBy: by, numVms: null },
+      );
+    },
+    cancel: (id, by) => cancelOperation({ db, queue }, id, by),
+    checks: [{ name: 'operations', check: () => Promise.resolve(started ? null : NOT_STARTED) }],
+    start: async () => {
+      try {
+        await begin(options, parts);
+        started = true;
+      } catch (error) {
+        await end(options, parts);
+        throw error;
+      }
+    },
+    stop: async (force) => {
+      started = false;
+      await end(options, parts, force);
+    },
+  };
+}
+
+const NOT_STARTED = 'The queue of operations has not started.';
+
+type Parts = {
+  readonly queue: OperationQueue;
+  readonly worker: Worker;
+  readonly recovery: Recovery;
+  /** One at a time: a run, or the clearing up after one. */
+  readonly inTurn: (work: () => Promise<void>) => Promise<void>;
+  readonly timer: { current: NodeJS.Timeout | undefined };
+  readonly stopping: AbortController;
+  readonly intervals: OperationIntervals;
+};
+
+function assemble(options: OperationsOptions): Parts {
+  const { db, provider, log, now, alone, randomUuid } = options;
+  const intervals = { ...defaultIntervals, ...options.intervals };
+  const owner = randomUuid();
+  const stopping = new AbortController();
+  const onError = (error: unknown, doing: string): void =>
+    log.warn({ err: error }, `An error while ${doing}.`);
+  const queue = createQueue({
+    connectionString: options.connectionString,
+    runLimitSeconds: Math.ceil(intervals.runLimitMs / 1_000),
+    onError,
+  });
+  const worker = createWorker({
+    ...options,
+    owner,
+    intervals,
+    onUnsettled: () => recovery.unsettled(),
+    onError,
+  });
+  const recovery: Recovery = createRecovery({
+    db,
+    provider,
+    queue,
+    owner,
+    leaseMs: intervals.leaseMs,
+    queuedMs: intervals.queuedMs,
+    alone,
+    active: () => worker.active,
+    now,
+    onFound: ({ text, hostname }) => log.warn({ hostname }, text),
+    onError,
+    signal: stopping.signal,
+  });
+  return {
+    queue,
+    worker,
+    recovery,
+    inTurn: createTurns(),
+    timer: { current: undefined },
+    stopping,
+    intervals,
+  };
+}
+
+async function begin({ provider }: OperationsOptions, parts: Parts): Promise<void> {
+  const { queue, worker, recovery, inTurn, timer, intervals } = parts;
+  await provider.start();
+  await queue.open();
+  await recovery.atStart();
+  await queue.work((id) => inTurn(() => worker.run(id)));
+  timer.current = setInterval(() => {
+    if (worker.active === null) void inTurn(() => recovery.again());
+  }, intervals.recoverMs);
+}
+
+async function end(
+  { provider }: OperationsOptions,
+  { queue, worker, inTurn, timer, stopping, intervals }: Parts,
+  force?: AbortSignal,
+): Promise<void> {
+  clearInterval(timer.current);
+  stopping.abort();
+  const forceTimer = setTimeout(worker.force, intervals.stopForceAfterMs);
+  force?.addEventListener('abort', worker.force, { once: true });
+  const stopped = worker.stop();
+  if (force?.aborted) worker.force();
+  await stopped;
+  clearTimeout(forceTimer);
+  await inTurn(() => Promise.resolve());
+  try {
+    await queue.close();
+  } finally {
+    await provider.stop();
+  }
+}
+
+/** Work in turn, in the order of asking. */
+function createTurns(): (work: () => Promise<void>) => Promise<void> {
+  let last: Promise<void> = Promise.resolve();
+  return (work) => {
+    const turn = last.then(work);
+    last = turn.catch(() => undefined);
+    return turn;
+  };
+}

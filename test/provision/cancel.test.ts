@@ -1,0 +1,79 @@
+import { expect, test, vi } from 'vitest';
+import { listMachineRows } from '../../src/db/fleet.ts';
+import { insertOperation } from '../../src/db/operations.ts';
+import { startTestOperations, WAIT } from '../support/operations.ts';
+
+test('a launch that is asked to end keeps what was made, and removes the rows of the rest', async () => {
+  await using lab = await startTestOperations({ script: { holdAfter: 1 } });
+  const { id } = await lab.launch(3);
+  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
+  expect(await lab.operations.cancel(id, 'grace')).toMatchObject({ kind: 'asked', operation: { id } });
+  const operation = await lab.ended(id);
+  expect(operation).toMatchObject({ status: 'cancelled', done: 1, problem: { kind: 'cancelled' } });
+  expect(operation.problem?.problem).toBe('Cancelled. 1 of 3 machines were made, and stay.');
+  expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-1']);
+});
+
+test('asking again changes nothing; when it is over, that is said', async () => {
+  await using lab = await startTestOperations({ script: { holdAfter: 0, heeds: 'force' } });
+  const { id } = await lab.launch(1);
+  await lab.reached(id, 'running');
+  const first = await lab.operations.cancel(id, 'grace');
+  const second = await lab.operations.cancel(id, 'ada');
+  expect(first.kind).toBe('asked');
+  expect(second).toEqual(first);
+  await lab.ended(id);
+  expect(await lab.operations.cancel(id, 'ada')).toMatchObject({
+    kind: 'over',
+    operation: { status: 'cancelled' },
+  });
+  expect(await lab.operations.cancel(crypto.randomUUID(), 'ada')).toEqual({ kind: 'unknown' });
+  const deeds = await lab.db.selectFrom('audit_events').select(['who', 'what']).orderBy('id').execute();
+  expect(deeds).toEqual([
+    { who: 'ada', what: 'launch' },
+    { who: 'grace', what: 'cancel' },
+  ]);
+});
+
+test('a provider that does not heed the asking is forced', async () => {
+  await using lab = await startTestOperations({ script: { holdAfter: 1, heeds: 'force' } });
+  const { id } = await lab.launch(2);
+  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
+  await lab.operations.cancel(id, 'ada');
+  expect(await lab.ended(id)).toMatchObject({ status: 'cancelled', done: 1 });
+});
+
+test('a provider that heeds nothing is left to itself, and the next launch works', async () => {
+  await using lab = await startTestOperations({ script: { holdAfter: 0, heeds: 'nothing' } });
+  const { id } = await lab.launch(1);
+  await vi.waitFor(() => expect(lab.provider.calls).toContain('launch'), WAIT);
+  await lab.operations.cancel(id, 'ada');
+  const operation = await lab.ended(id);
+  expect(operation).toMatchObject({ status: 'cancelled', done: 0 });
+  expect(operation.problem?.problem).toContain('did not end, although it was forced to');
+  expect(await listMachineRows(lab.db)).toEqual([]);
+  lab.provider.script.holdAfter = null;
+  expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
+});
+
+test('a run that takes too long is ended', async () => {
+  const { shortIntervals } = await import('../support/operations.ts');
+  await using lab = await startTestOperations({
+    script: { holdAfter: 0 },
+    intervals: { ...shortIntervals, runLimitMs: 50 },
+  });
+  const operation = await lab.ended((await lab.launch(1)).id);
+  expect(operation).toMatchObject({ status: 'failed', problem: { kind: 'timeout' } });
+});
+
+test('an operation that nobody has taken yet is cancelled at once', async () => {
+  await using lab = await startTestOperations();
+  const id = crypto.randomUUID();
+  // Without a job, as if all workers were away.
+  await insertOperation(lab.db, { id, kind: 'launch', requestedBy: 'ada', numVms: 1 });
+  expect(await lab.operations.cancel(id, 'ada')).toMatchObject({
+    kind: 'asked',
+    operation: { status: 'cancelled', startedAt: null },
+  });
+  expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
+});

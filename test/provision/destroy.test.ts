@@ -1,0 +1,107 @@
+import { expect, test, vi } from 'vitest';
+import { listMachineRows } from '../../src/db/fleet.ts';
+import { reportStatus } from '../../src/db/reports.ts';
+import { startTestOperations, WAIT } from '../support/operations.ts';
+import { giveVm, insertFreeVms } from '../support/rows.ts';
+
+test('a destroy ends every machine, removes the rows, and buries the names', async () => {
+  await using lab = await startTestOperations();
+  await lab.ended((await lab.launch(2)).id);
+  const operation = await lab.ended((await lab.destroy()).id);
+  expect(operation).toMatchObject({ status: 'succeeded', done: 2, total: 2 });
+  expect(lab.provider.world.size).toBe(0);
+  expect(await listMachineRows(lab.db)).toEqual([]);
+  const late = { hostname: 'lab-vm-test-1', status: 'running', provider: 'external' } as const;
+  expect(await reportStatus(lab.db, late)).toBe('late');
+  expect(await listMachineRows(lab.db)).toEqual([]);
+  await lab.ended((await lab.launch(1)).id);
+  expect([...lab.provider.world.keys()]).toEqual(['lab-vm-test-3']);
+});
+
+test('a destroy with nothing there succeeds', async () => {
+  await using lab = await startTestOperations();
+  expect(await lab.ended((await lab.destroy()).id)).toMatchObject({ status: 'succeeded', done: 0, total: 0 });
+});
+
+test('a destroy while a launch runs is refused, and ends nothing', async () => {
+  await using lab = await startTestOperations({ script: { holdAfter: 1 } });
+  const { id } = await lab.launch(2);
+  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
+  expect(await lab.operations.destroy({ by: 'grace' })).toMatchObject({ kind: 'busy', running: { id } });
+  lab.provider.release();
+  expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 2 });
+});
+
+test('machines that are being destroyed are given to nobody', async () => {
+  await using lab = await startTestOperations();
+  await lab.ended((await lab.launch(1)).id);
+  await reportStatus(lab.db, { hostname: 'lab-vm-test-1', status: 'running', provider: 'external' });
+  lab.provider.script.holdAfter = 0;
+  const { id } = await lab.destroy();
+  await vi.waitFor(() => expect(lab.provider.calls).toContain('destroy'), WAIT);
+  expect(await listMachineRows(lab.db)).toMatchObject([{ status: 'destroying' }]);
+  await expect(giveVm(lab.db, 'ada@example.org')).rejects.toThrow('none_free');
+  lab.provider.release();
+  await lab.ended(id);
+});
+
+test('a destroy that is cancelled gives the machines that are left their status back', async () => {
+  await using lab = await startTestOperations();
+  await lab.ended((await lab.launch(2)).id);
+  await reportStatus(lab.db, { hostname: 'lab-vm-test-2', status: 'running', provider: 'external' });
+  lab.provider.script.holdAfter = 1;
+  const { id } = await lab.destroy();
+  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
+  await lab.operations.cancel(id, 'ada');
+  expect(await lab.ended(id)).toMatchObject({ status: 'cancelled', done: 1 });
+  expect(await listMachineRows(lab.db)).toMatchObject([{ hostname: 'lab-vm-test-2', status: 'running' }]);
+});
+
+test('a destroy that leaves something is no success, and says what is left', async () => {
+  await using lab = await startTestOperations({ script: { lasting: new Set(['lab-vm-test-2']) } });
+  await lab.ended((await lab.launch(2)).id);
+  const operation = await lab.ended((await lab.destroy()).id);
+  expect(operation).toMatchObject({ status: 'failed', done: 1, problem: { kind: 'left_over' } });
+  expect(operation.problem?.problem).toBe('1 machine still exists: lab-vm-test-2.');
+  expect(await listMachineRows(lab.db)).toMatchObject([{ hostname: 'lab-vm-test-2' }]);
+});
+
+test('machines that came by themselves lose their rows, and their late reports change nothing', async () => {
+  await using lab = await startTestOperations();
+  await insertFreeVms(lab.db, ['lab-pc-7']);
+  await giveVm(lab.db, 'ada@example.org');
+  const { id } = await lab.destroy();
+  expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 1, total: 1 });
+  expect(await listMachineRows(lab.db)).toEqual([]);
+  expect(await lab.texts(id)).toContain('1 machine that came by themselves run on; their rows were cleared.');
+  const late = { hostname: 'lab-pc-7', status: 'running', provider: 'external' } as const;
+  expect(await reportStatus(lab.db, late)).toBe('late');
+});
+
+test('machines of another provider stay, and it is said how they are reached', async () => {
+  await using lab = await startTestOperations();
+  await lab.db
+    .insertInto('vms')
+    .values({ hostname: 'cloud-1', provider: 'aws', status: 'running' })
+    .execute();
+  const { id } = await lab.destroy();
+  expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', total: 0 });
+  expect(await listMachineRows(lab.db)).toMatchObject([{ hostname: 'cloud-1', status: 'running' }]);
+  expect((await lab.texts(id)).join('\n')).toContain('PROVIDER=aws');
+});
+
+test('a destroy whose outcome cannot be checked is no success; rows are settled when it can', async () => {
+  await using lab = await startTestOperations({ script: { lasting: new Set(['lab-vm-test-2']) } });
+  await lab.ended((await lab.launch(2)).id);
+  lab.provider.script.holdAfter = 2;
+  const { id } = await lab.destroy();
+  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
+  lab.provider.script.listFails = true;
+  lab.provider.release();
+  const operation = await lab.ended(id);
+  expect(operation).toMatchObject({ status: 'failed', done: 1, problem: { kind: 'engine' } });
+  expect(operation.problem?.problem).toBe('Whether anything is left could not be checked.');
+  expect(await listMachineRows(lab.db)).toMatchObject([{ status: 'destroying' }]);
+  lab.provider.script.listFails = false;
+  await expect.poll(() => listMachineRows(lab.db), WAIT).toMatchObject([{ status: 'initializing' }]);
+});

@@ -1,0 +1,212 @@
+import { sql } from 'kysely';
+import { expect, test, vi } from 'vitest';
+import { listMachineRows } from '../../src/db/fleet.ts';
+import { insertOperation } from '../../src/db/operations.ts';
+import { createScriptedProvider } from '../doubles/scripted-provider.ts';
+import { shortIntervals, startTestOperations, WAIT, type TestOperations } from '../support/operations.ts';
+import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { giveVm } from '../support/rows.ts';
+
+/** A server that vanished while it ran this: its lease is some time ahead still. */
+async function vanishWhileRunning(
+  db: TestDatabase['db'],
+  kind: 'launch' | 'destroy',
+  leaseMs = 60_000,
+): Promise<string> {
+  const id = crypto.randomUUID();
+  await insertOperation(db, { id, kind, requestedBy: 'ada', numVms: kind === 'launch' ? 3 : null });
+  await db
+    .updateTable('operations')
+    .set({
+      status: 'running',
+      started_at: sql<Date>`now()`,
+      lease_owner: 'another process',
+      lease_until: sql<Date>`now() + make_interval(secs => ${leaseMs / 1_000})`,
+      total: 3,
+    })
+    .where('id', '=', id)
+    .execute();
+  return id;
+}
+
+async function insertMachine(
+  { db }: Pick<TestOperations, 'db'>,
+  hostname: string,
+  more: { operationId: string; status?: string },
+): Promise<void> {
+  const { operationId, status = 'initializing' } = more;
+  await db
+    .insertInto('vms')
+    .values({ hostname, provider: 'local', status, operation_id: operationId })
+    .execute();
+}
+
+test('a launch whose server vanished is interrupted, and what was half done is cleared up', async () => {
+  await using database = await createTestDatabase();
+  const { db } = database;
+  const id = await vanishWhileRunning(db, 'launch');
+  await insertMachine({ db }, 'made', { operationId: id });
+  await insertMachine({ db }, 'not-made', { operationId: id });
+  const scripted = createScriptedProvider();
+  scripted.world.set('made', { hostname: 'made', operationId: id, reach: { sshPort: 2299 } });
+  scripted.world.set('stranger', { hostname: 'stranger', operationId: id });
+  scripted.world.set('unknown', { hostname: 'unknown', operationId: crypto.randomUUID() });
+  await using lab = await startTestOperations({ on: database, scripted });
+  const operation = await lab.ended(id);
+  expect(operation).toMatchObject({ status: 'interrupted', done: 1, problem: { kind: 'interrupted' } });
+  expect(await listMachineRows(db)).toMatchObject([{ hostname: 'made' }]);
+  expect([...scripted.world.keys()]).toEqual(['made', 'unknown']);
+  expect(await lab.texts(id)).toEqual([
+    'Was not made; its row was removed.',
+    'Was left over from an unfinished launch; it was ended.',
+    'This machine exists, but nothing is known of it; it stays.',
+    'The server ended in the middle of it; what was half done was cleared up. Look at the machines; launch or destroy again as needed.',
+  ]);
+  expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
+  expect(await lab.ended((await lab.destroy()).id)).toMatchObject({ status: 'succeeded' });
+  expect(scripted.world.size).toBe(0);
+});
+
+test('a destroy whose server vanished is interrupted: what is gone is forgotten, what is left goes on', async () => {
+  await using database = await createTestDatabase();
+  const { db } = database;
+  const scripted = createScriptedProvider();
+  {
+    await using before = await startTestOperations({ on: database, scripted });
+    await before.ended((await before.launch(2)).id);
+    await giveVmOn(before, 'lab-vm-test-2');
+  }
+  const id = await vanishWhileRunning(db, 'destroy');
+  await db
+    .updateTable('vms')
+    .set({ status_before_destroy: sql<string>`status`, status: 'destroying' })
+    .execute();
+  scripted.world.delete('lab-vm-test-1');
+  await using lab = await startTestOperations({ on: database, scripted });
+  expect(await lab.ended(id)).toMatchObject({ status: 'interrupted' });
+  expect(await listMachineRows(db)).toMatchObject([
+    { hostname: 'lab-vm-test-2', status: 'running', email: 'ada@example.org' },
+  ]);
+  expect(await lab.ended((await lab.destroy()).id)).toMatchObject({ status: 'succeeded' });
+});
+
+async function giveVmOn({ db }: TestOperations, hostname: string): Promise<void> {
+  await db.updateTable('vms').set({ status: 'running' }).where('hostname', '=', hostname).execute();
+  await giveVm(db, 'ada@example.org');
+}
+
+test('where several servers share a database, an operation is interrupted when its lease ran out, not before', async () => {
+  await using database = await createTestDatabase();
+  const id = await vanishWhileRunning(database.db, 'launch', 700);
+  await using lab = await startTestOperations({ on: database, alone: false });
+  expect(await lab.operations.launch({ numVms: 1, by: 'grace' })).toMatchObject({
+    kind: 'busy',
+    running: { id },
+  });
+  const operation = await lab.ended(id);
+  expect(operation.status).toBe('interrupted');
+  expect(Number(operation.endedAt) - Number(operation.startedAt)).toBeGreaterThanOrEqual(700);
+  expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
+});
+
+test('a run that lost its lease writes nothing any more', async () => {
+  await using lab = await startTestOperations({ script: { holdAfter: 1, heeds: 'force' }, alone: false });
+  const { id } = await lab.launch(2);
+  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
+  await lab.db
+    .updateTable('operations')
+    .set({ status: 'interrupted', ended_at: sql<Date>`now()` })
+    .where('id', '=', id)
+    .execute();
+  await vi.waitFor(
+    () => expect(lab.operations.cancel(id, 'ada')).resolves.toMatchObject({ kind: 'over' }),
+    WAIT,
+  );
+  lab.provider.release();
+  expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
+  expect(await lab.reached(id, 'interrupted')).toMatchObject({ problem: null });
+});
+
+test('a server that stops in the middle of a launch asks it to end, and says that it was interrupted', async () => {
+  await using database = await createTestDatabase();
+  const scripted = createScriptedProvider({ holdAfter: 1 });
+  const lab = await startTestOperations({ on: database, scripted });
+  const { id } = await lab.launch(3);
+  await vi.waitFor(() => expect(scripted.world.size).toBe(1), WAIT);
+  await lab[Symbol.asyncDispose]();
+  expect(await lab.reached(id, 'interrupted')).toMatchObject({ done: 1, problem: { kind: 'interrupted' } });
+  expect(await listMachineRows(database.db)).toMatchObject([{ hostname: 'lab-vm-test-1' }]);
+  expect(scripted.calls).toEqual(['start', 'launch', 'stop']);
+});
+
+test('a launch that was asked for just before the server vanished is run by the next one', async () => {
+  await using database = await createTestDatabase();
+  const id = crypto.randomUUID();
+  await insertOperation(database.db, { id, kind: 'launch', requestedBy: 'ada', numVms: 1 });
+  await using lab = await startTestOperations({ on: database });
+  expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 1 });
+});
+
+test('a launch that nobody took for long is not run any more', async () => {
+  await using database = await createTestDatabase();
+  const id = crypto.randomUUID();
+  await insertOperation(database.db, { id, kind: 'launch', requestedBy: 'ada', numVms: 1 });
+  await database.db
+    .updateTable('operations')
+    .set({ requested_at: sql<Date>`now() - interval '1 hour'` })
+    .execute();
+  await using lab = await startTestOperations({ on: database });
+  expect(await lab.ended(id)).toMatchObject({ status: 'interrupted', startedAt: null });
+  expect(lab.provider.calls).toEqual(['start']);
+});
+
+test('at start, a machine that vanished meanwhile is given to nobody, and its participant is not forgotten', async () => {
+  await using database = await createTestDatabase();
+  const scripted = createScriptedProvider();
+  {
+    await using before = await startTestOperations({ on: database, scripted });
+    await before.ended((await before.launch(2)).id);
+    await giveVmOn(before, 'lab-vm-test-1');
+  }
+  scripted.world.clear();
+  await using lab = await startTestOperations({ on: database, scripted });
+  expect(await listMachineRows(database.db)).toMatchObject([
+    { hostname: 'lab-vm-test-1', status: 'unreachable', email: 'ada@example.org' },
+  ]);
+  expect(lab.warnings).toContain('This machine does not exist any more; its participant needs another one.');
+});
+
+test('at start, rows learn where their machines are reached now', async () => {
+  await using database = await createTestDatabase();
+  const scripted = createScriptedProvider();
+  {
+    await using before = await startTestOperations({ on: database, scripted });
+    await before.ended((await before.launch(1)).id);
+  }
+  const [machine] = scripted.world.values();
+  if (machine) scripted.world.set(machine.hostname, { ...machine, reach: { sshPort: 4444 } });
+  await using again = await startTestOperations({ on: database, scripted });
+  expect(again.warnings).toEqual([]);
+  const row = await database.db.selectFrom('vms').select(['ssh_port', 'address']).executeTakeFirst();
+  expect(row).toEqual({ ssh_port: 4444, address: '127.0.0.1' });
+});
+
+test('an outage of the provider at start does not keep the server from starting', async () => {
+  await using lab = await startTestOperations({ script: { listFails: true } });
+  expect(lab.warnings.join('\n')).toContain('the provider cannot be asked');
+  lab.provider.script.listFails = false;
+  expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
+});
+
+test('a database that goes away in the middle of a launch is waited for', async () => {
+  await using lab = await startTestOperations({
+    script: { holdAfter: 1 },
+    intervals: { ...shortIntervals, leaseMs: 20_000 },
+  });
+  const { id } = await lab.launch(2);
+  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
+  await sql`select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid()`.execute(lab.db);
+  lab.provider.release();
+  expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 2 });
+});

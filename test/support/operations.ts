@@ -1,0 +1,97 @@
+// Operations on a database of their own, with a scripted provider and short intervals.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { vi } from 'vitest';
+import { findOperation, type OperationRecord } from '../../src/db/operations.ts';
+import { readOperationEvents } from '../../src/db/operation-events.ts';
+import { createOperations, type Operations, type OperationsOptions } from '../../src/provision/operations.ts';
+import { isActive, type OperationStatus } from '../../src/vms/operation.ts';
+import { createScriptedProvider, type Script, type ScriptedProvider } from '../doubles/scripted-provider.ts';
+import { createTestDatabase, type TestDatabase } from './postgres.ts';
+
+export type TestOperations = AsyncDisposable & {
+  readonly database: TestDatabase;
+  readonly db: TestDatabase['db'];
+  readonly provider: ScriptedProvider;
+  readonly operations: Operations;
+  /** What went wrong besides, in the order of its happening. */
+  readonly warnings: string[];
+  /** Launches, and expects it to be accepted. */
+  readonly launch: (numVms: number) => Promise<OperationRecord>;
+  readonly destroy: () => Promise<OperationRecord>;
+  /** Waits until the operation has ended. */
+  readonly ended: (id: string) => Promise<OperationRecord>;
+  readonly reached: (id: string, status: OperationStatus) => Promise<OperationRecord>;
+  readonly texts: (id: string) => Promise<string[]>;
+};
+
+export const shortIntervals = {
+  leaseMs: 2_000,
+  renewMs: 20,
+  flushMs: 10,
+  forceAfterMs: 100,
+  abandonAfterMs: 100,
+  recoverMs: 50,
+  stopForceAfterMs: 500,
+} as const;
+
+export const WAIT = { timeout: 10_000, interval: 20 };
+
+export type TestOptions = Partial<OperationsOptions> & {
+  readonly script?: Partial<Script>;
+  readonly scripted?: ScriptedProvider;
+  readonly on?: TestDatabase;
+};
+
+/** Started. Disposing stops it, and drops the database unless it was given. */
+export async function startTestOperations(options: TestOptions = {}): Promise<TestOperations> {
+  const { script, scripted, on, ...more } = options;
+  const database = on ?? (await createTestDatabase());
+  const { db } = database;
+  const provider = scripted ?? createScriptedProvider(script);
+  const warnings: string[] = [];
+  const note = (fields: Readonly<Record<string, unknown>>, message: string): void => {
+    warnings.push(`${message} ${fields['err'] instanceof Error ? fields['err'].message : ''}`.trim());
+  };
+  const operations = createOperations({
+    db,
+    connectionString: database.connectionString,
+    provider,
+    deployment: { name: 'lab', environment: 'test' },
+    alone: true,
+    log: { info: () => undefined, warn: note, error: note },
+    now: () => new Date(),
+    randomUuid: () => randomUUID(),
+    randomBytes,
+    intervals: shortIntervals,
+    ...more,
+  });
+  await operations.start();
+  const until = async (id: string, is: (operation: OperationRecord) => boolean) =>
+    vi.waitFor(async () => {
+      const operation = await findOperation(db, id);
+      if (!operation || !is(operation)) throw new Error(`the operation is ${operation?.status ?? 'unknown'}`);
+      return operation;
+    }, WAIT);
+  return {
+    database,
+    db,
+    provider,
+    operations,
+    warnings,
+    launch: async (numVms) => accepted(await operations.launch({ numVms, by: 'ada' })),
+    destroy: async () => accepted(await operations.destroy({ by: 'ada' })),
+    ended: (id) => until(id, ({ status }) => !isActive(status)),
+    reached: (id, wanted) => until(id, ({ status }) => status === wanted),
+    texts: async (id) =>
+      (await readOperationEvents(db, id, { after: 0, limit: 1_000 })).map(({ text }) => text),
+    [Symbol.asyncDispose]: async () => {
+      await operations.stop();
+      if (!on) await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function accepted(answer: Awaited<ReturnType<Operations['launch']>>): OperationRecord {
+  if (answer.kind !== 'accepted') throw new Error(`expected to be accepted: ${JSON.stringify(answer)}`);
+  return answer.operation;
+}
