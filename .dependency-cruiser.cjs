@@ -42,6 +42,7 @@ module.exports = {
       ['contract', 'lifecycle', 'pages', 'log'],
       'Bytes in, bytes out; knows no handler and no table.',
     ),
+    only('ssh', [], 'Keys, as SSH has them.'),
     only('client', ['contract'], 'The SDK.'),
     only('agent', ['client', 'contract'], 'What runs in a VM.'),
   ],

@@ -1,0 +1,97 @@
+// The place where local VMs live: opened by one allocator at a time, rid of what an earlier one left, looked at by all.
+import { mkdir, realpath } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { tryFileLock, type FileLock } from '../../db/embedded/file-lock.ts';
+import type { ListedMachine } from '../provider.ts';
+import { createFleet, type Fleet, type FleetOptions } from './fleet.ts';
+import { createGate } from './gate.ts';
+import { endLeftovers } from './leftovers.ts';
+import { listMachineFolders, removeHalfDone } from './machine-folder.ts';
+import { readMachineFile } from './machine-file.ts';
+import { localPlaces, machinePlaces, type LocalPlaces } from './places.ts';
+import { openProcessTable } from './process-table.ts';
+import { machineReach } from './reach.ts';
+import { forgetOldCodes } from './used-codes.ts';
+
+export type Site = {
+  readonly ok: true;
+  readonly places: LocalPlaces;
+  readonly fleet: Fleet;
+  /** Held as long as the fleet is. */
+  readonly lock: FileLock;
+};
+
+/** Sentences; `kind` as in a result of the provider. */
+export type Refusal = {
+  readonly ok: false;
+  readonly kind: 'program';
+  readonly problem: string;
+  readonly remedy: string;
+};
+
+export type SiteOptions = Omit<FleetOptions, 'places' | 'table' | 'starts'> & {
+  readonly startsAtOnce: number;
+};
+
+const ROOT_MODE = 0o700;
+
+/** Opens it, and ends what is left of an allocator that was killed. No machine is started yet. */
+export async function openSite(dataDir: string, options: SiteOptions): Promise<Site | Refusal> {
+  const { log, startsAtOnce } = options;
+  if (process.platform === 'win32') {
+    return refuse('Local VMs run on Linux and macOS.', 'Use WSL, or another provider.');
+  }
+  try {
+    const places = await realPlaces(dataDir);
+    const locked = tryFileLock(places.ownerLock, undefined);
+    if (!locked.ok) return refuse(locked.problem.message, locked.problem.remedy);
+    if (locked.lock === undefined) {
+      return refuse(
+        `Another allocator keeps its local VMs in ${places.root}.`,
+        'Stop it, or set DATA_DIR to another folder.',
+      );
+    }
+    const table = await openProcessTable();
+    const { ended } = await endLeftovers({ table, root: places.root });
+    if (ended > 0)
+      log.warn({ processes: ended }, 'Processes of local VMs had outlived their allocator; ended.');
+    await removeHalfDone(places);
+    await forgetOldCodes(places.usedCodes, Date.now());
+    const fleet = createFleet({ ...options, places, table, starts: createGate(startsAtOnce) });
+    return { ok: true, places, fleet, lock: locked.lock };
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
+    return refuse(
+      `The folder of local VMs cannot be used: ${error.message}.`,
+      'Let the user of this server own it.',
+    );
+  }
+}
+
+/** What has a folder or a process, whether or not a server is keeping it. */
+export async function listMachines(dataDir: string): Promise<ListedMachine[]> {
+  const places = await realPlaces(dataDir);
+  const table = await openProcessTable();
+  const folders = await listMachineFolders(places);
+  const running = (await table.marked(places.root)).map(({ folder }) => basename(folder));
+  return Promise.all(
+    [...new Set([...folders, ...running])].sort().map((hostname) => describe(places, hostname)),
+  );
+}
+
+async function describe({ root }: LocalPlaces, hostname: string): Promise<ListedMachine> {
+  const machine = await readMachineFile(machinePlaces(join(root, hostname)).machineFile);
+  if (machine === undefined) return { hostname, operationId: null };
+  return { hostname, operationId: machine.operationId, reach: machineReach(machine) };
+}
+
+/** Without links: the paths are compared with those that processes are marked by. */
+async function realPlaces(dataDir: string): Promise<LocalPlaces> {
+  const { root } = localPlaces(dataDir);
+  await mkdir(root, { recursive: true, mode: ROOT_MODE });
+  return localPlaces(await realpath(dataDir));
+}
+
+function refuse(problem: string, remedy: string): Refusal {
+  return { ok: false, kind: 'program', problem, remedy };
+}
