@@ -29,6 +29,9 @@ async function acquired(options: Options): Promise<DeploymentLock> {
   return result.lock;
 }
 
+const until = (condition: () => void): Promise<void> =>
+  vi.waitFor(condition, { timeout: 15_000, interval: 10 });
+
 /** A server of the same database whose wire can be cut or fall silent. */
 async function proxyTo(url: string): Promise<{
   url: string;
@@ -175,7 +178,7 @@ describe('a lock whose connection is lost', () => {
     const onTaken = vi.fn();
     const lock = await acquired({ connectionString, log, onTaken });
     expect(await endConnections(connectionString)).toBe(1);
-    await vi.waitFor(() => expect(log).toHaveBeenLastCalledWith('The deployment lock is held again.'));
+    await until(() => expect(log).toHaveBeenLastCalledWith('The deployment lock is held again.'));
     expect(await acquire({ connectionString })).toMatchObject({ ok: false, reason: 'held' });
     await lock.release();
     expect(onTaken).not.toHaveBeenCalled();
@@ -188,7 +191,7 @@ describe('a lock whose connection is lost', () => {
     const onTaken = vi.fn();
     const lock = await acquired({ connectionString: proxy.url, log, onTaken, answerMs: 300 });
     proxy.silence();
-    await vi.waitFor(() => expect(log).toHaveBeenLastCalledWith('The deployment lock is held again.'), 5_000);
+    await until(() => expect(log).toHaveBeenLastCalledWith('The deployment lock is held again.'));
     expect(onTaken).not.toHaveBeenCalled();
     await lock.release();
   });
@@ -202,7 +205,7 @@ describe('a lock whose connection is lost', () => {
     proxy.cut();
     const other = await acquired({ connectionString, self: { pid: 2, host: 'other' }, graceMs: 5_000 });
     proxy.open();
-    await vi.waitFor(() => expect(onTaken).toHaveBeenCalledOnce());
+    await until(() => expect(onTaken).toHaveBeenCalledOnce());
     expect(describeHolder(onTaken.mock.calls[0]?.[0])).toMatch(/^process 2 on other, /);
     await lock.release();
     await other.release();
@@ -214,7 +217,7 @@ describe('a lock whose connection is lost', () => {
     const log = vi.fn();
     const lock = await acquired({ connectionString: proxy.url, log });
     proxy.cut();
-    await vi.waitFor(() => expect(log).toHaveBeenCalledWith(expect.stringContaining('was lost')));
+    await until(() => expect(log).toHaveBeenCalledWith(expect.stringContaining('was lost')));
     await lock.release();
     expect(log).toHaveBeenCalledOnce();
   });

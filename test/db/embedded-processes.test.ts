@@ -91,7 +91,9 @@ describe('an allocator', () => {
     const dataDir = join(await temporaryFolder(), 'data');
     await mkdir(dataDir, { mode: 0o711 });
     const killed = startChild(dataDir);
-    await expect.poll(() => readdir(dataDir), { interval: 5 }).toContainEqual(expect.stringMatching(/new-/));
+    await expect
+      .poll(() => readdir(dataDir), { interval: 5, timeout: 15_000 })
+      .toContainEqual(expect.stringMatching(/new-/));
     killed.kill('SIGKILL');
     await killed.exited;
     expect(await readdir(dataDir)).not.toContain('postgres');
@@ -104,7 +106,7 @@ describe('an allocator', () => {
     const first = startChild(dataDir);
     await ready(first);
     first.kill('SIGTERM');
-    await expect.poll(() => postgresIn(dataDir), { interval: 1 }).toEqual([]);
+    await expect.poll(() => postgresIn(dataDir), { interval: 1, timeout: 15_000 }).toEqual([]);
     const second = startChild(dataDir);
     const url = await ready(second);
     await first.exited;

@@ -36,7 +36,7 @@ export async function temporaryFolder(): Promise<string> {
         const left = postgresIn(folder);
         if (left.length > 0)
           throw new Error(`Still running: ${left.map(({ command }) => command).join('; ')}`);
-      });
+      }, 10_000);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
