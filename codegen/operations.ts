@@ -19,6 +19,10 @@ function mediaTypes(document: JsonObject, node: Json | undefined): string[] {
   return isRecord(content) ? Object.keys(content) : [];
 }
 
+function bodyRequired(document: JsonObject, requestBody: Json | undefined): boolean {
+  return requestBody !== undefined && resolveRef(document, requestBody)['required'] === true;
+}
+
 function formFields(document: JsonObject, operation: JsonObject): JsonObject | null {
   if (operation['requestBody'] === undefined) return null;
   const content = resolveRef(document, operation['requestBody'])['content'];
@@ -46,6 +50,7 @@ function describe(document: JsonObject, method: string, path: string, operation:
       isRecord(entry) ? Object.keys(entry) : [],
     ),
     consumes: operation['requestBody'] === undefined ? [] : mediaTypes(document, operation['requestBody']),
+    bodyRequired: bodyRequired(document, operation['requestBody']),
     form: formFields(document, operation),
     responses: Object.fromEntries(
       Object.entries(responses).map(([status, response]) => [status, mediaTypes(document, response)]),

@@ -17,6 +17,8 @@ export type OperationInfo = {
   readonly security: readonly (readonly SecurityScheme[])[];
   /** Media types that the request body may have; empty where there is no body. */
   readonly consumes: readonly string[];
+  /** A request without a body is refused; an empty form is one. */
+  readonly bodyRequired: boolean;
   /** Fields of the form body, where there is one. */
   readonly form: Readonly<Record<string, FormFieldType>> | null;
   /** Status → media types. */

@@ -9,6 +9,7 @@ export const operations = {
     tag: 'participant',
     security: [[]],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: { '200': ['text/html'], '429': ['text/html'], '500': ['text/html'], '503': ['text/html'] },
     hostnameIn: null,
@@ -24,6 +25,7 @@ export const operations = {
     tag: 'participant',
     security: [[]],
     consumes: ['application/x-www-form-urlencoded'],
+    bodyRequired: true,
     form: { email: 'string', crd_command: 'string', pin: 'string' },
     responses: {
       '200': ['text/html', 'application/json'],
@@ -48,6 +50,7 @@ export const operations = {
     tag: 'participant',
     security: [[]],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['text/html'],
@@ -70,6 +73,7 @@ export const operations = {
     tag: 'participant',
     security: [['browserCookie'], ['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -93,6 +97,7 @@ export const operations = {
     tag: 'participant',
     security: [[]],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -113,6 +118,7 @@ export const operations = {
     tag: 'vm',
     security: [['vmToken'], []],
     consumes: ['application/json'],
+    bodyRequired: true,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -139,6 +145,7 @@ export const operations = {
     tag: 'vm',
     security: [['vmToken'], []],
     consumes: ['application/json'],
+    bodyRequired: true,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -164,6 +171,7 @@ export const operations = {
     tag: 'vm',
     security: [['vmToken'], []],
     consumes: ['application/json'],
+    bodyRequired: true,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -189,6 +197,7 @@ export const operations = {
     tag: 'status',
     security: [[]],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -210,6 +219,7 @@ export const operations = {
     tag: 'vm',
     security: [['vmToken'], []],
     consumes: ['application/json'],
+    bodyRequired: true,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -234,6 +244,7 @@ export const operations = {
     tag: 'status',
     security: [[]],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -256,6 +267,7 @@ export const operations = {
     tag: 'vm',
     security: [['vmToken'], []],
     consumes: ['application/json'],
+    bodyRequired: true,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -281,6 +293,7 @@ export const operations = {
     tag: 'vm',
     security: [['vmToken'], ['forwarderToken'], []],
     consumes: ['application/json'],
+    bodyRequired: true,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -306,6 +319,7 @@ export const operations = {
     tag: 'vm',
     security: [['vmToken'], []],
     consumes: ['application/json'],
+    bodyRequired: true,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -331,6 +345,7 @@ export const operations = {
     tag: 'vm',
     security: [['vmToken'], []],
     consumes: ['application/json'],
+    bodyRequired: true,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -357,6 +372,7 @@ export const operations = {
     tag: 'recycling',
     security: [['vmToken'], []],
     consumes: ['application/json'],
+    bodyRequired: true,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -383,6 +399,7 @@ export const operations = {
     tag: 'recycling',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -408,6 +425,7 @@ export const operations = {
     tag: 'agent',
     security: [[]],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['text/javascript', 'text/plain', 'application/gzip'],
@@ -429,6 +447,7 @@ export const operations = {
     tag: 'vms',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -451,6 +470,7 @@ export const operations = {
     tag: 'vms',
     security: [['adminBasic'], ['registrationToken']],
     consumes: ['application/json'],
+    bodyRequired: true,
     form: null,
     responses: {
       '201': ['application/json'],
@@ -477,6 +497,7 @@ export const operations = {
     tag: 'live',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['text/event-stream'],
@@ -499,6 +520,7 @@ export const operations = {
     tag: 'vms',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -522,6 +544,7 @@ export const operations = {
     tag: 'admin',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -545,6 +568,7 @@ export const operations = {
     tag: 'admin',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['text/html'],
@@ -566,6 +590,7 @@ export const operations = {
     tag: 'fleet',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['text/html'],
@@ -587,6 +612,7 @@ export const operations = {
     tag: 'admin',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['text/html'],
@@ -608,6 +634,7 @@ export const operations = {
     tag: 'fleet',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['text/html'],
@@ -629,6 +656,7 @@ export const operations = {
     tag: 'admin',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['text/html'],
@@ -652,6 +680,7 @@ export const operations = {
     tag: 'fleet',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['text/html'],
@@ -675,6 +704,7 @@ export const operations = {
     tag: 'fleet',
     security: [['adminBasic']],
     consumes: ['application/x-www-form-urlencoded'],
+    bodyRequired: true,
     form: { num_vms: 'integer' },
     responses: {
       '200': ['text/html'],
@@ -702,6 +732,7 @@ export const operations = {
     tag: 'fleet',
     security: [['adminBasic']],
     consumes: ['application/x-www-form-urlencoded'],
+    bodyRequired: false,
     form: { confirm: 'string' },
     responses: {
       '200': ['text/html'],
@@ -729,6 +760,7 @@ export const operations = {
     tag: 'operations',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -751,6 +783,7 @@ export const operations = {
     tag: 'operations',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -774,6 +807,7 @@ export const operations = {
     tag: 'operations',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/json', 'text/html'],
@@ -800,6 +834,7 @@ export const operations = {
     tag: 'live',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['text/event-stream'],
@@ -823,6 +858,7 @@ export const operations = {
     tag: 'admin',
     security: [['adminBasic']],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/zip'],
@@ -846,6 +882,7 @@ export const operations = {
     tag: 'system',
     security: [[]],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -866,6 +903,7 @@ export const operations = {
     tag: 'system',
     security: [[]],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -885,6 +923,7 @@ export const operations = {
     tag: 'system',
     security: [[]],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/yaml'],
@@ -904,6 +943,7 @@ export const operations = {
     tag: 'system',
     security: [[]],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['application/json'],
@@ -923,6 +963,7 @@ export const operations = {
     tag: 'system',
     security: [[]],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: { '200': ['text/html'], '429': ['text/html'], '500': ['text/html'] },
     hostnameIn: null,
@@ -938,6 +979,7 @@ export const operations = {
     tag: 'system',
     security: [[]],
     consumes: [],
+    bodyRequired: false,
     form: null,
     responses: {
       '200': ['text/css', 'text/javascript', 'image/svg+xml'],

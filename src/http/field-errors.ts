@@ -47,6 +47,9 @@ const TYPES: Readonly<Record<string, string>> = {
   null: 'null',
 };
 
+/** The pattern of texts that Postgres can store, as the contract spells it. */
+const NO_NUL = String.raw`^[^\u0000]*$`;
+
 type Saying = (told: string, rest: string) => string;
 
 /** Keyword of the schema → what is said; `rest` is what the validator says after its standing words. */
@@ -63,7 +66,10 @@ const SAYINGS: Readonly<Record<string, { readonly after: RegExp; readonly say: S
   maximum: { after: /^must be <= /, say: (_, most) => `must be at most ${most}` },
   pattern: {
     after: /^must match pattern /,
-    say: (_, pattern) => `has characters or a form that is not allowed here (the pattern is ${pattern})`,
+    say: (_, pattern) =>
+      pattern.includes(NO_NUL)
+        ? 'must not contain NUL characters'
+        : `has characters or a form that is not allowed here (the pattern is ${pattern})`,
   },
 };
 

@@ -2,14 +2,13 @@
 import { ProblemError } from '../contract/problems.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
-const NUL_ESCAPE = '\\u0000';
 const TOLD_CHARACTERS = 200;
 
 /** Throws `bad_request` where it is not UTF-8, and `invalid_json`, which says where. */
-export function parseJson(bytes: Buffer): { readonly value: unknown; readonly mayHoldNul: boolean } {
+export function parseJson(bytes: Buffer): unknown {
   const text = decodeUtf8(bytes);
   try {
-    return { value: JSON.parse(text), mayHoldNul: text.includes(NUL_ESCAPE) };
+    return JSON.parse(text);
   } catch (error) {
     const what = error instanceof Error ? error.message.slice(0, TOLD_CHARACTERS) : '';
     throw new ProblemError('invalid_json', { detail: `The body is not valid JSON: ${what}.` });

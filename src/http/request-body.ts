@@ -2,7 +2,7 @@
 import type { Operation } from '../contract/erased.ts';
 import { ProblemError, type FieldError } from '../contract/problems.ts';
 import type { Exchange } from './exchange.ts';
-import { listFaults, nulFaults } from './json-faults.ts';
+import { listFaults } from './json-faults.ts';
 import type { HttpLimits } from './limits.ts';
 import { isUtf8, readMediaType } from './media-type.ts';
 import { convertForm, parseFormBody, typedValues } from './parse-form.ts';
@@ -12,6 +12,7 @@ import { readBody } from './read-body.ts';
 export type RequestBody = { readonly value: unknown; readonly errors: readonly FieldError[] };
 
 const NOTHING: RequestBody = { value: undefined, errors: [] };
+const MISSING: RequestBody = { value: undefined, errors: [{ field: 'body', message: 'body is required' }] };
 const FORM = 'application/x-www-form-urlencoded';
 
 /** Leaves what was typed into a form in the exchange. Throws the problems of an unreadable body. */
@@ -27,7 +28,9 @@ export async function readRequestBody(
   if (operation.consumes.length === 0) return NOTHING;
   const type = mediaTypeOf(req.headers['content-type'], bytes.length, operation);
   if (type === FORM) return readForm(exchange, operation, limits, bytes);
-  return bytes.length === 0 ? NOTHING : readJson(operation, limits, bytes);
+  // The validator would let it pass where no field is required.
+  if (bytes.length === 0) return operation.bodyRequired ? MISSING : NOTHING;
+  return readJson(limits, bytes);
 }
 
 /** A POST without a body says no type: it is an empty form, or no JSON. */
@@ -58,8 +61,7 @@ function readForm(
   return { value: body, errors };
 }
 
-function readJson({ id }: Operation, { listEntries }: HttpLimits, bytes: Buffer): RequestBody {
-  const { value, mayHoldNul } = parseJson(bytes);
-  const nuls = mayHoldNul ? nulFaults(value, id) : [];
-  return { value, errors: [...nuls, ...listFaults(value, listEntries)] };
+function readJson({ listEntries }: HttpLimits, bytes: Buffer): RequestBody {
+  const value = parseJson(bytes);
+  return { value, errors: listFaults(value, listEntries) };
 }
