@@ -43,6 +43,17 @@ module.exports = {
       'Bytes in, bytes out; knows no handler and no table.',
     ),
     only('ssh', [], 'Keys, as SSH has them.'),
+    only(
+      'provision',
+      ['contract', 'vms', 'db', 'lifecycle', 'log', 'ssh', 'agent', 'client'],
+      'Machines and operations; knows nothing of HTTP and pages.',
+    ),
+    {
+      name: 'only-the-composition-knows-everybody',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(app|main)' },
+      to: { path: '^src/(app|main)' },
+    },
     only('client', ['contract'], 'The SDK.'),
     only('agent', ['client', 'contract'], 'What runs in a VM.'),
   ],

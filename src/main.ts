@@ -1,7 +1,8 @@
 // argv -> serve | migrate | help | version; signals; exit codes. Nothing else.
 import { hostname } from 'node:os';
 import process from 'node:process';
-import { migrateOnly, startAllocator, type Environment } from './app.ts';
+import { migrateOnly, startAllocator } from './app.ts';
+import type { Environment } from './app/environment.ts';
 import { loadConfigFromProcess } from './config.ts';
 import type { Config } from './config/schema.ts';
 import { renderFaults } from './config/problems.ts';

@@ -133,7 +133,7 @@ async function give(
   }
   const record = kind === 'returned' ? await findAssignment(db, id) : null;
   const view = assignmentView(record ?? justAssigned(given, now()), { now: now(), codeLifetimeMs });
-  return { status: 200, type: 'text/html', body: renderSuccess(view) };
+  return { status: 200, type: 'text/html', body: renderSuccess({ ...view, returning: kind === 'returned' }) };
 }
 
 /** A new assignment needs no second look at the database. */

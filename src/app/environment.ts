@@ -1,0 +1,28 @@
+// What the process is and has, handed to the composition; and what a start that is refused looks like.
+import type { Config } from '../config/schema.ts';
+import type { Machine } from '../db/embedded/machine.ts';
+import type { Log } from '../log.ts';
+
+/** Nothing below reads any of this anywhere else. */
+export type Environment = {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly machine: Machine;
+  readonly self: { readonly pid: number; readonly host: string };
+  readonly log: Log;
+  /** Tells the person who started it one line. */
+  readonly say: (line: string) => void;
+};
+
+/** What is in the way of a start, and what to do about it: two whole sentences. */
+export type Refusal = { readonly ok: false; readonly problem: string; readonly remedy: string };
+
+/** An expected failure on the way up: unwinds what was opened, and becomes a Refusal. */
+export class StartRefused extends Error {
+  readonly remedy: string;
+  constructor(problem: string, remedy: string) {
+    super(problem);
+    this.name = 'StartRefused';
+    this.remedy = remedy;
+  }
+}

@@ -1,0 +1,56 @@
+// Where machines come from, and the operations that make and end them.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { recordReach } from '../db/fleet.ts';
+import { reportStatus } from '../db/reports.ts';
+import { createExternalProvider } from '../provision/external.ts';
+import { createLocalProvider } from '../provision/local/local-provider.ts';
+import { createOperations, type Operations } from '../provision/operations.ts';
+import type { Provider } from '../provision/provider.ts';
+import { loadOrMakeSshKeyPair } from '../ssh/key-pair.ts';
+import type { Data } from './data.ts';
+import { StartRefused, type Environment } from './environment.ts';
+
+/** Made here, started when the server listens: machines call it. @param url where machines reach this server */
+export async function createFleet(
+  environment: Environment,
+  data: Data,
+  url: () => string,
+): Promise<Operations> {
+  const { config, log } = environment;
+  const { db, connectionString } = data.database;
+  return createOperations({
+    db,
+    connectionString,
+    provider: await createProvider(environment, data, url),
+    deployment: config.deployment,
+    alone: data.alone,
+    log,
+    now: () => new Date(),
+    randomUuid: () => randomUUID(),
+    randomBytes: (count) => randomBytes(count),
+  });
+}
+
+async function createProvider(
+  { config, log }: Environment,
+  data: Data,
+  url: () => string,
+): Promise<Provider> {
+  if (config.provider !== 'local') return createExternalProvider();
+  const { dataDir } = data;
+  const { db } = data.database;
+  const key = await loadOrMakeSshKeyPair(dataDir);
+  if (!key.ok) throw new StartRefused(key.problem, key.remedy);
+  return createLocalProvider({
+    dataDir,
+    allocatorUrl: url,
+    authorizedKey: key.keyPair.publicKey,
+    software: config.machine.software ?? null,
+    log,
+    onLost: async (hostname, reason) => {
+      log.error({ hostname }, `A local VM is lost. ${reason}`);
+      await reportStatus(db, { hostname, status: 'error', provider: 'local' });
+    },
+    onMoved: (hostname, reach) => recordReach(db, hostname, reach),
+  });
+}
