@@ -644,7 +644,8 @@ export interface paths {
      * What an operation tells, as it comes
      * @description Server-sent events. `output` carries an OperationEvent and an id to resume from (`Last-Event-ID`): nothing is lost or
      *     repeated. `operation` carries the Operation whenever it changes. After `end`, with the operation as it ended, the
-     *     stream ends; do not reconnect.
+     *     stream ends; do not reconnect. With `vms=true` the same stream carries the `vms` events of
+     *     `GET /api/v1/vms/events` too, and has no end of its own: a page needs one connection only.
      */
     get: operations['streamOperationEvents'];
     put?: never;
@@ -1108,8 +1109,11 @@ export interface components {
       hostname: components['schemas']['Hostname'] | null;
       text: string;
     };
-    /** @description The data of `output`; or of `operation` and `end`. */
-    OperationStreamEvent: components['schemas']['OperationEvent'] | components['schemas']['Operation'];
+    /** @description The data of `output`; of `operation` and `end`; or of `vms`. */
+    OperationStreamEvent:
+      | components['schemas']['OperationEvent']
+      | components['schemas']['Operation']
+      | components['schemas']['VmChanges'];
     VmChanges: {
       /** @description The hostnames of all machines, in the first event of a connection; null in later ones. */
       all: components['schemas']['Hostname'][] | null;
@@ -1443,6 +1447,8 @@ export interface components {
      * @example 7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21
      */
     OperationId: components['schemas']['OperationId'];
+    /** @description An id of this stream to continue after, for a first connection; `Last-Event-ID` wins. */
+    After: string;
     /** @description The id of the last event that was received; the stream continues after it. Sent by EventSource itself. */
     LastEventId: string;
   };
@@ -2142,7 +2148,10 @@ export interface operations {
   };
   streamVmChanges: {
     parameters: {
-      query?: never;
+      query?: {
+        /** @description An id of this stream to continue after, for a first connection; `Last-Event-ID` wins. */
+        after?: components['parameters']['After'];
+      };
       header?: {
         /** @description The id of the last event that was received; the stream continues after it. Sent by EventSource itself. */
         'Last-Event-ID'?: components['parameters']['LastEventId'];
@@ -2530,7 +2539,12 @@ export interface operations {
   };
   streamOperationEvents: {
     parameters: {
-      query?: never;
+      query?: {
+        /** @description Tell what changes among the machines too. */
+        vms?: boolean;
+        /** @description An id of this stream to continue after, for a first connection; `Last-Event-ID` wins. */
+        after?: components['parameters']['After'];
+      };
       header?: {
         /** @description The id of the last event that was received; the stream continues after it. Sent by EventSource itself. */
         'Last-Event-ID'?: components['parameters']['LastEventId'];
