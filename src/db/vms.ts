@@ -112,6 +112,12 @@ export async function findVm(db: Db, hostname: string): Promise<VmRecord | null>
   return vm ?? null;
 }
 
+/** Those of these machines that there are. */
+export async function findVms(db: Db, hostnames: readonly string[]): Promise<VmRecord[]> {
+  if (hostnames.length === 0) return [];
+  return withAssignments(db, await selectVms(db).where('v.hostname', 'in', hostnames).execute());
+}
+
 /** Machines by hostname, after `after`, at most `limit`; and how many match in all. */
 export async function listVms(
   db: Db,
