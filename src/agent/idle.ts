@@ -10,15 +10,21 @@ export function watchIdle(fetch: Fetch, clock: AgentClock, idleMs: number): Fetc
     const timer = startTimer(clock, idleMs, () => {
       dead.abort(new Error(`nothing came for ${idleMs / 1_000} s: the connection is dead`));
     });
+    const watchedRequest = new Request(request, { signal: AbortSignal.any([request.signal, dead.signal]) });
+    // A request that is collected as garbage does not pass on that it was aborted: both live as long as the answer.
+    const held = new Set([request, watchedRequest]);
+    const end = () => {
+      timer.stop();
+      held.clear();
+    };
     try {
-      const signal = AbortSignal.any([request.signal, dead.signal]);
-      const response = await fetch(new Request(request, { signal }));
+      const response = await fetch(watchedRequest);
       timer.reset();
-      const body = response.body && ReadableStream.from(watched(response.body, timer));
-      if (!body) timer.stop();
+      const body = response.body && ReadableStream.from(watched(response.body, timer.reset, end));
+      if (!body) end();
       return new Response(body, { status: response.status, headers: response.headers });
     } catch (error) {
-      timer.stop();
+      end();
       throw error;
     }
   };
@@ -45,13 +51,17 @@ function startTimer(clock: AgentClock, ms: number, onEnd: () => void): Timer {
   };
 }
 
-async function* watched(body: AsyncIterable<Uint8Array>, timer: Timer): AsyncGenerator<Uint8Array> {
+async function* watched(
+  body: AsyncIterable<Uint8Array>,
+  onChunk: () => void,
+  onEnd: () => void,
+): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of body) {
-      timer.reset();
+      onChunk();
       yield chunk;
     }
   } finally {
-    timer.stop();
+    onEnd();
   }
 }

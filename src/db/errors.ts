@@ -12,8 +12,11 @@ export const FOREIGN_KEY_VIOLATION = '23503';
 const DISK_FULL = ['53100'];
 /** The server is away, starting, stopping, or has no connection for us. */
 const OUTAGE = ['57P01', '57P02', '57P03', '53300', '08000', '08001', '08003', '08004', '08006', '08P01'];
-/** Out of memory, statement timeout, lock timeout, deadlock: the work was too much for now; nothing was changed. */
-const OVERLOAD = ['53200', '57014', LOCK_NOT_AVAILABLE, '40P01', '40001'];
+/**
+ * Out of memory, statement timeout, lock timeout, deadlock, a machine deleted while it reported: not now; nothing was
+ * changed, and asked again the answer is right.
+ */
+const OVERLOAD = ['53200', '57014', LOCK_NOT_AVAILABLE, '40P01', '40001', FOREIGN_KEY_VIOLATION];
 const NETWORK = [
   'ECONNREFUSED',
   'ECONNRESET',
