@@ -1,5 +1,5 @@
 // Log lines of VMs: checked, appended, kept within the limit.
-import type { Handler } from '../contract/handlers.ts';
+import type { Handler, Reply } from '../contract/handlers.ts';
 import { problem } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
 import { appendLogs, pruneLogs } from '../db/logs.ts';
@@ -41,16 +41,25 @@ export function createLogHandler(dependencies: {
       return problem('invalid_request', { errors: [error] });
     }
     const hostname = body.log_stream;
-    if ((await seenOrLate(db, hostname)) === 'unknown_vm') return problem('vm_not_found');
+    const seen = await seenOrLate(db, hostname);
+    if (seen === 'unknown_vm') return problem('vm_not_found');
+    // A machine that was destroyed a moment ago has no row that lines could hang on.
+    if (seen === 'late') return stored;
     const lines = body.messages.map(storable);
     await appendLogs(db, { hostname, lines, eventIds });
     await logs.appended(
       hostname,
       lines.reduce((bytes, line) => bytes + line.length + 1, 0),
     );
-    return { status: 200, type: 'application/json', body: { message: 'VM logs posted successfully.' } };
+    return stored;
   };
 }
+
+const stored: Reply<'postVmLogs'> = {
+  status: 200,
+  type: 'application/json',
+  body: { message: 'VM logs posted successfully.' },
+};
 
 /** Postgres stores no NUL; a line that holds one is kept all the same. One message is one line, whatever ends it. */
 function storable(message: string): string {

@@ -1,0 +1,91 @@
+// The lab that the contract's examples speak of, as rows: a machine that is taken, others in every state, logs, an
+// assignment that is over, operations.
+import { sql } from 'kysely';
+import type { Db } from '../../src/db/connect.ts';
+
+/** As in the examples of openapi.yaml. */
+export const EXAMPLE = {
+  hostname: 'lablink-vm-prod-1',
+  assignmentId: '0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11',
+  operationId: '7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21',
+  email: 'grace@example.org',
+  pin: '482913',
+} as const;
+
+/** Running and nobody's. */
+export const FREE = ['lablink-vm-prod-2', 'lablink-vm-prod-3'] as const;
+export const BOOTING = 'lablink-vm-prod-4';
+export const BROKEN = 'lablink-vm-prod-5';
+/** Its assignment is over, and it waits to be emptied. */
+export const RECYCLING = 'lablink-vm-prod-6';
+/** Destroyed a moment ago. */
+export const BURIED = 'lablink-vm-prod-7';
+export const OVER_ID = '5d3c1f4e-6a0e-4f6c-8f0b-3b8a1c9d7e22';
+
+const COMMAND =
+  'DISPLAY= /opt/google/chrome-remote-desktop/start-host --code=4/0AexampleCode --redirect-url=https://remotedesktop.google.com/_/oauthredirect --name=$(hostname)';
+
+/** Empties the database and fills it with the lab. */
+export async function seedLab(db: Db): Promise<void> {
+  await sql`truncate vms, assignments, vm_presence, vm_timings, vm_logs, vm_log_cuts, tombstones, operations,
+    operation_events, audit_events cascade`.execute(db);
+  await db
+    .insertInto('vms')
+    .values([
+      { hostname: EXAMPLE.hostname, provider: 'external', status: 'running', gpu_health: 'Healthy' },
+      ...FREE.map((hostname) => ({ hostname, provider: 'external', status: 'running' })),
+      { hostname: BOOTING, provider: 'external', status: 'initializing' },
+      { hostname: BROKEN, provider: 'external', status: 'error' },
+      { hostname: RECYCLING, provider: 'external', status: 'recycling' },
+    ])
+    .execute();
+  await db.insertInto('tombstones').values({ hostname: BURIED }).execute();
+  await seedAssignments(db);
+  await db
+    .insertInto('vm_logs')
+    .values(['Starting cloud-init...', 'done'].map((line) => ({ hostname: EXAMPLE.hostname, line })))
+    .execute();
+  await db.insertInto('vm_log_cuts').values({ hostname: EXAMPLE.hostname, lines_cut: 3 }).execute();
+  await db
+    .insertInto('operations')
+    .values({
+      id: EXAMPLE.operationId,
+      kind: 'launch',
+      status: 'succeeded',
+      requested_by: 'admin',
+      num_vms: 3,
+      done: 3,
+      total: 3,
+      ended_at: sql<Date>`now()`,
+    })
+    .execute();
+}
+
+async function seedAssignments(db: Db): Promise<void> {
+  const common = { browsers: ['a browser'], crd_command: COMMAND };
+  await db
+    .insertInto('assignments')
+    .values([
+      {
+        ...common,
+        id: EXAMPLE.assignmentId,
+        hostname: EXAMPLE.hostname,
+        email: EXAMPLE.email,
+        pin: EXAMPLE.pin,
+      },
+      {
+        ...common,
+        id: OVER_ID,
+        hostname: RECYCLING,
+        email: 'joan@example.org',
+        pin: '111111',
+        released_at: sql<Date>`now()`,
+      },
+    ])
+    .execute();
+  for (const [hostname, assignment_id] of [
+    [EXAMPLE.hostname, EXAMPLE.assignmentId],
+    [RECYCLING, OVER_ID],
+  ] as const)
+    await db.updateTable('vms').set({ assignment_id }).where('hostname', '=', hostname).execute();
+}
