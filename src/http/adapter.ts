@@ -1,6 +1,7 @@
 // What the parts of the adapter share while they serve: the options, and the few things that live as long as the app.
 import type { Operation } from '../contract/erased.ts';
 import type { Beat } from './beat.ts';
+import type { QueryRules } from './contract-document.ts';
 import type { Exchange } from './exchange.ts';
 import type { HttpLimits } from './limits.ts';
 import type { HttpOptions } from './options.ts';
@@ -12,8 +13,7 @@ export type Adapter = {
   readonly limits: HttpLimits;
   readonly validator: Validator;
   readonly rateLimit: RateLimit;
-  /** operationId → query parameters that are no strings. */
-  readonly queryTypes: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  readonly queryRules: ReadonlyMap<string, QueryRules>;
   readonly successTypes: (operation: Operation) => readonly string[];
   /** One for each interval: keep-alive seconds → the timer of all who wait. */
   readonly beatOf: (seconds: number) => Beat;

@@ -20,6 +20,7 @@ export async function answerReply(
   operation: Operation,
   reply: AnyReply,
 ): Promise<void> {
+  holdErrors(reply);
   const fault = await replyFault(adapter.validator, operation, reply);
   if (fault !== null) {
     release(reply);
@@ -53,9 +54,14 @@ export function retryHeaders({
   return mergeHeaders({ 'Retry-After': String(RETRY_AFTER_SECONDS) }, headers);
 }
 
+/** A stream may fail before anybody reads it, and an error that nobody hears ends the process. */
+function holdErrors({ body }: AnyReply): void {
+  if (body instanceof Readable) body.on('error', () => undefined);
+}
+
 /** What nobody will read is let go. */
 export function release(reply: AnyReply): void {
-  if (reply.body instanceof Readable) reply.body.on('error', () => undefined).destroy();
+  if (reply.body instanceof Readable) reply.body.destroy();
   else if (isEvents(reply))
     reply.body[Symbol.asyncIterator]()
       .return?.()

@@ -9,7 +9,7 @@ import { successTypes } from './accept.ts';
 import type { Adapter } from './adapter.ts';
 import { answerError } from './answer-error.ts';
 import { createBeat, type Beat } from './beat.ts';
-import { queryTypes } from './contract-document.ts';
+import { queryRules } from './contract-document.ts';
 import { abort, isEndless, type Exchange } from './exchange.ts';
 import { defaultLimits } from './limits.ts';
 import type { HttpOptions } from './options.ts';
@@ -41,7 +41,7 @@ export type HttpApp = {
 export async function createHttpApp(options: HttpOptions): Promise<HttpApp> {
   let faults = 0;
   let lettingGo = false;
-  const validator = await createValidator(options.document);
+  const validator = options.validator ?? (await createValidator(options.document));
   const nowMs = options.nowMs ?? (() => performance.now());
   const limits = { ...defaultLimits, ...options.limits };
   const beats = new Map<number, Beat>();
@@ -52,7 +52,7 @@ export async function createHttpApp(options: HttpOptions): Promise<HttpApp> {
     validator,
     nowMs,
     rateLimit: createRateLimit(options.requestsPerMinute),
-    queryTypes: queryTypes(options.document),
+    queryRules: queryRules(options.document),
     successTypes: ({ id }) => types.get(id) ?? [],
     beatOf: (seconds) => {
       const beat = beats.get(seconds) ?? createBeat(seconds * limits.keepAliveSecondMs, nowMs);

@@ -34,18 +34,30 @@ export function validatorDocument(document: unknown): ContractDocument {
   return slim;
 }
 
-/** operationId → name → type, of the query parameters that are no strings. */
-export function queryTypes(document: unknown): ReadonlyMap<string, Readonly<Record<string, string>>> {
-  const found = new Map<string, Readonly<Record<string, string>>>();
+export type QueryRules = {
+  /** name → type, of the parameters that are no strings. */
+  readonly types: Readonly<Record<string, string>>;
+  readonly unknownAllowed: boolean;
+};
+
+/** operationId → what its query parameters are. */
+export function queryRules(document: unknown): ReadonlyMap<string, QueryRules> {
+  const found = new Map<string, QueryRules>();
   for (const [, item] of operationsOf(document))
     for (const [, operation] of item) {
-      const id = operation['operationId'];
-      const parameters = operation['parameters'];
-      if (typeof id !== 'string' || !Array.isArray(parameters)) continue;
-      const types = parameters.flatMap((parameter: unknown) => queryType(document, parameter));
-      if (types.length > 0) found.set(id, Object.fromEntries(types));
+      const { operationId, parameters } = operation;
+      if (typeof operationId !== 'string') continue;
+      const given: readonly unknown[] = Array.isArray(parameters) ? parameters : [];
+      found.set(operationId, {
+        types: Object.fromEntries(given.flatMap((parameter) => queryType(document, parameter))),
+        unknownAllowed: allowsUnknownQuery(operation),
+      });
     }
   return found;
+}
+
+function allowsUnknownQuery(operation: Record<string, unknown>): boolean {
+  return operation['x-allow-unknown-query-parameters'] === true;
 }
 
 const PROBLEM_OPERATION = {
@@ -82,7 +94,7 @@ function slimOperation(document: unknown, operation: Record<string, unknown>): R
     operationId,
     ...(parameters === undefined ? {} : { parameters }),
     ...(requestBody === undefined ? {} : { requestBody }),
-    'x-eov-allow-unknown-query-parameters': operation['x-allow-unknown-query-parameters'] === true,
+    'x-eov-allow-unknown-query-parameters': allowsUnknownQuery(operation),
     responses: jsonResponses(document, operation['responses']),
   };
 }

@@ -4,6 +4,7 @@ import type { OperationId } from '../contract/operations.gen.ts';
 import type { Problem, ProblemError } from '../contract/problems.ts';
 import type { Log } from '../log.ts';
 import type { HttpLimits } from './limits.ts';
+import type { Validator } from './validator.ts';
 
 export type Authenticate = {
   /** In constant time. */
@@ -26,6 +27,8 @@ export type ProblemPages = {
 export type HttpOptions = {
   /** openapi.yaml, parsed. */
   readonly document: unknown;
+  /** Made from the document before; without it, it is made now. */
+  readonly validator?: Validator;
   readonly handlers: Handlers;
   readonly authenticate: Authenticate;
   /** `required`: "none needed" does not count where a VM token is an alternative. */

@@ -9,8 +9,8 @@ import { authorize, requireOwnHostname } from './authorize.ts';
 import { makeBrowserId, readBrowserId } from './browser-cookie.ts';
 import { readCredentials } from './credentials.ts';
 import { signalOf, type Exchange } from './exchange.ts';
-import { convertStrictly, parseQuery } from './parse-form.ts';
 import { member } from './records.ts';
+import { readQuery } from './request-query.ts';
 import { readRequestBody } from './request-body.ts';
 import { isSameOrigin } from './same-origin.ts';
 import type { ValidParts } from './validator.ts';
@@ -85,7 +85,7 @@ function isOwnPage(req: Exchange['req'], publicUrl: string | undefined): boolean
 async function readParts(adapter: Adapter, exchange: Exchange, operation: Operation): Promise<ValidParts> {
   const { req } = exchange;
   const body = await readRequestBody(exchange, operation, adapter.limits);
-  const query = readQuery(req.url, adapter.queryTypes.get(operation.id) ?? {});
+  const query = readQuery(req.url, adapter.queryRules.get(operation.id));
   const own = [...body.errors, ...query.errors];
   if (own.length > 0) throw invalid(own);
   const lastEventId = req.get('last-event-id');
@@ -109,34 +109,6 @@ function pathParameters(
     ]),
   );
 }
-
-type Query = { readonly values: Record<string, unknown>; readonly errors: readonly FieldError[] };
-
-const NO_QUERY: Query = { values: {}, errors: [] };
-
-/** The validator would take `0x10` for a number: what is none in its plain spelling is refused before. */
-function readQuery(url: string, types: Readonly<Record<string, string>>): Query {
-  const start = url.indexOf('?');
-  if (start === -1) return { ...NO_QUERY, values: {} };
-  const errors: FieldError[] = [];
-  const values = [...parseQuery(url.slice(start + 1))].map(([name, given]): [string, unknown] => {
-    const type = Object.hasOwn(types, name) ? types[name] : undefined;
-    const [first = ''] = given;
-    if (given.length > 1) return [name, [...given]];
-    if (type === undefined || first === '') return [name, first];
-    const value = convertStrictly(first, type);
-    if (typeof value === 'string')
-      errors.push({ field: name, message: `${name} must be ${NOUNS[type] ?? type}` });
-    return [name, value];
-  });
-  return { values: Object.fromEntries(values), errors };
-}
-
-const NOUNS: Readonly<Record<string, string>> = {
-  integer: 'a whole number',
-  number: 'a number',
-  boolean: 'true or false',
-};
 
 function invalid(errors: readonly FieldError[]): ProblemError {
   const messages = errors.map(({ message }) => message);

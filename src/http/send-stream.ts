@@ -29,7 +29,7 @@ export async function sendStream(
   }
   res.writeHead(status, { ...answerHeaders(adapter, exchange, headers), 'Content-Type': contentType(type) });
   if (req.method === 'HEAD') {
-    body.on('error', () => undefined).destroy();
+    body.destroy();
     res.end();
     return;
   }

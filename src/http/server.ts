@@ -1,5 +1,6 @@
 // The listening server: bounds on what arrives, a start that says what is in its way, a stop that finishes what runs.
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import type { HttpApp } from './app.ts';
 import { refuseConnection } from './client-error.ts';
 import { defaultLimits, type HttpLimits } from './limits.ts';
@@ -37,6 +38,7 @@ const IDLE_SWEEP_MS = 20;
 export async function startHttpServer(options: ServerOptions): Promise<StartedServer> {
   const { app, host, port, log } = options;
   const server = configure(app, { ...defaultLimits, ...options.limits });
+  const { stop, kill } = endings(server, app);
   const failure = await listen(server, host, port);
   if (failure !== null) {
     app.close();
@@ -45,7 +47,7 @@ export async function startHttpServer(options: ServerOptions): Promise<StartedSe
   server.on('error', (error) => log.error({ err: error }, 'The HTTP server has a fault.'));
   const address = server.address();
   const bound = typeof address === 'object' && address !== null ? address.port : port;
-  return { ok: true, server: { port: bound, url: localUrl(host, bound), ...endings(server, app) } };
+  return { ok: true, server: { port: bound, url: localUrl(host, bound), stop, kill } };
 }
 
 function configure(app: HttpApp, limits: HttpLimits): Server {
@@ -77,12 +79,30 @@ function listen(server: Server, host: string, port: number): Promise<NodeJS.Errn
   });
 }
 
+/** Connections on which nothing was asked yet: Node does not count them as idle. */
+function watchUnused(server: Server): ReadonlySet<Socket> {
+  const unused = new Set<Socket>();
+  server.on('connection', (socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  const inUse = ({ socket }: IncomingMessage): void => {
+    unused.delete(socket);
+  };
+  server.on('request', inUse).on('checkContinue', inUse);
+  return unused;
+}
+
 function endings(server: Server, app: HttpApp): Pick<HttpServer, 'stop' | 'kill'> {
+  const unused = watchUnused(server);
   let closed: Promise<void> | null = null;
   const close = (): Promise<void> => {
     closed ??= new Promise<void>((resolve) => {
       app.letGo();
-      const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
+      const sweep = setInterval(() => {
+        server.closeIdleConnections();
+        for (const socket of unused) if (socket.bytesRead === 0) socket.destroy();
+      }, IDLE_SWEEP_MS);
       server.close(() => {
         clearInterval(sweep);
         app.close();

@@ -8,9 +8,13 @@ import type { OperationId } from '../../src/contract/operations.gen.ts';
 import { createHttpApp, type HttpApp } from '../../src/http/app.ts';
 import type { HttpOptions } from '../../src/http/options.ts';
 import { startHttpServer, type HttpServer } from '../../src/http/server.ts';
+import { createValidator } from '../../src/http/validator.ts';
 import type { Log } from '../../src/log.ts';
 
 export const document: unknown = parse(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8'));
+
+/** Made once: compiling the contract takes longer than a test. */
+const validator = await createValidator(document);
 
 export const ADMIN = `Basic ${Buffer.from('admin:s3cret:ä').toString('base64')}`;
 export const VM_TOKEN = 'vm-token-1';
@@ -42,6 +46,7 @@ export async function startStub(stubs: Stubs = {}, options: Partial<HttpOptions>
   const lines: LogLine[] = [];
   const app = await createHttpApp({
     document,
+    validator,
     handlers: stubbed(stubs),
     authenticate: {
       basic: (user, password) => user === 'admin' && password === 's3cret:ä',

@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'vitest';
+import { bodyEcho, LIMIT_BYTES } from './body-echo.ts';
+import { ADMIN, problemOf } from './harness.ts';
+
+describe('forms', () => {
+  const authorization = { authorization: ADMIN };
+
+  test('are decoded, and unknown fields do no harm', async () => {
+    await using t = await bodyEcho();
+    const body = 'email=ada%40example.org&crd_command=a+b%2Bc&__proto__=x&constructor=y&email2';
+    expect((await t.http.form('/api/request_vm', body)).status).toBe(200);
+    expect(t.seen[0]).toMatchObject({ email: 'ada@example.org', crd_command: 'a b+c', email2: '' });
+  });
+
+  test.each(['0x10', '1e1', ' 3 ', '+3', '3.0', '3.', '03', '', 'three', '٣', '99999999999999999999', '-'])(
+    'take "%s" for no whole number',
+    async (value) => {
+      await using t = await bodyEcho();
+      const response = await t.http.form(
+        '/api/launch',
+        `num_vms=${encodeURIComponent(value)}`,
+        authorization,
+      );
+      expect(response.status).toBe(200);
+      expect(await response.text()).toContain('num_vms must be a whole number');
+      expect(t.seen).toEqual([]);
+    },
+  );
+
+  test('take 3 for three', async () => {
+    await using t = await bodyEcho();
+    await t.http.form('/api/launch', 'num_vms=3', authorization);
+    expect(t.seen).toEqual([{ num_vms: 3 }]);
+  });
+
+  test.each([
+    ['-1', 'num_vms must be at least 1'],
+    ['0', 'num_vms must be at least 1'],
+    ['1001', 'num_vms must be at most 1000'],
+  ])('refuse %s with the bound', async (value, message) => {
+    await using t = await bodyEcho();
+    expect(await (await t.http.form('/api/launch', `num_vms=${value}`, authorization)).text()).toContain(
+      message,
+    );
+  });
+
+  test('refuse a field that is given twice, and one with NUL', async () => {
+    await using t = await bodyEcho();
+    const twice = await t.http.form('/api/request_vm', 'email=a&email=b&crd_command=x');
+    expect(await twice.text()).toContain('email was given more than once');
+    const nul = await t.http.form('/api/request_vm', 'email=a%00&crd_command=x');
+    expect(await nul.text()).toContain('email must not contain NUL characters');
+    expect(t.seen).toEqual([]);
+  });
+
+  test('come back with what was typed, in a 200', async () => {
+    await using t = await bodyEcho();
+    const response = await t.http.form('/api/request_vm', 'email=ada%40example.org&crd_command=');
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(await response.text()).toBe(
+      '<form>requestVm invalid_request [{"field":"crd_command","message":"crd_command must not be empty"}] {"email":"ada@example.org","crd_command":""}</form>',
+    );
+  });
+
+  test('are a problem where the client asks for JSON', async () => {
+    await using t = await bodyEcho();
+    const response = await t.http.form('/api/request_vm', 'email=a', { accept: 'application/json' });
+    expect(response.status).toBe(400);
+    expect((await problemOf(response)).errors).toEqual([
+      { field: 'crd_command', message: 'crd_command is required' },
+    ]);
+  });
+
+  test('of nothing and no type are empty', async () => {
+    await using t = await bodyEcho();
+    const asked = await t.http.get('/api/request_vm', { method: 'POST' });
+    expect(asked.status).toBe(200);
+    expect(await asked.text()).toContain('email is required');
+    const destroyed = await t.http.get('/destroy', { method: 'POST', headers: authorization });
+    expect(await destroyed.text()).toBe('destroyed');
+  });
+
+  test.each([
+    ['a damaged escape', 'email=%E0%A4%A&crd_command=x', {}, 400],
+    ['bytes that are no UTF-8', 'email=%ff&crd_command=x', {}, 400],
+    ['a body over the limit', `email=${'x'.repeat(LIMIT_BYTES)}`, {}, 413],
+    ['another type', '{}', { 'content-type': 'application/json' }, 415],
+    [
+      'another charset',
+      'email=a',
+      { 'content-type': 'application/x-www-form-urlencoded; charset=latin1' },
+      415,
+    ],
+  ])('with %s are the form page with its status', async (_, body, headers, status) => {
+    await using t = await bodyEcho();
+    const response = await t.http.form('/api/request_vm', body, headers);
+    expect(response.status).toBe(status);
+    expect(await response.text()).toMatch(/^<form>requestVm /);
+  });
+
+  test('show an admin form to nobody who is not the admin', async () => {
+    await using t = await bodyEcho();
+    const response = await t.http.form('/api/launch', 'num_vms=x');
+    expect(response.status).toBe(401);
+    expect(await response.text()).toBe('<p>error unauthorized launchVms</p>');
+  });
+
+  test('bound what they bring back', async () => {
+    await using t = await bodyEcho();
+    const response = await t.http.form('/api/request_vm', `email=${'x'.repeat(50_000)}`);
+    expect((await response.text()).length).toBeLessThan(9_000);
+  });
+});

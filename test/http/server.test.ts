@@ -1,0 +1,232 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import type { AnyReply } from '../../src/contract/handlers.ts';
+import { startHttpServer } from '../../src/http/server.ts';
+import { done, json, problemOf, startStub, VM, wire } from './harness.ts';
+
+const LIVE = 'GET /api/health/live HTTP/1.1\r\nHost: x\r\n\r\n';
+const live = { getLiveness: () => json({ status: 'ok' }) };
+const REPORT = JSON.stringify({ hostname: VM, status: 'running' });
+
+describe('starting', () => {
+  test('says which port, and where it can be reached', async () => {
+    await using http = await startStub(live);
+    expect(http.url).toBe(`http://127.0.0.1:${http.port}`);
+    expect((await fetch(`${http.url}/api/health/live`)).status).toBe(200);
+  });
+
+  test('says of a port in use what to do', async () => {
+    await using http = await startStub();
+    const { app } = http;
+    const log = { debug: noop, info: noop, warn: noop, error: noop, child: () => log };
+    const second = await startHttpServer({ app, host: '127.0.0.1', port: http.port, log });
+    expect(second).toEqual({
+      ok: false,
+      problem: `Port ${http.port} of 127.0.0.1 is in use by another program.`,
+      remedy: 'Stop that program, or set PORT to another port.',
+    });
+    const elsewhere = await startHttpServer({ app, host: '192.0.2.1', port: 0, log });
+    expect(elsewhere).toMatchObject({ ok: false, problem: '192.0.2.1 is not an address of this machine.' });
+  });
+});
+
+const noop = (): void => undefined;
+
+describe('what is no proper HTTP', () => {
+  const quick = {
+    limits: { headersTimeoutMs: 60, requestTimeoutMs: 80, timeoutCheckMs: 10, headerBytes: 2_000 },
+  };
+
+  test.each([
+    ['garbage', 'what is this\r\n\r\n', 400],
+    ['no host', 'GET / HTTP/1.1\r\n\r\n', 400],
+    ['a header without a name', 'GET / HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n', 400],
+    ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n', 400],
+    [
+      'a length and chunks',
+      'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+      400,
+    ],
+    [
+      'a damaged chunk',
+      'POST /api/vm-status HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+      400,
+    ],
+    ['huge headers', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(3_000)}\r\n\r\n`, 431],
+    ['a huge address', `GET /${'x'.repeat(3_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 431],
+    ['headers that do not end', 'GET / HTTP/1.1\r\nHost: x\r\n', 408],
+    ['a request line that does not end', 'GET / HT', 408],
+    [
+      'a body that does not end',
+      'POST /api/vm-status HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{',
+      408,
+    ],
+    [
+      'an unknown expectation',
+      'GET /api/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: a-pony\r\n\r\n',
+      417,
+    ],
+  ])('(%s) is refused, and the connection closed', async (_, text, status) => {
+    await using http = await startStub(live, quick);
+    using client = await wire(http.port, text);
+    await client.ended;
+    expect(client.text()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(client.text().match(/HTTP\/1\.1 /g)).toHaveLength(1);
+    expect(http.lines.filter(({ level }) => level === 'error')).toEqual([]);
+    expect((await http.get('/api/health/live')).status).toBe(200);
+  });
+
+  test('(nothing at all on a connection) is refused in the end', async () => {
+    await using http = await startStub(live, quick);
+    using client = await wire(http.port);
+    await client.ended;
+    expect(client.text()).not.toMatch(/HTTP\/1\.1 [235]/);
+  });
+});
+
+describe('connections', () => {
+  test('carry many requests, also without waiting for the answers', async () => {
+    await using http = await startStub(live);
+    using client = await wire(http.port, LIVE.repeat(20));
+    await expect.poll(() => client.text().match(/HTTP\/1\.1 200 /g)?.length).toBe(20);
+  });
+
+  test('that are half closed have been left: a client that died looks no different', async () => {
+    let signal: AbortSignal | null = null;
+    await using http = await startStub({
+      getLiveness: (input) => {
+        signal = input.signal;
+        return new Promise(() => undefined);
+      },
+    });
+    using client = await wire(http.port, LIVE);
+    await expect.poll(() => signal).not.toBeNull();
+    client.socket.end();
+    await expect.poll(() => signal).toMatchObject({ aborted: true });
+    await client.ended;
+  });
+
+  test('that speak HTTP/1.0 are answered and closed', async () => {
+    await using http = await startStub(live);
+    using client = await wire(http.port, 'GET /api/health/live HTTP/1.0\r\n\r\n');
+    await client.ended;
+    expect(client.text()).toMatch(/^HTTP\/1\.1 200 [^]*\{"status":"ok"\}$/);
+  });
+
+  test('that want another protocol are answered in this one', async () => {
+    await using http = await startStub(live);
+    const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+    using client = await wire(http.port, `GET /api/health/live HTTP/1.1\r\nHost: x\r\n${upgrade}\r\n`);
+    await expect.poll(() => client.text()).toMatch(/^HTTP\/1\.1 200 /);
+  });
+});
+
+describe('Expect: 100-continue', () => {
+  const head = (length: number, more = '') =>
+    `POST /api/vm-status HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n${more}Content-Length: ${length}\r\n\r\n`;
+
+  test('is told to go on where the body is wanted', async () => {
+    await using http = await startStub({ updateVmStatus: () => done });
+    using client = await wire(http.port, head(REPORT.length));
+    await expect.poll(() => client.text()).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+    client.socket.write(REPORT);
+    await expect.poll(() => client.text()).toMatch(/HTTP\/1\.1 200 OK/);
+  });
+
+  test.each([
+    ['too large', head(1_000_000), 413],
+    ['sent by nobody we know', head(REPORT.length, 'Authorization: Bearer nobody\r\n'), 401],
+  ])('is refused before the body is sent where it is %s', async (_, text, status) => {
+    await using http = await startStub({}, { limits: { lingerMs: 20 } });
+    using client = await wire(http.port, text);
+    await client.ended;
+    expect(client.text()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [^]*Connection: close`));
+  });
+});
+
+describe('stopping', () => {
+  test('finishes what runs, refuses what is new on kept connections, and ends', async () => {
+    let finish: (reply: AnyReply) => void = noop;
+    await using http = await startStub({
+      ...live,
+      updateVmStatus: () => new Promise((resolve) => (finish = resolve)),
+      getUnassignedVmsCount: () => json({ count: 1 }),
+    });
+    const running = http.post('/api/vm-status', REPORT);
+    await expect.poll(() => http.app.running()).toBe(1);
+    // Both wait on one connection: the second request comes while the server stops already.
+    using kept = await wire(
+      http.port,
+      'GET /api/unassigned_vms_count HTTP/1.1\r\nHost: x\r\n\r\nGET /api/un',
+    );
+    await expect.poll(() => kept.text()).toMatch(/"count":1/);
+    const stopped = http.server.stop(60_000);
+    kept.socket.write('assigned_vms_count HTTP/1.1\r\nHost: x\r\n\r\n');
+    await kept.ended;
+    expect(kept.text()).toMatch(/HTTP\/1\.1 503 [^]*Connection: close[^]*"code":"stopping"/);
+    await expect(fetch(http.url)).rejects.toThrow();
+    finish(done);
+    const response = await running;
+    expect([response.status, response.headers.get('connection')]).toEqual([200, 'close']);
+    await response.text();
+    await stopped;
+  });
+
+  test('refuses as the composition says, before the server itself stops', async () => {
+    let stopping = false;
+    await using http = await startStub(live, { isStopping: () => stopping });
+    stopping = true;
+    const refused = await http.get('/api/unassigned_vms_count');
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '5']);
+    expect((await problemOf(refused)).code).toBe('stopping');
+    expect((await http.get('/api/health/live')).status).toBe(200);
+  });
+
+  test('ends what is left after the grace, and tells its handler', async () => {
+    let signal: AbortSignal | null = null;
+    await using http = await startStub({
+      updateVmStatus: (input) => {
+        signal = input.signal;
+        return new Promise(() => undefined);
+      },
+    });
+    const running = http.post('/api/vm-status', REPORT).catch(() => 'cut');
+    await expect.poll(() => signal).not.toBeNull();
+    expect(signal).toMatchObject({ aborted: false });
+    await http.server.stop(10);
+    expect(await running).toBe('cut');
+    expect(signal).toMatchObject({ aborted: true });
+  });
+
+  test('at once cuts everything, and may be asked for twice', async () => {
+    await using http = await startStub({ updateVmStatus: () => new Promise(() => undefined) });
+    const running = http.post('/api/vm-status', REPORT).catch(() => 'cut');
+    await expect.poll(() => http.app.running()).toBe(1);
+    using idle = await wire(http.port);
+    const stopped = http.server.stop(60_000);
+    await http.server.kill();
+    await stopped;
+    await idle.ended;
+    expect(await running).toBe('cut');
+    expect(http.app.running()).toBe(0);
+  });
+
+  test('does not wait for connections on which nobody asks anything', async () => {
+    await using http = await startStub(live);
+    using silent = await wire(http.port);
+    using idle = await wire(http.port, LIVE);
+    await expect.poll(() => idle.text()).toMatch(/200 OK/);
+    await http.server.stop(60_000);
+    await Promise.all([silent.ended, idle.ended]);
+  });
+
+  test('leaves the port to others', async () => {
+    await using http = await startStub();
+    await http.server.stop(0);
+    const next = createServer();
+    await new Promise<void>((resolve) => next.listen(http.port, '127.0.0.1', resolve));
+    expect((next.address() as AddressInfo).port).toBe(http.port);
+    await new Promise((resolve) => next.close(resolve));
+  });
+});
