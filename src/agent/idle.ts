@@ -30,7 +30,7 @@ export function watchIdle(fetch: Fetch, clock: AgentClock, idleMs: number): Fetc
   };
 }
 
-type Timer = { reset(): void; stop(): void };
+type Timer = { readonly reset: () => void; readonly stop: () => void };
 
 function startTimer(clock: AgentClock, ms: number, onEnd: () => void): Timer {
   let current = new AbortController();
