@@ -1,0 +1,182 @@
+// The program as a process: starts, restarts, Ctrl-C, kill -9, two on one folder, faults of its configuration.
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createLablinkClient } from '../../src/client/client.ts';
+import { startProgram } from '../support/program.ts';
+
+const TIMEOUT_MS = 120_000;
+let folder: string;
+let env: Record<string, string>;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lablink-program-'));
+  // As root, Postgres runs as another user, who must be able to pass.
+  await chmod(folder, 0o711);
+  env = { DATA_DIR: join(folder, 'data'), PROVIDER: 'external' };
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true });
+});
+
+const postmaster = (): string => join(folder, 'data/postgres/cluster/postmaster.pid');
+
+async function report(url: string, hostname: string): Promise<number> {
+  const body = { hostname, status: 'running' as const };
+  return (await createLablinkClient({ baseUrl: url }).POST('/api/vm-status', { body })).response.status;
+}
+
+const statuses = async (url: string) =>
+  (await createLablinkClient({ baseUrl: url }).GET('/api/vm-status')).data;
+
+describe('serve', { timeout: TIMEOUT_MS }, () => {
+  test('tells where it is and the password it made, once; everything is there after a restart', async () => {
+    const first = startProgram(['serve'], env);
+    const url = await first.url();
+    const password = /password (\S+) \(shown this once/.exec(first.output())?.[1] ?? '';
+    const admin = createLablinkClient({ baseUrl: url, user: 'admin', password });
+    expect((await admin.GET('/api/v1/vms')).response.status).toBe(200);
+    const { data } = await admin.POST('/api/v1/vms', { body: { hostname: 'own' } });
+    expect(await report(url, 'a')).toBe(200);
+    first.child.kill('SIGINT');
+    expect(await first.ended).toBe(0);
+    expect(existsSync(postmaster())).toBe(false);
+
+    await using second = startProgram(['serve'], env);
+    const again = await second.url();
+    expect(second.output()).not.toContain(password);
+    expect((await readFile(join(folder, 'data/admin-password'), 'utf8')).trim()).toBe(password);
+    expect(await statuses(again)).toEqual({ a: 'running', own: 'initializing' });
+    const known = createLablinkClient({ baseUrl: again, token: data?.token ?? '' });
+    const { response } = await known.POST('/api/vm-status', { body: { hostname: 'own', status: 'running' } });
+    expect(response.status).toBe(200);
+  });
+
+  test('that is killed leaves a database that the next one takes over, with everything in it', async () => {
+    const first = startProgram(['serve'], env);
+    expect(await report(await first.url(), 'a')).toBe(200);
+    first.child.kill('SIGKILL');
+    expect(await first.ended).toBe('SIGKILL');
+    expect(existsSync(postmaster())).toBe(true);
+    await using second = startProgram(['serve'], env);
+    expect(await statuses(await second.url())).toEqual({ a: 'running' });
+  });
+
+  test('a second time on the same folder says so, and harms nobody', async () => {
+    await using first = startProgram(['serve'], env);
+    const url = await first.url();
+    const second = startProgram(['serve'], env);
+    expect(await second.ended).toBe(1);
+    expect(second.output()).toContain('Another allocator');
+    expect(second.output()).toContain(String(first.child.pid));
+    expect(second.output()).toContain('DATA_DIR');
+    expect(await report(url, 'a')).toBe(200);
+  });
+
+  test('lets waiting polls go at Ctrl-C, and tells them to come again', async () => {
+    await using program = startProgram(['serve'], env);
+    const url = await program.url();
+    await report(url, 'a');
+    const told = createLablinkClient({ baseUrl: url }).POST('/vm_startup', { body: { hostname: 'a' } });
+    const admin = createLablinkClient({
+      baseUrl: url,
+      user: 'admin',
+      password: (await readFile(join(folder, 'data/admin-password'), 'utf8')).trim(),
+    });
+    const waits = async () =>
+      (await admin.GET('/api/v1/vms/{hostname}', { params: { path: { hostname: 'a' } } })).data?.waiting;
+    await expect.poll(waits).toBe(true);
+    program.child.kill('SIGINT');
+    const { error, response } = await told;
+    expect(response.status).toBe(503);
+    expect(error?.code).toBe('stopping');
+    expect(response.headers.get('retry-after')).toMatch(/^\d+$/);
+    expect(await program.ended).toBe(0);
+  });
+
+  test('waits at Ctrl-C for a request that runs; a second one forces', async () => {
+    const program = startProgram(['serve'], { ...env, SHUTDOWN_GRACE_SECONDS: '3600' });
+    const { port } = new URL(await program.url());
+    const socket = connect(Number(port), '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(
+      'POST /api/vm-status HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"host',
+    );
+    await report(await program.url(), 'a');
+    program.child.kill('SIGINT');
+    await expect.poll(program.output).toContain('"reason":"SIGINT"');
+    await expect
+      .poll(() =>
+        fetch(`http://127.0.0.1:${port}/`).then(
+          () => 'answers',
+          () => 'refused',
+        ),
+      )
+      .toBe('refused');
+    expect(program.child.exitCode).toBeNull();
+    program.child.kill('SIGINT');
+    expect(await program.ended).toBe(1);
+    expect(program.output()).toContain('Stopping at once.');
+    socket.destroy();
+    // Forced or not, Postgres is not left over.
+    expect(existsSync(postmaster())).toBe(false);
+  });
+
+  test('on a port that is in use says so, and leaves nothing behind', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => other.once('listening', resolve));
+    const address = other.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const program = startProgram(['serve'], { ...env, PORT: String(port) });
+    expect(await program.ended).toBe(1);
+    expect(program.output()).toContain(`Port ${port} of 127.0.0.1 is in use`);
+    expect(program.output()).toContain('set PORT to another');
+    expect(existsSync(postmaster())).toBe(false);
+    other.close();
+  });
+
+  test('with a faulty configuration tells all faults at once, with remedies, and makes nothing', async () => {
+    const program = startProgram(['serve'], {
+      ...env,
+      PORT: '70000',
+      PROVIDER: 'cloud',
+      ADMIN_PASSWORD: 'changeme',
+    });
+    expect(await program.ended).toBe(1);
+    for (const key of ['PORT', 'PROVIDER', 'ADMIN_PASSWORD']) expect(program.output()).toContain(key);
+    expect(program.output()).not.toContain('changeme');
+    expect(existsSync(join(folder, 'data'))).toBe(false);
+  });
+
+  test('with a database that cannot be reached says so', async () => {
+    const program = startProgram(['serve'], { ...env, DATABASE_URL: 'postgres://u:secretpw@127.0.0.1:1/x' });
+    expect(await program.ended).toBe(1);
+    expect(program.output()).toContain('DATABASE_URL');
+    expect(program.output()).not.toContain('secretpw');
+  });
+});
+
+describe('the program', { timeout: TIMEOUT_MS }, () => {
+  test('brings the schema up to date and ends, when asked to migrate', async () => {
+    const program = startProgram(['migrate'], env);
+    expect(await program.ended).toBe(0);
+    expect(program.output()).toContain('The schema is up to date.');
+    expect(existsSync(postmaster())).toBe(false);
+  });
+
+  test('says what it can do, its version, and that it cannot do something else', async () => {
+    const help = startProgram(['help'], {});
+    const version = startProgram(['version'], {});
+    const other = startProgram(['dance'], {});
+    expect(await help.ended).toBe(0);
+    expect(help.output()).toContain('lablink serve');
+    expect(await version.ended).toBe(0);
+    expect(version.output()).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(await other.ended).toBe(2);
+    expect(other.output()).toContain('no command "dance"');
+  });
+});
