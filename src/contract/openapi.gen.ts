@@ -2621,7 +2621,6 @@ export interface operations {
           'application/json': components['schemas']['Health'];
         };
       };
-      429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
       /** @description Not ready; the checks say what is missing. */
       503: {
@@ -2658,7 +2657,6 @@ export interface operations {
           'application/json': components['schemas']['Liveness'];
         };
       };
-      429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
     };
   };
@@ -2730,7 +2728,10 @@ export interface operations {
       };
       header?: never;
       path: {
-        /** @description The file's name. */
+        /**
+         * @description The file's name.
+         * @example app.css
+         */
         file: string;
       };
       cookie?: never;

@@ -886,7 +886,6 @@ export const operations = {
     form: null,
     responses: {
       '200': ['application/json'],
-      '429': ['application/problem+json'],
       '500': ['application/problem+json'],
       '503': ['application/json', 'application/problem+json'],
     },
@@ -905,11 +904,7 @@ export const operations = {
     consumes: [],
     bodyRequired: false,
     form: null,
-    responses: {
-      '200': ['application/json'],
-      '429': ['application/problem+json'],
-      '500': ['application/problem+json'],
-    },
+    responses: { '200': ['application/json'], '500': ['application/problem+json'] },
     hostnameIn: null,
     keepAliveSeconds: null,
     eventStream: false,
