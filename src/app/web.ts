@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import type { Config } from '../config/schema.ts';
 import { databaseProblem } from '../db/errors.ts';
 import { checkDatabase } from '../db/health.ts';
+import { createVmFeed } from '../delivery/vm-feed.ts';
 import { createHandlers } from '../handlers/all.ts';
 import { createAuthenticator } from '../handlers/authenticate.ts';
 import { createLogKeeper } from '../handlers/logs.ts';
@@ -44,6 +45,12 @@ export async function createWebApp({ config, log }: Environment, parts: WebParts
       db,
       desk: parts.delivery.desk,
       logs: createLogKeeper(db, config.limits.logBytesPerVm),
+      operations: parts.operations,
+      vmFeed: createVmFeed({
+        db,
+        nowMs: () => performance.now(),
+        onError: (error, doing) => log.warn({ err: error }, `An error while ${doing}; it is tried again.`),
+      }),
       checks: healthChecks(parts),
       contractYaml,
       contract,

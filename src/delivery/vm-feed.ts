@@ -17,39 +17,36 @@ export type VmChange = {
 export type VmFeed = {
   /**
    * What there is, or what changed since `after` (a cursor; null = everything), and then what changes, until the signal
-   * is aborted. A slow viewer gets several changes as one. Null where too many look already.
+   * is aborted. A slow viewer gets several changes as one.
    */
-  readonly follow: (after: number | null, signal: AbortSignal) => AsyncIterable<VmChange> | null;
+  readonly follow: (after: number | null, signal: AbortSignal) => AsyncIterable<VmChange>;
   readonly viewers: () => number;
 };
 
 const defaults: VmFeedIntervals = { readMs: 500, overlapMs: 20_000, rereadMs: 30_000 };
-const MAX_VIEWERS = 200;
 
 export function createVmFeed(options: VmFeedOptions): VmFeed {
   const intervals = { ...defaults, ...options.intervals };
-  const viewers = new Set<AbortSignal>();
+  let viewers = 0;
   let source: VmSource | null = null;
 
-  function leave(signal: AbortSignal): void {
-    viewers.delete(signal);
-    if (viewers.size > 0) return;
-    source?.close();
-    source = null;
+  async function* follow(after: number | null, signal: AbortSignal): AsyncGenerator<VmChange, void> {
+    if (signal.aborted) return;
+    const opened = source ?? openVmSource(options, intervals);
+    source = opened;
+    viewers += 1;
+    try {
+      yield* view(opened, after, signal);
+    } finally {
+      viewers -= 1;
+      if (viewers === 0) {
+        opened.close();
+        source = null;
+      }
+    }
   }
 
-  return {
-    viewers: () => viewers.size,
-    follow: (after, signal) => {
-      if (viewers.size >= MAX_VIEWERS) return null;
-      const opened = source ?? openVmSource(options, intervals);
-      source = opened;
-      viewers.add(signal);
-      signal.addEventListener('abort', () => leave(signal), { once: true });
-      if (signal.aborted) leave(signal);
-      return view(opened, after, signal);
-    },
-  };
+  return { follow, viewers: () => viewers };
 }
 
 async function* view(

@@ -4,7 +4,8 @@ import { createAdminHandlers, type AdminDependencies } from './admin.ts';
 import { createAgentHandlers, type AgentDependencies } from './agent.ts';
 import type { AskDependencies } from './ask.ts';
 import { createFleetHandlers } from './fleet.ts';
-import { createLiveHandlers } from './live.ts';
+import { createLiveHandlers, type LiveDependencies } from './live.ts';
+import type { FleetDependencies } from './operation-pages.ts';
 import { createOperationHandlers } from './operations.ts';
 import { createParticipantHandlers } from './participant.ts';
 import { createRecyclingHandlers } from './recycling.ts';
@@ -18,7 +19,9 @@ export type HandlerDependencies = AskDependencies &
   VmsDependencies &
   AdminDependencies &
   SystemDependencies &
-  AgentDependencies;
+  AgentDependencies &
+  FleetDependencies &
+  LiveDependencies;
 
 export function createHandlers(dependencies: HandlerDependencies): Handlers {
   return {
@@ -29,9 +32,9 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createStatusHandlers(dependencies),
     ...createVmsHandlers(dependencies),
     ...createAdminHandlers(dependencies),
-    ...createFleetHandlers(),
-    ...createOperationHandlers(),
-    ...createLiveHandlers(),
+    ...createFleetHandlers(dependencies),
+    ...createOperationHandlers(dependencies),
+    ...createLiveHandlers(dependencies),
     ...createSystemHandlers(dependencies),
   };
 }

@@ -1,17 +1,102 @@
 // Launching and destroying machines, and the pages for it.
-import type { HandlersOf } from '../contract/handlers.ts';
-import { ProblemError } from '../contract/problems.ts';
+import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
+import { problem, ProblemError } from '../contract/problems.ts';
+import { findOperation, type OperationRecord } from '../db/operations.ts';
+import type { NotReady } from '../provision/operations.ts';
+import type { Requested } from '../provision/request.ts';
+import { describeOperation } from '../vms/operation.ts';
+import type { Caller } from '../contract/handlers.ts';
+import { createPage, dashboardPage, deletePage, type FleetDependencies } from './operation-pages.ts';
+import { operationAddress, operationView } from './operation-views.ts';
 
-export function createFleetHandlers(): HandlersOf<'fleet'> {
+export function createFleetHandlers(dependencies: FleetDependencies): HandlersOf<'fleet'> {
   return {
-    createInstancesPage: notServedYet,
-    deleteInstancesPage: notServedYet,
-    operationPage: notServedYet,
-    launchVms: notServedYet,
-    destroyVms: notServedYet,
+    createInstancesPage: async () => page(await createPage(dependencies)),
+    deleteInstancesPage: async () => page(await deletePage(dependencies)),
+    operationPage: async ({ path }) => {
+      const operation = await findOperation(dependencies.db, path.id);
+      if (operation === null) throw new ProblemError('operation_not_found');
+      return page(await dashboardPage(dependencies, { operation, kind: operation.kind, error: null }));
+    },
+    launchVms: (input) => launch(dependencies, input),
+    destroyVms: (input) => destroy(dependencies, input),
   };
 }
 
-function notServedYet(): never {
-  throw new ProblemError('not_implemented');
+async function launch(
+  dependencies: FleetDependencies,
+  input: Input<'launchVms'>,
+): Promise<Reply<'launchVms'>> {
+  const { operations, maxVmsPerLaunch } = dependencies;
+  const { num_vms: numVms } = input.body;
+  if (numVms > maxVmsPerLaunch) {
+    const message = `Number of VMs must be at most ${maxVmsPerLaunch} at a time.`;
+    const errors = [{ field: 'num_vms', message }];
+    if (wantsJson(input)) return problem('invalid_request', { detail: message, errors });
+    const error = { message, fields: { num_vms: message } };
+    return page(await dashboardPage(dependencies, { operation: null, kind: 'launch', error }));
+  }
+  const answer = await operations.launch({ numVms, by: nameOf(input.caller) });
+  return tell(dependencies, answer, 'launch', wantsJson(input));
+}
+
+async function destroy(
+  dependencies: FleetDependencies,
+  input: Input<'destroyVms'>,
+): Promise<Reply<'destroyVms'>> {
+  const { operations } = dependencies;
+  const confirmed = input.body?.confirm;
+  if (confirmed !== undefined && confirmed.trim() !== operations.deployment.name) {
+    const message = `Nothing was destroyed: to confirm, type ${operations.deployment.name}.`;
+    if (wantsJson(input))
+      return problem('invalid_request', { detail: message, errors: [{ field: 'confirm', message }] });
+    return page(await deletePage(dependencies, { message, fields: { confirm: message } }));
+  }
+  const answer = await operations.destroy({ by: nameOf(input.caller) });
+  return tell(dependencies, answer, 'destroy', wantsJson(input));
+}
+
+async function tell(
+  dependencies: FleetDependencies,
+  answer: Requested | NotReady,
+  kind: OperationRecord['kind'],
+  asJson: boolean,
+): Promise<Reply<'launchVms'> & Reply<'destroyVms'>> {
+  const shown = (operation: OperationRecord | null, message: string | null) =>
+    dashboardPage(dependencies, { operation, kind, error: message === null ? null : { message } });
+  switch (answer.kind) {
+    case 'accepted': {
+      const { operation } = answer;
+      if (!asJson) return page(await shown(operation, null));
+      const headers = { Location: operationAddress(operation) };
+      return { status: 202, type: 'application/json', headers, body: operationView(operation) };
+    }
+    case 'busy': {
+      const { running } = answer;
+      const detail = `${begun[kind]}: another operation is running. ${describeOperation(running)}, ${RUNS}`;
+      if (!asJson) return page(await shown(running, detail));
+      const headers = { Location: operationAddress(running) };
+      return problem('operation_running', { detail, headers, operation: operationView(running) });
+    }
+    case 'not_ready': {
+      const detail = `${begun[kind]}. ${answer.problem} ${answer.remedy}`;
+      return asJson ? problem('provider_not_ready', { detail }) : page(await shown(null, detail));
+    }
+  }
+}
+
+const begun = { launch: 'Nothing was launched', destroy: 'Nothing was destroyed' } as const;
+const RUNS = 'has not ended yet. Wait for its end, or cancel it.';
+
+function page(body: string) {
+  return { status: 200, type: 'text/html', body } as const;
+}
+
+function wantsJson({ accept }: { readonly accept: string }): boolean {
+  return accept === 'application/json';
+}
+
+/** Only admins get here; others would be told by what they are. */
+export function nameOf(caller: Caller): string {
+  return caller.kind === 'admin' ? caller.user : caller.kind;
 }

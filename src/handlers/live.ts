@@ -1,11 +1,128 @@
-// Streams of server-sent events that tell what changes.
-import type { HandlersOf } from '../contract/handlers.ts';
-import { ProblemError } from '../contract/problems.ts';
+// Streams of server-sent events that tell what changes: an operation as it runs, and the machines.
+import type { HandlersOf, Input, Reply, ServerSentEvent } from '../contract/handlers.ts';
+import type { components } from '../contract/openapi.gen.ts';
+import { problem } from '../contract/problems.ts';
+import type { Db } from '../db/connect.ts';
+import { findOperation } from '../db/operations.ts';
+import { merge } from '../delivery/merge.ts';
+import { tailOperation, type Tail } from '../delivery/operation-tail.ts';
+import type { VmChange, VmFeed } from '../delivery/vm-feed.ts';
+import { operationEventView, operationView } from './operation-views.ts';
+import { vmView, type Clock } from './views.ts';
 
-export function createLiveHandlers(): HandlersOf<'live'> {
-  return { streamOperationEvents: notServedYet, streamVmChanges: notServedYet };
+export type LiveDependencies = {
+  readonly db: Db;
+  readonly vmFeed: VmFeed;
+  readonly now: Clock;
+  readonly codeLifetimeMs: number;
+};
+
+/** Streams that are open at once. */
+const MAX_STREAMS = 200;
+const OPERATION_READ_MS = 500;
+
+export function createLiveHandlers(dependencies: LiveDependencies): HandlersOf<'live'> {
+  const limit = createLimit(MAX_STREAMS);
+  return {
+    streamVmChanges: ({ lastEventId, query, signal }) => {
+      if (limit.isFull()) return problem('overloaded', TOO_MANY);
+      const start = readCursor(lastEventId ?? query.after, 'vms');
+      const events = numbered(vmMoves(dependencies, start.vms, signal), start, ({ vms }) => String(vms ?? 0));
+      return { status: 200, type: 'text/event-stream', body: limit.count(events) };
+    },
+    streamOperationEvents: async (input) => {
+      if (limit.isFull()) return problem('overloaded', TOO_MANY);
+      const answer = await operationStream(dependencies, input);
+      if (answer.status !== 200) return answer;
+      return { ...answer, body: limit.count(answer.body) };
+    },
+  };
 }
 
-function notServedYet(): never {
-  throw new ProblemError('not_implemented');
+const TOO_MANY = { detail: 'Too many pages follow this server live. Close some, or try again in a minute.' };
+
+async function operationStream(
+  dependencies: LiveDependencies,
+  { path, query, lastEventId, signal }: Input<'streamOperationEvents'>,
+): Promise<Reply<'streamOperationEvents'>> {
+  const { db } = dependencies;
+  if ((await findOperation(db, path.id)) === null) return problem('operation_not_found');
+  const start = readCursor(lastEventId ?? query.after, 'output');
+  const type = 'text/event-stream';
+  const output = outputMoves({ db, id: path.id, after: start.output, readMs: OPERATION_READ_MS, signal });
+  if (query.vms !== true)
+    return { status: 200, type, body: numbered(output, start, (cursor) => String(cursor.output)) };
+  const both = merge([output, vmMoves(dependencies, start.vms, signal)]);
+  const idOf = (cursor: Cursor): string => `${cursor.output}-${cursor.vms ?? 0}`;
+  return { status: 200, type, body: numbered(both, start, idOf) };
+}
+
+type Cursor = { readonly output: number; readonly vms: number | null };
+
+/** `12-34`: both; `12`: that of the stream's own matter. What is neither is the beginning. */
+function readCursor(id: string | null | undefined, own: keyof Cursor): Cursor {
+  const { first, second } = /^(?<first>\d{1,15})(?:-(?<second>\d{1,15}))?$/.exec(id ?? '')?.groups ?? {};
+  if (first === undefined) return { output: 0, vms: null };
+  if (second !== undefined) return { output: Number(first), vms: Number(second) };
+  return own === 'output' ? { output: Number(first), vms: null } : { output: 0, vms: Number(first) };
+}
+
+/** An event, and where a viewer who has seen it goes on; null = an event that is not to be resumed from. */
+type Move = { readonly event: string; readonly data: unknown; readonly to: Partial<Cursor> | null };
+
+/** Ids are given in the order of sending: whoever has one has everything before it. */
+async function* numbered(
+  moves: AsyncIterable<Move>,
+  start: Cursor,
+  idOf: (cursor: Cursor) => string,
+): AsyncGenerator<ServerSentEvent, void> {
+  let cursor = start;
+  for await (const { event, data, to } of moves) {
+    cursor = { ...cursor, ...to };
+    yield to === null ? { event, data } : { event, data, id: idOf(cursor) };
+  }
+}
+
+async function* outputMoves(tail: Tail): AsyncGenerator<Move, void> {
+  for await (const item of tailOperation(tail)) {
+    if (item.kind === 'output')
+      yield { event: 'output', data: operationEventView(item.event), to: { output: item.event.id } };
+    else yield { event: item.kind, data: operationView(item.operation), to: null };
+  }
+}
+
+async function* vmMoves(
+  { vmFeed, now, codeLifetimeMs }: LiveDependencies,
+  after: number | null,
+  signal: AbortSignal,
+): AsyncGenerator<Move, void> {
+  for await (const change of vmFeed.follow(after, signal)) {
+    const data = changeView(change, { now: now(), codeLifetimeMs });
+    yield { event: 'vms', data, to: { vms: change.cursor } };
+  }
+}
+
+function changeView(
+  { all, changed, gone }: VmChange,
+  context: Parameters<typeof vmView>[1],
+): components['schemas']['VmChanges'] {
+  return {
+    all: all && [...all],
+    changed: changed.map((record) => vmView(record, context)),
+    gone: [...gone],
+  };
+}
+
+/** Counts streams while they are read. */
+function createLimit(max: number) {
+  let open = 0;
+  async function* count<T>(source: AsyncIterable<T>): AsyncGenerator<T, void> {
+    open += 1;
+    try {
+      yield* source;
+    } finally {
+      open -= 1;
+    }
+  }
+  return { isFull: () => open >= max, count };
 }

@@ -1,11 +1,46 @@
 // What was launched and destroyed, by whom, and how it went.
-import type { HandlersOf } from '../contract/handlers.ts';
-import { ProblemError } from '../contract/problems.ts';
+import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
+import { problem, ProblemError } from '../contract/problems.ts';
+import { findOperation, listOperations } from '../db/operations.ts';
+import { nameOf } from './fleet.ts';
+import { dashboardPage, type FleetDependencies } from './operation-pages.ts';
+import { operationView } from './operation-views.ts';
 
-export function createOperationHandlers(): HandlersOf<'operations'> {
-  return { listOperations: notServedYet, getOperation: notServedYet, cancelOperation: notServedYet };
+const PAGE_LIMIT_DEFAULT = 100;
+
+export function createOperationHandlers(dependencies: FleetDependencies): HandlersOf<'operations'> {
+  const { db } = dependencies;
+  return {
+    listOperations: async ({ query }) => {
+      const { limit = PAGE_LIMIT_DEFAULT, after } = query;
+      const { operations, next } = await listOperations(db, { after, limit });
+      return { status: 200, type: 'application/json', body: { items: operations.map(operationView), next } };
+    },
+    getOperation: async ({ path }) => {
+      const operation = await findOperation(db, path.id);
+      if (operation === null) return problem('operation_not_found');
+      return { status: 200, type: 'application/json', body: operationView(operation) };
+    },
+    cancelOperation: (input) => cancel(dependencies, input),
+  };
 }
 
-function notServedYet(): never {
-  throw new ProblemError('not_implemented');
+async function cancel(
+  dependencies: FleetDependencies,
+  { path, caller, accept }: Input<'cancelOperation'>,
+): Promise<Reply<'cancelOperation'>> {
+  const asPage = accept === 'text/html';
+  const answer = await dependencies.operations.cancel(path.id, nameOf(caller));
+  if (answer.kind === 'unknown') {
+    if (asPage) throw new ProblemError('operation_not_found');
+    return problem('operation_not_found');
+  }
+  const { operation, kind } = answer;
+  if (asPage) {
+    const error = kind === 'over' ? { message: problem('operation_over').body.detail } : null;
+    const body = await dashboardPage(dependencies, { operation, kind: operation.kind, error });
+    return { status: 200, type: 'text/html', body };
+  }
+  if (kind === 'over') return problem('operation_over', { operation: operationView(operation) });
+  return { status: 200, type: 'application/json', body: operationView(operation) };
 }

@@ -18,6 +18,8 @@ export type Layout = {
   readonly styles?: readonly string[];
   readonly scripts?: readonly string[];
   readonly modules?: readonly string[];
+  /** Where there is no JavaScript, the browser goes there after this long. */
+  readonly refresh?: { readonly seconds: number; readonly href: string };
 };
 
 const adminLinks = [
@@ -42,6 +44,7 @@ export function layoutView(layout: Layout): { readonly page: View; readonly word
       styles: ['app.css', ...(layout.styles ?? [])].map(assetUrl),
       scripts: (layout.scripts ?? []).map(assetUrl),
       modules: (layout.modules ?? []).map(assetUrl),
+      refresh: layout.refresh ?? null,
       hasNav: links.length > 0,
       links: links.map((link) => ({ ...link, current: link.href === layout.current })),
     },

@@ -1,6 +1,7 @@
 // A problem as the page of the operation that had it: the form again where a form was sent, else the error page.
 import { operations, type OperationId } from '../contract/operations.gen.ts';
 import type { Problem } from '../contract/problems.ts';
+import { renderDashboard } from './dashboard.ts';
 import { renderError } from './error.ts';
 import { renderIndex } from './index-page.ts';
 import { words } from './words.ts';
@@ -19,6 +20,7 @@ const labels: Readonly<Record<string, string>> = words.index.labels;
 /** The page for this problem. It asks nothing of the database, so it comes in an outage too. */
 export function renderProblem(problem: Problem, { operationId, form }: FailedRequest): string {
   if (operationId === 'requestVm') return formAgain(problem, form ?? {});
+  if (operationId === 'launchVms' || operationId === 'destroyVms') return notBegun(problem, operationId);
   return renderError({ problem, area: isForAdmins(operationId) ? 'admin' : 'participant' });
 }
 
@@ -47,6 +49,26 @@ function inWords(field: string, message: string): string {
   return label !== undefined && message.startsWith(`${field} `)
     ? label + message.slice(field.length)
     : message;
+}
+
+/** The page that would have shown the run, with the message. */
+function notBegun(problem: Problem, operationId: 'launchVms' | 'destroyVms'): string {
+  const numVms = problem.errors?.find(({ field }) => field === 'num_vms');
+  return renderDashboard({
+    kind: operationId === 'launchVms' ? 'launch' : 'destroy',
+    operation: null,
+    error: { message: numVms ? numVmsSentence(numVms.message) : problem.detail },
+    lines: [],
+    olderLines: 0,
+    lastLine: 0,
+    machines: null,
+  });
+}
+
+/** What the contract says against the number, in the words that people know. */
+function numVmsSentence(complaint: string): string {
+  if (complaint.includes('at most')) return words.fleet.create.tooMany;
+  return complaint.includes('more than once') ? words.fleet.create.twice : words.fleet.create.notPositive;
 }
 
 /** A field that was sent twice arrives as a list: what was typed is shown all the same. */

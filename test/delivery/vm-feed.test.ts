@@ -12,9 +12,7 @@ type Viewer = AsyncDisposable & {
 
 function follow(feed: VmFeed, after: number | null = null): Viewer {
   const leaving = new AbortController();
-  const changes = feed.follow(after, leaving.signal);
-  if (changes === null) throw new Error('too many viewers');
-  const iterator = changes[Symbol.asyncIterator]();
+  const iterator = feed.follow(after, leaving.signal)[Symbol.asyncIterator]();
   return {
     next: async () => {
       const result = await iterator.next();

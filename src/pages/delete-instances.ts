@@ -1,0 +1,55 @@
+// The page that destroys all machines: who is affected, by name, and a name to type.
+import type { components } from '../contract/openapi.gen.ts';
+import type { FormError } from './index-page.ts';
+import { layoutView } from './layout.ts';
+import { runningView } from './operation-view.ts';
+import { render, type View } from './render.ts';
+import { words } from './words.ts';
+
+type Provider = components['schemas']['Provider'];
+
+export type DeleteInstancesModel = {
+  /** What must be typed. */
+  readonly deployment: string;
+  /** The one that this server runs with. */
+  readonly provider: Provider;
+  readonly machines: readonly {
+    readonly hostname: string;
+    readonly provider: Provider;
+    /** Of the participant; null where nobody has it. */
+    readonly email: string | null;
+  }[];
+  readonly running: components['schemas']['Operation'] | null;
+  readonly error: FormError | null;
+};
+
+/** The page with the form. */
+export function renderDeleteInstances(model: DeleteInstancesModel): string {
+  const { deployment, provider, machines, running, error } = model;
+  const comers = machines.filter((machine) => machine.provider === 'external');
+  const ours = machines.filter((machine) => machine.provider === provider && machine.provider !== 'external');
+  const others = machines.filter((machine) => !ours.includes(machine) && !comers.includes(machine));
+  return render('delete-instances', {
+    ...layoutView({
+      title: words.fleet.destroy.title,
+      area: 'admin',
+      current: '/admin/instances/delete',
+      ...(error && { titlePrefix: words.errorPrefix }),
+    }),
+    error: error && { message: error.message },
+    fieldError: error?.fields?.['confirm'] ?? null,
+    deployment,
+    running: running && runningView(running),
+    none: machines.length === 0,
+    hasOurs: ours.length > 0,
+    ours: ours.map(machineView),
+    hasComers: comers.length > 0,
+    comers: comers.map(machineView),
+    hasOthers: others.length > 0,
+    others: others.map(machineView),
+  });
+}
+
+function machineView({ hostname, email }: DeleteInstancesModel['machines'][number]): View {
+  return { hostname, email: email ?? words.fleet.destroy.nobody };
+}

@@ -1,0 +1,62 @@
+// An operation as pages show it.
+import type { components } from '../contract/openapi.gen.ts';
+import type { View } from './render.ts';
+import { words } from './words.ts';
+
+type Operation = components['schemas']['Operation'];
+type OperationEvent = components['schemas']['OperationEvent'];
+
+/** Where an operation is watched. */
+export function operationAddress(id: string): string {
+  return `/admin/operations/${id}`;
+}
+
+/** The one that is in the way. */
+export function runningView({ id, kind, message, requested_by, requested_at }: Operation): View {
+  return {
+    href: operationAddress(id),
+    what: words.fleet.dashboard[kind],
+    message,
+    by: requested_by,
+    at: clockTime(requested_at),
+    timestamp: requested_at,
+  };
+}
+
+const ACTIVE: readonly string[] = ['queued', 'running'];
+
+export function isActive({ status }: Pick<Operation, 'status'>): boolean {
+  return ACTIVE.includes(status);
+}
+
+export function operationView(operation: Operation): View {
+  const { id, status, message, progress, problem, requested_by, requested_at } = operation;
+  return {
+    id,
+    href: operationAddress(id),
+    cancelHref: `/api/v1/operations/${id}/cancel`,
+    status,
+    statusLabel: words.fleet.operationStatus[status],
+    message,
+    remedy: problem?.remedy ?? null,
+    active: isActive(operation),
+    mayCancel: isActive(operation) && operation.cancel_requested_at === null,
+    done: progress.done + progress.failed,
+    total: Math.max(progress.total, 1),
+    hasProgress: progress.total > 0,
+    by: requested_by,
+    at: clockTime(requested_at),
+    timestamp: requested_at,
+  };
+}
+
+export function lineView({ at, level, hostname, text }: OperationEvent): View {
+  return { time: clockTime(at).slice(-CLOCK_LENGTH), timestamp: at, level, hostname, text };
+}
+
+const CLOCK_LENGTH = 'HH:MM:SS'.length;
+
+/** `2026-01-31 09:00:00` UTC */
+function clockTime(timestamp: string): string {
+  return timestamp.slice(0, 19).replace('T', ' ');
+}
