@@ -27,6 +27,7 @@ setup: $(MODULES_STAMP) ## set up Node and the packages; every other command doe
 
 .PHONY: run
 run: setup ## start the allocator in the foreground with its embedded defaults
+	@node codegen/agent-bundle.ts || echo "The agent could not be built, and is not served: \`make agent\` says why."
 	@exec node src/main.ts serve
 
 .PHONY: codegen
@@ -62,6 +63,10 @@ python: $(patsubst test/python/%.txt,.cache/python/%/.done,$(wildcard test/pytho
 .PHONY: bench
 bench: setup ## the measurements, as ratios; one table
 	@node bench/main.ts
+
+.PHONY: agent
+agent: setup ## the agent's program, in dist/agent: one JavaScript file, one executable that needs no Node
+	@node codegen/agent-bundle.ts
 
 .PHONY: sdk
 sdk: setup ## the client SDK, packed as JavaScript with types, in dist/

@@ -1,0 +1,116 @@
+// `make agent`: src/agent -> dist/agent: one JavaScript file, one executable that needs no Node, and their checksums.
+// Nothing is done where the sources have not changed. An argument names another folder than dist/agent.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream, existsSync } from 'node:fs';
+import { chmod, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
+import { constants, createGzip } from 'node:zlib';
+import { build, type Format } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const out = resolve(process.argv[2] ?? join(root, 'dist/agent'));
+const script = 'lablink-agent.mjs';
+const executable = 'lablink-agent-linux-x64';
+const stampName = '.built-from';
+/** What is built elsewhere has no executable: it is made of the Node that runs this. */
+const canBuildExecutable = process.platform === 'linux' && process.arch === 'x64';
+/** Says to Node's binary that a program was put into it; from Node's documentation of single executable applications. */
+const SEA_FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+const SEA_BLOB = 'NODE_SEA_BLOB';
+
+async function bundle(format: Format, banner: string): Promise<string> {
+  const result = await build({
+    entryPoints: [join(root, 'src/agent/main.ts')],
+    absWorkingDir: root,
+    bundle: true,
+    write: false,
+    platform: 'node',
+    target: 'node24',
+    format,
+    charset: 'utf8',
+    legalComments: 'eof',
+    banner: { js: banner },
+  });
+  const [file] = result.outputFiles;
+  if (!file) throw new Error('esbuild made nothing');
+  return file.text;
+}
+
+/** Node's binary with the program put into it. */
+async function buildExecutable(program: string, target: string): Promise<void> {
+  const work = `${target}.work`;
+  await mkdir(work);
+  const main = join(work, 'main.cjs');
+  const blob = join(work, 'blob');
+  const config = join(work, 'sea.json');
+  await writeFile(main, program);
+  await writeFile(
+    config,
+    JSON.stringify({ main, output: blob, disableExperimentalSEAWarning: true, useCodeCache: true }),
+  );
+  runQuietly(process.execPath, ['--experimental-sea-config', config]);
+  await copyFile(process.execPath, target);
+  await chmod(target, 0o755);
+  const postject = join(root, 'node_modules/postject/dist/cli.js');
+  runQuietly(process.execPath, [postject, target, SEA_BLOB, blob, '--sentinel-fuse', SEA_FUSE]);
+  await rm(work, { recursive: true });
+  runQuietly(target, ['--version']);
+}
+
+/** What it writes is shown only where it fails: both tools tell of things that nobody needs to do anything about. */
+function runQuietly(program: string, args: readonly string[]): void {
+  execFileSync(program, args, { stdio: 'pipe', env: {} });
+}
+
+async function compress(source: string): Promise<void> {
+  const gzip = createGzip({ level: constants.Z_DEFAULT_COMPRESSION });
+  await pipeline(createReadStream(source), gzip, createWriteStream(`${source}.gz`));
+}
+
+async function checksum(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}
+
+const asModule = await bundle('esm', '#!/usr/bin/env node');
+const asScript = await bundle('cjs', '');
+const builder = await readFile(fileURLToPath(import.meta.url));
+const stamp = createHash('sha256')
+  .update(asModule)
+  .update(asScript)
+  .update(builder)
+  .update(`${process.version} ${process.platform} ${process.arch}`)
+  .digest('hex');
+const names = canBuildExecutable ? [script, executable, `${executable}.gz`] : [script];
+const built = await readFile(join(out, stampName), 'utf8').catch(() => '');
+
+/** Made beside its place and moved there whole: nobody is served half a program. */
+async function buildAll(): Promise<void> {
+  const fresh = join(dirname(out), `.agent-${process.pid}`);
+  await mkdir(fresh, { recursive: true });
+  try {
+    await writeFile(join(fresh, script), asModule, { mode: 0o755 });
+    if (canBuildExecutable) {
+      await buildExecutable(asScript, join(fresh, executable));
+      await compress(join(fresh, executable));
+    } else console.log('The executable is built on Linux x64 only; lablink-agent.mjs runs on any Node 24.');
+    const sums = await Promise.all(
+      names.map(async (name) => `${await checksum(join(fresh, name))}  ${name}\n`),
+    );
+    await writeFile(join(fresh, 'SHA256SUMS'), sums.join(''));
+    await writeFile(join(fresh, stampName), stamp);
+    await rm(out, { recursive: true, force: true });
+    await rename(fresh, out);
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
+}
+
+if (built !== stamp || !names.every((name) => existsSync(join(out, name)))) {
+  console.log('Building the agent ...');
+  await buildAll();
+}
