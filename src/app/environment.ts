@@ -2,6 +2,8 @@
 import type { Config } from '../config/schema.ts';
 import type { Machine } from '../db/embedded/machine.ts';
 import type { Log } from '../log.ts';
+import type { OperationIntervals } from '../provision/operations.ts';
+import type { Provider } from '../provision/provider.ts';
 
 /** Nothing below reads any of this anywhere else. */
 export type Environment = {
@@ -12,6 +14,9 @@ export type Environment = {
   readonly log: Log;
   /** Tells the person who started it one line. */
   readonly say: (line: string) => void;
+  /** In the place of the configured one; tests bring their own. */
+  readonly provider?: Provider;
+  readonly operationIntervals?: Partial<OperationIntervals>;
 };
 
 /** What is in the way of a start, and what to do about it: two whole sentences. */

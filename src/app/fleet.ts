@@ -21,7 +21,8 @@ export async function createFleet(
   return createOperations({
     db,
     connectionString,
-    provider: await createProvider(environment, data, url),
+    provider: environment.provider ?? (await createProvider(environment, data, url)),
+    ...(environment.operationIntervals && { intervals: environment.operationIntervals }),
     deployment: config.deployment,
     alone: data.alone,
     log,

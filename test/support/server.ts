@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startAllocator, type Allocator } from '../../src/app.ts';
+import type { Environment } from '../../src/app/environment.ts';
 import { createLablinkClient, type LablinkClient } from '../../src/client/client.ts';
 import { loadConfig } from '../../src/config.ts';
 import { thisMachine } from '../../src/db/embedded/machine.ts';
@@ -27,12 +28,18 @@ export type TestServer = AsyncDisposable & {
   readonly allocator: Allocator;
 };
 
+/** What a test puts in the place of the program's own. */
+export type ServerParts = Pick<Environment, 'provider' | 'operationIntervals'>;
+
 /** Starts it with these variables on top of those of tests; disposing stops it and fails when something stays open. */
-export async function startTestServer(env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
+export async function startTestServer(
+  env: Readonly<Record<string, string>> = {},
+  parts: ServerParts = {},
+): Promise<TestServer> {
   const database = await createTestDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), 'lablink-test-'));
   const logLines: string[] = [];
-  const start = () => startOn({ database, dataDir, logLines, env });
+  const start = () => startOn({ database, dataDir, logLines, env, parts });
   let allocator = await start();
   return {
     get url() {
@@ -69,9 +76,10 @@ type Start = {
   readonly dataDir: string;
   readonly logLines: string[];
   readonly env: Readonly<Record<string, string>>;
+  readonly parts: ServerParts;
 };
 
-async function startOn({ database, dataDir, logLines, env }: Start): Promise<Allocator> {
+async function startOn({ database, dataDir, logLines, env, parts }: Start): Promise<Allocator> {
   const loaded = loadConfig({
     env: {
       PORT: '0',
@@ -94,6 +102,7 @@ async function startOn({ database, dataDir, logLines, env }: Start): Promise<All
     self: { pid: process.pid, host: 'test' },
     log: createLog({ level: 'debug', destination: { write: (line) => void logLines.push(line) } }),
     say: () => undefined,
+    ...parts,
   });
   if (!started.ok) throw new Error(`${started.problem} ${started.remedy}`);
   return started.allocator;
