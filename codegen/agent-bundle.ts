@@ -8,7 +8,8 @@ import { dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { constants, createGzip } from 'node:zlib';
-import { build, type Format } from 'esbuild';
+import { build, type Format, type Plugin } from 'esbuild';
+import { isRecord } from './json.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const out = resolve(process.argv[2] ?? join(root, 'dist/agent'));
@@ -20,6 +21,18 @@ const canBuildExecutable = process.platform === 'linux' && process.arch === 'x64
 /** Says to Node's binary that a program was put into it; from Node's documentation of single executable applications. */
 const SEA_FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 const SEA_BLOB = 'NODE_SEA_BLOB';
+
+/** Of package.json the program needs its version, and nobody needs more. */
+const versionOnly: Plugin = {
+  name: 'version only',
+  setup(given) {
+    given.onLoad({ filter: /[\\/]package\.json$/ }, async ({ path }) => {
+      const manifest: unknown = JSON.parse(await readFile(path, 'utf8'));
+      const version = isRecord(manifest) ? manifest['version'] : undefined;
+      return { contents: JSON.stringify({ version }), loader: 'json' };
+    });
+  },
+};
 
 async function bundle(format: Format, banner: string): Promise<string> {
   const result = await build({
@@ -33,6 +46,7 @@ async function bundle(format: Format, banner: string): Promise<string> {
     charset: 'utf8',
     legalComments: 'eof',
     banner: { js: banner },
+    plugins: [versionOnly],
   });
   const [file] = result.outputFiles;
   if (!file) throw new Error('esbuild made nothing');
