@@ -1,0 +1,203 @@
+// Launch, destroy and operations over HTTP, through a whole server with a scripted lab.provider.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startFleetServer, type FleetServer, type Operation } from '../support/fleet-server.ts';
+import { WAIT } from '../support/operations.ts';
+
+let lab: FleetServer;
+
+beforeAll(async () => {
+  lab = await startFleetServer();
+});
+afterAll(() => lab[Symbol.asyncDispose]());
+beforeEach(async () => {
+  await lab.idle();
+  lab.provider.calls.length = 0;
+  lab.provider.script.heeds = 'ask';
+});
+
+describe('a launch', () => {
+  test.each([
+    ['missing', {}],
+    ['empty', { num_vms: '' }],
+    ['0', { num_vms: '0' }],
+    ['negative', { num_vms: '-3' }],
+    ['fractional', { num_vms: '2.5' }],
+    ['textual', { num_vms: 'three' }],
+    ['hexadecimal', { num_vms: '0x10' }],
+    ['in the notation of floats', { num_vms: '1e1' }],
+  ])('whose number is %s answers the dashboard with the message, and launches nothing', async (_, form) => {
+    const response = await lab.post('/api/launch', form);
+    expect(response.status).toBe(200);
+    const html = await response.text();
+    expect(html).toContain('<h1>Launch</h1>');
+    expect(html).toContain('Number of VMs must be greater than 0.');
+    expect(lab.provider.calls).toEqual([]);
+    expect((await lab.postJson('/api/launch', form)).status).toBe(400);
+  });
+
+  test.each(['101', '1001', '99999999999999999999'])(
+    'of %s machines is too large, and launches nothing',
+    async (numVms) => {
+      const response = await lab.post('/api/launch', { num_vms: numVms });
+      expect(response.status).toBe(200);
+      expect(await response.text()).toMatch(
+        /Number of VMs (must be at most 100|is too large|must be greater)/,
+      );
+      const asJson = await lab.postJson('/api/launch', { num_vms: numVms });
+      expect(asJson.status).toBe(400);
+      expect(await asJson.json()).toMatchObject({ errors: [{ field: 'num_vms' }] });
+      expect(lab.provider.calls).toEqual([]);
+    },
+  );
+
+  test('is answered at once with the page that shows the run', async () => {
+    lab.provider.script.holdAfter = 0;
+    const response = await lab.post('/api/launch', { num_vms: '2' });
+    expect(response.status).toBe(200);
+    const html = await response.text();
+    const { id } = await lab.newest();
+    expect(html).toContain(`/api/v1/operations/${id}/cancel`.replaceAll('/', '&#x2F;'));
+    expect(html).toMatch(/<noscript><meta http-equiv="refresh" content="\d+;url=&#x2F;admin&#x2F;operations/);
+    expect(html.toLowerCase()).not.toContain('terraform');
+    await lab.idle();
+    const page = await lab.page(`/admin/operations/${id}`);
+    expect(page).toContain('The provider begins.');
+    expect(page).toContain('2 machines were made.');
+    expect(page).not.toContain('http-equiv="refresh"');
+  });
+
+  test('is 202 with the operation for programs', async () => {
+    const response = await lab.postJson('/api/launch', { num_vms: '1' });
+    expect(response.status).toBe(202);
+    const operation = (await response.json()) as Operation;
+    expect(response.headers.get('location')).toBe(`/api/v1/operations/${operation.id}`);
+    expect(operation).toMatchObject({ kind: 'launch', requested_by: 'admin', num_vms: 1 });
+    await lab.idle();
+    expect(await lab.get(`/api/v1/operations/${operation.id}`)).toMatchObject({
+      status: 'succeeded',
+      message: '1 machine was made.',
+      progress: { done: 1, failed: 0, total: 1 },
+      problem: null,
+    });
+  });
+
+  test('while another operation runs is told which: who, what, since when', async () => {
+    lab.provider.script.holdAfter = 0;
+    const first = await lab.launch(3);
+    const html = await (await lab.post('/api/launch', { num_vms: '1' })).text();
+    expect(html).toMatch(
+      /Nothing was launched: another operation is running\. A launch of 3 machines, asked for by admin at 20\d\d-/,
+    );
+    expect(html).toContain(first.id);
+    const second = await lab.postJson('/api/launch', { num_vms: '1' });
+    expect(second.status).toBe(409);
+    expect(second.headers.get('location')).toBe(`/api/v1/operations/${first.id}`);
+    expect(await second.json()).toMatchObject({
+      code: 'operation_running',
+      operation: { id: first.id, num_vms: 3 },
+    });
+    expect((await lab.postJson('/destroy')).status).toBe(409);
+  });
+
+  test('that the provider is not ready for says what is missing', async () => {
+    lab.provider.script.readiness = { ok: false, problem: 'No credentials.', remedy: 'Sign in.' };
+    const html = await (await lab.post('/api/launch', { num_vms: '1' })).text();
+    expect(html).toContain('Nothing was launched. No credentials. Sign in.');
+    const asJson = await lab.postJson('/api/launch', { num_vms: '1' });
+    expect(asJson.status).toBe(503);
+    expect(await asJson.json()).toMatchObject({ code: 'provider_not_ready' });
+    expect(await lab.page('/admin/create')).toContain('No credentials. Sign in.');
+    lab.provider.script.readiness = { ok: true };
+  });
+});
+
+describe('cancelling', () => {
+  test('asks, is the same when asked again, and is 409 when it is over', async () => {
+    lab.provider.script.holdAfter = 0;
+    lab.provider.script.heeds = 'force';
+    const { id } = await lab.launch(2);
+    await expect.poll(() => lab.provider.calls, WAIT).toEqual(['launch']);
+    const cancel = `/api/v1/operations/${id}/cancel`;
+    const first = await lab.postJson(cancel);
+    expect(first.status).toBe(200);
+    expect((await lab.postJson(cancel)).status).toBe(200);
+    await expect.poll(async () => (await lab.newest()).status, WAIT).toBe('cancelled');
+    expect(await lab.newest()).toMatchObject({ id, status: 'cancelled', problem: { kind: 'cancelled' } });
+    const late = await lab.postJson(cancel);
+    expect(late.status).toBe(409);
+    expect(await late.json()).toMatchObject({ code: 'operation_over' });
+    const page = await lab.post(cancel);
+    expect(page.status).toBe(200);
+    expect(await page.text()).toContain('This operation has ended already');
+    expect((await lab.postJson(`/api/v1/operations/${crypto.randomUUID()}/cancel`)).status).toBe(404);
+  });
+
+  test('is refused where it comes from another site', async () => {
+    const response = await fetch(`${lab.server.url}/api/v1/operations/${crypto.randomUUID()}/cancel`, {
+      method: 'POST',
+      headers: { ...lab.auth, 'sec-fetch-site': 'cross-site' },
+    });
+    expect(response.status).toBe(403);
+  });
+});
+
+describe('a destroy', () => {
+  test('from the page needs the name of the deployment', async () => {
+    for (const confirm of ['', 'lablink', 'LAB']) {
+      const html = await (await lab.post('/destroy', { confirm })).text();
+      expect(html).toContain('Nothing was destroyed: to confirm, type lab.');
+    }
+    expect(lab.provider.calls).toEqual([]);
+    expect((await lab.postJson('/destroy', { confirm: 'x' })).status).toBe(400);
+    const html = await (await lab.post('/destroy', { confirm: ' lab ' })).text();
+    expect(html).toContain('<h1>Delete all machines</h1>');
+    await lab.idle();
+    expect(lab.provider.world.size).toBe(0);
+  });
+
+  test('with nothing there succeeds, without a body too', async () => {
+    const response = await lab.postJson('/destroy');
+    expect(response.status).toBe(202);
+    await lab.idle();
+    expect(await lab.newest()).toMatchObject({
+      status: 'succeeded',
+      message: 'There was nothing to destroy.',
+    });
+    const page = await lab.post('/destroy');
+    expect(page.status).toBe(200);
+    await lab.idle();
+  });
+
+  test('says on its page who is affected', async () => {
+    await lab.launch(1);
+    await lab.idle();
+    await lab.server.client.POST('/api/vm-status', { body: { hostname: 'lab-pc-7', status: 'running' } });
+    const html = await lab.page('/admin/instances/delete');
+    expect(html).toMatch(/What will be deleted[\s\S]*lab-vm-prod-\d[\s\S]*came by themselves[\s\S]*lab-pc-7/);
+    expect(html).toContain('<code>lab</code>');
+  });
+});
+
+describe('the list of operations', () => {
+  test('is newest first, and paged', async () => {
+    const all = await lab.get<{ items: Operation[] }>('/api/v1/operations');
+    expect(all.items.length).toBeGreaterThan(4);
+    const seen: string[] = [];
+    for (let after: string | null = ''; after !== null;) {
+      const from: string = after === '' ? '' : `&after=${after}`;
+      const page = await lab.get<{ items: Operation[]; next: string | null }>(
+        `/api/v1/operations?limit=2${from}`,
+      );
+      seen.push(...page.items.map(({ id }) => id));
+      after = page.next;
+    }
+    expect(seen).toEqual(all.items.map(({ id }) => id));
+  });
+
+  test('does not hold what nobody asked for', async () => {
+    const unknown = `/api/v1/operations/${crypto.randomUUID()}`;
+    const response = await fetch(lab.server.url + unknown, { headers: lab.auth });
+    expect(response.status).toBe(404);
+    expect((await fetch(`${lab.server.url}/api/v1/operations`)).status).toBe(401);
+  });
+});

@@ -1,0 +1,77 @@
+// A whole server whose machines are scripted, and what tests of launches and destroys ask of it.
+import { expect, vi } from 'vitest';
+import type { components } from '../../src/contract/openapi.gen.ts';
+import { createScriptedProvider, type ScriptedProvider } from '../doubles/scripted-provider.ts';
+import { shortIntervals, WAIT } from './operations.ts';
+import { ADMIN, startTestServer, type TestServer } from './server.ts';
+
+export type Operation = components['schemas']['Operation'];
+type Form = Readonly<Record<string, string>> | null;
+
+export type FleetServer = AsyncDisposable & {
+  readonly server: TestServer;
+  readonly provider: ScriptedProvider;
+  /** The headers of an admin. */
+  readonly auth: Readonly<Record<string, string>>;
+  /** As a browser does: the answer is a page. */
+  readonly post: (path: string, form?: Form) => Promise<Response>;
+  readonly postJson: (path: string, form?: Form) => Promise<Response>;
+  /** Launches, and expects it to be accepted. */
+  readonly launch: (numVms: number) => Promise<Operation>;
+  readonly page: (path: string) => Promise<string>;
+  readonly get: <T>(path: string) => Promise<T>;
+  readonly newest: () => Promise<Operation>;
+  /** Lets everything go on, and waits until nothing runs. */
+  readonly idle: () => Promise<void>;
+};
+
+export async function startFleetServer(): Promise<FleetServer> {
+  const provider = createScriptedProvider();
+  const server = await startTestServer(
+    { DEPLOYMENT: 'lab' },
+    { provider, operationIntervals: shortIntervals },
+  );
+  const auth = {
+    authorization: `Basic ${Buffer.from(`${ADMIN.user}:${ADMIN.password}`).toString('base64')}`,
+  };
+  const send = (path: string, form: Form, accept: string): Promise<Response> =>
+    fetch(server.url + path, {
+      method: 'POST',
+      headers: { ...auth, accept },
+      ...(form && { body: new URLSearchParams(form) }),
+    });
+  const ask = async (path: string): Promise<Response> => {
+    const response = await fetch(server.url + path, { headers: auth });
+    expect(response.status, path).toBe(200);
+    return response;
+  };
+  const get = async <T>(path: string): Promise<T> => (await (await ask(path)).json()) as T;
+  const list = async (): Promise<Operation[]> =>
+    (await get<{ items: Operation[] }>('/api/v1/operations?limit=1')).items;
+  return {
+    server,
+    provider,
+    auth,
+    post: (path, form = null) => send(path, form, 'text/html,application/xhtml+xml,*/*;q=0.8'),
+    postJson: (path, form = null) => send(path, form, 'application/json'),
+    launch: async (numVms) => {
+      const response = await send('/api/launch', { num_vms: String(numVms) }, 'application/json');
+      expect(response.status).toBe(202);
+      return (await response.json()) as Operation;
+    },
+    page: async (path) => (await ask(path)).text(),
+    get,
+    newest: async () => {
+      const [operation] = await list();
+      if (!operation) throw new Error('there is no operation');
+      return operation;
+    },
+    idle: async () => {
+      provider.release();
+      await vi.waitFor(async () => {
+        expect(['queued', 'running']).not.toContain((await list())[0]?.status);
+      }, WAIT);
+    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
