@@ -34,6 +34,7 @@ export function createPresence(dependencies: PresenceDependencies): Presence {
   const bell = createBell(options.world.clock);
   const announced = Promise.withResolvers<undefined>();
   stopping.addEventListener('abort', () => announced.resolve(undefined), { once: true });
+  if (stopping.aborted) announced.resolve(undefined);
   let accepted: Status | null = null;
   let births = 0;
   let fault: string | null = null;

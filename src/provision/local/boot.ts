@@ -106,6 +106,7 @@ export async function runMachineAgent(
     signal: stopping.signal,
     forceSignal: stopping.force,
   };
+  if (stopping.signal.aborted) return;
   const end = await runAgent(options);
   if (end.kind === 'stopped') return;
   log.error(`the agent cannot go on: ${end.message}`);

@@ -4,11 +4,12 @@
 import { dirname } from 'node:path';
 import type { AgentLog } from '../../agent/options.ts';
 import { nowSeconds, prepareMachine, reportError, runMachineAgent, type Boot } from './boot.ts';
+import { endLeftovers } from './leftovers.ts';
 import { machineEnvironment } from './machine-environment.ts';
 import { readMachineFile } from './machine-file.ts';
 import type { MachineMessage } from './machine-messages.ts';
 import { localPlaces, machinePlaces } from './places.ts';
-import { MARK_ARGUMENT } from './process-table.ts';
+import { MARK_ARGUMENT, openProcessTable } from './process-table.ts';
 import type { SshServer } from './ssh-server.ts';
 
 /** From being told to end to ending whatever is not done. */
@@ -25,14 +26,24 @@ function endWithin(graceMs: number): void {
   stop.abort();
   setTimeout(() => {
     force.abort();
-    setTimeout(() => process.exit(0), FORCE_MS).unref();
+    setTimeout(() => void leave(0), FORCE_MS).unref();
   }, graceMs).unref();
 }
 
 process.on('SIGTERM', () => endWithin(GRACE_MS));
 process.on('SIGINT', () => endWithin(GRACE_MS));
 process.on('disconnect', () => endWithin(ORPHAN_GRACE_MS));
-process.exit(await main());
+await leave(await main());
+
+/** What left our process group is ended by the allocator; where that has died, by us. */
+async function leave(exitCode: number): Promise<never> {
+  const folder = ownFolder();
+  if (!process.connected && folder !== undefined) {
+    const table = await openProcessTable();
+    await endLeftovers({ table, root: dirname(folder) }, new Set([folder])).catch(() => undefined);
+  }
+  process.exit(exitCode);
+}
 
 async function main(): Promise<number> {
   const log = createLog();
@@ -53,7 +64,7 @@ async function main(): Promise<number> {
 
 /** What the folder says, or why it says nothing: a sentence. */
 async function readBoot(log: AgentLog): Promise<Boot | string> {
-  const folder = process.argv.find((arg) => arg.startsWith(MARK_ARGUMENT))?.slice(MARK_ARGUMENT.length);
+  const folder = ownFolder();
   if (folder === undefined) return `Say which machine this is: ${MARK_ARGUMENT}<folder>.`;
   const places = machinePlaces(folder);
   const machine = await readMachineFile(places.machineFile);
@@ -71,6 +82,10 @@ async function prepare(boot: Boot): Promise<SshServer | string> {
     await reportError(boot, AbortSignal.any([stop.signal, AbortSignal.timeout(GRACE_MS)]));
     return `Booting failed: ${error instanceof Error ? error.message : String(error)}.`;
   }
+}
+
+function ownFolder(): string | undefined {
+  return process.argv.find((arg) => arg.startsWith(MARK_ARGUMENT))?.slice(MARK_ARGUMENT.length);
 }
 
 async function fail(reason: string): Promise<number> {

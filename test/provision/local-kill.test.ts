@@ -1,0 +1,162 @@
+// The allocator is killed with SIGKILL, at every phase, while it keeps local VMs: nothing is left over, and the next one
+// has every machine once.
+import { fork, type ChildProcess } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  destroy,
+  keepReport,
+  openLab,
+  startStubAllocator,
+  type Lab,
+  type StubAllocator,
+} from './local-lab.ts';
+import type { Said } from './local-supervisor.ts';
+import { connect } from './ssh-client.ts';
+
+const SUPERVISOR = fileURLToPath(new URL('./local-supervisor.ts', import.meta.url));
+const NAMES = ['vm-1', 'vm-2', 'vm-3'];
+const PATIENT = { timeout: 20_000, interval: 50 };
+
+let stub: StubAllocator;
+beforeAll(async () => {
+  stub = await startStubAllocator();
+});
+afterAll(() => stub[Symbol.asyncDispose]());
+
+type Supervisor = {
+  readonly said: Said[];
+  readonly kill: () => Promise<void>;
+  readonly process: ChildProcess;
+};
+
+function supervise(lab: Lab, end: 'keep' | 'destroy' = 'keep'): Supervisor {
+  const child = fork(SUPERVISOR, [lab.dataDir, stub.url, lab.key.publicKey, NAMES.join(','), end], {
+    execArgv: [],
+  });
+  const said: Said[] = [];
+  child.on('message', (message) => said.push(message as Said));
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  return {
+    process: child,
+    said,
+    kill: async () => {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+const count = ({ said }: Supervisor, kind: Said['kind']): number =>
+  said.filter((one) => one.kind === kind).length;
+
+/** The machines' processes by hostname, without what they have started. */
+async function running(lab: Lab): Promise<string[]> {
+  return (await lab.processes()).map(({ folder }) => basename(folder)).sort();
+}
+
+async function folders(lab: Lab): Promise<string[]> {
+  return (await readdir(lab.root))
+    .filter((name) => !/^\.(compile-cache|owner\.lock|used-codes)/.test(name))
+    .sort();
+}
+
+describe('after a kill -9 of the allocator', () => {
+  test('the machines end by themselves within seconds, with all that runs on them', async () => {
+    await using lab = await openLab(() => stub.url);
+    const supervisor = supervise(lab);
+    await expect.poll(() => count(supervisor, 'launched'), PATIENT).toBe(1);
+    const [listed] = await lab.provider().list();
+    const ssh = await connect(listed?.reach ?? {}, { privateKey: lab.key.privateKey });
+    const cut = new Promise((resolve) => ssh.client.once('close', () => resolve(undefined)));
+    await ssh.start('setsid sleep 1000');
+    await expect.poll(async () => (await lab.processes()).length, PATIENT).toBeGreaterThan(NAMES.length);
+    const before = (await lab.processes()).length;
+    const killedAt = performance.now();
+    await supervisor.kill();
+    await expect.poll(() => running(lab), PATIENT).toEqual([]);
+    await cut;
+    console.log(
+      `${before} processes, none left ${((performance.now() - killedAt) / 1000).toFixed(1)} s after the kill`,
+    );
+    expect(await folders(lab)).toEqual(NAMES);
+  });
+
+  test('the next start ends what hangs, and brings every machine back once', async () => {
+    await using lab = await openLab(() => stub.url);
+    const supervisor = supervise(lab);
+    await expect.poll(() => count(supervisor, 'launched'), PATIENT).toBe(1);
+    const old = await lab.processes();
+    // A machine that hangs does not notice that its allocator has died.
+    for (const { pid } of old) process.kill(pid, 'SIGSTOP');
+    await supervisor.kill();
+    expect(await running(lab)).toEqual(NAMES);
+    const provider = lab.provider();
+    await provider.start();
+    expect(await running(lab)).toEqual(NAMES);
+    const now = await lab.processes();
+    const oldPids = new Set(old.map(({ pid }) => pid));
+    expect(now.some(({ pid }) => oldPids.has(pid))).toBe(false);
+    expect(lab.logLines.join('')).toMatch(/"processes":3,"msg":"Processes of local VMs had outlived/);
+    const report = keepReport();
+    expect(await destroy(provider, 'all', report)).toEqual({ ok: true });
+    expect({ ended: report.ended.sort(), running: await running(lab), folders: await folders(lab) }).toEqual({
+      ended: NAMES,
+      running: [],
+      folders: [],
+    });
+  });
+
+  test('at every phase of a launch, the next one knows what there is, and ends it', async () => {
+    const seen: string[] = [];
+    for (const phase of ['started', 1, 2, 3, 'launched'] as const) {
+      await using lab = await openLab(() => stub.url);
+      const supervisor = supervise(lab);
+      await expect
+        .poll(
+          () =>
+            typeof phase === 'number' ? count(supervisor, 'made') >= phase : count(supervisor, phase) > 0,
+          PATIENT,
+        )
+        .toBe(true);
+      await supervisor.kill();
+      const provider = lab.provider();
+      const listed = (await provider.list()).map(({ hostname }) => hostname);
+      await provider.start();
+      const there = await running(lab);
+      expect(new Set(there).size).toBe(there.length);
+      expect(await folders(lab)).toEqual(listed);
+      expect(there).toEqual(listed);
+      expect(await destroy(provider, 'all')).toEqual({ ok: true });
+      expect([await running(lab), await folders(lab)]).toEqual([[], []]);
+      seen.push(`${phase}: ${listed.length}`);
+    }
+    console.log(`killed in a launch (phase: machines found, all ended): ${seen.join(', ')}`);
+  });
+
+  test('at every phase of a destroy, the next one ends the rest', async () => {
+    const seen: string[] = [];
+    for (const phase of ['launched', 1, 3] as const) {
+      await using lab = await openLab(() => stub.url);
+      const supervisor = supervise(lab, 'destroy');
+      await expect
+        .poll(
+          () =>
+            typeof phase === 'number' ? count(supervisor, 'gone') >= phase : count(supervisor, phase) > 0,
+          { ...PATIENT, interval: 1 },
+        )
+        .toBe(true);
+      await supervisor.kill();
+      const provider = lab.provider();
+      await provider.start();
+      const listed = (await provider.list()).map(({ hostname }) => hostname);
+      expect(await running(lab)).toEqual(listed);
+      expect(await destroy(provider, 'all')).toEqual({ ok: true });
+      expect([await running(lab), await folders(lab)]).toEqual([[], []]);
+      seen.push(`${phase}: ${listed.length}`);
+    }
+    console.log(`killed in a destroy (phase: machines found, all ended): ${seen.join(', ')}`);
+  });
+});

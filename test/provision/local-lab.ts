@@ -1,0 +1,171 @@
+// What tests of local VMs share: a temporary data folder, an allocator that only listens, a provider on them, and a look
+// at the processes that are there. Disposing ends every process that is left, and fails when there was one.
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { endLeftovers } from '../../src/provision/local/leftovers.ts';
+import { createLocalProvider, type LocalProviderOptions } from '../../src/provision/local/local-provider.ts';
+import { localPlaces } from '../../src/provision/local/places.ts';
+import { openProcessTable, type MarkedProcess } from '../../src/provision/local/process-table.ts';
+import type {
+  MachineFacts,
+  Provider,
+  ProvisionReport,
+  ProvisionResult,
+} from '../../src/provision/provider.ts';
+import { createLog } from '../../src/log.ts';
+import { makeSshKeyPair, type SshKeyPair } from '../../src/ssh/key-pair.ts';
+
+export type Report = { readonly path: string; readonly token: string | undefined; readonly body: string };
+
+export type StubAllocator = AsyncDisposable & {
+  readonly url: string;
+  readonly reports: readonly Report[];
+  /** The statuses that a machine has reported, in order. */
+  readonly statusesOf: (hostname: string) => string[];
+};
+
+/** Answers every report, and leaves every poll waiting. */
+export async function startStubAllocator(): Promise<StubAllocator> {
+  const reports: Report[] = [];
+  const server = createServer((request, response) => {
+    void readBody(request).then((body) => {
+      reports.push({ path: request.url ?? '', token: request.headers.authorization, body });
+      if (request.url === '/vm_startup') return;
+      response.setHeader('Content-Type', 'application/json');
+      response.end('{"message":"fine"}');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    reports,
+    statusesOf: (hostname) =>
+      reports.flatMap(({ path, body }) => {
+        if (path !== '/api/vm-status') return [];
+        const said = JSON.parse(body) as { hostname: string; status: string };
+        return said.hostname === hostname ? [said.status] : [];
+      }),
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  return text(request).catch(() => '');
+}
+
+export type Lab = AsyncDisposable & {
+  readonly dataDir: string;
+  readonly root: string;
+  readonly key: SshKeyPair;
+  readonly lost: string[];
+  readonly moved: string[];
+  readonly logLines: string[];
+  readonly provider: (overrides?: Partial<LocalProviderOptions>) => Provider;
+  /** The machines' processes and all that they started. */
+  readonly processes: () => Promise<MarkedProcess[]>;
+};
+
+/** `allocatorUrl`: where machines report. */
+export async function openLab(allocatorUrl: () => string): Promise<Lab> {
+  const dataDir = await mkdtemp(join(await realpath(tmpdir()), 'lablink-local-'));
+  const { root } = localPlaces(dataDir);
+  const key = makeSshKeyPair();
+  const table = await openProcessTable();
+  const lost: string[] = [];
+  const moved: string[] = [];
+  const logLines: string[] = [];
+  const providers: Provider[] = [];
+  return {
+    dataDir,
+    root,
+    key,
+    lost,
+    moved,
+    logLines,
+    processes: () => table.marked(root),
+    provider: (overrides = {}) => {
+      const provider = createLocalProvider({
+        dataDir,
+        allocatorUrl,
+        authorizedKey: key.publicKey,
+        software: null,
+        log: createLog({ level: 'debug', destination: { write: (line) => void logLines.push(line) } }),
+        onLost: (hostname, reason) => Promise.resolve(void lost.push(`${hostname}: ${reason}`)),
+        onMoved: (hostname) => Promise.resolve(void moved.push(hostname)),
+        ...overrides,
+      });
+      providers.push(provider);
+      return provider;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const provider of providers) await provider.stop();
+      const { ended } = await endLeftovers({ table, root });
+      await rm(dataDir, { recursive: true });
+      if (ended > 0) throw new Error(`${ended} processes were left over`);
+    },
+  };
+}
+
+export type Told = ProvisionReport & {
+  readonly facts: Map<string, MachineFacts>;
+  readonly failures: Map<string, string>;
+  readonly ended: string[];
+};
+
+/** A report that keeps what it is told. */
+export function keepReport(): Told {
+  const facts = new Map<string, MachineFacts>();
+  const failures = new Map<string, string>();
+  const ended: string[] = [];
+  return {
+    facts,
+    failures,
+    ended,
+    event: () => undefined,
+    made: (hostname, fact) => Promise.resolve(void facts.set(hostname, fact)),
+    failed: (hostname, reason) => Promise.resolve(void failures.set(hostname, reason)),
+    gone: (hostname) => Promise.resolve(void ended.push(hostname)),
+  };
+}
+
+const NEVER = new AbortController().signal;
+
+/** Launches machines of these names, to the end. */
+export async function launch(
+  provider: Provider,
+  hostnames: readonly string[],
+  report: ProvisionReport = keepReport(),
+  { signal = NEVER, force = NEVER }: { signal?: AbortSignal; force?: AbortSignal } = {},
+): Promise<ProvisionResult> {
+  const machines = hostnames.map((hostname) => ({ hostname, token: `token-of-${hostname}` }));
+  return provider.launch({ operationId: 'the-launch', machines }, report, signal, force);
+}
+
+export async function destroy(
+  provider: Provider,
+  hostnames: readonly string[] | 'all',
+  report: ProvisionReport = keepReport(),
+): Promise<ProvisionResult> {
+  return provider.destroy(hostnames, report, NEVER, NEVER);
+}
+
+/** Whether a process is there and has not ended; one that its parent has not yet asked about (a zombie) has. */
+export async function isRunning(pid: number): Promise<boolean> {
+  if (process.platform !== 'linux') {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  }
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return stat !== '' && !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+}
