@@ -62,15 +62,17 @@ async function serve(config: Config): Promise<number> {
   const { allocator } = started;
   const { promise: ended, resolve } = Promise.withResolvers<number>();
   let asked = false;
+  let forced = false;
   const stop = (reason: string): void => {
     if (asked) {
+      forced = true;
       say('Stopping at once.');
-      void allocator.kill(FORCE_GRACE_MS).finally(() => resolve(EXIT_FAILED));
+      allocator.kill(FORCE_GRACE_MS).catch(() => resolve(EXIT_FAILED));
       return;
     }
     asked = true;
     allocator.stop(reason).then(
-      () => resolve(EXIT_OK),
+      () => resolve(forced ? EXIT_FAILED : EXIT_OK),
       () => resolve(EXIT_FAILED),
     );
   };
