@@ -1,10 +1,10 @@
 // Ships log files, batch after batch, in order, each until it is answered. What is not shipped yet stays in the files.
 import type { AgentParts } from '../parts.ts';
-import { delayAfter, isFinal, isUnknownVm, sentenceOf, type Failure } from '../retry.ts';
+import { delayAfter, isFinal, isUnknownVm, sentenceOf } from '../retry.ts';
 import { isAborted } from '../turn.ts';
 import { createFollower, type Follower, type LogBatch } from './follow.ts';
 import { messageLimits, type MessageLimits } from './messages.ts';
-import { openPositions } from './positions.ts';
+import { openPositions, type Position } from './positions.ts';
 
 const WHAT = 'shipping logs';
 const BODY_TOO_LARGE = 413;
@@ -54,33 +54,27 @@ type Shipment = {
 
 function createShipment(parts: AgentParts): Shipment {
   const { options, troubles } = parts;
-  let limits: MessageLimits = messageLimits;
-
-  /** A proxy may allow less than the allocator: the same lines come again in smaller batches. */
-  function isShrunk(failure: Failure, batch: LogBatch): boolean {
-    const isTooLarge = failure.kind === 'refused' && failure.status === BODY_TOO_LARGE;
-    if (!isTooLarge || batch.messages.length <= 1) return false;
-    limits = { ...limits, batchMessages: Math.ceil(batch.messages.length / 2) };
-    return true;
-  }
+  const sizes = createBatchSizes();
 
   async function ship(follower: Follower, signal: AbortSignal): Promise<boolean> {
-    const batch = await nextBatch(parts, follower, limits);
+    const batch = await nextBatch(parts, follower, sizes.limits());
     if (!batch) return false;
     for (let attempt = 0; !isAborted(signal); attempt++) {
       const answer = await send(parts, follower.path, batch, signal);
       if (answer.kind === 'ok') {
         troubles.over(WHAT);
+        sizes.passed(batch);
         await follower.advance(batch);
         return true;
       }
       if (isAborted(signal)) break;
       troubles.tell(WHAT, sentenceOf(answer));
-      if (isShrunk(answer, batch)) return true;
       if (isUnknownVm(answer)) parts.presence.forgotten();
       else if (isFinal(answer)) {
+        if (sizes.shrink(batch, answer.status === BODY_TOO_LARGE)) return true;
         // It would be refused for ever, and everything after it would never come.
-        options.world.log.error(`${batch.messages.length} log lines of ${follower.path} were left out`);
+        options.world.log.error(`a log line of ${follower.path} was left out`);
+        sizes.passed(batch);
         await follower.advance(batch);
         return true;
       }
@@ -90,7 +84,7 @@ function createShipment(parts: AgentParts): Shipment {
   }
 
   async function shipLast(follower: Follower): Promise<boolean> {
-    const batch = isAborted(parts.closing) ? null : await nextBatch(parts, follower, limits);
+    const batch = isAborted(parts.closing) ? null : await nextBatch(parts, follower, sizes.limits());
     if (!batch) return false;
     const answer = await send(parts, follower.path, batch, parts.closing);
     if (answer.kind !== 'ok') return false;
@@ -99,6 +93,33 @@ function createShipment(parts: AgentParts): Shipment {
   }
 
   return { ship, shipLast };
+}
+
+type BatchSizes = {
+  limits(): MessageLimits;
+  /** The same lines are to come again in smaller batches; false where it is one line already. */
+  shrink(batch: LogBatch, isTooLarge: boolean): boolean;
+  passed(batch: LogBatch): void;
+};
+
+/** A proxy may allow less than the allocator: that is learnt for good. What else is refused is narrowed down to its line. */
+function createBatchSizes(): BatchSizes {
+  let most = messageLimits.batchMessages;
+  let suspect: { readonly messages: number; readonly until: Position } | null = null;
+  return {
+    limits: () => ({ ...messageLimits, batchMessages: Math.min(most, suspect?.messages ?? most) }),
+    shrink({ messages, after }, isTooLarge) {
+      if (messages.length <= 1) return false;
+      const half = Math.ceil(messages.length / 2);
+      if (isTooLarge) most = half;
+      else suspect = { messages: half, until: suspect?.until ?? after };
+      return true;
+    },
+    passed({ after }) {
+      if (suspect?.until.generation !== after.generation) return;
+      if (after.offset >= suspect.until.offset) suspect = null;
+    },
+  };
 }
 
 async function nextBatch(
