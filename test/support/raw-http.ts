@@ -10,6 +10,8 @@ export type RawRequest = {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+  /** Leaves once the answer has begun: streams of events have no end. */
+  readonly leaveEarly?: true;
 };
 
 export type RawAnswer = {
@@ -30,7 +32,7 @@ export const formHeaders = { 'Content-Type': 'application/x-www-form-urlencoded'
 /** One request on a connection of its own. Rejects where the connection is cut before the answer's end. */
 export function sendRaw(
   baseUrl: string,
-  { method = 'GET', path, headers, body }: RawRequest,
+  { method = 'GET', path, headers, body, leaveEarly }: RawRequest,
 ): Promise<RawAnswer> {
   const { hostname, port } = new URL(baseUrl);
   return new Promise((resolve, reject) => {
@@ -40,16 +42,20 @@ export function sendRaw(
       { hostname, port, method, path, headers: { ...length, ...headers }, agent: false },
       (answer) => {
         const chunks: Buffer[] = [];
-        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-        answer.on('error', reject);
-        answer.on('end', () =>
+        const told = (): void =>
           resolve({
             status: answer.statusCode ?? 0,
             headers: answer.headers,
             type: (answer.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '',
             text: Buffer.concat(chunks).toString(),
-          }),
-        );
+          });
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+        answer.on('error', reject);
+        answer.on('end', told);
+        if (leaveEarly === true) {
+          told();
+          sent.destroy();
+        }
       },
     );
     sent.on('error', reject);

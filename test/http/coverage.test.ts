@@ -1,0 +1,154 @@
+// Every operation × every declared status: a real answer, from a real server, and none that is not declared.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
+import { z } from 'zod';
+import type { OperationId } from '../../src/contract/operations.gen.ts';
+import { createAgentHandlers } from '../../src/handlers/agent.ts';
+import { exampleRequest, infoOf, operationIds } from '../support/contract-examples.ts';
+import { createScriptedProvider } from '../doubles/scripted-provider.ts';
+import { createCoverage } from '../support/coverage-table.ts';
+import { inAllTypes, usualRequests, withHeaders } from '../support/provoke.ts';
+import { specialRequests, type Lab } from '../support/provoke-special.ts';
+import { shortIntervals, WAIT } from '../support/operations.ts';
+import { createTestDatabase } from '../support/postgres.ts';
+import { sendRaw } from '../support/raw-http.ts';
+import { seedLab } from '../support/seed.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { startTcpProxy } from '../support/tcp-proxy.ts';
+import { ADMIN as STUB_ADMIN, startStub } from './harness.ts';
+
+/** Nothing else may be missing. The download is another issue's: until then it answers 501. */
+const isDue = (id: OperationId, status: number): boolean =>
+  !(id === 'downloadData' && [200, 404].includes(status));
+
+const coverage = createCoverage(isDue);
+afterAll(() => console.log(coverage.table()));
+
+const declares = (id: OperationId, status: number): boolean => String(status) in infoOf(id).responses;
+
+/** Sends the example of every operation that declares the status and has not been seen with it. */
+async function sendExamples(
+  url: string,
+  status: number,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  for (const id of operationIds.filter((each) => declares(each, status) && !coverage.isSeen(each, status)))
+    for (const request of inAllTypes(id, exampleRequest(id)))
+      coverage.note(id, await sendRaw(url, withHeaders(request, headers)));
+}
+
+const logSchema = z.object({ operation: z.string().nullish(), status: z.number().nullish() });
+
+/** Nothing that the server has logged is undeclared. */
+function expectDeclared({ logLines }: TestServer): void {
+  const undeclared = logLines
+    .map((line) => logSchema.parse(JSON.parse(line)))
+    .filter(({ operation, status }) => {
+      const id = operationIds.find((each) => each === operation);
+      return id !== undefined && typeof status === 'number' && !declares(id, status);
+    });
+  expect(undeclared).toEqual([]);
+}
+
+/** The lab anew. What runs is let go before: it would write into the new rows. */
+async function reseed({ db, provider }: Lab): Promise<void> {
+  provider.release();
+  await vi.waitFor(async () => {
+    const active = await db
+      .selectFrom('operations')
+      .select('id')
+      .where('status', 'in', ['queued', 'running'])
+      .execute();
+    expect(active).toEqual([]);
+  }, WAIT);
+  await seedLab(db);
+}
+
+test('what the matter itself decides', async () => {
+  const provider = createScriptedProvider();
+  await using server = await startTestServer(
+    { POLL_MAX_SECONDS: '1' },
+    { provider, operationIntervals: shortIntervals },
+  );
+  const lab = { url: server.url, db: server.db, provider };
+  for (const id of operationIds) {
+    const statuses = Object.keys(infoOf(id).responses).map(Number);
+    const usual = statuses.flatMap((status) => usualRequests(id, status));
+    for (const request of usual.flatMap((each) => inAllTypes(id, each))) {
+      await reseed(lab);
+      coverage.note(id, await sendRaw(server.url, request));
+    }
+    for (const special of specialRequests[id] ?? []) {
+      await reseed(lab);
+      coverage.note(id, await special(lab));
+    }
+  }
+  expect(coverage.seen(500)).toEqual([]);
+  expectDeclared(server);
+}, 60_000);
+
+test("the examples of the contract's request bodies are accepted", async () => {
+  const provider = createScriptedProvider();
+  await using server = await startTestServer({}, { provider, operationIntervals: shortIntervals });
+  const lab = { url: server.url, db: server.db, provider };
+  for (const id of operationIds.filter((each) => infoOf(each).consumes.length > 0)) {
+    await reseed(lab);
+    // The example is what an agent says once its participant is gone.
+    if (id === 'postRecycled') await sendRaw(server.url, exampleRequest('releaseAssignment'));
+    const answer = await sendRaw(server.url, withHeaders(exampleRequest(id), { Accept: 'application/json' }));
+    expect(answer.status, `${id}: ${answer.text}`).toBeOneOf([200, 201, 202]);
+  }
+});
+
+test('the agent that was built, and one that was not', async () => {
+  const agentFolder = await mkdtemp(join(tmpdir(), 'lablink-agent-'));
+  onTestFinished(() => rm(agentFolder, { recursive: true }));
+  const { getAgentFile } = createAgentHandlers({ agentFolder });
+  await using http = await startStub({ getAgentFile: (input) => getAgentFile(input as never) });
+  for (const file of ['lablink-agent.mjs', 'SHA256SUMS', 'lablink-agent-linux-x64.gz']) {
+    const request = { path: `/agent/${file}` };
+    coverage.note('getAgentFile', await sendRaw(http.url, request));
+    await writeFile(join(agentFolder, file), 'built');
+    coverage.note('getAgentFile', await sendRaw(http.url, request));
+  }
+});
+
+test('429: one request a minute', async () => {
+  await using server = await startTestServer({ REQUESTS_PER_MINUTE: '1' });
+  await sendRaw(server.url, { path: '/' });
+  await sendExamples(server.url, 429);
+  expectDeclared(server);
+});
+
+test('500: the schema is broken; and where no table is asked, a handler is', async () => {
+  await using server = await startTestServer();
+  await seedLab(server.db);
+  await sql`alter table vms rename to vms_gone`.execute(server.db);
+  await sql`alter table assignments rename to assignments_gone`.execute(server.db);
+  await sql`alter table operations rename to operations_gone`.execute(server.db);
+  await sendExamples(server.url, 500);
+  expectDeclared(server);
+  await using http = await startStub();
+  await sendExamples(http.url, 500, { Authorization: STUB_ADMIN });
+});
+
+test('503: Postgres is away; and where it is not asked, the server is stopping', async () => {
+  await using database = await createTestDatabase();
+  await using proxy = await startTcpProxy(database.connectionString);
+  await using server = await startTestServer({ DATABASE_URL: proxy.connectionString });
+  await seedLab(database.db);
+  await proxy.cut();
+  await sendExamples(server.url, 503);
+  await proxy.mend();
+  expectDeclared(server);
+  await using stopping = await startStub({}, { isStopping: () => true });
+  await sendExamples(stopping.url, 503);
+});
+
+test('every declared status was seen, and no other', () => {
+  expect(coverage.missing()).toEqual([]);
+  expect(coverage.undeclared()).toEqual([]);
+});

@@ -1,0 +1,68 @@
+// The examples of openapi.yaml as requests that can be sent. The lab of seed.ts is the one that they speak of.
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { operations, type OperationId } from '../../src/contract/operations.gen.ts';
+import type { OperationInfo } from '../../src/contract/operation.ts';
+import { adminHeaders, type RawRequest } from './raw-http.ts';
+
+const referenceSchema = z.object({ $ref: z.string() });
+const parameterSchema = z.object({ name: z.string(), in: z.string(), example: z.unknown().optional() });
+const operationSchema = z.object({
+  parameters: z.array(z.union([referenceSchema, parameterSchema])).default([]),
+  requestBody: z
+    .object({ content: z.record(z.string(), z.object({ example: z.unknown().optional() })) })
+    .optional(),
+});
+const documentSchema = z.object({
+  paths: z.record(z.string(), z.record(z.string(), operationSchema.loose())),
+  components: z.object({ parameters: z.record(z.string(), parameterSchema) }),
+});
+
+const document = documentSchema.parse(
+  parse(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8')),
+);
+
+export const operationIds = Object.keys(operations) as OperationId[];
+
+export const infoOf = (id: OperationId): OperationInfo => operations[id];
+
+/** The request that the contract's examples make, with the admin's password where the operation takes it. */
+export function exampleRequest(id: OperationId): RawRequest {
+  const { method, path, security, eventStream } = infoOf(id);
+  const operation = document.paths[path]?.[method];
+  if (operation === undefined) throw new Error(`The contract has no ${method} ${path}.`);
+  const [body] = Object.entries(operation.requestBody?.content ?? {});
+  return {
+    method: method.toUpperCase(),
+    path: path.replaceAll(/\{(\w+)\}/g, (_, name: string) => exampleOf(operation, name)),
+    headers: {
+      ...(security.some((schemes) => schemes.includes('adminBasic')) && adminHeaders),
+      ...(body && { 'Content-Type': body[0] }),
+    },
+    ...(body && { body: encode(body[0], body[1].example) }),
+    ...(eventStream && { leaveEarly: true }),
+  };
+}
+
+function exampleOf({ parameters }: z.infer<typeof operationSchema>, name: string): string {
+  const found = parameters
+    .map((parameter) => ('$ref' in parameter ? resolve(parameter.$ref) : parameter))
+    .find((parameter) => parameter.in === 'path' && parameter.name === name);
+  if (typeof found?.example !== 'string') throw new Error(`The path parameter ${name} has no example.`);
+  return found.example;
+}
+
+function resolve(reference: string): z.infer<typeof parameterSchema> {
+  const found = document.components.parameters[reference.split('/').at(-1) ?? ''];
+  if (found === undefined) throw new Error(`${reference} leads nowhere.`);
+  return found;
+}
+
+function encode(type: string, example: unknown): string {
+  if (type === 'application/json') return JSON.stringify(example);
+  const fields = z.record(z.string(), z.union([z.string(), z.number()])).parse(example);
+  const form = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields)) form.set(name, String(value));
+  return form.toString();
+}

@@ -1,0 +1,73 @@
+// What was seen of the contract: operation × status, with the media types; and the table of it.
+import type { OperationId } from '../../src/contract/operations.gen.ts';
+import { infoOf, operationIds } from './contract-examples.ts';
+import type { RawAnswer } from './raw-http.ts';
+
+export type Coverage = {
+  readonly note: (id: OperationId, answer: Pick<RawAnswer, 'status' | 'type'>) => void;
+  /** With every media type that is declared for it. */
+  readonly isSeen: (id: OperationId, status: number) => boolean;
+  /** The operations that have answered with this status. */
+  readonly seen: (status: number) => readonly OperationId[];
+  /** `requestVm 409 application/problem+json`, of what is due and was never seen. */
+  readonly missing: () => readonly string[];
+  readonly undeclared: () => readonly string[];
+  readonly table: () => string;
+};
+
+/** @param isDue whether a declared status is served already */
+export function createCoverage(isDue: (id: OperationId, status: number) => boolean): Coverage {
+  const found = new Set<string>();
+  const key = (id: OperationId, status: number, type: string): string => `${id} ${status} ${type}`;
+  const declared = operationIds.flatMap((id) =>
+    Object.entries(infoOf(id).responses).flatMap(([status, types]) =>
+      types.map((type) => ({ id, status: Number(status), key: key(id, Number(status), type) })),
+    ),
+  );
+  const entriesOf = (id: OperationId, status: number) =>
+    declared.filter((entry) => entry.id === id && entry.status === status);
+  const isSeen = (id: OperationId, status: number): boolean =>
+    entriesOf(id, status).every((entry) => found.has(entry.key));
+  const due = declared.filter(({ id, status }) => isDue(id, status));
+  const missing = (): readonly string[] => due.map((entry) => entry.key).filter((each) => !found.has(each));
+  const undeclared = (): readonly string[] =>
+    [...found].filter((each) => !declared.some((entry) => entry.key === each));
+
+  function cell(id: OperationId, status: number): string {
+    if (undeclared().some((each) => each.startsWith(`${id} ${status} `))) return '!';
+    const entries = entriesOf(id, status);
+    if (entries.length === 0) return '';
+    const count = entries.filter((entry) => found.has(entry.key)).length;
+    if (count === entries.length) return '✓';
+    if (!isDue(id, status)) return '…';
+    return count === 0 ? '✗' : '½';
+  }
+
+  function table(): string {
+    const statuses = [...new Set(declared.map(({ status }) => status))].toSorted((a, b) => a - b);
+    const width = Math.max(...operationIds.map((id) => id.length));
+    const line = (name: string, cells: readonly string[]): string =>
+      [name.padEnd(width), ...cells.map((text) => text.padStart(3))].join(' ').trimEnd();
+    return [
+      line('', statuses.map(String)),
+      ...operationIds.map((id) =>
+        line(
+          id,
+          statuses.map((status) => cell(id, status)),
+        ),
+      ),
+      '✓ seen in every declared media type, ½ in some, ✗ never; … not served yet; ! seen, but not declared.',
+      `Of ${due.length} answers that are declared and served, ${due.length - missing().length} were seen; ${declared.length - due.length} are not served yet.`,
+    ].join('\n');
+  }
+
+  return {
+    note: (id, { status, type }) => void found.add(key(id, status, type)),
+    isSeen,
+    seen: (status) =>
+      operationIds.filter((id) => [...found].some((each) => each.startsWith(`${id} ${status} `))),
+    missing,
+    undeclared,
+    table,
+  };
+}

@@ -1,0 +1,116 @@
+// Ways to the statuses that the matter itself decides, for the operations where they are not alike.
+import { sql } from 'kysely';
+import { z } from 'zod';
+import type { OperationId } from '../../src/contract/operations.gen.ts';
+import { exampleRequest } from './contract-examples.ts';
+import { withHeaders } from './provoke.ts';
+import { jsonHeaders, sendRaw } from './raw-http.ts';
+import type { RawAnswer, RawRequest } from './raw-http.ts';
+import { EXAMPLE, OVER_ID, RECYCLING } from './seed.ts';
+import type { TestServer } from './server.ts';
+import type { ScriptedProvider } from '../doubles/scripted-provider.ts';
+
+/** A server with rows, and with machines that obey. */
+export type Lab = Pick<TestServer, 'url' | 'db'> & { readonly provider: ScriptedProvider };
+/** Arranges what it takes in a lab that was just seeded, and asks. */
+export type Special = (lab: Lab) => Promise<RawAnswer>;
+
+const JSON_WANTED = { Accept: 'application/json' };
+const exampleAs = (id: OperationId, changes: Partial<RawRequest>): RawRequest => ({
+  ...exampleRequest(id),
+  ...changes,
+});
+const asking =
+  (request: RawRequest): Special =>
+  ({ url }) =>
+    sendRaw(url, request);
+/** While a launch runs that does not end by itself. */
+const whileLaunching =
+  (request: (runningId: string) => RawRequest): Special =>
+  async ({ url, provider }) => {
+    provider.script.holdAfter = 0;
+    const launched = await sendRaw(url, withHeaders(exampleRequest('launchVms'), JSON_WANTED));
+    const { id } = z.object({ id: z.string() }).parse(JSON.parse(launched.text));
+    const answer = await sendRaw(url, request(id));
+    provider.release();
+    return answer;
+  };
+const cancelling = (headers: Readonly<Record<string, string>>): Special =>
+  whileLaunching((id) =>
+    withHeaders(exampleAs('cancelOperation', { path: `/api/v1/operations/${id}/cancel` }), headers),
+  );
+const withoutMachines =
+  (request: RawRequest): Special =>
+  async ({ url, db }) => {
+    await sql`truncate vms cascade`.execute(db);
+    return sendRaw(url, request);
+  };
+export const specialRequests: Partial<Record<OperationId, readonly Special[]>> = {
+  requestVm: [
+    withoutMachines(withHeaders(exampleRequest('requestVm'), JSON_WANTED)),
+    // A field that is wrong: 400 to programs.
+    asking(withHeaders({ ...exampleRequest('requestVm'), body: 'email=x' }, JSON_WANTED)),
+  ],
+  assignmentPage: [comeBackToPage],
+  listVmStatuses: [withoutMachines(exampleRequest('listVmStatuses'))],
+  vmStartup: [supersededPoll],
+  postOutcome: [
+    asking(
+      exampleAs('postOutcome', {
+        path: `/api/v1/assignments/${OVER_ID}/outcome`,
+        body: JSON.stringify({ hostname: RECYCLING, outcome: 'registered' }),
+      }),
+    ),
+  ],
+  postRecycled: [
+    asking(exampleAs('postRecycled', { path: `/api/v1/vms/${RECYCLING}/recycled`, body: '{}' })),
+    // Somebody has it.
+    asking(exampleRequest('postRecycled')),
+  ],
+  registerVm: [
+    asking(exampleRequest('registerVm')),
+    asking(exampleAs('registerVm', { body: JSON.stringify({ hostname: EXAMPLE.hostname }) })),
+  ],
+  launchVms: [
+    asking(withHeaders({ ...exampleRequest('launchVms'), body: 'num_vms=many' }, JSON_WANTED)),
+    whileLaunching(() => withHeaders(exampleRequest('launchVms'), JSON_WANTED)),
+  ],
+  destroyVms: [whileLaunching(() => withHeaders(exampleRequest('destroyVms'), JSON_WANTED))],
+  cancelOperation: [
+    cancelling(JSON_WANTED),
+    cancelling({ Accept: 'text/html' }),
+    // It has ended.
+    asking(withHeaders(exampleRequest('cancelOperation'), JSON_WANTED)),
+  ],
+  getAsset: ['app.css', 'assignment.js', 'favicon.svg'].map((file) => asking({ path: `/static/${file}` })),
+};
+
+/** In the browser that asked. */
+async function comeBackToPage({ url }: Lab): Promise<RawAnswer> {
+  const given = await sendRaw(url, withHeaders(exampleRequest('requestVm'), JSON_WANTED));
+  const { assignment_id: id } = z.object({ assignment_id: z.string() }).parse(JSON.parse(given.text));
+  const [cookie = ''] = given.headers['set-cookie'] ?? [];
+  return sendRaw(url, { path: `/assignments/${id}`, headers: { Cookie: cookie.split(';', 1)[0] ?? '' } });
+}
+
+/** The older one of two polls. */
+async function supersededPoll({ url, db }: Lab): Promise<RawAnswer> {
+  const hostname = 'lablink-vm-prod-2';
+  const poll = {
+    method: 'POST',
+    path: '/vm_startup',
+    headers: jsonHeaders,
+    body: JSON.stringify({ hostname }),
+  };
+  const first = sendRaw(url, poll);
+  const waits = async (): Promise<boolean> => {
+    const { rows } =
+      await sql`select from vm_presence where hostname = ${hostname} and waiting_until > now()`.execute(db);
+    return rows.length > 0;
+  };
+  while (!(await waits())) await new Promise((resolve) => setImmediate(resolve));
+  const second = sendRaw(url, poll);
+  const answer = await first;
+  await second;
+  return answer;
+}

@@ -1,0 +1,76 @@
+// How each status of the contract is brought about, operation by operation: in the same way wherever that is possible.
+// Knows requests; where they are sent is the caller's choice.
+import { randomUUID } from 'node:crypto';
+import type { OperationId } from '../../src/contract/operations.gen.ts';
+import { exampleRequest, infoOf } from './contract-examples.ts';
+import type { RawRequest } from './raw-http.ts';
+
+/** Ways to the statuses that come about alike for all operations; none where the matter itself has to decide. */
+export function usualRequests(id: OperationId, status: number): readonly RawRequest[] {
+  const example = exampleRequest(id);
+  switch (status) {
+    case 200:
+    case 202:
+    case 501:
+      return [example];
+    case 400:
+      return [spoiled(id)];
+    case 401:
+      return [without(example, 'Authorization'), withHeaders(example, { Authorization: 'Bearer nobodys' })];
+    case 403:
+      return [withHeaders(example, { Origin: 'https://elsewhere.example' })];
+    case 404:
+      return unknown(id);
+    case 413:
+      return [{ ...example, body: 'x'.repeat(infoOf(id).bodyLimitBytes + 1) }];
+    case 415:
+      return [{ ...withHeaders(example, { 'Content-Type': 'text/csv' }), body: 'a,b' }];
+    default:
+      return [];
+  }
+}
+
+/** Both faces of an operation that answers people and programs. */
+export function inAllTypes(id: OperationId, request: RawRequest): readonly RawRequest[] {
+  const types = new Set(Object.values(infoOf(id).responses).flat());
+  if (!types.has('text/html') || types.size === 1) return [request];
+  return ['text/html', 'application/json'].map((type) => withHeaders(request, { Accept: type }));
+}
+
+/** Of the contract's form, and yet wrong. */
+function spoiled(id: OperationId): RawRequest {
+  const example = exampleRequest(id);
+  const { path, form, consumes } = infoOf(id);
+  if (path.includes('{')) return { ...example, path: path.replaceAll(/\{\w+\}/g, '-') };
+  if (form !== null) return { ...example, body: 'broken=%zz' };
+  if (consumes.length > 0) return { ...example, body: '{' };
+  return { ...example, path: `${path}?nonsense=1` };
+}
+
+const HOSTNAME_FIELDS = /"(hostname|log_stream)":"[^"]*"/;
+
+/** About a machine, an assignment, an operation that nobody knows. */
+function unknown(id: OperationId): readonly RawRequest[] {
+  const example = exampleRequest(id);
+  const { path } = infoOf(id);
+  if (path.includes('{'))
+    return [
+      {
+        ...example,
+        path: path
+          .replace('{hostname}', 'nobody')
+          .replace('{id}', randomUUID())
+          .replace('{file}', 'nothing.css'),
+      },
+    ];
+  if (typeof example.body !== 'string' || !HOSTNAME_FIELDS.test(example.body)) return [];
+  return [{ ...example, body: example.body.replace(HOSTNAME_FIELDS, '"$1":"nobody"') }];
+}
+
+export function withHeaders(request: RawRequest, headers: Readonly<Record<string, string>>): RawRequest {
+  return { ...request, headers: { ...request.headers, ...headers } };
+}
+
+function without({ headers = {}, ...request }: RawRequest, name: string): RawRequest {
+  return { ...request, headers: Object.fromEntries(Object.entries(headers).filter(([key]) => key !== name)) };
+}

@@ -1,0 +1,84 @@
+// The network between the allocator and Postgres, in the tests' hands: it can be cut, frozen, and mended.
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+export type TcpProxy = AsyncDisposable & {
+  /** The same address as the real one, by way of the proxy. */
+  readonly connectionString: string;
+  /** Ends all connections and refuses new ones, as a server that has stopped does. */
+  readonly cut: () => Promise<void>;
+  /** Takes connections and passes nothing on, as a network that swallows packets does. */
+  readonly freeze: () => void;
+  /** All is well again. */
+  readonly mend: () => Promise<void>;
+  /** Connections that are open right now. */
+  readonly open: number;
+};
+
+export async function startTcpProxy(connectionString: string): Promise<TcpProxy> {
+  const target = new URL(connectionString);
+  const pairs = new Set<readonly [client: Socket, server: Socket]>();
+  let frozen = false;
+  let server: Server = await listenOn(0, accept);
+  const port = portOf(server);
+
+  function accept(client: Socket): void {
+    const upstream = connect(Number(target.port), target.hostname);
+    const pair = [client, upstream] as const;
+    pairs.add(pair);
+    const end = (): void => {
+      client.destroy();
+      upstream.destroy();
+      pairs.delete(pair);
+    };
+    for (const socket of pair) socket.on('error', end).on('close', end);
+    client.pipe(upstream).pipe(client);
+    if (frozen) for (const socket of pair) socket.pause();
+  }
+
+  async function cut(): Promise<void> {
+    const closed = once(server, 'close');
+    server.close();
+    for (const [client, upstream] of pairs) {
+      client.resetAndDestroy();
+      upstream.destroy();
+    }
+    await closed;
+  }
+
+  const url = new URL(connectionString);
+  url.hostname = '127.0.0.1';
+  url.port = String(port);
+  return {
+    connectionString: url.href,
+    cut,
+    freeze: () => {
+      frozen = true;
+      for (const pair of pairs) for (const socket of pair) socket.pause();
+    },
+    mend: async () => {
+      frozen = false;
+      for (const pair of pairs) for (const socket of pair) socket.resume();
+      if (!server.listening) server = await listenOn(port, accept);
+    },
+    get open() {
+      return pairs.size;
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (server.listening) await cut();
+    },
+  };
+}
+
+async function listenOn(port: number, accept: (client: Socket) => void): Promise<Server> {
+  const server = createServer(accept);
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('The proxy has no port.');
+  return address.port;
+}
