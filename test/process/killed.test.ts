@@ -1,0 +1,152 @@
+// The allocator is killed at every phase of a launch and of a destroy, and started again: no process is left over, no
+// row is without its machine, and the next launch and destroy work.
+import { chmod, mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { asForm, createLablinkClient, type LablinkClient } from '../../src/client/client.ts';
+import { openProcessTable } from '../../src/provision/local/process-table.ts';
+import { startProgram, type Program } from '../support/program.ts';
+
+const PASSWORD = 'a password for tests';
+const PATIENCE = { timeout: 90_000, interval: 100 };
+const MACHINES = 4;
+const counts: string[] = [];
+
+type Lab = { readonly program: Program; readonly admin: LablinkClient };
+type Phase = { readonly name: string; readonly reached: (lab: Lab, id: string) => Promise<boolean> };
+
+const inEvents =
+  (text: string, times: number): Phase['reached'] =>
+  async ({ admin }, id) => {
+    const { data } = await admin.GET('/api/v1/operations/{id}', { params: { path: { id } } });
+    const done = data?.progress.done ?? 0;
+    return text === 'done' ? done >= times : data?.status === text;
+  };
+const launchPhases: Phase[] = [
+  { name: 'when it was just asked for', reached: () => Promise.resolve(true) },
+  { name: 'when it has begun', reached: async (lab, id) => !(await inEvents('queued', 0)(lab, id)) },
+  { name: 'with one machine made', reached: inEvents('done', 1) },
+  { name: 'with all but one made', reached: inEvents('done', MACHINES - 1) },
+  { name: 'when it has succeeded', reached: inEvents('succeeded', 0) },
+];
+const destroyPhases: Phase[] = [
+  { name: 'when it was just asked for', reached: () => Promise.resolve(true) },
+  { name: 'with one machine ended', reached: inEvents('done', 1) },
+  { name: 'when it has succeeded', reached: inEvents('succeeded', 0) },
+];
+
+describe('the allocator killed', { timeout: 300_000 }, () => {
+  let folder: string;
+  let lab: Lab;
+
+  beforeEach(async () => {
+    folder = await realpath(await mkdtemp(join(tmpdir(), 'lablink-killed-')));
+    await chmod(folder, 0o711);
+    lab = await start();
+  });
+  afterEach(async () => {
+    await lab.program[Symbol.asyncDispose]();
+    expect(await processes()).toEqual([]);
+    await rm(folder, { recursive: true });
+  });
+  beforeAll(() => counts.push('phase | rows | machines | processes | after destroy'));
+  afterAll(() => console.log(counts.join('\n')));
+
+  async function start(): Promise<Lab> {
+    const program = startProgram(['serve'], {
+      DATA_DIR: join(folder, 'data'),
+      PROVIDER: 'local',
+      ADMIN_PASSWORD: PASSWORD,
+    });
+    const admin = createLablinkClient({ baseUrl: await program.url(), user: 'admin', password: PASSWORD });
+    return { program, admin };
+  }
+
+  const root = () => join(folder, 'data/local-vms');
+  const processes = async () => (await (await openProcessTable()).marked(root())).map(({ pid }) => pid);
+  const machines = async () => (await readdir(root())).filter((name) => !name.startsWith('.')).sort();
+  const rows = async () => Object.keys((await lab.admin.GET('/api/vm-status')).data ?? {}).sort();
+  const running = async () =>
+    Object.values((await lab.admin.GET('/api/vm-status')).data ?? {}).filter(
+      (status) => status === 'running',
+    );
+
+  async function launch(count: number): Promise<string> {
+    const { data } = await lab.admin.POST('/api/launch', { body: { num_vms: count }, ...asForm });
+    return idOf(data);
+  }
+  async function destroy(): Promise<string> {
+    return idOf((await lab.admin.POST('/destroy', {})).data);
+  }
+  function idOf(data: unknown): string {
+    if (typeof data === 'object' && data !== null && 'id' in data && typeof data.id === 'string')
+      return data.id;
+    throw new Error(`expected an operation, got ${JSON.stringify(data)}`);
+  }
+  const ended = (id: string) =>
+    expect
+      .poll(
+        async () =>
+          (await lab.admin.GET('/api/v1/operations/{id}', { params: { path: { id } } })).data?.ended_at ??
+          null,
+        PATIENCE,
+      )
+      .not.toBeNull();
+
+  async function killAndStartAgain(): Promise<void> {
+    lab.program.child.kill('SIGKILL');
+    await lab.program.ended;
+    lab = await start();
+  }
+
+  /** Rows, folders and processes tell of the same machines, and everything goes on. */
+  async function isWhole(phase: string): Promise<void> {
+    await expect
+      .poll(async () => [await rows(), (await processes()).length], PATIENCE)
+      .toEqual([await machines(), (await machines()).length]);
+    const found = `${phase} | ${(await rows()).length} | ${(await machines()).length} | ${(await processes()).length}`;
+    const before = (await rows()).length;
+    await ended(await launch(2));
+    await expect.poll(async () => (await running()).length, PATIENCE).toBe(before + 2);
+    expect(await rows()).toEqual(await machines());
+    await ended(await destroy());
+    expect([await rows(), await machines(), await processes()]).toEqual([[], [], []]);
+    counts.push(`${found} | 0 0 0`);
+  }
+
+  test.each(launchPhases)('in a launch, $name, is whole again after a start', async ({ name, reached }) => {
+    const id = await launch(MACHINES);
+    await expect.poll(() => reached(lab, id), { ...PATIENCE, interval: 10 }).toBe(true);
+    await killAndStartAgain();
+    await ended(id);
+    await isWhole(`launch, ${name}`);
+  });
+
+  test.each(destroyPhases)('in a destroy, $name, is whole again after a start', async ({ name, reached }) => {
+    await ended(await launch(MACHINES));
+    const id = await destroy();
+    await expect.poll(() => reached(lab, id), { ...PATIENCE, interval: 10 }).toBe(true);
+    await killAndStartAgain();
+    await ended(id);
+    await isWhole(`destroy, ${name}`);
+  });
+
+  test('between operations, brings every machine back once, with its participant', async () => {
+    await ended(await launch(MACHINES));
+    await expect.poll(async () => (await running()).length, PATIENCE).toBe(MACHINES);
+    const ask = () =>
+      lab.admin.POST('/api/request_vm', {
+        body: { email: 'ada@example.org', crd_command: '4/0Aexample' },
+        ...asForm,
+      });
+    const { data: given } = await ask();
+    await killAndStartAgain();
+    await expect.poll(async () => (await processes()).length, PATIENCE).toBe(MACHINES);
+    const { data } = await lab.admin.GET('/api/v1/vms', { params: { query: { assigned: true } } });
+    expect(data?.items.map(({ hostname, assignment }) => [hostname, assignment?.pin])).toEqual([
+      typeof given === 'object' ? [given.hostname, given.pin] : [],
+    ]);
+    await isWhole('between operations');
+  });
+});
