@@ -98,7 +98,7 @@ export const defaultIntervals: AgentIntervals = {
   heartbeatMs: 20_000,
   readinessMs: 5_000,
   gpuMs: 20_000,
-  inUseMs: 5_000,
+  inUseMs: 10_000,
   logsMs: 1_000,
   partialLineMs: 5_000,
   timingsMs: 10_000,
