@@ -30,7 +30,7 @@ export function isActive({ status }: Pick<Operation, 'status'>): boolean {
 }
 
 export function operationView(operation: Operation): View {
-  const { id, status, message, progress, problem, requested_by, requested_at } = operation;
+  const { id, kind, status, message, progress, problem, requested_by, requested_at } = operation;
   return {
     id,
     href: operationAddress(id),
@@ -44,6 +44,7 @@ export function operationView(operation: Operation): View {
     done: progress.done + progress.failed,
     total: Math.max(progress.total, 1),
     hasProgress: progress.total > 0,
+    cancelHint: words.fleet.dashboard.cancelHint[kind],
     by: requested_by,
     at: clockTime(requested_at),
     timestamp: requested_at,

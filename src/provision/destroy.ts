@@ -41,7 +41,7 @@ async function clearComers({ db, tell, progress }: Run, hostnames: readonly stri
   progress.add({ done: hostnames.length });
   tell({
     level: 'warning',
-    text: `${machinesWord(hostnames.length)} that came by themselves run on; their rows were cleared.`,
+    text: `Machines that came by themselves run on; they were only cleared from here: ${hostnames.length}.`,
   });
 }
 

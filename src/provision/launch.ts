@@ -80,7 +80,7 @@ async function settleLaunch(run: Run, reporting: RunReport): Promise<number | nu
 /** @param there how many of the machines asked for exist */
 function judge(result: ProvisionResult, there: number, asked: number): Outcome {
   if (result.ok && there >= asked) return null;
-  const told = there === 0 ? 'None was made.' : `${there} of ${machinesWord(asked)} were made, and stay.`;
+  const told = sayMade(there, asked);
   if (result.ok)
     return {
       kind: 'engine',
@@ -90,4 +90,9 @@ function judge(result: ProvisionResult, there: number, asked: number): Outcome {
   // Why it was cancelled is said by whoever did that.
   const problem = result.kind === 'cancelled' ? told : `${result.problem} ${told}`;
   return { kind: result.kind, problem, remedy: result.remedy };
+}
+
+function sayMade(there: number, asked: number): string {
+  if (there === 0) return 'None was made.';
+  return `${there} of ${machinesWord(asked)} ${there === 1 ? 'was made, and stays' : 'were made, and stay'}.`;
 }

@@ -60,8 +60,9 @@ function showLine({ at, level, hostname, text }) {
   line.append(element('time', at.slice(11, 19), { dateTime: at }), ' ');
   if (hostname !== null) line.append(element('b', hostname), ' ');
   line.append(text);
-  output.append(line);
-  while (output.childElementCount > LINES_KEPT) output.firstElementChild.remove();
+  const lines = output.querySelector('ol');
+  lines.append(line);
+  while (lines.childElementCount > LINES_KEPT) lines.firstElementChild.remove();
   if (isAtEnd) output.scrollTop = output.scrollHeight;
 }
 
@@ -80,6 +81,7 @@ function showOperation({ status, message, progress, problem, cancel_requested_at
   else if (!isActive) bar.value = 1;
   const cancel = operation.querySelector('[data-cancel]');
   if (cancel) cancel.hidden = !isActive || cancel_requested_at !== null;
+  for (const live of document.querySelectorAll('[data-live]')) live.hidden = !isActive;
 }
 
 function showMachines({ all, changed, gone }) {

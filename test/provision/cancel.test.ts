@@ -10,7 +10,7 @@ test('a launch that is asked to end keeps what was made, and removes the rows of
   expect(await lab.operations.cancel(id, 'grace')).toMatchObject({ kind: 'asked', operation: { id } });
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'cancelled', done: 1, problem: { kind: 'cancelled' } });
-  expect(operation.problem?.problem).toBe('Cancelled. 1 of 3 machines were made, and stay.');
+  expect(operation.problem?.problem).toBe('Cancelled. 1 of 3 machines was made, and stays.');
   expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-1']);
 });
 

@@ -73,7 +73,9 @@ test('machines that came by themselves lose their rows, and their late reports c
   const { id } = await lab.destroy();
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 1, total: 1 });
   expect(await listMachineRows(lab.db)).toEqual([]);
-  expect(await lab.texts(id)).toContain('1 machine that came by themselves run on; their rows were cleared.');
+  expect(await lab.texts(id)).toContain(
+    'Machines that came by themselves run on; they were only cleared from here: 1.',
+  );
   const late = { hostname: 'lab-pc-7', status: 'running', provider: 'external' } as const;
   expect(await reportStatus(lab.db, late)).toBe('late');
 });

@@ -10,6 +10,7 @@ describe('static files', () => {
     expect([...assetNames()].sort()).toEqual([
       'app.css',
       'assignment.js',
+      'dashboard.js',
       'docs-init.js',
       'favicon.svg',
       'swagger-ui-bundle.js',

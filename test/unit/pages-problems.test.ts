@@ -83,7 +83,7 @@ describe('the page of a problem', () => {
 
   test.each([
     ['adminPage', '/admin'],
-    ['launchVms', '/admin'],
+    ['operationPage', '/admin'],
     ['assignmentPage', '/'],
     [null, '/'],
   ] as const)('of %s leads back to %s', (operationId, home) => {
