@@ -210,3 +210,30 @@ test('a database that goes away in the middle of a launch is waited for', async 
   lab.provider.release();
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 2 });
 });
+
+test('a provider that cannot start fails the start, and nothing is left open', async () => {
+  await using database = await createTestDatabase();
+  const scripted = createScriptedProvider();
+  scripted.start = () => Promise.reject(new Error('no room'));
+  await expect(startTestOperations({ on: database, scripted })).rejects.toThrow('no room');
+  expect(scripted.calls).toEqual(['stop']);
+});
+
+test('two servers that share a database run one operation at a time, each hears of the other one', async () => {
+  await using database = await createTestDatabase();
+  const scripted = createScriptedProvider({ holdAfter: 0 });
+  await using one = await startTestOperations({ on: database, scripted, alone: false });
+  await using two = await startTestOperations({ on: database, scripted, alone: false });
+  const { id } = await one.launch(1);
+  await one.reached(id, 'running');
+  expect(await two.operations.launch({ numVms: 1, by: 'grace' })).toMatchObject({
+    kind: 'busy',
+    running: { id },
+  });
+  // Whichever of them runs it.
+  expect((await two.operations.cancel(id, 'grace')).kind).toBe('asked');
+  expect(await two.ended(id)).toMatchObject({ status: 'cancelled' });
+  scripted.release();
+  expect(await two.ended((await two.launch(2)).id)).toMatchObject({ status: 'succeeded', done: 2 });
+  expect(scripted.calls.filter((call) => call === 'launch')).toHaveLength(2);
+});
