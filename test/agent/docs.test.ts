@@ -1,0 +1,28 @@
+import { readFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { environmentHelp } from '../../src/agent/environment.ts';
+import { operations } from '../../src/contract/operations.gen.ts';
+
+const docs = await readFile(new URL('../../docs/agent.md', import.meta.url), 'utf8');
+
+test('docs/agent.md lists every variable of the agent with its default, and no other', () => {
+  const rows = [...docs.matchAll(/^\| `([A-Z_]+)`\s*\|.*\| (.*?)\s*\|$/gm)].map(([, name, without]) => [
+    name,
+    without,
+  ]);
+  const told = new Map(rows.map(([name, without]) => [name, without]));
+  expect([...told.keys()]).toEqual(environmentHelp.map(([name]) => name));
+  for (const [name, , standard] of environmentHelp) {
+    if (standard === undefined) expect(told.get(name)).toBe('must be set');
+    else if (standard !== null) expect(told.get(name)).toBe(`\`${standard}\``);
+  }
+});
+
+test('every call that docs/agent.md shows is one of the contract', () => {
+  const shown = [...docs.matchAll(/"\$ALLOCATOR_URL(\/[^"]*)"/g)].map(([, path]) => path ?? '');
+  const known = Object.values(operations).map(
+    ({ path }) => new RegExp(`^${path.replace(/\{[^}]+\}/g, '[^/]+')}$`),
+  );
+  expect(shown.length).toBeGreaterThan(10);
+  expect(shown.filter((path) => !known.some((pattern) => pattern.test(path)))).toEqual([]);
+});
