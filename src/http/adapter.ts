@@ -1,17 +1,20 @@
 // What the parts of the adapter share while they serve: the options, and the few things that live as long as the app.
 import type { Operation } from '../contract/erased.ts';
 import type { Beat } from './beat.ts';
+import type { BrowserCookieOptions } from './browser-cookie.ts';
 import type { QueryRules } from './contract-document.ts';
 import type { Exchange } from './exchange.ts';
 import type { HttpLimits } from './limits.ts';
 import type { HttpOptions } from './options.ts';
 import type { RateLimit } from './rate-limit.ts';
+import type { RequestIds } from './request-id.ts';
 import type { Validator } from './validator.ts';
 
 export type Adapter = {
   readonly options: HttpOptions;
   readonly limits: HttpLimits;
   readonly validator: Validator;
+  readonly browserCookie: BrowserCookieOptions;
   readonly rateLimit: RateLimit;
   readonly queryRules: ReadonlyMap<string, QueryRules>;
   readonly successTypes: (operation: Operation) => readonly string[];
@@ -22,6 +25,7 @@ export type Adapter = {
   readonly isStopping: () => boolean;
   readonly nowMs: () => number;
   readonly randomBytes: (size: number) => Buffer;
+  readonly requestId: RequestIds;
   /** Counts an answer that breaks the contract, and logs it. In the mode `throw` it throws. */
   readonly onResponseFault: (exchange: Exchange, fault: string) => void;
 };

@@ -13,12 +13,16 @@ import { send } from './send.ts';
 export function answerError(adapter: Adapter, exchange: Exchange, error: unknown): void {
   const { res } = exchange;
   if (isOver(exchange)) return;
-  const found = toProblem(adapter, exchange, error);
-  if (res.headersSent) {
+  try {
+    const found = toProblem(adapter, exchange, error);
+    if (res.headersSent) res.destroy();
+    else sendProblem(adapter, exchange, declaredProblem(adapter, exchange, found));
+  } catch (fault) {
+    // A header that cannot be sent, say.
+    const { requestId } = exchange;
+    adapter.options.log.error({ err: fault, request_id: requestId }, 'An error could not be answered.');
     res.destroy();
-    return;
   }
-  sendProblem(adapter, exchange, declaredProblem(adapter, exchange, found));
 }
 
 /** A problem whose status the operation does not declare is a fault like any other answer that breaks the contract. */

@@ -1,6 +1,6 @@
 // The HTTP adapter: mounts the operation table on Express and serves it. Bytes in, bytes out; knows no handler and no
 // table of the database.
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { operationList, type Operation } from '../contract/erased.ts';
@@ -13,8 +13,9 @@ import { queryRules } from './contract-document.ts';
 import { abort, isEndless, type Exchange } from './exchange.ts';
 import { defaultLimits } from './limits.ts';
 import type { HttpOptions } from './options.ts';
+import { createRandomPool } from './random-pool.ts';
 import { createRateLimit } from './rate-limit.ts';
-import { requestIdOf } from './request-id.ts';
+import { createRequestIds } from './request-id.ts';
 import { logRequest } from './request-log.ts';
 import { mountedRoutes, mountOperations, operationAt } from './routes.ts';
 import { serve } from './serve.ts';
@@ -43,6 +44,7 @@ export async function createHttpApp(options: HttpOptions): Promise<HttpApp> {
   let lettingGo = false;
   const validator = options.validator ?? (await createValidator(options.document));
   const nowMs = options.nowMs ?? (() => performance.now());
+  const random = createRandomPool(options.randomBytes ?? randomBytes);
   const limits = { ...defaultLimits, ...options.limits };
   const beats = new Map<number, Beat>();
   const types = new Map(operationList.map((operation) => [operation.id, successTypes(operation)]));
@@ -51,6 +53,7 @@ export async function createHttpApp(options: HttpOptions): Promise<HttpApp> {
     limits,
     validator,
     nowMs,
+    browserCookie: { key: createSecretKey(options.browserCookie.key), secure: options.browserCookie.secure },
     rateLimit: createRateLimit(options.requestsPerMinute),
     queryRules: queryRules(options.document),
     successTypes: ({ id }) => types.get(id) ?? [],
@@ -61,7 +64,8 @@ export async function createHttpApp(options: HttpOptions): Promise<HttpApp> {
     },
     running: new Set(),
     isStopping: () => lettingGo || options.isStopping(),
-    randomBytes: options.randomBytes ?? randomBytes,
+    randomBytes: random,
+    requestId: createRequestIds(random),
     onResponseFault: ({ operation, requestId }, fault) => {
       faults += 1;
       if (options.responseFaults === 'throw')
@@ -137,7 +141,7 @@ function open(adapter: Adapter, req: Request, res: Response, operation: Operatio
     req,
     res,
     operation,
-    requestId: requestIdOf(req.get('x-request-id'), adapter.randomBytes),
+    requestId: adapter.requestId(req.get('x-request-id')),
     startedMs: adapter.nowMs(),
     admitted: false,
     typed: {},

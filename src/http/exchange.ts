@@ -39,3 +39,16 @@ export function abort({ controller }: Exchange, reason: string): void {
 export function isEndless({ operation }: Exchange): boolean {
   return operation !== null && (operation.keepAliveSeconds !== null || operation.eventStream);
 }
+
+/**
+ * Lets go of what a request that waits needs no more: its headers (read already), and what Express keeps of its way
+ * through the routes. Measured: 2.5 of the 25 KiB that a waiting poll costs, most of which are Node's own. Members are
+ * emptied, not deleted: deleting costs more than it frees.
+ */
+export function slim({ req }: Exchange): void {
+  req.headers = {};
+  req.rawHeaders = [];
+  Reflect.set(req, 'next', undefined);
+  Reflect.set(req, '_parsedUrl', undefined);
+  Reflect.set(req, 'rateLimit', undefined);
+}

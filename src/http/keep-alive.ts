@@ -5,7 +5,7 @@ import type { AnyReply } from '../contract/handlers.ts';
 import type { Adapter } from './adapter.ts';
 import { answerHeaders } from './answer-headers.ts';
 import { answerReply, replyText } from './answer-reply.ts';
-import { isOver, type Exchange } from './exchange.ts';
+import { isOver, slim, type Exchange } from './exchange.ts';
 import { replyFault } from './reply-check.ts';
 
 const TYPE = 'application/json';
@@ -18,6 +18,7 @@ export async function answerKeptAlive(
   operation: Operation,
   pending: Promise<AnyReply>,
 ): Promise<void> {
+  slim(exchange);
   const seconds = operation.keepAliveSeconds ?? 0;
   const leave = adapter.beatOf(seconds).join(() => sendSpace(adapter, exchange));
   const reply = await pending.finally(leave);

@@ -51,12 +51,12 @@ export async function prepareInput(
 }
 
 function knownBrowser(
-  { options }: Adapter,
+  adapter: Adapter,
   { req }: Exchange,
   { browserCookie, security }: Operation,
 ): string | null {
   const asks = browserCookie || security.some((alternative) => alternative.includes('browserCookie'));
-  return asks ? readBrowserId(req.headers.cookie, options.browserCookie.key) : null;
+  return asks ? readBrowserId(req.headers.cookie, adapter.browserCookie.key) : null;
 }
 
 async function admit(

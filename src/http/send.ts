@@ -22,16 +22,16 @@ export function send(
 ): void {
   const { res } = exchange;
   if (isOver(exchange) || res.headersSent) return;
-  const bytes = Buffer.from(body);
   const leaves = restIsLarge(exchange);
   res.writeHead(status, {
     ...answerHeaders(adapter, exchange, headers),
     'Content-Type': contentType(type),
-    'Content-Length': bytes.length,
+    'Content-Length': Buffer.byteLength(body),
     ...(leaves && { Connection: 'close' }),
   });
-  if (leaves) linger(exchange, bytes, adapter.limits.lingerMs);
-  else res.end(bytes);
+  if (leaves) linger(exchange, body, adapter.limits.lingerMs);
+  // As a string, so that Node sends it in one piece with the headers.
+  else res.end(body);
 }
 
 /** Also where the client waits to be told that it may send (100-continue), and never was. */
@@ -41,9 +41,9 @@ function restIsLarge({ req }: Exchange): boolean {
   return (declaredBytes(req) ?? 0) > SMALL_REST_BYTES;
 }
 
-function linger({ req, res }: Exchange, bytes: Buffer, lingerMs: number): void {
+function linger({ req, res }: Exchange, body: string, lingerMs: number): void {
   // All of the answer, but not yet its end, which would close the connection.
-  res.write(bytes);
+  res.write(body);
   const end = (): void => {
     clearTimeout(timer);
     req.off('end', end).off('close', end);

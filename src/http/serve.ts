@@ -40,7 +40,7 @@ function answer(
   );
 }
 
-function withCookie({ options }: Adapter, reply: AnyReply, browserId: string): AnyReply {
-  const cookie = { 'Set-Cookie': browserCookieHeader(browserId, options.browserCookie) };
+function withCookie({ browserCookie }: Adapter, reply: AnyReply, browserId: string): AnyReply {
+  const cookie = { 'Set-Cookie': browserCookieHeader(browserId, browserCookie) };
   return { ...reply, headers: mergeHeaders(reply.headers ?? {}, cookie) };
 }

@@ -84,6 +84,21 @@ describe('an error of a handler', () => {
   });
 });
 
+describe('what cannot be sent', () => {
+  test('as a reply is a 500', async () => {
+    await using http = await startStub({ indexPage: () => ({ ...html('x'), headers: { 'X-Bad': 'a\nb' } }) });
+    expect((await http.get('/')).status).toBe(500);
+  });
+
+  test('as an error cuts the connection, and the server lives on', async () => {
+    const error = new ProblemError('overloaded', { headers: { 'X-Bad': 'a\nb' } });
+    await using http = await startStub({ indexPage: throwing(error) });
+    await expect(http.get('/')).rejects.toThrow();
+    expect((await http.get('/nowhere')).status).toBe(404);
+    expect(http.lines.map(({ message }) => message)).toContain('An error could not be answered.');
+  });
+});
+
 describe('a form', () => {
   const filled = 'email=ada%40example.org&crd_command=x';
 

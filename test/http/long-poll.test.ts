@@ -1,5 +1,4 @@
-import { setTimeout as timeout } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { AnyInput } from '../../src/contract/erased.ts';
 import type { AnyReply } from '../../src/contract/handlers.ts';
 import { problem } from '../../src/contract/problems.ts';
@@ -164,17 +163,41 @@ describe('a poll that waits', () => {
 });
 
 describe('the beat', () => {
-  test('serves everybody at its own time, from one timer', async () => {
-    const beats: string[] = [];
-    const beat = createBeat(40, () => performance.now());
-    const leaveA = beat.join(() => beats.push('a'));
-    await timeout(20);
-    beat.join(() => beats.push('b'));
-    await expect.poll(() => beats.length).toBeGreaterThanOrEqual(4);
-    expect(beats.slice(0, 4)).toEqual(['a', 'b', 'a', 'b']);
+  beforeEach(() => vi.useFakeTimers());
+  afterEach(() => vi.useRealTimers());
+
+  test('serves everybody at its own time, from one timer', () => {
+    const beats: [string, number][] = [];
+    const start = performance.now();
+    const note = (name: string) => () => void beats.push([name, Math.round(performance.now() - start)]);
+    const beat = createBeat(1_000, () => performance.now());
+    const leaveA = beat.join(note('a'));
+    vi.advanceTimersByTime(500);
+    beat.join(note('b'));
+    expect(vi.getTimerCount()).toBe(1);
+    vi.advanceTimersByTime(1_600);
+    expect(beats).toEqual([
+      ['a', 1_025],
+      ['b', 1_525],
+      ['a', 2_050],
+    ]);
     leaveA();
+    vi.advanceTimersByTime(1_000);
+    expect(beats.slice(3).map(([name]) => name)).toEqual(['b']);
     expect(beat.size()).toBe(1);
     beat.close();
-    expect(beat.size()).toBe(0);
+    expect([beat.size(), vi.getTimerCount()]).toEqual([0, 0]);
+  });
+
+  test('serves those who are due at about the same time together', () => {
+    let beats = 0;
+    const beat = createBeat(1_000, () => performance.now());
+    for (let waiter = 0; waiter < 20; waiter += 1) {
+      beat.join(() => (beats += 1));
+      vi.advanceTimersByTime(1);
+    }
+    vi.advanceTimersToNextTimer();
+    expect(beats).toBe(20);
+    beat.close();
   });
 });
