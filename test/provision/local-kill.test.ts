@@ -1,14 +1,14 @@
 // The allocator is killed with SIGKILL, at every phase, while it keeps local VMs: nothing is left over, and the next one
 // has every machine once.
 import { fork, type ChildProcess } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
-import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   destroy,
+  folders,
   keepReport,
   openLab,
+  running,
   startStubAllocator,
   type Lab,
   type StubAllocator,
@@ -51,17 +51,6 @@ function supervise(lab: Lab, end: 'keep' | 'destroy' = 'keep'): Supervisor {
 
 const count = ({ said }: Supervisor, kind: Said['kind']): number =>
   said.filter((one) => one.kind === kind).length;
-
-/** The machines' processes by hostname, without what they have started. */
-async function running(lab: Lab): Promise<string[]> {
-  return (await lab.processes()).map(({ folder }) => basename(folder)).sort();
-}
-
-async function folders(lab: Lab): Promise<string[]> {
-  return (await readdir(lab.root))
-    .filter((name) => !/^\.(compile-cache|owner\.lock|used-codes)/.test(name))
-    .sort();
-}
 
 describe('after a kill -9 of the allocator', () => {
   test('the machines end by themselves within seconds, with all that runs on them', async () => {

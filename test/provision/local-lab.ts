@@ -2,9 +2,9 @@
 // at the processes that are there. Disposing ends every process that is left, and fails when there was one.
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { endLeftovers } from '../../src/provision/local/leftovers.ts';
 import { createLocalProvider, type LocalProviderOptions } from '../../src/provision/local/local-provider.ts';
@@ -112,6 +112,17 @@ export async function openLab(allocatorUrl: () => string): Promise<Lab> {
       if (ended > 0) throw new Error(`${ended} processes were left over`);
     },
   };
+}
+
+/** The hostnames whose machine has a process; twice where it has two. */
+export async function running(lab: Lab): Promise<string[]> {
+  return (await lab.processes()).map(({ folder }) => basename(folder)).sort();
+}
+
+/** The hostnames that have a folder, and whatever else lies there that is not for all machines. */
+export async function folders(lab: Lab): Promise<string[]> {
+  const shared = /^\.(compile-cache|owner\.lock|used-codes)/;
+  return (await readdir(lab.root)).filter((name) => !shared.test(name)).sort();
 }
 
 export type Told = ProvisionReport & {

@@ -33,6 +33,8 @@ type Timings = Schemas['MetricsReport'];
 
 const STAND_IN = fileURLToPath(new URL('./start-host-stand-in.ts', import.meta.url));
 const EXEC_LIMIT_MS = 15 * 60_000;
+/** A look at a machine's own few processes costs next to nothing, and people who try this wait for it. */
+const IN_USE_MS = 2_000;
 /** A start-host that runs when the machine is told to stop. */
 const AGENT_GRACE_MS = 2_000;
 /** The report of a failed boot is one that nobody else will make: it is tried again. */
@@ -101,7 +103,7 @@ export async function runMachineAgent(
     bootId: randomUUID(),
     timings: () => Promise.resolve(withDurations(timings)),
     childEnvironment: boot.environment,
-    intervals: { ...defaultIntervals, stopGraceMs: AGENT_GRACE_MS },
+    intervals: { ...defaultIntervals, inUseMs: IN_USE_MS, stopGraceMs: AGENT_GRACE_MS },
     world: { ...world, listProcesses: () => listDescendants(process.pid) },
     signal: stopping.signal,
     forceSignal: stopping.force,

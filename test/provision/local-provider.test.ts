@@ -1,0 +1,315 @@
+// The local provider on its own, against an allocator that only listens: what is made, fails, dies, moves, ends.
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { basename, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { machinePlaces } from '../../src/provision/local/places.ts';
+import {
+  destroy,
+  folders,
+  keepReport,
+  launch,
+  openLab,
+  running,
+  startStubAllocator,
+  type Lab,
+  type StubAllocator,
+} from './local-lab.ts';
+import { connect } from './ssh-client.ts';
+
+const PATIENT = { timeout: 20_000, interval: 20 };
+
+let stub: StubAllocator;
+beforeAll(async () => {
+  stub = await startStubAllocator();
+});
+afterAll(() => stub[Symbol.asyncDispose]());
+
+const open = (): Promise<Lab> => openLab(() => stub.url);
+
+const logOf = (lab: Lab, hostname: string): Promise<string> =>
+  readFile(machinePlaces(join(lab.root, hostname)).log, 'utf8');
+
+describe('a launch', () => {
+  test('makes processes with folders of their own, that report with their own token', async () => {
+    await using lab = await open();
+    const provider = lab.provider();
+    await provider.start();
+    const report = keepReport();
+    expect(await launch(provider, ['vm-a1', 'vm-a2', 'vm-a3'], report)).toEqual({ ok: true });
+    expect(await running(lab)).toEqual(['vm-a1', 'vm-a2', 'vm-a3']);
+    expect([...report.facts.keys()].sort()).toEqual(['vm-a1', 'vm-a2', 'vm-a3']);
+    expect(new Set([...report.facts.values()].map(({ sshPort }) => sshPort)).size).toBe(3);
+    expect(new Set([...report.facts.values()].map(({ sshHostKey }) => sshHostKey)).size).toBe(3);
+    for (const { provisioningSeconds } of report.facts.values())
+      expect(provisioningSeconds).toBeGreaterThan(0);
+    await expect.poll(() => stub.statusesOf('vm-a2'), PATIENT).toEqual(['initializing', 'running']);
+    const said = stub.reports.filter(({ body, path }) => body.includes('vm-a2') || path.includes('vm-a2'));
+    expect(new Set(said.map(({ token }) => token))).toEqual(new Set(['Bearer token-of-vm-a2']));
+    expect(await destroy(provider, ['vm-a1', 'vm-a2'])).toEqual({ ok: true });
+    expect([await running(lab), await folders(lab)]).toEqual([['vm-a3'], ['vm-a3']]);
+  });
+
+  test('leaves secrets to the owner of the folder, and out of arguments and environments', async () => {
+    await using lab = await open();
+    const provider = lab.provider();
+    await provider.start();
+    await launch(provider, ['vm-1']);
+    const { folder, machineFile } = machinePlaces(join(lab.root, 'vm-1'));
+    expect([(await stat(folder)).mode & 0o777, (await stat(machineFile)).mode & 0o777]).toEqual([
+      0o700, 0o600,
+    ]);
+    expect(await readFile(machineFile, 'utf8')).toContain('token-of-vm-1');
+    const [machine] = await lab.processes();
+    for (const file of ['cmdline', 'environ']) {
+      expect(await readFile(`/proc/${machine!.pid}/${file}`, 'utf8')).not.toContain('token-of-vm-1');
+    }
+  });
+
+  test('of a machine that is there makes it once; with another token it is the same machine with that token', async () => {
+    await using lab = await open();
+    const provider = lab.provider();
+    await provider.start();
+    const first = keepReport();
+    await launch(provider, ['vm-b'], first);
+    const [before] = await lab.processes();
+    const second = keepReport();
+    expect(await launch(provider, ['vm-b'], second)).toEqual({ ok: true });
+    expect(second.facts.get('vm-b')).toEqual(first.facts.get('vm-b'));
+    expect(await lab.processes()).toEqual([before]);
+    const never = new AbortController().signal;
+    const machines = [{ hostname: 'vm-b', token: 'a new token' }];
+    const third = keepReport();
+    expect(await provider.launch({ operationId: 'another', machines }, third, never, never)).toEqual({
+      ok: true,
+    });
+    expect(third.facts.get('vm-b')).toEqual(first.facts.get('vm-b'));
+    expect(await lab.processes()).toHaveLength(1);
+    await expect
+      .poll(
+        () => stub.reports.some(({ token, body }) => token === 'Bearer a new token' && body.includes('vm-b')),
+        PATIENT,
+      )
+      .toBe(true);
+    expect((await provider.list()).map(({ operationId }) => operationId)).toEqual(['another']);
+  });
+
+  test('of machines that do not come up tells why, and leaves nothing of them', async () => {
+    await using lab = await open();
+    const provider = lab.provider({ limits: { upMs: 1 } });
+    await provider.start();
+    const report = keepReport();
+    const result = await launch(provider, ['vm-1', 'vm-2'], report);
+    expect(result).toMatchObject({ ok: false, kind: 'program' });
+    expect(result.ok ? '' : result.problem).toMatch(
+      /^2 of 2 machines could not be started: It was not up after/,
+    );
+    expect([...report.failures.keys()].sort()).toEqual(['vm-1', 'vm-2']);
+    expect([await running(lab), await folders(lab), await provider.list()]).toEqual([[], [], []]);
+  });
+
+  test('that is cancelled begins nothing new and keeps what was made; forced, it undoes what is half done', async () => {
+    await using lab = await open();
+    const provider = lab.provider({ limits: { startsAtOnce: 1 } });
+    await provider.start();
+    const asked = new AbortController();
+    const report = keepReport();
+    const told = {
+      ...report,
+      made: async (...made: Parameters<typeof report.made>) => {
+        await report.made(...made);
+        asked.abort();
+      },
+    };
+    expect(await launch(provider, ['vm-1', 'vm-2', 'vm-3'], told, { signal: asked.signal })).toMatchObject({
+      kind: 'cancelled',
+    });
+    expect([[...report.facts.keys()], await running(lab), await folders(lab)]).toEqual([
+      ['vm-1'],
+      ['vm-1'],
+      ['vm-1'],
+    ]);
+    const forced = AbortSignal.abort();
+    const second = keepReport();
+    const force = new AbortController();
+    const launching = launch(provider, ['vm-4'], second, {
+      signal: new AbortController().signal,
+      force: force.signal,
+    });
+    await expect.poll(() => folders(lab), PATIENT).toContain('vm-4');
+    force.abort();
+    expect(await launching).toMatchObject({ kind: 'cancelled' });
+    expect([...second.failures.keys()]).toEqual(['vm-4']);
+    expect(await launch(provider, ['vm-5'], second, { signal: forced, force: forced })).toMatchObject({
+      kind: 'cancelled',
+    });
+    expect([await running(lab), await folders(lab)]).toEqual([['vm-1'], ['vm-1']]);
+  });
+
+  test('that does not fit the free memory is refused before anything is made', async () => {
+    await using lab = await open();
+    const provider = lab.provider({ limits: { machineMemoryBytes: 2 ** 50 } });
+    await provider.start();
+    expect(await launch(provider, ['vm-1'])).toMatchObject({ ok: false, kind: 'capacity' });
+    expect(await folders(lab)).toEqual([]);
+  });
+});
+
+describe('a machine that dies', () => {
+  test('comes back by itself under its name, at its address, with what lay on its desktop', async () => {
+    await using lab = await open();
+    const provider = lab.provider({ patience: { restartMs: [1, 1] } });
+    await provider.start();
+    const report = keepReport();
+    await launch(provider, ['vm-c'], report);
+    const { desktop } = machinePlaces(join(lab.root, 'vm-c'));
+    await writeFile(join(desktop, 'mine.txt'), 'work');
+    await expect.poll(() => stub.statusesOf('vm-c'), PATIENT).toContain('running');
+    const [before] = await lab.processes();
+    process.kill(before!.pid, 'SIGKILL');
+    await expect.poll(async () => (await lab.processes())[0]?.pid, PATIENT).not.toBe(before!.pid);
+    await expect
+      .poll(() => stub.statusesOf('vm-c').filter((status) => status === 'running').length, PATIENT)
+      .toBe(2);
+    expect(await readFile(join(desktop, 'mine.txt'), 'utf8')).toBe('work');
+    expect((await provider.list())[0]?.reach?.sshPort).toBe(report.facts.get('vm-c')?.sshPort);
+    expect(lab.lost).toEqual([]);
+  });
+
+  test('again and again is given up, which is told once; others go on', async () => {
+    await using lab = await open();
+    const provider = lab.provider({ patience: { restartMs: [1, 1] } });
+    await provider.start();
+    await launch(provider, ['vm-1', 'vm-2']);
+    for (let deaths = 0; deaths < 3; deaths++) {
+      await expect.poll(async () => (await running(lab)).includes('vm-1'), PATIENT).toBe(true);
+      for (const { pid, folder } of await lab.processes())
+        if (basename(folder) === 'vm-1') process.kill(pid, 'SIGKILL');
+      await expect
+        .poll(() => lab.logLines.filter((line) => /has died|given up/.test(line)).length, PATIENT)
+        .toBe(deaths + 1);
+    }
+    await expect.poll(() => lab.lost, PATIENT).toHaveLength(1);
+    expect(lab.lost[0]).toMatch(/^vm-1: .*started again 2 times, in vain/);
+    expect(await running(lab)).toEqual(['vm-2']);
+    expect((await provider.list()).map(({ hostname }) => hostname)).toEqual(['vm-1', 'vm-2']);
+    expect(await destroy(provider, 'all')).toEqual({ ok: true });
+    expect(await folders(lab)).toEqual([]);
+  });
+
+  test('in the middle of a command takes it along', async () => {
+    await using lab = await open();
+    const provider = lab.provider({ patience: { restartMs: [] } });
+    await provider.start();
+    const report = keepReport();
+    await launch(provider, ['vm-1'], report);
+    const ssh = await connect(report.facts.get('vm-1')!, { privateKey: lab.key.privateKey });
+    const cut = new Promise((resolve) => ssh.client.once('close', () => resolve(undefined)));
+    const [machine] = await lab.processes();
+    await ssh.start('setsid sleep 1000 & sleep 1000');
+    await expect.poll(async () => (await lab.processes()).length, PATIENT).toBeGreaterThanOrEqual(3);
+    process.kill(machine!.pid, 'SIGKILL');
+    await cut;
+    await expect.poll(() => running(lab), PATIENT).toEqual([]);
+  });
+});
+
+describe('stop and start', () => {
+  test('end all in peace and bring all back: same names, tokens, ports, keys; the boot is another one', async () => {
+    await using lab = await open();
+    const provider = lab.provider();
+    await provider.start();
+    const report = keepReport();
+    await launch(provider, ['vm-d1', 'vm-d2'], report);
+    await expect.poll(() => bootIds('vm-d1').size, PATIENT).toBe(1);
+    await provider.stop();
+    expect(await running(lab)).toEqual([]);
+    for (const hostname of ['vm-d1', 'vm-d2'])
+      expect(await logOf(lab, hostname)).toMatch(/INFO shut down\n$/);
+    expect(await provider.readiness()).toMatchObject({ ok: false });
+    expect(await launch(provider, ['vm-d3'])).toMatchObject({ ok: false });
+    await provider.start();
+    expect(await running(lab)).toEqual(['vm-d1', 'vm-d2']);
+    const listed = new Map((await provider.list()).map(({ hostname, reach }) => [hostname, reach]));
+    for (const [hostname, facts] of report.facts) {
+      const { provisioningSeconds } = facts;
+      expect({ ...listed.get(hostname), provisioningSeconds }).toEqual(facts);
+    }
+    await expect.poll(() => bootIds('vm-d1').size, PATIENT).toBe(2);
+    expect(lab.moved).toEqual([]);
+  });
+
+  test('a machine whose port was taken meanwhile comes back at another one, which is told', async () => {
+    await using lab = await open();
+    const provider = lab.provider();
+    await provider.start();
+    const report = keepReport();
+    await launch(provider, ['vm-1'], report);
+    await provider.stop();
+    const squatter = createServer();
+    await new Promise<void>((resolve) =>
+      squatter.listen(report.facts.get('vm-1')!.sshPort, '127.0.0.1', resolve),
+    );
+    await provider.start();
+    const reach = (await provider.list())[0]!.reach!;
+    expect(reach.sshPort).not.toBe(report.facts.get('vm-1')!.sshPort);
+    expect(lab.moved).toEqual(['vm-1']);
+    using ssh = await connect(reach, { privateKey: lab.key.privateKey });
+    expect((await ssh.run('ls Desktop')).code).toBe(0);
+    await new Promise((resolve) => squatter.close(resolve));
+  });
+
+  test('an allocator that moved is found by its machines', async () => {
+    await using lab = await open();
+    await using elsewhere = await startStubAllocator();
+    const first = lab.provider();
+    await first.start();
+    await launch(first, ['vm-e']);
+    await first.stop();
+    const second = lab.provider({ allocatorUrl: () => elsewhere.url });
+    await second.start();
+    await expect.poll(() => elsewhere.statusesOf('vm-e'), PATIENT).toContain('running');
+  });
+
+  test('one folder has one keeper: a second allocator is refused, and can see what is there', async () => {
+    await using lab = await open();
+    const first = lab.provider();
+    await first.start();
+    await launch(first, ['vm-1']);
+    const second = lab.provider();
+    await second.start();
+    expect(await second.readiness()).toMatchObject({
+      ok: false,
+      problem: expect.stringContaining('Another allocator') as string,
+    });
+    expect(await launch(second, ['vm-2'])).toMatchObject({ ok: false });
+    expect(await destroy(second, 'all')).toMatchObject({ ok: false });
+    expect((await second.list()).map(({ hostname }) => hostname)).toEqual(['vm-1']);
+    await second.stop();
+    expect(await running(lab)).toEqual(['vm-1']);
+  });
+
+  test('what is half made or damaged is no hindrance', async () => {
+    await using lab = await open();
+    await mkdir(join(lab.root, '.new-1234', 'Desktop'), { recursive: true });
+    await mkdir(join(lab.root, '.old-1234', 'Desktop'), { recursive: true });
+    await mkdir(join(lab.root, 'vm-damaged'));
+    await writeFile(join(lab.root, 'vm-damaged', 'machine.json'), '{');
+    const provider = lab.provider({ patience: { restartMs: [1] } });
+    await provider.start();
+    expect(await folders(lab)).toEqual(['vm-damaged']);
+    await expect.poll(() => lab.lost, PATIENT).toHaveLength(1);
+    expect(lab.lost[0]).toMatch(/machine\.json is missing or damaged/);
+    expect(await provider.list()).toEqual([{ hostname: 'vm-damaged', operationId: null }]);
+    expect(await launch(provider, ['vm-1'])).toEqual({ ok: true });
+    const report = keepReport();
+    expect(await destroy(provider, ['vm-damaged', 'vm-1', 'vm-never-was'], report)).toEqual({ ok: true });
+    expect(report.ended.sort()).toEqual(['vm-1', 'vm-damaged', 'vm-never-was']);
+    expect([await running(lab), await folders(lab)]).toEqual([[], []]);
+  });
+});
+
+function bootIds(hostname: string): Set<string> {
+  const beats = stub.reports.filter(({ path }) => path === `/api/v1/vms/${hostname}/heartbeat`);
+  return new Set(beats.map(({ body }) => (JSON.parse(body) as { boot_id: string }).boot_id));
+}
