@@ -5,7 +5,17 @@ import tseslint from 'typescript-eslint';
 
 export default defineConfig(
   {
-    ignores: ['**/*.gen.ts', 'node_modules/**', '.tools/**', '.cache/**', 'dist/**', 'data/**', 'templates/**', '**/*.cjs'],
+    ignores: [
+      '**/*.gen.ts',
+      'node_modules/**',
+      '.tools/**',
+      '.cache/**',
+      'dist/**',
+      'data/**',
+      'templates/**',
+      '**/*.cjs',
+      'eslint.config.js',
+    ],
   },
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,

@@ -1,0 +1,107 @@
+// The whole story at its largest on one computer: 100 local VMs launched, 100 people at once, all connected, all
+// destroyed. Real processes, real agents; time and memory.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { asForm, createLablinkClient, type LablinkClient } from '../src/client/client.ts';
+import { openProcessTable } from '../src/provision/local/process-table.ts';
+import { type Bench, type Measurement, type Row } from './measurement.ts';
+import { acquireAllocator } from './support/allocator.ts';
+import { acquireFolder } from './support/folder.ts';
+import { residentKib } from './support/memory.ts';
+
+const MACHINES = 100;
+const PASSWORD = 'a password for the bench';
+const POLL_MS = 200;
+const MIB_IN_KIB = 1_024;
+
+export const story: Measurement = {
+  name: 'story',
+  about: `${MACHINES} local VMs launched, ${MACHINES} people at once, all destroyed`,
+  limitSeconds: 240,
+  run: tellStory,
+};
+
+async function tellStory({ lifecycle, say }: Bench): Promise<readonly Row[]> {
+  const folder = await acquireFolder(lifecycle);
+  const allocator = await acquireAllocator(lifecycle, folder, {
+    PROVIDER: 'local',
+    ADMIN_PASSWORD: PASSWORD,
+  });
+  const admin = createLablinkClient({
+    baseUrl: `http://127.0.0.1:${allocator.port}`,
+    user: 'admin',
+    password: PASSWORD,
+  });
+  const before = await residentKib(allocator.pid);
+  const launched = await timed(async () => {
+    await admin.POST('/api/launch', { body: { num_vms: MACHINES }, ...asForm });
+    await until(async () => (await admin.GET('/api/unassigned_vms_count')).data?.count === MACHINES);
+  });
+  say(`launched in ${seconds(launched)}`);
+  const machines = await memoryOfMachines(join(folder.dataDir, 'local-vms'));
+  const told = await timed(async () => {
+    await Promise.all(Array.from({ length: MACHINES }, (_, index) => ask(admin, index)));
+    await until(async () => (await connected(admin)) === MACHINES);
+  });
+  say(`all connected in ${seconds(told)}`);
+  const after = await residentKib(allocator.pid);
+  const destroyed = await timed(async () => {
+    await admin.POST('/destroy', {});
+    await until(async () => (await admin.GET('/api/vm-status')).response.status === 404);
+  });
+  return [
+    row(
+      `${MACHINES} local VMs: launch to all running`,
+      seconds(launched),
+      `${machines.count} processes, ${mib(machines.kib)} in all (proportional), ${mib(machines.kib / machines.count)} each`,
+    ),
+    row(
+      `${MACHINES} people at once: all connected`,
+      seconds(told),
+      `the allocator: ${mib(before)} before, ${mib(after)} after`,
+    ),
+    row(`${MACHINES} local VMs: destroy to none left`, seconds(destroyed), ''),
+  ];
+}
+
+async function ask(client: LablinkClient, index: number): Promise<void> {
+  const body = { email: `person${index}@example.org`, crd_command: `--code=4/0Abench_${index}` };
+  const { response } = await client.POST('/api/request_vm', { body, ...asForm });
+  if (response.status !== 200) throw new Error(`person ${index} was answered ${response.status}`);
+}
+
+async function connected(admin: LablinkClient): Promise<number> {
+  const { data } = await admin.GET('/api/v1/vms', { params: { query: { limit: MACHINES } } });
+  return data?.items.filter(({ assignment }) => assignment?.state === 'connected').length ?? 0;
+}
+
+/** Shared pages count in parts (PSS): a hundred Nodes share their program. */
+async function memoryOfMachines(root: string): Promise<{ readonly count: number; readonly kib: number }> {
+  const marked = await (await openProcessTable()).marked(root);
+  const sizes = await Promise.all(
+    marked.map(async ({ pid }) => {
+      const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
+      return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0);
+    }),
+  );
+  return { count: marked.length, kib: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+async function timed(work: () => Promise<void>): Promise<number> {
+  const begun = performance.now();
+  await work();
+  return (performance.now() - begun) / 1_000;
+}
+
+/** The measurement's own limit ends it. */
+async function until(isTrue: () => Promise<boolean>): Promise<void> {
+  while (!(await isTrue())) await delay(POLL_MS);
+}
+
+function row(what: string, measured: string, remark: string): Row {
+  return { what, measured, goal: '', verdict: '', remark };
+}
+
+const seconds = (value: number): string => `${value.toFixed(1)} s`;
+const mib = (kib: number): string => `${(kib / MIB_IN_KIB).toFixed(0)} MiB`;
