@@ -1,7 +1,9 @@
 // The parts of local VMs that need no process: what the stand-in checks, keys, files.
+import { spawnSync } from 'node:child_process';
 import { chmod, mkdtemp, readdir, readFile, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   parseMachineFile,
@@ -12,6 +14,8 @@ import { sampleFiles } from '../../src/provision/local/samples.ts';
 import { checkStartHostCall, type StartHostCall } from '../../src/provision/local/start-host-check.ts';
 import { forgetOldCodes, useCode } from '../../src/provision/local/used-codes.ts';
 import { loadOrMakeSshKeyPair, makeSshKeyPair, readSshKeyPair } from '../../src/ssh/key-pair.ts';
+
+const STAND_IN = fileURLToPath(new URL('../../src/provision/local/start-host-stand-in.ts', import.meta.url));
 
 let folder: string;
 beforeAll(async () => {
@@ -93,6 +97,32 @@ describe('what the stand-in for start-host checks', () => {
     const told = checked.ok ? [] : checked.faults;
     expect(told.length).toBeGreaterThanOrEqual(6);
     expect(told.join(' ')).not.toMatch(/secret|13579|97531/);
+  });
+
+  test('the program itself refuses a wrong call with what is wrong, and uses no code for it', () => {
+    const codes = join(folder, 'untouched-codes');
+    const call = (args: readonly string[], display: string, input: string) =>
+      spawnSync(
+        process.execPath,
+        [STAND_IN, 'lablink-vm-test-1', codes, join(folder, 'registration.json'), ...args],
+        {
+          env: { DISPLAY: display },
+          input,
+          encoding: 'utf8',
+        },
+      );
+    const refused = call(right.args, ':0', '123456\n654321\n');
+    expect(refused.status).toBe(1);
+    expect(refused.stdout).toContain('start-host-stand-in: this machine is a local VM');
+    expect(refused.stderr.trim().split('\n')).toEqual([
+      'start-host-stand-in: DISPLAY is ":0", and should be set to nothing.',
+      'start-host-stand-in: The two PINs are not the same.',
+    ]);
+    expect(call(right.args, '', right.input)).toMatchObject({ status: 0, stderr: '' });
+    expect(call(right.args, '', right.input)).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/invalid_grant.*already used/) as string,
+    });
   });
 
   test('a code is used once, also when a hundred machines try it at the same moment', async () => {
