@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { listMachineRows } from '../../src/db/fleet.ts';
 import { insertOperation } from '../../src/db/operations.ts';
-import { startTestOperations, WAIT } from '../support/operations.ts';
+import { shortIntervals, startTestOperations, WAIT } from '../support/operations.ts';
 
 test('a launch that is asked to end keeps what was made, and removes the rows of the rest', async () => {
   await using lab = await startTestOperations({ script: { holdAfter: 1 } });
@@ -15,7 +15,10 @@ test('a launch that is asked to end keeps what was made, and removes the rows of
 });
 
 test('asking again changes nothing; when it is over, that is said', async () => {
-  await using lab = await startTestOperations({ script: { holdAfter: 0, heeds: 'force' } });
+  await using lab = await startTestOperations({
+    script: { holdAfter: 0, heeds: 'force' },
+    intervals: { ...shortIntervals, forceAfterMs: 500 },
+  });
   const { id } = await lab.launch(1);
   await lab.reached(id, 'running');
   const first = await lab.operations.cancel(id, 'grace');
@@ -36,7 +39,10 @@ test('asking again changes nothing; when it is over, that is said', async () => 
 });
 
 test('a provider that does not heed the asking is forced', async () => {
-  await using lab = await startTestOperations({ script: { holdAfter: 1, heeds: 'force' } });
+  await using lab = await startTestOperations({
+    script: { holdAfter: 1, heeds: 'force' },
+    intervals: { ...shortIntervals, forceAfterMs: 50 },
+  });
   const { id } = await lab.launch(2);
   await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
   await lab.operations.cancel(id, 'ada');
@@ -44,7 +50,10 @@ test('a provider that does not heed the asking is forced', async () => {
 });
 
 test('a provider that heeds nothing is left to itself, and the next launch works', async () => {
-  await using lab = await startTestOperations({ script: { holdAfter: 0, heeds: 'nothing' } });
+  await using lab = await startTestOperations({
+    script: { holdAfter: 0, heeds: 'nothing' },
+    intervals: { ...shortIntervals, forceAfterMs: 50, abandonAfterMs: 50 },
+  });
   const { id } = await lab.launch(1);
   await vi.waitFor(() => expect(lab.provider.calls).toContain('launch'), WAIT);
   await lab.operations.cancel(id, 'ada');
@@ -57,7 +66,6 @@ test('a provider that heeds nothing is left to itself, and the next launch works
 });
 
 test('a run that takes too long is ended', async () => {
-  const { shortIntervals } = await import('../support/operations.ts');
   await using lab = await startTestOperations({
     script: { holdAfter: 0 },
     intervals: { ...shortIntervals, runLimitMs: 50 },

@@ -24,14 +24,15 @@ export type TestOperations = AsyncDisposable & {
   readonly texts: (id: string) => Promise<string[]>;
 };
 
+/** Short where a test waits for them; long where they would only run out on a busy computer. */
 export const shortIntervals = {
-  leaseMs: 2_000,
+  leaseMs: 10_000,
   renewMs: 20,
   flushMs: 10,
-  forceAfterMs: 100,
-  abandonAfterMs: 100,
+  forceAfterMs: 2_000,
+  abandonAfterMs: 5_000,
   recoverMs: 50,
-  stopForceAfterMs: 500,
+  stopForceAfterMs: 3_000,
 } as const;
 
 export const WAIT = { timeout: 10_000, interval: 20 };
