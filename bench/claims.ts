@@ -1,0 +1,121 @@
+// Claims through HTTP over claims by pgbench: the same statement on the same database, by turns, each on fresh machines.
+import { acquireGenerator, type Generator } from './load/generator.ts';
+import { atLeast, notMeasured, type Bench, type Measurement, type Row } from './measurement.ts';
+import { median } from './statistics.ts';
+import { acquireAllocator, type Allocator } from './support/allocator.ts';
+import { acquireDatabase, type Database } from './support/database.ts';
+import { acquireFolder, type Folder } from './support/folder.ts';
+import { hasPgbench, pgbenchClaims } from './support/pgbench.ts';
+
+/** As many as the pool of one process has. */
+const CONNECTIONS = 10;
+const CLAIMS_PER_TURN = 500;
+/** So that nobody is refused because the last free machine is locked by somebody who gets another one. */
+const SPARE_VMS = 50;
+const TURNS = 9;
+/** On a slow machine no further turn begins after this. */
+const TURNS_LIMIT_MS = 60_000;
+const GOAL = 0.6;
+const CHANNEL = 'vm_updates';
+
+/** Claims per second. */
+type Side = () => Promise<number>;
+type Sides = { readonly pgbench: Side; readonly json: Side; readonly page: Side };
+type Turn = { readonly [K in keyof Sides]: number };
+
+export const claims: Measurement = {
+  name: 'claims',
+  about: 'claims through HTTP over claims by pgbench',
+  limitSeconds: 100,
+  run: async (bench) => {
+    if (!hasPgbench()) {
+      const remedy = "pgbench is missing: install Debian's package postgresql-15 or postgresql-contrib.";
+      return [notMeasured('Claims through HTTP / by pgbench', remedy)];
+    }
+    const turns = await takeTurns(await openSides(bench), bench.say);
+    return [rowOf('JSON', 'json', turns), rowOf('page', 'page', turns)];
+  },
+};
+
+async function openSides({ lifecycle }: Bench): Promise<Sides> {
+  const folder = await acquireFolder(lifecycle);
+  const allocator = await acquireAllocator(lifecycle, folder);
+  const database = await acquireDatabase(lifecycle, allocator.connectionString);
+  const generator = await acquireGenerator(lifecycle);
+  const overHttp = throughHttp(generator, allocator);
+  return {
+    pgbench: counted(database, () => byPgbench({ lifecycle }, folder, allocator)),
+    json: counted(database, () => overHttp('application/json')),
+    page: counted(database, () => overHttp('text/html')),
+  };
+}
+
+/** Gives a side its fresh machines, and looks whether it has really given so many away. */
+function counted(database: Database, side: Side): Side {
+  return async () => {
+    await database.freshVms(CLAIMS_PER_TURN + SPARE_VMS);
+    const perSecond = await side();
+    const given = await database.assigned();
+    if (given !== CLAIMS_PER_TURN) throw new Error(`${given} machines were given, not ${CLAIMS_PER_TURN}.`);
+    return perSecond;
+  };
+}
+
+function throughHttp(generator: Generator, { port }: Allocator) {
+  return async (accept: 'text/html' | 'application/json'): Promise<number> => {
+    const { seconds } = await generator.run('ask', {
+      port,
+      connections: CONNECTIONS,
+      people: CLAIMS_PER_TURN,
+      prefix: 'claim',
+      accept,
+    });
+    return CLAIMS_PER_TURN / seconds;
+  };
+}
+
+function byPgbench(
+  { lifecycle }: Pick<Bench, 'lifecycle'>,
+  folder: Folder,
+  { connectionString }: Allocator,
+): Promise<number> {
+  return pgbenchClaims(lifecycle, {
+    folder: folder.path,
+    connectionString,
+    channel: CHANNEL,
+    connections: CONNECTIONS,
+    claims: CLAIMS_PER_TURN,
+  });
+}
+
+/** The first turn warms both up and is not counted. */
+async function takeTurns({ pgbench, json, page }: Sides, say: Bench['say']): Promise<readonly Turn[]> {
+  const turns: Turn[] = [];
+  const startedMs = performance.now();
+  for (let turn = 0; turn <= TURNS; turn++) {
+    if (turns.length > 0 && performance.now() - startedMs > TURNS_LIMIT_MS) break;
+    const taken = { pgbench: await pgbench(), json: await json(), page: await page() };
+    say(
+      `turn ${turn}: pgbench ${rate(taken.pgbench)}, JSON ${rate(taken.json)}, page ${rate(taken.page)} claims a second`,
+    );
+    if (turn > 0) turns.push(taken);
+  }
+  return turns;
+}
+
+function rowOf(name: string, side: 'json' | 'page', turns: readonly Turn[]): Row {
+  const ratio = median(turns.map((turn) => turn[side] / turn.pgbench));
+  const ours = median(turns.map((turn) => turn[side]));
+  const theirs = median(turns.map((turn) => turn.pgbench));
+  return {
+    what: `Claims through HTTP (${name}) / by pgbench`,
+    measured: ratio.toFixed(2),
+    goal: `>= ${GOAL}`,
+    verdict: atLeast(ratio, GOAL),
+    remark: `${rate(ours)} / ${rate(theirs)} a second; ${CONNECTIONS} connections, median of ${turns.length} turns of ${CLAIMS_PER_TURN}`,
+  };
+}
+
+function rate(perSecond: number): string {
+  return perSecond.toFixed(0);
+}

@@ -1,0 +1,100 @@
+// What `make bench` runs: every measurement, or those that ONLY names, and one table at the end. Nothing is asserted: a
+// missed goal is said, and the exit code tells only whether everything could be measured.
+import { createLifecycle, type Lifecycle } from '../src/lifecycle.ts';
+import { createLog } from '../src/log.ts';
+import { claims } from './claims.ts';
+import { logs } from './logs.ts';
+import { notMeasured, type Measurement, type Row } from './measurement.ts';
+import { start } from './start.ts';
+import { story } from './story.ts';
+import { renderTable } from './table.ts';
+import { told } from './told.ts';
+import { waiting } from './waiting.ts';
+
+const measurements: readonly Measurement[] = [claims, waiting, told, logs, start, story];
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+const EXIT_INTERRUPTED = 130;
+/** An allocator that is stopped ends its Postgres too. */
+const CLOSE_TIMEOUT_MS = 40_000;
+/** Also at the second signal an allocator that is just starting is waited for: killed, it would leave its Postgres. */
+const FORCED_CLOSE_TIMEOUT_MS = 10_000;
+
+const log = createLog({ level: 'warn', destination: process.stderr });
+/** Of the measurement that runs. */
+const running: { lifecycle: Lifecycle | null; interrupted: boolean } = {
+  lifecycle: null,
+  interrupted: false,
+};
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** `ONLY=claims,logs` → these two; null where a name is unknown. */
+function chosen(only: string | undefined): readonly Measurement[] | null {
+  const names = (only ?? '').split(/[\s,]+/).filter((name) => name !== '');
+  if (names.some((name) => !measurements.some((measurement) => measurement.name === name))) return null;
+  return names.length === 0 ? measurements : measurements.filter(({ name }) => names.includes(name));
+}
+
+/** The first signal ends what runs, in order; the second at once. */
+function onSignal(): void {
+  const graceMs = running.interrupted ? 0 : CLOSE_TIMEOUT_MS;
+  running.interrupted = true;
+  say(graceMs > 0 ? 'Ending what was started ...' : 'Ending at once.');
+  void (running.lifecycle?.kill(graceMs) ?? Promise.resolve())
+    .catch(() => undefined)
+    .finally(() => process.exit(EXIT_INTERRUPTED));
+}
+
+async function measure(measurement: Measurement): Promise<readonly Row[]> {
+  const lifecycle = createLifecycle(log, {
+    closeTimeoutMs: CLOSE_TIMEOUT_MS,
+    forcedCloseTimeoutMs: FORCED_CLOSE_TIMEOUT_MS,
+  });
+  running.lifecycle = lifecycle;
+  const limit = AbortSignal.timeout(measurement.limitSeconds * 1_000);
+  const ended = AbortSignal.any([limit, lifecycle.signal]);
+  try {
+    const run = measurement.run({ lifecycle, say: (line) => say(`  ${line}`) });
+    return await Promise.race([run, rejectsOn(ended)]);
+  } finally {
+    await lifecycle[Symbol.asyncDispose]();
+  }
+}
+
+function rejectsOn(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+}
+
+async function main(only: string | undefined): Promise<number> {
+  const picked = chosen(only);
+  if (picked === null) {
+    say(`ONLY names one or more of these, with commas between:`);
+    for (const { name, about } of measurements) say(`  ${name.padEnd(8)} ${about}`);
+    return EXIT_USAGE;
+  }
+  const rows: Row[] = [];
+  let failed = false;
+  for (const measurement of picked) {
+    if (running.interrupted) return EXIT_INTERRUPTED;
+    say(`${measurement.name}: ${measurement.about}`);
+    try {
+      rows.push(...(await measure(measurement)));
+    } catch (error) {
+      failed = true;
+      rows.push(notMeasured(measurement.name, error instanceof Error ? error.message : String(error)));
+    }
+  }
+  if (running.interrupted) return EXIT_INTERRUPTED;
+  process.stdout.write(`\n${renderTable(rows)}\n`);
+  return failed ? EXIT_FAILED : 0;
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
+const exitCode = await main(process.env['ONLY']);
+if (!running.interrupted) process.exit(exitCode);

@@ -1,0 +1,124 @@
+// The allocator as it is run: a process of its own, with its embedded Postgres, listening on loopback only.
+// PROFILE=<folder> makes it write a CPU profile there when it ends.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { openSync, closeSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { placesIn } from '../../src/db/embedded/places.ts';
+import { findPostmaster } from '../../src/db/embedded/postmaster.ts';
+import { connectionString } from '../../src/db/embedded/session.ts';
+import type { Lifecycle } from '../../src/lifecycle.ts';
+import { endChild, ending } from './child.ts';
+import type { Folder } from './folder.ts';
+
+export type Allocator = {
+  readonly port: number;
+  readonly pid: number;
+  /** Of its database: a secret. */
+  readonly connectionString: string;
+  /** From the process's start to its first 200 of /api/health. */
+  readonly readySeconds: number;
+  readonly stop: () => Promise<void>;
+};
+
+const PROGRAM = resolve(import.meta.dirname, '../../src/main.ts');
+const LISTENING = /listening on http:\/\/127\.0\.0\.1:(\d+)/;
+const STOP_GRACE_MS = 35_000;
+const HEALTH_POLL_MS = 5;
+
+type Running = { readonly child: ChildProcess; readonly port: number; readonly readySeconds: number };
+
+type Variables = Readonly<Record<string, string>>;
+
+/** Starts it on the folder, with these variables besides, and resolves when it is ready. */
+export async function acquireAllocator(
+  lifecycle: Lifecycle,
+  folder: Folder,
+  variables: Variables = {},
+): Promise<Allocator> {
+  const running = await lifecycle.acquire(
+    'allocator',
+    () => launch(folder, variables),
+    ({ child }, { force }) => endChild(child, { signal: 'SIGTERM', graceMs: STOP_GRACE_MS, force }),
+  );
+  const { child, port, readySeconds } = running;
+  return {
+    port,
+    pid: child.pid!,
+    readySeconds,
+    connectionString: await databaseOf(folder),
+    stop: () =>
+      endChild(child, { signal: 'SIGTERM', graceMs: STOP_GRACE_MS, force: new AbortController().signal }),
+  };
+}
+
+async function launch(folder: Folder, variables: Variables): Promise<Running> {
+  const startedMs = performance.now();
+  const output = openSync(join(folder.path, 'allocator.log'), 'a');
+  const child = spawn(process.execPath, [...profiling(process.env['PROFILE']), PROGRAM, 'serve'], {
+    cwd: folder.path,
+    env: { ...environment(folder), ...variables },
+    stdio: ['ignore', output, 'pipe'],
+    // Its own session: a Ctrl-C in the terminal is ours to pass on.
+    detached: true,
+  });
+  closeSync(output);
+  try {
+    const port = await listeningPort(child);
+    await healthy(port);
+    return { child, port, readySeconds: (performance.now() - startedMs) / 1_000 };
+  } catch (error) {
+    child.kill('SIGTERM');
+    await ending(child);
+    throw error;
+  }
+}
+
+/** As it is configured by default, but for what a loud measurement must not meet. */
+function environment({ dataDir }: Folder): NodeJS.ProcessEnv {
+  const { PATH, HOME, LD_LIBRARY_PATH } = process.env;
+  return {
+    PATH,
+    HOME,
+    LD_LIBRARY_PATH,
+    NODE_ENV: 'production',
+    HOST: '127.0.0.1',
+    PORT: '0',
+    DATA_DIR: dataDir,
+    PROVIDER: 'external',
+    REQUESTS_PER_MINUTE: '10000000',
+  };
+}
+
+function profiling(folder: string | undefined): string[] {
+  return folder === undefined || folder === '' ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(folder)}`];
+}
+
+function listeningPort({ stderr }: ChildProcess): Promise<number> {
+  const said: string[] = [];
+  return new Promise((resolve, reject) => {
+    const lines = createInterface({ input: stderr! });
+    lines.on('line', (line) => {
+      said.push(line);
+      const port = LISTENING.exec(line)?.[1];
+      if (port !== undefined) resolve(Number(port));
+    });
+    lines.on('close', () => reject(new Error(`The allocator did not start: ${said.join(' ')}`)));
+  });
+}
+
+async function healthy(port: number): Promise<void> {
+  for (;;) {
+    const { status } = await fetch(`http://127.0.0.1:${port}/api/health`);
+    if (status === 200) return;
+    await new Promise((resolve) => setTimeout(resolve, HEALTH_POLL_MS));
+  }
+}
+
+async function databaseOf({ dataDir }: Folder): Promise<string> {
+  const places = placesIn(dataDir);
+  const server = await findPostmaster(places.cluster);
+  if (server?.port === undefined) throw new Error('The embedded Postgres is not running.');
+  return connectionString({ port: server.port, password: (await readFile(places.password, 'utf8')).trim() });
+}

@@ -1,0 +1,24 @@
+// Ends a child process, politely and then not.
+import type { ChildProcess } from 'node:child_process';
+
+/** Resolves when the process has ended, however it did. */
+export function ending(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined)
+    return Promise.resolve();
+  return new Promise((resolve) => child.once('exit', () => resolve()));
+}
+
+/** Asks with `signal`; where that does not help in time, or once `force` is aborted, it is killed. */
+export async function endChild(
+  child: ChildProcess,
+  { signal, graceMs, force }: { signal: NodeJS.Signals; graceMs: number; force: AbortSignal },
+): Promise<void> {
+  const ended = ending(child);
+  const kill = (): void => void child.kill('SIGKILL');
+  const timer = setTimeout(kill, graceMs);
+  force.addEventListener('abort', kill, { once: true });
+  child.kill(signal);
+  await ended;
+  clearTimeout(timer);
+  force.removeEventListener('abort', kill);
+}

@@ -1,0 +1,44 @@
+// A temporary data folder that the user who runs Postgres can reach. It is gone afterwards, and so is any Postgres in it.
+import { chmod, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { resolveDataDir } from '../../src/db/embedded/data-dir.ts';
+import { thisMachine } from '../../src/db/embedded/machine.ts';
+import { placesIn } from '../../src/db/embedded/places.ts';
+import { findPostmaster } from '../../src/db/embedded/postmaster.ts';
+import type { Account } from '../../src/db/embedded/run-program.ts';
+import type { Lifecycle } from '../../src/lifecycle.ts';
+
+export type Folder = {
+  /** For logs and sockets; holds `dataDir`. */
+  readonly path: string;
+  readonly dataDir: string;
+  /** Who runs Postgres here; undefined: we ourselves. */
+  readonly account: Account | undefined;
+};
+
+export function acquireFolder(lifecycle: Lifecycle): Promise<Folder> {
+  return lifecycle.acquire('temporary folder', makeFolder, removeFolder);
+}
+
+async function makeFolder(): Promise<Folder> {
+  const path = await mkdtemp(join(await realpath(tmpdir()), `lablink-bench-${process.pid}-`));
+  // As root, Postgres runs as another user, who has to pass through.
+  await chmod(path, 0o711);
+  const wanted = join(path, 'data');
+  const resolved = await resolveDataDir({ dataDir: wanted, env: process.env, machine: thisMachine() });
+  if (resolved.ok && resolved.dataDir === wanted) return { path, dataDir: wanted, account: resolved.account };
+  if (resolved.ok) await rm(resolved.dataDir, { recursive: true });
+  await rm(path, { recursive: true });
+  throw new Error(
+    resolved.ok
+      ? `The user who runs Postgres cannot reach ${path}: set TMPDIR to a folder that all may pass.`
+      : `${resolved.problem.message} ${resolved.problem.remedy}`,
+  );
+}
+
+async function removeFolder({ path, dataDir }: Folder): Promise<void> {
+  const left = await findPostmaster(placesIn(dataDir).cluster);
+  if (left !== undefined) process.kill(left.pid, 'SIGQUIT');
+  await rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+}

@@ -1,0 +1,84 @@
+// pgbench runs the claim: the server's own statement, with its parameters made of one random number, prepared once per
+// connection. Knows no HTTP.
+import { spawn, spawnSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { claimSql } from '../../src/db/claim.ts';
+import { buildCrdCommand } from '../../src/vms/crd-command.ts';
+import type { Lifecycle } from '../../src/lifecycle.ts';
+import { endChild, ending } from './child.ts';
+
+export type PgbenchRun = {
+  /** Where the script is written. */
+  readonly folder: string;
+  readonly connectionString: string;
+  /** The NOTIFY channel. */
+  readonly channel: string;
+  readonly connections: number;
+  readonly claims: number;
+};
+
+const GRACE_MS = 2_000;
+
+/** Above all 19 digits that a random number has, a uuid has room for zeros. */
+const PARAMETERS: Readonly<Record<string, string>> = {
+  $1: `lpad(:number, 32, '0')::uuid`,
+  $2: `(:number || '@example.org')`,
+  $3: ':number',
+  $4: ':command',
+  $5: ':pin',
+  $6: ':channel',
+};
+
+export function hasPgbench(): boolean {
+  return spawnSync('pgbench', ['--version']).status === 0;
+}
+
+function script(): string {
+  const statement = claimSql('skip locked').replaceAll(/\$\d/g, (name) => PARAMETERS[name]!);
+  return `\\set number random(1, 9000000000000000000)\n${statement};\n`;
+}
+
+/** Claims per second, without the time that connecting takes. */
+export async function pgbenchClaims(lifecycle: Lifecycle, run: PgbenchRun): Promise<number> {
+  const file = join(run.folder, 'claim.sql');
+  await writeFile(file, script());
+  const { hostname, port, username, password, pathname } = new URL(run.connectionString);
+  const child = await lifecycle.acquire(
+    'pgbench',
+    () =>
+      spawn('pgbench', words(run, file), {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+        env: {
+          ...process.env,
+          PGHOST: hostname,
+          PGPORT: port,
+          PGUSER: username,
+          PGPASSWORD: password,
+          PGDATABASE: pathname.slice(1),
+        },
+      }),
+    (opened, { force }) => endChild(opened, { signal: 'SIGTERM', graceMs: GRACE_MS, force }),
+  );
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  await ending(child);
+  const perSecond = /^tps = ([\d.]+)/m.exec(output)?.[1];
+  if (child.exitCode !== 0 || perSecond === undefined) throw new Error(`pgbench failed: ${output}`);
+  return Number(perSecond);
+}
+
+function words({ connections, claims, channel }: PgbenchRun, file: string): string[] {
+  return [
+    '--no-vacuum',
+    '--protocol=prepared',
+    `--client=${connections}`,
+    `--transactions=${claims / connections}`,
+    `--file=${file}`,
+    `--define=command=${buildCrdCommand('4/0AbenchBenchBench')}`,
+    '--define=pin=123456',
+    `--define=channel=${channel}`,
+  ];
+}
