@@ -88,7 +88,7 @@ test('what the matter itself decides', async () => {
   }
   expect(coverage.seen(500)).toEqual([]);
   expectDeclared(server);
-}, 60_000);
+}, 120_000);
 
 test("the examples of the contract's request bodies are accepted", async () => {
   const provider = createScriptedProvider();

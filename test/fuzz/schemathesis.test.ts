@@ -1,0 +1,115 @@
+// The contract under fuzz: Schemathesis reads /openapi.yaml from a running server and sends what the contract allows and
+// what it forbids. Whatever the server answers must be declared, and never be a fault of the server.
+import { existsSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { hashToken } from '../../src/vms/token.ts';
+import { operationIds, infoOf } from '../support/contract-examples.ts';
+import { requirePart } from '../support/required.ts';
+import { runSchemathesis, SCHEMATHESIS, type FuzzReport } from '../support/schemathesis.ts';
+import { EXAMPLE, seedLab } from '../support/seed.ts';
+import { ADMIN, startTestServer, type TestServer } from '../support/server.ts';
+
+const CASES_MIN = 3_000;
+/** The longest run takes a minute or two on two cores. */
+const TIME_LIMIT_MS = 600_000;
+const MODE = { POLL_MAX_SECONDS: '1', REQUESTS_PER_MINUTE: '10000000' };
+const VM_TOKEN = 'a-token-of-the-tests';
+/** The default phases send what the contract's examples, its edges and chance suggest, one by one and in sequences. */
+const WITHOUT_CHANCE = '--phases=examples,coverage';
+
+const adminAuth = `
+[auth.openapi.adminBasic]
+username = "${ADMIN.user}"
+password = "${ADMIN.password}"
+`;
+const vmAuth = `
+[auth.openapi.vmToken]
+bearer = "${VM_TOKEN}"
+`;
+
+const hasSchemathesis = requirePart('Schemathesis', existsSync(SCHEMATHESIS), 'Run `make python`.');
+
+function expectClean(report: FuzzReport): void {
+  expect(report.failures, report.output).toEqual([]);
+  expect(report.errors, report.output).toEqual([]);
+  expect(report).toMatchObject({ complete: true, stop_reason: 'completed' });
+  expect(report.operations).toMatchObject({ tested: report.operations.selected, errored: 0 });
+  expect(report.test_cases).toMatchObject({ with_failures: 0, errored: 0 });
+}
+
+const lineSchema = z.object({
+  level: z.string(),
+  msg: z.string(),
+  operation: z.string().nullish(),
+  status: z.number().nullish(),
+});
+
+/** What the server itself has to say: no fault, nothing undeclared. Returns how many requests it has answered. */
+function expectServedWell({ logLines }: TestServer): number {
+  const lines = logLines.map((line) => lineSchema.parse(JSON.parse(line)));
+  expect(lines.filter(({ level }) => level === 'error')).toEqual([]);
+  const answers = lines.flatMap(({ operation, status }) =>
+    operation !== undefined && typeof status === 'number' ? [{ operation, status }] : [],
+  );
+  expect(answers.filter(({ status }) => status >= 500 && status !== 501 && status !== 503)).toEqual([]);
+  const undeclared = answers.filter(({ operation, status }) => {
+    const id = operationIds.find((each) => each === operation);
+    return id !== undefined && !(String(status) in infoOf(id).responses);
+  });
+  expect(undeclared).toEqual([]);
+  return answers.length;
+}
+
+describe.skipIf(!hasSchemathesis)('the contract under fuzz', () => {
+  test(
+    'as the admin and as nobody, then /destroy: thousands of cases, no fault, nothing undeclared',
+    async () => {
+      await using server = await startTestServer(MODE);
+      await seedLab(server.db);
+      const first = await runSchemathesis(server.url, {
+        config: adminAuth,
+        args: ['--exclude-operation-id=destroyVms'],
+      });
+      expectClean(first);
+      await seedLab(server.db);
+      const nobody = await runSchemathesis(server.url, {
+        config: '',
+        args: [WITHOUT_CHANCE, '--exclude-operation-id=destroyVms'],
+      });
+      expectClean(nobody);
+      // It clears the rows that everything else is about.
+      const last = await runSchemathesis(server.url, {
+        config: adminAuth,
+        args: ['--include-operation-id=destroyVms'],
+      });
+      expectClean(last);
+      // Schemathesis leaves out the operation that it has the contract from.
+      const selected = first.operations.selected + last.operations.selected;
+      expect(selected).toBe(operationIds.length - 1);
+      const cases = [first, nobody, last].map((report) => report.test_cases.generated);
+      const answered = expectServedWell(server);
+      console.log(`Schemathesis sent ${cases.join(' + ')} cases; the server answered ${answered} requests.`);
+      expect(first.test_cases.generated).toBeGreaterThanOrEqual(CASES_MIN);
+      expect(answered).toBeGreaterThanOrEqual(CASES_MIN);
+    },
+    TIME_LIMIT_MS,
+  );
+
+  test(
+    'as a VM with its token, where tokens are required',
+    async () => {
+      await using server = await startTestServer({ ...MODE, VM_AUTH: 'required' });
+      await seedLab(server.db);
+      await server.db
+        .updateTable('vms')
+        .set({ token_hash: hashToken(VM_TOKEN) })
+        .where('hostname', '=', EXAMPLE.hostname)
+        .execute();
+      const args = [WITHOUT_CHANCE, '--include-tag=vm', '--include-tag=recycling'];
+      expectClean(await runSchemathesis(server.url, { config: vmAuth, args }));
+      expectServedWell(server);
+    },
+    TIME_LIMIT_MS,
+  );
+});

@@ -1,0 +1,72 @@
+// Schemathesis as a program: started on a served contract, its report read.
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+
+/** Where `make python` puts it. */
+export const SCHEMATHESIS = fileURLToPath(
+  new URL('../../.cache/python/schemathesis/bin/schemathesis', import.meta.url),
+);
+const CONFIG = new URL('../fuzz/schemathesis.toml', import.meta.url);
+
+const reportSchema = z.object({
+  stop_reason: z.string(),
+  complete: z.boolean(),
+  operations: z.object({ selected: z.number(), tested: z.number(), errored: z.number() }),
+  test_cases: z.object({ generated: z.number(), with_failures: z.number(), errored: z.number() }),
+  failures: z.array(z.object({ title: z.string(), operations: z.array(z.string()) })),
+  errors: z.array(z.object({ title: z.string() })),
+});
+
+/** Its verdict, and everything that it said. */
+export type FuzzReport = z.infer<typeof reportSchema> & { readonly output: string };
+
+/**
+ * Puts the contract of the server at this address under fuzz, as schemathesis.toml says.
+ *
+ * @param run.config added to that file
+ */
+export async function runSchemathesis(
+  url: string,
+  run: { readonly config: string; readonly args: readonly string[] },
+): Promise<FuzzReport> {
+  const folder = await mkdtemp(join(tmpdir(), 'lablink-fuzz-'));
+  try {
+    const config = join(folder, 'schemathesis.toml');
+    const report = join(folder, 'report.json');
+    await writeFile(config, (await readFile(CONFIG, 'utf8')) + run.config);
+    const output = await runProgram(folder, [
+      `--config-file=${config}`,
+      'run',
+      `${url}/openapi.yaml`,
+      '--report=json',
+      `--report-json-path=${report}`,
+      '--no-color',
+      ...run.args,
+    ]);
+    const text = await readFile(report, 'utf8').catch(() => {
+      throw new Error(`Schemathesis wrote no report:\n${output}`);
+    });
+    return { ...reportSchema.parse(JSON.parse(text)), output };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+function runProgram(cwd: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(SCHEMATHESIS, args, {
+      cwd,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, COLUMNS: '120' },
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.once('error', reject);
+    child.once('close', () => resolve(output));
+  });
+}
