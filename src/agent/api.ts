@@ -20,18 +20,24 @@ export type Send<T> = (client: LablinkClient, signal: AbortSignal) => Promise<Ra
 export type Api = {
   /** Asks, and is answered within `requestMs` or not at all. */
   ask<T>(send: Send<T>, signal: AbortSignal): Promise<Answer<T>>;
-  /** Asks, and waits as long as something comes at least every `pollIdleMs`. */
-  wait<T>(send: Send<T>, signal: AbortSignal): Promise<Answer<T>>;
+  /**
+   * Asks, and waits as long as something comes at least every `pollIdleMs`; `onAccepted` is told when the answer begins, of
+   * which the rest may take for ever.
+   */
+  wait<T>(send: Send<T>, signal: AbortSignal, onAccepted: () => void): Promise<Answer<T>>;
 };
 
 const DETAIL_MAX_LENGTH = 300;
+export const STRANGER: Unreachable = {
+  kind: 'unreachable',
+  reason: 'what answers there is not a LabLink allocator',
+};
 
 export function createApi(options: AgentOptions): Api {
   const { clock, fetch } = options.world;
   const { requestMs, pollIdleMs } = options.intervals;
   const base = { baseUrl: options.allocatorUrl, ...(options.token !== null && { token: options.token }) };
   const asking = createLablinkClient({ ...base, fetch });
-  const waiting = createLablinkClient({ ...base, fetch: watchIdle(fetch, clock, pollIdleMs) });
 
   async function ask<T>(send: Send<T>, signal: AbortSignal): Promise<Answer<T>> {
     const late = new AbortController();
@@ -50,15 +56,22 @@ export function createApi(options: AgentOptions): Api {
     try {
       return readAnswer(await send(), clock.now());
     } catch (error) {
+      if (error instanceof SyntaxError) return STRANGER;
       return { kind: 'unreachable', reason: reasonOf(error) };
     }
   }
 
-  return { ask, wait: (send, signal) => run(() => send(waiting, signal)) };
+  function wait<T>(send: Send<T>, signal: AbortSignal, onAccepted: () => void): Promise<Answer<T>> {
+    const waiting = createLablinkClient({ ...base, fetch: watchIdle(fetch, clock, pollIdleMs, onAccepted) });
+    return run(() => send(waiting, signal));
+  }
+
+  return { ask, wait };
 }
 
 function readAnswer<T>({ data, error, response }: Raw<T>, nowMs: number): Answer<T> {
-  if (response.ok && data !== undefined) return { kind: 'ok', data };
+  // Whatever succeeds is answered with an object; a portal on the way may answer 200 too.
+  if (response.ok) return typeof data === 'object' && data !== null ? { kind: 'ok', data } : STRANGER;
   return {
     kind: 'refused',
     status: response.status,

@@ -1,6 +1,6 @@
 // Waits for assignments, one after the other: each command is run once, and its outcome told until it is answered.
 import type { Schemas } from '../client/client.ts';
-import type { Answer } from './api.ts';
+import { STRANGER, type Answer } from './api.ts';
 import { readCrdCommand } from './crd-command.ts';
 import { findCommand, withCommand, type CommandRecord } from './memory.ts';
 import type { AgentParts } from './parts.ts';
@@ -26,25 +26,25 @@ export async function deliverAssignments(parts: AgentParts): Promise<void> {
     const answer = readDelivery(await poll(parts));
     if (isAborted(stopping) && answer.kind !== 'ok') return;
     if (answer.kind === 'ok') {
-      parts.troubles.over(POLLING);
       const isNew = await handle(parts, answer.data);
       // Given again what it was told about: that is not worth a hurry.
       await options.world.clock.sleep(isNew ? 0 : options.intervals.backoffMaxMs, stopping);
       failures = 0;
       continue;
     }
-    if (isUnknownVm(answer)) presence.forgotten();
+    if (isUnknownVm(answer)) presence.tellAgain();
     if (options.world.clock.now() - began >= GOOD_POLL_MS) failures = 0;
     parts.troubles.tell(POLLING, sentenceOf(answer));
     await options.world.clock.sleep(delayAfter(answer, failures++, parts), stopping);
   }
 }
 
-async function poll({ api, options, stopping }: AgentParts): Promise<Answer<Schemas['Delivery']>> {
+async function poll({ api, options, stopping, troubles }: AgentParts): Promise<Answer<Schemas['Delivery']>> {
   return api.wait(
     (client, signal) =>
       client.POST('/vm_startup', { body: { hostname: options.hostname, confirms: true }, signal }),
     stopping,
+    () => troubles.over(POLLING),
   );
 }
 
@@ -59,9 +59,7 @@ function readDelivery(answer: Answer<Schemas['Delivery']>): Answer<Schemas['Deli
     /^[0-9]{6}$/.test(given.pin) &&
     typeof given.assignment_id === 'string' &&
     typeof given.command_number === 'number';
-  return isDelivery
-    ? answer
-    : { kind: 'unreachable', reason: 'what answers there is not a LabLink allocator' };
+  return isDelivery ? answer : STRANGER;
 }
 
 /** False where it was nothing new: the allocator has given what it was told about already. */

@@ -29,7 +29,7 @@ export async function sendHeartbeats(parts: AgentParts, recycler: Recycler): Pro
     let delay = jittered(options.intervals.heartbeatMs, parts.random());
     if (answer.kind === 'ok') {
       troubles.over(WHAT);
-      if (clock.now() - answeredAt > GAP_MS) presence.refresh();
+      if (clock.now() - answeredAt > GAP_MS) presence.tellAgain();
       answeredAt = clock.now();
       failures = 0;
       const { action, assignment_id: assignmentId } = answer.data;
@@ -37,7 +37,7 @@ export async function sendHeartbeats(parts: AgentParts, recycler: Recycler): Pro
       if (action === 'recycle' && recycler.ended === recyclingsBefore) recycler.begin(assignmentId);
     } else if (!isAborted(stopping)) {
       troubles.tell(WHAT, sentenceOf(answer));
-      if (isUnknownVm(answer)) presence.forgotten();
+      if (isUnknownVm(answer)) presence.tellAgain();
       delay = Math.max(delay, delayAfter(answer, failures++, parts));
     }
     await clock.sleep(delay, stopping);

@@ -3,8 +3,12 @@ import type { AgentClock } from './options.ts';
 
 type Fetch = (request: Request) => Promise<Response>;
 
-/** As `fetch`, cut when no byte came for `idleMs`: before the head of the answer, or within its body. */
-export function watchIdle(fetch: Fetch, clock: AgentClock, idleMs: number): Fetch {
+/**
+ * As `fetch`, cut when no byte came for `idleMs`: before the head of the answer, or within its body.
+ *
+ * @param onAccepted told when the head of an answer of success has come
+ */
+export function watchIdle(fetch: Fetch, clock: AgentClock, idleMs: number, onAccepted: () => void): Fetch {
   return async (request) => {
     const dead = new AbortController();
     const timer = startTimer(clock, idleMs, () => {
@@ -20,6 +24,7 @@ export function watchIdle(fetch: Fetch, clock: AgentClock, idleMs: number): Fetc
     try {
       const response = await fetch(watchedRequest);
       timer.reset();
+      if (response.ok && isJson(response)) onAccepted();
       const body = response.body && ReadableStream.from(watched(response.body, timer.reset, end));
       if (!body) end();
       return new Response(body, { status: response.status, headers: response.headers });
@@ -28,6 +33,11 @@ export function watchIdle(fetch: Fetch, clock: AgentClock, idleMs: number): Fetc
       throw error;
     }
   };
+}
+
+/** A portal on the way answers with a page. */
+function isJson(response: Response): boolean {
+  return response.headers.get('Content-Type')?.startsWith('application/json') === true;
 }
 
 type Timer = { readonly reset: () => void; readonly stop: () => void };

@@ -12,12 +12,10 @@ type Status = Schemas['ReportedStatus'];
 export type Presence = {
   /** Resolves once the allocator knows the machine, or the agent stops. */
   readonly announced: Promise<void>;
-  /** Moves whenever the allocator had forgotten the machine: everything is to be told again. */
+  /** Moves with every status that was accepted: it may have given birth to a machine of which nothing else is known. */
   readonly births: number;
-  /** The allocator answered that it knows no such machine. */
-  forgotten(): void;
-  /** The allocator may have thought the machine lost: the status is told again. */
-  refresh(): void;
+  /** The allocator does not know the machine (any more), or may have thought it lost. */
+  tellAgain(): void;
   /** Something is wrong with the machine (a sentence), or right again (null). */
   setFault(sentence: string | null): void;
   run(): Promise<void>;
@@ -47,18 +45,25 @@ export function createPresence(dependencies: PresenceDependencies): Presence {
   async function report(status: Status): Promise<void> {
     if (!(await reportStatus(dependencies, status))) return;
     accepted = status;
+    births += 1;
     announced.resolve(undefined);
   }
 
+  /** An agent that is restarted within a boot does not make its machine look as if it were starting. */
+  async function announceBoot(): Promise<void> {
+    if (memory.content.announcedBootId === options.bootId) return;
+    await report('initializing');
+    if (accepted !== null) await memory.change(() => ({ announcedBootId: options.bootId }));
+  }
+
   async function run(): Promise<void> {
-    if (memory.content.announcedBootId !== options.bootId) await report('initializing');
+    await announceBoot();
     while (!stopping.aborted) {
       const wrong = fault ?? (await whyNotReady(options.startHost[0]));
       if (wrong === null) dependencies.troubles.over('this machine');
       else dependencies.troubles.tell('this machine', wrong);
       const status = wrong === null ? 'running' : 'error';
       if (status !== accepted) await report(status);
-      if (accepted === 'running') await rememberBoot(memory, options.bootId);
       await bell.wait(
         accepted === null ? options.intervals.refusedMs : options.intervals.readinessMs,
         stopping,
@@ -71,11 +76,7 @@ export function createPresence(dependencies: PresenceDependencies): Presence {
     get births() {
       return births;
     },
-    forgotten() {
-      births += 1;
-      tellAgain();
-    },
-    refresh: tellAgain,
+    tellAgain,
     setFault(sentence) {
       fault = sentence;
       bell.ring();
@@ -98,12 +99,6 @@ async function reportStatus(dependencies: PresenceDependencies, status: Status):
   if (answer?.kind === 'refused') log.error(`the status was refused (${answer.status}): ${answer.detail}`);
   if (answer?.kind === 'ok') log.info(`reported ${status}`);
   return answer?.kind === 'ok';
-}
-
-/** An agent that is restarted within a boot does not make its machine look as if it were starting. */
-async function rememberBoot(memory: Memory, bootId: string): Promise<void> {
-  if (memory.content.announcedBootId === bootId) return;
-  await memory.change(() => ({ announcedBootId: bootId }));
 }
 
 /** A name without a slash is looked for on the PATH when it is run; there is nothing to look at before. */

@@ -32,12 +32,13 @@ async function reportChanges<T>(parts: AgentParts, report: Report<T>): Promise<v
       const answer = await parts.api.ask(report.send(value), stopping);
       if (answer.kind === 'ok') {
         troubles.over(report.what);
-        options.world.log.info(`reported ${report.what}: ${report.show(value)}`);
+        if (reported?.text !== current.text)
+          options.world.log.info(`reported ${report.what}: ${report.show(value)}`);
         reported = current;
         failures = 0;
       } else if (!isAborted(stopping)) {
         troubles.tell(report.what, sentenceOf(answer));
-        if (isUnknownVm(answer)) presence.forgotten();
+        if (isUnknownVm(answer)) presence.tellAgain();
         else if (isFinal(answer)) reported = current;
         delay = Math.max(delay, delayAfter(answer, failures++, parts));
       }

@@ -49,8 +49,7 @@ describe('an agent reports', () => {
     await eventually(async () => expect((await vm(hostname))?.status).toBe('running'));
     await agent.stop();
     const again = machine.start(server.url, { token, bootId: 'boot-1' });
-    await eventually(async () => expect((await vm(hostname))?.waiting).toBe(true));
-    expect(again.said).toContain('info reported running');
+    await eventually(() => expect(again.said).toContain('info reported running'));
     expect(again.said).not.toContain('info reported initializing');
   });
 
@@ -176,6 +175,22 @@ describe('an agent', () => {
     expect(complaints).toHaveLength(1);
     expect(complaints[0]).toMatch(/refuses this machine's token \(401\).*Check API_TOKEN and VM_NAME\.$/);
   });
+
+  test.each(['<html>Please sign in</html>', 'null', '{"status": "success"}'])(
+    'that meets something else at the allocator’s address says so, runs nothing, and goes on: %s',
+    async (body) => {
+      const { hostname, token } = await register();
+      await using machine = await createMachine(hostname);
+      let isPortal = true;
+      const fetchThroughPortal = (request: Request) =>
+        isPortal ? Promise.resolve(new Response(body, { status: 200 })) : fetch(request);
+      const agent = machine.start(server.url, { token, world: { fetch: fetchThroughPortal } });
+      await eventually(() => expect(agent.said.join('\n')).toContain('is not a LabLink allocator'));
+      isPortal = false;
+      await eventually(async () => expect((await vm(hostname))?.waiting).toBe(true));
+      expect(await machine.runs()).toEqual([]);
+    },
+  );
 
   test('whose poll has waited so long that everything around it was collected as garbage still stops at once', async () => {
     const { hostname, token } = await register();

@@ -69,7 +69,7 @@ function createShipment(parts: AgentParts): Shipment {
       }
       if (isAborted(signal)) break;
       troubles.tell(WHAT, sentenceOf(answer));
-      if (isUnknownVm(answer)) parts.presence.forgotten();
+      if (isUnknownVm(answer)) parts.presence.tellAgain();
       else if (isFinal(answer)) {
         if (sizes.shrink(batch, answer.status === BODY_TOO_LARGE)) return true;
         // It would be refused for ever, and everything after it would never come.
