@@ -101,7 +101,7 @@ describe('an assignment', () => {
     expect(agent.said.join('\n')).not.toContain('0Aexpired');
   });
 
-  test('whose start-host hangs is failed in time, and nothing of it is left', async () => {
+  test('whose start-host hangs is failed in time, and its participant is asked for another command', async () => {
     const hostname = name();
     await using machine = await createMachine(hostname);
     machine.start(server.url, { intervals: { ...quick, startHostMs: 200 } });
