@@ -18,6 +18,8 @@ import { connect } from './ssh-client.ts';
 
 const SUPERVISOR = fileURLToPath(new URL('./local-supervisor.ts', import.meta.url));
 const NAMES = ['vm-1', 'vm-2', 'vm-3'];
+/** Whole allocators and machines are started again and again. */
+const LONG_MS = 120_000;
 const PATIENT = { timeout: 20_000, interval: 50 };
 
 let stub: StubAllocator;
@@ -52,7 +54,7 @@ function supervise(lab: Lab, end: 'keep' | 'destroy' = 'keep'): Supervisor {
 const count = ({ said }: Supervisor, kind: Said['kind']): number =>
   said.filter((one) => one.kind === kind).length;
 
-describe('after a kill -9 of the allocator', () => {
+describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
   test('the machines end by themselves within seconds, with all that runs on them', async () => {
     await using lab = await openLab(() => stub.url);
     const supervisor = supervise(lab);
@@ -71,6 +73,24 @@ describe('after a kill -9 of the allocator', () => {
       `${before} processes, none left ${((performance.now() - killedAt) / 1000).toFixed(1)} s after the kill`,
     );
     expect(await folders(lab)).toEqual(NAMES);
+  });
+
+  test('also machines that were just being started end by themselves', async () => {
+    const seen: number[] = [];
+    for (let round = 0; round < 4; round++) {
+      await using lab = await openLab(() => stub.url);
+      const supervisor = supervise(lab);
+      await expect
+        .poll(async () => (await running(lab)).length, { ...PATIENT, interval: 1 })
+        .toBeGreaterThan(round % 2);
+      await supervisor.kill();
+      seen.push((await running(lab)).length);
+      await expect.poll(() => running(lab), PATIENT).toEqual([]);
+    }
+    expect(Math.max(...seen)).toBeGreaterThan(0);
+    console.log(
+      `killed while machines were starting; processes seen right after, none later: ${seen.join(', ')}`,
+    );
   });
 
   test('the next start ends what hangs, and brings every machine back once', async () => {

@@ -116,6 +116,7 @@ async function startFromFolder(
   const own = machinePlaces(join(places.root, hostname));
   const known = await readMachineFile(own.machineFile);
   if (known === undefined) throw new Error(`${own.machineFile} is missing or damaged`);
+  if (known.hostname !== hostname) throw new Error(`${own.machineFile} is that of ${known.hostname}`);
   const current = { ...known, ...settings() };
   if (!isSame(known, current)) await writeMachineFile(own.machineFile, current);
   return startMachineProcess({ places: own, compileCache: places.compileCache, upMs });

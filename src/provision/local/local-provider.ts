@@ -1,7 +1,7 @@
 // The local provider: machines are processes of this computer, each with its own folder, SSH server and real agent.
 // They stop with the server and come back with it; after a kill -9 the next start ends what is left and brings them
 // back from their folders. Knows nothing of rows and pages.
-import { availableParallelism, userInfo } from 'node:os';
+import { availableParallelism, totalmem, userInfo } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../../log.ts';
 import type { MachineReach, Provider, ProvisionResult } from '../provider.ts';
@@ -126,7 +126,8 @@ async function bringBack({ places, fleet }: Site, log: Log): Promise<void> {
 }
 
 function refuseBeyondMemory(machines: number, machineBytes: number): ProvisionResult | undefined {
-  const availableBytes = process.availableMemory();
+  // Elsewhere than on Linux, memory that caches would give back does not count as available.
+  const availableBytes = process.platform === 'linux' ? process.availableMemory() : totalmem();
   const fitting = Math.floor(availableBytes / machineBytes);
   if (machines <= fitting) return undefined;
   return {

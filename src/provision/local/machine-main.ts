@@ -33,6 +33,8 @@ function endWithin(graceMs: number): void {
 process.on('SIGTERM', () => endWithin(GRACE_MS));
 process.on('SIGINT', () => endWithin(GRACE_MS));
 process.on('disconnect', () => endWithin(ORPHAN_GRACE_MS));
+// It may have died while we were being loaded, when nobody listened.
+if (!process.connected) endWithin(ORPHAN_GRACE_MS);
 await leave(await main());
 
 /** What left our process group is ended by the allocator; where that has died, by us. */
