@@ -1,12 +1,16 @@
 // The allocator is killed with SIGKILL, at every phase, while it keeps local VMs: nothing is left over, and the next one
 // has every machine once.
 import { fork, type ChildProcess } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { machinePlaces } from '../../src/provision/local/places.ts';
 import {
   destroy,
   folders,
   keepReport,
+  launch,
   openLab,
   running,
   startStubAllocator,
@@ -168,4 +172,18 @@ describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
     }
     console.log(`killed in a destroy (phase: machines found, all ended): ${seen.join(', ')}`);
   });
+});
+
+test('machines that are told to end while they boot end in peace all the same', async () => {
+  await using lab = await openLab(() => stub.url);
+  const provider = lab.provider();
+  await provider.start();
+  // Told at the moment at which they say that they are up: their agents are just being started.
+  expect(await launch(provider, NAMES)).toEqual({ ok: true });
+  await provider.stop();
+  expect(await running(lab)).toEqual([]);
+  for (const hostname of NAMES) {
+    const { log } = machinePlaces(join(lab.root, hostname));
+    expect(await readFile(log, 'utf8')).toMatch(/INFO shut down\n$/);
+  }
 });
