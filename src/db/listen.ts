@@ -27,14 +27,26 @@ const PROBE_TIMEOUT_MS = 5_000;
 const RECONNECT_INTERVAL_MS = 500;
 /** The connection is asked this often whether it is alive. */
 const PARANOID_CHECK_MS = 15_000;
+/** A server that does not answer within this is taken for lost: a dead network says nothing. */
+const ANSWER_TIMEOUT_MS = 5_000;
 
 /** Connects, listens, and proves that a notification comes back. Throws where the server cannot be reached at all. */
 export async function listen(options: ListenOptions): Promise<ListenResult> {
+  let closed = false;
   const subscriber: Subscriber = pgListen.default(
-    { connectionString: options.connectionString, application_name: 'lablink listener' },
+    {
+      connectionString: options.connectionString,
+      application_name: 'lablink listener',
+      connectionTimeoutMillis: ANSWER_TIMEOUT_MS,
+      query_timeout: ANSWER_TIMEOUT_MS,
+    },
     {
       paranoidChecking: PARANOID_CHECK_MS,
-      retryInterval: RECONNECT_INTERVAL_MS,
+      // Its close() does not end its tries to come back, and a throw does.
+      retryInterval: () => {
+        if (closed) throw new Error('The listener was closed.');
+        return RECONNECT_INTERVAL_MS;
+      },
       // For ever: the server serves what the rows say meanwhile, and health tells of it.
       retryLimit: Number.POSITIVE_INFINITY,
       retryTimeout: Number.POSITIVE_INFINITY,
@@ -42,14 +54,20 @@ export async function listen(options: ListenOptions): Promise<ListenResult> {
     },
   );
   let connected = false;
+  const close = async (): Promise<void> => {
+    closed = true;
+    await subscriber.close();
+  };
   subscriber.events.on('connected', () => {
+    // A try that was under way when it was closed.
+    if (closed) return void subscriber.close();
     connected = true;
     options.onConnected();
   });
   subscriber.events.on('reconnect', () => (connected = false));
   subscriber.events.on('error', (error) => {
     connected = false;
-    options.onError(error);
+    if (!closed) options.onError(error);
   });
   subscriber.notifications.on(options.channel, (payload: unknown) => {
     const hostname = hostnameOf(payload);
@@ -58,7 +76,7 @@ export async function listen(options: ListenOptions): Promise<ListenResult> {
   await subscriber.connect();
   await subscriber.listenTo(options.channel);
   if (!(await probe(subscriber, options.channel))) {
-    await subscriber.close();
+    await close();
     return {
       ok: false,
       problem: 'Postgres accepted LISTEN, but a notification did not come back.',
@@ -72,7 +90,7 @@ export async function listen(options: ListenOptions): Promise<ListenResult> {
       get connected() {
         return connected;
       },
-      close: () => subscriber.close(),
+      close,
     },
   };
 }

@@ -13,16 +13,20 @@ export type TcpProxy = AsyncDisposable & {
   readonly mend: () => Promise<void>;
   /** Connections that are open right now. */
   readonly open: number;
+  /** Connections that were ever made. */
+  readonly accepted: number;
 };
 
 export async function startTcpProxy(connectionString: string): Promise<TcpProxy> {
   const target = new URL(connectionString);
   const pairs = new Set<readonly [client: Socket, server: Socket]>();
   let frozen = false;
+  let accepted = 0;
   let server: Server = await listenOn(0, accept);
   const port = portOf(server);
 
   function accept(client: Socket): void {
+    accepted += 1;
     const upstream = connect(Number(target.port), target.hostname);
     const pair = [client, upstream] as const;
     pairs.add(pair);
@@ -63,6 +67,9 @@ export async function startTcpProxy(connectionString: string): Promise<TcpProxy>
     },
     get open() {
       return pairs.size;
+    },
+    get accepted() {
+      return accepted;
     },
     [Symbol.asyncDispose]: async () => {
       if (server.listening) await cut();
