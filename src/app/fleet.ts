@@ -1,7 +1,7 @@
 // Where machines come from, and the operations that make and end them.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { recordReach } from '../db/fleet.ts';
-import { reportStatus } from '../db/reports.ts';
+import { markFailed } from '../db/reports.ts';
 import { createExternalProvider } from '../provision/external.ts';
 import { createLocalProvider } from '../provision/local/local-provider.ts';
 import { createOperations, type Operations } from '../provision/operations.ts';
@@ -50,7 +50,7 @@ async function createProvider(
     log,
     onLost: async (hostname, reason) => {
       log.error({ hostname }, `A local VM is lost. ${reason}`);
-      await reportStatus(db, { hostname, status: 'error', provider: 'local' });
+      await markFailed(db, hostname);
     },
     onMoved: (hostname, reach) => recordReach(db, hostname, reach),
   });

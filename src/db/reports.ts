@@ -26,16 +26,28 @@ export async function reportStatus(
   return 'recorded';
 }
 
-/** False where there is no such row. A status that the server has set (see vms/status.ts) stays. */
-async function updateStatus(db: Db, report: { hostname: string; status: ReportedStatus }): Promise<boolean> {
+type StatusChange = { readonly hostname: string; readonly status: ReportedStatus };
+
+/** False where there is no such row. */
+async function updateStatus(db: Db, report: StatusChange): Promise<boolean> {
+  await changeStatus(db, report);
+  return recordSeen(db, report.hostname);
+}
+
+/** A status that the server has set (see vms/status.ts) stays. */
+async function changeStatus(db: Db, { hostname, status }: StatusChange): Promise<void> {
   await db
     .updateTable('vms')
-    .set({ status: report.status, status_since: sql<Date>`now()` })
-    .where('hostname', '=', report.hostname)
-    .where('status', '<>', report.status)
-    .where('status', 'in', statusesReplacedBy(report.status))
+    .set({ status, status_since: sql<Date>`now()` })
+    .where('hostname', '=', hostname)
+    .where('status', '<>', status)
+    .where('status', 'in', statusesReplacedBy(status))
     .execute();
-  return recordSeen(db, report.hostname);
+}
+
+/** A machine that its provider has given up becomes `error`, where it is still there. It was not heard of by that. */
+export async function markFailed(db: Db, hostname: string): Promise<void> {
+  await changeStatus(db, { hostname, status: 'error' });
 }
 
 export async function reportInUse(db: Db, hostname: string, inUse: boolean): Promise<ReportResult> {

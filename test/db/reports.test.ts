@@ -2,7 +2,13 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { appendLogs, pruneLogs, readLogs } from '../../src/db/logs.ts';
 import { registerVm, hostnameOfToken } from '../../src/db/registration.ts';
-import { reportGpuHealth, reportHeartbeat, reportInUse, reportStatus } from '../../src/db/reports.ts';
+import {
+  markFailed,
+  reportGpuHealth,
+  reportHeartbeat,
+  reportInUse,
+  reportStatus,
+} from '../../src/db/reports.ts';
 import { recordTimings } from '../../src/db/timings.ts';
 import { countVms, findVm, listVms } from '../../src/db/vms.ts';
 import { createLogKeeper } from '../../src/handlers/logs.ts';
@@ -64,6 +70,15 @@ describe('a status report', () => {
       expect((await findVm(database.db, 'a'))?.status).toBe(status);
     },
   );
+
+  test('is not needed of a machine that its provider has given up, which is not seen by that, and never born', async () => {
+    await report('a', 'running');
+    const before = await findVm(database.db, 'a');
+    await markFailed(database.db, 'a');
+    await markFailed(database.db, 'ghost');
+    expect(await findVm(database.db, 'a')).toMatchObject({ status: 'error', lastSeenAt: before?.lastSeenAt });
+    expect((await countVms(database.db)).total).toBe(1);
+  });
 
   test('of a machine destroyed within the hour recreates nothing; after the hour it does', async () => {
     await sql`insert into tombstones (hostname) values ('a')`.execute(database.db);
