@@ -1,192 +1,200 @@
-// A workshop's minute, over HTTP against a whole server: more people than machines while reports pour in, many log
-// pushes at once, a restart in between, and tokens that are good for one hostname alone.
-import { describe, expect, test } from 'vitest';
-import { asForm, type LablinkClient } from '../../src/client/client.ts';
-import { operationList } from '../../src/contract/erased.ts';
-import { insertFreeVms, vmNames } from '../support/rows.ts';
+// A whole workshop in the same minute, over HTTP: everybody a machine of their own, every line of log once; and a restart
+// in the middle of it that costs nobody anything.
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import type { Schemas } from '../../src/client/client.ts';
+import { adminHeaders, formHeaders, postJson, sendRaw, type RawAnswer } from '../support/raw-http.ts';
+import { vmNames } from '../support/rows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
-async function ask(
-  client: LablinkClient,
-  email: string,
-): Promise<{ hostname: string; pin: string } | string> {
-  const { data, error } = await client.POST('/api/request_vm', {
-    body: { email, crd_command: `--code=4/0A${email.replace(/\W/g, '_')}` },
-    ...asForm,
-    headers: { ...asForm.headers, Accept: 'application/json' },
+const MACHINES = 60;
+const PEOPLE = 90;
+const PUSHES = 200;
+const LINES_PER_PUSH = 5;
+const COMMAND =
+  'DISPLAY= /opt/google/chrome-remote-desktop/start-host --code="4/0AcodeOfSomebody" --redirect-url="https://remotedesktop.google.com/_/oauthredirect" --name=$(hostname)';
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
+
+function ask(url: string, email: string, headers: Readonly<Record<string, string>>): Promise<RawAnswer> {
+  return sendRaw(url, {
+    method: 'POST',
+    path: '/api/request_vm',
+    headers: { ...formHeaders, ...headers },
+    body: new URLSearchParams({ email, crd_command: COMMAND }).toString(),
   });
-  if (typeof data === 'object') return data;
-  return typeof error === 'object' ? error.code : String(error);
 }
 
-describe('a crowd', { timeout: 60_000 }, () => {
-  test('of 90 people on 60 free machines, while reports pour in, is given 60 different ones and 30 are told', async () => {
-    await using server = await startTestServer();
-    const names = vmNames(60);
-    await insertFreeVms(server.db, names);
-    const done = new AbortController();
-    const reports = Promise.all(names.map((hostname) => keepReporting(server, hostname, done.signal)));
-    const answers = await Promise.all(
-      Array.from({ length: 90 }, (_, index) => ask(server.client, `person${index}@example.org`)),
-    );
-    done.abort();
-    const sent = (await reports).reduce((sum, count) => sum + count, 0);
-    const given = answers.flatMap((answer) => (typeof answer === 'string' ? [] : [answer.hostname]));
-    expect(given).toHaveLength(60);
-    expect(new Set(given)).toEqual(new Set(names));
-    expect(answers.filter((answer) => answer === 'none_free')).toHaveLength(30);
-    expect(sent).toBeGreaterThan(60);
-  });
-
-  test('of 200 log pushes to one machine leaves every line there, once', async () => {
-    await using server = await startTestServer();
-    await insertFreeVms(server.db, ['a']);
-    const pushes = Array.from({ length: 200 }, (_, push) => [`push ${push} line 1`, `push ${push} line 2`]);
-    const statuses = await Promise.all(
-      pushes.map(async (messages) => {
-        const { response } = await server.client.POST('/api/vm-logs', {
-          body: { log_group: 'g', log_stream: 'a', messages },
-        });
-        return response.status;
-      }),
-    );
-    expect(new Set(statuses)).toEqual(new Set([200]));
-    const { data } = await server.admin.GET('/api/vm-logs/{hostname}', {
-      params: { path: { hostname: 'a' } },
-    });
-    expect(data?.logs.split('\n').sort()).toEqual(pushes.flat().sort());
-    expect(data).toMatchObject({ lines: 400, lines_cut: 0 });
-  });
-});
-
-/** Statuses, in-use and heartbeats of one machine until the signal; how many were sent. */
-async function keepReporting({ client }: TestServer, hostname: string, signal: AbortSignal): Promise<number> {
-  let sent = 0;
-  for (; !signal.aborted; sent += 3) {
-    await client.POST('/api/vm-status', { body: { hostname, status: 'running' } });
-    await client.POST('/api/update_inuse_status', { body: { hostname, status: sent % 2 === 0 } });
-    await client.POST('/api/v1/vms/{hostname}/heartbeat', {
-      params: { path: { hostname } },
-      body: { boot_id: 'boot', free_disk_bytes: sent },
-    });
-  }
-  return sent;
-}
-
-describe('a restart of the server', { timeout: 60_000 }, () => {
-  test('costs nobody a seat, a token or a poll', async () => {
-    await using server = await startTestServer();
-    const { data: registered } = await server.admin.POST('/api/v1/vms', { body: { hostname: 'own' } });
-    const token = registered?.token ?? '';
-    await server.withToken(token).POST('/api/vm-status', { body: { hostname: 'own', status: 'running' } });
-    await insertFreeVms(server.db, ['taken']);
-    // Nobody waits on `own` yet: the first person gets the machine that was seen lately, the other one the rest.
-    const seats = [await ask(server.client, 'ada@example.org')];
-    const told = pollLikeTheField(() => server.withToken(token), 'own');
-    await server.restart();
-    const { data } = await server.admin.GET('/api/v1/vms', { params: { query: { assigned: true } } });
-    expect(data?.items.map(({ hostname, assignment }) => ({ hostname, pin: assignment?.pin }))).toEqual(
-      seats.map((seat) => ({
-        hostname: (seat as { hostname: string }).hostname,
-        pin: (seat as { pin: string }).pin,
-      })),
-    );
-    await Promise.all([ask(server.client, 'bob@example.org'), ask(server.client, 'eve@example.org')]);
-    expect(await told).toMatchObject({ status: 'success' });
-  });
-});
-
-/** As the field's programs do: any answer but success, or a cut connection, and they ask again. */
-async function pollLikeTheField(client: () => LablinkClient, hostname: string): Promise<unknown> {
-  for (;;) {
-    const answer = await client()
-      .POST('/vm_startup', { body: { hostname } })
-      .catch(() => null);
-    if (answer?.data) return answer.data;
-  }
-}
-
-describe("a VM's token", { timeout: 60_000 }, () => {
-  /** Every operation that a VM token opens, with a request that names this host. */
-  const requests: Record<
-    string,
-    (client: LablinkClient, hostname: string) => Promise<{ response: Response }>
-  > = {
-    vmStartup: (client, hostname) => client.POST('/vm_startup', { body: { hostname } }),
-    updateInUseStatus: (client, hostname) =>
-      client.POST('/api/update_inuse_status', { body: { hostname, status: true } }),
-    updateGpuHealth: (client, hostname) =>
-      client.POST('/api/gpu_health', { body: { hostname, gpu_status: 'Healthy' } }),
-    updateVmStatus: (client, hostname) =>
-      client.POST('/api/vm-status', { body: { hostname, status: 'running' } }),
-    postVmMetrics: (client, hostname) =>
-      client.POST('/api/vm-metrics/{hostname}', {
-        params: { path: { hostname } },
-        body: { cloud_init_start: 1 },
-      }),
-    postVmLogs: (client, hostname) =>
-      client.POST('/api/vm-logs', { body: { log_group: 'g', log_stream: hostname, messages: ['x'] } }),
-    postHeartbeat: (client, hostname) =>
-      client.POST('/api/v1/vms/{hostname}/heartbeat', {
-        params: { path: { hostname } },
-        body: { boot_id: 'b' },
-      }),
-    postRecycled: (client, hostname) =>
-      client.POST('/api/v1/vms/{hostname}/recycled', {
-        params: { path: { hostname } },
-        body: { assignment_id: null },
-      }),
-    postOutcome: (client, hostname) =>
-      client.POST('/api/v1/assignments/{id}/outcome', {
-        params: { path: { id: '00000000-0000-4000-8000-000000000000' } },
-        body: { hostname, outcome: 'registered' },
-      }),
-  };
-
-  test('is asked of every operation that lists it', () => {
-    const listing = operationList.filter(({ security }) =>
-      security.some((schemes) => schemes.includes('vmToken')),
-    );
-    expect(Object.keys(requests).sort()).toEqual(listing.map(({ id }) => id as string).sort());
-  });
-
-  test.each(['open', 'required'])(
-    'is good for its own hostname alone, whichever field or path names it (VM_AUTH=%s)',
-    async (mode) => {
-      await using server = await startTestServer({ VM_AUTH: mode, POLL_MAX_SECONDS: '1' });
-      const token = async (hostname: string) =>
-        (await server.admin.POST('/api/v1/vms', { body: { hostname } })).data?.token ?? '';
-      const own = server.withToken(await token('own'));
-      await token('other');
-      for (const [name, send] of Object.entries(requests)) {
-        const status = async (client: LablinkClient, hostname: string) =>
-          (await send(client, hostname)).response.status;
-        expect([name, await status(own, 'other')]).toEqual([name, 401]);
-        expect([name, await status(server.withToken('lvt_invented'), 'own')]).toEqual([name, 401]);
-        const mine = await status(own, 'own');
-        expect([name, [200, 404, 409, 503].includes(mine)]).toEqual([name, true]);
-        const without = await status(server.client, 'own');
-        expect([name, without === 401]).toEqual([name, mode === 'required']);
-      }
-      const { data } = await server.admin.GET('/api/v1/vms/{hostname}', {
-        params: { path: { hostname: 'other' } },
-      });
-      expect(data).toMatchObject({
-        status: 'initializing',
-        in_use: null,
-        gpu_health: null,
-        last_seen_at: null,
-      });
-    },
+async function born(url: string, hostnames: readonly string[]): Promise<void> {
+  const answers = await Promise.all(
+    hostnames.map((hostname) => postJson(url, '/api/vm-status', { hostname, status: 'running' })),
   );
+  expect(answers.map(({ status }) => status)).toEqual(hostnames.map(() => 200));
+}
 
-  test('keeps an invented hostname out of the pool where it is required', async () => {
-    await using server = await startTestServer({ VM_AUTH: 'required' });
-    const { response } = await server.client.POST('/api/vm-status', {
-      body: { hostname: 'invented', status: 'running' },
-    });
-    expect(response.status).toBe(401);
-    expect(response.headers.get('www-authenticate')).toContain('Bearer');
-    expect((await server.client.GET('/api/unassigned_vms_count')).data).toEqual({ count: 0 });
+async function machines({ url }: TestServer): Promise<Schemas['Vm'][]> {
+  const { text } = await sendRaw(url, { path: '/api/v1/vms?limit=1000', headers: adminHeaders });
+  return (JSON.parse(text) as Schemas['VmPage']).items;
+}
+
+/** Every machine reports again and again, until `over`; none of it may be refused. */
+async function chatter(url: string, hostnames: readonly string[], over: AbortSignal): Promise<number> {
+  let reports = 0;
+  await Promise.all(
+    hostnames.map(async (hostname) => {
+      while (!over.aborted) {
+        const answers = [
+          await postJson(url, `/api/v1/vms/${hostname}/heartbeat`, {
+            boot_id: 'b',
+            free_disk_bytes: reports,
+          }),
+          await postJson(url, '/api/vm-status', { hostname, status: 'running' }),
+          await postJson(url, '/api/gpu_health', { hostname, gpu_status: reports % 2 ? 'Healthy' : 'N/A' }),
+          await postJson(url, '/api/update_inuse_status', { hostname, status: reports % 3 === 0 }),
+        ];
+        expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+        reports += answers.length;
+      }
+    }),
+  );
+  return reports;
+}
+
+const readPage = ({ text }: RawAnswer): string =>
+  /lablink-vm-test-\d+/.exec(text)?.[0] ?? /No available VMs/.exec(text)?.[0] ?? text;
+const readJson = ({ text }: RawAnswer): string => {
+  const body = z
+    .object({ hostname: z.string().optional(), detail: z.string().optional() })
+    .parse(JSON.parse(text));
+  return body.hostname ?? body.detail?.slice(0, 'No available VMs'.length) ?? text;
+};
+
+test.each([
+  ['browsers', { Accept: 'text/html,*/*;q=0.8' }, readPage],
+  ['programs', { Accept: 'application/json' }, readJson],
+])(
+  '60 free machines, 90 %s at once, while reports pour in: 60 different machines, 30 told that none is free',
+  async (_, headers, read) => {
+    await using server = await startTestServer();
+    const names = vmNames(MACHINES);
+    await born(server.url, names);
+    const over = new AbortController();
+    const reports = chatter(server.url, names, over.signal);
+    const answers = await Promise.all(
+      upTo(PEOPLE).map((index) => ask(server.url, `person-${index}@example.org`, headers)),
+    );
+    over.abort();
+    expect(await reports).toBeGreaterThan(0);
+    const told = answers.map(read);
+    const given = told.filter((text) => text.startsWith('lablink-vm-'));
+    expect(given.toSorted()).toEqual(names.toSorted());
+    expect(told.filter((text) => text === 'No available VMs')).toHaveLength(PEOPLE - MACHINES);
+    const taken = (await machines(server)).map(({ hostname, assignment }) => [assignment?.email, hostname]);
+    const expected = told.flatMap((hostname, index) =>
+      hostname.startsWith('lablink-vm-') ? [[`person-${index}@example.org`, hostname]] : [],
+    );
+    expect(taken.toSorted()).toEqual(expected.toSorted());
+  },
+  60_000,
+);
+
+test('one impatient person who sends the form twenty times at once has one machine', async () => {
+  await using server = await startTestServer();
+  await born(server.url, vmNames(10));
+  const first = await sendRaw(server.url, { path: '/' });
+  const cookie = first.headers['set-cookie']?.[0]?.split(';', 1)[0] ?? '';
+  const headers = { Accept: 'application/json', Cookie: cookie };
+  const answers = await Promise.all(upTo(20).map(() => ask(server.url, ' Ada@Example.org ', headers)));
+  expect(answers.map(({ status }) => status)).toEqual(upTo(20).map(() => 200));
+  expect(new Set(answers.map(({ text }) => (JSON.parse(text) as Schemas['AssignedVm']).pin)).size).toBe(1);
+  const taken = (await machines(server)).filter(({ assignment }) => assignment !== null);
+  expect(taken.map(({ assignment }) => assignment?.email)).toEqual(['ada@example.org']);
+});
+
+test('200 pushes of logs to one machine at once: every line is there once; sent again with its ids, too', async () => {
+  await using server = await startTestServer();
+  const [hostname = ''] = vmNames(1);
+  await born(server.url, [hostname]);
+  const push = (index: number, withIds: boolean): Promise<RawAnswer> => {
+    const lines = upTo(LINES_PER_PUSH).map((line) => `${withIds ? 'known' : 'plain'} ${index}.${line}`);
+    const ids = { event_ids: lines.map((line) => line.replace(' ', ':')) };
+    const batch = { log_group: 'g', log_stream: hostname, messages: lines, ...(withIds && ids) };
+    return postJson(server.url, '/api/vm-logs', batch);
+  };
+  const answers = await Promise.all(
+    // AWS sends a batch again that was not answered in time.
+    upTo(PUSHES).flatMap((index) => [push(index, false), push(index, true), push(index, true)]),
+  );
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+  const { text } = await sendRaw(server.url, { path: `/api/vm-logs/${hostname}`, headers: adminHeaders });
+  const { logs, lines, lines_cut: cut } = JSON.parse(text) as Schemas['VmLogs'];
+  const expected = ['plain', 'known'].flatMap((kind) =>
+    upTo(PUSHES).flatMap((index) => upTo(LINES_PER_PUSH).map((line) => `${kind} ${index}.${line}`)),
+  );
+  expect(logs.split('\n').toSorted()).toEqual(expected.toSorted());
+  expect([lines, cut]).toEqual([expected.length, 0]);
+  // Lines of one push stay together, in their order.
+  const own = logs.split('\n').filter((line) => line.startsWith('plain 7.'));
+  expect(own).toEqual(upTo(LINES_PER_PUSH).map((line) => `plain 7.${line}`));
+});
+
+/** As the field's `subscribe`: whatever is not success is waited out, and asked again. */
+async function pollForEver(
+  server: TestServer,
+  hostname: string,
+  token: string,
+): Promise<Schemas['Delivery']> {
+  const headers = { Authorization: `Bearer ${token}` };
+  for (;;) {
+    const answer = await postJson(server.url, '/vm_startup', { hostname }, headers).catch(() => null);
+    if (answer?.status === 200) return JSON.parse(answer.text) as Schemas['Delivery'];
+    expect(answer?.status ?? 503).toBe(503);
+    await delay(20);
+  }
+}
+
+test('a restart costs nobody a seat, a token or a poll', async () => {
+  await using server = await startTestServer({ VM_AUTH: 'required' });
+  const [seated = '', waiting = ''] = vmNames(2);
+  const tokens = new Map<string, string>();
+  for (const hostname of [seated, waiting]) {
+    const { text } = await postJson(server.url, '/api/v1/vms', { hostname }, adminHeaders);
+    tokens.set(hostname, (JSON.parse(text) as Schemas['RegisteredVm']).token);
+  }
+  const reportRunning = (hostname: string): Promise<RawAnswer> =>
+    postJson(
+      server.url,
+      '/api/vm-status',
+      { hostname, status: 'running' },
+      { Authorization: `Bearer ${tokens.get(hostname) ?? ''}` },
+    );
+  expect((await reportRunning(seated)).status).toBe(200);
+  const json = { Accept: 'application/json' };
+  const before = await ask(server.url, 'ada@example.org', json);
+  const cookie = before.headers['set-cookie']?.[0]?.split(';', 1)[0] ?? '';
+  const seat = JSON.parse(before.text) as Schemas['AssignedVm'];
+  expect(seat.hostname).toBe(seated);
+  const told = pollForEver(server, waiting, tokens.get(waiting) ?? '');
+  const isWaiting = async (): Promise<boolean> =>
+    (await machines(server)).some((vm) => vm.hostname === waiting && vm.waiting);
+  await expect.poll(isWaiting).toBe(true);
+
+  await server.restart();
+
+  // The seat: the same browser finds its page, and the same machine.
+  const page = await sendRaw(server.url, {
+    path: `/assignments/${seat.assignment_id}`,
+    headers: { Cookie: cookie },
   });
+  expect(page.status).toBe(200);
+  expect(page.text).toContain(seat.pin);
+  const again = await ask(server.url, 'ada@example.org', { ...json, Cookie: cookie });
+  expect(JSON.parse(again.text)).toEqual({ ...seat, returning: true });
+  // The token.
+  expect((await reportRunning(waiting)).status).toBe(200);
+  // The poll.
+  const given = await ask(server.url, 'grace@example.org', json);
+  const { pin, assignment_id: id } = JSON.parse(given.text) as Schemas['AssignedVm'];
+  expect(await told).toMatchObject({ status: 'success', pin, assignment_id: id });
 });
