@@ -2,6 +2,7 @@
 import { Socket } from 'node:net';
 import { Kysely, PostgresDialect } from 'kysely';
 import { Pool, TypeOverrides } from 'pg';
+import { preparing, type PreparedNames } from './prepared.ts';
 import type { DB } from './schema.gen.ts';
 
 export type Db = Kysely<DB>;
@@ -13,6 +14,8 @@ export type DatabaseOptions = {
   readonly applicationName: string;
   /** Told of errors of idle connections, which would otherwise end the process. */
   readonly onIdleError: (error: Error) => void;
+  /** What connections prepare once; all else is planned every time. */
+  readonly prepared?: PreparedNames;
 };
 
 /** A request that finds the pool busy or the server away is told so after this long. */
@@ -42,7 +45,9 @@ export function connectDatabase(options: DatabaseOptions): Db {
   // A connection that is lost while it is in use: its query is rejected, and nobody else need know. The pool listens only
   // while a connection is idle, and an error that nobody hears ends the process.
   pool.on('connect', (client) => client.on('error', () => undefined));
-  return new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
+  return new Kysely<DB>({
+    dialect: new PostgresDialect({ pool: preparing(pool, options.prepared ?? new Map()) }),
+  });
 }
 
 /**

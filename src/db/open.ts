@@ -2,6 +2,7 @@
 // schema. Each step registers its close with the lifecycle.
 import type { Lifecycle } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
+import { preparedClaim } from './claim.ts';
 import { connectDatabase, type Db } from './connect.ts';
 import { acquireDeploymentLock, describeHolder, type LockMode } from './deployment-lock.ts';
 import type { Machine } from './embedded/machine.ts';
@@ -46,6 +47,7 @@ export async function openDatabase(options: OpenOptions): Promise<OpenDatabase |
         connectionString: server.connectionString,
         poolSize: options.poolSize,
         applicationName: 'lablink',
+        prepared: preparedClaim,
         onIdleError: (error) => options.log.warn({ err: error }, 'An idle database connection was lost.'),
       }),
     (pool) => pool.destroy(),
