@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { recordReach } from '../db/fleet.ts';
 import { markFailed } from '../db/reports.ts';
+import { createAbsentProvider } from '../provision/absent.ts';
 import { createExternalProvider } from '../provision/external.ts';
 import { createLocalProvider } from '../provision/local/local-provider.ts';
 import { createOperations, type Operations } from '../provision/operations.ts';
@@ -37,7 +38,8 @@ async function createProvider(
   data: Data,
   url: () => string,
 ): Promise<Provider> {
-  if (config.provider !== 'local') return createExternalProvider();
+  if (config.provider === 'external') return createExternalProvider();
+  if (config.provider === 'aws') return createAbsentProvider('aws');
   const { dataDir } = data;
   const { db } = data.database;
   const key = await loadOrMakeSshKeyPair(dataDir);

@@ -86,7 +86,7 @@ export const configKeys = {
   PROVIDER: {
     default: 'local',
     meaning:
-      'Where machines come from: `local` processes, `aws`, or `external` ones that come by themselves.',
+      'Where machines come from: `local` processes, `aws` (whose machines cannot be launched by this version yet), or `external` ones that come by themselves.',
     accepts: 'local, aws or external',
   },
   VM_AUTH: {
@@ -171,7 +171,7 @@ export const configKeys = {
   },
   MAX_LOG_BYTES_PER_VM: {
     default: '5242880',
-    meaning: 'How much log is kept of each VM; the newest stays.',
+    meaning: 'How much log is kept of each VM, 64 bytes a line included; the newest stays.',
     accepts: 'a whole number from 1024 to 1073741824',
     unit: 'bytes',
   },

@@ -142,7 +142,7 @@ export const problems = {
   too_many_pin_attempts: {
     status: 429,
     title: 'Too many PIN attempts',
-    detail: 'Too many wrong PINs. Wait a few minutes, or ask your instructor to let you back in.',
+    detail: 'Too many wrong PINs. Wait a few minutes, or use the browser you began with.',
   },
   internal_error: {
     status: 500,

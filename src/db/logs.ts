@@ -45,11 +45,19 @@ export async function readLogs(db: Db, hostname: string): Promise<StoredLogs> {
   return { lines: rows.map(({ line }) => line), linesCut: cut?.lines_cut ?? 0 };
 }
 
-/** Drops the oldest lines beyond `maxBytes` (of text, as stored) and counts them. Returns how many were dropped. */
+/** What a line costs beside its text: a flood of empty lines is a flood too. */
+const LINE_OVERHEAD_BYTES = 64;
+
+/** What these lines count for against the limit of their VM. */
+export function logBytes(lines: readonly string[]): number {
+  return lines.reduce((bytes, line) => bytes + Buffer.byteLength(line) + LINE_OVERHEAD_BYTES, 0);
+}
+
+/** Drops the oldest lines beyond `maxBytes` (see `logBytes`) and counts them. Returns how many were dropped. */
 export async function pruneLogs(db: Db, hostname: string, maxBytes: number): Promise<number> {
   const { rows } = await sql<{ cut: number }>`
     with sized as (
-      select id, sum(octet_length(line) + 1) over (order by id desc) as newer_bytes
+      select id, sum(octet_length(line) + ${LINE_OVERHEAD_BYTES}::int) over (order by id desc) as newer_bytes
       from vm_logs where hostname = ${hostname}
     ), dropped as (
       delete from vm_logs using sized

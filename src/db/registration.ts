@@ -1,6 +1,6 @@
 // Machines that come by themselves and are registered, and the tokens by which VMs are known. Only hashes are kept.
 import type { Db } from './connect.ts';
-import { isBuried } from './tombstones.ts';
+import { buriedWithToken, isBuried } from './tombstones.ts';
 
 export type Registration = {
   readonly hostname: string;
@@ -34,12 +34,12 @@ export async function registerVm(db: Db, registration: Registration): Promise<'r
   return row ? 'registered' : 'taken';
 }
 
-/** The hostname that a token belongs to; null where it belongs to none. */
+/** The hostname that a token belongs to, or belonged to until it was destroyed within the hour; null where it is nobody's. */
 export async function hostnameOfToken(db: Db, tokenHash: Buffer): Promise<string | null> {
   const row = await db
     .selectFrom('vms')
     .select('hostname')
     .where('token_hash', '=', tokenHash)
     .executeTakeFirst();
-  return row?.hostname ?? null;
+  return row?.hostname ?? (await buriedWithToken(db, tokenHash));
 }

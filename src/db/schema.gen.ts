@@ -91,6 +91,10 @@ export interface SchemaCompatibility {
 export interface Tombstones {
   destroyed_at: Generated<Timestamp>;
   hostname: string;
+  /**
+   * a dying machine is still known by its token
+   */
+  token_hash: Buffer | null;
 }
 
 export interface VmLogCuts {

@@ -24,15 +24,27 @@ export async function freshTombstones(db: Db): Promise<string[]> {
   return rows.map(({ hostname }) => hostname);
 }
 
-/** Notes that these were destroyed now, and forgets those whose hour is over. */
+/** Notes that these were destroyed now, with the tokens of their rows, and forgets those whose hour is over. */
 export async function bury(db: Db, hostnames: readonly string[]): Promise<void> {
   await db
     .deleteFrom('tombstones')
     .where('destroyed_at', '<=', sql<Date>`now() - ${TOMBSTONE_LIFETIME}::interval`)
     .execute();
-  await db
-    .insertInto('tombstones')
-    .values(hostnames.map((hostname) => ({ hostname })))
-    .onConflict((conflict) => conflict.column('hostname').doUpdateSet({ destroyed_at: sql<Date>`now()` }))
-    .execute();
+  await sql`
+    insert into tombstones (hostname, token_hash)
+    select given.hostname, v.token_hash
+    from unnest(${hostnames}::text[]) as given (hostname) left join vms v on v.hostname = given.hostname
+    on conflict (hostname) do update set
+      destroyed_at = now(), token_hash = coalesce(excluded.token_hash, tombstones.token_hash)`.execute(db);
+}
+
+/** Whose token this was, of those destroyed within the hour; null where it was nobody's. */
+export async function buriedWithToken(db: Db, tokenHash: Buffer): Promise<string | null> {
+  const row = await db
+    .selectFrom('tombstones')
+    .select('hostname')
+    .where('token_hash', '=', tokenHash)
+    .where('destroyed_at', '>', sql<Date>`now() - ${TOMBSTONE_LIFETIME}::interval`)
+    .executeTakeFirst();
+  return row?.hostname ?? null;
 }

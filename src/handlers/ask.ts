@@ -91,11 +91,12 @@ function refusalOf(result: Exclude<VmRequestResult, Found>): Refusal {
     case 'pin_wrong':
       return problem('pin_required', {
         detail:
-          'That is not the PIN of the machine that this e-mail has. Try again, or ask your instructor to let you back in.',
+          'That is not the PIN of the machine that this e-mail has. Try again, or ask your instructor, who can see it.',
         errors: [{ field: 'pin', message: 'Wrong PIN.' }],
       });
     case 'pin_locked':
       return problem('too_many_pin_attempts', {
+        detail: `Too many wrong PINs. Wait ${Math.ceil(result.retryAfterSeconds / 60)} minutes, or use the browser you began with.`,
         headers: { 'Retry-After': String(result.retryAfterSeconds) },
       });
     case 'busy':

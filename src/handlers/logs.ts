@@ -2,7 +2,7 @@
 import type { Handler, Reply } from '../contract/handlers.ts';
 import { problem } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
-import { appendLogs, pruneLogs } from '../db/logs.ts';
+import { appendLogs, logBytes, pruneLogs } from '../db/logs.ts';
 import { seenOrLate } from '../db/reports.ts';
 
 /** Keeps the logs of each VM within a limit, without looking at all of them for every batch. */
@@ -47,10 +47,7 @@ export function createLogHandler(dependencies: {
     if (seen === 'late') return stored;
     const lines = body.messages.map(storable);
     await appendLogs(db, { hostname, lines, eventIds });
-    await logs.appended(
-      hostname,
-      lines.reduce((bytes, line) => bytes + line.length + 1, 0),
-    );
+    await logs.appended(hostname, logBytes(lines));
     return stored;
   };
 }

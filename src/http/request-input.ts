@@ -36,18 +36,20 @@ export async function prepareInput(
   requireOwnHostname(operation, caller, (place) =>
     place.split('.').reduce<unknown>(member, { path: parts.path, body: parts.body }),
   );
-  const newBrowserId = operation.browserCookie && known === null ? makeBrowserId(adapter.randomBytes) : null;
+  const browserId = known ?? (operation.browserCookie ? makeBrowserId(adapter.randomBytes) : null);
+  // A form of another site brings no cookie (SameSite): one that is set then would replace the browser's own.
+  const mayBeKnown = operation.method === 'get' || isOwnPage(req, adapter.options.publicUrl);
   const input: AnyInput = {
     ...parts,
     caller,
-    browserId: known ?? newBrowserId,
+    browserId,
     accept: preferredType(req, adapter.successTypes(operation)),
     lastEventId: req.get('last-event-id') ?? null,
     get signal() {
       return signalOf(exchange);
     },
   };
-  return { input, newBrowserId };
+  return { input, newBrowserId: known === null && mayBeKnown ? browserId : null };
 }
 
 function knownBrowser(

@@ -50,7 +50,6 @@ export const fleetWords = {
   destroy: {
     title: 'Delete all machines',
     lead: 'Every machine is ended, with everything on it. This cannot be undone.',
-    download: 'Download everybody’s work first',
     affectedTitle: 'What will be deleted',
     nobody: 'Nobody',
     comersTitle: 'What only disappears from here',

@@ -8,6 +8,6 @@ const EMAIL = /^[^\s@<>,;:"()\u0000-\u001f\u007f]+@[^\s@<>,;:"()\u0000-\u001f\u0
 
 /** The address as it is compared and stored (trimmed, lower case), or null where it is none. */
 export function normalizeEmail(given: string): string | null {
-  const email = given.normalize('NFC').trim().toLowerCase();
+  const email = given.normalize('NFKC').trim().toLowerCase().replace(/\.$/, '');
   return email.length <= EMAIL_MAX_LENGTH && EMAIL.test(email) ? email : null;
 }

@@ -5,8 +5,10 @@ const PIN_DIGITS = 6;
 
 /** Wrong PINs in a row after which the next try has to wait. */
 export const pinAttemptsPerLock = 5;
-/** How long; each further lock is as much longer again. */
+/** How long; each further lock is as much longer again, */
 export const pinLockMinutes = 5;
+/** up to this. */
+export const pinLockMaxMinutes = 30;
 
 /** A random PIN. `randomInt(n)` gives an unpredictable integer from 0 to n - 1. */
 export function makePin(randomInt: (below: number) => number): string {
@@ -15,5 +17,6 @@ export function makePin(randomInt: (below: number) => number): string {
 
 /** Minutes that the assignment is locked for after this many wrong PINs in all; 0 = not locked. */
 export function pinLockAfter(failures: number): number {
-  return failures % pinAttemptsPerLock === 0 ? (failures / pinAttemptsPerLock) * pinLockMinutes : 0;
+  if (failures % pinAttemptsPerLock !== 0) return 0;
+  return Math.min((failures / pinAttemptsPerLock) * pinLockMinutes, pinLockMaxMinutes);
 }

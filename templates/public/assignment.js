@@ -2,7 +2,7 @@
 const FIRST_DELAY_MS = 2_000;
 const LONGEST_DELAY_MS = 15_000;
 const GROWTH = 1.3;
-const FINAL_STATES = new Set(['connected', 'released']);
+const FINAL_STATES = new Set(['released']);
 const FRESH_COMMAND_STATES = new Set(['failed', 'expired']);
 const GONE_STATUSES = new Set([401, 404]);
 
@@ -15,7 +15,7 @@ async function follow(line) {
     await sleep(delayMs);
     if (document.hidden) await shown();
     const answer = await ask(line.dataset.assignment);
-    if (answer === 'gone') return;
+    if (answer === 'gone') return tellGone(line);
     const changed = answer !== null && answer.state !== line.dataset.state;
     delayMs = changed ? FIRST_DELAY_MS : Math.min(delayMs * GROWTH, LONGEST_DELAY_MS);
     if (changed) show(line, answer);
@@ -34,6 +34,11 @@ async function ask(id) {
   } catch {
     return null;
   }
+}
+
+function tellGone(line) {
+  line.dataset.state = 'released';
+  line.textContent = line.dataset.gone;
 }
 
 function show(line, { state, message }) {

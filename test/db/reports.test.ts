@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { appendLogs, pruneLogs, readLogs } from '../../src/db/logs.ts';
+import { appendLogs, logBytes, pruneLogs, readLogs } from '../../src/db/logs.ts';
+import { removeGone } from '../../src/db/fleet.ts';
 import { registerVm, hostnameOfToken } from '../../src/db/registration.ts';
 import {
   markFailed,
@@ -156,6 +157,9 @@ describe('timings', () => {
   });
 });
 
+/** `line 10`, and what every line costs beside its text. */
+const LINE_BYTES = 7 + 64;
+
 describe('logs', () => {
   const lines = (from: number, count: number) =>
     Array.from({ length: count }, (_, index) => `line ${from + index}`);
@@ -189,24 +193,34 @@ describe('logs', () => {
     await insertFreeVms(database.db, ['a', 'b']);
     await appendLogs(database.db, { hostname: 'a', lines: lines(10, 90), eventIds: null });
     await appendLogs(database.db, { hostname: 'b', lines: lines(10, 90), eventIds: null });
-    expect(await pruneLogs(database.db, 'a', 8 * 40)).toBe(50);
-    expect(await pruneLogs(database.db, 'a', 8 * 40)).toBe(0);
-    expect(await pruneLogs(database.db, 'a', 8 * 30)).toBe(10);
+    expect(await pruneLogs(database.db, 'a', LINE_BYTES * 40)).toBe(50);
+    expect(await pruneLogs(database.db, 'a', LINE_BYTES * 40)).toBe(0);
+    expect(await pruneLogs(database.db, 'a', LINE_BYTES * 30)).toBe(10);
     expect(await readLogs(database.db, 'a')).toEqual({ lines: lines(70, 30), linesCut: 60 });
     expect((await readLogs(database.db, 'b')).lines).toHaveLength(90);
   });
 
+  test('that are a flood of empty lines are cut too', async () => {
+    await insertFreeVms(database.db, ['a']);
+    await appendLogs(database.db, {
+      hostname: 'a',
+      lines: Array.from({ length: 500 }, () => ''),
+      eventIds: null,
+    });
+    expect(await pruneLogs(database.db, 'a', 6_400)).toBe(400);
+  });
+
   test('never grow beyond the limit and its slack, also from before a restart', async () => {
     await insertFreeVms(database.db, ['a']);
-    const maxBytes = 8_000;
+    const maxBytes = 72_000;
     await appendLogs(database.db, { hostname: 'a', lines: lines(1000, 3000), eventIds: null });
     const keeper = createLogKeeper(database.db, maxBytes);
     for (let batch = 0; batch < 40; batch++) {
       const added = lines(5000 + batch * 10, 10);
       await appendLogs(database.db, { hostname: 'a', lines: added, eventIds: null });
-      await keeper.appended('a', added.join('\n').length + 1);
+      await keeper.appended('a', logBytes(added));
       const { lines: kept } = await readLogs(database.db, 'a');
-      expect(kept.join('\n').length).toBeLessThanOrEqual(maxBytes * 1.1);
+      expect(logBytes(kept)).toBeLessThanOrEqual(maxBytes * 1.1);
     }
     const stored = await readLogs(database.db, 'a');
     expect(stored.lines.at(-1)).toBe('line 5399');
@@ -232,6 +246,16 @@ describe('a registration', () => {
       provider: 'external',
       hasToken: true,
     });
+  });
+
+  test('is remembered by its token for an hour after the machine is gone, so that its last reports are welcome', async () => {
+    await registerVm(database.db, registration);
+    await removeGone(database.db, ['lab-pc-7']);
+    expect(await findVm(database.db, 'lab-pc-7')).toBeNull();
+    expect(await hostnameOfToken(database.db, hashToken('t'))).toBe('lab-pc-7');
+    expect(await report('lab-pc-7', 'running')).toBe('late');
+    await sql`update tombstones set destroyed_at = now() - interval '61 minutes'`.execute(database.db);
+    expect(await hostnameOfToken(database.db, hashToken('t'))).toBeNull();
   });
 
   test('of a name that is taken, or was until an hour ago, is refused', async () => {

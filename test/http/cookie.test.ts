@@ -77,3 +77,14 @@ test('operations that do not ask for it neither get nor set it', async () => {
   expect(response.headers.getSetCookie()).toEqual([]);
   expect(t.ids[1]).toBeNull();
 });
+
+test('a form of another site, which brings no cookie, does not replace that of the browser', async () => {
+  await using t = await browsers();
+  const body = new URLSearchParams({ email: 'ada@example.org', crd_command: '--code=a' });
+  const send = (headers: Record<string, string>) =>
+    fetch(`${t.http.url}/api/request_vm`, { method: 'POST', headers, body });
+  expect((await send({ 'Sec-Fetch-Site': 'cross-site' })).headers.getSetCookie()).toEqual([]);
+  expect((await send({ Origin: 'https://evil.example' })).headers.getSetCookie()).toEqual([]);
+  expect((await send({ 'Sec-Fetch-Site': 'same-origin' })).headers.getSetCookie()).toHaveLength(1);
+  expect((await send({})).headers.getSetCookie()).toHaveLength(1);
+});

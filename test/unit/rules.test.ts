@@ -12,6 +12,8 @@ describe('an e-mail address', () => {
     ['  ada@example.org\n', 'ada@example.org'],
     ['ada+lab@sub.example.org', 'ada+lab@sub.example.org'],
     ['ada@localhost', 'ada@localhost'],
+    ['\uff41da@example.org', 'ada@example.org'],
+    ['ada@example.org.', 'ada@example.org'],
     ['Jürgen@Example.ORG', 'jürgen@example.org'],
     ['Ju\u0308rgen@example.org', 'j\u00fcrgen@example.org'],
   ])('%j is %s', (given, email) => {
@@ -39,8 +41,8 @@ describe('a PIN', () => {
     expect(makePin((below) => below - 1)).toBe('999999');
   });
 
-  test('locks after every fifth wrong one, each time longer', () => {
-    expect([1, 4, 5, 6, 9, 10, 15].map(pinLockAfter)).toEqual([0, 0, 5, 0, 0, 10, 15]);
+  test('locks after every fifth wrong one, each time longer, half an hour at most', () => {
+    expect([1, 4, 5, 6, 9, 10, 15, 500].map(pinLockAfter)).toEqual([0, 0, 5, 0, 0, 10, 15, 30]);
   });
 });
 

@@ -62,6 +62,10 @@ const statements = [
   `comment on column vms.operation_id is 'the launch that made it'`,
   `comment on column vms.status_before_destroy is 'what it goes back to when the destroy did not end it'`,
   `create index vms_by_operation on vms (operation_id) where operation_id is not null`,
+
+  `alter table tombstones add column token_hash bytea`,
+  `comment on column tombstones.token_hash is 'a dying machine is still known by its token'`,
+  `create index tombstones_by_token on tombstones (token_hash) where token_hash is not null`,
 ];
 
 export async function up(db: Kysely<unknown>): Promise<void> {
