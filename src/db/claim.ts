@@ -63,7 +63,7 @@ select 'live', id, hostname, pin, null from live`;
 const skipping = claimSql('skip locked');
 const waiting = claimSql('');
 
-/** Planning it takes longer than running it on a workshop's fleet. */
+/** Planned every time, claims take a third longer (docs/performance.md). */
 export const preparedClaim: PreparedNames = new Map([[skipping, 'claim']]);
 
 /** Runs the claim; null = nothing free (or, when skipping, nothing that is not locked at this moment). */

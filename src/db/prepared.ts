@@ -1,4 +1,4 @@
-// Statements that each connection prepares once, where planning costs as much as running: a pool for Kysely that gives
+// Statements that each connection prepares once, because planning them every time is felt: a pool for Kysely that gives
 // them their names, and leaves all others alone. Knows no statement itself.
 import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
 import type { Pool, PoolClient } from 'pg';
