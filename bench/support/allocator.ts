@@ -23,6 +23,8 @@ export type Allocator = {
 };
 
 const PROGRAM = resolve(import.meta.dirname, '../../src/main.ts');
+/** As `make run` starts it. */
+const FLAGS = ['--max-semi-space-size=16'];
 const LISTENING = /listening on http:\/\/127\.0\.0\.1:(\d+)/;
 const STOP_GRACE_MS = 35_000;
 const HEALTH_POLL_MS = 5;
@@ -56,7 +58,7 @@ export async function acquireAllocator(
 async function launch(folder: Folder, variables: Variables): Promise<Running> {
   const startedMs = performance.now();
   const output = openSync(join(folder.path, 'allocator.log'), 'a');
-  const child = spawn(process.execPath, [...profiling(process.env['PROFILE']), PROGRAM, 'serve'], {
+  const child = spawn(process.execPath, [...FLAGS, ...profiling(process.env['PROFILE']), PROGRAM, 'serve'], {
     cwd: folder.path,
     env: { ...environment(folder), ...variables },
     stdio: ['ignore', output, 'pipe'],

@@ -29,11 +29,14 @@ export async function answerKeptAlive(
 function sendSpace(adapter: Adapter, exchange: Exchange): void {
   const { res } = exchange;
   if (isOver(exchange)) return;
-  if (!res.headersSent)
+  if (!res.headersSent) {
     res.writeHead(200, {
       ...answerHeaders(adapter, exchange, { 'X-Accel-Buffering': 'no' }),
       'Content-Type': TYPE,
     });
+    // Or Node keeps the head in pieces, 900 bytes of them, for as long as the poll waits.
+    res.flushHeaders();
+  }
   // Who reads nothing for that long is not there.
   if (res.writableLength > adapter.limits.unreadSpacesBytes) res.destroy();
   else res.write(SPACE);
