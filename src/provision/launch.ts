@@ -25,7 +25,12 @@ export async function runLaunch(run: Run, options: LaunchOptions): Promise<Outco
   tell({ level: 'info', text: `Launching ${machinesWord(names.length)}: ${names.join(', ')}.` });
   const reporting = createReport(run, new Set(names));
   const result = await callProvider(run, () =>
-    provider.launch({ operationId: operation.id, machines }, reporting.report, control.asked, control.forced),
+    provider.launch(
+      { operationId: operation.id, endsAt: null, machines },
+      reporting.report,
+      control.asked,
+      control.forced,
+    ),
   );
   if (control.reason() === 'lost') return null;
   const kept = await settleLaunch(run, reporting);

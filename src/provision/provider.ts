@@ -11,6 +11,8 @@ export type ProvisionEvent = {
 export type LaunchSpec = {
   /** Kept with every machine, so that `list()` can tell which launch made it. */
   readonly operationId: string;
+  /** When the fleet is to be over: a machine that bills ends itself then, plus the grace. Null = no end. */
+  readonly endsAt: Date | null;
   readonly machines: readonly {
     readonly hostname: string;
     /** What the machine's agent sends as its bearer token (`API_TOKEN`); kept by the machine alone. */
@@ -61,6 +63,8 @@ export type Readiness =
 /** A machine that exists, whether our rows know it or not. */
 export type ListedMachine = {
   readonly hostname: string;
+  /** What the provider itself calls it, such as an EC2 instance id; one hostname can have two after a bad day. */
+  readonly id?: string;
   /** The launch that made it; null where that is not known. */
   readonly operationId: string | null;
   /** Where it is reached now, if it is known: rows are brought up to date with it at start. */
@@ -91,6 +95,16 @@ export type Provider = {
   ): Promise<ProvisionResult>;
   /** What exists: asked of the world, not of our rows. Half-made machines count. */
   list(): Promise<readonly ListedMachine[]>;
+  /** Restarts one machine and keeps its disk. Absent where the provider cannot. */
+  readonly restart?: (hostname: string, signal: AbortSignal) => Promise<ProvisionResult>;
+  /** Moves the time at which these machines end themselves. Absent where machines do not end by themselves. */
+  readonly rearm?: (
+    hostnames: readonly string[],
+    endsAt: Date,
+    signal: AbortSignal,
+  ) => Promise<readonly { readonly hostname: string; readonly problem: string | null }[]>;
+  /** Ends machines by the provider's own ids, for those that no row and no state knows. Absent where there are none. */
+  readonly terminate?: (ids: readonly string[], signal: AbortSignal) => Promise<ProvisionResult>;
   /** With the server, before any run: bring back what is ours. */
   start(): Promise<void>;
   /** With the server, after the last run: end or leave machines, as is the provider's way; release everything. */

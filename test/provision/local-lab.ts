@@ -157,7 +157,7 @@ export async function launch(
   { signal = NEVER, force = NEVER }: { signal?: AbortSignal; force?: AbortSignal } = {},
 ): Promise<ProvisionResult> {
   const machines = hostnames.map((hostname) => ({ hostname, token: `token-of-${hostname}` }));
-  return provider.launch({ operationId: 'the-launch', machines }, report, signal, force);
+  return provider.launch({ operationId: 'the-launch', endsAt: null, machines }, report, signal, force);
 }
 
 export async function destroy(

@@ -80,7 +80,9 @@ describe('a launch', () => {
     const never = new AbortController().signal;
     const machines = [{ hostname: 'vm-b', token: 'a new token' }];
     const third = keepReport();
-    expect(await provider.launch({ operationId: 'another', machines }, third, never, never)).toEqual({
+    expect(
+      await provider.launch({ operationId: 'another', endsAt: null, machines }, third, never, never),
+    ).toEqual({
       ok: true,
     });
     expect(third.facts.get('vm-b')).toEqual(first.facts.get('vm-b'));
