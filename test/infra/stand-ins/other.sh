@@ -13,5 +13,5 @@ case "$name $*" in
     mkdir -p "$LABLINK_ROOT/opt/aws/amazon-cloudwatch-agent/bin"
     ln -s "$0" "$LABLINK_ROOT/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl"
     ;;
-  git\ clone*) mkdir "$(basename "$3" .git)" ;;
+  git\ clone*) mkdir "$(basename "$2" .git)" ;;
 esac
