@@ -47,7 +47,7 @@ export function createToolFinder(places: ToolPlaces): () => Promise<Tools> {
     const key = `${file} ${mtimeMs} ${size}`;
     const known = versions.get(key);
     if (known !== undefined) return known;
-    const version = await askVersion(file);
+    const version = await askVersion(file, places.path);
     versions.set(key, version);
     return version;
   };
@@ -102,10 +102,10 @@ async function withPlugin(
   };
 }
 
-async function askVersion(file: string): Promise<string> {
+async function askVersion(file: string, path: string): Promise<string> {
   const { stdout } = await promisify(execFile)(file, ['version'], {
     timeout: VERSION_TIMEOUT_MS,
-    env: { PULUMI_SKIP_UPDATE_CHECK: 'true', PATH: '/usr/local/bin:/usr/bin:/bin' },
+    env: { PULUMI_SKIP_UPDATE_CHECK: 'true', PATH: path },
   });
   return stdout.trim().replace(/^v/, '');
 }
