@@ -1,0 +1,325 @@
+#!/bin/bash
+# What a client VM does at its first boot, as root: arm its own end, report, send logs, look at the GPU, start the
+# container, report again. The environment comes before it in the user data (user-data.ts); it knows nothing else.
+# LABLINK_ROOT puts every file that is written below a folder, and LABLINK_PATIENCE shortens waits: both for tests.
+set -Eeuo pipefail
+umask 022
+
+root=${LABLINK_ROOT:-}
+# How long, in seconds, the allocator is tried for what can wait, and for what cannot.
+patience=${LABLINK_PATIENCE:-1800}
+pause=${LABLINK_PAUSE:-5}
+container=lablink
+user=client
+desktop=/home/client/Desktop
+home=$root/var/lib/lablink
+log=$root/var/log/lablink-boot.log
+step=start
+started=$(date +%s)
+
+mkdir -p "$home" "$root/var/log" "$root/etc/systemd/system" "$root/usr/local/sbin" "$root/usr/local/bin"
+exec > >(exec tee -a "$log") 2>&1
+
+say() { printf '%s %s\n' "$(date -u +%FT%TZ)" "$*"; }
+
+begin() {
+  step=$1
+  say "$step ..."
+}
+
+# json TEXT: as a JSON string. What is not plain text is left out.
+json() {
+  printf '"%s"' "$(printf %s "$1" | LC_ALL=C tr -cd '\40-\176' | sed 's/[\\"]/\\&/g')"
+}
+
+# tell SECONDS PATH BODY: tells the allocator, and tries again for so long while it cannot be reached or is busy. The token
+# goes in by standard input, where nobody on the machine can see it.
+tell() {
+  local until=$((SECONDS + $1)) wait=1 answer
+  while :; do
+    answer=$(printf 'header = "Authorization: Bearer %s"\n' "$API_TOKEN" |
+      curl --silent --output /dev/null --write-out '%{http_code}' --max-time 20 --config - \
+        --header 'Content-Type: application/json' --data-raw "$3" "$ALLOCATOR_URL$2") || :
+    case $answer in
+      2??) return 0 ;;
+      000 | 408 | 429 | 5??) ;;
+      *)
+        say "The allocator refused $2 ($answer)."
+        return 1
+        ;;
+    esac
+    if [ "$SECONDS" -ge "$until" ]; then
+      say "The allocator could not be told $2 ($answer)."
+      return 1
+    fi
+    sleep "$wait"
+    wait=$((wait < 8 ? wait * 2 : 15))
+  done
+}
+
+# report SECONDS STATUS
+report() { tell "$1" /api/vm-status "{\"hostname\":$(json "$VM_NAME"),\"status\":\"$2\"}"; }
+
+# again TIMES COMMAND...: until it succeeds.
+again() {
+  local times=$1 try
+  shift
+  for ((try = 1; try <= times; try++)); do
+    if "$@"; then return 0; fi
+    if ((try < times)); then
+      say "Try $try of $times failed: $1 ${2:-}"
+      sleep $((pause * try))
+    fi
+  done
+  return 1
+}
+
+# The last words go where an admin looks for them, also where nothing else sends logs.
+last_words() {
+  local line lines=
+  while IFS= read -r line; do lines+=",$(json "$line")"; done < <(tail -n 20 "$log")
+  printf '{"log_group":%s,"log_stream":%s,"messages":[%s%s]}' \
+    "$(json "$CLOUD_INIT_LOG_GROUP")" "$(json "$VM_NAME")" "$(json "Boot failed at: $step. The last lines:")" "$lines"
+}
+
+# However the script ends before its end: by a command that fails, by a signal, by a bug of ours.
+ended() {
+  local code=$?
+  trap - EXIT
+  if [ "$code" != 0 ]; then
+    set +e
+    say "Boot failed at: $step (exit status $code)."
+    # What was written last is on its way through tee.
+    sleep 0.2
+    report "$patience" error
+    tell 60 /api/vm-logs "$(last_words)"
+  fi
+  exit "$code"
+}
+trap ended EXIT
+trap 'exit 143' TERM INT HUP
+
+fail() {
+  step="$step: $1"
+  exit 1
+}
+
+arm_end() {
+  printf '%s\n' "$LABLINK_FILE_END" >"$root/usr/local/sbin/lablink-end"
+  chmod 755 "$root/usr/local/sbin/lablink-end"
+  if [ -n "$LABLINK_END_AT" ]; then "$root/usr/local/sbin/lablink-end" "$LABLINK_END_AT"; fi
+}
+
+# Sends cloud-init's output, ours included, to the stream of this machine's name.
+send_logs() {
+  local folder=$root/opt/aws/amazon-cloudwatch-agent package=$home/cloudwatch-agent.deb
+  local site="https://amazoncloudwatch-agent-$AWS_REGION.s3.$AWS_REGION.amazonaws.com"
+  if [ ! -x "$folder/bin/amazon-cloudwatch-agent-ctl" ]; then
+    again 3 curl --fail --silent --show-error --location --max-time 180 --output "$package" \
+      "${LABLINK_CLOUDWATCH_SITE:-$site}/ubuntu/$(dpkg --print-architecture)/latest/amazon-cloudwatch-agent.deb" || return 1
+    again 3 dpkg --install "$package" || return 1
+    rm -f "$package"
+  fi
+  mkdir -p "$folder/etc"
+  cat >"$folder/etc/lablink.json" <<EOF
+{
+  "agent": { "region": $(json "$AWS_REGION") },
+  "logs": { "logs_collected": { "files": { "collect_list": [
+    { "file_path": "/var/log/cloud-init-output.log", "log_group_name": $(json "$CLOUD_INIT_LOG_GROUP"), "log_stream_name": $(json "$VM_NAME") }
+  ] } } }
+}
+EOF
+  "$folder/bin/amazon-cloudwatch-agent-ctl" -a fetch-config -m ec2 -s -c "file:$folder/etc/lablink.json"
+}
+
+# Sets `gpu`. A type with a GPU and an image without its driver is somebody's choice; a driver that fails is a fault.
+check_gpu() {
+  gpu=()
+  if [ "$LABLINK_NVIDIA" != true ]; then return 0; fi
+  if ! command -v nvidia-smi >/dev/null; then
+    say 'This machine has an NVIDIA GPU, but its image (AMI) has no driver: the container gets no GPU.'
+    return 0
+  fi
+  again 5 nvidia-smi || fail 'nvidia-smi fails: the GPU or its driver does not work'
+  gpu=(--gpus all)
+  if docker info --format '{{json .Runtimes}}' | grep -q '"nvidia"'; then gpu=(--runtime=nvidia --gpus all); fi
+}
+
+# The script of the config file is run within the container, once, and its exit status kept. Images of the field run what
+# lies at this place, when they are ready for it; in others it is run from here.
+prepare_script() {
+  script=()
+  if [ -z "$LABLINK_STARTUP" ]; then return 0; fi
+  mkdir -p "$home/startup"
+  chmod 1777 "$home/startup"
+  base64 -d <<<"$LABLINK_STARTUP" | gunzip >"$home/startup/script"
+  printf '%s\n' "$LABLINK_FILE_STARTUP" >"$home/custom-startup.sh"
+  chmod 755 "$home/startup/script" "$home/custom-startup.sh"
+  script=(
+    --mount "type=bind,src=$home/startup,dst=/lablink-startup"
+    --mount "type=bind,src=$home/custom-startup.sh,dst=/docker_scripts/custom-startup.sh,readonly"
+  )
+}
+
+start_container() {
+  local name environment=()
+  for name in ALLOCATOR_HOST ALLOCATOR_URL TUTORIAL_REPO_TO_CLONE VM_NAME SUBJECT_SOFTWARE CLOUD_INIT_LOG_GROUP AWS_REGION \
+    STARTUP_ON_ERROR API_TOKEN; do
+    # With our own agent on the machine nobody in the container needs the token.
+    if [ "$name" = API_TOKEN ] && [ "$LABLINK_AGENT" = lablink ]; then continue; fi
+    # By name alone: the value is not seen in the list of processes.
+    if [ -n "${!name:-}" ]; then environment+=(--env "$name"); fi
+  done
+  docker run --detach --name "$container" --restart unless-stopped --network host "${gpu[@]}" "${environment[@]}" \
+    "${script[@]}" "$LABLINK_IMAGE"
+}
+
+is_up() { [ "$(docker inspect --format '{{.State.Running}} {{.RestartCount}}' "$container")" = 'true 0' ]; }
+
+# A container that ends at once is no machine for anybody.
+check_container() {
+  sleep "$pause"
+  if is_up; then return 0; fi
+  docker logs --tail 20 "$container" || :
+  fail 'the container ended by itself'
+}
+
+# What images of the field do by themselves.
+clone_repository() {
+  if [ -z "${TUTORIAL_REPO_TO_CLONE:-}" ]; then return 0; fi
+  docker exec --user "$user" "$container" mkdir -p "$desktop"
+  again 3 docker exec --user "$user" --workdir "$desktop" "$container" git clone "$TUTORIAL_REPO_TO_CLONE" ||
+    say "$TUTORIAL_REPO_TO_CLONE could not be cloned; going on without."
+}
+
+# Waits for the script, which an image of the field runs, to end. Fails where it does not.
+await_script() {
+  local until=$((SECONDS + patience)) begun=$((SECONDS + patience / 3))
+  while [ ! -e "$home/startup/exit" ]; do
+    if ! is_up; then fail 'the container ended before the start-up script did'; fi
+    if [ ! -e "$home/startup/begun" ] && [ "$SECONDS" -ge "$begun" ]; then
+      say 'The image does not run start-up scripts (/docker_scripts/custom-startup.sh) by itself.'
+      return 1
+    fi
+    if [ "$SECONDS" -ge "$until" ]; then
+      say 'The start-up script runs for too long.'
+      return 1
+    fi
+    sleep 1
+  done
+}
+
+run_script() {
+  if [ ${#script[@]} = 0 ]; then return 0; fi
+  local code=unknown
+  if [ "$LABLINK_AGENT" = lablink ]; then
+    docker exec "$container" bash /docker_scripts/custom-startup.sh || :
+  else
+    await_script || :
+  fi
+  if [ -e "$home/startup/exit" ]; then code=$(cat "$home/startup/exit"); fi
+  if [ "$code" = 0 ]; then return 0; fi
+  if [ "$STARTUP_ON_ERROR" != fail ]; then
+    say "The start-up script failed (exit status $code); going on."
+    return 0
+  fi
+  docker stop "$container" || :
+  fail "it failed (exit status $code)"
+}
+
+# For an EnvironmentFile of systemd.
+setting() {
+  local value=${2//\\/\\\\}
+  printf '%s="%s"\n' "$1" "${value//\"/\\\"}"
+}
+
+fetch_agent() {
+  local site=$ALLOCATOR_URL/agent name=lablink-agent-linux-x64
+  curl --fail --silent --show-error --max-time 300 --output "$name.gz" "$site/$name.gz" &&
+    gunzip --force "$name.gz" &&
+    curl --fail --silent --show-error --max-time 60 "$site/SHA256SUMS" | sha256sum --check --ignore-missing --strict
+}
+
+# Our agent, on the machine: it reaches into the container by `docker exec`.
+start_agent() {
+  cd "$root/usr/local/bin"
+  again 5 fetch_agent || fail "the agent could not be fetched from $ALLOCATOR_URL/agent (make agent builds it)"
+  chmod 755 lablink-agent-linux-x64
+  (
+    umask 077
+    {
+      setting ALLOCATOR_URL "$ALLOCATOR_URL"
+      setting VM_NAME "$VM_NAME"
+      setting API_TOKEN "$API_TOKEN"
+      setting SUBJECT_SOFTWARE "${SUBJECT_SOFTWARE:-}"
+      setting LABLINK_AGENT_CONTAINER "$container"
+      setting LABLINK_AGENT_CONTAINER_USER "$user"
+      setting LABLINK_AGENT_FOLDER "$desktop"
+      setting LABLINK_AGENT_LOGS "$root/var/log/lablink-agent/agent.log"
+      setting LABLINK_AGENT_STATE "$root/var/lib/lablink-agent"
+    } >"$root/etc/lablink-agent.env"
+  )
+  cat >"$root/etc/systemd/system/lablink-agent.service" <<EOF
+[Unit]
+Description=LabLink agent
+Wants=network-online.target
+After=network-online.target docker.service
+
+[Service]
+EnvironmentFile=$root/etc/lablink-agent.env
+ExecStart=$root/usr/local/bin/lablink-agent-linux-x64
+StateDirectory=lablink-agent
+LogsDirectory=lablink-agent
+StandardError=append:$root/var/log/lablink-agent/agent.log
+Restart=always
+RestartSec=5
+KillMode=process
+
+[Install]
+WantedBy=multi-user.target
+EOF
+  systemctl daemon-reload
+  systemctl enable --now lablink-agent.service
+}
+
+# timings PHASE START END
+timings() {
+  local body="{\"$1\":$2,\"$3\":$4,\"$5\":$(($4 - $2))}"
+  tell 120 "/api/vm-metrics/$VM_NAME" "$body" || :
+}
+
+begin 'arming the end of this machine'
+arm_end
+begin 'telling the allocator'
+report $((patience / 10)) initializing || :
+begin 'the CloudWatch agent'
+send_logs || say 'The CloudWatch agent does not run: the logs of this machine do not reach the allocator. Going on.'
+begin 'looking for Docker'
+again 5 docker info --format '{{.ServerVersion}}' || fail 'it does not run; use a machine image (AMI) with Docker'
+begin 'looking at the GPU'
+check_gpu
+begin "pulling the image $LABLINK_IMAGE"
+again 5 docker pull --quiet "$LABLINK_IMAGE"
+begin 'preparing the start-up script'
+prepare_script
+container_start=$(date +%s)
+begin 'starting the container'
+start_container
+check_container
+if [ "$LABLINK_AGENT" = lablink ]; then
+  begin 'cloning the repository'
+  clone_repository
+fi
+begin 'the start-up script'
+run_script
+if [ "$LABLINK_AGENT" = lablink ]; then
+  begin 'starting the agent'
+  start_agent
+else
+  begin 'reporting that the machine runs'
+  # A machine that works is not given up for an allocator that is away.
+  report $((patience * 12)) running
+fi
+timings cloud_init_start "$started" cloud_init_end "$container_start" cloud_init_duration_seconds
+timings container_start_time "$container_start" container_end_time "$(date +%s)" container_startup_duration_seconds
+say 'Done.'

@@ -1,0 +1,37 @@
+// What our parts are called in the cloud: unique per deployment, environment and uid, so that two servers may share an
+// account; short enough for every kind (64 characters is the least that one takes). Pure.
+import { createHash } from 'node:crypto';
+import type { ClientVmsSpec } from './spec.ts';
+
+const READABLE_CHARACTERS = 36;
+const DIGEST_CHARACTERS = 10;
+
+export type PartNames = {
+  readonly securityGroup: string;
+  readonly keyPair: string;
+  readonly machineRole: string;
+  readonly forwarder: string;
+  readonly forwarderLogGroup: string;
+};
+
+export function partNames(
+  spec: Pick<ClientVmsSpec, 'deployment' | 'environment' | 'deploymentUid' | 'sshPublicKey'>,
+): PartNames {
+  const { deployment, environment, deploymentUid } = spec;
+  const readable = `${deployment}-${environment}`
+    .replace(/[^A-Za-z0-9-]/g, '-')
+    .slice(0, READABLE_CHARACTERS);
+  const prefix = `${readable}-${digest(deployment, environment, deploymentUid)}`;
+  return {
+    securityGroup: `${prefix}-machines`,
+    // A key pair cannot be changed: another key is another name, so that the new one is there before the old one goes.
+    keyPair: `${prefix}-${digest(spec.sshPublicKey)}`,
+    machineRole: `${prefix}-machine`,
+    forwarder: `${prefix}-logs`,
+    forwarderLogGroup: `/aws/lambda/${prefix}-logs`,
+  };
+}
+
+function digest(...parts: readonly string[]): string {
+  return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, DIGEST_CHARACTERS);
+}

@@ -1,0 +1,100 @@
+// The user data of a machine: an environment, quoted, and the boot script, which is a real file (boot/boot.sh) and never
+// templated. gzip (cloud-init unpacks it) and base64. Pure; holds the machine's token, and no other secret.
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import type { ClientVmsSpec, MachineSpec } from './spec.ts';
+
+export type UserData =
+  | { readonly ok: true; readonly base64: string; readonly bytes: number }
+  | {
+      readonly ok: false;
+      /** What it would have. */
+      readonly bytes: number;
+      readonly limit: number;
+      readonly problem: string;
+      readonly remedy: string;
+    };
+
+/** EC2's limit, of the data before base64. */
+export const USER_DATA_LIMIT_BYTES = 16_384;
+
+const BEST = { level: 9 } as const;
+const SECONDS_PER_MINUTE = 60;
+
+const bootFile = (name: string): string => readFileSync(new URL(`boot/${name}`, import.meta.url), 'utf8');
+const FILES = {
+  boot: bootFile('boot.sh'),
+  end: bootFile('lablink-end.sh'),
+  startup: bootFile('custom-startup.sh'),
+} as const;
+
+/** What cloud-init is given for this machine; or how much too large it is. Throws on a value that no shell can hold. */
+export function userData(
+  spec: Pick<
+    ClientVmsSpec,
+    'allocator' | 'region' | 'container' | 'agent' | 'startupScript' | 'graceMinutes' | 'logs'
+  >,
+  machine: Pick<MachineSpec, 'hostname' | 'token' | 'nvidia' | 'endsAt'>,
+): UserData {
+  const script = spec.startupScript?.content ?? '';
+  const environment = {
+    ALLOCATOR_URL: spec.allocator.url,
+    ALLOCATOR_HOST: new URL(spec.allocator.url).hostname,
+    VM_NAME: machine.hostname,
+    API_TOKEN: machine.token,
+    AWS_REGION: spec.region,
+    CLOUD_INIT_LOG_GROUP: spec.logs.group,
+    // Unset is unset: a program that finds an empty or an invented value would clone it.
+    ...(spec.container.repository !== null && { TUTORIAL_REPO_TO_CLONE: spec.container.repository }),
+    ...(spec.container.software !== null && { SUBJECT_SOFTWARE: spec.container.software }),
+    STARTUP_ON_ERROR: spec.startupScript?.onError ?? 'continue',
+    LABLINK_IMAGE: spec.container.image,
+    LABLINK_AGENT: spec.agent,
+    LABLINK_NVIDIA: String(machine.nvidia),
+    LABLINK_END_AT: endOf(machine.endsAt, spec.graceMinutes),
+    LABLINK_STARTUP: script === '' ? '' : gzipSync(script, BEST).toString('base64'),
+  };
+  const files = { LABLINK_FILE_END: FILES.end, LABLINK_FILE_STARTUP: FILES.startup };
+  const text = [
+    '#!/bin/bash',
+    ...Object.entries(environment).map(([name, value]) => `export ${name}=${quoted(name, value)}`),
+    ...Object.entries(files).map(([name, value]) => `${name}=${quoted(name, withoutComments(value))}`),
+    withoutComments(FILES.boot),
+  ].join('\n');
+  const packed = gzipSync(text, BEST);
+  if (packed.length <= USER_DATA_LIMIT_BYTES)
+    return { ok: true, base64: packed.toString('base64'), bytes: packed.length };
+  return tooLarge(packed.length, Buffer.byteLength(script));
+}
+
+/** Epoch seconds; nothing where there is no end. */
+function endOf(endsAt: string | null, graceMinutes: number): string {
+  if (endsAt === null) return '';
+  const seconds = Date.parse(endsAt) / 1_000 + graceMinutes * SECONDS_PER_MINUTE;
+  if (!Number.isFinite(seconds))
+    throw new Error(`${JSON.stringify(endsAt)} is no time at which machines end.`);
+  return String(Math.round(seconds));
+}
+
+/** For bash: nothing within single quotes means anything. */
+function quoted(name: string, value: string): string {
+  if (value.includes('\u0000')) throw new Error(`${name} holds a NUL byte, which no environment can hold.`);
+  return `'${value.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** Whole lines of comment stay here: a third of the script, and nobody reads them there. The first line stays. */
+function withoutComments(script: string): string {
+  return script.replace(/^[ \t]*#(?!!).*\n/gm, '');
+}
+
+function tooLarge(bytes: number, scriptBytes: number): UserData {
+  const limit = USER_DATA_LIMIT_BYTES;
+  const script = scriptBytes.toLocaleString('en-US');
+  return {
+    ok: false,
+    bytes,
+    limit,
+    problem: `The user data of a machine would have ${bytes.toLocaleString('en-US')} bytes, compressed; EC2 takes ${limit.toLocaleString('en-US')}. The start-up script has ${script}.`,
+    remedy: 'Make the start-up script smaller: let it fetch what it needs, or put that into the image.',
+  };
+}
