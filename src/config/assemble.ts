@@ -81,7 +81,9 @@ function machinesOf({ values, file }: Parts) {
     },
     machine: {
       type: machine.machine_type ?? machine.machine_types[0],
-      types: [...new Set([...(machine.machine_type ? [machine.machine_type] : []), ...machine.machine_types])],
+      types: [
+        ...new Set([...(machine.machine_type ? [machine.machine_type] : []), ...machine.machine_types]),
+      ],
       agent: machine.agent ?? 'container',
       diskGb: machine.disk_gb ?? DISK_GB,
       vpcId: machine.vpc_id,

@@ -61,7 +61,8 @@ export async function readSettings(config: AwsConfig): Promise<AwsSettings | Not
     return {
       ok: false,
       problem: 'It is not known from where machines may be reached over SSH.',
-      remedy: 'Set ALLOCATOR_PUBLIC_IP to the address of this server, or machine.ssh_cidrs in the config file.',
+      remedy:
+        'Set ALLOCATOR_PUBLIC_IP to the address of this server, or machine.ssh_cidrs in the config file.',
     };
   const script = await readScript(config);
   if (!script.ok) return script;

@@ -51,9 +51,7 @@ export function statePlace(config: StateConfig): StatePlace {
     passphrase: secretsProvider === undefined ? config.passphrase : null,
     checkFile: secretsProvider === undefined ? join(local ?? root, name) : null,
     stackFile:
-      local === null
-        ? null
-        : join(local, '.pulumi/stacks', project, `${deployment.environment}.json`),
+      local === null ? null : join(local, '.pulumi/stacks', project, `${deployment.environment}.json`),
   };
 }
 
@@ -74,7 +72,11 @@ const WRONG: Failure = {
 };
 
 /** Whether the passphrase is the one of before; the first one counts. Null where all is well. */
-export async function checkPassphrase({ checkFile, passphrase, backendUrl }: StatePlace): Promise<Failure | null> {
+export async function checkPassphrase({
+  checkFile,
+  passphrase,
+  backendUrl,
+}: StatePlace): Promise<Failure | null> {
   if (checkFile === null || passphrase === null) return null;
   try {
     if (backendUrl.startsWith('file:')) {

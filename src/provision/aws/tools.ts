@@ -54,10 +54,7 @@ export function createToolFinder(places: ToolPlaces): () => Promise<Tools> {
   return () => find(places, versionAt);
 }
 
-async function find(
-  places: ToolPlaces,
-  versionAt: (file: string) => Promise<string>,
-): Promise<Tools> {
+async function find(places: ToolPlaces, versionAt: (file: string) => Promise<string>): Promise<Tools> {
   const needed = await neededVersions();
   const others: string[] = [];
   for (const root of rootsOf(places)) {

@@ -53,7 +53,9 @@ function procTable(proc: string, { variable }: Mark): ProcessTable {
     marked: async (root) => {
       const names = await readdir(proc);
       const found = await Promise.all(
-        names.filter((name) => /^[0-9]+$/.test(name)).map((name) => readMarked(proc, Number(name), root, variable)),
+        names
+          .filter((name) => /^[0-9]+$/.test(name))
+          .map((name) => readMarked(proc, Number(name), root, variable)),
       );
       return found.filter((process) => process !== undefined);
     },

@@ -102,4 +102,3 @@ async function install({ place, pluginVersion }: Extract<Order, { kind: 'install
   await workspace.installPlugin('aws', `v${pluginVersion}`);
   return { kind: 'done', state: null };
 }
-

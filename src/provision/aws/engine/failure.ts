@@ -79,7 +79,8 @@ const rules: readonly Rule[] = [
     when: /InvalidAMIID|InvalidParameter|InvalidSubnet|InvalidVpc|InvalidInstanceType|InvalidUserData|Unsupported:|is not supported/i,
     kind: 'program',
     problem: 'AWS does not accept what the configuration asks for.',
-    remedy: 'Correct the key of the config file that the output names (machine.*, app.region), then try again.',
+    remedy:
+      'Correct the key of the config file that the output names (machine.*, app.region), then try again.',
   },
   {
     when: /update canceled|cancel(?:l)?ing|\bcancelled\b/i,

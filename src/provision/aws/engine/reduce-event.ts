@@ -79,8 +79,7 @@ function reduceDiagnostic(
   const text = tidy(message);
   if (level === undefined || ephemeral === true || text === '' || isNoise(text)) return { memory, facts: [] };
   const hostname = urn.includes(`${MACHINE_TYPE}::`) ? nameOf(urn) : null;
-  const errors =
-    level === 'error' && urn !== '' ? new Map(memory.errors).set(urn, text) : memory.errors;
+  const errors = level === 'error' && urn !== '' ? new Map(memory.errors).set(urn, text) : memory.errors;
   return { memory: { ...memory, errors }, facts: [{ kind: 'said', level, hostname, text }] };
 }
 
@@ -118,7 +117,9 @@ function reduceEnd(memory: RunMemory, step: Step, nowMs: number): Reduced {
 function partDone({ type, urn }: Step, did: MachineDeed): EngineFact[] {
   if (type === PROVIDER_TYPE || type === STACK_TYPE) return [];
   const part = type.slice(type.lastIndexOf(':') + 1);
-  return [{ kind: 'said', level: 'info', hostname: null, text: `${part} ${nameOf(urn)}: ${deedWords[did]}.` }];
+  return [
+    { kind: 'said', level: 'info', hostname: null, text: `${part} ${nameOf(urn)}: ${deedWords[did]}.` },
+  ];
 }
 
 function reduceRefusal(memory: RunMemory, step: Step): Reduced {

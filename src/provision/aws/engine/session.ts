@@ -90,7 +90,10 @@ function watch(child: ChildProcess, workDir: string, options: SessionOptions): E
         answerOf(child, onFact, () => send(order)),
         exited.promise.then(async (how): Promise<Answer> => {
           await waitForEngine(workDir, options);
-          return { kind: 'failed', text: `The engine's process ended (${how}). ${await tail(workDir)}`.trim() };
+          return {
+            kind: 'failed',
+            text: `The engine's process ended (${how}). ${await tail(workDir)}`.trim(),
+          };
         }),
       ]);
       return answer;
@@ -124,7 +127,9 @@ function answerOf(
       return;
     }
     child.off('message', onMessage);
-    resolve(told ?? { kind: 'failed', text: 'The process of the engine said something that nobody understands.' });
+    resolve(
+      told ?? { kind: 'failed', text: 'The process of the engine said something that nobody understands.' },
+    );
   };
   child.on('message', onMessage);
   begin();
