@@ -1,0 +1,254 @@
+// What lives in EC2: machines, security groups, key pairs. They are made in the EC2 API that AWS_ENDPOINT_URL names, so that
+// any other client finds them there.
+import type * as Ec2 from '@aws-sdk/client-ec2';
+import { isObject, isEqual, type Props } from '../engine/values.ts';
+import type { Kind } from './provider.ts';
+
+/** Loaded while the engine is still busy elsewhere: it takes a third of a second. */
+const sdk = import('@aws-sdk/client-ec2');
+let client: Promise<{ ec2: Ec2.EC2Client; commands: typeof Ec2 }> | null = null;
+
+function connect(): Promise<{ ec2: Ec2.EC2Client; commands: typeof Ec2 }> {
+  client ??= sdk.then((commands) => ({ commands, ec2: new commands.EC2Client({ maxAttempts: 2 }) }));
+  return client;
+}
+
+export function machineKinds(): Record<string, Kind> {
+  return {
+    'aws:ec2/instance:Instance': instance,
+    'aws:ec2/securityGroup:SecurityGroup': securityGroup,
+    'aws:ec2/keyPair:KeyPair': keyPair,
+  };
+}
+
+const instance: Kind = {
+  inputs: [
+    ...['ami', 'instanceType', 'keyName', 'subnetId', 'availabilityZone', 'vpcSecurityGroupIds', 'tags'],
+    ...['userData', 'userDataBase64', 'userDataReplaceOnChange', 'iamInstanceProfile', 'rootBlockDevice'],
+    ...['metadataOptions', 'instanceInitiatedShutdownBehavior', 'associatePublicIpAddress', 'volumeTags'],
+    ...['ebsOptimized', 'monitoring', 'disableApiTermination', 'creditSpecification', 'enablePrimaryIpv6'],
+  ],
+  fixed: ['ami', 'subnetId', 'availabilityZone', 'keyName', 'associatePublicIpAddress', 'rootBlockDevice'],
+  create: async (_name, inputs) => {
+    const { ec2, commands } = await connect();
+    const { Instances: [made] = [] } = await ec2.send(new commands.RunInstancesCommand(runInputOf(inputs)));
+    const id = made?.InstanceId;
+    if (id === undefined) throw new Error('EC2 made no instance');
+    const computed = await readInstance(id);
+    if (!computed) throw new Error(`InvalidInstanceID.NotFound: ${id}`);
+    return { id, computed };
+  },
+  read: readInstance,
+  update: async (id, olds, news) => {
+    await retag(id, olds, news);
+    return (await readInstance(id)) ?? {};
+  },
+  delete: (id) =>
+    unlessGone(async ({ ec2, commands }) => {
+      await ec2.send(new commands.TerminateInstancesCommand({ InstanceIds: [id] }));
+    }),
+};
+
+async function readInstance(id: string): Promise<Props | null> {
+  const { ec2, commands } = await connect();
+  const found = await ec2
+    .send(new commands.DescribeInstancesCommand({ InstanceIds: [id] }))
+    .then(({ Reservations }) => Reservations?.[0]?.Instances?.[0])
+    .catch(missingIsNull);
+  const state = found?.State?.Name;
+  if (!found || state === 'terminated' || state === 'shutting-down') return null;
+  return {
+    arn: `arn:aws:ec2:${process.env['AWS_REGION'] ?? 'us-east-1'}:123456789012:instance/${id}`,
+    instanceState: state,
+    availabilityZone: found.Placement?.AvailabilityZone,
+    subnetId: found.SubnetId,
+    publicIp: found.PublicIpAddress ?? '',
+    publicDns: found.PublicDnsName ?? '',
+    privateIp: found.PrivateIpAddress ?? '',
+    privateDns: found.PrivateDnsName ?? '',
+  };
+}
+
+function runInputOf(inputs: Props): Ec2.RunInstancesCommandInput {
+  const text = (key: string) => (typeof inputs[key] === 'string' ? inputs[key] : undefined);
+  const groups = inputs['vpcSecurityGroupIds'] as string[] | undefined;
+  const disk = propsOf(inputs['rootBlockDevice']);
+  const metadata = propsOf(inputs['metadataOptions']);
+  const userData = text('userData');
+  const isPublic = inputs['associatePublicIpAddress'];
+  const network =
+    typeof isPublic === 'boolean'
+      ? {
+          NetworkInterfaces: [
+            {
+              DeviceIndex: 0,
+              SubnetId: text('subnetId'),
+              Groups: groups,
+              AssociatePublicIpAddress: isPublic,
+            },
+          ],
+        }
+      : { SubnetId: text('subnetId'), SecurityGroupIds: groups };
+  return {
+    MinCount: 1,
+    MaxCount: 1,
+    ImageId: text('ami'),
+    InstanceType: text('instanceType') as Ec2._InstanceType | undefined,
+    KeyName: text('keyName'),
+    UserData: text('userDataBase64') ?? (userData === undefined ? undefined : toBase64(userData)),
+    IamInstanceProfile: inputs['iamInstanceProfile'] ? { Name: text('iamInstanceProfile') } : undefined,
+    InstanceInitiatedShutdownBehavior: text('instanceInitiatedShutdownBehavior') as
+      Ec2.ShutdownBehavior | undefined,
+    BlockDeviceMappings: inputs['rootBlockDevice'] ? [blockDeviceOf(disk)] : undefined,
+    MetadataOptions: inputs['metadataOptions']
+      ? { HttpTokens: metadata['httpTokens'] as Ec2.HttpTokensState, HttpEndpoint: 'enabled' }
+      : undefined,
+    TagSpecifications: inputs['tags']
+      ? [{ ResourceType: 'instance', Tags: tagsOf(inputs['tags']) }]
+      : undefined,
+    ...network,
+  };
+}
+
+function blockDeviceOf(disk: Props): Ec2.BlockDeviceMapping {
+  return {
+    DeviceName: '/dev/sda1',
+    Ebs: {
+      VolumeSize: disk['volumeSize'] as number,
+      VolumeType: disk['volumeType'] as Ec2.VolumeType,
+      Encrypted: disk['encrypted'] === true,
+      DeleteOnTermination: true,
+    },
+  };
+}
+
+const securityGroup: Kind = {
+  inputs: ['name', 'namePrefix', 'description', 'vpcId', 'ingress', 'egress', 'tags', 'revokeRulesOnDelete'],
+  autoname: 'name',
+  fixed: ['name', 'description', 'vpcId'],
+  create: async (_name, inputs) => {
+    const { ec2, commands } = await connect();
+    const { GroupId: id = '' } = await ec2.send(
+      new commands.CreateSecurityGroupCommand({
+        GroupName: String(inputs['name']),
+        Description: typeof inputs['description'] === 'string' ? inputs['description'] : 'Managed by Pulumi',
+        VpcId: inputs['vpcId'] as string | undefined,
+        TagSpecifications: inputs['tags']
+          ? [{ ResourceType: 'security-group', Tags: tagsOf(inputs['tags']) }]
+          : undefined,
+      }),
+    );
+    const rules = permissionsOf(inputs['ingress']);
+    if (rules.length > 0)
+      await ec2.send(
+        new commands.AuthorizeSecurityGroupIngressCommand({ GroupId: id, IpPermissions: rules }),
+      );
+    return { id, computed: { arn: arnOfGroup(id) } };
+  },
+  read: async (id) => {
+    const { ec2, commands } = await connect();
+    const found = await ec2
+      .send(new commands.DescribeSecurityGroupsCommand({ GroupIds: [id] }))
+      .catch(missingIsNull);
+    return found ? { arn: arnOfGroup(id) } : null;
+  },
+  update: async (id, olds, news) => {
+    const { ec2, commands } = await connect();
+    await retag(id, olds, news);
+    if (isEqual(olds['ingress'], news['ingress'])) return { arn: arnOfGroup(id) };
+    const [before, after] = [permissionsOf(olds['ingress']), permissionsOf(news['ingress'])];
+    if (before.length > 0)
+      await ec2.send(new commands.RevokeSecurityGroupIngressCommand({ GroupId: id, IpPermissions: before }));
+    if (after.length > 0)
+      await ec2.send(
+        new commands.AuthorizeSecurityGroupIngressCommand({ GroupId: id, IpPermissions: after }),
+      );
+    return { arn: arnOfGroup(id) };
+  },
+  delete: (id) =>
+    unlessGone(async ({ ec2, commands }) => {
+      await ec2.send(new commands.DeleteSecurityGroupCommand({ GroupId: id }));
+    }),
+};
+
+const keyPair: Kind = {
+  inputs: ['keyName', 'keyNamePrefix', 'publicKey', 'tags'],
+  autoname: 'keyName',
+  fixed: ['keyName', 'publicKey'],
+  create: async (_name, inputs) => {
+    const { ec2, commands } = await connect();
+    const id = String(inputs['keyName']);
+    const made = await ec2.send(
+      new commands.ImportKeyPairCommand({
+        KeyName: id,
+        PublicKeyMaterial: Buffer.from(String(inputs['publicKey'])),
+        TagSpecifications: inputs['tags']
+          ? [{ ResourceType: 'key-pair', Tags: tagsOf(inputs['tags']) }]
+          : undefined,
+      }),
+    );
+    return { id, computed: { keyPairId: made.KeyPairId, fingerprint: made.KeyFingerprint } };
+  },
+  read: async (id) => {
+    const { ec2, commands } = await connect();
+    const found = await ec2
+      .send(new commands.DescribeKeyPairsCommand({ KeyNames: [id] }))
+      .catch(missingIsNull);
+    const pair = found?.KeyPairs?.[0];
+    return pair ? { keyPairId: pair.KeyPairId, fingerprint: pair.KeyFingerprint } : null;
+  },
+  update: async (_id, olds, news) => {
+    await retag(String(olds['keyPairId']), olds, news);
+    return {};
+  },
+  delete: (id) =>
+    unlessGone(async ({ ec2, commands }) => {
+      await ec2.send(new commands.DeleteKeyPairCommand({ KeyName: id }));
+    }),
+};
+
+async function retag(id: string, olds: Props, news: Props): Promise<void> {
+  if (isEqual(olds['tags'], news['tags'])) return;
+  const { ec2, commands } = await connect();
+  await ec2.send(new commands.CreateTagsCommand({ Resources: [id], Tags: tagsOf(news['tags']) }));
+}
+
+function permissionsOf(rules: unknown): Ec2.IpPermission[] {
+  if (!Array.isArray(rules)) return [];
+  return rules.map(propsOf).map((rule) => ({
+    IpProtocol: String(rule['protocol']),
+    FromPort: rule['fromPort'] as number,
+    ToPort: rule['toPort'] as number,
+    IpRanges: listOf(rule['cidrBlocks']).map((CidrIp) => ({ CidrIp })),
+    Ipv6Ranges: listOf(rule['ipv6CidrBlocks']).map((CidrIpv6) => ({ CidrIpv6 })),
+  }));
+}
+
+async function unlessGone(
+  work: (connection: { ec2: Ec2.EC2Client; commands: typeof Ec2 }) => Promise<void>,
+): Promise<void> {
+  await work(await connect()).catch(missingIsNull);
+}
+
+function missingIsNull(error: unknown): null {
+  if (error instanceof Error && /\.NotFound$/.test(error.name)) return null;
+  throw error;
+}
+
+const arnOfGroup = (id: string) => `arn:aws:ec2:us-east-1:123456789012:security-group/${id}`;
+
+function tagsOf(tags: unknown): Ec2.Tag[] {
+  return Object.entries(propsOf(tags)).map(([Key, Value]) => ({ Key, Value: String(Value) }));
+}
+
+function listOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+function propsOf(value: unknown): Props {
+  return isObject(value) ? value : {};
+}
+
+function toBase64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}

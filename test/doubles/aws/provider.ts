@@ -1,0 +1,167 @@
+// What every resource of the cloud double has in common: faults, the diary, secrets taken off before use, and which type
+// is kept where.
+import type {
+  CheckResult,
+  CreateResult,
+  DiffResult,
+  Provider,
+  ReadResult,
+  UpdateResult,
+} from '@pulumi/pulumi/provider/provider.js';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isEqual, isObject, plain, type Props } from '../engine/values.ts';
+import { note, readFaults, refusalOf } from './faults.ts';
+import { ledgerKinds } from './ledger.ts';
+import { machineKinds } from './machines.ts';
+
+/** One resource type: how it is made and found again. Inputs come without Pulumi's wrappings. */
+export type Kind = {
+  /** Input properties that it knows; any other is refused. */
+  readonly inputs: readonly string[];
+  /** The input that is made up when it is missing, as the real provider does (`<resource>-<random>`). */
+  readonly autoname?: string;
+  /** A change of these makes the thing anew. */
+  readonly fixed: readonly string[];
+  readonly create: (name: string, inputs: Props) => Promise<{ id: string; computed: Props }>;
+  /** null = it is gone. */
+  readonly read: (id: string) => Promise<Props | null>;
+  readonly update: (id: string, olds: Props, news: Props) => Promise<Props>;
+  readonly delete: (id: string) => Promise<void>;
+};
+
+const MACHINE = 'aws:ec2/instance:Instance';
+/** A hold has an end, so that a test that fails leaves no plugin behind. */
+const HOLD_LIMIT_MS = 120_000;
+const HOLD_CHECK_MS = 25;
+
+export function createProvider(folder: string): { provider: Provider; busy: () => boolean } {
+  const kinds: Readonly<Record<string, Kind>> = { ...machineKinds(), ...ledgerKinds(folder) };
+  let underWay = 0;
+
+  async function counted<Result>(work: () => Promise<Result>): Promise<Result> {
+    underWay += 1;
+    try {
+      return await work();
+    } finally {
+      underWay -= 1;
+    }
+  }
+
+  const provider: Provider = {
+    version: '7.48.0',
+    check: (urn, olds, news: unknown) =>
+      Promise.resolve(check(kindOf(kinds, urn), nameOf(urn), olds, propsOf(news))),
+    diff: (_id, urn, olds, news: unknown) =>
+      Promise.resolve(diff(kindOf(kinds, urn), propsOf(olds), propsOf(news))),
+    create: (urn, inputs: unknown) => counted(() => create(folder, kinds, urn, propsOf(inputs))),
+    read: (id, urn, props: unknown) => counted(() => read(folder, kinds, id, urn, propsOf(props))),
+    update: (id, urn, olds: unknown, news: unknown) =>
+      counted(async (): Promise<UpdateResult> => {
+        note(folder, { what: 'update', type: typeOf(urn), name: nameOf(urn) });
+        const computed = await kindOf(kinds, urn).update(id, unwrap(propsOf(olds)), unwrap(propsOf(news)));
+        return { outs: { ...propsOf(olds), ...propsOf(news), ...computed } };
+      }),
+    delete: (id, urn) =>
+      counted(async () => {
+        const asked = { type: typeOf(urn), name: nameOf(urn) };
+        note(folder, { what: 'delete', ...asked });
+        refuseIf(refusalOf(folder, 'delete', asked));
+        await kindOf(kinds, urn).delete(id);
+      }),
+  };
+  return { provider, busy: () => underWay > 0 };
+}
+
+function check({ inputs, autoname }: Kind, name: string, olds: unknown, news: Props): CheckResult {
+  const unknown = Object.keys(news).filter((key) => !inputs.includes(key));
+  if (unknown.length > 0)
+    return {
+      failures: unknown.map((property) => ({
+        property,
+        reason: 'THE CLOUD DOUBLE DOES NOT KNOW THIS PROPERTY',
+      })),
+    };
+  if (autoname === undefined || news[autoname] !== undefined) return { inputs: news };
+  const old = isObject(olds) ? olds[autoname] : undefined;
+  return { inputs: { ...news, [autoname]: old ?? `${name}-${randomBytes(4).toString('hex').slice(0, 7)}` } };
+}
+
+function diff({ fixed }: Kind, olds: Props, news: Props): DiffResult {
+  const changed = Object.keys(news).filter((key) => !isEqual(plain(olds[key]), plain(news[key])));
+  const replaces = changed.filter((key) => fixed.includes(key));
+  return { changes: changed.length > 0, replaces };
+}
+
+async function create(
+  folder: string,
+  kinds: Readonly<Record<string, Kind>>,
+  urn: string,
+  inputs: Props,
+): Promise<CreateResult> {
+  const asked = { type: typeOf(urn), name: nameOf(urn) };
+  const wanted = unwrap(inputs);
+  note(folder, { what: 'create', ...asked });
+  refuseIf(
+    refusalOf(folder, 'create', {
+      ...asked,
+      instanceType: wanted['instanceType'],
+      subnetId: wanted['subnetId'],
+    }),
+  );
+  const { id, computed } = await kindOf(kinds, urn).create(asked.name, wanted);
+  if (asked.type === MACHINE) await takeTime(folder, asked.name);
+  note(folder, { what: 'created', ...asked });
+  return { id, outs: { ...inputs, ...computed } };
+}
+
+async function read(
+  folder: string,
+  kinds: Readonly<Record<string, Kind>>,
+  id: string,
+  urn: string,
+  props: Props,
+): Promise<ReadResult> {
+  const asked = { type: typeOf(urn), name: nameOf(urn) };
+  note(folder, { what: 'read', ...asked });
+  refuseIf(refusalOf(folder, 'read', asked));
+  const computed = await kindOf(kinds, urn).read(id);
+  return computed ? { id, props: { ...props, ...computed } } : { id: '', props: {} };
+}
+
+/** The machine exists; from here on EC2 is slow, silent, or the plugin dies. */
+async function takeTime(folder: string, name: string): Promise<void> {
+  const { slow, dieCreating } = readFaults(folder);
+  if (dieCreating.includes(name)) process.exit(1);
+  await delay(slow[name] ?? slow['*'] ?? 0);
+  const until = Date.now() + HOLD_LIMIT_MS;
+  const isHeld = () => readFaults(folder).hold.some((held) => held === name || held === '*');
+  while (isHeld() && Date.now() < until) await delay(HOLD_CHECK_MS);
+}
+
+function refuseIf(text: string | null): void {
+  if (text !== null) throw new Error(text);
+}
+
+function kindOf(kinds: Readonly<Record<string, Kind>>, urn: string): Kind {
+  const kind = kinds[typeOf(urn)];
+  if (!kind) throw new Error(`THE CLOUD DOUBLE DOES NOT KNOW THE TYPE ${typeOf(urn)}`);
+  return kind;
+}
+
+function typeOf(urn: string): string {
+  return (urn.split('::')[2] ?? '').split('$').at(-1) ?? '';
+}
+
+function nameOf(urn: string): string {
+  return urn.split('::')[3] ?? '';
+}
+
+function propsOf(value: unknown): Props {
+  return isObject(value) ? value : {};
+}
+
+/** Secrets as their values. */
+function unwrap(props: Props): Props {
+  return propsOf(plain(props));
+}

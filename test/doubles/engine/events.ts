@@ -1,0 +1,93 @@
+// The engine's events: made here in the engine's own form, sent over gRPC to whoever asked for them (`--event-log`), and
+// told to the screen.
+import { credentials } from '@grpc/grpc-js';
+import eventsGrpc from '@pulumi/pulumi/proto/events_grpc_pb.js';
+import eventsProto from '@pulumi/pulumi/proto/events_pb.js';
+import { beyond } from './failure.ts';
+import type { Resource } from './snapshot.ts';
+import { SECRET, SIGNATURE, mapProps, type Props } from './values.ts';
+
+export type Op = 'create' | 'update' | 'delete' | 'same' | 'refresh';
+export type Severity = 'debug' | 'info' | 'warning' | 'error';
+export type EngineEvent = Readonly<Record<string, unknown>>;
+
+export type Events = {
+  readonly send: (event: EngineEvent) => void;
+  /** After this the last event has arrived; the engine must not exit before. */
+  readonly end: () => Promise<void>;
+};
+
+export const diagnostic = (severity: Severity, message: string, urn?: string): EngineEvent => ({
+  diagnosticEvent: {
+    ...(urn === undefined || urn === '' ? {} : { urn }),
+    prefix: `${severity}: `,
+    message: `${message}\n`,
+    color: 'never',
+    severity,
+  },
+});
+
+/** A step, before or after it; `logical` is missing from refreshes, as the engine has it. */
+export function stepMetadata(op: Op, before: Resource | null, after: Resource | null, logical = true): Props {
+  const shown = after ?? before;
+  return {
+    op,
+    urn: shown?.urn,
+    type: shown?.type,
+    old: before && stateOf(before),
+    new: after && stateOf(after),
+    detailedDiff: null,
+    ...(logical ? { logical } : {}),
+    provider: shown?.provider,
+  };
+}
+
+/** @param target the value of `--event-log`, such as tcp://127.0.0.1:4000; undefined = nobody listens */
+export function openEvents(target: string | undefined, see: (event: EngineEvent) => void): Events {
+  const stream = target === undefined ? null : openStream(target);
+  let sequence = 0;
+  return {
+    send: (event) => {
+      see(event);
+      const numbered = { sequence: sequence++, timestamp: Math.floor(Date.now() / 1000), ...event };
+      stream?.write(JSON.stringify(numbered));
+    },
+    end: async () => {
+      await stream?.end();
+    },
+  };
+}
+
+function openStream(target: string): { write: (text: string) => void; end: () => Promise<void> } {
+  const address = /^tcp:\/\/(.+)$/.exec(target)?.[1];
+  if (address === undefined) throw beyond(`--event-log ${target}: tcp:// only`);
+  const client = new eventsGrpc.EventsClient(address, credentials.createInsecure());
+  const answered = Promise.withResolvers<undefined>();
+  // Whoever asked for the events may be gone; the run goes on without.
+  const call = client.streamEvents(() => answered.resolve(undefined));
+  call.on('error', () => answered.resolve(undefined));
+  return {
+    write: (text) => call.write(new eventsProto.EventRequest().setEvent(text)),
+    end: async () => {
+      call.end();
+      await answered.promise;
+      client.close();
+    },
+  };
+}
+
+function stateOf(resource: Resource): Props {
+  const { type, urn, custom, id, parent, inputs, outputs, provider } = resource;
+  return {
+    type,
+    urn,
+    ...(custom ? { custom } : {}),
+    id,
+    parent,
+    inputs: mapProps(inputs, masked),
+    outputs: mapProps(outputs, masked),
+    provider,
+  };
+}
+
+const masked = () => ({ [SIGNATURE]: SECRET, ciphertext: '[secret]' });

@@ -1,0 +1,53 @@
+// An entry of the stack's history, as `stack history --json` lists it.
+import type { Flags } from './flags.ts';
+import type { RunCommand } from './run.ts';
+import { VERSION } from './snapshot.ts';
+
+const KINDS = { up: 'update', destroy: 'destroy', refresh: 'refresh' } as const;
+
+export function historyEntry(
+  command: RunCommand,
+  told: {
+    readonly flags: Flags;
+    readonly env: NodeJS.ProcessEnv;
+    /** Milliseconds since 1970. */
+    readonly startedAt: number;
+    readonly result: string;
+    readonly changes: Readonly<Record<string, number>>;
+  },
+): unknown {
+  const variables = Object.entries(told.env).filter(([name]) => name.startsWith('PULUMI_'));
+  return {
+    version: 0,
+    kind: KINDS[command],
+    startTime: inSeconds(told.startedAt),
+    message: told.flags.value('message') ?? '',
+    environment: {
+      'exec.kind': told.flags.value('exec-kind') ?? '',
+      'pulumi.arch': process.arch === 'x64' ? 'amd64' : process.arch,
+      ...Object.fromEntries(
+        variables.map(([name, value]) => [
+          `pulumi.env.${name}`,
+          value === 'true' && name !== 'PULUMI_AUTOMATION_API' ? value : 'set',
+        ]),
+      ),
+      ...Object.fromEntries(
+        told.flags
+          .names()
+          .map((name) => [`pulumi.flag.${name}`, told.flags.value(name) === undefined ? 'true' : 'set']),
+      ),
+      'pulumi.os': process.platform,
+      'pulumi.version': VERSION,
+      'stack.environments': '[]',
+      updatePlan: 'false',
+    },
+    config: {},
+    result: told.result,
+    endTime: inSeconds(Date.now()),
+    resourceChanges: told.changes,
+  };
+}
+
+function inSeconds(ms: number): string {
+  return new Date(Math.floor(ms / 1000) * 1000).toISOString();
+}

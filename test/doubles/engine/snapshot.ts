@@ -1,0 +1,117 @@
+// What the engine knows to exist: the resources of a stack and the operations that nobody saw end; and how a checkpoint
+// keeps them.
+import type { Backend, StackRef } from './backend.ts';
+import { Failure } from './failure.ts';
+import { createCrypter, open, openCrypter, seal, wrongPassphrase, type Crypter } from './secrets.ts';
+import { SECRET, SIGNATURE, hasSecrets, isObject, mapProps, type Props } from './values.ts';
+
+export const VERSION = '3.260.0';
+
+export type Resource = {
+  readonly urn: string;
+  readonly type: string;
+  readonly custom: boolean;
+  readonly id: string;
+  readonly parent: string;
+  /** `<urn>::<id>` of its provider, or nothing. */
+  readonly provider: string;
+  readonly inputs: Props;
+  readonly outputs: Props;
+  /** URNs of what must exist before it, and go after it. */
+  readonly dependencies: readonly string[];
+  readonly created: string;
+};
+
+export type Operation = {
+  readonly resource: Resource;
+  readonly type: 'creating' | 'updating' | 'deleting';
+};
+
+export type Snapshot = {
+  resources: Resource[];
+  operations: Operation[];
+};
+
+type Deployment = {
+  readonly manifest: { readonly time: string; readonly magic: string; readonly version: string };
+  readonly secrets_providers?: { readonly type: 'passphrase'; readonly state: { readonly salt: string } };
+  readonly resources?: readonly Resource[];
+  readonly pending_operations?: readonly Operation[];
+  readonly metadata: Props;
+};
+
+type Checkpoint = {
+  readonly version: 3;
+  readonly checkpoint: { readonly stack: string; readonly latest: Deployment };
+};
+
+/** The deployment of a stack's checkpoint as it lies there, secrets sealed. */
+export function readDeployment(backend: Backend): Deployment {
+  const value = backend.readCheckpoint();
+  if (!isObject(value) || value['version'] !== 3) throw new Failure('unsupported checkpoint version');
+  return (value as Checkpoint).checkpoint.latest;
+}
+
+/**
+ * The snapshot and what seals it from now on. The engine asks for the passphrase only where there is a secret to open:
+ * a state without any is silently sealed anew, with whatever passphrase there is.
+ */
+export function readSnapshot(backend: Backend, passphrase: string): { snapshot: Snapshot; crypter: Crypter } {
+  const deployment = readDeployment(backend);
+  const salt = deployment.secrets_providers?.state.salt;
+  const known = salt === undefined ? null : openCrypter(passphrase, salt);
+  const kept = [deployment.resources ?? [], deployment.pending_operations ?? []];
+  if (!known && hasSecrets(kept)) throw wrongPassphrase();
+  const crypter = known ?? createCrypter(passphrase);
+  const opened = (resource: Resource) => mapResource(resource, (props) => open(props, crypter));
+  return {
+    crypter,
+    snapshot: {
+      resources: (deployment.resources ?? []).map(opened),
+      operations: (deployment.pending_operations ?? []).map(({ resource, type }) => ({
+        resource: opened(resource),
+        type,
+      })),
+    },
+  };
+}
+
+export function writeSnapshot(backend: Backend, snapshot: Snapshot, crypter: Crypter): void {
+  const sealed = (resource: Resource) => mapResource(resource, (props) => seal(props, crypter));
+  const latest: Deployment = {
+    manifest: { time: new Date().toISOString(), magic: '', version: VERSION },
+    secrets_providers: { type: 'passphrase', state: { salt: crypter.salt } },
+    resources: snapshot.resources.map(sealed),
+    pending_operations: snapshot.operations.map(({ resource, type }) => ({
+      resource: sealed(resource),
+      type,
+    })),
+    metadata: {},
+  };
+  backend.writeCheckpoint({ version: 3, checkpoint: { stack: fullName(backend.stack), latest } });
+}
+
+/** The deployment as `stack export --show-secrets` prints it. */
+export function withPlaintext(deployment: Deployment, crypter: Crypter): Deployment {
+  const shown = (props: Props) =>
+    mapProps(open(props, crypter), ({ value }) => ({
+      [SIGNATURE]: SECRET,
+      plaintext: JSON.stringify(value),
+    }));
+  return {
+    ...deployment,
+    resources: (deployment.resources ?? []).map((resource) => mapResource(resource, shown)),
+    pending_operations: (deployment.pending_operations ?? []).map(({ resource, type }) => ({
+      resource: mapResource(resource, shown),
+      type,
+    })),
+  };
+}
+
+export function fullName({ organization, project, name }: StackRef): string {
+  return `${organization}/${project}/${name}`;
+}
+
+function mapResource(resource: Resource, map: (props: Props) => Props): Resource {
+  return { ...resource, inputs: map(resource.inputs), outputs: map(resource.outputs) };
+}

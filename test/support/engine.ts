@@ -1,0 +1,36 @@
+// Which engine the tests run on: the double, or the real Pulumi CLI (`LABLINK_TEST_ENGINE=real:<folder with bin/pulumi>`).
+// Whoever drives it must not be able to tell.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+export type TestEngine = {
+  readonly kind: 'double' | 'real';
+  /** The folder with bin/pulumi, for `PulumiCommand.get({ root })`. */
+  readonly pulumiRoot: string;
+  /** What the engine's processes need beside the cloud's (test/support/cloud.ts). */
+  readonly env: Readonly<Record<string, string>>;
+};
+
+const DOUBLE = join(import.meta.dirname, '..', 'doubles', 'pulumi');
+
+/** @param options.seed of the double: the order in which it does what the real engine does in any order */
+export function testEngine(options: { readonly seed?: number } = {}): TestEngine {
+  const chosen = process.env['LABLINK_TEST_ENGINE'] ?? 'double';
+  const folder = /^real:(.+)$/.exec(chosen)?.[1];
+  if (chosen !== 'double' && folder === undefined)
+    throw new Error(
+      `LABLINK_TEST_ENGINE is ${chosen}; it must be \`double\` or \`real:<folder with bin/pulumi>\`.`,
+    );
+  const pulumiRoot = folder ?? DOUBLE;
+  if (!existsSync(join(pulumiRoot, 'bin', 'pulumi')))
+    throw new Error(`There is no bin/pulumi in ${pulumiRoot}, which LABLINK_TEST_ENGINE names.`);
+  const quiet = {
+    PULUMI_SKIP_UPDATE_CHECK: 'true',
+    PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
+  };
+  return {
+    kind: folder === undefined ? 'double' : 'real',
+    pulumiRoot,
+    env: folder === undefined ? { ...quiet, LABLINK_ENGINE_SEED: String(options.seed ?? 1) } : quiet,
+  };
+}
