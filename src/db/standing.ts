@@ -7,6 +7,8 @@ export type MachineStanding = {
   readonly known: boolean;
   /** It did not come to its end, or has not yet. */
   readonly interrupted: boolean;
+  /** It came to its end without success: what it left may have been overlooked. */
+  readonly failed: boolean;
   /** Somebody was given the machine since the launch was asked for: its hostname may have had another one before. */
   readonly assigned: boolean;
 };
@@ -22,10 +24,11 @@ export async function standingOf(
   db: Db,
   machines: readonly LaunchedMachine[],
 ): Promise<Map<string, MachineStanding>> {
-  const { rows } = await sql<{ id: string; known: boolean; interrupted: boolean; assigned: boolean }>`
+  const { rows } = await sql<{ id: string; known: boolean; interrupted: boolean; failed: boolean; assigned: boolean }>`
     select machine.id,
       o.id is not null as known,
       coalesce(o.status in ('running', 'interrupted'), false) as interrupted,
+      coalesce(o.status in ('failed', 'cancelled'), false) as failed,
       exists (select from assignments a
         where a.hostname = machine.hostname and a.assigned_at >= o.requested_at) as assigned
     from unnest(

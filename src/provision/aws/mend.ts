@@ -66,7 +66,9 @@ async function whichEnd(
     const standing = standings.get(machine.instanceId);
     if (!standing?.known || standing.assigned) return false;
     const isPending = machine.hostname !== null && pending.has(machine.hostname);
-    return standing.interrupted || isPending || machine.launchId === launchId;
+    // Where the state has nothing at all it may have been lost, and the machines be whole.
+    const overlooked = standing.failed && state.others > 0;
+    return standing.interrupted || overlooked || isPending || machine.launchId === launchId;
   });
 }
 

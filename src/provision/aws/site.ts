@@ -14,6 +14,8 @@ export type Standing = {
   readonly known: boolean;
   /** That launch did not come to its end, or is at work. */
   readonly interrupted: boolean;
+  /** It came to its end without success: what it left may have been overlooked. */
+  readonly failed: boolean;
   /** Somebody was given it. */
   readonly assigned: boolean;
 };
