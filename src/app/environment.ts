@@ -2,6 +2,7 @@
 import type { Config } from '../config/schema.ts';
 import type { Machine } from '../db/embedded/machine.ts';
 import type { Log } from '../log.ts';
+import type { AwsLimits } from '../provision/aws/site.ts';
 import type { OperationIntervals } from '../provision/operations.ts';
 import type { Provider } from '../provision/provider.ts';
 
@@ -17,6 +18,7 @@ export type Environment = {
   /** In the place of the configured one; tests bring their own. */
   readonly provider?: Provider;
   readonly operationIntervals?: Partial<OperationIntervals>;
+  readonly awsLimits?: Partial<AwsLimits>;
 };
 
 /** What is in the way of a start, and what to do about it: two whole sentences. */

@@ -2,12 +2,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { recordReach } from '../db/fleet.ts';
 import { markFailed } from '../db/reports.ts';
-import { createAbsentProvider } from '../provision/absent.ts';
 import { createExternalProvider } from '../provision/external.ts';
 import { createLocalProvider } from '../provision/local/local-provider.ts';
 import { createOperations, type Operations } from '../provision/operations.ts';
 import type { Provider } from '../provision/provider.ts';
 import { loadOrMakeSshKeyPair } from '../ssh/key-pair.ts';
+import { openAwsProvider } from './aws.ts';
 import type { Data } from './data.ts';
 import { StartRefused, type Environment } from './environment.ts';
 
@@ -33,13 +33,10 @@ export async function createFleet(
   });
 }
 
-async function createProvider(
-  { config, log }: Environment,
-  data: Data,
-  url: () => string,
-): Promise<Provider> {
+async function createProvider(environment: Environment, data: Data, url: () => string): Promise<Provider> {
+  const { config, log } = environment;
   if (config.provider === 'external') return createExternalProvider();
-  if (config.provider === 'aws') return createAbsentProvider('aws');
+  if (config.provider === 'aws') return openAwsProvider(environment, data);
   const { dataDir } = data;
   const { db } = data.database;
   const key = await loadOrMakeSshKeyPair(dataDir);

@@ -7,6 +7,10 @@ import { freezeDeeply, type Config } from './schema.ts';
 
 const MINUTE_MS = 60_000;
 const SECOND_MS = 1_000;
+/** What the field's machines have. */
+const DISK_GB = 80;
+const GRACE_MINUTES = 30;
+const LOG_RETENTION_DAYS = 30;
 
 type Parts = {
   readonly values: Environment;
@@ -39,7 +43,12 @@ export function assembleConfig(parts: Parts): Config {
     logLevel: values.LOG_LEVEL,
     responseFaults: values.RESPONSE_FAULTS,
     deployment: { name: values.DEPLOYMENT, environment: values.ENVIRONMENT },
-    pulumi: { backendUrl: values.PULUMI_BACKEND_URL, passphrase: values.PULUMI_CONFIG_PASSPHRASE },
+    pulumi: {
+      backendUrl: values.PULUMI_BACKEND_URL,
+      passphrase: values.PULUMI_CONFIG_PASSPHRASE,
+      secretsProvider: values.PULUMI_SECRETS_PROVIDER,
+      cliDir: values.PULUMI_CLI_DIR,
+    },
     ...machinesOf(parts),
     limits: limitsOf(values),
     file: filePath === undefined ? undefined : { path: filePath, dir: dirname(filePath) },
@@ -71,7 +80,17 @@ function machinesOf({ values, file }: Parts) {
       bucketName: file.bucket_name,
     },
     machine: {
-      type: machine.machine_type,
+      type: machine.machine_type ?? machine.machine_types[0],
+      types: [
+        ...new Set([...(machine.machine_type ? [machine.machine_type] : []), ...machine.machine_types]),
+      ],
+      agent: machine.agent ?? 'container',
+      diskGb: machine.disk_gb ?? DISK_GB,
+      vpcId: machine.vpc_id,
+      subnetIds: machine.subnet_ids,
+      sshCidrs: machine.ssh_cidrs,
+      graceMinutes: machine.grace_minutes ?? GRACE_MINUTES,
+      logRetentionDays: machine.log_retention_days ?? LOG_RETENTION_DAYS,
       image: machine.image,
       amiId: machine.ami_id,
       repository: machine.repository,

@@ -35,6 +35,8 @@ const environment = z.object({
   CONFIG_NAME: rules.folder.prefault(standard('CONFIG_NAME')),
   PULUMI_BACKEND_URL: rules.stateUrl.optional(),
   PULUMI_CONFIG_PASSPHRASE: rules.passphrase.optional(),
+  PULUMI_SECRETS_PROVIDER: rules.keyUrl.optional(),
+  PULUMI_CLI_DIR: rules.folder.optional(),
   ALLOCATOR_PUBLIC_IP: rules.ipAddress.optional(),
   ALLOCATOR_KEY_NAME: rules.plainText.optional(),
   CLOUD_INIT_LOG_GROUP: rules.logGroup.optional(),

@@ -66,6 +66,29 @@ const port = z
   .nullish()
   .transform((value) => value ?? undefined);
 
+const whole = (least: number, most: number) => {
+  const words = `a whole number from ${least} to ${most}`;
+  return z
+    .number(words)
+    .refine((value) => Number.isInteger(value) && value >= least && value <= most, words)
+    .nullish()
+    .transform((value) => value ?? undefined);
+};
+
+const NAMES = 'a list of names';
+const names = z
+  .array(z.string(NAMES).regex(/^[\w.-]{1,64}$/, NAMES), NAMES)
+  .max(20, 'at most 20 names')
+  .nullish()
+  .transform((value) => value ?? []);
+
+const CIDRS = 'a list of address blocks such as 203.0.113.7/32';
+const cidrs = z
+  .array(z.union([z.cidrv4(), z.cidrv6()], CIDRS), CIDRS)
+  .max(50, 'at most 50 address blocks')
+  .nullish()
+  .transform((value) => value ?? []);
+
 const SECTION = 'a section: the key, a colon, and indented keys below';
 const section = <Shape extends z.ZodRawShape>(shape: Shape) => z.object(shape, SECTION);
 
@@ -86,6 +109,14 @@ const sections = {
     ami_id: text,
     software: text,
     extension: text,
+    machine_types: names,
+    agent: choice(['container', 'lablink']),
+    disk_gb: whole(8, 16_384),
+    vpc_id: text,
+    subnet_ids: names,
+    ssh_cidrs: cidrs,
+    grace_minutes: whole(0, 1_440),
+    log_retention_days: whole(1, 3_653),
   }),
   app: section({ admin_user: rawText, admin_password: rawText, region: text }),
   dns: section({

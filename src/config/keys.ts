@@ -86,7 +86,7 @@ export const configKeys = {
   PROVIDER: {
     default: 'local',
     meaning:
-      'Where machines come from: `local` processes, `aws` (whose machines cannot be launched by this version yet), or `external` ones that come by themselves.',
+      'Where machines come from: `local` processes, `aws` (docs/aws.md), or `external` ones that come by themselves.',
     accepts: 'local, aws or external',
   },
   VM_AUTH: {
@@ -101,7 +101,7 @@ export const configKeys = {
     secret: true,
   },
   LOG_FORWARDER_TOKEN: {
-    otherwise: 'none',
+    otherwise: 'with `PROVIDER=aws`: made at the first start and kept in `DATA_DIR`; else none',
     meaning: 'What the log forwarder shows when it sends the logs of VMs.',
     accepts: 'random letters and digits, for example from `openssl rand -hex 32`',
     secret: true,
@@ -137,6 +137,16 @@ export const configKeys = {
     accepts: 'a passphrase of your own',
     secret: true,
   },
+  PULUMI_SECRETS_PROVIDER: {
+    otherwise: 'the passphrase',
+    meaning: 'A key of a cloud that encrypts them instead.',
+    accepts: 'an address such as awskms://alias/lablink?region=us-west-2',
+  },
+  PULUMI_CLI_DIR: {
+    otherwise: 'what `make setup-aws` put into `DATA_DIR`, else the `PATH`',
+    meaning: 'Folder with `bin/pulumi`, of exactly the version that this program is written with.',
+    accepts: 'the path of a folder',
+  },
   ALLOCATOR_PUBLIC_IP: {
     otherwise: 'none',
     meaning: 'Address of this server as VMs see it, used where DNS is off.',
@@ -148,7 +158,7 @@ export const configKeys = {
     accepts: 'the name of a key pair',
   },
   CLOUD_INIT_LOG_GROUP: {
-    otherwise: 'none',
+    otherwise: '`/lablink/<deployment>/<environment>`',
     meaning: 'CloudWatch log group that VMs write their boot logs to.',
     accepts: 'at most 512 letters, digits and . - _ / #',
   },

@@ -98,6 +98,11 @@ export const stateUrl = text.refine(
   'is neither a file:// nor an s3:// address',
 );
 
+export const keyUrl = text.refine(
+  (value) => isUrlOf(value, ['awskms:', 'gcpkms:', 'azurekeyvault:', 'hashivault:']),
+  'is not the address of a key',
+);
+
 /** Basic authentication parts name and password at the first colon. */
 export const adminUser = text
   .min(1, 'is empty')

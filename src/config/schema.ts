@@ -32,7 +32,14 @@ export type Config = Frozen<{
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
   /** Both are usable as a part of a hostname. */
   deployment: { name: string; environment: string };
-  pulumi: { backendUrl: string | undefined; passphrase: string | undefined };
+  pulumi: {
+    backendUrl: string | undefined;
+    passphrase: string | undefined;
+    /** Of a key that encrypts instead of the passphrase. */
+    secretsProvider: string | undefined;
+    /** Holds bin/pulumi. */
+    cliDir: string | undefined;
+  };
   aws: {
     region: string | undefined;
     allocatorPublicIp: string | undefined;
@@ -43,6 +50,18 @@ export type Config = Frozen<{
   /** What a VM is and runs. */
   machine: {
     type: string | undefined;
+    /** Instance types in the order in which they are tried; begins with `type`. */
+    types: string[];
+    agent: 'container' | 'lablink';
+    diskGb: number;
+    vpcId: string | undefined;
+    /** Empty: those of the VPC. */
+    subnetIds: string[];
+    /** Who may reach machines over SSH; empty: the allocator's public address. */
+    sshCidrs: string[];
+    /** A machine lives on so long past the end of its fleet. */
+    graceMinutes: number;
+    logRetentionDays: number;
     image: string | undefined;
     amiId: string | undefined;
     repository: string | undefined;

@@ -95,6 +95,11 @@ export type Provider = {
   ): Promise<ProvisionResult>;
   /** What exists: asked of the world, not of our rows. Half-made machines count. */
   list(): Promise<readonly ListedMachine[]>;
+  /**
+   * After an interruption, before anything is judged by `list()`: what an interrupted run left unfinished is finished or
+   * ended, and reported as `gone`. Absent where a listing alone tells all.
+   */
+  readonly mend?: (report: ProvisionReport, signal: AbortSignal) => Promise<ProvisionResult>;
   /** Restarts one machine and keeps its disk. Absent where the provider cannot. */
   readonly restart?: (hostname: string, signal: AbortSignal) => Promise<ProvisionResult>;
   /** Moves the time at which these machines end themselves. Absent where machines do not end by themselves. */

@@ -12,10 +12,10 @@ import {
   type OperationRecord,
   type Progress,
 } from '../db/operations.ts';
-import { listMachineRows } from '../db/fleet.ts';
+import { listMachineRows, removeGone } from '../db/fleet.ts';
 import type { OperationProblem } from '../vms/operation.ts';
 import type { OperationQueue } from './queue.ts';
-import type { Provider, ProvisionEvent } from './provider.ts';
+import type { Provider, ProvisionEvent, ProvisionReport } from './provider.ts';
 import { settle, type Settled } from './settle.ts';
 
 export type RecoveryOptions = {
@@ -70,6 +70,7 @@ export function createRecovery(options: RecoveryOptions): Recovery {
     tell: (event: ProvisionEvent) => void,
   ): Promise<Settled | null> {
     try {
+      if (orphanId !== null || isUnsettled) await mend(options, tell);
       const settled = await settleWorld(options, orphanId, tell);
       isUnsettled = settled === null;
       return settled;
@@ -111,6 +112,26 @@ export function createRecovery(options: RecoveryOptions): Recovery {
       isUnsettled = true;
     },
   };
+}
+
+/** What the interrupted run left half done is ended before anything is judged. Throws where that cannot be done. */
+async function mend(
+  { db, provider, signal }: RecoveryOptions,
+  tell: (event: ProvisionEvent) => void,
+): Promise<void> {
+  const report: ProvisionReport = {
+    event: tell,
+    made: () => Promise.resolve(),
+    failed: () => Promise.resolve(),
+    gone: (hostname) => removeGone(db, [hostname]),
+  };
+  const result = await provider.mend?.(report, signal);
+  if (result?.ok !== false) return;
+  tell({
+    level: 'error',
+    text: `What is left over could not be cleared up yet. ${result.problem} ${result.remedy}`,
+  });
+  throw new Error(result.problem);
 }
 
 /** The operation is kept running, as ours, until what it left is cleared up: so that no other begins meanwhile. */

@@ -29,7 +29,12 @@ export type TestServer = AsyncDisposable & {
 };
 
 /** What a test puts in the place of the program's own. */
-export type ServerParts = Pick<Environment, 'provider' | 'operationIntervals'>;
+export type ServerParts = Pick<Environment, 'provider' | 'operationIntervals' | 'awsLimits'> & {
+  /** The text of the config file. */
+  readonly configFile?: string;
+  /** In the place of this process's own environment. */
+  readonly processEnv?: Environment['env'];
+};
 
 /** Starts it with these variables on top of those of tests; disposing stops it and fails when something stays open. */
 export async function startTestServer(
@@ -79,7 +84,8 @@ type Start = {
   readonly parts: ServerParts;
 };
 
-async function startOn({ database, dataDir, logLines, env, parts }: Start): Promise<Allocator> {
+async function startOn({ database, dataDir, logLines, env, parts: given }: Start): Promise<Allocator> {
+  const { configFile, processEnv, ...parts } = given;
   const loaded = loadConfig({
     env: {
       PORT: '0',
@@ -91,13 +97,13 @@ async function startOn({ database, dataDir, logLines, env, parts }: Start): Prom
       RESPONSE_FAULTS: 'throw',
       ...env,
     },
-    readFile: () => undefined,
+    readFile: () => configFile,
     cwd: dataDir,
   });
   if (!loaded.ok) throw new Error(`test configuration: ${JSON.stringify(loaded.faults)}`);
   const started = await startAllocator({
     config: loaded.config,
-    env: process.env,
+    env: processEnv ?? process.env,
     machine: thisMachine(),
     self: { pid: process.pid, host: 'test' },
     log: createLog({ level: 'debug', destination: { write: (line) => void logLines.push(line) } }),

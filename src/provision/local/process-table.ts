@@ -10,6 +10,11 @@ export const MARK_VARIABLE = 'LABLINK_LOCAL_VM';
 /** Among the arguments of a machine's process itself: the same. */
 export const MARK_ARGUMENT = '--local-vm=';
 
+/** What marks a process: a variable of its environment, or the beginning of its last argument. */
+export type Mark = { readonly variable: string; readonly argument: string };
+
+const LOCAL_VM_MARK: Mark = { variable: MARK_VARIABLE, argument: MARK_ARGUMENT };
+
 export type MarkedProcess = {
   readonly pid: number;
   /** When it started, in whatever unit the system counts; with `pid`, no other process has the same. */
@@ -35,20 +40,22 @@ const ENDED_STATES = new Set(['Z', 'X']);
  * session or group. Elsewhere: `ps`, by argument; what a machine started is then found only while the machine lives (it
  * ends with its pipes).
  */
-export async function openProcessTable(): Promise<ProcessTable> {
+export async function openProcessTable(mark: Mark = LOCAL_VM_MARK): Promise<ProcessTable> {
   const hasProc = await access('/proc/self/environ').then(
     () => true,
     () => false,
   );
-  return hasProc ? procTable('/proc') : psTable();
+  return hasProc ? procTable('/proc', mark) : psTable(mark);
 }
 
-function procTable(proc: string): ProcessTable {
+function procTable(proc: string, { variable }: Mark): ProcessTable {
   return {
     marked: async (root) => {
       const names = await readdir(proc);
       const found = await Promise.all(
-        names.filter((name) => /^[0-9]+$/.test(name)).map((name) => readMarked(proc, Number(name), root)),
+        names
+          .filter((name) => /^[0-9]+$/.test(name))
+          .map((name) => readMarked(proc, Number(name), root, variable)),
       );
       return found.filter((process) => process !== undefined);
     },
@@ -56,9 +63,14 @@ function procTable(proc: string): ProcessTable {
 }
 
 /** Undefined for a process that is not ours, that we may not look at, or that has ended. */
-async function readMarked(proc: string, pid: number, root: string): Promise<MarkedProcess | undefined> {
+async function readMarked(
+  proc: string,
+  pid: number,
+  root: string,
+  name: string,
+): Promise<MarkedProcess | undefined> {
   const environment = await readFile(`${proc}/${pid}/environ`, 'utf8').catch(() => '');
-  const start = `${MARK_VARIABLE}=`;
+  const start = `${name}=`;
   const variable = environment.split('\0').find((entry) => entry.startsWith(start));
   const folder = variable === undefined ? undefined : folderBelow(root, variable.slice(start.length));
   if (folder === undefined) return undefined;
@@ -70,7 +82,7 @@ async function readMarked(proc: string, pid: number, root: string): Promise<Mark
   return { pid, started, folder };
 }
 
-function psTable(): ProcessTable {
+function psTable({ argument }: Mark): ProcessTable {
   return {
     marked: async (root) => {
       const { stdout } = await promisify(execFile)('ps', ['-axww', '-o', 'pid=,lstart=,command='], {
@@ -78,7 +90,7 @@ function psTable(): ProcessTable {
         maxBuffer: PS_OUTPUT_BYTES,
         env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
       });
-      return readPsOutput(stdout, root);
+      return readPsOutput(stdout, root, argument);
     },
   };
 }
@@ -87,12 +99,12 @@ function psTable(): ProcessTable {
 const PS_LINE = /^\s*(?<pid>\d+)\s+(?<started>\S+\s+\S+\s+\S+\s+\S+\s+\S+)\s+(?<command>.*)$/;
 
 /** What `ps -o pid=,lstart=,command=` said, as marked processes. A mark is the last argument, since paths have spaces. */
-export function readPsOutput(output: string, root: string): MarkedProcess[] {
+export function readPsOutput(output: string, root: string, argument = MARK_ARGUMENT): MarkedProcess[] {
   return output.split('\n').flatMap((line) => {
     const { pid, started, command } = PS_LINE.exec(line)?.groups ?? {};
     if (pid === undefined || started === undefined || command === undefined) return [];
-    const at = command.indexOf(` ${MARK_ARGUMENT}`);
-    const folder = at < 0 ? undefined : folderBelow(root, command.slice(at + 1 + MARK_ARGUMENT.length));
+    const at = command.indexOf(` ${argument}`);
+    const folder = at < 0 ? undefined : folderBelow(root, command.slice(at + 1 + argument.length));
     return folder === undefined ? [] : [{ pid: Number(pid), started, folder }];
   });
 }

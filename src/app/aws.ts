@@ -1,0 +1,123 @@
+// The provider of machines on AWS, composed: what the configuration says, what the data folder keeps, what our records
+// know of machines.
+import { mkdir, realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { configKeys } from '../config/keys.ts';
+import type { Config } from '../config/schema.ts';
+import { standingOf } from '../db/standing.ts';
+import { createAwsProvider } from '../provision/aws/aws-provider.ts';
+import { createCloud } from '../provision/aws/cloud.ts';
+import { awsPlaces, type AwsPlaces } from '../provision/aws/places.ts';
+import { readSettings, type AwsConfig } from '../provision/aws/settings.ts';
+import { createRecentMachines, defaultLimits } from '../provision/aws/site.ts';
+import { statePlace } from '../provision/aws/state-place.ts';
+import { createToolFinder, type ToolPlaces } from '../provision/aws/tools.ts';
+import type { Provider } from '../provision/provider.ts';
+import { loadOrCreateSecret } from '../secrets.ts';
+import { loadOrMakeSshKeyPair } from '../ssh/key-pair.ts';
+import type { Data } from './data.ts';
+import { StartRefused, type Environment } from './environment.ts';
+
+const SECRET_BYTES = 32;
+/** A cloud's tag is at most 256 characters; 16 random bytes are unlike any other's. */
+const UID_BYTES = 16;
+
+export async function openAwsProvider(environment: Environment, data: Data): Promise<Provider> {
+  const { config, log, self } = environment;
+  const { db } = data.database;
+  const places = await preparePlaces(data.dataDir);
+  const secret = secretIn(data.dataDir);
+  const key = await loadOrMakeSshKeyPair(data.dataDir);
+  if (!key.ok) throw new StartRefused(key.problem, key.remedy);
+  const passphrase = config.pulumi.passphrase ?? (await secret('pulumi-passphrase', SECRET_BYTES));
+  const uid = await secret('deployment-uid', UID_BYTES);
+  const { deployment } = config;
+  const limits = { ...defaultLimits, ...environment.awsLimits };
+  const now = (): Date => new Date();
+  return createAwsProvider({
+    places,
+    state: statePlace({
+      backendUrl: config.pulumi.backendUrl,
+      secretsProvider: config.pulumi.secretsProvider,
+      deployment,
+      folder: places.state,
+      root: places.root,
+      passphrase,
+    }),
+    tools: createToolFinder(toolPlaces(environment, places)),
+    settings: () => readSettings(awsConfig(config)),
+    region: config.aws.region,
+    cloud: (region) =>
+      createCloud({
+        region,
+        tags: { deployment: deployment.name, uid, environment: deployment.environment },
+      }),
+    deployment,
+    uid,
+    sshPublicKey: key.keyPair.publicKey,
+    forwarderToken: config.tokens.logForwarder ?? (await secret('log-forwarder-token', SECRET_BYTES)),
+    env: engineEnvironment(environment.env),
+    standing: (machines) =>
+      standingOf(
+        db,
+        machines.map(({ instanceId: id, ...rest }) => ({ id, ...rest })),
+      ),
+    host: self.host,
+    now,
+    limits,
+    recent: createRecentMachines(limits.listDelayMs, now),
+    log,
+  });
+}
+
+async function preparePlaces(dataDir: string): Promise<AwsPlaces> {
+  const places = awsPlaces(await realpath(dataDir));
+  // A folder that cannot be made is told of by the first launch.
+  await mkdir(places.root, { recursive: true, mode: 0o700 }).catch(() => undefined);
+  return places;
+}
+
+function secretIn(dataDir: string): (name: string, bytes: number) => Promise<string> {
+  return async (name, bytes) => {
+    const secret = await loadOrCreateSecret({ dataDir, name, bytes });
+    if (!secret.ok) throw new StartRefused(secret.fault.problem, secret.fault.remedy);
+    return secret.value;
+  };
+}
+
+export function toolPlaces(
+  { config, env }: Pick<Environment, 'config' | 'env'>,
+  places: AwsPlaces,
+): ToolPlaces {
+  const { cliDir } = config.pulumi;
+  return {
+    configured: cliDir === undefined ? undefined : resolve(cliDir),
+    own: places.cli,
+    pulumiHome: places.pulumiHome,
+    path: env['PATH'] ?? '',
+  };
+}
+
+/** All but the server's own variables: the clouds', the proxies', the network's are the engine's too. */
+export function engineEnvironment(env: Environment['env']): Record<string, string> {
+  const own = new Set(Object.keys(configKeys));
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) =>
+      value === undefined || own.has(name) ? [] : [[name, value]],
+    ),
+  );
+}
+
+function awsConfig(config: Config): AwsConfig {
+  const { aws, machine, server, startupScript, deployment, file } = config;
+  return {
+    region: aws.region,
+    allocatorPublicIp: aws.allocatorPublicIp,
+    logGroup: aws.cloudInitLogGroup,
+    publicUrl: server.publicUrl,
+    deployment,
+    machine,
+    startupScript,
+    configDir: file?.dir,
+  };
+}

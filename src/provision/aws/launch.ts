@@ -1,0 +1,268 @@
+// A launch on AWS: the program is run with the new names beside those that the state has, and again for those that were
+// dropped or found no room, elsewhere. What was made stays. Whatever happens, the state knows all that exists.
+import type { MachineFacts, LaunchSpec, ProvisionReport, ProvisionResult } from '../provider.ts';
+import { userData } from '../../../infra/user-data.ts';
+import { composeSpec } from './compose-spec.ts';
+import type { EngineFact } from './engine/facts.ts';
+import { explainFailure, isWorthAnotherPlace, lastWords, type Failure } from './engine/failure.ts';
+import { mend } from './mend.ts';
+import { redact } from './redact.ts';
+import type { AwsSettings } from './settings.ts';
+import { findSurroundings, type Place, type Surroundings } from './surroundings.ts';
+import { withEngine, type Done, type Engine, type Failed, type Work } from './work.ts';
+
+type Machine = LaunchSpec['machines'][number];
+
+type Launch = {
+  readonly work: Work;
+  readonly settings: AwsSettings;
+  readonly around: Surroundings;
+  readonly spec: LaunchSpec;
+  readonly report: ProvisionReport;
+  /** By hostname: those that exist. */
+  readonly made: Set<string>;
+  /** By hostname: why they could not be made. */
+  readonly refused: Map<string, string>;
+};
+
+export const SSH_USER = 'ubuntu';
+const SSH_PORT = 22;
+
+export async function launchMachines(
+  work: Work,
+  settings: AwsSettings,
+  spec: LaunchSpec,
+  report: ProvisionReport,
+): Promise<ProvisionResult> {
+  const around = await findSurroundings(work.cloud, settings, work.asked);
+  if (!around.ok) return failedResult(around.failure);
+  const launch = {
+    work,
+    settings,
+    around,
+    spec,
+    report,
+    made: new Set<string>(),
+    refused: new Map<string, string>(),
+  };
+  const tooLarge = checkUserData(launch);
+  if (tooLarge) return failedResult(tooLarge);
+  const failure = await makeAll(launch);
+  const left = missing(launch);
+  for (const { hostname } of left)
+    await report.failed(hostname, launch.refused.get(hostname) ?? whyNotBegun(failure));
+  return failure === null ? { ok: true } : failedResult(failure);
+}
+
+/** Round by round, each a run of the engine. The first failure that counts, or null. */
+async function makeAll(launch: Launch): Promise<Failure | null> {
+  const { around, work } = launch;
+  let first: Failure | null = null;
+  let at = 0;
+  for (;;) {
+    const place = around.places[at] ?? around.places[0];
+    const before = { made: launch.made.size, refused: launch.refused.size };
+    const round = await runRound(launch, place);
+    if (round.ok && missing(launch).length === 0) return first;
+    const failure = round.ok ? null : round.failure;
+    if (failure !== null && !isWorthAnotherPlace(failure.kind)) first ??= failure;
+    if (work.asked.aborted) return first ?? failure ?? CANCELLED;
+    const next = whatNext(launch, failure, before, at);
+    if (next === 'end') return first ?? failure ?? UNFINISHED;
+    if (next === 'elsewhere') {
+      at += 1;
+      sayElsewhere(launch, place, around.places[at]);
+    }
+  }
+}
+
+/**
+ * A refused machine is not tried again but for want of room; those that were dropped because of it are, as long as rounds
+ * make something. Where not machines were refused but the run failed, it is over.
+ */
+function whatNext(
+  launch: Launch,
+  failure: Failure | null,
+  before: { readonly made: number; readonly refused: number },
+  at: number,
+): 'end' | 'again' | 'elsewhere' {
+  const open = missing(launch).filter(({ hostname }) => !launch.refused.has(hostname));
+  if (open.length === 0) return 'end';
+  if (failure?.kind === 'capacity') return at + 1 < launch.around.places.length ? 'elsewhere' : 'end';
+  if (failure?.kind === 'credentials') return 'end';
+  const ofMachines = failure === null || launch.refused.size > before.refused;
+  return ofMachines && launch.made.size > before.made ? 'again' : 'end';
+}
+
+async function runRound(launch: Launch, place: Place): Promise<Done<null> | Failed> {
+  const { work, spec } = launch;
+  return withEngine(work, true, async (engine) => {
+    const mended = await mend(work, engine, spec.operationId);
+    if (!mended.ok) return mended;
+    await noteLost(launch, mended.value.ended);
+    const living = mended.value.state.machines.map(({ hostname }) => hostname);
+    await noteLiving(launch, mended.value.state.machines);
+    // One that no state knows would be made a second time.
+    const strange = new Set(mended.value.strangers.map(({ hostname }) => hostname));
+    for (const { hostname } of missing(launch))
+      if (strange.has(hostname))
+        launch.refused.set(hostname, 'A machine of this name exists that no state knows.');
+    const machines = missing(launch).filter(({ hostname }) => !launch.refused.has(hostname));
+    if (machines.length === 0) return { ok: true, value: null };
+    return up(launch, engine, living, place, machines);
+  });
+}
+
+async function up(
+  launch: Launch,
+  engine: Engine,
+  living: readonly string[],
+  place: Place,
+  machines: readonly Machine[],
+): Promise<Done<null> | Failed> {
+  const { work, settings, around, spec } = launch;
+  const { operationId: launchId, endsAt } = spec;
+  const order = composeSpec(work.site, settings, around, living, { launchId, endsAt, place, machines });
+  const reports: Promise<void>[] = [];
+  const refusals = new Map<string, string>();
+  work.tell({
+    level: 'info',
+    text: `The engine begins: ${machines.length} × ${place.instanceType} in ${place.zone}.`,
+  });
+  const answer = await engine.order({ kind: 'up', spec: order }, (fact) => {
+    if (fact.kind === 'refused') refusals.set(fact.hostname, fact.text);
+    reports.push(hear(launch, fact));
+  });
+  await Promise.all(reports);
+  if (answer.ok) {
+    await noteLiving(launch, answer.value?.machines ?? []);
+    return { ok: true, value: null };
+  }
+  return judgeRefusals(launch, refusals, answer) ?? (await lookAgain(launch, answer));
+}
+
+/** What machines were refused for says more than the engine's "update failed". */
+function judgeRefusals(launch: Launch, refusals: ReadonlyMap<string, string>, answer: Failed): Failed | null {
+  const explained = [...refusals].map(([hostname, text]) => ({
+    hostname,
+    text,
+    failure: explainFailure(text),
+  }));
+  const lasting = explained.filter(({ failure }) => !isWorthAnotherPlace(failure.kind));
+  for (const { hostname, text } of lasting)
+    launch.refused.set(hostname, lastWords(redact(text, launch.work.secrets)));
+  const worst = lasting[0] ?? explained[0];
+  return worst ? { ...answer, failure: worst.failure } : null;
+}
+
+/** The engine did not come to its end: what it left is brought in order now, not by the next run. */
+async function lookAgain(launch: Launch, answer: Failed): Promise<Failed> {
+  const { work, spec } = launch;
+  if (work.forced.aborted || answer.failure.kind === 'busy') return answer;
+  const still = { ...work, asked: new AbortController().signal };
+  const looked = await withEngine(still, true, async (engine) => {
+    const mended = await mend(still, engine, spec.operationId);
+    if (mended.ok) {
+      await noteLost(launch, mended.value.ended);
+      await noteLiving(launch, mended.value.state.machines);
+    }
+    return mended;
+  });
+  if (!looked.ok)
+    work.tell({ level: 'warning', text: `What is there could not be checked: ${looked.failure.problem}` });
+  return answer;
+}
+
+async function hear({ work, spec, report, made }: Launch, fact: EngineFact): Promise<void> {
+  const { tell, site } = work;
+  if (fact.kind === 'begun' && fact.doing === 'make')
+    tell({ level: 'info', hostname: fact.hostname, text: 'Is being made.' });
+  if (fact.kind === 'refused') {
+    const text = lastWords(redact(fact.text, work.secrets));
+    tell({ level: 'warning', hostname: fact.hostname, text: `Refused: ${text}` });
+  }
+  // What is said of a machine comes again as its refusal.
+  if (fact.kind === 'said' && fact.hostname === null)
+    tell({ level: fact.level, text: redact(fact.text, work.secrets) });
+  if (fact.kind !== 'done' || fact.did !== 'make') return;
+  const { hostname, instanceId, publicIp, seconds } = fact;
+  if (instanceId !== null) site.recent.add({ hostname, instanceId, publicIp, launchId: spec.operationId });
+  made.add(hostname);
+  await report.made(hostname, factsOf(publicIp, seconds));
+}
+
+/** Machines that the state has, whether their making was told of or not. */
+async function noteLiving(
+  { spec, report, made }: Launch,
+  machines: readonly { readonly hostname: string }[],
+): Promise<void> {
+  const wanted = new Set(spec.machines.map(({ hostname }) => hostname));
+  for (const { hostname } of machines) {
+    if (!wanted.has(hostname) || made.has(hostname)) continue;
+    made.add(hostname);
+    await report.made(hostname, factsOf(null, 0));
+  }
+}
+
+/** Machines of this launch that were left over and are ended. */
+async function noteLost(
+  { spec, report, made, refused, work }: Launch,
+  ended: readonly string[],
+): Promise<void> {
+  const ours = new Set(spec.machines.map(({ hostname }) => hostname));
+  for (const hostname of ended) {
+    made.delete(hostname);
+    if (ours.has(hostname))
+      refused.set(hostname, 'The engine died while the machine was being made; it was ended.');
+    else await report.gone(hostname);
+  }
+  if (ended.length > 0) work.site.log.warn({ ended }, 'Machines of an interrupted launch were ended.');
+}
+
+function factsOf(publicIp: string | null, seconds: number): MachineFacts {
+  const reach = { sshUser: SSH_USER, sshPort: SSH_PORT, provisioningSeconds: seconds };
+  return publicIp === null ? reach : { ...reach, address: publicIp };
+}
+
+function missing({ spec, made }: Launch): Machine[] {
+  return spec.machines.filter(({ hostname }) => !made.has(hostname));
+}
+
+function checkUserData({ work, settings, around, spec }: Launch): Failure | null {
+  const { operationId: launchId, endsAt, machines } = spec;
+  const place = around.places[0];
+  const whole = composeSpec(work.site, settings, around, [], { launchId, endsAt, place, machines });
+  for (const machine of whole.machines) {
+    const data = userData(whole, machine);
+    if (!data.ok) return { kind: 'program', problem: data.problem, remedy: data.remedy };
+  }
+  return null;
+}
+
+function sayElsewhere({ work }: Launch, from: Place, to: Place | undefined): void {
+  if (to === undefined) return;
+  work.tell({
+    level: 'warning',
+    text: `No room for ${from.instanceType} in ${from.zone}; the rest is tried as ${to.instanceType} in ${to.zone}.`,
+  });
+}
+
+function whyNotBegun(failure: Failure | null): string {
+  return failure === null ? 'It was not begun.' : `It was not begun: ${failure.problem}`;
+}
+
+const CANCELLED: Failure = {
+  kind: 'cancelled',
+  problem: 'The run was cancelled.',
+  remedy: 'What was made stays; launch more, or destroy all.',
+};
+
+const UNFINISHED: Failure = {
+  kind: 'engine',
+  problem: 'The engine ended, and not all machines are there.',
+  remedy: 'The output says why, machine by machine. Launch as many as are missing again.',
+};
+
+export function failedResult({ kind, problem, remedy }: Failure): ProvisionResult {
+  return { ok: false, kind, problem, remedy };
+}

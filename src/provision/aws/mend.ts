@@ -1,0 +1,110 @@
+// State and cloud brought together, before anything new is made: what an interrupted run left. Ended by itself is only
+// what carries our uid, comes from an interrupted launch and was never assigned; the rest is told of, and stays.
+import type { CloudMachine } from './cloud.ts';
+import type { EngineState } from './engine/messages.ts';
+import { failedBy, type Done, type Engine, type Failed, type Work } from './work.ts';
+
+export type Mended = {
+  readonly state: EngineState;
+  /** Machines with our uid that no state knows, and that stay. */
+  readonly strangers: readonly CloudMachine[];
+  /** Hostnames of machines that no state knew, and that were ended. */
+  readonly ended: readonly string[];
+};
+
+const NO_STATE: EngineState = { machines: [], others: 0, pending: [] };
+
+/** @param launchId the launch that this is a part of: what it left unfinished is interrupted too */
+export async function mend(
+  work: Work,
+  engine: Engine,
+  launchId: string | null,
+): Promise<Done<Mended> | Failed> {
+  const { site, cloud, tell } = work;
+  const state = engine.state ?? NO_STATE;
+  try {
+    const listed = (await cloud.listMachines(work.forced)).filter(
+      (machine) => machine.state !== 'shutting-down',
+    );
+    const known = new Set(state.machines.map(({ instanceId }) => instanceId));
+    const strangers = listed.filter(({ instanceId }) => !known.has(instanceId));
+    const ending = await whichEnd(work, strangers, state, launchId);
+    if (ending.length > 0) await endThem(work, ending);
+    const fresh = await refreshed(work, engine, state, listed);
+    if (!fresh.ok) return fresh;
+    const staying = strangers.filter((machine) => !ending.includes(machine));
+    for (const { hostname, instanceId } of staying)
+      tell({
+        level: 'warning',
+        ...(hostname !== null && { hostname }),
+        text: `The machine ${instanceId} is ours by its tags, but no state knows it; it stays.`,
+      });
+    for (const { hostname } of ending) if (hostname !== null) site.recent.remove(hostname);
+    return {
+      ok: true,
+      value: {
+        state: fresh.value,
+        strangers: staying,
+        ended: ending.flatMap(({ hostname }) => hostname ?? []),
+      },
+    };
+  } catch (error) {
+    return failedBy(error);
+  }
+}
+
+async function whichEnd(
+  { site }: Work,
+  strangers: readonly CloudMachine[],
+  state: EngineState,
+  launchId: string | null,
+): Promise<CloudMachine[]> {
+  if (strangers.length === 0) return [];
+  const standings = await site.standing(strangers);
+  const pending = new Set(state.pending.map((urn) => urn.slice(urn.lastIndexOf('::') + 2)));
+  return strangers.filter((machine) => {
+    const standing = standings.get(machine.instanceId);
+    if (!standing?.known || standing.assigned) return false;
+    const isPending = machine.hostname !== null && pending.has(machine.hostname);
+    // Where the state has nothing at all it may have been lost, and the machines be whole.
+    const overlooked = standing.failed && state.others > 0;
+    return standing.interrupted || overlooked || isPending || machine.launchId === launchId;
+  });
+}
+
+async function endThem({ cloud, forced, tell }: Work, machines: readonly CloudMachine[]): Promise<void> {
+  for (const { hostname, instanceId } of machines)
+    tell({
+      level: 'warning',
+      ...(hostname !== null && { hostname }),
+      text: `The machine ${instanceId} was left over from an interrupted launch, and no state knows it; it is ended.`,
+    });
+  await cloud.terminate(
+    machines.map(({ instanceId }) => instanceId),
+    forced,
+  );
+}
+
+/** Where the state tells of what is not there, or of what was under way, it is read anew from the cloud. */
+async function refreshed(
+  { site, tell, asked }: Work,
+  engine: Engine,
+  state: EngineState,
+  listed: readonly CloudMachine[],
+): Promise<Done<EngineState> | Failed> {
+  const there = new Set([
+    ...listed.map(({ instanceId }) => instanceId),
+    ...site.recent.list().map(({ instanceId }) => instanceId),
+  ]);
+  const gone = state.machines.filter(({ instanceId }) => !there.has(instanceId));
+  if (gone.length === 0 && state.pending.length === 0) return { ok: true, value: state };
+  // The engine would not begin: whoever opens the stack next does it.
+  if (asked.aborted) return { ok: true, value: state };
+  const found =
+    gone.length > 0
+      ? `${gone.map(({ hostname }) => hostname).join(', ')} ended without us`
+      : 'an earlier run was interrupted';
+  tell({ level: 'info', text: `The state is compared with the cloud: ${found}.` });
+  const answer = await engine.order({ kind: 'refresh' });
+  return answer.ok ? { ok: true, value: answer.value ?? NO_STATE } : answer;
+}

@@ -1,0 +1,178 @@
+// A whole allocator whose machines are on AWS: the engine that LABLINK_TEST_ENGINE names, the cloud double, moto behind it.
+// What exists is asked of moto, of the engine's state file and of the server, so that a test can hold the three together.
+import { DescribeImagesCommand } from '@aws-sdk/client-ec2';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, vi } from 'vitest';
+import { z } from 'zod';
+import type { components } from '../../src/contract/openapi.gen.ts';
+import type { TestCloud } from './cloud.ts';
+import { testEngine } from './engine.ts';
+import { shortIntervals } from './operations.ts';
+import { ADMIN, startTestServer, type ServerParts, type TestServer } from './server.ts';
+import { asForm } from '../../src/client/client.ts';
+
+export type Operation = components['schemas']['Operation'];
+
+/** Generous: the machine may be busy with other tests. */
+export const AWS_WAIT = { timeout: 120_000, interval: 50 };
+
+export type AwsLab = AsyncDisposable & {
+  readonly server: TestServer;
+  readonly launch: (numVms: number) => Promise<Operation>;
+  readonly destroy: () => Promise<Operation>;
+  /** Asks, and answers the operation as it began. */
+  readonly beginLaunch: (numVms: number) => Promise<Operation>;
+  readonly beginDestroy: () => Promise<Operation>;
+  readonly ended: (id: string) => Promise<Operation>;
+  readonly find: (id: string) => Promise<Operation>;
+  readonly cancel: (id: string) => Promise<unknown>;
+  readonly output: (id: string) => Promise<string[]>;
+  readonly rows: () => Promise<string[]>;
+  /** Hostnames of machines in moto, that are not ending. */
+  readonly machines: () => Promise<string[]>;
+  /** Hostnames of machines in the engine's state. */
+  readonly inState: () => Promise<string[]>;
+  /** Cloud, state and rows tell of the same machines, and of these. */
+  readonly agree: () => Promise<string[]>;
+};
+
+export async function configText(cloud: TestCloud, more: Readonly<Record<string, unknown>> = {}): Promise<string> {
+  const { Images = [] } = await cloud.ec2.send(new DescribeImagesCommand({ Owners: ['amazon'] }));
+  return JSON.stringify({
+    machine: {
+      machine_type: 't3.micro',
+      image: 'ghcr.io/example/client:1',
+      ami_id: Images[0]?.ImageId ?? 'ami-0',
+      software: 'sleap',
+      ssh_cidrs: ['203.0.113.7/32'],
+      ...more,
+    },
+    app: { region: cloud.region },
+  });
+}
+
+/** Variables of the server itself. */
+export function serverEnv(): Record<string, string> {
+  return {
+    PROVIDER: 'aws',
+    DEPLOYMENT: 'lab',
+    ENVIRONMENT: 'test',
+    PUBLIC_URL: 'https://lab.example.org',
+    PULUMI_CLI_DIR: testEngine().pulumiRoot,
+    CONFIG_NAME: 'config.yaml',
+  };
+}
+
+const SHORT_AWS = { listDelayMs: 3_000, loneMs: 20_000, earlierMs: 20_000 };
+
+export async function startAwsLab(
+  cloud: TestCloud,
+  options: {
+    readonly machine?: Readonly<Record<string, unknown>>;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly parts?: ServerParts;
+    readonly processEnv?: Readonly<Record<string, string | undefined>>;
+  } = {},
+): Promise<AwsLab> {
+  const engine = testEngine();
+  const given = { ...process.env, ...cloud.env, ...engine.env, ...options.processEnv };
+  for (const [name, value] of Object.entries(given)) vi.stubEnv(name, value);
+  const server = await startTestServer(
+    { ...serverEnv(), ...options.env },
+    {
+      operationIntervals: { ...shortIntervals, forceAfterMs: 60_000, abandonAfterMs: 30_000 },
+      awsLimits: SHORT_AWS,
+      configFile: await configText(cloud, options.machine),
+      processEnv: given,
+      ...options.parts,
+    },
+  );
+  return labOn(cloud, server);
+}
+
+function labOn(cloud: TestCloud, server: TestServer): AwsLab {
+  const find = async (id: string): Promise<Operation> => {
+    const { data } = await server.admin.GET('/api/v1/operations/{id}', { params: { path: { id } } });
+    if (!data) throw new Error(`there is no operation ${id}`);
+    return data;
+  };
+  const ended = (id: string): Promise<Operation> =>
+    vi.waitFor(async () => {
+      const operation = await find(id);
+      expect(['queued', 'running']).not.toContain(operation.status);
+      return operation;
+    }, AWS_WAIT);
+  const begin = async (path: '/api/launch' | '/destroy', numVms: number): Promise<Operation> => {
+    const { data, response } =
+      path === '/destroy'
+        ? await server.admin.POST('/destroy', {})
+        : await server.admin.POST('/api/launch', { body: { num_vms: numVms }, ...asForm });
+    if (response.status !== 202) throw new Error(`${path} answered ${response.status}: ${JSON.stringify(data)}`);
+    return data as Operation;
+  };
+  const machines = async () => {
+    const all = await cloud.machines();
+    return all
+      .filter(({ state }) => state !== 'shutting-down')
+      .map(({ tags }) => tags['lablink:hostname'] ?? '?')
+      .sort();
+  };
+  const rows = async () => Object.keys((await server.admin.GET('/api/vm-status')).data ?? {}).sort();
+  const inState = () => readStateNames(server.dataDir);
+  return {
+    server,
+    find,
+    ended,
+    beginLaunch: (numVms) => begin('/api/launch', numVms),
+    beginDestroy: () => begin('/destroy', 0),
+    launch: async (numVms) => ended((await begin('/api/launch', numVms)).id),
+    destroy: async () => ended((await begin('/destroy', 0)).id),
+    cancel: (id) => server.admin.POST('/api/v1/operations/{id}/cancel', { params: { path: { id } } }),
+    output: async (id) => {
+      const found = await server.db
+        .selectFrom('operation_events')
+        .select(['hostname', 'level', 'text'])
+        .where('operation_id', '=', id)
+        .orderBy('id')
+        .execute();
+      return found.map(({ hostname, level, text }) => `${level} ${hostname ?? '-'} ${text}`);
+    },
+    rows,
+    machines,
+    inState,
+    agree: async () => {
+      const there = await machines();
+      expect({ rows: await rows(), state: await inState() }).toEqual({ rows: there, state: there });
+      return there;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await server[Symbol.asyncDispose]();
+      vi.unstubAllEnvs();
+    },
+  };
+}
+
+const stateFile = z.object({
+  checkpoint: z.object({
+    latest: z
+      .object({
+        resources: z.array(z.object({ urn: z.string(), type: z.string() })).nullish(),
+        pending_operations: z.array(z.unknown()).nullish(),
+      })
+      .nullish(),
+  }),
+});
+
+/** As the engine keeps them: hostnames of instances in the state's file. */
+export async function readStateNames(dataDir: string): Promise<string[]> {
+  const file = join(dataDir, 'aws/state/.pulumi/stacks/lablink-lab/test.json');
+  const text = await readFile(file, 'utf8').catch(() => null);
+  if (text === null) return [];
+  const { latest } = stateFile.parse(JSON.parse(text)).checkpoint;
+  expect(latest?.pending_operations ?? []).toEqual([]);
+  return (latest?.resources ?? [])
+    .filter(({ type }) => type === 'aws:ec2/instance:Instance')
+    .map(({ urn }) => urn.slice(urn.lastIndexOf('::') + 2))
+    .sort();
+}
