@@ -60,7 +60,6 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
       };
       return { status: 200, type: 'application/json', body };
     },
-    downloadData: () => notServedYet("Downloading everybody's files"),
   };
 }
 
@@ -82,10 +81,4 @@ function labCounts({ total, free, assigned, byStatus }: VmCounts): LabCounts {
 function logText({ lines, linesCut }: StoredLogs): string {
   const cut = linesCut > 0 ? [`[${linesCut} earlier lines were dropped to stay within the limit]`] : [];
   return [...cut, ...lines].join('\n');
-}
-
-function notServedYet(what: string): never {
-  throw new ProblemError('not_implemented', {
-    detail: `${what} is part of the contract, but is not served yet.`,
-  });
 }

@@ -3,6 +3,7 @@ import type { Handlers } from '../contract/handlers.ts';
 import { createAdminHandlers, type AdminDependencies } from './admin.ts';
 import { createAgentHandlers, type AgentDependencies } from './agent.ts';
 import type { AskDependencies } from './ask.ts';
+import { createCollectHandlers, type CollectDependencies } from './collect.ts';
 import { createFleetHandlers } from './fleet.ts';
 import { createLiveHandlers, type LiveDependencies } from './live.ts';
 import type { FleetDependencies } from './operation-pages.ts';
@@ -21,7 +22,8 @@ export type HandlerDependencies = AskDependencies &
   SystemDependencies &
   AgentDependencies &
   FleetDependencies &
-  LiveDependencies;
+  LiveDependencies &
+  CollectDependencies;
 
 export function createHandlers(dependencies: HandlerDependencies): Handlers {
   return {
@@ -35,6 +37,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createFleetHandlers(dependencies),
     ...createOperationHandlers(dependencies),
     ...createLiveHandlers(dependencies),
+    ...createCollectHandlers(dependencies),
     ...createSystemHandlers(dependencies),
   };
 }
