@@ -21,7 +21,7 @@ export function readChannel(channel: ClientChannel, { stallMs, readAheadBytes }:
   let over = false;
   let closed = false;
   let code: number | null = null;
-  let errors = '';
+  const said = collectErrors(channel);
   let wake: (() => void) | null = null;
   const go = (): void => {
     wake?.();
@@ -33,9 +33,6 @@ export function readChannel(channel: ClientChannel, { stallMs, readAheadBytes }:
     queued += piece.length;
     if (queued >= readAheadBytes) channel.pause();
     go();
-  });
-  channel.stderr.on('data', (piece: Buffer) => {
-    if (errors.length < ERROR_BYTES) errors += piece.toString('utf8');
   });
   channel.once('exit', (told: unknown) => {
     if (typeof told === 'number') code = told;
@@ -74,8 +71,17 @@ export function readChannel(channel: ClientChannel, { stallMs, readAheadBytes }:
     },
     ended: async () => {
       while (!closed) await something();
-      return { code, errors };
+      return { code, errors: said() };
     },
     close: () => channel.close(),
   };
+}
+
+/** The beginning of what a command complains about. */
+function collectErrors(channel: ClientChannel): () => string {
+  let errors = '';
+  channel.stderr.on('data', (piece: Buffer) => {
+    if (errors.length < ERROR_BYTES) errors += piece.toString('utf8');
+  });
+  return () => errors;
 }

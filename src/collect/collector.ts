@@ -6,6 +6,7 @@ import { asFailure, type VmFailure } from './failure.ts';
 import type { LeftBehind } from './choose.ts';
 import { manifestCsv, manifestJson, missingText, type About } from './manifest.ts';
 import { createProgressBoard, type Progress, type ProgressCounter } from './progress.ts';
+import { describeRefusal, type Refused } from './refusal.ts';
 import type { VmReport } from './report.ts';
 import type { Target } from './target.ts';
 import { send, visit, type Visit, type VisitDependencies } from './visit.ts';
@@ -28,12 +29,9 @@ export type DownloadRequest = {
   readonly onComplete: (reports: readonly VmReport[], startedAt: Date) => Promise<void>;
 };
 
-export type Failed = { readonly hostname: string; readonly failure: VmFailure };
-
 export type Download =
   | { readonly kind: 'archive'; readonly stream: Readable; readonly startedAt: Date }
-  | { readonly kind: 'no_files'; readonly failed: readonly Failed[]; readonly leftBehind: number }
-  | { readonly kind: 'all_failed'; readonly failed: readonly Failed[] }
+  | Refused
   | { readonly kind: 'busy' };
 
 /** What a machine holds right now. */
@@ -102,10 +100,14 @@ async function begin(
     return { kind: 'archive', stream, startedAt };
   }
   stopping.abort();
-  progress.end(request.signal.aborted ? 'left' : 'failed');
-  if (failed.length === visits.length) return { kind: 'all_failed', failed };
   const leftBehind = visits.reduce((sum, { found }) => sum + (found?.listing.leftBehind.files ?? 0), 0);
-  return { kind: 'no_files', failed, leftBehind };
+  const refused: Refused =
+    failed.length === visits.length
+      ? { kind: 'all_failed', failed }
+      : { kind: 'no_files', failed, leftBehind };
+  if (request.signal.aborted) progress.end('left');
+  else progress.end('failed', describeRefusal(refused));
+  return refused;
 }
 
 type Running = {

@@ -11,6 +11,8 @@ export type Progress = {
   readonly endedAt: Date | null;
   /** `left`: whoever downloaded it went away before its end. */
   readonly state: DownloadState;
+  /** Why it failed. */
+  readonly message: string | null;
   readonly vms: number;
   /** Searched, or found to be out of reach. */
   readonly vmsSearched: number;
@@ -30,7 +32,7 @@ export type ProgressCounter = {
   readonly file: () => void;
   readonly vmDone: (failed: boolean) => void;
   /** The first end counts. */
-  readonly end: (state: 'done' | 'failed' | 'left') => void;
+  readonly end: (state: 'done' | 'failed' | 'left', message?: string) => void;
 };
 
 export type ProgressBoard = {
@@ -72,6 +74,7 @@ function fresh(about: Pick<Progress, 'id' | 'requestedBy' | 'hostname' | 'vms'>,
     startedAt,
     endedAt: null,
     state: 'searching',
+    message: null,
     vmsSearched: 0,
     vmsDone: 0,
     vmsFailed: 0,
@@ -101,9 +104,9 @@ function counterOf(entry: { progress: Progress }, onEnd: () => void): ProgressCo
         vmsDone: vmsDone + 1,
         vmsFailed: vmsFailed + (failed ? 1 : 0),
       })),
-    end: (state) => {
+    end: (state, message) => {
       if (entry.progress.endedAt !== null) return;
-      change(() => ({ state }));
+      change(() => ({ state, message: message ?? null }));
       onEnd();
     },
   };

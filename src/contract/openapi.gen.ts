@@ -1185,6 +1185,8 @@ export interface components {
       state: 'searching' | 'sending' | 'done' | 'failed' | 'left';
       started_at: components['schemas']['Timestamp'];
       ended_at: components['schemas']['Timestamp'] | null;
+      /** @description Why it failed. */
+      message: string | null;
       /** @description Machines that are asked. */
       vms: number;
       vms_searched: number;

@@ -2,7 +2,8 @@
 import type { HandlersOf, Reply } from '../contract/handlers.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import { problem, type ProblemReply } from '../contract/problems.ts';
-import type { Collector, Download, Failed } from '../collect/collector.ts';
+import type { Collector, Download } from '../collect/collector.ts';
+import { describeRefusal, NAMED_FAILURES } from '../collect/refusal.ts';
 import type { Progress } from '../collect/progress.ts';
 import { bytesOf, isWhole, type VmReport } from '../collect/report.ts';
 import type { Place, Target } from '../collect/target.ts';
@@ -23,7 +24,6 @@ export type CollectDependencies = {
 };
 
 const SSH_PORT = 22;
-const NAMED_FAILURES = 100;
 
 type Asked = { readonly caller: Caller; readonly signal: AbortSignal };
 
@@ -76,46 +76,16 @@ const NOT_UP = 'The machine is not up yet, so there is no work on it.';
 function refusal(
   answer: Exclude<Download, { readonly kind: 'archive' }>,
 ): ProblemReply<'overloaded' | 'no_files' | 'download_failed'> {
-  switch (answer.kind) {
-    case 'busy':
-      return problem('overloaded', {
-        detail:
-          'Other downloads are running, as many as this server runs at once. Try again when one has ended.',
-      });
-    case 'all_failed':
-      return problem('download_failed', {
-        detail: `No machine could be searched for files. ${sentences(answer.failed)}`,
-        errors: errorsOf(answer.failed),
-      });
-    case 'no_files': {
-      const { failed, leftBehind } = answer;
-      const left =
-        leftBehind === 0
-          ? ''
-          : ` ${leftBehind} other files stay: they have other extensions, or are in folders that are left out.`;
-      const others = failed.length === 0 ? '' : ` Not searched: ${sentences(failed)}`;
-      return problem('no_files', {
-        detail: `No files to download were found.${left}${others}`,
-        ...(failed.length > 0 && { errors: errorsOf(failed) }),
-      });
-    }
-  }
-}
-
-function sentences(failed: readonly Failed[]): string {
-  const named = failed
-    .slice(0, NAMED_FAILURES)
-    .map(({ hostname, failure }) => `${hostname}: ${failure.message}`);
-  return (
-    named.join(' ') + (failed.length > NAMED_FAILURES ? ` And ${failed.length - NAMED_FAILURES} more.` : '')
-  );
-}
-
-function errorsOf(failed: readonly Failed[]) {
-  return failed
+  if (answer.kind === 'busy') return problem('overloaded', { detail: BUSY });
+  const errors = answer.failed
     .slice(0, NAMED_FAILURES)
     .map(({ hostname, failure }) => ({ field: hostname, message: failure.message }));
+  const extras = { detail: describeRefusal(answer), ...(errors.length > 0 && { errors }) };
+  return problem(answer.kind === 'no_files' ? 'no_files' : 'download_failed', extras);
 }
+
+const BUSY =
+  'Other downloads are running, as many as this server runs at once. Try again when one has ended.';
 
 export function targetOf(
   { placeOn, defaultSshUser }: Pick<CollectDependencies, 'placeOn' | 'defaultSshUser'>,
@@ -157,12 +127,13 @@ function fileName(startedAt: Date): string {
   return `lablink_data_${day}_${time}.zip`;
 }
 
-function downloadView(progress: Progress): components['schemas']['Download'] {
+export function downloadView(progress: Progress): components['schemas']['Download'] {
   return {
     id: progress.id,
     requested_by: progress.requestedBy,
     hostname: progress.hostname,
     state: progress.state,
+    message: progress.message,
     started_at: progress.startedAt.toISOString(),
     ended_at: progress.endedAt?.toISOString() ?? null,
     vms: progress.vms,

@@ -8,7 +8,9 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { makeSshKeyPair } from '../../src/ssh/key-pair.ts';
 
-export const SSHD = ['/usr/sbin/sshd', '/usr/local/sbin/sshd', '/usr/bin/sshd'].find((path) => existsSync(path));
+export const SSHD = ['/usr/sbin/sshd', '/usr/local/sbin/sshd', '/usr/bin/sshd'].find((path) =>
+  existsSync(path),
+);
 
 export type Sshd = AsyncDisposable & {
   readonly port: number;

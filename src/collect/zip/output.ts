@@ -55,14 +55,14 @@ export function createZipOutput(onStart: () => void, onClosed: () => void): ZipO
     stream,
     position: () => written,
     write: async (piece) => {
-      if (stream.destroyed) throw new Error('nobody reads the archive any more');
+      assertRead(stream);
       written += piece.length;
       pieces.push(piece);
       pending += piece.length;
       if (pending < TOGETHER_BYTES && piece.length < TOGETHER_BYTES / 4) return;
       if (flush()) return;
       await new Promise<void>((resolve) => (wake = resolve));
-      if (stream.destroyed) throw new Error('nobody reads the archive any more');
+      assertRead(stream);
     },
     end: () => {
       flush();
@@ -70,4 +70,8 @@ export function createZipOutput(onStart: () => void, onClosed: () => void): ZipO
     },
     fail: (error) => void stream.destroy(error),
   };
+}
+
+function assertRead({ destroyed }: Readable): void {
+  if (destroyed) throw new Error('nobody reads the archive any more');
 }
