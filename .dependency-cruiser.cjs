@@ -43,6 +43,7 @@ module.exports = {
       'Bytes in, bytes out; knows no handler and no table.',
     ),
     only('ssh', [], 'Keys, as SSH has them.'),
+    only('collect', ['log'], 'Files of machines into one archive; knows no table, no HTTP, no page.'),
     only(
       'provision',
       ['contract', 'vms', 'db', 'lifecycle', 'log', 'ssh', 'agent', 'client'],

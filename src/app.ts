@@ -1,5 +1,6 @@
 // The composition: config -> resources -> handlers -> server. Everything that is opened is named here, in order, and is
 // closed in reverse. It decides nothing.
+import { openCollecting } from './app/collect.ts';
 import { openData, type Data } from './app/data.ts';
 import { openDelivery } from './app/delivery.ts';
 import { StartRefused, type Environment, type Refusal } from './app/environment.ts';
@@ -85,6 +86,7 @@ async function serve(
   const operations = await createFleet(environment, opened.data, () => url);
   const app = await createWebApp(environment, {
     ...opened,
+    collecting: await openCollecting(environment, opened.data),
     delivery,
     operations,
     isStopping: () => stopping,

@@ -31,7 +31,7 @@ export function loadConfig({ env, readFile, cwd }: ConfigSources): ConfigResult 
   const read = readFound(found, fileNamesDatabase(given));
   const { values, faults } = readEnvironment(
     given,
-    filePath === undefined ? undefined : { path: filePath, texts: adminTexts(read.file) },
+    filePath === undefined ? undefined : { path: filePath, texts: fileTexts(read.file) },
   );
   const choice = chooseDatabase(values, read.file.db, read.namesDatabase);
   const url = derivePublicUrl(values, read.file);
@@ -68,9 +68,10 @@ function readFound(found: FoundFile, databaseCounts: boolean): FieldFileRead {
   };
 }
 
-/** What the file says of the admin, under the names of the variables that say the same. */
-function adminTexts({ app }: FieldFile): Texts {
+/** What the file says that a variable can say too, under the variable's name. */
+function fileTexts({ app, machine }: FieldFile): Texts {
   return {
+    ...(machine.extension === undefined ? {} : { DOWNLOAD_EXTENSIONS: machine.extension }),
     ...(app.admin_user === undefined ? {} : { ADMIN_USER: app.admin_user }),
     ...(app.admin_password === undefined ? {} : { ADMIN_PASSWORD: app.admin_password }),
   };

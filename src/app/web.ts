@@ -15,6 +15,7 @@ import { createHttpApp, type HttpApp } from '../http/app.ts';
 import { renderProblem } from '../pages/problem.ts';
 import type { Operations } from '../provision/operations.ts';
 import { deriveKey, type AdminCredentials } from '../secrets.ts';
+import type { Collecting } from './collect.ts';
 import type { Data } from './data.ts';
 import type { Delivery } from './delivery.ts';
 import type { Environment } from './environment.ts';
@@ -23,6 +24,7 @@ export type WebParts = {
   readonly data: Data;
   readonly delivery: Delivery;
   readonly operations: Operations;
+  readonly collecting: Collecting;
   readonly admin: AdminCredentials;
   readonly secretKey: string;
   readonly isStopping: () => boolean;
@@ -42,6 +44,7 @@ export async function createWebApp({ config, log }: Environment, parts: WebParts
     document: contract,
     handlers: createHandlers({
       ...taken(config),
+      ...parts.collecting,
       db,
       desk: parts.delivery.desk,
       logs: createLogKeeper(db, config.limits.logBytesPerVm),

@@ -52,6 +52,7 @@ export function assembleConfig(parts: Parts): Config {
     },
     launch: launchOf(values),
     ...machinesOf(parts),
+    download: downloadOf(values),
     limits: limitsOf(values),
     file: filePath === undefined ? undefined : { path: filePath, dir: dirname(filePath) },
   });
@@ -78,6 +79,19 @@ function limitsOf(values: Environment): Config['limits'] {
     requestsPerMinute: values.REQUESTS_PER_MINUTE,
     databasePoolSize: values.DATABASE_POOL_SIZE,
     shutdownGraceMs: values.SHUTDOWN_GRACE_SECONDS * SECOND_MS,
+  };
+}
+
+function downloadOf(values: Environment): Config['download'] {
+  return {
+    extensions: values.DOWNLOAD_EXTENSIONS,
+    leftOut: values.DOWNLOAD_LEAVE_OUT,
+    folder: values.DOWNLOAD_FOLDER,
+    container: values.DOWNLOAD_CONTAINER,
+    sshUser: values.DOWNLOAD_SSH_USER,
+    parallel: values.DOWNLOAD_PARALLEL,
+    maxRunning: values.DOWNLOAD_MAX_RUNNING,
+    stallMs: values.DOWNLOAD_STALL_SECONDS * SECOND_MS,
   };
 }
 
@@ -108,7 +122,6 @@ function machinesOf({ values, file }: Parts) {
       amiId: machine.ami_id,
       repository: machine.repository,
       software: machine.software,
-      extension: machine.extension?.replace(/^\./, ''),
     },
     startupScript: { enabled: script.enabled, path: script.path, onError: script.on_error ?? 'continue' },
     dns: {

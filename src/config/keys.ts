@@ -230,6 +230,54 @@ export const configKeys = {
     accepts: 'a whole number from 0 to 604800',
     unit: 'seconds',
   },
+  DOWNLOAD_EXTENSIONS: {
+    default: '*',
+    meaning:
+      'Which files a download brings home: one extension, several with commas between, or `*` for every file.',
+    accepts: 'extensions such as slp,csv, or *',
+    fileKey: 'machine.extension',
+  },
+  DOWNLOAD_LEAVE_OUT: {
+    default: 'models,predictions',
+    meaning:
+      'Names of folders that a download leaves out with all that is in them; `none` leaves out nothing.',
+    accepts: 'names of folders with commas between, or none',
+  },
+  DOWNLOAD_FOLDER: {
+    default: '/home/client/Desktop',
+    meaning:
+      "Participants' folder: in the container with `PROVIDER=aws`, on the machine itself with `external`. Local VMs have their own.",
+    accepts: 'an absolute path',
+  },
+  DOWNLOAD_CONTAINER: {
+    otherwise: 'the one that runs',
+    meaning: 'Name of the container on machines of AWS; `none`: the folder is on the machine itself.',
+    accepts: 'the name of a container, or none',
+  },
+  DOWNLOAD_SSH_USER: {
+    default: 'ubuntu',
+    meaning: 'As whom machines are entered that have not told a user of their own.',
+    accepts: 'the name of a user',
+  },
+  DOWNLOAD_PARALLEL: {
+    default: '8',
+    meaning: 'How many machines of one download send at once.',
+    accepts: 'a whole number from 1 to 64',
+    unit: 'VMs',
+  },
+  DOWNLOAD_MAX_RUNNING: {
+    default: '4',
+    meaning: 'How many downloads run at once; one more is answered 503.',
+    accepts: 'a whole number from 1 to 32',
+    unit: 'downloads',
+  },
+  DOWNLOAD_STALL_SECONDS: {
+    default: '10',
+    meaning:
+      'A machine that is read and says nothing for this long is given up; the download goes on without it.',
+    accepts: 'a whole number from 1 to 600',
+    unit: 'seconds',
+  },
   RESPONSE_FAULTS: {
     default: 'log',
     meaning:

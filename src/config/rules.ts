@@ -67,6 +67,44 @@ export const folder = text.refine(
   'is not a path that can be used here (`~` is a matter of the shell: write the folder out)',
 );
 
+/** `slp, .csv` → slp and csv, in lower case; null: every file. */
+export const extensions = text.transform((value, context): readonly string[] | null => {
+  if (value === '*') return null;
+  const names = listOf(value).map((name) => name.replace(/^\*?\./, '').toLowerCase());
+  if (names.length > 0 && names.every((name) => /^[^\s/\\*]{1,40}$/.test(name))) return names;
+  context.addIssue('is no list of extensions');
+  return z.NEVER;
+});
+
+/** Names of single folders; `none`: no names. */
+export const folderNames = text.transform((value, context): readonly string[] => {
+  if (value.toLowerCase() === 'none') return [];
+  const names = listOf(value);
+  const isName = (name: string): boolean => !/[/\\]|^\.\.?$/.test(name) && !CONTROL_CHARACTER.test(name);
+  if (names.length > 0 && names.every(isName)) return names;
+  context.addIssue('is no list of folder names');
+  return z.NEVER;
+});
+
+export const absoluteFolder = text.refine(
+  (value) => value.startsWith('/') && !CONTROL_CHARACTER.test(value),
+  'is not an absolute path',
+);
+
+export const containerName = text.regex(
+  /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/,
+  'is not the name of a container',
+);
+
+export const userName = text.regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, 'is not the name of a user');
+
+function listOf(value: string): string[] {
+  return value
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
 export const plainText = text.refine(
   (value) => !CONTROL_CHARACTER.test(value) && !isUnfilledTemplate(value),
   'is a template that nobody filled in, or holds control characters',

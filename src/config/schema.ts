@@ -66,8 +66,22 @@ export type Config = Frozen<{
     amiId: string | undefined;
     repository: string | undefined;
     software: string | undefined;
-    /** Of the files that people bring home, without the dot. */
-    extension: string | undefined;
+  };
+  download: {
+    /** Without dots, in lower case; null: every file. */
+    extensions: readonly string[] | null;
+    /** Names of folders. */
+    leftOut: readonly string[];
+    /** Absolute. */
+    folder: string;
+    /** Undefined: the one that runs. `none`: no container. */
+    container: string | undefined;
+    sshUser: string;
+    /** Machines of one download. */
+    parallel: number;
+    /** Downloads at once. */
+    maxRunning: number;
+    stallMs: number;
   };
   /** How launches go. */
   launch: {

@@ -796,8 +796,55 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** Everybody's work as one zip */
+    /**
+     * Everybody's work as one zip
+     * @description Every machine that is up is entered by SSH and searched for the configured files; then they are streamed as one zip:
+     *     `<hostname>/<path>`, `manifest.json` and `manifest.csv` (files, sizes, SHA-256, what stayed behind), and, where
+     *     something is missing, `MISSING.txt` that says what and why. What goes wrong after the first byte is told there: a
+     *     file that was cut short ends in `.cut-short`. 404 when there are no machines (`no_vms`) or no files (`no_files`);
+     *     500 (`download_failed`) when no machine could be searched, naming each; 503 while too many downloads run.
+     */
     get: operations['downloadData'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/{hostname}/data': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The work on one machine as a zip
+     * @description As `GET /api/scp-client`, of this machine alone.
+     */
+    get: operations['downloadVmData'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/downloads': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * How downloads are getting on
+     * @description Those that run at this server, and the last ones that ended; the newest first.
+     */
+    get: operations['listDownloads'];
     put?: never;
     post?: never;
     delete?: never;
@@ -1341,6 +1388,40 @@ export interface components {
       changed: components['schemas']['Vm'][];
       gone: components['schemas']['Hostname'][];
     };
+    DownloadList: {
+      items: components['schemas']['Download'][];
+    };
+    Download: {
+      /** Format: uuid */
+      id: string;
+      /** @description Name of the admin. */
+      requested_by: string;
+      /** @description The one machine that was asked for; null for all. */
+      hostname: components['schemas']['Hostname'] | null;
+      /**
+       * @description `searching` machines for files, `sending` them, `done`; `failed` before anything was sent; `left`: whoever
+       *     downloaded went away before the end.
+       * @enum {string}
+       */
+      state: 'searching' | 'sending' | 'done' | 'failed' | 'left';
+      started_at: components['schemas']['Timestamp'];
+      ended_at: components['schemas']['Timestamp'] | null;
+      /** @description Why it failed. */
+      message: string | null;
+      /** @description Machines that are asked. */
+      vms: number;
+      vms_searched: number;
+      /** @description Those of which no more will come. */
+      vms_done: number;
+      /** @description Of those, the ones that did not send all. */
+      vms_failed: number;
+      files_found: number;
+      bytes_found: number;
+      /** @description Sent so far. */
+      files: number;
+      /** @description Sent so far. */
+      bytes: number;
+    };
     Health: {
       /** @enum {string} */
       status: 'ok' | 'unavailable';
@@ -1466,13 +1547,15 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description Part of the contract, but not served yet. */
-    NotImplemented: {
+    /** @description The zip. */
+    Zip: {
       headers: {
+        /** @description Its name, `lablink_data_<YYYYMMDD_HHMMSS>.zip` (UTC). */
+        'Content-Disposition'?: string;
         [name: string]: unknown;
       };
       content: {
-        'application/problem+json': components['schemas']['Problem'];
+        'application/zip': string;
       };
     };
     /** @description Not now (starting, stopping, or the database is away); try again. */
@@ -3024,20 +3107,60 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description The zip. */
+      200: components['responses']['Zip'];
+      401: components['responses']['Unauthorized'];
+      404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  downloadVmData: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Zip'];
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  listDownloads: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The downloads. */
       200: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'application/zip': string;
+          'application/json': components['schemas']['DownloadList'];
         };
       };
+      400: components['responses']['BadRequest'];
       401: components['responses']['Unauthorized'];
-      404: components['responses']['NotFound'];
       429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
-      501: components['responses']['NotImplemented'];
       503: components['responses']['Unavailable'];
     };
   };

@@ -58,6 +58,7 @@ export const problems = {
   },
   vm_not_found: { status: 404, title: 'VM not found', detail: 'VM not found.' },
   no_vms: { status: 404, title: 'No VMs', detail: 'No VMs found.' },
+  no_files: { status: 404, title: 'No files', detail: 'No files were found on any machine.' },
   assignment_not_found: {
     status: 404,
     title: 'Assignment not found',
@@ -163,6 +164,11 @@ export const problems = {
     status: 500,
     title: 'Internal error',
     detail: 'Something went wrong in the server. It is logged under the request id; nothing was changed.',
+  },
+  download_failed: {
+    status: 500,
+    title: 'Download failed',
+    detail: 'No machine could be searched for files.',
   },
   not_implemented: {
     status: 501,

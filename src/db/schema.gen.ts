@@ -120,6 +120,24 @@ export interface Tombstones {
   token_hash: Buffer | null;
 }
 
+export interface VmDownloads {
+  bytes: Int8;
+  complete: boolean;
+  /**
+   * when the download began: what changed after it may not be in it
+   */
+  downloaded_at: Timestamp;
+  files: number;
+  /**
+   * of names, sizes and times of the files that were found then; another one now tells that something changed
+   */
+  fingerprint: string;
+  hostname: string;
+  left_bytes: Int8;
+  left_files: number;
+  requested_by: string;
+}
+
 export interface VmLogCuts {
   hostname: string;
   lines_cut: Int8;
@@ -219,6 +237,7 @@ export interface DB {
   operations: Operations;
   schema_compatibility: SchemaCompatibility;
   tombstones: Tombstones;
+  vm_downloads: VmDownloads;
   vm_log_cuts: VmLogCuts;
   vm_logs: VmLogs;
   vm_presence: VmPresence;

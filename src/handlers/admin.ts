@@ -10,8 +10,11 @@ import { renderInstanceLogs } from '../pages/instance-logs.ts';
 import { renderInstances } from '../pages/instances.ts';
 import { runChecks, type HealthCheck } from './system.ts';
 import { vmView, type Clock } from './views.ts';
+import { lastModels, readWork, type WorkDependencies } from './work.ts';
+import type { WorkModel } from '../pages/work.ts';
+import { listLastDownloads } from '../db/downloads.ts';
 
-export type AdminDependencies = {
+export type AdminDependencies = WorkDependencies & {
   readonly db: Db;
   readonly now: Clock;
   readonly codeLifetimeMs: number;
@@ -25,13 +28,24 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
   const { db, now, codeLifetimeMs, checks } = dependencies;
   return {
     adminPage: async () => {
-      const [counts, results] = await Promise.all([countsOrNull(db), runChecks(checks)]);
-      return { status: 200, type: 'text/html', body: renderAdmin({ counts, checks: results }) };
+      const [counts, work, results] = await Promise.all([
+        orNull(async () => labCounts(await countVms(db))),
+        orNull<WorkModel>(() => readWork(dependencies)),
+        runChecks(checks),
+      ]);
+      const body = renderAdmin({ counts, checks: results, ...(work && { work }) });
+      return { status: 200, type: 'text/html', body };
     },
     instancesPage: async () => {
       const { vms, total } = await listVms(db, {}, { limit: INSTANCES_SHOWN });
       const context = { now: now(), codeLifetimeMs };
-      const body = renderInstances({ vms: vms.map((vm) => vmView(vm, context)), total, now: context.now });
+      const lastDownloads = lastModels(await listLastDownloads(db));
+      const body = renderInstances({
+        vms: vms.map((vm) => vmView(vm, context)),
+        total,
+        now: context.now,
+        lastDownloads,
+      });
       return { status: 200, type: 'text/html', body };
     },
     instanceLogsPage: async ({ path: { hostname } }) => {
@@ -60,14 +74,13 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
       };
       return { status: 200, type: 'application/json', body };
     },
-    downloadData: () => notServedYet("Downloading everybody's files"),
   };
 }
 
 /** An outage shows in the checks; the page comes all the same. */
-async function countsOrNull(db: Db): Promise<LabCounts | null> {
+async function orNull<T>(read: () => Promise<T>): Promise<T | null> {
   try {
-    return labCounts(await countVms(db));
+    return await read();
   } catch (error) {
     if (databaseProblem(error)) return null;
     throw error;
@@ -82,10 +95,4 @@ function labCounts({ total, free, assigned, byStatus }: VmCounts): LabCounts {
 function logText({ lines, linesCut }: StoredLogs): string {
   const cut = linesCut > 0 ? [`[${linesCut} earlier lines were dropped to stay within the limit]`] : [];
   return [...cut, ...lines].join('\n');
-}
-
-function notServedYet(what: string): never {
-  throw new ProblemError('not_implemented', {
-    detail: `${what} is part of the contract, but is not served yet.`,
-  });
 }

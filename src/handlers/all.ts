@@ -4,6 +4,7 @@ import { createAdminHandlers, type AdminDependencies } from './admin.ts';
 import { createAgentHandlers, type AgentDependencies } from './agent.ts';
 import type { AskDependencies } from './ask.ts';
 import { createEndsHandlers } from './ends.ts';
+import { createCollectHandlers, type CollectDependencies } from './collect.ts';
 import { createFleetHandlers } from './fleet.ts';
 import { createLiveHandlers, type LiveDependencies } from './live.ts';
 import type { FleetDependencies } from './operation-pages.ts';
@@ -23,7 +24,8 @@ export type HandlerDependencies = AskDependencies &
   SystemDependencies &
   AgentDependencies &
   FleetDependencies &
-  LiveDependencies;
+  LiveDependencies &
+  CollectDependencies;
 
 export function createHandlers(dependencies: HandlerDependencies): Handlers {
   return {
@@ -39,6 +41,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createStrangersHandlers(dependencies),
     ...createOperationHandlers(dependencies),
     ...createLiveHandlers(dependencies),
+    ...createCollectHandlers(dependencies),
     ...createSystemHandlers(dependencies),
   };
 }

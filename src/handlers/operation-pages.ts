@@ -11,8 +11,9 @@ import type { FormError } from '../pages/index-page.ts';
 import type { Operations } from '../provision/operations.ts';
 import { operationEventView, operationView } from './operation-views.ts';
 import { vmView, type Clock } from './views.ts';
+import { readStake, type WorkDependencies } from './work.ts';
 
-export type FleetDependencies = {
+export type FleetDependencies = WorkDependencies & {
   readonly db: Db;
   readonly operations: Operations;
   readonly maxVmsPerLaunch: number;
@@ -68,14 +69,16 @@ export async function createPage(
 }
 
 export async function deletePage(
-  { db, operations }: FleetDependencies,
+  dependencies: FleetDependencies,
   error: FormError | null = null,
 ): Promise<string> {
+  const { db, operations } = dependencies;
   const running = await findActiveOperation(db);
   return renderDeleteInstances({
     deployment: operations.deployment.name,
     provider: operations.providerName,
     machines: await listMachineRows(db),
+    stake: await readStake(dependencies, operations.providerName),
     running: running && operationView(running),
     error,
   });

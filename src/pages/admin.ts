@@ -4,6 +4,7 @@ import { vmStatuses, type VmStatus } from '../vms/status.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
 import { words } from './words.ts';
+import { workView, type WorkModel } from './work.ts';
 
 export type LabCounts = {
   readonly total: number;
@@ -18,12 +19,15 @@ export type AdminModel = {
   /** Null where they are not known (the database is away). */
   readonly counts: LabCounts | null;
   readonly checks: components['schemas']['Health']['checks'];
+  /** Absent where it is not known (the database is away). */
+  readonly work?: WorkModel;
 };
 
 /** The overview page. */
 export function renderAdmin(model: AdminModel): string {
   return render('admin', {
-    ...layoutView({ title: words.admin.title, area: 'admin', current: '/admin' }),
+    ...layoutView({ title: words.admin.title, area: 'admin', current: '/admin', modules: ['downloads.js'] }),
+    work: model.work ? workView(model.work) : null,
     counts: model.counts && countsView(model.counts),
     checks: model.checks.map(({ name, ok, detail }) => ({ name, ok, detail: detail ?? null })),
   });

@@ -5,6 +5,7 @@ import { layoutView } from './layout.ts';
 import { runningView } from './operation-view.ts';
 import { render, type View } from './render.ts';
 import { words } from './words.ts';
+import { stakeView, type StakeModel } from './work.ts';
 
 type Provider = components['schemas']['Provider'];
 
@@ -21,6 +22,8 @@ export type DeleteInstancesModel = {
   }[];
   readonly running: components['schemas']['Operation'] | null;
   readonly error: FormError | null;
+  /** Absent where nobody was asked. */
+  readonly stake?: StakeModel;
 };
 
 /** The page with the form. */
@@ -40,6 +43,7 @@ export function renderDeleteInstances(model: DeleteInstancesModel): string {
     fieldError: error?.fields?.['confirm'] ?? null,
     deployment,
     running: running && runningView(running),
+    stake: model.stake ? stakeView(model.stake) : null,
     none: machines.length === 0,
     hasOurs: ours.length > 0,
     ours: ours.map(machineView),

@@ -4,6 +4,7 @@ import { ago } from './ago.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
 import { shownSentence, words } from './words.ts';
+import { dataAddress, lastSentence, type LastDownloadModel } from './work.ts';
 
 type Vm = components['schemas']['Vm'];
 
@@ -13,15 +14,17 @@ export type InstancesModel = {
   readonly total: number;
   /** Last seen is told against this clock. */
   readonly now: Date;
+  /** By hostname; one that is not in it was never downloaded. */
+  readonly lastDownloads?: ReadonlyMap<string, LastDownloadModel>;
 };
 
 /** The page of machines. */
-export function renderInstances({ vms, total, now }: InstancesModel): string {
+export function renderInstances({ vms, total, now, lastDownloads }: InstancesModel): string {
   return render('instances', {
     ...layoutView({ title: words.instances.title, area: 'admin', current: '/admin/instances' }),
     any: vms.length > 0,
     shown: shownSentence(vms.length, total),
-    rows: vms.map((vm) => rowView(vm, now)),
+    rows: vms.map((vm) => ({ ...rowView(vm, now), download: downloadView(vm, now, lastDownloads) })),
   });
 }
 
@@ -44,6 +47,12 @@ function rowView(vm: Vm, now: Date): View {
     seen: vm.last_seen_at === null ? null : timeView(vm.last_seen_at, now),
     waiting: yesNo(vm.waiting),
   };
+}
+
+/** A machine that is not up yet has no work. */
+function downloadView(vm: Vm, now: Date, last: InstancesModel['lastDownloads']): View | null {
+  if (vm.status === 'initializing') return null;
+  return { href: dataAddress(vm.hostname), last: lastSentence(last?.get(vm.hostname) ?? null, now) };
 }
 
 function timeView(timestamp: string, now: Date): View {

@@ -2,6 +2,7 @@
 // The sentences of problems and of assignment states are not here: they are the contract's and the rules'.
 import type { AssignmentState } from '../vms/assignment.ts';
 import type { VmStatus } from '../vms/status.ts';
+import { collectWords } from './collect-words.ts';
 import { fleetWords } from './fleet-words.ts';
 
 const vmStatus = {
@@ -167,6 +168,7 @@ export const words = {
     otherwise: 'Begin at the start page.',
   },
   fleet: fleetWords,
+  collect: collectWords,
   docs: {
     title: 'API docs',
     lead: 'The contract of this server, readable and tryable. As a file:',

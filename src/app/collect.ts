@@ -1,0 +1,44 @@
+// What brings everybody's work home.
+import { randomUUID } from 'node:crypto';
+import { createCollector, type Collector } from '../collect/collector.ts';
+import { defaultLimits, type Place } from '../collect/target.ts';
+import type { Config } from '../config/schema.ts';
+import { pinHostKey } from '../db/downloads.ts';
+import { loadOrMakeSshKeyPair } from '../ssh/key-pair.ts';
+import type { Data } from './data.ts';
+import { StartRefused, type Environment } from './environment.ts';
+
+/** Local VMs run commands in their own folder. */
+const LOCAL_FOLDER = 'Desktop';
+const NO_CONTAINER = 'none';
+
+export type Collecting = {
+  readonly collector: Collector;
+  readonly placeOn: (provider: 'aws' | 'local' | 'external') => Place;
+  readonly defaultSshUser: string;
+};
+
+export async function openCollecting({ config, log }: Environment, data: Data): Promise<Collecting> {
+  const key = await loadOrMakeSshKeyPair(data.dataDir);
+  if (!key.ok) throw new StartRefused(key.problem, key.remedy);
+  const { db } = data.database;
+  const { extensions, leftOut, parallel, maxRunning, stallMs, sshUser } = config.download;
+  const collector = createCollector({
+    privateKey: key.keyPair.privateKey,
+    choice: { extensions, leftOut },
+    limits: { ...defaultLimits, sending: parallel, downloads: maxRunning, stallMs },
+    log,
+    now: () => new Date(),
+    nowMs: () => performance.now(),
+    randomUuid: () => randomUUID(),
+    pin: (hostname, hostKey) => pinHostKey(db, hostname, hostKey),
+  });
+  return { collector, placeOn: (provider) => placeOn(config, provider), defaultSshUser: sshUser };
+}
+
+function placeOn({ download }: Config, provider: 'aws' | 'local' | 'external'): Place {
+  const { folder, container } = download;
+  if (provider === 'local') return { kind: 'folder', folder: LOCAL_FOLDER };
+  if (provider === 'external' || container === NO_CONTAINER) return { kind: 'folder', folder };
+  return { kind: 'container', name: container ?? null, folder };
+}

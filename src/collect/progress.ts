@@ -1,0 +1,113 @@
+// How downloads are getting on: those that run, and the last ones that ended. Of this process alone.
+
+export type DownloadState = 'searching' | 'sending' | 'done' | 'failed' | 'left';
+
+export type Progress = {
+  readonly id: string;
+  readonly requestedBy: string;
+  /** The one machine that was asked for; null: all of them. */
+  readonly hostname: string | null;
+  readonly startedAt: Date;
+  readonly endedAt: Date | null;
+  /** `left`: whoever downloaded it went away before its end. */
+  readonly state: DownloadState;
+  /** Why it failed. */
+  readonly message: string | null;
+  readonly vms: number;
+  /** Searched, or found to be out of reach. */
+  readonly vmsSearched: number;
+  readonly vmsDone: number;
+  readonly vmsFailed: number;
+  /** Of all that was found. */
+  readonly filesFound: number;
+  readonly bytesFound: number;
+  readonly files: number;
+  readonly bytes: number;
+};
+
+export type ProgressCounter = {
+  readonly searched: (found: { readonly files: number; readonly bytes: number } | null) => void;
+  readonly sending: () => void;
+  readonly bytes: (bytes: number) => void;
+  readonly file: () => void;
+  readonly vmDone: (failed: boolean) => void;
+  /** The first end counts. */
+  readonly end: (state: 'done' | 'failed' | 'left', message?: string) => void;
+};
+
+export type ProgressBoard = {
+  readonly begin: (about: Pick<Progress, 'id' | 'requestedBy' | 'hostname' | 'vms'>) => ProgressCounter;
+  /** The newest first. */
+  readonly list: () => readonly Progress[];
+  readonly running: () => number;
+};
+
+/** So many that have ended are still told. */
+const REMEMBERED = 10;
+
+export function createProgressBoard(now: () => Date): ProgressBoard {
+  let all: { progress: Progress }[] = [];
+
+  function forget(): void {
+    const ended = all.filter(({ progress }) => progress.endedAt !== null);
+    const old = new Set(ended.slice(REMEMBERED));
+    all = all.filter((each) => !old.has(each));
+  }
+
+  return {
+    begin: (about) => {
+      const entry = { progress: fresh(about, now()) };
+      all = [entry, ...all];
+      return counterOf(entry, () => {
+        entry.progress = { ...entry.progress, endedAt: now() };
+        forget();
+      });
+    },
+    list: () => all.map(({ progress }) => progress),
+    running: () => all.filter(({ progress }) => progress.endedAt === null).length,
+  };
+}
+
+function fresh(about: Pick<Progress, 'id' | 'requestedBy' | 'hostname' | 'vms'>, startedAt: Date): Progress {
+  return {
+    ...about,
+    startedAt,
+    endedAt: null,
+    state: 'searching',
+    message: null,
+    vmsSearched: 0,
+    vmsDone: 0,
+    vmsFailed: 0,
+    filesFound: 0,
+    bytesFound: 0,
+    files: 0,
+    bytes: 0,
+  };
+}
+
+function counterOf(entry: { progress: Progress }, onEnd: () => void): ProgressCounter {
+  const change = (changes: (progress: Progress) => Partial<Progress>): void => {
+    entry.progress = { ...entry.progress, ...changes(entry.progress) };
+  };
+  return {
+    searched: (found) =>
+      change(({ vmsSearched, filesFound, bytesFound }) => ({
+        vmsSearched: vmsSearched + 1,
+        filesFound: filesFound + (found?.files ?? 0),
+        bytesFound: bytesFound + (found?.bytes ?? 0),
+      })),
+    sending: () => change(() => ({ state: 'sending' })),
+    bytes: (bytes) => change((progress) => ({ bytes: progress.bytes + bytes })),
+    file: () => change((progress) => ({ files: progress.files + 1 })),
+    vmDone: (failed) =>
+      change(({ vmsDone, vmsFailed }) => ({
+        vmsDone: vmsDone + 1,
+        vmsFailed: vmsFailed + (failed ? 1 : 0),
+      })),
+    end: (state, message) => {
+      if (entry.progress.endedAt !== null) return;
+      change(() => ({ state, message: message ?? null }));
+      onEnd();
+    },
+  };
+}

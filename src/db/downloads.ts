@@ -1,0 +1,103 @@
+// Where machines are reached for a download, and what was last downloaded of each.
+import { sql } from 'kysely';
+import { readProvider, type Provider } from '../vms/status.ts';
+import type { Db } from './connect.ts';
+
+export type DownloadTarget = {
+  readonly hostname: string;
+  readonly provider: Provider;
+  readonly address: string | null;
+  readonly sshUser: string | null;
+  readonly sshPort: number | null;
+  readonly sshHostKey: string | null;
+  /** Of whoever has it, else of whoever had it last. */
+  readonly email: string | null;
+};
+
+/** Machines that can hold work: all but those that are not up yet. By hostname. @param hostname only this one */
+export async function listDownloadTargets(db: Db, hostname: string | null): Promise<DownloadTarget[]> {
+  const rows = await db
+    .selectFrom('vms as v')
+    .select(['v.hostname', 'v.provider', 'v.address', 'v.ssh_user', 'v.ssh_port', 'v.ssh_host_key'])
+    .select(
+      sql<string | null>`(select a.email from assignments a where a.hostname = v.hostname
+        order by (a.id = v.assignment_id) desc nulls last, a.assigned_at desc limit 1)`.as('email'),
+    )
+    .where('v.status', '<>', 'initializing')
+    .$if(hostname !== null, (query) => query.where('v.hostname', '=', hostname ?? ''))
+    .orderBy('v.hostname')
+    .execute();
+  return rows.map((row) => ({
+    hostname: row.hostname,
+    provider: readProvider(row.provider),
+    address: row.address,
+    sshUser: row.ssh_user,
+    sshPort: row.ssh_port,
+    sshHostKey: row.ssh_host_key,
+    email: row.email,
+  }));
+}
+
+/** Keeps the host key that a machine has shown first; one that is known stays. */
+export async function pinHostKey(db: Db, hostname: string, hostKey: string): Promise<void> {
+  await db
+    .updateTable('vms')
+    .set({ ssh_host_key: hostKey })
+    .where('hostname', '=', hostname)
+    .where('ssh_host_key', 'is', null)
+    .execute();
+}
+
+export type LastDownload = {
+  readonly hostname: string;
+  /** When it began. */
+  readonly downloadedAt: Date;
+  readonly requestedBy: string;
+  readonly files: number;
+  readonly bytes: number;
+  /** All that was asked for has come. */
+  readonly complete: boolean;
+  readonly leftFiles: number;
+  readonly leftBytes: number;
+  readonly fingerprint: string;
+};
+
+/** Writes down what was downloaded of each; machines that are gone meanwhile are passed over. */
+export async function recordDownloads(db: Db, downloads: readonly LastDownload[]): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    for (const each of downloads) await recordDownload(trx, each);
+  });
+}
+
+async function recordDownload(db: Db, each: LastDownload): Promise<void> {
+  await sql`
+    insert into vm_downloads (hostname, downloaded_at, requested_by, files, bytes, complete, left_files, left_bytes, fingerprint)
+    select hostname, ${each.downloadedAt}::timestamptz, ${each.requestedBy}, ${each.files}::integer, ${each.bytes}::bigint,
+           ${each.complete}::boolean, ${each.leftFiles}::integer, ${each.leftBytes}::bigint, ${each.fingerprint}
+    from vms where hostname = ${each.hostname}
+    on conflict (hostname) do update set
+      downloaded_at = excluded.downloaded_at, requested_by = excluded.requested_by, files = excluded.files,
+      bytes = excluded.bytes, complete = excluded.complete, left_files = excluded.left_files,
+      left_bytes = excluded.left_bytes, fingerprint = excluded.fingerprint`.execute(db);
+}
+
+/** By hostname; machines that were never downloaded are not in it. */
+export async function listLastDownloads(db: Db): Promise<ReadonlyMap<string, LastDownload>> {
+  const rows = await db.selectFrom('vm_downloads').selectAll().execute();
+  return new Map(
+    rows.map((row) => [
+      row.hostname,
+      {
+        hostname: row.hostname,
+        downloadedAt: row.downloaded_at,
+        requestedBy: row.requested_by,
+        files: row.files,
+        bytes: row.bytes,
+        complete: row.complete,
+        leftFiles: row.left_files,
+        leftBytes: row.left_bytes,
+        fingerprint: row.fingerprint,
+      },
+    ]),
+  );
+}

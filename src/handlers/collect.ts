@@ -1,0 +1,148 @@
+// Everybody's work as one zip, one machine's alone, and how that is getting on.
+import type { HandlersOf, Reply } from '../contract/handlers.ts';
+import type { components } from '../contract/openapi.gen.ts';
+import { problem, type ProblemReply } from '../contract/problems.ts';
+import type { Collector, Download } from '../collect/collector.ts';
+import { describeRefusal, NAMED_FAILURES } from '../collect/refusal.ts';
+import type { Progress } from '../collect/progress.ts';
+import { bytesOf, isWhole, type VmReport } from '../collect/report.ts';
+import type { Place, Target } from '../collect/target.ts';
+import type { Db } from '../db/connect.ts';
+import { listDownloadTargets, recordDownloads, type DownloadTarget } from '../db/downloads.ts';
+import { findStatus } from '../db/vms.ts';
+import type { Provider } from '../vms/status.ts';
+import { nameOf } from './fleet.ts';
+import type { Caller } from '../contract/handlers.ts';
+
+export type CollectDependencies = {
+  readonly db: Db;
+  readonly collector: Collector;
+  /** Where participants' files are on machines of this provider. */
+  readonly placeOn: (provider: Provider) => Place;
+  /** Where a machine has not told its own. */
+  readonly defaultSshUser: string;
+};
+
+const SSH_PORT = 22;
+
+type Asked = { readonly caller: Caller; readonly signal: AbortSignal };
+
+export function createCollectHandlers(dependencies: CollectDependencies): HandlersOf<'collect'> {
+  const { db, collector } = dependencies;
+  return {
+    downloadData: (input) => download(dependencies, input, null),
+    downloadVmData: async (input) => {
+      const { hostname } = input.path;
+      if ((await findStatus(db, hostname)) === null) return problem('vm_not_found');
+      return download(dependencies, input, hostname);
+    },
+    listDownloads: () => {
+      const items = collector.downloads().map(downloadView);
+      return { status: 200, type: 'application/json', body: { items } };
+    },
+  };
+}
+
+async function download(
+  dependencies: CollectDependencies,
+  { caller, signal }: Asked,
+  hostname: string | null,
+): Promise<Reply<'downloadData'>> {
+  const { db, collector } = dependencies;
+  const targets = (await listDownloadTargets(db, hostname)).map((row) => targetOf(dependencies, row));
+  if (targets.length === 0)
+    return hostname === null ? problem('no_vms') : problem('no_files', { detail: NOT_UP });
+  const by = nameOf(caller);
+  const onComplete = (reports: readonly VmReport[], startedAt: Date): Promise<void> =>
+    recordDownloads(
+      db,
+      reports.flatMap((report) => recordOf(report, by, startedAt)),
+    );
+  const answer = await collector.download({ targets, by, hostname, signal, onComplete });
+  if (answer.kind !== 'archive') return refusal(answer);
+  return {
+    status: 200,
+    type: 'application/zip',
+    headers: {
+      'Content-Disposition': `attachment; filename="${fileName(answer.startedAt)}"`,
+      'X-Accel-Buffering': 'no',
+    },
+    body: answer.stream,
+  };
+}
+
+const NOT_UP = 'The machine is not up yet, so there is no work on it.';
+
+function refusal(
+  answer: Exclude<Download, { readonly kind: 'archive' }>,
+): ProblemReply<'overloaded' | 'no_files' | 'download_failed'> {
+  if (answer.kind === 'busy') return problem('overloaded', { detail: BUSY });
+  const errors = answer.failed
+    .slice(0, NAMED_FAILURES)
+    .map(({ hostname, failure }) => ({ field: hostname, message: failure.message }));
+  const extras = { detail: describeRefusal(answer), ...(errors.length > 0 && { errors }) };
+  return problem(answer.kind === 'no_files' ? 'no_files' : 'download_failed', extras);
+}
+
+const BUSY =
+  'Other downloads are running, as many as this server runs at once. Try again when one has ended.';
+
+export function targetOf(
+  { placeOn, defaultSshUser }: Pick<CollectDependencies, 'placeOn' | 'defaultSshUser'>,
+  { hostname, provider, address, sshUser, sshPort, sshHostKey, email }: DownloadTarget,
+): Target {
+  return {
+    hostname,
+    address,
+    port: sshPort ?? SSH_PORT,
+    user: sshUser ?? defaultSshUser,
+    hostKey: sshHostKey,
+    place: placeOn(provider),
+    participant: email,
+  };
+}
+
+/** Nothing where nothing was found out: what was downloaded before stays known. */
+function recordOf(report: VmReport, requestedBy: string, downloadedAt: Date) {
+  const { hostname, fingerprint, files, failure, leftBehind } = report;
+  if (fingerprint === null || (failure !== null && files.length === 0)) return [];
+  return [
+    {
+      hostname,
+      downloadedAt,
+      requestedBy,
+      files: files.length,
+      bytes: bytesOf(report),
+      complete: isWhole(report),
+      leftFiles: leftBehind?.files ?? 0,
+      leftBytes: leftBehind?.bytes ?? 0,
+      fingerprint,
+    },
+  ];
+}
+
+/** `lablink_data_20260131_120000.zip`, in UTC. */
+function fileName(startedAt: Date): string {
+  const [day = '', time = ''] = startedAt.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').split('T');
+  return `lablink_data_${day}_${time}.zip`;
+}
+
+export function downloadView(progress: Progress): components['schemas']['Download'] {
+  return {
+    id: progress.id,
+    requested_by: progress.requestedBy,
+    hostname: progress.hostname,
+    state: progress.state,
+    message: progress.message,
+    started_at: progress.startedAt.toISOString(),
+    ended_at: progress.endedAt?.toISOString() ?? null,
+    vms: progress.vms,
+    vms_searched: progress.vmsSearched,
+    vms_done: progress.vmsDone,
+    vms_failed: progress.vmsFailed,
+    files_found: progress.filesFound,
+    bytes_found: progress.bytesFound,
+    files: progress.files,
+    bytes: progress.bytes,
+  };
+}

@@ -1,0 +1,139 @@
+// The participants' work on the admin's pages: what was downloaded last, what runs, and what a destroy would lose.
+import type { components } from '../contract/openapi.gen.ts';
+import { ago } from './ago.ts';
+import { countFiles, formatBytes } from './bytes.ts';
+import type { View } from './render.ts';
+import { words } from './words.ts';
+
+export type LastDownloadModel = {
+  readonly at: Date;
+  readonly files: number;
+  readonly bytes: number;
+  readonly complete: boolean;
+};
+
+export type WorkModel = {
+  readonly now: Date;
+  readonly vms: readonly {
+    readonly hostname: string;
+    readonly email: string | null;
+    readonly last: LastDownloadModel | null;
+  }[];
+  /** Those that run and the last that ended. */
+  readonly downloads: readonly components['schemas']['Download'][];
+};
+
+/** The part of the overview; for the partial `download`. */
+export function workView({ now, vms, downloads }: WorkModel): View {
+  return {
+    any: vms.length > 0,
+    labels: JSON.stringify(scriptWords),
+    downloads: downloads.map(downloadView),
+    machines: vms.map(({ hostname, email, last }) => ({
+      hostname,
+      email: email ?? words.collect.nobody,
+      href: dataAddress(hostname),
+      last: lastSentence(last, now),
+    })),
+  };
+}
+
+/** What the script says, in the same words. */
+const { everybody, machines, lacking, states } = words.collect;
+const scriptWords = { everybody, machines, lacking, states };
+
+export function dataAddress(hostname: string): string {
+  return `/api/v1/vms/${encodeURIComponent(hostname)}/data`;
+}
+
+export function lastSentence(last: LastDownloadModel | null, now: Date): string {
+  if (last === null) return words.collect.never;
+  const { at, files, bytes, complete } = last;
+  const what = `${countFiles(files)}, ${formatBytes(bytes)}, ${ago(at.toISOString(), now)}`;
+  return complete ? what : `${what}; ${words.collect.incomplete}`;
+}
+
+/** As the page's script tells it too (templates/public/downloads.js). */
+function downloadView(download: components['schemas']['Download']): View {
+  const { id, hostname, bytes, bytes_found: found, ended_at: endedAt } = download;
+  return {
+    id,
+    label: hostname ?? words.collect.everybody,
+    max: Math.max(found, 1),
+    value: Math.min(bytes, Math.max(found, 1)),
+    active: endedAt === null,
+    text: downloadSentence(download),
+  };
+}
+
+function downloadSentence(download: components['schemas']['Download']): string {
+  const { state, message, vms, vms_done: done, vms_searched: searched, vms_failed: failed } = download;
+  if (state === 'searching') return `${words.collect.states.searching} ${searched} / ${vms}`;
+  if (state === 'failed') return `${words.collect.states.failed} ${message ?? ''}`;
+  const sent = `${done} / ${vms} ${words.collect.machines}, ${countFiles(download.files)}, ${formatBytes(download.bytes)}`;
+  const lacking = failed === 0 ? '' : `; ${failed} ${words.collect.lacking}`;
+  return `${words.collect.states[state]} ${sent}${lacking}`;
+}
+
+/** What a machine holds, as it was asked a moment ago. */
+export type StakeModel = {
+  readonly now: Date;
+  readonly vms: readonly {
+    readonly hostname: string;
+    readonly email: string | null;
+    readonly last: LastDownloadModel | null;
+    /** Why it could not be asked; then what follows is not known. */
+    readonly problem: string | null;
+    readonly files: number;
+    readonly bytes: number;
+    /** Something is not as it was when it was downloaded last. */
+    readonly changed: boolean;
+    readonly leftBehind: {
+      readonly files: number;
+      readonly bytes: number;
+      readonly byExtension: Readonly<Record<string, { readonly files: number; readonly bytes: number }>>;
+    } | null;
+  }[];
+};
+
+/** The part of the page that destroys; for the partial `stake`. Null where there is nothing to tell. */
+export function stakeView({ now, vms }: StakeModel): View | null {
+  if (vms.length === 0) return null;
+  const told = vms.map((vm) => ({ vm, ...stakeOf(vm, now) }));
+  return {
+    anyAtStake: told.some(({ atStake }) => atStake),
+    machines: told.map(({ vm, atStake, text }) => ({
+      hostname: vm.hostname,
+      email: vm.email ?? words.collect.nobody,
+      atStake,
+      text,
+      left: leftSentence(vm.leftBehind),
+    })),
+  };
+}
+
+function stakeOf(
+  vm: StakeModel['vms'][number],
+  now: Date,
+): { readonly atStake: boolean; readonly text: string } {
+  const { last, problem, files, bytes, changed } = vm;
+  const downloaded =
+    last === null ? words.collect.never : `${words.collect.lastly} ${lastSentence(last, now)}`;
+  if (problem !== null) return { atStake: true, text: `${words.collect.notKnown} ${problem} ${downloaded}.` };
+  if (files === 0) return { atStake: false, text: words.collect.nothing };
+  const there = `${countFiles(files)}, ${formatBytes(bytes)}.`;
+  if (last === null) return { atStake: true, text: `${there} ${words.collect.neverSaved}` };
+  if (!last.complete) return { atStake: true, text: `${there} ${words.collect.partly} ${downloaded}.` };
+  if (changed) return { atStake: true, text: `${there} ${words.collect.changed} ${downloaded}.` };
+  return { atStake: false, text: `${words.collect.saved} ${downloaded}.` };
+}
+
+const EXTENSIONS_SHOWN = 6;
+
+function leftSentence(left: StakeModel['vms'][number]['leftBehind']): string | null {
+  if (left === null || left.files === 0) return null;
+  const kinds = Object.entries(left.byExtension).toSorted(([, a], [, b]) => b.bytes - a.bytes);
+  const shown = kinds.slice(0, EXTENSIONS_SHOWN).map(([kind, { files }]) => `${kind} ${files}`);
+  const more = kinds.length > EXTENSIONS_SHOWN ? ', …' : '';
+  return `${words.collect.left} ${countFiles(left.files)}, ${formatBytes(left.bytes)} (${shown.join(', ')}${more}).`;
+}

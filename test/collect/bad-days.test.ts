@@ -1,0 +1,243 @@
+// What goes wrong while machines send: they die, they stall, they lie; whoever downloads goes away, or does not read.
+import { createHash, randomBytes } from 'node:crypto';
+import { writeFile, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { describe, expect, test, vi } from 'vitest';
+import { writeFiles } from '../support/sshd.ts';
+import { firstPiece, hasSshd, openArchive, startLab } from './lab.ts';
+
+const PATIENT = 60_000;
+const WAIT = { timeout: 30_000, interval: 50 };
+const MEGABYTE = 1_000_000;
+const sha256 = (content: Buffer | string): string => createHash('sha256').update(content).digest('hex');
+
+/** The machine's own tar up to this many bytes, then something else. */
+const tarThen = (bytes: number, then: string): Record<string, string> => ({
+  tar: `/usr/bin/tar "$@" | head -c ${bytes}; ${then}`,
+});
+/** A tar of Python's making: whatever is asked for, this is sent. */
+const tarOf = (script: string): Record<string, string> => ({
+  tar: `cat >/dev/null; exec python3 -c '
+import sys, tarfile, io
+t = tarfile.open(fileobj=sys.stdout.buffer, mode="w|", format=tarfile.GNU_FORMAT)
+def add(name, data=b"x", **changes):
+    i = tarfile.TarInfo(name); i.size = len(data)
+    for k, v in changes.items(): setattr(i, k, v)
+    t.addfile(i, io.BytesIO(data))
+def raw(data): t.fileobj.write(data)
+${script}'`,
+});
+
+describe.skipIf(!hasSshd)('while machines send', () => {
+  test(
+    'one that dies half-way through a file leaves a file that says so; the others come whole',
+    async () => {
+      await using lab = startLab({ limits: { readAheadBytes: 65_536 } });
+      const good = await lab.machine('good');
+      const dying = await lab.machine('dying');
+      const content = randomBytes(40 * MEGABYTE);
+      await writeFiles(good.sshd.folder, { 'a.slp': 'whole' });
+      await writeFiles(dying.sshd.folder, { 'big one.slp': content });
+      const answer = await lab.download([dying.target, good.target]);
+      if (answer.kind !== 'archive') throw new Error(answer.kind);
+      const first = await firstPiece(answer.stream);
+      await vi.waitFor(() => expect(lab.collector.downloads()[0]?.bytes).toBeGreaterThan(MEGABYTE / 2), WAIT);
+      dying.sshd.kill();
+      const { files, manifest, missing } = await openArchive(
+        Buffer.concat([first, await buffer(answer.stream)]),
+      );
+      const cut = 'dying/big one.slp.cut-short';
+      expect(Object.keys(files).toSorted()).toEqual([cut, 'good/a.slp']);
+      const vm = manifest.vms.find(({ hostname }) => hostname === 'dying');
+      const entry = vm?.entries[0];
+      expect(vm?.failure?.kind).toBe('connection_lost');
+      expect(entry).toMatchObject({ name: cut, cut: true });
+      expect(files[cut]).toBe(sha256(content.subarray(0, entry?.bytes)));
+      expect(missing).toContain(
+        `"${cut}": Cut short after ${entry?.bytes ?? 0} bytes. The machine stopped sending`,
+      );
+    },
+    PATIENT,
+  );
+
+  test(
+    'one that stalls holds the archive for a while only, and no process of it stays',
+    async () => {
+      await using lab = startLab({ limits: { stallMs: 1_500 } });
+      const good = await lab.machine('good');
+      const stalling = await lab.machine('stalling', { programs: tarThen(2_000_000, 'sleep 600') });
+      const mute = await lab.machine('mute', { programs: { tar: 'sleep 600' } });
+      await writeFiles(good.sshd.folder, { 'a.slp': 'whole' });
+      await writeFiles(mute.sshd.folder, { 'a.slp': 'never told' });
+      await writeFiles(stalling.sshd.folder, {
+        'one.slp': Buffer.alloc(1_500_000, 'one'),
+        'two.slp': Buffer.alloc(1_500_000, 'two'),
+        'three.slp': 'three',
+      });
+      const { files, manifest, missing } = await lab.archive([stalling.target, mute.target, good.target]);
+      expect(files['good/a.slp']).toBe(sha256('whole'));
+      const names = Object.keys(files).filter((name) => name.startsWith('stalling/'));
+      expect(names.filter((name) => name.endsWith('.cut-short'))).toHaveLength(1);
+      expect(manifest.vms.map(({ hostname, failure }) => [hostname, failure?.reason])).toEqual([
+        ['stalling', 'The machine said nothing for 1.5 s.'],
+        ['mute', 'The machine said nothing for 1.5 s.'],
+        ['good', undefined],
+      ]);
+      expect(missing).toContain('"mute/a.slp": The machine said nothing for 1.5 s.');
+      expect(missing).toMatch(/"stalling\/\w+\.slp\.cut-short": Cut short after \d+ bytes\./);
+      for (const { sshd } of [stalling, mute])
+        await vi.waitFor(() => expect(sshd.children()).toEqual([]), WAIT);
+    },
+    PATIENT,
+  );
+
+  test.each([
+    ['a file that was not asked for', 'add("./other.slp")', 'sent what it was not asked for: "other.slp"'],
+    ['a name above the folder', 'add("../../etc/passwd")', 'not asked for: "../../etc/passwd"'],
+    ['an absolute name', 'add("/etc/passwd")', 'not asked for: "/etc/passwd"'],
+    ['the same file twice', 'add("./a.slp"); add("./a.slp")', 'not asked for: "a.slp"'],
+    [
+      'a link in the place of the file',
+      'add("./a.slp", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd"); t.close()',
+      'It is no regular file any more.',
+    ],
+    [
+      'a size that its data does not reach',
+      'i = tarfile.TarInfo("./a.slp"); i.size = 1000; raw(i.tobuf()); raw(b"y" * 10)',
+      'Cut short after 10 bytes',
+    ],
+    [
+      'a size that its data exceeds',
+      'i = tarfile.TarInfo("./a.slp"); i.size = 1; raw(i.tobuf()); raw(b"y" * 5000)',
+      'what should be a header is none',
+    ],
+    [
+      'a size beyond all that it had listed',
+      'i = tarfile.TarInfo("./a.slp"); i.size = 1 << 42; raw(i.tobuf(tarfile.GNU_FORMAT)); raw(b"y" * 5000)',
+      'far larger than it was when it was listed',
+    ],
+    ['noise', 'raw(b"noise" * 1000)', 'what should be a header is none'],
+    [
+      'a name without end',
+      'i = tarfile.TarInfo("x"); i.type = b"L"; i.size = 1 << 30; raw(i.tobuf())',
+      'a name without end',
+    ],
+    ['nothing', 'pass', 'stopped sending before the end'],
+    ['all but one', 't.close()', 'It was gone, or could not be read.'],
+  ])(
+    'one that sends %s is not believed',
+    async (_, script, reason) => {
+      await using lab = startLab();
+      const { sshd, target } = await lab.machine('liar', { programs: tarOf(script) });
+      await writeFiles(sshd.folder, { 'a.slp': 'x' });
+      const { files, missing } = await lab.archive([target]);
+      expect(missing).toContain(reason);
+      expect(Object.keys(files).filter((name) => !/^liar\/a\.slp(\.cut-short)?$/.test(name))).toEqual([]);
+    },
+    PATIENT,
+  );
+
+  test(
+    'a file that grows, shrinks or goes away meanwhile is told, and spoils nothing',
+    async () => {
+      await using lab = startLab();
+      const { sshd, target } = await lab.machine('busy', {
+        programs: { tar: 'rm "$FOLDER/gone.slp"; echo more >> "$FOLDER/log.slp"; exec /usr/bin/tar "$@"' },
+      });
+      await writeFiles(sshd.folder, { 'gone.slp': 'x', 'log.slp': 'line\n', 'stays.slp': 'y' });
+      const { files, manifest, missing } = await lab.archive([target]);
+      expect(files).toEqual({ 'busy/log.slp': sha256('line\nmore\n'), 'busy/stays.slp': sha256('y') });
+      expect(missing).toContain('"busy/gone.slp": It was gone, or could not be read.');
+      expect(manifest.vms[0]).toMatchObject({ failure: null, files: 2 });
+      expect(manifest.vms[0]?.notes.join()).toContain('gone.slp: Cannot stat: No such file');
+    },
+    PATIENT,
+  );
+});
+
+describe.skipIf(!hasSshd)('whoever downloads', () => {
+  test(
+    'leaves, and every process on the machines ends; also while they are searched',
+    async () => {
+      await using lab = startLab();
+      const machines = await Promise.all(['vm-1', 'vm-2', 'vm-3'].map((name) => lab.machine(name)));
+      const slow = await lab.machine('slow', { programs: { find: 'sleep 600' } });
+      const targets = machines.map(({ target }) => target);
+      for (const { sshd } of machines) await writeFiles(sshd.folder, { 'a.slp': randomBytes(20 * MEGABYTE) });
+      const answer = await lab.download(targets);
+      if (answer.kind !== 'archive') throw new Error(answer.kind);
+      await firstPiece(answer.stream);
+      answer.stream.destroy();
+      const leaving = new AbortController();
+      const searching = lab.download([...targets, slow.target], leaving.signal);
+      await vi.waitFor(() => expect(lab.collector.downloads()[0]?.vmsSearched).toBe(3), WAIT);
+      leaving.abort();
+      expect((await searching).kind).not.toBe('archive');
+      for (const { sshd } of [...machines, slow])
+        await vi.waitFor(() => expect(sshd.children()).toEqual([]), WAIT);
+      expect(lab.collector.downloads().map(({ state }) => state)).toEqual(['left', 'left']);
+      expect(lab.reports).toEqual([]);
+    },
+    PATIENT,
+  );
+
+  test(
+    'reads slowly, and the machines wait: what is not read stays there',
+    async () => {
+      await using lab = startLab();
+      const { sshd, target } = await lab.machine('vm-1');
+      const size = 200 * MEGABYTE;
+      await writeFile(join(sshd.folder, 'sparse.slp'), '');
+      await truncate(join(sshd.folder, 'sparse.slp'), size);
+      const answer = await lab.download([target]);
+      if (answer.kind !== 'archive') throw new Error(answer.kind);
+      let read = (await firstPiece(answer.stream)).length;
+      const sent = (): number => lab.collector.downloads()[0]?.bytes ?? 0;
+      // Nothing moves any more: what fits was taken, and no more comes.
+      let before = -1;
+      await vi.waitFor(
+        () => {
+          const now = sent();
+          const rests = now === before && now > 0;
+          before = now;
+          expect(rests).toBe(true);
+        },
+        { ...WAIT, interval: 500 },
+      );
+      expect(sent()).toBeLessThan(4 * MEGABYTE);
+      let peak = 0;
+      for await (const piece of answer.stream) {
+        read += (piece as Buffer).length;
+        peak = Math.max(peak, process.memoryUsage().arrayBuffers);
+      }
+      expect(read).toBeGreaterThan(size);
+      // Read-ahead, window and a few pieces: far from the file's size.
+      expect(peak).toBeLessThan(100 * MEGABYTE);
+      expect(lab.reports[0]).toMatchObject({ failure: null, files: [{ bytes: size, cut: false }] });
+    },
+    PATIENT,
+  );
+
+  test(
+    'is one of two, and both are served side by side; one more than allowed is told to come back',
+    async () => {
+      await using lab = startLab({ limits: { downloads: 2, sending: 1 } });
+      const { sshd, target } = await lab.machine('vm-1');
+      const content = randomBytes(5 * MEGABYTE);
+      await writeFiles(sshd.folder, { 'a.slp': content });
+      const [one, two] = await Promise.all([lab.download([target]), lab.download([target])]);
+      if (one.kind !== 'archive' || two.kind !== 'archive') throw new Error('refused');
+      expect((await lab.download([target])).kind).toBe('busy');
+      // The first one's reader sleeps; the second one's does not notice.
+      const asleep = await firstPiece(one.stream);
+      const whole = await openArchive(await buffer(two.stream));
+      expect(whole.files).toEqual({ 'vm-1/a.slp': sha256(content) });
+      const late = await openArchive(Buffer.concat([asleep, await buffer(one.stream)]));
+      expect(late.files).toEqual(whole.files);
+      const after = await lab.archive([target]);
+      expect(after.files).toEqual(whole.files);
+    },
+    PATIENT,
+  );
+});
