@@ -6,12 +6,13 @@ import { exampleRequest } from './contract-examples.ts';
 import { withHeaders } from './provoke.ts';
 import { jsonHeaders, sendRaw } from './raw-http.ts';
 import type { RawAnswer, RawRequest } from './raw-http.ts';
+import { startSshMachine } from './ssh-machine.ts';
 import { EXAMPLE, OVER_ID, RECYCLING } from './seed.ts';
 import type { TestServer } from './server.ts';
 import type { ScriptedProvider } from '../doubles/scripted-provider.ts';
 
 /** A server with rows, and with machines that obey. */
-export type Lab = Pick<TestServer, 'url' | 'db'> & { readonly provider: ScriptedProvider };
+export type Lab = Pick<TestServer, 'url' | 'db' | 'dataDir'> & { readonly provider: ScriptedProvider };
 /** Arranges what it takes in a lab that was just seeded, and asks. */
 export type Special = (lab: Lab) => Promise<RawAnswer>;
 
@@ -82,8 +83,29 @@ export const specialRequests: Partial<Record<OperationId, readonly Special[]>> =
     // It has ended.
     asking(withHeaders(exampleRequest('cancelOperation'), JSON_WANTED)),
   ],
+  downloadData: [
+    withoutMachines(exampleRequest('downloadData')),
+    withWork({ 'notes.txt': 'work' }, exampleRequest('downloadData')),
+  ],
+  downloadVmData: [
+    withWork({}, exampleRequest('downloadVmData')),
+    withWork({ 'notes.txt': 'work' }, exampleRequest('downloadVmData')),
+  ],
   getAsset: ['app.css', 'assignment.js', 'favicon.svg'].map((file) => asking({ path: `/static/${file}` })),
 };
+
+/** While the example's machine can be entered by SSH, and has these files. */
+function withWork(files: Readonly<Record<string, string>>, request: RawRequest): Special {
+  return async ({ url, db, dataDir }) => {
+    await using machine = await startSshMachine(dataDir, files);
+    await db
+      .updateTable('vms')
+      .set({ provider: 'local', address: '127.0.0.1', ssh_user: machine.user, ssh_port: machine.port })
+      .where('hostname', '=', EXAMPLE.hostname)
+      .execute();
+    return sendRaw(url, request);
+  };
+}
 
 /** In the browser that asked. */
 async function comeBackToPage({ url }: Lab): Promise<RawAnswer> {
