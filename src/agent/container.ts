@@ -2,10 +2,12 @@
 // and cleared up after by `docker exec`. Argument vectors only; what a participant has made is touched from within alone.
 import type { EmptiedFolder } from './empty-folder.ts';
 import type { AgentContainer, AgentOptions } from './options.ts';
-import type { AgentParts } from './parts.ts';
 import { runProgram, type ProgramEnd } from './program.ts';
 
-type Running = Pick<AgentParts, 'options' | 'stopping'>;
+type Running = {
+  readonly options: Pick<AgentOptions, 'startHost' | 'childEnvironment' | 'world' | 'forceSignal'>;
+  readonly stopping: AbortSignal;
+};
 
 const LOOK_MS = 30_000;
 const EMPTY_MS = 300_000;

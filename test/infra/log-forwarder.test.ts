@@ -271,7 +271,7 @@ describe('what cannot be delivered', () => {
       'no payload',
     );
     vi.stubEnv('ALLOCATOR_URL', '');
-    expect(() => handler({ awslogs: { data: '' } })).toThrow(
+    await expect(handler({ awslogs: { data: '' } })).rejects.toThrow(
       'ALLOCATOR_URL and LOG_FORWARDER_TOKEN must be set',
     );
   });
