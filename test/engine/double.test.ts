@@ -9,6 +9,7 @@ import { createRandom, createScheduler } from '../doubles/engine/scheduler.ts';
 import { cloudIsThere, startCloud, type TestCloud } from '../support/cloud.ts';
 import { testEngine } from '../support/engine.ts';
 import { createLab, type Event, type Lab } from './drive.ts';
+import { isDebug } from './order.ts';
 
 const CASE_MS = 120_000;
 const many = (count: number) => Array.from({ length: count }, (_, at) => `m-${at + 1}`);
@@ -171,13 +172,10 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
       const program = { machines: [{ name: 'm-1', userData }], secrets: { word: 'abracadabra' } };
       const run = await lab.run('up', program);
       const state = await readFile(join(lab.state, '.pulumi/stacks/lablink/dev.json'), 'utf8');
-      for (const [where, text] of [
-        ['state', state] as const,
-        ['events', JSON.stringify(run.events)] as const,
-      ]) {
-        expect(text, where).not.toContain('opensesame');
-        expect(text.replaceAll(/"message":"[^"]*"/g, ''), where).not.toContain('abracadabra');
-      }
+      // The debug lines are the SDK's own, and hold secrets in the clear: whoever keeps events must leave those out.
+      const events = JSON.stringify(run.events.filter((event) => !isDebug(event)));
+      for (const [where, text] of [['state', state] as const, ['events', events] as const])
+        for (const word of ['opensesame', 'abracadabra']) expect(text, where).not.toContain(word);
       expect(run.done?.outputs?.['word']).toEqual({ value: 'abracadabra', secret: true });
       const [machine] = await cloud.machines();
       const command = new DescribeInstanceAttributeCommand({
