@@ -96,7 +96,7 @@ function runInputOf(inputs: Props): Ec2.RunInstancesCommandInput {
     InstanceType: text('instanceType') as Ec2._InstanceType | undefined,
     KeyName: text('keyName'),
     UserData: text('userDataBase64') ?? (userData === undefined ? undefined : toBase64(userData)),
-    IamInstanceProfile: inputs['iamInstanceProfile'] ? { Name: text('iamInstanceProfile') } : undefined,
+    // Instance profiles are in the ledger: the emulator knows none, and would refuse it.
     InstanceInitiatedShutdownBehavior: text('instanceInitiatedShutdownBehavior') as
       Ec2.ShutdownBehavior | undefined,
     BlockDeviceMappings: inputs['rootBlockDevice'] ? [blockDeviceOf(disk)] : undefined,
