@@ -1,6 +1,7 @@
 // What the recordings do not show and the driver has to live with: caps and order, secrets, dependencies, interruptions of
 // the other kinds. On the real engine these hold as well, but for what is said to be the double's.
 import { DescribeInstanceAttributeCommand } from '@aws-sdk/client-ec2';
+import { CreateBucketCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { createRandom, createScheduler } from '../doubles/engine/scheduler.ts';
 import { cloudIsThere, startCloud, type TestCloud } from '../support/cloud.ts';
 import { testEngine } from '../support/engine.ts';
 import { createLab, type Event, type Lab } from './drive.ts';
+import { isDebug } from './order.ts';
 
 const CASE_MS = 120_000;
 const many = (count: number) => Array.from({ length: count }, (_, at) => `m-${at + 1}`);
@@ -171,13 +173,10 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
       const program = { machines: [{ name: 'm-1', userData }], secrets: { word: 'abracadabra' } };
       const run = await lab.run('up', program);
       const state = await readFile(join(lab.state, '.pulumi/stacks/lablink/dev.json'), 'utf8');
-      for (const [where, text] of [
-        ['state', state] as const,
-        ['events', JSON.stringify(run.events)] as const,
-      ]) {
-        expect(text, where).not.toContain('opensesame');
-        expect(text.replaceAll(/"message":"[^"]*"/g, ''), where).not.toContain('abracadabra');
-      }
+      // The debug lines are the SDK's own, and hold secrets in the clear: whoever keeps events must leave those out.
+      const events = JSON.stringify(run.events.filter((event) => !isDebug(event)));
+      for (const [where, text] of [['state', state] as const, ['events', events] as const])
+        for (const word of ['opensesame', 'abracadabra']) expect(text, where).not.toContain(word);
       expect(run.done?.outputs?.['word']).toEqual({ value: 'abracadabra', secret: true });
       const [machine] = await cloud.machines();
       const command = new DescribeInstanceAttributeCommand({
@@ -215,6 +214,36 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
     expect(asked('create')[0]).toBe('door');
     expect(asked('delete').at(-1)).toBe('door');
     expect(await cloud.machines()).toEqual([]);
+  });
+
+  test('the state may be in a bucket: the same layout, and the lock', { timeout: CASE_MS }, async () => {
+    const endpoint = { endpoint: cloud.endpoint, region: cloud.region, forcePathStyle: true };
+    const s3 = new S3Client({
+      ...endpoint,
+      credentials: { accessKeyId: 'testing', secretAccessKey: 'testing' },
+    });
+    await s3.send(new CreateBucketCommand({ Bucket: 'state' }));
+    const bucket = {
+      backendUrl: `s3://state/lab?region=us-east-1&endpoint=${cloud.endpoint}&s3ForcePathStyle=true`,
+    };
+    const keys = async () => {
+      const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: 'state' }));
+      return Contents.map(({ Key = '' }) => Key.replace(/dev-\d+|[0-9a-f-]{36}/, '*'));
+    };
+    cloud.faults.hold();
+    const first = await lab.drive('up', ['m-1'], bucket);
+    await first.sees('m-1 is being made', begins);
+    expect(await keys()).toContain('lab/.pulumi/locks/organization/lablink/dev/*.json');
+    expect((await lab.run('up', ['m-1'], bucket)).failed).toMatchObject({ name: 'ConcurrentUpdateError' });
+    cloud.faults.release();
+    expect((await first.ended).done?.summary).toMatchObject({ resourceChanges: { create: 2 } });
+    expect(await keys()).toEqual([
+      'lab/.pulumi/history/lablink/dev/*.checkpoint.json',
+      'lab/.pulumi/history/lablink/dev/*.history.json',
+      'lab/.pulumi/meta.yaml',
+      'lab/.pulumi/stacks/lablink/dev.json',
+    ]);
+    s3.destroy();
   });
 
   test('a refresh notices what was terminated behind its back', { timeout: CASE_MS }, async () => {

@@ -42,7 +42,7 @@ async function select(): Promise<Stack> {
       pulumiCommand,
       pulumiHome: task.pulumiHome,
       envVars: task.env,
-      projectSettings: { name: 'lablink', runtime: 'nodejs', backend: { url: `file://${task.state}` } },
+      projectSettings: { name: 'lablink', runtime: 'nodejs', backend: { url: task.backendUrl } },
     },
   );
 }

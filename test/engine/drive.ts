@@ -29,7 +29,7 @@ export type DriveTask = {
   };
   readonly pulumiRoot: string;
   readonly pulumiHome: string;
-  readonly state: string;
+  readonly backendUrl: string;
   readonly env: Record<string, string>;
 };
 
@@ -72,7 +72,7 @@ export type Lab = AsyncDisposable & {
   drive(
     action: DriveTask['action'],
     names: readonly string[] | DriveTask['program'],
-    options?: { env?: Record<string, string>; clearPendingCreates?: boolean },
+    options?: { env?: Record<string, string>; clearPendingCreates?: boolean; backendUrl?: string },
   ): Promise<Drive>;
   /** Drives it to its end. */
   run(...args: Parameters<Lab['drive']>): Promise<DriveResult>;
@@ -95,14 +95,15 @@ export async function createLab(cloud: TestCloud): Promise<Lab> {
   for (const each of [state, pulumiHome]) await mkdir(each);
   let runs = 0;
 
-  const drive: Lab['drive'] = async (action, wanted, { env = {}, clearPendingCreates = false } = {}) => {
+  const drive: Lab['drive'] = async (action, wanted, options = {}) => {
+    const { env = {}, clearPendingCreates = false, backendUrl = `file://${state}` } = options;
     const record = join(folder, `run-${(runs += 1)}`);
     await mkdir(record);
     const program = Array.isArray(wanted)
       ? { machines: (wanted as readonly string[]).map((name) => ({ name })) }
       : (wanted as DriveTask['program']);
     return startDrive(record, {
-      ...{ action, program, pulumiHome, state, clearPendingCreates, pulumiRoot: recorder },
+      ...{ action, program, pulumiHome, backendUrl, clearPendingCreates, pulumiRoot: recorder },
       env: {
         ...cloud.env,
         ...engine.env,
