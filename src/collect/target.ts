@@ -55,7 +55,7 @@ export type CollectLimits = {
 
 export const defaultLimits: CollectLimits = {
   downloads: 4,
-  sending: 8,
+  sending: 4,
   searching: 16,
   connectMs: 10_000,
   stallMs: 10_000,
