@@ -60,7 +60,9 @@ async function acquireMachines({ lifecycle }: Bench, folder: Folder): Promise<re
       await lifecycle.acquire(
         `sshd ${number}`,
         () => startSshd({ authorizedKey }),
-        (sshd) => sshd[Symbol.asyncDispose](),
+        async (sshd) => {
+          await sshd[Symbol.asyncDispose]();
+        },
       ),
     );
   return machines;
