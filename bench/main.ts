@@ -3,6 +3,7 @@
 import { createLifecycle, type Lifecycle } from '../src/lifecycle.ts';
 import { createLog } from '../src/log.ts';
 import { claims } from './claims.ts';
+import { download } from './download.ts';
 import { logs } from './logs.ts';
 import { notMeasured, type Measurement, type Row } from './measurement.ts';
 import { start } from './start.ts';
@@ -11,7 +12,7 @@ import { renderTable } from './table.ts';
 import { told } from './told.ts';
 import { waiting } from './waiting.ts';
 
-const measurements: readonly Measurement[] = [claims, waiting, told, logs, start, story];
+const measurements: readonly Measurement[] = [claims, waiting, told, logs, download, start, story];
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;

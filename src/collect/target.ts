@@ -55,12 +55,12 @@ export type CollectLimits = {
 
 export const defaultLimits: CollectLimits = {
   downloads: 4,
-  sending: 8,
+  sending: 4,
   searching: 16,
   connectMs: 10_000,
   stallMs: 10_000,
   searchStallMs: 30_000,
-  readAheadBytes: 2_097_152,
+  readAheadBytes: 262_144,
   wholeFileBytes: 1_048_576,
   listingBytes: 67_108_864,
   surplusBytes: 1_073_741_824,

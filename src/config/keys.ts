@@ -260,7 +260,7 @@ export const configKeys = {
     accepts: 'the name of a user',
   },
   DOWNLOAD_PARALLEL: {
-    default: '8',
+    default: '4',
     meaning: 'How many machines of one download send at once.',
     accepts: 'a whole number from 1 to 64',
     unit: 'VMs',

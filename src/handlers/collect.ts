@@ -1,29 +1,14 @@
 // Everybody's work as one zip, one machine's alone, and how that is getting on.
 import type { HandlersOf, Reply } from '../contract/handlers.ts';
-import type { components } from '../contract/openapi.gen.ts';
 import { problem, type ProblemReply } from '../contract/problems.ts';
-import type { Collector, Download } from '../collect/collector.ts';
+import type { Download } from '../collect/collector.ts';
 import { describeRefusal, NAMED_FAILURES } from '../collect/refusal.ts';
-import type { Progress } from '../collect/progress.ts';
 import { bytesOf, isWhole, type VmReport } from '../collect/report.ts';
-import type { Place, Target } from '../collect/target.ts';
-import type { Db } from '../db/connect.ts';
-import { listDownloadTargets, recordDownloads, type DownloadTarget } from '../db/downloads.ts';
+import { listDownloadTargets, recordDownloads } from '../db/downloads.ts';
 import { findStatus } from '../db/vms.ts';
-import type { Provider } from '../vms/status.ts';
+import { downloadView, targetOf, type CollectDependencies } from './collect-views.ts';
 import { nameOf } from './fleet.ts';
 import type { Caller } from '../contract/handlers.ts';
-
-export type CollectDependencies = {
-  readonly db: Db;
-  readonly collector: Collector;
-  /** Where participants' files are on machines of this provider. */
-  readonly placeOn: (provider: Provider) => Place;
-  /** Where a machine has not told its own. */
-  readonly defaultSshUser: string;
-};
-
-const SSH_PORT = 22;
 
 type Asked = { readonly caller: Caller; readonly signal: AbortSignal };
 
@@ -87,21 +72,6 @@ function refusal(
 const BUSY =
   'Other downloads are running, as many as this server runs at once. Try again when one has ended.';
 
-export function targetOf(
-  { placeOn, defaultSshUser }: Pick<CollectDependencies, 'placeOn' | 'defaultSshUser'>,
-  { hostname, provider, address, sshUser, sshPort, sshHostKey, email }: DownloadTarget,
-): Target {
-  return {
-    hostname,
-    address,
-    port: sshPort ?? SSH_PORT,
-    user: sshUser ?? defaultSshUser,
-    hostKey: sshHostKey,
-    place: placeOn(provider),
-    participant: email,
-  };
-}
-
 /** Nothing where nothing was found out: what was downloaded before stays known. */
 function recordOf(report: VmReport, requestedBy: string, downloadedAt: Date) {
   const { hostname, fingerprint, files, failure, leftBehind } = report;
@@ -125,24 +95,4 @@ function recordOf(report: VmReport, requestedBy: string, downloadedAt: Date) {
 function fileName(startedAt: Date): string {
   const [day = '', time = ''] = startedAt.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').split('T');
   return `lablink_data_${day}_${time}.zip`;
-}
-
-export function downloadView(progress: Progress): components['schemas']['Download'] {
-  return {
-    id: progress.id,
-    requested_by: progress.requestedBy,
-    hostname: progress.hostname,
-    state: progress.state,
-    message: progress.message,
-    started_at: progress.startedAt.toISOString(),
-    ended_at: progress.endedAt?.toISOString() ?? null,
-    vms: progress.vms,
-    vms_searched: progress.vmsSearched,
-    vms_done: progress.vmsDone,
-    vms_failed: progress.vmsFailed,
-    files_found: progress.filesFound,
-    bytes_found: progress.bytesFound,
-    files: progress.files,
-    bytes: progress.bytes,
-  };
 }

@@ -2,7 +2,7 @@
 import { listDownloadTargets, listLastDownloads, type LastDownload } from '../db/downloads.ts';
 import type { LastDownloadModel, StakeModel, WorkModel } from '../pages/work.ts';
 import type { Provider } from '../vms/status.ts';
-import { downloadView, targetOf, type CollectDependencies } from './collect.ts';
+import { downloadView, targetOf, type CollectDependencies } from './collect-views.ts';
 import type { Clock } from './views.ts';
 
 export type WorkDependencies = CollectDependencies & { readonly now: Clock };

@@ -117,7 +117,7 @@ function withWork(files: Readonly<Record<string, string>>, request: RawRequest):
       .set({ provider: 'local', address: '127.0.0.1', ssh_user: machine.user, ssh_port: machine.port })
       .where('hostname', '=', EXAMPLE.hostname)
       .execute();
-    return sendRaw(url, request);
+    return await sendRaw(url, request);
   };
 }
 

@@ -12,6 +12,7 @@ describe("the field's config file", () => {
     const { config, warnings } = good({}, fieldConfig);
     expect(warnings).toStrictEqual([]);
     expect(config).toMatchObject({
+      download: { extensions: ['slp'], leftOut: ['models', 'predictions'] },
       server: { publicUrl: 'https://workshop.lablink.example.org', secureCookies: true },
       database: { kind: 'embedded' },
       notifyChannel: 'vm_changes',
@@ -22,7 +23,6 @@ describe("the field's config file", () => {
         amiId: 'ami-0123456789abcdef0',
         repository: 'https://github.com/example/tutorial-data.git',
         software: 'sleap',
-        extension: 'slp',
       },
       aws: { region: 'us-west-2', bucketName: 'state-of-the-example' },
       startupScript: { enabled: true, path: 'config/custom-startup.sh', onError: 'fail' },

@@ -1,0 +1,119 @@
+// Participants' work on the admin's pages: what is said of downloads, and what of machines that are to be ended.
+import { expect, test } from 'vitest';
+import { renderAdmin } from '../../src/pages/admin.ts';
+import { formatBytes } from '../../src/pages/bytes.ts';
+import { renderDeleteInstances } from '../../src/pages/delete-instances.ts';
+import { renderInstances } from '../../src/pages/instances.ts';
+import type { StakeModel } from '../../src/pages/work.ts';
+import { HOSTILE, NOW, textOf, vm } from '../support/page-models.ts';
+
+const ago = new Date(NOW.getTime() - 180_000);
+const last = { at: ago, files: 3, bytes: 3_400_000, complete: true };
+const download = {
+  id: '0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11',
+  requested_by: 'admin',
+  hostname: null,
+  state: 'sending',
+  message: null,
+  started_at: NOW.toISOString(),
+  ended_at: null,
+  vms: 3,
+  vms_searched: 3,
+  vms_done: 1,
+  vms_failed: 1,
+  files_found: 10,
+  bytes_found: 5_000,
+  files: 4,
+  bytes: 1_234,
+} as const;
+
+test('the overview offers the download, tells how far one has come, and what was last downloaded', () => {
+  const vms = [
+    { hostname: 'vm-1', email: HOSTILE, last },
+    { hostname: 'vm-2', email: null, last: null },
+    { hostname: 'vm-3', email: null, last: { ...last, complete: false } },
+  ];
+  const ended = { ...download, state: 'failed', message: 'No files.', ended_at: NOW.toISOString() } as const;
+  const html = renderAdmin({
+    counts: null,
+    checks: [],
+    work: { now: NOW, vms, downloads: [download, ended] },
+  });
+  const text = textOf(html);
+  expect(html).toContain('href="/api/scp-client" download');
+  expect(html).not.toContain('<script>alert');
+  expect(text).toContain('On its way: 1 / 3 machines, 4 files, 1.2 kB; 1 not complete');
+  expect(text).toContain('Failed. No files.');
+  expect(text).toContain('vm-2 Nobody Never downloaded');
+  expect(text).toContain('vm-3 Nobody 3 files, 3.4 MB, 3 min ago; not complete');
+});
+
+test('without machines there is nothing to download, and no link to it', () => {
+  const html = renderAdmin({ counts: null, checks: [], work: { now: NOW, vms: [], downloads: [] } });
+  expect(html).not.toContain('/api/scp-client');
+  expect(textOf(html)).toContain('There are no machines, so there is nothing to download.');
+});
+
+test('the table links to the work on each machine that is up', () => {
+  const early = { ...vm, hostname: 'vm-2', status: 'initializing' as const };
+  const lastDownloads = new Map([[vm.hostname, last]]);
+  const html = renderInstances({ vms: [vm, early], total: 2, now: NOW, lastDownloads }).replaceAll(
+    '&#x2F;',
+    '/',
+  );
+  expect(html).toContain(`href="/api/v1/vms/${vm.hostname}/data" download`);
+  expect(html).not.toContain('/api/v1/vms/vm-2/data');
+  expect(textOf(html)).toContain('3 files, 3.4 MB, 3 min ago');
+});
+
+const calm = {
+  hostname: 'vm-1',
+  email: null,
+  last,
+  problem: null,
+  files: 3,
+  bytes: 9,
+  changed: false,
+  leftBehind: null,
+};
+const stakePage = (vms: StakeModel['vms']): string =>
+  textOf(
+    renderDeleteInstances({
+      deployment: 'lab',
+      provider: 'local',
+      machines: [],
+      running: null,
+      error: null,
+      stake: { now: NOW, vms },
+    }),
+  );
+
+test.each([
+  [{ last: null }, 'vm-1 (Nobody): 3 files, 9 bytes. Never downloaded.'],
+  [{ changed: true }, 'Changed since the last download. Last downloaded: 3 files, 3.4 MB, 3 min ago.'],
+  [{ last: { ...last, complete: false } }, 'The last download was not complete.'],
+  [{ problem: 'It did not answer in time.' }, 'What is on it is not known. It did not answer in time.'],
+])('what would be lost is told before machines are ended: %j', (changes, said) => {
+  const text = stakePage([{ ...calm, ...changes }]);
+  expect(text).toContain('Work that would be lost');
+  expect(text).toContain(said);
+});
+
+test('what is safe is told as that, with what downloads leave behind', () => {
+  const byExtension = { h5: { files: 2, bytes: 10 }, csv: { files: 1, bytes: 5 } };
+  const text = stakePage([{ ...calm, leftBehind: { files: 3, bytes: 15, byExtension } }]);
+  expect(text).not.toContain('Work that would be lost');
+  expect(text).toContain('Downloaded, and unchanged since.');
+  expect(text).toContain('Not part of downloads: 3 files, 15 bytes (h5 2, csv 1).');
+});
+
+test('sizes are for people', () => {
+  expect([0, 1, 999, 1_000, 3_400_000, 250e9].map(formatBytes)).toEqual([
+    '0 bytes',
+    '1 byte',
+    '999 bytes',
+    '1.0 kB',
+    '3.4 MB',
+    '250 GB',
+  ]);
+});
