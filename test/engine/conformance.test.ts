@@ -190,7 +190,8 @@ describe.skipIf(!cloudIsThere())('beside the real engine', () => {
         await run.sees('b-3 is being made', begins('b-3'));
         await expect.poll(() => names(cloud), { timeout: CASE_MS }).toContain('b-3');
         const kept = recordedEvents('engine-killed').filter((event) => !isDebug(event)).length;
-        await expect.poll(() => run.events.filter((event) => !isDebug(event)).length).toBe(kept);
+        const told = () => run.events.filter((event) => !isDebug(event)).length;
+        await expect.poll(told, { timeout: CASE_MS }).toBe(kept);
         process.kill(run.enginePid(), 'SIGKILL');
         const ended = await run.ended;
         cloud.faults.release();
@@ -225,6 +226,8 @@ describe.skipIf(!cloudIsThere())('beside the real engine', () => {
         expectEvents('pending-operations', run.events);
         expectCli('pending-operations', run);
         expect(await names(cloud)).toEqual(['b-1', 'b-2', 'b-3', 'b-3']);
+        // It stays until somebody says that it is to be cleared.
+        expect(lab.stateFile().pending_operations).toMatchObject([{ type: 'creating' }]);
       },
     );
 

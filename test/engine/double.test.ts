@@ -85,6 +85,11 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
       expect(cli.at(-1)?.rc).toBe(1);
       expect(lab.stateFile().pending_operations).toMatchObject([{ type: 'creating' }]);
       expect(await lab.locks()).toEqual([]);
+      // It stays until somebody says that it is to be cleared.
+      await lab.run('refresh', []);
+      expect(lab.stateFile().pending_operations).toHaveLength(1);
+      await lab.run('refresh', [], { clearPendingCreates: true });
+      expect(lab.stateFile().pending_operations).toEqual([]);
     },
   );
 

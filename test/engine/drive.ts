@@ -65,6 +65,14 @@ export type DriveResult = {
   readonly failed: { readonly name: string; readonly message: string } | null;
 };
 
+type StateFile = {
+  readonly resources: readonly { readonly urn: string }[];
+  readonly pending_operations: readonly {
+    readonly type: string;
+    readonly resource: { readonly urn: string };
+  }[];
+};
+
 /** Where one stack of a test lives: its state, its Pulumi home, the recorder. */
 export type Lab = AsyncDisposable & {
   readonly state: string;
@@ -77,10 +85,8 @@ export type Lab = AsyncDisposable & {
   /** Drives it to its end. */
   run(...args: Parameters<Lab['drive']>): Promise<DriveResult>;
   /** The state file of the stack, as it lies there. */
-  stateFile(): {
-    resources: { urn: string }[];
-    pending_operations: { type: string; resource: { urn: string } }[];
-  };
+  stateFile(): StateFile;
+
   locks(): Promise<string[]>;
 };
 
@@ -121,8 +127,9 @@ export async function createLab(cloud: TestCloud): Promise<Lab> {
     run: async (...args) => (await drive(...args)).ended,
     stateFile: () => {
       const text = readFileSync(join(state, '.pulumi/stacks/lablink/dev.json'), 'utf8');
-      const { checkpoint } = JSON.parse(text) as { checkpoint: { latest: ReturnType<Lab['stateFile']> } };
-      return { ...checkpoint.latest, pending_operations: checkpoint.latest.pending_operations ?? [] };
+      // Empty lists may be left out.
+      const { checkpoint } = JSON.parse(text) as { checkpoint: { latest: Partial<StateFile> } };
+      return { resources: [], pending_operations: [], ...checkpoint.latest };
     },
     locks: async () => {
       const locks = join(state, '.pulumi/locks/organization/lablink/dev');
