@@ -8,11 +8,15 @@ import { countVms, findStatus, listVms, type VmCounts } from '../db/vms.ts';
 import { renderAdmin, type LabCounts } from '../pages/admin.ts';
 import { renderInstanceLogs } from '../pages/instance-logs.ts';
 import { renderInstances } from '../pages/instances.ts';
+import type { Operations } from '../provision/operations.ts';
+import { fleetLine } from '../pages/fleet.ts';
+import { fleetView } from './fleet-view.ts';
 import { runChecks, type HealthCheck } from './system.ts';
 import { vmView, type Clock } from './views.ts';
 
 export type AdminDependencies = {
   readonly db: Db;
+  readonly operations: Operations;
   readonly now: Clock;
   readonly codeLifetimeMs: number;
   readonly checks: readonly HealthCheck[];
@@ -25,8 +29,16 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
   const { db, now, codeLifetimeMs, checks } = dependencies;
   return {
     adminPage: async () => {
-      const [counts, results] = await Promise.all([countsOrNull(db), runChecks(checks)]);
-      return { status: 200, type: 'text/html', body: renderAdmin({ counts, checks: results }) };
+      const [counts, results, line] = await Promise.all([
+        orNull(async () => labCounts(await countVms(db))),
+        runChecks(checks),
+        orNull(async () => fleetLine(await fleetView(dependencies, now()), now())),
+      ]);
+      return {
+        status: 200,
+        type: 'text/html',
+        body: renderAdmin({ counts, checks: results, fleetLine: line }),
+      };
     },
     instancesPage: async () => {
       const { vms, total } = await listVms(db, {}, { limit: INSTANCES_SHOWN });
@@ -65,9 +77,9 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
 }
 
 /** An outage shows in the checks; the page comes all the same. */
-async function countsOrNull(db: Db): Promise<LabCounts | null> {
+async function orNull<T>(ask: () => Promise<T>): Promise<T | null> {
   try {
-    return labCounts(await countVms(db));
+    return await ask();
   } catch (error) {
     if (databaseProblem(error)) return null;
     throw error;

@@ -15,6 +15,8 @@ export type LabCounts = {
 };
 
 export type AdminModel = {
+  /** End and cost of the launched machines in a sentence; null where there is none, or it is not known. */
+  readonly fleetLine?: string | null;
   /** Null where they are not known (the database is away). */
   readonly counts: LabCounts | null;
   readonly checks: components['schemas']['Health']['checks'];
@@ -24,6 +26,7 @@ export type AdminModel = {
 export function renderAdmin(model: AdminModel): string {
   return render('admin', {
     ...layoutView({ title: words.admin.title, area: 'admin', current: '/admin' }),
+    fleetLine: model.fleetLine ?? null,
     counts: model.counts && countsView(model.counts),
     checks: model.checks.map(({ name, ok, detail }) => ({ name, ok, detail: detail ?? null })),
   });
