@@ -1,7 +1,7 @@
 // `lablink doctor`: what a launch on AWS needs, looked at from here. Opens no database, and needs no config file, no
 // credentials and no network: what it cannot find out it says.
 import { realpath } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { ConfigResult } from '../config.ts';
 import type { Config } from '../config/schema.ts';
@@ -89,10 +89,7 @@ async function diagnose(
     // It lists nothing of ours: the uid is not needed.
     cloud: (where) => createCloud({ region: where, tags: tagsOf(config) }),
     state: () =>
-      checkState(
-        { backendUrl: config?.pulumi.backendUrl ?? null, folder: join(places.state), region },
-        signal,
-      ),
+      checkState({ backendUrl: config?.pulumi.backendUrl ?? null, folder: places.state, region }, signal),
     signal,
   });
   if (loaded.ok) return diagnosis;
