@@ -1,7 +1,7 @@
 // `lablink doctor`: what a launch on AWS needs, looked at from here. Opens no database, and needs no config file, no
 // credentials and no network: what it cannot find out it says.
 import { realpath } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { ConfigResult } from '../config.ts';
 import type { Config } from '../config/schema.ts';
@@ -63,23 +63,19 @@ function readFlags(args: readonly string[]): Flags | string {
   }
 }
 
-async function diagnose(
-  flags: Flags,
-  loaded: ConfigResult,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<Diagnosis> {
+type Env = Readonly<Record<string, string | undefined>>;
+
+async function diagnose(flags: Flags, loaded: ConfigResult, env: Env): Promise<Diagnosis> {
   const config = loaded.ok ? loaded.config : null;
   const dataDir = config?.dataDir ?? resolve(env['DATA_DIR'] ?? './data');
   const places = awsPlaces(await realpath(dataDir).catch(() => dataDir));
-  const region = flags.region ?? config?.aws.region ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? null;
+  const settings = settingsOf(flags, config, env);
+  const { region } = settings;
+  const backendUrl = config?.pulumi.backendUrl ?? null;
   const signal = AbortSignal.timeout(LIMIT_MS);
   const diagnosis = await examine({
+    ...settings,
     vms: flags.vms,
-    machineType: flags.type ?? config?.machine.type ?? null,
-    region,
-    amiId: config?.machine.amiId ?? null,
-    publicUrl: config?.server.publicUrl ?? null,
-    allowPlainHttp: config?.launch.allowPlainHttp ?? false,
     tools: createToolFinder({
       configured: configuredCli(env),
       own: places.cli,
@@ -88,11 +84,7 @@ async function diagnose(
     }),
     // It lists nothing of ours: the uid is not needed.
     cloud: (where) => createCloud({ region: where, tags: tagsOf(config) }),
-    state: () =>
-      checkState(
-        { backendUrl: config?.pulumi.backendUrl ?? null, folder: join(places.state), region },
-        signal,
-      ),
+    state: () => checkState({ backendUrl, folder: places.state, region }, signal),
     signal,
   });
   if (loaded.ok) return diagnosis;
@@ -100,7 +92,22 @@ async function diagnose(
   return { ...diagnosis, findings: [...faults, ...diagnosis.findings] };
 }
 
-function configuredCli(env: Readonly<Record<string, string | undefined>>): string | undefined {
+/** Flags over the configuration; without one, nothing is set. */
+function settingsOf(flags: Flags, config: Config | null, env: Env) {
+  return {
+    region: flags.region ?? config?.aws.region ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? null,
+    machineType: flags.type ?? config?.machine.type ?? null,
+    ...(config === null
+      ? { amiId: null, publicUrl: null, allowPlainHttp: false }
+      : {
+          amiId: config.machine.amiId ?? null,
+          publicUrl: config.server.publicUrl ?? null,
+          allowPlainHttp: config.launch.allowPlainHttp,
+        }),
+  };
+}
+
+function configuredCli(env: Env): string | undefined {
   const folder = env['PULUMI_CLI_DIR'];
   return folder === undefined || folder.trim() === '' ? undefined : resolve(folder);
 }

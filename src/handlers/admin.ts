@@ -8,6 +8,9 @@ import { countVms, findStatus, listVms, type VmCounts } from '../db/vms.ts';
 import { renderAdmin, type LabCounts } from '../pages/admin.ts';
 import { renderInstanceLogs } from '../pages/instance-logs.ts';
 import { renderInstances } from '../pages/instances.ts';
+import type { Operations } from '../provision/operations.ts';
+import { fleetLine } from '../pages/fleet.ts';
+import { fleetView } from './fleet-view.ts';
 import { runChecks, type HealthCheck } from './system.ts';
 import { vmView, type Clock } from './views.ts';
 import { lastModels, readWork, type WorkDependencies } from './work.ts';
@@ -16,6 +19,7 @@ import { listLastDownloads } from '../db/downloads.ts';
 
 export type AdminDependencies = WorkDependencies & {
   readonly db: Db;
+  readonly operations: Operations;
   readonly now: Clock;
   readonly codeLifetimeMs: number;
   readonly checks: readonly HealthCheck[];
@@ -28,12 +32,13 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
   const { db, now, codeLifetimeMs, checks } = dependencies;
   return {
     adminPage: async () => {
-      const [counts, work, results] = await Promise.all([
+      const [counts, work, results, line] = await Promise.all([
         orNull(async () => labCounts(await countVms(db))),
         orNull<WorkModel>(() => readWork(dependencies)),
         runChecks(checks),
+        orNull(async () => fleetLine(await fleetView(dependencies, now()), now())),
       ]);
-      const body = renderAdmin({ counts, checks: results, ...(work && { work }) });
+      const body = renderAdmin({ counts, checks: results, fleetLine: line, ...(work && { work }) });
       return { status: 200, type: 'text/html', body };
     },
     instancesPage: async () => {

@@ -9,6 +9,8 @@ import { renderDashboard } from '../pages/dashboard.ts';
 import { renderDeleteInstances } from '../pages/delete-instances.ts';
 import type { FormError } from '../pages/index-page.ts';
 import type { Operations } from '../provision/operations.ts';
+import { fleetLine } from '../pages/fleet.ts';
+import { fleetView } from './fleet-view.ts';
 import { operationEventView, operationView } from './operation-views.ts';
 import { vmView, type Clock } from './views.ts';
 import { readStake, type WorkDependencies } from './work.ts';
@@ -28,7 +30,7 @@ const MACHINES_SHOWN = 1_000;
 
 /** The page of an operation, as of now; without one, the page that would show it, with the message. */
 export async function dashboardPage(
-  { db, now, codeLifetimeMs }: FleetDependencies,
+  { db, operations, now, codeLifetimeMs }: FleetDependencies,
   shown: {
     readonly operation: OperationRecord | null;
     readonly kind: OperationRecord['kind'];
@@ -42,6 +44,7 @@ export async function dashboardPage(
   const { vms, total } = await listVms(db, {}, { limit: MACHINES_SHOWN });
   const context = { now: now(), codeLifetimeMs };
   return renderDashboard({
+    fleetLine: fleetLine(await fleetView({ db, operations }, context.now), context.now),
     kind: operation?.kind ?? shown.kind,
     operation: operation && operationView(operation),
     error,

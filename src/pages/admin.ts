@@ -16,6 +16,8 @@ export type LabCounts = {
 };
 
 export type AdminModel = {
+  /** End and cost of the launched machines in a sentence; null where there is none, or it is not known. */
+  readonly fleetLine?: string | null;
   /** Null where they are not known (the database is away). */
   readonly counts: LabCounts | null;
   readonly checks: components['schemas']['Health']['checks'];
@@ -27,6 +29,7 @@ export type AdminModel = {
 export function renderAdmin(model: AdminModel): string {
   return render('admin', {
     ...layoutView({ title: words.admin.title, area: 'admin', current: '/admin', modules: ['downloads.js'] }),
+    fleetLine: model.fleetLine ?? null,
     work: model.work ? workView(model.work) : null,
     counts: model.counts && countsView(model.counts),
     checks: model.checks.map(({ name, ok, detail }) => ({ name, ok, detail: detail ?? null })),

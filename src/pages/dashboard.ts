@@ -12,6 +12,8 @@ type OperationEvent = components['schemas']['OperationEvent'];
 type Vm = components['schemas']['Vm'];
 
 export type DashboardModel = {
+  /** End and cost in a sentence; null where nothing was launched, or it is not known. */
+  readonly fleetLine?: string | null;
   readonly kind: Operation['kind'];
   /** Null where none was begun. */
   readonly operation: Operation | null;
@@ -50,6 +52,7 @@ export function renderDashboard(model: DashboardModel): string {
           refresh: { seconds: REFRESH_SECONDS, href: operationAddress(operation.id) },
         }),
     }),
+    fleetLine: model.fleetLine ?? null,
     error: error && { message: error.message },
     form: forms[kind],
     operation: operation && operationView(operation),

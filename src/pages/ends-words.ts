@@ -7,7 +7,7 @@ export const endsWords = {
   noEnd: 'No end',
   none: 'None',
   cost: 'Cost so far',
-  free: 'Nothing: these machines cost no money.',
+  free: 'Nothing',
   unpriced: 'not counted, of a type without a price:',
   pricesAsOf: 'Prices as of',
   grace:

@@ -19,7 +19,7 @@ export const fleetWords = {
     lead: 'New machines are launched beside those that are there. Each is ready some minutes later.',
     numVms: 'How many',
     hint: 'At most this many at a time:',
-    hours: 'For how many hours',
+    hours: 'Hours until their end',
     hoursHint:
       'The machines end after so many hours, from 1 to 72; the end can be moved later. Left empty: as the server is set up, which is no end for machines that cost no money.',
     submit: 'Launch',

@@ -51,6 +51,22 @@ export function renderFleet({ fleet, strangers, told, now }: FleetModel): string
   });
 }
 
+/** End and cost in a sentence; null where nothing was launched. */
+export function fleetLine(fleet: Fleet, now: Date): string | null {
+  const { machines, launches, bills, ends_at: endsAt, members } = fleet;
+  if (machines === 0 && launches.length === 0) return null;
+  const there = machines === 1 ? '1 launched machine' : `${machines} launched machines`;
+  const overdue = members.filter((member) => member.overdue).length;
+  const parts = [
+    machines > 0 && endsAt !== null
+      ? `${there}; the first ends at ${clock(endsAt)} UTC (${leftText(endsAt, now)}).`
+      : `${there}.`,
+    ...(bills ? [`Cost so far: about $${fleet.cost.usd.toFixed(2)}.`] : []),
+    ...(overdue > 0 ? [`Past their end, and still there: ${overdue}.`] : []),
+  ];
+  return parts.join(' ');
+}
+
 function launchView(launch: Fleet['launches'][number], bills: boolean, now: Date): View {
   return {
     href: launch.id && operationAddress(launch.id),

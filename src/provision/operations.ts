@@ -91,7 +91,7 @@ export type Operations = {
     readonly hostname: string;
     readonly by: string;
   }) => Promise<Requested | NotReady | { readonly kind: 'unknown' }>;
-  readonly extend: Ends['extend'];
+  readonly extend: (asked: Parameters<Ends['extend']>[0]) => Promise<void>;
   readonly strangers: Strangers;
   readonly cancel: (id: string, by: string) => Promise<Cancelled>;
   /** For the health of the server; null = ready. */
@@ -140,7 +140,7 @@ export function createOperations(options: OperationsOptions): Operations {
       if (!(await findMachineRow(db, hostname))) return { kind: 'unknown' };
       return askDestroy(options, parts, by, [hostname]);
     },
-    extend: parts.ends.extend,
+    extend: (asked) => parts.ends.extend(asked),
     strangers: parts.strangers,
     cancel: (id, by) => cancelOperation({ db, queue }, id, by),
     checks: [{ name: 'operations', check: () => Promise.resolve(started ? null : NOT_STARTED) }],
@@ -251,20 +251,20 @@ async function begin({ provider }: OperationsOptions, parts: Parts): Promise<voi
   await queue.open();
   await recovery.atStart();
   await queue.work((id) => inTurn(() => worker.run(id)));
-  const whileIdle = (work: () => Promise<unknown>): void => {
-    if (worker.active === null) void inTurn(async () => void (await work()));
+  const whileIdle = (work: () => Promise<void>): void => {
+    if (worker.active === null) void inTurn(work);
   };
   const asWell = (work: () => Promise<unknown>): void => {
     const going: Promise<unknown> = work().finally(() => beside.delete(going));
     beside.add(going);
   };
   timers.push(
-    setInterval(() => whileIdle(recovery.again), intervals.recoverMs),
-    setInterval(() => whileIdle(ends.follow), intervals.endsMs),
-    setInterval(() => asWell(ends.arm), intervals.endsMs),
-    setInterval(() => asWell(strangers.look), intervals.strangersMs),
+    setInterval(() => whileIdle(() => recovery.again()), intervals.recoverMs),
+    setInterval(() => whileIdle(() => ends.follow()), intervals.endsMs),
+    setInterval(() => asWell(() => ends.arm()), intervals.endsMs),
+    setInterval(() => asWell(() => strangers.look()), intervals.strangersMs),
   );
-  asWell(strangers.look);
+  asWell(() => strangers.look());
 }
 
 async function end(

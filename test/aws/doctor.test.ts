@@ -119,7 +119,7 @@ describe('the doctor', () => {
   ])('tells %s, with what to do', async (_what, name, changes) => {
     const diagnosis = await examine({ ...input, ...changes });
     const found = diagnosis.findings.find((finding) => finding.name === name);
-    expect(found).toMatchObject({ status: 'problem', remedy: expect.stringMatching(/\.$/) });
+    expect(found).toMatchObject({ status: 'problem', remedy: expect.stringMatching(/\.$/) as unknown });
     expect(isHealthy(diagnosis)).toBe(false);
   });
 });
@@ -243,7 +243,7 @@ test('a folder for the state is one that can be written to, or made', async () =
     expect(await at(join(folder, 'a', 'b'))).toMatchObject({ fault: null });
     await writeFile(join(folder, 'file'), '');
     expect(await at(join(folder, 'file', 'state'))).toMatchObject({
-      remedy: expect.stringContaining('PULUMI_BACKEND_URL'),
+      remedy: expect.stringContaining('PULUMI_BACKEND_URL') as unknown,
     });
     expect((await at(join(folder, 'file', 'state'))).fault).not.toBeNull();
     expect(await at('/x', `file://${folder}`)).toMatchObject({ where: folder, fault: null });

@@ -45,7 +45,10 @@ describe('before a launch', () => {
     ['the AMI', { cloud: { ...cloud, image: () => Promise.resolve(null) } }, 'There is no AMI ami-1'],
     ['the address', { allocatorUrl: 'http://127.0.0.1:5000' }, 'cannot reach this server'],
   ])('%s that is not there is told', async (_what, changes, words) => {
-    expect(await ask(1, changes)).toMatchObject({ ok: false, problem: expect.stringContaining(words) });
+    expect(await ask(1, changes)).toMatchObject({
+      ok: false,
+      problem: expect.stringContaining(words) as unknown,
+    });
   });
 
   test('expired credentials are told; an AWS that is away is left to the launch', async () => {
@@ -74,7 +77,7 @@ describe('before a launch', () => {
   test('plain http is for those who allow it', () => {
     expect(checkAddress('http://lab.example.org', false)).toMatchObject({
       ok: false,
-      remedy: expect.stringContaining('ALLOW_PLAIN_HTTP'),
+      remedy: expect.stringContaining('ALLOW_PLAIN_HTTP') as unknown,
     });
     expect(checkAddress('http://lab.example.org', true)).toEqual({ ok: true });
     expect(checkAddress('https://lab.example.org', false)).toEqual({ ok: true });

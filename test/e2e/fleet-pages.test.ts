@@ -144,4 +144,30 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     expect(lab.provider.world.size).toBe(0);
     await isInOrder(page);
   });
+
+  test('an admin sees the end and the strangers, moves the one, and decides on the others', async () => {
+    await lab.postJson('/api/launch', { num_vms: '2', hours: '3' });
+    await lab.idle();
+    lab.provider.world.set('stranger', { hostname: 'lab-vm-prod-9', operationId: null });
+    const page = await open('/admin/fleet');
+    await isInOrder(page);
+    await page.getByText('in 3 h').first().waitFor();
+    await page.getByLabel('Hours from now').fill('5');
+    await page.getByRole('button', { name: 'Move the end' }).click();
+    await page.getByText('The machines end 5 hours from now.').waitFor();
+    await page.getByText('in 5 h').first().waitFor();
+    await isInOrder(page);
+    await page.goto(`${lab.server.url}/admin/fleet`);
+    await page.getByRole('button', { name: 'Terminate of lab-vm-prod-9' }).click();
+    await page.getByText('lab-vm-prod-9 was ended.').waitFor();
+    await page.getByText('There are none: every machine has its row').waitFor();
+    expect(lab.provider.world.has('stranger')).toBe(false);
+  });
+
+  test('the page of the end fits a phone, with a long list', async () => {
+    lab.provider.world.set('stranger', { hostname: `lab-vm-prod-${'9'.repeat(200)}`, operationId: null });
+    const page = await open('/admin/fleet', { viewport: { width: 390, height: 844 } });
+    await isInOrder(page);
+    lab.provider.world.delete('stranger');
+  });
 });

@@ -23,7 +23,7 @@ const hoursRule = { hours: 8, canary: { above: null, limitMs: 1_000 } } as const
 
 test('a launch has the end that it was given, else the one of the rules, and tells it to the provider', async () => {
   const clock = clockAt(START);
-  await using lab = await startTestOperations({ as: 'aws', now: clock.now, rules: hoursRule });
+  await using lab = await startTestOperations({ as: 'aws', now: () => clock.now(), rules: hoursRule });
   const first = await lab.launch(1);
   expect(first.endsAt).toEqual(at(8));
   await lab.ended(first.id);
@@ -43,7 +43,7 @@ test('where machines cost nothing, a launch has no end unless it is given one', 
 
 test('extending tells every machine; one that is deaf keeps its end, with the reason, and is told later', async () => {
   const clock = clockAt(START);
-  await using lab = await startTestOperations({ as: 'aws', now: clock.now, rules: hoursRule });
+  await using lab = await startTestOperations({ as: 'aws', now: () => clock.now(), rules: hoursRule });
   await lab.ended((await lab.launch(2)).id);
   lab.provider.script.deaf = new Map([['lab-vm-test-2', 'SSH does not reach it.']]);
   await lab.operations.extend({ hours: 12, by: 'ada' });
@@ -65,7 +65,7 @@ test('extending tells every machine; one that is deaf keeps its end, with the re
 
 test('at the end the audit says so; machines end themselves, and only then their rows go', async () => {
   const clock = clockAt(START);
-  await using lab = await startTestOperations({ as: 'aws', now: clock.now, rules: hoursRule });
+  await using lab = await startTestOperations({ as: 'aws', now: () => clock.now(), rules: hoursRule });
   const { id } = await lab.launch(2);
   await lab.ended(id);
   clock.set(at(8.1));
@@ -99,7 +99,7 @@ test('at the end the audit says so; machines end themselves, and only then their
 
 test('a participant whose machine has ended keeps their row, and is told', async () => {
   const clock = clockAt(START);
-  await using lab = await startTestOperations({ as: 'aws', now: clock.now, rules: hoursRule });
+  await using lab = await startTestOperations({ as: 'aws', now: () => clock.now(), rules: hoursRule });
   await lab.ended((await lab.launch(1)).id);
   await giveThisVm(lab.db, 'lab-vm-test-1');
   clock.set(at(8.1));
@@ -111,11 +111,11 @@ test('a participant whose machine has ended keeps their row, and is told', async
 
 test('machines that do not end themselves are destroyed by the server at their end, and only those', async () => {
   const clock = clockAt(START);
-  await using lab = await startTestOperations({ now: clock.now });
+  await using lab = await startTestOperations({ now: () => clock.now() });
   await lab.ended((await lab.launch(1, 2)).id);
   await lab.ended((await lab.launch(1)).id);
   clock.set(at(2.01));
-  await vi.waitFor(async () => {
+  await vi.waitFor(() => {
     expect([...lab.provider.world.keys()]).toEqual(['lab-vm-test-2']);
   }, WAIT);
   const { operations } = await listOperations(lab.db, { limit: 1 });

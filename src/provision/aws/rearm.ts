@@ -106,7 +106,10 @@ function execute(
   failed: (error: Error) => void,
 ): void {
   client.exec(command, (error, channel) => {
-    if (error) return failed(error);
+    if (error) {
+      failed(error);
+      return;
+    }
     let said = '';
     let code: number | null = null;
     const hear = (chunk: Buffer): void => {

@@ -1,0 +1,97 @@
+// The end, the cost, one machine's destruction and strangers, as they are served.
+import { expect, test } from 'vitest';
+import type { components } from '../../src/contract/openapi.gen.ts';
+import { startFleetServer, type FleetServer, type Operation } from '../support/fleet-server.ts';
+
+type Fleet = components['schemas']['Fleet'];
+type Strangers = components['schemas']['Strangers'];
+
+const HOUR_MS = 3_600_000;
+const hoursUntil = (timestamp: string | null | undefined): number =>
+  timestamp ? (Date.parse(timestamp) - Date.now()) / HOUR_MS : Number.NaN;
+
+async function remove({ server, auth }: FleetServer, hostname: string): Promise<Response> {
+  return fetch(`${server.url}/api/v1/vms/${hostname}`, { method: 'DELETE', headers: auth });
+}
+
+test('a launch with hours has an end, which is served, shown and moved', async () => {
+  await using lab = await startFleetServer();
+  const launched = await lab.postJson('/api/launch', { num_vms: '2', hours: '3' });
+  expect(launched.status).toBe(202);
+  expect(hoursUntil(((await launched.json()) as Operation).ends_at)).toBeCloseTo(3, 1);
+  await lab.idle();
+  const fleet = await lab.get<Fleet>('/api/v1/fleet');
+  expect(fleet).toMatchObject({
+    provider: 'local',
+    bills: false,
+    machines: 2,
+    cost: { usd: 0, unpriced_machines: 0 },
+  });
+  expect(fleet.launches).toMatchObject([{ machines: 2, living: 2, requested_by: 'admin' }]);
+  expect(hoursUntil(fleet.ends_at)).toBeCloseTo(3, 1);
+  expect(await lab.page('/admin')).toContain('2 launched machines; the first ends at');
+  const moved = await lab.postJson('/api/v1/fleet/extend', { hours: '10' });
+  expect(moved.status).toBe(200);
+  expect(hoursUntil(((await moved.json()) as Fleet).ends_at)).toBeCloseTo(10, 1);
+  expect(await (await lab.post('/api/v1/fleet/extend', { hours: '4' })).text()).toContain(
+    'The machines end 4 hours from now.',
+  );
+});
+
+test.each(['0', '73', 'many'])(
+  'hours of %s are refused: a page to people, a problem to programs',
+  async (hours) => {
+    await using lab = await startFleetServer();
+    const page = await lab.post('/api/launch', { num_vms: '1', hours });
+    expect(page.status).toBe(200);
+    expect(await page.text()).toContain('The hours must be a whole number from 1 to 72.');
+    expect((await lab.postJson('/api/launch', { num_vms: '1', hours })).status).toBe(400);
+    expect((await lab.postJson('/api/v1/fleet/extend', { hours })).status).toBe(400);
+    expect(lab.provider.calls).not.toContain('launch');
+  },
+);
+
+test('an empty field of the hours is the rule of the server', async () => {
+  await using lab = await startFleetServer();
+  const launched = await lab.postJson('/api/launch', { num_vms: '1', hours: '' });
+  expect(((await launched.json()) as Operation).ends_at).toBeNull();
+});
+
+test('one machine is destroyed by its address, and stays in what its launch has made', async () => {
+  await using lab = await startFleetServer();
+  await lab.launch(2);
+  await lab.idle();
+  const answer = await remove(lab, 'lab-vm-prod-1');
+  expect(answer.status).toBe(202);
+  const operation = (await answer.json()) as Operation;
+  expect(operation).toMatchObject({ kind: 'destroy', hostnames: ['lab-vm-prod-1'] });
+  expect(answer.headers.get('location')).toBe(`/api/v1/operations/${operation.id}`);
+  await lab.idle();
+  expect((await remove(lab, 'lab-vm-prod-1')).status).toBe(404);
+  const fleet = await lab.get<Fleet>('/api/v1/fleet');
+  expect(fleet.launches).toMatchObject([{ machines: 2, living: 1 }]);
+});
+
+test('a launch that the checks refuse is told before anything is made', async () => {
+  await using lab = await startFleetServer();
+  lab.provider.script.preflight = { ok: false, problem: 'The quota is too small.', remedy: 'Ask for more.' };
+  const page = await lab.post('/api/launch', { num_vms: '1' });
+  expect(page.status).toBe(200);
+  expect(await page.text()).toContain('Nothing was launched. The quota is too small. Ask for more.');
+  const answer = await lab.postJson('/api/launch', { num_vms: '1' });
+  expect(answer.status).toBe(503);
+  expect(await answer.json()).toMatchObject({ code: 'provider_not_ready' });
+  expect(await lab.get('/api/v1/operations')).toMatchObject({ items: [] });
+});
+
+test('strangers are listed and decided on; the second click says that there is none any more', async () => {
+  await using lab = await startFleetServer();
+  lab.provider.world.set('x', { hostname: 'lab-vm-prod-5', operationId: null });
+  const { items } = await lab.get<Strangers>('/api/v1/strangers?fresh=true');
+  expect(items).toMatchObject([{ id: 'lab-vm-prod-5', kind: 'machine', adoptable: true }]);
+  const adopted = await lab.postJson('/api/v1/strangers/lab-vm-prod-5/adopt');
+  expect(adopted.status).toBe(200);
+  expect(((await adopted.json()) as { message: string }).message).toContain('has a row now');
+  expect((await lab.postJson('/api/v1/strangers/lab-vm-prod-5/adopt')).status).toBe(404);
+  expect(await lab.get<Strangers>('/api/v1/strangers')).toMatchObject({ items: [], problem: null });
+});

@@ -1,0 +1,139 @@
+import { describe, expect, test } from 'vitest';
+import { fleetLine, renderFleet, type FleetModel } from '../../src/pages/fleet.ts';
+import { HOSTILE, ID, NOW, textOf } from '../support/page-models.ts';
+
+const END = '2026-01-01T16:30:00.000Z';
+const model: FleetModel = {
+  fleet: {
+    provider: 'aws',
+    bills: true,
+    machines: 2,
+    ends_at: END,
+    grace_minutes: 30,
+    cost: { usd: 12.5, unpriced_machines: 0 },
+    prices_as_of: '2025-06-01',
+    note: 'An estimate.',
+    launches: [
+      {
+        id: ID,
+        launched_at: '2026-01-01T08:30:00.000Z',
+        requested_by: 'ada',
+        machines: 3,
+        living: 2,
+        ends_at: END,
+        cost: { usd: 12.5, unpriced_machines: 0 },
+      },
+    ],
+    members: [
+      {
+        hostname: 'lab-vm-1',
+        instance_type: 'g4dn.xlarge',
+        ends_at: END,
+        wanted_ends_at: null,
+        problem: null,
+        overdue: false,
+      },
+    ],
+  },
+  strangers: { items: [], asked_at: '2026-01-01T11:59:00.000Z', problem: null },
+  told: null,
+  now: NOW,
+};
+const [member] = model.fleet.members;
+
+describe('the page of the end and the cost', () => {
+  test('says when the first ends, and what it has cost', () => {
+    const text = textOf(renderFleet(model));
+    expect(text).toContain('The first ends in 4 h 30 min');
+    expect(text).toContain('2026-01-01 16:30 UTC');
+    expect(text).toContain('about $12.50');
+    expect(text).toContain('Prices as of 2025-06-01');
+    expect(text).toContain('every machine has its row');
+    expect(text).not.toContain('Machines that want attention');
+  });
+
+  test('shows machines that are overdue, and those that were not told, with the reason', () => {
+    const members = [
+      { ...member!, overdue: true },
+      {
+        ...member!,
+        hostname: 'lab-vm-2',
+        wanted_ends_at: '2026-01-01T20:00:00.000Z',
+        problem: 'SSH is away.',
+      },
+    ];
+    const text = textOf(renderFleet({ ...model, fleet: { ...model.fleet, members } }));
+    expect(text).toContain(
+      'lab-vm-1 (Ends 2026-01-01 16:30 UTC, in 4 h 30 min) Its end and the grace are over',
+    );
+    expect(text).toContain('It is to end 2026-01-01 20:00 UTC. SSH is away.');
+  });
+
+  test('offers only what is possible with a stranger', () => {
+    const stranger = {
+      id: 'i-1',
+      kind: 'machine',
+      hostname: 'lab-vm-1',
+      launch_id: null,
+      instance_type: null,
+      reason: 'It was made twice.',
+      adoptable: false,
+      terminable: true,
+    } as const;
+    const strangers = { ...model.strangers, items: [stranger] };
+    const html = renderFleet({ ...model, strangers });
+    expect(html).toContain('strangers&#x2F;i-1&#x2F;terminate"');
+    expect(html).not.toContain('&#x2F;adopt"');
+    const row = { ...stranger, kind: 'row', id: 'lab-vm-1' } as const;
+    expect(textOf(renderFleet({ ...model, strangers: { ...strangers, items: [row] } }))).toContain(
+      'Clear the row',
+    );
+  });
+
+  test('with nothing launched there is no end to move, and machines without a price are told', () => {
+    const empty = { ...model.fleet, machines: 0, ends_at: null, launches: [], members: [] };
+    const html = renderFleet({ ...model, fleet: { ...empty, cost: { usd: 0, unpriced_machines: 2 } } });
+    expect(html).not.toContain('fleet/extend');
+    expect(textOf(html)).toContain('of a type without a price: 2');
+    expect(textOf(html)).toContain('Nothing was launched yet.');
+  });
+
+  test('prints nothing unescaped', () => {
+    const html = renderFleet({
+      ...model,
+      fleet: {
+        ...model.fleet,
+        note: HOSTILE,
+        members: [{ ...member!, hostname: HOSTILE, problem: HOSTILE, wanted_ends_at: END }],
+        launches: [{ ...model.fleet.launches[0]!, requested_by: HOSTILE, id: null }],
+      },
+      strangers: {
+        items: [
+          {
+            id: HOSTILE,
+            kind: 'machine',
+            hostname: HOSTILE,
+            launch_id: HOSTILE,
+            instance_type: null,
+            reason: HOSTILE,
+            adoptable: true,
+            terminable: true,
+          },
+        ],
+        asked_at: null,
+        problem: HOSTILE,
+      },
+      told: { good: false, text: HOSTILE },
+    });
+    expect(html).not.toContain('<script>alert');
+  });
+});
+
+test('the line of the other pages says the end, the cost, and what is past its end', () => {
+  expect(fleetLine(model.fleet, NOW)).toBe(
+    '2 launched machines; the first ends at 2026-01-01 16:30 UTC (in 4 h 30 min). Cost so far: about $12.50.',
+  );
+  const late = { ...model.fleet, members: [{ ...member!, overdue: true }] };
+  expect(fleetLine(late, NOW)).toContain('Past their end, and still there: 1.');
+  expect(fleetLine({ ...model.fleet, machines: 0, launches: [], members: [] }, NOW)).toBeNull();
+});
