@@ -15,7 +15,7 @@ import { asForm } from '../../src/client/client.ts';
 export type Operation = components['schemas']['Operation'];
 
 /** Generous: the machine may be busy with other tests. */
-export const AWS_WAIT = { timeout: 120_000, interval: 50 };
+export const AWS_WAIT = { timeout: 120_000, interval: 150 };
 
 export type AwsLab = AsyncDisposable & {
   readonly server: TestServer;
