@@ -25,6 +25,10 @@ export async function createFleet(
     provider: environment.provider ?? (await createProvider(environment, data, url)),
     ...(environment.operationIntervals && { intervals: environment.operationIntervals }),
     deployment: config.deployment,
+    rules: {
+      hours: config.launch.hours ?? null,
+      canary: { above: config.launch.canaryAbove ?? null, limitMs: config.launch.canaryLimitMs },
+    },
     alone: data.alone,
     log,
     now: () => new Date(),

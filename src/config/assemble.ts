@@ -5,6 +5,7 @@ import type { Environment } from './environment.ts';
 import type { FieldFile } from './field-file.ts';
 import { freezeDeeply, type Config } from './schema.ts';
 
+const CANARY_ABOVE = 5;
 const MINUTE_MS = 60_000;
 const SECOND_MS = 1_000;
 /** What the field's machines have. */
@@ -49,10 +50,22 @@ export function assembleConfig(parts: Parts): Config {
       secretsProvider: values.PULUMI_SECRETS_PROVIDER,
       cliDir: values.PULUMI_CLI_DIR,
     },
+    launch: launchOf(values),
     ...machinesOf(parts),
     limits: limitsOf(values),
     file: filePath === undefined ? undefined : { path: filePath, dir: dirname(filePath) },
   });
+}
+
+function launchOf(values: Environment): Config['launch'] {
+  const isAws = values.PROVIDER === 'aws';
+  const above = values.LAUNCH_CANARY ?? (isAws ? CANARY_ABOVE : 0);
+  return {
+    hours: isAws ? values.LAUNCH_HOURS : undefined,
+    canaryAbove: above === 0 ? undefined : above,
+    canaryLimitMs: values.LAUNCH_CANARY_MINUTES * MINUTE_MS,
+    allowPlainHttp: values.ALLOW_PLAIN_HTTP === 'true',
+  };
 }
 
 function limitsOf(values: Environment): Config['limits'] {

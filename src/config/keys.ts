@@ -173,6 +173,32 @@ export const configKeys = {
     accepts: 'a whole number from 1 to 1000',
     unit: 'VMs',
   },
+  LAUNCH_HOURS: {
+    default: '8',
+    meaning:
+      'With `PROVIDER=aws`, the hours after which the machines of a launch end, where the launch itself says nothing.',
+    accepts: 'a whole number from 1 to 72',
+    unit: 'hours',
+  },
+  LAUNCH_CANARY: {
+    otherwise: '`5` with `PROVIDER=aws`, else `0`',
+    meaning:
+      'A launch of more machines than this makes the first one alone, and the others when it has reported; `0`: never.',
+    accepts: 'a whole number from 0 to 1000',
+    unit: 'VMs',
+  },
+  LAUNCH_CANARY_MINUTES: {
+    default: '15',
+    meaning: 'How long that first machine may take to report, before the launch is ended.',
+    accepts: 'a whole number from 1 to 120',
+    unit: 'minutes',
+  },
+  ALLOW_PLAIN_HTTP: {
+    default: 'false',
+    meaning:
+      'Whether machines in the cloud may be launched where `PUBLIC_URL` is `http`: their tokens would cross the network in the clear.',
+    accepts: 'true or false',
+  },
   CODE_LIFETIME_MINUTES: {
     default: '10',
     meaning: 'How long a CRD code can be alive; an older one is not delivered again.',

@@ -69,6 +69,15 @@ export type Config = Frozen<{
     /** Of the files that people bring home, without the dot. */
     extension: string | undefined;
   };
+  /** How launches go. */
+  launch: {
+    /** Where a launch says nothing; undefined = no end. */
+    hours: number | undefined;
+    /** A launch of more machines sends one ahead; undefined = none does. */
+    canaryAbove: number | undefined;
+    canaryLimitMs: number;
+    allowPlainHttp: boolean;
+  };
   startupScript: { enabled: boolean; path: string | undefined; onError: 'continue' | 'fail' };
   dns: {
     enabled: boolean;

@@ -405,7 +405,13 @@ export interface paths {
     get: operations['getVm'];
     put?: never;
     post?: never;
-    delete?: never;
+    /**
+     * Destroy one machine
+     * @description Starts an operation that ends this machine alone, with everything on it: the work of its participant that was not
+     *     collected before is lost with it, which the operation's output says by name. A machine that came by itself runs on,
+     *     and is only cleared from here. 409 (`operation_running`) while another operation runs.
+     */
+    delete: operations['deleteVm'];
     options?: never;
     head?: never;
     patch?: never;
@@ -547,7 +553,8 @@ export interface paths {
      * @description Starts an operation and answers at once with the page that shows it. A field that is wrong, another operation that
      *     is running, and a provider that is not ready are `200` with the same page and the message; nothing is launched.
      *     With `Accept: application/json` they are statuses: 202 with the operation; 400, 409 (`operation_running`), 503
-     *     (`provider_not_ready`).
+     *     (`provider_not_ready`). A launch that could not succeed (no quota for it, an address that machines cannot reach) is
+     *     refused in the same way before anything is made.
      */
     post: operations['launchVms'];
     delete?: never;
@@ -572,6 +579,132 @@ export interface paths {
      *     is `200` with the same page and the message; with `Accept: application/json` 202 with the operation, or 409.
      */
     post: operations['destroyVms'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/admin/fleet': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** When the machines end, what they have cost so far, and strangers */
+    get: operations['fleetPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/fleet': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The launched machines together, with their end and their cost so far
+     * @description Costs are estimates: list prices of instances that run on demand, from a table with a date; disks, addresses and
+     *     traffic are not in them. Machines of a type without a price are counted in `unpriced_machines`. Machines that are
+     *     gone stay in the cost of their launch.
+     */
+    get: operations['getFleet'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/fleet/extend': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Move the end of every launched machine
+     * @description The new end is so many hours from now, also for machines that had none; asking twice changes nothing more. Machines
+     *     that end themselves are told over SSH: those that could not be told yet keep their old end (`ends_at`), show the new
+     *     one as `wanted_ends_at` with the problem, and are tried again. With `Accept: text/html` the answer is the page.
+     */
+    post: operations['extendFleet'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/strangers': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Machines without a row, and rows without a machine
+     * @description As they were seen last: the provider is asked at start, after an interruption, now and then, and, with `fresh=true`,
+     *     now. What comes from an interrupted launch and was never assigned is ended by itself; the rest waits for a decision.
+     */
+    get: operations['listStrangers'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/strangers/{id}/adopt': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Make a row for a machine that has none
+     * @description The machine is shown, counted and destroyed like any other from then on. It is `unreachable`: nobody is given it,
+     *     since the token that it holds is known to no row. 409 (`not_adoptable`) where its name is taken, where it has none,
+     *     or while an operation runs. With `Accept: text/html` the answer is the page.
+     */
+    post: operations['adoptStranger'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/strangers/{id}/terminate': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * End a machine that has no row, or clear a row that has no machine
+     * @description The provider is asked again first: only what is a stranger still is touched, and only by the provider's own id.
+     *     409 (`not_terminable`) where the provider refuses, or while an operation runs. With `Accept: text/html` the answer
+     *     is the page.
+     */
+    post: operations['terminateStranger'];
     delete?: never;
     options?: never;
     head?: never;
@@ -1043,8 +1176,92 @@ export interface components {
     LaunchRequest: {
       /** @description How many machines to launch. */
       num_vms: number;
+      /**
+       * @description After so many hours the machines of this launch end. Without it: 8 (`LAUNCH_HOURS`) where machines cost money,
+       *     no end where they do not.
+       */
+      hours?: number;
     } & {
       [key: string]: unknown;
+    };
+    ExtendRequest: {
+      /** @description From now until the end. */
+      hours: number;
+    };
+    Cost: {
+      /** @description US dollars so far; an estimate. */
+      usd: number;
+      /** @description Machines of a type without a price; they are not in `usd`. */
+      unpriced_machines: number;
+    };
+    Fleet: {
+      provider: components['schemas']['Provider'];
+      /** @description Whether machines of this provider cost money. */
+      bills: boolean;
+      /** @description Launched machines that are there. */
+      machines: number;
+      /** @description When the first of them ends; null where none does. */
+      ends_at: components['schemas']['Timestamp'] | null;
+      /** @description So long after its end a machine that costs money shuts itself down, whatever becomes of this server. */
+      grace_minutes: number;
+      /** @description Of all machines that are kept here, those that are gone too. */
+      cost: components['schemas']['Cost'];
+      /** @description The date of the table of prices. */
+      prices_as_of: string;
+      /** @description What the estimate leaves out. */
+      note: string;
+      launches: components['schemas']['FleetLaunch'][];
+      members: components['schemas']['FleetMember'][];
+    };
+    FleetLaunch: {
+      /** @description The operation; null where it is not kept any more. */
+      id: components['schemas']['OperationId'] | null;
+      launched_at: components['schemas']['Timestamp'];
+      requested_by: string | null;
+      /** @description All that it has made. */
+      machines: number;
+      /** @description Those that are there still. */
+      living: number;
+      /** @description When the first of those that are there ends; null where none does. */
+      ends_at: components['schemas']['Timestamp'] | null;
+      cost: components['schemas']['Cost'];
+    };
+    FleetMember: {
+      hostname: components['schemas']['Hostname'];
+      instance_type: string | null;
+      /** @description What the machine itself is armed to. */
+      ends_at: components['schemas']['Timestamp'] | null;
+      /** @description What it is to be armed to, where that has not been done yet. */
+      wanted_ends_at: components['schemas']['Timestamp'] | null;
+      /** @description Why it could not be told the new end. */
+      problem: string | null;
+      /** @description Its end and the grace are over, and it is there still; it may cost money. */
+      overdue: boolean;
+    };
+    /** @description The provider's own id of a machine; where it has none, and for a row, the hostname. */
+    StrangerId: string;
+    Strangers: {
+      items: components['schemas']['Stranger'][];
+      /** @description When the provider answered last; null where it has not yet. */
+      asked_at: components['schemas']['Timestamp'] | null;
+      /** @description Why the provider could not be asked the last time; null where it could. */
+      problem: string | null;
+    };
+    Stranger: {
+      id: components['schemas']['StrangerId'];
+      /**
+       * @description `machine`: it exists and has no row. `row`: it has a row and does not exist.
+       * @enum {string}
+       */
+      kind: 'machine' | 'row';
+      hostname: components['schemas']['Hostname'] | null;
+      /** @description The launch that made it, as far as that is known. */
+      launch_id: string | null;
+      instance_type: string | null;
+      /** @description How it stands, in a sentence. */
+      reason: string;
+      adoptable: boolean;
+      terminable: boolean;
     };
     DestroyRequest: {
       /** @description The name of the deployment, as the page asks for it. Where it is sent it must be right. */
@@ -1072,6 +1289,10 @@ export interface components {
       cancel_requested_at: components['schemas']['Timestamp'] | null;
       /** @description How many machines were asked for; null where the operation is about all there are. */
       num_vms: number | null;
+      /** @description The machines that a destroy is about; null where it is about all there are, and for a launch. */
+      hostnames: components['schemas']['Hostname'][] | null;
+      /** @description When the machines of a launch are to end; null where they have no end. */
+      ends_at: components['schemas']['Timestamp'] | null;
       progress: {
         /** @description Machines that are made or ended. */
         done: number;
@@ -1447,6 +1668,11 @@ export interface components {
      * @example 7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21
      */
     OperationId: components['schemas']['OperationId'];
+    /**
+     * @description As the list of strangers has it.
+     * @example i-0123456789abcdef0
+     */
+    StrangerId: components['schemas']['StrangerId'];
     /** @description An id of this stream to continue after, for a first connection; `Last-Event-ID` wins. */
     After: string;
     /** @description The id of the last event that was received; the stream continues after it. Sent by EventSource itself. */
@@ -2209,6 +2435,33 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  deleteVm: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      202: components['responses']['OperationAccepted'];
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      409: components['responses']['Conflict'];
+      413: components['responses']['TooLarge'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   getVmLogs: {
     parameters: {
       query?: never;
@@ -2372,7 +2625,8 @@ export interface operations {
       content: {
         /**
          * @example {
-         *       "num_vms": 3
+         *       "num_vms": 3,
+         *       "hours": 8
          *     }
          */
         'application/x-www-form-urlencoded': components['schemas']['LaunchRequest'];
@@ -2434,6 +2688,190 @@ export interface operations {
       409: components['responses']['Conflict'];
       413: components['responses']['PageOrTooLarge'];
       415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  fleetPage: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      401: components['responses']['PageUnauthorized'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
+  getFleet: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The fleet as it stands. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Fleet'];
+        };
+      };
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  extendFleet: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "hours": 4
+         *     }
+         */
+        'application/json': components['schemas']['ExtendRequest'];
+        /**
+         * @example {
+         *       "hours": 4
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['ExtendRequest'];
+      };
+    };
+    responses: {
+      /** @description The fleet as it stands now, machines that could not be told among them. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Fleet'];
+          'text/html': components['schemas']['Html'];
+        };
+      };
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  listStrangers: {
+    parameters: {
+      query?: {
+        /** @description Ask the provider now. */
+        fresh?: boolean;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description What was found. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Strangers'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  adoptStranger: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description As the list of strangers has it.
+         * @example i-0123456789abcdef0
+         */
+        id: components['parameters']['StrangerId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description It has a row now. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Message'];
+          'text/html': components['schemas']['Html'];
+        };
+      };
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['Conflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  terminateStranger: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description As the list of strangers has it.
+         * @example i-0123456789abcdef0
+         */
+        id: components['parameters']['StrangerId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Nothing of it is left. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Message'];
+          'text/html': components['schemas']['Html'];
+        };
+      };
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['Conflict'];
+      413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
       503: components['responses']['PageOrUnavailable'];

@@ -73,6 +73,11 @@ export const problems = {
     title: 'Operation not found',
     detail: 'There is no such operation.',
   },
+  stranger_not_found: {
+    status: 404,
+    title: 'No such stranger',
+    detail: 'There is no stranger of this id (any more). Look at the list again.',
+  },
   method_not_allowed: {
     status: 405,
     title: 'Method not allowed',
@@ -118,6 +123,16 @@ export const problems = {
     status: 409,
     title: 'Operation running',
     detail: 'Another operation is running; one runs at a time. Wait for its end, or cancel it.',
+  },
+  not_adoptable: {
+    status: 409,
+    title: 'Cannot be adopted',
+    detail: 'This cannot be adopted: the list of strangers says why.',
+  },
+  not_terminable: {
+    status: 409,
+    title: 'Cannot be ended',
+    detail: 'This could not be ended from here. End it where it runs.',
   },
   operation_over: {
     status: 409,

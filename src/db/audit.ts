@@ -3,7 +3,7 @@ import type { Db } from './connect.ts';
 
 export type Deed = {
   readonly who: string;
-  readonly what: 'launch' | 'destroy' | 'cancel';
+  readonly what: 'launch' | 'destroy' | 'cancel' | 'extend' | 'end' | 'adopt' | 'terminate';
   /** A few words: how many, which. */
   readonly detail: string;
   readonly operationId: string | null;

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import { readProvider, readVmStatus, type Provider, type VmStatus } from '../vms/status.ts';
 import type { Db } from './connect.ts';
+import { recordGone } from './machine-hours.ts';
 import { bury, freshTombstones } from './tombstones.ts';
 
 export type NewMachine = {
@@ -19,8 +20,7 @@ export async function takenHostnames(db: Db): Promise<Set<string>> {
 /** Makes the rows of machines to come, `initializing`. Returns the hostnames that were still free. */
 export async function insertMachines(
   db: Db,
-  operationId: string,
-  provider: Provider,
+  launch: { readonly operationId: string; readonly provider: Provider; readonly endsAt: Date | null },
   machines: readonly NewMachine[],
 ): Promise<string[]> {
   const rows = await db
@@ -28,10 +28,11 @@ export async function insertMachines(
     .values(
       machines.map(({ hostname, tokenHash }) => ({
         hostname,
-        provider,
+        provider: launch.provider,
         status: 'initializing',
         token_hash: tokenHash,
-        operation_id: operationId,
+        operation_id: launch.operationId,
+        ends_at: launch.endsAt,
       })),
     )
     .onConflict((conflict) => conflict.column('hostname').doNothing())
@@ -59,6 +60,17 @@ export async function recordReach(db: Db, hostname: string, reach: Reach): Promi
       or ssh_host_key is distinct from coalesce(${sshHostKey}, ssh_host_key))`.execute(db);
 }
 
+/** Writes what the provider calls the machine, where it says. */
+export async function recordProviderId(db: Db, hostname: string, id: string | undefined): Promise<void> {
+  if (id === undefined) return;
+  await db
+    .updateTable('vms')
+    .set({ provider_id: id })
+    .where('hostname', '=', hostname)
+    .where('provider_id', 'is distinct from', id)
+    .execute();
+}
+
 /** How long it took to make the machine. Nothing where its row is gone. */
 export async function recordProvisioning(db: Db, hostname: string, seconds: number): Promise<void> {
   await sql`insert into vm_timings (hostname, provisioning_seconds)
@@ -69,6 +81,7 @@ export async function recordProvisioning(db: Db, hostname: string, seconds: numb
 /** Removes rows whose machines were never made: nothing will report under these names. */
 export async function removeUnmade(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
+  await recordGone(db, hostnames);
   await db.deleteFrom('vms').where('hostname', 'in', hostnames).execute();
 }
 
@@ -77,12 +90,17 @@ export async function removeGone(db: Db, hostnames: readonly string[]): Promise<
   if (hostnames.length === 0) return;
   await db.transaction().execute(async (trx) => {
     await bury(trx, hostnames);
+    await recordGone(trx, hostnames);
     await trx.deleteFrom('vms').where('hostname', 'in', hostnames).execute();
   });
 }
 
-/** Marks every machine of these providers as being destroyed; nobody is given one any more. Returns their hostnames. */
-export async function markDestroying(db: Db, providers: readonly Provider[]): Promise<string[]> {
+/** Marks machines of these providers (all, or these) as being destroyed; nobody is given one any more. Returns their hostnames. */
+export async function markDestroying(
+  db: Db,
+  providers: readonly Provider[],
+  hostnames: readonly string[] | null = null,
+): Promise<string[]> {
   const rows = await db
     .updateTable('vms')
     .set((build) => ({
@@ -96,6 +114,7 @@ export async function markDestroying(db: Db, providers: readonly Provider[]): Pr
         .end(),
     }))
     .where('provider', 'in', providers)
+    .$if(hostnames !== null, (query) => query.where('hostname', 'in', hostnames ?? []))
     .returning('hostname')
     .execute();
   return rows.map(({ hostname }) => hostname);
@@ -119,6 +138,7 @@ export async function restoreDestroying(db: Db, hostnames: readonly string[]): P
 /** Machines that do not exist any more, but that somebody has: nobody else is given them. */
 export async function setUnreachable(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
+  await recordGone(db, hostnames);
   await db
     .updateTable('vms')
     .set({ status: 'unreachable', status_since: sql<Date>`now()`, status_before_destroy: null })
@@ -135,14 +155,35 @@ export type MachineRow = {
   readonly operationId: string | null;
   /** Of the participant who has it; null where nobody has. */
   readonly email: string | null;
+  /** What the provider calls it; null where it has not said. */
+  readonly providerId: string | null;
+  readonly address: string | null;
 };
+
+/** Whether there is a row of this name. */
+export async function findMachineRow(db: Db, hostname: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('vms')
+    .select('hostname')
+    .where('hostname', '=', hostname)
+    .executeTakeFirst();
+  return row !== undefined;
+}
 
 /** All machines by hostname, with who has them. */
 export async function listMachineRows(db: Db): Promise<MachineRow[]> {
   const rows = await db
     .selectFrom('vms as v')
     .leftJoin('assignments as a', 'a.id', 'v.assignment_id')
-    .select(['v.hostname', 'v.provider', 'v.status', 'v.operation_id', 'a.email'])
+    .select([
+      'v.hostname',
+      'v.provider',
+      'v.status',
+      'v.operation_id',
+      'v.provider_id',
+      'v.address',
+      'a.email',
+    ])
     .orderBy('v.hostname')
     .execute();
   return rows.map((row) => ({
@@ -151,5 +192,7 @@ export async function listMachineRows(db: Db): Promise<MachineRow[]> {
     status: readVmStatus(row.status),
     operationId: row.operation_id,
     email: row.email,
+    providerId: row.provider_id,
+    address: row.address,
   }));
 }

@@ -32,6 +32,8 @@ function readRow(row: Row): OperationRecord {
     endedAt: row.ended_at,
     cancelRequestedAt: row.cancel_requested_at,
     numVms: row.num_vms,
+    hostnames: row.hostnames,
+    endsAt: row.ends_at,
     done: row.done,
     failed: row.failed,
     total: row.total,
@@ -51,6 +53,10 @@ export type OperationRequest = {
   readonly requestedBy: string;
   /** Null for a destroy. */
   readonly numVms: number | null;
+  /** Of a launch; null = no end. */
+  readonly endsAt?: Date | null;
+  /** Of a destroy that is about these alone. */
+  readonly hostnames?: readonly string[] | null;
 };
 
 /** Writes a queued operation; null where another one is active. Waits for another that is being asked for right now. */
@@ -62,6 +68,8 @@ export async function insertOperation(db: Db, request: OperationRequest): Promis
       kind: request.kind,
       requested_by: request.requestedBy,
       num_vms: request.numVms,
+      ends_at: request.endsAt ?? null,
+      hostnames: request.hostnames ? [...request.hostnames] : null,
     })
     .onConflict((conflict) => conflict.doNothing())
     .returningAll()
@@ -263,6 +271,17 @@ export async function interruptUntaken(
 /** The ids of all operations that have ended. */
 export async function endedOperations(db: Db): Promise<Set<string>> {
   const rows = await db.selectFrom('operations').select('id').where('ended_at', 'is not', null).execute();
+  return new Set(rows.map(({ id }) => id));
+}
+
+/** The ids of launches that have ended, and not well: what is left of them was never a machine of the lab. */
+export async function unfinishedLaunches(db: Db): Promise<Set<string>> {
+  const rows = await db
+    .selectFrom('operations')
+    .select('id')
+    .where('kind', '=', 'launch')
+    .where('status', 'in', ['failed', 'cancelled', 'interrupted'])
+    .execute();
   return new Set(rows.map(({ id }) => id));
 }
 

@@ -44,6 +44,21 @@ export interface AuditEvents {
   who: string;
 }
 
+export interface DeploymentIdentity {
+  only_one: Generated<boolean>;
+  uid: string;
+}
+
+export interface MachineHours {
+  gone_at: Timestamp | null;
+  hostname: string;
+  id: Generated<Int8>;
+  instance_type: string | null;
+  made_at: Generated<Timestamp>;
+  operation_id: string | null;
+  provider: string;
+}
+
 export interface OperationEvents {
   at: Generated<Timestamp>;
   hostname: string | null;
@@ -57,7 +72,15 @@ export interface Operations {
   cancel_requested_at: Timestamp | null;
   done: Generated<number>;
   ended_at: Timestamp | null;
+  /**
+   * when the machines of a launch are to end; null = no end
+   */
+  ends_at: Timestamp | null;
   failed: Generated<number>;
+  /**
+   * the machines that a destroy is about; null = all
+   */
+  hostnames: string[] | null;
   id: string;
   kind: string;
   lease_owner: string | null;
@@ -132,6 +155,18 @@ export interface Vms {
    */
   assignment_id: string | null;
   created_at: Generated<Timestamp>;
+  /**
+   * why it could not be told its new end
+   */
+  end_problem: string | null;
+  /**
+   * when it was told (audit) that its end has come
+   */
+  end_told_at: Timestamp | null;
+  /**
+   * what the machine itself is armed to; null = no end
+   */
+  ends_at: Timestamp | null;
   gpu_health: string | null;
   hostname: string;
   in_use: boolean | null;
@@ -140,6 +175,10 @@ export interface Vms {
    */
   operation_id: string | null;
   provider: string;
+  /**
+   * what the provider calls the machine, such as an EC2 instance id
+   */
+  provider_id: string | null;
   /**
    * moves with every change; live pages read the rows whose revision is newer
    */
@@ -154,6 +193,10 @@ export interface Vms {
   status_before_destroy: string | null;
   status_since: Generated<Timestamp>;
   token_hash: Buffer | null;
+  /**
+   * what it is to be armed to; null = it is
+   */
+  wanted_ends_at: Timestamp | null;
 }
 
 export interface VmTimings {
@@ -170,6 +213,8 @@ export interface VmTimings {
 export interface DB {
   assignments: Assignments;
   audit_events: AuditEvents;
+  deployment_identity: DeploymentIdentity;
+  machine_hours: MachineHours;
   operation_events: OperationEvents;
   operations: Operations;
   schema_compatibility: SchemaCompatibility;

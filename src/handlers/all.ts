@@ -3,6 +3,7 @@ import type { Handlers } from '../contract/handlers.ts';
 import { createAdminHandlers, type AdminDependencies } from './admin.ts';
 import { createAgentHandlers, type AgentDependencies } from './agent.ts';
 import type { AskDependencies } from './ask.ts';
+import { createEndsHandlers } from './ends.ts';
 import { createFleetHandlers } from './fleet.ts';
 import { createLiveHandlers, type LiveDependencies } from './live.ts';
 import type { FleetDependencies } from './operation-pages.ts';
@@ -10,6 +11,7 @@ import { createOperationHandlers } from './operations.ts';
 import { createParticipantHandlers } from './participant.ts';
 import { createRecyclingHandlers } from './recycling.ts';
 import { createStatusHandlers } from './status.ts';
+import { createStrangersHandlers } from './strangers.ts';
 import { createSystemHandlers, type SystemDependencies } from './system.ts';
 import { createVmHandlers, type VmDependencies } from './vm.ts';
 import { createVmsHandlers, type VmsDependencies } from './vms.ts';
@@ -33,6 +35,8 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createVmsHandlers(dependencies),
     ...createAdminHandlers(dependencies),
     ...createFleetHandlers(dependencies),
+    ...createEndsHandlers(dependencies),
+    ...createStrangersHandlers(dependencies),
     ...createOperationHandlers(dependencies),
     ...createLiveHandlers(dependencies),
     ...createSystemHandlers(dependencies),

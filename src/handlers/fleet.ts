@@ -28,7 +28,7 @@ async function launch(
   input: Input<'launchVms'>,
 ): Promise<Reply<'launchVms'>> {
   const { operations, maxVmsPerLaunch } = dependencies;
-  const { num_vms: numVms } = input.body;
+  const { num_vms: numVms, hours } = input.body;
   if (numVms > maxVmsPerLaunch) {
     const message = `Number of VMs must be at most ${maxVmsPerLaunch} at a time.`;
     const errors = [{ field: 'num_vms', message }];
@@ -36,7 +36,7 @@ async function launch(
     const error = { message, fields: { num_vms: message } };
     return page(await dashboardPage(dependencies, { operation: null, kind: 'launch', error }));
   }
-  const answer = await operations.launch({ numVms, by: nameOf(input.caller) });
+  const answer = await operations.launch({ numVms, hours, by: nameOf(input.caller) });
   return tell(dependencies, answer, 'launch', wantsJson(input));
 }
 

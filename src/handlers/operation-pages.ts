@@ -63,6 +63,7 @@ export async function createPage(
     running: running && operationView(running),
     error,
     numVms: '',
+    hours: operations.defaultHours === null ? '' : String(operations.defaultHours),
   });
 }
 

@@ -16,6 +16,8 @@ export function operationView(record: OperationRecord): components['schemas']['O
     ended_at: record.endedAt?.toISOString() ?? null,
     cancel_requested_at: record.cancelRequestedAt?.toISOString() ?? null,
     num_vms: record.numVms,
+    hostnames: record.hostnames && [...record.hostnames],
+    ends_at: record.endsAt?.toISOString() ?? null,
     progress: { done: record.done, failed: record.failed, total: record.total },
     problem: record.problem,
   };

@@ -4,11 +4,16 @@ import { problem } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
 import { registerVm } from '../db/registration.ts';
 import { findVm, listVms } from '../db/vms.ts';
+import type { Operations } from '../provision/operations.ts';
+import { describeOperation } from '../vms/operation.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';
+import { nameOf } from './fleet.ts';
+import { operationAddress, operationView } from './operation-views.ts';
 import { vmView, type Clock } from './views.ts';
 
 export type VmsDependencies = {
   readonly db: Db;
+  readonly operations: Operations;
   readonly now: Clock;
   readonly codeLifetimeMs: number;
   readonly randomBytes: (count: number) => Buffer;
@@ -35,7 +40,36 @@ export function createVmsHandlers(dependencies: VmsDependencies): HandlersOf<'vm
       return { status: 200, type: 'application/json', body: vmView(vm, { now: now(), codeLifetimeMs }) };
     },
     registerVm: (input) => register(dependencies, input),
+    deleteVm: (input) => destroyOne(dependencies, input),
   };
+}
+
+async function destroyOne(
+  { operations }: VmsDependencies,
+  { path, caller }: Input<'deleteVm'>,
+): Promise<Reply<'deleteVm'>> {
+  const answer = await operations.destroyOne({ hostname: path.hostname, by: nameOf(caller) });
+  switch (answer.kind) {
+    case 'accepted': {
+      const { operation } = answer;
+      const headers = { Location: operationAddress(operation) };
+      return { status: 202, type: 'application/json', headers, body: operationView(operation) };
+    }
+    case 'busy': {
+      const { running } = answer;
+      return problem('operation_running', {
+        detail: `Nothing was destroyed: another operation is running. ${describeOperation(running)}, has not ended yet. Wait for its end, or cancel it.`,
+        headers: { Location: operationAddress(running) },
+        operation: operationView(running),
+      });
+    }
+    case 'not_ready':
+      return problem('provider_not_ready', {
+        detail: `Nothing was destroyed. ${answer.problem} ${answer.remedy}`,
+      });
+    case 'unknown':
+      return problem('vm_not_found');
+  }
 }
 
 async function register(

@@ -58,12 +58,14 @@ export type FormBody = {
 /** A field that cannot be what it should is left a string, and the validator says what is wrong with it. */
 export function convertForm(fields: Fields, types: Readonly<Record<string, FormFieldType>>): FormBody {
   const errors: FieldError[] = [];
-  const entries = [...fields].map(([name, values]): [string, unknown] => {
+  const entries = [...fields].flatMap(([name, values]): [string, unknown][] => {
     const type = Object.hasOwn(types, name) ? types[name] : undefined;
-    if (type === undefined) return [name, values[0]];
+    if (type === undefined) return [[name, values[0] ?? '']];
+    // A browser sends an empty number field as an empty string: nothing was given.
+    if (type !== 'string' && values.length === 1 && values[0] === '') return [];
     const fault = fieldFault(values);
     if (fault !== null) errors.push({ field: name, message: `${name} ${fault}` });
-    return [name, convertStrictly(values[0] ?? '', type)];
+    return [[name, convertStrictly(values[0] ?? '', type)]];
   });
   return { body: Object.fromEntries(entries), errors };
 }

@@ -16,11 +16,13 @@ export type CreateInstancesModel = {
   readonly error: FormError | null;
   /** What was typed. */
   readonly numVms: string;
+  /** What stands in the field of the hours; empty = no end. */
+  readonly hours: string;
 };
 
 /** The page with the form. */
 export function renderCreateInstances(model: CreateInstancesModel): string {
-  const { maxVms, notReady, running, error, numVms } = model;
+  const { maxVms, notReady, running, error, numVms, hours } = model;
   return render('create-instances', {
     ...layoutView({
       title: words.fleet.create.title,
@@ -34,5 +36,7 @@ export function renderCreateInstances(model: CreateInstancesModel): string {
     running: running && runningView(running),
     maxVms,
     numVms,
+    hours,
+    hoursError: error?.fields?.['hours'] ?? null,
   });
 }

@@ -27,6 +27,7 @@ const adminLinks = [
   { href: '/admin/instances', label: words.nav.instances },
   { href: '/admin/create', label: words.nav.create },
   { href: '/admin/instances/delete', label: words.nav.destroy },
+  { href: '/admin/fleet', label: words.nav.fleet },
   { href: '/docs', label: words.nav.docs },
 ] as const;
 

@@ -54,10 +54,17 @@ function inWords(field: string, message: string): string {
 /** The page that would have shown the run, with the message. */
 function notBegun(problem: Problem, operationId: 'launchVms' | 'destroyVms'): string {
   const numVms = problem.errors?.find(({ field }) => field === 'num_vms');
+  const hours = problem.errors?.some(({ field }) => field === 'hours') === true;
   return renderDashboard({
     kind: operationId === 'launchVms' ? 'launch' : 'destroy',
     operation: null,
-    error: { message: numVms ? numVmsSentence(numVms.message) : problem.detail },
+    error: {
+      message: numVms
+        ? numVmsSentence(numVms.message)
+        : hours
+          ? words.fleet.create.hoursWrong
+          : problem.detail,
+    },
     lines: [],
     olderLines: 0,
     lastLine: 0,

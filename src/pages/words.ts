@@ -44,6 +44,7 @@ export const words = {
     instances: 'Machines',
     create: 'Create',
     destroy: 'Delete',
+    fleet: 'End and cost',
     docs: 'API docs',
   },
   index: {

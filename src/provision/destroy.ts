@@ -11,12 +11,15 @@ const NAMES_SAID = 10;
 
 export async function runDestroy(run: Run): Promise<Outcome> {
   const { db, provider, control, tell, progress } = run;
-  const rows = await listMachineRows(db);
-  await markDestroying(db, [...new Set([provider.name, 'external' as const])]);
+  const only = run.operation.hostnames;
+  const isMeant = ({ hostname }: { readonly hostname: string }): boolean => only?.includes(hostname) ?? true;
+  const rows = (await listMachineRows(db)).filter(isMeant);
+  await markDestroying(db, [...new Set([provider.name, 'external' as const])], only);
   const comers = rows.filter((row) => row.provider === 'external').map(({ hostname }) => hostname);
   tellOfOthers(run, rows);
+  if (only !== null) tellOfParticipants(run, rows);
   const ours = rows.filter((row) => row.provider === provider.name && row.provider !== 'external');
-  const listed = await provider.list();
+  const listed = (await provider.list()).filter(isMeant);
   const names = new Set([...ours, ...listed].map(({ hostname }) => hostname));
   progress.add({ total: names.size + comers.length });
   tell({
@@ -25,14 +28,34 @@ export async function runDestroy(run: Run): Promise<Outcome> {
   });
   const reporting = createReport(run, null);
   const result = await callProvider(run, () =>
-    provider.destroy('all', reporting.report, control.asked, control.forced),
+    provider.destroy(only === null ? 'all' : [...names], reporting.report, control.asked, control.forced),
   );
   if (control.reason() === 'lost') return null;
   if (result.ok) await clearComers(run, comers);
-  const left = await settleDestroy(run, reporting);
+  const left = await settleDestroy(run, reporting, isMeant);
   if (!result.ok) return { kind: result.kind, problem: result.problem, remedy: result.remedy };
   if (left === null) return UNPROVEN;
-  return left.length === 0 ? null : leftOver(left);
+  if (left.length > 0) return leftOver(left);
+  if (only === null) tell({ level: 'info', text: proofs[provider.name] });
+  return only !== null && names.size + comers.length === 0 && rows.length > 0 ? leftOver(only) : null;
+}
+
+/** Said when the provider was asked, and had nothing more. */
+const proofs = {
+  aws: 'EC2 was asked: 0 machines with the tags of this deployment are left.',
+  local: 'Looked after it: 0 machines of this deployment are left on this computer.',
+  external: 'No machine is known here any more.',
+} as const satisfies Record<Run['provider']['name'], string>;
+
+/** One machine is destroyed on purpose: whose work goes with it is said by name. */
+function tellOfParticipants({ tell }: Run, rows: Awaited<ReturnType<typeof listMachineRows>>): void {
+  for (const { hostname, email, provider } of rows)
+    if (email !== null && provider !== 'external')
+      tell({
+        level: 'warning',
+        hostname,
+        text: `${email} has this machine: what they left on it, and was not collected, is lost with it.`,
+      });
 }
 
 async function clearComers({ db, tell, progress }: Run, hostnames: readonly string[]): Promise<void> {
@@ -46,16 +69,20 @@ async function clearComers({ db, tell, progress }: Run, hostnames: readonly stri
 }
 
 /** What the provider still has; null where it could not be asked. */
-async function settleDestroy(run: Run, reporting: RunReport): Promise<string[] | null> {
+async function settleDestroy(
+  run: Run,
+  reporting: RunReport,
+  isMeant: (machine: { readonly hostname: string }) => boolean,
+): Promise<string[] | null> {
   const { db, provider, tell, progress, control } = run;
   try {
     await reporting.writeRest();
     const { kept, missing, unknown } = await settle(
       { db, provider, tell, signal: control.forced },
-      { row: () => true, stranger: () => false },
+      { row: isMeant, stranger: () => false },
     );
     progress.add({ done: missing.length });
-    return [...kept, ...unknown];
+    return [...kept, ...unknown.filter((hostname) => isMeant({ hostname }))];
   } catch (error) {
     run.onError(error, 'settling a destroy');
     run.unsettled();

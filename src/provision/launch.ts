@@ -4,7 +4,8 @@ import { insertMachines, takenHostnames } from '../db/fleet.ts';
 import { nextHostnames, type Deployment } from '../vms/hostnames.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';
-import type { LaunchSpec, ProvisionResult } from './provider.ts';
+import { awaitCanary, type CanaryOptions } from './canary.ts';
+import type { LaunchSpec, ProvisionFailure, ProvisionResult } from './provider.ts';
 import { createReport, type RunReport } from './report.ts';
 import { callProvider, type Outcome, type Run } from './run.ts';
 import { settle } from './settle.ts';
@@ -12,29 +13,73 @@ import { settle } from './settle.ts';
 export type LaunchOptions = {
   readonly deployment: Deployment;
   readonly randomBytes: (count: number) => Buffer;
+  readonly canary: CanaryOptions;
 };
 
 /** Another launch or a registration may take names meanwhile: so often others are tried. */
 const NAMING_ATTEMPTS = 5;
 
 export async function runLaunch(run: Run, options: LaunchOptions): Promise<Outcome> {
-  const { operation, provider, control, tell, progress } = run;
-  const machines = await reserve(run, options, operation.numVms ?? 0);
-  progress.add({ total: machines.length });
+  const { operation, progress } = run;
+  const asked = operation.numVms ?? 0;
+  const { above } = options.canary;
+  const goesAhead = above !== null && asked > above && asked > 1;
+  progress.add({ total: asked });
+  const first = await makeSome(run, options, goesAhead ? 1 : asked);
+  if (run.control.reason() === 'lost') return null;
+  if (!goesAhead || !first.result.ok || first.made.size === 0)
+    return endLaunch(run, [first], first.result, asked);
+  const [hostname = ''] = first.names;
+  const stopped = await awaitCanary(run, hostname, asked - 1, options.canary);
+  if (isLost(run)) return null;
+  if (stopped) return endLaunch(run, [first], { ok: false, ...stopped, kind: stoppedKind(stopped) }, asked);
+  const rest = await makeSome(run, options, asked - 1);
+  if (isLost(run)) return null;
+  return endLaunch(run, [first, rest], rest.result, asked);
+}
+
+/** Asked anew: it may have changed while something was waited for. */
+function isLost({ control }: Run): boolean {
+  return control.reason() === 'lost';
+}
+
+type Some = {
+  readonly names: readonly string[];
+  readonly made: RunReport['made'];
+  readonly reporting: RunReport;
+  readonly result: ProvisionResult;
+};
+
+async function makeSome(run: Run, options: LaunchOptions, count: number): Promise<Some> {
+  const { operation, provider, control, tell } = run;
+  const machines = await reserve(run, options, count);
   const names = machines.map(({ hostname }) => hostname);
   tell({ level: 'info', text: `Launching ${machinesWord(names.length)}: ${names.join(', ')}.` });
   const reporting = createReport(run, new Set(names));
+  const spec = { operationId: operation.id, endsAt: operation.endsAt, machines };
   const result = await callProvider(run, () =>
-    provider.launch(
-      { operationId: operation.id, endsAt: null, machines },
-      reporting.report,
-      control.asked,
-      control.forced,
-    ),
+    provider.launch(spec, reporting.report, control.asked, control.forced),
   );
-  if (control.reason() === 'lost') return null;
-  const kept = await settleLaunch(run, reporting);
-  return judge(result, kept ?? reporting.made.size, names.length);
+  return { names, made: reporting.made, reporting, result };
+}
+
+async function endLaunch(
+  run: Run,
+  parts: readonly Some[],
+  result: ProvisionResult,
+  asked: number,
+): Promise<Outcome> {
+  const kept = await settleLaunch(
+    run,
+    parts.map(({ reporting }) => reporting),
+  );
+  const made = parts.reduce((sum, part) => sum + part.made.size, 0);
+  return judge(result, kept ?? made, asked);
+}
+
+/** Of the kinds that a provider has too. */
+function stoppedKind({ kind }: NonNullable<Outcome>): ProvisionFailure {
+  return kind === 'interrupted' || kind === 'left_over' ? 'engine' : kind;
 }
 
 /** Makes rows and tokens; only the tokens' hashes are stored. */
@@ -52,7 +97,8 @@ async function reserve(
       token: makeVmToken(randomBytes),
     }));
     const rows = wanted.map(({ hostname, token }) => ({ hostname, tokenHash: hashToken(token) }));
-    const free = new Set(await insertMachines(db, operation.id, provider.name, rows));
+    const launch = { operationId: operation.id, provider: provider.name, endsAt: operation.endsAt };
+    const free = new Set(await insertMachines(db, launch, rows));
     reserved.push(...wanted.filter(({ hostname }) => free.has(hostname)));
   }
   if (reserved.length < count) throw new Error('no free hostnames were found');
@@ -60,10 +106,10 @@ async function reserve(
 }
 
 /** How many machines there are; null where the provider could not be asked. */
-async function settleLaunch(run: Run, reporting: RunReport): Promise<number | null> {
+async function settleLaunch(run: Run, reports: readonly RunReport[]): Promise<number | null> {
   const { db, provider, operation, tell, progress, onError } = run;
   try {
-    await reporting.writeRest();
+    for (const reporting of reports) await reporting.writeRest();
     const { kept, missing } = await settle(
       { db, provider, tell, signal: run.control.forced },
       {
@@ -72,7 +118,8 @@ async function settleLaunch(run: Run, reporting: RunReport): Promise<number | nu
       },
     );
     progress.add({ done: kept.length - progress.get().done });
-    progress.add({ failed: missing.filter((hostname) => !reporting.failed.has(hostname)).length });
+    const untold = missing.filter((hostname) => !reports.some(({ failed }) => failed.has(hostname)));
+    progress.add({ failed: untold.length });
     return kept.length;
   } catch (error) {
     onError(error, 'settling a launch');

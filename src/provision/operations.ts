@@ -3,10 +3,16 @@
 import type { Db } from '../db/connect.ts';
 import type { Deployment } from '../vms/hostnames.ts';
 import type { LogFields } from '../log.ts';
-import type { Provider, Readiness } from './provider.ts';
+import type { Provider, ProvisionEvent, Readiness } from './provider.ts';
 import { createQueue, type OperationQueue } from './queue.ts';
+import { hoursFrom } from '../vms/ends.ts';
+import { findMachineRow } from '../db/fleet.ts';
+import type { CanaryOptions } from './canary.ts';
+import { createEnds, THE_CLOCK, type Ends } from './ends.ts';
+import { checkFirst } from './preflight.ts';
 import { createRecovery, type Recovery } from './recover.ts';
 import { cancelOperation, requestOperation, type Cancelled, type Requested } from './request.ts';
+import { createStrangers, type Strangers } from './strangers.ts';
 import { createWorker, type Worker, type WorkerIntervals } from './worker.ts';
 
 export type OperationIntervals = WorkerIntervals & {
@@ -16,6 +22,12 @@ export type OperationIntervals = WorkerIntervals & {
   readonly queuedMs: number;
   /** When the server stops, what runs is asked to end, and forced to after this long. */
   readonly stopForceAfterMs: number;
+  /** How often the row of a machine that goes ahead is read. */
+  readonly canaryAskMs: number;
+  /** How often machines are told their end that could not be told, and those are looked for whose end has come. */
+  readonly endsMs: number;
+  /** How often the provider is asked for machines without a row. */
+  readonly strangersMs: number;
 };
 
 export const defaultIntervals: OperationIntervals = {
@@ -28,7 +40,18 @@ export const defaultIntervals: OperationIntervals = {
   recoverMs: 10_000,
   queuedMs: 600_000,
   stopForceAfterMs: 10_000,
+  canaryAskMs: 1_000,
+  endsMs: 30_000,
+  strangersMs: 600_000,
 };
+
+export type LaunchRules = {
+  /** Where a launch says nothing; null = no end. */
+  readonly hours: number | null;
+  readonly canary: Pick<CanaryOptions, 'above' | 'limitMs'>;
+};
+
+const NO_RULES: LaunchRules = { hours: null, canary: { above: null, limitMs: 900_000 } };
 
 export type OperationsOptions = {
   readonly db: Db;
@@ -36,6 +59,7 @@ export type OperationsOptions = {
   readonly connectionString: string;
   readonly provider: Provider;
   readonly deployment: Deployment;
+  readonly rules?: LaunchRules;
   /** True where no other allocator serves this database. */
   readonly alone: boolean;
   readonly log: {
@@ -54,8 +78,21 @@ export type Operations = {
   readonly providerName: Provider['name'];
   /** Whether machines can be launched right now. */
   readonly readiness: () => Promise<Readiness>;
-  readonly launch: (asked: { readonly numVms: number; readonly by: string }) => Promise<Requested | NotReady>;
+  /** Where a launch says nothing; null = no end. */
+  readonly defaultHours: number | null;
+  readonly launch: (asked: {
+    readonly numVms: number;
+    readonly by: string;
+    readonly hours?: number | undefined;
+  }) => Promise<Requested | NotReady>;
   readonly destroy: (asked: { readonly by: string }) => Promise<Requested | NotReady>;
+  /** Destroys one machine. */
+  readonly destroyOne: (asked: {
+    readonly hostname: string;
+    readonly by: string;
+  }) => Promise<Requested | NotReady | { readonly kind: 'unknown' }>;
+  readonly extend: Ends['extend'];
+  readonly strangers: Strangers;
   readonly cancel: (id: string, by: string) => Promise<Cancelled>;
   /** For the health of the server; null = ready. */
   readonly checks: readonly { readonly name: string; readonly check: () => Promise<string | null> }[];
@@ -77,24 +114,34 @@ export function createOperations(options: OperationsOptions): Operations {
   const parts = assemble(options);
   const { queue } = parts;
   const { db, provider, randomUuid } = options;
+  const defaultHours = (options.rules ?? NO_RULES).hours;
   let started = false;
   const readiness = (): Promise<Readiness> => (started ? provider.readiness() : Promise.resolve(STARTING));
   return {
     deployment: options.deployment,
     providerName: provider.name,
     readiness,
-    launch: async ({ numVms, by }) => {
+    defaultHours,
+    launch: async ({ numVms, by, hours = defaultHours }) => {
       const ready = await readiness();
-      if (!ready.ok) return { kind: 'not_ready', problem: ready.problem, remedy: ready.remedy };
-      return requestOperation({ db, queue }, { id: randomUuid(), kind: 'launch', requestedBy: by, numVms });
-    },
-    destroy: async ({ by }) => {
-      if (!started) return { kind: 'not_ready', problem: STARTING.problem, remedy: STARTING.remedy };
+      if (!ready.ok) return notReady(ready);
+      const fits = await checkFirst(options, numVms);
+      if (!fits.ok) return notReady(fits);
+      const endsAt = hours === null ? null : hoursFrom(options.now(), hours);
       return requestOperation(
         { db, queue },
-        { id: randomUuid(), kind: 'destroy', requestedBy: by, numVms: null },
+        { id: randomUuid(), kind: 'launch', requestedBy: by, numVms, endsAt },
       );
     },
+    destroy: ({ by }) =>
+      started ? askDestroy(options, parts, by, null) : Promise.resolve(notReady(STARTING)),
+    destroyOne: async ({ hostname, by }) => {
+      if (!started) return notReady(STARTING);
+      if (!(await findMachineRow(db, hostname))) return { kind: 'unknown' };
+      return askDestroy(options, parts, by, [hostname]);
+    },
+    extend: parts.ends.extend,
+    strangers: parts.strangers,
     cancel: (id, by) => cancelOperation({ db, queue }, id, by),
     checks: [{ name: 'operations', check: () => Promise.resolve(started ? null : NOT_STARTED) }],
     start: async () => {
@@ -113,15 +160,33 @@ export function createOperations(options: OperationsOptions): Operations {
   };
 }
 
+function notReady({ problem, remedy }: Exclude<Readiness, { readonly ok: true }>): NotReady {
+  return { kind: 'not_ready', problem, remedy };
+}
+
+function askDestroy(
+  { db, randomUuid }: OperationsOptions,
+  { queue }: Pick<Parts, 'queue'>,
+  by: string,
+  hostnames: readonly string[] | null,
+): Promise<Requested> {
+  const request = { id: randomUuid(), kind: 'destroy', requestedBy: by, numVms: null, hostnames } as const;
+  return requestOperation({ db, queue }, request);
+}
+
 const NOT_STARTED = 'The queue of operations has not started.';
 
 type Parts = {
   readonly queue: OperationQueue;
   readonly worker: Worker;
   readonly recovery: Recovery;
+  readonly ends: Ends;
+  readonly strangers: Strangers;
   /** One at a time: a run, or the clearing up after one. */
   readonly inTurn: (work: () => Promise<void>) => Promise<void>;
-  readonly timer: { current: NodeJS.Timeout | undefined };
+  readonly timers: NodeJS.Timeout[];
+  /** What goes on beside the operations; waited for at the end. */
+  readonly beside: Set<Promise<unknown>>;
   readonly stopping: AbortController;
   readonly intervals: OperationIntervals;
 };
@@ -133,6 +198,7 @@ function assemble(options: OperationsOptions): Parts {
   const stopping = new AbortController();
   const onError = (error: unknown, doing: string): void =>
     log.warn({ err: error }, `An error while ${doing}.`);
+  const onFound = ({ text, hostname }: ProvisionEvent): void => log.warn({ hostname }, text);
   const queue = createQueue({
     connectionString: options.connectionString,
     runLimitSeconds: Math.ceil(intervals.runLimitMs / 1_000),
@@ -141,6 +207,7 @@ function assemble(options: OperationsOptions): Parts {
   const worker = createWorker({
     ...options,
     owner,
+    canary: { ...(options.rules ?? NO_RULES).canary, askMs: intervals.canaryAskMs },
     intervals,
     onUnsettled: () => recovery.unsettled(),
     onError,
@@ -155,38 +222,57 @@ function assemble(options: OperationsOptions): Parts {
     alone,
     active: () => worker.active,
     now,
-    onFound: ({ text, hostname }) => log.warn({ hostname }, text),
+    onFound,
     onError,
     signal: stopping.signal,
   });
+  const watching = { db, provider, now, onFound, onError, signal: stopping.signal };
   return {
     queue,
     worker,
     recovery,
+    ends: createEnds({
+      ...watching,
+      destroy: async (hostnames) =>
+        (await askDestroy(options, { queue }, THE_CLOCK, hostnames)).kind === 'accepted',
+    }),
+    strangers: createStrangers(watching),
     inTurn: createTurns(),
-    timer: { current: undefined },
+    timers: [],
+    beside: new Set(),
     stopping,
     intervals,
   };
 }
 
 async function begin({ provider }: OperationsOptions, parts: Parts): Promise<void> {
-  const { queue, worker, recovery, inTurn, timer, intervals } = parts;
+  const { queue, worker, recovery, ends, strangers, inTurn, timers, beside, intervals } = parts;
   await provider.start();
   await queue.open();
   await recovery.atStart();
   await queue.work((id) => inTurn(() => worker.run(id)));
-  timer.current = setInterval(() => {
-    if (worker.active === null) void inTurn(() => recovery.again());
-  }, intervals.recoverMs);
+  const whileIdle = (work: () => Promise<unknown>): void => {
+    if (worker.active === null) void inTurn(async () => void (await work()));
+  };
+  const asWell = (work: () => Promise<unknown>): void => {
+    const going: Promise<unknown> = work().finally(() => beside.delete(going));
+    beside.add(going);
+  };
+  timers.push(
+    setInterval(() => whileIdle(recovery.again), intervals.recoverMs),
+    setInterval(() => whileIdle(ends.follow), intervals.endsMs),
+    setInterval(() => asWell(ends.arm), intervals.endsMs),
+    setInterval(() => asWell(strangers.look), intervals.strangersMs),
+  );
+  asWell(strangers.look);
 }
 
 async function end(
   { provider }: OperationsOptions,
-  { queue, worker, inTurn, timer, stopping, intervals }: Parts,
+  { queue, worker, inTurn, timers, beside, stopping, intervals }: Parts,
   force?: AbortSignal,
 ): Promise<void> {
-  clearInterval(timer.current);
+  for (const timer of timers) clearInterval(timer);
   stopping.abort();
   const forceTimer = setTimeout(worker.force, intervals.stopForceAfterMs);
   force?.addEventListener('abort', worker.force, { once: true });
@@ -195,6 +281,7 @@ async function end(
   await stopped;
   clearTimeout(forceTimer);
   await inTurn(() => Promise.resolve());
+  await Promise.allSettled(beside);
   try {
     await queue.close();
   } finally {

@@ -29,7 +29,13 @@ export type MachineReach = {
   readonly sshHostKey?: string;
 };
 
-export type MachineFacts = MachineReach & { readonly provisioningSeconds: number };
+export type MachineFacts = MachineReach & {
+  readonly provisioningSeconds: number;
+  /** What the provider itself calls it, such as an EC2 instance id. */
+  readonly id?: string;
+  /** What it costs is known by this, such as `g4dn.xlarge`. */
+  readonly instanceType?: string;
+};
 
 /** Where a run tells what happens; calls may overlap. Machines in no report are asked for by `list()` at the end. */
 export type ProvisionReport = {
@@ -67,6 +73,9 @@ export type ListedMachine = {
   readonly id?: string;
   /** The launch that made it; null where that is not known. */
   readonly operationId: string | null;
+  readonly instanceType?: string;
+  /** When it was made, as the provider says. */
+  readonly madeAt?: Date;
   /** Where it is reached now, if it is known: rows are brought up to date with it at start. */
   readonly reach?: MachineReach;
 };
@@ -79,6 +88,14 @@ export type Provider = {
   readonly name: 'aws' | 'local' | 'external';
   /** Can it launch right now? Asked before a launch is accepted, and by pages: quick, no side effect. */
   readiness(): Promise<Readiness>;
+  /**
+   * What a launch would run into, asked before it is accepted: cheap checks, nothing is made. One that cannot be made
+   * is no reason to refuse. Absent where there is nothing to check.
+   */
+  readonly preflight?: (wanted: {
+    readonly numVms: number;
+    readonly signal: AbortSignal;
+  }) => Promise<Readiness>;
   /** Makes these machines. A hostname that exists already is the same machine: reported as made, not made twice. */
   launch(
     spec: LaunchSpec,

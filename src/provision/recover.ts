@@ -9,6 +9,7 @@ import {
   interruptUntaken,
   pruneOperations,
   takeOverOrphan,
+  unfinishedLaunches,
   type OperationRecord,
   type Progress,
 } from '../db/operations.ts';
@@ -183,10 +184,15 @@ async function settleWorld(
   const active = await findActiveOperation(db);
   if (active?.status === 'running' && active.id !== orphanId) return null;
   const over = await endedOperations(db);
+  const unfinished = await unfinishedLaunches(db);
   const isOver = (operationId: string): boolean => operationId === orphanId || over.has(operationId);
   const settled = await settle(
     { db, provider, tell, signal },
-    { row: ({ operationId }) => operationId === null || isOver(operationId), stranger: isOver },
+    {
+      row: ({ operationId }) => operationId === null || isOver(operationId),
+      // A machine of a launch that went well was a machine of the lab once: that is for an admin to decide.
+      stranger: (operationId) => operationId === orphanId || unfinished.has(operationId),
+    },
   );
   for (const hostname of settled.unknown)
     tell({ level: 'warning', hostname, text: 'This machine exists, but nothing is known of it; it stays.' });

@@ -10,7 +10,7 @@ import {
   type OperationRecord,
   type OperationRequest,
 } from '../db/operations.ts';
-import { machines, type OperationProblem } from '../vms/operation.ts';
+import { machines, namesOrCount, type OperationProblem } from '../vms/operation.ts';
 import type { OperationQueue } from './queue.ts';
 
 export type Requested =
@@ -42,7 +42,7 @@ export async function requestOperation({ db, queue }: Place, request: OperationR
         await recordDeed(trx, {
           who: request.requestedBy,
           what: request.kind,
-          detail: request.numVms === null ? 'all machines' : machines(request.numVms),
+          detail: detailOf(request),
           operationId: inserted.id,
         });
       }
@@ -56,6 +56,12 @@ export async function requestOperation({ db, queue }: Place, request: OperationR
     if (running) return { kind: 'busy', running };
   }
   throw new Error('an operation could not be begun, and none is in its way');
+}
+
+function detailOf({ numVms, hostnames, endsAt }: OperationRequest): string {
+  if (hostnames) return namesOrCount(hostnames);
+  if (numVms === null) return 'all machines';
+  return endsAt ? `${machines(numVms)}, until ${endsAt.toISOString()}` : machines(numVms);
 }
 
 export async function cancelOperation({ db, queue }: Place, id: string, by: string): Promise<Cancelled> {

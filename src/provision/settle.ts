@@ -3,6 +3,7 @@
 import type { Db } from '../db/connect.ts';
 import {
   listMachineRows,
+  recordProviderId,
   recordReach,
   removeGone,
   removeUnmade,
@@ -10,6 +11,8 @@ import {
   setUnreachable,
   type MachineRow,
 } from '../db/fleet.ts';
+import { recordMade } from '../db/machine-hours.ts';
+import { matchMachines } from './match.ts';
 import type { ListedMachine, Provider, ProvisionEvent, ProvisionReport } from './provider.ts';
 
 export type Settling = {
@@ -41,21 +44,31 @@ export async function settle(settling: Settling, scope: Scope): Promise<Settled>
   const { db, provider } = settling;
   const listed = await provider.list();
   const all = await listMachineRows(db);
-  const exists = new Map(listed.map((machine) => [machine.hostname, machine]));
   // A machine that comes by itself exists whenever it says so; only a destroy that was not finished is undone.
   const comers = all.filter((row) => row.provider === 'external' && scope.row(row));
   const rows = all.filter(
     (row) => row.provider === provider.name && row.provider !== 'external' && scope.row(row),
   );
+  const { machines: exists, strangers } = matchMachines(all, listed);
   const kept = rows.filter(({ hostname }) => exists.has(hostname));
   const missing = rows.filter(({ hostname }) => !exists.has(hostname));
   await restoreDestroying(db, namesOf([...comers, ...kept]));
-  for (const { hostname } of kept) await recordReach(db, hostname, exists.get(hostname)?.reach ?? {});
+  for (const row of kept) await recordExisting(settling, row, exists.get(row.hostname));
   await removeMissing(settling, missing);
-  const known = new Set(namesOf(all));
-  const strangers = listed.filter(({ hostname }) => !known.has(hostname));
-  const unknown = await endStrangers(settling, strangers, scope);
+  const unknown = await endStrangers(settling, { strangers, rows: all }, scope);
   return { kept: namesOf(kept), missing: namesOf(missing), unknown };
+}
+
+async function recordExisting(
+  { db }: Settling,
+  { hostname, operationId, provider }: MachineRow,
+  machine: ListedMachine | undefined,
+): Promise<void> {
+  if (machine === undefined) return;
+  const { reach = {}, id, instanceType = null, madeAt } = machine;
+  await recordReach(db, hostname, reach);
+  await recordProviderId(db, hostname, id);
+  await recordMade(db, { hostname, operationId, provider, instanceType, madeAt });
 }
 
 async function removeMissing({ db, tell }: Settling, missing: readonly MachineRow[]): Promise<void> {
@@ -78,29 +91,61 @@ async function removeMissing({ db, tell }: Settling, missing: readonly MachineRo
     tell({ level: 'info', hostname, text: 'Does not exist any more; its row was removed.' });
 }
 
-/** Returns those that stay. */
-async function endStrangers(
-  { db, provider, tell, signal }: Settling,
-  strangers: readonly ListedMachine[],
-  scope: Scope,
-): Promise<string[]> {
-  const ours = strangers.filter(({ operationId }) => operationId !== null && scope.stranger(operationId));
-  const ended = new Set<string>();
-  if (ours.length > 0) {
-    const report: ProvisionReport = {
-      event: tell,
-      made: () => Promise.resolve(),
-      failed: () => Promise.resolve(),
-      gone: async (hostname) => {
-        ended.add(hostname);
-        tell({ level: 'warning', hostname, text: 'Was left over from an unfinished launch; it was ended.' });
-        await removeGone(db, [hostname]);
-      },
-    };
-    const result = await provider.destroy(namesOf(ours), report, signal, signal);
-    if (!result.ok) tell({ level: 'error', text: `${result.problem} ${result.remedy}` });
+type Found = { readonly strangers: readonly ListedMachine[]; readonly rows: readonly MachineRow[] };
+
+/** Ends those that may be ended by themselves. Returns those that stay. */
+async function endStrangers(settling: Settling, { strangers, rows }: Found, scope: Scope): Promise<string[]> {
+  const byName = new Map(rows.map((row) => [row.hostname, row]));
+  const ours = strangers.filter(({ hostname, operationId }) => {
+    if (operationId === null || !scope.stranger(operationId)) return false;
+    // Of two machines of one name, which one somebody has is known by the provider's id alone.
+    const namesake = byName.get(hostname);
+    return namesake === undefined || namesake.email === null || namesake.providerId !== null;
+  });
+  const { provider } = settling;
+  const byId = ours.filter(({ id }) => id !== undefined && provider.terminate !== undefined);
+  const byHostname = ours.filter((machine) => !byId.includes(machine) && !byName.has(machine.hostname));
+  const ended = new Set([...(await endById(settling, byId)), ...(await endByName(settling, byHostname))]);
+  return namesOf(strangers.filter((machine) => !ended.has(machine)));
+}
+
+const LEFT_OVER = 'Was left over from an unfinished launch; it was ended.';
+
+async function endById(
+  { provider, tell, signal }: Settling,
+  machines: readonly ListedMachine[],
+): Promise<readonly ListedMachine[]> {
+  const ids = machines.flatMap(({ id }) => (id === undefined ? [] : [id]));
+  if (ids.length === 0 || !provider.terminate) return [];
+  const result = await provider.terminate(ids, signal);
+  if (!result.ok) {
+    tell({ level: 'error', text: `${result.problem} ${result.remedy}` });
+    return [];
   }
-  return namesOf(strangers).filter((hostname) => !ended.has(hostname));
+  for (const { hostname, id } of machines)
+    tell({ level: 'warning', hostname, text: `${LEFT_OVER} (${String(id)})` });
+  return machines;
+}
+
+async function endByName(
+  { db, provider, tell, signal }: Settling,
+  machines: readonly ListedMachine[],
+): Promise<readonly ListedMachine[]> {
+  if (machines.length === 0) return [];
+  const ended = new Set<string>();
+  const report: ProvisionReport = {
+    event: tell,
+    made: () => Promise.resolve(),
+    failed: () => Promise.resolve(),
+    gone: async (hostname) => {
+      ended.add(hostname);
+      tell({ level: 'warning', hostname, text: LEFT_OVER });
+      await removeGone(db, [hostname]);
+    },
+  };
+  const result = await provider.destroy(namesOf(machines), report, signal, signal);
+  if (!result.ok) tell({ level: 'error', text: `${result.problem} ${result.remedy}` });
+  return machines.filter(({ hostname }) => ended.has(hostname));
 }
 
 function namesOf(machines: readonly { readonly hostname: string }[]): string[] {

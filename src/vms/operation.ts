@@ -37,6 +37,10 @@ export type OperationFacts = {
   readonly requestedAt: Date;
   readonly cancelRequestedAt: Date | null;
   readonly numVms: number | null;
+  /** The machines that a destroy is about; null = all. */
+  readonly hostnames: readonly string[] | null;
+  /** When the machines of a launch are to end; null = no end. */
+  readonly endsAt: Date | null;
   readonly done: number;
   readonly failed: number;
   readonly total: number;
@@ -90,10 +94,19 @@ export function operationMessage(operation: OperationFacts): string {
 const doneWords = { launch: 'made', destroy: 'ended' } as const satisfies Record<OperationKind, string>;
 
 /** What an operation is, with who asked for it and when: said to those who want to begin another one. */
-export function describeOperation({ kind, numVms, requestedBy, requestedAt }: OperationFacts): string {
-  const what = kind === 'launch' ? `A launch of ${machines(numVms ?? 0)}` : 'The destruction of all machines';
+export function describeOperation(operation: OperationFacts): string {
+  const { kind, numVms, hostnames, requestedBy, requestedAt } = operation;
+  const destroyed = `The destruction of ${hostnames === null ? 'all machines' : namesOrCount(hostnames)}`;
+  const what = kind === 'launch' ? `A launch of ${machines(numVms ?? 0)}` : destroyed;
   const when = requestedAt.toISOString().slice(0, 19).replace('T', ' ');
   return `${what}, asked for by ${requestedBy} at ${when} UTC`;
+}
+
+const NAMES_SAID = 3;
+
+/** The names of a few machines; of more, how many. */
+export function namesOrCount(hostnames: readonly string[]): string {
+  return hostnames.length <= NAMES_SAID ? hostnames.join(', ') : machines(hostnames.length);
 }
 
 export function machines(count: number): string {

@@ -4,7 +4,6 @@ import {
   EC2Client,
   RunInstancesCommand,
   StopInstancesCommand,
-  type _InstanceType,
 } from '@aws-sdk/client-ec2';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -41,15 +40,12 @@ describe.skipIf(!moto)('the cloud is asked', () => {
     return Images[0]?.ImageId ?? '';
   }
 
-  async function run(
-    hostname: string,
-    { uid = TAGS.uid, launch = 'launch-1', type = 't3.micro' } = {},
-  ): Promise<string> {
+  async function run(hostname: string, { uid = TAGS.uid, launch = 'launch-1' } = {}): Promise<string> {
     const tags = { [TAG.uid]: uid, [TAG.hostname]: hostname, [TAG.launch]: launch };
     const { Instances = [] } = await ec2.send(
       new RunInstancesCommand({
         ImageId: amiId,
-        InstanceType: type,
+        InstanceType: 't3.micro',
         MinCount: 1,
         MaxCount: 1,
         TagSpecifications: [

@@ -11,12 +11,14 @@ import type {
 } from '../../src/provision/provider.ts';
 
 export type ScriptedProvider = Provider & {
-  /** What exists, by hostname. */
+  /** What exists, by hostname; a second machine of a name stands under another key. */
   readonly world: Map<string, ListedMachine>;
   /** The names of the calls, in order. */
   readonly calls: string[];
   /** What the last launch was told. */
   readonly spec: () => LaunchSpec;
+  /** What machines were told as their end, by hostname. */
+  readonly armed: Map<string, Date>;
   /** How the next runs go; may be changed at any time. */
   readonly script: Script;
   /** Lets a run that is held, or would be, go on. */
@@ -36,6 +38,10 @@ export type Script = {
   /** Machines that a destroy leaves. */
   lasting: ReadonlySet<string>;
   listFails: boolean;
+  /** What the checks before a launch say; null = there are none. */
+  preflight: Readiness | null;
+  /** Machines that cannot be told a new end, with the reason. */
+  deaf: ReadonlyMap<string, string>;
   /** Thrown by the next call of launch or destroy. */
   throws: Error | null;
   result: ProvisionResult;
@@ -62,6 +68,7 @@ export function createScriptedProvider(
   name: Provider['name'] = 'local',
 ): ScriptedProvider {
   const world = new Map<string, ListedMachine>();
+  const armed = new Map<string, Date>();
   const calls: string[] = [];
   const current: Script = {
     readiness: { ok: true },
@@ -71,6 +78,8 @@ export function createScriptedProvider(
     heeds: 'ask',
     lasting: new Set(),
     listFails: false,
+    preflight: null,
+    deaf: new Map(),
     throws: null,
     result: { ok: true },
     ...script,
@@ -106,13 +115,15 @@ export function createScriptedProvider(
   async function make(hostname: string, spec: LaunchSpec, report: ProvisionReport): Promise<void> {
     const reason = current.failing.get(hostname);
     if (reason !== undefined) return report.failed(hostname, reason);
-    world.set(hostname, { hostname, operationId: spec.operationId, reach: facts });
-    if (!current.silent.has(hostname)) await report.made(hostname, facts);
+    const named = name === 'aws' ? { id: `i-${hostname}`, instanceType: 'g4dn.xlarge' } : {};
+    world.set(hostname, { hostname, operationId: spec.operationId, reach: facts, ...named });
+    if (!current.silent.has(hostname)) await report.made(hostname, { ...facts, ...named });
   }
 
   return {
     name,
     world,
+    armed,
     calls,
     script: current,
     spec: () => {
@@ -125,6 +136,8 @@ export function createScriptedProvider(
       held = Promise.withResolvers<unknown>();
     },
     readiness: () => Promise.resolve(current.readiness),
+    preflight: () => Promise.resolve(current.preflight ?? { ok: true }),
+    ...(name === 'aws' && asCloud(world, armed, current, calls)),
     launch: async (spec, report, signal, force) => {
       calls.push('launch');
       lastSpec = spec;
@@ -152,6 +165,32 @@ export function createScriptedProvider(
     stop: () => {
       calls.push('stop');
       return Promise.resolve();
+    },
+  };
+}
+
+/** What machines of a cloud can besides: they have ids, and end themselves. */
+function asCloud(
+  world: Map<string, ListedMachine>,
+  armed: Map<string, Date>,
+  script: Script,
+  calls: string[],
+): Pick<Required<Provider>, 'terminate' | 'rearm'> {
+  return {
+    terminate: (ids) => {
+      calls.push(`terminate ${ids.join(' ')}`);
+      for (const [key, { id }] of world) if (id !== undefined && ids.includes(id)) world.delete(key);
+      return Promise.resolve({ ok: true });
+    },
+    rearm: (hostnames, endsAt) => {
+      calls.push('rearm');
+      return Promise.resolve(
+        hostnames.map((hostname) => {
+          const problem = script.deaf.get(hostname) ?? null;
+          if (problem === null) armed.set(hostname, endsAt);
+          return { hostname, problem };
+        }),
+      );
     },
   };
 }

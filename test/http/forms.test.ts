@@ -12,7 +12,7 @@ describe('forms', () => {
     expect(t.seen[0]).toMatchObject({ email: 'ada@example.org', crd_command: 'a b+c', email2: '' });
   });
 
-  test.each(['0x10', '1e1', ' 3 ', '+3', '3.0', '3.', '03', '', 'three', '٣', '99999999999999999999', '-'])(
+  test.each(['0x10', '1e1', ' 3 ', '+3', '3.0', '3.', '03', 'three', '٣', '99999999999999999999', '-'])(
     'take "%s" for no whole number',
     async (value) => {
       await using t = await bodyEcho();
@@ -26,6 +26,14 @@ describe('forms', () => {
       expect(t.seen).toEqual([]);
     },
   );
+
+  test('an empty field of a number is none that was given', async () => {
+    await using t = await bodyEcho();
+    await t.http.form('/api/launch', 'num_vms=3&hours=', authorization);
+    expect(t.seen).toEqual([{ num_vms: 3 }]);
+    const response = await t.http.form('/api/launch', 'num_vms=', authorization);
+    expect(await response.text()).toContain('num_vms is required');
+  });
 
   test('take 3 for three', async () => {
     await using t = await bodyEcho();

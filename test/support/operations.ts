@@ -4,6 +4,7 @@ import { vi } from 'vitest';
 import { findOperation, type OperationRecord } from '../../src/db/operations.ts';
 import { readOperationEvents } from '../../src/db/operation-events.ts';
 import { createOperations, type Operations, type OperationsOptions } from '../../src/provision/operations.ts';
+import type { Provider } from '../../src/provision/provider.ts';
 import { isActive, type OperationStatus } from '../../src/vms/operation.ts';
 import { createScriptedProvider, type Script, type ScriptedProvider } from '../doubles/scripted-provider.ts';
 import { createTestDatabase, type TestDatabase } from './postgres.ts';
@@ -16,7 +17,7 @@ export type TestOperations = AsyncDisposable & {
   /** What went wrong besides, in the order of its happening. */
   readonly warnings: string[];
   /** Launches, and expects it to be accepted. */
-  readonly launch: (numVms: number) => Promise<OperationRecord>;
+  readonly launch: (numVms: number, hours?: number) => Promise<OperationRecord>;
   readonly destroy: () => Promise<OperationRecord>;
   /** Waits until the operation has ended. */
   readonly ended: (id: string) => Promise<OperationRecord>;
@@ -33,22 +34,27 @@ export const shortIntervals = {
   abandonAfterMs: 5_000,
   recoverMs: 50,
   stopForceAfterMs: 3_000,
+  canaryAskMs: 20,
+  endsMs: 50,
+  strangersMs: 60_000,
 } as const;
 
 export const WAIT = { timeout: 10_000, interval: 20 };
 
 export type TestOptions = Partial<OperationsOptions> & {
   readonly script?: Partial<Script>;
+  /** The provider that the scripted one pretends to be. */
+  readonly as?: Provider['name'];
   readonly scripted?: ScriptedProvider;
   readonly on?: TestDatabase;
 };
 
 /** Started. Disposing stops it, and drops the database unless it was given. */
 export async function startTestOperations(options: TestOptions = {}): Promise<TestOperations> {
-  const { script, scripted, on, ...more } = options;
+  const { script, scripted, on, as, ...more } = options;
   const database = on ?? (await createTestDatabase());
   const { db } = database;
-  const provider = scripted ?? createScriptedProvider(script);
+  const provider = scripted ?? createScriptedProvider(script, as);
   const warnings: string[] = [];
   const note = (fields: Readonly<Record<string, unknown>>, message: string): void => {
     warnings.push(`${message} ${fields['err'] instanceof Error ? fields['err'].message : ''}`.trim());
@@ -79,7 +85,7 @@ export async function startTestOperations(options: TestOptions = {}): Promise<Te
     provider,
     operations,
     warnings,
-    launch: async (numVms) => accepted(await operations.launch({ numVms, by: 'ada' })),
+    launch: async (numVms, hours) => accepted(await operations.launch({ numVms, hours, by: 'ada' })),
     destroy: async () => accepted(await operations.destroy({ by: 'ada' })),
     ended: (id) => until(id, ({ status }) => !isActive(status)),
     reached: (id, wanted) => until(id, ({ status }) => status === wanted),

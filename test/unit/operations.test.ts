@@ -15,6 +15,8 @@ const facts: OperationFacts = {
   requestedAt: new Date('2026-01-31T09:00:00Z'),
   cancelRequestedAt: null,
   numVms: 3,
+  hostnames: null,
+  endsAt: null,
   done: 1,
   failed: 0,
   total: 3,

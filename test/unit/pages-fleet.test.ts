@@ -20,6 +20,8 @@ const running: Operation = {
   ended_at: null,
   cancel_requested_at: null,
   num_vms: 3,
+  hostnames: null,
+  ends_at: null,
   progress: { done: 1, failed: 0, total: 3 },
   problem: null,
 };
@@ -56,6 +58,7 @@ describe('every page of the fleet', () => {
         running: failed,
         error,
         numVms: HOSTILE,
+        hours: HOSTILE,
       }),
     ],
     [

@@ -1,0 +1,37 @@
+// A machine that has no row is given one. Its token is not known: it is given to nobody until it reports.
+import { sql } from 'kysely';
+import type { Provider } from '../vms/status.ts';
+import type { Db } from './connect.ts';
+import { recordMade } from './machine-hours.ts';
+import type { Reach } from './fleet.ts';
+
+export type Adopted = Reach & {
+  readonly hostname: string;
+  readonly provider: Provider;
+  readonly operationId: string | null;
+  readonly id?: string | undefined;
+  readonly instanceType?: string | undefined;
+  readonly madeAt?: Date | undefined;
+};
+
+/** Within a transaction. False where the name is taken. */
+export async function adoptMachine(trx: Db, machine: Adopted): Promise<boolean> {
+  const { hostname, provider, operationId, id = null } = machine;
+  const { address = null, sshUser = null, sshPort = null, sshHostKey = null } = machine;
+  const { rows } = await sql`
+    insert into vms (hostname, provider, status, operation_id, provider_id, address, ssh_user, ssh_port, ssh_host_key)
+    values (${hostname}, ${provider}, 'unreachable', (select o.id from operations o where o.id::text = ${operationId}),
+      ${id}, ${address}, ${sshUser}, ${sshPort}::integer, ${sshHostKey})
+    on conflict (hostname) do nothing
+    returning hostname`.execute(trx);
+  if (rows.length === 0) return false;
+  await trx.deleteFrom('tombstones').where('hostname', '=', hostname).execute();
+  await recordMade(trx, {
+    hostname,
+    operationId,
+    provider,
+    instanceType: machine.instanceType ?? null,
+    madeAt: machine.madeAt,
+  });
+  return true;
+}

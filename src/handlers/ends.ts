@@ -1,0 +1,34 @@
+// When launched machines end, and what they have cost so far; and the page for it.
+import type { HandlersOf } from '../contract/handlers.ts';
+import { nameOf } from './fleet.ts';
+import { fleetPage, type FleetPageDependencies } from './fleet-page.ts';
+import { fleetView } from './fleet-view.ts';
+
+export function createEndsHandlers(dependencies: FleetPageDependencies): HandlersOf<'ends'> {
+  const { operations, now } = dependencies;
+  return {
+    fleetPage: async () => ({
+      status: 200,
+      type: 'text/html',
+      body: await fleetPage(dependencies, await operations.strangers.look(), null),
+    }),
+    getFleet: async () => ({
+      status: 200,
+      type: 'application/json',
+      body: await fleetView(dependencies, now()),
+    }),
+    extendFleet: async ({ body, caller, accept }) => {
+      await operations.extend({ hours: body.hours, by: nameOf(caller) });
+      if (accept === 'text/html') {
+        const told = { good: true, text: `The machines end ${hoursWord(body.hours)} from now.` };
+        const page = await fleetPage(dependencies, operations.strangers.seen(), told);
+        return { status: 200, type: 'text/html', body: page };
+      }
+      return { status: 200, type: 'application/json', body: await fleetView(dependencies, now()) };
+    },
+  };
+}
+
+function hoursWord(hours: number): string {
+  return hours === 1 ? '1 hour' : `${hours} hours`;
+}

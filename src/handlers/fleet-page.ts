@@ -1,0 +1,28 @@
+// The page of the fleet: its end, its cost, strangers.
+import type { Db } from '../db/connect.ts';
+import { renderFleet } from '../pages/fleet.ts';
+import type { Operations } from '../provision/operations.ts';
+import type { Survey } from '../provision/strangers.ts';
+import { fleetView } from './fleet-view.ts';
+import { strangersView } from './stranger-view.ts';
+import type { Clock } from './views.ts';
+
+export type FleetPageDependencies = {
+  readonly db: Db;
+  readonly operations: Operations;
+  readonly now: Clock;
+};
+
+export async function fleetPage(
+  dependencies: FleetPageDependencies,
+  survey: Survey,
+  told: { readonly good: boolean; readonly text: string } | null,
+): Promise<string> {
+  const now = dependencies.now();
+  return renderFleet({
+    fleet: await fleetView(dependencies, now),
+    strangers: strangersView(survey),
+    told,
+    now,
+  });
+}

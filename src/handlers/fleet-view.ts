@@ -1,0 +1,86 @@
+// The launched machines together, as the contract has them: their end, what they have cost, launch by launch.
+import type { components } from '../contract/openapi.gen.ts';
+import type { Db } from '../db/connect.ts';
+import { listEnds, type EndRow } from '../db/ends.ts';
+import { listMachineHours, type LedgerEntry } from '../db/machine-hours.ts';
+import { listOperations, type OperationRecord } from '../db/operations.ts';
+import type { Operations } from '../provision/operations.ts';
+import { bills, costSoFar, type Cost } from '../vms/cost.ts';
+import { GRACE_MINUTES, isOverdue } from '../vms/ends.ts';
+import { PRICES_AS_OF } from '../vms/prices.ts';
+
+type Fleet = components['schemas']['Fleet'];
+
+const NOTE =
+  'An estimate: list prices of instances that run on demand. Disks, addresses, traffic and taxes are not in it.';
+/** Launches beyond are in the sum, and not listed. */
+const LAUNCHES_SHOWN = 100;
+const OPERATIONS_READ = 1_000;
+
+export async function fleetView(
+  { db, operations }: { readonly db: Db; readonly operations: Operations },
+  now: Date,
+): Promise<Fleet> {
+  const [rows, ledger, { operations: known }] = await Promise.all([
+    listEnds(db),
+    listMachineHours(db),
+    listOperations(db, { limit: OPERATIONS_READ }),
+  ]);
+  const types = new Map(
+    ledger.filter(({ goneAt }) => goneAt === null).map((entry) => [entry.hostname, entry.instanceType]),
+  );
+  return {
+    provider: operations.providerName,
+    bills: bills(operations.providerName),
+    machines: rows.length,
+    ends_at: firstEnd(rows),
+    grace_minutes: GRACE_MINUTES,
+    cost: costView(costSoFar(ledger, now)),
+    prices_as_of: PRICES_AS_OF,
+    note: NOTE,
+    launches: launchesOf(ledger, rows, known, now),
+    members: rows.map((row) => ({
+      hostname: row.hostname,
+      instance_type: types.get(row.hostname) ?? null,
+      ends_at: row.endsAt?.toISOString() ?? null,
+      wanted_ends_at: row.wantedEndsAt?.toISOString() ?? null,
+      problem: row.problem,
+      overdue: isOverdue(row.endsAt, now),
+    })),
+  };
+}
+
+function launchesOf(
+  ledger: readonly LedgerEntry[],
+  rows: readonly EndRow[],
+  known: readonly OperationRecord[],
+  now: Date,
+): Fleet['launches'] {
+  const byLaunch = Map.groupBy(ledger, ({ operationId }) => operationId);
+  const launches = [...byLaunch].map(([id, entries]) => {
+    const operation = known.find((each) => each.id === id);
+    const launchedAt =
+      operation?.requestedAt ?? new Date(Math.min(...entries.map(({ madeAt }) => madeAt.getTime())));
+    return {
+      id,
+      launched_at: launchedAt.toISOString(),
+      requested_by: operation?.requestedBy ?? null,
+      machines: entries.length,
+      living: entries.filter(({ goneAt }) => goneAt === null).length,
+      ends_at: firstEnd(rows.filter(({ operationId }) => operationId === id)),
+      cost: costView(costSoFar(entries, now)),
+    };
+  });
+  return launches
+    .sort((one, other) => other.launched_at.localeCompare(one.launched_at))
+    .slice(0, LAUNCHES_SHOWN);
+}
+
+function firstEnd(rows: readonly EndRow[]): string | null {
+  const times = rows.flatMap(({ endsAt }) => (endsAt === null ? [] : [endsAt.getTime()]));
+  return times.length === 0 ? null : new Date(Math.min(...times)).toISOString();
+}
+
+function costView({ usd, unpricedMachines }: Cost): components['schemas']['Cost'] {
+  return { usd, unpriced_machines: unpricedMachines };
+}

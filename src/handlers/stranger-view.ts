@@ -1,0 +1,20 @@
+// Strangers, as the contract has them.
+import type { components } from '../contract/openapi.gen.ts';
+import type { Survey } from '../provision/strangers.ts';
+
+export function strangersView({ items, askedAt, problem }: Survey): components['schemas']['Strangers'] {
+  return {
+    items: items.map((item) => ({
+      id: item.id,
+      kind: item.kind,
+      hostname: item.hostname,
+      launch_id: item.launchId,
+      instance_type: item.instanceType,
+      reason: item.reason,
+      adoptable: item.adoptable,
+      terminable: item.terminable,
+    })),
+    asked_at: askedAt?.toISOString() ?? null,
+    problem,
+  };
+}

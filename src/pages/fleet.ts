@@ -1,0 +1,116 @@
+// When the launched machines end, what they have cost so far, and strangers: with what can be done about each.
+import type { components } from '../contract/openapi.gen.ts';
+import { endsWords } from './ends-words.ts';
+import { layoutView } from './layout.ts';
+import { operationAddress } from './operation-view.ts';
+import { render, type View } from './render.ts';
+
+type Fleet = components['schemas']['Fleet'];
+type Strangers = components['schemas']['Strangers'];
+
+export type FleetModel = {
+  readonly fleet: Fleet;
+  readonly strangers: Strangers;
+  /** What came of what was asked for; null where the page was just loaded. */
+  readonly told: { readonly good: boolean; readonly text: string } | null;
+  readonly now: Date;
+};
+
+const DEFAULT_HOURS = 4;
+const MINUTE_MS = 60_000;
+const HOUR_MINUTES = 60;
+
+/** The page of the fleet. */
+export function renderFleet({ fleet, strangers, told, now }: FleetModel): string {
+  const { members } = fleet;
+  const attention = members.filter((member) => member.overdue || member.wanted_ends_at !== null);
+  return render('fleet', {
+    ...layoutView({ title: endsWords.title, area: 'admin', current: '/admin/fleet' }),
+    ends: endsWords,
+    good: told?.good === true ? told.text : null,
+    bad: told?.good === false ? told.text : null,
+    machines: fleet.machines,
+    any: fleet.machines > 0,
+    end: endView(fleet.ends_at, now),
+    cost: costText(fleet.cost, fleet.bills),
+    unpriced: fleet.cost.unpriced_machines > 0 ? fleet.cost.unpriced_machines : null,
+    bills: fleet.bills,
+    note: fleet.note,
+    pricesAsOf: fleet.prices_as_of,
+    graceMinutes: fleet.grace_minutes,
+    hours: DEFAULT_HOURS,
+    anyLaunches: fleet.launches.length > 0,
+    launches: fleet.launches.map((launch) => launchView(launch, fleet.bills, now)),
+    anyAttention: attention.length > 0,
+    attention: attention.map((member) => memberView(member, now)),
+    anyStrangers: strangers.items.length > 0,
+    noneFound: strangers.items.length === 0 && strangers.asked_at !== null,
+    strangers: strangers.items.map(strangerView),
+    strangersProblem: strangers.problem,
+    asked: strangers.asked_at && { at: clock(strangers.asked_at), timestamp: strangers.asked_at },
+  });
+}
+
+function launchView(launch: Fleet['launches'][number], bills: boolean, now: Date): View {
+  return {
+    href: launch.id && operationAddress(launch.id),
+    at: clock(launch.launched_at),
+    timestamp: launch.launched_at,
+    by: launch.requested_by ?? '',
+    made: launch.machines,
+    living: launch.living,
+    end: endView(launch.ends_at, now),
+    cost: costText(launch.cost, bills),
+  };
+}
+
+function memberView(member: Fleet['members'][number], now: Date): View {
+  return {
+    hostname: member.hostname,
+    overdue: member.overdue,
+    untold: member.wanted_ends_at !== null,
+    end: endView(member.ends_at, now),
+    wanted: endView(member.wanted_ends_at, now),
+    problem: member.problem,
+  };
+}
+
+function strangerView(item: Strangers['items'][number]): View {
+  const base = `/api/v1/strangers/${encodeURIComponent(item.id)}`;
+  return {
+    id: item.id,
+    hostname: item.hostname ?? endsWords.none,
+    reason: item.reason,
+    adopt: item.adoptable ? `${base}/adopt` : null,
+    terminate: item.terminable ? `${base}/terminate` : null,
+    endWord: item.kind === 'row' ? endsWords.clear : endsWords.terminate,
+  };
+}
+
+/** Null where there is no end. */
+function endView(timestamp: string | null, now: Date): View | null {
+  if (timestamp === null) return null;
+  return { at: `${clock(timestamp)} UTC`, timestamp, left: leftText(timestamp, now) };
+}
+
+function leftText(timestamp: string, now: Date): string {
+  const minutes = Math.round((Date.parse(timestamp) - now.getTime()) / MINUTE_MS);
+  const span = spanText(Math.abs(minutes));
+  return minutes >= 0 ? `in ${span}` : `${span} ago`;
+}
+
+function spanText(minutes: number): string {
+  if (minutes < HOUR_MINUTES) return `${minutes} min`;
+  const rest = minutes % HOUR_MINUTES;
+  const hours = `${Math.floor(minutes / HOUR_MINUTES)} h`;
+  return rest === 0 ? hours : `${hours} ${rest} min`;
+}
+
+function costText({ usd }: Fleet['cost'], bills: boolean): string {
+  return bills || usd > 0 ? `about $${usd.toFixed(2)}` : endsWords.free;
+}
+
+/** `2026-01-31 09:00` */
+function clock(timestamp: string): string {
+  return timestamp.slice(0, 16).replace('T', ' ');
+}

@@ -1,0 +1,227 @@
+// Machines without a row, and rows without a machine: looked for now and then and on demand, shown, and decided by an
+// admin. What is ended by itself, after an interruption, is settle.ts' matter.
+import { recordDeed } from '../db/audit.ts';
+import type { Db } from '../db/connect.ts';
+import { adoptMachine } from '../db/adoption.ts';
+import { listMachineRows, removeGone, type MachineRow } from '../db/fleet.ts';
+import { recordGone } from '../db/machine-hours.ts';
+import { findActiveOperation, findOperation } from '../db/operations.ts';
+import { matchMachines } from './match.ts';
+import type { ListedMachine, Provider, ProvisionReport, ProvisionResult } from './provider.ts';
+
+export type Stranger = {
+  /** The provider's own id; where it has none, and for a row, the hostname. */
+  readonly id: string;
+  readonly kind: 'machine' | 'row';
+  readonly hostname: string | null;
+  readonly launchId: string | null;
+  readonly instanceType: string | null;
+  readonly reason: string;
+  readonly adoptable: boolean;
+  readonly terminable: boolean;
+};
+
+export type Survey = {
+  readonly items: readonly Stranger[];
+  /** When the provider answered last; null = not yet. */
+  readonly askedAt: Date | null;
+  /** Why it did not the last time. */
+  readonly problem: string | null;
+};
+
+export type Decided =
+  | { readonly kind: 'done'; readonly message: string }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'refused'; readonly problem: string };
+
+export type Strangers = {
+  /** As seen last. */
+  readonly seen: () => Survey;
+  /** Asks the provider now. Never throws for its sake. */
+  look(): Promise<Survey>;
+  adopt(id: string, by: string): Promise<Decided>;
+  terminate(id: string, by: string): Promise<Decided>;
+};
+
+export type StrangersOptions = {
+  readonly db: Db;
+  readonly provider: Provider;
+  readonly now: () => Date;
+  readonly onError: (error: unknown, doing: string) => void;
+  readonly signal: AbortSignal;
+};
+
+const ASK_LIMIT_MS = 30_000;
+const BUSY: Decided = {
+  kind: 'refused',
+  problem: 'An operation is running, and may be about this. Wait for its end, or cancel it.',
+};
+const AWAY: Decided = {
+  kind: 'refused',
+  problem: 'The provider could not be asked what exists, so nothing was changed. Try again in a minute.',
+};
+
+export function createStrangers(options: StrangersOptions): Strangers {
+  const { db, provider, now, onError, signal } = options;
+  let seen: Survey = { items: [], askedAt: null, problem: null };
+
+  async function look(): Promise<Survey> {
+    try {
+      const listed = await withLimit(provider.list(), signal);
+      seen = { items: await compare(options, listed), askedAt: now(), problem: null };
+    } catch (error) {
+      onError(error, 'looking for strangers');
+      seen = { ...seen, problem: 'The provider could not be asked what exists; the log says why.' };
+    }
+    return seen;
+  }
+
+  /** Looks again first: only what is a stranger still is decided upon. */
+  async function decide(id: string, work: (stranger: Stranger) => Promise<Decided>): Promise<Decided> {
+    if (await findActiveOperation(db)) return BUSY;
+    const survey = await look();
+    if (survey.problem !== null) return AWAY;
+    const stranger = survey.items.find((item) => item.id === id);
+    if (!stranger) return { kind: 'unknown' };
+    const decided = await work(stranger);
+    await look();
+    return decided;
+  }
+
+  return {
+    seen: () => seen,
+    look,
+    adopt: (id, by) => decide(id, (stranger) => adopt(options, stranger, by)),
+    terminate: (id, by) => decide(id, (stranger) => end(options, stranger, by, signal)),
+  };
+}
+
+async function compare(
+  { db, provider }: StrangersOptions,
+  listed: readonly ListedMachine[],
+): Promise<Stranger[]> {
+  const active = await findActiveOperation(db);
+  const rows = await listMachineRows(db);
+  const { machines, strangers } = matchMachines(rows, listed);
+  const taken = new Set(rows.map(({ hostname }) => hostname));
+  const found: Stranger[] = [];
+  for (const machine of strangers)
+    if (machine.operationId === null || machine.operationId !== active?.id)
+      found.push(await ofMachine(db, provider, machine, taken));
+  // While something is made or ended, rows are ahead of machines and behind them.
+  const lonely = active
+    ? []
+    : rows.filter((row) => row.provider === provider.name && row.provider !== 'external');
+  found.push(...lonely.filter(({ hostname }) => !machines.has(hostname)).map(ofRow));
+  return found;
+}
+
+async function ofMachine(
+  db: Db,
+  provider: Provider,
+  { id, hostname, operationId, instanceType }: ListedMachine,
+  taken: ReadonlySet<string>,
+): Promise<Stranger> {
+  const isSecond = taken.has(hostname);
+  const launch = operationId === null ? null : await findOperation(db, operationId);
+  return {
+    id: id ?? hostname,
+    kind: 'machine',
+    hostname,
+    launchId: operationId,
+    instanceType: instanceType ?? null,
+    reason: reasonOf(isSecond, launch !== null),
+    adoptable: !isSecond,
+    terminable: (id !== undefined && provider.terminate !== undefined) || !isSecond,
+  };
+}
+
+function reasonOf(isSecond: boolean, launchIsKnown: boolean): string {
+  if (isSecond)
+    return 'There is another machine of this name, which the row is about: this one was made twice.';
+  return launchIsKnown
+    ? 'It was made by a launch of this server, and has no row (any more).'
+    : 'It carries the tags of this deployment, and its launch is not known here: the database may be new, or another one.';
+}
+
+function ofRow({ hostname, operationId, email }: MachineRow): Stranger {
+  const whose = email === null ? '' : ` ${email} has it, and needs another one.`;
+  return {
+    id: hostname,
+    kind: 'row',
+    hostname,
+    launchId: operationId,
+    instanceType: null,
+    reason: `It has a row, and the provider does not know it: it was ended elsewhere.${whose}`,
+    adoptable: false,
+    terminable: true,
+  };
+}
+
+async function adopt({ db, provider }: StrangersOptions, stranger: Stranger, by: string): Promise<Decided> {
+  const { hostname, adoptable, launchId } = stranger;
+  if (!adoptable || hostname === null) return { kind: 'refused', problem: stranger.reason };
+  const machine = (await provider.list()).find((each) => (each.id ?? each.hostname) === stranger.id);
+  if (!machine) return { kind: 'unknown' };
+  const adopted = await db.transaction().execute(async (trx) => {
+    const done = await adoptMachine(trx, { ...machine, ...machine.reach, provider: provider.name });
+    const detail = `${hostname} (${stranger.id}), of the launch ${launchId ?? 'unknown'}`;
+    if (done) await recordDeed(trx, { who: by, what: 'adopt', detail, operationId: null });
+    return done;
+  });
+  if (!adopted) return { kind: 'refused', problem: 'Its name was taken meanwhile. Look at the list again.' };
+  return {
+    kind: 'done',
+    message: `${hostname} has a row now, and is destroyed with the others. It is given to nobody: the token that it holds is known to no row, so that (with VM_AUTH=required) its reports are refused.`,
+  };
+}
+
+async function end(
+  options: StrangersOptions,
+  stranger: Stranger,
+  by: string,
+  signal: AbortSignal,
+): Promise<Decided> {
+  const { db } = options;
+  const { hostname, kind, id } = stranger;
+  if (!stranger.terminable) return { kind: 'refused', problem: stranger.reason };
+  const named = hostname === null || hostname === id ? id : `${hostname} (${id})`;
+  const deed = { who: by, what: 'terminate', detail: `${kind} ${named}`, operationId: null } as const;
+  if (kind === 'row') {
+    await removeGone(db, [id]);
+    await recordDeed(db, deed);
+    return { kind: 'done', message: `The row of ${named} was cleared.` };
+  }
+  const result = await endMachine(options, stranger, signal);
+  if (!result.ok) return { kind: 'refused', problem: `${result.problem} ${result.remedy}` };
+  await recordDeed(db, deed);
+  return { kind: 'done', message: `${named} was ended.` };
+}
+
+async function endMachine(
+  { db, provider }: StrangersOptions,
+  { id, hostname }: Stranger,
+  signal: AbortSignal,
+): Promise<ProvisionResult> {
+  if (provider.terminate && id !== hostname) return provider.terminate([id], signal);
+  const report: ProvisionReport = {
+    event: () => undefined,
+    made: () => Promise.resolve(),
+    failed: () => Promise.resolve(),
+    gone: (gone) => recordGone(db, [gone]),
+  };
+  return provider.destroy(hostname === null ? [] : [hostname], report, signal, signal);
+}
+
+async function withLimit<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error('the provider does not answer')), ASK_LIMIT_MS);
+  const stop = (): void => late.reject(new Error('the server stops'));
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,78 @@
+import { expect, test } from 'vitest';
+import { listMachineRows } from '../../src/db/fleet.ts';
+import { startTestOperations, type TestOperations } from '../support/operations.ts';
+import { giveThisVm, insertFreeVms } from '../support/rows.ts';
+
+async function destroyOne(lab: TestOperations, hostname: string): Promise<string> {
+  const answer = await lab.operations.destroyOne({ hostname, by: 'ada' });
+  if (answer.kind !== 'accepted') throw new Error(JSON.stringify(answer));
+  return answer.operation.id;
+}
+
+test('one machine is destroyed alone, and whose work goes with it is said', async () => {
+  await using lab = await startTestOperations();
+  await lab.ended((await lab.launch(3)).id);
+  await giveThisVm(lab.db, 'lab-vm-test-2');
+  const id = await destroyOne(lab, 'lab-vm-test-2');
+  expect(await lab.ended(id)).toMatchObject({
+    status: 'succeeded',
+    done: 1,
+    total: 1,
+    hostnames: ['lab-vm-test-2'],
+  });
+  expect([...lab.provider.world.keys()]).toEqual(['lab-vm-test-1', 'lab-vm-test-3']);
+  expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual([
+    'lab-vm-test-1',
+    'lab-vm-test-3',
+  ]);
+  expect((await lab.texts(id)).join(' ')).toMatch(/@example\.org has this machine: what they left on it/);
+});
+
+test('one that stays is a failure, and the others keep their status', async () => {
+  await using lab = await startTestOperations({ script: { lasting: new Set(['lab-vm-test-1']) } });
+  await lab.ended((await lab.launch(2)).id);
+  const id = await destroyOne(lab, 'lab-vm-test-1');
+  expect(await lab.ended(id)).toMatchObject({ status: 'failed', problem: { kind: 'left_over' } });
+  expect(await listMachineRows(lab.db)).toMatchObject([
+    { hostname: 'lab-vm-test-1', status: 'initializing' },
+    { hostname: 'lab-vm-test-2', status: 'initializing' },
+  ]);
+});
+
+test('a machine that came by itself runs on, and its row is cleared', async () => {
+  await using lab = await startTestOperations();
+  await insertFreeVms(lab.db, ['lab-pc-7', 'lab-pc-8']);
+  const id = await destroyOne(lab, 'lab-pc-7');
+  expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 1 });
+  expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-pc-8']);
+});
+
+test('a machine that is not there is unknown; while another operation runs, it is told which', async () => {
+  await using lab = await startTestOperations({ script: { holdAfter: 0 } });
+  expect(await lab.operations.destroyOne({ hostname: 'nobody', by: 'ada' })).toEqual({ kind: 'unknown' });
+  const { id } = await lab.launch(1);
+  await lab.reached(id, 'running');
+  await insertFreeVms(lab.db, ['lab-pc-7']);
+  const answer = await lab.operations.destroyOne({ hostname: 'lab-pc-7', by: 'ada' });
+  expect(answer).toMatchObject({ kind: 'busy', running: { id } });
+  lab.provider.release();
+  await lab.ended(id);
+});
+
+test('after everything is destroyed, the operation says that nothing is left, as the provider was asked', async () => {
+  await using lab = await startTestOperations({ as: 'aws' });
+  await lab.ended((await lab.launch(2)).id);
+  const { id } = await lab.destroy();
+  await lab.ended(id);
+  expect(await lab.texts(id)).toContain(
+    'EC2 was asked: 0 machines with the tags of this deployment are left.',
+  );
+});
+
+test('where something is left, nothing of the kind is said', async () => {
+  await using lab = await startTestOperations({ as: 'aws', script: { lasting: new Set(['lab-vm-test-1']) } });
+  await lab.ended((await lab.launch(2)).id);
+  const { id } = await lab.destroy();
+  expect(await lab.ended(id)).toMatchObject({ status: 'failed' });
+  expect((await lab.texts(id)).join(' ')).not.toContain('EC2 was asked');
+});

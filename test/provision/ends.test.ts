@@ -1,0 +1,125 @@
+import { expect, test, vi } from 'vitest';
+import { listEnds } from '../../src/db/ends.ts';
+import { listMachineRows } from '../../src/db/fleet.ts';
+import { listMachineHours } from '../../src/db/machine-hours.ts';
+import { listOperations } from '../../src/db/operations.ts';
+import { startTestOperations, WAIT, type TestOperations } from '../support/operations.ts';
+import { giveThisVm } from '../support/rows.ts';
+
+const HOUR_MS = 3_600_000;
+const START = new Date('2026-11-25T09:00:00.000Z');
+const at = (hours: number): Date => new Date(START.getTime() + hours * HOUR_MS);
+
+/** A clock that a test sets. */
+function clockAt(start: Date): { now: () => Date; set: (time: Date) => void } {
+  let time = start;
+  return { now: () => time, set: (next) => (time = next) };
+}
+
+const audit = ({ db }: TestOperations) =>
+  db.selectFrom('audit_events').select(['who', 'what', 'detail']).orderBy('id').execute();
+
+const hoursRule = { hours: 8, canary: { above: null, limitMs: 1_000 } } as const;
+
+test('a launch has the end that it was given, else the one of the rules, and tells it to the provider', async () => {
+  const clock = clockAt(START);
+  await using lab = await startTestOperations({ as: 'aws', now: clock.now, rules: hoursRule });
+  const first = await lab.launch(1);
+  expect(first.endsAt).toEqual(at(8));
+  await lab.ended(first.id);
+  expect(lab.provider.spec().endsAt).toEqual(at(8));
+  await lab.ended((await lab.launch(1, 3)).id);
+  expect(lab.provider.spec().endsAt).toEqual(at(3));
+  expect(await listEnds(lab.db)).toMatchObject([{ endsAt: at(8) }, { endsAt: at(3) }]);
+  expect((await audit(lab))[0]?.detail).toBe('1 machine, until 2026-11-25T17:00:00.000Z');
+});
+
+test('where machines cost nothing, a launch has no end unless it is given one', async () => {
+  await using lab = await startTestOperations();
+  await lab.ended((await lab.launch(1)).id);
+  expect(lab.provider.spec().endsAt).toBeNull();
+  expect(await listEnds(lab.db)).toMatchObject([{ endsAt: null }]);
+});
+
+test('extending tells every machine; one that is deaf keeps its end, with the reason, and is told later', async () => {
+  const clock = clockAt(START);
+  await using lab = await startTestOperations({ as: 'aws', now: clock.now, rules: hoursRule });
+  await lab.ended((await lab.launch(2)).id);
+  lab.provider.script.deaf = new Map([['lab-vm-test-2', 'SSH does not reach it.']]);
+  await lab.operations.extend({ hours: 12, by: 'ada' });
+  expect(await listEnds(lab.db)).toMatchObject([
+    { hostname: 'lab-vm-test-1', endsAt: at(12), wantedEndsAt: null, problem: null },
+    { hostname: 'lab-vm-test-2', endsAt: at(8), wantedEndsAt: at(12), problem: 'SSH does not reach it.' },
+  ]);
+  expect(await audit(lab)).toContainEqual({
+    who: 'ada',
+    what: 'extend',
+    detail: '2 machines, until 2026-11-25T21:00:00.000Z',
+  });
+  lab.provider.script.deaf = new Map();
+  await vi.waitFor(async () => {
+    expect((await listEnds(lab.db))[1]).toMatchObject({ endsAt: at(12), wantedEndsAt: null, problem: null });
+  }, WAIT);
+  expect(lab.provider.armed.get('lab-vm-test-2')).toEqual(at(12));
+});
+
+test('at the end the audit says so; machines end themselves, and only then their rows go', async () => {
+  const clock = clockAt(START);
+  await using lab = await startTestOperations({ as: 'aws', now: clock.now, rules: hoursRule });
+  const { id } = await lab.launch(2);
+  await lab.ended(id);
+  clock.set(at(8.1));
+  await vi.waitFor(async () => {
+    expect(await audit(lab)).toContainEqual({
+      who: 'the clock',
+      what: 'end',
+      detail: 'the end has come of lab-vm-test-1, lab-vm-test-2',
+    });
+  }, WAIT);
+  expect(await listMachineRows(lab.db)).toHaveLength(2);
+  lab.provider.world.delete('lab-vm-test-1');
+  await vi.waitFor(async () => {
+    expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-2']);
+  }, WAIT);
+  expect(await audit(lab)).toContainEqual({
+    who: 'the clock',
+    what: 'end',
+    detail: 'lab-vm-test-1 ended by themselves',
+  });
+  // The ledger keeps both.
+  const ledger = await listMachineHours(lab.db);
+  expect(ledger.map(({ hostname, goneAt }) => [hostname, goneAt !== null])).toEqual(
+    expect.arrayContaining([
+      ['lab-vm-test-1', true],
+      ['lab-vm-test-2', false],
+    ]),
+  );
+  expect(lab.provider.calls).not.toContain('destroy');
+});
+
+test('a participant whose machine has ended keeps their row, and is told', async () => {
+  const clock = clockAt(START);
+  await using lab = await startTestOperations({ as: 'aws', now: clock.now, rules: hoursRule });
+  await lab.ended((await lab.launch(1)).id);
+  await giveThisVm(lab.db, 'lab-vm-test-1');
+  clock.set(at(8.1));
+  lab.provider.world.clear();
+  await vi.waitFor(async () => {
+    expect(await listMachineRows(lab.db)).toMatchObject([{ status: 'unreachable' }]);
+  }, WAIT);
+});
+
+test('machines that do not end themselves are destroyed by the server at their end, and only those', async () => {
+  const clock = clockAt(START);
+  await using lab = await startTestOperations({ now: clock.now });
+  await lab.ended((await lab.launch(1, 2)).id);
+  await lab.ended((await lab.launch(1)).id);
+  clock.set(at(2.01));
+  await vi.waitFor(async () => {
+    expect([...lab.provider.world.keys()]).toEqual(['lab-vm-test-2']);
+  }, WAIT);
+  const { operations } = await listOperations(lab.db, { limit: 1 });
+  expect(operations).toMatchObject([
+    { kind: 'destroy', hostnames: ['lab-vm-test-1'], requestedBy: 'the clock' },
+  ]);
+});
