@@ -53,7 +53,7 @@ test: check ## every check and every test
 	@node test/support/run.ts
 
 .PHONY: python
-python: $(patsubst test/python/%.txt,.cache/python/%/.done,$(wildcard test/python/*.txt)) ## the Python parts of the tests: the field's VM programs, Schemathesis
+python: $(patsubst test/python/%.txt,.cache/python/%/.done,$(wildcard test/python/*.txt)) ## the Python parts of the tests: the field's VM programs, Schemathesis, moto
 
 .cache/python/%/.done: test/python/%.txt
 	@echo "Installing $* ..."

@@ -5,6 +5,7 @@ import {
   paginateDescribeInstances,
   RunInstancesCommand,
   TerminateInstancesCommand,
+  type Instance,
   type _InstanceType,
 } from '@aws-sdk/client-ec2';
 import { spawn } from 'node:child_process';
@@ -114,6 +115,8 @@ export async function startCloud(): Promise<TestCloud> {
   const credentials = { accessKeyId: 'testing', secretAccessKey: 'testing' };
   const env = environmentOf(moto.endpoint, control);
   const ec2 = new EC2Client({ endpoint: moto.endpoint, region: REGION, credentials });
+  // Moto loads what it knows of EC2 at the first question, which takes seconds.
+  await listMachines(ec2);
   return {
     endpoint: moto.endpoint,
     region: REGION,
@@ -196,24 +199,25 @@ async function startMoto(): Promise<{ endpoint: string; stop: () => Promise<void
 async function listMachines(ec2: EC2Client): Promise<TestMachine[]> {
   const machines: TestMachine[] = [];
   for await (const { Reservations = [] } of paginateDescribeInstances({ client: ec2 }, {}))
-    for (const { Instances = [] } of Reservations)
-      for (const found of Instances) {
-        const tags = Object.fromEntries((found.Tags ?? []).map(({ Key, Value }) => [Key ?? '', Value ?? '']));
-        if (found.State?.Name === 'terminated') continue;
-        machines.push({
-          instanceId: found.InstanceId ?? '',
-          name: tags['Name'] ?? '',
-          state: found.State?.Name ?? '',
-          instanceType: found.InstanceType ?? '',
-          publicIp: found.PublicIpAddress ?? '',
-          privateIp: found.PrivateIpAddress ?? '',
-          tags,
-          subnetId: found.SubnetId ?? '',
-          keyName: found.KeyName ?? '',
-          securityGroupIds: (found.SecurityGroups ?? []).map(({ GroupId }) => GroupId ?? ''),
-        });
-      }
+    for (const found of Reservations.flatMap(({ Instances = [] }) => Instances))
+      if (found.State?.Name !== 'terminated') machines.push(machineOf(found));
   return machines.sort((left, right) => left.name.localeCompare(right.name, 'en', { numeric: true }));
+}
+
+function machineOf(found: Instance): TestMachine {
+  const tags = Object.fromEntries((found.Tags ?? []).map(({ Key, Value }) => [Key!, Value!]));
+  return {
+    instanceId: found.InstanceId!,
+    name: tags['Name'] ?? '',
+    state: found.State!.Name!,
+    instanceType: found.InstanceType!,
+    publicIp: found.PublicIpAddress ?? '',
+    privateIp: found.PrivateIpAddress ?? '',
+    tags,
+    subnetId: found.SubnetId ?? '',
+    keyName: found.KeyName ?? '',
+    securityGroupIds: (found.SecurityGroups ?? []).map(({ GroupId }) => GroupId!),
+  };
 }
 
 function createFaults(control: string): CloudFaults {

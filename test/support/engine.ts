@@ -13,8 +13,13 @@ export type TestEngine = {
 
 const DOUBLE = join(import.meta.dirname, '..', 'doubles', 'pulumi');
 
-/** @param options.seed of the double: the order in which it does what the real engine does in any order */
-export function testEngine(options: { readonly seed?: number } = {}): TestEngine {
+/**
+ * The engine that LABLINK_TEST_ENGINE names.
+ *
+ * @param options.seed of the double: the order in which it does what the real engine does in any order
+ * @param options.limit of the double: how many steps may be under way at once, 8 unless said otherwise
+ */
+export function testEngine(options: { readonly seed?: number; readonly limit?: number } = {}): TestEngine {
   const chosen = process.env['LABLINK_TEST_ENGINE'] ?? 'double';
   const folder = /^real:(.+)$/.exec(chosen)?.[1];
   if (chosen !== 'double' && folder === undefined)
@@ -31,6 +36,11 @@ export function testEngine(options: { readonly seed?: number } = {}): TestEngine
   return {
     kind: folder === undefined ? 'double' : 'real',
     pulumiRoot,
-    env: folder === undefined ? { ...quiet, LABLINK_ENGINE_SEED: String(options.seed ?? 1) } : quiet,
+    env: folder === undefined ? { ...quiet, ...doubleEnv(options) } : quiet,
   };
+}
+
+function doubleEnv({ seed = 1, limit }: { seed?: number; limit?: number }): Record<string, string> {
+  const limited = limit === undefined ? {} : { LABLINK_ENGINE_LIMIT: String(limit) };
+  return { LABLINK_ENGINE_SEED: String(seed), ...limited };
 }

@@ -12,7 +12,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isEqual, isObject, plain, type Props } from '../engine/values.ts';
 import { note, readFaults, refusalOf } from './faults.ts';
-import { ledgerKinds } from './ledger.ts';
+import { ledgerKinds, readLedger } from './ledger.ts';
 import { machineKinds } from './machines.ts';
 
 /** One resource type: how it is made and found again. Inputs come without Pulumi's wrappings. */
@@ -31,6 +31,7 @@ export type Kind = {
 };
 
 const MACHINE = 'aws:ec2/instance:Instance';
+const PROFILE = 'aws:iam/instanceProfile:InstanceProfile';
 /** A hold has an end, so that a test that fails leaves no plugin behind. */
 const HOLD_LIMIT_MS = 120_000;
 const HOLD_CHECK_MS = 25;
@@ -109,6 +110,8 @@ async function create(
       subnetId: wanted['subnetId'],
     }),
   );
+  const profile = wanted['iamInstanceProfile'];
+  if (asked.type === MACHINE && typeof profile === 'string') refuseIf(missingProfile(folder, profile));
   const { id, computed } = await kindOf(kinds, urn).create(asked.name, wanted);
   if (asked.type === MACHINE) await takeTime(folder, asked.name);
   note(folder, { what: 'created', ...asked });
@@ -137,6 +140,13 @@ async function takeTime(folder: string, name: string): Promise<void> {
   const until = Date.now() + HOLD_LIMIT_MS;
   const isHeld = () => readFaults(folder).hold.some((held) => held === name || held === '*');
   while (isHeld() && Date.now() < until) await delay(HOLD_CHECK_MS);
+}
+
+function missingProfile(folder: string, name: string): string | null {
+  const isThere = readLedger(folder).some(({ type, id }) => type === PROFILE && id === name);
+  return isThere
+    ? null
+    : `InvalidParameterValue: Value (${name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name`;
 }
 
 function refuseIf(text: string | null): void {

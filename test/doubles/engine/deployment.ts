@@ -285,9 +285,9 @@ export function createDeployment(world: World): Deployment {
     },
     refresh: async () => {
       const own = snapshot.resources.filter((resource) => resource.type === STACK || isProvider(resource));
+      const others = snapshot.resources.filter((each) => !own.includes(each));
       for (const resource of own) await refreshOne(resource);
-      for (const resource of snapshot.resources.filter((each) => !own.includes(each)))
-        schedule(() => refreshOne(resource));
+      for (const resource of others) schedule(() => refreshOne(resource));
       await scheduler.idle();
     },
     finishOutputs: () => {

@@ -116,10 +116,6 @@ function history({ flags, backend }: Call): Promise<number> {
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  if (args[0] === 'version') {
-    print('3.260.0\n');
-    return 0;
-  }
   const name = args[0] === 'stack' ? args.slice(0, 2).join(' ') : (args[0] ?? '');
   const command = COMMANDS[name];
   if (!command) throw beyond(`the command ${args.join(' ')}`);
@@ -130,6 +126,9 @@ async function main(args: readonly string[]): Promise<number> {
   const { openBackend } = await import('./backend.ts');
   return command.run({ flags, backend: openBackend(stack, process.cwd(), process.env) });
 }
+
+// Whoever reads our output may be gone; what is under way is still finished and saved.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 let exitCode: number;
 try {

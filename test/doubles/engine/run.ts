@@ -7,7 +7,7 @@ import type { Flags } from './flags.ts';
 import { historyEntry } from './history.ts';
 import { findPlugin, startPlugin, type FoundPlugin, type Plugin } from './plugin.ts';
 import { runProgram, serve, type Servers } from './program.ts';
-import { createRandom, createScheduler } from './scheduler.ts';
+import { LIMIT, createRandom, createScheduler } from './scheduler.ts';
 import { openScreen } from './screen.ts';
 import { passphraseOf } from './secrets.ts';
 import { checkSettings } from './settings.ts';
@@ -47,36 +47,45 @@ async function runLocked(
   const passphrase = passphraseOf(env);
   checkSettings(stack, passphrase);
   const { snapshot, crypter } = readSnapshot(backend, passphrase);
-  const save = () => writeSnapshot(backend, snapshot, crypter);
   const events = openEvents(flags.value('event-log'), screen.see);
-  const { send } = events;
+  let isOver = false;
+  const save = () => {
+    if (!isOver) writeSnapshot(backend, snapshot, crypter);
+  };
+  const send = (event: EngineEvent) => {
+    if (!isOver) events.send(event);
+  };
   const plugins = createPlugins(() => servers);
   const servers: Servers = await serve(stack, send, () => deployment);
   const deployment = createDeployment({
     ...{ project: stack.project, stack: stack.name, snapshot, save, send },
-    scheduler: createScheduler(createRandom(Number(env['LABLINK_ENGINE_SEED'] ?? '1'))),
+    scheduler: createScheduler(
+      createRandom(Number(env['LABLINK_ENGINE_SEED'] ?? '1')),
+      Number(env['LABLINK_ENGINE_LIMIT'] ?? LIMIT),
+    ),
     findPlugin: (version) => findPlugin(version, env),
     plugin: plugins.get,
   });
-  const terminated = listenToSignals(deployment, send, plugins);
+  const terminated = listenToSignals(deployment, send, plugins, () => (isOver = true));
   save();
   try {
     begin(command, snapshot, send, env);
     if (command === 'refresh' && flags.has('clear-pending-creates')) snapshot.operations = [];
     const work = workOf(command, deployment, () => runProgram(client ?? '', stack, servers));
     await Promise.race([Promise.race([work, deployment.stopped]).then(() => deployment.idle()), terminated]);
-    if (deployment.trouble() === 'step') send(diagnostic('error', 'update failed'));
-    if (deployment.trouble() === 'cancelled') send(diagnostic('error', 'update canceled'));
     deployment.finishOutputs();
     save();
   } catch (error) {
     deployment.stop('engine', error instanceof Error ? error.message : String(error));
   }
+  const word = { step: 'update failed', cancelled: 'update canceled' }[String(deployment.trouble())];
   const failed = deployment.trouble() !== null;
   const seconds = Math.max(1, Math.ceil((Date.now() - startedAt) / 1000));
   const result = failed ? 'failed' : 'succeeded';
-  send(summary(deployment, seconds, result));
-  send({ cancelEvent: {} });
+  isOver = true;
+  if (word !== undefined) events.send(diagnostic('error', word));
+  events.send(summary(deployment, seconds, result));
+  events.send({ cancelEvent: {} });
   await events.end();
   plugins.stop();
   servers.close();
@@ -160,12 +169,17 @@ function listenToSignals(
   deployment: Deployment,
   send: (event: EngineEvent) => void,
   plugins: { readonly cancel: () => void },
+  terminate: () => void,
 ): Promise<void> {
   const terminated = Promise.withResolvers<undefined>();
   let signals = 0;
   const hear = () => {
     signals += 1;
-    if (signals > 1) return terminated.resolve(undefined);
+    if (signals > 1) {
+      terminate();
+      terminated.resolve(undefined);
+      return;
+    }
     const message =
       '^C received; cancelling. If you would like to terminate immediately, press ^C again.\nNote that terminating immediately may lead to orphaned resources and other inconsistencies.\n';
     send({ stdoutEvent: { message, color: 'never' } });

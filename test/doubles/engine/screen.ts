@@ -32,7 +32,7 @@ export function openScreen(
   const root = `urn:pulumi:${stack}::${project}::pulumi:pulumi:Stack::${project}-${stack}`;
   const diagnostics = new Map<string, string[]>();
   const errored = new Set<string>();
-  let outputs: { old: Props; news: Props } | null = null;
+  let outputs: { old: Props; news: Props; isFirst: boolean } | null = null;
   print(`${HEADINGS[command]} (${stack}):\n`);
 
   function seeDiagnostic(told: Props): void {
@@ -51,7 +51,7 @@ export function openScreen(
     if (urn === root) {
       const was = isObject(old) && isObject(old['outputs']) ? old['outputs'] : {};
       const is = isObject(news) && isObject(news['outputs']) ? news['outputs'] : {};
-      outputs = { old: was, news: is };
+      outputs = { old: was, news: is, isFirst: op === 'create' };
     }
     const word = words[text(op)];
     if (word !== undefined && !text(urn).includes('::pulumi:providers:'))
@@ -69,7 +69,7 @@ export function openScreen(
     },
     close: (changes, seconds) => {
       print(diagnosticsOf(diagnostics, root));
-      if (outputs && command !== 'destroy') print(outputsOf(outputs.old, outputs.news));
+      if (outputs && command !== 'destroy') print(outputsOf(outputs));
       print(`\nResources:\n${resourcesOf(changes, errored.size)}\nDuration: ${seconds}s\n\n`);
       if (command === 'destroy' && errored.size === 0) print(farewell(stack));
     },
@@ -87,12 +87,12 @@ function diagnosticsOf(diagnostics: ReadonlyMap<string, readonly string[]>, root
   return `Diagnostics:\n${blocks.join('\n')}`;
 }
 
-function outputsOf(old: Props, news: Props): string {
+function outputsOf(told: { old: Props; news: Props; isFirst: boolean }): string {
+  const { old, news, isFirst } = told;
   const names = [...new Set([...Object.keys(old), ...Object.keys(news)])].sort();
   if (names.length === 0) return '';
-  const isNew = Object.keys(old).length > 0;
   const lines = names.map((name) => {
-    const sign = name in news ? (name in old || !isNew ? ' ' : '+') : '-';
+    const sign = name in news ? (name in old || isFirst ? ' ' : '+') : '-';
     const value = name in news ? news[name] : old[name];
     return `  ${sign} ${name}: ${isSecret(value) ? '[secret]' : JSON.stringify(value)}\n`;
   });

@@ -1,0 +1,85 @@
+// One run of the Automation API, in a process of its own: a run that fails leaves listeners and waiting promises behind.
+// The task comes as an argument; events and the end go to the parent as messages; the message `abort` aborts.
+import { Instance } from '@pulumi/aws/ec2/instance.js';
+import { SecurityGroup } from '@pulumi/aws/ec2/securityGroup.js';
+import { LocalWorkspace, PulumiCommand, type Stack } from '@pulumi/pulumi/automation/index.js';
+import { secret, type Output } from '@pulumi/pulumi/index.js';
+import type { DriveMessage, DriveTask } from './drive.ts';
+
+const task = JSON.parse(process.argv[2] ?? '') as DriveTask;
+const abort = new AbortController();
+process.on('message', () => abort.abort());
+const tell = (message: DriveMessage) => process.send?.(message);
+
+/** What the recordings were made with: one machine per name; and what the double's own tests need beside it. */
+function program(): Promise<Record<string, unknown>> {
+  const { throws, machines, group, secrets = {} } = task.program;
+  if (throws !== undefined) throw new Error(throws);
+  const outputs: Record<string, unknown> = Object.fromEntries(
+    Object.entries(secrets).map(([name, value]) => [name, secret(value)]),
+  );
+  const sg = group === undefined ? null : new SecurityGroup(group, { description: 'of a test' });
+  for (const { name, tags, ignoreChanges, userData } of machines) {
+    const made: { publicIp: Output<string> } = new Instance(
+      name,
+      {
+        ...{ ami: 'ami-1', instanceType: 't3.micro', tags: { Name: name, ...tags } },
+        ...(userData === undefined ? {} : { userData: secret(userData) }),
+        ...(sg ? { vpcSecurityGroupIds: [sg.id] } : {}),
+      },
+      ignoreChanges ? { ignoreChanges } : {},
+    );
+    outputs[name] = made.publicIp;
+  }
+  return Promise.resolve(outputs);
+}
+
+async function select(): Promise<Stack> {
+  const pulumiCommand = await PulumiCommand.get({ root: task.pulumiRoot });
+  return LocalWorkspace.createOrSelectStack(
+    { stackName: 'organization/lablink/dev', projectName: 'lablink', program },
+    {
+      pulumiCommand,
+      pulumiHome: task.pulumiHome,
+      envVars: task.env,
+      projectSettings: { name: 'lablink', runtime: 'nodejs', backend: { url: `file://${task.state}` } },
+    },
+  );
+}
+
+async function run(): Promise<void> {
+  const stack = await select();
+  const onEvent = (event: object) => tell({ event: event as Record<string, unknown> });
+  const signal = abort.signal;
+  switch (task.action) {
+    case 'up': {
+      const { outputs, summary } = await stack.up({ onEvent, signal });
+      return tell({ done: { outputs, summary: { ...summary } } }) as unknown as void;
+    }
+    case 'destroy':
+      await stack.destroy({ onEvent, signal });
+      break;
+    case 'refresh':
+      await stack.refresh({
+        onEvent,
+        signal,
+        ...(task.clearPendingCreates ? { clearPendingCreates: true } : {}),
+      });
+      break;
+    case 'cancel':
+      await stack.cancel();
+      break;
+    case 'export':
+      tell({ done: { exported: await stack.exportStack() } });
+      return;
+  }
+  tell({ done: {} });
+}
+
+try {
+  await run();
+} catch (error) {
+  const { constructor, message } = error as Error;
+  tell({ failed: { name: constructor.name, message } });
+}
+process.exit(0);
