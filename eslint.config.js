@@ -66,7 +66,13 @@ export default defineConfig(
     // What Lambda runs, as it is; its log is what it writes to the console.
     files: ['infra/log-forwarder/*.mjs'],
     languageOptions: {
-      globals: { AbortSignal: 'readonly', Buffer: 'readonly', console: 'readonly', fetch: 'readonly', process: 'readonly' },
+      globals: {
+        AbortSignal: 'readonly',
+        Buffer: 'readonly',
+        console: 'readonly',
+        fetch: 'readonly',
+        process: 'readonly',
+      },
     },
     rules: { 'no-console': 'off' },
   },

@@ -100,7 +100,10 @@ const stamp = createHash('sha256')
   .update(`${process.version} ${process.platform} ${process.arch}`)
   .digest('hex');
 const names = canBuildExecutable ? [script, executable, `${executable}.gz`] : [script];
-const built = await readFile(join(out, stampName), 'utf8').catch(() => '');
+async function isBuilt(): Promise<boolean> {
+  const built = await readFile(join(out, stampName), 'utf8').catch(() => '');
+  return built === stamp && names.every((name) => existsSync(join(out, name)));
+}
 
 /** Made beside its place and moved there whole: nobody is served half a program. */
 async function buildAll(): Promise<void> {
@@ -117,6 +120,8 @@ async function buildAll(): Promise<void> {
     );
     await writeFile(join(fresh, 'SHA256SUMS'), sums.join(''));
     await writeFile(join(fresh, stampName), stamp);
+    // Somebody else may have built the same meanwhile, and be serving it by now.
+    if (await isBuilt()) return;
     await rm(out, { recursive: true, force: true });
     await rename(fresh, out);
   } finally {
@@ -124,7 +129,7 @@ async function buildAll(): Promise<void> {
   }
 }
 
-if (built !== stamp || !names.every((name) => existsSync(join(out, name)))) {
+if (!(await isBuilt())) {
   console.log('Building the agent ...');
   await buildAll();
 }

@@ -11,8 +11,9 @@ import { makeLogForwarder } from './forwarder.ts';
 import { makeMachine } from './machine.ts';
 import { partNames, type PartNames } from './names.ts';
 import { trustOf, writeLogsPolicy } from './policies.ts';
-import type { ClientVmsSpec, MachineOutput } from './spec.ts';
+import type { ClientVmsSpec, MachineOutput, MachineSpec } from './spec.ts';
 import { sharedTags } from './tags.ts';
+import { userData } from './user-data.ts';
 
 export type ClientVmsOutputs = { readonly machines: Record<string, Output<MachineOutput>> };
 
@@ -21,22 +22,35 @@ export type ClientVmsOutputs = { readonly machines: Record<string, Output<Machin
  * share is there also while there are none. Throws where user data would be too large (ask `userData()` before).
  */
 export function clientVms(spec: ClientVmsSpec): () => Promise<ClientVmsOutputs> {
-  return () => {
-    const names = partNames(spec);
-    const logGroup = new LogGroup('logs', {
-      name: spec.logs.group,
-      retentionInDays: spec.logs.retentionDays,
-      tags: sharedTags(spec, spec.logs.group),
-    });
-    makeLogForwarder(spec, names, logGroup);
-    const shared = {
-      securityGroup: makeSecurityGroup(spec, names),
-      keyPair: makeKeyPair(spec, names),
-      profile: makeProfile(spec, names, logGroup),
-    };
-    const machines = spec.machines.map((machine): [string, Output<MachineOutput>] => [machine.hostname, makeMachine(spec, machine, shared)]);
-    return Promise.resolve({ machines: Object.fromEntries(machines) });
+  return () => new Promise((resolve) => resolve(makeFleet(spec)));
+}
+
+function makeFleet(spec: ClientVmsSpec): ClientVmsOutputs {
+  // Before anything is made: a machine whose user data is too large must not leave half a fleet.
+  const boots = new Map(spec.machines.map((machine) => [machine, userDataOrThrow(spec, machine)]));
+  const names = partNames(spec);
+  const logGroup = new LogGroup('logs', {
+    name: spec.logs.group,
+    retentionInDays: spec.logs.retentionDays,
+    tags: sharedTags(spec, spec.logs.group),
+  });
+  makeLogForwarder(spec, names, logGroup);
+  const shared = {
+    securityGroup: makeSecurityGroup(spec, names),
+    keyPair: makeKeyPair(spec, names),
+    profile: makeProfile(spec, names, logGroup),
   };
+  const machines = Array.from(boots, ([machine, data]): [string, Output<MachineOutput>] => [
+    machine.hostname,
+    makeMachine(spec, machine, data, shared),
+  ]);
+  return { machines: Object.fromEntries(machines) };
+}
+
+function userDataOrThrow(spec: ClientVmsSpec, machine: MachineSpec): string {
+  const data = userData(spec, machine);
+  if (!data.ok) throw new Error(`${data.problem} ${data.remedy}`);
+  return data.base64;
 }
 
 /** SSH from the allocator, and nothing else, comes in; everything may go out. */

@@ -6,7 +6,6 @@ import type { SecurityGroup } from '@pulumi/aws/ec2/securityGroup.js';
 import type { InstanceProfile } from '@pulumi/aws/iam/instanceProfile.js';
 import type { ClientVmsSpec, MachineOutput, MachineSpec } from './spec.ts';
 import { machineTags } from './tags.ts';
-import { userData } from './user-data.ts';
 
 /**
  * Every input that we give. The engine ignores their changes where the machine exists: a newer image behind the same
@@ -55,9 +54,12 @@ export type SharedParts = {
 export function makeMachine(
   spec: ClientVmsSpec,
   machine: MachineSpec,
+  userDataBase64: string,
   shared: SharedParts,
 ): Output<MachineOutput> {
-  const instance = new Instance(machine.hostname, inputsOf(spec, machine, shared), {
+  // It holds the machine's token.
+  const inputs: Inputs = { ...inputsOf(spec, machine, shared), userDataBase64: secret(userDataBase64) };
+  const instance = new Instance(machine.hostname, inputs, {
     ignoreChanges: [...INPUTS_OF_A_MACHINE, ...LEFT_TO_THE_CLOUD],
     customTimeouts: TIMEOUTS,
   });
@@ -66,9 +68,11 @@ export function makeMachine(
   );
 }
 
-function inputsOf(spec: ClientVmsSpec, machine: MachineSpec, shared: SharedParts): Inputs {
-  const data = userData(spec, machine);
-  if (!data.ok) throw new Error(`${data.problem} ${data.remedy}`);
+function inputsOf(
+  spec: ClientVmsSpec,
+  machine: MachineSpec,
+  shared: SharedParts,
+): Omit<Inputs, 'userDataBase64'> {
   const tags = machineTags(spec, machine);
   return {
     ami: spec.amiId,
@@ -87,8 +91,6 @@ function inputsOf(spec: ClientVmsSpec, machine: MachineSpec, shared: SharedParts
     metadataOptions: { httpEndpoint: 'enabled', httpTokens: 'required', httpPutResponseHopLimit: 1 },
     // A machine that shuts itself down at the end costs nothing any more.
     instanceInitiatedShutdownBehavior: 'terminate',
-    // It holds the machine's token.
-    userDataBase64: secret(data.base64),
     tags,
     volumeTags: tags,
   };

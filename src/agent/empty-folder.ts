@@ -3,7 +3,8 @@
 import { chmod, constants, open, readdir, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 
 export type EmptiedFolder = {
-  readonly removed: number;
+  /** Null = nobody has counted. */
+  readonly removed: number | null;
   /** What could not be removed, the first few; empty = the folder is empty now, mounts aside. */
   readonly failures: readonly string[];
 };

@@ -1,6 +1,7 @@
 // The agent's environment -> its settings, or what is wrong with them. Pure.
 import { isAbsolute, normalize, relative, sep } from 'node:path';
 import type { Schemas } from '../client/client.ts';
+import type { AgentContainer } from './container.ts';
 import { isRecord, parseJson } from './json.ts';
 
 export type AgentSettings = {
@@ -9,6 +10,7 @@ export type AgentSettings = {
   readonly token: string | null;
   readonly software: string | null;
   readonly startHost: string;
+  readonly container: AgentContainer | null;
   readonly folder: string;
   readonly logFiles: readonly string[];
   readonly stateFolder: string;
@@ -37,6 +39,8 @@ export const environmentHelp = [
     "the participant's folder; emptied when the machine is recycled",
     '/home/client/Desktop',
   ],
+  ['LABLINK_AGENT_CONTAINER', 'the Docker container that both of these are in, if the agent is not', null],
+  ['LABLINK_AGENT_CONTAINER_USER', 'whose desktop it is, in that container', 'client'],
   ['LABLINK_AGENT_LOGS', 'log files to ship, separated by colons', null],
   ['LABLINK_AGENT_STATE', "the agent's own folder", '/var/lib/lablink-agent'],
   ['LABLINK_AGENT_TIMINGS', 'start-up timings: a JSON object, or a file that will hold one', null],
@@ -45,6 +49,8 @@ export const environmentHelp = [
 type Name = (typeof environmentHelp)[number][0];
 
 const HOSTNAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,252}$/;
+const CONTAINER = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+const USER = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$/;
 const VISIBLE_ASCII = /^[\u0021-\u007e]+$/;
 
 /** Reads all of it, so that all faults are told at once. */
@@ -61,6 +67,11 @@ export function readSettings(environment: Environment): SettingsResult {
     token: readToken(given('API_TOKEN'), faults),
     software: given('SUBJECT_SOFTWARE'),
     startHost: path('LABLINK_AGENT_START_HOST'),
+    container: readContainer(
+      given('LABLINK_AGENT_CONTAINER'),
+      given('LABLINK_AGENT_CONTAINER_USER') ?? '',
+      faults,
+    ),
     folder: path('LABLINK_AGENT_FOLDER'),
     logFiles: (given('LABLINK_AGENT_LOGS') ?? '')
       .split(':')
@@ -107,6 +118,16 @@ function readToken(value: string | null, faults: string[]): string | null {
     faults.push('API_TOKEN holds characters that no token has. Copy it again, without line breaks.');
   }
   return value;
+}
+
+/** What Docker takes for a name, and Linux for a user: neither can be taken for an option. */
+function readContainer(name: string | null, user: string, faults: string[]): AgentContainer | null {
+  if (name === null) return null;
+  if (!CONTAINER.test(name))
+    faults.push(`LABLINK_AGENT_CONTAINER is ${JSON.stringify(name)}, which is no container's name.`);
+  if (!USER.test(user))
+    faults.push(`LABLINK_AGENT_CONTAINER_USER is ${JSON.stringify(user)}, which is no user's name.`);
+  return { name, user };
 }
 
 function readPath(name: Name, value: string, faults: string[]): string {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import manifest from '../../package.json' with { type: 'json' };
+import { startHostWithin } from './container.ts';
 import { environmentHelp, parseTimings, readSettings, type AgentSettings } from './environment.ts';
 import { defaultIntervals, type AgentLog, type AgentOptions } from './options.ts';
 import { runAgent } from './run.ts';
@@ -33,7 +34,9 @@ async function main(args: readonly string[], environment: NodeJS.ProcessEnv): Pr
 async function assemble(settings: AgentSettings, environment: NodeJS.ProcessEnv): Promise<AgentOptions> {
   return {
     ...settings,
-    startHost: [settings.startHost],
+    startHost: settings.container
+      ? startHostWithin(settings.container, settings.startHost)
+      : [settings.startHost],
     bootId: await readBootId(),
     timings: () => readTimings(settings.timings),
     childEnvironment: { ...environment, API_TOKEN: undefined },

@@ -2,6 +2,7 @@
 // that it touches comes through here, so that one process can run it for one machine, and a test with its own clock.
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import type { Schemas } from '../client/client.ts';
+import type { AgentContainer } from './container.ts';
 
 export type AgentOptions = {
   /** Where the allocator is, like `https://lab.example.org`. */
@@ -14,6 +15,8 @@ export type AgentOptions = {
   readonly software: string | null;
   /** The program that registers the machine with Chrome Remote Desktop, and arguments that come before ours. */
   readonly startHost: readonly [program: string, ...firstArguments: string[]];
+  /** Where start-host and the folder are, if they are not on this machine itself; `startHost` leads there already. */
+  readonly container: AgentContainer | null;
   /** The participant's folder: its free disk is reported, and it is emptied when the machine is recycled. */
   readonly folder: string;
   /** Log files to ship; they may not exist yet. */

@@ -2,6 +2,7 @@
 // allocator has forgotten the machine.
 import { access, constants } from 'node:fs/promises';
 import type { Schemas } from '../client/client.ts';
+import { whyNotReadyWithin } from './container.ts';
 import type { Memory } from './memory.ts';
 import type { AgentOptions } from './options.ts';
 import { untilAnswered, type RetryDependencies } from './retry.ts';
@@ -59,7 +60,7 @@ export function createPresence(dependencies: PresenceDependencies): Presence {
   async function run(): Promise<void> {
     await announceBoot();
     while (!stopping.aborted) {
-      const wrong = fault ?? (await whyNotReady(options.startHost[0]));
+      const wrong = fault ?? (await whyNotReady(dependencies));
       if (wrong === null) dependencies.troubles.over('this machine');
       else dependencies.troubles.tell('this machine', wrong);
       const status = wrong === null ? 'running' : 'error';
@@ -102,7 +103,10 @@ async function reportStatus(dependencies: PresenceDependencies, status: Status):
 }
 
 /** A name without a slash is looked for on the PATH when it is run; there is nothing to look at before. */
-async function whyNotReady(program: string): Promise<string | null> {
+async function whyNotReady(dependencies: PresenceDependencies): Promise<string | null> {
+  const { container, startHost } = dependencies.options;
+  if (container !== null) return whyNotReadyWithin(dependencies, container);
+  const [program] = startHost;
   if (!program.includes('/')) return null;
   try {
     await access(program, constants.X_OK);

@@ -1,4 +1,5 @@
 // Empties the participant's folder when the allocator says that its participant is gone, and tells that it is done.
+import { emptyFolderWithin } from './container.ts';
 import { emptyFolder } from './empty-folder.ts';
 import type { AgentParts } from './parts.ts';
 import { untilAnswered } from './retry.ts';
@@ -77,12 +78,16 @@ async function isEmptied(parts: AgentParts, assignmentId: string | null): Promis
   const { memory, options, presence } = parts;
   const { log } = options.world;
   if (assignmentId !== null && memory.content.recycled.includes(assignmentId)) return true;
-  const { removed, failures } = await emptyFolder(options.folder);
+  const { removed, failures } =
+    options.container === null
+      ? await emptyFolder(options.folder)
+      : await emptyFolderWithin(parts, options.container, options.folder);
   if (failures.length > 0) {
     presence.setFault(`the participant's folder could not be emptied: ${failures.join('; ')}`);
     return false;
   }
-  log.info(`emptied the participant's folder: ${removed} files and folders removed`);
+  const count = removed === null ? '' : `: ${removed} files and folders removed`;
+  log.info(`emptied the participant's folder${count}`);
   if (assignmentId !== null) {
     await memory.change((content) => ({ recycled: [...content.recycled, assignmentId] }));
   }

@@ -145,6 +145,7 @@ function startAgent(place: Place, { world, ...overrides }: Overrides): RunningAg
     token: null,
     software: null,
     startHost: [place.startHost],
+    container: null,
     folder: place.folder,
     logFiles: [place.logFile],
     stateFolder: join(place.home, 'state'),

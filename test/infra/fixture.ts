@@ -1,6 +1,4 @@
-// A fleet as its spec has it, and what the program asks the engine for when it is run with Pulumi's own mocks.
-import { runtime } from '@pulumi/pulumi';
-import { clientVms } from '../../infra/client-vms.ts';
+// A fleet as its spec has it.
 import type { ClientVmsSpec, MachineSpec } from '../../infra/spec.ts';
 
 export const machineSpec = (number: number, parts: Partial<MachineSpec> = {}): MachineSpec => ({
@@ -32,12 +30,3 @@ export const fleetSpec = (parts: Partial<ClientVmsSpec> = {}): ClientVmsSpec => 
   machines: [machineSpec(1), machineSpec(2)],
   ...parts,
 });
-
-/** A resource as the program registers it. Secrets are in `secrets`, by the name of the input. */
-export type Registered = {
-  readonly type: string;
-  readonly name: string;
-  readonly inputs: Record<string, unknown>;
-};
-
-export type ProgramRun = { readonly resources: readonly Registered[]; readonly outputs: unknown };

@@ -96,6 +96,7 @@ export async function runMachineAgent(
     hostname: machine.hostname,
     token: machine.token,
     software: machine.software,
+    container: null,
     startHost: [process.execPath, STAND_IN, machine.hostname, boot.usedCodes, places.registration],
     folder: places.desktop,
     logFiles: [places.log],
