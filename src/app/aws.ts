@@ -4,10 +4,15 @@ import { mkdir, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { configKeys } from '../config/keys.ts';
 import type { Config } from '../config/schema.ts';
+import { recordReach } from '../db/fleet.ts';
+import { readReach } from '../db/reach.ts';
 import { standingOf } from '../db/standing.ts';
 import { createAwsProvider } from '../provision/aws/aws-provider.ts';
 import { createCloud } from '../provision/aws/cloud.ts';
 import { awsPlaces, type AwsPlaces } from '../provision/aws/places.ts';
+import { createPreflight } from '../provision/aws/preflight.ts';
+import { SSH_USER } from '../provision/aws/reach.ts';
+import { createRearm } from '../provision/aws/rearm.ts';
 import { readSettings, type AwsConfig } from '../provision/aws/settings.ts';
 import { createRecentMachines, defaultLimits } from '../provision/aws/site.ts';
 import { statePlace } from '../provision/aws/state-place.ts';
@@ -16,11 +21,10 @@ import type { Provider } from '../provision/provider.ts';
 import { loadOrCreateSecret } from '../secrets.ts';
 import { loadOrMakeSshKeyPair } from '../ssh/key-pair.ts';
 import type { Data } from './data.ts';
+import { deploymentUid } from './deployment-uid.ts';
 import { StartRefused, type Environment } from './environment.ts';
 
 const SECRET_BYTES = 32;
-/** A cloud's tag is at most 256 characters; 16 random bytes are unlike any other's. */
-const UID_BYTES = 16;
 
 export async function openAwsProvider(environment: Environment, data: Data): Promise<Provider> {
   const { config, log, self } = environment;
@@ -30,10 +34,12 @@ export async function openAwsProvider(environment: Environment, data: Data): Pro
   const key = await loadOrMakeSshKeyPair(data.dataDir);
   if (!key.ok) throw new StartRefused(key.problem, key.remedy);
   const passphrase = config.pulumi.passphrase ?? (await secret('pulumi-passphrase', SECRET_BYTES));
-  const uid = await secret('deployment-uid', UID_BYTES);
+  const uid = await deploymentUid(data);
   const { deployment } = config;
   const limits = { ...defaultLimits, ...environment.awsLimits };
   const now = (): Date => new Date();
+  const cloud = (region: string) =>
+    createCloud({ region, tags: { deployment: deployment.name, uid, environment: deployment.environment } });
   return createAwsProvider({
     places,
     state: statePlace({
@@ -47,11 +53,7 @@ export async function openAwsProvider(environment: Environment, data: Data): Pro
     tools: createToolFinder(toolPlaces(environment, places)),
     settings: () => readSettings(awsConfig(config)),
     region: config.aws.region,
-    cloud: (region) =>
-      createCloud({
-        region,
-        tags: { deployment: deployment.name, uid, environment: deployment.environment },
-      }),
+    cloud,
     deployment,
     uid,
     sshPublicKey: key.keyPair.publicKey,
@@ -62,6 +64,20 @@ export async function openAwsProvider(environment: Environment, data: Data): Pro
         db,
         machines.map(({ instanceId: id, ...rest }) => ({ id, ...rest })),
       ),
+    preflight: (settings, wanted) =>
+      createPreflight({
+        cloud: cloud(settings.region),
+        allocatorUrl: settings.url,
+        allowPlainHttp: config.launch.allowPlainHttp,
+        machineTypes: settings.types,
+        amiId: settings.amiId,
+      })(wanted),
+    rearm: createRearm({
+      reachOf: (hostname) => readReach(db, hostname),
+      privateKey: key.keyPair.privateKey,
+      defaultUser: SSH_USER,
+      onHostKey: (hostname, sshHostKey) => recordReach(db, hostname, { sshHostKey }),
+    }),
     host: self.host,
     now,
     limits,

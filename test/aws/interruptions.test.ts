@@ -110,12 +110,14 @@ describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000
     await isWhole('two launches at once, destroy during launch', operation, 1);
   });
 
-  test('a lock that a dead run left is removed; that of a living engine is not', async () => {
+  test('a lock that a dead run left is removed, which is said', async () => {
     await lab.launch(1);
     await lock(process.pid + 4_000_000);
     const second = await lab.launch(1);
     expect(second, (await lab.output(second.id)).join('\n')).toMatchObject({ status: 'succeeded' });
-    expect((await lab.output(second.id)).join('\n')).toContain('had left its lock on the state; it was removed');
+    expect((await lab.output(second.id)).join('\n')).toContain(
+      'had left its lock on the state; it was removed',
+    );
     await isWhole('a lock left behind', second, 1);
   });
 

@@ -30,7 +30,8 @@ function deeds(facts: readonly EngineFact[]): string[] {
   return facts
     .flatMap((fact) => {
       if (fact.kind === 'begun') return [`${fact.hostname} ${fact.doing}…`];
-      if (fact.kind === 'done') return [`${fact.hostname} ${fact.did} ${fact.instanceId === null ? '' : 'id'}`.trim()];
+      if (fact.kind === 'done')
+        return [`${fact.hostname} ${fact.did} ${fact.instanceId === null ? '' : 'id'}`.trim()];
       return fact.kind === 'refused' ? [`${fact.hostname} refused to ${fact.doing}`] : [];
     })
     .sort();
@@ -40,7 +41,10 @@ async function saidBy(name: string): Promise<string> {
   const runs = z
     .array(z.object({ argv: z.array(z.string()), rc: z.number(), stdout: z.string(), stderr: z.string() }))
     .parse(await lines(`${name}.cli.jsonl`));
-  return runs.filter(({ rc, argv }) => rc !== 0 && argv[1] !== 'select').map(({ stdout, stderr }) => stdout + stderr).join('\n');
+  return runs
+    .filter(({ rc, argv }) => rc !== 0 && argv[1] !== 'select')
+    .map(({ stdout, stderr }) => stdout + stderr)
+    .join('\n');
 }
 
 describe('what the real engine did, reduced', () => {
@@ -73,7 +77,11 @@ describe('what the real engine did, reduced', () => {
     const made = (await factsOf('cancel')).filter((fact) => fact.kind === 'done');
     expect(made).toHaveLength(2);
     for (const fact of made)
-      expect(fact).toMatchObject({ instanceId: expect.stringMatching(/^i-/), publicIp: expect.any(String), seconds: 6 });
+      expect(fact).toMatchObject({
+        instanceId: expect.stringMatching(/^i-/),
+        publicIp: expect.any(String),
+        seconds: 6,
+      });
   });
 
   test('a refusal carries what the cloud said', async () => {
@@ -131,18 +139,29 @@ describe('why the real engine failed', () => {
   ])('“%s” is %s', (text, kind) => expect(explainFailure(text).kind).toBe(kind));
 
   test('the last words are a line, without a stack, and bounded', () => {
-    expect(lastWords('first\n  boom in program\n    at Object.program (/srv/app.ts:1:1)\n')).toBe('boom in program.');
+    expect(lastWords('first\n  boom in program\n    at Object.program (/srv/app.ts:1:1)\n')).toBe(
+      'boom in program.',
+    );
     expect(lastWords('x'.repeat(1_000)).length).toBeLessThan(310);
   });
 });
 
 describe('the lock that a killed engine left', () => {
   const text = () => saidBy('after-kill-locked');
-  const judgement = { host: 'here', now: new Date('2026-11-23T09:00:00Z'), alone: false, deadAfterMs: 3 * 3_600_000 };
+  const judgement = {
+    host: 'here',
+    now: new Date('2026-11-23T09:00:00Z'),
+    alone: false,
+    deadAfterMs: 3 * 3_600_000,
+  };
 
   test('is told with process, host and time', async () => {
     expect(isLocked(await text())).toBe(true);
-    expect(readLock(await text())).toEqual({ host: 'host', pid: 17_124, since: new Date('2026-11-23T08:24:55Z') });
+    expect(readLock(await text())).toEqual({
+      host: 'host',
+      pid: 17_124,
+      since: new Date('2026-11-23T08:24:55Z'),
+    });
     expect(readLock('no lock at all')).toBeNull();
   });
 

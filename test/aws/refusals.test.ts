@@ -74,7 +74,10 @@ describe.skipIf(!cloudIsThere())('a launch that is refused', { timeout: 300_000 
     cloud.faults.refuseWhere({ instanceType: 't3.micro' }, 'InsufficientInstanceCapacity');
     const operation = await lab.launch(2);
     expect(operation, (await lab.output(operation.id)).join('\n')).toMatchObject({ status: 'succeeded' });
-    expect((await cloud.machines()).map(({ instanceType }) => instanceType)).toEqual(['t3.small', 't3.small']);
+    expect((await cloud.machines()).map(({ instanceType }) => instanceType)).toEqual([
+      't3.small',
+      't3.small',
+    ]);
     await isWhole('no capacity for the first type', operation, 2, 2);
   });
 

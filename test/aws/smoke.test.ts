@@ -13,7 +13,9 @@ describe.skipIf(!cloudIsThere())('smoke', { timeout: 200_000 }, () => {
     const t0 = performance.now();
     const launched = await lab.launch(3);
     console.log((performance.now() - t0) / 1000, launched, (await lab.output(launched.id)).join('\n'));
-    console.log(lab.server.logLines.filter((l) => !l.includes('"debug"') && !l.includes('was answered')).join(''));
+    console.log(
+      lab.server.logLines.filter((l) => !l.includes('"debug"') && !l.includes('was answered')).join(''),
+    );
     console.log(await lab.machines(), await lab.rows(), await lab.inState());
     const grown = await lab.launch(2);
     console.log((await lab.output(grown.id)).join('\n'));

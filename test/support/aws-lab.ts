@@ -9,7 +9,7 @@ import type { components } from '../../src/contract/openapi.gen.ts';
 import type { TestCloud } from './cloud.ts';
 import { testEngine } from './engine.ts';
 import { shortIntervals } from './operations.ts';
-import { ADMIN, startTestServer, type ServerParts, type TestServer } from './server.ts';
+import { startTestServer, type ServerParts, type TestServer } from './server.ts';
 import { asForm } from '../../src/client/client.ts';
 
 export type Operation = components['schemas']['Operation'];
@@ -37,7 +37,10 @@ export type AwsLab = AsyncDisposable & {
   readonly agree: () => Promise<string[]>;
 };
 
-export async function configText(cloud: TestCloud, more: Readonly<Record<string, unknown>> = {}): Promise<string> {
+export async function configText(
+  cloud: TestCloud,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
   const { Images = [] } = await cloud.ec2.send(new DescribeImagesCommand({ Owners: ['amazon'] }));
   return JSON.stringify({
     machine: {
@@ -108,7 +111,8 @@ function labOn(cloud: TestCloud, server: TestServer): AwsLab {
       path === '/destroy'
         ? await server.admin.POST('/destroy', {})
         : await server.admin.POST('/api/launch', { body: { num_vms: numVms }, ...asForm });
-    if (response.status !== 202) throw new Error(`${path} answered ${response.status}: ${JSON.stringify(data)}`);
+    if (response.status !== 202)
+      throw new Error(`${path} answered ${response.status}: ${JSON.stringify(data)}`);
     return data as Operation;
   };
   const machines = async () => {

@@ -48,14 +48,11 @@ const withoutMachines =
 /** Of the machine that the example speaks of, and while a launch is in the way. */
 function decidingOn(id: 'adoptStranger' | 'terminateStranger'): Special[] {
   const request = (accept: string) => withHeaders(exampleRequest(id), { Accept: accept });
-  const done = ['text/html', 'application/json'].map(
-    (accept): Special =>
-      ({ url, provider }) => {
-        const stranger = 'i-0123456789abcdef0';
-        provider.world.set(stranger, { hostname: 'a-stranger', id: stranger, operationId: null });
-        return sendRaw(url, request(accept));
-      },
-  );
+  const done = ['text/html', 'application/json'].map((accept): Special => ({ url, provider }) => {
+    const stranger = 'i-0123456789abcdef0';
+    provider.world.set(stranger, { hostname: 'a-stranger', id: stranger, operationId: null });
+    return sendRaw(url, request(accept));
+  });
   return [...done, whileLaunching(() => request('application/json'))];
 }
 
@@ -89,10 +86,7 @@ export const specialRequests: Partial<Record<OperationId, readonly Special[]>> =
     asking(withHeaders({ ...exampleRequest('launchVms'), body: 'num_vms=many' }, JSON_WANTED)),
     whileLaunching(() => withHeaders(exampleRequest('launchVms'), JSON_WANTED)),
   ],
-  deleteVm: [
-    asking(exampleRequest('deleteVm')),
-    whileLaunching(() => exampleRequest('deleteVm')),
-  ],
+  deleteVm: [asking(exampleRequest('deleteVm')), whileLaunching(() => exampleRequest('deleteVm'))],
   adoptStranger: decidingOn('adoptStranger'),
   terminateStranger: decidingOn('terminateStranger'),
   destroyVms: [whileLaunching(() => withHeaders(exampleRequest('destroyVms'), JSON_WANTED))],
