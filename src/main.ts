@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import process from 'node:process';
 import { migrateOnly, startAllocator } from './app.ts';
 import type { Environment } from './app/environment.ts';
+import { DOCTOR_USAGE } from './app/doctor-usage.ts';
 import { loadConfigFromProcess } from './config.ts';
 import type { Config } from './config/schema.ts';
 import { renderFaults } from './config/problems.ts';
@@ -19,7 +20,7 @@ const USAGE = `LabLink Allocator: hands the machines of a workshop to the people
 
   lablink serve      start the allocator in the foreground (what \`make run\` does)
   lablink migrate    bring the schema of the database up to date, and end
-  lablink help       this text
+${DOCTOR_USAGE}  lablink help       this text
   lablink version    the version
 
 It is configured by the environment and a config file; README.md lists both.
@@ -88,7 +89,19 @@ async function migrate(config: Config): Promise<number> {
   return EXIT_OK;
 }
 
-async function main(command: string | undefined): Promise<number> {
+/** Needs nothing set up: a configuration with faults is one of its findings. */
+async function doctor(args: readonly string[]): Promise<number> {
+  const { runDoctor } = await import('./app/doctor.ts');
+  const { text, exit } = await runDoctor(args, loadConfigFromProcess(), process.env);
+  if (exit === 'usage') {
+    say(text);
+    return EXIT_USAGE;
+  }
+  process.stdout.write(text);
+  return exit === 'healthy' ? EXIT_OK : EXIT_FAILED;
+}
+
+async function main(command: string | undefined, args: readonly string[]): Promise<number> {
   if (command === 'help' || command === '--help' || command === undefined) {
     process.stdout.write(USAGE);
     return EXIT_OK;
@@ -98,6 +111,7 @@ async function main(command: string | undefined): Promise<number> {
     process.stdout.write(`${version}\n`);
     return EXIT_OK;
   }
+  if (command === 'doctor') return doctor(args);
   if (command !== 'serve' && command !== 'migrate') {
     say(`There is no command "${command}".\n\n${USAGE}`);
     return EXIT_USAGE;
@@ -107,4 +121,4 @@ async function main(command: string | undefined): Promise<number> {
   return command === 'serve' ? serve(config) : migrate(config);
 }
 
-process.exit(await main(process.argv[2]));
+process.exit(await main(process.argv[2], process.argv.slice(3)));

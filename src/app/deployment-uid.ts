@@ -1,6 +1,6 @@
 // The deployment's uid: random, made once, kept in the data folder and in the database, so that neither's loss makes the
 // machines of this deployment strangers to it. The database's wins: several allocators may share it.
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { keepUid } from '../db/identity.ts';
 import { keepSecret } from '../secrets/kept-file.ts';
@@ -8,7 +8,8 @@ import type { Data } from './data.ts';
 import { StartRefused } from './environment.ts';
 
 const FILE = 'deployment-uid';
-const UID_CHARACTERS = 36;
+const UID_CHARACTERS = 22;
+const UID_BYTES = 16;
 const FILE_MODE = 0o600;
 
 /** Throws StartRefused where the data folder refuses it. */
@@ -17,7 +18,7 @@ export async function deploymentUid({ dataDir, database }: Data): Promise<string
     dataDir,
     name: FILE,
     leastCharacters: UID_CHARACTERS,
-    make: () => randomUUID(),
+    make: () => randomBytes(UID_BYTES).toString('base64url'),
     randomBytes: (count) => randomBytes(count),
   });
   if (!kept.ok) throw new StartRefused(kept.fault.problem, kept.fault.remedy);

@@ -1,7 +1,7 @@
 // What an instance type costs an hour, and how many vCPUs it has: one table, with its date. On demand, Linux, in us-east-1
 // and us-west-2, without disks, addresses and traffic; other regions are some percent dearer. An estimate, and said to be.
 
-export const PRICES_AS_OF = '2026-11-25';
+export const PRICES_AS_OF = '2025-06-01';
 
 export type Priced = { readonly usdPerHour: number; readonly vcpus: number };
 

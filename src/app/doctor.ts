@@ -1,0 +1,111 @@
+// `lablink doctor`: what a launch on AWS needs, looked at from here. Opens no database, and needs no config file, no
+// credentials and no network: what it cannot find out it says.
+import { realpath } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { ConfigResult } from '../config.ts';
+import type { Config } from '../config/schema.ts';
+import { createCloud } from '../provision/aws/cloud.ts';
+import { examine } from '../provision/aws/doctor/examine.ts';
+import { asJson, asText, isHealthy, problem, type Diagnosis } from '../provision/aws/doctor/report.ts';
+import { checkState } from '../provision/aws/doctor/state.ts';
+import { DOCTOR_USAGE } from './doctor-usage.ts';
+import { awsPlaces } from '../provision/aws/places.ts';
+import { createToolFinder } from '../provision/aws/tools.ts';
+
+export type DoctorAnswer = { readonly text: string; readonly exit: 'healthy' | 'problems' | 'usage' };
+
+const LIMIT_MS = 60_000;
+const MAX_VMS = 1_000;
+
+export async function runDoctor(
+  args: readonly string[],
+  loaded: ConfigResult,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<DoctorAnswer> {
+  const flags = readFlags(args);
+  if (typeof flags === 'string') return { text: `${flags}\n\n${DOCTOR_USAGE}`, exit: 'usage' };
+  const diagnosis = await diagnose(flags, loaded, env);
+  return {
+    text: flags.json ? asJson(diagnosis) : asText(diagnosis),
+    exit: isHealthy(diagnosis) ? 'healthy' : 'problems',
+  };
+}
+
+type Flags = {
+  readonly vms: number | null;
+  readonly type: string | null;
+  readonly region: string | null;
+  readonly json: boolean;
+};
+
+/** The flags, or what is wrong with them. */
+function readFlags(args: readonly string[]): Flags | string {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        vms: { type: 'string' },
+        type: { type: 'string' },
+        region: { type: 'string' },
+        json: { type: 'boolean', default: false },
+      },
+    });
+    const { vms, type = null, region = null, json } = values;
+    const count = vms === undefined ? null : Number(vms);
+    if (count !== null && (!/^[1-9]\d*$/.test(vms ?? '') || count > MAX_VMS))
+      return `--vms must be a whole number from 1 to ${MAX_VMS}, not "${String(vms)}".`;
+    if (region !== null && !/^[a-z]{2}(-[a-z]+)+-\d$/.test(region))
+      return `--region must be a region such as us-west-2, not "${region}".`;
+    return { vms: count, type, region, json };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function diagnose(
+  flags: Flags,
+  loaded: ConfigResult,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Diagnosis> {
+  const config = loaded.ok ? loaded.config : null;
+  const dataDir = config?.dataDir ?? resolve(env['DATA_DIR'] ?? './data');
+  const places = awsPlaces(await realpath(dataDir).catch(() => dataDir));
+  const region = flags.region ?? config?.aws.region ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? null;
+  const signal = AbortSignal.timeout(LIMIT_MS);
+  const diagnosis = await examine({
+    vms: flags.vms,
+    machineType: flags.type ?? config?.machine.type ?? null,
+    region,
+    amiId: config?.machine.amiId ?? null,
+    publicUrl: config?.server.publicUrl ?? null,
+    allowPlainHttp: config?.launch.allowPlainHttp ?? false,
+    tools: createToolFinder({
+      configured: configuredCli(env),
+      own: places.cli,
+      pulumiHome: places.pulumiHome,
+      path: env['PATH'] ?? '',
+    }),
+    // It lists nothing of ours: the uid is not needed.
+    cloud: (where) => createCloud({ region: where, tags: tagsOf(config) }),
+    state: () =>
+      checkState(
+        { backendUrl: config?.pulumi.backendUrl ?? null, folder: join(places.state), region },
+        signal,
+      ),
+    signal,
+  });
+  if (loaded.ok) return diagnosis;
+  const faults = loaded.faults.map((fault) => problem(fault.key, fault.problem, fault.remedy));
+  return { ...diagnosis, findings: [...faults, ...diagnosis.findings] };
+}
+
+function configuredCli(env: Readonly<Record<string, string | undefined>>): string | undefined {
+  const folder = env['PULUMI_CLI_DIR'];
+  return folder === undefined || folder.trim() === '' ? undefined : resolve(folder);
+}
+
+function tagsOf(config: Config | null) {
+  const { name = 'lablink', environment = 'prod' } = config?.deployment ?? {};
+  return { deployment: name, environment, uid: 'none' };
+}

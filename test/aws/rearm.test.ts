@@ -1,0 +1,89 @@
+// Machines are told their end over SSH: a server of ssh2 stands where a machine would.
+import ssh2 from 'ssh2';
+import { afterEach, expect, test } from 'vitest';
+import { createRearm } from '../../src/provision/aws/rearm.ts';
+import type { MachineReach } from '../../src/provision/provider.ts';
+import { makeSshKeyPair } from '../../src/ssh/key-pair.ts';
+
+const keys = makeSshKeyPair();
+const host = makeSshKeyPair();
+const servers: ssh2.Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close();
+});
+
+/** A machine that notes the commands, and ends each with this. */
+async function startMachine(code: number, says = ''): Promise<{ reach: MachineReach; commands: string[] }> {
+  const commands: string[] = [];
+  const server = new ssh2.Server({ hostKeys: [host.privateKey] }, (client) => {
+    client.on('error', () => undefined);
+    client.on('authentication', (context) => {
+      if (context.method === 'publickey' && context.username === 'ubuntu') context.accept();
+      else context.reject(['publickey']);
+    });
+    client.on('ready', () =>
+      client.on('session', (accept) =>
+        accept().on('exec', (take, _refuse, { command }) => {
+          commands.push(command);
+          const channel = take();
+          channel.stderr.write(says);
+          channel.exit(code);
+          channel.end();
+        }),
+      ),
+    );
+  });
+  servers.push(server);
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const address: unknown = server.address();
+  const port =
+    typeof address === 'object' && address !== null && 'port' in address ? Number(address.port) : 0;
+  return { reach: { address: '127.0.0.1', sshPort: port, sshHostKey: host.publicKey }, commands };
+}
+
+const END = new Date('2026-11-25T18:00:00.500Z');
+const learned: string[][] = [];
+const rearming = (reaches: Readonly<Record<string, MachineReach | null>>, timeoutMs = 5_000) =>
+  createRearm({
+    reachOf: (hostname) => Promise.resolve(reaches[hostname] ?? null),
+    privateKey: keys.privateKey,
+    defaultUser: 'ubuntu',
+    onHostKey: (hostname, key) => Promise.resolve(void learned.push([hostname, key])),
+    timeoutMs,
+  })(Object.keys(reaches), END, new AbortController().signal);
+
+test('each machine is told the second at which it ends; nothing else is in the command', async () => {
+  const [one, two] = [await startMachine(0), await startMachine(0)];
+  expect(await rearming({ one: one.reach, two: two.reach })).toEqual(
+    expect.arrayContaining([
+      { hostname: 'one', problem: null },
+      { hostname: 'two', problem: null },
+    ]),
+  );
+  expect(one.commands).toEqual(['sudo -n /usr/local/sbin/lablink-end 1795629600']);
+  expect(two.commands).toHaveLength(1);
+});
+
+test('what goes wrong is told machine by machine', async () => {
+  const refusing = await startMachine(3, 'no such timer\n');
+  const stranger = await startMachine(0);
+  const results = await rearming({
+    refusing: refusing.reach,
+    stranger: { ...stranger.reach, sshHostKey: keys.publicKey },
+    gone: { address: '127.0.0.1', sshPort: 1 },
+    unknown: null,
+  });
+  const problems = Object.fromEntries(results.map(({ hostname, problem }) => [hostname, problem]));
+  expect(problems['refusing']).toBe('It refused its new end (exit 3): no such timer.');
+  expect(problems['stranger']).toContain('host key is not the one that is known');
+  expect(stranger.commands).toEqual([]);
+  expect(problems['gone']).toContain('SSH does not reach it');
+  expect(problems['unknown']).toBe('Its address is not known yet.');
+});
+
+test('a host key that is not known yet is taken, and told', async () => {
+  const machine = await startMachine(0);
+  const { sshHostKey: key, ...reach } = machine.reach;
+  expect(await rearming({ new: reach })).toEqual([{ hostname: 'new', problem: null }]);
+  expect(learned).toContainEqual(['new', key]);
+});

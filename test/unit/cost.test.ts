@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest';
+import { costSoFar, type MachineHours } from '../../src/vms/cost.ts';
+import { hoursFrom, isOverdue } from '../../src/vms/ends.ts';
+import { priceOf, pricedTypes } from '../../src/vms/prices.ts';
+import { quotaOf } from '../../src/provision/aws/quotas.ts';
+
+const NOW = new Date('2026-11-25T12:00:00Z');
+const before = (hours: number): Date => new Date(NOW.getTime() - hours * 3_600_000);
+const machine = (parts: Partial<MachineHours>): MachineHours => ({
+  provider: 'aws',
+  instanceType: 'g4dn.xlarge',
+  madeAt: before(2),
+  goneAt: null,
+  ...parts,
+});
+
+describe('the cost so far', () => {
+  test('is hours times price, up to now or until the machine was gone', () => {
+    const machines = [machine({}), machine({ madeAt: before(10), goneAt: before(9) })];
+    expect(costSoFar(machines, NOW)).toEqual({ usd: 1.58, unpricedMachines: 0 });
+  });
+
+  test('says how many machines it does not know the price of; it does not take them for free', () => {
+    const machines = [machine({ instanceType: 'q9.enormous' }), machine({ instanceType: null })];
+    expect(costSoFar(machines, NOW)).toEqual({ usd: 0, unpricedMachines: 2 });
+  });
+
+  test('is nothing where machines cost nothing, and a clock that was set back makes none cheaper', () => {
+    expect(costSoFar([machine({ provider: 'local', instanceType: null })], NOW)).toEqual({
+      usd: 0,
+      unpricedMachines: 0,
+    });
+    expect(costSoFar([machine({ madeAt: before(-1) })], NOW).usd).toBe(0);
+  });
+
+  test('of 40 machines in a workshop is about what people fear', () => {
+    const machines = Array.from({ length: 40 }, () => machine({ madeAt: before(8) }));
+    expect(costSoFar(machines, NOW).usd).toBeCloseTo(168.32, 2);
+  });
+});
+
+test('every type with a price counts against a quota that is known', () => {
+  for (const type of pricedTypes) expect(quotaOf(type), type).not.toBeNull();
+  expect(quotaOf('g4dn.xlarge')?.code).toBe('L-DB2E81BA');
+  expect(quotaOf('vt1.3xlarge')?.code).toBe('L-DB2E81BA');
+  expect(quotaOf('t3.micro')?.code).toBe('L-1216C47A');
+  expect(quotaOf('p3.2xlarge')?.code).toBe('L-417A185B');
+  expect(quotaOf('inf2.xlarge')?.family).toBe('Inf');
+  expect(quotaOf('q9.enormous')).toBeNull();
+  expect(priceOf('toString')).toBeNull();
+});
+
+test('a machine is overdue when its end, the grace and some patience are over', () => {
+  const end = hoursFrom(NOW, 1);
+  expect(end.toISOString()).toBe('2026-11-25T13:00:00.000Z');
+  expect(isOverdue(end, new Date('2026-11-25T13:44:00Z'))).toBe(false);
+  expect(isOverdue(end, new Date('2026-11-25T13:46:00Z'))).toBe(true);
+  expect(isOverdue(null, NOW)).toBe(false);
+});
