@@ -51,7 +51,7 @@ check: setup ## formatting, lint, borders, contract, drift, types; no test
 	@node codegen/check.ts
 	@tsc
 	@eslint .
-	@depcruise --config .dependency-cruiser.cjs src
+	@depcruise --config .dependency-cruiser.cjs src infra
 
 .PHONY: test
 test: check ## every check and every test

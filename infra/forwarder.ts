@@ -45,7 +45,6 @@ export function makeLogForwarder(spec: ClientVmsSpec, names: PartNames, logGroup
       description: 'Sends the log lines of client VMs to their LabLink allocator',
       role: role.arn,
       runtime: 'nodejs24.x',
-      architectures: ['arm64'],
       handler: 'index.handler',
       code: new asset.AssetArchive({ 'index.mjs': new asset.StringAsset(PROGRAM) }),
       timeout: TIMEOUT_SECONDS,

@@ -23,7 +23,8 @@ export function partNames(
     .slice(0, READABLE_CHARACTERS);
   const prefix = `${readable}-${digest(deployment, environment, deploymentUid)}`;
   return {
-    securityGroup: `${prefix}-machines`,
+    // EC2 takes no name that begins with `sg-`, as a deployment's may.
+    securityGroup: `client-vms-${prefix}`,
     // A key pair cannot be changed: another key is another name, so that the new one is there before the old one goes.
     keyPair: `${prefix}-${digest(spec.sshPublicKey)}`,
     machineRole: `${prefix}-machine`,

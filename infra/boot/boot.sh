@@ -117,7 +117,7 @@ send_logs() {
   if [ ! -x "$folder/bin/amazon-cloudwatch-agent-ctl" ]; then
     again 3 curl --fail --silent --show-error --location --max-time 180 --output "$package" \
       "${LABLINK_CLOUDWATCH_SITE:-$site}/ubuntu/$(dpkg --print-architecture)/latest/amazon-cloudwatch-agent.deb" || return 1
-    again 3 dpkg --install "$package" || return 1
+    again 6 dpkg --install "$package" || return 1
     rm -f "$package"
   fi
   mkdir -p "$folder/etc"

@@ -32,10 +32,10 @@ const unpack = promisify(gunzip);
  * @param {{ awslogs: { data: string } }} event
  * @returns {Promise<Counts>}
  */
-export function handler(event) {
+export async function handler(event) {
   const { ALLOCATOR_URL: url, LOG_FORWARDER_TOKEN: token } = process.env;
   if (!url || !token) throw new Error('ALLOCATOR_URL and LOG_FORWARDER_TOKEN must be set.');
-  return forward(event.awslogs.data, { url, token, pausesMs: PAUSES_MS });
+  return await forward(event.awslogs.data, { url, token, pausesMs: PAUSES_MS });
 }
 
 /**

@@ -1,18 +1,13 @@
 // Where the participant's desktop is in a container and the agent on the machine around it: start-host is run, looked for
 // and cleared up after by `docker exec`. Argument vectors only; what a participant has made is touched from within alone.
 import type { EmptiedFolder } from './empty-folder.ts';
-import type { AgentOptions } from './options.ts';
-import type { AgentParts } from './parts.ts';
+import type { AgentContainer, AgentOptions } from './options.ts';
 import { runProgram, type ProgramEnd } from './program.ts';
 
-export type AgentContainer = {
-  /** As Docker knows it. */
-  readonly name: string;
-  /** Whose desktop it is, within. */
-  readonly user: string;
+type Running = {
+  readonly options: Pick<AgentOptions, 'startHost' | 'childEnvironment' | 'world' | 'forceSignal'>;
+  readonly stopping: AbortSignal;
 };
-
-type Running = Pick<AgentParts, 'options' | 'stopping'>;
 
 const LOOK_MS = 30_000;
 const EMPTY_MS = 300_000;

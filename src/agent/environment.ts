@@ -1,7 +1,7 @@
 // The agent's environment -> its settings, or what is wrong with them. Pure.
 import { isAbsolute, normalize, relative, sep } from 'node:path';
 import type { Schemas } from '../client/client.ts';
-import type { AgentContainer } from './container.ts';
+import type { AgentContainer } from './options.ts';
 import { isRecord, parseJson } from './json.ts';
 
 export type AgentSettings = {

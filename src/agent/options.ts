@@ -2,7 +2,13 @@
 // that it touches comes through here, so that one process can run it for one machine, and a test with its own clock.
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import type { Schemas } from '../client/client.ts';
-import type { AgentContainer } from './container.ts';
+
+export type AgentContainer = {
+  /** As Docker knows it. */
+  readonly name: string;
+  /** Whose desktop it is, within. */
+  readonly user: string;
+};
 
 export type AgentOptions = {
   /** Where the allocator is, like `https://lab.example.org`. */

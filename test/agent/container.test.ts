@@ -6,7 +6,6 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { emptyFolderWithin, whyNotReadyWithin } from '../../src/agent/container.ts';
 import { readSettings } from '../../src/agent/environment.ts';
-import { defaultIntervals, type AgentOptions } from '../../src/agent/options.ts';
 import { createAgentWorld } from '../../src/agent/world.ts';
 
 const DESKTOP = '/home/client/Desktop';
@@ -30,22 +29,10 @@ afterEach(() => rm(home, { recursive: true }));
 
 /** @param path where docker is looked for */
 function running(path = `${join(home, 'bin')}:${process.env['PATH'] ?? ''}`) {
-  const options: AgentOptions = {
-    allocatorUrl: 'http://127.0.0.1',
-    hostname: 'lablink-vm-test-1',
-    token: null,
-    software: null,
-    startHost: ['docker', 'exec', START_HOST],
-    container,
-    folder: DESKTOP,
-    logFiles: [],
-    stateFolder: home,
-    bootId: 'a',
-    timings: () => Promise.resolve(null),
+  const options = {
+    startHost: ['docker', 'exec', START_HOST] as const,
     childEnvironment: { PATH: path, STAND_IN: home },
-    intervals: defaultIntervals,
     world: createAgentWorld(silent),
-    signal: never,
     forceSignal: never,
   };
   return { options, stopping: never };
