@@ -225,6 +225,8 @@ describe.skipIf(!cloudIsThere())('beside the real engine', () => {
         expectEvents('pending-operations', run.events);
         expectCli('pending-operations', run);
         expect(await names(cloud)).toEqual(['b-1', 'b-2', 'b-3', 'b-3']);
+        // It stays until somebody says that it is to be cleared.
+        expect(lab.stateFile().pending_operations).toMatchObject([{ type: 'creating' }]);
       },
     );
 

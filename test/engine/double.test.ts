@@ -1,6 +1,7 @@
 // What the recordings do not show and the driver has to live with: caps and order, secrets, dependencies, interruptions of
 // the other kinds. On the real engine these hold as well, but for what is said to be the double's.
 import { DescribeInstanceAttributeCommand } from '@aws-sdk/client-ec2';
+import { CreateBucketCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -84,6 +85,11 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
       expect(cli.at(-1)?.rc).toBe(1);
       expect(lab.stateFile().pending_operations).toMatchObject([{ type: 'creating' }]);
       expect(await lab.locks()).toEqual([]);
+      // It stays until somebody says that it is to be cleared.
+      await lab.run('refresh', []);
+      expect(lab.stateFile().pending_operations).toHaveLength(1);
+      await lab.run('refresh', [], { clearPendingCreates: true });
+      expect(lab.stateFile().pending_operations).toEqual([]);
     },
   );
 
@@ -213,6 +219,36 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
     expect(asked('create')[0]).toBe('door');
     expect(asked('delete').at(-1)).toBe('door');
     expect(await cloud.machines()).toEqual([]);
+  });
+
+  test('the state may be in a bucket: the same layout, and the lock', { timeout: CASE_MS }, async () => {
+    const endpoint = { endpoint: cloud.endpoint, region: cloud.region, forcePathStyle: true };
+    const s3 = new S3Client({
+      ...endpoint,
+      credentials: { accessKeyId: 'testing', secretAccessKey: 'testing' },
+    });
+    await s3.send(new CreateBucketCommand({ Bucket: 'state' }));
+    const bucket = {
+      backendUrl: `s3://state/lab?region=us-east-1&endpoint=${cloud.endpoint}&s3ForcePathStyle=true`,
+    };
+    const keys = async () => {
+      const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: 'state' }));
+      return Contents.map(({ Key = '' }) => Key.replace(/dev-\d+|[0-9a-f-]{36}/, '*'));
+    };
+    cloud.faults.hold();
+    const first = await lab.drive('up', ['m-1'], bucket);
+    await first.sees('m-1 is being made', begins);
+    expect(await keys()).toContain('lab/.pulumi/locks/organization/lablink/dev/*.json');
+    expect((await lab.run('up', ['m-1'], bucket)).failed).toMatchObject({ name: 'ConcurrentUpdateError' });
+    cloud.faults.release();
+    expect((await first.ended).done?.summary).toMatchObject({ resourceChanges: { create: 2 } });
+    expect(await keys()).toEqual([
+      'lab/.pulumi/history/lablink/dev/*.checkpoint.json',
+      'lab/.pulumi/history/lablink/dev/*.history.json',
+      'lab/.pulumi/meta.yaml',
+      'lab/.pulumi/stacks/lablink/dev.json',
+    ]);
+    s3.destroy();
   });
 
   test('a refresh notices what was terminated behind its back', { timeout: CASE_MS }, async () => {

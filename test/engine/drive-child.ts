@@ -42,7 +42,7 @@ async function select(): Promise<Stack> {
       pulumiCommand,
       pulumiHome: task.pulumiHome,
       envVars: task.env,
-      projectSettings: { name: 'lablink', runtime: 'nodejs', backend: { url: `file://${task.state}` } },
+      projectSettings: { name: 'lablink', runtime: 'nodejs', backend: { url: task.backendUrl } },
     },
   );
 }
@@ -54,7 +54,8 @@ async function run(): Promise<void> {
   switch (task.action) {
     case 'up': {
       const { outputs, summary } = await stack.up({ onEvent, signal });
-      return tell({ done: { outputs, summary: { ...summary } } }) as unknown as void;
+      tell({ done: { outputs, summary: { ...summary } } });
+      return;
     }
     case 'destroy':
       await stack.destroy({ onEvent, signal });

@@ -29,7 +29,7 @@ export type DriveTask = {
   };
   readonly pulumiRoot: string;
   readonly pulumiHome: string;
-  readonly state: string;
+  readonly backendUrl: string;
   readonly env: Record<string, string>;
 };
 
@@ -65,6 +65,14 @@ export type DriveResult = {
   readonly failed: { readonly name: string; readonly message: string } | null;
 };
 
+type StateFile = {
+  readonly resources: readonly { readonly urn: string }[];
+  readonly pending_operations: readonly {
+    readonly type: string;
+    readonly resource: { readonly urn: string };
+  }[];
+};
+
 /** Where one stack of a test lives: its state, its Pulumi home, the recorder. */
 export type Lab = AsyncDisposable & {
   readonly state: string;
@@ -72,15 +80,13 @@ export type Lab = AsyncDisposable & {
   drive(
     action: DriveTask['action'],
     names: readonly string[] | DriveTask['program'],
-    options?: { env?: Record<string, string>; clearPendingCreates?: boolean },
+    options?: { env?: Record<string, string>; clearPendingCreates?: boolean; backendUrl?: string },
   ): Promise<Drive>;
   /** Drives it to its end. */
   run(...args: Parameters<Lab['drive']>): Promise<DriveResult>;
   /** The state file of the stack, as it lies there. */
-  stateFile(): {
-    resources: { urn: string }[];
-    pending_operations: { type: string; resource: { urn: string } }[];
-  };
+  stateFile(): StateFile;
+
   locks(): Promise<string[]>;
 };
 
@@ -95,14 +101,15 @@ export async function createLab(cloud: TestCloud): Promise<Lab> {
   for (const each of [state, pulumiHome]) await mkdir(each);
   let runs = 0;
 
-  const drive: Lab['drive'] = async (action, wanted, { env = {}, clearPendingCreates = false } = {}) => {
+  const drive: Lab['drive'] = async (action, wanted, options = {}) => {
+    const { env = {}, clearPendingCreates = false, backendUrl = `file://${state}` } = options;
     const record = join(folder, `run-${(runs += 1)}`);
     await mkdir(record);
     const program = Array.isArray(wanted)
       ? { machines: (wanted as readonly string[]).map((name) => ({ name })) }
       : (wanted as DriveTask['program']);
     return startDrive(record, {
-      ...{ action, program, pulumiHome, state, clearPendingCreates, pulumiRoot: recorder },
+      ...{ action, program, pulumiHome, backendUrl, clearPendingCreates, pulumiRoot: recorder },
       env: {
         ...cloud.env,
         ...engine.env,
@@ -120,8 +127,9 @@ export async function createLab(cloud: TestCloud): Promise<Lab> {
     run: async (...args) => (await drive(...args)).ended,
     stateFile: () => {
       const text = readFileSync(join(state, '.pulumi/stacks/lablink/dev.json'), 'utf8');
-      const { checkpoint } = JSON.parse(text) as { checkpoint: { latest: ReturnType<Lab['stateFile']> } };
-      return { ...checkpoint.latest, pending_operations: checkpoint.latest.pending_operations ?? [] };
+      // Empty lists may be left out.
+      const { checkpoint } = JSON.parse(text) as { checkpoint: { latest: Partial<StateFile> } };
+      return { resources: [], pending_operations: [], ...checkpoint.latest };
     },
     locks: async () => {
       const locks = join(state, '.pulumi/locks/organization/lablink/dev');

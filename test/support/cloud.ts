@@ -160,15 +160,19 @@ function environmentOf(endpoint: string, control: string): Record<string, string
   };
 }
 
+/** Ends moto when its own input does: also when a test run is killed, no server is left behind. */
+const KEEPER = '"$@" & server=$!; while read -r _; do :; done; kill -9 $server';
+
 async function startMoto(): Promise<{ endpoint: string; stop: () => Promise<void> }> {
-  const child = spawn(MOTO, ['-H', '127.0.0.1', '-p', '0'], {
+  const child = spawn('bash', ['-c', KEEPER, 'moto', MOTO, '-H', '127.0.0.1', '-p', '0'], {
     env: { PATH: process.env['PATH'], PYTHONUNBUFFERED: '1', NO_COLOR: '1' },
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['pipe', 'ignore', 'pipe'],
   });
   const ended = once(child, 'close');
-  // A test run that is killed leaves no server behind.
-  const atExit = () => child.kill('SIGKILL');
-  process.once('exit', atExit);
+  const stop = async () => {
+    child.stdin.end();
+    await ended;
+  };
   let output = '';
   const listening = Promise.withResolvers<string>();
   createInterface({ input: child.stderr }).on('line', (line) => {
@@ -177,19 +181,10 @@ async function startMoto(): Promise<{ endpoint: string; stop: () => Promise<void
     if (endpoint !== undefined) listening.resolve(endpoint);
   });
   const late = setTimeout(() => listening.reject(new Error(`moto did not start:\n${output}`)), START_MS);
-  void ended.then(() => listening.reject(new Error(`moto ended:\n${output}`)));
   try {
-    const endpoint = await listening.promise;
-    return {
-      endpoint,
-      stop: async () => {
-        process.off('exit', atExit);
-        child.kill('SIGKILL');
-        await ended;
-      },
-    };
+    return { endpoint: await listening.promise, stop };
   } catch (error) {
-    child.kill('SIGKILL');
+    await stop();
     throw error;
   } finally {
     clearTimeout(late);

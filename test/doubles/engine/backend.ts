@@ -1,22 +1,11 @@
-// The `file://` backend in Pulumi's own layout: which stack is meant, its checkpoint, its locks, its history.
+// The state's backend (`file://`, `s3://`) in Pulumi's own layout: which stack is meant, its checkpoint, its locks, its history.
 import { randomUUID } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { parse } from 'yaml';
 import { Failure, beyond } from './failure.ts';
+import { openStorage, type Storage } from './storage.ts';
 import { isObject } from './values.ts';
 
 export type StackRef = {
@@ -43,58 +32,55 @@ export type Backend = {
 
 export function openBackend(stackName: string, cwd: string, env: NodeJS.ProcessEnv): Backend {
   const url = env['PULUMI_BACKEND_URL'] ?? backendOfProject(cwd);
-  if (!url?.startsWith('file://')) throw beyond(`a state at ${url ?? '(no backend)'}: file:// only`);
+  if (url === undefined) throw beyond('a state in Pulumi’s own cloud (no backend is named)');
   const stack = stackOf(stackName);
-  const root = join(pathOf(url, cwd), '.pulumi');
-  const checkpoint = join(root, 'stacks', stack.project, `${stack.name}.json`);
-  const history = join(root, 'history', stack.project, stack.name);
+  const storage = openStorage(url, cwd, env);
+  const checkpoint = `stacks/${stack.project}/${stack.name}.json`;
+  const history = `history/${stack.project}/${stack.name}`;
   return {
     stack,
-    exists: () => existsSync(checkpoint),
-    readCheckpoint: () => JSON.parse(readFileSync(checkpoint, 'utf8')) as unknown,
+    exists: () => storage.exists(checkpoint),
+    readCheckpoint: () => JSON.parse(storage.read(checkpoint)) as unknown,
     writeCheckpoint: (value) => {
-      if (!existsSync(join(root, 'meta.yaml'))) write(join(root, 'meta.yaml'), 'version: 1\n');
-      write(checkpoint, JSON.stringify(value, null, 4));
+      if (!storage.exists('meta.yaml')) storage.write('meta.yaml', 'version: 1\n');
+      storage.write(checkpoint, JSON.stringify(value, null, 4));
     },
-    ...locksOf(url, root, stack),
-    history: () =>
-      list(history)
-        .filter((name) => name.endsWith('.history.json'))
-        .sort()
-        .reverse()
-        .map((name) => JSON.parse(readFileSync(join(history, name), 'utf8')) as unknown),
+    ...locksOf(url, storage, stack),
+    history: () => {
+      const names = storage.list(history).filter((name) => name.endsWith('.history.json'));
+      const newestFirst = names.sort().reverse();
+      return newestFirst.map((name) => JSON.parse(storage.read(`${history}/${name}`)) as unknown);
+    },
     addHistory: (entry) => {
-      const name = join(
-        history,
-        `${stack.name}-${process.hrtime.bigint() + BigInt(Date.now()) * 1_000_000n}`,
-      );
-      write(`${name}.history.json`, JSON.stringify(entry, null, 4));
-      if (existsSync(checkpoint)) write(`${name}.checkpoint.json`, readFileSync(checkpoint, 'utf8'));
+      const name = `${history}/${stack.name}-${BigInt(Date.now()) * 1_000_000n}`;
+      storage.write(`${name}.history.json`, JSON.stringify(entry, null, 4));
+      if (storage.exists(checkpoint)) storage.write(`${name}.checkpoint.json`, storage.read(checkpoint));
     },
   };
 }
 
 function locksOf(
   url: string,
-  root: string,
+  storage: Storage,
   stack: StackRef,
 ): Pick<Backend, 'lock' | 'unlock' | 'breakLocks'> {
-  const parts = ['locks', stack.organization, stack.project, stack.name];
-  const folder = join(root, ...parts);
+  const folder = `locks/${stack.organization}/${stack.project}/${stack.name}`;
   const ours = `${randomUUID()}.json`;
-  const unlock = () => rmSync(join(folder, ours), { force: true });
+  const unlock = () => storage.remove(`${folder}/${ours}`);
   return {
     lock: () => {
       const { username } = userInfo();
       const lock = { pid: process.pid, username, hostname: hostname(), timestamp: new Date().toISOString() };
-      write(join(folder, ours), JSON.stringify(lock));
-      const others = list(folder).filter((name) => name !== ours && name.endsWith('.json'));
+      storage.write(`${folder}/${ours}`, JSON.stringify(lock));
+      const others = storage.list(folder).filter((name) => name !== ours && name.endsWith('.json'));
       if (others.length === 0) return;
       unlock();
       const told = others.map((name) => {
-        const { pid, username, hostname, timestamp } = readLock(join(folder, name));
+        const { pid, username, hostname, timestamp } = JSON.parse(
+          storage.read(`${folder}/${name}`),
+        ) as typeof lock;
         const at = timestamp.replace(/\.\d+Z$/, 'Z');
-        return `  ${url.replace(/\/$/, '')}/.pulumi/${parts.join('/')}/${name}?no_tmp_dir=true: created by ${username}@${hostname} (pid ${pid}) at ${at}\n`;
+        return `  ${placeOf(url)}/.pulumi/${folder}/${name}?no_tmp_dir=true: created by ${username}@${hostname} (pid ${pid}) at ${at}\n`;
       });
       throw new Failure(
         `the stack is currently locked by ${others.length} lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.\n${told.join('')}`,
@@ -102,9 +88,13 @@ function locksOf(
     },
     unlock,
     breakLocks: () => {
-      for (const name of list(folder)) rmSync(join(folder, name), { force: true });
+      for (const name of storage.list(folder)) storage.remove(`${folder}/${name}`);
     },
   };
+}
+
+function placeOf(url: string): string {
+  return url.replace(/\?.*$/, '').replace(/\/$/, '');
 }
 
 function stackOf(text: string): StackRef {
@@ -121,31 +111,4 @@ function backendOfProject(cwd: string): string | undefined {
   const project: unknown = parse(readFileSync(file, 'utf8'));
   const backend = isObject(project) ? project['backend'] : undefined;
   return isObject(backend) && typeof backend['url'] === 'string' ? backend['url'] : undefined;
-}
-
-function pathOf(url: string, cwd: string): string {
-  const path = url.slice('file://'.length);
-  return path.startsWith('/') ? fileURLToPath(url) : resolve(cwd, path);
-}
-
-function list(folder: string): string[] {
-  return existsSync(folder) ? readdirSync(folder) : [];
-}
-
-function readLock(path: string): { pid: number; username: string; hostname: string; timestamp: string } {
-  return JSON.parse(readFileSync(path, 'utf8')) as ReturnType<typeof readLock>;
-}
-
-/** Whole or not at all. */
-function write(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const temporary = `${path}.${process.pid}.tmp`;
-  const file = openSync(temporary, 'w');
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
 }

@@ -1,0 +1,118 @@
+// Where a backend keeps its files: a folder, or a bucket of S3. The bucket is spoken to without signing, and only at
+// AWS_ENDPOINT_URL: an emulator does not ask who we are, and nothing else is meant.
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { MessageChannel, Worker, receiveMessageOnPort } from 'node:worker_threads';
+import { Failure, beyond } from './failure.ts';
+
+/** Keys are paths below `.pulumi`. */
+export type Storage = {
+  readonly exists: (key: string) => boolean;
+  readonly read: (key: string) => string;
+  /** Whole or not at all. */
+  readonly write: (key: string, text: string) => void;
+  readonly remove: (key: string) => void;
+  /** The names of the files in a folder. */
+  readonly list: (folder: string) => string[];
+};
+
+export function openStorage(url: string, cwd: string, env: NodeJS.ProcessEnv): Storage {
+  if (url.startsWith('file://')) return folderStorage(join(folderOf(url, cwd), '.pulumi'));
+  const [, bucket, prefix = ''] = /^s3:\/\/([^/?]+)(?:\/([^?]*))?/.exec(url) ?? [];
+  const endpoint = env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL'];
+  if (bucket === undefined) throw beyond(`a state at ${url}: file:// and s3:// only`);
+  if (endpoint === undefined) throw beyond(`a state at ${url} without AWS_ENDPOINT_URL`);
+  const place = [prefix.replace(/\/$/, ''), '.pulumi'].filter((part) => part !== '').join('/');
+  return bucketStorage(`${endpoint}/${bucket}`, place);
+}
+
+function folderOf(url: string, cwd: string): string {
+  const path = url.slice('file://'.length);
+  return path.startsWith('/') ? fileURLToPath(url) : resolve(cwd, path);
+}
+
+function folderStorage(root: string): Storage {
+  return {
+    exists: (key) => existsSync(join(root, key)),
+    read: (key) => readFileSync(join(root, key), 'utf8'),
+    write: (key, text) => {
+      const path = join(root, key);
+      mkdirSync(dirname(path), { recursive: true });
+      const temporary = `${path}.${process.pid}.tmp`;
+      const file = openSync(temporary, 'w');
+      try {
+        writeSync(file, text);
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+      renameSync(temporary, path);
+    },
+    remove: (key) => rmSync(join(root, key), { force: true }),
+    list: (folder) => (existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : []),
+  };
+}
+
+function bucketStorage(bucket: string, place: string): Storage {
+  const ask = createFetchSync();
+  const urlOf = (key: string) => `${bucket}/${place}/${key}`;
+  const ok = (reply: Reply) => {
+    if (reply.status >= 300) throw new Failure(`the bucket answered ${reply.status}: ${reply.text}`);
+    return reply.text;
+  };
+  return {
+    exists: (key) => ask('HEAD', urlOf(key)).status === 200,
+    read: (key) => ok(ask('GET', urlOf(key))),
+    write: (key, text) => void ok(ask('PUT', urlOf(key), text)),
+    remove: (key) => void ok(ask('DELETE', urlOf(key))),
+    list: (folder) => {
+      const prefix = `${place}/${folder}/`;
+      const reply = ok(
+        ask('GET', `${bucket}?list-type=2&delimiter=%2F&prefix=${encodeURIComponent(prefix)}`),
+      );
+      return [...reply.matchAll(/<Key>([^<]+)<\/Key>/g)].map(([, key = '']) => key.slice(prefix.length));
+    },
+  };
+}
+
+type Reply = { readonly status: number; readonly text: string };
+
+/** The state is written before the next step begins, so each request is waited for where it is made. */
+function createFetchSync(): (method: string, url: string, body?: string) => Reply {
+  const { port1, port2 } = new MessageChannel();
+  const bell = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(
+    `const { workerData: { port, bell } } = require('node:worker_threads');
+    const headers = { authorization: 'AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request' };
+    port.on('message', async ({ method, url, body }) => {
+      const reply = await fetch(url, { method, body, headers }).then(
+        async (got) => ({ status: got.status, text: await got.text() }),
+        (error) => ({ status: 599, text: String(error.cause ?? error) }),
+      );
+      port.postMessage(reply);
+      Atomics.store(bell, 0, 1);
+      Atomics.notify(bell, 0);
+    });`,
+    { eval: true, workerData: { port: port2, bell }, transferList: [port2] },
+  );
+  worker.unref();
+  port1.unref();
+  return (method, url, body) => {
+    Atomics.store(bell, 0, 0);
+    port1.postMessage({ method, url, body });
+    Atomics.wait(bell, 0, 0);
+    return receiveMessageOnPort(port1)?.message as Reply;
+  };
+}
