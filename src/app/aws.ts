@@ -1,8 +1,6 @@
 // The provider of machines on AWS, composed: what the configuration says, what the data folder keeps, what our records
 // know of machines.
 import { mkdir, realpath } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { configKeys } from '../config/keys.ts';
 import type { Config } from '../config/schema.ts';
 import { recordReach } from '../db/fleet.ts';
 import { readReach } from '../db/reach.ts';
@@ -16,12 +14,14 @@ import { createRearm } from '../provision/aws/rearm.ts';
 import { readSettings, type AwsConfig } from '../provision/aws/settings.ts';
 import { createRecentMachines, defaultLimits } from '../provision/aws/site.ts';
 import { statePlace } from '../provision/aws/state-place.ts';
-import { createToolFinder, type ToolPlaces } from '../provision/aws/tools.ts';
+import { createToolFinder } from '../provision/aws/tools.ts';
 import type { Provider } from '../provision/provider.ts';
 import { loadOrCreateSecret } from '../secrets.ts';
 import { loadOrMakeSshKeyPair } from '../ssh/key-pair.ts';
 import type { Data } from './data.ts';
 import { deploymentUid } from './deployment-uid.ts';
+import { forwarderToken } from './forwarder-token.ts';
+import { engineEnvironment, toolPlaces } from './engine-environment.ts';
 import { StartRefused, type Environment } from './environment.ts';
 
 const SECRET_BYTES = 32;
@@ -57,7 +57,7 @@ export async function openAwsProvider(environment: Environment, data: Data): Pro
     deployment,
     uid,
     sshPublicKey: key.keyPair.publicKey,
-    forwarderToken: config.tokens.logForwarder ?? (await secret('log-forwarder-token', SECRET_BYTES)),
+    forwarderToken: (await forwarderToken(config, data.dataDir)) ?? '',
     env: engineEnvironment(environment.env),
     standing: (machines) =>
       standingOf(
@@ -99,29 +99,6 @@ function secretIn(dataDir: string): (name: string, bytes: number) => Promise<str
     if (!secret.ok) throw new StartRefused(secret.fault.problem, secret.fault.remedy);
     return secret.value;
   };
-}
-
-export function toolPlaces(
-  { config, env }: Pick<Environment, 'config' | 'env'>,
-  places: AwsPlaces,
-): ToolPlaces {
-  const { cliDir } = config.pulumi;
-  return {
-    configured: cliDir === undefined ? undefined : resolve(cliDir),
-    own: places.cli,
-    pulumiHome: places.pulumiHome,
-    path: env['PATH'] ?? '',
-  };
-}
-
-/** All but the server's own variables: the clouds', the proxies', the network's are the engine's too. */
-export function engineEnvironment(env: Environment['env']): Record<string, string> {
-  const own = new Set(Object.keys(configKeys));
-  return Object.fromEntries(
-    Object.entries(env).flatMap(([name, value]) =>
-      value === undefined || own.has(name) ? [] : [[name, value]],
-    ),
-  );
 }
 
 function awsConfig(config: Config): AwsConfig {
