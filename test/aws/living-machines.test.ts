@@ -3,7 +3,7 @@
 import { DescribeInstanceAttributeCommand } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TAG } from '../../infra/tags.ts';
-import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
+import { configText, startAwsLab, type AwsLab } from '../support/aws-lab.ts';
 import { cloudIsThere, startCloud, type TestCloud } from '../support/cloud.ts';
 
 describe.skipIf(!cloudIsThere())('machines that live', { timeout: 300_000 }, () => {
@@ -32,27 +32,26 @@ describe.skipIf(!cloudIsThere())('machines that live', { timeout: 300_000 }, () 
     await lab.launch(2);
     const before = await portrait(['lab-vm-test-1', 'lab-vm-test-2']);
     expect(before).toHaveLength(2);
-    await using other = await startAwsLab(cloud, {
-      on: lab,
-      machine: {
+    await lab.server.restart({
+      configFile: await configText(cloud, {
         machine_type: 't3.large',
         image: 'ghcr.io/example/client:2',
         disk_gb: 120,
         software: 'other',
-      },
+      }),
       env: { PUBLIC_URL: 'https://other.example.org' },
     });
-    const grown = await other.launch(1);
-    expect(grown, (await other.output(grown.id)).join('\n')).toMatchObject({ status: 'succeeded' });
+    const grown = await lab.launch(1);
+    expect(grown, (await lab.output(grown.id)).join('\n')).toMatchObject({ status: 'succeeded' });
     expect(await portrait(['lab-vm-test-1', 'lab-vm-test-2'])).toEqual(before);
     expect(await portrait(['lab-vm-test-3'])).toMatchObject([{ instanceType: 't3.large' }]);
     expect(cloud.diary().filter(({ what, type }) => what === 'update' && type.includes('Instance'))).toEqual(
       [],
     );
-    await other.agree();
-    await strangersAndGhosts(other);
-    expect(await other.destroy()).toMatchObject({ status: 'succeeded' });
-    expect(await other.agree()).toEqual([]);
+    await lab.agree();
+    await strangersAndGhosts(lab);
+    expect(await lab.destroy()).toMatchObject({ status: 'succeeded' });
+    expect(await lab.agree()).toEqual([]);
   });
 
   /** One ends by itself: it is not made again, and the next launch knows. One alone is ended by name. */

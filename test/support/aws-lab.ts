@@ -76,20 +76,13 @@ export async function startAwsLab(
     readonly env?: Readonly<Record<string, string>>;
     readonly parts?: ServerParts;
     readonly processEnv?: Readonly<Record<string, string | undefined>>;
-    /** Takes over from that lab, whose server is stopped: the same data, the same machines. */
-    readonly on?: AwsLab;
   } = {},
 ): Promise<AwsLab> {
   const engine = testEngine();
   const given = { ...process.env, ...cloud.env, ...engine.env, ...options.processEnv };
   for (const [name, value] of Object.entries(given)) vi.stubEnv(name, value);
-  await options.on?.server.allocator.stop('another one takes over');
-  const kept = options.on && {
-    DATA_DIR: options.on.server.dataDir,
-    DATABASE_URL: options.on.server.database.connectionString,
-  };
   const server = await startTestServer(
-    { ...serverEnv(), ...kept, ...options.env },
+    { ...serverEnv(), ...options.env },
     {
       operationIntervals: { ...shortIntervals, forceAfterMs: 60_000, abandonAfterMs: 30_000 },
       awsLimits: SHORT_AWS,
@@ -98,11 +91,10 @@ export async function startAwsLab(
       ...options.parts,
     },
   );
-  return labOn(cloud, server, options.on?.server ?? server);
+  return labOn(cloud, server);
 }
 
-/** @param holder has the database and the data folder */
-function labOn(cloud: TestCloud, server: TestServer, holder: TestServer): AwsLab {
+function labOn(cloud: TestCloud, server: TestServer): AwsLab {
   const find = async (id: string): Promise<Operation> => {
     const { data } = await server.admin.GET('/api/v1/operations/{id}', { params: { path: { id } } });
     if (!data) throw new Error(`there is no operation ${id}`);
@@ -131,7 +123,7 @@ function labOn(cloud: TestCloud, server: TestServer, holder: TestServer): AwsLab
       .sort();
   };
   const rows = async () => Object.keys((await server.admin.GET('/api/vm-status')).data ?? {}).sort();
-  const inState = () => readStateNames(holder.dataDir);
+  const inState = () => readStateNames(server.dataDir);
   return {
     server,
     find,
@@ -142,7 +134,7 @@ function labOn(cloud: TestCloud, server: TestServer, holder: TestServer): AwsLab
     destroy: async () => ended((await begin('/destroy', 0)).id),
     cancel: (id) => server.admin.POST('/api/v1/operations/{id}/cancel', { params: { path: { id } } }),
     output: async (id) => {
-      const found = await holder.db
+      const found = await server.db
         .selectFrom('operation_events')
         .select(['hostname', 'level', 'text'])
         .where('operation_id', '=', id)
