@@ -107,12 +107,12 @@ function labOn(cloud: TestCloud, server: TestServer): AwsLab {
       return operation;
     }, AWS_WAIT);
   const begin = async (path: '/api/launch' | '/destroy', numVms: number): Promise<Operation> => {
-    const { data, response } =
+    const { data, error, response } =
       path === '/destroy'
         ? await server.admin.POST('/destroy', {})
         : await server.admin.POST('/api/launch', { body: { num_vms: numVms }, ...asForm });
     if (response.status !== 202)
-      throw new Error(`${path} answered ${response.status}: ${JSON.stringify(data)}`);
+      throw new Error(`${path} answered ${response.status}: ${JSON.stringify(error ?? data)}`);
     return data as Operation;
   };
   const machines = async () => {
