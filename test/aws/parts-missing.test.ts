@@ -106,7 +106,10 @@ describe.skipIf(!isThere)('what is missing or wrong here', { timeout: 300_000 },
     test('that is read-only: said so, and nothing is made', () =>
       onDisk(
         'the state folder read-only',
-        (disk) => Promise.resolve(disk.allowWrites(false)),
+        (disk) => {
+          disk.allowWrites(false);
+          return Promise.resolve();
+        },
         /cannot be written/,
       ));
   });

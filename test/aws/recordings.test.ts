@@ -78,15 +78,18 @@ describe('what the real engine did, reduced', () => {
     expect(made).toHaveLength(2);
     for (const fact of made)
       expect(fact).toMatchObject({
-        instanceId: expect.stringMatching(/^i-/),
-        publicIp: expect.any(String),
+        instanceId: expect.stringMatching(/^i-/) as unknown,
+        publicIp: expect.any(String) as unknown,
         seconds: 6,
       });
   });
 
   test('a refusal carries what the cloud said', async () => {
     const refused = (await factsOf('partial')).find((fact) => fact.kind === 'refused');
-    expect(refused).toMatchObject({ hostname: 'a-7', text: expect.stringContaining('VcpuLimitExceeded') });
+    expect(refused).toMatchObject({
+      hostname: 'a-7',
+      text: expect.stringContaining('VcpuLimitExceeded') as unknown,
+    });
   });
 
   test('debug noise and the path of the plugin are not told', async () => {

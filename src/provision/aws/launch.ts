@@ -63,15 +63,21 @@ async function makeAll(launch: Launch): Promise<Failure | null> {
     const round = await runRound(launch, place);
     if (round.ok && missing(launch).length === 0) return first;
     const failure = round.ok ? null : round.failure;
-    if (failure !== null && !isWorthAnotherPlace(failure.kind)) first ??= failure;
-    if (work.asked.aborted) return first ?? failure ?? CANCELLED;
+    first ??= lasting(failure);
+    const why = first ?? failure;
+    if (work.asked.aborted) return why ?? CANCELLED;
     const next = whatNext(launch, failure, before, at);
-    if (next === 'end') return first ?? failure ?? UNFINISHED;
+    if (next === 'end') return why ?? UNFINISHED;
     if (next === 'elsewhere') {
       at += 1;
       sayElsewhere(launch, place, around.places[at]);
     }
   }
+}
+
+/** Want of room is got around, and is told only where it stays. */
+function lasting(failure: Failure | null): Failure | null {
+  return failure === null || isWorthAnotherPlace(failure.kind) ? null : failure;
 }
 
 /**
@@ -146,10 +152,10 @@ function judgeRefusals(launch: Launch, refusals: ReadonlyMap<string, string>, an
     text,
     failure: explainFailure(text),
   }));
-  const lasting = explained.filter(({ failure }) => !isWorthAnotherPlace(failure.kind));
-  for (const { hostname, text } of lasting)
+  const forGood = explained.filter(({ failure }) => !isWorthAnotherPlace(failure.kind));
+  for (const { hostname, text } of forGood)
     launch.refused.set(hostname, lastWords(redact(text, launch.work.secrets)));
-  const worst = lasting[0] ?? explained[0];
+  const worst = forGood[0] ?? explained[0];
   return worst ? { ...answer, failure: worst.failure } : null;
 }
 
