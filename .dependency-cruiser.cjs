@@ -68,6 +68,15 @@ module.exports = {
       from: { path: '^src/', pathNot: '^src/provision/aws/' },
       to: { path: '^infra/' },
     },
+    {
+      name: 'only-the-child-runs-the-engine',
+      comment: 'The Automation API takes over its process: never the server.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/provision/aws/child/' },
+      to: {
+        path: '(node_modules/@pulumi/|^src/provision/aws/child/|^infra/(client-vms|forwarder|machine)\\.ts)',
+      },
+    },
     only('client', ['contract'], 'The SDK.'),
     only('agent', ['client', 'contract'], 'What runs in a VM.'),
   ],

@@ -31,6 +31,10 @@ run: setup ## start the allocator in the foreground with its embedded defaults
 	@# The flag bounds V8's young generation: a quarter less memory per waiting VM (docs/performance.md).
 	@exec node --max-semi-space-size=16 src/main.ts serve
 
+.PHONY: setup-aws
+setup-aws: setup ## bring Pulumi and its AWS plugin into the data folder, for PROVIDER=aws
+	@node src/main.ts setup
+
 # VMS=40 makes it `doctor --vms 40`, which needs nothing set up.
 .PHONY: doctor
 doctor: setup ## what a launch on AWS needs, looked at from here; VMS=40 says what to ask AWS for

@@ -5,6 +5,7 @@ import { openData, type Data } from './app/data.ts';
 import { openDelivery } from './app/delivery.ts';
 import { StartRefused, type Environment, type Refusal } from './app/environment.ts';
 import { createFleet } from './app/fleet.ts';
+import { forwarderToken } from './app/forwarder-token.ts';
 import { greet } from './app/greeting.ts';
 import { createWebApp } from './app/web.ts';
 import { listenUrl } from './config/public-url.ts';
@@ -63,14 +64,18 @@ async function unwinding<T>(
   }
 }
 
-type Identity = { readonly admin: AdminCredentials; readonly secretKey: string };
+type Identity = {
+  readonly admin: AdminCredentials;
+  readonly secretKey: string;
+  readonly forwarderToken: string | undefined;
+};
 
 async function openIdentity({ config }: Environment, { dataDir }: Data): Promise<Identity> {
   const key = await secretKey(config.secretKey, dataDir);
   if (!key.ok) throw new StartRefused(key.fault.problem, key.fault.remedy);
   const admin = await adminCredentials(config.admin, dataDir);
   if (!admin.ok) throw new StartRefused(admin.fault.problem, admin.fault.remedy);
-  return { admin, secretKey: key.value };
+  return { admin, secretKey: key.value, forwarderToken: await forwarderToken(config, dataDir) };
 }
 
 /** Listens, then starts the operations: machines call the server, so it is there before them and after them. */

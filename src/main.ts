@@ -1,4 +1,4 @@
-// argv -> serve | migrate | help | version; signals; exit codes. Nothing else.
+// argv -> serve | migrate | setup | help | version; signals; exit codes. Nothing else.
 import { hostname } from 'node:os';
 import process from 'node:process';
 import { migrateOnly, startAllocator } from './app.ts';
@@ -19,6 +19,7 @@ const FORCE_GRACE_MS = 500;
 const USAGE = `LabLink Allocator: hands the machines of a workshop to the people who need them.
 
   lablink serve      start the allocator in the foreground (what \`make run\` does)
+  lablink setup      bring Pulumi and its AWS plugin into the data folder (PROVIDER=aws)
   lablink migrate    bring the schema of the database up to date, and end
 ${DOCTOR_USAGE}  lablink help       this text
   lablink version    the version
@@ -101,6 +102,20 @@ async function doctor(args: readonly string[]): Promise<number> {
   return exit === 'healthy' ? EXIT_OK : EXIT_FAILED;
 }
 
+async function setup(config: Config): Promise<number> {
+  // Loaded late, as the clients of AWS are.
+  const { setUpAws } = await import('./app/setup.ts');
+  const result = await setUpAws(environmentOf(config));
+  if (!result.ok) {
+    say(`${result.problem}\n${result.remedy}`);
+    return EXIT_FAILED;
+  }
+  say('Pulumi and its plugin for AWS are in place.');
+  return EXIT_OK;
+}
+
+const withConfig: Readonly<Record<string, (config: Config) => Promise<number>>> = { serve, migrate, setup };
+
 async function main(command: string | undefined, args: readonly string[]): Promise<number> {
   if (command === 'help' || command === '--help' || command === undefined) {
     process.stdout.write(USAGE);
@@ -112,13 +127,14 @@ async function main(command: string | undefined, args: readonly string[]): Promi
     return EXIT_OK;
   }
   if (command === 'doctor') return doctor(args);
-  if (command !== 'serve' && command !== 'migrate') {
+  const run = withConfig[command];
+  if (run === undefined) {
     say(`There is no command "${command}".\n\n${USAGE}`);
     return EXIT_USAGE;
   }
   const config = readConfig();
   if (!config) return EXIT_FAILED;
-  return command === 'serve' ? serve(config) : migrate(config);
+  return run(config);
 }
 
 process.exit(await main(process.argv[2], process.argv.slice(3)));

@@ -1,26 +1,30 @@
 // The provider of machines on AWS, composed: what the configuration says, what the data folder keeps, what our records
 // know of machines.
 import { mkdir, realpath } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { configKeys } from '../config/keys.ts';
 import type { Config } from '../config/schema.ts';
+import { recordReach } from '../db/fleet.ts';
+import { readReach } from '../db/reach.ts';
 import { standingOf } from '../db/standing.ts';
 import { createAwsProvider } from '../provision/aws/aws-provider.ts';
 import { createCloud } from '../provision/aws/cloud.ts';
 import { awsPlaces, type AwsPlaces } from '../provision/aws/places.ts';
+import { createPreflight } from '../provision/aws/preflight.ts';
+import { SSH_USER } from '../provision/aws/reach.ts';
+import { createRearm } from '../provision/aws/rearm.ts';
 import { readSettings, type AwsConfig } from '../provision/aws/settings.ts';
 import { createRecentMachines, defaultLimits } from '../provision/aws/site.ts';
 import { statePlace } from '../provision/aws/state-place.ts';
-import { createToolFinder, type ToolPlaces } from '../provision/aws/tools.ts';
+import { createToolFinder } from '../provision/aws/tools.ts';
 import type { Provider } from '../provision/provider.ts';
 import { loadOrCreateSecret } from '../secrets.ts';
 import { loadOrMakeSshKeyPair } from '../ssh/key-pair.ts';
 import type { Data } from './data.ts';
+import { deploymentUid } from './deployment-uid.ts';
+import { forwarderToken } from './forwarder-token.ts';
+import { engineEnvironment, toolPlaces } from './engine-environment.ts';
 import { StartRefused, type Environment } from './environment.ts';
 
 const SECRET_BYTES = 32;
-/** A cloud's tag is at most 256 characters; 16 random bytes are unlike any other's. */
-const UID_BYTES = 16;
 
 export async function openAwsProvider(environment: Environment, data: Data): Promise<Provider> {
   const { config, log, self } = environment;
@@ -30,10 +34,12 @@ export async function openAwsProvider(environment: Environment, data: Data): Pro
   const key = await loadOrMakeSshKeyPair(data.dataDir);
   if (!key.ok) throw new StartRefused(key.problem, key.remedy);
   const passphrase = config.pulumi.passphrase ?? (await secret('pulumi-passphrase', SECRET_BYTES));
-  const uid = await secret('deployment-uid', UID_BYTES);
+  const uid = await deploymentUid(data);
   const { deployment } = config;
   const limits = { ...defaultLimits, ...environment.awsLimits };
   const now = (): Date => new Date();
+  const cloud = (region: string) =>
+    createCloud({ region, tags: { deployment: deployment.name, uid, environment: deployment.environment } });
   return createAwsProvider({
     places,
     state: statePlace({
@@ -47,21 +53,31 @@ export async function openAwsProvider(environment: Environment, data: Data): Pro
     tools: createToolFinder(toolPlaces(environment, places)),
     settings: () => readSettings(awsConfig(config)),
     region: config.aws.region,
-    cloud: (region) =>
-      createCloud({
-        region,
-        tags: { deployment: deployment.name, uid, environment: deployment.environment },
-      }),
+    cloud,
     deployment,
     uid,
     sshPublicKey: key.keyPair.publicKey,
-    forwarderToken: config.tokens.logForwarder ?? (await secret('log-forwarder-token', SECRET_BYTES)),
+    forwarderToken: (await forwarderToken(config, data.dataDir)) ?? '',
     env: engineEnvironment(environment.env),
     standing: (machines) =>
       standingOf(
         db,
         machines.map(({ instanceId: id, ...rest }) => ({ id, ...rest })),
       ),
+    preflight: (settings, wanted) =>
+      createPreflight({
+        cloud: cloud(settings.region),
+        allocatorUrl: settings.url,
+        allowPlainHttp: config.launch.allowPlainHttp,
+        machineTypes: settings.types,
+        amiId: settings.amiId,
+      })(wanted),
+    rearm: createRearm({
+      reachOf: (hostname) => readReach(db, hostname),
+      privateKey: key.keyPair.privateKey,
+      defaultUser: SSH_USER,
+      onHostKey: (hostname, sshHostKey) => recordReach(db, hostname, { sshHostKey }),
+    }),
     host: self.host,
     now,
     limits,
@@ -83,29 +99,6 @@ function secretIn(dataDir: string): (name: string, bytes: number) => Promise<str
     if (!secret.ok) throw new StartRefused(secret.fault.problem, secret.fault.remedy);
     return secret.value;
   };
-}
-
-export function toolPlaces(
-  { config, env }: Pick<Environment, 'config' | 'env'>,
-  places: AwsPlaces,
-): ToolPlaces {
-  const { cliDir } = config.pulumi;
-  return {
-    configured: cliDir === undefined ? undefined : resolve(cliDir),
-    own: places.cli,
-    pulumiHome: places.pulumiHome,
-    path: env['PATH'] ?? '',
-  };
-}
-
-/** All but the server's own variables: the clouds', the proxies', the network's are the engine's too. */
-export function engineEnvironment(env: Environment['env']): Record<string, string> {
-  const own = new Set(Object.keys(configKeys));
-  return Object.fromEntries(
-    Object.entries(env).flatMap(([name, value]) =>
-      value === undefined || own.has(name) ? [] : [[name, value]],
-    ),
-  );
 }
 
 function awsConfig(config: Config): AwsConfig {

@@ -7,7 +7,6 @@ import { createLocalProvider } from '../provision/local/local-provider.ts';
 import { createOperations, type Operations } from '../provision/operations.ts';
 import type { Provider } from '../provision/provider.ts';
 import { loadOrMakeSshKeyPair } from '../ssh/key-pair.ts';
-import { openAwsProvider } from './aws.ts';
 import type { Data } from './data.ts';
 import { StartRefused, type Environment } from './environment.ts';
 
@@ -40,7 +39,11 @@ export async function createFleet(
 async function createProvider(environment: Environment, data: Data, url: () => string): Promise<Provider> {
   const { config, log } = environment;
   if (config.provider === 'external') return createExternalProvider();
-  if (config.provider === 'aws') return openAwsProvider(environment, data);
+  if (config.provider === 'aws') {
+    // Loaded only where it is used: the clients of AWS are large.
+    const { openAwsProvider } = await import('./aws.ts');
+    return openAwsProvider(environment, data);
+  }
   const { dataDir } = data;
   const { db } = data.database;
   const key = await loadOrMakeSshKeyPair(dataDir);

@@ -27,6 +27,7 @@ export type WebParts = {
   readonly collecting: Collecting;
   readonly admin: AdminCredentials;
   readonly secretKey: string;
+  readonly forwarderToken: string | undefined;
   readonly isStopping: () => boolean;
 };
 
@@ -62,7 +63,7 @@ export async function createWebApp({ config, log }: Environment, parts: WebParts
       db,
       admin: parts.admin,
       registrationToken: config.tokens.registration,
-      forwarderToken: config.tokens.logForwarder,
+      forwarderToken: parts.forwarderToken,
     }),
     vmAuth: config.vmAuth,
     browserCookie: { key: deriveKey(parts.secretKey, COOKIE_KEY), secure: config.server.secureCookies },

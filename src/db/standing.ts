@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import type { Db } from './connect.ts';
 
 export type MachineStanding = {
-  /** The launch is one of ours. */
+  /** The launch is one of ours, or a row is about the machine: it was adopted. */
   readonly known: boolean;
   /** It did not come to its end, or has not yet. */
   readonly interrupted: boolean;
@@ -24,9 +24,15 @@ export async function standingOf(
   db: Db,
   machines: readonly LaunchedMachine[],
 ): Promise<Map<string, MachineStanding>> {
-  const { rows } = await sql<{ id: string; known: boolean; interrupted: boolean; failed: boolean; assigned: boolean }>`
+  const { rows } = await sql<{
+    id: string;
+    known: boolean;
+    interrupted: boolean;
+    failed: boolean;
+    assigned: boolean;
+  }>`
     select machine.id,
-      o.id is not null as known,
+      o.id is not null or exists (select from vms v where v.provider_id = machine.id) as known,
       coalesce(o.status in ('running', 'interrupted'), false) as interrupted,
       coalesce(o.status in ('failed', 'cancelled'), false) as failed,
       exists (select from assignments a

@@ -9,13 +9,13 @@ import type { components } from '../../src/contract/openapi.gen.ts';
 import type { TestCloud } from './cloud.ts';
 import { testEngine } from './engine.ts';
 import { shortIntervals } from './operations.ts';
-import { ADMIN, startTestServer, type ServerParts, type TestServer } from './server.ts';
+import { startTestServer, type ServerParts, type TestServer } from './server.ts';
 import { asForm } from '../../src/client/client.ts';
 
 export type Operation = components['schemas']['Operation'];
 
 /** Generous: the machine may be busy with other tests. */
-export const AWS_WAIT = { timeout: 120_000, interval: 50 };
+export const AWS_WAIT = { timeout: 120_000, interval: 150 };
 
 export type AwsLab = AsyncDisposable & {
   readonly server: TestServer;
@@ -37,7 +37,10 @@ export type AwsLab = AsyncDisposable & {
   readonly agree: () => Promise<string[]>;
 };
 
-export async function configText(cloud: TestCloud, more: Readonly<Record<string, unknown>> = {}): Promise<string> {
+export async function configText(
+  cloud: TestCloud,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
   const { Images = [] } = await cloud.ec2.send(new DescribeImagesCommand({ Owners: ['amazon'] }));
   return JSON.stringify({
     machine: {
@@ -104,11 +107,12 @@ function labOn(cloud: TestCloud, server: TestServer): AwsLab {
       return operation;
     }, AWS_WAIT);
   const begin = async (path: '/api/launch' | '/destroy', numVms: number): Promise<Operation> => {
-    const { data, response } =
+    const { data, error, response } =
       path === '/destroy'
         ? await server.admin.POST('/destroy', {})
         : await server.admin.POST('/api/launch', { body: { num_vms: numVms }, ...asForm });
-    if (response.status !== 202) throw new Error(`${path} answered ${response.status}: ${JSON.stringify(data)}`);
+    if (response.status !== 202)
+      throw new Error(`${path} answered ${response.status}: ${JSON.stringify(error ?? data)}`);
     return data as Operation;
   };
   const machines = async () => {

@@ -24,7 +24,10 @@ export type TestServer = AsyncDisposable & {
   /** What the server logged, a line of JSON each. */
   readonly logLines: readonly string[];
   /** Stops the allocator and starts another one on the same data, at another port. */
-  readonly restart: () => Promise<void>;
+  readonly restart: (changed?: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly configFile?: string;
+  }) => Promise<void>;
   readonly allocator: Allocator;
 };
 
@@ -44,7 +47,11 @@ export async function startTestServer(
   const database = await createTestDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), 'lablink-test-'));
   const logLines: string[] = [];
-  const start = () => startOn({ database, dataDir, logLines, env, parts });
+  const start = (more: Parameters<TestServer['restart']>[0] = {}) => {
+    const { configFile = parts.configFile } = more;
+    const whole = configFile === undefined ? parts : { ...parts, configFile };
+    return startOn({ database, dataDir, logLines, env: { ...env, ...more.env }, parts: whole });
+  };
   let allocator = await start();
   return {
     get url() {
@@ -64,9 +71,9 @@ export async function startTestServer(
     db: database.db,
     dataDir,
     logLines,
-    restart: async () => {
+    restart: async (changed) => {
       await allocator.stop('restarted by the test');
-      allocator = await start();
+      allocator = await start(changed);
     },
     [Symbol.asyncDispose]: async () => {
       await allocator.stop('the test is over');

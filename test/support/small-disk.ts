@@ -34,7 +34,8 @@ export async function mountSmallDisk(folder: string): Promise<SmallDisk> {
     fill: async () => {
       await using file = await open(filler, 'w');
       // The last writes are small, so that not a byte stays free.
-      for (const bytes of [65_536, 4_096, 1]) for (;;) if (!(await wrote(file.write(Buffer.alloc(bytes))))) break;
+      for (const bytes of [65_536, 4_096, 1])
+        for (;;) if (!(await wrote(file.write(Buffer.alloc(bytes))))) break;
     },
     empty: () => rm(filler, { force: true }),
     allowWrites: (allowed) => execFileSync('mount', ['-o', `remount,${allowed ? 'rw' : 'ro'}`, folder]),

@@ -2,17 +2,17 @@
 // rows and pages.
 import { access, mkdir, realpath } from 'node:fs/promises';
 import type { ListedMachine, Provider, ProvisionReport, ProvisionResult, Readiness } from '../provider.ts';
+import type { CloudMachine } from './cloud.ts';
 import { CloudError } from './cloud-error.ts';
 import { destroyAll, destroySome, destroyUnknown } from './destroy.ts';
 import { endEarlierSessions } from './engine/session.ts';
-import { failedResult, launchMachines, SSH_USER } from './launch.ts';
+import { failedResult, launchMachines } from './launch.ts';
+import { reachOf } from './reach.ts';
 import { mend } from './mend.ts';
 import type { AwsSettings, NotSet } from './settings.ts';
 import type { AwsSite } from './site.ts';
 import { failureOf } from './surroundings.ts';
 import { failedBy, withEngine, type Work } from './work.ts';
-
-const SSH_PORT = 22;
 
 type Control = { readonly asked: AbortSignal; readonly forced: AbortSignal };
 type Prepared = { readonly ok: true; readonly work: Work; readonly settings: AwsSettings | NotSet } | NotSet;
@@ -31,6 +31,10 @@ export function createAwsProvider(site: AwsSite): Provider {
   return {
     name: 'aws',
     readiness: () => readiness(site),
+    preflight: async (wanted) => {
+      const settings = await site.settings();
+      return settings.ok ? site.preflight(settings, wanted) : settings;
+    },
     launch: (spec, report, asked, forced) =>
       whenReady(
         { asked, forced },
@@ -53,6 +57,7 @@ export function createAwsProvider(site: AwsSite): Provider {
       if (await isUntouched(site)) return { ok: true };
       return whenReady({ asked: signal, forced: signal }, report, [], (work) => mendOnly(work, report));
     },
+    rearm: site.rearm,
     restart: (hostname, signal) => restart(site, hostname, signal),
     terminate: (ids, signal) => inCloud(site, async (region) => site.cloud(region).terminate(ids, signal)),
     start: async () => {
@@ -146,20 +151,17 @@ async function list(site: AwsSite): Promise<readonly ListedMachine[]> {
   }
   try {
     const listed = await site.cloud(region).listMachines();
-    const living = listed.flatMap(({ hostname, instanceId, launchId, state, publicIp }): ListedMachine[] =>
-      hostname === null || state === 'shutting-down'
-        ? []
-        : [{ hostname, id: instanceId, operationId: launchId, reach: reachOf(publicIp) }],
-    );
+    const living = listed.flatMap(listedMachine);
     const ids = new Set(listed.map(({ instanceId }) => instanceId));
     const recent = site.recent.list().filter(({ instanceId }) => !ids.has(instanceId));
     return [
       ...living,
-      ...recent.map(({ hostname, instanceId, launchId, publicIp }) => ({
+      ...recent.map(({ hostname, instanceId, launchId, publicIp, instanceType }) => ({
         hostname,
         id: instanceId,
         operationId: launchId,
         reach: reachOf(publicIp),
+        ...(instanceType !== null && { instanceType }),
       })),
     ];
   } catch (error) {
@@ -169,8 +171,12 @@ async function list(site: AwsSite): Promise<readonly ListedMachine[]> {
   }
 }
 
-function reachOf(publicIp: string | null) {
-  return { sshUser: SSH_USER, sshPort: SSH_PORT, ...(publicIp !== null && { address: publicIp }) };
+/** One that is ending is none any more: it costs nothing. */
+function listedMachine(machine: CloudMachine): ListedMachine[] {
+  const { hostname, instanceId, launchId, state, publicIp, instanceType, launchedAt } = machine;
+  if (hostname === null || state === 'shutting-down') return [];
+  const found = { hostname, id: instanceId, operationId: launchId, instanceType, reach: reachOf(publicIp) };
+  return [launchedAt === null ? found : { ...found, madeAt: launchedAt }];
 }
 
 async function mendOnly(work: Work, report: ProvisionReport): Promise<ProvisionResult> {

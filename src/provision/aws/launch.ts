@@ -1,11 +1,12 @@
 // A launch on AWS: the program is run with the new names beside those that the state has, and again for those that were
 // dropped or found no room, elsewhere. What was made stays. Whatever happens, the state knows all that exists.
-import type { MachineFacts, LaunchSpec, ProvisionReport, ProvisionResult } from '../provider.ts';
+import type { LaunchSpec, ProvisionReport, ProvisionResult } from '../provider.ts';
 import { userData } from '../../../infra/user-data.ts';
 import { composeSpec } from './compose-spec.ts';
 import type { EngineFact } from './engine/facts.ts';
 import { explainFailure, isWorthAnotherPlace, lastWords, type Failure } from './engine/failure.ts';
 import { mend } from './mend.ts';
+import { reachOf } from './reach.ts';
 import { redact } from './redact.ts';
 import type { AwsSettings } from './settings.ts';
 import { findSurroundings, type Place, type Surroundings } from './surroundings.ts';
@@ -24,9 +25,6 @@ type Launch = {
   /** By hostname: why they could not be made. */
   readonly refused: Map<string, string>;
 };
-
-export const SSH_USER = 'ubuntu';
-const SSH_PORT = 22;
 
 export async function launchMachines(
   work: Work,
@@ -65,15 +63,21 @@ async function makeAll(launch: Launch): Promise<Failure | null> {
     const round = await runRound(launch, place);
     if (round.ok && missing(launch).length === 0) return first;
     const failure = round.ok ? null : round.failure;
-    if (failure !== null && !isWorthAnotherPlace(failure.kind)) first ??= failure;
-    if (work.asked.aborted) return first ?? failure ?? CANCELLED;
+    first ??= lasting(failure);
+    const why = first ?? failure;
+    if (work.asked.aborted) return why ?? CANCELLED;
     const next = whatNext(launch, failure, before, at);
-    if (next === 'end') return first ?? failure ?? UNFINISHED;
+    if (next === 'end') return why ?? UNFINISHED;
     if (next === 'elsewhere') {
       at += 1;
       sayElsewhere(launch, place, around.places[at]);
     }
   }
+}
+
+/** Want of room is got around, and is told only where it stays. */
+function lasting(failure: Failure | null): Failure | null {
+  return failure === null || isWorthAnotherPlace(failure.kind) ? null : failure;
 }
 
 /**
@@ -131,7 +135,7 @@ async function up(
   });
   const answer = await engine.order({ kind: 'up', spec: order }, (fact) => {
     if (fact.kind === 'refused') refusals.set(fact.hostname, fact.text);
-    reports.push(hear(launch, fact));
+    reports.push(hear(launch, place, fact));
   });
   await Promise.all(reports);
   if (answer.ok) {
@@ -148,10 +152,10 @@ function judgeRefusals(launch: Launch, refusals: ReadonlyMap<string, string>, an
     text,
     failure: explainFailure(text),
   }));
-  const lasting = explained.filter(({ failure }) => !isWorthAnotherPlace(failure.kind));
-  for (const { hostname, text } of lasting)
+  const forGood = explained.filter(({ failure }) => !isWorthAnotherPlace(failure.kind));
+  for (const { hostname, text } of forGood)
     launch.refused.set(hostname, lastWords(redact(text, launch.work.secrets)));
-  const worst = lasting[0] ?? explained[0];
+  const worst = forGood[0] ?? explained[0];
   return worst ? { ...answer, failure: worst.failure } : null;
 }
 
@@ -173,7 +177,11 @@ async function lookAgain(launch: Launch, answer: Failed): Promise<Failed> {
   return answer;
 }
 
-async function hear({ work, spec, report, made }: Launch, fact: EngineFact): Promise<void> {
+async function hear(
+  { work, spec, report, made }: Launch,
+  { instanceType }: Place,
+  fact: EngineFact,
+): Promise<void> {
   const { tell, site } = work;
   if (fact.kind === 'begun' && fact.doing === 'make')
     tell({ level: 'info', hostname: fact.hostname, text: 'Is being made.' });
@@ -186,21 +194,27 @@ async function hear({ work, spec, report, made }: Launch, fact: EngineFact): Pro
     tell({ level: fact.level, text: redact(fact.text, work.secrets) });
   if (fact.kind !== 'done' || fact.did !== 'make') return;
   const { hostname, instanceId, publicIp, seconds } = fact;
-  if (instanceId !== null) site.recent.add({ hostname, instanceId, publicIp, launchId: spec.operationId });
+  const launchId = spec.operationId;
+  if (instanceId !== null) site.recent.add({ hostname, instanceId, publicIp, launchId, instanceType });
   made.add(hostname);
-  await report.made(hostname, factsOf(publicIp, seconds));
+  await report.made(hostname, {
+    ...reachOf(publicIp),
+    provisioningSeconds: seconds,
+    ...(instanceId !== null && { id: instanceId }),
+    instanceType,
+  });
 }
 
 /** Machines that the state has, whether their making was told of or not. */
 async function noteLiving(
   { spec, report, made }: Launch,
-  machines: readonly { readonly hostname: string }[],
+  machines: readonly { readonly hostname: string; readonly instanceId: string }[],
 ): Promise<void> {
   const wanted = new Set(spec.machines.map(({ hostname }) => hostname));
-  for (const { hostname } of machines) {
+  for (const { hostname, instanceId } of machines) {
     if (!wanted.has(hostname) || made.has(hostname)) continue;
     made.add(hostname);
-    await report.made(hostname, factsOf(null, 0));
+    await report.made(hostname, { ...reachOf(null), id: instanceId, provisioningSeconds: 0 });
   }
 }
 
@@ -217,11 +231,6 @@ async function noteLost(
     else await report.gone(hostname);
   }
   if (ended.length > 0) work.site.log.warn({ ended }, 'Machines of an interrupted launch were ended.');
-}
-
-function factsOf(publicIp: string | null, seconds: number): MachineFacts {
-  const reach = { sshUser: SSH_USER, sshPort: SSH_PORT, provisioningSeconds: seconds };
-  return publicIp === null ? reach : { ...reach, address: publicIp };
 }
 
 function missing({ spec, made }: Launch): Machine[] {

@@ -1,6 +1,7 @@
 // All that the AWS provider works with, composed once. Values and functions; no state but what it remembers of machines
 // that were made a moment ago.
 import type { Log } from '../../log.ts';
+import type { Provider, Readiness } from '../provider.ts';
 import type { Cloud, CloudMachine } from './cloud.ts';
 import type { SessionPatience } from './engine/session.ts';
 import type { AwsPlaces } from './places.ts';
@@ -36,6 +37,11 @@ export type AwsSite = {
   /** What the engine finds in its environment: ours, without what is the server's alone. */
   readonly env: Readonly<Record<string, string>>;
   readonly standing: (machines: readonly CloudMachine[]) => Promise<ReadonlyMap<string, Standing>>;
+  readonly preflight: (
+    settings: AwsSettings,
+    wanted: { readonly numVms: number; readonly signal: AbortSignal },
+  ) => Promise<Readiness>;
+  readonly rearm: NonNullable<Provider['rearm']>;
   readonly host: string;
   readonly now: () => Date;
   readonly limits: AwsLimits;
@@ -74,6 +80,7 @@ export type RecentMachine = {
   readonly instanceId: string;
   readonly launchId: string;
   readonly publicIp: string | null;
+  readonly instanceType: string | null;
 };
 
 export function createRecentMachines(delayMs: number, now: () => Date): RecentMachines {

@@ -1,5 +1,5 @@
 // What the child is told to do, done with the Automation API: one order after the other on one stack.
-import { setInterval as every } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { readFile } from 'node:fs/promises';
 import process from 'node:process';
 import type { EngineEvent } from '@pulumi/pulumi/automation/events.js';
@@ -82,9 +82,9 @@ async function loadProgram(spec: ClientVmsSpec): Promise<PulumiFn> {
 /** Throws when no process of ours is left while the engine should be at work. Linux only: elsewhere, force ends it. */
 async function engineDied(signal: AbortSignal): Promise<never> {
   let without = 0;
-  for await (const _ of every(CHECK_MS, undefined, { signal })) {
+  while (without < DEAD_AFTER_CHECKS) {
+    await delay(CHECK_MS, undefined, { signal });
     without = (await hasChildren()) ? 0 : without + 1;
-    if (without >= DEAD_AFTER_CHECKS) throw new Error('The engine died.');
   }
   throw new Error('The engine died.');
 }

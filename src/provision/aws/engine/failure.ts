@@ -33,7 +33,7 @@ const rules: readonly Rule[] = [
     remedy: 'Let its user or role do what the output names, then try again.',
   },
   {
-    when: /VcpuLimitExceeded|InstanceLimitExceeded|vCPU (?:limit|capacity than)|MaxSpotInstanceCountExceeded|\w+LimitExceeded/i,
+    when: /VcpuLimitExceeded|InstanceLimitExceeded|vCPU (?:limit|capacity than)|MaxSpotInstanceCountExceeded|\b(?!Request)\w+LimitExceeded/i,
     kind: 'quota',
     problem: 'The AWS account may not run so many machines of this type: its vCPU limit is reached.',
     remedy:

@@ -1,0 +1,29 @@
+// What the engine finds in its environment, and where its program is looked for.
+import { resolve } from 'node:path';
+import { configKeys } from '../config/keys.ts';
+import type { AwsPlaces } from '../provision/aws/places.ts';
+import type { ToolPlaces } from '../provision/aws/tools.ts';
+import type { Environment } from './environment.ts';
+
+export function toolPlaces(
+  { config, env }: Pick<Environment, 'config' | 'env'>,
+  places: AwsPlaces,
+): ToolPlaces {
+  const { cliDir } = config.pulumi;
+  return {
+    configured: cliDir === undefined ? undefined : resolve(cliDir),
+    own: places.cli,
+    pulumiHome: places.pulumiHome,
+    path: env['PATH'] ?? '',
+  };
+}
+
+/** All but the server's own variables: the clouds', the proxies', the network's are the engine's too. */
+export function engineEnvironment(env: Environment['env']): Record<string, string> {
+  const own = new Set(Object.keys(configKeys));
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) =>
+      value === undefined || own.has(name) ? [] : [[name, value]],
+    ),
+  );
+}

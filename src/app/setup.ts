@@ -1,0 +1,79 @@
+// `lablink setup`: brings the engine's program and its plugin for AWS into the data folder, at the versions that this
+// program is written with. Never part of a request; where nothing can be downloaded, it says what to bring and where to.
+import { mkdir, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { resolveDataDir } from '../db/embedded/data-dir.ts';
+import { startSession } from '../provision/aws/engine/session.ts';
+import { awsPlaces } from '../provision/aws/places.ts';
+import { defaultLimits } from '../provision/aws/site.ts';
+import { createToolFinder, neededVersions } from '../provision/aws/tools.ts';
+import { engineEnvironment, toolPlaces } from './engine-environment.ts';
+import type { Environment, Refusal } from './environment.ts';
+
+/** A download on a slow line. */
+const LIMIT_MS = 20 * 60_000;
+const SAID_MAX = 500;
+
+export async function setUpAws(environment: Environment): Promise<{ readonly ok: true } | Refusal> {
+  const { config, env, machine, say } = environment;
+  const folder = await resolveDataDir({ dataDir: config.dataDir, env, machine });
+  if (!folder.ok) return { ok: false, problem: folder.problem.message, remedy: folder.problem.remedy };
+  const places = awsPlaces(await realpath(folder.dataDir));
+  const find = createToolFinder(toolPlaces(environment, places));
+  const before = await find();
+  if (before.ok) {
+    say(`Pulumi and its plugin for AWS are there already: ${before.cliRoot}.`);
+    return { ok: true };
+  }
+  const needed = await neededVersions();
+  say(`Installing Pulumi ${needed.cli} and its plugin for AWS ${needed.plugin} into ${places.root} ...`);
+  await mkdir(places.pulumiHome, { recursive: true, mode: 0o700 });
+  const limit = AbortSignal.timeout(LIMIT_MS);
+  const session = await startSession({
+    runsDir: places.runs,
+    env: engineEnvironment(env),
+    asked: limit,
+    forced: limit,
+    patience: defaultLimits,
+  });
+  try {
+    const place = {
+      cliRoot: config.pulumi.cliDir ?? places.cli,
+      workDir: session.workDir,
+      pulumiHome: places.pulumiHome,
+      // Nothing is kept there: a plugin is brought without a state.
+      backendUrl: `file://${session.workDir}`,
+      project: 'lablink-setup',
+      stack: 'organization/lablink-setup/setup',
+      secretsProvider: 'passphrase',
+      passphrase: null,
+      region: config.aws.region ?? 'us-east-1',
+    };
+    const answer = await session.order({ kind: 'install', place, pluginVersion: needed.plugin });
+    const after = await find();
+    if (answer.kind === 'done' && after.ok) return { ok: true };
+    const said = answer.kind === 'failed' ? answer.text : after.ok ? '' : after.problem;
+    return byHand(said, place.cliRoot, places.pulumiHome, needed);
+  } finally {
+    await session.end();
+  }
+}
+
+function byHand(
+  said: string,
+  cliRoot: string,
+  pulumiHome: string,
+  { cli, plugin }: { readonly cli: string; readonly plugin: string },
+): Refusal {
+  const words = said.replaceAll(/\s+/g, ' ').trim().slice(0, SAID_MAX);
+  return {
+    ok: false,
+    problem: `Pulumi ${cli} or its plugin for AWS ${plugin} could not be downloaded (${words}).`,
+    remedy: [
+      'Where this machine reaches no download, bring both from one that does:',
+      `  1. the archive pulumi-v${cli}-linux-x64.tar.gz (get.pulumi.com); its files belong into ${join(cliRoot, 'bin')}`,
+      `  2. the archive pulumi-resource-aws-v${plugin}-linux-amd64.tar.gz (get.pulumi.com/releases/plugins); its files belong into ${join(pulumiHome, 'plugins', `resource-aws-v${plugin}`)}`,
+      'Then run this command again: it looks whether both are right.',
+    ].join('\n'),
+  };
+}

@@ -1,0 +1,116 @@
+// What is missing or wrong on this computer: the CLI, the plugin, the passphrase, the disk. Said with a remedy, before
+// anything is made; and when it is put right, everything goes on.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startAwsLab, type AwsLab, type Operation } from '../support/aws-lab.ts';
+import { cloudIsThere, startCloud, type TestCloud } from '../support/cloud.ts';
+import { createFaultTable } from '../support/fault-table.ts';
+import { ADMIN } from '../support/server.ts';
+import { mountSmallDisk, smallDisksAreThere, type SmallDisk } from '../support/small-disk.ts';
+
+const isThere = cloudIsThere();
+const disksAreThere = smallDisksAreThere();
+
+describe.skipIf(!isThere)('what is missing or wrong here', { timeout: 300_000 }, () => {
+  const table = createFaultTable('parts-missing');
+  let cloud: TestCloud;
+
+  beforeAll(async () => {
+    cloud = await startCloud();
+  }, 120_000);
+  afterAll(async () => {
+    await table.print();
+    await cloud[Symbol.asyncDispose]();
+  });
+  beforeEach(() => cloud.faults.reset());
+  afterEach(async () => expect(await cloud.machines()).toEqual([]));
+
+  async function isWhole(lab: AwsLab, fault: string, operation: Operation, asked: number): Promise<void> {
+    const there = (await lab.agree()).length;
+    const next = await lab.launch(1);
+    expect(next, (await lab.output(next.id)).join('\n')).toMatchObject({ status: 'succeeded' });
+    expect(await lab.agree()).toHaveLength(there + 1);
+    const destroyed = await lab.destroy();
+    expect(destroyed, (await lab.output(destroyed.id)).join('\n')).toMatchObject({ status: 'succeeded' });
+    expect(await lab.agree()).toEqual([]);
+    const outcome = [operation.status, operation.problem?.kind].filter(Boolean).join(', ');
+    table.add({ fault, outcome, asked, machines: there, then: `${there + 1}, 0` });
+  }
+
+  async function launchPage(lab: AwsLab): Promise<string> {
+    const authorization = `Basic ${Buffer.from(`${ADMIN.user}:${ADMIN.password}`).toString('base64')}`;
+    return (await fetch(`${lab.server.url}/admin/create`, { headers: { authorization } })).text();
+  }
+
+  test('without the CLI, the page says which command brings it, and destroy succeeds', async () => {
+    await using lab = await startAwsLab(cloud, { env: { PULUMI_CLI_DIR: '/nonexistent' } });
+    expect(await launchPage(lab)).toMatch(/pulumi 3\.260\.0.*is not installed[\s\S]*make setup-aws/);
+    await expect(lab.beginLaunch(1)).rejects.toThrow(/is not installed/);
+    expect(await lab.destroy()).toMatchObject({ status: 'succeeded' });
+    table.add({ fault: 'the CLI missing', outcome: 'not begun', asked: 1, machines: 0, then: 'destroy: 0' });
+  });
+
+  test('without the plugin, the page says which command brings it', async () => {
+    await using lab = await startAwsLab(cloud, { processEnv: cloud.envWithoutPlugin });
+    expect(await launchPage(lab)).toMatch(
+      /pulumi-resource-aws 7\.48\.0.*is not installed[\s\S]*make setup-aws/,
+    );
+    await expect(lab.beginLaunch(1)).rejects.toThrow(/is not installed/);
+    table.add({ fault: 'the plugin missing', outcome: 'not begun', asked: 1, machines: 0, then: '-' });
+  });
+
+  test('without its configuration, the page says which keys are missing, and the server serves', async () => {
+    await using lab = await startAwsLab(cloud, { parts: { configFile: '{}' } });
+    expect(await launchPage(lab)).toContain(
+      'app.region, machine.machine_type, machine.ami_id, machine.image',
+    );
+    expect(await lab.destroy()).toMatchObject({ status: 'succeeded' });
+  });
+
+  test('with another passphrase nothing begins; with the right one it goes on', async () => {
+    await using lab = await startAwsLab(cloud);
+    await lab.launch(1);
+    const file = join(lab.server.dataDir, 'pulumi-passphrase');
+    const right = await readFile(file, 'utf8');
+    await writeFile(file, `${'wrong'.repeat(10)}\n`);
+    await lab.server.restart();
+    const refused = await lab.launch(1);
+    expect(refused).toMatchObject({ status: 'failed', problem: { kind: 'credentials' } });
+    expect(refused.problem?.problem).toContain('passphrase');
+    await writeFile(file, right);
+    await lab.server.restart();
+    await isWhole(lab, 'a wrong passphrase', refused, 1);
+  });
+
+  describe.skipIf(!disksAreThere)('on a disk', () => {
+    async function onDisk(
+      fault: string,
+      spoil: (disk: SmallDisk) => Promise<void>,
+      words: RegExp,
+    ): Promise<void> {
+      await using lab = await startAwsLab(cloud);
+      await using disk = await mountSmallDisk(join(lab.server.dataDir, 'aws/state'));
+      await lab.launch(1);
+      await spoil(disk);
+      const refused = await lab.launch(1);
+      expect(refused, (await lab.output(refused.id)).join('\n')).toMatchObject({ status: 'failed' });
+      expect(refused.problem?.problem).toMatch(words);
+      disk.allowWrites(true);
+      await disk.empty();
+      await isWhole(lab, fault, refused, 1);
+    }
+
+    test('that is full: said so, and nothing is made', () =>
+      onDisk('a full disk', (disk) => disk.fill(), /disk of this server is full/));
+    test('that is read-only: said so, and nothing is made', () =>
+      onDisk(
+        'the state folder read-only',
+        (disk) => {
+          disk.allowWrites(false);
+          return Promise.resolve();
+        },
+        /cannot be written/,
+      ));
+  });
+});
