@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import type { Config } from '../config/schema.ts';
+import { operations as contracted } from '../contract/operations.gen.ts';
 import { databaseProblem } from '../db/errors.ts';
 import { checkDatabase } from '../db/health.ts';
 import { createVmFeed } from '../delivery/vm-feed.ts';
@@ -77,12 +78,20 @@ export async function createWebApp({ config, log }: Environment, parts: WebParts
   });
 }
 
+/** Its button shows where the contract has it. */
+const DESTROYS_ONE = Object.values(contracted).some(
+  ({ method, path }: { readonly method: string; readonly path: string }) =>
+    method === 'delete' && path === '/api/v1/vms/{hostname}',
+);
+
 /** What the handlers take from the configuration and from the process. */
 function taken(config: Config) {
   return {
     bornAs: config.provider === 'aws' ? ('aws' as const) : ('external' as const),
     now: () => new Date(),
     codeLifetimeMs: config.limits.codeLifetimeMs,
+    deadlines: config.limits.deadlines,
+    destroysOne: DESTROYS_ONE,
     channel: config.notifyChannel,
     maxVmsPerLaunch: config.limits.vmsPerLaunch,
     agentFolder: fileURLToPath(AGENT_FOLDER),

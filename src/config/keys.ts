@@ -169,6 +169,32 @@ export const configKeys = {
     accepts: 'a whole number from 1 to 1440',
     unit: 'minutes',
   },
+  START_DEADLINE_MINUTES: {
+    default: '15',
+    meaning: 'A machine that is starting for longer is shown as overdue.',
+    accepts: 'a whole number from 1 to 1440',
+    unit: 'minutes',
+  },
+  RECYCLE_DEADLINE_MINUTES: {
+    default: '10',
+    meaning: 'A machine that is being emptied, or destroyed, for longer is shown as overdue.',
+    accepts: 'a whole number from 1 to 1440',
+    unit: 'minutes',
+  },
+  DELIVERY_DEADLINE_MINUTES: {
+    default: '2',
+    meaning:
+      'A command that its machine has not fetched, or not confirmed, after so long is shown as overdue.',
+    accepts: 'a whole number from 1 to 1440',
+    unit: 'minutes',
+  },
+  SILENT_AFTER_MINUTES: {
+    default: '5',
+    meaning:
+      'A running machine whose agent sends heartbeats, and has sent none for so long, becomes `unreachable`; its next report brings it back.',
+    accepts: 'a whole number from 1 to 1440',
+    unit: 'minutes',
+  },
   MAX_LOG_BYTES_PER_VM: {
     default: '5242880',
     meaning: 'How much log is kept of each VM, 64 bytes a line included; the newest stays.',

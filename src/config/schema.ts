@@ -64,6 +64,10 @@ export type Config = Frozen<{
   limits: {
     vmsPerLaunch: number;
     codeLifetimeMs: number;
+    /** After these, what goes on takes too long. */
+    deadlines: { startMs: number; recycleMs: number; deliveryMs: number };
+    /** A machine that sends heartbeats, and has sent none for so long, is unreachable. */
+    silentAfterMs: number;
     logBytesPerVm: number;
     waitingVms: number;
     /** Undefined: polls have no end. */

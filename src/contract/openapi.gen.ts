@@ -320,7 +320,7 @@ export interface paths {
      * End an assignment
      * @description The participant gives the machine up. It is `recycling` until its agent has emptied it, and free afterwards. Agents
      *     of the field do not recycle: their machines stay `recycling` until they are destroyed. An assignment that is over
-     *     already stays as it is.
+     *     already stays as it is. With `Accept: text/html` the answer leads to the page of the machine.
      */
     post: operations['releaseAssignment'];
     delete?: never;
@@ -411,6 +411,136 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/vms.csv': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Machines as a table for spreadsheets
+     * @description RFC 4180, UTF-8, one line per machine in the natural order of hostnames (`-2` before `-10`), at most 10,000. A value
+     *     that a spreadsheet would take for a formula begins with an apostrophe. PINs are not in it.
+     */
+    get: operations['downloadVmsCsv'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/{hostname}/let-in': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Let the machine's participant in from another browser
+     * @description For ten minutes, the next browser that sends the form with the participant's e-mail is let in without the PIN, once. It
+     *     is meant for somebody who has lost browser and PIN and stands in front of you: whoever sends the e-mail first is let in.
+     *     409 (`vm_not_assigned`) where nobody has the machine.
+     */
+    post: operations['letPersonIn'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/{hostname}/give-another': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Give the machine's participant another machine
+     * @description In one transaction a free machine is claimed and the assignment moves to it, with its PIN and its page. The old machine is
+     *     `recycling`, and free once it was emptied; one that is in `error` or `unreachable` stays so. A command that was not
+     *     delivered goes to the new machine; else a fresh one is asked for. 409 (`vm_not_assigned`, `none_free`): nothing was
+     *     changed.
+     */
+    post: operations['giveAnotherVm'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/{hostname}/mark-healthy': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Take back an error, or an unhealthy GPU
+     * @description A machine in `error` or `unreachable` is `running` again (`recycling` where somebody's work is still on it), and an
+     *     unhealthy GPU is not spoken of until the machine reports it again. Nothing is changed on the machine itself. A machine
+     *     that is well stays as it is.
+     */
+    post: operations['markVmHealthy'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/{hostname}/restart': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Restart the machine, and keep its disk
+     * @description Its programs end and start anew; what its participant has open is lost, files stay. Until the machine reports again it is
+     *     `initializing`, and given to nobody. 409 (`cannot_restart`) where its provider cannot, or where it is being destroyed;
+     *     503 (`restart_failed`) where the provider could not do it.
+     */
+    post: operations['restartVm'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/{hostname}/timeline': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * What happened to one machine, newest first
+     * @description Its statuses, who had it, what admins did, and what its launch told of it. Of statuses the newest 200 are kept.
+     */
+    get: operations['getVmTimeline'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/vm-logs/{hostname}': {
     parameters: {
       query?: never;
@@ -448,6 +578,43 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/lab': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The state of the lab at a glance
+     * @description Counts, and what needs the admin, the most urgent first (at most 100; `attention_total` counts all).
+     */
+    get: operations['getLab'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/admin/vms/{hostname}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** One machine, everything that is known of it, and what can be done */
+    get: operations['vmPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/admin/create': {
     parameters: {
       query?: never;
@@ -472,7 +639,10 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** One row per machine */
+    /**
+     * One row per machine
+     * @description What is asked for is tolerant; a value that means nothing counts as not said.
+     */
     get: operations['instancesPage'];
     put?: never;
     post?: never;
@@ -1023,6 +1193,72 @@ export interface components {
       free_disk_bytes: number | null;
       assignment: components['schemas']['Assignment'] | null;
       timings: components['schemas']['Timings'];
+      /** @description Of what the machine is in the middle of; null where it is in the middle of nothing. */
+      deadline: components['schemas']['Deadline'] | null;
+      /** @description Why it needs the admin, as of when this was told; null where it does not. */
+      attention: components['schemas']['Attention'] | null;
+    };
+    /** @description What is going on, and by when it should be over. */
+    Deadline: {
+      /**
+       * @description `starting`, `recycling` and `destroying` are the machine's; `delivery`: its participant's command was not fetched;
+       *     `confirmation`: it was, and the machine has not said how that went.
+       * @enum {string}
+       */
+      what: 'starting' | 'recycling' | 'destroying' | 'delivery' | 'confirmation';
+      since: components['schemas']['Timestamp'];
+      /** @description After this it takes too long. */
+      at: components['schemas']['Timestamp'];
+      /** @description How long it usually takes. */
+      usual_seconds: number;
+      /** @description What to do, in a sentence, when it takes too long already; else null. */
+      overdue: string | null;
+    };
+    /** @enum {string} */
+    DeedName: 'let-in' | 'give-another' | 'release' | 'mark-healthy' | 'restart';
+    VmDeed: {
+      /** @description What was done. */
+      message: string;
+      /** @description The machine as it is now; after `give-another`, the new one. */
+      vm: components['schemas']['Vm'];
+    };
+    VmTimeline: {
+      items: components['schemas']['VmTimelineEntry'][];
+    };
+    VmTimelineEntry: {
+      at: components['schemas']['Timestamp'];
+      /** @enum {string} */
+      kind: 'status' | 'assignment' | 'deed' | 'operation';
+      text: string;
+      /** @description The admin who did it, where it was one. */
+      who: string | null;
+    };
+    Lab: {
+      total: number;
+      /** @description Running and not assigned. */
+      free: number;
+      assigned: number;
+      in_use: number;
+      starting: number;
+      /** @description In error, or unreachable. */
+      failed: number;
+      by_status: {
+        [key: string]: number;
+      };
+      attention: components['schemas']['Attention'][];
+      attention_total: number;
+      /** @description The operation that is queued or running; null where none is. */
+      operation: components['schemas']['Operation'] | null;
+    };
+    Attention: {
+      hostname: components['schemas']['Hostname'];
+      /** @description Of the participant whom it concerns; null where it concerns nobody. */
+      email: string | null;
+      /** @enum {string} */
+      reason: 'machine_lost' | 'command_failed' | 'overdue' | 'error' | 'unreachable' | 'gpu_unhealthy';
+      /** @description What is the matter, and what to do. */
+      message: string;
+      since: components['schemas']['Timestamp'];
     };
     /** @description Start-up timings; null where not known (yet). */
     Timings: {
@@ -1147,6 +1383,26 @@ export interface components {
          *     }
          */
         'application/json': components['schemas']['Message'];
+      };
+    };
+    /** @description Done, or there was nothing to do. */
+    DeedDone: {
+      headers: {
+        [name: string]: unknown;
+      };
+      content: {
+        'application/json': components['schemas']['VmDeed'];
+      };
+    };
+    /** @description Done; the page of the machine says so. To those who like pages better. */
+    SeeMachine: {
+      headers: {
+        /** @description The page. */
+        Location: string;
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
       };
     };
     /** @description The operation has begun, or will in a moment. */
@@ -1368,6 +1624,16 @@ export interface components {
     };
     /** @description There is no such thing. */
     PageOrNotFound: {
+      headers: {
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+        'application/problem+json': components['schemas']['Problem'];
+      };
+    };
+    /** @description The state of things does not allow it. */
+    PageOrConflict: {
       headers: {
         [name: string]: unknown;
       };
@@ -2025,14 +2291,15 @@ export interface operations {
           'application/json': components['schemas']['Assignment'];
         };
       };
-      400: components['responses']['BadRequest'];
-      401: components['responses']['Unauthorized'];
-      403: components['responses']['Forbidden'];
-      404: components['responses']['NotFound'];
-      413: components['responses']['TooLarge'];
-      429: components['responses']['TooManyRequests'];
-      500: components['responses']['InternalError'];
-      503: components['responses']['Unavailable'];
+      303: components['responses']['SeeMachine'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
     };
   };
   getAgentFile: {
@@ -2209,6 +2476,181 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  downloadVmsCsv: {
+    parameters: {
+      query?: {
+        /** @description Only machines with this status. */
+        status?: components['schemas']['VmStatus'];
+        /** @description Only machines that are assigned (true), or free (false). */
+        assigned?: boolean;
+        /** @description Only machines whose hostname or participant's e-mail contains this. */
+        search?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The table. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'text/csv': string;
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  letPersonIn: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['DeedDone'];
+      303: components['responses']['SeeMachine'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  giveAnotherVm: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['DeedDone'];
+      303: components['responses']['SeeMachine'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  markVmHealthy: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['DeedDone'];
+      303: components['responses']['SeeMachine'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  restartVm: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['DeedDone'];
+      303: components['responses']['SeeMachine'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  getVmTimeline: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The newest 200 entries. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['VmTimeline'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   getVmLogs: {
     parameters: {
       query?: never;
@@ -2265,6 +2707,58 @@ export interface operations {
       503: components['responses']['PageUnavailable'];
     };
   };
+  getLab: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The lab. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Lab'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  vmPage: {
+    parameters: {
+      query?: {
+        /** @description The deed that led here; the page says what it did. */
+        done?: components['schemas']['DeedName'];
+      };
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
+      404: components['responses']['PageNotFound'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
   createInstancesPage: {
     parameters: {
       query?: never;
@@ -2283,7 +2777,14 @@ export interface operations {
   };
   instancesPage: {
     parameters: {
-      query?: never;
+      query?: {
+        /** @description Only machines whose hostname or participant's e-mail contains this. */
+        q?: string;
+        /** @description Only these machines; `free`, `assigned`, `attention`, or a status. */
+        show?: string;
+        /** @description The column, with a dash before it for the other direction. */
+        sort?: string;
+      };
       header?: never;
       path?: never;
       cookie?: never;
@@ -2291,6 +2792,7 @@ export interface operations {
     requestBody?: never;
     responses: {
       200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
       401: components['responses']['PageUnauthorized'];
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];

@@ -27,17 +27,30 @@ export interface Assignments {
   email: string;
   hostname: string;
   id: string;
+  /**
+   * until then the next browser is let in without the PIN
+   */
+  let_in_until: Timestamp | null;
+  /**
+   * it moved to this machine after its command was delivered to another one; null once there is a new command
+   */
+  moved_at: Timestamp | null;
   outcome: string | null;
   outcome_message: string | null;
   pin: string;
   pin_failures: Generated<number>;
   pin_locked_until: Timestamp | null;
   released_at: Timestamp | null;
+  /**
+   * as vms.revision, of the same sequence
+   */
+  revision: Generated<Int8>;
 }
 
 export interface AuditEvents {
   at: Generated<Timestamp>;
   detail: Generated<string>;
+  hostname: string | null;
   id: Generated<Int8>;
   operation_id: string | null;
   what: string;
@@ -97,6 +110,13 @@ export interface Tombstones {
   token_hash: Buffer | null;
 }
 
+export interface VmEvents {
+  at: Generated<Timestamp>;
+  hostname: string;
+  id: Generated<Int8>;
+  status: string;
+}
+
 export interface VmLogCuts {
   hostname: string;
   lines_cut: Int8;
@@ -119,6 +139,10 @@ export interface VmPresence {
   free_disk_bytes: Int8 | null;
   hostname: string;
   last_seen_at: Generated<Timestamp>;
+  /**
+   * as vms.revision; moves when somebody who looks would see a difference, once a minute at most while nothing but the time goes on
+   */
+  revision: Generated<Int8>;
   /**
    * the lease of a waiting poll; renewed by the process that holds the poll
    */
@@ -144,6 +168,10 @@ export interface Vms {
    * moves with every change; live pages read the rows whose revision is newer
    */
   revision: Generated<Int8>;
+  /**
+   * unreachable because nothing was heard of it: what it says next brings it back
+   */
+  silent_since: Timestamp | null;
   ssh_host_key: string | null;
   ssh_port: number | null;
   ssh_user: string | null;
@@ -174,6 +202,7 @@ export interface DB {
   operations: Operations;
   schema_compatibility: SchemaCompatibility;
   tombstones: Tombstones;
+  vm_events: VmEvents;
   vm_log_cuts: VmLogCuts;
   vm_logs: VmLogs;
   vm_presence: VmPresence;

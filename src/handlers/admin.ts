@@ -1,37 +1,56 @@
 // The admin's pages, and logs.
-import type { HandlersOf } from '../contract/handlers.ts';
+import type { HandlersOf, Input } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
-import { databaseProblem } from '../db/errors.ts';
 import { readLogs, type StoredLogs } from '../db/logs.ts';
-import { countVms, findStatus, listVms, type VmCounts } from '../db/vms.ts';
-import { renderAdmin, type LabCounts } from '../pages/admin.ts';
+import { readPageCursor } from '../db/vm-changes.ts';
+import { findStatus, listVms } from '../db/vms.ts';
+import { renderAdmin } from '../pages/admin.ts';
 import { renderInstanceLogs } from '../pages/instance-logs.ts';
 import { renderInstances } from '../pages/instances.ts';
+import { isShown, readMachineQuery, sortMachines } from '../pages/machine-order.ts';
+import type { Operations } from '../provision/operations.ts';
+import { labOrNull, readLab } from './lab.ts';
+import { machinePage, type MachineDependencies } from './machine-page.ts';
 import { runChecks, type HealthCheck } from './system.ts';
-import { vmView, type Clock } from './views.ts';
+import { viewContext, vmView } from './views.ts';
 
-export type AdminDependencies = {
+export type AdminDependencies = MachineDependencies & {
   readonly db: Db;
-  readonly now: Clock;
-  readonly codeLifetimeMs: number;
   readonly checks: readonly HealthCheck[];
+  readonly operations: Operations;
 };
 
 /** The page shows so many machines; the rest is behind /api/v1/vms. */
 const INSTANCES_SHOWN = 1_000;
+/** So many are searched and sorted. */
+const INSTANCES_READ = 10_000;
 
 export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf<'admin'> {
-  const { db, now, codeLifetimeMs, checks } = dependencies;
+  const { db, checks, operations } = dependencies;
   return {
     adminPage: async () => {
-      const [counts, results] = await Promise.all([countsOrNull(db), runChecks(checks)]);
-      return { status: 200, type: 'text/html', body: renderAdmin({ counts, checks: results }) };
+      const [lab, ready, results] = await Promise.all([
+        labOrNull(dependencies),
+        operations.readiness(),
+        runChecks(checks),
+      ]);
+      const provisioning = ready.ok
+        ? { name: 'provisioning', ok: true }
+        : { name: 'provisioning', ok: false, detail: `${ready.problem} ${ready.remedy}` };
+      const body = renderAdmin({
+        lab,
+        checks: [...results, provisioning],
+        launches: operations.providerName !== 'external',
+        now: dependencies.now(),
+      });
+      return { status: 200, type: 'text/html', body };
     },
-    instancesPage: async () => {
-      const { vms, total } = await listVms(db, {}, { limit: INSTANCES_SHOWN });
-      const context = { now: now(), codeLifetimeMs };
-      const body = renderInstances({ vms: vms.map((vm) => vmView(vm, context)), total, now: context.now });
+    getLab: async () => ({ status: 200, type: 'application/json', body: await readLab(dependencies) }),
+    instancesPage: (input) => instancesPage(dependencies, input),
+    vmPage: async ({ path, query }) => {
+      const body = await machinePage(dependencies, path.hostname, { done: query.done ?? null, error: null });
+      if (body === null) throw new ProblemError('vm_not_found');
       return { status: 200, type: 'text/html', body };
     },
     instanceLogsPage: async ({ path: { hostname } }) => {
@@ -64,18 +83,22 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
   };
 }
 
-/** An outage shows in the checks; the page comes all the same. */
-async function countsOrNull(db: Db): Promise<LabCounts | null> {
-  try {
-    return labCounts(await countVms(db));
-  } catch (error) {
-    if (databaseProblem(error)) return null;
-    throw error;
-  }
-}
-
-function labCounts({ total, free, assigned, byStatus }: VmCounts): LabCounts {
-  return { total, free, assigned, byStatus: Object.fromEntries(byStatus) };
+async function instancesPage(dependencies: AdminDependencies, { query }: Input<'instancesPage'>) {
+  const { db } = dependencies;
+  const asked = readMachineQuery(query);
+  const cursor = await readPageCursor(db);
+  const { vms, total } = await listVms(db, {}, { limit: INSTANCES_READ });
+  const context = viewContext(dependencies);
+  const matching = vms.map((vm) => vmView(vm, context)).filter((vm) => isShown(vm, asked));
+  const body = renderInstances({
+    vms: sortMachines(matching, asked.sort).slice(0, INSTANCES_SHOWN),
+    matching: matching.length,
+    total,
+    query: asked,
+    cursor,
+    now: context.now,
+  });
+  return { status: 200, type: 'text/html', body } as const;
 }
 
 /** What was cut is told where it is missing: at the beginning. */

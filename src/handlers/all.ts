@@ -3,6 +3,7 @@ import type { Handlers } from '../contract/handlers.ts';
 import { createAdminHandlers, type AdminDependencies } from './admin.ts';
 import { createAgentHandlers, type AgentDependencies } from './agent.ts';
 import type { AskDependencies } from './ask.ts';
+import { createDeedsHandlers, type DeedsDependencies } from './deeds.ts';
 import { createFleetHandlers } from './fleet.ts';
 import { createLiveHandlers, type LiveDependencies } from './live.ts';
 import type { FleetDependencies } from './operation-pages.ts';
@@ -18,6 +19,7 @@ export type HandlerDependencies = AskDependencies &
   VmDependencies &
   VmsDependencies &
   AdminDependencies &
+  DeedsDependencies &
   SystemDependencies &
   AgentDependencies &
   FleetDependencies &
@@ -32,6 +34,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createStatusHandlers(dependencies),
     ...createVmsHandlers(dependencies),
     ...createAdminHandlers(dependencies),
+    ...createDeedsHandlers(dependencies),
     ...createFleetHandlers(dependencies),
     ...createOperationHandlers(dependencies),
     ...createLiveHandlers(dependencies),

@@ -149,6 +149,8 @@ function justAssigned({ found, email }: Typed & { readonly found: Found }, now: 
     acknowledgedAt: null,
     outcome: null,
     releasedAt: null,
+    movedAt: null,
+    letInUntil: null,
     vmStatus: 'running' as const,
     confirms: false,
   };

@@ -8,13 +8,11 @@ import { merge } from '../delivery/merge.ts';
 import { tailOperation, type Tail } from '../delivery/operation-tail.ts';
 import type { VmChange, VmFeed } from '../delivery/vm-feed.ts';
 import { operationEventView, operationView } from './operation-views.ts';
-import { vmView, type Clock } from './views.ts';
+import { viewContext, vmView, type ViewDependencies } from './views.ts';
 
-export type LiveDependencies = {
+export type LiveDependencies = ViewDependencies & {
   readonly db: Db;
   readonly vmFeed: VmFeed;
-  readonly now: Clock;
-  readonly codeLifetimeMs: number;
 };
 
 /** Streams that are open at once. */
@@ -92,12 +90,12 @@ async function* outputMoves(tail: Tail): AsyncGenerator<Move, void> {
 }
 
 async function* vmMoves(
-  { vmFeed, now, codeLifetimeMs }: LiveDependencies,
+  dependencies: LiveDependencies,
   after: number | null,
   signal: AbortSignal,
 ): AsyncGenerator<Move, void> {
-  for await (const change of vmFeed.follow(after, signal)) {
-    const data = changeView(change, { now: now(), codeLifetimeMs });
+  for await (const change of dependencies.vmFeed.follow(after, signal)) {
+    const data = changeView(change, viewContext(dependencies));
     yield { event: 'vms', data, to: { vms: change.cursor } };
   }
 }

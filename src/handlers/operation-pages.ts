@@ -10,14 +10,12 @@ import { renderDeleteInstances } from '../pages/delete-instances.ts';
 import type { FormError } from '../pages/index-page.ts';
 import type { Operations } from '../provision/operations.ts';
 import { operationEventView, operationView } from './operation-views.ts';
-import { vmView, type Clock } from './views.ts';
+import { viewContext, vmView, type ViewDependencies } from './views.ts';
 
-export type FleetDependencies = {
+export type FleetDependencies = ViewDependencies & {
   readonly db: Db;
   readonly operations: Operations;
   readonly maxVmsPerLaunch: number;
-  readonly now: Clock;
-  readonly codeLifetimeMs: number;
 };
 
 /** A page shows so many of the newest lines; a live one goes on from there. */
@@ -27,19 +25,20 @@ const MACHINES_SHOWN = 1_000;
 
 /** The page of an operation, as of now; without one, the page that would show it, with the message. */
 export async function dashboardPage(
-  { db, now, codeLifetimeMs }: FleetDependencies,
+  dependencies: FleetDependencies,
   shown: {
     readonly operation: OperationRecord | null;
     readonly kind: OperationRecord['kind'];
     readonly error: FormError | null;
   },
 ): Promise<string> {
+  const { db } = dependencies;
   const { operation, error } = shown;
   const { events, older } = operation
     ? await readLastOperationEvents(db, operation.id, LINES_SHOWN)
     : { events: [], older: 0 };
   const { vms, total } = await listVms(db, {}, { limit: MACHINES_SHOWN });
-  const context = { now: now(), codeLifetimeMs };
+  const context = viewContext(dependencies);
   return renderDashboard({
     kind: operation?.kind ?? shown.kind,
     operation: operation && operationView(operation),

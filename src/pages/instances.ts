@@ -1,55 +1,124 @@
-// The machines as a table, one row each.
+// The machines as a table, one row each: searched, filtered and sorted by the address, and live where there is JavaScript.
 import type { components } from '../contract/openapi.gen.ts';
-import { ago } from './ago.ts';
+import { overdueSentences } from '../vms/deadlines.ts';
+import { vmStatuses } from '../vms/status.ts';
 import { layoutView } from './layout.ts';
+import { shows, sortColumns, type MachineQuery, type SortColumn } from './machine-order.ts';
+import { machineRow } from './machine-row.ts';
 import { render, type View } from './render.ts';
 import { shownSentence, words } from './words.ts';
 
 type Vm = components['schemas']['Vm'];
 
 export type InstancesModel = {
+  /** Those that are shown, in their order. */
   readonly vms: readonly Vm[];
-  /** How many machines there are, shown or not. */
+  /** How many machines match, shown or not. */
+  readonly matching: number;
+  /** How many machines there are. */
   readonly total: number;
-  /** Last seen is told against this clock. */
+  readonly query: MachineQuery;
+  /** Where the live page goes on; null = it reads everything first. */
+  readonly cursor: number | null;
+  /** Times are told against this clock. */
   readonly now: Date;
 };
 
 /** The page of machines. */
-export function renderInstances({ vms, total, now }: InstancesModel): string {
+export function renderInstances(model: InstancesModel): string {
+  const { vms, matching, total, query, now } = model;
   return render('instances', {
-    ...layoutView({ title: words.instances.title, area: 'admin', current: '/admin/instances' }),
-    any: vms.length > 0,
-    shown: shownSentence(vms.length, total),
-    rows: vms.map((vm) => rowView(vm, now)),
+    ...layoutView({
+      title: words.instances.title,
+      area: 'admin',
+      current: '/admin/instances',
+      styles: ['admin.css'],
+      modules: ['instances.js'],
+    }),
+    any: total > 0,
+    none: matching === 0,
+    shown: shownSentence(vms.length, matching),
+    rows: vms.map((vm) => machineRow(vm, now)),
+    q: query.q,
+    sort: sortText(query),
+    options: shows.map((show) => ({ value: show, label: showLabels[show], selected: show === query.show })),
+    columns: sortColumns.map((column) => columnView(column, query)),
+    csv: csvHref(query),
+    stream: streamHref(model),
+    labels: JSON.stringify(labels),
   });
 }
 
-function rowView(vm: Vm, now: Date): View {
+const showLabels = {
+  all: words.lab.table.all,
+  free: words.lab.table.free,
+  assigned: words.lab.table.assigned,
+  attention: words.lab.table.attention,
+  ...words.vmStatus,
+};
+
+const columnLabels = {
+  machine: words.instances.hostname,
+  status: words.instances.status,
+  person: words.instances.participant,
+  use: words.instances.inUse,
+  gpu: words.instances.gpu,
+  seen: words.lab.table.seen,
+  startup: words.lab.table.startup,
+} as const satisfies Record<SortColumn, string>;
+
+/** What the live page says by itself. */
+const labels = {
+  vm: words.vmStatus,
+  statusOrder: vmStatuses,
+  assignment: words.assignmentState,
+  overdue: overdueSentences,
+  yes: words.yes,
+  no: words.no,
+  notSaid: words.notSaid,
+  nobody: words.instances.nobody,
+  never: words.lab.table.never,
+  now: words.lab.table.now,
+  logs: words.lab.table.logs,
+  logsOf: words.instances.logsOf,
+  offline: words.lab.offline,
+  parts: words.lab.table.startupParts,
+};
+
+function sortText({ sort }: MachineQuery): string {
+  return `${sort.descending ? '-' : ''}${sort.column}`;
+}
+
+/** A second choice of the same column turns the order round. */
+function columnView(column: SortColumn, query: MachineQuery): View {
+  const isSorted = query.sort.column === column;
+  const descending = isSorted && !query.sort.descending;
+  const search = new URLSearchParams({
+    ...(query.q !== '' && { q: query.q }),
+    ...(query.show !== 'all' && { show: query.show }),
+    sort: `${descending ? '-' : ''}${column}`,
+  });
   return {
-    hostname: vm.hostname,
-    logs: `/admin/logs/${encodeURIComponent(vm.hostname)}`,
-    provider: vm.provider,
-    status: vm.status,
-    statusLabel: words.vmStatus[vm.status],
-    since: timeView(vm.status_since, now),
-    assignment: vm.assignment && {
-      email: vm.assignment.email,
-      pin: vm.assignment.pin,
-      state: words.assignmentState[vm.assignment.state],
-    },
-    inUse: vm.in_use === null ? words.notSaid : yesNo(vm.in_use),
-    gpu: vm.gpu_health ?? words.notSaid,
-    unhealthy: vm.gpu_health === 'Unhealthy',
-    seen: vm.last_seen_at === null ? null : timeView(vm.last_seen_at, now),
-    waiting: yesNo(vm.waiting),
+    column,
+    label: columnLabels[column],
+    href: `/admin/instances?${search.toString()}`,
+    order: isSorted ? (query.sort.descending ? 'descending' : 'ascending') : null,
   };
 }
 
-function timeView(timestamp: string, now: Date): View {
-  return { timestamp, ago: ago(timestamp, now) };
+function csvHref({ q, show }: MachineQuery): string {
+  const status = vmStatuses.find((known) => known === show);
+  const search = new URLSearchParams({
+    ...(q !== '' && { search: q }),
+    ...(status && { status }),
+    ...((show === 'free' || show === 'assigned') && { assigned: String(show === 'assigned') }),
+    ...(show === 'free' && { status: 'running' }),
+  }).toString();
+  return search === '' ? '/api/v1/vms.csv' : `/api/v1/vms.csv?${search}`;
 }
 
-function yesNo(value: boolean): string {
-  return value ? words.yes : words.no;
+/** A page that does not show all machines has to hear of all of them. */
+function streamHref({ query, cursor, vms, total }: InstancesModel): string {
+  const isWhole = query.q === '' && query.show === 'all' && vms.length === total;
+  return isWhole && cursor !== null ? `/api/v1/vms/events?after=${cursor}` : '/api/v1/vms/events';
 }

@@ -3,6 +3,8 @@
 import type { AssignmentState } from '../vms/assignment.ts';
 import type { VmStatus } from '../vms/status.ts';
 import { fleetWords } from './fleet-words.ts';
+import { labWords } from './lab-words.ts';
+import { machineWords } from './machine-words.ts';
 
 const vmStatus = {
   initializing: 'Initializing',
@@ -95,38 +97,17 @@ export const words = {
     freshSubmit: 'Send the command',
     startPage: 'Start page',
   },
-  admin: {
-    title: 'The lab',
-    machinesTitle: 'Machines',
-    total: 'All',
-    free: 'Free',
-    assigned: 'Assigned',
-    unknownCounts: 'The database cannot be reached right now, so the counts are not known.',
-    byStatus: 'By status',
-    actionsTitle: 'What to do',
-    instances: 'See the machines',
-    instancesHint: 'One row per machine, with its participant and its logs.',
-    create: 'Create machines',
-    createHint: 'Launch as many as the workshop needs.',
-    destroy: 'Delete all machines',
-    destroyHint: 'Ends every machine, with everything on it.',
-    docs: 'Read the API docs',
-    docsHint: 'Every operation, and the list of problems.',
-    healthTitle: 'Health',
-    ok: 'OK',
-    notOk: 'Not OK',
-  },
+  lab: labWords,
+  machine: machineWords,
   instances: {
     title: 'Machines',
     caption: 'Machines of this lab, by hostname',
     hostname: 'Machine',
     status: 'Status',
     participant: 'Participant',
-    pin: 'PIN',
     inUse: 'In use',
     gpu: 'GPU',
     lastSeen: 'Last seen',
-    waiting: 'Agent waiting',
     logsOf: 'Logs of',
     nobody: 'Nobody',
     never: 'Never',

@@ -3,7 +3,7 @@
 import type { Db } from '../db/connect.ts';
 import type { Deployment } from '../vms/hostnames.ts';
 import type { LogFields } from '../log.ts';
-import type { Provider, Readiness } from './provider.ts';
+import type { Provider, ProvisionResult, Readiness } from './provider.ts';
 import { createQueue, type OperationQueue } from './queue.ts';
 import { createRecovery, type Recovery } from './recover.ts';
 import { cancelOperation, requestOperation, type Cancelled, type Requested } from './request.ts';
@@ -56,6 +56,8 @@ export type Operations = {
   readonly readiness: () => Promise<Readiness>;
   readonly launch: (asked: { readonly numVms: number; readonly by: string }) => Promise<Requested | NotReady>;
   readonly destroy: (asked: { readonly by: string }) => Promise<Requested | NotReady>;
+  /** Restarts one machine and keeps its disk. Null where the provider cannot. */
+  readonly restart: ((hostname: string) => Promise<ProvisionResult>) | null;
   readonly cancel: (id: string, by: string) => Promise<Cancelled>;
   /** For the health of the server; null = ready. */
   readonly checks: readonly { readonly name: string; readonly check: () => Promise<string | null> }[];
@@ -95,6 +97,13 @@ export function createOperations(options: OperationsOptions): Operations {
         { id: randomUuid(), kind: 'destroy', requestedBy: by, numVms: null },
       );
     },
+    restart:
+      provider.restart === undefined
+        ? null
+        : async (hostname) => {
+            if (!started || !provider.restart) return { ...STARTING, kind: 'engine' };
+            return provider.restart(hostname, parts.stopping.signal);
+          },
     cancel: (id, by) => cancelOperation({ db, queue }, id, by),
     checks: [{ name: 'operations', check: () => Promise.resolve(started ? null : NOT_STARTED) }],
     start: async () => {
