@@ -1,0 +1,64 @@
+// What admins read of the lab: the overview, the machines, their logs. No markup.
+
+export const adminWords = {
+  title: 'The lab',
+  machinesTitle: 'Machines',
+  total: 'All',
+  free: 'Free',
+  assigned: 'Assigned',
+  unknownCounts: 'The database cannot be reached right now, so the counts are not known.',
+  byStatus: 'By status',
+  actionsTitle: 'What to do',
+  instances: 'See the machines',
+  instancesHint: 'One row per machine, with its participant and its logs.',
+  create: 'Create machines',
+  createHint: 'Launch as many as the workshop needs.',
+  destroy: 'Delete all machines',
+  destroyHint: 'Ends every machine, with everything on it.',
+  docs: 'Read the API docs',
+  docsHint: 'Every operation, and the list of problems.',
+  healthTitle: 'Health',
+  ok: 'OK',
+  notOk: 'Not OK',
+} as const;
+
+export const instancesWords = {
+  title: 'Machines',
+  caption: 'Machines of this lab, by hostname',
+  hostname: 'Machine',
+  status: 'Status',
+  participant: 'Participant',
+  pin: 'PIN',
+  inUse: 'In use',
+  gpu: 'GPU',
+  lastSeen: 'Last seen',
+  waiting: 'Agent waiting',
+  logsOf: 'Logs of',
+  nobody: 'Nobody',
+  never: 'Never',
+  emptyTitle: 'No machines yet',
+  empty: 'Machines appear here as soon as they report, or when you create some.',
+  create: 'Create machines',
+} as const;
+
+export const logsWords = {
+  title: 'Logs of',
+  back: 'All machines',
+  status: 'Status',
+  notYet: 'There are no logs yet: the machine is still being set up. Refresh in a minute.',
+  empty: 'This machine has sent no logs.',
+  region: 'Log lines',
+} as const;
+
+/** Told where older log lines were dropped. */
+export function cutSentence(lines: number): string {
+  return lines === 1
+    ? 'The oldest line was dropped to stay within the limit.'
+    : `The ${lines} oldest lines were dropped to stay within the limit.`;
+}
+
+/** Told where a table shows fewer machines than there are. */
+export function shownSentence(shown: number, total: number): string {
+  if (shown === total) return total === 1 ? '1 machine' : `${total} machines`;
+  return `${shown} of ${total} machines`;
+}
