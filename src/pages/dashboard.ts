@@ -5,7 +5,8 @@ import type { FormError } from './index-page.ts';
 import { layoutView } from './layout.ts';
 import { isActive, lineView, operationAddress, operationView } from './operation-view.ts';
 import { render, type View } from './render.ts';
-import { shownSentence, words } from './words.ts';
+import { words } from './words.ts';
+import { shownSentence } from './words/lab.ts';
 
 type Operation = components['schemas']['Operation'];
 type OperationEvent = components['schemas']['OperationEvent'];

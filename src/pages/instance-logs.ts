@@ -2,7 +2,8 @@
 import type { VmStatus } from '../vms/status.ts';
 import { layoutView } from './layout.ts';
 import { render } from './render.ts';
-import { cutSentence, words } from './words.ts';
+import { words } from './words.ts';
+import { cutSentence } from './words/lab.ts';
 
 export type InstanceLogsModel = {
   readonly hostname: string;

@@ -6,7 +6,7 @@ import { layoutView } from './layout.ts';
 import { shows, sortColumns, type MachineQuery, type SortColumn } from './machine-order.ts';
 import { machineRow } from './machine-row.ts';
 import { render, type View } from './render.ts';
-import { shownSentence, words } from './words.ts';
+import { words } from './words.ts';
 
 type Vm = components['schemas']['Vm'];
 
@@ -37,7 +37,7 @@ export function renderInstances(model: InstancesModel): string {
     }),
     any: total > 0,
     none: matching === 0,
-    shown: shownSentence(vms.length, matching),
+    shown: words.lab.table.count.replace('{count}', countText(model)),
     rows: vms.map((vm) => machineRow(vm, now)),
     q: query.q,
     sort: sortText(query),
@@ -47,6 +47,11 @@ export function renderInstances(model: InstancesModel): string {
     stream: streamHref(model),
     labels: JSON.stringify(labels),
   });
+}
+
+/** `12`, or `3 / 12` where not all are shown. */
+function countText({ vms, total }: InstancesModel): string {
+  return vms.length === total ? `${total}` : `${vms.length} / ${total}`;
 }
 
 const showLabels = {
@@ -78,10 +83,8 @@ const labels = {
   notSaid: words.notSaid,
   nobody: words.instances.nobody,
   never: words.lab.table.never,
-  now: words.lab.table.now,
   logs: words.lab.table.logs,
   logsOf: words.instances.logsOf,
-  offline: words.lab.offline,
   parts: words.lab.table.startupParts,
 };
 

@@ -7,7 +7,7 @@ const NEAR_END_PX = 40;
 
 const monitor = document.querySelector('[data-stream]');
 const operation = document.querySelector('[data-operation]');
-const output = document.querySelector('.output');
+const output = document.querySelector('.log');
 const labels = monitor ? JSON.parse(monitor.dataset.labels) : {};
 const rows = new Map(
   [...document.querySelectorAll('tr[data-hostname]')].map((row) => [row.dataset.hostname, row]),
@@ -101,7 +101,7 @@ function showMachine(machine) {
   row.dataset.hostname = hostname;
   const name = element('th', '', { scope: 'row' });
   const link = element('a', '', { href: `/admin/logs/${encodeURIComponent(hostname)}` });
-  link.append(element('span', `${labels.logsOf} `, { className: 'hidden' }), hostname);
+  link.append(element('span', `${labels.logsOf} `, { className: 'visually-hidden' }), hostname);
   name.append(link);
   const state = element('span', labels.vm[status], { className: 'status' });
   state.dataset.status = status;

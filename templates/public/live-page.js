@@ -1,27 +1,32 @@
 // Keeps a page up to date that the server renders: asks for it again and puts in what is different, so that focus, open
 // details and what is selected stay. What the server says goes in as parsed elements of the same page; scripts never run.
-import { tellTimes } from './times.js';
+import { tellAgo } from './ago.js';
+import { pause, showConnection, untilVisible } from './connection.js';
+import { localizeTimes } from './times.js';
 
 const EVERY_MS = 3_000;
 const LONGEST_MS = 30_000;
+const AGO_MS = 10_000;
 const parts = [...document.querySelectorAll('[data-live-part]')];
-const offline = document.querySelector('[data-offline]');
 const address = document.querySelector('[data-address]')?.dataset.address ?? location.pathname;
 for (const note of document.querySelectorAll('[data-live-note]')) note.hidden = false;
+// The page may have come as the answer to a form: loading it again must not send the form again.
+if (location.pathname !== address) history.replaceState(null, '', address);
 
-tellTimes(document);
-setInterval(() => tellTimes(document), 10_000);
+setInterval(() => tellAgo(document), AGO_MS);
 if (parts.length > 0) void follow();
 
 async function follow() {
   let waitMs = EVERY_MS;
   for (;;) {
-    await sleep(waitMs);
-    if (document.hidden) await shown();
+    await pause(waitMs);
+    await untilVisible();
     const page = await ask();
-    if (page === 'gone') location.reload();
-    if (page === 'gone') return;
-    showOffline(page === null);
+    if (page === 'gone') {
+      location.reload();
+      return;
+    }
+    showConnection(page !== null);
     waitMs = page === null ? Math.min(waitMs * 1.5, LONGEST_MS) : EVERY_MS;
     if (page) update(page);
   }
@@ -39,17 +44,12 @@ async function ask() {
   }
 }
 
-function showOffline(isOffline) {
-  if (!offline || offline.hidden === !isOffline) return;
-  offline.textContent = isOffline ? offline.dataset.offline : '';
-  offline.hidden = !isOffline;
-}
-
 function update(page) {
   for (const part of parts) {
     const news = page.querySelector(`[data-live-part="${part.dataset.livePart}"]`);
     if (!news) continue;
-    tellTimes(news);
+    localizeTimes(news);
+    tellAgo(news);
     become(part, news);
   }
 }
@@ -90,14 +90,4 @@ function isAlike(node, model) {
 /** What is the reader's, or a script's: what they opened, and what was made visible. */
 function isReaders(element, name) {
   return (name === 'open' && element.localName === 'details') || (name === 'hidden' && 'scripted' in element.dataset);
-}
-
-function sleep(delayMs) {
-  return new Promise((resolve) => setTimeout(resolve, delayMs));
-}
-
-function shown() {
-  return new Promise((resolve) => {
-    document.addEventListener('visibilitychange', resolve, { once: true });
-  });
 }

@@ -1,5 +1,5 @@
-// What the overview and the table of machines say. Like words.ts: no markup.
-import type { components } from '../contract/openapi.gen.ts';
+// What the overview and the table of machines say. No markup.
+import type { components } from '../../contract/openapi.gen.ts';
 
 type Reason = components['schemas']['Attention']['reason'];
 
@@ -72,7 +72,6 @@ export const labWords = {
   ],
   emptyExternal:
     'This server launches no machines itself; they come by themselves, or are registered (see the API docs).',
-  offline: 'The connection to the server is lost; what is shown may be old. It is tried again.',
   live: 'This page keeps itself up to date.',
   table: {
     search: 'Search',
@@ -80,11 +79,12 @@ export const labWords = {
     show: 'Show',
     apply: 'Apply',
     csv: 'Download as CSV',
-    since: 'since',
     seen: 'Last seen',
     startup: 'Start-up',
     startupParts: { provisioning: 'provisioned', cloud_init: 'booted', container: 'container started' },
     seconds: 's',
+    /** `{count}` is `12`, or `3 / 12`. */
+    count: 'Machines: {count}',
     none: 'No machine matches.',
     clear: 'Show all',
     all: 'All machines',
@@ -92,8 +92,6 @@ export const labWords = {
     assigned: 'Assigned',
     attention: 'Needs you',
     logs: 'Log',
-    now: 'just now',
     never: 'Never',
-    waits: 'waiting for its person',
   },
 } as const;

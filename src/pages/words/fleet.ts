@@ -1,5 +1,5 @@
-// What the pages of launching and destroying say. Like words.ts: no markup.
-import type { components } from '../contract/openapi.gen.ts';
+// What the pages of launching and destroying say. No markup.
+import type { components } from '../../contract/openapi.gen.ts';
 
 type OperationStatus = components['schemas']['OperationStatus'];
 

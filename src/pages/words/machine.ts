@@ -1,5 +1,5 @@
-// What the page of one machine says. Like words.ts: no markup.
-import type { components } from '../contract/openapi.gen.ts';
+// What the page of one machine says. No markup.
+import type { components } from '../../contract/openapi.gen.ts';
 
 type DeedName = components['schemas']['DeedName'];
 
