@@ -32,7 +32,10 @@ function follow(address) {
     showConnection(false);
     // The browser comes again by itself, unless the server refused.
     if (stream.readyState !== EventSource.CLOSED) return;
-    setTimeout(() => follow(last === null ? '/api/v1/vms/events' : `/api/v1/vms/events?after=${last}`), RETRY_MS);
+    setTimeout(
+      () => follow(last === null ? '/api/v1/vms/events' : `/api/v1/vms/events?after=${last}`),
+      RETRY_MS,
+    );
   };
   addEventListener('pagehide', () => stream.close(), { once: true });
 }
@@ -105,7 +108,12 @@ function makeRow({ hostname, provider }) {
   const state = document.createElement('td');
   const time = element('time', '', { className: 'under' });
   time.dataset.local = 'ago';
-  state.append(element('span', '', { className: 'status' }), ' ', time, element('span', '', { className: 'under why' }));
+  state.append(
+    element('span', '', { className: 'status' }),
+    ' ',
+    time,
+    element('span', '', { className: 'under why' }),
+  );
   const logs = document.createElement('td');
   const link = element('a', '', { href: `/admin/logs/${encodeURIComponent(hostname)}` });
   const shown = element('span', labels.logs);
@@ -142,7 +150,10 @@ function startupText({ provisioning_seconds, cloud_init_seconds, container_secon
     [labels.parts.container, container_seconds],
   ]
     .filter(([, seconds]) => seconds !== null)
-    .map(([label, seconds]) => `${label} ${seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds)} s`)
+    .map(
+      ([label, seconds]) =>
+        `${label} ${seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds)} s`,
+    )
     .join(', ');
 }
 

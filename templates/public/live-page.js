@@ -89,5 +89,8 @@ function isAlike(node, model) {
 
 /** What is the reader's, or a script's: what they opened, and what was made visible. */
 function isReaders(element, name) {
-  return (name === 'open' && element.localName === 'details') || (name === 'hidden' && 'scripted' in element.dataset);
+  return (
+    (name === 'open' && element.localName === 'details') ||
+    (name === 'hidden' && 'scripted' in element.dataset)
+  );
 }

@@ -128,7 +128,8 @@ const keys = {
   status: (row, { statusOrder }) => statusOrder.indexOf(row.dataset.status),
   person: (row) => row.cells[2].dataset.email || null,
   use: ({ cells }, { yes, no }) => [yes, no].indexOf(cells[3].textContent.trim()),
-  gpu: ({ cells }, { notSaid }) => (cells[4].textContent.trim() === notSaid ? null : cells[4].textContent.trim()),
+  gpu: ({ cells }, { notSaid }) =>
+    cells[4].textContent.trim() === notSaid ? null : cells[4].textContent.trim(),
   seen: ({ cells }) => cells[5].querySelector('time')?.dateTime ?? null,
   startup: ({ cells }) => (cells[6].dataset.total === '' ? null : Number(cells[6].dataset.total)),
 };

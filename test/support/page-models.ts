@@ -46,6 +46,8 @@ export const vm: Vm = {
     container_seconds: null,
     total_seconds: null,
   },
+  deadline: null,
+  attention: null,
 };
 export const assignment: NonNullable<Vm['assignment']> = {
   ...assigned,

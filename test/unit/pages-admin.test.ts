@@ -3,37 +3,106 @@ import { renderAdmin } from '../../src/pages/admin.ts';
 import { renderInstanceLogs } from '../../src/pages/instance-logs.ts';
 import { renderInstances } from '../../src/pages/instances.ts';
 import { words } from '../../src/pages/words.ts';
-import { assignment, NOW, textOf, vm } from '../support/page-models.ts';
+import { vmsCsv } from '../../src/handlers/vms-csv.ts';
+import { isShown, readMachineQuery, sortColumns, sortMachines } from '../../src/pages/machine-order.ts';
+import { renderVm, type VmModel } from '../../src/pages/vm.ts';
+import { assignment, NOW, tagOf, textOf, vm } from '../support/page-models.ts';
+
+const quiet = {
+  total: 5,
+  free: 2,
+  assigned: 1,
+  in_use: 1,
+  starting: 2,
+  failed: 0,
+  by_status: { running: 3, initializing: 2 },
+  attention: [],
+  attention_total: 0,
+  operation: null,
+} as const;
+const overview = {
+  lab: { ...quiet, attention: [] },
+  checks: [{ name: 'database', ok: true }],
+  launches: true,
+  now: NOW,
+};
 
 describe('the overview', () => {
-  test('counts the machines, also where a status has none, and leads on', () => {
+  test('counts the machines, also where a status has none', () => {
     const html = renderAdmin({
-      counts: { total: 5, free: 2, assigned: 1, byStatus: { running: 3, initializing: 2 } },
+      ...overview,
       checks: [
         { name: 'database', ok: true },
         { name: 'listener', ok: false, detail: 'Not connected.' },
       ],
     });
     const text = textOf(html);
-    expect(text).toContain('All 5 Free 2 Assigned 1');
+    expect(text).toContain('2 Free 1 Assigned 1 In use 2 Starting 0 Failed 5 All');
     expect(text).toContain('Initializing 2 Running 3 Error 0 Unreachable 0 Recycling 0 Destroying 0');
-    expect(text).toContain('OK database Not OK listener Not connected.');
-    for (const href of ['/admin/instances', '/admin/create', '/admin/instances/delete', '/docs']) {
-      expect(html).toContain(`<a href="${href}">`);
-    }
-    expect(html).toContain('<a class="nav-link active" href="&#x2F;admin" aria-current="page">');
+    expect(text).toContain('OK Database Not OK Listener Not connected.');
+    expect(text).toContain(words.lab.attentionNone);
+    expect(html).toContain('href="&#x2F;admin" aria-current="page"');
+  });
+
+  test('names what needs the admin, with its reason, its person and the way to its remedy', () => {
+    const attention = {
+      hostname: 'lab-vm-1',
+      email: 'ada@example.org',
+      reason: 'machine_lost',
+      message: 'Give them another machine.',
+      since: '2026-01-01T11:55:00Z',
+    } as const;
+    const many = Array.from({ length: 20 }, (_, index) => ({
+      ...attention,
+      hostname: `lab-vm-${index + 1}`,
+    }));
+    const html = renderAdmin({ ...overview, lab: { ...quiet, attention: many, attention_total: 20 } });
+    const text = textOf(html);
+    expect(text).toContain(
+      'Somebody cannot work · lab-vm-1 · ada@example.org · 5 min ago Give them another machine.',
+    );
+    expect(html).toContain('href="&#x2F;admin&#x2F;vms&#x2F;lab-vm-12#deeds"');
+    expect(html).not.toContain('lab-vm-13');
+    expect(text).toContain('See all that need you: 20');
+  });
+
+  test('says when no machine is free, and when all is well', () => {
+    expect(
+      textOf(renderAdmin({ ...overview, lab: { ...quiet, attention: [], free: 0, starting: 0 } })),
+    ).toContain(words.lab.noneFreeReason);
+    expect(textOf(renderAdmin(overview))).not.toContain(words.lab.noneFreeReason);
+  });
+
+  test('tells a new lab what to do first, and what there is where machines come by themselves', () => {
+    const empty = {
+      ...overview,
+      lab: { ...quiet, attention: [], total: 0, free: 0, assigned: 0, starting: 0 },
+    };
+    expect(textOf(renderAdmin(empty))).toContain('Create machines : as many as people');
+    expect(renderAdmin(empty)).not.toContain(words.lab.emptyExternal);
+    expect(textOf(renderAdmin({ ...empty, launches: false }))).toContain('they come by themselves');
   });
 
   test('comes without counts while the database is away', () => {
-    const html = renderAdmin({ counts: null, checks: [{ name: 'database', ok: false }] });
-    expect(html).toContain(words.admin.unknownCounts);
-    expect(textOf(html)).toContain('Not OK database');
+    const html = renderAdmin({ ...overview, lab: null, checks: [{ name: 'database', ok: false }] });
+    expect(html).toContain(words.lab.unknownCounts);
+    expect(textOf(html)).toContain('Not OK Database');
   });
 });
+
+const table = {
+  vms: [vm],
+  matching: 1,
+  total: 1,
+  query: readMachineQuery({}),
+  cursor: 41,
+  now: NOW,
+} as const;
 
 describe('the table of machines', () => {
   test('has a row for each machine, with what is known of it', () => {
     const html = renderInstances({
+      ...table,
       vms: [
         vm,
         {
@@ -43,33 +112,55 @@ describe('the table of machines', () => {
           in_use: true,
           gpu_health: 'Unhealthy',
           last_seen_at: null,
-          waiting: false,
           assignment: { ...assignment, state: 'connected' },
+          timings: {
+            provisioning_seconds: 41.4,
+            cloud_init_seconds: 62,
+            container_seconds: 2.25,
+            total_seconds: 105,
+          },
         },
       ],
       total: 2,
-      now: NOW,
     });
-    const [, first = '', second = ''] = html.split(/<tr>(?=\s*<th scope="row">)/);
+    const [, first = '', second = ''] = html.split(/<tr data-hostname/);
     expect(textOf(first)).toContain(
-      'Logs of lablink-vm-prod-1 aws Running 6 min ago Nobody Not said Not said 12 s ago Yes',
+      'lablink-vm-prod-1 aws Running 6 min ago Nobody Not said Not said 12 s ago',
     );
     expect(textOf(second)).toContain(
-      'a b aws Error 6 min ago ada@example.org Connected 482913 Yes Unhealthy Never No',
+      'a b aws Error 6 min ago ada@example.org Connected Yes Unhealthy Never provisioned 41 s, booted 62 s, container started 2.3 s',
     );
     expect(first).toContain('href="&#x2F;admin&#x2F;logs&#x2F;lablink-vm-prod-1"');
-    expect(second).toContain('href="&#x2F;admin&#x2F;logs&#x2F;a%20b"');
-    expect(textOf(html)).toContain('2 machines');
+    expect(second).toContain('href="&#x2F;admin&#x2F;vms&#x2F;a%20b"');
+    expect(html).not.toContain(assignment.pin);
+    expect(textOf(html)).toContain('Machines: 2');
   });
 
-  test('says when it does not show all', () => {
-    expect(textOf(renderInstances({ vms: [vm], total: 1400, now: NOW }))).toContain('1 of 1400 machines');
+  test('goes on from what it shows, and reads everything where it does not show all', () => {
+    expect(renderInstances({ ...table, vms: [vm] })).toContain('events?after&#x3D;41"');
+    expect(renderInstances({ ...table, vms: [vm], cursor: null })).toContain('events" data-labels');
+    const some = renderInstances({ ...table, vms: [vm], total: 1400, matching: 1400 });
+    expect(some).toContain('events" data-labels');
+    expect(textOf(some)).toContain('Machines: 1 / 1400');
   });
 
-  test('says that there are none yet', () => {
-    const html = renderInstances({ vms: [], total: 0, now: NOW });
-    expect(html).toContain(words.instances.emptyTitle);
-    expect(html).not.toContain('<table');
+  test('says that there are none yet, or that none matches', () => {
+    const isHidden = (html: string, name: string) => new RegExp(`<div data-${name} hidden`).test(html);
+    const empty = renderInstances({ ...table, vms: [], total: 0, matching: 0 });
+    expect([isHidden(empty, 'empty'), isHidden(empty, 'none')]).toEqual([false, true]);
+    const none = renderInstances({ ...table, vms: [], total: 3, matching: 0 });
+    expect([isHidden(none, 'empty'), isHidden(none, 'none')]).toEqual([true, false]);
+  });
+
+  test('keeps what was asked for in its form, its links and its CSV', () => {
+    const query = readMachineQuery({ q: ' ada ', show: 'free', sort: '-seen' });
+    const html = renderInstances({ ...table, vms: [vm], query });
+    expect(tagOf(html, 'q')).toContain('value="ada"');
+    expect(html).toContain('<option value="free" selected>');
+    expect(html).toContain(
+      'data-column="seen" aria-sort="descending"><a href="&#x2F;admin&#x2F;instances?q&#x3D;ada&amp;show&#x3D;free&amp;sort&#x3D;seen"',
+    );
+    expect(html).toContain('vms.csv?search&#x3D;ada&amp;assigned&#x3D;false&amp;status&#x3D;running"');
   });
 
   test.each([
@@ -79,8 +170,149 @@ describe('the table of machines', () => {
     ['2026-01-01T11:00:00Z', '1 h ago'],
     ['2025-12-31T12:00:00Z', '1 d ago'],
   ])('tells a machine seen at %s as %s', (seen, said) => {
-    const html = renderInstances({ vms: [{ ...vm, last_seen_at: seen }], total: 1, now: NOW });
-    expect(html).toContain(`title="${seen}">${said}</time></td>`);
+    const html = renderInstances({ ...table, vms: [{ ...vm, last_seen_at: seen }] });
+    expect(html).toContain(`datetime="${seen}" data-local="ago">${said}</time></td>`);
+  });
+});
+
+describe('which machines are shown, and in which order', () => {
+  const named = (hostname: string, more: Partial<typeof vm> = {}) => ({ ...vm, hostname, ...more });
+  const names = (vms: readonly { hostname: string }[]) => vms.map(({ hostname }) => hostname).join(' ');
+
+  test('hostnames are sorted as people count', () => {
+    const vms = [named('vm-10'), named('vm-2'), named('vm-1')];
+    expect(names(sortMachines(vms, { column: 'machine', descending: false }))).toBe('vm-1 vm-2 vm-10');
+    expect(names(sortMachines(vms, { column: 'machine', descending: true }))).toBe('vm-10 vm-2 vm-1');
+  });
+
+  test.each(sortColumns)('by %s, what is not known comes last in either direction', (column) => {
+    const blank = { in_use: null, gpu_health: null, last_seen_at: null, assignment: null };
+    const full = {
+      in_use: true,
+      gpu_health: 'Healthy',
+      last_seen_at: '2026-01-01T00:00:00Z',
+      assignment,
+    } as const;
+    const timings = { ...vm.timings, total_seconds: 3 };
+    const vms = [named('vm-1', blank), named('vm-2', { ...full, timings })];
+    if (column === 'machine' || column === 'status') return;
+    for (const descending of [false, true])
+      expect(names(sortMachines(vms, { column, descending }))).toBe('vm-2 vm-1');
+  });
+
+  test.each([
+    [{ show: 'free' }, 'vm-1'],
+    [{ show: 'assigned' }, 'vm-2'],
+    [{ show: 'error' }, 'vm-3'],
+    [{ show: 'attention' }, 'vm-3'],
+    [{ q: 'ADA' }, 'vm-2'],
+    [{ q: 'vm-' }, 'vm-1 vm-2 vm-3'],
+    [{ show: 'nonsense' }, 'vm-1 vm-2 vm-3'],
+  ])('%j shows %s', (query, shown) => {
+    const attention = { hostname: 'vm-3', email: null, reason: 'error', message: '', since: '' } as const;
+    const vms = [named('vm-1'), named('vm-2', { assignment }), named('vm-3', { status: 'error', attention })];
+    expect(names(vms.filter((each) => isShown(each, readMachineQuery(query))))).toBe(shown);
+  });
+});
+
+describe('the CSV', () => {
+  test('has a line for each machine in natural order, and no formula, no PIN', () => {
+    const csv = vmsCsv([
+      { ...vm, hostname: 'vm-10' },
+      { ...vm, hostname: 'vm-2', assignment: { ...assignment, email: '=cmd|\'a\'!a1,"x"@y.org' } },
+    ]);
+    const lines = csv.split('\r\n');
+    expect(lines[0]).toMatch(/^hostname,status,status_since,provider,/);
+    expect(lines[1]).toMatch(/^vm-2,running,/);
+    expect(lines[1]).toContain(`,"'=cmd|'a'!a1,""x""@y.org",`);
+    expect(lines[2]).toMatch(/^vm-10,/);
+    expect(csv).not.toContain(assignment.pin);
+  });
+
+  test.each(['=1', '+1', '-1', '@a', '\t=1', '\r=1'])('%j is made plain text', (email) => {
+    expect(vmsCsv([{ ...vm, assignment: { ...assignment, email } }])).toContain(`'${email}`);
+  });
+});
+
+const machine: VmModel = {
+  vm: { ...vm, assignment },
+  timeline: [
+    { at: '2026-01-01T11:58:00Z', kind: 'deed', text: 'Marked healthy: error.', who: 'grace' },
+    { at: '2026-01-01T11:54:00Z', kind: 'status', text: 'It is running.', who: null },
+  ],
+  launchId: null,
+  letInUntil: null,
+  freeCount: 2,
+  canRestart: true,
+  canDestroy: true,
+  done: null,
+  error: null,
+  now: NOW,
+};
+const buttons = (html: string) => [...html.matchAll(/data-key="([\w-]+)"/g)].map(([, key]) => key);
+
+describe('the page of a machine', () => {
+  test('tells what is known, whose it is, and what happened', () => {
+    const html = renderVm({
+      ...machine,
+      launchId: '7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21',
+      vm: {
+        ...machine.vm,
+        address: '192.0.2.7',
+        ssh_user: 'ubuntu',
+        ssh_port: 22,
+        free_disk_bytes: 12_300_000_000,
+      },
+    });
+    const text = textOf(html);
+    expect(text).toContain('ubuntu@192.0.2.7:22');
+    expect(text).toContain('12.3 GB');
+    expect(text).toContain('ada@example.org');
+    expect(text).toContain('482913');
+    expect(html.indexOf('482913')).toBeGreaterThan(html.indexOf('<summary>Show the PIN'));
+    expect(text).toMatch(/Marked healthy: error\. \(by grace\s*\)/);
+    expect(html).toContain('href="&#x2F;admin&#x2F;operations&#x2F;7f0c7c52');
+  });
+
+  test('offers what can be done, each with what it will do; destructive ones are asked again', () => {
+    const html = renderVm(machine);
+    expect(buttons(html)).toEqual(['let-in', 'give-another', 'release', 'restart', 'destroy']);
+    for (const deed of ['letIn', 'giveAnother', 'release', 'restart', 'destroy'] as const)
+      expect(textOf(html)).toContain(words.machine[deed].what.slice(0, 60));
+    expect(html.match(/<details[\s\S]*?<\/details>/g)).toHaveLength(5);
+    expect(html).toContain(
+      `action="&#x2F;api&#x2F;v1&#x2F;assignments&#x2F;${machine.vm.assignment?.id ?? ''}&#x2F;release"`,
+    );
+  });
+
+  test.each<[string, Partial<VmModel>, string[]]>([
+    ['nobody has, from a provider that cannot restart', { vm, canRestart: false, canDestroy: false }, []],
+    [
+      'is broken, with somebody: another machine comes first',
+      { vm: { ...machine.vm, status: 'error' } },
+      ['give-another', 'let-in', 'release', 'mark-healthy', 'restart', 'destroy'],
+    ],
+    [
+      'has an unhealthy GPU',
+      { vm: { ...vm, gpu_health: 'Unhealthy' }, canRestart: false, canDestroy: false },
+      ['mark-healthy'],
+    ],
+    ['is being destroyed', { vm: { ...vm, status: 'destroying' } }, []],
+    [
+      'was released',
+      { vm: { ...vm, status: 'recycling', assignment: { ...assignment, state: 'released' } } },
+      ['restart', 'destroy'],
+    ],
+  ])('of one that %s offers %o', (_what, model, offered) => {
+    expect(buttons(renderVm({ ...machine, ...model }))).toEqual(offered);
+  });
+
+  test('says why another machine cannot be given, what was done, and why something was not', () => {
+    expect(textOf(renderVm({ ...machine, freeCount: 0 }))).toContain(words.machine.giveAnother.none);
+    expect(textOf(renderVm({ ...machine, done: 'release' }))).toContain('The machine was released.');
+    const refused = renderVm({ ...machine, error: 'Nobody has it.' });
+    expect(textOf(refused)).toContain('Nothing was changed Nobody has it.');
+    expect(refused).toContain('<title>Error: ');
   });
 });
 

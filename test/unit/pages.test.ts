@@ -6,7 +6,10 @@ import { renderError } from '../../src/pages/error.ts';
 import { renderIndex } from '../../src/pages/index-page.ts';
 import { renderInstanceLogs } from '../../src/pages/instance-logs.ts';
 import { renderInstances } from '../../src/pages/instances.ts';
+import { renderLedOn } from '../../src/pages/led-on.ts';
+import { readMachineQuery } from '../../src/pages/machine-order.ts';
 import { renderSuccess } from '../../src/pages/success.ts';
+import { renderVm } from '../../src/pages/vm.ts';
 import { assigned, assignment, form, HOSTILE, NOW, vm } from '../support/page-models.ts';
 
 describe('every page', () => {
@@ -26,15 +29,55 @@ describe('every page', () => {
       }),
     ],
     ['success', renderSuccess(hostile)],
-    ['admin', renderAdmin({ counts: null, checks: [{ name: HOSTILE, ok: false, detail: HOSTILE }] })],
+    [
+      'admin',
+      renderAdmin({
+        lab: {
+          total: 1,
+          free: 0,
+          assigned: 1,
+          in_use: 0,
+          starting: 0,
+          failed: 1,
+          by_status: {},
+          attention: [
+            { hostname: HOSTILE, email: HOSTILE, reason: 'error', message: HOSTILE, since: HOSTILE },
+          ],
+          attention_total: 1,
+          operation: null,
+        },
+        checks: [{ name: HOSTILE, ok: false, detail: HOSTILE }],
+        launches: true,
+        now: NOW,
+      }),
+    ],
     [
       'instances',
       renderInstances({
         vms: [{ ...vm, hostname: HOSTILE, assignment: { ...assignment, ...hostile } }],
+        matching: 1,
         total: 1,
+        query: readMachineQuery({ q: HOSTILE }),
+        cursor: null,
         now: NOW,
       }),
     ],
+    [
+      'vm',
+      renderVm({
+        vm: { ...vm, hostname: HOSTILE, address: HOSTILE, assignment: { ...assignment, ...hostile } },
+        timeline: [{ at: HOSTILE, kind: 'deed', text: HOSTILE, who: HOSTILE }],
+        launchId: HOSTILE,
+        letInUntil: HOSTILE,
+        freeCount: 1,
+        canRestart: true,
+        canDestroy: true,
+        done: 'release',
+        error: HOSTILE,
+        now: NOW,
+      }),
+    ],
+    ['led-on', renderLedOn(HOSTILE)],
     [
       'instance-logs',
       renderInstanceLogs({ hostname: HOSTILE, status: 'running', logs: `</pre>${HOSTILE}`, linesCut: 0 }),
