@@ -10,6 +10,8 @@ describe('static files', () => {
   test('are those that the pages use, each with a content type that the contract declares', () => {
     const declared = operations.getAsset.responses['200'];
     expect([...assetNames()].sort()).toEqual([
+      'admin.css',
+      'ago.js',
       'announce.js',
       'app.css',
       'assignment.js',
@@ -18,11 +20,15 @@ describe('static files', () => {
       'dashboard.js',
       'docs-init.js',
       'favicon.svg',
+      'instances.js',
+      'live-page.js',
+      'machine-filter.js',
       'shell.js',
       'swagger-ui-bundle.js',
       'swagger-ui.css',
       'tabler.css',
       'times.js',
+      'vm.js',
     ]);
     for (const name of assetNames()) {
       expect(name).toMatch(/^[A-Za-z0-9][A-Za-z0-9._-]*$/);
