@@ -36,7 +36,7 @@ export function timeView(timestamp: string, now: Date): View {
   return { timestamp, ago: ago(timestamp, now) };
 }
 
-/** `provisioned 41 s, booted 62 s, container started 12 s`; null where nothing is known. */
+/** `made 41 s, boot 62 s, container 12 s`; null where nothing is known. */
 export function startupText(timings: Vm['timings']): string | null {
   const parts = [
     [words.lab.table.startupParts.provisioning, timings.provisioning_seconds],

@@ -128,7 +128,7 @@ describe('the table of machines', () => {
       'lablink-vm-prod-1 aws Running 6 min ago Nobody Not said Not said 12 s ago',
     );
     expect(textOf(second)).toContain(
-      'a b aws Error 6 min ago ada@example.org Connected Yes Unhealthy Never provisioned 41 s, booted 62 s, container started 2.3 s',
+      'a b aws Error 6 min ago ada@example.org Connected Yes Unhealthy Never made 41 s, boot 62 s, container 2.3 s',
     );
     expect(first).toContain('href="&#x2F;admin&#x2F;logs&#x2F;lablink-vm-prod-1"');
     expect(second).toContain('href="&#x2F;admin&#x2F;vms&#x2F;a%20b"');

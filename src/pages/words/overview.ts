@@ -81,7 +81,7 @@ export const labWords = {
     csv: 'Download as CSV',
     seen: 'Last seen',
     startup: 'Start-up',
-    startupParts: { provisioning: 'provisioned', cloud_init: 'booted', container: 'container started' },
+    startupParts: { provisioning: 'made', cloud_init: 'boot', container: 'container' },
     seconds: 's',
     /** `{count}` is `12`, or `3 / 12`. */
     count: 'Machines: {count}',
