@@ -112,6 +112,10 @@ export function createScriptedProvider(
 
   return {
     name,
+    restart: (hostname) => {
+      calls.push(`restart ${hostname}`);
+      return Promise.resolve(current.result);
+    },
     world,
     calls,
     script: current,

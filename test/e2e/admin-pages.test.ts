@@ -180,7 +180,7 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
       lab.server.db,
     );
     const page = await open('/admin/instances');
-    await page.getByText('Initializing').first().waitFor();
+    await page.getByRole('cell').getByText('Initializing').waitFor();
     await page.getByText('Starting for 15 minutes, usually 5: look at its log.').waitFor({ timeout: 60_000 });
   }, 90_000);
 

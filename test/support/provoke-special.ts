@@ -6,7 +6,7 @@ import { exampleRequest } from './contract-examples.ts';
 import { withHeaders } from './provoke.ts';
 import { jsonHeaders, sendRaw } from './raw-http.ts';
 import type { RawAnswer, RawRequest } from './raw-http.ts';
-import { EXAMPLE, OVER_ID, RECYCLING } from './seed.ts';
+import { EXAMPLE, FREE, OVER_ID, RECYCLING } from './seed.ts';
 import type { TestServer } from './server.ts';
 import type { ScriptedProvider } from '../doubles/scripted-provider.ts';
 
@@ -45,6 +45,21 @@ const withoutMachines =
     await sql`truncate vms cascade`.execute(db);
     return sendRaw(url, request);
   };
+/** A machine that nobody has. */
+function aboutNobodys(id: OperationId): RawRequest {
+  const example = exampleRequest(id);
+  return { ...example, path: example.path.replace(EXAMPLE.hostname, FREE[0]) };
+}
+function inBothTypes(request: RawRequest): Special[] {
+  return [asking(withHeaders(request, JSON_WANTED)), asking(withHeaders(request, { Accept: 'text/html' }))];
+}
+/** The machine is one of the provider's. */
+function restartOurs(headers: Readonly<Record<string, string>>): Special {
+  return async ({ url, db, provider }) => {
+    await sql`update vms set provider = ${provider.name}`.execute(db);
+    return sendRaw(url, withHeaders(exampleRequest('restartVm'), headers));
+  };
+}
 export const specialRequests: Partial<Record<OperationId, readonly Special[]>> = {
   requestVm: [
     withoutMachines(withHeaders(exampleRequest('requestVm'), JSON_WANTED)),
@@ -70,6 +85,24 @@ export const specialRequests: Partial<Record<OperationId, readonly Special[]>> =
   registerVm: [
     asking(exampleRequest('registerVm')),
     asking(exampleAs('registerVm', { body: JSON.stringify({ hostname: EXAMPLE.hostname }) })),
+  ],
+  releaseAssignment: [asking(withHeaders(exampleRequest('releaseAssignment'), { Accept: 'text/html' }))],
+  instancesPage: [
+    asking({ ...exampleRequest('instancesPage'), path: `/admin/instances?q=${'x'.repeat(300)}` }),
+  ],
+  letPersonIn: inBothTypes(aboutNobodys('letPersonIn')),
+  giveAnotherVm: [
+    ...inBothTypes(aboutNobodys('giveAnotherVm')),
+    async ({ url, db }) => {
+      await sql`update vms set status = 'error' where assignment_id is null`.execute(db);
+      return sendRaw(url, withHeaders(exampleRequest('giveAnotherVm'), JSON_WANTED));
+    },
+  ],
+  // Machines that come by themselves cannot be restarted from here; those of the provider can.
+  restartVm: [
+    ...inBothTypes(exampleRequest('restartVm')),
+    restartOurs(JSON_WANTED),
+    restartOurs({ Accept: 'text/html' }),
   ],
   launchVms: [
     asking(withHeaders({ ...exampleRequest('launchVms'), body: 'num_vms=many' }, JSON_WANTED)),
