@@ -16,6 +16,7 @@ export type TimelineEntry = {
 
 const ENTRIES = 200;
 
+/** Since this machine is known: an older one of the same name is another story. */
 export async function readTimeline(db: Db, hostname: string): Promise<TimelineEntry[]> {
   const { rows } = await sql<TimelineEntry>`
     select at, kind, what, detail, who from (
@@ -31,6 +32,7 @@ export async function readTimeline(db: Db, hostname: string): Promise<TimelineEn
       select at, 'deed', what, detail, who, id from audit_events where hostname = ${hostname}
       union all
       select at, 'operation', text, level, null, id from operation_events where hostname = ${hostname}
-    ) as told order by at desc, id desc limit ${ENTRIES}`.execute(db);
+    ) as told where at >= (select created_at from vms where hostname = ${hostname})
+    order by at desc, id desc limit ${ENTRIES}`.execute(db);
   return rows;
 }
