@@ -5,7 +5,7 @@ import { docsWords } from './words/docs.ts';
 import { errorWords } from './words/error.ts';
 import { fleetWords } from './words/fleet.ts';
 import { adminWords, instancesWords, logsWords } from './words/lab.ts';
-import { indexWords, successWords } from './words/participant.ts';
+import { checkWords, indexWords, successWords } from './words/participant.ts';
 import { shellWords } from './words/shell.ts';
 import { assignmentState, vmStatus } from './words/statuses.ts';
 
@@ -15,6 +15,7 @@ export const words = {
   assignmentState,
   index: indexWords,
   success: successWords,
+  check: checkWords,
   admin: adminWords,
   instances: instancesWords,
   logs: logsWords,
