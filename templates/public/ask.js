@@ -3,6 +3,8 @@ import { announce } from './announce.js';
 import { showConnection } from './connection.js';
 import { crdCommandFaults, parseCrdCommand } from './crd-command.gen.js';
 
+const RESTING_MS = 600;
+
 export function enableAsking() {
   for (const form of document.querySelectorAll('form[data-ask]')) enable(form);
 }
@@ -10,11 +12,17 @@ export function enableAsking() {
 function enable(form) {
   const field = form.querySelector('textarea[name="crd_command"]');
   const line = form.querySelector('[data-command-check]');
-  // Pasted is done; typed by hand is not before the field is left.
-  field.addEventListener('input', ({ inputType }) => {
-    if (inputType === 'insertFromPaste' || line.textContent !== '') look(field, line);
+  // Pasted is done; typed by hand is not before the hand rests. Not when the field is left: the line that comes would move
+  // the button away under the finger that presses it.
+  let resting = 0;
+  let length = field.value.length;
+  field.addEventListener('input', () => {
+    clearTimeout(resting);
+    const isPasted = Math.abs(field.value.length - length) > 1;
+    length = field.value.length;
+    if (isPasted) look(field, line);
+    else resting = setTimeout(() => look(field, line), RESTING_MS);
   });
-  field.addEventListener('change', () => look(field, line));
   form.addEventListener('submit', (event) => send(event, form, () => isRight(field, line)));
   addEventListener('pageshow', () => wake(form));
 }
