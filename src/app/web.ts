@@ -65,8 +65,10 @@ export async function createWebApp({ config, log }: Environment, parts: WebParts
     vmAuth: config.vmAuth,
     browserCookie: { key: deriveKey(parts.secretKey, COOKIE_KEY), secure: config.server.secureCookies },
     pages: {
-      error: ({ problem, operationId }) => renderProblem(problem, { operationId, form: null }),
-      form: ({ problem, operationId, values }) => renderProblem(problem, { operationId, form: values }),
+      error: ({ problem, operationId }) =>
+        renderProblem(problem, { operationId, form: null, workshop: config.workshop }),
+      form: ({ problem, operationId, values }) =>
+        renderProblem(problem, { operationId, form: values, workshop: config.workshop }),
     },
     trustProxy: config.server.trustProxy,
     publicUrl: config.server.publicUrl,
@@ -88,6 +90,7 @@ const DESTROYS_ONE = Object.values(contracted).some(
 function taken(config: Config) {
   return {
     bornAs: config.provider === 'aws' ? ('aws' as const) : ('external' as const),
+    workshop: config.workshop,
     now: () => new Date(),
     codeLifetimeMs: config.limits.codeLifetimeMs,
     deadlines: config.limits.deadlines,

@@ -40,6 +40,11 @@ export function assembleConfig(parts: Parts): Config {
     responseFaults: values.RESPONSE_FAULTS,
     deployment: { name: values.DEPLOYMENT, environment: values.ENVIRONMENT },
     pulumi: { backendUrl: values.PULUMI_BACKEND_URL, passphrase: values.PULUMI_CONFIG_PASSPHRASE },
+    workshop: {
+      title: values.WORKSHOP_TITLE,
+      instructions: values.WORKSHOP_INSTRUCTIONS,
+      contact: values.WORKSHOP_CONTACT,
+    },
     ...machinesOf(parts),
     limits: limitsOf(values),
     file: filePath === undefined ? undefined : { path: filePath, dir: dirname(filePath) },

@@ -38,6 +38,9 @@ const environment = z.object({
   ALLOCATOR_PUBLIC_IP: rules.ipAddress.optional(),
   ALLOCATOR_KEY_NAME: rules.plainText.optional(),
   CLOUD_INIT_LOG_GROUP: rules.logGroup.optional(),
+  WORKSHOP_TITLE: rules.shownText(120).optional(),
+  WORKSHOP_INSTRUCTIONS: rules.shownLines(4_000).optional(),
+  WORKSHOP_CONTACT: rules.shownText(200).optional(),
   LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).prefault(
     standard('LOG_LEVEL'),
   ),

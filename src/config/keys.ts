@@ -152,6 +152,22 @@ export const configKeys = {
     meaning: 'CloudWatch log group that VMs write their boot logs to.',
     accepts: 'at most 512 letters, digits and . - _ / #',
   },
+  WORKSHOP_TITLE: {
+    otherwise: 'none: the pages say “Get your machine”',
+    meaning: "The workshop's name, on the participants' pages.",
+    accepts: 'at most 120 characters',
+  },
+  WORKSHOP_INSTRUCTIONS: {
+    otherwise: 'none',
+    meaning:
+      'What participants should know, on the form page. A blank line begins a paragraph; addresses become links.',
+    accepts: 'at most 4000 characters',
+  },
+  WORKSHOP_CONTACT: {
+    otherwise: 'none: the pages say “your instructor”',
+    meaning: 'Whom participants ask for help: an e-mail address, an address of a page, or words.',
+    accepts: 'at most 200 characters in one line',
+  },
   LOG_LEVEL: {
     default: 'info',
     meaning: 'The least severe line that is logged.',

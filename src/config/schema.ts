@@ -60,6 +60,8 @@ export type Config = Frozen<{
   };
   eip: { strategy: 'dynamic' | 'persistent'; tagName: string | undefined };
   ssl: { provider: string | undefined; email: string | undefined; staging: boolean };
+  /** What participants read. */
+  workshop: { title: string | undefined; instructions: string | undefined; contact: string | undefined };
   allocatorImageTag: string | undefined;
   limits: {
     vmsPerLaunch: number;

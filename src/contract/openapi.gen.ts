@@ -102,6 +102,47 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/lab': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Where things stand, for a participant
+     * @description Whether there is a machine to be had, as a state and a sentence. The page of the form asks this again and again; an
+     *     answer may be up to a second old.
+     */
+    get: operations['getLab'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/check': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * What a participant tries out before the workshop
+     * @description A page to send a week before. It asks nothing of the database.
+     */
+    get: operations['checkPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/vm_startup': {
     parameters: {
       query?: never;
@@ -578,7 +619,7 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
-  '/api/v1/lab': {
+  '/api/v1/overview': {
     parameters: {
       query?: never;
       header?: never;
@@ -589,7 +630,7 @@ export interface paths {
      * The state of the lab at a glance
      * @description Counts, and what needs the admin, the most urgent first (at most 100; `attention_total` counts all).
      */
-    get: operations['getLab'];
+    get: operations['getOverview'];
     put?: never;
     post?: never;
     delete?: never;
@@ -1069,6 +1110,23 @@ export interface components {
     VmCount: {
       count: number;
     };
+    Lab: {
+      state: components['schemas']['LabState'];
+      /** @description Running and nobody's. */
+      free: number;
+      /** @description Running. */
+      ready: number;
+      /** @description All that there are or are being made, those that are being destroyed left out. */
+      total: number;
+      /** @description The same as a sentence. */
+      message: string;
+    };
+    /**
+     * @description `not_open`: no machine was made yet. `starting`: none is free, and some are on their way. `open`: some are free.
+     *     `full`: none is free. `over`: the machines are being taken down, or were.
+     * @enum {string}
+     */
+    LabState: 'not_open' | 'starting' | 'open' | 'full' | 'over';
     VmStartup: {
       hostname: components['schemas']['Hostname'];
       /** @description True from agents that will acknowledge what is delivered. */
@@ -1233,7 +1291,7 @@ export interface components {
       /** @description The admin who did it, where it was one. */
       who: string | null;
     };
-    Lab: {
+    Overview: {
       total: number;
       /** @description Running and not assigned. */
       free: number;
@@ -1866,6 +1924,52 @@ export interface operations {
       429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
       503: components['responses']['Unavailable'];
+    };
+  };
+  getLab: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description How the lab stands. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          /**
+           * @example {
+           *       "state": "starting",
+           *       "free": 0,
+           *       "ready": 12,
+           *       "total": 40,
+           *       "message": "The machines are starting: 12 of 40 are ready."
+           *     }
+           */
+          'application/json': components['schemas']['Lab'];
+        };
+      };
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  checkPage: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
     };
   };
   vmStartup: {
@@ -2707,7 +2811,7 @@ export interface operations {
       503: components['responses']['PageUnavailable'];
     };
   };
-  getLab: {
+  getOverview: {
     parameters: {
       query?: never;
       header?: never;
@@ -2722,7 +2826,7 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['Lab'];
+          'application/json': components['schemas']['Overview'];
         };
       };
       400: components['responses']['BadRequest'];

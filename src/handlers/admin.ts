@@ -10,7 +10,7 @@ import { renderInstanceLogs } from '../pages/instance-logs.ts';
 import { renderInstances } from '../pages/instances.ts';
 import { isShown, readMachineQuery, sortMachines } from '../pages/machine-order.ts';
 import type { Operations } from '../provision/operations.ts';
-import { labOrNull, readLab } from './lab.ts';
+import { overviewOrNull, readOverview } from './overview.ts';
 import { machinePage, type MachineDependencies } from './machine-page.ts';
 import { runChecks, type HealthCheck } from './system.ts';
 import { viewContext, vmView } from './views.ts';
@@ -31,7 +31,7 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
   return {
     adminPage: async () => {
       const [lab, ready, results] = await Promise.all([
-        labOrNull(dependencies),
+        overviewOrNull(dependencies),
         operations.readiness(),
         runChecks(checks),
       ]);
@@ -46,7 +46,11 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
       });
       return { status: 200, type: 'text/html', body };
     },
-    getLab: async () => ({ status: 200, type: 'application/json', body: await readLab(dependencies) }),
+    getOverview: async () => ({
+      status: 200,
+      type: 'application/json',
+      body: await readOverview(dependencies),
+    }),
     instancesPage: (input) => instancesPage(dependencies, input),
     vmPage: async ({ path, query }) => {
       const body = await machinePage(dependencies, path.hostname, { done: query.done ?? null, error: null });

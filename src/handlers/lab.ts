@@ -1,47 +1,32 @@
-// The state of the lab at a glance: counts, what needs the admin, what runs.
+// Where things stand, as the contract tells it; and the same kept for a moment, since a whole workshop asks at once.
 import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
-import { databaseProblem } from '../db/errors.ts';
-import { findActiveOperation } from '../db/operations.ts';
-import { countVms, listVms } from '../db/vms.ts';
-import { byUrgency } from '../vms/attention.ts';
-import { operationView } from './operation-views.ts';
-import { viewContext, vmView, type ViewDependencies } from './views.ts';
+import { readLabFacts } from '../db/standing.ts';
+import { labSentence, labState } from '../vms/standing.ts';
 
-type Lab = components['schemas']['Lab'];
-export type LabDependencies = ViewDependencies & { readonly db: Db };
+export type Lab = components['schemas']['Lab'];
 
-const ATTENTION_NAMED = 100;
-const MACHINES_LOOKED_AT = 10_000;
+/** How old an answer may be. */
+const KEPT_MS = 1_000;
 
-export async function readLab(dependencies: LabDependencies): Promise<Lab> {
-  const { db } = dependencies;
-  const counts = await countVms(db);
-  const { vms } = await listVms(db, {}, { limit: MACHINES_LOOKED_AT });
-  const operation = await findActiveOperation(db);
-  const context = viewContext(dependencies);
-  const attention = vms.flatMap((vm) => vmView(vm, context).attention ?? []).sort(byUrgency);
-  const of = (status: Parameters<typeof counts.byStatus.get>[0]): number => counts.byStatus.get(status) ?? 0;
-  return {
-    total: counts.total,
-    free: counts.free,
-    assigned: vms.filter(({ assignment }) => assignment !== null && assignment.releasedAt === null).length,
-    in_use: counts.inUse,
-    starting: of('initializing'),
-    failed: of('error') + of('unreachable'),
-    by_status: Object.fromEntries(counts.byStatus),
-    attention: attention.slice(0, ATTENTION_NAMED),
-    attention_total: attention.length,
-    operation: operation && operationView(operation),
-  };
+export async function readLab(db: Db): Promise<Lab> {
+  const facts = await readLabFacts(db);
+  const { free, ready, total } = facts;
+  return { state: labState(facts), free, ready, total, message: labSentence(facts) };
 }
 
-/** An outage shows in the checks; the page comes all the same. */
-export async function labOrNull(dependencies: LabDependencies): Promise<Lab | null> {
-  try {
-    return await readLab(dependencies);
-  } catch (error) {
-    if (databaseProblem(error)) return null;
-    throw error;
-  }
+/** One question to the database for all who ask within a second. A failure is not kept. */
+export function createLabReader(db: Db, now: () => Date): () => Promise<Lab> {
+  let kept: { readonly lab: Promise<Lab>; readonly atMs: number } | null = null;
+  return () => {
+    const nowMs = now().getTime();
+    if (kept !== null && nowMs - kept.atMs < KEPT_MS && nowMs >= kept.atMs) return kept.lab;
+    const lab = readLab(db);
+    const mine = { lab, atMs: nowMs };
+    kept = mine;
+    lab.catch(() => {
+      if (kept === mine) kept = null;
+    });
+    return lab;
+  };
 }

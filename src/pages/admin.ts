@@ -8,13 +8,13 @@ import { render, type View } from './render.ts';
 import { vmPageHref } from './vm-href.ts';
 import { words } from './words.ts';
 
-type Lab = components['schemas']['Lab'];
+type Overview = components['schemas']['Overview'];
 type Attention = components['schemas']['Attention'];
 type Checks = components['schemas']['Health']['checks'];
 
 export type AdminModel = {
   /** Null where it is not known (the database is away). */
-  readonly lab: Lab | null;
+  readonly lab: Overview | null;
   readonly checks: Checks;
   /** Whether this server launches machines itself. */
   readonly launches: boolean;
@@ -46,7 +46,7 @@ function checkView({ name, ok, detail }: Checks[number]): View {
   return { label: labels[name] ?? name, ok, detail: detail ?? null };
 }
 
-function labView(lab: Lab, now: Date): View {
+function labView(lab: Overview, now: Date): View {
   const { figures } = words.lab;
   const noneFree = lab.total > 0 && lab.free === 0 && lab.starting === 0;
   const more = lab.attention_total - Math.min(lab.attention.length, NAMED);

@@ -5,6 +5,7 @@ import { renderDashboard } from './dashboard.ts';
 import { renderError } from './error.ts';
 import { renderIndex } from './index-page.ts';
 import { words } from './words.ts';
+import type { Workshop } from './workshop.ts';
 
 /** The request that went wrong, as far as it was understood. */
 export type FailedRequest = {
@@ -12,21 +13,23 @@ export type FailedRequest = {
   readonly operationId: OperationId | null;
   /** The fields of the form as they came; null where there was none, or none that could be read. */
   readonly form: Readonly<Record<string, unknown>> | null;
+  readonly workshop?: Workshop;
 };
 
 const MISSING = /(is required|must not be empty)$/;
 const labels: Readonly<Record<string, string>> = words.index.labels;
 
 /** The page for this problem. It asks nothing of the database, so it comes in an outage too. */
-export function renderProblem(problem: Problem, { operationId, form }: FailedRequest): string {
-  if (operationId === 'requestVm') return formAgain(problem, form ?? {});
+export function renderProblem(problem: Problem, { operationId, form, workshop = {} }: FailedRequest): string {
+  if (operationId === 'requestVm') return formAgain(problem, form ?? {}, workshop);
   if (operationId === 'launchVms' || operationId === 'destroyVms') return notBegun(problem, operationId);
-  return renderError({ problem, area: isForAdmins(operationId) ? 'admin' : 'participant' });
+  return renderError({ problem, area: isForAdmins(operationId) ? 'admin' : 'participant', workshop });
 }
 
-function formAgain(problem: Problem, form: Readonly<Record<string, unknown>>): string {
+function formAgain(problem: Problem, form: Readonly<Record<string, unknown>>, workshop: Workshop): string {
   const errors = problem.errors ?? [];
   return renderIndex({
+    workshop,
     error: {
       message: summary(problem),
       fields: Object.fromEntries(errors.map(({ field, message }) => [field, inWords(field, message)])),

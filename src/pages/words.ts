@@ -7,7 +7,7 @@ import { fleetWords } from './words/fleet.ts';
 import { instancesWords, logsWords } from './words/lab.ts';
 import { machineWords } from './words/machine.ts';
 import { labWords } from './words/overview.ts';
-import { indexWords, successWords } from './words/participant.ts';
+import { checkWords, indexWords, successWords } from './words/participant.ts';
 import { shellWords } from './words/shell.ts';
 import { assignmentState, vmStatus } from './words/statuses.ts';
 
@@ -17,6 +17,7 @@ export const words = {
   assignmentState,
   index: indexWords,
   success: successWords,
+  check: checkWords,
   lab: labWords,
   machine: machineWords,
   instances: instancesWords,

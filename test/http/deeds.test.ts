@@ -128,7 +128,7 @@ test('the lab at a glance, and its machines as CSV', async () => {
   await insertFreeVms(lab.server.db, ['vm-10', 'vm-2']);
   await giveVm(lab.server.db, 'ada@x.org');
   await lab.server.client.POST('/api/vm-status', { body: { hostname: 'vm-2', status: 'error' } });
-  const { data } = await lab.server.admin.GET('/api/v1/lab');
+  const { data } = await lab.server.admin.GET('/api/v1/overview');
   expect(data).toMatchObject({ total: 2, assigned: 1, failed: 1, by_status: { running: 1, error: 1 } });
   expect(data?.attention).toHaveLength(1);
   const csv = await (

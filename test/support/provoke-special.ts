@@ -115,7 +115,7 @@ export const specialRequests: Partial<Record<OperationId, readonly Special[]>> =
     // It has ended.
     asking(withHeaders(exampleRequest('cancelOperation'), JSON_WANTED)),
   ],
-  getAsset: ['app.css', 'assignment.js', 'favicon.svg'].map((file) => asking({ path: `/static/${file}` })),
+  getAsset: ['app.css', 'success.js', 'favicon.svg'].map((file) => asking({ path: `/static/${file}` })),
 };
 
 /** In the browser that asked. */

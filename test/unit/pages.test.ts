@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { problemBody } from '../../src/contract/problems.ts';
 import { renderAdmin } from '../../src/pages/admin.ts';
+import { renderCheck } from '../../src/pages/check.ts';
 import { renderDocs } from '../../src/pages/docs.ts';
 import { renderError } from '../../src/pages/error.ts';
 import { renderIndex } from '../../src/pages/index-page.ts';
@@ -26,6 +27,7 @@ describe('every page', () => {
         },
         askForPin: true,
         mine: [{ id: HOSTILE, hostname: HOSTILE }],
+        workshop: { title: HOSTILE, instructions: HOSTILE, contact: HOSTILE },
       }),
     ],
     ['success', renderSuccess(hostile)],
@@ -96,6 +98,7 @@ describe('every page', () => {
         area: 'admin',
       }),
     ],
+    ['check', renderCheck({ title: HOSTILE, contact: HOSTILE }, NOW)],
     ['docs', renderDocs()],
   ];
 

@@ -5,6 +5,7 @@ export const errorWords = {
   requestIdHint: 'Say it when you ask for help: the server’s log has it.',
   whatToDo: 'What to do',
   fields: 'What is wrong',
+  contact: 'Need help? Ask:',
   home: 'Go to the start page',
   admin: 'Go to the overview',
   byStatus: {
