@@ -55,7 +55,7 @@ const kinds = {
 export const overdueSentences = {
   starting: 'Starting for {for}, usually 5: look at its log.',
   recycling:
-    'Being emptied for {for}, usually 1: look at its log. A machine whose agent cannot empty it stays so until it is marked healthy or destroyed.',
+    'Being emptied for {for}, usually 1: look at its log. A machine whose agent cannot empty it stays so until it is destroyed.',
   destroying: 'Being destroyed for {for}, usually 2: look at the operation.',
   delivery:
     'Its command has waited for {for}, usually seconds: the machine does not ask for it. Look at its log, or give its person another machine.',
