@@ -3,6 +3,7 @@ import { announce } from './announce.js';
 import { enableAsking } from './ask.js';
 import { pause, showConnection, untilVisible } from './connection.js';
 import { keepDraft } from './draft.js';
+import { keepHeight } from './height.js';
 
 const FIRST_DELAY_MS = 4_000;
 const LONGEST_DELAY_MS = 20_000;
@@ -51,6 +52,7 @@ async function ask() {
 function show({ state, message }) {
   const line = box.querySelector('[data-message]');
   if (line.textContent === message && box.dataset.state === state) return false;
+  keepHeight(box);
   line.textContent = message;
   const retry = box.querySelector('[data-retry]');
   if (retry) retry.textContent = state === 'open' ? retry.dataset.tryAgain : retry.dataset.wait;

@@ -2,6 +2,7 @@
 import { pause, showConnection, untilVisible } from './connection.js';
 import { forgetDraft } from './draft.js';
 import { enableAsking } from './ask.js';
+import { keepHeight } from './height.js';
 
 const FIRST_DELAY_MS = 2_000;
 const LONGEST_DELAY_MS = 15_000;
@@ -54,7 +55,10 @@ async function ask(id) {
 function show({ state, message, delivered_at: deliveredAt }) {
   if (line.dataset.state !== state) line.dataset.state = state;
   // A line that did not change is not read aloud again.
-  if (line.textContent !== message) line.textContent = message;
+  if (line.textContent !== message) {
+    keepHeight(line);
+    line.textContent = message;
+  }
   const states = live.steps[state === 'expired' && deliveredAt ? 'expired_sent' : state];
   for (const [index, step] of steps.entries()) {
     step.dataset.step = states[index];

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asForm } from '../../src/client/client.ts';
 import { hasBrowser, launchBrowser } from '../support/browser.ts';
 import { insertFreeVms } from '../support/rows.ts';
-import { startTestServer, type TestServer } from '../support/server.ts';
+import { ADMIN, startTestServer, type TestServer } from '../support/server.ts';
 
 describe.skipIf(!hasBrowser)('the page', () => {
   let server: TestServer;
@@ -40,6 +40,25 @@ describe.skipIf(!hasBrowser)('the page', () => {
     );
     expect(await page.locator('#crd-command').inputValue()).toBe(attack);
     expect(ran).toBe(false);
+    await context.close();
+  });
+
+  test('of the docs tries an operation out, as the admin that the browser knows', async () => {
+    const context = await browser.newContext({
+      httpCredentials: { username: ADMIN.user, password: ADMIN.password },
+    });
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    page.on('console', (message) => {
+      if (message.type() === 'error') complaints.push(message.text());
+    });
+    await page.goto(`${server.url}/docs`);
+    await page.locator('[id$="-listVms"]').first().click();
+    await page.getByRole('button', { name: 'Try it out' }).click();
+    await page.getByRole('button', { name: 'Execute' }).click();
+    const answer = page.locator('.live-responses-table');
+    await expect.poll(() => answer.innerText(), { timeout: 20_000 }).toContain('lablink-vm-test-1');
+    expect(complaints).toEqual([]);
     await context.close();
   });
 });

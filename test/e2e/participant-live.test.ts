@@ -86,7 +86,10 @@ describe.skipIf(!hasBrowser)('the page', () => {
         .set({ delivered_at: sql<Date>`now()` })
         .execute();
       await expect.poll(() => line.getAttribute('data-state'), LONG).toBe('sent');
-      await server.db.updateTable('assignments').set({ outcome: 'registered' }).execute();
+      await server.db
+        .updateTable('assignments')
+        .set({ outcome: 'registered', acknowledged_at: sql<Date>`now()` })
+        .execute();
       await expect.poll(() => line.getAttribute('data-state'), LONG).toBe('connected');
       expect(await page.locator('[data-step="done"]').count()).toBe(3);
       expect(await shifted(page)).toBeLessThan(0.02);
