@@ -1,12 +1,10 @@
-// The admin's pages, and logs.
+// The admin's first pages.
 import type { HandlersOf } from '../contract/handlers.ts';
-import { problem, ProblemError } from '../contract/problems.ts';
+import { ProblemError } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
 import { databaseProblem } from '../db/errors.ts';
-import { readLogs, type StoredLogs } from '../db/logs.ts';
-import { countVms, findStatus, listVms, type VmCounts } from '../db/vms.ts';
+import { countVms, listVms, type VmCounts } from '../db/vms.ts';
 import { renderAdmin, type LabCounts } from '../pages/admin.ts';
-import { renderInstanceLogs } from '../pages/instance-logs.ts';
 import { renderInstances } from '../pages/instances.ts';
 import { runChecks, type HealthCheck } from './system.ts';
 import { vmView, type Clock } from './views.ts';
@@ -34,32 +32,6 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
       const body = renderInstances({ vms: vms.map((vm) => vmView(vm, context)), total, now: context.now });
       return { status: 200, type: 'text/html', body };
     },
-    instanceLogsPage: async ({ path: { hostname } }) => {
-      const status = await findStatus(db, hostname);
-      if (status === null) throw new ProblemError('vm_not_found');
-      const stored = await readLogs(db, hostname);
-      const body = renderInstanceLogs({
-        hostname,
-        status,
-        logs: stored.lines.join('\n'),
-        linesCut: stored.linesCut,
-      });
-      return { status: 200, type: 'text/html', body };
-    },
-    getVmLogs: async ({ path: { hostname } }) => {
-      const status = await findStatus(db, hostname);
-      if (status === null) return problem('vm_not_found');
-      const stored = await readLogs(db, hostname);
-      if (stored.lines.length === 0 && stored.linesCut === 0 && status === 'initializing')
-        return problem('logs_not_yet');
-      const body = {
-        hostname,
-        logs: logText(stored),
-        lines: stored.lines.length,
-        lines_cut: stored.linesCut,
-      };
-      return { status: 200, type: 'application/json', body };
-    },
     downloadData: () => notServedYet("Downloading everybody's files"),
   };
 }
@@ -76,12 +48,6 @@ async function countsOrNull(db: Db): Promise<LabCounts | null> {
 
 function labCounts({ total, free, assigned, byStatus }: VmCounts): LabCounts {
   return { total, free, assigned, byStatus: Object.fromEntries(byStatus) };
-}
-
-/** What was cut is told where it is missing: at the beginning. */
-function logText({ lines, linesCut }: StoredLogs): string {
-  const cut = linesCut > 0 ? [`[${linesCut} earlier lines were dropped to stay within the limit]`] : [];
-  return [...cut, ...lines].join('\n');
 }
 
 function notServedYet(what: string): never {

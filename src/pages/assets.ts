@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 
 export type AssetType = 'text/css' | 'text/javascript' | 'image/svg+xml';
 export type Asset = { readonly type: AssetType; readonly body: string };
@@ -11,6 +12,7 @@ type Entry = { readonly asset: Asset; readonly url: string };
 
 const PUBLIC = new URL('../../templates/public/', import.meta.url);
 const SWAGGER_FILES = ['swagger-ui.css', 'swagger-ui-bundle.js'];
+const UPLOT_FILES = ['uPlot.min.css', 'uPlot.iife.min.js'];
 const VERSION_CHARACTERS = 12;
 
 const assets = loadAssets();
@@ -41,7 +43,10 @@ function loadAssets(): ReadonlyMap<string, Entry> {
     name,
     require.resolve(`swagger-ui-dist/${name}`),
   ]);
-  return new Map([...own, ...swagger].map(([name, file]) => [name, readAsset(name, file)]));
+  // The package's own exports do not name its files.
+  const uplotFolder = dirname(require.resolve('uplot'));
+  const uplot = UPLOT_FILES.map((name): [string, string] => [name, join(uplotFolder, name)]);
+  return new Map([...own, ...swagger, ...uplot].map(([name, file]) => [name, readAsset(name, file)]));
 }
 
 function readAsset(name: string, file: URL | string): Entry {

@@ -2,7 +2,9 @@
 // The sentences of problems and of assignment states are not here: they are the contract's and the rules'.
 import type { AssignmentState } from '../vms/assignment.ts';
 import type { VmStatus } from '../vms/status.ts';
+import { chartWords } from './chart-words.ts';
 import { fleetWords } from './fleet-words.ts';
+import { logWords } from './log-words.ts';
 
 const vmStatus = {
   initializing: 'Initializing',
@@ -134,14 +136,8 @@ export const words = {
     empty: 'Machines appear here as soon as they report, or when you create some.',
     create: 'Create machines',
   },
-  logs: {
-    title: 'Logs of',
-    back: 'All machines',
-    status: 'Status',
-    notYet: 'There are no logs yet: the machine is still being set up. Refresh in a minute.',
-    empty: 'This machine has sent no logs.',
-    region: 'Log lines',
-  },
+  logs: logWords,
+  charts: chartWords,
   error: {
     requestId: 'Request id',
     requestIdHint: 'Say it when you ask for help: the server’s log has it.',

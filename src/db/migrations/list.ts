@@ -2,6 +2,7 @@
 import type { Migration } from 'kysely/migration';
 import * as initial from './0001-initial.ts';
 import * as operations from './0002-operations.ts';
+import * as history from './0007-history.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -14,4 +15,5 @@ export type ListedMigration = {
 export const migrations: readonly ListedMigration[] = [
   { name: '0001-initial', breaking: true, migration: initial },
   { name: '0002-operations', breaking: true, migration: operations },
+  { name: '0007-history', breaking: false, migration: history },
 ];
