@@ -42,19 +42,14 @@ export function chartsView({ hours, timings, states, assignments }: ChartsModel)
     labels: JSON.stringify({ ...words.charts, stateNames }),
     timings: {
       summary: timings.summary,
-      any: timings.items.length > 0,
-      data: JSON.stringify(timings),
       rows: timings.items.map(timingRow),
     },
     stateHistory: {
       summary: states.summary,
-      data: JSON.stringify(states),
       rows: states.items.map(stateRow),
     },
     assignments: {
       summary: assignments.summary,
-      any: assignments.items.length > 0,
-      data: JSON.stringify(assignments),
       rows: assignments.items.map(assignmentRow),
     },
   };

@@ -25,7 +25,7 @@ export function renderCreateInstances(model: CreateInstancesModel): string {
       area: 'admin',
       current: '/admin/create',
       styles: ['operations.css'],
-      modules: ['launch.js', 'local-times.js'],
+      modules: ['launch.js'],
       ...(isWrong && { titlePrefix: words.errorPrefix }),
     }),
     error: error && { message: error.message },

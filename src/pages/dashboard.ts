@@ -1,7 +1,7 @@
 // An operation as it runs, and its machines: live where there is JavaScript, refreshing where not. The same page says why
 // an operation was not begun, with the form again.
 import type { components } from '../contract/openapi.gen.ts';
-import { leftSentence, upSentence } from './fleet-words.ts';
+import { countWords, leftSentence, upSentence } from './words/fleet.ts';
 import type { FormError } from './index-page.ts';
 import { launchFormView, type LaunchFormModel } from './launch-form.ts';
 import { layoutView } from './layout.ts';
@@ -57,7 +57,7 @@ export function renderDashboard(model: DashboardModel): string {
       area: 'admin',
       current: forms[kind],
       styles: ['operations.css'],
-      modules: ['local-times.js', 'dashboard.js', 'launch.js'],
+      modules: ['dashboard.js', 'launch.js'],
       ...(error && { titlePrefix: words.errorPrefix }),
       ...(operation &&
         isMoving(model) && {
@@ -86,13 +86,11 @@ function labelsOf(kind: Operation['kind']): string {
     operation: operationStatus,
     machine: machineState[kind],
     vm: words.vmStatus,
-    offline: dashboard.offline,
     notReported: dashboard.notReported,
     noRow: dashboard.noRow,
     nobody: words.instances.nobody,
     logsOf: words.instances.logsOf,
-    up: [upSentence(-1, -2), upSentence(1, -2), upSentence(1, 1), upSentence(-1, -1)],
-    left: [leftSentence(0), leftSentence(1), leftSentence(-1)],
+    ...countWords,
   });
 }
 
@@ -117,6 +115,7 @@ function monitorView({ items, left, provider }: OperationMachines, operation: Op
   const isProven = operation.kind === 'destroy' && operation.status === 'succeeded';
   return {
     any: items.length > 0,
+    makingLabel: operation.kind === 'launch' ? words.fleet.dashboard.making : words.fleet.dashboard.ending,
     rows: items.map((item) => rowView(item, operation.kind)),
     up,
     upMax: Math.max(made, 1),

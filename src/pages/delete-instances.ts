@@ -1,7 +1,7 @@
 // The page that destroys all machines: who is affected, by name, and a name to type.
 import type { components } from '../contract/openapi.gen.ts';
 import type { FormError } from './index-page.ts';
-import { affectedSentence } from './fleet-words.ts';
+import { affectedSentence } from './words/fleet.ts';
 import { layoutView } from './layout.ts';
 import { runningView } from './operation-view.ts';
 import { render, type View } from './render.ts';
@@ -44,7 +44,6 @@ export function renderDeleteInstances(model: DeleteInstancesModel): string {
       area: 'admin',
       current: '/admin/instances/delete',
       styles: ['operations.css'],
-      modules: ['local-times.js'],
       ...(error && { titlePrefix: words.errorPrefix }),
     }),
     error: error && { message: error.message },

@@ -1,7 +1,7 @@
 // The logs of one machine: the newest lines; a module follows from there.
 import type { VmStatus } from '../vms/status.ts';
 import { layoutView } from './layout.ts';
-import { olderSentence } from './log-words.ts';
+import { olderSentence } from './words/logs.ts';
 import { render } from './render.ts';
 import { cutSentence, words } from './words.ts';
 

@@ -1,7 +1,7 @@
 // The form that launches machines: on its own page, and again where a launch was refused.
 import { ONE_SPARE_IN, suggestMachines } from '../vms/launch-size.ts';
 import type { FormError } from './index-page.ts';
-import { quotaSentence } from './fleet-words.ts';
+import { quotaSentence } from './words/fleet.ts';
 import type { View } from './render.ts';
 import { words } from './words.ts';
 

@@ -2,9 +2,9 @@
 // The sentences of problems and of assignment states are not here: they are the contract's and the rules'.
 import type { AssignmentState } from '../vms/assignment.ts';
 import type { VmStatus } from '../vms/status.ts';
-import { chartWords } from './chart-words.ts';
-import { fleetWords } from './fleet-words.ts';
-import { logWords } from './log-words.ts';
+import { chartWords } from './words/charts.ts';
+import { fleetWords } from './words/fleet.ts';
+import { logWords } from './words/logs.ts';
 
 const vmStatus = {
   initializing: 'Initializing',

@@ -1,4 +1,4 @@
-// What the logs page says. Like words.ts: no markup. `{n}` and `{of}` are put in by the page's module.
+// What the logs page says. No markup. `{n}` and `{of}` are put in by the page's module.
 export const logWords = {
   title: 'Logs of',
   back: 'All machines',
@@ -29,7 +29,7 @@ export const logWords = {
   newLine: '1 new line: go to the end',
   toEnd: 'Go to the end',
   skipped: '{n} lines were skipped here: they came faster than this page could show them. The download has them.',
-  keyboard: 'Press / to search, n and p for the next and previous match.',
+  keyboard: 'In the lines, press / to search, n and p for the next and previous match. In this field, Enter goes to the next one.',
 } as const;
 
 /** Told where older lines are kept that the page does not show. */

@@ -1,4 +1,4 @@
-// What the page of pictures says. Like words.ts: no markup.
+// What the page of pictures says. No markup.
 export const chartWords = {
   title: 'Charts',
   lead: 'How the lab came to be as it is. The pictures are kept up to date by themselves; each has its numbers below it.',

@@ -1,5 +1,5 @@
-// What the pages of launching and destroying say. Like words.ts: no markup.
-import type { components } from '../contract/openapi.gen.ts';
+// What the pages of launching and destroying say. No markup.
+import type { components } from '../../contract/openapi.gen.ts';
 
 type OperationStatus = components['schemas']['OperationStatus'];
 type OperationMachineState = components['schemas']['OperationMachineState'];
@@ -76,7 +76,6 @@ export const fleetWords = {
     again: 'Back to the form',
     permanent: 'Address of this page',
     live: 'This page is kept up to date by itself.',
-    offline: 'The connection is lost; it is tried again. What you see may be old.',
     noscript: 'This page loads itself again every few seconds.',
     machinesTitle: 'Machines of this operation',
     machinesCaption: 'What became of each machine',
@@ -90,7 +89,6 @@ export const fleetWords = {
     allMachines: 'See all machines',
     history: 'All operations',
     leftTitle: 'Machines left',
-    none: 'There are no machines.',
     proof: {
       local: 'Proof: at the end this server looked which machines still exist, and found none.',
       aws: 'Proof: at the end the cloud was asked which machines still exist, and it has none of ours.',
@@ -130,7 +128,6 @@ export const fleetWords = {
     when: 'When',
     took: 'How long',
     output: 'Output of',
-    running: 'Runs for',
     none: 'Nothing was launched or deleted yet.',
     noneHere: 'There is nothing older.',
     create: 'Create machines',
@@ -140,17 +137,29 @@ export const fleetWords = {
   },
 } as const;
 
+/** `{n}` and `{of}` are put in by the functions below, and by the page's module. */
+export const countWords = {
+  up: {
+    some: '{n} of {of} machines are ready.',
+    all: 'All {of} machines are ready.',
+    theOne: 'The machine is ready.',
+  },
+  left: { none: 'There are no machines.', one: '1 machine is left.', many: '{n} machines are left.' },
+} as const;
+
 /** `3 of 40 machines are ready.` */
 export function upSentence(up: number, total: number): string {
   if (total === 0) return '';
-  if (up === total) return total === 1 ? 'The machine is ready.' : `All ${total} machines are ready.`;
-  return `${up} of ${total} machines ${up === 1 ? 'is' : 'are'} ready.`;
+  const { some, all, theOne } = countWords.up;
+  if (up === total && total === 1) return theOne;
+  return (up === total ? all : some).replace('{n}', String(up)).replace('{of}', String(total));
 }
 
 /** How many machines there are still. */
 export function leftSentence(left: number): string {
-  if (left === 0) return fleetWords.dashboard.none;
-  return left === 1 ? '1 machine is left.' : `${left} machines are left.`;
+  const { none, one, many } = countWords.left;
+  if (left === 0) return none;
+  return left === 1 ? one : many.replace('{n}', String(left));
 }
 
 /** Who is hit by a destroy. */
