@@ -2262,7 +2262,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The file's name.
+         * @description The file's name, with its hash or without.
          * @example SHA256SUMS
          */
         file: 'lablink-agent.mjs' | 'lablink-agent-linux-x64.gz' | 'SHA256SUMS';
@@ -3139,7 +3139,10 @@ export interface operations {
   getAsset: {
     parameters: {
       query?: {
-        /** @description The version that the pages name; an address with one may be cached for ever. */
+        /**
+         * @deprecated
+         * @description Not needed any more, and not looked at. A name that holds a hash may be cached for ever.
+         */
         v?: string;
       };
       header?: never;

@@ -40,8 +40,7 @@ export function startSampler({ db, onError, intervals }: SamplerOptions): Sample
       }
     }
   }
-  const isTime = (): Promise<boolean> =>
-    delay(sampleMs, true, { signal: ending.signal }).catch(() => false);
+  const isTime = (): Promise<boolean> => delay(sampleMs, true, { signal: ending.signal }).catch(() => false);
 
   const ended = sampleOn();
   return {

@@ -42,9 +42,7 @@ async function launch(
     if (wantsJson(input)) return problem('invalid_request', { detail: message, errors });
     const error = { message, fields: { num_vms: message } };
     const typed = String(numVms);
-    return page(
-      await dashboardPage(dependencies, { operation: null, kind: 'launch', error, numVms: typed }),
-    );
+    return page(await dashboardPage(dependencies, { operation: null, kind: 'launch', error, numVms: typed }));
   }
   const answer = await operations.launch({ numVms, by: nameOf(input.caller) });
   return tell(dependencies, answer, { kind: 'launch', numVms: String(numVms) }, wantsJson(input));

@@ -93,11 +93,7 @@ function changeView({ at, ...change }: AssignmentChange): Schemas['AssignmentCha
   return { at: at.toISOString(), ...change };
 }
 
-async function timings({
-  db,
-  now,
-  codeLifetimeMs,
-}: HistoryDependencies): Promise<Schemas['TimingHistory']> {
+async function timings({ db, now, codeLifetimeMs }: HistoryDependencies): Promise<Schemas['TimingHistory']> {
   const { vms } = await listVms(db, {}, { limit: ITEMS_MAX });
   const context = { now: now(), codeLifetimeMs };
   const items = vms.map((record) => {

@@ -3,7 +3,7 @@ import type { components } from '../contract/openapi.gen.ts';
 import { sayNumber, stateNames, stateOrder, totalOf } from './chart-sentences.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
-import { clockTime } from './times.ts';
+import { utcText } from './times.ts';
 import { words } from './words.ts';
 
 type Schemas = components['schemas'];
@@ -21,8 +21,8 @@ export function renderCharts(model: ChartsModel): string {
       title: words.charts.title,
       area: 'admin',
       current: '/admin/charts',
-      styles: ['uPlot.min.css', 'charts.css'],
-      scripts: ['uPlot.iife.min.js'],
+      styles: ['uplot.css', 'charts.css'],
+      scripts: ['uplot.js'],
       modules: ['charts.js'],
     }),
     windows: Object.entries(words.charts.hours).map(([hours, label]) => ({
@@ -72,7 +72,7 @@ function timingRow({ hostname, timings }: Schemas['TimingHistory']['items'][numb
 function stateRow(sample: Schemas['StateSample']): View {
   return {
     timestamp: sample.at,
-    at: clockTime(sample.at),
+    at: utcText(sample.at),
     cells: [...stateOrder.map((state) => sample[state]), totalOf(sample)],
   };
 }
@@ -80,7 +80,7 @@ function stateRow(sample: Schemas['StateSample']): View {
 function assignmentRow(change: Schemas['AssignmentChange']): View {
   return {
     timestamp: change.at,
-    at: clockTime(change.at),
+    at: utcText(change.at),
     hostname: change.hostname,
     what: words.charts.assignments[change.what],
     assigned: change.assigned,

@@ -2,7 +2,8 @@
 import { codeSpans } from './code-spans.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
-import { freeSentence, words } from './words.ts';
+import { words } from './words.ts';
+import { freeSentence } from './words/participant.ts';
 
 /** Errors of a form: one sentence, and one for each field that is wrong, by its name on the wire. */
 export type FormError = {

@@ -3,7 +3,8 @@ import type { VmStatus } from '../vms/status.ts';
 import { layoutView } from './layout.ts';
 import { olderSentence } from './words/logs.ts';
 import { render } from './render.ts';
-import { cutSentence, words } from './words.ts';
+import { words } from './words.ts';
+import { cutSentence, olderSentence } from './words/logs.ts';
 
 export type InstanceLogsModel = {
   readonly hostname: string;

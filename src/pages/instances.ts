@@ -3,7 +3,8 @@ import type { components } from '../contract/openapi.gen.ts';
 import { ago } from './ago.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
-import { shownSentence, words } from './words.ts';
+import { words } from './words.ts';
+import { shownSentence } from './words/lab.ts';
 
 type Vm = components['schemas']['Vm'];
 

@@ -1,7 +1,8 @@
 // An operation as pages show it.
 import type { components } from '../contract/openapi.gen.ts';
 import type { View } from './render.ts';
-import { clockTime, sayDuration } from './times.ts';
+import { sayDuration } from './spans.ts';
+import { utcClock, utcText } from './times.ts';
 import { words } from './words.ts';
 
 type Operation = components['schemas']['Operation'];
@@ -19,7 +20,7 @@ export function runningView({ id, kind, message, requested_by, requested_at }: O
     what: words.fleet.dashboard[kind],
     message,
     by: requested_by,
-    at: clockTime(requested_at),
+    at: utcText(requested_at),
     timestamp: requested_at,
   };
 }
@@ -44,21 +45,19 @@ export function operationView(operation: Operation): View {
     remedy: problem?.remedy ?? null,
     active,
     mayCancel: active && cancelAt === null,
-    cancelling: active && cancelAt !== null ? { at: clockTime(cancelAt), timestamp: cancelAt } : null,
+    cancelling: active && cancelAt !== null ? { at: utcClock(cancelAt), timestamp: cancelAt } : null,
     done: progress.done + progress.failed,
     total: Math.max(progress.total, 1),
     progressText: progress.total > 0 ? `${progress.done + progress.failed} / ${progress.total}` : '',
     hasProgress: progress.total > 0,
     cancelHint: words.fleet.dashboard.cancelHint[kind],
     by: requested_by,
-    at: clockTime(requested_at),
+    at: utcText(requested_at),
     timestamp: requested_at,
     took: ended_at === null ? null : sayDuration(started_at ?? requested_at, ended_at),
   };
 }
 
 export function lineView({ at, level, hostname, text }: OperationEvent): View {
-  return { time: clockTime(at).slice(-CLOCK_LENGTH), timestamp: at, level, hostname, text };
+  return { time: utcClock(at), timestamp: at, level, hostname, text };
 }
-
-const CLOCK_LENGTH = 'HH:MM:SS'.length;

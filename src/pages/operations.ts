@@ -3,7 +3,8 @@ import type { components } from '../contract/openapi.gen.ts';
 import { layoutView } from './layout.ts';
 import { isActive, operationAddress } from './operation-view.ts';
 import { render, type View } from './render.ts';
-import { clockTime, sayDuration } from './times.ts';
+import { sayDuration } from './spans.ts';
+import { utcText } from './times.ts';
 import { words } from './words.ts';
 
 type Operation = components['schemas']['Operation'];
@@ -55,7 +56,7 @@ function rowView(operation: Operation, now: Date): View {
     message,
     by: requested_by,
     timestamp: requested_at,
-    at: clockTime(requested_at),
+    at: utcText(requested_at),
     took: sayDuration(started_at ?? requested_at, until),
     active: isActive(operation),
   };

@@ -20,7 +20,8 @@ const labels: Readonly<Record<string, string>> = words.index.labels;
 /** The page for this problem. It asks nothing of the database, so it comes in an outage too. */
 export function renderProblem(problem: Problem, { operationId, form }: FailedRequest): string {
   if (operationId === 'requestVm') return formAgain(problem, form ?? {});
-  if (operationId === 'launchVms' || operationId === 'destroyVms') return notBegun(problem, operationId, form ?? {});
+  if (operationId === 'launchVms' || operationId === 'destroyVms')
+    return notBegun(problem, operationId, form ?? {});
   return renderError({ problem, area: isForAdmins(operationId) ? 'admin' : 'participant' });
 }
 

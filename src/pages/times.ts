@@ -1,17 +1,12 @@
-// Times and spans as pages say them before any script has run: in UTC, and said so. The reader's own zone is put in by
-// the pages' modules, where there are any.
-const MINUTE = 60;
-const HOUR = 3_600;
+// Moments as pages show them where there is no JavaScript: in UTC, which they say. templates/public/times.js puts them
+// into the reader's zone.
 
-/** `2026-01-31 09:00:00` */
-export function clockTime(timestamp: string): string {
-  return timestamp.slice(0, 19).replace('T', ' ');
+/** `2026-01-31 09:00 UTC` */
+export function utcText(timestamp: string): string {
+  return `${timestamp.slice(0, 'YYYY-MM-DDTHH:MM'.length).replace('T', ' ')} UTC`;
 }
 
-/** `4 s`, `3 min 20 s`, `2 h 5 min` */
-export function sayDuration(fromTimestamp: string, toTimestamp: string): string {
-  const seconds = Math.max(0, Math.round((Date.parse(toTimestamp) - Date.parse(fromTimestamp)) / 1_000));
-  if (seconds < MINUTE) return `${seconds} s`;
-  if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)} min ${seconds % MINUTE} s`;
-  return `${Math.floor(seconds / HOUR)} h ${Math.floor((seconds % HOUR) / MINUTE)} min`;
+/** `09:00:05 UTC`, for lines of output. */
+export function utcClock(timestamp: string): string {
+  return `${timestamp.slice('YYYY-MM-DDT'.length, 'YYYY-MM-DDTHH:MM:SS'.length)} UTC`;
 }

@@ -41,7 +41,10 @@ export async function runDestroy(run: Run): Promise<Outcome> {
   return left.length === 0 ? null : leftOver(left);
 }
 
-async function clearComers({ db, operation, tell, progress }: Run, hostnames: readonly string[]): Promise<void> {
+async function clearComers(
+  { db, operation, tell, progress }: Run,
+  hostnames: readonly string[],
+): Promise<void> {
   if (hostnames.length === 0) return;
   await removeGone(db, hostnames);
   await recordOperationMachines(db, operation.id, hostnames, {

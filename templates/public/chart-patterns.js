@@ -16,11 +16,25 @@ export function paintPattern(name, colour, background) {
 }
 
 const painters = {
-  diagonal: (context) => draw(context, [[-2, 2, 2, -2], [0, SIZE, SIZE, 0], [SIZE - 2, SIZE + 2, SIZE + 2, SIZE - 2]]),
-  back: (context) => draw(context, [[-2, SIZE - 2, 2, SIZE + 2], [0, 0, SIZE, SIZE], [SIZE - 2, -2, SIZE + 2, 2]]),
+  diagonal: (context) =>
+    draw(context, [
+      [-2, 2, 2, -2],
+      [0, SIZE, SIZE, 0],
+      [SIZE - 2, SIZE + 2, SIZE + 2, SIZE - 2],
+    ]),
+  back: (context) =>
+    draw(context, [
+      [-2, SIZE - 2, 2, SIZE + 2],
+      [0, 0, SIZE, SIZE],
+      [SIZE - 2, -2, SIZE + 2, 2],
+    ]),
   horizontal: (context) => draw(context, [[0, SIZE / 2, SIZE, SIZE / 2]]),
   vertical: (context) => draw(context, [[SIZE / 2, 0, SIZE / 2, SIZE]]),
-  grid: (context) => draw(context, [[0, SIZE / 2, SIZE, SIZE / 2], [SIZE / 2, 0, SIZE / 2, SIZE]]),
+  grid: (context) =>
+    draw(context, [
+      [0, SIZE / 2, SIZE, SIZE / 2],
+      [SIZE / 2, 0, SIZE / 2, SIZE],
+    ]),
   dots: (context) => {
     context.beginPath();
     context.arc(SIZE / 2, SIZE / 2, 2.6, 0, 2 * Math.PI);

@@ -21,7 +21,9 @@ const charts = [
   createChart('states', `/api/v1/history/states${query}`, drawStates, stateRows),
   createChart('assignments', `/api/v1/history/assignments${query}`, drawAssignments, assignmentRows),
 ];
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => charts.forEach((chart) => chart.draw()));
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () =>
+  charts.forEach((chart) => chart.draw()),
+);
 void keepUpToDate();
 
 async function keepUpToDate() {
@@ -117,20 +119,27 @@ function drawTimings({ items }) {
   const every = Math.ceil(known.length / LABELLED_MACHINES_MAX);
   const shown = known.map((_, index) => index).filter((index) => index % every === 0);
   const names = known.map(({ hostname }) => shortName(hostname));
-  return stacked(layers, known.map((_, index) => index), {
-    legendOf: (index) => (index === null ? '' : known[index].hostname),
-    say: (value) => (value === null ? labels.timings.unknown : `${sayNumber(value)} s`),
-    paths: uPlot.paths.bars({ size: [0.7, 48] }),
-    options: {
-      scales: { x: { time: false, range: [-0.6, known.length - 0.4] }, y: { range: (_, __, max) => [0, max * 1.05 || 1] } },
-      axes: axes((_, splits) => splits.map((split) => names[split] ?? ''), {
-        splits: () => shown,
-        rotate: -45,
-        size: 78,
-        gap: 4,
-      }),
+  return stacked(
+    layers,
+    known.map((_, index) => index),
+    {
+      legendOf: (index) => (index === null ? '' : known[index].hostname),
+      say: (value) => (value === null ? labels.timings.unknown : `${sayNumber(value)} s`),
+      paths: uPlot.paths.bars({ size: [0.7, 48] }),
+      options: {
+        scales: {
+          x: { time: false, range: [-0.6, known.length - 0.4] },
+          y: { range: (_, __, max) => [0, max * 1.05 || 1] },
+        },
+        axes: axes((_, splits) => splits.map((split) => names[split] ?? ''), {
+          splits: () => shown,
+          rotate: -45,
+          size: 78,
+          gap: 4,
+        }),
+      },
     },
-  });
+  );
 }
 
 /** What differs: `lablink-vm-prod-12` → `…prod-12`. */
@@ -151,12 +160,16 @@ function drawStates({ items, from, to }) {
   }));
   if (Math.max(0, ...sums) === 0) return null;
   const used = layers.filter(({ raw }) => raw.some((count) => count > 0));
-  return stacked(used, items.map(({ at }) => seconds(at)), {
-    legendOf: (index) => (index === null ? '' : localTime(items[index].at)),
-    say: String,
-    paths: uPlot.paths.stepped({ align: 1 }),
-    options: timed(from, to),
-  });
+  return stacked(
+    used,
+    items.map(({ at }) => seconds(at)),
+    {
+      legendOf: (index) => (index === null ? '' : localTime(items[index].at)),
+      say: String,
+      paths: uPlot.paths.stepped({ align: 1 }),
+      options: timed(from, to),
+    },
+  );
 }
 
 /** Layers are sums; the highest is painted first, and the lower ones over it. */
@@ -166,7 +179,10 @@ function stacked(layers, xs, { legendOf, say, paths, options }) {
     data: [xs, ...upwards.map(({ values }) => values)],
     options: {
       ...options,
-      series: [{}, ...upwards.map(({ fill, stroke }) => ({ fill, stroke, width: 1, paths, points: { show: false } }))],
+      series: [
+        {},
+        ...upwards.map(({ fill, stroke }) => ({ fill, stroke, width: 1, paths, points: { show: false } })),
+      ],
       hooks: { setCursor: [(plot) => sayLegend(plot, layers, legendOf, say)] },
     },
     legend: layers,
@@ -175,7 +191,11 @@ function stacked(layers, xs, { legendOf, say, paths, options }) {
 
 function drawAssignments({ items, from, to }) {
   if (items.length === 0) return null;
-  const first = { at: from, assigned: items[0].what === 'assigned' ? items[0].assigned - 1 : items[0].assigned, released: items[0].what === 'released' ? items[0].released - 1 : items[0].released };
+  const first = {
+    at: from,
+    assigned: items[0].what === 'assigned' ? items[0].assigned - 1 : items[0].assigned,
+    released: items[0].what === 'released' ? items[0].released - 1 : items[0].released,
+  };
   const all = [first, ...items, { ...items.at(-1), at: to }];
   const layers = [
     { name: labels.assignments.assigned, key: 'assigned', dash: [], line: 'line' },
@@ -195,7 +215,12 @@ function drawAssignments({ items, from, to }) {
           points: { show: false },
         })),
       ],
-      hooks: { setCursor: [(plot) => sayLegend(plot, layers, (index) => (index === null ? '' : localTime(all[index].at)), String)] },
+      hooks: {
+        setCursor: [
+          (plot) =>
+            sayLegend(plot, layers, (index) => (index === null ? '' : localTime(all[index].at)), String),
+        ],
+      },
     },
     legend: layers,
   };
@@ -208,7 +233,10 @@ function timed(from, to) {
     end - start > 2 * DAY_S ? { weekday: 'short', day: 'numeric' } : { hour: '2-digit', minute: '2-digit' },
   );
   return {
-    scales: { x: { time: true, range: [start, end] }, y: { range: (_, __, max) => [0, Math.max(1, max * 1.05)] } },
+    scales: {
+      x: { time: true, range: [start, end] },
+      y: { range: (_, __, max) => [0, Math.max(1, max * 1.05)] },
+    },
     axes: axes((_, splits) => splits.map((split) => format.format(split * 1000))),
   };
 }

@@ -121,7 +121,9 @@ function forget(hostname) {
   said.delete(hostname);
   const row = rows.get(hostname);
   if (!row) return;
-  row.querySelector('[data-cell="said"]').replaceChildren(element('span', labels.noRow, { className: 'hint' }));
+  row
+    .querySelector('[data-cell="said"]')
+    .replaceChildren(element('span', labels.noRow, { className: 'hint' }));
 }
 
 /** What a machine says itself. */
@@ -177,7 +179,9 @@ function showUp() {
   const place = monitor.querySelector('[data-up]');
   if (!place) return;
   const made = [...rows.values()].filter((row) => row.dataset.made === 'made');
-  const up = made.filter((row) => row.querySelector('[data-cell="said"] .status')?.dataset.status === 'running');
+  const up = made.filter(
+    (row) => row.querySelector('[data-cell="said"] .status')?.dataset.status === 'running',
+  );
   place.hidden = made.length === 0;
   const bar = place.querySelector('progress');
   bar.max = Math.max(made.length, 1);

@@ -7,7 +7,10 @@ const DELAY_MS = 120;
 export function searchLines({ root, log, labels, lines, show }) {
   const field = root.querySelector('input[type="search"]');
   const count = root.querySelector('[data-matches]');
-  const buttons = { previous: root.querySelector('[data-previous]'), next: root.querySelector('[data-next]') };
+  const buttons = {
+    previous: root.querySelector('[data-previous]'),
+    next: root.querySelector('[data-next]'),
+  };
   const highlight = typeof Highlight === 'undefined' ? null : new Highlight();
   if (highlight) CSS.highlights.set(HIGHLIGHT, highlight);
   let wanted = '';
@@ -68,7 +71,9 @@ export function searchLines({ root, log, labels, lines, show }) {
   function say() {
     buttons.previous.disabled = buttons.next.disabled = matches.length === 0;
     const at = matches.indexOf(current) + 1;
-    const found = labels.matches.replace('{n}', at.toLocaleString()).replace('{of}', matches.length.toLocaleString());
+    const found = labels.matches
+      .replace('{n}', at.toLocaleString())
+      .replace('{of}', matches.length.toLocaleString());
     const text = wanted === '' ? '' : matches.length === 0 ? labels.noMatch : found;
     if (count.textContent !== text) count.textContent = text;
   }

@@ -86,7 +86,8 @@ function onLines(batch) {
 /** As many wait as could be shown. */
 function forgetWaiting() {
   let count = waiting.reduce((sum, batch) => sum + batch.lines.length, 0);
-  while (waiting.length > 1 && count - waiting[0].lines.length >= LINES_KEPT) count -= waiting.shift().lines.length;
+  while (waiting.length > 1 && count - waiting[0].lines.length >= LINES_KEPT)
+    count -= waiting.shift().lines.length;
 }
 
 function append(batches) {

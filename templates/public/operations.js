@@ -18,8 +18,14 @@ function show({ status, message, started_at, requested_at, ended_at }) {
   badge.dataset.status = status;
   setText(badge, labels[status]);
   setText(row.querySelector('[data-message]'), message);
-  const seconds = Math.max(0, Math.round((Date.parse(ended_at ?? new Date()) - Date.parse(started_at ?? requested_at)) / 1000));
-  setText(row.querySelector('[data-took]'), seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`);
+  const seconds = Math.max(
+    0,
+    Math.round((Date.parse(ended_at ?? new Date()) - Date.parse(started_at ?? requested_at)) / 1000),
+  );
+  setText(
+    row.querySelector('[data-took]'),
+    seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`,
+  );
 }
 
 function setText(place, text) {

@@ -21,7 +21,7 @@ describe('the overview', () => {
     for (const href of ['/admin/instances', '/admin/create', '/admin/instances/delete', '/docs']) {
       expect(html).toContain(`<a href="${href}">`);
     }
-    expect(html).toContain('<a href="&#x2F;admin" aria-current="page">');
+    expect(html).toContain('<a class="nav-link active" href="&#x2F;admin" aria-current="page">');
   });
 
   test('comes without counts while the database is away', () => {
@@ -91,7 +91,7 @@ describe('the logs page', () => {
     const html = renderInstanceLogs(logs);
     expect(html).toMatch(/<pre [^>]*>\na\n\nb &lt;c&gt;<\/pre>/);
     expect(html).toContain('href="&#x2F;admin&#x2F;logs&#x2F;vm-1">Refresh</a>');
-    expect(html).not.toContain('class="note');
+    expect(html).not.toContain('class="alert');
   });
 
   test('tells how many lines were cut', () => {

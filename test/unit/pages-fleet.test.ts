@@ -103,7 +103,7 @@ describe('the dashboard', () => {
     expect(html).toContain('<noscript><meta http-equiv="refresh"');
     expect(textOf(html)).toContain('Running 1 of 3 machines made.');
     expect(textOf(html)).toContain('11:59:01 It begins.');
-    expect(html).toContain('<progress id="progress" max="3" value="1">');
+    expect(html).toContain('<progress class="progress" id="progress" max="3" value="1">');
   });
 
   test('of what is over follows the machines alone, offers no cancelling, and does not refresh', () => {

@@ -111,7 +111,8 @@ export const fleetWords = {
     machine: 'Machine',
     participant: 'Participant',
     undownloadedTitle: 'Work that was not downloaded',
-    undownloaded: 'What these people made has not been downloaded since it changed last. It is lost with their machines.',
+    undownloaded:
+      'What these people made has not been downloaded since it changed last. It is lost with their machines.',
     download: 'Download everybody’s work first',
     allDownloaded: 'Everybody’s work has been downloaded.',
     confirmTitle: 'Confirm',

@@ -8,7 +8,8 @@ export const logWords = {
   region: 'Log lines',
   download: 'Download as text',
   refresh: 'Refresh',
-  noscript: 'These are the newest lines. Press Refresh to see what has come since; the download has all of them.',
+  noscript:
+    'These are the newest lines. Press Refresh to see what has come since; the download has all of them.',
   earlier: 'Load earlier lines',
   search: 'Search these lines',
   next: 'Next match',
@@ -28,11 +29,20 @@ export const logWords = {
   newLines: '{n} new lines: go to the end',
   newLine: '1 new line: go to the end',
   toEnd: 'Go to the end',
-  skipped: '{n} lines were skipped here: they came faster than this page could show them. The download has them.',
-  keyboard: 'In the lines, press / to search, n and p for the next and previous match. In this field, Enter goes to the next one.',
+  skipped:
+    '{n} lines were skipped here: they came faster than this page could show them. The download has them.',
+  keyboard:
+    'In the lines, press / to search, n and p for the next and previous match. In this field, Enter goes to the next one.',
 } as const;
 
 /** Told where older lines are kept that the page does not show. */
 export function olderSentence(older: number): string {
   return older === 1 ? '1 earlier line is not shown.' : `${older} earlier lines are not shown.`;
+}
+
+/** Told where older log lines were dropped. */
+export function cutSentence(lines: number): string {
+  return lines === 1
+    ? 'The oldest line was dropped to stay within the limit.'
+    : `The ${lines} oldest lines were dropped to stay within the limit.`;
 }
