@@ -1,7 +1,6 @@
 // The logs of one machine: the newest lines; a module follows from there.
 import type { VmStatus } from '../vms/status.ts';
 import { layoutView } from './layout.ts';
-import { olderSentence } from './words/logs.ts';
 import { render } from './render.ts';
 import { words } from './words.ts';
 import { cutSentence, olderSentence } from './words/logs.ts';

@@ -9,6 +9,11 @@ const RELOAD_MS = 5_000;
 const HEIGHT_PX = 260;
 const LABELLED_MACHINES_MAX = 24;
 const DAY_S = 86_400;
+/** Machines are counted whole, and so are seconds. */
+const INCREMENTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
+/** So much of the picture is left free before what happened first. */
+const MARGIN = 0.05;
+const SHORTEST_S = 60;
 const language = document.documentElement.lang;
 
 const root = document.querySelector('[data-charts]');
@@ -95,7 +100,7 @@ function axes(xValues, more = {}) {
   const common = { stroke, grid, ticks: grid, font: '12px system-ui, sans-serif' };
   return [
     { ...common, values: xValues, ...more },
-    { ...common, incrs: [0.1, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000], size: 56 },
+    { ...common, incrs: INCREMENTS, size: 56 },
   ];
 }
 
@@ -118,7 +123,7 @@ function drawTimings({ items }) {
   }));
   const every = Math.ceil(known.length / LABELLED_MACHINES_MAX);
   const shown = known.map((_, index) => index).filter((index) => index % every === 0);
-  const names = known.map(({ hostname }) => shortName(hostname));
+  const names = shortNames(known.map(({ hostname }) => hostname));
   return stacked(
     layers,
     known.map((_, index) => index),
@@ -133,18 +138,20 @@ function drawTimings({ items }) {
         },
         axes: axes((_, splits) => splits.map((split) => names[split] ?? ''), {
           splits: () => shown,
-          rotate: -45,
-          size: 78,
-          gap: 4,
+          rotate: names.some((name) => name.length > 4) ? -45 : 0,
+          size: names.some((name) => name.length > 4) ? 78 : 40,
         }),
       },
     },
   );
 }
 
-/** What differs: `lablink-vm-prod-12` → `…prod-12`. */
-function shortName(hostname) {
-  return hostname.length <= 12 ? hostname : `…${hostname.slice(-10)}`;
+/** What differs: of `lablink-vm-prod-1` and `lablink-vm-prod-12`, `1` and `12`. */
+function shortNames(names) {
+  const [first = ''] = names;
+  const common = first.split('-').slice(0, -1);
+  while (common.length > 0 && !names.every((name) => name.startsWith(`${common.join('-')}-`))) common.pop();
+  return names.map((name) => name.slice(common.length === 0 ? 0 : common.join('-').length + 1).slice(-12));
 }
 
 function drawStates({ items, from, to }) {
@@ -167,7 +174,7 @@ function drawStates({ items, from, to }) {
       legendOf: (index) => (index === null ? '' : localTime(items[index].at)),
       say: String,
       paths: uPlot.paths.stepped({ align: 1 }),
-      options: timed(from, to),
+      options: timed(from, to, items[0].at),
     },
   );
 }
@@ -204,7 +211,7 @@ function drawAssignments({ items, from, to }) {
   return {
     data: [all.map(({ at }) => seconds(at)), ...layers.map(({ raw }) => raw)],
     options: {
-      ...timed(from, to),
+      ...timed(from, to, items[0].at),
       series: [
         {},
         ...layers.map(({ stroke, dash }) => ({
@@ -226,8 +233,11 @@ function drawAssignments({ items, from, to }) {
   };
 }
 
-function timed(from, to) {
-  const [start, end] = [seconds(from), seconds(to)];
+/** From where something happened, where that is later than the window's beginning. */
+function timed(from, to, firstAt) {
+  const end = seconds(to);
+  const span = Math.max(end - seconds(firstAt), SHORTEST_S);
+  const start = Math.max(seconds(from), end - span * (1 + MARGIN));
   const format = new Intl.DateTimeFormat(
     language,
     end - start > 2 * DAY_S ? { weekday: 'short', day: 'numeric' } : { hour: '2-digit', minute: '2-digit' },

@@ -81,7 +81,7 @@ export const fleetWords = {
     machinesCaption: 'What became of each machine',
     making: 'Making',
     ending: 'Ending',
-    reported: 'What it says itself',
+    reported: 'Status',
     notReported: 'Has not reported yet',
     noRow: 'Not there',
     up: 'Ready',
