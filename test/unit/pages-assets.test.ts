@@ -3,8 +3,8 @@ import { operations } from '../../src/contract/operations.gen.ts';
 import { assetNames, assetUrl, getAsset, importUrls } from '../../src/pages/assets.ts';
 
 const CSS_LIMIT_BYTES = 14_000;
-/** Not Swagger UI, not Tabler. */
-const own = assetNames().filter((name) => !/^(swagger|tabler)/.test(name) && !name.endsWith('.svg'));
+/** Not Swagger UI, not Tabler, not uPlot. */
+const own = assetNames().filter((name) => !/^(swagger|tabler|uplot)/.test(name) && !name.endsWith('.svg'));
 
 describe('static files', () => {
   test('are those that the pages use, each with a content type that the contract declares', () => {
@@ -13,16 +13,28 @@ describe('static files', () => {
       'announce.js',
       'app.css',
       'assignment.js',
+      'chart-patterns.js',
+      'charts.css',
+      'charts.js',
       'connection.js',
       'copy.js',
       'dashboard.js',
       'docs-init.js',
       'favicon.svg',
+      'launch.js',
+      'log-search.js',
+      'logs.css',
+      'logs.js',
+      'operations.css',
+      'operations.js',
       'shell.js',
+      'sse.js',
       'swagger-ui-bundle.js',
       'swagger-ui.css',
       'tabler.css',
       'times.js',
+      'uplot.css',
+      'uplot.js',
     ]);
     for (const name of assetNames()) {
       expect(name).toMatch(/^[A-Za-z0-9][A-Za-z0-9._-]*$/);

@@ -2,12 +2,10 @@
 export const logWords = {
   title: 'Logs of',
   back: 'All machines',
-  status: 'Status',
   notYet: 'There are no logs yet: the machine is still being set up. Its lines appear here as they come.',
   empty: 'This machine has sent no logs yet. Lines appear here as they come.',
   region: 'Log lines',
   download: 'Download as text',
-  refresh: 'Refresh',
   noscript:
     'These are the newest lines. Press Refresh to see what has come since; the download has all of them.',
   earlier: 'Load earlier lines',
@@ -18,19 +16,20 @@ export const logWords = {
   onlyErrorsHint: 'Lines that look like errors. It is a guess.',
   wrap: 'Wrap long lines',
   tools: 'Search and view',
-  following: 'Following: new lines appear at the end.',
-  paused: 'Paused, because you have scrolled up.',
-  offline: 'The connection is lost; it is tried again. What you see may be old.',
-  gone: 'This machine is gone, and its logs with it. What you see is the last of them.',
-  goneTitle: 'The machine is gone',
-  none: 'No line looks like an error.',
-  noMatch: 'No match',
-  matches: 'Match {n} of {of}',
-  newLines: '{n} new lines: go to the end',
-  newLine: '1 new line: go to the end',
-  toEnd: 'Go to the end',
-  skipped:
-    '{n} lines were skipped here: they came faster than this page could show them. The download has them.',
+  /** What the page's module says. */
+  live: {
+    following: 'Following: new lines appear at the end.',
+    paused: 'Paused, because you have scrolled up.',
+    gone: 'This machine is gone, and its logs with it. What you see is the last of them.',
+    none: 'No line looks like an error.',
+    noMatch: 'No match',
+    matches: 'Match {n} of {of}',
+    newLines: '{n} new lines: go to the end',
+    newLine: '1 new line: go to the end',
+    toEnd: 'Go to the end',
+    skipped:
+      '{n} lines were skipped here: they came faster than this page could show them. The download has them.',
+  },
   keyboard:
     'In the lines, press / to search, n and p for the next and previous match. In this field, Enter goes to the next one.',
 } as const;
