@@ -7,6 +7,7 @@ import { followStream } from './sse.js';
 const LINES_KEPT = 10_000;
 const LINES_PER_BLOCK = 200;
 const NEAR_END_PX = 60;
+const PIN_FRAMES_MAX = 20;
 
 const log = document.querySelector('[data-log]');
 const labels = JSON.parse(log.dataset.labels);
@@ -22,6 +23,8 @@ let next = Number(log.dataset.next);
 let isPaused = false;
 let isGone = false;
 let isScrolling = false;
+/** The frame at which the end is looked for again; 0 = it is not. */
+let pinned = 0;
 
 const search = searchLines({
   root: document.querySelector('[data-tools]'),
@@ -34,21 +37,23 @@ const search = searchLines({
 document.querySelector('[data-tools]').hidden = false;
 if (lines.length === 0) log.replaceChildren();
 splitFirstBlock();
-log.scrollTop = log.scrollHeight;
+pin();
 sayState();
 let end = follow(`${log.dataset.stream}?after=${log.dataset.after}`);
 
 log.addEventListener('scroll', onScroll, { passive: true });
+for (const name of ['wheel', 'touchmove', 'pointerdown', 'keydown'])
+  log.addEventListener(name, unpin, { passive: true });
 toEnd.addEventListener('click', goToEnd);
 onlyErrors.addEventListener('change', () => {
   log.classList.toggle('only-errors', onlyErrors.checked);
   search.again();
-  if (!isPaused) log.scrollTop = log.scrollHeight;
+  if (!isPaused) pin();
   sayState();
 });
 document.querySelector('[data-wrap]').addEventListener('change', (event) => {
   log.classList.toggle('wrapping', event.target.checked);
-  if (!isPaused) log.scrollTop = log.scrollHeight;
+  if (!isPaused) pin();
 });
 const earlier = document.querySelector('[data-earlier]');
 if (earlier) {
@@ -78,7 +83,7 @@ function onLines(batch) {
     forgetWaiting();
   } else {
     append([batch]);
-    log.scrollTop = log.scrollHeight;
+    pin();
   }
   sayState();
 }
@@ -160,12 +165,35 @@ function onGone() {
   sayState();
 }
 
+/** Goes to the end, and stays there: blocks that come into sight get their real height only then. */
+function pin() {
+  log.scrollTop = log.scrollHeight;
+  if (pinned !== 0) return;
+  let frames = 0;
+  let height = 0;
+  const again = () => {
+    const isSteady = frames > 1 && log.scrollHeight === height;
+    height = log.scrollHeight;
+    log.scrollTop = height;
+    frames += 1;
+    pinned = isSteady || frames > PIN_FRAMES_MAX ? 0 : requestAnimationFrame(again);
+  };
+  pinned = requestAnimationFrame(again);
+}
+
+/** The reader has the last word. */
+function unpin() {
+  cancelAnimationFrame(pinned);
+  pinned = 0;
+}
+
 /** Whoever scrolls up reads; whoever comes back to the end follows again. */
 function onScroll() {
   if (isScrolling) return;
   isScrolling = true;
   requestAnimationFrame(() => {
     isScrolling = false;
+    if (pinned !== 0) return;
     const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END_PX;
     if (isAtEnd === !isPaused) return;
     if (isAtEnd && waiting.length > 0) return;
@@ -177,6 +205,7 @@ function onScroll() {
 /** A match is read where it stands: nothing moves below it. */
 function reveal(line) {
   isPaused = true;
+  unpin();
   line.scrollIntoView({ block: 'center' });
   sayState();
 }
@@ -185,11 +214,7 @@ function goToEnd() {
   isPaused = false;
   append(waiting);
   waiting = [];
-  log.scrollTop = log.scrollHeight;
-  // Blocks that come into sight get their real height only now.
-  requestAnimationFrame(() => {
-    log.scrollTop = log.scrollHeight;
-  });
+  pin();
   log.focus({ preventScroll: true });
   sayState();
   announce(labels.following);

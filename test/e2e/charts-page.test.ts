@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { sampleStates } from '../../src/db/history.ts';
 import { hasBrowser } from '../support/browser.ts';
 import { isInOrderEverywhere, startFleetBrowser, type FleetBrowser } from '../support/fleet-browser.ts';
+import { WAIT } from '../support/operations.ts';
 import { giveVm, insertFreeVms } from '../support/rows.ts';
 
 describe.skipIf(!hasBrowser)('the charts in a browser', () => {
@@ -31,7 +32,7 @@ describe.skipIf(!hasBrowser)('the charts in a browser', () => {
       .values({ hostname: 'vm-1', provisioning_seconds: 30, cloud_init_seconds: 50, container_seconds: 14 })
       .execute();
     const page = await fleet.open('/admin/charts');
-    await expect.poll(() => page.locator('[data-plot] canvas').count()).toBe(3);
+    await expect.poll(() => page.locator('[data-plot] canvas').count(), WAIT).toBe(3);
     await page.getByText('Of 2 machines, 1 has started; it took 94 s.').waitFor();
     await page.getByText('2 machines now: 1 free, 1 assigned. At most there were 2.').waitFor();
     for (const summary of await page.locator('details > summary').all()) await summary.click();

@@ -8,6 +8,7 @@ import {
   startFleetBrowser,
   type FleetBrowser,
 } from '../support/fleet-browser.ts';
+import { WAIT } from '../support/operations.ts';
 import { insertFreeVms } from '../support/rows.ts';
 
 const HOSTNAME = 'vm-1';
@@ -37,12 +38,11 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
   const numbered = (count: number, from = 1): string[] =>
     Array.from({ length: count }, (_, index) => `line ${from + index}`);
   const lines = (page: Page) => page.locator('.line');
+  /** Of the element that holds the lines, as `log`. */
+  const ofLog = <T>(page: Page, expression: string): Promise<T> =>
+    page.evaluate<T>(`((log) => ${expression})(document.querySelector('[data-log]'))`);
   const isAtEnd = (page: Page): Promise<boolean> =>
-    page
-      .locator('[data-log]')
-      .evaluate<boolean>('(log) => log.scrollHeight - log.scrollTop - log.clientHeight < 4');
-  const scrollTo = (page: Page, top: number): Promise<unknown> =>
-    page.locator('[data-log]').evaluate(`(log) => { log.scrollTop = ${top}; }`);
+    ofLog(page, 'log.scrollHeight - log.scrollTop - log.clientHeight < 4');
 
   test('follows what comes, in order and numbered, and says when there is nothing yet', async () => {
     const page = await open(PAGE);
@@ -51,10 +51,10 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     await send(numbered(300));
     await page.getByText('line 300', { exact: true }).waitFor();
     await page.getByText('Following: new lines appear at the end.').waitFor();
-    await expect.poll(() => isAtEnd(page)).toBe(true);
+    await expect.poll(() => isAtEnd(page), WAIT).toBe(true);
     await send(numbered(5, 301));
     await page.getByText('line 305', { exact: true }).waitFor();
-    await expect.poll(() => isAtEnd(page)).toBe(true);
+    await expect.poll(() => isAtEnd(page), WAIT).toBe(true);
     expect(await lines(page).allTextContents()).toEqual(numbered(305));
     expect(await lines(page).last().getAttribute('data-n')).toBe('305');
     await isInOrderEverywhere(page);
@@ -64,17 +64,17 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     await send(numbered(400));
     const page = await open(PAGE);
     await page.getByText('line 400', { exact: true }).waitFor();
-    await scrollTo(page, 0);
+    await ofLog(page, '{ log.scrollTop = 0; }');
     await page.getByText('Paused, because you have scrolled up.').waitFor();
     await send(numbered(3_212, 401));
     const toEnd = page.getByRole('button', { name: '3,212 new lines: go to the end' });
     await toEnd.waitFor();
     expect(await lines(page).count()).toBe(400);
-    expect(await page.locator('[data-log]').evaluate<number>('(log) => log.scrollTop')).toBe(0);
+    expect(await ofLog(page, 'log.scrollTop')).toBe(0);
     await isInOrderEverywhere(page);
     await toEnd.click();
     await page.getByText('line 3612', { exact: true }).waitFor();
-    await expect.poll(() => isAtEnd(page)).toBe(true);
+    await expect.poll(() => isAtEnd(page), WAIT).toBe(true);
     expect(await lines(page).count()).toBe(3_612);
     expect(await toEnd.isVisible()).toBe(false);
     expect(await page.evaluate('document.activeElement.matches("[data-log]")')).toBe(true);
@@ -130,7 +130,7 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     const page = await open(PAGE);
     await page.getByText('700 earlier lines are not shown.').waitFor();
     await page.getByRole('button', { name: 'Load earlier lines' }).click();
-    await expect.poll(() => lines(page).count()).toBe(1_200);
+    await expect.poll(() => lines(page).count(), WAIT).toBe(1_200);
     expect(await lines(page).first().textContent()).toBe('line 1');
     const [file] = await Promise.all([
       page.waitForEvent('download'),
@@ -146,11 +146,10 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
   test('wraps long lines or not', async () => {
     await send(['x'.repeat(3_000)]);
     const page = await open(PAGE);
-    const isWide = '(log) => log.scrollWidth > log.clientWidth';
-    const log = page.locator('[data-log]');
-    await expect.poll(() => log.evaluate<boolean>(isWide)).toBe(false);
+    const isWide = (): Promise<boolean> => ofLog(page, 'log.scrollWidth > log.clientWidth');
+    await expect.poll(isWide, WAIT).toBe(false);
     await page.getByLabel('Wrap long lines').uncheck();
-    await expect.poll(() => log.evaluate<boolean>(isWide)).toBe(true);
+    await expect.poll(isWide, WAIT).toBe(true);
     await isInOrder(page);
   });
 
