@@ -107,12 +107,13 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     const cancel = page.getByRole('button', { name: 'Cancel it' });
     await cancel.focus();
     await page.keyboard.press('Enter');
-    await page.getByText('Asked to end').waitFor();
+    const asked = page.getByRole('listitem').getByText('Asked to end');
+    await asked.waitFor();
     await page.getByText('Ending: what is half done').waitFor();
     await isInOrderEverywhere(page);
     await page.getByRole('status').getByText('Cancelled. None was made.').waitFor();
     lab.provider.script.heeds = 'ask';
-    expect(await page.getByText('Asked to end').isVisible()).toBe(false);
+    expect(await asked.isVisible()).toBe(false);
     await isInOrder(page);
   });
 
