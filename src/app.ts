@@ -2,6 +2,7 @@
 // closed in reverse. It decides nothing.
 import { openData, type Data } from './app/data.ts';
 import { openDelivery } from './app/delivery.ts';
+import { openHistory } from './app/history.ts';
 import { StartRefused, type Environment, type Refusal } from './app/environment.ts';
 import { createFleet } from './app/fleet.ts';
 import { greet } from './app/greeting.ts';
@@ -105,6 +106,7 @@ async function serve(
     },
   );
   url = listenUrl(host, server.port);
+  await openHistory(environment, lifecycle, opened.data);
   await lifecycle.acquire('operations', operations.start, (_started, { force }) => operations.stop(force));
   return url;
 }

@@ -47,6 +47,9 @@ export async function createWebApp({ config, log }: Environment, parts: WebParts
       desk: parts.delivery.desk,
       logs: createLogKeeper(db, config.limits.logBytesPerVm),
       operations: parts.operations,
+      // Rooms that know what machines cost, and what was downloaded, say so here.
+      launchPlan: () => Promise.resolve(null),
+      undownloaded: () => Promise.resolve(null),
       vmFeed: createVmFeed({
         db,
         nowMs: () => performance.now(),

@@ -582,6 +582,49 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/vms/{hostname}/logs.txt': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The stored logs of one machine, as a text file
+     * @description Every line that is kept, in the order of arrival. Where older ones were dropped, the first line says so.
+     */
+    get: operations['downloadVmLogs'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/{hostname}/logs/events': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * What a machine logs, as it comes
+     * @description Server-sent events. `lines` carries LogLines and an id to resume from (`Last-Event-ID`): nothing is repeated. Whoever
+     *     is too slow for what comes is not sent all of it: the newest lines come, and their `number` tells how many are
+     *     missing before them. `status` carries the machine's status, first and whenever it changes. After `gone` (the machine
+     *     was destroyed, and its logs with it) the stream ends; do not reconnect.
+     */
+    get: operations['streamVmLogs'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/vm-logs/{hostname}': {
     parameters: {
       query?: never;
@@ -727,6 +770,23 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/admin/operations': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** What was launched and destroyed, by whom, and how it went */
+    get: operations['operationsPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/admin/operations/{id}': {
     parameters: {
       query?: never;
@@ -854,11 +914,87 @@ export interface paths {
     /**
      * What an operation tells, as it comes
      * @description Server-sent events. `output` carries an OperationEvent and an id to resume from (`Last-Event-ID`): nothing is lost or
-     *     repeated. `operation` carries the Operation whenever it changes. After `end`, with the operation as it ended, the
+     *     repeated. `operation` carries the Operation whenever it changes, `machines` an OperationMachines: all of its machines
+     *     first, then those that changed. After `end`, with the operation as it ended, the
      *     stream ends; do not reconnect. With `vms=true` the same stream carries the `vms` events of
      *     `GET /api/v1/vms/events` too, and has no end of its own: a page needs one connection only.
      */
     get: operations['streamOperationEvents'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/admin/charts': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Start-up timings, machines by state and assignments over time, as pictures with their numbers */
+    get: operations['chartsPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/history/states': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Machines by state over time
+     * @description One sample whenever the counts have changed; each holds until the next one. The last is of this moment. Kept for a
+     *     week; where there are very many, some between are left out.
+     */
+    get: operations['getStateHistory'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/history/assignments': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * When machines were assigned and released
+     * @description Hostnames, not people. Kept for a week, also when the machine is gone.
+     */
+    get: operations['getAssignmentHistory'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/history/timings': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** How long each machine took to start, by phase */
+    get: operations['getTimingHistory'];
     put?: never;
     post?: never;
     delete?: never;
@@ -1403,11 +1539,96 @@ export interface components {
       hostname: components['schemas']['Hostname'] | null;
       text: string;
     };
-    /** @description The data of `output`; of `operation` and `end`; or of `vms`. */
+    /** @description The data of `output`; of `operation` and `end`; of `machines`; or of `vms`. */
     OperationStreamEvent:
       | components['schemas']['OperationEvent']
       | components['schemas']['Operation']
+      | components['schemas']['OperationMachines']
       | components['schemas']['VmChanges'];
+    OperationMachines: {
+      machines: components['schemas']['OperationMachine'][];
+    };
+    /**
+     * @description `waiting`: not done yet. `made`: it exists. `failed`: it could not be made, and nothing of it is left. `gone`: it was
+     *     ended.
+     * @enum {string}
+     */
+    OperationMachineState: 'waiting' | 'made' | 'failed' | 'gone';
+    /** @description What an operation did with one machine. */
+    OperationMachine: {
+      hostname: components['schemas']['Hostname'];
+      state: components['schemas']['OperationMachineState'];
+      /** @description How long it took to make it. */
+      seconds: number | null;
+      /** @description Why it failed, in a sentence. */
+      detail: string | null;
+      /**
+       * Format: date-time
+       * @description Since when.
+       */
+      at: string;
+    };
+    /** @description The data of `lines`; or of `status` and `gone`. */
+    LogStreamEvent: components['schemas']['LogLines'] | components['schemas']['LogStatus'];
+    LogLines: {
+      /** @description The number of the first of these lines among all that the machine has sent, dropped ones included. */
+      number: number;
+      /** @description Very long ones are cut here; the file has them whole. */
+      lines: string[];
+      /** @description Which of them look like errors, counted from 0. */
+      errors: number[];
+    };
+    LogStatus: {
+      /** @description Null where the machine is gone. */
+      status: components['schemas']['VmStatus'] | null;
+    };
+    HistoryWindow: {
+      /** Format: date-time */
+      from: string;
+      /** Format: date-time */
+      to: string;
+      /** @description The same in a sentence. */
+      summary: string;
+    };
+    StateHistory: components['schemas']['HistoryWindow'] & {
+      items: components['schemas']['StateSample'][];
+    };
+    /** @description How many machines were in which state; every machine counts once. */
+    StateSample: {
+      /** Format: date-time */
+      at: string;
+      free: number;
+      /** @description Somebody has it, and does not use it. */
+      assigned: number;
+      in_use: number;
+      initializing: number;
+      recycling: number;
+      /** @description In error or unreachable. */
+      failed: number;
+      destroying: number;
+    };
+    AssignmentHistory: components['schemas']['HistoryWindow'] & {
+      items: components['schemas']['AssignmentChange'][];
+    };
+    AssignmentChange: {
+      /** Format: date-time */
+      at: string;
+      hostname: components['schemas']['Hostname'];
+      /** @enum {string} */
+      what: 'assigned' | 'released';
+      /** @description How often, up to and with this one, since the beginning of the window. */
+      assigned: number;
+      /** @description The same of releases. */
+      released: number;
+    };
+    TimingHistory: {
+      /** @description The same in a sentence. */
+      summary: string;
+      items: {
+        hostname: components['schemas']['Hostname'];
+        timings: components['schemas']['Timings'];
+      }[];
+    };
     VmChanges: {
       /** @description The hostnames of all machines, in the first event of a connection; null in later ones. */
       all: components['schemas']['Hostname'][] | null;
@@ -2755,6 +2976,76 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  downloadVmLogs: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The file. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'text/plain': string;
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  streamVmLogs: {
+    parameters: {
+      query?: {
+        /** @description An id of this stream to continue after, for a first connection; `Last-Event-ID` wins. */
+        after?: components['parameters']['After'];
+      };
+      header?: {
+        /** @description The id of the last event that was received; the stream continues after it. Sent by EventSource itself. */
+        'Last-Event-ID'?: components['parameters']['LastEventId'];
+      };
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The stream. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'text/event-stream': components['schemas']['LogStreamEvent'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   getVmLogs: {
     parameters: {
       query?: never;
@@ -2865,7 +3156,10 @@ export interface operations {
   };
   createInstancesPage: {
     parameters: {
-      query?: never;
+      query?: {
+        /** @description How many people come; the page suggests a number of machines. What is no whole number is told on the page. */
+        people?: string;
+      };
       header?: never;
       path?: never;
       cookie?: never;
@@ -2873,6 +3167,7 @@ export interface operations {
     requestBody?: never;
     responses: {
       200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
       401: components['responses']['PageUnauthorized'];
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];
@@ -2938,6 +3233,26 @@ export interface operations {
       400: components['responses']['PageBadRequest'];
       401: components['responses']['PageUnauthorized'];
       404: components['responses']['PageNotFound'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
+  operationsPage: {
+    parameters: {
+      query?: {
+        /** @description Show what was asked for before this operation. One that does not exist gives an empty page. */
+        after?: components['schemas']['OperationId'];
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];
       503: components['responses']['PageUnavailable'];
@@ -3178,6 +3493,107 @@ export interface operations {
       400: components['responses']['BadRequest'];
       401: components['responses']['Unauthorized'];
       404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  chartsPage: {
+    parameters: {
+      query?: {
+        /** @description How far back. */
+        hours?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
+  getStateHistory: {
+    parameters: {
+      query?: {
+        /** @description How far back. */
+        hours?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The samples, oldest first. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['StateHistory'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  getAssignmentHistory: {
+    parameters: {
+      query?: {
+        /** @description How far back. */
+        hours?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description What happened, oldest first; the newest 1,000. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['AssignmentHistory'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  getTimingHistory: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The machines of now by hostname, 1,000 at most. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['TimingHistory'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
       429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
       503: components['responses']['Unavailable'];

@@ -10,6 +10,13 @@ export type Int8 = ColumnType<number, number, number>;
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
+export interface AssignmentChanges {
+  at: Generated<Timestamp>;
+  hostname: string;
+  id: Generated<Int8>;
+  what: string;
+}
+
 export interface Assignments {
   acknowledged_at: Timestamp | null;
   assigned_at: Generated<Timestamp>;
@@ -64,6 +71,15 @@ export interface OperationEvents {
   level: string;
   operation_id: string;
   text: string;
+}
+
+export interface OperationMachines {
+  at: Generated<Timestamp>;
+  detail: string | null;
+  hostname: string;
+  operation_id: string;
+  seconds: number | null;
+  state: Generated<string>;
 }
 
 export interface Operations {
@@ -184,6 +200,18 @@ export interface Vms {
   token_hash: Buffer | null;
 }
 
+export interface VmStateSamples {
+  assigned: number;
+  at: Generated<Timestamp>;
+  destroying: number;
+  failed: number;
+  free: number;
+  id: Generated<Int8>;
+  in_use: number;
+  initializing: number;
+  recycling: number;
+}
+
 export interface VmTimings {
   cloud_init_end: Timestamp | null;
   cloud_init_seconds: number | null;
@@ -196,9 +224,11 @@ export interface VmTimings {
 }
 
 export interface DB {
+  assignment_changes: AssignmentChanges;
   assignments: Assignments;
   audit_events: AuditEvents;
   operation_events: OperationEvents;
+  operation_machines: OperationMachines;
   operations: Operations;
   schema_compatibility: SchemaCompatibility;
   tombstones: Tombstones;
@@ -206,6 +236,7 @@ export interface DB {
   vm_log_cuts: VmLogCuts;
   vm_logs: VmLogs;
   vm_presence: VmPresence;
+  vm_state_samples: VmStateSamples;
   vm_timings: VmTimings;
   vms: Vms;
 }

@@ -1,12 +1,10 @@
-// The admin's pages, and logs.
+// The admin's first pages.
 import type { HandlersOf, Input } from '../contract/handlers.ts';
-import { problem, ProblemError } from '../contract/problems.ts';
+import { ProblemError } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
-import { readLogs, type StoredLogs } from '../db/logs.ts';
 import { readPageCursor } from '../db/vm-changes.ts';
-import { findStatus, listVms } from '../db/vms.ts';
+import { listVms } from '../db/vms.ts';
 import { renderAdmin } from '../pages/admin.ts';
-import { renderInstanceLogs } from '../pages/instance-logs.ts';
 import { renderInstances } from '../pages/instances.ts';
 import { isShown, readMachineQuery, sortMachines } from '../pages/machine-order.ts';
 import type { Operations } from '../provision/operations.ts';
@@ -27,7 +25,7 @@ const INSTANCES_SHOWN = 1_000;
 const INSTANCES_READ = 10_000;
 
 export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf<'admin'> {
-  const { db, checks, operations } = dependencies;
+  const { checks, operations } = dependencies;
   return {
     adminPage: async () => {
       const [lab, ready, results] = await Promise.all([
@@ -57,32 +55,6 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
       if (body === null) throw new ProblemError('vm_not_found');
       return { status: 200, type: 'text/html', body };
     },
-    instanceLogsPage: async ({ path: { hostname } }) => {
-      const status = await findStatus(db, hostname);
-      if (status === null) throw new ProblemError('vm_not_found');
-      const stored = await readLogs(db, hostname);
-      const body = renderInstanceLogs({
-        hostname,
-        status,
-        logs: stored.lines.join('\n'),
-        linesCut: stored.linesCut,
-      });
-      return { status: 200, type: 'text/html', body };
-    },
-    getVmLogs: async ({ path: { hostname } }) => {
-      const status = await findStatus(db, hostname);
-      if (status === null) return problem('vm_not_found');
-      const stored = await readLogs(db, hostname);
-      if (stored.lines.length === 0 && stored.linesCut === 0 && status === 'initializing')
-        return problem('logs_not_yet');
-      const body = {
-        hostname,
-        logs: logText(stored),
-        lines: stored.lines.length,
-        lines_cut: stored.linesCut,
-      };
-      return { status: 200, type: 'application/json', body };
-    },
     downloadData: () => notServedYet("Downloading everybody's files"),
   };
 }
@@ -103,12 +75,6 @@ async function instancesPage(dependencies: AdminDependencies, { query }: Input<'
     now: context.now,
   });
   return { status: 200, type: 'text/html', body } as const;
-}
-
-/** What was cut is told where it is missing: at the beginning. */
-function logText({ lines, linesCut }: StoredLogs): string {
-  const cut = linesCut > 0 ? [`[${linesCut} earlier lines were dropped to stay within the limit]`] : [];
-  return [...cut, ...lines].join('\n');
 }
 
 function notServedYet(what: string): never {

@@ -5,6 +5,7 @@ import { createAgentHandlers, type AgentDependencies } from './agent.ts';
 import type { AskDependencies } from './ask.ts';
 import { createDeedsHandlers, type DeedsDependencies } from './deeds.ts';
 import { createFleetHandlers } from './fleet.ts';
+import { createHistoryHandlers } from './history.ts';
 import { createLiveHandlers, type LiveDependencies } from './live.ts';
 import type { FleetDependencies } from './operation-pages.ts';
 import { createOperationHandlers } from './operations.ts';
@@ -12,6 +13,7 @@ import { createParticipantHandlers } from './participant.ts';
 import { createRecyclingHandlers } from './recycling.ts';
 import { createStatusHandlers } from './status.ts';
 import { createSystemHandlers, type SystemDependencies } from './system.ts';
+import { createVmLogHandlers } from './vm-logs.ts';
 import { createVmHandlers, type VmDependencies } from './vm.ts';
 import { createVmsHandlers, type VmsDependencies } from './vms.ts';
 
@@ -37,6 +39,8 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createDeedsHandlers(dependencies),
     ...createFleetHandlers(dependencies),
     ...createOperationHandlers(dependencies),
+    ...createHistoryHandlers(dependencies),
+    ...createVmLogHandlers(dependencies),
     ...createLiveHandlers(dependencies),
     ...createSystemHandlers(dependencies),
   };

@@ -1,5 +1,5 @@
 // The static files of the pages, read once at start: what stands in templates/public, Tabler's stylesheet fitted to the
-// templates, and what the docs page needs of Swagger UI. Names are flat; nothing else can be asked for.
+// templates, and what the docs page needs of Swagger UI and the charts of uPlot. Names are flat; nothing else can be asked for.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -26,6 +26,8 @@ const PUBLIC = new URL('public/', TEMPLATES);
 const VENDORED = {
   'swagger-ui.css': 'swagger-ui-dist/swagger-ui.css',
   'swagger-ui-bundle.js': 'swagger-ui-dist/swagger-ui-bundle.js',
+  'uplot.css': 'uplot/dist/uPlot.min.css',
+  'uplot.js': 'uplot/dist/uPlot.iife.min.js',
 } as const;
 const TABLER = '@tabler/core/dist/css/tabler.min.css';
 const HASH_CHARACTERS = 12;

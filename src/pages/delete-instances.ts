@@ -1,12 +1,18 @@
 // The page that destroys all machines: who is affected, by name, and a name to type.
 import type { components } from '../contract/openapi.gen.ts';
 import type { FormError } from './index-page.ts';
+import { affectedSentence } from './words/fleet.ts';
 import { layoutView } from './layout.ts';
 import { runningView } from './operation-view.ts';
 import { render, type View } from './render.ts';
 import { words } from './words.ts';
 
 type Provider = components['schemas']['Provider'];
+
+/** Whose work was not downloaded since it changed last; an empty list = everybody's was. */
+export type Undownloaded = {
+  readonly people: readonly { readonly hostname: string; readonly email: string }[];
+};
 
 export type DeleteInstancesModel = {
   /** What must be typed. */
@@ -19,21 +25,25 @@ export type DeleteInstancesModel = {
     /** Of the participant; null where nobody has it. */
     readonly email: string | null;
   }[];
+  /** Null where that is not known. */
+  readonly undownloaded: Undownloaded | null;
   readonly running: components['schemas']['Operation'] | null;
   readonly error: FormError | null;
 };
 
 /** The page with the form. */
 export function renderDeleteInstances(model: DeleteInstancesModel): string {
-  const { deployment, provider, machines, running, error } = model;
+  const { deployment, provider, machines, undownloaded, running, error } = model;
   const comers = machines.filter((machine) => machine.provider === 'external');
   const ours = machines.filter((machine) => machine.provider === provider && machine.provider !== 'external');
   const others = machines.filter((machine) => !ours.includes(machine) && !comers.includes(machine));
+  const people = [...ours, ...comers].filter(({ email }) => email !== null);
   return render('delete-instances', {
     ...layoutView({
       title: words.fleet.destroy.title,
       area: 'admin',
       current: '/admin/instances/delete',
+      styles: ['operations.css'],
       ...(error && { titlePrefix: words.errorPrefix }),
     }),
     error: error && { message: error.message },
@@ -41,6 +51,13 @@ export function renderDeleteInstances(model: DeleteInstancesModel): string {
     deployment,
     running: running && runningView(running),
     none: machines.length === 0,
+    affected: affectedSentence(ours.length + comers.length, people.length),
+    hasPeople: people.length > 0,
+    people: people.map(machineView),
+    undownloaded: undownloaded && {
+      any: undownloaded.people.length > 0,
+      people: undownloaded.people.map(machineView),
+    },
     hasOurs: ours.length > 0,
     ours: ours.map(machineView),
     hasComers: comers.length > 0,
@@ -50,6 +67,6 @@ export function renderDeleteInstances(model: DeleteInstancesModel): string {
   });
 }
 
-function machineView({ hostname, email }: DeleteInstancesModel['machines'][number]): View {
+function machineView({ hostname, email }: { hostname: string; email: string | null }): View {
   return { hostname, email: email ?? words.fleet.destroy.nobody };
 }

@@ -26,6 +26,8 @@ const adminLinks = [
   { href: '/admin', label: words.nav.overview },
   { href: '/admin/instances', label: words.nav.instances },
   { href: '/admin/create', label: words.nav.create },
+  { href: '/admin/operations', label: words.nav.operations },
+  { href: '/admin/charts', label: words.nav.charts },
   { href: '/admin/instances/delete', label: words.nav.destroy },
   { href: '/docs', label: words.nav.docs },
 ] as const;

@@ -3,7 +3,7 @@ import { operations, type OperationId } from '../contract/operations.gen.ts';
 import type { Problem } from '../contract/problems.ts';
 import { renderDashboard } from './dashboard.ts';
 import { renderError } from './error.ts';
-import { renderIndex } from './index-page.ts';
+import { renderIndex, type FormError } from './index-page.ts';
 import { words } from './words.ts';
 import type { Workshop } from './workshop.ts';
 
@@ -22,7 +22,8 @@ const labels: Readonly<Record<string, string>> = words.index.labels;
 /** The page for this problem. It asks nothing of the database, so it comes in an outage too. */
 export function renderProblem(problem: Problem, { operationId, form, workshop = {} }: FailedRequest): string {
   if (operationId === 'requestVm') return formAgain(problem, form ?? {}, workshop);
-  if (operationId === 'launchVms' || operationId === 'destroyVms') return notBegun(problem, operationId);
+  if (operationId === 'launchVms' || operationId === 'destroyVms')
+    return notBegun(problem, operationId, form ?? {});
   return renderError({ problem, area: isForAdmins(operationId) ? 'admin' : 'participant', workshop });
 }
 
@@ -55,17 +56,26 @@ function inWords(field: string, message: string): string {
 }
 
 /** The page that would have shown the run, with the message. */
-function notBegun(problem: Problem, operationId: 'launchVms' | 'destroyVms'): string {
+function notBegun(
+  problem: Problem,
+  operationId: 'launchVms' | 'destroyVms',
+  form: Readonly<Record<string, unknown>>,
+): string {
   const numVms = problem.errors?.find(({ field }) => field === 'num_vms');
   return renderDashboard({
     kind: operationId === 'launchVms' ? 'launch' : 'destroy',
     operation: null,
-    error: { message: numVms ? numVmsSentence(numVms.message) : problem.detail },
+    error: numVms ? fieldError(numVmsSentence(numVms.message)) : { message: problem.detail },
     lines: [],
     olderLines: 0,
     lastLine: 0,
     machines: null,
+    form: { maxVms: null, numVms: text(form['num_vms']), people: null, plan: null },
   });
+}
+
+function fieldError(message: string): FormError {
+  return { message, fields: { num_vms: message } };
 }
 
 /** What the contract says against the number, in the words that people know. */

@@ -1,13 +1,15 @@
 // What the pages say, in English, in one place: a file for each party in words/, composed here. No markup; the templates
 // put it where it belongs, and browser modules read it from `data-` attributes. Another language is another such folder.
 // The sentences of problems and of assignment states are not here: they are the contract's and the rules'.
+import { chartWords } from './words/charts.ts';
 import { docsWords } from './words/docs.ts';
 import { errorWords } from './words/error.ts';
 import { fleetWords } from './words/fleet.ts';
-import { instancesWords, logsWords } from './words/lab.ts';
+import { instancesWords } from './words/lab.ts';
 import { machineWords } from './words/machine.ts';
 import { labWords } from './words/overview.ts';
 import { checkWords, indexWords, successWords } from './words/participant.ts';
+import { logWords } from './words/logs.ts';
 import { shellWords } from './words/shell.ts';
 import { assignmentState, vmStatus } from './words/statuses.ts';
 
@@ -21,7 +23,8 @@ export const words = {
   lab: labWords,
   machine: machineWords,
   instances: instancesWords,
-  logs: logsWords,
+  logs: logWords,
+  charts: chartWords,
   fleet: fleetWords,
   error: errorWords,
   docs: docsWords,

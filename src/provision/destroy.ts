@@ -1,6 +1,11 @@
 // A destroy: nobody is given a machine any more, the provider ends them all, and only when it says that nothing is left
 // is it a success. Machines that come by themselves are not ours to end: their rows are cleared.
 import { listMachineRows, markDestroying, removeGone } from '../db/fleet.ts';
+import {
+  planOperationMachines,
+  recordOperationMachines,
+  settleOperationMachines,
+} from '../db/operation-machines.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
 import { createReport, type RunReport } from './report.ts';
 import { callProvider, type Outcome, type Run } from './run.ts';
@@ -19,6 +24,7 @@ export async function runDestroy(run: Run): Promise<Outcome> {
   const listed = await provider.list();
   const names = new Set([...ours, ...listed].map(({ hostname }) => hostname));
   progress.add({ total: names.size + comers.length });
+  await planOperationMachines(db, run.operation.id, [...names, ...comers]);
   tell({
     level: 'info',
     text: names.size > 0 ? `Ending ${machinesWord(names.size)}.` : 'No machines to end.',
@@ -35,9 +41,16 @@ export async function runDestroy(run: Run): Promise<Outcome> {
   return left.length === 0 ? null : leftOver(left);
 }
 
-async function clearComers({ db, tell, progress }: Run, hostnames: readonly string[]): Promise<void> {
+async function clearComers(
+  { db, operation, tell, progress }: Run,
+  hostnames: readonly string[],
+): Promise<void> {
   if (hostnames.length === 0) return;
   await removeGone(db, hostnames);
+  await recordOperationMachines(db, operation.id, hostnames, {
+    state: 'gone',
+    detail: 'Cleared from here; it runs on.',
+  });
   progress.add({ done: hostnames.length });
   tell({
     level: 'warning',
@@ -54,6 +67,7 @@ async function settleDestroy(run: Run, reporting: RunReport): Promise<string[] |
       { db, provider, tell, signal: control.forced },
       { row: () => true, stranger: () => false },
     );
+    await settleOperationMachines(db, run.operation.id, missing, { state: 'gone' });
     progress.add({ done: missing.length });
     return [...kept, ...unknown];
   } catch (error) {

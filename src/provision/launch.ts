@@ -1,6 +1,7 @@
 // A launch: names are reserved, rows are born before a machine can report, the provider makes what it can. What was
 // made stays; the rows of what was not are removed.
 import { insertMachines, takenHostnames } from '../db/fleet.ts';
+import { planOperationMachines, settleOperationMachines } from '../db/operation-machines.ts';
 import { nextHostnames, type Deployment } from '../vms/hostnames.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';
@@ -22,6 +23,7 @@ export async function runLaunch(run: Run, options: LaunchOptions): Promise<Outco
   const machines = await reserve(run, options, operation.numVms ?? 0);
   progress.add({ total: machines.length });
   const names = machines.map(({ hostname }) => hostname);
+  await planOperationMachines(run.db, operation.id, names);
   tell({ level: 'info', text: `Launching ${machinesWord(names.length)}: ${names.join(', ')}.` });
   const reporting = createReport(run, new Set(names));
   const result = await callProvider(run, () =>
@@ -33,7 +35,7 @@ export async function runLaunch(run: Run, options: LaunchOptions): Promise<Outco
     ),
   );
   if (control.reason() === 'lost') return null;
-  const kept = await settleLaunch(run, reporting);
+  const kept = await settleLaunch(run, reporting, names);
   return judge(result, kept ?? reporting.made.size, names.length);
 }
 
@@ -60,7 +62,11 @@ async function reserve(
 }
 
 /** How many machines there are; null where the provider could not be asked. */
-async function settleLaunch(run: Run, reporting: RunReport): Promise<number | null> {
+async function settleLaunch(
+  run: Run,
+  reporting: RunReport,
+  names: readonly string[],
+): Promise<number | null> {
   const { db, provider, operation, tell, progress, onError } = run;
   try {
     await reporting.writeRest();
@@ -71,6 +77,8 @@ async function settleLaunch(run: Run, reporting: RunReport): Promise<number | nu
         stranger: (operationId) => operationId === operation.id,
       },
     );
+    await settleOperationMachines(db, operation.id, kept, { state: 'made' });
+    await settleOperationMachines(db, operation.id, names, { state: 'failed', detail: 'It was not made.' });
     progress.add({ done: kept.length - progress.get().done });
     progress.add({ failed: missing.filter((hostname) => !reporting.failed.has(hostname)).length });
     return kept.length;

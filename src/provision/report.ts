@@ -1,7 +1,7 @@
 // What a provider tells, on its way to the rows: machines that are made, could not be, or are gone. A row that cannot
 // be written now is no fault of the provider: it goes on, and what is missing is written when the run is settled.
-import type { Db } from '../db/connect.ts';
 import { recordProvisioning, recordReach, removeGone, removeUnmade } from '../db/fleet.ts';
+import { recordOperationMachines } from '../db/operation-machines.ts';
 import type { MachineFacts, ProvisionReport } from './provider.ts';
 import type { Run } from './run.ts';
 
@@ -17,7 +17,7 @@ export type RunReport = {
 
 /** @param ours the machines that the run is about; null = all. What is told of others changes no row of a launch. */
 export function createReport(run: Run, ours: ReadonlySet<string> | null): RunReport {
-  const { db, tell, progress, onError } = run;
+  const { db, operation, tell, progress, onError } = run;
   const made = new Map<string, MachineFacts>();
   const failed = new Map<string, string>();
   const gone = new Set<string>();
@@ -40,21 +40,27 @@ export function createReport(run: Run, ours: ReadonlySet<string> | null): RunRep
       made.set(hostname, facts);
       progress.add({ done: 1 });
       tell({ level: 'info', hostname, text: `Made in ${facts.provisioningSeconds.toFixed(1)} s.` });
-      await write(() => recordMade(db, hostname, facts));
+      await write(() => recordMade(run, hostname, facts));
     },
     failed: async (hostname, reason) => {
       if (!isOurs(hostname) || failed.has(hostname)) return;
       failed.set(hostname, reason);
       progress.add({ failed: 1 });
       tell({ level: 'error', hostname, text: `Could not be made: ${reason}` });
-      await write(() => removeUnmade(db, [hostname]));
+      await write(async () => {
+        await recordOperationMachines(db, operation.id, [hostname], { state: 'failed', detail: reason });
+        await removeUnmade(db, [hostname]);
+      });
     },
     gone: async (hostname) => {
       if (gone.has(hostname)) return;
       gone.add(hostname);
       if (isOurs(hostname)) progress.add({ done: 1 });
       tell({ level: 'info', hostname, text: 'Ended.' });
-      await write(() => removeGone(db, [hostname]));
+      await write(async () => {
+        await removeGone(db, [hostname]);
+        await recordOperationMachines(db, operation.id, [hostname], { state: 'gone' });
+      });
     },
   };
   return {
@@ -71,7 +77,9 @@ export function createReport(run: Run, ours: ReadonlySet<string> | null): RunRep
   };
 }
 
-async function recordMade(db: Db, hostname: string, facts: MachineFacts): Promise<void> {
+async function recordMade({ db, operation }: Run, hostname: string, facts: MachineFacts): Promise<void> {
+  const seconds = facts.provisioningSeconds;
   await recordReach(db, hostname, facts);
-  await recordProvisioning(db, hostname, facts.provisioningSeconds);
+  await recordProvisioning(db, hostname, seconds);
+  await recordOperationMachines(db, operation.id, [hostname], { state: 'made', seconds });
 }

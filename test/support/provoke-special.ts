@@ -108,6 +108,11 @@ export const specialRequests: Partial<Record<OperationId, readonly Special[]>> =
     asking(withHeaders({ ...exampleRequest('launchVms'), body: 'num_vms=many' }, JSON_WANTED)),
     whileLaunching(() => withHeaders(exampleRequest('launchVms'), JSON_WANTED)),
   ],
+  createInstancesPage: [
+    asking(exampleAs('createInstancesPage', { path: `/admin/create?people=${'9'.repeat(21)}` })),
+  ],
+  operationsPage: [asking(exampleAs('operationsPage', { path: '/admin/operations?after=none' }))],
+  chartsPage: [asking(exampleAs('chartsPage', { path: '/admin/charts?hours=0' }))],
   destroyVms: [whileLaunching(() => withHeaders(exampleRequest('destroyVms'), JSON_WANTED))],
   cancelOperation: [
     cancelling(JSON_WANTED),

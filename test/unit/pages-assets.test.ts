@@ -4,8 +4,8 @@ import { operations } from '../../src/contract/operations.gen.ts';
 import { assetNames, assetUrl, getAsset, importUrls } from '../../src/pages/assets.ts';
 
 const CSS_LIMIT_BYTES = 14_000;
-/** Not Swagger UI, not Tabler. */
-const own = assetNames().filter((name) => !/^(swagger|tabler)/.test(name) && !name.endsWith('.svg'));
+/** Not Swagger UI, not Tabler, not uPlot. */
+const own = assetNames().filter((name) => !/^(swagger|tabler|uplot)/.test(name) && !name.endsWith('.svg'));
 
 describe('static files', () => {
   test('are those that the pages use, each with a content type that the contract declares', () => {

@@ -82,7 +82,14 @@ describe('every page', () => {
     ['led-on', renderLedOn(HOSTILE)],
     [
       'instance-logs',
-      renderInstanceLogs({ hostname: HOSTILE, status: 'running', logs: `</pre>${HOSTILE}`, linesCut: 0 }),
+      renderInstanceLogs({
+        hostname: HOSTILE,
+        status: 'running',
+        lines: [{ text: `</div>${HOSTILE}`, isError: true }],
+        older: 1,
+        linesCut: 1,
+        after: 7,
+      }),
     ],
     [
       'error',

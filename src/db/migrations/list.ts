@@ -3,6 +3,7 @@ import type { Migration } from 'kysely/migration';
 import * as initial from './0001-initial.ts';
 import * as operations from './0002-operations.ts';
 import * as vmDeeds from './0005-vm-deeds.ts';
+import * as history from './0007-history.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -16,4 +17,5 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0001-initial', breaking: true, migration: initial },
   { name: '0002-operations', breaking: true, migration: operations },
   { name: '0005-vm-deeds', breaking: true, migration: vmDeeds },
+  { name: '0007-history', breaking: false, migration: history },
 ];

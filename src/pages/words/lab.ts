@@ -15,22 +15,6 @@ export const instancesWords = {
   create: 'Create machines',
 } as const;
 
-export const logsWords = {
-  title: 'Logs of',
-  back: 'All machines',
-  status: 'Status',
-  notYet: 'There are no logs yet: the machine is still being set up. Refresh in a minute.',
-  empty: 'This machine has sent no logs.',
-  region: 'Log lines',
-} as const;
-
-/** Told where older log lines were dropped. */
-export function cutSentence(lines: number): string {
-  return lines === 1
-    ? 'The oldest line was dropped to stay within the limit.'
-    : `The ${lines} oldest lines were dropped to stay within the limit.`;
-}
-
 /** Told where a table shows fewer machines than there are. */
 export function shownSentence(shown: number, total: number): string {
   if (shown === total) return total === 1 ? '1 machine' : `${total} machines`;

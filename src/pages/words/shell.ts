@@ -25,6 +25,8 @@ export const shellWords = {
     overview: 'Lab',
     instances: 'Machines',
     create: 'Launch',
+    operations: 'Operations',
+    charts: 'Charts',
     destroy: 'Destroy',
     docs: 'API docs',
   },
