@@ -1,7 +1,7 @@
 // What can be done with a machine as it is now, each with what it will do. What cannot be done is not offered.
 import type { View } from './render.ts';
 import { vmApiHref } from './vm-href.ts';
-import type { VmModel } from './vm.ts';
+import type { VmModel } from './vm-model.ts';
 import { words } from './words.ts';
 
 type Deed = {

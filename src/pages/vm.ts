@@ -6,28 +6,11 @@ import { operationAddress } from './operation-view.ts';
 import { render, type View } from './render.ts';
 import { vmApiHref, vmLogsHref, vmPageHref } from './vm-href.ts';
 import { deedViews } from './vm-deeds.ts';
+import type { VmModel } from './vm-model.ts';
 import { words } from './words.ts';
 
 type Vm = components['schemas']['Vm'];
 type Entry = components['schemas']['VmTimelineEntry'];
-
-export type VmModel = {
-  readonly vm: Vm;
-  /** Newest first. */
-  readonly timeline: readonly Entry[];
-  /** The launch that made it, where one of ours did. */
-  readonly launchId: string | null;
-  /** Until then the next browser is let in without the PIN. */
-  readonly letInUntil: string | null;
-  readonly freeCount: number;
-  readonly canRestart: boolean;
-  readonly canDestroy: boolean;
-  /** What was done, and led here. */
-  readonly done: components['schemas']['DeedName'] | null;
-  /** Why something was not done. */
-  readonly error: string | null;
-  readonly now: Date;
-};
 
 export function renderVm(model: VmModel): string {
   const { vm, done, error, timeline, now } = model;
