@@ -1,10 +1,13 @@
 // The pictures in a real browser, and what stands for them where they are not seen.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { sampleStates } from '../../src/db/history.ts';
 import { hasBrowser } from '../support/browser.ts';
 import { isInOrderEverywhere, startFleetBrowser, type FleetBrowser } from '../support/fleet-browser.ts';
 import { WAIT } from '../support/operations.ts';
 import { giveVm, insertFreeVms } from '../support/rows.ts';
+
+/** Axe looks at a page four times over: with many tests beside it, that takes its time. */
+vi.setConfig({ testTimeout: 120_000 });
 
 describe.skipIf(!hasBrowser)('the charts in a browser', () => {
   let fleet: FleetBrowser;
