@@ -50,7 +50,9 @@ describe.skipIf(!hasBrowser)('the charts in a browser', () => {
 
   test('have their numbers without JavaScript too, of another window', async () => {
     const page = await fleet.open('/admin/charts', { javaScriptEnabled: false });
-    await page.getByText('The pictures need JavaScript; the numbers below do not.').waitFor();
+    await expect
+      .poll(() => page.locator('main').innerText(), WAIT)
+      .toContain('The pictures need JavaScript; the numbers below do not.');
     await page.getByRole('link', { name: 'The last hour' }).click();
     await page.getByText('in the last hour.').waitFor();
     await page.locator('details > summary').first().click();
