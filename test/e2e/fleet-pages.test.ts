@@ -172,7 +172,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     lab.provider.release();
     await row.getByText('1 machine was made.').waitFor();
     await row.getByText('Done').waitFor();
-    await row.getByRole('link').click();
+    await row.getByRole('link').press('Enter');
     await page.getByRole('log').getByText('Done.').waitFor();
     const beyond = await open(`/admin/operations?after=${crypto.randomUUID()}`);
     await beyond.getByText('There is nothing older.').waitFor();
