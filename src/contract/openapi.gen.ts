@@ -1539,12 +1539,12 @@ export interface components {
       hostname: components['schemas']['Hostname'] | null;
       text: string;
     };
-    /** @description The data of `output`; of `operation` and `end`; of `machines`; or of `vms`. */
+    /** @description The data of `output`; of `operation` and `end`; of `vms`; or of `machines`. */
     OperationStreamEvent:
       | components['schemas']['OperationEvent']
       | components['schemas']['Operation']
-      | components['schemas']['OperationMachines']
-      | components['schemas']['VmChanges'];
+      | components['schemas']['VmChanges']
+      | components['schemas']['OperationMachines'];
     OperationMachines: {
       machines: components['schemas']['OperationMachine'][];
     };

@@ -30,8 +30,9 @@ export type LaunchFormModel = {
 /** What the partial `launch-form` reads. */
 export function launchFormView(model: LaunchFormModel, error: FormError | null): View {
   const { maxVms, people, plan } = model;
+  const count = people?.count ?? null;
   const suggested =
-    people?.count == null ? null : Math.min(suggestMachines(people.count), maxVms ?? Number.MAX_SAFE_INTEGER);
+    count === null ? null : Math.min(suggestMachines(count), maxVms ?? Number.MAX_SAFE_INTEGER);
   return {
     maxVms,
     numVms: model.numVms === '' && suggested !== null ? String(suggested) : model.numVms,

@@ -1,10 +1,13 @@
 // The pictures in a real browser, and what stands for them where they are not seen.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { sampleStates } from '../../src/db/history.ts';
 import { hasBrowser } from '../support/browser.ts';
 import { isInOrderEverywhere, startFleetBrowser, type FleetBrowser } from '../support/fleet-browser.ts';
 import { WAIT } from '../support/operations.ts';
 import { giveVm, insertFreeVms } from '../support/rows.ts';
+
+/** Axe looks at a page four times over: with many tests beside it, that takes its time. */
+vi.setConfig({ testTimeout: 120_000 });
 
 describe.skipIf(!hasBrowser)('the charts in a browser', () => {
   let fleet: FleetBrowser;
@@ -47,7 +50,9 @@ describe.skipIf(!hasBrowser)('the charts in a browser', () => {
 
   test('have their numbers without JavaScript too, of another window', async () => {
     const page = await fleet.open('/admin/charts', { javaScriptEnabled: false });
-    await page.getByText('The pictures need JavaScript; the numbers below do not.').waitFor();
+    await expect
+      .poll(() => page.locator('main').innerText(), WAIT)
+      .toContain('The pictures need JavaScript; the numbers below do not.');
     await page.getByRole('link', { name: 'The last hour' }).click();
     await page.getByText('in the last hour.').waitFor();
     await page.locator('details > summary').first().click();

@@ -1,6 +1,6 @@
 // Launching, watching, cancelling and destroying in a real browser, with a scripted provider.
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { hasBrowser } from '../support/browser.ts';
 import {
   isInOrder,
@@ -10,6 +10,9 @@ import {
 } from '../support/fleet-browser.ts';
 import type { FleetServer } from '../support/fleet-server.ts';
 import { WAIT } from '../support/operations.ts';
+
+/** Axe looks at a page four times over: with many tests beside it, that takes its time. */
+vi.setConfig({ testTimeout: 120_000 });
 
 describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
   let fleet: FleetBrowser;
@@ -169,7 +172,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     lab.provider.release();
     await row.getByText('1 machine was made.').waitFor();
     await row.getByText('Done').waitFor();
-    await row.getByRole('link').click();
+    await row.getByRole('link').press('Enter');
     await page.getByRole('log').getByText('Done.').waitFor();
     const beyond = await open(`/admin/operations?after=${crypto.randomUUID()}`);
     await beyond.getByText('There is nothing older.').waitFor();

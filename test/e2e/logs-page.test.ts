@@ -1,6 +1,6 @@
 // The log of a machine in a real browser: it follows, pauses, searches, and keeps up.
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { hasBrowser } from '../support/browser.ts';
 import {
   isInOrder,
@@ -13,6 +13,9 @@ import { insertFreeVms } from '../support/rows.ts';
 
 const HOSTNAME = 'vm-1';
 const PAGE = `/admin/logs/${HOSTNAME}`;
+
+/** Axe looks at a page four times over: with many tests beside it, that takes its time. */
+vi.setConfig({ testTimeout: 120_000 });
 
 describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
   let fleet: FleetBrowser;

@@ -28,6 +28,8 @@ export async function startFleetBrowser(): Promise<FleetBrowser> {
         httpCredentials: { username: ADMIN.user, password: ADMIN.password },
         ...options,
       });
+      // Earlier than the test's own end: it says what was waited for.
+      context.setDefaultTimeout(WAIT_MS);
       contexts.push(context);
       const page = await context.newPage();
       page.on('console', (message) => {
@@ -48,6 +50,8 @@ export async function startFleetBrowser(): Promise<FleetBrowser> {
     },
   };
 }
+
+const WAIT_MS = 20_000;
 
 /** Nothing for axe to find, and nothing that is wider than the window. */
 export async function isInOrder(page: Page): Promise<void> {
