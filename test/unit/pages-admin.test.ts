@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { renderAdmin } from '../../src/pages/admin.ts';
-import { renderInstanceLogs } from '../../src/pages/instance-logs.ts';
 import { renderInstances } from '../../src/pages/instances.ts';
 import { words } from '../../src/pages/words.ts';
 import { vmsCsv } from '../../src/handlers/vms-csv.ts';
@@ -230,30 +229,5 @@ describe('the CSV', () => {
 
   test.each(['=1', '+1', '-1', '@a', '\t=1', '\r=1'])('%j is made plain text', (email) => {
     expect(vmsCsv([{ ...vm, assignment: { ...assignment, email } }])).toContain(`'${email}`);
-  });
-});
-
-describe('the logs page', () => {
-  const logs = { hostname: 'vm-1', status: 'running', logs: 'a\n\nb <c>', linesCut: 0 } as const;
-
-  test('shows the lines as they are', () => {
-    const html = renderInstanceLogs(logs);
-    expect(html).toMatch(/<pre [^>]*>\na\n\nb &lt;c&gt;<\/pre>/);
-    expect(html).toContain('href="&#x2F;admin&#x2F;logs&#x2F;vm-1">Refresh</a>');
-    expect(html).not.toContain('class="alert');
-  });
-
-  test('tells how many lines were cut', () => {
-    expect(textOf(renderInstanceLogs({ ...logs, linesCut: 12 }))).toContain(
-      'The 12 oldest lines were dropped',
-    );
-    expect(textOf(renderInstanceLogs({ ...logs, linesCut: 1 }))).toContain('The oldest line was dropped');
-  });
-
-  test('says why there are none', () => {
-    const initializing = renderInstanceLogs({ ...logs, logs: '', status: 'initializing' });
-    expect(initializing).toContain(words.logs.notYet);
-    expect(initializing).not.toContain('<pre');
-    expect(renderInstanceLogs({ ...logs, logs: '' })).toContain(words.logs.empty);
   });
 });
