@@ -18,7 +18,7 @@ const WATCH_SHIFTS = `globalThis.shift = 0; new PerformanceObserver((list) => {
 
 const PAGE_LIMIT_BYTES = 200_000;
 
-describe.skipIf(!hasBrowser)('the page', () => {
+describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
   let server: TestServer;
   let browser: Browser;
 
@@ -63,6 +63,7 @@ describe.skipIf(!hasBrowser)('the page', () => {
       await page.locator('[role="alert"]').waitFor();
       expect(await standing(page).getAttribute('data-state')).toBe('full');
       expect(await page.locator('[data-retry]').innerText()).toContain('Leave the page open');
+      await sql`update assignments set released_at = now() where id = ${id}`.execute(server.db);
       await sql`update vms set assignment_id = null where assignment_id = ${id}`.execute(server.db);
       await expect.poll(() => standing(page).getAttribute('data-state'), LONG).toBe('open');
       expect(await page.locator('[data-retry]').innerText()).toContain('try again now');
