@@ -1245,12 +1245,14 @@ export interface components {
       hostname: components['schemas']['Hostname'] | null;
       text: string;
     };
-    /** @description The data of `output`; of `operation` and `end`; of `vms`; or of `machines`. */
+    /**
+     * @description The data of `output`; of `operation` and `end`; or of `vms`. That of `machines`, which came later, is an
+     *     OperationMachines; programs pass over events that they do not know.
+     */
     OperationStreamEvent:
       | components['schemas']['OperationEvent']
       | components['schemas']['Operation']
-      | components['schemas']['VmChanges']
-      | components['schemas']['OperationMachines'];
+      | components['schemas']['VmChanges'];
     OperationMachines: {
       machines: components['schemas']['OperationMachine'][];
     };
