@@ -914,7 +914,7 @@ export interface paths {
     /**
      * What an operation tells, as it comes
      * @description Server-sent events. `output` carries an OperationEvent and an id to resume from (`Last-Event-ID`): nothing is lost or
-     *     repeated. `operation` carries the Operation whenever it changes, `machines` an OperationMachines: all of its machines
+     *     repeated. `operation` carries the Operation whenever it changes, `machines` what it did with its machines (`{ machines }`, as in Operation): all of them
      *     first, then those that changed. After `end`, with the operation as it ended, the
      *     stream ends; do not reconnect. With `vms=true` the same stream carries the `vms` events of
      *     `GET /api/v1/vms/events` too, and has no end of its own: a page needs one connection only.
@@ -1488,6 +1488,8 @@ export interface components {
       next: components['schemas']['OperationId'] | null;
     };
     Operation: {
+      /** @description What it did with each machine, by hostname. Told of one operation, not in lists. */
+      machines?: components['schemas']['OperationMachine'][];
       id: components['schemas']['OperationId'];
       kind: components['schemas']['OperationKind'];
       status: components['schemas']['OperationStatus'];
@@ -1539,15 +1541,14 @@ export interface components {
       hostname: components['schemas']['Hostname'] | null;
       text: string;
     };
-    /** @description The data of `output`; of `operation` and `end`; of `vms`; or of `machines`. */
+    /**
+     * @description The data of `output`; of `operation` and `end`; or of `vms`. That of `machines`, which came later, is
+     *     `{ machines: OperationMachine[] }`; programs pass over events that they do not know.
+     */
     OperationStreamEvent:
       | components['schemas']['OperationEvent']
       | components['schemas']['Operation']
-      | components['schemas']['VmChanges']
-      | components['schemas']['OperationMachines'];
-    OperationMachines: {
-      machines: components['schemas']['OperationMachine'][];
-    };
+      | components['schemas']['VmChanges'];
     /**
      * @description `waiting`: not done yet. `made`: it exists. `failed`: it could not be made, and nothing of it is left. `gone`: it was
      *     ended.
