@@ -74,6 +74,12 @@ python: $(patsubst test/python/%.txt,.cache/python/%/.done,$(wildcard test/pytho
 bench: setup ## the measurements, as ratios; one table
 	@node bench/main.ts
 
+.PHONY: screenshots
+screenshots: setup ## a picture of every page in every state, in dist/screenshots
+	@rm -rf dist/screenshots
+	@SCREENSHOTS=$(CURDIR)/dist/screenshots vitest run test/screens
+	@echo "Look at them: dist/screenshots"
+
 .PHONY: agent
 agent: setup ## the agent's program, in dist/agent: one JavaScript file, one executable that needs no Node
 	@node codegen/agent-bundle.ts

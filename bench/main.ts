@@ -6,13 +6,14 @@ import { claims } from './claims.ts';
 import { download } from './download.ts';
 import { logs } from './logs.ts';
 import { notMeasured, type Measurement, type Row } from './measurement.ts';
+import { pages } from './pages.ts';
 import { start } from './start.ts';
 import { story } from './story.ts';
 import { renderTable } from './table.ts';
 import { told } from './told.ts';
 import { waiting } from './waiting.ts';
 
-const measurements: readonly Measurement[] = [claims, waiting, told, logs, download, start, story];
+const measurements: readonly Measurement[] = [claims, waiting, told, logs, download, pages, start, story];
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;

@@ -3,6 +3,7 @@
 import { openCollecting } from './app/collect.ts';
 import { openData, type Data } from './app/data.ts';
 import { openDelivery } from './app/delivery.ts';
+import { openHistory } from './app/history.ts';
 import { StartRefused, type Environment, type Refusal } from './app/environment.ts';
 import { createFleet } from './app/fleet.ts';
 import { forwarderToken } from './app/forwarder-token.ts';
@@ -112,6 +113,7 @@ async function serve(
     },
   );
   url = listenUrl(host, server.port);
+  await openHistory(environment, lifecycle, opened.data);
   await lifecycle.acquire('operations', operations.start, (_started, { force }) => operations.stop(force));
   return url;
 }

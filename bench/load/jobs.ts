@@ -35,6 +35,16 @@ export type Jobs = {
     };
     readonly result: { readonly batchMs: readonly number[] };
   };
+  /** Lines of one machine at this rate, each with the time at which it was sent. */
+  pour: {
+    readonly job: {
+      readonly port: number;
+      readonly hostname: string;
+      readonly linesPerSecond: number;
+      readonly seconds: number;
+    };
+    readonly result: { readonly lines: number; readonly seconds: number };
+  };
 };
 
 export type JobKind = keyof Jobs;

@@ -1,6 +1,6 @@
 // The load generator: a process of its own that does one job after another, as its parent tells it, and ends with it.
 import type { JobMessage, Jobs, JobKind, ResultMessage } from './jobs.ts';
-import { push } from './log-sender.ts';
+import { pour, push } from './log-sender.ts';
 import { ask, tell } from './people.ts';
 import { createPolls } from './polls.ts';
 
@@ -18,6 +18,7 @@ const work: { readonly [K in JobKind]: (job: Jobs[K]['job']) => Promise<Jobs[K][
     return Promise.resolve({});
   },
   push,
+  pour,
 };
 
 async function answer({ kind, job }: JobMessage): Promise<ResultMessage> {

@@ -1,6 +1,7 @@
 // The desk where VMs wait, and the listener that wakes it.
 import { listen, type Listener } from '../db/listen.ts';
 import { createDesk, type Desk } from '../delivery/desk.ts';
+import { watchSilence } from '../delivery/silence.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { Data } from './data.ts';
 import { StartRefused, type Environment } from './environment.ts';
@@ -38,5 +39,20 @@ export async function openDelivery(
     },
   );
   if (!listening.ok) throw new StartRefused(listening.problem, listening.remedy);
+  await lifecycle.acquire(
+    'silence watch',
+    () =>
+      Promise.resolve(
+        watchSilence({
+          db: database.db,
+          silentMs: config.limits.silentAfterMs,
+          now: Date.now,
+          onSilent: (hostnames) =>
+            log.warn({ hostnames }, 'Nothing is heard of these machines any more; they are unreachable.'),
+          onError: (error, doing) => log.warn({ err: error }, `An error while ${doing}; it is tried again.`),
+        }),
+      ),
+    (watch) => watch.close(),
+  );
   return { desk, listener: listening.listener };
 }

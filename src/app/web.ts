@@ -50,6 +50,7 @@ export async function createWebApp({ config, log }: Environment, parts: WebParts
       desk: parts.delivery.desk,
       logs: createLogKeeper(db, config.limits.logBytesPerVm),
       operations: parts.operations,
+      launchPlan: () => Promise.resolve(null),
       vmFeed: createVmFeed({
         db,
         nowMs: () => performance.now(),
@@ -68,8 +69,10 @@ export async function createWebApp({ config, log }: Environment, parts: WebParts
     vmAuth: config.vmAuth,
     browserCookie: { key: deriveKey(parts.secretKey, COOKIE_KEY), secure: config.server.secureCookies },
     pages: {
-      error: ({ problem, operationId }) => renderProblem(problem, { operationId, form: null }),
-      form: ({ problem, operationId, values }) => renderProblem(problem, { operationId, form: values }),
+      error: ({ problem, operationId }) =>
+        renderProblem(problem, { operationId, form: null, workshop: config.workshop }),
+      form: ({ problem, operationId, values }) =>
+        renderProblem(problem, { operationId, form: values, workshop: config.workshop }),
     },
     trustProxy: config.server.trustProxy,
     publicUrl: config.server.publicUrl,
@@ -85,8 +88,11 @@ export async function createWebApp({ config, log }: Environment, parts: WebParts
 function taken(config: Config) {
   return {
     bornAs: config.provider === 'aws' ? ('aws' as const) : ('external' as const),
+    workshop: config.workshop,
     now: () => new Date(),
     codeLifetimeMs: config.limits.codeLifetimeMs,
+    deadlines: config.limits.deadlines,
+    destroysOne: true,
     channel: config.notifyChannel,
     maxVmsPerLaunch: config.limits.vmsPerLaunch,
     agentFolder: fileURLToPath(AGENT_FOLDER),

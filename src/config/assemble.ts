@@ -51,6 +51,11 @@ export function assembleConfig(parts: Parts): Config {
       cliDir: values.PULUMI_CLI_DIR,
     },
     launch: launchOf(values),
+    workshop: {
+      title: values.WORKSHOP_TITLE,
+      instructions: values.WORKSHOP_INSTRUCTIONS,
+      contact: values.WORKSHOP_CONTACT,
+    },
     ...machinesOf(parts),
     download: downloadOf(values),
     limits: limitsOf(values),
@@ -73,6 +78,12 @@ function limitsOf(values: Environment): Config['limits'] {
   return {
     vmsPerLaunch: values.MAX_VMS_PER_LAUNCH,
     codeLifetimeMs: values.CODE_LIFETIME_MINUTES * MINUTE_MS,
+    deadlines: {
+      startMs: values.START_DEADLINE_MINUTES * MINUTE_MS,
+      recycleMs: values.RECYCLE_DEADLINE_MINUTES * MINUTE_MS,
+      deliveryMs: values.DELIVERY_DEADLINE_MINUTES * MINUTE_MS,
+    },
+    silentAfterMs: values.SILENT_AFTER_MINUTES * MINUTE_MS,
     logBytesPerVm: values.MAX_LOG_BYTES_PER_VM,
     waitingVms: values.MAX_WAITING_VMS,
     pollMaxSeconds: values.POLL_MAX_SECONDS === 0 ? undefined : values.POLL_MAX_SECONDS,

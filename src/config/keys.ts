@@ -162,6 +162,22 @@ export const configKeys = {
     meaning: 'CloudWatch log group that VMs write their boot logs to.',
     accepts: 'at most 512 letters, digits and . - _ / #',
   },
+  WORKSHOP_TITLE: {
+    otherwise: 'none: the pages say “Get your machine”',
+    meaning: "The workshop's name, on the participants' pages.",
+    accepts: 'at most 120 characters',
+  },
+  WORKSHOP_INSTRUCTIONS: {
+    otherwise: 'none',
+    meaning:
+      'What participants should know, on the form page. A blank line begins a paragraph; addresses become links.',
+    accepts: 'at most 4000 characters',
+  },
+  WORKSHOP_CONTACT: {
+    otherwise: 'none: the pages say “your instructor”',
+    meaning: 'Whom participants ask for help: an e-mail address, an address of a page, or words.',
+    accepts: 'at most 200 characters in one line',
+  },
   LOG_LEVEL: {
     default: 'info',
     meaning: 'The least severe line that is logged.',
@@ -202,6 +218,32 @@ export const configKeys = {
   CODE_LIFETIME_MINUTES: {
     default: '10',
     meaning: 'How long a CRD code can be alive; an older one is not delivered again.',
+    accepts: 'a whole number from 1 to 1440',
+    unit: 'minutes',
+  },
+  START_DEADLINE_MINUTES: {
+    default: '15',
+    meaning: 'A machine that is starting for longer is shown as overdue.',
+    accepts: 'a whole number from 1 to 1440',
+    unit: 'minutes',
+  },
+  RECYCLE_DEADLINE_MINUTES: {
+    default: '10',
+    meaning: 'A machine that is being emptied, or destroyed, for longer is shown as overdue.',
+    accepts: 'a whole number from 1 to 1440',
+    unit: 'minutes',
+  },
+  DELIVERY_DEADLINE_MINUTES: {
+    default: '2',
+    meaning:
+      'A command that its machine has not fetched, or not confirmed, after so long is shown as overdue.',
+    accepts: 'a whole number from 1 to 1440',
+    unit: 'minutes',
+  },
+  SILENT_AFTER_MINUTES: {
+    default: '5',
+    meaning:
+      'A running machine whose agent sends heartbeats, and has sent none for so long, becomes `unreachable`; its next report brings it back.',
     accepts: 'a whole number from 1 to 1440',
     unit: 'minutes',
   },

@@ -169,6 +169,21 @@ export const passphrase = z
   .string()
   .refine((value) => !isPlaceholder(value), 'is a placeholder: everybody knows it');
 
+/** One line that people read. */
+export const shownText = (most: number) =>
+  text
+    .max(most, `is longer than ${most} characters`)
+    .refine((value) => !CONTROL_CHARACTER.test(value), 'holds line breaks or control characters');
+
+/** Several lines that people read. */
+export const shownLines = (most: number) =>
+  text
+    .max(most, `is longer than ${most} characters`)
+    .refine(
+      (value) => !CONTROL_CHARACTER.test(value.replaceAll(/\r?\n|\t/g, '')),
+      'holds control characters',
+    );
+
 /** Express' meaning of "trust proxy", without `true`: that would believe whatever a client writes. */
 export const trustProxy = text.transform((value, context): false | number | string[] => {
   if (/^(false|no|off|0)$/i.test(value)) return false;

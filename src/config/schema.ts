@@ -102,10 +102,16 @@ export type Config = Frozen<{
   };
   eip: { strategy: 'dynamic' | 'persistent'; tagName: string | undefined };
   ssl: { provider: string | undefined; email: string | undefined; staging: boolean };
+  /** What participants read. */
+  workshop: { title: string | undefined; instructions: string | undefined; contact: string | undefined };
   allocatorImageTag: string | undefined;
   limits: {
     vmsPerLaunch: number;
     codeLifetimeMs: number;
+    /** After these, what goes on takes too long. */
+    deadlines: { startMs: number; recycleMs: number; deliveryMs: number };
+    /** A machine that sends heartbeats, and has sent none for so long, is unreachable. */
+    silentAfterMs: number;
     logBytesPerVm: number;
     waitingVms: number;
     /** Undefined: polls have no end. */

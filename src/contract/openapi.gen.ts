@@ -102,6 +102,47 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/lab': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Where things stand, for a participant
+     * @description Whether there is a machine to be had, as a state and a sentence. The page of the form asks this again and again; an
+     *     answer may be up to a second old.
+     */
+    get: operations['getLab'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/check': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * What a participant tries out before the workshop
+     * @description A page to send a week before. It asks nothing of the database.
+     */
+    get: operations['checkPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/vm_startup': {
     parameters: {
       query?: never;
@@ -320,7 +361,7 @@ export interface paths {
      * End an assignment
      * @description The participant gives the machine up. It is `recycling` until its agent has emptied it, and free afterwards. Agents
      *     of the field do not recycle: their machines stay `recycling` until they are destroyed. An assignment that is over
-     *     already stays as it is.
+     *     already stays as it is. With `Accept: text/html` the answer leads to the page of the machine.
      */
     post: operations['releaseAssignment'];
     delete?: never;
@@ -417,6 +458,179 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/vms.csv': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Machines as a table for spreadsheets
+     * @description RFC 4180, UTF-8, one line per machine in the natural order of hostnames (`-2` before `-10`), at most 10,000. A value
+     *     that a spreadsheet would take for a formula begins with an apostrophe. PINs are not in it.
+     */
+    get: operations['downloadVmsCsv'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/{hostname}/let-in': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Let the machine's participant in from another browser
+     * @description For ten minutes, the next browser that sends the form with the participant's e-mail is let in without the PIN, once. It
+     *     is meant for somebody who has lost browser and PIN and stands in front of you: whoever sends the e-mail first is let in.
+     *     409 (`vm_not_assigned`) where nobody has the machine.
+     */
+    post: operations['letPersonIn'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/{hostname}/give-another': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Give the machine's participant another machine
+     * @description In one transaction a free machine is claimed and the assignment moves to it, with its PIN and its page. The old machine is
+     *     `recycling`, and free once it was emptied; one that is in `error` or `unreachable` stays so. A command that was not
+     *     delivered goes to the new machine; else a fresh one is asked for. 409 (`vm_not_assigned`, `none_free`): nothing was
+     *     changed.
+     */
+    post: operations['giveAnotherVm'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/{hostname}/mark-healthy': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Take back an error, or an unhealthy GPU
+     * @description A machine in `error` or `unreachable` is `running` again (`recycling` where somebody's work is still on it), and an
+     *     unhealthy GPU is not spoken of until the machine reports it again. Nothing is changed on the machine itself. A machine
+     *     that is well stays as it is.
+     */
+    post: operations['markVmHealthy'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/{hostname}/restart': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Restart the machine, and keep its disk
+     * @description Its programs end and start anew; what its participant has open is lost, files stay. Until the machine reports again it is
+     *     `initializing`, and given to nobody. 409 (`cannot_restart`) where its provider cannot, or where it is being destroyed;
+     *     503 (`restart_failed`) where the provider could not do it.
+     */
+    post: operations['restartVm'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/{hostname}/timeline': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * What happened to one machine, newest first
+     * @description Its statuses, who had it, what admins did, and what its launch told of it. Of statuses the newest 200 are kept.
+     */
+    get: operations['getVmTimeline'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/{hostname}/logs.txt': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The stored logs of one machine, as a text file
+     * @description Every line that is kept, in the order of arrival. Where older ones were dropped, the first line says so.
+     */
+    get: operations['downloadVmLogs'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/vms/{hostname}/logs/events': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * What a machine logs, as it comes
+     * @description Server-sent events. `lines` carries LogLines and an id to resume from (`Last-Event-ID`): nothing is repeated. Whoever
+     *     is too slow for what comes is not sent all of it: the newest lines come, and their `number` tells how many are
+     *     missing before them. `status` carries the machine's status, first and whenever it changes. After `gone` (the machine
+     *     was destroyed, and its logs with it) the stream ends; do not reconnect.
+     */
+    get: operations['streamVmLogs'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/vm-logs/{hostname}': {
     parameters: {
       query?: never;
@@ -454,6 +668,43 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/overview': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The state of the lab at a glance
+     * @description Counts, and what needs the admin, the most urgent first (at most 100; `attention_total` counts all).
+     */
+    get: operations['getOverview'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/admin/vms/{hostname}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** One machine, everything that is known of it, and what can be done */
+    get: operations['vmPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/admin/create': {
     parameters: {
       query?: never;
@@ -478,7 +729,10 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** One row per machine */
+    /**
+     * One row per machine
+     * @description What is asked for is tolerant; a value that means nothing counts as not said.
+     */
     get: operations['instancesPage'];
     put?: never;
     post?: never;
@@ -514,6 +768,23 @@ export interface paths {
     };
     /** The logs of one machine, as a page */
     get: operations['instanceLogsPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/admin/operations': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** What was launched and destroyed, by whom, and how it went */
+    get: operations['operationsPage'];
     put?: never;
     post?: never;
     delete?: never;
@@ -776,11 +1047,87 @@ export interface paths {
     /**
      * What an operation tells, as it comes
      * @description Server-sent events. `output` carries an OperationEvent and an id to resume from (`Last-Event-ID`): nothing is lost or
-     *     repeated. `operation` carries the Operation whenever it changes. After `end`, with the operation as it ended, the
+     *     repeated. `operation` carries the Operation whenever it changes, `machines` what it did with its machines (`{ machines }`, as in Operation): all of them
+     *     first, then those that changed. After `end`, with the operation as it ended, the
      *     stream ends; do not reconnect. With `vms=true` the same stream carries the `vms` events of
      *     `GET /api/v1/vms/events` too, and has no end of its own: a page needs one connection only.
      */
     get: operations['streamOperationEvents'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/admin/charts': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Start-up timings, machines by state and assignments over time, as pictures with their numbers */
+    get: operations['chartsPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/history/states': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Machines by state over time
+     * @description One sample whenever the counts have changed; each holds until the next one. The last is of this moment. Kept for a
+     *     week; where there are very many, some between are left out.
+     */
+    get: operations['getStateHistory'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/history/assignments': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * When machines were assigned and released
+     * @description Hostnames, not people. Kept for a week, also when the machine is gone.
+     */
+    get: operations['getAssignmentHistory'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/history/timings': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** How long each machine took to start, by phase */
+    get: operations['getTimingHistory'];
     put?: never;
     post?: never;
     delete?: never;
@@ -1079,6 +1426,23 @@ export interface components {
     VmCount: {
       count: number;
     };
+    Lab: {
+      state: components['schemas']['LabState'];
+      /** @description Running and nobody's. */
+      free: number;
+      /** @description Running. */
+      ready: number;
+      /** @description All that there are or are being made, those that are being destroyed left out. */
+      total: number;
+      /** @description The same as a sentence. */
+      message: string;
+    };
+    /**
+     * @description `not_open`: no machine was made yet. `starting`: none is free, and some are on their way. `open`: some are free.
+     *     `full`: none is free. `over`: the machines are being taken down, or were.
+     * @enum {string}
+     */
+    LabState: 'not_open' | 'starting' | 'open' | 'full' | 'over';
     VmStartup: {
       hostname: components['schemas']['Hostname'];
       /** @description True from agents that will acknowledge what is delivered. */
@@ -1203,6 +1567,72 @@ export interface components {
       free_disk_bytes: number | null;
       assignment: components['schemas']['Assignment'] | null;
       timings: components['schemas']['Timings'];
+      /** @description Of what the machine is in the middle of; null where it is in the middle of nothing. */
+      deadline: components['schemas']['Deadline'] | null;
+      /** @description Why it needs the admin, as of when this was told; null where it does not. */
+      attention: components['schemas']['Attention'] | null;
+    };
+    /** @description What is going on, and by when it should be over. */
+    Deadline: {
+      /**
+       * @description `starting`, `recycling` and `destroying` are the machine's; `delivery`: its participant's command was not fetched;
+       *     `confirmation`: it was, and the machine has not said how that went.
+       * @enum {string}
+       */
+      what: 'starting' | 'recycling' | 'destroying' | 'delivery' | 'confirmation';
+      since: components['schemas']['Timestamp'];
+      /** @description After this it takes too long. */
+      at: components['schemas']['Timestamp'];
+      /** @description How long it usually takes. */
+      usual_seconds: number;
+      /** @description What to do, in a sentence, when it takes too long already; else null. */
+      overdue: string | null;
+    };
+    /** @enum {string} */
+    DeedName: 'let-in' | 'give-another' | 'release' | 'mark-healthy' | 'restart';
+    VmDeed: {
+      /** @description What was done. */
+      message: string;
+      /** @description The machine as it is now; after `give-another`, the new one. */
+      vm: components['schemas']['Vm'];
+    };
+    VmTimeline: {
+      items: components['schemas']['VmTimelineEntry'][];
+    };
+    VmTimelineEntry: {
+      at: components['schemas']['Timestamp'];
+      /** @enum {string} */
+      kind: 'status' | 'assignment' | 'deed' | 'operation';
+      text: string;
+      /** @description The admin who did it, where it was one. */
+      who: string | null;
+    };
+    Overview: {
+      total: number;
+      /** @description Running and not assigned. */
+      free: number;
+      assigned: number;
+      in_use: number;
+      starting: number;
+      /** @description In error, or unreachable. */
+      failed: number;
+      by_status: {
+        [key: string]: number;
+      };
+      attention: components['schemas']['Attention'][];
+      attention_total: number;
+      /** @description The operation that is queued or running; null where none is. */
+      operation: components['schemas']['Operation'] | null;
+    };
+    Attention: {
+      hostname: components['schemas']['Hostname'];
+      /** @description Of the participant whom it concerns; null where it concerns nobody. */
+      email: string | null;
+      /** @enum {string} */
+      reason: 'machine_lost' | 'command_failed' | 'overdue' | 'error' | 'unreachable' | 'gpu_unhealthy';
+      /** @description What is the matter, and what to do. */
+      message: string;
+      since: components['schemas']['Timestamp'];
     };
     /** @description Start-up timings; null where not known (yet). */
     Timings: {
@@ -1322,6 +1752,8 @@ export interface components {
       next: components['schemas']['OperationId'] | null;
     };
     Operation: {
+      /** @description What it did with each machine, by hostname. Told of one operation, not in lists. */
+      machines?: components['schemas']['OperationMachine'][];
       id: components['schemas']['OperationId'];
       kind: components['schemas']['OperationKind'];
       status: components['schemas']['OperationStatus'];
@@ -1377,11 +1809,95 @@ export interface components {
       hostname: components['schemas']['Hostname'] | null;
       text: string;
     };
-    /** @description The data of `output`; of `operation` and `end`; or of `vms`. */
+    /**
+     * @description The data of `output`; of `operation` and `end`; or of `vms`. That of `machines`, which came later, is
+     *     `{ machines: OperationMachine[] }`; programs pass over events that they do not know.
+     */
     OperationStreamEvent:
       | components['schemas']['OperationEvent']
       | components['schemas']['Operation']
       | components['schemas']['VmChanges'];
+    /**
+     * @description `waiting`: not done yet. `made`: it exists. `failed`: it could not be made, and nothing of it is left. `gone`: it was
+     *     ended.
+     * @enum {string}
+     */
+    OperationMachineState: 'waiting' | 'made' | 'failed' | 'gone';
+    /** @description What an operation did with one machine. */
+    OperationMachine: {
+      hostname: components['schemas']['Hostname'];
+      state: components['schemas']['OperationMachineState'];
+      /** @description How long it took to make it. */
+      seconds: number | null;
+      /** @description Why it failed, in a sentence. */
+      detail: string | null;
+      /**
+       * Format: date-time
+       * @description Since when.
+       */
+      at: string;
+    };
+    /** @description The data of `lines`; or of `status` and `gone`. */
+    LogStreamEvent: components['schemas']['LogLines'] | components['schemas']['LogStatus'];
+    LogLines: {
+      /** @description The number of the first of these lines among all that the machine has sent, dropped ones included. */
+      number: number;
+      /** @description Very long ones are cut here; the file has them whole. */
+      lines: string[];
+      /** @description Which of them look like errors, counted from 0. */
+      errors: number[];
+    };
+    LogStatus: {
+      /** @description Null where the machine is gone. */
+      status: components['schemas']['VmStatus'] | null;
+    };
+    HistoryWindow: {
+      /** Format: date-time */
+      from: string;
+      /** Format: date-time */
+      to: string;
+      /** @description The same in a sentence. */
+      summary: string;
+    };
+    StateHistory: components['schemas']['HistoryWindow'] & {
+      items: components['schemas']['StateSample'][];
+    };
+    /** @description How many machines were in which state; every machine counts once. */
+    StateSample: {
+      /** Format: date-time */
+      at: string;
+      free: number;
+      /** @description Somebody has it, and does not use it. */
+      assigned: number;
+      in_use: number;
+      initializing: number;
+      recycling: number;
+      /** @description In error or unreachable. */
+      failed: number;
+      destroying: number;
+    };
+    AssignmentHistory: components['schemas']['HistoryWindow'] & {
+      items: components['schemas']['AssignmentChange'][];
+    };
+    AssignmentChange: {
+      /** Format: date-time */
+      at: string;
+      hostname: components['schemas']['Hostname'];
+      /** @enum {string} */
+      what: 'assigned' | 'released';
+      /** @description How often, up to and with this one, since the beginning of the window. */
+      assigned: number;
+      /** @description The same of releases. */
+      released: number;
+    };
+    TimingHistory: {
+      /** @description The same in a sentence. */
+      summary: string;
+      items: {
+        hostname: components['schemas']['Hostname'];
+        timings: components['schemas']['Timings'];
+      }[];
+    };
     VmChanges: {
       /** @description The hostnames of all machines, in the first event of a connection; null in later ones. */
       all: components['schemas']['Hostname'][] | null;
@@ -1449,6 +1965,26 @@ export interface components {
          *     }
          */
         'application/json': components['schemas']['Message'];
+      };
+    };
+    /** @description Done, or there was nothing to do. */
+    DeedDone: {
+      headers: {
+        [name: string]: unknown;
+      };
+      content: {
+        'application/json': components['schemas']['VmDeed'];
+      };
+    };
+    /** @description Done; the page of the machine says so. To those who like pages better. */
+    SeeMachine: {
+      headers: {
+        /** @description The page. */
+        Location: string;
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
       };
     };
     /** @description The operation has begun, or will in a moment. */
@@ -1672,6 +2208,16 @@ export interface components {
     };
     /** @description There is no such thing. */
     PageOrNotFound: {
+      headers: {
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+        'application/problem+json': components['schemas']['Problem'];
+      };
+    };
+    /** @description The state of things does not allow it. */
+    PageOrConflict: {
       headers: {
         [name: string]: unknown;
       };
@@ -1909,6 +2455,52 @@ export interface operations {
       429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
       503: components['responses']['Unavailable'];
+    };
+  };
+  getLab: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description How the lab stands. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          /**
+           * @example {
+           *       "state": "starting",
+           *       "free": 0,
+           *       "ready": 12,
+           *       "total": 40,
+           *       "message": "The machines are starting: 12 of 40 are ready."
+           *     }
+           */
+          'application/json': components['schemas']['Lab'];
+        };
+      };
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  checkPage: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
     };
   };
   vmStartup: {
@@ -2334,14 +2926,15 @@ export interface operations {
           'application/json': components['schemas']['Assignment'];
         };
       };
-      400: components['responses']['BadRequest'];
-      401: components['responses']['Unauthorized'];
-      403: components['responses']['Forbidden'];
-      404: components['responses']['NotFound'];
-      413: components['responses']['TooLarge'];
-      429: components['responses']['TooManyRequests'];
-      500: components['responses']['InternalError'];
-      503: components['responses']['Unavailable'];
+      303: components['responses']['SeeMachine'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
     };
   };
   getAgentFile: {
@@ -2350,7 +2943,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The file's name.
+         * @description The file's name, with its hash or without.
          * @example SHA256SUMS
          */
         file: 'lablink-agent.mjs' | 'lablink-agent-linux-x64.gz' | 'SHA256SUMS';
@@ -2545,6 +3138,251 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  downloadVmsCsv: {
+    parameters: {
+      query?: {
+        /** @description Only machines with this status. */
+        status?: components['schemas']['VmStatus'];
+        /** @description Only machines that are assigned (true), or free (false). */
+        assigned?: boolean;
+        /** @description Only machines whose hostname or participant's e-mail contains this. */
+        search?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The table. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'text/csv': string;
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  letPersonIn: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['DeedDone'];
+      303: components['responses']['SeeMachine'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  giveAnotherVm: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['DeedDone'];
+      303: components['responses']['SeeMachine'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  markVmHealthy: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['DeedDone'];
+      303: components['responses']['SeeMachine'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  restartVm: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['DeedDone'];
+      303: components['responses']['SeeMachine'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  getVmTimeline: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The newest 200 entries. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['VmTimeline'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  downloadVmLogs: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The file. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'text/plain': string;
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  streamVmLogs: {
+    parameters: {
+      query?: {
+        /** @description An id of this stream to continue after, for a first connection; `Last-Event-ID` wins. */
+        after?: components['parameters']['After'];
+      };
+      header?: {
+        /** @description The id of the last event that was received; the stream continues after it. Sent by EventSource itself. */
+        'Last-Event-ID'?: components['parameters']['LastEventId'];
+      };
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The stream. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'text/event-stream': components['schemas']['LogStreamEvent'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   getVmLogs: {
     parameters: {
       query?: never;
@@ -2601,7 +3439,7 @@ export interface operations {
       503: components['responses']['PageUnavailable'];
     };
   };
-  createInstancesPage: {
+  getOverview: {
     parameters: {
       query?: never;
       header?: never;
@@ -2610,7 +3448,63 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
+      /** @description The lab. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Overview'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  vmPage: {
+    parameters: {
+      query?: {
+        /** @description The deed that led here; the page says what it did. */
+        done?: components['schemas']['DeedName'];
+      };
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
       200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
+      404: components['responses']['PageNotFound'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
+  createInstancesPage: {
+    parameters: {
+      query?: {
+        /** @description How many people come; the page suggests a number of machines. What is no whole number is told on the page. */
+        people?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
       401: components['responses']['PageUnauthorized'];
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];
@@ -2619,7 +3513,14 @@ export interface operations {
   };
   instancesPage: {
     parameters: {
-      query?: never;
+      query?: {
+        /** @description Only machines whose hostname or participant's e-mail contains this. */
+        q?: string;
+        /** @description Only these machines; `free`, `assigned`, `attention`, or a status. */
+        show?: string;
+        /** @description The column, with a dash before it for the other direction. */
+        sort?: string;
+      };
       header?: never;
       path?: never;
       cookie?: never;
@@ -2627,6 +3528,7 @@ export interface operations {
     requestBody?: never;
     responses: {
       200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
       401: components['responses']['PageUnauthorized'];
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];
@@ -2668,6 +3570,26 @@ export interface operations {
       400: components['responses']['PageBadRequest'];
       401: components['responses']['PageUnauthorized'];
       404: components['responses']['PageNotFound'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
+  operationsPage: {
+    parameters: {
+      query?: {
+        /** @description Show what was asked for before this operation. One that does not exist gives an empty page. */
+        after?: components['schemas']['OperationId'];
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];
       503: components['responses']['PageUnavailable'];
@@ -3098,6 +4020,107 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  chartsPage: {
+    parameters: {
+      query?: {
+        /** @description How far back. */
+        hours?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
+  getStateHistory: {
+    parameters: {
+      query?: {
+        /** @description How far back. */
+        hours?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The samples, oldest first. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['StateHistory'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  getAssignmentHistory: {
+    parameters: {
+      query?: {
+        /** @description How far back. */
+        hours?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description What happened, oldest first; the newest 1,000. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['AssignmentHistory'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  getTimingHistory: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The machines of now by hostname, 1,000 at most. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['TimingHistory'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   downloadData: {
     parameters: {
       query?: never;
@@ -3284,7 +4307,10 @@ export interface operations {
   getAsset: {
     parameters: {
       query?: {
-        /** @description The version that the pages name; an address with one may be cached for ever. */
+        /**
+         * @deprecated
+         * @description Not needed any more, and not looked at. A name that holds a hash may be cached for ever.
+         */
         v?: string;
       };
       header?: never;

@@ -140,6 +140,16 @@ export const problems = {
     title: 'Operation over',
     detail: 'This operation has ended already; there is nothing to cancel.',
   },
+  vm_not_assigned: {
+    status: 409,
+    title: 'VM not assigned',
+    detail: 'Nobody has this machine any more. Nothing was changed.',
+  },
+  cannot_restart: {
+    status: 409,
+    title: 'Cannot restart',
+    detail: 'This machine cannot be restarted from here.',
+  },
   body_too_large: {
     status: 413,
     title: 'Body too large',
@@ -194,6 +204,11 @@ export const problems = {
     status: 503,
     title: 'Cannot launch',
     detail: 'Machines cannot be launched by this server right now. The page that launches machines says why.',
+  },
+  restart_failed: {
+    status: 503,
+    title: 'Restart failed',
+    detail: 'The machine could not be restarted.',
   },
   stopping: { status: 503, title: 'Stopping', detail: 'The server is stopping. Try again in a few seconds.' },
   poll_ended: { status: 503, title: 'Poll ended', detail: 'No assignment yet. Poll again.' },

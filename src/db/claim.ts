@@ -26,10 +26,15 @@ export type ClaimRow = {
 /** Whether rows that another transaction has locked are skipped, or waited for. */
 export type Locking = 'skip locked' | '';
 
+/** Machines whose agent waits right now, then those seen lately; an unhealthy GPU only when no other is free. */
+export const CLAIM_ORDER = `(v.gpu_health is not distinct from 'Unhealthy'),
+           (p.waiting_until is not null and p.waiting_until > now()) desc,
+           date_trunc('minute', p.last_seen_at) desc nulls last,
+           v.hostname`;
+
 /**
  * The locked row is the one that is changed: under READ COMMITTED it is checked again after the lock, so no machine is
- * given twice. `no key update` lets the foreign keys of presence and logs pass. Machines whose agent waits right now
- * come first, then those seen lately; an unhealthy GPU only when no other is free.
+ * given twice. `no key update` lets the foreign keys of presence and logs pass.
  */
 export function claimSql(locking: Locking): string {
   return `
@@ -39,10 +44,7 @@ with live as (
   select v.hostname
   from vms v left join vm_presence p on p.hostname = v.hostname
   where v.assignment_id is null and v.status = 'running' and not exists (select 1 from live)
-  order by (v.gpu_health is not distinct from 'Unhealthy'),
-           (p.waiting_until is not null and p.waiting_until > now()) desc,
-           date_trunc('minute', p.last_seen_at) desc nulls last,
-           v.hostname
+  order by ${CLAIM_ORDER}
   for no key update of v ${locking} limit 1
 ), claimed as (
   update vms v set assignment_id = $1 from picked

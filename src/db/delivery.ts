@@ -1,6 +1,7 @@
 // Deliveries: which command a waiting VM is to be given, and who is waiting. The row is the truth, a notification a hint.
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
+import { endSilence } from './silence.ts';
 
 export type Delivery = {
   readonly assignmentId: string;
@@ -26,6 +27,7 @@ export async function takeDelivery(
     .whereRef('a.id', '=', 'v.assignment_id')
     .where('a.released_at', 'is', null)
     .where('a.acknowledged_at', 'is', null)
+    .where('a.moved_at', 'is', null)
     .where('a.command_at', '>', olderThan(codeLifetimeSeconds))
     .where('v.status', 'not in', ['recycling', 'destroying'])
     .returning(['a.id', 'a.crd_command', 'a.pin', 'a.command_number'])
@@ -47,6 +49,7 @@ export async function withDelivery(
     .where('v.hostname', '=', sql<string>`any(${hostnames}::text[])`)
     .where('a.released_at', 'is', null)
     .where('a.acknowledged_at', 'is', null)
+    .where('a.moved_at', 'is', null)
     .where('a.command_at', '>', olderThan(codeLifetimeSeconds))
     .execute();
   return rows.map(({ hostname }) => hostname);
@@ -75,6 +78,10 @@ export async function leaseWaiting(
   leaseSeconds: number,
 ): Promise<void> {
   if (waiting.length === 0) return;
+  await endSilence(
+    db,
+    waiting.map(({ hostname }) => hostname),
+  );
   await sql`
     insert into vm_presence (hostname, last_seen_at, confirms, waiting_until)
     select v.hostname, now(), given.confirms, now() + make_interval(secs => ${leaseSeconds}::float8)

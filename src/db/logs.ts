@@ -10,13 +10,22 @@ export type LogBatch = {
   readonly eventIds: readonly string[] | null;
 };
 
-/** Appends the lines; an event that is known already adds nothing. Returns how many were stored. */
+/** With a hash of the hostname: any constant of ours that no other advisory lock has. */
+const APPEND_LOCK = 7_204;
+
+/**
+ * Appends the lines; an event that is known already adds nothing. Returns how many were stored. Batches of one machine
+ * come one after another, so that their ids become visible in order: a reader who goes on after the last id misses
+ * nothing.
+ */
 export async function appendLogs(db: Db, batch: LogBatch): Promise<number> {
   const { rows } = await sql<{ stored: number }>`
-    with stored as (
+    with locked as materialized (
+      select pg_advisory_xact_lock(${APPEND_LOCK}::int, hashtext(${batch.hostname}))
+    ), stored as (
       insert into vm_logs (hostname, line, event_id)
       select ${batch.hostname}, line, event_id
-      from unnest(${batch.lines}::text[], ${batch.eventIds ?? []}::text[])
+      from locked, unnest(${batch.lines}::text[], ${batch.eventIds ?? []}::text[])
         with ordinality as given (line, event_id, position)
       where line is not null
       order by position
@@ -43,6 +52,85 @@ export async function readLogs(db: Db, hostname: string): Promise<StoredLogs> {
     .where('hostname', '=', hostname)
     .executeTakeFirst();
   return { lines: rows.map(({ line }) => line), linesCut: cut?.lines_cut ?? 0 };
+}
+
+export type NumberedLine = { readonly id: number; readonly line: string };
+
+export type LogTail = {
+  /** The newest, oldest of them first; very long ones cut. */
+  readonly lines: readonly NumberedLine[];
+  /** How many there are before them that are kept. */
+  readonly older: number;
+  /** How many were dropped before those. */
+  readonly linesCut: number;
+};
+
+/** One character more than is shown, so that it can be told. */
+const cutLine = (maxLength: number) => sql<string>`left(line, ${maxLength + 1}::int)`;
+
+/** The newest `limit` lines. */
+export async function readLogTail(
+  db: Db,
+  hostname: string,
+  { limit, maxLength }: { readonly limit: number; readonly maxLength: number },
+): Promise<LogTail> {
+  const { rows } = await sql<{ lines: NumberedLine[] | null; kept: number; lines_cut: number }>`
+    select
+      (select json_agg(json_build_object('id', id, 'line', line) order by id) from (
+        select id, ${cutLine(maxLength)} as line from vm_logs
+        where hostname = ${hostname} order by id desc limit ${limit}) as newest) as lines,
+      (select count(*) from vm_logs where hostname = ${hostname})::int as kept,
+      coalesce((select lines_cut from vm_log_cuts where hostname = ${hostname}), 0)::int as lines_cut`.execute(
+    db,
+  );
+  const { lines, kept, lines_cut: linesCut } = rows[0] ?? { lines: null, kept: 0, lines_cut: 0 };
+  return { lines: lines ?? [], older: kept - (lines?.length ?? 0), linesCut };
+}
+
+/** Lines after this id, in order, at most `limit`. */
+export async function readLogsAfter(
+  db: Db,
+  hostname: string,
+  { after, limit, maxLength }: { readonly after: number; readonly limit: number; readonly maxLength: number },
+): Promise<NumberedLine[]> {
+  return db
+    .selectFrom('vm_logs')
+    .select(['id', cutLine(maxLength).as('line')])
+    .where('hostname', '=', hostname)
+    .where('id', '>', after)
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+}
+
+export type LogPlace = {
+  /** How many lines the machine has sent up to this id, dropped ones included. */
+  readonly number: number;
+  /** How many are kept after it. */
+  readonly behind: number;
+};
+
+/** Where an id stands among the lines of a machine. */
+export async function findLogPlace(db: Db, hostname: string, id: number): Promise<LogPlace> {
+  const { rows } = await sql<LogPlace>`
+    select (coalesce((select lines_cut from vm_log_cuts where hostname = ${hostname}), 0)
+        + count(*) filter (where id <= ${id}))::int as number,
+      count(*) filter (where id > ${id})::int as behind
+    from vm_logs where hostname = ${hostname}`.execute(db);
+  return rows[0] ?? { number: 0, behind: 0 };
+}
+
+/** The id before the newest `keep` lines; null where there are not more. */
+export async function findLogCut(db: Db, hostname: string, keep: number): Promise<number | null> {
+  const row = await db
+    .selectFrom('vm_logs')
+    .select('id')
+    .where('hostname', '=', hostname)
+    .orderBy('id', 'desc')
+    .offset(keep)
+    .limit(1)
+    .executeTakeFirst();
+  return row?.id ?? null;
 }
 
 /** What a line costs beside its text: a flood of empty lines is a flood too. */

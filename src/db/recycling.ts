@@ -1,25 +1,36 @@
 // From one participant to the next: an assignment ends, its machine is emptied, and only then is it free again.
 import { sql } from 'kysely';
+import { recordDeed } from './audit.ts';
 import type { Db } from './connect.ts';
 import { seenOrLate } from './reports.ts';
 
-/** Ends an assignment; its machine waits to be emptied. One that is over already stays as it is. */
-export async function releaseAssignment(db: Db, id: string): Promise<'released' | 'unknown'> {
+/**
+ * Ends an assignment; its machine waits to be emptied. One that is over already stays as it is.
+ * @param by the admin who did it, for the audit
+ */
+export async function releaseAssignment(
+  db: Db,
+  id: string,
+  by: string | null = null,
+): Promise<'released' | 'unknown'> {
   return db.transaction().execute(async (trx) => {
     const assignment = await trx
       .selectFrom('assignments')
-      .select('hostname')
+      .select(['hostname', 'email'])
       .where('id', '=', id)
       .executeTakeFirst();
     if (!assignment) return 'unknown';
     // The machine before its assignment, as a claim and a removal of the machine lock them.
     await sql`select from vms where hostname = ${assignment.hostname} for no key update`.execute(trx);
-    await trx
+    const ended = await trx
       .updateTable('assignments')
       .set({ released_at: sql<Date>`now()` })
       .where('id', '=', id)
       .where('released_at', 'is', null)
-      .execute();
+      .executeTakeFirst();
+    const { hostname, email } = assignment;
+    if (by !== null && ended.numUpdatedRows > 0n)
+      await recordDeed(trx, { who: by, what: 'release', detail: email, hostname });
     await trx
       .updateTable('vms')
       .set({ status: 'recycling', status_since: sql<Date>`now()` })

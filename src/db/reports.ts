@@ -84,12 +84,17 @@ export async function seenOrLate(db: Db, hostname: string): Promise<ReportResult
   return (await isBuried(db, hostname)) ? 'late' : 'unknown_vm';
 }
 
-/** Notes that the machine was heard of; false where there is no such machine. */
+/** Notes that the machine was heard of, which ends its silence (the count makes that come first); false where there is no such machine. */
 async function recordSeen(db: Db, hostname: string, heartbeat?: Heartbeat): Promise<boolean> {
   const { rows } = await sql`
+    with back as (
+      update vms set status = 'running', status_since = now()
+      where hostname = ${hostname} and status = 'unreachable' and silent_since is not null
+      returning hostname
+    )
     insert into vm_presence (hostname, last_seen_at, boot_id, free_disk_bytes)
     select hostname, now(), ${heartbeat?.bootId ?? null}, ${heartbeat?.freeDiskBytes ?? null}::bigint
-    from vms where hostname = ${hostname}
+    from vms where hostname = ${hostname} and (select count(*) from back) >= 0
     on conflict (hostname) do update set
       last_seen_at = now(),
       boot_id = coalesce(excluded.boot_id, vm_presence.boot_id),

@@ -10,6 +10,13 @@ export type Int8 = ColumnType<number, number, number>;
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
+export interface AssignmentChanges {
+  at: Generated<Timestamp>;
+  hostname: string;
+  id: Generated<Int8>;
+  what: string;
+}
+
 export interface Assignments {
   acknowledged_at: Timestamp | null;
   assigned_at: Generated<Timestamp>;
@@ -27,17 +34,30 @@ export interface Assignments {
   email: string;
   hostname: string;
   id: string;
+  /**
+   * until then the next browser is let in without the PIN
+   */
+  let_in_until: Timestamp | null;
+  /**
+   * it moved to this machine after its command was delivered to another one; null once there is a new command
+   */
+  moved_at: Timestamp | null;
   outcome: string | null;
   outcome_message: string | null;
   pin: string;
   pin_failures: Generated<number>;
   pin_locked_until: Timestamp | null;
   released_at: Timestamp | null;
+  /**
+   * as vms.revision, of the same sequence
+   */
+  revision: Generated<Int8>;
 }
 
 export interface AuditEvents {
   at: Generated<Timestamp>;
   detail: Generated<string>;
+  hostname: string | null;
   id: Generated<Int8>;
   operation_id: string | null;
   what: string;
@@ -66,6 +86,15 @@ export interface OperationEvents {
   level: string;
   operation_id: string;
   text: string;
+}
+
+export interface OperationMachines {
+  at: Generated<Timestamp>;
+  detail: string | null;
+  hostname: string;
+  operation_id: string;
+  seconds: number | null;
+  state: Generated<string>;
 }
 
 export interface Operations {
@@ -138,6 +167,13 @@ export interface VmDownloads {
   requested_by: string;
 }
 
+export interface VmEvents {
+  at: Generated<Timestamp>;
+  hostname: string;
+  id: Generated<Int8>;
+  status: string;
+}
+
 export interface VmLogCuts {
   hostname: string;
   lines_cut: Int8;
@@ -160,6 +196,10 @@ export interface VmPresence {
   free_disk_bytes: Int8 | null;
   hostname: string;
   last_seen_at: Generated<Timestamp>;
+  /**
+   * as vms.revision; moves when somebody who looks would see a difference, once a minute at most while nothing but the time goes on
+   */
+  revision: Generated<Int8>;
   /**
    * the lease of a waiting poll; renewed by the process that holds the poll
    */
@@ -201,6 +241,10 @@ export interface Vms {
    * moves with every change; live pages read the rows whose revision is newer
    */
   revision: Generated<Int8>;
+  /**
+   * unreachable because nothing was heard of it: what it says next brings it back
+   */
+  silent_since: Timestamp | null;
   ssh_host_key: string | null;
   ssh_port: number | null;
   ssh_user: string | null;
@@ -217,6 +261,18 @@ export interface Vms {
   wanted_ends_at: Timestamp | null;
 }
 
+export interface VmStateSamples {
+  assigned: number;
+  at: Generated<Timestamp>;
+  destroying: number;
+  failed: number;
+  free: number;
+  id: Generated<Int8>;
+  in_use: number;
+  initializing: number;
+  recycling: number;
+}
+
 export interface VmTimings {
   cloud_init_end: Timestamp | null;
   cloud_init_seconds: number | null;
@@ -229,18 +285,22 @@ export interface VmTimings {
 }
 
 export interface DB {
+  assignment_changes: AssignmentChanges;
   assignments: Assignments;
   audit_events: AuditEvents;
   deployment_identity: DeploymentIdentity;
   machine_hours: MachineHours;
   operation_events: OperationEvents;
+  operation_machines: OperationMachines;
   operations: Operations;
   schema_compatibility: SchemaCompatibility;
   tombstones: Tombstones;
   vm_downloads: VmDownloads;
+  vm_events: VmEvents;
   vm_log_cuts: VmLogCuts;
   vm_logs: VmLogs;
   vm_presence: VmPresence;
+  vm_state_samples: VmStateSamples;
   vm_timings: VmTimings;
   vms: Vms;
 }

@@ -165,6 +165,16 @@ export async function findStatus(db: Db, hostname: string): Promise<VmStatus | n
   return row ? readVmStatus(row.status) : null;
 }
 
+/** The launch that made this machine, where one of ours did. */
+export async function findLaunchOf(db: Db, hostname: string): Promise<string | null> {
+  const row = await db
+    .selectFrom('vms')
+    .select('operation_id')
+    .where('hostname', '=', hostname)
+    .executeTakeFirst();
+  return row?.operation_id ?? null;
+}
+
 /** How many machines are running and not assigned. */
 export async function countFree(db: Db): Promise<number> {
   const { count } = await db

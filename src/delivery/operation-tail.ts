@@ -1,13 +1,15 @@
-// An operation as it runs, for one viewer: its lines after the last one that they have seen, how it stands whenever that
-// changes, and its end. Nothing is lost or told twice: the ids of an operation's lines become visible in their order.
+// An operation as it runs, for one viewer: its lines after the last one that they have seen, its machines and how it
+// stands whenever that changes, and its end. Nothing is lost or told twice: the ids of an operation's lines become visible in their order.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Db } from '../db/connect.ts';
 import { readOperationEvents, type OperationEventRecord } from '../db/operation-events.ts';
+import { readOperationMachines, type OperationMachineRecord } from '../db/operation-machines.ts';
 import { findOperation, type OperationRecord } from '../db/operations.ts';
 import { isActive } from '../vms/operation.ts';
 
 export type TailItem =
   | { readonly kind: 'output'; readonly event: OperationEventRecord }
+  | { readonly kind: 'machines'; readonly machines: readonly OperationMachineRecord[] }
   | { readonly kind: 'operation' | 'end'; readonly operation: OperationRecord };
 
 export type Tail = {
@@ -31,6 +33,7 @@ export async function* tailOperation({
 }: Tail): AsyncGenerator<TailItem, void> {
   let cursor = after;
   let told = '';
+  const toldMachines = new Map<string, string>();
   do {
     // How it stands is read before its lines: where it has ended, all of them are there.
     const operation = await findOperation(db, id);
@@ -44,10 +47,25 @@ export async function* tailOperation({
       }
       if (events.length < LINES_AT_ONCE || signal.aborted) break;
     }
+    const machines = news(await readOperationMachines(db, id), toldMachines);
+    if (machines.length > 0) yield { kind: 'machines', machines };
     const now = JSON.stringify(operation);
     if (isOver) yield { kind: 'end', operation };
     else if (now !== told) yield { kind: 'operation', operation };
     told = now;
     if (isOver) return;
   } while (await delay(readMs, true, { signal }).catch(() => false));
+}
+
+/** Those that are not as they were told last; notes them as told. */
+function news(
+  machines: readonly OperationMachineRecord[],
+  told: Map<string, string>,
+): OperationMachineRecord[] {
+  return machines.filter((machine) => {
+    const now = JSON.stringify(machine);
+    if (told.get(machine.hostname) === now) return false;
+    told.set(machine.hostname, now);
+    return true;
+  });
 }

@@ -1,83 +1,70 @@
-// The admin's pages, and logs.
-import type { HandlersOf } from '../contract/handlers.ts';
-import { problem, ProblemError } from '../contract/problems.ts';
+// The admin's first pages.
+import type { HandlersOf, Input } from '../contract/handlers.ts';
+import { ProblemError } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
 import { databaseProblem } from '../db/errors.ts';
-import { readLogs, type StoredLogs } from '../db/logs.ts';
-import { countVms, findStatus, listVms, type VmCounts } from '../db/vms.ts';
-import { renderAdmin, type LabCounts } from '../pages/admin.ts';
-import { renderInstanceLogs } from '../pages/instance-logs.ts';
-import { renderInstances } from '../pages/instances.ts';
-import type { Operations } from '../provision/operations.ts';
+import { readPageCursor } from '../db/vm-changes.ts';
+import { listVms } from '../db/vms.ts';
+import { renderAdmin } from '../pages/admin.ts';
 import { fleetLine } from '../pages/fleet.ts';
-import { fleetView } from './fleet-view.ts';
-import { runChecks, type HealthCheck } from './system.ts';
-import { vmView, type Clock } from './views.ts';
-import { lastModels, readWork, type WorkDependencies } from './work.ts';
+import { renderInstances } from '../pages/instances.ts';
+import { isShown, readMachineQuery, sortMachines } from '../pages/machine-order.ts';
+import type { Operations } from '../provision/operations.ts';
 import type { WorkModel } from '../pages/work.ts';
-import { listLastDownloads } from '../db/downloads.ts';
+import { fleetView } from './fleet-view.ts';
+import { overviewOrNull, readOverview } from './overview.ts';
+import { machinePage, type MachineDependencies } from './machine-page.ts';
+import { runChecks, type HealthCheck } from './system.ts';
+import { viewContext, vmView } from './views.ts';
+import { readWork, type WorkDependencies } from './work.ts';
 
-export type AdminDependencies = WorkDependencies & {
-  readonly db: Db;
-  readonly operations: Operations;
-  readonly now: Clock;
-  readonly codeLifetimeMs: number;
-  readonly checks: readonly HealthCheck[];
-};
+export type AdminDependencies = MachineDependencies &
+  WorkDependencies & {
+    readonly db: Db;
+    readonly checks: readonly HealthCheck[];
+    readonly operations: Operations;
+  };
 
 /** The page shows so many machines; the rest is behind /api/v1/vms. */
 const INSTANCES_SHOWN = 1_000;
+/** So many are searched and sorted. */
+const INSTANCES_READ = 10_000;
 
 export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf<'admin'> {
-  const { db, now, codeLifetimeMs, checks } = dependencies;
+  const { checks, operations } = dependencies;
   return {
     adminPage: async () => {
-      const [counts, work, results, line] = await Promise.all([
-        orNull(async () => labCounts(await countVms(db))),
+      const now = dependencies.now();
+      const [lab, work, line, ready, results] = await Promise.all([
+        overviewOrNull(dependencies),
         orNull<WorkModel>(() => readWork(dependencies)),
+        orNull(async () => fleetLine(await fleetView(dependencies, now), now)),
+        operations.readiness(),
         runChecks(checks),
-        orNull(async () => fleetLine(await fleetView(dependencies, now()), now())),
       ]);
-      const body = renderAdmin({ counts, checks: results, fleetLine: line, ...(work && { work }) });
-      return { status: 200, type: 'text/html', body };
-    },
-    instancesPage: async () => {
-      const { vms, total } = await listVms(db, {}, { limit: INSTANCES_SHOWN });
-      const context = { now: now(), codeLifetimeMs };
-      const lastDownloads = lastModels(await listLastDownloads(db));
-      const body = renderInstances({
-        vms: vms.map((vm) => vmView(vm, context)),
-        total,
-        now: context.now,
-        lastDownloads,
+      const provisioning = ready.ok
+        ? { name: 'provisioning', ok: true }
+        : { name: 'provisioning', ok: false, detail: `${ready.problem} ${ready.remedy}` };
+      const body = renderAdmin({
+        lab,
+        checks: [...results, provisioning],
+        launches: operations.providerName !== 'external',
+        fleetLine: line,
+        ...(work && { work }),
+        now,
       });
       return { status: 200, type: 'text/html', body };
     },
-    instanceLogsPage: async ({ path: { hostname } }) => {
-      const status = await findStatus(db, hostname);
-      if (status === null) throw new ProblemError('vm_not_found');
-      const stored = await readLogs(db, hostname);
-      const body = renderInstanceLogs({
-        hostname,
-        status,
-        logs: stored.lines.join('\n'),
-        linesCut: stored.linesCut,
-      });
+    getOverview: async () => ({
+      status: 200,
+      type: 'application/json',
+      body: await readOverview(dependencies),
+    }),
+    instancesPage: (input) => instancesPage(dependencies, input),
+    vmPage: async ({ path, query }) => {
+      const body = await machinePage(dependencies, path.hostname, { done: query.done ?? null, error: null });
+      if (body === null) throw new ProblemError('vm_not_found');
       return { status: 200, type: 'text/html', body };
-    },
-    getVmLogs: async ({ path: { hostname } }) => {
-      const status = await findStatus(db, hostname);
-      if (status === null) return problem('vm_not_found');
-      const stored = await readLogs(db, hostname);
-      if (stored.lines.length === 0 && stored.linesCut === 0 && status === 'initializing')
-        return problem('logs_not_yet');
-      const body = {
-        hostname,
-        logs: logText(stored),
-        lines: stored.lines.length,
-        lines_cut: stored.linesCut,
-      };
-      return { status: 200, type: 'application/json', body };
     },
   };
 }
@@ -92,12 +79,20 @@ async function orNull<T>(read: () => Promise<T>): Promise<T | null> {
   }
 }
 
-function labCounts({ total, free, assigned, byStatus }: VmCounts): LabCounts {
-  return { total, free, assigned, byStatus: Object.fromEntries(byStatus) };
-}
-
-/** What was cut is told where it is missing: at the beginning. */
-function logText({ lines, linesCut }: StoredLogs): string {
-  const cut = linesCut > 0 ? [`[${linesCut} earlier lines were dropped to stay within the limit]`] : [];
-  return [...cut, ...lines].join('\n');
+async function instancesPage(dependencies: AdminDependencies, { query }: Input<'instancesPage'>) {
+  const { db } = dependencies;
+  const asked = readMachineQuery(query);
+  const cursor = await readPageCursor(db);
+  const { vms, total } = await listVms(db, {}, { limit: INSTANCES_READ });
+  const context = viewContext(dependencies);
+  const matching = vms.map((vm) => vmView(vm, context)).filter((vm) => isShown(vm, asked));
+  const body = renderInstances({
+    vms: sortMachines(matching, asked.sort).slice(0, INSTANCES_SHOWN),
+    matching: matching.length,
+    total,
+    query: asked,
+    cursor,
+    now: context.now,
+  });
+  return { status: 200, type: 'text/html', body } as const;
 }

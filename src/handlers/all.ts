@@ -3,10 +3,12 @@ import type { Handlers } from '../contract/handlers.ts';
 import { createAdminHandlers, type AdminDependencies } from './admin.ts';
 import { createAgentHandlers, type AgentDependencies } from './agent.ts';
 import type { AskDependencies } from './ask.ts';
-import { createEndsHandlers } from './ends.ts';
 import type { CollectDependencies } from './collect-views.ts';
 import { createCollectHandlers } from './collect.ts';
+import { createDeedsHandlers, type DeedsDependencies } from './deeds.ts';
+import { createEndsHandlers } from './ends.ts';
 import { createFleetHandlers } from './fleet.ts';
+import { createHistoryHandlers } from './history.ts';
 import { createLiveHandlers, type LiveDependencies } from './live.ts';
 import type { FleetDependencies } from './operation-pages.ts';
 import { createOperationHandlers } from './operations.ts';
@@ -15,6 +17,7 @@ import { createRecyclingHandlers } from './recycling.ts';
 import { createStatusHandlers } from './status.ts';
 import { createStrangersHandlers } from './strangers.ts';
 import { createSystemHandlers, type SystemDependencies } from './system.ts';
+import { createVmLogHandlers } from './vm-logs.ts';
 import { createVmHandlers, type VmDependencies } from './vm.ts';
 import { createVmsHandlers, type VmsDependencies } from './vms.ts';
 
@@ -22,6 +25,7 @@ export type HandlerDependencies = AskDependencies &
   VmDependencies &
   VmsDependencies &
   AdminDependencies &
+  DeedsDependencies &
   SystemDependencies &
   AgentDependencies &
   FleetDependencies &
@@ -37,10 +41,13 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createStatusHandlers(dependencies),
     ...createVmsHandlers(dependencies),
     ...createAdminHandlers(dependencies),
+    ...createDeedsHandlers(dependencies),
     ...createFleetHandlers(dependencies),
     ...createEndsHandlers(dependencies),
     ...createStrangersHandlers(dependencies),
     ...createOperationHandlers(dependencies),
+    ...createHistoryHandlers(dependencies),
+    ...createVmLogHandlers(dependencies),
     ...createLiveHandlers(dependencies),
     ...createCollectHandlers(dependencies),
     ...createSystemHandlers(dependencies),

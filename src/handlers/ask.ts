@@ -4,12 +4,13 @@ import { problem, type FieldError, type ProblemReply } from '../contract/problem
 import { findAssignment } from '../db/assignments.ts';
 import type { Db } from '../db/connect.ts';
 import { requestVm, type VmRequestResult } from '../db/request.ts';
-import { countFree } from '../db/vms.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { renderSuccess } from '../pages/success.ts';
+import type { Workshop } from '../pages/workshop.ts';
 import { crdCommandFaults, parseCrdCommand } from '../vms/crd-command.ts';
 import { normalizeEmail } from '../vms/email.ts';
 import { makePin } from '../vms/pin.ts';
+import { readLab } from './lab.ts';
 import { assignmentView, type Clock } from './views.ts';
 
 export type AskDependencies = {
@@ -20,6 +21,8 @@ export type AskDependencies = {
   readonly channel: string;
   readonly randomInt: (below: number) => number;
   readonly randomUuid: () => string;
+  /** What participants read of it. */
+  readonly workshop: Workshop;
 };
 
 type Ask = Input<'requestVm'>;
@@ -105,11 +108,17 @@ function refusalOf(result: Exclude<VmRequestResult, Found>): Refusal {
 }
 
 /** As a problem to programs; to people as the form again, with the message and what they typed. */
-async function refuse({ db }: AskDependencies, input: Ask, refusal: Refusal): Promise<Reply<'requestVm'>> {
+async function refuse(
+  { db, workshop }: AskDependencies,
+  input: Ask,
+  refusal: Refusal,
+): Promise<Reply<'requestVm'>> {
   if (input.accept === 'application/json') return refusal;
   const { code, detail, errors = [] } = refusal.body;
   const body = renderIndex({
-    freeCount: await countFree(db),
+    lab: await readLab(db),
+    noneFree: code === 'none_free',
+    workshop,
     error: {
       message: detail,
       fields: Object.fromEntries(errors.map(({ field, message }) => [field, message])),
@@ -123,7 +132,7 @@ async function refuse({ db }: AskDependencies, input: Ask, refusal: Refusal): Pr
 }
 
 async function give(
-  { db, now, codeLifetimeMs }: AskDependencies,
+  { db, now, codeLifetimeMs, workshop }: AskDependencies,
   input: Ask,
   given: Typed & { readonly found: Found },
 ): Promise<Reply<'requestVm'>> {
@@ -134,7 +143,11 @@ async function give(
   }
   const record = kind === 'returned' ? await findAssignment(db, id) : null;
   const view = assignmentView(record ?? justAssigned(given, now()), { now: now(), codeLifetimeMs });
-  return { status: 200, type: 'text/html', body: renderSuccess({ ...view, returning: kind === 'returned' }) };
+  return {
+    status: 200,
+    type: 'text/html',
+    body: renderSuccess({ ...view, returning: kind === 'returned', workshop }),
+  };
 }
 
 /** A new assignment needs no second look at the database. */
@@ -149,6 +162,8 @@ function justAssigned({ found, email }: Typed & { readonly found: Found }, now: 
     acknowledgedAt: null,
     outcome: null,
     releasedAt: null,
+    movedAt: null,
+    letInUntil: null,
     vmStatus: 'running' as const,
     confirms: false,
   };

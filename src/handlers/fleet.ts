@@ -6,12 +6,19 @@ import type { NotReady } from '../provision/operations.ts';
 import type { Requested } from '../provision/request.ts';
 import { describeOperation } from '../vms/operation.ts';
 import type { Caller } from '../contract/handlers.ts';
-import { createPage, dashboardPage, deletePage, type FleetDependencies } from './operation-pages.ts';
+import {
+  createPage,
+  dashboardPage,
+  deletePage,
+  operationsPage,
+  type FleetDependencies,
+} from './operation-pages.ts';
 import { operationAddress, operationView } from './operation-views.ts';
 
 export function createFleetHandlers(dependencies: FleetDependencies): HandlersOf<'fleet'> {
   return {
-    createInstancesPage: async () => page(await createPage(dependencies)),
+    createInstancesPage: async ({ query }) => page(await createPage(dependencies, query.people)),
+    operationsPage: async ({ query }) => page(await operationsPage(dependencies, query.after)),
     deleteInstancesPage: async () => page(await deletePage(dependencies)),
     operationPage: async ({ path }) => {
       const operation = await findOperation(dependencies.db, path.id);
@@ -34,10 +41,11 @@ async function launch(
     const errors = [{ field: 'num_vms', message }];
     if (wantsJson(input)) return problem('invalid_request', { detail: message, errors });
     const error = { message, fields: { num_vms: message } };
-    return page(await dashboardPage(dependencies, { operation: null, kind: 'launch', error }));
+    const typed = String(numVms);
+    return page(await dashboardPage(dependencies, { operation: null, kind: 'launch', error, numVms: typed }));
   }
   const answer = await operations.launch({ numVms, hours, by: nameOf(input.caller) });
-  return tell(dependencies, answer, 'launch', wantsJson(input));
+  return tell(dependencies, answer, { kind: 'launch', numVms: String(numVms) }, wantsJson(input));
 }
 
 async function destroy(
@@ -53,17 +61,18 @@ async function destroy(
     return page(await deletePage(dependencies, { message, fields: { confirm: message } }));
   }
   const answer = await operations.destroy({ by: nameOf(input.caller) });
-  return tell(dependencies, answer, 'destroy', wantsJson(input));
+  return tell(dependencies, answer, { kind: 'destroy' }, wantsJson(input));
 }
 
 async function tell(
   dependencies: FleetDependencies,
   answer: Requested | NotReady,
-  kind: OperationRecord['kind'],
+  asked: { readonly kind: OperationRecord['kind']; readonly numVms?: string },
   asJson: boolean,
 ): Promise<Reply<'launchVms'> & Reply<'destroyVms'>> {
   const shown = (operation: OperationRecord | null, message: string | null) =>
-    dashboardPage(dependencies, { operation, kind, error: message === null ? null : { message } });
+    dashboardPage(dependencies, { ...asked, operation, error: message === null ? null : { message } });
+  const { kind } = asked;
   switch (answer.kind) {
     case 'accepted': {
       const { operation } = answer;

@@ -1,4 +1,4 @@
-// Streams of server-sent events that tell what changes: an operation as it runs, and the machines.
+// Streams of server-sent events that tell what changes: an operation as it runs, the machines, and what they log.
 import type { HandlersOf, Input, Reply, ServerSentEvent } from '../contract/handlers.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import { problem } from '../contract/problems.ts';
@@ -7,14 +7,13 @@ import { findOperation } from '../db/operations.ts';
 import { merge } from '../delivery/merge.ts';
 import { tailOperation, type Tail } from '../delivery/operation-tail.ts';
 import type { VmChange, VmFeed } from '../delivery/vm-feed.ts';
-import { operationEventView, operationView } from './operation-views.ts';
-import { vmView, type Clock } from './views.ts';
+import { viewContext, vmView, type ViewDependencies } from './views.ts';
+import { operationEventView, operationMachineView, operationView } from './operation-views.ts';
+import { followVmLogs } from './vm-logs.ts';
 
-export type LiveDependencies = {
+export type LiveDependencies = ViewDependencies & {
   readonly db: Db;
   readonly vmFeed: VmFeed;
-  readonly now: Clock;
-  readonly codeLifetimeMs: number;
 };
 
 /** Streams that are open at once. */
@@ -33,6 +32,12 @@ export function createLiveHandlers(dependencies: LiveDependencies): HandlersOf<'
     streamOperationEvents: async (input) => {
       if (limit.isFull()) return problem('overloaded', TOO_MANY);
       const answer = await operationStream(dependencies, input);
+      if (answer.status !== 200) return answer;
+      return { ...answer, body: limit.count(answer.body) };
+    },
+    streamVmLogs: async (input) => {
+      if (limit.isFull()) return problem('overloaded', TOO_MANY);
+      const answer = await followVmLogs(dependencies, input);
       if (answer.status !== 200) return answer;
       return { ...answer, body: limit.count(answer.body) };
     },
@@ -87,17 +92,23 @@ async function* outputMoves(tail: Tail): AsyncGenerator<Move, void> {
   for await (const item of tailOperation(tail)) {
     if (item.kind === 'output')
       yield { event: 'output', data: operationEventView(item.event), to: { output: item.event.id } };
+    else if (item.kind === 'machines')
+      yield {
+        event: 'machines',
+        data: { machines: item.machines.map(operationMachineView) },
+        to: null,
+      };
     else yield { event: item.kind, data: operationView(item.operation), to: null };
   }
 }
 
 async function* vmMoves(
-  { vmFeed, now, codeLifetimeMs }: LiveDependencies,
+  dependencies: LiveDependencies,
   after: number | null,
   signal: AbortSignal,
 ): AsyncGenerator<Move, void> {
-  for await (const change of vmFeed.follow(after, signal)) {
-    const data = changeView(change, { now: now(), codeLifetimeMs });
+  for await (const change of dependencies.vmFeed.follow(after, signal)) {
+    const data = changeView(change, viewContext(dependencies));
     yield { event: 'vms', data, to: { vms: change.cursor } };
   }
 }

@@ -2,72 +2,122 @@
 import type { Db } from '../db/connect.ts';
 import { listMachineRows } from '../db/fleet.ts';
 import { readLastOperationEvents } from '../db/operation-events.ts';
-import { findActiveOperation, type OperationRecord } from '../db/operations.ts';
-import { listVms } from '../db/vms.ts';
+import { readOperationMachines } from '../db/operation-machines.ts';
+import { findActiveOperation, listOperations, type OperationRecord } from '../db/operations.ts';
+import { countVms, findVms } from '../db/vms.ts';
 import { renderCreateInstances } from '../pages/create-instances.ts';
-import { renderDashboard } from '../pages/dashboard.ts';
+import { renderDashboard, type OperationMachines } from '../pages/dashboard.ts';
 import { renderDeleteInstances } from '../pages/delete-instances.ts';
-import type { FormError } from '../pages/index-page.ts';
-import type { Operations } from '../provision/operations.ts';
 import { fleetLine } from '../pages/fleet.ts';
+import type { FormError } from '../pages/index-page.ts';
+import type { LaunchPlan } from '../pages/launch-form.ts';
+import { renderOperations } from '../pages/operations.ts';
+import type { Operations } from '../provision/operations.ts';
+import { readPeople } from '../vms/launch-size.ts';
 import { fleetView } from './fleet-view.ts';
-import { operationEventView, operationView } from './operation-views.ts';
-import { vmView, type Clock } from './views.ts';
+import { operationEventView, operationMachineView, operationView } from './operation-views.ts';
+import { viewContext, vmView, type ViewDependencies } from './views.ts';
 import { readStake, type WorkDependencies } from './work.ts';
 
-export type FleetDependencies = WorkDependencies & {
-  readonly db: Db;
-  readonly operations: Operations;
-  readonly maxVmsPerLaunch: number;
-  readonly now: Clock;
-  readonly codeLifetimeMs: number;
-};
+export type FleetDependencies = ViewDependencies &
+  WorkDependencies & {
+    readonly db: Db;
+    readonly operations: Operations;
+    readonly maxVmsPerLaunch: number;
+    /** What a launch costs and what the quota allows; null where machines cost nothing. */
+    readonly launchPlan: () => Promise<LaunchPlan | null>;
+  };
 
 /** A page shows so many of the newest lines; a live one goes on from there. */
-const LINES_SHOWN = 1_000;
-/** The monitor shows so many machines where there is no JavaScript. */
-const MACHINES_SHOWN = 1_000;
+const LINES_SHOWN = 500;
+/** The page of operations has so many. */
+const OPERATIONS_SHOWN = 25;
 
 /** The page of an operation, as of now; without one, the page that would show it, with the message. */
 export async function dashboardPage(
-  { db, operations, now, codeLifetimeMs }: FleetDependencies,
+  dependencies: FleetDependencies,
   shown: {
     readonly operation: OperationRecord | null;
     readonly kind: OperationRecord['kind'];
     readonly error: FormError | null;
+    /** What was typed. */
+    readonly numVms?: string;
   },
 ): Promise<string> {
-  const { operation, error } = shown;
+  const { db, maxVmsPerLaunch } = dependencies;
+  const { operation, error, numVms = '' } = shown;
   const { events, older } = operation
     ? await readLastOperationEvents(db, operation.id, LINES_SHOWN)
     : { events: [], older: 0 };
-  const { vms, total } = await listVms(db, {}, { limit: MACHINES_SHOWN });
-  const context = { now: now(), codeLifetimeMs };
+  const plan = operation === null && shown.kind === 'launch' ? await dependencies.launchPlan() : null;
+  const now = dependencies.now();
   return renderDashboard({
-    fleetLine: fleetLine(await fleetView({ db, operations }, context.now), context.now),
+    fleetLine: fleetLine(await fleetView(dependencies, now), now),
     kind: operation?.kind ?? shown.kind,
     operation: operation && operationView(operation),
     error,
     lines: events.map(operationEventView),
     olderLines: older,
     lastLine: events.at(-1)?.id ?? 0,
-    machines: { vms: vms.map((vm) => vmView(vm, context)), total },
+    machines: operation && (await operationMachines(dependencies, operation.id)),
+    form: { maxVms: maxVmsPerLaunch, numVms, hours: defaultHours(dependencies), people: null, plan },
   });
 }
 
-export async function createPage(
-  { db, operations, maxVmsPerLaunch }: FleetDependencies,
-  error: FormError | null = null,
+/** What became of its machines, and what they say themselves. */
+async function operationMachines(
+  dependencies: FleetDependencies,
+  operationId: string,
+): Promise<OperationMachines> {
+  const { db, operations } = dependencies;
+  const machines = await readOperationMachines(db, operationId);
+  const names = machines.map(({ hostname }) => hostname);
+  const context = viewContext(dependencies);
+  const vms = new Map((await findVms(db, names)).map((vm) => [vm.hostname, vmView(vm, context)]));
+  const { total } = await countVms(db);
+  return {
+    items: machines.map((machine) => ({
+      machine: operationMachineView(machine),
+      vm: vms.get(machine.hostname) ?? null,
+    })),
+    left: total,
+    provider: operations.providerName,
+  };
+}
+
+/** What was asked for before `after`, or the newest. */
+export async function operationsPage(
+  { db, now }: FleetDependencies,
+  after: string | undefined,
 ): Promise<string> {
+  const { operations, next } = await listOperations(db, { after, limit: OPERATIONS_SHOWN });
+  return renderOperations({
+    operations: operations.map(operationView),
+    next,
+    isFirst: after === undefined,
+    now: now(),
+  });
+}
+
+/** What stands in the field of the hours before somebody types; empty = no end. */
+function defaultHours({ operations }: FleetDependencies): string {
+  return operations.defaultHours === null ? '' : String(operations.defaultHours);
+}
+
+/** @param people how many come, as it was typed */
+export async function createPage(dependencies: FleetDependencies, people?: string): Promise<string> {
+  const { db, operations, maxVmsPerLaunch, launchPlan } = dependencies;
   const ready = await operations.readiness();
   const running = await findActiveOperation(db);
   return renderCreateInstances({
     maxVms: maxVmsPerLaunch,
     notReady: ready.ok ? null : ready,
     running: running && operationView(running),
-    error,
+    error: null,
     numVms: '',
-    hours: operations.defaultHours === null ? '' : String(operations.defaultHours),
+    hours: defaultHours(dependencies),
+    people: people === undefined ? null : { typed: people, count: readPeople(people) },
+    plan: await launchPlan(),
   });
 }
 

@@ -1,6 +1,7 @@
 // Operations, and what they tell, as the contract has them.
 import type { components } from '../contract/openapi.gen.ts';
 import type { OperationEventRecord } from '../db/operation-events.ts';
+import type { OperationMachineRecord } from '../db/operation-machines.ts';
 import type { OperationRecord } from '../db/operations.ts';
 import { operationMessage } from '../vms/operation.ts';
 
@@ -30,6 +31,13 @@ export function operationEventView(record: OperationEventRecord): components['sc
     hostname: record.hostname,
     text: record.text,
   };
+}
+
+export function operationMachineView({
+  at,
+  ...machine
+}: OperationMachineRecord): components['schemas']['OperationMachine'] {
+  return { ...machine, at: at.toISOString() };
 }
 
 export function operationAddress({ id }: Pick<OperationRecord, 'id'>): string {

@@ -1,10 +1,11 @@
 // What was launched and destroyed, by whom, and how it went.
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
+import { readOperationMachines } from '../db/operation-machines.ts';
 import { findOperation, listOperations } from '../db/operations.ts';
 import { nameOf } from './fleet.ts';
 import { dashboardPage, type FleetDependencies } from './operation-pages.ts';
-import { operationView } from './operation-views.ts';
+import { operationMachineView, operationView } from './operation-views.ts';
 
 const PAGE_LIMIT_DEFAULT = 100;
 
@@ -19,7 +20,8 @@ export function createOperationHandlers(dependencies: FleetDependencies): Handle
     getOperation: async ({ path }) => {
       const operation = await findOperation(db, path.id);
       if (operation === null) return problem('operation_not_found');
-      return { status: 200, type: 'application/json', body: operationView(operation) };
+      const machines = (await readOperationMachines(db, path.id)).map(operationMachineView);
+      return { status: 200, type: 'application/json', body: { ...operationView(operation), machines } };
     },
     cancelOperation: (input) => cancel(dependencies, input),
   };

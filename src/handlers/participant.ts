@@ -3,19 +3,23 @@ import type { HandlersOf } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
 import { findAssignment, liveAssignmentsOfBrowser, type AssignmentRecord } from '../db/assignments.ts';
 import { countFree } from '../db/vms.ts';
+import { renderCheck } from '../pages/check.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { renderSuccess } from '../pages/success.ts';
 import { askForVm, type AskDependencies } from './ask.ts';
+import { createLabReader, readLab } from './lab.ts';
 import { assignmentView } from './views.ts';
 
 export function createParticipantHandlers(dependencies: AskDependencies): HandlersOf<'participant'> {
-  const { db, now, codeLifetimeMs } = dependencies;
+  const { db, now, codeLifetimeMs, workshop } = dependencies;
+  const labForAll = createLabReader(db, now);
   const view = (record: AssignmentRecord) => assignmentView(record, { now: now(), codeLifetimeMs });
   return {
     indexPage: async ({ browserId }) => {
       const mine = browserId === null ? [] : await liveAssignmentsOfBrowser(db, browserId);
       const body = renderIndex({
-        freeCount: await countFree(db),
+        lab: await readLab(db),
+        workshop,
         values: { email: '', crdCommand: '' },
         askForPin: false,
         mine: mine.map(({ id, hostname }) => ({ id, hostname })),
@@ -26,7 +30,7 @@ export function createParticipantHandlers(dependencies: AskDependencies): Handle
     assignmentPage: async ({ path, browserId }) => {
       const record = await findAssignment(db, path.id);
       if (!record || !isBoundTo(record, browserId)) throw new ProblemError('assignment_not_found');
-      return { status: 200, type: 'text/html', body: renderSuccess(view(record)) };
+      return { status: 200, type: 'text/html', body: renderSuccess({ ...view(record), workshop }) };
     },
     getAssignment: async ({ path, browserId, caller }) => {
       const record = await findAssignment(db, path.id);
@@ -34,6 +38,8 @@ export function createParticipantHandlers(dependencies: AskDependencies): Handle
       if (!record || !mayKnow) return problem('assignment_not_found');
       return { status: 200, type: 'application/json', body: view(record) };
     },
+    checkPage: () => ({ status: 200, type: 'text/html', body: renderCheck(workshop, now()) }),
+    getLab: async () => ({ status: 200, type: 'application/json', body: await labForAll() }),
     getUnassignedVmsCount: async () => ({
       status: 200,
       type: 'application/json',

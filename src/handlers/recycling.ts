@@ -1,9 +1,11 @@
 // From one participant to the next.
 import type { HandlersOf } from '../contract/handlers.ts';
-import { problem } from '../contract/problems.ts';
+import { problem, ProblemError } from '../contract/problems.ts';
 import { findAssignment } from '../db/assignments.ts';
 import type { Db } from '../db/connect.ts';
 import { recordRecycled, releaseAssignment } from '../db/recycling.ts';
+import { nameOf } from './fleet.ts';
+import { seeMachine } from './see-machine.ts';
 import { assignmentView, type Clock } from './views.ts';
 
 export type RecyclingDependencies = {
@@ -27,10 +29,16 @@ export function createRecyclingHandlers(dependencies: RecyclingDependencies): Ha
           return problem('not_recycling');
       }
     },
-    releaseAssignment: async ({ path }) => {
-      await releaseAssignment(db, path.id);
+    releaseAssignment: async ({ path, caller, accept }) => {
+      const asPage = accept === 'text/html';
+      await releaseAssignment(db, path.id, nameOf(caller));
       const record = await findAssignment(db, path.id);
-      if (!record) return problem('assignment_not_found', { detail: 'There is no such assignment.' });
+      if (!record) {
+        const detail = 'There is no such assignment.';
+        if (asPage) throw new ProblemError('assignment_not_found', { detail });
+        return problem('assignment_not_found', { detail });
+      }
+      if (asPage) return seeMachine(record.hostname, 'release');
       const body = assignmentView(record, { now: now(), codeLifetimeMs });
       return { status: 200, type: 'application/json', body };
     },

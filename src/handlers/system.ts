@@ -40,18 +40,19 @@ export function createSystemHandlers({
     getContractYaml: () => ({ status: 200, type: 'application/yaml', body: contractYaml }),
     getContractJson: () => ({ status: 200, type: 'application/json', body: contract }),
     docsPage: () => ({ status: 200, type: 'text/html', body: renderDocs() }),
-    getAsset: ({ path, query }) => {
+    getAsset: ({ path }) => {
       const asset = getAsset(path.file);
       if (!asset) return problem('not_found');
-      return { status: 200, ...asset, headers: query.v === undefined ? UNVERSIONED : VERSIONED };
+      const { type, body, immutable } = asset;
+      return { status: 200, type, body, headers: immutable ? FOR_EVER : FOR_A_WHILE };
     },
   };
 }
 
 const RETRY = { 'Retry-After': '5' };
-/** An address with a version never changes its body; one without may be stale for a while. */
-const VERSIONED = { 'Cache-Control': 'public, max-age=31536000, immutable' };
-const UNVERSIONED = { 'Cache-Control': 'public, max-age=300' };
+/** A name with a hash never changes its body; one without may be stale for a while. */
+const FOR_EVER = { 'Cache-Control': 'public, max-age=31536000, immutable' };
+const FOR_A_WHILE = { 'Cache-Control': 'public, max-age=300' };
 
 export type CheckResult = { readonly name: string; readonly ok: boolean; readonly detail?: string };
 

@@ -2,11 +2,29 @@
 import type { components } from '../contract/openapi.gen.ts';
 import type { AssignmentRecord } from '../db/assignments.ts';
 import type { VmRecord } from '../db/vms.ts';
-import { assignmentSentences, assignmentState } from '../vms/assignment.ts';
+import { assignmentSentences, assignmentState, movedSentence } from '../vms/assignment.ts';
+import { attentionOf, type Attention } from '../vms/attention.ts';
+import { deadlineOf, defaultDeadlines, type Deadline, type DeadlineLimits } from '../vms/deadlines.ts';
 import { totalSeconds } from '../vms/timings.ts';
 
 export type Clock = () => Date;
-export type ViewContext = { readonly now: Date; readonly codeLifetimeMs: number };
+export type ViewContext = {
+  readonly now: Date;
+  readonly codeLifetimeMs: number;
+  readonly deadlines?: DeadlineLimits;
+};
+
+/** What the views of machines need of the configuration, and the clock. */
+export type ViewDependencies = {
+  readonly now: Clock;
+  readonly codeLifetimeMs: number;
+  readonly deadlines: DeadlineLimits;
+};
+
+/** As of now. */
+export function viewContext({ now, codeLifetimeMs, deadlines }: ViewDependencies): Required<ViewContext> {
+  return { now: now(), codeLifetimeMs, deadlines };
+}
 
 export function assignmentView(
   record: AssignmentRecord,
@@ -19,7 +37,7 @@ export function assignmentView(
     pin: record.pin,
     email: record.email,
     state,
-    message: assignmentSentences[state],
+    message: state === 'expired' && record.movedAt ? movedSentence : assignmentSentences[state],
     assigned_at: record.assignedAt.toISOString(),
     command_at: record.commandAt.toISOString(),
     delivered_at: record.deliveredAt?.toISOString() ?? null,
@@ -29,6 +47,7 @@ export function assignmentView(
 }
 
 export function vmView(record: VmRecord, context: ViewContext): components['schemas']['Vm'] {
+  const attention = attentionOfVm(record, context);
   return {
     hostname: record.hostname,
     provider: record.provider,
@@ -56,5 +75,39 @@ export function vmView(record: VmRecord, context: ViewContext): components['sche
         record.containerSeconds,
       ]),
     },
+    deadline: deadlineView(deadlineOfVm(record, context)),
+    attention: attention && attentionView(attention),
   };
+}
+
+function deadlineOfVm(record: VmRecord, context: ViewContext): Deadline | null {
+  return deadlineOf(
+    { status: record.status, statusSince: record.statusSince, assignment: assignmentFacts(record, context) },
+    context.now,
+    context.deadlines ?? defaultDeadlines,
+  );
+}
+
+function assignmentFacts({ assignment }: VmRecord, { now, codeLifetimeMs }: ViewContext) {
+  if (!assignment) return null;
+  return { ...assignment, state: assignmentState(assignment, now, codeLifetimeMs) };
+}
+
+function deadlineView(deadline: Deadline | null): components['schemas']['Deadline'] | null {
+  if (!deadline) return null;
+  const { what, since, at, usualSeconds, overdue } = deadline;
+  return { what, since: since.toISOString(), at: at.toISOString(), usual_seconds: usualSeconds, overdue };
+}
+
+/** Whether it needs somebody, and why. */
+function attentionOfVm(record: VmRecord, context: ViewContext): Attention | null {
+  return attentionOf({
+    ...record,
+    assignment: assignmentFacts(record, context),
+    deadline: deadlineOfVm(record, context),
+  });
+}
+
+function attentionView(attention: Attention): components['schemas']['Attention'] {
+  return { ...attention, since: attention.since.toISOString() };
 }

@@ -9,25 +9,25 @@ import { describeOperation } from '../vms/operation.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';
 import { nameOf } from './fleet.ts';
 import { operationAddress, operationView } from './operation-views.ts';
-import { vmView, type Clock } from './views.ts';
+import { viewContext, vmView, type ViewDependencies } from './views.ts';
+import { vmsCsv } from './vms-csv.ts';
 
-export type VmsDependencies = {
+export type VmsDependencies = ViewDependencies & {
   readonly db: Db;
   readonly operations: Operations;
-  readonly now: Clock;
-  readonly codeLifetimeMs: number;
   readonly randomBytes: (count: number) => Buffer;
 };
 
 const PAGE_LIMIT_DEFAULT = 100;
+const CSV_MACHINES = 10_000;
 
 export function createVmsHandlers(dependencies: VmsDependencies): HandlersOf<'vms'> {
-  const { db, now, codeLifetimeMs } = dependencies;
+  const { db } = dependencies;
   return {
     listVms: async ({ query }) => {
       const { limit = PAGE_LIMIT_DEFAULT, after, ...filter } = query;
       const page = await listVms(db, filter, { after, limit });
-      const context = { now: now(), codeLifetimeMs };
+      const context = viewContext(dependencies);
       return {
         status: 200,
         type: 'application/json',
@@ -37,7 +37,17 @@ export function createVmsHandlers(dependencies: VmsDependencies): HandlersOf<'vm
     getVm: async ({ path }) => {
       const vm = await findVm(db, path.hostname);
       if (!vm) return problem('vm_not_found');
-      return { status: 200, type: 'application/json', body: vmView(vm, { now: now(), codeLifetimeMs }) };
+      return { status: 200, type: 'application/json', body: vmView(vm, viewContext(dependencies)) };
+    },
+    downloadVmsCsv: async ({ query }) => {
+      const { vms } = await listVms(db, query, { limit: CSV_MACHINES });
+      const context = viewContext(dependencies);
+      return {
+        status: 200,
+        type: 'text/csv',
+        body: vmsCsv(vms.map((vm) => vmView(vm, context))),
+        headers: { 'Content-Disposition': 'attachment; filename="machines.csv"' },
+      };
     },
     registerVm: (input) => register(dependencies, input),
     deleteVm: (input) => destroyOne(dependencies, input),
@@ -76,7 +86,7 @@ async function register(
   dependencies: VmsDependencies,
   { body }: Input<'registerVm'>,
 ): Promise<Reply<'registerVm'>> {
-  const { db, now, codeLifetimeMs } = dependencies;
+  const { db } = dependencies;
   const token = makeVmToken(dependencies.randomBytes);
   const result = await registerVm(db, {
     hostname: body.hostname,
@@ -91,6 +101,6 @@ async function register(
     status: 201,
     type: 'application/json',
     headers: { Location: `/api/v1/vms/${encodeURIComponent(body.hostname)}` },
-    body: { vm: vmView(vm, { now: now(), codeLifetimeMs }), token },
+    body: { vm: vmView(vm, viewContext(dependencies)), token },
   };
 }

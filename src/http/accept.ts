@@ -4,10 +4,10 @@ import type { Operation } from '../contract/erased.ts';
 
 const HTML = 'text/html';
 
-/** The media types of success, in the order of the contract. */
+/** The media types of success (a page that is led to is one), in the order of the contract. */
 export function successTypes({ responses }: Operation): readonly string[] {
   return [
-    ...new Set(Object.entries(responses).flatMap(([status, types]) => (status.startsWith('2') ? types : []))),
+    ...new Set(Object.entries(responses).flatMap(([status, types]) => (/^[23]/.test(status) ? types : []))),
   ];
 }
 

@@ -2,6 +2,7 @@
 import type { Operation } from '../contract/erased.ts';
 import type { Beat } from './beat.ts';
 import type { BrowserCookieOptions } from './browser-cookie.ts';
+import type { Compress } from './compress.ts';
 import type { QueryRules } from './contract-document.ts';
 import type { Exchange } from './exchange.ts';
 import type { HttpLimits } from './limits.ts';
@@ -15,6 +16,7 @@ export type Adapter = {
   readonly limits: HttpLimits;
   readonly validator: Validator;
   readonly browserCookie: BrowserCookieOptions;
+  readonly compress: Compress;
   readonly rateLimit: RateLimit;
   readonly queryRules: ReadonlyMap<string, QueryRules>;
   readonly successTypes: (operation: Operation) => readonly string[];

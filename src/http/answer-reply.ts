@@ -34,7 +34,8 @@ export async function answerReply(
   if (isEvents(reply)) return sendEvents(adapter, exchange, headers, reply.body);
   if (reply.body instanceof Readable) return sendStream(adapter, exchange, { ...reply, headers }, reply.body);
   const { status, type } = reply;
-  send(adapter, exchange, { status, type, headers, body: replyText(reply, exchange.requestId) });
+  const body = replyText(reply, exchange.requestId);
+  send(adapter, exchange, { status, type, ...(await adapter.compress(exchange, { type, headers, body })) });
 }
 
 /** The body of a reply that is sent whole. */

@@ -9,6 +9,7 @@ import { successTypes } from './accept.ts';
 import type { Adapter } from './adapter.ts';
 import { answerError } from './answer-error.ts';
 import { createBeat, type Beat } from './beat.ts';
+import { createCompress } from './compress.ts';
 import { queryRules } from './contract-document.ts';
 import { abort, isEndless, type Exchange } from './exchange.ts';
 import { defaultLimits } from './limits.ts';
@@ -54,6 +55,7 @@ export async function createHttpApp(options: HttpOptions): Promise<HttpApp> {
     validator,
     nowMs,
     browserCookie: { key: createSecretKey(options.browserCookie.key), secure: options.browserCookie.secure },
+    compress: createCompress(),
     rateLimit: createRateLimit(options.requestsPerMinute),
     queryRules: queryRules(options.document),
     successTypes: ({ id }) => types.get(id) ?? [],

@@ -8,7 +8,7 @@ import { declaredBytes } from './read-body.ts';
 export type WholeAnswer = {
   readonly status: number;
   readonly type: string;
-  readonly body: string;
+  readonly body: string | Buffer;
   readonly headers?: Readonly<Record<string, string>> | undefined;
 };
 
@@ -30,7 +30,7 @@ export function send(
     ...(leaves && { Connection: 'close' }),
   });
   if (leaves) linger(exchange, body, adapter.limits.lingerMs);
-  // As a string, so that Node sends it in one piece with the headers.
+  // A string is sent in one piece with the headers.
   else res.end(body);
 }
 
@@ -41,7 +41,7 @@ function restIsLarge({ req }: Exchange): boolean {
   return (declaredBytes(req) ?? 0) > SMALL_REST_BYTES;
 }
 
-function linger({ req, res }: Exchange, body: string, lingerMs: number): void {
+function linger({ req, res }: Exchange, body: string | Buffer, lingerMs: number): void {
   // All of the answer, but not yet its end, which would close the connection.
   res.write(body);
   const end = (): void => {

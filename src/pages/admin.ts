@@ -1,52 +1,103 @@
-// The admin's first page: the state of the lab at a glance, and the ways from there.
+// The admin's first page: the state of the lab at a glance; what needs the admin comes first.
 import type { components } from '../contract/openapi.gen.ts';
-import { vmStatuses, type VmStatus } from '../vms/status.ts';
+import { vmStatuses } from '../vms/status.ts';
 import { layoutView } from './layout.ts';
+import { timeView } from './machine-row.ts';
+import { operationView } from './operation-view.ts';
 import { render, type View } from './render.ts';
+import { vmPageHref } from './vm-href.ts';
 import { words } from './words.ts';
 import { workView, type WorkModel } from './work.ts';
 
-export type LabCounts = {
-  readonly total: number;
-  /** Running and not assigned. */
-  readonly free: number;
-  readonly assigned: number;
-  /** A status that no machine has may be left out. */
-  readonly byStatus: Readonly<Partial<Record<VmStatus, number>>>;
-};
+type Overview = components['schemas']['Overview'];
+type Attention = components['schemas']['Attention'];
+type Checks = components['schemas']['Health']['checks'];
 
 export type AdminModel = {
+  /** Null where it is not known (the database is away). */
+  readonly lab: Overview | null;
+  readonly checks: Checks;
+  /** Whether this server launches machines itself. */
+  readonly launches: boolean;
   /** End and cost of the launched machines in a sentence; null where there is none, or it is not known. */
   readonly fleetLine?: string | null;
-  /** Null where they are not known (the database is away). */
-  readonly counts: LabCounts | null;
-  readonly checks: components['schemas']['Health']['checks'];
   /** Absent where it is not known (the database is away). */
   readonly work?: WorkModel;
+  readonly now: Date;
 };
+
+/** So many are named; the rest is counted. */
+const NAMED = 12;
 
 /** The overview page. */
 export function renderAdmin(model: AdminModel): string {
+  const { lab, checks, launches, now } = model;
   return render('admin', {
-    ...layoutView({ title: words.admin.title, area: 'admin', current: '/admin', modules: ['downloads.js'] }),
+    ...layoutView({
+      title: words.lab.title,
+      area: 'admin',
+      current: '/admin',
+      styles: ['admin.css'],
+      modules: ['live-page.js', 'downloads.js'],
+    }),
+    checks: checks.map(checkView),
+    lab: lab && labView(lab, now),
+    isEmpty: lab?.total === 0,
+    launches,
     fleetLine: model.fleetLine ?? null,
     work: model.work ? workView(model.work) : null,
-    counts: model.counts && countsView(model.counts),
-    checks: model.checks.map(({ name, ok, detail }) => ({ name, ok, detail: detail ?? null })),
   });
 }
 
-function countsView({ total, free, assigned, byStatus }: LabCounts): View {
+function checkView({ name, ok, detail }: Checks[number]): View {
+  const labels: Readonly<Record<string, string>> = words.lab.checks;
+  return { label: labels[name] ?? name, ok, detail: detail ?? null };
+}
+
+function labView(lab: Overview, now: Date): View {
+  const { figures } = words.lab;
+  const noneFree = lab.total > 0 && lab.free === 0 && lab.starting === 0;
+  const more = lab.attention_total - Math.min(lab.attention.length, NAMED);
   return {
     figures: [
-      { label: words.admin.total, count: total },
-      { label: words.admin.free, count: free },
-      { label: words.admin.assigned, count: assigned },
+      { label: figures.free, count: lab.free, href: '/admin/instances?show=free', tone: 'good' },
+      { label: figures.assigned, count: lab.assigned, href: '/admin/instances?show=assigned', tone: 'plain' },
+      { label: figures.inUse, count: lab.in_use, href: '/admin/instances?sort=use', tone: 'plain' },
+      {
+        label: figures.starting,
+        count: lab.starting,
+        href: '/admin/instances?show=initializing',
+        tone: 'plain',
+      },
+      {
+        label: figures.failed,
+        count: lab.failed,
+        href: '/admin/instances?show=attention',
+        tone: lab.failed > 0 ? 'bad' : 'plain',
+      },
+      { label: figures.total, count: lab.total, href: '/admin/instances', tone: 'plain' },
     ],
     statuses: vmStatuses.map((status) => ({
       status,
       label: words.vmStatus[status],
-      count: byStatus[status] ?? 0,
+      count: lab.by_status[status] ?? 0,
     })),
+    noneFree,
+    attention: lab.attention.slice(0, NAMED).map((entry) => attentionView(entry, now)),
+    isWell: lab.attention.length === 0 && !noneFree,
+    more: more > 0 ? lab.attention_total : null,
+    operation: lab.operation && operationView(lab.operation),
+  };
+}
+
+function attentionView({ hostname, email, reason, message, since }: Attention, now: Date): View {
+  return {
+    hostname,
+    email,
+    href: vmPageHref(hostname),
+    reason: words.lab.reasons[reason],
+    remedy: words.lab.remedies[reason],
+    message,
+    since: timeView(since, now),
   };
 }

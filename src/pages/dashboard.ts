@@ -1,14 +1,17 @@
-// An operation as it runs, and the machines: live where there is JavaScript, refreshing where not. The same page says why
-// an operation was not begun.
+// An operation as it runs, and its machines: live where there is JavaScript, refreshing where not. The same page says why
+// an operation was not begun, with the form again.
 import type { components } from '../contract/openapi.gen.ts';
+import { countWords, leftSentence, upSentence } from './words/fleet.ts';
 import type { FormError } from './index-page.ts';
+import { launchFormView, type LaunchFormModel } from './launch-form.ts';
 import { layoutView } from './layout.ts';
 import { isActive, lineView, operationAddress, operationView } from './operation-view.ts';
 import { render, type View } from './render.ts';
-import { shownSentence, words } from './words.ts';
+import { words } from './words.ts';
 
 type Operation = components['schemas']['Operation'];
 type OperationEvent = components['schemas']['OperationEvent'];
+type OperationMachine = components['schemas']['OperationMachine'];
 type Vm = components['schemas']['Vm'];
 
 export type DashboardModel = {
@@ -25,7 +28,17 @@ export type DashboardModel = {
   /** The id of the last line; the live page goes on after it. */
   readonly lastLine: number;
   /** Null where they are not known (the database is away). */
-  readonly machines: { readonly vms: readonly Vm[]; readonly total: number } | null;
+  readonly machines: OperationMachines | null;
+  /** What a launch that was refused is asked for again with. */
+  readonly form: LaunchFormModel;
+};
+
+export type OperationMachines = {
+  readonly items: readonly { readonly machine: OperationMachine; readonly vm: Vm | null }[];
+  /** How many machines there are in all. */
+  readonly left: number;
+  /** Who runs them. */
+  readonly provider: components['schemas']['Provider'];
 };
 
 /** Between two loads of the page where there is no JavaScript. */
@@ -45,34 +58,52 @@ export function renderDashboard(model: DashboardModel): string {
       title: words.fleet.dashboard[kind],
       area: 'admin',
       current: forms[kind],
-      modules: ['dashboard.js'],
+      styles: ['operations.css'],
+      modules: ['dashboard.js', 'launch.js'],
       ...(error && { titlePrefix: words.errorPrefix }),
       ...(operation &&
-        isActive(operation) && {
+        isMoving(model) && {
           refresh: { seconds: REFRESH_SECONDS, href: operationAddress(operation.id) },
         }),
     }),
     fleetLine: model.fleetLine ?? null,
     error: error && { message: error.message },
     form: forms[kind],
+    launch: kind === 'launch' && operation === null ? launchFormView(model.form, error) : null,
     operation: operation && operationView(operation),
+    isMoving: isMoving(model),
     lines: lines.map(lineView),
     hasLines: lines.length > 0,
     hasOlder: olderLines > 0,
     older: olderLines,
     stream: streamAddress(model),
-    labels: JSON.stringify({
-      operation: words.fleet.operationStatus,
-      vm: words.vmStatus,
-      yes: words.yes,
-      no: words.no,
-      notSaid: words.notSaid,
-      nobody: words.instances.nobody,
-      offline: words.fleet.dashboard.offline,
-      logsOf: words.instances.logsOf,
-    }),
-    machines: machines && monitorView(machines),
+    labels: labelsOf(kind),
+    machines: machines && operation && monitorView(machines, operation),
   });
+}
+
+/** What the page's module says. */
+function labelsOf(kind: Operation['kind']): string {
+  const { dashboard, operationStatus, machineState } = words.fleet;
+  return JSON.stringify({
+    operation: operationStatus,
+    machine: machineState[kind],
+    vm: words.vmStatus,
+    notReported: dashboard.notReported,
+    noRow: dashboard.noRow,
+    nobody: words.instances.nobody,
+    logsOf: words.instances.logsOf,
+    ...countWords,
+  });
+}
+
+/** Whether something may still change by itself: it runs, or its machines come up. */
+function isMoving({ operation, machines }: DashboardModel): boolean {
+  if (operation === null) return false;
+  if (isActive(operation)) return true;
+  return (
+    operation.kind === 'launch' && (machines?.items ?? []).some(({ vm }) => vm?.status === 'initializing')
+  );
 }
 
 /** One connection for everything on the page. */
@@ -81,18 +112,44 @@ function streamAddress({ operation, lastLine }: DashboardModel): string {
   return `/api/v1/operations/${operation.id}/events?vms=true&after=${lastLine}-0`;
 }
 
-function monitorView({ vms, total }: { readonly vms: readonly Vm[]; readonly total: number }): View {
+function monitorView({ items, left, provider }: OperationMachines, operation: Operation): View {
+  const made = items.filter(({ machine }) => machine.state === 'made').length;
+  const up = items.filter(({ machine, vm }) => machine.state === 'made' && vm?.status === 'running').length;
+  const isProven = operation.kind === 'destroy' && operation.status === 'succeeded';
   return {
-    shown: shownSentence(vms.length, total),
-    any: total > 0,
-    rows: vms.map((vm) => ({
-      hostname: vm.hostname,
-      logs: `/admin/logs/${encodeURIComponent(vm.hostname)}`,
-      status: vm.status,
-      statusLabel: words.vmStatus[vm.status],
-      email: vm.assignment?.email ?? null,
-      inUse: vm.in_use === null ? words.notSaid : vm.in_use ? words.yes : words.no,
-      gpu: vm.gpu_health ?? words.notSaid,
-    })),
+    any: items.length > 0,
+    makingLabel: operation.kind === 'launch' ? words.fleet.dashboard.making : words.fleet.dashboard.ending,
+    rows: items.map((item) => rowView(item, operation.kind)),
+    up,
+    upMax: Math.max(made, 1),
+    upSentence: upSentence(up, made),
+    anyMade: made > 0,
+    left,
+    leftSentence: leftSentence(left),
+    proof: words.fleet.dashboard.proof[provider],
+    isProven,
   };
+}
+
+function rowView({ machine, vm }: OperationMachines['items'][number], kind: Operation['kind']): View {
+  const { hostname, state, seconds, detail } = machine;
+  return {
+    hostname,
+    logs: `/admin/logs/${encodeURIComponent(hostname)}`,
+    state,
+    stateLabel: words.fleet.machineState[kind][state],
+    seconds: seconds === null ? null : `${seconds.toFixed(1)} s`,
+    detail,
+    hasRow: vm !== null,
+    status: vm?.status ?? null,
+    statusLabel: reportedLabel(vm),
+    email: vm?.assignment?.email ?? null,
+  };
+}
+
+/** A machine that was made is told apart from one that has said something itself. */
+function reportedLabel(vm: Vm | null): string {
+  if (vm === null) return words.fleet.dashboard.noRow;
+  if (vm.status === 'initializing' && vm.last_seen_at === null) return words.fleet.dashboard.notReported;
+  return words.vmStatus[vm.status];
 }

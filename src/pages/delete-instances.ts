@@ -1,6 +1,7 @@
 // The page that destroys all machines: who is affected, by name, and a name to type.
 import type { components } from '../contract/openapi.gen.ts';
 import type { FormError } from './index-page.ts';
+import { affectedSentence } from './words/fleet.ts';
 import { layoutView } from './layout.ts';
 import { runningView } from './operation-view.ts';
 import { render, type View } from './render.ts';
@@ -32,11 +33,13 @@ export function renderDeleteInstances(model: DeleteInstancesModel): string {
   const comers = machines.filter((machine) => machine.provider === 'external');
   const ours = machines.filter((machine) => machine.provider === provider && machine.provider !== 'external');
   const others = machines.filter((machine) => !ours.includes(machine) && !comers.includes(machine));
+  const people = [...ours, ...comers].filter(({ email }) => email !== null);
   return render('delete-instances', {
     ...layoutView({
       title: words.fleet.destroy.title,
       area: 'admin',
       current: '/admin/instances/delete',
+      styles: ['operations.css'],
       ...(error && { titlePrefix: words.errorPrefix }),
     }),
     error: error && { message: error.message },
@@ -45,6 +48,9 @@ export function renderDeleteInstances(model: DeleteInstancesModel): string {
     running: running && runningView(running),
     stake: model.stake ? stakeView(model.stake) : null,
     none: machines.length === 0,
+    affected: affectedSentence(ours.length + comers.length, people.length),
+    hasPeople: people.length > 0,
+    people: people.map(machineView),
     hasOurs: ours.length > 0,
     ours: ours.map(machineView),
     hasComers: comers.length > 0,
@@ -54,6 +60,6 @@ export function renderDeleteInstances(model: DeleteInstancesModel): string {
   });
 }
 
-function machineView({ hostname, email }: DeleteInstancesModel['machines'][number]): View {
+function machineView({ hostname, email }: { hostname: string; email: string | null }): View {
   return { hostname, email: email ?? words.fleet.destroy.nobody };
 }

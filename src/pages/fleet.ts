@@ -1,6 +1,6 @@
 // When the launched machines end, what they have cost so far, and strangers: with what can be done about each.
 import type { components } from '../contract/openapi.gen.ts';
-import { endsWords } from './ends-words.ts';
+import { endsWords } from './words/ends.ts';
 import { layoutView } from './layout.ts';
 import { operationAddress } from './operation-view.ts';
 import { render, type View } from './render.ts';

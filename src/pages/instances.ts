@@ -1,64 +1,127 @@
-// The machines as a table, one row each.
+// The machines as a table, one row each: searched, filtered and sorted by the address, and live where there is JavaScript.
 import type { components } from '../contract/openapi.gen.ts';
-import { ago } from './ago.ts';
+import { overdueSentences } from '../vms/deadlines.ts';
+import { vmStatuses } from '../vms/status.ts';
 import { layoutView } from './layout.ts';
+import { shows, sortColumns, type MachineQuery, type SortColumn } from './machine-order.ts';
+import { machineRow } from './machine-row.ts';
 import { render, type View } from './render.ts';
-import { shownSentence, words } from './words.ts';
-import { dataAddress, lastSentence, type LastDownloadModel } from './work.ts';
+import { words } from './words.ts';
 
 type Vm = components['schemas']['Vm'];
 
 export type InstancesModel = {
+  /** Those that are shown, in their order. */
   readonly vms: readonly Vm[];
-  /** How many machines there are, shown or not. */
+  /** How many machines match, shown or not. */
+  readonly matching: number;
+  /** How many machines there are. */
   readonly total: number;
-  /** Last seen is told against this clock. */
+  readonly query: MachineQuery;
+  /** Where the live page goes on; null = it reads everything first. */
+  readonly cursor: number | null;
+  /** Times are told against this clock. */
   readonly now: Date;
-  /** By hostname; one that is not in it was never downloaded. */
-  readonly lastDownloads?: ReadonlyMap<string, LastDownloadModel>;
 };
 
 /** The page of machines. */
-export function renderInstances({ vms, total, now, lastDownloads }: InstancesModel): string {
+export function renderInstances(model: InstancesModel): string {
+  const { vms, matching, total, query, now } = model;
   return render('instances', {
-    ...layoutView({ title: words.instances.title, area: 'admin', current: '/admin/instances' }),
-    any: vms.length > 0,
-    shown: shownSentence(vms.length, total),
-    rows: vms.map((vm) => ({ ...rowView(vm, now), download: downloadView(vm, now, lastDownloads) })),
+    ...layoutView({
+      title: words.instances.title,
+      area: 'admin',
+      current: '/admin/instances',
+      styles: ['admin.css'],
+      modules: ['instances.js'],
+    }),
+    any: total > 0,
+    none: matching === 0,
+    shown: words.lab.table.count.replace('{count}', countText(model)),
+    rows: vms.map((vm) => machineRow(vm, now)),
+    q: query.q,
+    sort: sortText(query),
+    options: shows.map((show) => ({ value: show, label: showLabels[show], selected: show === query.show })),
+    columns: sortColumns.map((column) => columnView(column, query)),
+    csv: csvHref(query),
+    stream: streamHref(model),
+    labels: JSON.stringify(labels),
   });
 }
 
-function rowView(vm: Vm, now: Date): View {
+/** `12`, or `3 / 12` where not all are shown. */
+function countText({ vms, total }: InstancesModel): string {
+  return vms.length === total ? `${total}` : `${vms.length} / ${total}`;
+}
+
+const showLabels = {
+  all: words.lab.table.all,
+  free: words.lab.table.free,
+  assigned: words.lab.table.assigned,
+  attention: words.lab.table.attention,
+  ...words.vmStatus,
+};
+
+const columnLabels = {
+  machine: words.instances.hostname,
+  status: words.instances.status,
+  person: words.instances.participant,
+  use: words.instances.inUse,
+  gpu: words.instances.gpu,
+  seen: words.lab.table.seen,
+  startup: words.lab.table.startup,
+} as const satisfies Record<SortColumn, string>;
+
+/** What the live page says by itself. */
+const labels = {
+  vm: words.vmStatus,
+  statusOrder: vmStatuses,
+  assignment: words.assignmentState,
+  overdue: overdueSentences,
+  yes: words.yes,
+  no: words.no,
+  notSaid: words.notSaid,
+  nobody: words.instances.nobody,
+  never: words.lab.table.never,
+  logs: words.lab.table.logs,
+  logsOf: words.instances.logsOf,
+  parts: words.lab.table.startupParts,
+};
+
+function sortText({ sort }: MachineQuery): string {
+  return `${sort.descending ? '-' : ''}${sort.column}`;
+}
+
+/** A second choice of the same column turns the order round. */
+function columnView(column: SortColumn, query: MachineQuery): View {
+  const isSorted = query.sort.column === column;
+  const descending = isSorted && !query.sort.descending;
+  const search = new URLSearchParams({
+    ...(query.q !== '' && { q: query.q }),
+    ...(query.show !== 'all' && { show: query.show }),
+    sort: `${descending ? '-' : ''}${column}`,
+  });
   return {
-    hostname: vm.hostname,
-    logs: `/admin/logs/${encodeURIComponent(vm.hostname)}`,
-    provider: vm.provider,
-    status: vm.status,
-    statusLabel: words.vmStatus[vm.status],
-    since: timeView(vm.status_since, now),
-    assignment: vm.assignment && {
-      email: vm.assignment.email,
-      pin: vm.assignment.pin,
-      state: words.assignmentState[vm.assignment.state],
-    },
-    inUse: vm.in_use === null ? words.notSaid : yesNo(vm.in_use),
-    gpu: vm.gpu_health ?? words.notSaid,
-    unhealthy: vm.gpu_health === 'Unhealthy',
-    seen: vm.last_seen_at === null ? null : timeView(vm.last_seen_at, now),
-    waiting: yesNo(vm.waiting),
+    column,
+    label: columnLabels[column],
+    href: `/admin/instances?${search.toString()}`,
+    order: isSorted ? (query.sort.descending ? 'descending' : 'ascending') : null,
   };
 }
 
-/** A machine that is not up yet has no work. */
-function downloadView(vm: Vm, now: Date, last: InstancesModel['lastDownloads']): View | null {
-  if (vm.status === 'initializing') return null;
-  return { href: dataAddress(vm.hostname), last: lastSentence(last?.get(vm.hostname) ?? null, now) };
+function csvHref({ q, show }: MachineQuery): string {
+  const status = vmStatuses.find((known) => known === show);
+  const search = new URLSearchParams({
+    ...(q !== '' && { search: q }),
+    ...(status && { status }),
+    ...((show === 'free' || show === 'assigned') && { assigned: String(show === 'assigned') }),
+    ...(show === 'free' && { status: 'running' }),
+  }).toString();
+  return search === '' ? '/api/v1/vms.csv' : `/api/v1/vms.csv?${search}`;
 }
 
-function timeView(timestamp: string, now: Date): View {
-  return { timestamp, ago: ago(timestamp, now) };
-}
-
-function yesNo(value: boolean): string {
-  return value ? words.yes : words.no;
+/** A page that does not show all machines has to hear of all of them. */
+function streamHref({ query, cursor, vms, total }: InstancesModel): string {
+  const isWhole = query.q === '' && query.show === 'all' && vms.length === total;
+  return isWhole && cursor !== null ? `/api/v1/vms/events?after=${cursor}` : '/api/v1/vms/events';
 }

@@ -1,5 +1,5 @@
 // What every page has around its matter: title, styles, scripts, navigation.
-import { assetUrl } from './assets.ts';
+import { assetUrl, importUrls } from './assets.ts';
 import type { View } from './render.ts';
 import { words } from './words.ts';
 
@@ -26,25 +26,32 @@ const adminLinks = [
   { href: '/admin', label: words.nav.overview },
   { href: '/admin/instances', label: words.nav.instances },
   { href: '/admin/create', label: words.nav.create },
+  { href: '/admin/operations', label: words.nav.operations },
+  { href: '/admin/charts', label: words.nav.charts },
   { href: '/admin/instances/delete', label: words.nav.destroy },
   { href: '/admin/fleet', label: words.nav.fleet },
   { href: '/docs', label: words.nav.docs },
 ] as const;
 
+/** What every page has; our own sheet comes last, so that it has the last word. */
+const ALWAYS = { styles: ['tabler.css', 'app.css'], modules: ['shell.js'] } as const;
+
 /** The part of a page's view that the layout partials read. */
 export function layoutView(layout: Layout): { readonly page: View; readonly words: View } {
   const heading = layout.title === words.brand ? words.brand : `${layout.title} · ${words.brand}`;
   const links = layout.area === 'admin' ? adminLinks : [];
+  const modules = [...ALWAYS.modules, ...(layout.modules ?? [])];
   return {
     page: {
       title: layout.title,
       documentTitle: layout.titlePrefix ? `${layout.titlePrefix}: ${heading}` : heading,
       home: layout.area === 'admin' ? '/admin' : '/',
-      wide: layout.area !== 'participant',
+      narrow: layout.area === 'participant',
       icon: assetUrl('favicon.svg'),
-      styles: ['app.css', ...(layout.styles ?? [])].map(assetUrl),
+      styles: [...(layout.styles ?? []), ...ALWAYS.styles].map(assetUrl),
       scripts: (layout.scripts ?? []).map(assetUrl),
-      modules: (layout.modules ?? []).map(assetUrl),
+      modules: modules.map(assetUrl),
+      preloads: [...new Set(modules.flatMap(importUrls))],
       refresh: layout.refresh ?? null,
       hasNav: links.length > 0,
       links: links.map((link) => ({ ...link, current: link.href === layout.current })),

@@ -1,6 +1,8 @@
 // An operation as pages show it.
 import type { components } from '../contract/openapi.gen.ts';
 import type { View } from './render.ts';
+import { sayDuration } from './spans.ts';
+import { utcClock, utcText } from './times.ts';
 import { words } from './words.ts';
 
 type Operation = components['schemas']['Operation'];
@@ -18,7 +20,7 @@ export function runningView({ id, kind, message, requested_by, requested_at }: O
     what: words.fleet.dashboard[kind],
     message,
     by: requested_by,
-    at: clockTime(requested_at),
+    at: utcText(requested_at),
     timestamp: requested_at,
   };
 }
@@ -31,6 +33,8 @@ export function isActive({ status }: Pick<Operation, 'status'>): boolean {
 
 export function operationView(operation: Operation): View {
   const { id, kind, status, message, progress, problem, requested_by, requested_at } = operation;
+  const { started_at, ended_at, cancel_requested_at: cancelAt } = operation;
+  const active = isActive(operation);
   return {
     id,
     href: operationAddress(id),
@@ -39,25 +43,21 @@ export function operationView(operation: Operation): View {
     statusLabel: words.fleet.operationStatus[status],
     message,
     remedy: problem?.remedy ?? null,
-    active: isActive(operation),
-    mayCancel: isActive(operation) && operation.cancel_requested_at === null,
+    active,
+    mayCancel: active && cancelAt === null,
+    cancelling: active && cancelAt !== null ? { at: utcClock(cancelAt), timestamp: cancelAt } : null,
     done: progress.done + progress.failed,
     total: Math.max(progress.total, 1),
+    progressText: progress.total > 0 ? `${progress.done + progress.failed} / ${progress.total}` : '',
     hasProgress: progress.total > 0,
     cancelHint: words.fleet.dashboard.cancelHint[kind],
     by: requested_by,
-    at: clockTime(requested_at),
+    at: utcText(requested_at),
     timestamp: requested_at,
+    took: ended_at === null ? null : sayDuration(started_at ?? requested_at, ended_at),
   };
 }
 
 export function lineView({ at, level, hostname, text }: OperationEvent): View {
-  return { time: clockTime(at).slice(-CLOCK_LENGTH), timestamp: at, level, hostname, text };
-}
-
-const CLOCK_LENGTH = 'HH:MM:SS'.length;
-
-/** `2026-01-31 09:00:00` UTC */
-function clockTime(timestamp: string): string {
-  return timestamp.slice(0, 19).replace('T', ' ');
+  return { time: utcClock(at), timestamp: at, level, hostname, text };
 }

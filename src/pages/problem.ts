@@ -3,8 +3,9 @@ import { operations, type OperationId } from '../contract/operations.gen.ts';
 import type { Problem } from '../contract/problems.ts';
 import { renderDashboard } from './dashboard.ts';
 import { renderError } from './error.ts';
-import { renderIndex } from './index-page.ts';
+import { renderIndex, type FormError } from './index-page.ts';
 import { words } from './words.ts';
+import type { Workshop } from './workshop.ts';
 
 /** The request that went wrong, as far as it was understood. */
 export type FailedRequest = {
@@ -12,21 +13,24 @@ export type FailedRequest = {
   readonly operationId: OperationId | null;
   /** The fields of the form as they came; null where there was none, or none that could be read. */
   readonly form: Readonly<Record<string, unknown>> | null;
+  readonly workshop?: Workshop;
 };
 
 const MISSING = /(is required|must not be empty)$/;
 const labels: Readonly<Record<string, string>> = words.index.labels;
 
 /** The page for this problem. It asks nothing of the database, so it comes in an outage too. */
-export function renderProblem(problem: Problem, { operationId, form }: FailedRequest): string {
-  if (operationId === 'requestVm') return formAgain(problem, form ?? {});
-  if (operationId === 'launchVms' || operationId === 'destroyVms') return notBegun(problem, operationId);
-  return renderError({ problem, area: isForAdmins(operationId) ? 'admin' : 'participant' });
+export function renderProblem(problem: Problem, { operationId, form, workshop = {} }: FailedRequest): string {
+  if (operationId === 'requestVm') return formAgain(problem, form ?? {}, workshop);
+  if (operationId === 'launchVms' || operationId === 'destroyVms')
+    return notBegun(problem, operationId, form ?? {});
+  return renderError({ problem, area: isForAdmins(operationId) ? 'admin' : 'participant', workshop });
 }
 
-function formAgain(problem: Problem, form: Readonly<Record<string, unknown>>): string {
+function formAgain(problem: Problem, form: Readonly<Record<string, unknown>>, workshop: Workshop): string {
   const errors = problem.errors ?? [];
   return renderIndex({
+    workshop,
     error: {
       message: summary(problem),
       fields: Object.fromEntries(errors.map(({ field, message }) => [field, inWords(field, message)])),
@@ -52,24 +56,37 @@ function inWords(field: string, message: string): string {
 }
 
 /** The page that would have shown the run, with the message. */
-function notBegun(problem: Problem, operationId: 'launchVms' | 'destroyVms'): string {
+function notBegun(
+  problem: Problem,
+  operationId: 'launchVms' | 'destroyVms',
+  form: Readonly<Record<string, unknown>>,
+): string {
   const numVms = problem.errors?.find(({ field }) => field === 'num_vms');
   const hours = problem.errors?.some(({ field }) => field === 'hours') === true;
   return renderDashboard({
     kind: operationId === 'launchVms' ? 'launch' : 'destroy',
     operation: null,
-    error: {
-      message: numVms
-        ? numVmsSentence(numVms.message)
-        : hours
-          ? words.fleet.create.hoursWrong
-          : problem.detail,
-    },
+    error: numVms
+      ? fieldError('num_vms', numVmsSentence(numVms.message))
+      : hours
+        ? fieldError('hours', words.fleet.create.hoursWrong)
+        : { message: problem.detail },
     lines: [],
     olderLines: 0,
     lastLine: 0,
     machines: null,
+    form: {
+      maxVms: null,
+      numVms: text(form['num_vms']),
+      hours: text(form['hours']),
+      people: null,
+      plan: null,
+    },
   });
+}
+
+function fieldError(field: string, message: string): FormError {
+  return { message, fields: { [field]: message } };
 }
 
 /** What the contract says against the number, in the words that people know. */

@@ -7,7 +7,7 @@ export type ViewValue = string | number | boolean | null | View | readonly ViewV
 export type View = { readonly [name: string]: ViewValue };
 export type Render = (template: string, view: View) => string;
 
-const TEMPLATES = new URL('../../templates/', import.meta.url);
+export const TEMPLATES = new URL('../../templates/', import.meta.url);
 const EXTENSION = '.mustache';
 const UNESCAPED_OR_NEW_TAGS = /\{\{\s*[{&=]/;
 const PARTIAL = /\{\{\s*>\s*([^\s}]+)\s*\}\}/g;

@@ -1,6 +1,11 @@
 // A destroy: nobody is given a machine any more, the provider ends them all, and only when it says that nothing is left
 // is it a success. Machines that come by themselves are not ours to end: their rows are cleared.
 import { listMachineRows, markDestroying, removeGone } from '../db/fleet.ts';
+import {
+  planOperationMachines,
+  recordOperationMachines,
+  settleOperationMachines,
+} from '../db/operation-machines.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
 import { createReport, type RunReport } from './report.ts';
 import { callProvider, type Outcome, type Run } from './run.ts';
@@ -22,6 +27,7 @@ export async function runDestroy(run: Run): Promise<Outcome> {
   const listed = (await provider.list()).filter(isMeant);
   const names = new Set([...ours, ...listed].map(({ hostname }) => hostname));
   progress.add({ total: names.size + comers.length });
+  await planOperationMachines(db, run.operation.id, [...names, ...comers]);
   tell({
     level: 'info',
     text: names.size > 0 ? `Ending ${machinesWord(names.size)}.` : 'No machines to end.',
@@ -58,9 +64,16 @@ function tellOfParticipants({ tell }: Run, rows: Awaited<ReturnType<typeof listM
       });
 }
 
-async function clearComers({ db, tell, progress }: Run, hostnames: readonly string[]): Promise<void> {
+async function clearComers(
+  { db, operation, tell, progress }: Run,
+  hostnames: readonly string[],
+): Promise<void> {
   if (hostnames.length === 0) return;
   await removeGone(db, hostnames);
+  await recordOperationMachines(db, operation.id, hostnames, {
+    state: 'gone',
+    detail: 'Cleared from here; it runs on.',
+  });
   progress.add({ done: hostnames.length });
   tell({
     level: 'warning',
@@ -81,6 +94,7 @@ async function settleDestroy(
       { db, provider, tell, signal: control.forced },
       { row: isMeant, stranger: () => false },
     );
+    await settleOperationMachines(db, run.operation.id, missing, { state: 'gone' });
     progress.add({ done: missing.length });
     return [...kept, ...unknown.filter((hostname) => isMeant({ hostname }))];
   } catch (error) {

@@ -1,6 +1,7 @@
 // A launch: names are reserved, rows are born before a machine can report, the provider makes what it can. What was
 // made stays; the rows of what was not are removed.
 import { insertMachines, takenHostnames } from '../db/fleet.ts';
+import { planOperationMachines, settleOperationMachines } from '../db/operation-machines.ts';
 import { nextHostnames, type Deployment } from '../vms/hostnames.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';
@@ -54,6 +55,7 @@ async function makeSome(run: Run, options: LaunchOptions, count: number): Promis
   const { operation, provider, control, tell } = run;
   const machines = await reserve(run, options, count);
   const names = machines.map(({ hostname }) => hostname);
+  await planOperationMachines(run.db, operation.id, names);
   tell({ level: 'info', text: `Launching ${machinesWord(names.length)}: ${names.join(', ')}.` });
   const reporting = createReport(run, new Set(names));
   const spec = { operationId: operation.id, endsAt: operation.endsAt, machines };
@@ -69,10 +71,7 @@ async function endLaunch(
   result: ProvisionResult,
   asked: number,
 ): Promise<Outcome> {
-  const kept = await settleLaunch(
-    run,
-    parts.map(({ reporting }) => reporting),
-  );
+  const kept = await settleLaunch(run, parts);
   const made = parts.reduce((sum, part) => sum + part.made.size, 0);
   return judge(result, kept ?? made, asked);
 }
@@ -106,10 +105,10 @@ async function reserve(
 }
 
 /** How many machines there are; null where the provider could not be asked. */
-async function settleLaunch(run: Run, reports: readonly RunReport[]): Promise<number | null> {
+async function settleLaunch(run: Run, parts: readonly Some[]): Promise<number | null> {
   const { db, provider, operation, tell, progress, onError } = run;
   try {
-    for (const reporting of reports) await reporting.writeRest();
+    for (const { reporting } of parts) await reporting.writeRest();
     const { kept, missing } = await settle(
       { db, provider, tell, signal: run.control.forced },
       {
@@ -117,8 +116,13 @@ async function settleLaunch(run: Run, reports: readonly RunReport[]): Promise<nu
         stranger: (operationId) => operationId === operation.id,
       },
     );
+    await settleOperationMachines(db, operation.id, kept, { state: 'made' });
+    const names = parts.flatMap((part) => part.names);
+    await settleOperationMachines(db, operation.id, names, { state: 'failed', detail: 'It was not made.' });
     progress.add({ done: kept.length - progress.get().done });
-    const untold = missing.filter((hostname) => !reports.some(({ failed }) => failed.has(hostname)));
+    const untold = missing.filter(
+      (hostname) => !parts.some(({ reporting }) => reporting.failed.has(hostname)),
+    );
     progress.add({ failed: untold.length });
     return kept.length;
   } catch (error) {

@@ -3,7 +3,7 @@
 import type { Db } from '../db/connect.ts';
 import type { Deployment } from '../vms/hostnames.ts';
 import type { LogFields } from '../log.ts';
-import type { Provider, ProvisionEvent, Readiness } from './provider.ts';
+import type { Provider, ProvisionEvent, ProvisionResult, Readiness } from './provider.ts';
 import { createQueue, type OperationQueue } from './queue.ts';
 import { hoursFrom } from '../vms/ends.ts';
 import { findMachineRow } from '../db/fleet.ts';
@@ -93,6 +93,8 @@ export type Operations = {
   }) => Promise<Requested | NotReady | { readonly kind: 'unknown' }>;
   readonly extend: (asked: Parameters<Ends['extend']>[0]) => Promise<void>;
   readonly strangers: Strangers;
+  /** Restarts one machine and keeps its disk. Null where the provider cannot. */
+  readonly restart: ((hostname: string) => Promise<ProvisionResult>) | null;
   readonly cancel: (id: string, by: string) => Promise<Cancelled>;
   /** For the health of the server; null = ready. */
   readonly checks: readonly { readonly name: string; readonly check: () => Promise<string | null> }[];
@@ -142,6 +144,13 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     extend: (asked) => parts.ends.extend(asked),
     strangers: parts.strangers,
+    restart:
+      provider.restart === undefined
+        ? null
+        : async (hostname) => {
+            if (!started || !provider.restart) return { ...STARTING, kind: 'engine' };
+            return provider.restart(hostname, parts.stopping.signal);
+          },
     cancel: (id, by) => cancelOperation({ db, queue }, id, by),
     checks: [{ name: 'operations', check: () => Promise.resolve(started ? null : NOT_STARTED) }],
     start: async () => {

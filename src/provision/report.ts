@@ -2,6 +2,7 @@
 // be written now is no fault of the provider: it goes on, and what is missing is written when the run is settled.
 import { recordProviderId, recordProvisioning, recordReach, removeGone, removeUnmade } from '../db/fleet.ts';
 import { recordMade as recordHours } from '../db/machine-hours.ts';
+import { recordOperationMachines } from '../db/operation-machines.ts';
 import type { MachineFacts, ProvisionReport } from './provider.ts';
 import type { Run } from './run.ts';
 
@@ -17,7 +18,7 @@ export type RunReport = {
 
 /** @param ours the machines that the run is about; null = all. What is told of others changes no row of a launch. */
 export function createReport(run: Run, ours: ReadonlySet<string> | null): RunReport {
-  const { tell, db, progress, onError } = run;
+  const { db, operation, tell, progress, onError } = run;
   const made = new Map<string, MachineFacts>();
   const failed = new Map<string, string>();
   const gone = new Set<string>();
@@ -47,14 +48,20 @@ export function createReport(run: Run, ours: ReadonlySet<string> | null): RunRep
       failed.set(hostname, reason);
       progress.add({ failed: 1 });
       tell({ level: 'error', hostname, text: `Could not be made: ${reason}` });
-      await write(() => removeUnmade(db, [hostname]));
+      await write(async () => {
+        await recordOperationMachines(db, operation.id, [hostname], { state: 'failed', detail: reason });
+        await removeUnmade(db, [hostname]);
+      });
     },
     gone: async (hostname) => {
       if (gone.has(hostname)) return;
       gone.add(hostname);
       if (isOurs(hostname)) progress.add({ done: 1 });
       tell({ level: 'info', hostname, text: 'Ended.' });
-      await write(() => removeGone(db, [hostname]));
+      await write(async () => {
+        await removeGone(db, [hostname]);
+        await recordOperationMachines(db, operation.id, [hostname], { state: 'gone' });
+      });
     },
   };
   return {
@@ -76,13 +83,10 @@ async function recordMade(
   hostname: string,
   facts: MachineFacts,
 ): Promise<void> {
+  const { provisioningSeconds: seconds, instanceType = null } = facts;
   await recordReach(db, hostname, facts);
   await recordProviderId(db, hostname, facts.id);
-  await recordHours(db, {
-    hostname,
-    operationId: operation.id,
-    provider: provider.name,
-    instanceType: facts.instanceType ?? null,
-  });
-  await recordProvisioning(db, hostname, facts.provisioningSeconds);
+  await recordHours(db, { hostname, operationId: operation.id, provider: provider.name, instanceType });
+  await recordProvisioning(db, hostname, seconds);
+  await recordOperationMachines(db, operation.id, [hostname], { state: 'made', seconds });
 }

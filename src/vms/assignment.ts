@@ -9,6 +9,8 @@ export type AssignmentFacts = {
   readonly deliveredAt: Date | null;
   readonly outcome: 'registered' | 'failed' | null;
   readonly releasedAt: Date | null;
+  /** It moved to this machine after its command went to another one, and there was no new command since. */
+  readonly movedAt: Date | null;
   /** The machine's status. */
   readonly vmStatus: VmStatus;
   /** Its agent acknowledges what it is given. */
@@ -21,11 +23,16 @@ export function assignmentState(facts: AssignmentFacts, now: Date, codeLifetimeM
   if (isLost(facts.vmStatus)) return 'machine_lost';
   if (facts.outcome === 'registered') return 'connected';
   if (facts.outcome === 'failed') return 'failed';
+  if (facts.movedAt) return 'expired';
   const codeIsDead = now.getTime() - facts.commandAt.getTime() >= codeLifetimeMs;
   if (facts.deliveredAt === null) return codeIsDead ? 'expired' : 'waiting';
   if (!facts.confirms) return 'sent_unconfirmed';
   return codeIsDead ? 'expired' : 'sent';
 }
+
+/** In the place of the sentence of `expired`, where the assignment moved. */
+export const movedSentence =
+  'Your instructor has given you another machine: this one. Get a fresh command and send it below.';
 
 /** The state in a sentence, with what to do where there is something. */
 export const assignmentSentences: Readonly<Record<AssignmentState, string>> = {

@@ -6,6 +6,13 @@ export type Deployment = {
   readonly environment: string;
 };
 
+const natural = new Intl.Collator('en', { numeric: true });
+
+/** The order in which people count: `…-2` before `…-10`. */
+export function compareHostnames(one: string, other: string): number {
+  return natural.compare(one, other) || (one < other ? -1 : one > other ? 1 : 0);
+}
+
 /** The next free hostnames, lowest numbers first, leaving out those that are taken. */
 export function nextHostnames(deployment: Deployment, count: number, taken: ReadonlySet<string>): string[] {
   const hostnames: string[] = [];

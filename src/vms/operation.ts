@@ -5,6 +5,7 @@ export type OperationKind = components['schemas']['OperationKind'];
 export type OperationStatus = components['schemas']['OperationStatus'];
 export type OperationProblem = components['schemas']['OperationProblem'];
 export type OperationProblemKind = OperationProblem['kind'];
+export type OperationMachineState = components['schemas']['OperationMachineState'];
 export type OperationLevel = components['schemas']['OperationEvent']['level'];
 
 /** Status → may something still change? */
@@ -66,6 +67,17 @@ export function readOperationProblemKind(stored: string): OperationProblemKind {
 
 export function readOperationLevel(stored: string): OperationLevel {
   return readOneOf({ info: true, warning: true, error: true } satisfies Record<OperationLevel, true>, stored);
+}
+
+const machineStates = {
+  waiting: true,
+  made: true,
+  failed: true,
+  gone: true,
+} as const satisfies Record<OperationMachineState, true>;
+
+export function readOperationMachineState(stored: string): OperationMachineState {
+  return readOneOf(machineStates, stored);
 }
 
 function readOneOf<Known extends string>(table: Readonly<Record<Known, unknown>>, stored: string): Known {

@@ -1,63 +1,46 @@
-// Keeps a dashboard up to date: one stream for the operation's output and for the machines. What the server says goes in
-// as text, never as markup.
-const RETRY_MS = 5_000;
+// Keeps the page of an operation up to date: one stream for its output, its machines, and what those say themselves.
+// What the server says goes in as text, never as markup.
+import { followStream } from './sse.js';
+import { localTime } from './times.js';
+
 const LINES_KEPT = 2_000;
 /** A reader who has scrolled up is left there. */
 const NEAR_END_PX = 40;
 
 const monitor = document.querySelector('[data-stream]');
 const operation = document.querySelector('[data-operation]');
-const output = document.querySelector('.output');
+const output = document.querySelector('.log');
 const labels = monitor ? JSON.parse(monitor.dataset.labels) : {};
 const rows = new Map(
   [...document.querySelectorAll('tr[data-hostname]')].map((row) => [row.dataset.hostname, row]),
 );
+/** All machines of the lab, of this operation or not. */
+const present = new Set();
+/** What machines have said themselves; also of those whose row is still to come. */
+const said = new Map();
 
 // The page came as the answer to a form: loading it again must not send the form again.
 if (operation) history.replaceState(null, '', operation.dataset.operation);
 for (const live of document.querySelectorAll('[data-live]')) live.hidden = false;
 output?.scrollTo(0, output.scrollHeight);
-if (monitor) follow(monitor.dataset.stream);
-
-function follow(address) {
-  const stream = new EventSource(address);
-  let last = null;
-  const on = (name, show) =>
-    stream.addEventListener(name, (event) => {
-      if (event.lastEventId !== '') last = event.lastEventId;
-      show(JSON.parse(event.data));
-    });
-  on('output', showLine);
-  on('operation', showOperation);
-  on('end', showOperation);
-  on('vms', showMachines);
-  stream.onopen = () => showOffline(false);
-  stream.onerror = () => {
-    showOffline(true);
-    // The browser comes again by itself, unless the server refused.
-    if (stream.readyState !== EventSource.CLOSED) return;
-    setTimeout(() => follow(continuing(address, last)), RETRY_MS);
-  };
-  addEventListener('pagehide', () => stream.close(), { once: true });
-}
-
-function continuing(address, last) {
-  const url = new URL(address, location.href);
-  if (last !== null) url.searchParams.set('after', last);
-  return url.pathname + url.search;
-}
-
-function showOffline(isOffline) {
-  const note = monitor.querySelector('[data-offline]');
-  note.hidden = !isOffline;
-  note.textContent = isOffline ? labels.offline : '';
+if (monitor) {
+  followStream(monitor.dataset.stream, {
+    output: showLine,
+    operation: showOperation,
+    end: showOperation,
+    machines: ({ machines }) => {
+      for (const machine of machines) showMade(machine);
+      showCounts();
+    },
+    vms: showVms,
+  });
 }
 
 function showLine({ at, level, hostname, text }) {
   const isAtEnd = output.scrollHeight - output.scrollTop - output.clientHeight < NEAR_END_PX;
   const line = document.createElement('li');
   line.dataset.level = level;
-  line.append(element('time', at.slice(11, 19), { dateTime: at }), ' ');
+  line.append(element('time', localTime(at, 'clock'), { dateTime: at }), ' ');
   if (hostname !== null) line.append(element('b', hostname), ' ');
   line.append(text);
   const lines = output.querySelector('ol');
@@ -75,58 +58,148 @@ function showOperation({ status, message, progress, problem, cancel_requested_at
   setText(remedy, problem?.remedy ?? '');
   remedy.hidden = problem === null;
   const isActive = status === 'queued' || status === 'running';
-  const bar = operation.querySelector('progress');
-  bar.max = Math.max(progress.total, 1);
-  if (progress.total > 0) bar.value = progress.done + progress.failed;
-  else if (!isActive) bar.value = 1;
+  showProgress(progress, isActive);
   const cancel = operation.querySelector('[data-cancel]');
-  if (cancel) cancel.hidden = !isActive || cancel_requested_at !== null;
-  for (const live of document.querySelectorAll('[data-live]')) live.hidden = !isActive;
+  const isAsked = cancel_requested_at !== null;
+  if (cancel && (!isActive || isAsked) && !cancel.hidden) hideCancel(cancel);
+  const cancelling = operation.querySelector('[data-cancelling]');
+  if (isAsked) setText(cancelling.querySelector('[data-asked-at]'), localTime(cancel_requested_at, 'clock'));
+  cancelling.hidden = !isActive || !isAsked;
+  for (const live of document.querySelectorAll('[data-live]')) live.hidden = !isActive && isSettled();
+  const proof = monitor.querySelector('[data-proof]');
+  if (proof) proof.hidden = status !== 'succeeded';
 }
 
-function showMachines({ all, changed, gone }) {
-  const missing = all === null ? gone : [...rows.keys()].filter((hostname) => !all.includes(hostname));
-  for (const hostname of missing) {
-    rows.get(hostname)?.remove();
-    rows.delete(hostname);
+/** Whoever was on the button is not thrown to the top of the page. */
+function hideCancel(cancel) {
+  const hadFocus = cancel.contains(document.activeElement);
+  cancel.hidden = true;
+  if (!hadFocus) return;
+  const title = document.querySelector('#how');
+  title.tabIndex = -1;
+  title.focus();
+}
+
+function showProgress({ done, failed, total }, isActive) {
+  const bar = operation.querySelector('progress');
+  bar.max = Math.max(total, 1);
+  if (total > 0) bar.value = done + failed;
+  else if (!isActive) bar.value = 1;
+  setText(operation.querySelector('[data-progress]'), total > 0 ? `${done + failed} / ${total}` : '');
+}
+
+/** What the operation did with a machine. */
+function showMade({ hostname, state, seconds, detail }) {
+  const row = rows.get(hostname) ?? addRow(hostname);
+  row.dataset.made = state;
+  const cell = row.querySelector('[data-cell="made"]');
+  const status = element('span', labels.machine[state], { className: 'status' });
+  status.dataset.status = state;
+  cell.replaceChildren(status);
+  if (seconds !== null) cell.append(' ', element('span', `${seconds.toFixed(1)} s`, { className: 'hint' }));
+  if (detail !== null) cell.append(element('span', detail, { className: 'under' }));
+}
+
+function showVms({ all, changed, gone }) {
+  if (all !== null) {
+    const missing = [...present, ...rows.keys()].filter((hostname) => !all.includes(hostname));
+    present.clear();
+    for (const hostname of all) present.add(hostname);
+    missing.forEach(forget);
   }
-  for (const machine of changed) showMachine(machine);
-  monitor.querySelector('[data-table]').hidden = rows.size === 0;
-  monitor.querySelector('[data-none]').hidden = rows.size > 0;
+  for (const vm of changed) {
+    present.add(vm.hostname);
+    said.set(vm.hostname, vm);
+    if (rows.has(vm.hostname)) showSaid(vm);
+  }
+  gone.forEach(forget);
+  showCounts();
 }
 
-function showMachine(machine) {
-  const { hostname, status, assignment, in_use, gpu_health } = machine;
+function forget(hostname) {
+  present.delete(hostname);
+  said.delete(hostname);
+  const row = rows.get(hostname);
+  if (!row) return;
+  row
+    .querySelector('[data-cell="said"]')
+    .replaceChildren(element('span', labels.noRow, { className: 'hint' }));
+}
+
+/** What a machine says itself. */
+function showSaid({ hostname, status, assignment, last_seen_at }) {
+  const row = rows.get(hostname);
+  const label = status === 'initializing' && last_seen_at === null ? labels.notReported : labels.vm[status];
+  const cell = row.querySelector('[data-cell="said"]');
+  const badge = cell.querySelector('.status');
+  if (badge?.dataset.status !== status || badge.textContent !== label) {
+    const made = element('span', label, { className: 'status' });
+    made.dataset.status = status;
+    cell.replaceChildren(made);
+  }
+  const person = assignment ? assignment.email : labels.nobody;
+  setText(row.querySelector('[data-cell="participant"]'), person);
+}
+
+function addRow(hostname) {
   const row = document.createElement('tr');
   row.dataset.hostname = hostname;
   const name = element('th', '', { scope: 'row' });
   const link = element('a', '', { href: `/admin/logs/${encodeURIComponent(hostname)}` });
-  link.append(element('span', `${labels.logsOf} `, { className: 'hidden' }), hostname);
+  link.append(element('span', `${labels.logsOf} `, { className: 'visually-hidden' }), hostname);
   name.append(link);
-  const state = element('span', labels.vm[status], { className: 'status' });
-  state.dataset.status = status;
-  const participant = assignment
-    ? document.createTextNode(assignment.email)
-    : element('span', labels.nobody, { className: 'under' });
-  const used = in_use === null ? labels.notSaid : in_use ? labels.yes : labels.no;
-  row.append(name, cell(state), cell(participant), cell(used), cell(gpu_health ?? labels.notSaid));
-  const old = rows.get(hostname);
+  row.append(name);
+  for (const cell of ['made', 'said', 'participant']) {
+    const made = document.createElement('td');
+    made.dataset.cell = cell;
+    row.append(made);
+  }
   rows.set(hostname, row);
-  if (old) old.replaceWith(row);
-  else insertInOrder(row);
-}
-
-/** By hostname, as the server sorts them. */
-function insertInOrder(row) {
   const body = monitor.querySelector('tbody');
-  const next = [...body.rows].find((other) => other.dataset.hostname > row.dataset.hostname);
+  const next = [...body.rows].find((other) => other.dataset.hostname > hostname);
   body.insertBefore(row, next ?? null);
+  const vm = said.get(hostname);
+  if (vm) showSaid(vm);
+  return row;
 }
 
-function cell(content) {
-  const made = document.createElement('td');
-  made.append(content);
-  return made;
+function showCounts() {
+  monitor.querySelector('[data-table]').hidden = rows.size === 0;
+  monitor.querySelector('[data-none]').hidden = rows.size > 0;
+  showUp();
+  const left = monitor.querySelector('[data-left]');
+  if (!left) return;
+  setText(left, String(present.size));
+  const { none, one, many } = labels.left;
+  const text = present.size === 0 ? none : present.size === 1 ? one : many.replace('{n}', present.size);
+  setText(monitor.querySelector('[data-left-text]'), text);
+}
+
+function showUp() {
+  const place = monitor.querySelector('[data-up]');
+  if (!place) return;
+  const made = [...rows.values()].filter((row) => row.dataset.made === 'made');
+  const up = made.filter(
+    (row) => row.querySelector('[data-cell="said"] .status')?.dataset.status === 'running',
+  );
+  place.hidden = made.length === 0;
+  const bar = place.querySelector('progress');
+  bar.max = Math.max(made.length, 1);
+  bar.value = up.length;
+  const { some, all, theOne } = labels.up;
+  const isAll = up.length === made.length;
+  const text = isAll && made.length === 1 ? theOne : isAll ? all : some;
+  setText(
+    place.querySelector('[data-up-text]'),
+    made.length === 0 ? '' : text.replace('{n}', up.length).replace('{of}', made.length),
+  );
+}
+
+/** Nothing changes by itself any more. */
+function isSettled() {
+  return ![...rows.values()].some(
+    (row) => row.querySelector('[data-cell="said"] .status')?.dataset.status === 'initializing',
+  );
 }
 
 function element(name, text, properties = {}) {

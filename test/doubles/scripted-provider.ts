@@ -122,6 +122,10 @@ export function createScriptedProvider(
 
   return {
     name,
+    restart: (hostname) => {
+      calls.push(`restart ${hostname}`);
+      return Promise.resolve(current.result);
+    },
     world,
     armed,
     calls,

@@ -1,88 +1,122 @@
 // Launching, watching, cancelling and destroying in a real browser, with a scripted provider.
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { findWithAxe } from '../support/axe.ts';
-import { hasBrowser, launchBrowser } from '../support/browser.ts';
-import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { hasBrowser } from '../support/browser.ts';
+import {
+  isInOrder,
+  isInOrderEverywhere,
+  startFleetBrowser,
+  type FleetBrowser,
+} from '../support/fleet-browser.ts';
+import type { FleetServer } from '../support/fleet-server.ts';
 import { WAIT } from '../support/operations.ts';
-import { ADMIN } from '../support/server.ts';
+
+/** Axe looks at a page four times over: with many tests beside it, that takes its time. */
+vi.setConfig({ testTimeout: 120_000 });
 
 describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
+  let fleet: FleetBrowser;
   let lab: FleetServer;
-  let browser: Browser;
-  const contexts: BrowserContext[] = [];
-  const complaints: string[] = [];
+  let open: FleetBrowser['open'];
 
   beforeAll(async () => {
-    lab = await startFleetServer();
-    browser = await launchBrowser();
+    fleet = await startFleetBrowser();
+    ({ lab, open } = fleet);
   });
-  afterAll(async () => {
-    await browser.close();
-    await lab[Symbol.asyncDispose]();
-  });
-  afterEach(async () => {
-    await Promise.all(contexts.splice(0).map((context) => context.close()));
-    await lab.idle();
-    expect(complaints.splice(0)).toEqual([]);
-  });
-
-  async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
-    const context = await browser.newContext({
-      httpCredentials: { username: ADMIN.user, password: ADMIN.password },
-      ...options,
-    });
-    contexts.push(context);
-    const page = await context.newPage();
-    page.on('console', (message) => {
-      if (message.type() === 'error') complaints.push(message.text());
-    });
-    page.on('pageerror', (error) => complaints.push(error.message));
-    await page.goto(lab.server.url + path);
-    return page;
-  }
-
-  async function isInOrder(page: Page): Promise<void> {
-    expect(await findWithAxe(page)).toEqual([]);
-    expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
-  }
+  afterAll(() => fleet[Symbol.asyncDispose]());
+  afterEach(() => fleet.tidy());
 
   async function launch(page: Page, numVms: number): Promise<void> {
-    await page.getByLabel('How many').fill(String(numVms));
+    await page.getByLabel('How many machines').fill(String(numVms));
     await page.getByRole('button', { name: 'Launch' }).click();
   }
+  const report = (hostname: string, status: 'initializing' | 'running') =>
+    lab.server.client.POST('/api/vm-status', { body: { hostname, status } });
 
   test('an admin launches machines and watches them come, without loading the page again', async () => {
     lab.provider.script.holdAfter = 1;
     const page = await open('/admin/create');
-    await isInOrder(page);
+    await isInOrderEverywhere(page);
     await launch(page, 3);
     await page.getByRole('log').getByText('The provider begins.').waitFor();
     await page.getByText('1 of 3 machines made.').waitFor();
-    await isInOrder(page);
+    await isInOrderEverywhere(page);
     expect(new URL(page.url()).pathname).toMatch(/^\/admin\/operations\/[0-9a-f-]{36}$/);
-    const row = page.getByRole('row', { name: 'lab-vm-prod-2' });
-    await row.getByText('Initializing').waitFor();
-    await lab.server.client.POST('/api/vm-status', {
-      body: { hostname: 'lab-vm-prod-2', status: 'running' },
-    });
-    await row.getByText('Running').waitFor();
+    const first = page.getByRole('row', { name: 'lab-vm-prod-1' });
+    await first.getByText('1.5 s').waitFor();
+    await first.getByText('Has not reported yet').waitFor();
+    const second = page.getByRole('row', { name: 'lab-vm-prod-2' });
+    await second.getByText('Being made').waitFor();
+    await report('lab-vm-prod-1', 'running');
+    await first.getByText('Running').waitFor();
+    await page.getByText('The machine is ready.').waitFor();
     lab.provider.release();
     await page.getByText('3 machines were made.').waitFor();
+    await second.getByText('Made', { exact: true }).waitFor();
+    await page.getByText('1 of 3 machines are ready.').waitFor();
     await page.getByRole('log').getByText('Done.').waitFor();
     expect(await page.getByRole('button', { name: 'Cancel it' }).isVisible()).toBe(false);
     expect(await page.getByRole('log').locator('li', { hasText: 'The provider begins.' }).count()).toBe(1);
-    await isInOrder(page);
     await page.reload();
     await page.getByText('3 machines were made.').waitFor();
+    await page.getByText('1 of 3 machines are ready.').waitFor();
+    await report('lab-vm-prod-2', 'running');
+    await report('lab-vm-prod-3', 'running');
+    await page.getByText('All 3 machines are ready.').waitFor();
+    await isInOrder(page);
   });
 
-  test('a launch is cancelled from its page', async () => {
+  test('a machine that could not be made stays on the page, with the reason', async () => {
+    lab.provider.script.failing = new Map([['lab-vm-prod-5', 'There is no capacity.']]);
+    const { id } = await lab.launch(2);
+    await lab.idle();
+    const page = await open(`/admin/operations/${id}`);
+    await page.getByRole('row', { name: 'lab-vm-prod-5' }).getByText('There is no capacity.').waitFor();
+    lab.provider.script.failing = new Map();
+    await isInOrderEverywhere(page);
+  });
+
+  test('a number is suggested as people are typed, and without JavaScript after asking', async () => {
+    const page = await open('/admin/create');
+    await page.getByLabel('How many people come?').fill('40');
+    await page.getByText('Suggested: 44').waitFor();
+    expect(await page.getByLabel('How many machines').inputValue()).toBe('44');
+    const plain = await open('/admin/create', { javaScriptEnabled: false });
+    await plain.getByLabel('How many people come?').fill('forty');
+    await plain.getByLabel('How many people come?').press('Enter');
+    await plain.getByText('Enter how many people come, as a whole number').waitFor();
+    expect(await plain.getByLabel('How many people come?').inputValue()).toBe('forty');
+    await plain.getByLabel('How many people come?').fill('25');
+    await plain.getByRole('button', { name: 'Suggest a number' }).click();
+    await plain.getByText('Suggested: 28').waitFor();
+    expect(await plain.getByLabel('How many machines').inputValue()).toBe('28');
+  });
+
+  test('a number that is too large is told at the field, and what was typed is kept', async () => {
+    const page = await open('/admin/create');
+    await page.evaluate(`document.querySelector('#num-vms').removeAttribute('max')`);
+    await launch(page, 101);
+    const field = page.getByLabel('How many machines');
+    await page.locator('#num-vms-error').getByText('at most 100 at a time').waitFor();
+    expect(await field.inputValue()).toBe('101');
+    expect(await field.getAttribute('aria-invalid')).toBe('true');
+  });
+
+  test('a launch is cancelled from its page, which tells both steps of it', async () => {
     lab.provider.script.holdAfter = 0;
+    lab.provider.script.heeds = 'force';
     const page = await open('/admin/create');
     await launch(page, 2);
-    await page.getByRole('button', { name: 'Cancel it' }).click();
+    const cancel = page.getByRole('button', { name: 'Cancel it' });
+    await cancel.focus();
+    await page.keyboard.press('Enter');
+    const asked = page.getByRole('listitem').getByText('Asked to end');
+    await asked.waitFor();
+    await page.getByText('Ending: what is half done').waitFor();
+    await isInOrderEverywhere(page);
     await page.getByRole('status').getByText('Cancelled. None was made.').waitFor();
+    lab.provider.script.heeds = 'ask';
+    expect(await asked.isVisible()).toBe(false);
     await isInOrder(page);
   });
 
@@ -90,12 +124,12 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     lab.provider.script.holdAfter = 0;
     await lab.launch(1);
     const page = await open('/admin/create');
-    await isInOrder(page);
+    await isInOrderEverywhere(page);
     await page.getByRole('link', { name: 'Watch it' }).click();
     await page.getByRole('button', { name: 'Cancel it' }).waitFor();
   });
 
-  test('without JavaScript the page loads itself again, until it is over', async () => {
+  test('without JavaScript the page loads itself again, until all are up', async () => {
     lab.provider.script.holdAfter = 1;
     const page = await open('/admin/create', { javaScriptEnabled: false });
     await launch(page, 2);
@@ -105,10 +139,14 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
       .toContain('This page loads itself again every few seconds.');
     lab.provider.release();
     await page.getByText('2 machines were made.').waitFor({ timeout: 15_000 });
+    await page.getByText('0 of 2 machines are ready.').waitFor();
+    const names = await page.locator('tr[data-hostname] th').allInnerTexts();
+    for (const name of names) await report(name.replace('Logs of', '').trim(), 'running');
+    await page.getByText('All 2 machines are ready.').waitFor({ timeout: 15_000 });
     expect(await page.locator('meta[http-equiv="refresh"]').count()).toBe(0);
   });
 
-  test('a page whose connection breaks comes again and goes on', async () => {
+  test('a page whose connection breaks says so, comes again and goes on', async () => {
     lab.provider.script.holdAfter = 1;
     const { id } = await lab.launch(2);
     const page = await open(`/admin/operations/${id}`);
@@ -121,26 +159,48 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     const lines = await page.getByRole('log').locator('li').allTextContents();
     expect(lines).toHaveLength(new Set(lines).size);
     expect(lines.at(-1)).toContain('Done.');
-    complaints.length = 0;
+    fleet.complaints.length = 0;
   });
 
-  test('everything is destroyed after the name was typed, and the page shows the machines go', async () => {
+  test('what was launched and deleted is listed, the one that runs live, and older ones by pages', async () => {
+    lab.provider.script.holdAfter = 0;
+    const { id } = await lab.launch(1);
+    const page = await open('/admin/operations');
+    const row = page.locator(`tr[data-id="${id}"]`);
+    await row.getByText('Running').waitFor();
+    await isInOrderEverywhere(page);
+    lab.provider.release();
+    await row.getByText('1 machine was made.').waitFor();
+    await row.getByText('Done').waitFor();
+    await row.getByRole('link').press('Enter');
+    await page.getByRole('log').getByText('Done.').waitFor();
+    const beyond = await open(`/admin/operations?after=${crypto.randomUUID()}`);
+    await beyond.getByText('There is nothing older.').waitFor();
+    await isInOrder(beyond);
+    await beyond.getByRole('link', { name: 'Newest' }).click();
+    await beyond.locator(`tr[data-id="${id}"]`).waitFor();
+  });
+
+  test('everything is destroyed after the name was typed and Enter pressed, and the count goes to zero', async () => {
     await lab.launch(2);
     await lab.idle();
+    const before = lab.provider.world.size;
     lab.provider.script.holdAfter = 1;
-    const page = await open('/admin/instances/delete', { viewport: { width: 390, height: 844 } });
+    const page = await open('/admin/instances/delete');
     await page.getByText('lab-vm-prod-1').first().waitFor();
-    await isInOrder(page);
+    await isInOrderEverywhere(page);
     await page.getByLabel('To confirm').fill('something else');
     await page.getByRole('button', { name: 'Delete all machines' }).click();
     await page.getByText('Nothing was destroyed').first().waitFor();
-    await isInOrder(page);
+    await isInOrderEverywhere(page);
     await page.getByLabel('To confirm').fill('lab');
-    await page.getByRole('button', { name: 'Delete all machines' }).click();
-    await page.getByText('Destroying').first().waitFor();
-    await isInOrder(page);
+    await page.getByLabel('To confirm').press('Enter');
+    await page.getByText(`${before - 1} machines are left.`).waitFor();
+    expect(await page.getByText('Proof:').isVisible()).toBe(false);
+    await isInOrderEverywhere(page);
     lab.provider.release();
     await page.getByText('There are no machines.').waitFor();
+    await page.getByText('Proof: at the end').waitFor();
     expect(lab.provider.world.size).toBe(0);
     await isInOrder(page);
   });
@@ -169,5 +229,15 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     const page = await open('/admin/fleet', { viewport: { width: 390, height: 844 } });
     await isInOrder(page);
     lab.provider.world.delete('stranger');
+  });
+
+  test('without JavaScript too, by Enter', async () => {
+    await lab.launch(1);
+    await lab.idle();
+    const page = await open('/admin/instances/delete', { javaScriptEnabled: false });
+    await page.getByLabel('To confirm').fill('lab');
+    await page.getByLabel('To confirm').press('Enter');
+    await page.getByText('Proof: at the end').waitFor({ timeout: 15_000 });
+    await page.getByText('There are no machines.').waitFor();
   });
 });

@@ -136,9 +136,27 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     await closeAll(context);
   });
 
-  test('who pastes something else is told what is wrong, at the field', async () => {
+  test('who pastes something else is told what is wrong, at the field, by the browser already', async () => {
     await insertFreeVms(server.db, ['lablink-vm-test-1']);
     const { context, page } = await newBrowser();
+    let asked = 0;
+    page.on('request', (request) => (asked += request.method() === 'POST' ? 1 : 0));
+    await page.goto(`${server.url}/`);
+    await page.fill('#email', 'ada@example.org');
+    await page.fill('#crd-command', 'https://remotedesktop.google.com/headless');
+    const said = page.locator('#crd-command-check');
+    await expect.poll(() => said.innerText()).toContain('Copy the whole command');
+    await page.click('form[action="/api/request_vm"] button[type="submit"]');
+    expect(await page.evaluate('document.activeElement.id')).toBe('crd-command');
+    expect(asked).toBe(0);
+    await page.fill('#crd-command', command('4/0Aada'));
+    await expect.poll(() => said.innerText()).toBe('This looks right.');
+    await closeAll(context);
+  });
+
+  test('who pastes something else is told what is wrong, at the field, without JavaScript', async () => {
+    await insertFreeVms(server.db, ['lablink-vm-test-1']);
+    const { context, page } = await newBrowser({ javaScriptEnabled: false });
     await send(page, 'ada@example.org', 'sudo rm -rf / # "><script>alert(1)</script>');
     expect(await page.locator('[role="alert"]').innerText()).toContain('Invalid CRD command');
     expect(await page.locator('#crd-command-error').innerText()).toContain('Copy the whole command');

@@ -63,7 +63,10 @@ describe('a launch', () => {
     const page = await lab.page(`/admin/operations/${id}`);
     expect(page).toContain('The provider begins.');
     expect(page).toContain('2 machines were made.');
-    expect(page).not.toContain('http-equiv="refresh"');
+    // Its machines have still to come up.
+    expect(page).toContain('http-equiv="refresh"');
+    await lab.server.db.updateTable('vms').set({ status: 'running' }).execute();
+    expect(await lab.page(`/admin/operations/${id}`)).not.toContain('http-equiv="refresh"');
   });
 
   test('is 202 with the operation for programs', async () => {

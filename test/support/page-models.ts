@@ -10,7 +10,7 @@ export const NOW = new Date('2026-01-01T12:00:00Z');
 export const HOSTILE = `"><script>alert('x')</script>{{words.brand}}`;
 
 export const form: IndexModel = {
-  freeCount: 3,
+  lab: { state: 'open', message: '3 machines are free.' },
   values: { email: '', crdCommand: '' },
   askForPin: false,
   mine: [],
@@ -46,6 +46,8 @@ export const vm: Vm = {
     container_seconds: null,
     total_seconds: null,
   },
+  deadline: null,
+  attention: null,
 };
 export const assignment: NonNullable<Vm['assignment']> = {
   ...assigned,

@@ -7,7 +7,7 @@ import { withHeaders } from './provoke.ts';
 import { jsonHeaders, sendRaw } from './raw-http.ts';
 import type { RawAnswer, RawRequest } from './raw-http.ts';
 import { startSshMachine } from './ssh-machine.ts';
-import { EXAMPLE, OVER_ID, RECYCLING } from './seed.ts';
+import { EXAMPLE, FREE, OVER_ID, RECYCLING } from './seed.ts';
 import type { TestServer } from './server.ts';
 import type { ScriptedProvider } from '../doubles/scripted-provider.ts';
 
@@ -57,6 +57,21 @@ function decidingOn(id: 'adoptStranger' | 'terminateStranger'): Special[] {
   return [...done, whileLaunching(() => request('application/json'))];
 }
 
+/** A machine that nobody has. */
+function aboutNobodys(id: OperationId): RawRequest {
+  const example = exampleRequest(id);
+  return { ...example, path: example.path.replace(EXAMPLE.hostname, FREE[0]) };
+}
+function inBothTypes(request: RawRequest): Special[] {
+  return [asking(withHeaders(request, JSON_WANTED)), asking(withHeaders(request, { Accept: 'text/html' }))];
+}
+/** The machine is one of the provider's. */
+function restartOurs(headers: Readonly<Record<string, string>>): Special {
+  return async ({ url, db, provider }) => {
+    await sql`update vms set provider = ${provider.name}`.execute(db);
+    return sendRaw(url, withHeaders(exampleRequest('restartVm'), headers));
+  };
+}
 export const specialRequests: Partial<Record<OperationId, readonly Special[]>> = {
   requestVm: [
     withoutMachines(withHeaders(exampleRequest('requestVm'), JSON_WANTED)),
@@ -83,6 +98,24 @@ export const specialRequests: Partial<Record<OperationId, readonly Special[]>> =
     asking(exampleRequest('registerVm')),
     asking(exampleAs('registerVm', { body: JSON.stringify({ hostname: EXAMPLE.hostname }) })),
   ],
+  releaseAssignment: [asking(withHeaders(exampleRequest('releaseAssignment'), { Accept: 'text/html' }))],
+  instancesPage: [
+    asking({ ...exampleRequest('instancesPage'), path: `/admin/instances?q=${'x'.repeat(300)}` }),
+  ],
+  letPersonIn: inBothTypes(aboutNobodys('letPersonIn')),
+  giveAnotherVm: [
+    ...inBothTypes(aboutNobodys('giveAnotherVm')),
+    async ({ url, db }) => {
+      await sql`update vms set status = 'error' where assignment_id is null`.execute(db);
+      return sendRaw(url, withHeaders(exampleRequest('giveAnotherVm'), JSON_WANTED));
+    },
+  ],
+  // Machines that come by themselves cannot be restarted from here; those of the provider can.
+  restartVm: [
+    ...inBothTypes(exampleRequest('restartVm')),
+    restartOurs(JSON_WANTED),
+    restartOurs({ Accept: 'text/html' }),
+  ],
   launchVms: [
     asking(withHeaders({ ...exampleRequest('launchVms'), body: 'num_vms=many' }, JSON_WANTED)),
     whileLaunching(() => withHeaders(exampleRequest('launchVms'), JSON_WANTED)),
@@ -90,6 +123,11 @@ export const specialRequests: Partial<Record<OperationId, readonly Special[]>> =
   deleteVm: [asking(exampleRequest('deleteVm')), whileLaunching(() => exampleRequest('deleteVm'))],
   adoptStranger: decidingOn('adoptStranger'),
   terminateStranger: decidingOn('terminateStranger'),
+  createInstancesPage: [
+    asking(exampleAs('createInstancesPage', { path: `/admin/create?people=${'9'.repeat(21)}` })),
+  ],
+  operationsPage: [asking(exampleAs('operationsPage', { path: '/admin/operations?after=none' }))],
+  chartsPage: [asking(exampleAs('chartsPage', { path: '/admin/charts?hours=0' }))],
   destroyVms: [whileLaunching(() => withHeaders(exampleRequest('destroyVms'), JSON_WANTED))],
   cancelOperation: [
     cancelling(JSON_WANTED),
@@ -105,7 +143,7 @@ export const specialRequests: Partial<Record<OperationId, readonly Special[]>> =
     withWork({}, exampleRequest('downloadVmData')),
     withWork({ 'notes.txt': 'work' }, exampleRequest('downloadVmData')),
   ],
-  getAsset: ['app.css', 'assignment.js', 'favicon.svg'].map((file) => asking({ path: `/static/${file}` })),
+  getAsset: ['app.css', 'success.js', 'favicon.svg'].map((file) => asking({ path: `/static/${file}` })),
 };
 
 /** While the example's machine can be entered by SSH, and has these files. */

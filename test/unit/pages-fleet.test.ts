@@ -3,9 +3,11 @@ import type { components } from '../../src/contract/openapi.gen.ts';
 import { problemBody } from '../../src/contract/problems.ts';
 import { renderCreateInstances } from '../../src/pages/create-instances.ts';
 import { renderDashboard, type DashboardModel } from '../../src/pages/dashboard.ts';
+import type { LaunchPlan } from '../../src/pages/launch-form.ts';
 import { renderDeleteInstances } from '../../src/pages/delete-instances.ts';
+import { renderOperations } from '../../src/pages/operations.ts';
 import { renderProblem } from '../../src/pages/problem.ts';
-import { assignment, HOSTILE, ID, textOf, vm } from '../support/page-models.ts';
+import { assignment, HOSTILE, ID, NOW, textOf, vm } from '../support/page-models.ts';
 
 type Operation = components['schemas']['Operation'];
 
@@ -33,6 +35,13 @@ const failed: Operation = {
   problem: { kind: 'quota', problem: HOSTILE, remedy: HOSTILE },
 };
 const line = { at: '2026-01-01T11:59:01.000Z', level: 'error', hostname: HOSTILE, text: HOSTILE } as const;
+const made = {
+  hostname: 'lablink-vm-prod-1',
+  state: 'made',
+  seconds: 1.5,
+  detail: null,
+  at: '2026-01-01T11:59:02.000Z',
+} as const;
 const dashboard: DashboardModel = {
   kind: 'launch',
   operation: running,
@@ -40,11 +49,31 @@ const dashboard: DashboardModel = {
   lines: [{ ...line, hostname: null, text: 'It begins.' }],
   olderLines: 0,
   lastLine: 41,
-  machines: { vms: [vm], total: 1 },
+  machines: {
+    items: [{ machine: made, vm }],
+    left: 1,
+    provider: 'local',
+  },
+  form: { maxVms: 100, numVms: '', hours: '', people: null, plan: null },
 };
-const hostileMachines = {
-  vms: [{ ...vm, hostname: HOSTILE, assignment: { ...assignment, email: HOSTILE } }],
-  total: 1,
+const hostileMachines: DashboardModel['machines'] = {
+  items: [
+    {
+      machine: { ...made, hostname: HOSTILE, state: 'failed', detail: HOSTILE },
+      vm: { ...vm, hostname: HOSTILE, assignment: { ...assignment, email: HOSTILE } },
+    },
+  ],
+  left: 1,
+  provider: 'local',
+};
+const plan: LaunchPlan = {
+  machineType: 'g4dn.xlarge',
+  pricePerHourUsd: 0.526,
+  pricedAt: '2026-11-01',
+  neededVcpusPerVm: 4,
+  quotaVcpus: 64,
+  usedVcpus: 16,
+  defaultHours: 8,
 };
 
 describe('every page of the fleet', () => {
@@ -59,6 +88,8 @@ describe('every page of the fleet', () => {
         error,
         numVms: HOSTILE,
         hours: HOSTILE,
+        people: { typed: HOSTILE, count: null },
+        plan: { ...plan, machineType: HOSTILE, pricedAt: HOSTILE },
       }),
     ],
     [
@@ -83,6 +114,7 @@ describe('every page of the fleet', () => {
         error,
       }),
     ],
+    ['operations', renderOperations({ operations: [failed], next: ID, isFirst: false, now: NOW })],
   ];
 
   test.each(pages)('%s shows what it is given as text, whatever it holds', (_name, html) => {
@@ -105,14 +137,16 @@ describe('the dashboard', () => {
     );
     expect(html).toContain('<noscript><meta http-equiv="refresh"');
     expect(textOf(html)).toContain('Running 1 of 3 machines made.');
-    expect(textOf(html)).toContain('11:59:01 It begins.');
-    expect(html).toContain('<progress id="progress" max="3" value="1">');
+    expect(textOf(html)).toContain('11:59:01 UTC It begins.');
+    expect(textOf(html)).toContain('Logs of lablink-vm-prod-1 Made 1.5 s Running Nobody');
+    expect(textOf(html)).toContain('The machine is ready.');
+    expect(html).toContain('<progress class="progress" id="progress" max="3" value="1">');
   });
 
   test('of what is over follows the machines alone, offers no cancelling, and does not refresh', () => {
     const html = renderDashboard({ ...dashboard, operation: { ...failed, message: 'No quota.' } });
     expect(html).toContain('data-stream="&#x2F;api&#x2F;v1&#x2F;vms&#x2F;events"');
-    expect(html).not.toContain('data-cancel');
+    expect(html).not.toContain('data-cancel>');
     expect(html).not.toContain('http-equiv');
     expect(textOf(html)).toContain('Failed No quota.');
   });
@@ -123,6 +157,52 @@ describe('the dashboard', () => {
     );
   });
 
+  test('says that it was asked to end, and what that means, until it has ended', () => {
+    const asked = { ...running, cancel_requested_at: '2026-01-01T11:59:30.000Z' };
+    const html = renderDashboard({ ...dashboard, operation: asked });
+    expect(textOf(html)).toContain('Cancelling Asked to end 11:59:30 UTC Ending: what is half done');
+    expect(html).not.toContain('data-cancel>');
+    const over = { ...asked, status: 'cancelled' as const, ended_at: '2026-01-01T11:59:40.000Z' };
+    const ended = renderDashboard({ ...dashboard, operation: over });
+    expect(ended).toContain('<div data-cancelling hidden');
+    expect(textOf(ended)).toContain('How long: 40 s.');
+  });
+
+  test('goes on refreshing after a launch until its machines have come up', () => {
+    const succeeded = { ...running, status: 'succeeded' as const, ended_at: '2026-01-01T12:00:00.000Z' };
+    const withVm = (status: 'initializing' | 'running') =>
+      renderDashboard({
+        ...dashboard,
+        operation: succeeded,
+        machines: {
+          items: [{ machine: made, vm: { ...vm, status, last_seen_at: null } }],
+          left: 1,
+          provider: 'local',
+        },
+      });
+    expect(withVm('initializing')).toContain('http-equiv');
+    expect(textOf(withVm('initializing'))).toContain('Has not reported yet');
+    expect(textOf(withVm('initializing'))).toContain('0 of 1 machines are ready.');
+    expect(withVm('running')).not.toContain('http-equiv');
+  });
+
+  test('of a destroy counts what is left, and gives the proof only once it is there', () => {
+    const destroying = { ...running, kind: 'destroy' as const };
+    const html = renderDashboard({ ...dashboard, kind: 'destroy', operation: destroying });
+    expect(textOf(html)).toContain('Machines left 1 1 machine is left.');
+    expect(html).toContain('data-proof hidden>');
+    const over = { ...destroying, status: 'succeeded' as const, ended_at: '2026-01-01T12:00:00.000Z' };
+    const machines = { items: [{ machine: { ...made, state: 'gone' as const }, vm: null }], left: 0 };
+    const ended = renderDashboard({
+      ...dashboard,
+      kind: 'destroy',
+      operation: over,
+      machines: { ...machines, provider: 'aws' },
+    });
+    expect(ended).toContain('data-proof>Proof: at the end the cloud was asked');
+    expect(textOf(ended)).toContain('Machines left 0 There are no machines.');
+  });
+
   test('of a request that is refused says why, and leads back to the form, also while the database is away', () => {
     const errors = [{ field: 'num_vms', message: 'num_vms must be at least 1' }];
     const launch = renderProblem(problemBody('invalid_request', { errors }), {
@@ -130,7 +210,8 @@ describe('the dashboard', () => {
       form: {},
     });
     expect(textOf(launch)).toContain('Number of VMs must be greater than 0.');
-    expect(launch).toContain('href="&#x2F;admin&#x2F;create"');
+    expect(launch).toContain('action="/api/launch"');
+    expect(launch).toContain('<p class="wrong" id="num-vms-error">');
     const many = [{ field: 'num_vms', message: 'num_vms must be at most 1000' }];
     const tooMany = problemBody('invalid_request', { errors: many });
     expect(textOf(renderProblem(tooMany, { operationId: 'launchVms', form: {} }))).toContain(
@@ -142,5 +223,85 @@ describe('the dashboard', () => {
     });
     expect(textOf(destroy)).toContain('The database cannot be reached right now.');
     expect(destroy).toContain('href="&#x2F;admin&#x2F;instances&#x2F;delete"');
+  });
+});
+
+describe('the launch page', () => {
+  const form = { maxVms: 100, numVms: '', hours: '', people: null, plan: null };
+  const page = { ...form, notReady: null, running: null, error: null };
+
+  test('suggests one spare machine for every ten people, and no more than are allowed', () => {
+    const forty = renderCreateInstances({ ...page, people: { typed: '40', count: 40 } });
+    expect(textOf(forty)).toContain('Suggested: 44');
+    expect(forty).toContain('max="100" step="1" value="44"');
+    const many = renderCreateInstances({ ...page, people: { typed: '99', count: 99 } });
+    expect(textOf(many)).toContain('Suggested: 100');
+  });
+
+  test('says at the field that a number of people is none, and keeps it', () => {
+    const html = renderCreateInstances({ ...page, people: { typed: 'forty', count: null } });
+    expect(html).toContain('<p class="wrong" id="people-error">Enter how many people come');
+    expect(html).toContain('value="forty"');
+  });
+
+  test('shows type, price, quota and end where machines cost something', () => {
+    const html = renderCreateInstances({ ...page, people: { typed: '10', count: 10 }, plan });
+    const text = textOf(html);
+    expect(text).toContain('Machine type g4dn.xlarge');
+    expect(text).toContain('0.53 USD an hour as of 2026-11-01');
+    expect(text).toContain(
+      '64 vCPUs, of which 16 are in use. Each machine needs 4, so 12 more machines are possible.',
+    );
+    expect(text).toContain('By themselves, after 8 hours');
+    expect(text).toContain('about 46.29 USD');
+    expect(html).toContain('data-each="4.2080"');
+  });
+
+  test('does not pretend to know what cannot be read', () => {
+    const unknown = { ...plan, pricePerHourUsd: null, quotaVcpus: null };
+    const text = textOf(renderCreateInstances({ ...page, plan: unknown }));
+    expect(text).toContain('Price of one machine Not known');
+    expect(text).toContain('The quota could not be read.');
+    expect(text).not.toContain('All of them');
+  });
+});
+
+describe('the page that destroys', () => {
+  const page = {
+    deployment: 'lab',
+    provider: 'local' as const,
+    machines: [
+      { hostname: 'vm-1', provider: 'local' as const, email: 'ada@example.org' },
+      { hostname: 'vm-2', provider: 'local' as const, email: null },
+    ],
+    running: null,
+    error: null,
+  };
+
+  test('says by name who is hit', () => {
+    const text = textOf(renderDeleteInstances(page));
+    expect(text).toContain('2 machines are ended, and 1 person loses theirs.');
+    expect(text).toContain('People who lose their machine ada@example.org vm-1');
+    expect(text).not.toContain('downloaded');
+  });
+});
+
+describe('the page of operations', () => {
+  test('tells of each its outcome, who, when and how long, and leads to its output', () => {
+    const ended = { ...failed, message: 'No quota.', ended_at: '2026-01-01T12:02:20.000Z' };
+    const html = renderOperations({ operations: [ended], next: null, isFirst: true, now: NOW });
+    expect(textOf(html)).toContain('Output of Launch (3) Failed No quota.');
+    expect(textOf(html)).toContain('2026-01-01 11:59 UTC 3 min 20 s');
+    expect(html).toContain(`href="&#x2F;admin&#x2F;operations&#x2F;${ID}"`);
+    expect(html).not.toContain('http-equiv');
+  });
+
+  test('leads to older ones and back, refreshes while one runs, and says that there are none', () => {
+    const html = renderOperations({ operations: [running], next: ID, isFirst: false, now: NOW });
+    expect(html).toContain(`?after&#x3D;${ID}">Older`);
+    expect(html).toContain('href="&#x2F;admin&#x2F;operations">Newest');
+    expect(html).toContain('http-equiv');
+    const none = renderOperations({ operations: [], next: null, isFirst: true, now: NOW });
+    expect(textOf(none)).toContain('Nothing was launched or deleted yet.');
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { renderIndex } from '../../src/pages/index-page.ts';
-import { renderSuccess } from '../../src/pages/success.ts';
+import { renderSuccess, type SuccessModel } from '../../src/pages/success.ts';
 import { words } from '../../src/pages/words.ts';
 import { assigned, form, ID, tagOf, textOf } from '../support/page-models.ts';
 
@@ -17,13 +17,35 @@ describe('the form', () => {
     expect(html).not.toContain('role="alert"');
   });
 
-  test.each([
-    [null, 'is not known right now'],
-    [0, 'No machine is free right now'],
-    [1, '1 machine is free.'],
-    [12, '12 machines are free.'],
-  ])('says how many are free: %j', (freeCount, sentence) => {
-    expect(textOf(renderIndex({ ...form, freeCount }))).toContain(sentence);
+  test('says where things stand, or that it is not known', () => {
+    const html = renderIndex({ ...form, lab: { state: 'full', message: 'No machine is free.' } });
+    expect(html).toMatch(/data-state="full"[\s\S]*data-message>No machine is free\.</);
+    expect(html).not.toContain('data-retry');
+    expect(textOf(renderIndex({ ...form, lab: null }))).toContain('is not known right now');
+  });
+
+  test('says when it is worth trying again, where there was no machine', () => {
+    const refused = { ...form, noneFree: true, error: { message: 'No available VMs.' } };
+    const full = { state: 'full', message: 'No machine is free.' } as const;
+    expect(renderIndex({ ...refused, lab: full })).toMatch(/data-retry[^>]*>What you typed stays here\./);
+    expect(renderIndex(refused)).toMatch(/data-retry[^>]*>You can try again now/);
+  });
+
+  test('shows what the organiser says, as text with links', () => {
+    const html = renderIndex({
+      ...form,
+      workshop: {
+        title: 'Bees & graphs',
+        instructions: 'Bring a mouse.\n\nRead https://example.org/a?b=1, then <b>wait</b>.',
+        contact: 'help@example.org',
+      },
+    });
+    expect(html).toContain('<h1>Bees &amp; graphs</h1>');
+    expect(html).toContain('<p class="lines">Bring a mouse.</p>');
+    expect(html).toContain('href="https:&#x2F;&#x2F;example.org&#x2F;a?b&#x3D;1">');
+    expect(html).toContain('&lt;b&gt;wait&lt;&#x2F;b&gt;');
+    expect(html).toContain('<a href="mailto:help@example.org">');
+    expect(renderIndex(form)).not.toContain('id="instructions"');
   });
 
   test('keeps what was typed, also a first empty line of the command', () => {
@@ -41,7 +63,9 @@ describe('the form', () => {
     expect(html).toMatch(
       /role="alert"[\s\S]*That is wrong\.[\s\S]*<a href="#crd-command">There is no code in it\./,
     );
-    expect(tagOf(html, 'crd-command')).toContain('aria-describedby="crd-command-hint crd-command-error"');
+    expect(tagOf(html, 'crd-command')).toContain(
+      'aria-describedby="crd-command-hint crd-command-error crd-command-check"',
+    );
     expect(tagOf(html, 'crd-command')).toContain('aria-invalid="true"');
     expect(tagOf(html, 'crd-command-error')).toContain('class="wrong"');
     expect(tagOf(html, 'email')).not.toContain('aria-invalid');
@@ -86,14 +110,12 @@ describe('the success page', () => {
     const html = renderSuccess(assigned);
     expect(html).toContain('<dd class="big">lablink-vm-prod-1</dd>');
     expect(html).toContain('<dd class="big pin">482913</dd>');
-    expect(html).toContain(
-      `role="status" data-assignment="${ID}" data-state="waiting">${assigned.message}</p>`,
-    );
+    expect(html).toContain(`role="status" data-assignment="${ID}" data-state="waiting" data-live=`);
     expect(html).toContain(
       '<a href="https://remotedesktop.google.com/access" target="_blank" rel="noopener">',
     );
-    expect(html).toContain(`<a class="button secondary" href="/assignments/${ID}">Refresh</a>`);
-    expect(html).toMatch(/<script type="module" src="&#x2F;static&#x2F;assignment\.js\?v&#x3D;[0-9a-f]+">/);
+    expect(html).toContain(`<a class="btn" href="/assignments/${ID}">Refresh</a>`);
+    expect(html).toMatch(/<script type="module" src="&#x2F;static&#x2F;success\.[0-9a-f]{12}\.js">/);
     expect(html).toContain('<noscript>');
   });
 
@@ -101,9 +123,9 @@ describe('the success page', () => {
     'offers a fresh command, folded, while it is %s',
     (state) => {
       const html = renderSuccess({ ...assigned, state });
-      expect(tagOf(html, 'fresh')).toBe('<details class="card" id="fresh">');
+      expect(tagOf(html, 'fresh')).toBe('<details class="card card-body" id="fresh">');
       expect(html).toMatch(
-        /action="\/api\/request_vm">\s*<input type="hidden" name="email" value="ada@example.org">/,
+        /action="\/api\/request_vm"[^>]*>\s*<input type="hidden" name="email" value="ada@example.org">/,
       );
     },
   );
@@ -112,15 +134,34 @@ describe('the success page', () => {
     'asks for a fresh command, unfolded and first, when it is %s',
     (state) => {
       const html = renderSuccess({ ...assigned, state });
-      expect(tagOf(html, 'fresh')).toBe('<details class="card" id="fresh" open>');
+      expect(tagOf(html, 'fresh')).toBe('<details class="card card-body" id="fresh" open>');
       expect(html.match(/name="crd_command"/g)).toHaveLength(1);
       expect(html.indexOf('id="fresh"')).toBeLessThan(html.indexOf('id="next"'));
     },
   );
 
+  test('shows how far it is, step by step, also to who does not see the marks', () => {
+    const steps = (model: SuccessModel) =>
+      [...renderSuccess(model).matchAll(/<li data-step="(\w+)">.*data-step-label>([^<]*)</g)].map(
+        ([, step, label]) => `${step} ${label}`,
+      );
+    expect(steps(assigned)).toEqual(['now Now:', 'next Next:', 'next Next:']);
+    expect(steps({ ...assigned, state: 'connected' })).toEqual(['done Done:', 'done Done:', 'done Done:']);
+    const expired = { ...assigned, state: 'expired' } as const;
+    expect(steps(expired)[0]).toBe('wrong Went wrong:');
+    expect(steps({ ...expired, delivered_at: '2026-01-01T11:58:00Z' })[1]).toBe('wrong Went wrong:');
+    expect(steps({ ...assigned, state: 'sent_unconfirmed' })[1]).toBe('unknown Cannot be confirmed:');
+  });
+
+  test('offers hostname and PIN to be copied', () => {
+    const html = renderSuccess(assigned);
+    expect(html).toContain('data-copy="482913"');
+    expect(html).toContain('data-copy="lablink-vm-prod-1"');
+  });
+
   test('leads to the start page when the machine is released', () => {
     const html = renderSuccess({ ...assigned, state: 'released' });
-    expect(html).toContain('<a class="button" href="/">Start page</a>');
+    expect(html).toContain('<a class="btn btn-primary" href="/">Start page</a>');
     expect(html).not.toContain('name="crd_command"');
   });
 

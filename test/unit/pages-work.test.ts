@@ -3,9 +3,8 @@ import { expect, test } from 'vitest';
 import { renderAdmin } from '../../src/pages/admin.ts';
 import { formatBytes } from '../../src/pages/bytes.ts';
 import { renderDeleteInstances } from '../../src/pages/delete-instances.ts';
-import { renderInstances } from '../../src/pages/instances.ts';
 import type { StakeModel } from '../../src/pages/work.ts';
-import { HOSTILE, NOW, textOf, vm } from '../support/page-models.ts';
+import { HOSTILE, NOW, textOf } from '../support/page-models.ts';
 
 const ago = new Date(NOW.getTime() - 180_000);
 const last = { at: ago, files: 3, bytes: 3_400_000, complete: true };
@@ -35,7 +34,9 @@ test('the overview offers the download, tells how far one has come, and what was
   ];
   const ended = { ...download, state: 'failed', message: 'No files.', ended_at: NOW.toISOString() } as const;
   const html = renderAdmin({
-    counts: null,
+    lab: null,
+    launches: true,
+    now: NOW,
     checks: [],
     work: { now: NOW, vms, downloads: [download, ended] },
   });
@@ -49,21 +50,15 @@ test('the overview offers the download, tells how far one has come, and what was
 });
 
 test('without machines there is nothing to download, and no link to it', () => {
-  const html = renderAdmin({ counts: null, checks: [], work: { now: NOW, vms: [], downloads: [] } });
+  const html = renderAdmin({
+    lab: null,
+    launches: true,
+    now: NOW,
+    checks: [],
+    work: { now: NOW, vms: [], downloads: [] },
+  });
   expect(html).not.toContain('/api/scp-client');
   expect(textOf(html)).toContain('There are no machines, so there is nothing to download.');
-});
-
-test('the table links to the work on each machine that is up', () => {
-  const early = { ...vm, hostname: 'vm-2', status: 'initializing' as const };
-  const lastDownloads = new Map([[vm.hostname, last]]);
-  const html = renderInstances({ vms: [vm, early], total: 2, now: NOW, lastDownloads }).replaceAll(
-    '&#x2F;',
-    '/',
-  );
-  expect(html).toContain(`href="/api/v1/vms/${vm.hostname}/data" download`);
-  expect(html).not.toContain('/api/v1/vms/vm-2/data');
-  expect(textOf(html)).toContain('3 files, 3.4 MB, 3 min ago');
 });
 
 const calm = {

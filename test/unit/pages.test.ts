@@ -1,12 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { problemBody } from '../../src/contract/problems.ts';
 import { renderAdmin } from '../../src/pages/admin.ts';
+import { renderCheck } from '../../src/pages/check.ts';
 import { renderDocs } from '../../src/pages/docs.ts';
 import { renderError } from '../../src/pages/error.ts';
 import { renderIndex } from '../../src/pages/index-page.ts';
 import { renderInstanceLogs } from '../../src/pages/instance-logs.ts';
 import { renderInstances } from '../../src/pages/instances.ts';
+import { renderLedOn } from '../../src/pages/led-on.ts';
+import { readMachineQuery } from '../../src/pages/machine-order.ts';
 import { renderSuccess } from '../../src/pages/success.ts';
+import { renderVm } from '../../src/pages/vm.ts';
 import { assigned, assignment, form, HOSTILE, NOW, vm } from '../support/page-models.ts';
 
 describe('every page', () => {
@@ -23,21 +27,69 @@ describe('every page', () => {
         },
         askForPin: true,
         mine: [{ id: HOSTILE, hostname: HOSTILE }],
+        workshop: { title: HOSTILE, instructions: HOSTILE, contact: HOSTILE },
       }),
     ],
     ['success', renderSuccess(hostile)],
-    ['admin', renderAdmin({ counts: null, checks: [{ name: HOSTILE, ok: false, detail: HOSTILE }] })],
     [
-      'instances',
-      renderInstances({
-        vms: [{ ...vm, hostname: HOSTILE, assignment: { ...assignment, ...hostile } }],
-        total: 1,
+      'admin',
+      renderAdmin({
+        lab: {
+          total: 1,
+          free: 0,
+          assigned: 1,
+          in_use: 0,
+          starting: 0,
+          failed: 1,
+          by_status: {},
+          attention: [
+            { hostname: HOSTILE, email: HOSTILE, reason: 'error', message: HOSTILE, since: HOSTILE },
+          ],
+          attention_total: 1,
+          operation: null,
+        },
+        checks: [{ name: HOSTILE, ok: false, detail: HOSTILE }],
+        launches: true,
         now: NOW,
       }),
     ],
     [
+      'instances',
+      renderInstances({
+        vms: [{ ...vm, hostname: HOSTILE, assignment: { ...assignment, ...hostile } }],
+        matching: 1,
+        total: 1,
+        query: readMachineQuery({ q: HOSTILE }),
+        cursor: null,
+        now: NOW,
+      }),
+    ],
+    [
+      'vm',
+      renderVm({
+        vm: { ...vm, hostname: HOSTILE, address: HOSTILE, assignment: { ...assignment, ...hostile } },
+        timeline: [{ at: HOSTILE, kind: 'deed', text: HOSTILE, who: HOSTILE }],
+        launchId: HOSTILE,
+        letInUntil: HOSTILE,
+        freeCount: 1,
+        canRestart: true,
+        canDestroy: true,
+        done: 'release',
+        error: HOSTILE,
+        now: NOW,
+      }),
+    ],
+    ['led-on', renderLedOn(HOSTILE)],
+    [
       'instance-logs',
-      renderInstanceLogs({ hostname: HOSTILE, status: 'running', logs: `</pre>${HOSTILE}`, linesCut: 0 }),
+      renderInstanceLogs({
+        hostname: HOSTILE,
+        status: 'running',
+        lines: [{ text: `</div>${HOSTILE}`, isError: true }],
+        older: 1,
+        linesCut: 1,
+        after: 7,
+      }),
     ],
     [
       'error',
@@ -53,6 +105,7 @@ describe('every page', () => {
         area: 'admin',
       }),
     ],
+    ['check', renderCheck({ title: HOSTILE, contact: HOSTILE }, NOW)],
     ['docs', renderDocs()],
   ];
 
@@ -65,7 +118,7 @@ describe('every page', () => {
   test.each(pages)(
     '%s has a title, a language, one h1, one main, and a way past the header',
     (_name, html) => {
-      expect(html).toMatch(/^<!doctype html>\n<html lang="en">/);
+      expect(html).toMatch(/^<!doctype html>\n<html lang="en-GB">/);
       expect(html).toMatch(/<title>[^<]+<\/title>/);
       expect(html).toContain('name="viewport"');
       expect(html.match(/<h1>/g)).toHaveLength(1);
@@ -88,7 +141,7 @@ describe('every page', () => {
     for (const [field] of html.matchAll(/<(?:input|textarea)[^>]*>/g)) {
       if (field.includes('type="hidden"')) continue;
       const id = / id="([^"]+)"/.exec(field)?.[1] ?? 'none';
-      expect(html).toContain(`<label for="${id}">`);
+      expect(html).toMatch(new RegExp(`<label[^>]* for="${id}">`));
     }
   });
 });

@@ -55,6 +55,7 @@ describe('the state of an assignment', () => {
     deliveredAt: null,
     outcome: null,
     releasedAt: null,
+    movedAt: null,
     vmStatus: 'running',
     confirms: true,
   };

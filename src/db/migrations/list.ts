@@ -4,6 +4,8 @@ import * as initial from './0001-initial.ts';
 import * as operations from './0002-operations.ts';
 import * as collect from './0003-collect.ts';
 import * as fleetEnds from './0004-fleet-ends.ts';
+import * as vmDeeds from './0005-vm-deeds.ts';
+import * as history from './0007-history.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -18,4 +20,6 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0002-operations', breaking: true, migration: operations },
   { name: '0003-collect', breaking: false, migration: collect },
   { name: '0004-fleet-ends', breaking: true, migration: fleetEnds },
+  { name: '0005-vm-deeds', breaking: true, migration: vmDeeds },
+  { name: '0007-history', breaking: false, migration: history },
 ];

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../../log.ts';
 import type { MachineReach, Provider, ProvisionResult } from '../provider.ts';
 import { destroyMachines } from './destroy.ts';
+import { restartMachine } from './restart.ts';
 import { defaultPatience, type Patience } from './keeper.ts';
 import { launchMachines } from './launch.ts';
 import { listMachineFolders } from './machine-folder.ts';
@@ -88,6 +89,7 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
         hostnames === 'all' ? (await listMachines(dataDir)).map(({ hostname }) => hostname) : hostnames;
       return destroyMachines({ places, fleet, report, signal, force }, named);
     },
+    restart: async (hostname, signal) => (site.ok ? restartMachine(site, hostname, signal) : site),
     list: () => listMachines(dataDir),
     start: async () => {
       if (site.ok) throw new Error('The local provider is started already.');

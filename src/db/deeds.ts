@@ -1,0 +1,173 @@
+// What an admin does about one machine: each is one transaction, with its audit.
+import { sql } from 'kysely';
+import { recordDeed } from './audit.ts';
+import { CLAIM_ORDER } from './claim.ts';
+import type { Db } from './connect.ts';
+
+/** Who does it, to which machine. */
+export type Doing = { readonly hostname: string; readonly by: string };
+
+export type LiveAssignment = { readonly id: string; readonly email: string };
+
+/** Lets the next browser in without the PIN, for so long. Null where nobody has the machine. */
+export async function letIn(
+  db: Db,
+  { hostname, by }: Doing,
+  windowSeconds: number,
+): Promise<LiveAssignment | null> {
+  return db.transaction().execute(async (trx) => {
+    const opened = await trx
+      .updateTable('assignments')
+      .set({ let_in_until: sql<Date>`now() + make_interval(secs => ${windowSeconds}::float8)` })
+      .where('hostname', '=', hostname)
+      .where('released_at', 'is', null)
+      .returning(['id', 'email'])
+      .executeTakeFirst();
+    if (!opened) return null;
+    await recordDeed(trx, { who: by, what: 'let-in', detail: opened.email, hostname });
+    return opened;
+  });
+}
+
+export type Moved =
+  | { readonly kind: 'moved'; readonly email: string; readonly to: string }
+  | { readonly kind: 'not_assigned' | 'none_free' };
+
+export type Move = Doing & {
+  /** A new id, under which the old machine remembers whose work is on it. */
+  readonly remainsId: string;
+  /** The NOTIFY channel. */
+  readonly channel: string;
+};
+
+/** Moves the machine's assignment to a free machine. A command that was not delivered goes along. */
+export async function giveAnother(db: Db, move: Move): Promise<Moved> {
+  return db.transaction().execute(async (trx): Promise<Moved> => {
+    const { hostname, by } = move;
+    const live = await lockLive(trx, hostname);
+    if (!live) return { kind: 'not_assigned' };
+    const to = await lockFree(trx);
+    if (to === null) return { kind: 'none_free' };
+    await leaveRemains(trx, { ...move, assignmentId: live.id });
+    await arrive(trx, { ...move, assignmentId: live.id, to });
+    await recordDeed(trx, { who: by, what: 'give-another', detail: `${live.email} → ${to}`, hostname });
+    await recordDeed(trx, {
+      who: by,
+      what: 'give-another',
+      detail: `${live.email} ← ${hostname}`,
+      hostname: to,
+    });
+    return { kind: 'moved', email: live.email, to };
+  });
+}
+
+/** The machine before its assignment, as a claim and a release lock them. */
+async function lockLive(trx: Db, hostname: string): Promise<LiveAssignment | null> {
+  await sql`select from vms where hostname = ${hostname} for no key update`.execute(trx);
+  const live = await trx
+    .selectFrom('assignments')
+    .select(['id', 'email'])
+    .where('hostname', '=', hostname)
+    .where('released_at', 'is', null)
+    .forUpdate()
+    .executeTakeFirst();
+  return live ?? null;
+}
+
+/** By the rules of a claim. One that is merely locked may be being claimed: the admin is told that none is free. */
+async function lockFree(trx: Db): Promise<string | null> {
+  const { rows } = await sql<{ hostname: string }>`
+    select v.hostname from vms v left join vm_presence p on p.hostname = v.hostname
+    where v.assignment_id is null and v.status = 'running'
+    order by ${sql.raw(CLAIM_ORDER)} for no key update of v skip locked limit 1`.execute(trx);
+  return rows[0]?.hostname ?? null;
+}
+
+type Leaving = Move & { readonly assignmentId: string };
+
+/** The old machine keeps a released copy: it says whose work is on it until it was emptied. */
+async function leaveRemains(trx: Db, { hostname, remainsId, assignmentId }: Leaving): Promise<void> {
+  await sql`
+    insert into assignments (id, hostname, email, browsers, crd_command, pin, command_number, command_at, assigned_at,
+      delivered_at, acknowledged_at, outcome, outcome_message, released_at)
+    select ${remainsId}, hostname, email, '{}', crd_command, pin, command_number, command_at, assigned_at,
+      delivered_at, acknowledged_at, outcome, outcome_message, now()
+    from assignments where id = ${assignmentId}`.execute(trx);
+  await sql`
+    update vms set assignment_id = ${remainsId},
+      status = case when status in ('error', 'unreachable', 'destroying') then status else 'recycling' end,
+      status_since = case when status in ('error', 'unreachable', 'destroying', 'recycling') then status_since else now() end
+    where hostname = ${hostname}`.execute(trx);
+}
+
+/** A command that no machine has seen is good for this one; any other is used up. */
+async function arrive(trx: Db, move: Leaving & { readonly to: string }): Promise<void> {
+  const { assignmentId, to, channel } = move;
+  await sql`
+    update assignments set hostname = ${to}, assigned_at = now(),
+      moved_at = case when delivered_at is null and moved_at is null then null else now() end,
+      delivered_at = null, acknowledged_at = null, outcome = null, outcome_message = null
+    where id = ${assignmentId}`.execute(trx);
+  await sql`update vms set assignment_id = ${assignmentId} where hostname = ${to}`.execute(trx);
+  await sql`
+    select pg_notify(${channel},
+      json_build_object('HostName', hostname, 'CrdCommand', crd_command, 'Pin', pin)::text)
+    from assignments where id = ${assignmentId} and moved_at is null`.execute(trx);
+}
+
+/**
+ * Takes back an error, a silence or an unhealthy GPU; a machine that is well stays as it is, unaudited. One that still holds
+ * somebody's work is `recycling` again. False where there is no such machine.
+ */
+export async function markHealthy(db: Db, { hostname, by }: Doing): Promise<boolean> {
+  return db.transaction().execute(async (trx) => {
+    const { rows: known } = await sql<{ status: string; gpu: string | null }>`
+      select status, gpu_health as gpu from vms where hostname = ${hostname} for no key update`.execute(trx);
+    const [before] = known;
+    if (!before) return false;
+    const isIll = ['error', 'unreachable'].includes(before.status);
+    if (!isIll && before.gpu !== 'Unhealthy') return true;
+    await sql`
+      update vms v set gpu_health = nullif(v.gpu_health, 'Unhealthy'),
+        status = case when not ${isIll}::boolean then v.status
+          when exists (select from assignments a where a.id = v.assignment_id and a.released_at is not null)
+            then 'recycling' else 'running' end,
+        status_since = case when ${isIll}::boolean then now() else v.status_since end
+      where v.hostname = ${hostname}`.execute(trx);
+    const detail = [...(isIll ? [before.status] : []), ...(before.gpu === 'Unhealthy' ? ['GPU'] : [])].join(
+      ', ',
+    );
+    await recordDeed(trx, { who: by, what: 'mark-healthy', detail, hostname });
+    return true;
+  });
+}
+
+/** A machine that is about to be restarted is `initializing`. Null where it is being destroyed, or is not there. */
+export async function beginRestart(
+  db: Db,
+  { hostname, by }: Doing,
+): Promise<{ readonly status: string } | null> {
+  return db.transaction().execute(async (trx) => {
+    const { rows } = await sql<{ status: string }>`
+      select status from vms where hostname = ${hostname} and status <> 'destroying' for no key update`.execute(
+      trx,
+    );
+    const [before] = rows;
+    if (!before) return null;
+    await sql`
+      update vms set status = 'initializing', status_since = now()
+      where hostname = ${hostname} and status <> 'recycling'`.execute(trx);
+    await recordDeed(trx, { who: by, what: 'restart', detail: '', hostname });
+    return before;
+  });
+}
+
+/** The restart did not happen: the machine is as it was, unless it has said something else meanwhile. */
+export async function undoRestart(db: Db, hostname: string, status: string): Promise<void> {
+  await db
+    .updateTable('vms')
+    .set({ status, status_since: sql<Date>`now()` })
+    .where('hostname', '=', hostname)
+    .where('status', '=', 'initializing')
+    .execute();
+}

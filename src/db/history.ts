@@ -1,0 +1,91 @@
+// History for pictures: machines by state over time, assignments over time. A week of it is kept.
+import { sql } from 'kysely';
+import type { Db } from './connect.ts';
+
+/** Every machine counts once. */
+export type StateCounts = {
+  readonly free: number;
+  readonly assigned: number;
+  readonly in_use: number;
+  readonly initializing: number;
+  readonly recycling: number;
+  readonly failed: number;
+  readonly destroying: number;
+};
+export type StateSample = StateCounts & { readonly at: Date };
+
+const counted = sql`
+  count(*) filter (where status = 'running' and assignment_id is null)::int as free,
+  count(*) filter (where status = 'running' and assignment_id is not null and in_use is not true)::int as assigned,
+  count(*) filter (where status = 'running' and assignment_id is not null and in_use)::int as in_use,
+  count(*) filter (where status = 'initializing')::int as initializing,
+  count(*) filter (where status = 'recycling')::int as recycling,
+  count(*) filter (where status in ('error', 'unreachable'))::int as failed,
+  count(*) filter (where status = 'destroying')::int as destroying`;
+
+const columns = sql`free, assigned, in_use, initializing, recycling, failed, destroying`;
+
+/** How things stand at this moment. */
+export async function countStates(db: Db): Promise<StateSample> {
+  const { rows } = await sql<StateSample>`select now() as at, ${counted} from vms`.execute(db);
+  const [row] = rows;
+  if (!row) throw new Error('counting has told nothing');
+  return row;
+}
+
+/** Notes the counts where they differ from the last ones. Says whether they did. */
+export async function sampleStates(db: Db): Promise<boolean> {
+  const { rows } = await sql`
+    with present as (select ${counted} from vms),
+    last as (select ${columns} from vm_state_samples order by id desc limit 1)
+    insert into vm_state_samples (${columns})
+    select ${columns} from present
+    where (${columns}) is distinct from (select row(${columns}) from last)
+      and (exists (select from last) or exists (select from vms))
+    returning 1`.execute(db);
+  return rows.length > 0;
+}
+
+/** Forgets what is older; the sample that held at that moment stays. */
+export async function pruneHistory(db: Db, keepMs: number): Promise<void> {
+  const oldest = sql`now() - make_interval(secs => ${keepMs / 1_000})`;
+  await sql`delete from vm_state_samples where id < (
+    select max(id) from vm_state_samples where at < ${oldest})`.execute(db);
+  await sql`delete from assignment_changes where at < ${oldest}`.execute(db);
+}
+
+/** The samples since then, oldest first, and the one that held then; where there are more than `limit`, evenly thinned. */
+export async function readStateSamples(db: Db, from: Date, limit: number): Promise<StateSample[]> {
+  const { rows } = await sql<StateSample>`
+    with held as (select max(id) as id from vm_state_samples where at <= ${from}),
+    shown as (
+      select s.*, row_number() over (order by s.id desc) as place, count(*) over () as total
+      from vm_state_samples s where s.at > ${from} or s.id = (select id from held)
+    )
+    select greatest(at, ${from}) as at, ${columns} from shown
+    where (place - 1) % ceil(total::numeric / ${limit}::int)::bigint = 0
+    order by id`.execute(db);
+  return rows;
+}
+
+export type AssignmentChange = {
+  readonly at: Date;
+  readonly hostname: string;
+  readonly what: 'assigned' | 'released';
+  /** Since `from`, up to and with this one. */
+  readonly assigned: number;
+  readonly released: number;
+};
+
+/** What was assigned and released since then, oldest first, the newest `limit`. */
+export async function readAssignmentChanges(db: Db, from: Date, limit: number): Promise<AssignmentChange[]> {
+  const { rows } = await sql<AssignmentChange>`
+    with counted as (
+      select id, at, hostname, what,
+        (count(*) filter (where what = 'assigned') over (order by id))::int as assigned,
+        (count(*) filter (where what = 'released') over (order by id))::int as released
+      from assignment_changes where at >= ${from}
+    ), newest as (select * from counted order by id desc limit ${limit})
+    select at, hostname, what, assigned, released from newest order by id`.execute(db);
+  return rows;
+}

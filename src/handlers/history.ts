@@ -1,0 +1,104 @@
+// How the lab came to be as it is: start-up timings, machines by state, assignments over time.
+import type { HandlersOf } from '../contract/handlers.ts';
+import type { components } from '../contract/openapi.gen.ts';
+import type { Db } from '../db/connect.ts';
+import {
+  countStates,
+  readAssignmentChanges,
+  readStateSamples,
+  type AssignmentChange,
+  type StateSample,
+} from '../db/history.ts';
+import { listVms } from '../db/vms.ts';
+import { renderCharts } from '../pages/charts.ts';
+import { assignmentSummary, stateSummary, timingSummary } from '../pages/chart-sentences.ts';
+import { vmView, type Clock } from './views.ts';
+
+export type HistoryDependencies = {
+  readonly db: Db;
+  readonly now: Clock;
+  readonly codeLifetimeMs: number;
+};
+
+const HOURS_DEFAULT = 24;
+const HOUR_MS = 3_600_000;
+/** As the contract has it. */
+const ITEMS_MAX = 1_000;
+/** A page has so many, so that its tables can be read and it stays small. */
+const PAGE_ITEMS_MAX = 200;
+
+type Schemas = components['schemas'];
+
+export function createHistoryHandlers(dependencies: HistoryDependencies): HandlersOf<'history'> {
+  return {
+    chartsPage: async ({ query: { hours = HOURS_DEFAULT } }) => {
+      const body = renderCharts({
+        hours,
+        timings: await timings(dependencies),
+        states: await states(dependencies, hours, PAGE_ITEMS_MAX),
+        assignments: await assignments(dependencies, hours, PAGE_ITEMS_MAX),
+      });
+      return { status: 200, type: 'text/html', body };
+    },
+    getStateHistory: async ({ query: { hours = HOURS_DEFAULT } }) => {
+      return { status: 200, type: 'application/json', body: await states(dependencies, hours, ITEMS_MAX) };
+    },
+    getAssignmentHistory: async ({ query: { hours = HOURS_DEFAULT } }) => {
+      const body = await assignments(dependencies, hours, ITEMS_MAX);
+      return { status: 200, type: 'application/json', body };
+    },
+    getTimingHistory: async () => {
+      return { status: 200, type: 'application/json', body: await timings(dependencies) };
+    },
+  };
+}
+
+function windowOf(now: Date, hours: number): { readonly from: Date; readonly to: Date } {
+  return { from: new Date(now.getTime() - hours * HOUR_MS), to: now };
+}
+
+async function states(
+  { db, now }: HistoryDependencies,
+  hours: number,
+  limit: number,
+): Promise<Schemas['StateHistory']> {
+  const { from, to } = windowOf(now(), hours);
+  // One place is for how things stand at this moment.
+  const samples = await readStateSamples(db, from, limit - 1);
+  const present = { ...(await countStates(db)), at: to };
+  const items = [...samples, present].map(sampleView);
+  return { from: from.toISOString(), to: to.toISOString(), items, summary: stateSummary(items) };
+}
+
+function sampleView({ at, ...counts }: StateSample): Schemas['StateSample'] {
+  return { at: at.toISOString(), ...counts };
+}
+
+async function assignments(
+  { db, now }: HistoryDependencies,
+  hours: number,
+  limit: number,
+): Promise<Schemas['AssignmentHistory']> {
+  const { from, to } = windowOf(now(), hours);
+  const items = (await readAssignmentChanges(db, from, limit)).map(changeView);
+  return {
+    from: from.toISOString(),
+    to: to.toISOString(),
+    items,
+    summary: assignmentSummary(items, hours),
+  };
+}
+
+function changeView({ at, ...change }: AssignmentChange): Schemas['AssignmentChange'] {
+  return { at: at.toISOString(), ...change };
+}
+
+async function timings({ db, now, codeLifetimeMs }: HistoryDependencies): Promise<Schemas['TimingHistory']> {
+  const { vms } = await listVms(db, {}, { limit: ITEMS_MAX });
+  const context = { now: now(), codeLifetimeMs };
+  const items = vms.map((record) => {
+    const { hostname, timings: known } = vmView(record, context);
+    return { hostname, timings: known };
+  });
+  return { items, summary: timingSummary(items) };
+}

@@ -1,0 +1,40 @@
+// The page of one machine, with what it needs of the database.
+import { readTimeline } from '../db/vm-timeline.ts';
+import { findVm, countFree, findLaunchOf } from '../db/vms.ts';
+import type { Db } from '../db/connect.ts';
+import { renderVm } from '../pages/vm.ts';
+import type { Operations } from '../provision/operations.ts';
+import type { DeedName } from './see-machine.ts';
+import { timelineEntryView } from './timeline-view.ts';
+import { viewContext, vmView, type ViewDependencies } from './views.ts';
+
+export type MachineDependencies = ViewDependencies & {
+  readonly db: Db;
+  readonly operations: Pick<Operations, 'restart' | 'providerName'>;
+  /** Whether the contract has an operation that destroys one machine. */
+  readonly destroysOne: boolean;
+};
+
+/** As it is now, with what was done or why it was not; null where there is no such machine. */
+export async function machinePage(
+  dependencies: MachineDependencies,
+  hostname: string,
+  said: { readonly done: DeedName | null; readonly error: string | null },
+): Promise<string | null> {
+  const { db, operations, destroysOne } = dependencies;
+  const record = await findVm(db, hostname);
+  if (!record) return null;
+  const context = viewContext(dependencies);
+  const letInUntil = record.assignment?.letInUntil ?? null;
+  return renderVm({
+    vm: vmView(record, context),
+    timeline: (await readTimeline(db, hostname)).map(timelineEntryView),
+    launchId: await findLaunchOf(db, hostname),
+    letInUntil: letInUntil !== null && letInUntil > context.now ? letInUntil.toISOString() : null,
+    freeCount: await countFree(db),
+    canRestart: operations.restart !== null && record.provider === operations.providerName,
+    canDestroy: destroysOne,
+    ...said,
+    now: context.now,
+  });
+}

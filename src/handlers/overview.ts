@@ -1,0 +1,47 @@
+// The state of the lab at a glance: counts, what needs the admin, what runs.
+import type { components } from '../contract/openapi.gen.ts';
+import type { Db } from '../db/connect.ts';
+import { databaseProblem } from '../db/errors.ts';
+import { findActiveOperation } from '../db/operations.ts';
+import { countVms, listVms } from '../db/vms.ts';
+import { byUrgency } from '../vms/attention.ts';
+import { operationView } from './operation-views.ts';
+import { viewContext, vmView, type ViewDependencies } from './views.ts';
+
+type Overview = components['schemas']['Overview'];
+export type OverviewDependencies = ViewDependencies & { readonly db: Db };
+
+const ATTENTION_NAMED = 100;
+const MACHINES_LOOKED_AT = 10_000;
+
+export async function readOverview(dependencies: OverviewDependencies): Promise<Overview> {
+  const { db } = dependencies;
+  const counts = await countVms(db);
+  const { vms } = await listVms(db, {}, { limit: MACHINES_LOOKED_AT });
+  const operation = await findActiveOperation(db);
+  const context = viewContext(dependencies);
+  const attention = vms.flatMap((vm) => vmView(vm, context).attention ?? []).sort(byUrgency);
+  const of = (status: Parameters<typeof counts.byStatus.get>[0]): number => counts.byStatus.get(status) ?? 0;
+  return {
+    total: counts.total,
+    free: counts.free,
+    assigned: vms.filter(({ assignment }) => assignment !== null && assignment.releasedAt === null).length,
+    in_use: counts.inUse,
+    starting: of('initializing'),
+    failed: of('error') + of('unreachable'),
+    by_status: Object.fromEntries(counts.byStatus),
+    attention: attention.slice(0, ATTENTION_NAMED),
+    attention_total: attention.length,
+    operation: operation && operationView(operation),
+  };
+}
+
+/** An outage shows in the checks; the page comes all the same. */
+export async function overviewOrNull(dependencies: OverviewDependencies): Promise<Overview | null> {
+  try {
+    return await readOverview(dependencies);
+  } catch (error) {
+    if (databaseProblem(error)) return null;
+    throw error;
+  }
+}

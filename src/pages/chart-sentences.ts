@@ -1,0 +1,81 @@
+// What the pictures show, in a sentence each: for those who do not see them, and for those who have no time to.
+import type { components } from '../contract/openapi.gen.ts';
+
+type Schemas = components['schemas'];
+
+/** The states in the order in which they are told and drawn, with what they are called. */
+export const stateNames = {
+  free: 'free',
+  assigned: 'assigned',
+  in_use: 'in use',
+  initializing: 'starting',
+  recycling: 'being emptied',
+  failed: 'failed',
+  destroying: 'being deleted',
+} as const satisfies Record<Exclude<keyof Schemas['StateSample'], 'at'>, string>;
+
+export type StateName = keyof typeof stateNames;
+export const stateOrder: readonly StateName[] = [
+  'free',
+  'assigned',
+  'in_use',
+  'initializing',
+  'recycling',
+  'failed',
+  'destroying',
+];
+
+export function totalOf(sample: Schemas['StateSample']): number {
+  return stateOrder.reduce((total, state) => total + sample[state], 0);
+}
+
+/** `12 machines now: 3 free, 9 in use. At most there were 14.` */
+export function stateSummary(items: readonly Schemas['StateSample'][]): string {
+  const last = items.at(-1);
+  const most = Math.max(0, ...items.map(totalOf));
+  if (!last || most === 0) return 'There were no machines in this time.';
+  const parts = stateOrder
+    .filter((state) => last[state] > 0)
+    .map((state) => `${last[state]} ${stateNames[state]}`);
+  const total = totalOf(last);
+  const now = total === 0 ? 'No machines now.' : `${machines(total)} now: ${parts.join(', ')}.`;
+  return `${now} At most there were ${most}.`;
+}
+
+/** `12 assignments and 3 releases in the last 24 hours.` */
+export function assignmentSummary(items: readonly Schemas['AssignmentChange'][], hours: number): string {
+  const { assigned, released } = items.at(-1) ?? { assigned: 0, released: 0 };
+  const within = hours === 1 ? 'in the last hour' : `in the last ${hours} hours`;
+  if (assigned + released === 0) return `Nobody was given a machine ${within}.`;
+  return `${counted(assigned, 'assignment')} and ${counted(released, 'release')} ${within}.`;
+}
+
+/** `Of 12 machines, 10 have started; half of them within 94 s, the slowest (lablink-vm-prod-3) in 120 s.` */
+export function timingSummary(items: Schemas['TimingHistory']['items']): string {
+  const started = items
+    .flatMap(({ hostname, timings }) =>
+      timings.total_seconds === null ? [] : [{ hostname, seconds: timings.total_seconds }],
+    )
+    .sort((one, other) => one.seconds - other.seconds);
+  if (items.length === 0) return 'There are no machines.';
+  const middle = started[Math.floor((started.length - 1) / 2)];
+  const slowest = started.at(-1);
+  if (!middle || !slowest) return `None of ${machines(items.length)} has told all of its timings yet.`;
+  const half = started.length === 1 ? 'it took' : 'half of them took at most';
+  const rest =
+    started.length === 1 ? '' : `, the slowest (${slowest.hostname}) ${sayNumber(slowest.seconds)} s`;
+  return `Of ${machines(items.length)}, ${started.length} ${started.length === 1 ? 'has' : 'have'} started; ${half} ${sayNumber(middle.seconds)} s${rest}.`;
+}
+
+/** One digit after the point where it says something. */
+export function sayNumber(value: number): string {
+  return value < 10 ? String(Math.round(value * 10) / 10) : String(Math.round(value));
+}
+
+function machines(count: number): string {
+  return counted(count, 'machine');
+}
+
+function counted(count: number, what: string): string {
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
+}

@@ -1,0 +1,23 @@
+// What the page of one machine is made of.
+import type { components } from '../contract/openapi.gen.ts';
+
+type Vm = components['schemas']['Vm'];
+type Entry = components['schemas']['VmTimelineEntry'];
+
+export type VmModel = {
+  readonly vm: Vm;
+  /** Newest first. */
+  readonly timeline: readonly Entry[];
+  /** The launch that made it, where one of ours did. */
+  readonly launchId: string | null;
+  /** Until then the next browser is let in without the PIN. */
+  readonly letInUntil: string | null;
+  readonly freeCount: number;
+  readonly canRestart: boolean;
+  readonly canDestroy: boolean;
+  /** What was done, and led here. */
+  readonly done: components['schemas']['DeedName'] | null;
+  /** Why something was not done. */
+  readonly error: string | null;
+  readonly now: Date;
+};

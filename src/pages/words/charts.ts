@@ -1,0 +1,32 @@
+// What the page of pictures says. No markup.
+export const chartWords = {
+  title: 'Charts',
+  lead: 'How the lab came to be as it is. The pictures are kept up to date by themselves; each has its numbers below it.',
+  window: 'How far back',
+  hours: { '1': 'The last hour', '6': '6 hours', '24': '24 hours', '168': 'A week' },
+  numbers: 'The numbers',
+  noscript: 'The pictures need JavaScript; the numbers below do not.',
+  offline: 'The numbers could not be fetched anew; it is tried again.',
+  timings: {
+    title: 'Start-up of each machine',
+    hostname: 'Machine',
+    provisioning: 'Provisioning',
+    cloudInit: 'Boot',
+    container: 'Container',
+    total: 'All',
+    seconds: 'seconds',
+    unit: 'In seconds',
+    unknown: 'Not told',
+  },
+  states: { title: 'Machines by state over time', at: 'Since', total: 'All', count: 'Machines' },
+  assignments: {
+    title: 'Assignments over time',
+    at: 'At',
+    hostname: 'Machine',
+    what: 'What',
+    assigned: 'Assigned',
+    released: 'Released',
+    count: 'How often',
+  },
+  empty: 'There is nothing to show yet.',
+} as const;

@@ -1,0 +1,193 @@
+// What the pages of launching and destroying say. No markup.
+import type { components } from '../../contract/openapi.gen.ts';
+
+type OperationStatus = components['schemas']['OperationStatus'];
+type OperationMachineState = components['schemas']['OperationMachineState'];
+
+const operationStatus = {
+  queued: 'Waiting',
+  running: 'Running',
+  succeeded: 'Done',
+  failed: 'Failed',
+  cancelled: 'Cancelled',
+  interrupted: 'Interrupted',
+} as const satisfies Record<OperationStatus, string>;
+
+/** Of a machine in a launch, and in a destroy. */
+const machineState = {
+  launch: { waiting: 'Being made', made: 'Made', failed: 'Could not be made', gone: 'Ended' },
+  destroy: { waiting: 'Being ended', made: 'Stays', failed: 'Could not be ended', gone: 'Ended' },
+} as const satisfies Record<'launch' | 'destroy', Record<OperationMachineState, string>>;
+
+export const fleetWords = {
+  operationStatus,
+  machineState,
+  create: {
+    title: 'Create machines',
+    lead: 'New machines are launched beside those that are there. Each is ready some minutes later.',
+    people: 'How many people come?',
+    peopleHint: 'One spare machine for every ten people is added: machines fail, and people bring friends.',
+    peopleWrong: 'Enter how many people come, as a whole number like 40.',
+    suggest: 'Suggest a number',
+    suggested: 'Suggested:',
+    numVms: 'How many machines',
+    hint: 'At most this many at a time:',
+    hours: 'Hours until their end',
+    hoursHint:
+      'The machines end after so many hours, from 1 to 72; the end can be moved later. Left empty: as the server is set up, which is no end for machines that cost no money.',
+    submit: 'Launch',
+    notPositive: 'Number of VMs must be greater than 0. Enter a whole number.',
+    tooMany: 'Number of VMs is too large; the form says how many may be launched at a time.',
+    hoursWrong: 'The hours must be a whole number from 1 to 72. Nothing was launched.',
+    twice: 'Number of VMs was given more than once.',
+    notReadyTitle: 'Machines cannot be launched right now',
+    runningTitle: 'Something is running already',
+    running: 'One operation runs at a time. Wait for its end, or cancel it.',
+    watch: 'Watch it',
+    history: 'What was launched and deleted before',
+    plan: {
+      title: 'What a launch means',
+      type: 'Machine type',
+      price: 'Price of one machine',
+      perHour: 'USD an hour',
+      priceUnknown: 'Not known',
+      pricedAt: 'as of',
+      quota: 'Quota',
+      quotaUnknown: 'The quota could not be read. A launch may stop at it.',
+      end: 'End',
+      endAfter: 'By themselves, after',
+      hours: 'hours',
+      total: 'All of them, until then',
+      totalUnknown: 'Say how many, and it is shown here.',
+      about: 'about',
+    },
+  },
+  dashboard: {
+    launch: 'Launch',
+    destroy: 'Delete all machines',
+    statusTitle: 'How it goes',
+    progress: 'Progress',
+    askedBy: 'Asked for by',
+    at: 'at',
+    cancel: 'Cancel it',
+    cancelHint: { launch: 'What was made stays.', destroy: 'What was ended is gone; the rest stays.' },
+    cancelTitle: 'Cancelling',
+    cancelAsked: 'Asked to end',
+    cancelEnding: 'Ending: what is half done is finished or undone, nothing new is begun.',
+    cancelForced: 'If it has not ended a minute later, it is ended by force.',
+    outputTitle: 'Output',
+    older: 'Older lines are not shown here:',
+    again: 'Back to the form',
+    permanent: 'Address of this page',
+    live: 'This page is kept up to date by itself.',
+    noscript: 'This page loads itself again every few seconds.',
+    machinesTitle: 'Machines of this operation',
+    machinesCaption: 'What became of each machine',
+    making: 'Making',
+    ending: 'Ending',
+    reported: 'Status',
+    notReported: 'Has not reported yet',
+    noRow: 'Not there',
+    up: 'Ready',
+    noMachines: 'Which machines it is about is not known yet.',
+    allMachines: 'See all machines',
+    history: 'All operations',
+    leftTitle: 'Machines left',
+    proof: {
+      local: 'Proof: at the end this server looked which machines still exist, and found none.',
+      aws: 'Proof: at the end the cloud was asked which machines still exist, and it has none of ours.',
+      external: 'Machines that came by themselves run on; nothing is left here that this server could end.',
+    },
+  },
+  destroy: {
+    title: 'Delete all machines',
+    lead: 'Every machine is ended, with everything on it. This cannot be undone.',
+    affectedTitle: 'What will be deleted',
+    nobody: 'Nobody',
+    comersTitle: 'What only disappears from here',
+    comers:
+      'These machines came by themselves: they run on. They disappear from here, and what they report is left unheard for an hour.',
+    othersTitle: 'What stays',
+    others:
+      'These machines belong to another provider than the one that this server runs with now; they cannot be ended from here.',
+    nothing: 'There are no machines.',
+    peopleTitle: 'People who lose their machine',
+    machine: 'Machine',
+    participant: 'Participant',
+    undownloadedTitle: 'Work that was not downloaded',
+    undownloaded:
+      'What these people made has not been downloaded since it changed last. It is lost with their machines.',
+    download: 'Download everybody’s work first',
+    allDownloaded: 'Everybody’s work has been downloaded.',
+    confirmTitle: 'Confirm',
+    confirm: 'To confirm, type the name of this deployment:',
+    submit: 'Delete all machines',
+  },
+  operations: {
+    title: 'Operations',
+    lead: 'What was launched and deleted, by whom, and how it went.',
+    caption: 'Operations, the newest first',
+    what: 'What',
+    outcome: 'Outcome',
+    who: 'Who',
+    when: 'When',
+    took: 'How long',
+    output: 'Output of',
+    none: 'Nothing was launched or deleted yet.',
+    noneHere: 'There is nothing older.',
+    create: 'Create machines',
+    older: 'Older',
+    newest: 'Newest',
+    pages: 'Pages of operations',
+  },
+} as const;
+
+/** `{n}` and `{of}` are put in by the functions below, and by the page's module. */
+export const countWords = {
+  up: {
+    some: '{n} of {of} machines are ready.',
+    all: 'All {of} machines are ready.',
+    theOne: 'The machine is ready.',
+  },
+  left: { none: 'There are no machines.', one: '1 machine is left.', many: '{n} machines are left.' },
+} as const;
+
+/** `3 of 40 machines are ready.` */
+export function upSentence(up: number, total: number): string {
+  if (total === 0) return '';
+  const { some, all, theOne } = countWords.up;
+  if (up === total && total === 1) return theOne;
+  return (up === total ? all : some).replace('{n}', String(up)).replace('{of}', String(total));
+}
+
+/** How many machines there are still. */
+export function leftSentence(left: number): string {
+  const { none, one, many } = countWords.left;
+  if (left === 0) return none;
+  return left === 1 ? one : many.replace('{n}', String(left));
+}
+
+/** Who is hit by a destroy. */
+export function affectedSentence(machines: number, people: number): string {
+  const ended = machines === 1 ? '1 machine is ended' : `${machines} machines are ended`;
+  if (people === 0) return `${ended}; nobody has one of them.`;
+  return `${ended}, and ${people === 1 ? '1 person loses theirs' : `${people} people lose theirs`}.`;
+}
+
+export type QuotaFigures = {
+  readonly neededVcpusPerVm: number | null;
+  readonly quotaVcpus: number | null;
+  readonly usedVcpus: number | null;
+};
+
+/** How many more machines the quota allows, as far as that is known. */
+export function quotaSentence({ neededVcpusPerVm, quotaVcpus, usedVcpus }: QuotaFigures): string {
+  if (quotaVcpus === null) return fleetWords.create.plan.quotaUnknown;
+  const used = usedVcpus === null ? 'how many are in use is not known' : `${usedVcpus} are in use`;
+  const have = `${quotaVcpus} vCPUs, of which ${used}.`;
+  if (usedVcpus === null) return `${quotaVcpus} vCPUs; ${used}.`;
+  if (neededVcpusPerVm === null || neededVcpusPerVm <= 0) return have;
+  const more = Math.max(0, Math.floor((quotaVcpus - usedVcpus) / neededVcpusPerVm));
+  const rest = more === 1 ? '1 more machine is possible' : `${more} more machines are possible`;
+  return `${have} Each machine needs ${neededVcpusPerVm}, so ${more === 0 ? 'no more machine is possible' : rest}.`;
+}

@@ -1,0 +1,24 @@
+// The names of statuses and states, for admins; participants get a sentence. No markup.
+import type { AssignmentState } from '../../vms/assignment.ts';
+import type { VmStatus } from '../../vms/status.ts';
+
+export const vmStatus = {
+  initializing: 'Initializing',
+  running: 'Running',
+  error: 'Error',
+  unreachable: 'Unreachable',
+  recycling: 'Recycling',
+  destroying: 'Destroying',
+} as const satisfies Record<VmStatus, string>;
+
+/** For admins; participants get a sentence. */
+export const assignmentState = {
+  waiting: 'Command not fetched yet',
+  sent: 'Command sent',
+  sent_unconfirmed: 'Command sent; cannot confirm',
+  connected: 'Connected',
+  failed: 'Command failed',
+  expired: 'Code expired',
+  machine_lost: 'Machine lost',
+  released: 'Released',
+} as const satisfies Record<AssignmentState, string>;

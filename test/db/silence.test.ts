@@ -1,0 +1,153 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { leaseWaiting } from '../../src/db/delivery.ts';
+import { setUnreachable } from '../../src/db/fleet.ts';
+import { reportHeartbeat, reportInUse, reportStatus } from '../../src/db/reports.ts';
+import { markSilent } from '../../src/db/silence.ts';
+import { findStatus } from '../../src/db/vms.ts';
+import { watchSilence } from '../../src/delivery/silence.ts';
+import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { insertFreeVms } from '../support/rows.ts';
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database[Symbol.asyncDispose]());
+beforeEach(() => database.db.deleteFrom('vms').execute());
+
+const MINUTE_SECONDS = 60;
+const SILENT_SECONDS = 5 * MINUTE_SECONDS;
+const heartbeat = (hostname: string) =>
+  reportHeartbeat(database.db, hostname, { bootId: 'boot-1', freeDiskBytes: null });
+const age = (seconds: number) =>
+  sql`update vm_presence set last_seen_at = last_seen_at - make_interval(secs => ${seconds})`.execute(
+    database.db,
+  );
+const status = (hostname = 'a') => findStatus(database.db, hostname);
+
+/** A machine that has sent a heartbeat and was last heard of so long ago. */
+async function silentFor(seconds: number, hostname = 'a'): Promise<void> {
+  await insertFreeVms(database.db, [hostname]);
+  await heartbeat(hostname);
+  await age(seconds);
+}
+
+describe('a silent machine', () => {
+  test('becomes unreachable, and only then', async () => {
+    await silentFor(SILENT_SECONDS - 10);
+    expect(await markSilent(database.db, SILENT_SECONDS)).toEqual([]);
+    await age(20);
+    expect(await markSilent(database.db, SILENT_SECONDS)).toEqual(['a']);
+    expect(await status()).toBe('unreachable');
+    expect(await markSilent(database.db, SILENT_SECONDS)).toEqual([]);
+  });
+
+  test.each<[string, () => Promise<unknown>]>([
+    ['a heartbeat', () => heartbeat('a')],
+    ['a report', () => reportInUse(database.db, 'a', true)],
+    [
+      'its status',
+      () => reportStatus(database.db, { hostname: 'a', status: 'running', provider: 'external' }),
+    ],
+    ['a poll', () => leaseWaiting(database.db, [{ hostname: 'a', confirms: true }], 35)],
+  ])('comes back with %s', async (_what, report) => {
+    await silentFor(SILENT_SECONDS + 10);
+    await markSilent(database.db, SILENT_SECONDS);
+    await report();
+    expect(await status()).toBe('running');
+    expect(await markSilent(database.db, SILENT_SECONDS)).toEqual([]);
+  });
+
+  test('that does not exist any more does not come back by a late heartbeat', async () => {
+    await insertFreeVms(database.db, ['a']);
+    await setUnreachable(database.db, ['a']);
+    await heartbeat('a');
+    expect(await status()).toBe('unreachable');
+  });
+
+  test('that reported an error meanwhile, and is gone then, stays unreachable', async () => {
+    await silentFor(SILENT_SECONDS + 10);
+    await markSilent(database.db, SILENT_SECONDS);
+    await reportStatus(database.db, { hostname: 'a', status: 'error', provider: 'external' });
+    await setUnreachable(database.db, ['a']);
+    await heartbeat('a');
+    expect(await status()).toBe('unreachable');
+  });
+});
+
+describe('nobody is called silent', () => {
+  test('who reports changes alone, as agents of the field do', async () => {
+    await insertFreeVms(database.db, ['a']);
+    await reportInUse(database.db, 'a', true);
+    await leaseWaiting(database.db, [{ hostname: 'a', confirms: false }], 0);
+    await age(SILENT_SECONDS * 10);
+    expect(await markSilent(database.db, SILENT_SECONDS)).toEqual([]);
+  });
+
+  test('who was never heard of, or holds a poll', async () => {
+    await insertFreeVms(database.db, ['b']);
+    await silentFor(SILENT_SECONDS + 10);
+    await sql`update vm_presence set waiting_until = now() + interval '10 seconds'`.execute(database.db);
+    expect(await markSilent(database.db, SILENT_SECONDS)).toEqual([]);
+  });
+
+  test.each(['initializing', 'error', 'recycling', 'destroying'])('who is %s', async (other) => {
+    await silentFor(SILENT_SECONDS + 10);
+    await database.db.updateTable('vms').set({ status: other }).execute();
+    expect(await markSilent(database.db, SILENT_SECONDS)).toEqual([]);
+    expect(await status()).toBe(other);
+  });
+});
+
+describe('the watch', () => {
+  const INTERVAL_MS = 60_000;
+  function watch() {
+    const clock = { now: 1_000_000 };
+    const silent: string[] = [];
+    const watching = watchSilence({
+      db: database.db,
+      silentMs: SILENT_SECONDS * 1_000,
+      intervalMs: INTERVAL_MS,
+      now: () => clock.now,
+      onSilent: (hostnames) => silent.push(...hostnames),
+      onError: (error) => {
+        throw error;
+      },
+    });
+    /** As many looks as there are in so many minutes. */
+    const pass = async (minutes: number) => {
+      for (let minute = 0; minute < minutes; minute++) {
+        clock.now += INTERVAL_MS;
+        await watching.look();
+      }
+    };
+    return { ...watching, clock, silent, pass };
+  }
+
+  test('gives machines all of their time again when the server starts', async () => {
+    await silentFor(3_600);
+    const { pass, silent, close } = watch();
+    await pass(4);
+    expect(silent).toEqual([]);
+    await pass(1);
+    expect(silent).toEqual(['a']);
+    await close();
+  });
+
+  test('and when its computer has slept, or its clock was put back', async () => {
+    await silentFor(0);
+    const { clock, pass, silent, close } = watch();
+    await pass(6);
+    await age(3_600);
+    clock.now += 3_600_000;
+    await pass(4);
+    clock.now -= 7_200_000;
+    await pass(5);
+    expect(silent).toEqual([]);
+    await pass(1);
+    expect(silent).toEqual(['a']);
+    await close();
+  });
+});

@@ -1,0 +1,61 @@
+// The pictures in a real browser, and what stands for them where they are not seen.
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { sampleStates } from '../../src/db/history.ts';
+import { hasBrowser } from '../support/browser.ts';
+import { isInOrderEverywhere, startFleetBrowser, type FleetBrowser } from '../support/fleet-browser.ts';
+import { WAIT } from '../support/operations.ts';
+import { giveVm, insertFreeVms } from '../support/rows.ts';
+
+/** Axe looks at a page four times over: with many tests beside it, that takes its time. */
+vi.setConfig({ testTimeout: 120_000 });
+
+describe.skipIf(!hasBrowser)('the charts in a browser', () => {
+  let fleet: FleetBrowser;
+
+  beforeAll(async () => {
+    fleet = await startFleetBrowser();
+  });
+  afterAll(() => fleet[Symbol.asyncDispose]());
+  afterEach(() => fleet.tidy());
+
+  test('of an empty lab say that there is nothing', async () => {
+    const page = await fleet.open('/admin/charts');
+    await page.getByText('There were no machines in this time.').waitFor();
+    await page.getByText('Nobody was given a machine in the last 24 hours.').waitFor();
+    await isInOrderEverywhere(page);
+  });
+
+  test('are drawn, follow what changes, and have all their numbers in sentences and tables', async () => {
+    const { db } = fleet.lab.server;
+    await insertFreeVms(db, ['vm-1', 'vm-2']);
+    await sampleStates(db);
+    await giveVm(db, 'ada@example.org');
+    await db
+      .insertInto('vm_timings')
+      .values({ hostname: 'vm-1', provisioning_seconds: 30, cloud_init_seconds: 50, container_seconds: 14 })
+      .execute();
+    const page = await fleet.open('/admin/charts');
+    await expect.poll(() => page.locator('[data-plot] canvas').count(), WAIT).toBe(3);
+    await page.getByText('Of 2 machines, 1 has started; it took 94 s.').waitFor();
+    await page.getByText('2 machines now: 1 free, 1 assigned. At most there were 2.').waitFor();
+    for (const summary of await page.locator('details > summary').all()) await summary.click();
+    await page.getByRole('row', { name: 'vm-1 30 50 14 94' }).waitFor();
+    await page.getByRole('row', { name: /Assigned vm-\d 1 0$/ }).waitFor();
+    await isInOrderEverywhere(page);
+    await giveVm(db, 'grace@example.org');
+    await page.getByText('2 machines now: 2 assigned.').waitFor({ timeout: 15_000 });
+    await page.getByText('2 assignments and 0 releases in the last 24 hours.').waitFor();
+    expect(await page.locator('details[open]').count()).toBe(3);
+  });
+
+  test('have their numbers without JavaScript too, of another window', async () => {
+    const page = await fleet.open('/admin/charts', { javaScriptEnabled: false });
+    await expect
+      .poll(() => page.locator('main').innerText(), WAIT)
+      .toContain('The pictures need JavaScript; the numbers below do not.');
+    await page.getByRole('link', { name: 'The last hour' }).click();
+    await page.getByText('in the last hour.').waitFor();
+    await page.locator('details > summary').first().click();
+    await page.getByRole('row', { name: 'vm-1 30 50 14 94' }).waitFor();
+  });
+});

@@ -1,0 +1,168 @@
+// The participant's pages while things happen: what changes is shown without a jump, also on a slow network, after a lost
+// connection, and by keyboard alone.
+import { sql } from 'kysely';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { hasBrowser, launchBrowser } from '../support/browser.ts';
+import { giveVm, insertFreeVms, vmNames } from '../support/rows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+const COMMAND = 'start-host --code="4/0Aada" --name=$(hostname)';
+/** Polls come every few seconds; the machine may be slow. */
+const LONG = { timeout: 25_000, interval: 200 };
+
+/** Adds up how far things moved by themselves since the page began, as browsers measure it. */
+const WATCH_SHIFTS = `globalThis.shift = 0; new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) globalThis.shift += entry.value;
+}).observe({ type: 'layout-shift', buffered: true })`;
+
+const PAGE_LIMIT_BYTES = 200_000;
+
+describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
+  let server: TestServer;
+  let browser: Browser;
+
+  beforeAll(async () => {
+    server = await startTestServer();
+    browser = await launchBrowser();
+  });
+  afterAll(async () => {
+    await browser.close();
+    await server[Symbol.asyncDispose]();
+  });
+  beforeEach(async () => {
+    await server.db.deleteFrom('vms').execute();
+  });
+
+  async function withPage(work: (page: Page) => Promise<void>): Promise<void> {
+    const context = await browser.newContext({ viewport: { width: 360, height: 740 } });
+    const page = await context.newPage();
+    await page.addInitScript(WATCH_SHIFTS);
+    try {
+      await work(page);
+    } finally {
+      await context.close();
+    }
+  }
+
+  async function ask(page: Page): Promise<void> {
+    await page.goto(`${server.url}/`);
+    await page.fill('#email', 'ada@example.org');
+    await page.fill('#crd-command', COMMAND);
+    await page.click('form[action="/api/request_vm"] button[type="submit"]');
+  }
+
+  const shifted = (page: Page) => page.evaluate<number>('globalThis.shift');
+  const standing = (page: Page) => page.locator('[data-standing]');
+
+  test('of the form counts live, and says when it is worth trying again, which needs no typing', () =>
+    withPage(async (page) => {
+      await insertFreeVms(server.db, vmNames(1));
+      const { id } = await giveVm(server.db, 'first@example.org');
+      await ask(page);
+      await page.locator('[role="alert"]').waitFor();
+      expect(await standing(page).getAttribute('data-state')).toBe('full');
+      expect(await page.locator('[data-retry]').innerText()).toContain('Leave the page open');
+      await sql`update assignments set released_at = now() where id = ${id}`.execute(server.db);
+      await sql`update vms set assignment_id = null where assignment_id = ${id}`.execute(server.db);
+      await expect.poll(() => standing(page).getAttribute('data-state'), LONG).toBe('open');
+      expect(await page.locator('[data-retry]').innerText()).toContain('try again now');
+      expect(await page.locator('[data-announcer]').innerText()).toContain('1 machine is free.');
+      expect(await shifted(page)).toBeLessThan(0.02);
+      await page.click('form[action="/api/request_vm"] button[type="submit"]');
+      await page.locator('[data-assignment]').waitFor();
+    }));
+
+  test('of the machine goes step by step to its end, and nothing moves', () =>
+    withPage(async (page) => {
+      await insertFreeVms(server.db, vmNames(1));
+      await ask(page);
+      const line = page.locator('[data-assignment]');
+      await line.waitFor();
+      expect(new URL(page.url()).pathname).toBe(`/assignments/${await line.getAttribute('data-assignment')}`);
+      await sql`insert into vm_presence (hostname, confirms) values ('lablink-vm-test-1', true)
+        on conflict (hostname) do update set confirms = true`.execute(server.db);
+      await server.db
+        .updateTable('assignments')
+        .set({ delivered_at: sql<Date>`now()` })
+        .execute();
+      await expect.poll(() => line.getAttribute('data-state'), LONG).toBe('sent');
+      await server.db
+        .updateTable('assignments')
+        .set({ outcome: 'registered', acknowledged_at: sql<Date>`now()` })
+        .execute();
+      await expect.poll(() => line.getAttribute('data-state'), LONG).toBe('connected');
+      expect(await page.locator('[data-step="done"]').count()).toBe(3);
+      expect(await shifted(page)).toBeLessThan(0.02);
+    }));
+
+  test('of the machine says that it is offline, and that it is not any more', () =>
+    withPage(async (page) => {
+      await insertFreeVms(server.db, vmNames(1));
+      await ask(page);
+      await page.locator('[data-assignment]').waitFor();
+      const bar = page.locator('[data-connection]');
+      await page.context().setOffline(true);
+      await expect.poll(() => bar.getAttribute('data-state'), LONG).toBe('lost');
+      expect(await bar.innerText()).toContain('You are offline');
+      await page.context().setOffline(false);
+      await expect.poll(() => bar.getAttribute('data-state'), LONG).toBe('back');
+      expect(await shifted(page)).toBeLessThan(0.02);
+    }));
+
+  test('of the form does not send into nothing, and keeps what was typed for the next load', () =>
+    withPage(async (page) => {
+      await insertFreeVms(server.db, vmNames(1));
+      await page.goto(`${server.url}/`);
+      await page.fill('#email', 'ada@example.org');
+      await page.fill('#crd-command', COMMAND);
+      await page.context().setOffline(true);
+      await page.click('form[action="/api/request_vm"] button[type="submit"]');
+      await page.locator('[data-connection][data-state="lost"]').waitFor();
+      await page.context().setOffline(false);
+      await page.reload();
+      expect(await page.locator('#crd-command').inputValue()).toBe(COMMAND);
+      await page.click('form[action="/api/request_vm"] button[type="submit"]');
+      await page.locator('[data-assignment]').waitFor();
+      await page.goto(`${server.url}/`);
+      expect(await page.locator('#crd-command').inputValue()).toBe('');
+    }));
+
+  test('is filled in and sent by keyboard alone, past the header', () =>
+    withPage(async (page) => {
+      await insertFreeVms(server.db, vmNames(1));
+      await page.goto(`${server.url}/`);
+      await page.keyboard.press('Tab');
+      expect(await page.evaluate('document.activeElement.className')).toBe('skip');
+      await page.keyboard.press('Enter');
+      for (let presses = 0; presses < 20; presses += 1) {
+        await page.keyboard.press('Tab');
+        if ((await page.evaluate('document.activeElement.id')) === 'email') break;
+      }
+      await page.keyboard.type('ada@example.org');
+      await page.keyboard.press('Tab');
+      await page.keyboard.insertText(COMMAND);
+      await page.keyboard.press('Tab');
+      await page.keyboard.press('Enter');
+      await page.locator('[data-assignment]').waitFor();
+    }));
+
+  test('of the form is small on the wire, and is there on a slow network before its modules are', () =>
+    withPage(async (page) => {
+      await insertFreeVms(server.db, vmNames(1));
+      const session = await page.context().newCDPSession(page);
+      await session.send('Network.enable');
+      let received = 0;
+      session.on('Network.loadingFinished', ({ encodedDataLength }) => (received += encodedDataLength));
+      await session.send('Network.emulateNetworkConditions', {
+        offline: false,
+        latency: 300,
+        downloadThroughput: 50_000,
+        uploadThroughput: 20_000,
+      });
+      await ask(page);
+      await page.locator('[data-assignment]').waitFor();
+      expect(received).toBeLessThan(PAGE_LIMIT_BYTES);
+      expect(received).toBeGreaterThan(10_000);
+    }));
+});

@@ -1,0 +1,78 @@
+// Whole answers of text are compressed as the client can read them; polls and events are not.
+import { describe, expect, test } from 'vitest';
+import { sendRaw } from '../support/raw-http.ts';
+import { html, json, startStub, VM } from './harness.ts';
+
+const page = `<p>${'a machine for everybody '.repeat(500)}</p>`;
+const asset = {
+  status: 200,
+  type: 'text/css',
+  body: page,
+  headers: { 'Cache-Control': 'public, immutable' },
+};
+
+describe('an answer', () => {
+  test.each([
+    ['gzip, deflate, br, zstd', 'br'],
+    ['gzip', 'gzip'],
+    ['br;q=0, gzip', 'gzip'],
+    ['*', 'br'],
+    ['identity', undefined],
+    ['', undefined],
+  ])('to who reads %j is encoded with %s', async (accepted, encoding) => {
+    await using http = await startStub({ checkPage: () => html(page) });
+    const answer = await sendRaw(http.url, { path: '/check', headers: { 'Accept-Encoding': accepted } });
+    expect(answer.headers['content-encoding']).toBe(encoding);
+    expect(answer.headers['vary']).toBe('Accept-Encoding');
+    const response = await http.get('/check', { headers: { 'accept-encoding': accepted } });
+    expect(await response.text()).toBe(page);
+    if (encoding !== undefined)
+      expect(Number(answer.headers['content-length'])).toBeLessThan(page.length / 10);
+  });
+
+  test('that is short, or that no text is, stays as it is', async () => {
+    await using http = await startStub({ checkPage: () => html('<p>short</p>') });
+    const answer = await sendRaw(http.url, { path: '/check', headers: { 'Accept-Encoding': 'br' } });
+    expect(answer.headers['content-encoding']).toBeUndefined();
+    expect(answer.text).toBe('<p>short</p>');
+  });
+
+  test('of JSON is compressed too', async () => {
+    await using http = await startStub({ getContractJson: () => json({ text: page }) });
+    const response = await http.get('/openapi.json', { headers: { 'accept-encoding': 'gzip' } });
+    expect(response.headers.get('content-encoding')).toBe('gzip');
+    expect(await response.json()).toEqual({ text: page });
+  });
+
+  test('to a poll is not', async () => {
+    await using http = await startStub(
+      { vmStartup: () => json({ status: 'success', pin: page }) },
+      { responseFaults: 'log' },
+    );
+    const response = await http.post('/vm_startup', { hostname: VM }, { 'accept-encoding': 'br' });
+    expect(response.headers.get('content-encoding')).toBeNull();
+  });
+
+  test('that never changes is compressed once, and well, also for another site', async () => {
+    await using http = await startStub({ getAsset: () => asset });
+    const headers = { 'accept-encoding': 'br', 'sec-fetch-site': 'cross-site' };
+    const first = await http.get('/static/app.css', { headers });
+    const second = await http.get('/static/app.css', { headers });
+    expect(first.headers.get('content-encoding')).toBe('br');
+    expect(second.headers.get('content-length')).toBe(first.headers.get('content-length'));
+    expect(await second.text()).toBe(page);
+  });
+
+  test('of somebody is not compressed for another site, which could guess it by its length', async () => {
+    await using http = await startStub({ checkPage: () => html(page) });
+    const headers = { 'accept-encoding': 'br', 'sec-fetch-site': 'cross-site' };
+    expect((await http.get('/check', { headers })).headers.get('content-encoding')).toBeNull();
+  });
+
+  test('to HEAD says the same and sends nothing', async () => {
+    await using http = await startStub({ checkPage: () => html(page) });
+    const response = await http.get('/check', { method: 'HEAD', headers: { 'accept-encoding': 'br' } });
+    expect(response.headers.get('content-encoding')).toBe('br');
+    expect(await response.text()).toBe('');
+  });
+});

@@ -1,0 +1,138 @@
+// What an admin does about one machine, over HTTP: JSON to programs, pages to people.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
+import { giveVm, insertFreeVms } from '../support/rows.ts';
+
+let lab: FleetServer;
+
+beforeAll(async () => {
+  lab = await startFleetServer();
+});
+afterAll(() => lab[Symbol.asyncDispose]());
+beforeEach(async () => {
+  await lab.server.db.deleteFrom('vms').execute();
+  lab.provider.script.result = { ok: true };
+});
+
+const by = (hostname: string) => ({ params: { path: { hostname } } });
+const form = async (path: string) => {
+  const response = await fetch(lab.server.url + path, {
+    method: 'POST',
+    redirect: 'manual',
+    headers: { ...lab.auth, accept: 'text/html,application/xhtml+xml,*/*;q=0.8' },
+  });
+  return { status: response.status, location: response.headers.get('location'), text: await response.text() };
+};
+const page = (path: string) => lab.page(path);
+
+describe('a participant who is let in from another browser', () => {
+  test('needs no PIN, once', async () => {
+    await insertFreeVms(lab.server.db, ['a']);
+    await giveVm(lab.server.db, 'ada@x.org');
+    const asked = async () =>
+      fetch(`${lab.server.url}/api/request_vm`, {
+        method: 'POST',
+        headers: { Accept: 'application/json' },
+        body: new URLSearchParams({ email: 'ada@x.org', crd_command: '--code=4/0Aone' }),
+      });
+    expect((await asked()).status).toBe(409);
+    const letIn = await lab.server.admin.POST('/api/v1/vms/{hostname}/let-in', by('a'));
+    expect(letIn.data).toMatchObject({
+      vm: { hostname: 'a' },
+      message: expect.stringContaining('ada@x.org') as string,
+    });
+    expect((await asked()).status).toBe(200);
+    expect((await asked()).status).toBe(409);
+  });
+});
+
+describe('deeds from the page', () => {
+  test('lead to the machine that it is about then, which says what was done', async () => {
+    await insertFreeVms(lab.server.db, ['a']);
+    const { id } = await giveVm(lab.server.db, 'ada@x.org');
+    expect(await form('/api/v1/vms/a/let-in')).toMatchObject({
+      status: 303,
+      location: '/admin/vms/a?done=let-in',
+    });
+    await insertFreeVms(lab.server.db, ['b']);
+    const moved = await form('/api/v1/vms/a/give-another');
+    expect(moved).toMatchObject({ status: 303, location: '/admin/vms/b?done=give-another' });
+    expect(await page(moved.location ?? '')).toContain('The person has this machine now.');
+    // A second click finds nobody.
+    expect(await form('/api/v1/vms/a/give-another')).toMatchObject({ status: 409, location: null });
+    expect(await form(`/api/v1/assignments/${id}/release`)).toMatchObject({
+      status: 303,
+      location: '/admin/vms/b?done=release',
+    });
+    expect(await page('/admin/vms/b')).toContain('The work of this person is still on it');
+  });
+
+  test('that cannot be done stay on the page, with the reason', async () => {
+    await insertFreeVms(lab.server.db, ['a']);
+    await giveVm(lab.server.db, 'ada@x.org');
+    const refused = await form('/api/v1/vms/a/give-another');
+    expect(refused.status).toBe(409);
+    expect(refused.text).toContain('No machine is free.');
+    expect(refused.text).toContain('ada@x.org');
+    expect((await form('/api/v1/vms/nobody/let-in')).status).toBe(404);
+  });
+
+  test('a page that is named a deed that there is not is told so', async () => {
+    await insertFreeVms(lab.server.db, ['a']);
+    const response = await fetch(`${lab.server.url}/admin/vms/a?done=nonsense`, { headers: lab.auth });
+    expect(response.status).toBe(400);
+  });
+});
+
+describe('a restart', () => {
+  test('asks the provider, and waits for the machine to speak', async () => {
+    await insertFreeVms(lab.server.db, ['a']);
+    await lab.server.db.updateTable('vms').set({ provider: 'local' }).execute();
+    const restarted = await lab.server.admin.POST('/api/v1/vms/{hostname}/restart', by('a'));
+    expect(restarted.data?.vm.status).toBe('initializing');
+    expect(lab.provider.calls).toContain('restart a');
+    await lab.server.client.POST('/api/vm-status', { body: { hostname: 'a', status: 'running' } });
+    const timeline = await lab.server.admin.GET('/api/v1/vms/{hostname}/timeline', by('a'));
+    expect(timeline.data?.items.map(({ text, who }) => [text, who])).toEqual([
+      ['It is running.', null],
+      ['It is starting.', null],
+      ['Restarted.', 'admin'],
+      ['It is running.', null],
+    ]);
+  });
+
+  test('that fails leaves the machine as it was, and says why', async () => {
+    await insertFreeVms(lab.server.db, ['a']);
+    await lab.server.db.updateTable('vms').set({ provider: 'local' }).execute();
+    lab.provider.script.result = {
+      ok: false,
+      kind: 'engine',
+      problem: 'It will not.',
+      remedy: 'Ask it nicely.',
+    };
+    const refused = await form('/api/v1/vms/a/restart');
+    expect(refused.status).toBe(503);
+    expect(refused.text).toContain('It was not restarted. It will not. Ask it nicely.');
+    expect(await page('/admin/vms/a')).toContain('Running');
+  });
+
+  test('is not offered where the provider cannot', async () => {
+    await insertFreeVms(lab.server.db, ['a']);
+    expect(await page('/admin/vms/a')).not.toContain('Restart it');
+    const refused = await lab.server.admin.POST('/api/v1/vms/{hostname}/restart', by('a'));
+    expect(refused.response.status).toBe(409);
+  });
+});
+
+test('the lab at a glance, and its machines as CSV', async () => {
+  await insertFreeVms(lab.server.db, ['vm-10', 'vm-2']);
+  await giveVm(lab.server.db, 'ada@x.org');
+  await lab.server.client.POST('/api/vm-status', { body: { hostname: 'vm-2', status: 'error' } });
+  const { data } = await lab.server.admin.GET('/api/v1/overview');
+  expect(data).toMatchObject({ total: 2, assigned: 1, failed: 1, by_status: { running: 1, error: 1 } });
+  expect(data?.attention).toHaveLength(1);
+  const csv = await (
+    await fetch(`${lab.server.url}/api/v1/vms.csv?search=vm-`, { headers: lab.auth })
+  ).text();
+  expect(csv.split('\r\n').map((line) => line.split(',')[0])).toEqual(['hostname', 'vm-2', 'vm-10', '']);
+});

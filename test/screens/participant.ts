@@ -1,0 +1,199 @@
+// The participants' pages, state by state.
+import { sql } from 'kysely';
+import { ageCommand, giveVm, insertFreeVms, vmNames } from '../support/rows.ts';
+import type { TestServer } from '../support/server.ts';
+import type { Screen, Stage } from './screen.ts';
+
+const EMAIL = 'ada.lovelace@example.org';
+const command = (code: string): string =>
+  `DISPLAY= /opt/google/chrome-remote-desktop/start-host --code="${code}" --redirect-url="https://remotedesktop.google.com/_/oauthredirect" --name=$(hostname)`;
+
+async function ask({ page, go }: Stage, crdCommand = command('4/0Aada_lovelace-1815')): Promise<void> {
+  await go('/');
+  await page.fill('#email', EMAIL);
+  await page.fill('#crd-command', crdCommand);
+  await Promise.all([
+    page.waitForResponse('**/api/request_vm'),
+    page.click('form[action="/api/request_vm"] button[type="submit"]'),
+  ]);
+  await page.waitForLoadState();
+}
+
+const setVms = (server: TestServer, status: string, from: number) =>
+  sql`update vms set status = ${status} where split_part(hostname, '-', 4)::int >= ${from}`.execute(
+    server.db,
+  );
+
+/** Forty machines, of which so many are ready. */
+async function insertLab(server: TestServer, ready: number): Promise<void> {
+  await insertFreeVms(server.db, vmNames(40));
+  await setVms(server, 'initializing', ready + 1);
+}
+
+async function takeAll(server: TestServer, count: number): Promise<void> {
+  for (let number = 1; number <= count; number += 1) await giveVm(server.db, `person${number}@example.org`);
+}
+
+const destroyed = (server: TestServer) =>
+  server.db
+    .insertInto('operations')
+    .values({
+      id: crypto.randomUUID(),
+      kind: 'destroy',
+      status: 'succeeded',
+      requested_by: 'admin',
+      ended_at: sql<Date>`now()`,
+    })
+    .execute();
+
+/** The success page, after this has become true. */
+function success(name: string, change: (server: TestServer) => Promise<unknown>, javaScript?: false): Screen {
+  return {
+    name: `success-${name}`,
+    ...(javaScript === false && { javaScript }),
+    show: async (stage) => {
+      const { server, page } = stage;
+      await insertFreeVms(server.db, ['lablink-vm-prod-17']);
+      await ask(stage);
+      const id = await page.locator('[data-assignment]').getAttribute('data-assignment');
+      await change(server);
+      await stage.go(`/assignments/${id}`);
+    },
+  };
+}
+
+const assignments = (server: TestServer) => server.db.updateTable('assignments');
+const now = sql<Date>`now()`;
+const confirms = (server: TestServer) =>
+  sql`insert into vm_presence (hostname, confirms) values ('lablink-vm-prod-17', true)
+      on conflict (hostname) do update set confirms = true`.execute(server.db);
+
+export const participantScreens: readonly Screen[] = [
+  { name: 'index-not-open', show: ({ go }) => go('/') },
+  {
+    name: 'index-starting',
+    show: async ({ server, go }) => {
+      await insertLab(server, 12);
+      await takeAll(server, 12);
+      await go('/');
+    },
+  },
+  {
+    name: 'index-open',
+    show: async ({ server, go }) => {
+      await insertLab(server, 12);
+      await go('/');
+    },
+  },
+  {
+    name: 'index-open-no-javascript',
+    javaScript: false,
+    show: async ({ server, go }) => {
+      await insertFreeVms(server.db, vmNames(3));
+      await go('/');
+    },
+  },
+  {
+    name: 'index-none-free',
+    show: async (stage) => {
+      await insertFreeVms(stage.server.db, vmNames(2));
+      await takeAll(stage.server, 2);
+      await ask(stage);
+    },
+  },
+  {
+    name: 'index-over',
+    show: async ({ server, go }) => {
+      await destroyed(server);
+      await go('/');
+    },
+  },
+  {
+    name: 'index-wrong-fields',
+    javaScript: false,
+    show: async (stage) => {
+      await insertFreeVms(stage.server.db, vmNames(2));
+      await ask(stage, 'https://remotedesktop.google.com/headless');
+    },
+  },
+  {
+    name: 'index-command-wrong',
+    show: async ({ server, page, go }) => {
+      await insertFreeVms(server.db, vmNames(2));
+      await go('/');
+      await page.fill('#crd-command', 'https://remotedesktop.google.com/headless');
+      await page.locator('#crd-command').blur();
+    },
+  },
+  {
+    name: 'index-command-right',
+    show: async ({ server, page, go }) => {
+      await insertFreeVms(server.db, vmNames(2));
+      await go('/');
+      await page.fill('#email', EMAIL);
+      await page.fill('#crd-command', command('4/0Aada_lovelace-1815'));
+      await page.locator('#crd-command').blur();
+    },
+  },
+  {
+    name: 'index-pin',
+    show: async (stage) => {
+      await insertFreeVms(stage.server.db, vmNames(2));
+      await giveVm(stage.server.db, EMAIL);
+      await ask(stage);
+    },
+  },
+  {
+    name: 'index-has-machine',
+    show: async (stage) => {
+      await insertFreeVms(stage.server.db, vmNames(2));
+      await ask(stage);
+      await stage.go('/');
+    },
+  },
+  success('waiting', () => Promise.resolve()),
+  success('waiting-no-javascript', () => Promise.resolve(), false),
+  success('sent', async (server) => {
+    await confirms(server);
+    await assignments(server).set({ delivered_at: now }).execute();
+  }),
+  success('sent-unconfirmed', (server) => assignments(server).set({ delivered_at: now }).execute()),
+  success('connected', async (server) => {
+    await confirms(server);
+    await assignments(server)
+      .set({ delivered_at: now, acknowledged_at: now, outcome: 'registered' })
+      .execute();
+  }),
+  success('failed', (server) =>
+    assignments(server).set({ delivered_at: now, acknowledged_at: now, outcome: 'failed' }).execute(),
+  ),
+  success('expired', (server) => ageCommand(server.db, EMAIL, 3_600)),
+  success('machine-lost', (server) => server.db.updateTable('vms').set({ status: 'error' }).execute()),
+  success('released', (server) => assignments(server).set({ released_at: now }).execute()),
+  {
+    name: 'success-returning',
+    show: async (stage) => {
+      await insertFreeVms(stage.server.db, ['lablink-vm-prod-17']);
+      await ask(stage);
+      await ask(stage);
+    },
+  },
+  {
+    name: 'success-offline',
+    show: async (stage) => {
+      await insertFreeVms(stage.server.db, ['lablink-vm-prod-17']);
+      await ask(stage);
+      await stage.page.context().setOffline(true);
+      await stage.page.locator('[data-connection]').waitFor({ timeout: 20_000 });
+    },
+  },
+  { name: 'check', show: ({ go }) => go('/check') },
+  { name: 'check-no-javascript', javaScript: false, show: ({ go }) => go('/check') },
+  { name: 'error-not-found', status: 404, show: ({ go }) => go('/nowhere') },
+  {
+    name: 'error-assignment-of-another-browser',
+    status: 404,
+    show: ({ go }) => go('/assignments/00000000-0000-4000-8000-000000000000'),
+  },
+  { name: 'error-unreadable-address', status: 400, show: ({ go }) => go('/assignments/nonsense') },
+];

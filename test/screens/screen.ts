@@ -1,0 +1,23 @@
+// What a screen is: a page in one state, and how it is brought there. The tables of participant.ts, admin.ts and so on
+// hold them; screens.test.ts looks at each with axe, and `make screenshots` takes its picture.
+import type { Page } from 'playwright-core';
+import type { TestServer } from '../support/server.ts';
+
+export type Stage = {
+  readonly page: Page;
+  /** Its rows are emptied before each screen. */
+  readonly server: TestServer;
+  /** Goes to a page of the server, and waits until it is there. */
+  readonly go: (path: string) => Promise<void>;
+};
+
+export type Screen = {
+  /** Of the picture's file: letters, digits and dashes. */
+  readonly name: string;
+  readonly show: (stage: Stage) => Promise<void>;
+  /** The status of the last page; 200 where nothing is said. */
+  readonly status?: number;
+  readonly javaScript?: false;
+  /** Markup that is not ours to mend, and what axe is not to say about the page because of it. */
+  readonly foreign?: { readonly selector: string; readonly rules: readonly string[] };
+};

@@ -1,0 +1,108 @@
+// Every page in every state, on a phone and on a desktop, light and dark, in a real browser: nothing that the content
+// security policy stops, nothing that axe finds, nothing wider than the window. With SCREENSHOTS naming a folder, a picture
+// of each is written there (`make screenshots`).
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { findWithAxe } from '../support/axe.ts';
+import { hasBrowser, launchBrowser } from '../support/browser.ts';
+import { ADMIN, startTestServer, type TestServer } from '../support/server.ts';
+import { adminScreens } from './admin.ts';
+import { participantScreens } from './participant.ts';
+import type { Screen } from './screen.ts';
+
+const screens: readonly Screen[] = [...participantScreens, ...adminScreens];
+const folder = process.env['SCREENSHOTS'];
+
+const phone = { name: 'phone', viewport: { width: 360, height: 740 }, colorScheme: 'light' } as const;
+const desktop = { name: 'desktop', viewport: { width: 1280, height: 800 }, colorScheme: 'light' } as const;
+const dark = { name: 'desktop-dark', viewport: { width: 1280, height: 800 }, colorScheme: 'dark' } as const;
+const darkPhone = { name: 'phone-dark', viewport: { width: 360, height: 740 }, colorScheme: 'dark' } as const;
+/** The two opposites find what there is to find; pictures are taken of all. */
+const windows = folder === undefined ? [phone, dark] : [phone, desktop, dark, darkPhone];
+
+type Window = (typeof windows)[number];
+
+const workshop = {
+  WORKSHOP_TITLE: 'Tracking animals with SLEAP',
+  WORKSHOP_INSTRUCTIONS:
+    'Welcome! Take a seat, open this page on the computer that you will work on, and follow the three steps.\n\nThe material is at https://example.org/workshop/material.',
+  WORKSHOP_CONTACT: 'workshop@example.org',
+};
+
+describe.skipIf(!hasBrowser)('the screen', () => {
+  let server: TestServer;
+  let browser: Browser;
+
+  beforeAll(async () => {
+    if (folder !== undefined) await mkdir(folder, { recursive: true });
+    server = await startTestServer(workshop);
+    browser = await launchBrowser();
+  });
+  afterAll(async () => {
+    await browser.close();
+    await server[Symbol.asyncDispose]();
+  });
+  beforeEach(async () => {
+    await sql`truncate vms, assignments, vm_presence, vm_timings, vm_logs, vm_log_cuts, tombstones, operations,
+      operation_events, audit_events cascade`.execute(server.db);
+  });
+
+  describe.each(windows)('in the window $name', (window) => {
+    test.each(screens)('$name', async (screen) => {
+      const { context, page, complaints } = await open(browser, window, screen);
+      try {
+        let status = 0;
+        page.on('response', (response) => {
+          if (response.request().isNavigationRequest()) status = response.status();
+        });
+        const go = async (path: string): Promise<void> => void (await page.goto(server.url + path));
+        await screen.show({ page, server, go });
+        expect(status).toBe(screen.status ?? 200);
+        if (folder !== undefined) await takePicture(page, join(folder, `${screen.name}.${window.name}.png`));
+        expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
+        expect(await findWithAxe(page, screen.foreign)).toEqual([]);
+        expect(complaints).toEqual([]);
+      } finally {
+        await context.close();
+      }
+    });
+  });
+
+  test('has a name of its own', () => {
+    const names = screens.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    for (const name of names) expect(name).toMatch(/^[a-z0-9-]+$/);
+  });
+});
+
+type Opened = { readonly context: BrowserContext; readonly page: Page; readonly complaints: string[] };
+
+async function open(
+  browser: Browser,
+  { viewport, colorScheme }: Window,
+  { javaScript }: Screen,
+): Promise<Opened> {
+  const context = await browser.newContext({
+    viewport,
+    colorScheme,
+    reducedMotion: 'reduce',
+    javaScriptEnabled: javaScript ?? true,
+    httpCredentials: { username: ADMIN.user, password: ADMIN.password },
+  });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('console', (message) => {
+    // What the browser itself says of a status, or of a connection that is gone.
+    if (message.type() === 'error' && !/status of 4\d\d|ERR_INTERNET_DISCONNECTED/.test(message.text()))
+      complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(error.message));
+  return { context, page, complaints };
+}
+
+async function takePicture(page: Page, path: string): Promise<void> {
+  await page.screenshot({ path, fullPage: true, animations: 'disabled' });
+}

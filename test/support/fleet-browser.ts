@@ -1,0 +1,75 @@
+// A browser that an admin sits at, before a whole server whose machines are scripted.
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { findWithAxe } from './axe.ts';
+import { launchBrowser } from './browser.ts';
+import { startFleetServer, type FleetServer } from './fleet-server.ts';
+import { ADMIN } from './server.ts';
+
+export type FleetBrowser = AsyncDisposable & {
+  readonly lab: FleetServer;
+  readonly open: (path: string, options?: BrowserContextOptions) => Promise<Page>;
+  /** After each test: closes the pages, lets the machines rest, and expects that no page has complained. */
+  readonly tidy: () => Promise<void>;
+  /** What pages have complained of; a test that breaks the connection empties it. */
+  readonly complaints: string[];
+};
+
+export async function startFleetBrowser(): Promise<FleetBrowser> {
+  const lab = await startFleetServer();
+  const browser: Browser = await launchBrowser();
+  const contexts: BrowserContext[] = [];
+  const complaints: string[] = [];
+  return {
+    lab,
+    complaints,
+    open: async (path, options = {}) => {
+      const context = await browser.newContext({
+        httpCredentials: { username: ADMIN.user, password: ADMIN.password },
+        ...options,
+      });
+      // Earlier than the test's own end: it says what was waited for.
+      context.setDefaultTimeout(WAIT_MS);
+      contexts.push(context);
+      const page = await context.newPage();
+      page.on('console', (message) => {
+        if (message.type() === 'error') complaints.push(message.text());
+      });
+      page.on('pageerror', (error) => complaints.push(error.message));
+      await page.goto(lab.server.url + path);
+      return page;
+    },
+    tidy: async () => {
+      await Promise.all(contexts.splice(0).map((context) => context.close()));
+      await lab.idle();
+      expect(complaints.splice(0)).toEqual([]);
+    },
+    [Symbol.asyncDispose]: async () => {
+      await browser.close();
+      await lab[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const WAIT_MS = 20_000;
+
+/** Nothing for axe to find, and nothing that is wider than the window. */
+export async function isInOrder(page: Page): Promise<void> {
+  expect(await findWithAxe(page)).toEqual([]);
+  expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
+}
+
+const PHONE = { width: 390, height: 844 };
+const DESKTOP = { width: 1280, height: 900 };
+
+/** The same in the light and in the dark, on a phone and on a desk. */
+export async function isInOrderEverywhere(page: Page): Promise<void> {
+  for (const viewport of [PHONE, DESKTOP]) {
+    await page.setViewportSize(viewport);
+    for (const colorScheme of ['dark', 'light'] as const) {
+      // Colours that are on their way from one to the other are neither.
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await isInOrder(page);
+    }
+  }
+}

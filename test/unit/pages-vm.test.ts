@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import type { VmModel } from '../../src/pages/vm-model.ts';
+import { renderVm } from '../../src/pages/vm.ts';
+import { words } from '../../src/pages/words.ts';
+import { assignment, NOW, textOf, vm } from '../support/page-models.ts';
+
+const machine: VmModel = {
+  vm: { ...vm, assignment },
+  timeline: [
+    { at: '2026-01-01T11:58:00Z', kind: 'deed', text: 'Marked healthy: error.', who: 'grace' },
+    { at: '2026-01-01T11:54:00Z', kind: 'status', text: 'It is running.', who: null },
+  ],
+  launchId: null,
+  letInUntil: null,
+  freeCount: 2,
+  canRestart: true,
+  canDestroy: true,
+  done: null,
+  error: null,
+  now: NOW,
+};
+const buttons = (html: string) => [...html.matchAll(/data-key="([\w-]+)"/g)].map(([, key]) => key);
+
+describe('the page of a machine', () => {
+  test('tells what is known, whose it is, and what happened', () => {
+    const html = renderVm({
+      ...machine,
+      launchId: '7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21',
+      vm: {
+        ...machine.vm,
+        address: '192.0.2.7',
+        ssh_user: 'ubuntu',
+        ssh_port: 22,
+        free_disk_bytes: 12_300_000_000,
+      },
+    });
+    const text = textOf(html);
+    expect(text).toContain('ubuntu@192.0.2.7:22');
+    expect(text).toContain('12.3 GB');
+    expect(text).toContain('ada@example.org');
+    expect(text).toContain('482913');
+    expect(html.indexOf('482913')).toBeGreaterThan(html.indexOf('<summary>Show the PIN'));
+    expect(text).toMatch(/Marked healthy: error\. \(by grace\s*\)/);
+    expect(html).toContain('href="&#x2F;admin&#x2F;operations&#x2F;7f0c7c52');
+  });
+
+  test('offers what can be done, each with what it will do; destructive ones are asked again', () => {
+    const html = renderVm(machine);
+    expect(buttons(html)).toEqual(['let-in', 'give-another', 'release', 'restart', 'destroy']);
+    for (const deed of ['letIn', 'giveAnother', 'release', 'restart', 'destroy'] as const)
+      expect(textOf(html)).toContain(words.machine[deed].what.slice(0, 60));
+    expect(html.match(/<details[\s\S]*?<\/details>/g)).toHaveLength(5);
+    expect(html).toContain(
+      `action="&#x2F;api&#x2F;v1&#x2F;assignments&#x2F;${machine.vm.assignment?.id ?? ''}&#x2F;release"`,
+    );
+  });
+
+  test.each<[string, Partial<VmModel>, string[]]>([
+    ['nobody has, from a provider that cannot restart', { vm, canRestart: false, canDestroy: false }, []],
+    [
+      'is broken, with somebody: another machine comes first',
+      { vm: { ...machine.vm, status: 'error' } },
+      ['give-another', 'let-in', 'release', 'mark-healthy', 'restart', 'destroy'],
+    ],
+    [
+      'has an unhealthy GPU',
+      { vm: { ...vm, gpu_health: 'Unhealthy' }, canRestart: false, canDestroy: false },
+      ['mark-healthy'],
+    ],
+    ['is being destroyed', { vm: { ...vm, status: 'destroying' } }, []],
+    [
+      'was released',
+      { vm: { ...vm, status: 'recycling', assignment: { ...assignment, state: 'released' } } },
+      ['restart', 'destroy'],
+    ],
+  ])('of one that %s offers %o', (_what, model, offered) => {
+    expect(buttons(renderVm({ ...machine, ...model }))).toEqual(offered);
+  });
+
+  test('says why another machine cannot be given, what was done, and why something was not', () => {
+    expect(textOf(renderVm({ ...machine, freeCount: 0 }))).toContain(words.machine.giveAnother.none);
+    expect(textOf(renderVm({ ...machine, done: 'release' }))).toContain('The machine was released.');
+    const refused = renderVm({ ...machine, error: 'Nobody has it.' });
+    expect(textOf(refused)).toContain('Nothing was changed Nobody has it.');
+    expect(refused).toContain('<title>Error: ');
+  });
+});
