@@ -160,6 +160,7 @@ describe('the environment', () => {
         token: null,
         software: 'sleap',
         startHost: '/opt/google/chrome-remote-desktop/start-host',
+        container: null,
         folder: '/home/client/Desktop',
         logFiles: [],
         stateFolder: '/var/lib/lablink-agent',

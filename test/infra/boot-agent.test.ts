@@ -124,7 +124,7 @@ describe.skipIf(!canRun)("the allocator's own agent", () => {
         params: { path: { hostname } },
       });
       expect(logs?.logs).toContain(`lablink-agent for ${hostname}`);
-      expect(logs?.logs).not.toContain(String(assigned.pin));
+      expect(logs?.logs).not.toContain(assigned.pin);
     },
     BOOT_MS,
   );

@@ -1,78 +1,41 @@
 // The boot of a client VM, for real: its user data run by bash against a running allocator, with stand-ins for what would
-// change this machine. Every path.
+// change this machine. The way that goes well, the end that is armed, and what fails.
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ClientVmsSpec, MachineSpec } from '../../infra/spec.ts';
 import { startRelay } from '../agent/relay.ts';
-import { startTestServer, type TestServer } from '../support/server.ts';
+import { BOOT_MS, startBootLab, type BootLab } from './boot-lab.ts';
 import { createBareMachine } from './machine.ts';
 
-const BOOT_MS = 60_000;
 /** A port on which nobody listens. */
 const NOBODY = 'http://127.0.0.1:9';
-const ENDS_AT = '2100-01-01T12:00:00.000Z';
 const END_PLUS_GRACE = Date.parse('2100-01-01T12:30:00.000Z') / 1_000;
 
-let server: TestServer;
-let machines = 0;
+let lab: BootLab;
 
 beforeAll(async () => {
-  server = await startTestServer({ VM_AUTH: 'required' });
+  lab = await startBootLab();
 });
-afterAll(() => server[Symbol.asyncDispose]());
-
-type Launched = { readonly hostname: string; readonly token: string };
-
-/** As a launch does: a row with a token, before the machine is there. */
-async function launched(): Promise<Launched> {
-  const hostname = `lablink-vm-boot-${++machines}`;
-  const { data } = await server.admin.POST('/api/v1/vms', { body: { hostname } });
-  if (!data?.token) throw new Error('no token was given');
-  return { hostname, token: data.token };
-}
-
-const specOf = (parts: Partial<ClientVmsSpec> = {}, url = server.url): Partial<ClientVmsSpec> => ({
-  allocator: { url, sshCidrs: [] },
-  ...parts,
-});
-const machineOf = (
-  { hostname, token }: Launched,
-  parts: Partial<MachineSpec> = {},
-): Partial<MachineSpec> => ({
-  hostname,
-  token,
-  nvidia: false,
-  endsAt: ENDS_AT,
-  ...parts,
-});
-
-const vm = async ({ hostname }: Launched) =>
-  (await server.admin.GET('/api/v1/vms/{hostname}', { params: { path: { hostname } } })).data;
-const logs = async ({ hostname }: Launched) =>
-  (await server.admin.GET('/api/vm-logs/{hostname}', { params: { path: { hostname } } })).data?.logs ?? '';
-const timings = ({ hostname }: Launched) =>
-  server.db.selectFrom('vm_timings').selectAll().where('hostname', '=', hostname).executeTakeFirst();
+afterAll(() => lab[Symbol.asyncDispose]());
 
 describe('a boot that goes well', () => {
   test(
     'reports, sends logs, starts the container with its environment, and reports again with its timings',
     async () => {
-      const it = await launched();
+      const it = await lab.launched();
       await using machine = await createBareMachine();
       const container = {
         image: 'ghcr.io/example/client:1',
         repository: 'https://example.org/r.git',
         software: 'sl"e\'ap $x',
       };
-      const boot = await machine.boot(specOf({ container }), machineOf(it, { nvidia: true }));
+      const boot = await machine.boot(lab.specOf({ container }), lab.machineOf(it, { nvidia: true }));
       expect(boot.output).toMatch(/Done\.\n$/);
       expect(boot.code).toBe(0);
-      expect((await vm(it))?.status).toBe('running');
-      const told = await timings(it);
+      expect(await lab.status(it)).toBe('running');
+      const told = await lab.timings(it);
       expect(told?.cloud_init_seconds).toBeGreaterThanOrEqual(0);
       expect(told?.container_seconds).toBeGreaterThanOrEqual(0);
       const calls = await machine.calls();
@@ -84,7 +47,7 @@ describe('a boot that goes well', () => {
       );
       expect((await machine.read('stand-in/environment')).split('\n').slice(0, -1)).toEqual([
         'ALLOCATOR_HOST=127.0.0.1',
-        `ALLOCATOR_URL=${server.url}`,
+        `ALLOCATOR_URL=${lab.server.url}`,
         'TUTORIAL_REPO_TO_CLONE=https://example.org/r.git',
         `VM_NAME=${it.hostname}`,
         `SUBJECT_SOFTWARE=${container.software}`,
@@ -122,9 +85,9 @@ describe('a boot that goes well', () => {
   test(
     'what the config leaves out is not in the environment, and there is no GPU where there is none',
     async () => {
-      const it = await launched();
+      const it = await lab.launched();
       await using machine = await createBareMachine();
-      expect((await machine.boot(specOf(), machineOf(it))).code).toBe(0);
+      expect((await machine.boot(lab.specOf(), lab.machineOf(it))).code).toBe(0);
       const started = (await machine.calls()).find((call) => call.startsWith('docker run')) ?? '';
       for (const absent of ['nvidia', '--gpus', 'TUTORIAL_REPO', 'SUBJECT_SOFTWARE', '--mount'])
         expect(started).not.toContain(absent);
@@ -136,18 +99,20 @@ describe('a boot that goes well', () => {
   test(
     'an allocator that is away at first is told when it is back',
     async () => {
-      const it = await launched();
+      const it = await lab.launched();
       await using machine = await createBareMachine();
-      await using relay = await startRelay(() => server.url);
+      await using relay = await startRelay(() => lab.server.url);
       relay.cut();
       const seen = watchFor(machine, 'docker run').then(() => relay.mend());
       // The first status is given up after a tenth of the patience; the boot goes on, and the last one gets through.
-      const boot = await machine.boot(specOf({}, relay.url), machineOf(it), { LABLINK_PATIENCE: '30' });
+      const boot = await machine.boot(lab.specOf({}, relay.url), lab.machineOf(it), {
+        LABLINK_PATIENCE: '30',
+      });
       await seen;
       expect(boot.output).toContain('The allocator could not be told /api/vm-status (000).');
       expect(boot.code).toBe(0);
-      expect((await vm(it))?.status).toBe('running');
-      expect((await timings(it))?.cloud_init_seconds).toBeGreaterThanOrEqual(0);
+      expect(await lab.status(it)).toBe('running');
+      expect((await lab.timings(it))?.cloud_init_seconds).toBeGreaterThanOrEqual(0);
     },
     BOOT_MS,
   );
@@ -155,7 +120,7 @@ describe('a boot that goes well', () => {
   test(
     'the CloudWatch agent is installed where the image lacks it; where that fails the boot goes on and says so',
     async () => {
-      const [fails, works] = [await launched(), await launched()];
+      const [fails, works] = [await lab.launched(), await lab.launched()];
       const site = createServer((request, response) => response.end(`the package ${request.url ?? ''}`));
       await listen(site);
       const { port } = site.address() as AddressInfo;
@@ -163,7 +128,7 @@ describe('a boot that goes well', () => {
       await using withSite = await createBareMachine();
       for (const machine of [without, withSite])
         await machine.run('/bin/rm', ['-r', join(machine.root, 'opt')]);
-      const given = await withSite.boot(specOf(), machineOf(works), {
+      const given = await withSite.boot(lab.specOf(), lab.machineOf(works), {
         LABLINK_CLOUDWATCH_SITE: `http://127.0.0.1:${port}`,
       });
       site.close();
@@ -171,9 +136,11 @@ describe('a boot that goes well', () => {
       const calls = await withSite.calls();
       expect(calls.some((call) => call.startsWith('dpkg --install'))).toBe(true);
       expect(calls.some((call) => call.startsWith('amazon-cloudwatch-agent-ctl'))).toBe(true);
-      const lost = await without.boot(specOf(), machineOf(fails), { LABLINK_CLOUDWATCH_SITE: NOBODY });
+      const lost = await without.boot(lab.specOf(), lab.machineOf(fails), {
+        LABLINK_CLOUDWATCH_SITE: NOBODY,
+      });
       expect(lost.output).toContain('The CloudWatch agent does not run');
-      expect((await vm(fails))?.status).toBe('running');
+      expect(await lab.status(fails)).toBe('running');
     },
     BOOT_MS,
   );
@@ -183,10 +150,10 @@ describe('the end', () => {
   test(
     'is armed before anything else, at end and grace, and again by one command',
     async () => {
-      const it = await launched();
+      const it = await lab.launched();
       await using machine = await createBareMachine();
       await machine.set('docker-down');
-      await machine.boot(specOf(), machineOf(it));
+      await machine.boot(lab.specOf(), lab.machineOf(it));
       const timer = () => machine.read('root/etc/systemd/system/lablink-end.timer');
       expect(await timer()).toContain('OnCalendar=2100-01-01 12:30:00 UTC\n');
       expect(await timer()).toContain('Persistent=true');
@@ -213,10 +180,10 @@ describe('the end', () => {
   test(
     'a time that is over already means in a minute; without an end none is armed',
     async () => {
-      const it = await launched();
+      const it = await lab.launched();
       await using machine = await createBareMachine();
       await machine.set('docker-down');
-      await machine.boot(specOf(), machineOf(it, { endsAt: null }));
+      await machine.boot(lab.specOf(), lab.machineOf(it, { endsAt: null }));
       expect((await machine.calls()).filter((call) => call.startsWith('systemctl'))).toEqual([]);
       const { output } = await machine.run(join(machine.root, 'usr/local/sbin/lablink-end'), ['1000']);
       const when = Date.parse(`${/ends at (.*) UTC/.exec(output)?.[1] ?? ''}Z`);
@@ -229,12 +196,12 @@ describe('the end', () => {
   test(
     'a machine that cannot arm it is an error, because it would go on costing money',
     async () => {
-      const it = await launched();
+      const it = await lab.launched();
       await using machine = await createBareMachine();
       await machine.set('no-systemd');
-      expect((await machine.boot(specOf(), machineOf(it))).code).toBe(1);
-      expect((await vm(it))?.status).toBe('error');
-      expect(await logs(it)).toContain('Boot failed at: arming the end of this machine');
+      expect((await machine.boot(lab.specOf(), lab.machineOf(it))).code).toBe(1);
+      expect(await lab.status(it)).toBe('error');
+      expect(await lab.logs(it)).toContain('Boot failed at: arming the end of this machine');
       expect((await machine.calls()).some((call) => call.startsWith('docker'))).toBe(false);
     },
     BOOT_MS,
@@ -278,14 +245,14 @@ describe('a boot that fails is reported as an error, with its step and the last 
   test.each(failures)(
     '$what',
     async ({ control: [name, content], nvidia, step, line }) => {
-      const it = await launched();
+      const it = await lab.launched();
       await using machine = await createBareMachine();
       await machine.set(name, content);
-      const boot = await machine.boot(specOf(), machineOf(it, { nvidia: nvidia ?? false }));
+      const boot = await machine.boot(lab.specOf(), lab.machineOf(it, { nvidia: nvidia ?? false }));
       expect(boot.code).not.toBe(0);
       expect(boot.output).toContain(`Boot failed at: ${step} (exit status`);
-      expect((await vm(it))?.status).toBe('error');
-      const said = (await logs(it)).split('\n');
+      expect(await lab.status(it)).toBe('error');
+      const said = (await lab.logs(it)).split('\n');
       expect(said[0]).toBe(`Boot failed at: ${step}. The last lines:`);
       expect(said.some((one) => one.includes(line))).toBe(true);
     },
@@ -295,111 +262,12 @@ describe('a boot that fails is reported as an error, with its step and the last 
   test(
     'a pull that works at the third try is no failure',
     async () => {
-      const it = await launched();
+      const it = await lab.launched();
       await using machine = await createBareMachine();
       await machine.set('pull-fails', '2');
-      expect((await machine.boot(specOf(), machineOf(it))).code).toBe(0);
+      expect((await machine.boot(lab.specOf(), lab.machineOf(it))).code).toBe(0);
       expect((await machine.calls()).filter((call) => call.startsWith('docker pull'))).toHaveLength(3);
-      expect((await vm(it))?.status).toBe('running');
-    },
-    BOOT_MS,
-  );
-});
-
-describe('the GPU', () => {
-  test(
-    'a type with a GPU and an image without its driver: no GPU for the container, and that is said',
-    async () => {
-      const it = await launched();
-      await using machine = await createBareMachine({ hasDriver: false });
-      const boot = await machine.boot(specOf(), machineOf(it, { nvidia: true }));
-      expect(boot.code).toBe(0);
-      expect(boot.output).toContain('its image (AMI) has no driver');
-      expect((await machine.calls()).find((call) => call.startsWith('docker run'))).not.toContain('--gpus');
-    },
-    BOOT_MS,
-  );
-
-  test(
-    'where Docker knows no NVIDIA runtime it is asked for the GPU alone',
-    async () => {
-      const it = await launched();
-      await using machine = await createBareMachine();
-      await machine.set('no-nvidia-runtime');
-      expect((await machine.boot(specOf(), machineOf(it, { nvidia: true }))).code).toBe(0);
-      const started = (await machine.calls()).find((call) => call.startsWith('docker run'));
-      expect(started).toContain('--gpus all');
-      expect(started).not.toContain('--runtime');
-    },
-    BOOT_MS,
-  );
-});
-
-describe('the start-up script, in an image of the field, which runs it by itself', () => {
-  const awkward = `#!/bin/bash\nprintf '%s\\n' "It's \\$HOME: \${VM_NAME} \\\\ äöü" >&2\n`;
-  const withScript = (content: string, onError: 'continue' | 'fail') =>
-    specOf({ startupScript: { content, onError } });
-
-  test(
-    'lies at its place to the byte, is run once, and the machine is free when it has ended',
-    async () => {
-      const it = await launched();
-      await using machine = await createBareMachine();
-      await machine.set('runs-scripts');
-      const content = `${awkward}sleep 1\n`;
-      const boot = await machine.boot(withScript(content, 'fail'), machineOf(it));
-      expect(boot.code).toBe(0);
-      expect(await machine.read('root/var/lib/lablink/startup/script')).toBe(content);
-      expect(await machine.read('root/var/lib/lablink/startup/exit')).toBe('0\n');
-      expect(await machine.read('stand-in/container.log')).toBe(`It's $HOME: ${it.hostname} \\ äöü\n`);
-      expect(await machine.read('stand-in/environment')).toContain('STARTUP_ON_ERROR=fail\n');
-      expect((await vm(it))?.status).toBe('running');
-      const { mode } = await stat(join(machine.root, 'var/lib/lablink/custom-startup.sh'));
-      expect(mode & 0o777).toBe(0o755);
-    },
-    BOOT_MS,
-  );
-
-  test(
-    'one that fails is passed over where the config says continue',
-    async () => {
-      const it = await launched();
-      await using machine = await createBareMachine();
-      await machine.set('runs-scripts');
-      const boot = await machine.boot(withScript('exit 7', 'continue'), machineOf(it));
-      expect(boot.code).toBe(0);
-      expect(boot.output).toContain('The start-up script failed (exit status 7); going on.');
-      expect((await vm(it))?.status).toBe('running');
-    },
-    BOOT_MS,
-  );
-
-  test(
-    'one that fails makes the machine an error where the config says fail, and stops its container',
-    async () => {
-      const it = await launched();
-      await using machine = await createBareMachine();
-      await machine.set('runs-scripts');
-      const boot = await machine.boot(withScript('echo no space; exit 7', 'fail'), machineOf(it));
-      expect(boot.code).toBe(1);
-      expect((await vm(it))?.status).toBe('error');
-      expect(await logs(it)).toContain('Boot failed at: the start-up script: it failed (exit status 7)');
-      expect(await machine.calls()).toContain('docker stop lablink');
-    },
-    BOOT_MS,
-  );
-
-  test(
-    'an image that does not run it is not waited for without end',
-    async () => {
-      const it = await launched();
-      await using machine = await createBareMachine();
-      const boot = await machine.boot(withScript('true', 'continue'), machineOf(it), {
-        LABLINK_PATIENCE: '3',
-      });
-      expect(boot.output).toContain('The image does not run start-up scripts');
-      expect(boot.code).toBe(0);
-      expect((await vm(it))?.status).toBe('running');
+      expect(await lab.status(it)).toBe('running');
     },
     BOOT_MS,
   );

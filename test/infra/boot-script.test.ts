@@ -1,0 +1,112 @@
+// The boot of a client VM: the GPU, and the start-up script in an image of the field.
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BOOT_MS, startBootLab, type BootLab } from './boot-lab.ts';
+import { createBareMachine } from './machine.ts';
+
+let lab: BootLab;
+
+beforeAll(async () => {
+  lab = await startBootLab();
+});
+afterAll(() => lab[Symbol.asyncDispose]());
+
+describe('the GPU', () => {
+  test(
+    'a type with a GPU and an image without its driver: no GPU for the container, and that is said',
+    async () => {
+      const it = await lab.launched();
+      await using machine = await createBareMachine({ hasDriver: false });
+      const boot = await machine.boot(lab.specOf(), lab.machineOf(it, { nvidia: true }));
+      expect(boot.code).toBe(0);
+      expect(boot.output).toContain('its image (AMI) has no driver');
+      expect((await machine.calls()).find((call) => call.startsWith('docker run'))).not.toContain('--gpus');
+    },
+    BOOT_MS,
+  );
+
+  test(
+    'where Docker knows no NVIDIA runtime it is asked for the GPU alone',
+    async () => {
+      const it = await lab.launched();
+      await using machine = await createBareMachine();
+      await machine.set('no-nvidia-runtime');
+      expect((await machine.boot(lab.specOf(), lab.machineOf(it, { nvidia: true }))).code).toBe(0);
+      const started = (await machine.calls()).find((call) => call.startsWith('docker run'));
+      expect(started).toContain('--gpus all');
+      expect(started).not.toContain('--runtime');
+    },
+    BOOT_MS,
+  );
+});
+
+describe('the start-up script, in an image of the field, which runs it by itself', () => {
+  const awkward = `#!/bin/bash\nprintf '%s\\n' "It's \\$HOME: \${VM_NAME} \\\\ äöü" >&2\n`;
+  const withScript = (content: string, onError: 'continue' | 'fail') =>
+    lab.specOf({ startupScript: { content, onError } });
+
+  test(
+    'lies at its place to the byte, is run once, and the machine is free when it has ended',
+    async () => {
+      const it = await lab.launched();
+      await using machine = await createBareMachine();
+      await machine.set('runs-scripts');
+      const content = `${awkward}sleep 1\n`;
+      const boot = await machine.boot(withScript(content, 'fail'), lab.machineOf(it));
+      expect(boot.code).toBe(0);
+      expect(await machine.read('root/var/lib/lablink/startup/script')).toBe(content);
+      expect(await machine.read('root/var/lib/lablink/startup/exit')).toBe('0\n');
+      expect(await machine.read('stand-in/container.log')).toBe(`It's $HOME: ${it.hostname} \\ äöü\n`);
+      expect(await machine.read('stand-in/environment')).toContain('STARTUP_ON_ERROR=fail\n');
+      expect(await lab.status(it)).toBe('running');
+      const { mode } = await stat(join(machine.root, 'var/lib/lablink/custom-startup.sh'));
+      expect(mode & 0o777).toBe(0o755);
+    },
+    BOOT_MS,
+  );
+
+  test(
+    'one that fails is passed over where the config says continue',
+    async () => {
+      const it = await lab.launched();
+      await using machine = await createBareMachine();
+      await machine.set('runs-scripts');
+      const boot = await machine.boot(withScript('exit 7', 'continue'), lab.machineOf(it));
+      expect(boot.code).toBe(0);
+      expect(boot.output).toContain('The start-up script failed (exit status 7); going on.');
+      expect(await lab.status(it)).toBe('running');
+    },
+    BOOT_MS,
+  );
+
+  test(
+    'one that fails makes the machine an error where the config says fail, and stops its container',
+    async () => {
+      const it = await lab.launched();
+      await using machine = await createBareMachine();
+      await machine.set('runs-scripts');
+      const boot = await machine.boot(withScript('echo no space; exit 7', 'fail'), lab.machineOf(it));
+      expect(boot.code).toBe(1);
+      expect(await lab.status(it)).toBe('error');
+      expect(await lab.logs(it)).toContain('Boot failed at: the start-up script: it failed (exit status 7)');
+      expect(await machine.calls()).toContain('docker stop lablink');
+    },
+    BOOT_MS,
+  );
+
+  test(
+    'an image that does not run it is not waited for without end',
+    async () => {
+      const it = await lab.launched();
+      await using machine = await createBareMachine();
+      const boot = await machine.boot(withScript('true', 'continue'), lab.machineOf(it), {
+        LABLINK_PATIENCE: '3',
+      });
+      expect(boot.output).toContain('The image does not run start-up scripts');
+      expect(boot.code).toBe(0);
+      expect(await lab.status(it)).toBe('running');
+    },
+    BOOT_MS,
+  );
+});
