@@ -1,7 +1,8 @@
 // The variables: which rule each keeps, and the reading of all of them at once.
 // Knows nothing of the config file beyond the label under which a value of it is complained about.
 import { z } from 'zod';
-import { configKeys, type ConfigKey, type ConfigKeyName } from './keys.ts';
+import type { ConfigKey } from './key.ts';
+import { configKeys, type ConfigKeyName } from './keys.ts';
 import { parseAll, type Wrong } from './parse.ts';
 import { shown, type ConfigFault } from './problems.ts';
 import * as rules from './rules.ts';

@@ -1,20 +1,7 @@
 // Every variable, once, as data: the defaults that are used, and the words of README's table and of the remedies.
 // Knows no rule; environment.ts holds those, one for each of these keys.
-
-export type ConfigKey = {
-  /** The text that counts when nothing is given. It goes through the same rule as a given one. */
-  readonly default?: string;
-  /** Where there is no such text: what happens then, in words. */
-  readonly otherwise?: string;
-  readonly meaning: string;
-  /** What the value must be, as the end of "Set NAME to …". */
-  readonly accepts: string;
-  readonly unit?: string;
-  /** Never shown, not even where it is wrong. */
-  readonly secret?: true;
-  /** The key of the field's config file that gives the same; the environment wins. */
-  readonly fileKey?: string;
-};
+import type { ConfigKey } from './key.ts';
+import { downloadKeys, launchKeys, provisioningKeys } from './machine-keys.ts';
 
 export const configKeys = {
   HOST: {
@@ -126,42 +113,7 @@ export const configKeys = {
     meaning: 'Name of the config file, with or without `.yaml`. One that is named must exist.',
     accepts: 'the name of a file',
   },
-  PULUMI_BACKEND_URL: {
-    otherwise: 'a folder under `DATA_DIR`',
-    meaning: 'Where the state of provisioning is kept.',
-    accepts: 'an address such as s3://bucket or file:///folder',
-  },
-  PULUMI_CONFIG_PASSPHRASE: {
-    otherwise: 'made and kept in `DATA_DIR`',
-    meaning: 'What the secrets in that state are encrypted with.',
-    accepts: 'a passphrase of your own',
-    secret: true,
-  },
-  PULUMI_SECRETS_PROVIDER: {
-    otherwise: 'the passphrase',
-    meaning: 'A key of a cloud that encrypts them instead.',
-    accepts: 'an address such as awskms://alias/lablink?region=us-west-2',
-  },
-  PULUMI_CLI_DIR: {
-    otherwise: 'what `make setup-aws` put into `DATA_DIR`, else the `PATH`',
-    meaning: 'Folder with `bin/pulumi`, of exactly the version that this program is written with.',
-    accepts: 'the path of a folder',
-  },
-  ALLOCATOR_PUBLIC_IP: {
-    otherwise: 'none',
-    meaning: 'Address of this server as VMs see it, used where DNS is off.',
-    accepts: 'an IP address',
-  },
-  ALLOCATOR_KEY_NAME: {
-    otherwise: 'none',
-    meaning: 'Name of the key pair of the machine that the allocator itself runs on.',
-    accepts: 'the name of a key pair',
-  },
-  CLOUD_INIT_LOG_GROUP: {
-    otherwise: '`/lablink/<deployment>/<environment>`',
-    meaning: 'CloudWatch log group that VMs write their boot logs to.',
-    accepts: 'at most 512 letters, digits and . - _ / #',
-  },
+  ...provisioningKeys,
   WORKSHOP_TITLE: {
     otherwise: 'none: the pages say “Get your machine”',
     meaning: "The workshop's name, on the participants' pages.",
@@ -183,38 +135,7 @@ export const configKeys = {
     meaning: 'The least severe line that is logged.',
     accepts: 'trace, debug, info, warn, error, fatal or silent',
   },
-  MAX_VMS_PER_LAUNCH: {
-    default: '100',
-    meaning: 'The most machines that one launch may ask for.',
-    accepts: 'a whole number from 1 to 1000',
-    unit: 'VMs',
-  },
-  LAUNCH_HOURS: {
-    default: '8',
-    meaning:
-      'With `PROVIDER=aws`, the hours after which the machines of a launch end, where the launch itself says nothing.',
-    accepts: 'a whole number from 1 to 72',
-    unit: 'hours',
-  },
-  LAUNCH_CANARY: {
-    otherwise: '`5` with `PROVIDER=aws`, else `0`',
-    meaning:
-      'A launch of more machines than this makes the first one alone, and the others when it has reported; `0`: never.',
-    accepts: 'a whole number from 0 to 1000',
-    unit: 'VMs',
-  },
-  LAUNCH_CANARY_MINUTES: {
-    default: '15',
-    meaning: 'How long that first machine may take to report, before the launch is ended.',
-    accepts: 'a whole number from 1 to 120',
-    unit: 'minutes',
-  },
-  ALLOW_PLAIN_HTTP: {
-    default: 'false',
-    meaning:
-      'Whether machines in the cloud may be launched where `PUBLIC_URL` is `http`: their tokens would cross the network in the clear.',
-    accepts: 'true or false',
-  },
+  ...launchKeys,
   CODE_LIFETIME_MINUTES: {
     default: '10',
     meaning: 'How long a CRD code can be alive; an older one is not delivered again.',
@@ -272,54 +193,7 @@ export const configKeys = {
     accepts: 'a whole number from 0 to 604800',
     unit: 'seconds',
   },
-  DOWNLOAD_EXTENSIONS: {
-    default: '*',
-    meaning:
-      'Which files a download brings home: one extension, several with commas between, or `*` for every file.',
-    accepts: 'extensions such as slp,csv, or *',
-    fileKey: 'machine.extension',
-  },
-  DOWNLOAD_LEAVE_OUT: {
-    default: 'models,predictions',
-    meaning:
-      'Names of folders that a download leaves out with all that is in them; `none` leaves out nothing.',
-    accepts: 'names of folders with commas between, or none',
-  },
-  DOWNLOAD_FOLDER: {
-    default: '/home/client/Desktop',
-    meaning:
-      "Participants' folder: in the container with `PROVIDER=aws`, on the machine itself with `external`. Local VMs have their own.",
-    accepts: 'an absolute path',
-  },
-  DOWNLOAD_CONTAINER: {
-    otherwise: 'the one that runs',
-    meaning: 'Name of the container on machines of AWS; `none`: the folder is on the machine itself.',
-    accepts: 'the name of a container, or none',
-  },
-  DOWNLOAD_SSH_USER: {
-    default: 'ubuntu',
-    meaning: 'As whom machines are entered that have not told a user of their own.',
-    accepts: 'the name of a user',
-  },
-  DOWNLOAD_PARALLEL: {
-    default: '4',
-    meaning: 'How many machines of one download send at once.',
-    accepts: 'a whole number from 1 to 64',
-    unit: 'VMs',
-  },
-  DOWNLOAD_MAX_RUNNING: {
-    default: '4',
-    meaning: 'How many downloads run at once; one more is answered 503.',
-    accepts: 'a whole number from 1 to 32',
-    unit: 'downloads',
-  },
-  DOWNLOAD_STALL_SECONDS: {
-    default: '10',
-    meaning:
-      'A machine that is read and says nothing for this long is given up; the download goes on without it.',
-    accepts: 'a whole number from 1 to 600',
-    unit: 'seconds',
-  },
+  ...downloadKeys,
   RESPONSE_FAULTS: {
     default: 'log',
     meaning:

@@ -29,18 +29,22 @@ export type LaunchFormModel = {
   readonly plan: LaunchPlan | null;
 };
 
+function suggestedOf({ maxVms, people }: LaunchFormModel): number | null {
+  const count = people?.count ?? null;
+  return count === null ? null : Math.min(suggestMachines(count), maxVms ?? Number.MAX_SAFE_INTEGER);
+}
+
 /** What the partial `launch-form` reads. */
 export function launchFormView(model: LaunchFormModel, error: FormError | null): View {
   const { maxVms, people, plan } = model;
-  const count = people?.count ?? null;
-  const suggested =
-    count === null ? null : Math.min(suggestMachines(count), maxVms ?? Number.MAX_SAFE_INTEGER);
+  const suggested = suggestedOf(model);
+  const wrong = error?.fields ?? {};
   return {
     maxVms,
     numVms: model.numVms === '' && suggested !== null ? String(suggested) : model.numVms,
-    fieldError: error?.fields?.['num_vms'] ?? null,
+    fieldError: wrong['num_vms'] ?? null,
     hours: model.hours,
-    hoursError: error?.fields?.['hours'] ?? null,
+    hoursError: wrong['hours'] ?? null,
     people: people?.typed ?? '',
     peopleError: people && people.count === null ? words.fleet.create.peopleWrong : null,
     oneSpareIn: ONE_SPARE_IN,

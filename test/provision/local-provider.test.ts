@@ -315,31 +315,3 @@ function bootIds(hostname: string): Set<string> {
   const beats = stub.reports.filter(({ path }) => path === `/api/v1/vms/${hostname}/heartbeat`);
   return new Set(beats.map(({ body }) => (JSON.parse(body) as { boot_id: string }).boot_id));
 }
-
-describe('a restart', () => {
-  test('ends what runs on the machine and starts it anew from its folder, with its files and its door', async () => {
-    await using lab = await open();
-    const provider = lab.provider();
-    await provider.start();
-    const report = keepReport();
-    await launch(provider, ['vm-r1', 'vm-r2'], report);
-    await expect.poll(() => stub.statusesOf('vm-r1'), PATIENT).toEqual(['initializing', 'running']);
-    const work = join(lab.root, 'vm-r1', 'Desktop', 'work.txt');
-    await writeFile(work, 'kept');
-    expect(await provider.restart?.('vm-r1', new AbortController().signal)).toEqual({ ok: true });
-    expect(await running(lab)).toEqual(['vm-r1', 'vm-r2']);
-    expect(await readFile(work, 'utf8')).toBe('kept');
-    await expect
-      .poll(() => stub.statusesOf('vm-r1').filter((each) => each === 'running').length, PATIENT)
-      .toBe(2);
-    expect(stub.statusesOf('vm-r2').filter((each) => each === 'running')).toHaveLength(1);
-  });
-
-  test('of a machine that is not there makes none', async () => {
-    await using lab = await open();
-    const provider = lab.provider();
-    await provider.start();
-    expect(await provider.restart?.('vm-r9', new AbortController().signal)).toMatchObject({ ok: false });
-    expect(await folders(lab)).toEqual([]);
-  });
-});

@@ -58,7 +58,9 @@ describe.skipIf(!hasBrowser)('the screen', () => {
         page.on('response', (response) => {
           if (response.request().isNavigationRequest()) status = response.status();
         });
-        const go = async (path: string): Promise<void> => void (await page.goto(server.url + path));
+        const go = async (path: string): Promise<void> => {
+          await page.goto(server.url + path);
+        };
         await screen.show({ page, server, go });
         expect(status).toBe(screen.status ?? 200);
         if (folder !== undefined) await takePicture(page, join(folder, `${screen.name}.${window.name}.png`));
