@@ -749,7 +749,11 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** The page that destroys all machines */
+    /**
+     * The page that destroys all machines
+     * @description What is on the machines and was not downloaded is asked of them with `survey`, which takes some seconds: the page itself
+     *     comes at once, and its module asks.
+     */
     get: operations['deleteInstancesPage'];
     put?: never;
     post?: never;
@@ -3537,7 +3541,10 @@ export interface operations {
   };
   deleteInstancesPage: {
     parameters: {
-      query?: never;
+      query?: {
+        /** @description Whether each machine is asked what is on it right now. */
+        survey?: boolean;
+      };
       header?: never;
       path?: never;
       cookie?: never;
@@ -3545,6 +3552,7 @@ export interface operations {
     requestBody?: never;
     responses: {
       200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
       401: components['responses']['PageUnauthorized'];
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];

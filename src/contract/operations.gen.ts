@@ -958,6 +958,7 @@ export const operations = {
     form: null,
     responses: {
       '200': ['text/html'],
+      '400': ['text/html'],
       '401': ['text/html'],
       '429': ['text/html'],
       '500': ['text/html'],

@@ -19,7 +19,7 @@ export function createFleetHandlers(dependencies: FleetDependencies): HandlersOf
   return {
     createInstancesPage: async ({ query }) => page(await createPage(dependencies, query.people)),
     operationsPage: async ({ query }) => page(await operationsPage(dependencies, query.after)),
-    deleteInstancesPage: async () => page(await deletePage(dependencies)),
+    deleteInstancesPage: async ({ query }) => page(await deletePage(dependencies, query)),
     operationPage: async ({ path }) => {
       const operation = await findOperation(dependencies.db, path.id);
       if (operation === null) throw new ProblemError('operation_not_found');
@@ -58,7 +58,7 @@ async function destroy(
     const message = `Nothing was destroyed: to confirm, type ${operations.deployment.name}.`;
     if (wantsJson(input))
       return problem('invalid_request', { detail: message, errors: [{ field: 'confirm', message }] });
-    return page(await deletePage(dependencies, { message, fields: { confirm: message } }));
+    return page(await deletePage(dependencies, {}, { message, fields: { confirm: message } }));
   }
   const answer = await operations.destroy({ by: nameOf(input.caller) });
   return tell(dependencies, answer, { kind: 'destroy' }, wantsJson(input));

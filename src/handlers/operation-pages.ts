@@ -17,7 +17,7 @@ import { readPeople } from '../vms/launch-size.ts';
 import { fleetView } from './fleet-view.ts';
 import { operationEventView, operationMachineView, operationView } from './operation-views.ts';
 import { viewContext, vmView, type ViewDependencies } from './views.ts';
-import { readStake, type WorkDependencies } from './work.ts';
+import { readStake, surveyStake, type WorkDependencies } from './work.ts';
 
 export type FleetDependencies = ViewDependencies &
   WorkDependencies & {
@@ -121,8 +121,10 @@ export async function createPage(dependencies: FleetDependencies, people?: strin
   });
 }
 
+/** @param asked with `survey`, every machine is asked what is on it, which takes some seconds */
 export async function deletePage(
   dependencies: FleetDependencies,
+  asked: { readonly survey?: boolean | undefined },
   error: FormError | null = null,
 ): Promise<string> {
   const { db, operations } = dependencies;
@@ -131,7 +133,7 @@ export async function deletePage(
     deployment: operations.deployment.name,
     provider: operations.providerName,
     machines: await listMachineRows(db),
-    stake: await readStake(dependencies, operations.providerName),
+    stake: await (asked.survey === true ? surveyStake : readStake)(dependencies, operations.providerName),
     running: running && operationView(running),
     error,
   });

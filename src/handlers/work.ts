@@ -19,16 +19,29 @@ export async function readWork({ db, collector, now }: WorkDependencies): Promis
   };
 }
 
-/** Of machines that this server ends: those of its own provider. Each is searched, so that it is known what is on it now. */
-export async function readStake(dependencies: WorkDependencies, provider: Provider): Promise<StakeModel> {
+/** What is known of machines that this server ends without asking them: those of its own provider. */
+export async function readStake({ db, now }: WorkDependencies, provider: Provider): Promise<StakeModel> {
+  if (provider === 'external') return { now: now(), surveyed: true, vms: [] };
+  const [all, last] = await Promise.all([listDownloadTargets(db, null), listLastDownloads(db)]);
+  const rows = all.filter((row) => row.provider === provider);
+  return {
+    now: now(),
+    surveyed: false,
+    vms: rows.map(({ hostname, email }) => ({ hostname, email, last: lastModel(last.get(hostname)) })),
+  };
+}
+
+/** The same, and each is searched, so that it is known what is on it now. */
+export async function surveyStake(dependencies: WorkDependencies, provider: Provider): Promise<StakeModel> {
   const { db, collector, now } = dependencies;
-  if (provider === 'external') return { now: now(), vms: [] };
+  if (provider === 'external') return { now: now(), surveyed: true, vms: [] };
   const [all, last] = await Promise.all([listDownloadTargets(db, null), listLastDownloads(db)]);
   const rows = all.filter((row) => row.provider === provider);
   const targets = rows.map((row) => targetOf(dependencies, row));
   const surveys = await collector.survey(targets, SURVEY_MS);
   return {
     now: now(),
+    surveyed: true,
     vms: surveys.map(({ hostname, failure, files, bytes, fingerprint, leftBehind }, at) => {
       const before = last.get(hostname);
       return {

@@ -75,47 +75,61 @@ function downloadSentence(download: components['schemas']['Download']): string {
   return `${words.collect.states[state]} ${sent}${lacking}`;
 }
 
-/** What a machine holds, as it was asked a moment ago. */
-export type StakeModel = {
-  readonly now: Date;
-  readonly vms: readonly {
-    readonly hostname: string;
-    readonly email: string | null;
-    readonly last: LastDownloadModel | null;
-    /** Why it could not be asked; then what follows is not known. */
-    readonly problem: string | null;
+/** What machines hold: as they were asked a moment ago, or what is known without asking. */
+export type StakeModel =
+  | { readonly now: Date; readonly surveyed: false; readonly vms: readonly KnownWork[] }
+  | { readonly now: Date; readonly surveyed: true; readonly vms: readonly SurveyedWork[] };
+
+type KnownWork = {
+  readonly hostname: string;
+  readonly email: string | null;
+  readonly last: LastDownloadModel | null;
+};
+
+type SurveyedWork = KnownWork & {
+  /** Why it could not be asked; then what follows is not known. */
+  readonly problem: string | null;
+  readonly files: number;
+  readonly bytes: number;
+  /** Something is not as it was when it was downloaded last. */
+  readonly changed: boolean;
+  readonly leftBehind: {
     readonly files: number;
     readonly bytes: number;
-    /** Something is not as it was when it was downloaded last. */
-    readonly changed: boolean;
-    readonly leftBehind: {
-      readonly files: number;
-      readonly bytes: number;
-      readonly byExtension: Readonly<Record<string, { readonly files: number; readonly bytes: number }>>;
-    } | null;
-  }[];
+    readonly byExtension: Readonly<Record<string, { readonly files: number; readonly bytes: number }>>;
+  } | null;
 };
 
 /** The part of the page that destroys; for the partial `stake`. Null where there is nothing to tell. */
-export function stakeView({ now, vms }: StakeModel): View | null {
-  if (vms.length === 0) return null;
-  const told = vms.map((vm) => ({ vm, ...stakeOf(vm, now) }));
+export function stakeView(model: StakeModel): View | null {
+  if (model.vms.length === 0) return null;
+  const machines = model.surveyed
+    ? model.vms.map((vm) => surveyedView(vm, model.now))
+    : model.vms.map((vm) => knownView(vm, model.now));
   return {
-    anyAtStake: told.some(({ atStake }) => atStake),
-    machines: told.map(({ vm, atStake, text }) => ({
-      hostname: vm.hostname,
-      email: vm.email ?? words.collect.nobody,
-      atStake,
-      text,
-      left: leftSentence(vm.leftBehind),
-    })),
+    survey: model.surveyed ? null : '/admin/instances/delete?survey=true',
+    anyAtStake: machines.some(({ atStake }) => atStake),
+    machines,
   };
 }
 
-function stakeOf(
-  vm: StakeModel['vms'][number],
-  now: Date,
-): { readonly atStake: boolean; readonly text: string } {
+function knownView({ hostname, email, last }: KnownWork, now: Date) {
+  const text =
+    last === null ? words.collect.neverSaved : `${words.collect.lastly} ${lastSentence(last, now)}.`;
+  return { hostname, email: email ?? words.collect.nobody, atStake: false, text, left: null };
+}
+
+function surveyedView(vm: SurveyedWork, now: Date) {
+  const { hostname, email, leftBehind } = vm;
+  return {
+    hostname,
+    email: email ?? words.collect.nobody,
+    ...stakeOf(vm, now),
+    left: leftSentence(leftBehind),
+  };
+}
+
+function stakeOf(vm: SurveyedWork, now: Date): { readonly atStake: boolean; readonly text: string } {
   const { last, problem, files, bytes, changed } = vm;
   const downloaded =
     last === null ? words.collect.never : `${words.collect.lastly} ${lastSentence(last, now)}`;
@@ -130,7 +144,7 @@ function stakeOf(
 
 const EXTENSIONS_SHOWN = 6;
 
-function leftSentence(left: StakeModel['vms'][number]['leftBehind']): string | null {
+function leftSentence(left: SurveyedWork['leftBehind']): string | null {
   if (left === null || left.files === 0) return null;
   const kinds = Object.entries(left.byExtension).toSorted(([, a], [, b]) => b.bytes - a.bytes);
   const shown = kinds.slice(0, EXTENSIONS_SHOWN).map(([kind, { files }]) => `${kind} ${files}`);

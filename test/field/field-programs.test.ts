@@ -217,7 +217,7 @@ describe.skipIf(!programs || !place)("the field's own programs", () => {
       }
       for (const version of VERSIONS) {
         const gpu = async () => (await vm(hostOf(version, 'check_gpu')))?.gpu_health;
-        await expect.poll(gpu, { timeout: 20_000 }).toBe('N/A');
+        await expect.poll(gpu, { timeout: ONE_ROUND_MS }).toBe('N/A');
       }
       await Promise.all(VERSIONS.map((version) => reportsUse(hostOf(version, 'update_inuse_status'))));
     },

@@ -126,6 +126,9 @@ export const specialRequests: Partial<Record<OperationId, readonly Special[]>> =
   createInstancesPage: [
     asking(exampleAs('createInstancesPage', { path: `/admin/create?people=${'9'.repeat(21)}` })),
   ],
+  deleteInstancesPage: [
+    asking(exampleAs('deleteInstancesPage', { path: '/admin/instances/delete?survey=perhaps' })),
+  ],
   operationsPage: [asking(exampleAs('operationsPage', { path: '/admin/operations?after=none' }))],
   chartsPage: [asking(exampleAs('chartsPage', { path: '/admin/charts?hours=0' }))],
   destroyVms: [whileLaunching(() => withHeaders(exampleRequest('destroyVms'), JSON_WANTED))],

@@ -71,7 +71,7 @@ const calm = {
   changed: false,
   leftBehind: null,
 };
-const stakePage = (vms: StakeModel['vms']): string =>
+const stakePage = (vms: Extract<StakeModel, { surveyed: true }>['vms']): string =>
   textOf(
     renderDeleteInstances({
       deployment: 'lab',
@@ -79,7 +79,7 @@ const stakePage = (vms: StakeModel['vms']): string =>
       machines: [],
       running: null,
       error: null,
-      stake: { now: NOW, vms },
+      stake: { now: NOW, surveyed: true, vms },
     }),
   );
 
@@ -100,6 +100,29 @@ test('what is safe is told as that, with what downloads leave behind', () => {
   expect(text).not.toContain('Work that would be lost');
   expect(text).toContain('Downloaded, and unchanged since.');
   expect(text).toContain('Not part of downloads: 3 files, 15 bytes (h5 2, csv 1).');
+});
+
+test('before the machines were asked, what is known is told, with a way to ask where there is no script', () => {
+  const html = renderDeleteInstances({
+    deployment: 'lab',
+    provider: 'local',
+    machines: [],
+    running: null,
+    error: null,
+    stake: {
+      now: NOW,
+      surveyed: false,
+      vms: [
+        { hostname: 'vm-1', email: 'ada@example.org', last },
+        { hostname: 'vm-2', email: null, last: null },
+      ],
+    },
+  });
+  const text = textOf(html);
+  expect(text).toContain('vm-1 (ada@example.org): Last downloaded: 3 files, 3.4 MB, 3 min ago.');
+  expect(text).toContain('vm-2 (Nobody): Never downloaded.');
+  expect(text).not.toContain('Nothing has changed');
+  expect(html).toContain('href="/admin/instances/delete?survey&#x3D;true"');
 });
 
 test('sizes are for people', () => {

@@ -31,6 +31,11 @@ export const collectWords = {
   safeTitle: 'Participants’ work',
   stakeLead: 'These files are on the machines only. Download them first.',
   safeLead: 'Nothing has changed since it was downloaded.',
+  survey: {
+    link: 'Ask the machines what is on them now',
+    asking: 'The machines are being asked what is on them…',
+    failed: 'The machines could not be asked what is on them. Reload the page to try again.',
+  },
   lastly: 'Last downloaded:',
   notKnown: 'What is on it is not known.',
   nothing: 'No files to download.',
