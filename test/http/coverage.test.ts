@@ -101,7 +101,7 @@ test("the examples of the contract's request bodies are accepted", async () => {
     const answer = await sendRaw(server.url, withHeaders(exampleRequest(id), { Accept: 'application/json' }));
     expect(answer.status, `${id}: ${answer.text}`).toBeOneOf([200, 201, 202]);
   }
-});
+}, 120_000);
 
 test('the agent that was built, and one that was not', async () => {
   const agentFolder = await mkdtemp(join(tmpdir(), 'lablink-agent-'));

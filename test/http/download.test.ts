@@ -139,7 +139,7 @@ test(
     await reached(server, 'vm-1', machine);
     await server.db.updateTable('vms').set({ provider: provider.name }).execute();
     const page = async (): Promise<string> =>
-      (await (await get(server, '/admin/instances/delete')).text()).replaceAll(/<[^>]*>/g, '');
+      (await (await get(server, '/admin/instances/delete?survey=true')).text()).replaceAll(/<[^>]*>/g, '');
     expect(await page()).toContain('vm-1 (Nobody): 2 files, 8 bytes. Never downloaded.');
     await zipOf(await get(server, '/api/v1/vms/vm-1/data'));
     await vi.waitFor(

@@ -39,7 +39,7 @@ export const shortIntervals = {
   strangersMs: 60_000,
 } as const;
 
-export const WAIT = { timeout: 10_000, interval: 20 };
+export const WAIT = { timeout: 25_000, interval: 20 };
 
 export type TestOptions = Partial<OperationsOptions> & {
   readonly script?: Partial<Script>;
