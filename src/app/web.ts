@@ -50,7 +50,6 @@ export async function createWebApp({ config, log }: Environment, parts: WebParts
       desk: parts.delivery.desk,
       logs: createLogKeeper(db, config.limits.logBytesPerVm),
       operations: parts.operations,
-      launchPlan: () => Promise.resolve(null),
       vmFeed: createVmFeed({
         db,
         nowMs: () => performance.now(),

@@ -54,7 +54,15 @@ const dashboard: DashboardModel = {
     left: 1,
     provider: 'local',
   },
-  form: { maxVms: 100, numVms: '', hours: '', people: null, plan: null },
+  form: {
+    maxVms: 100,
+    numVms: '',
+    hours: '',
+    defaultHours: null,
+    canaryAbove: null,
+    people: null,
+    plan: null,
+  },
 };
 const hostileMachines: DashboardModel['machines'] = {
   items: [
@@ -73,7 +81,6 @@ const plan: LaunchPlan = {
   neededVcpusPerVm: 4,
   quotaVcpus: 64,
   usedVcpus: 16,
-  defaultHours: 8,
 };
 
 describe('every page of the fleet', () => {
@@ -88,6 +95,8 @@ describe('every page of the fleet', () => {
         error,
         numVms: HOSTILE,
         hours: HOSTILE,
+        defaultHours: 8,
+        canaryAbove: 5,
         people: { typed: HOSTILE, count: null },
         plan: { ...plan, machineType: HOSTILE, pricedAt: HOSTILE },
       }),
@@ -227,8 +236,8 @@ describe('the dashboard', () => {
 });
 
 describe('the launch page', () => {
-  const form = { maxVms: 100, numVms: '', hours: '', people: null, plan: null };
-  const page = { ...form, notReady: null, running: null, error: null };
+  const form = { maxVms: 100, numVms: '', hours: '8', defaultHours: 8, canaryAbove: 5, people: null };
+  const page = { ...form, plan: null, notReady: null, running: null, error: null };
 
   test('suggests one spare machine for every ten people, and no more than are allowed', () => {
     const forty = renderCreateInstances({ ...page, people: { typed: '40', count: 40 } });
@@ -245,16 +254,23 @@ describe('the launch page', () => {
   });
 
   test('shows type, price, quota and end where machines cost something', () => {
-    const html = renderCreateInstances({ ...page, people: { typed: '10', count: 10 }, plan });
-    const text = textOf(html);
+    const text = textOf(renderCreateInstances({ ...page, people: { typed: '10', count: 10 }, plan }));
     expect(text).toContain('Machine type g4dn.xlarge');
-    expect(text).toContain('0.53 USD an hour as of 2026-11-01');
+    expect(text).toContain('0.53 USD an hour list price, us-east-1, on demand, Linux, as of 2026-11-01');
     expect(text).toContain(
       '64 vCPUs, of which 16 are in use. Each machine needs 4, so 12 more machines are possible.',
     );
-    expect(text).toContain('By themselves, after 8 hours');
-    expect(text).toContain('about 46.29 USD');
-    expect(html).toContain('data-each="4.2080"');
+    expect(text).toContain('about 46.29 USD, for 11 × 8 h');
+    expect(text).toContain('Of more than 5, the first one is made alone');
+  });
+
+  test('counts what it costs by the hours that were typed, else by those that an empty field means', () => {
+    const sum = (typed: Partial<typeof page>) => textOf(renderCreateInstances({ ...page, plan, ...typed }));
+    expect(sum({ numVms: '10', hours: '3' })).toContain('about 15.78 USD, for 10 × 3 h');
+    expect(sum({ numVms: '10', hours: '' })).toContain('about 42.08 USD, for 10 × 8 h');
+    expect(sum({ numVms: 'many' })).toContain('Say how many and for how long');
+    expect(sum({ numVms: '1', hours: '', defaultHours: null })).toContain('Say how many and for how long');
+    expect(sum({ canaryAbove: null })).not.toContain('made alone');
   });
 
   test('does not pretend to know what cannot be read', () => {

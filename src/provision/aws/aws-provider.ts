@@ -7,6 +7,7 @@ import { CloudError } from './cloud-error.ts';
 import { destroyAll, destroySome, destroyUnknown } from './destroy.ts';
 import { endEarlierSessions } from './engine/session.ts';
 import { failedResult, launchMachines } from './launch.ts';
+import { readPlan } from './plan.ts';
 import { reachOf } from './reach.ts';
 import { mend } from './mend.ts';
 import type { AwsSettings, NotSet } from './settings.ts';
@@ -30,7 +31,15 @@ export function createAwsProvider(site: AwsSite): Provider {
   };
   return {
     name: 'aws',
+    region: site.region,
+    graceMinutes: site.graceMinutes,
     readiness: () => readiness(site),
+    plan: async (signal) => {
+      const settings = await site.settings();
+      if (!settings.ok) return null;
+      const { types, region } = settings;
+      return readPlan(site.cloud(region), { machineType: types[0], region }, signal);
+    },
     preflight: async (wanted) => {
       const settings = await site.settings();
       return settings.ok ? site.preflight(settings, wanted) : settings;
