@@ -91,7 +91,6 @@ function taken(config: Config) {
     now: () => new Date(),
     codeLifetimeMs: config.limits.codeLifetimeMs,
     deadlines: config.limits.deadlines,
-    destroysOne: true,
     channel: config.notifyChannel,
     maxVmsPerLaunch: config.limits.vmsPerLaunch,
     agentFolder: fileURLToPath(AGENT_FOLDER),

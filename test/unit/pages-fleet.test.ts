@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { components } from '../../src/contract/openapi.gen.ts';
 import { problemBody } from '../../src/contract/problems.ts';
-import { renderCreateInstances } from '../../src/pages/create-instances.ts';
+import { renderCreateInstances, type CreateInstancesModel } from '../../src/pages/create-instances.ts';
 import { renderDashboard, type DashboardModel } from '../../src/pages/dashboard.ts';
 import type { LaunchPlan } from '../../src/pages/launch-form.ts';
 import { renderDeleteInstances } from '../../src/pages/delete-instances.ts';
@@ -212,6 +212,28 @@ describe('the dashboard', () => {
     expect(textOf(ended)).toContain('Machines left 0 There are no machines.');
   });
 
+  test('of a destroy of one machine is about that one, and the others stay', () => {
+    const over = { ...running, kind: 'destroy' as const, status: 'succeeded' as const, hostnames: ['vm-7'] };
+    const html = renderDashboard({ ...dashboard, kind: 'destroy', operation: over });
+    expect(html).toContain('<h1>Delete vm-7</h1>');
+    expect(html).toContain('data-proof>Proof: at the end it was looked whether they still exist');
+    expect(html).not.toContain('Delete all machines</h1>');
+    const some = renderDashboard({
+      ...dashboard,
+      kind: 'destroy',
+      operation: { ...over, hostnames: ['vm-7', 'vm-8'] },
+    });
+    expect(some).toContain('<h1>Delete 2 machines</h1>');
+  });
+
+  test('of a launch tells the end that it was launched to', () => {
+    const html = renderDashboard({
+      ...dashboard,
+      operation: { ...running, ends_at: '2026-01-01T20:00:00.000Z' },
+    });
+    expect(textOf(html)).toContain('Its machines were launched to end at 2026-01-01 20:00');
+  });
+
   test('of a request that is refused says why, and leads back to the form, also while the database is away', () => {
     const errors = [{ field: 'num_vms', message: 'num_vms must be at least 1' }];
     const launch = renderProblem(problemBody('invalid_request', { errors }), {
@@ -237,7 +259,7 @@ describe('the dashboard', () => {
 
 describe('the launch page', () => {
   const form = { maxVms: 100, numVms: '', hours: '8', defaultHours: 8, canaryAbove: 5, people: null };
-  const page = { ...form, plan: null, notReady: null, running: null, error: null };
+  const page: CreateInstancesModel = { ...form, plan: null, notReady: null, running: null, error: null };
 
   test('suggests one spare machine for every ten people, and no more than are allowed', () => {
     const forty = renderCreateInstances({ ...page, people: { typed: '40', count: 40 } });

@@ -64,10 +64,14 @@ export const fleetWords = {
   dashboard: {
     launch: 'Launch',
     destroy: 'Delete all machines',
+    destroyOne: 'Delete {name}',
+    destroySome: 'Delete {n} machines',
     statusTitle: 'How it goes',
     progress: 'Progress',
     askedBy: 'Asked for by',
     at: 'at',
+    launchedTo: 'Its machines were launched to end at',
+    ends: 'Ends',
     cancel: 'Cancel it',
     cancelHint: { launch: 'What was made stays.', destroy: 'What was ended is gone; the rest stays.' },
     cancelTitle: 'Cancelling',
@@ -92,6 +96,7 @@ export const fleetWords = {
     allMachines: 'See all machines',
     history: 'All operations',
     leftTitle: 'Machines left',
+    proofSome: 'Proof: at the end it was looked whether they still exist, and they do not.',
     proof: {
       local: 'Proof: at the end this server looked which machines still exist, and found none.',
       aws: 'Proof: at the end the cloud was asked which machines still exist, and it has none of ours.',
@@ -150,6 +155,21 @@ export const countWords = {
   },
   left: { none: 'There are no machines.', one: '1 machine is left.', many: '{n} machines are left.' },
 } as const;
+
+/** What an operation is, as a title. */
+export function operationTitle({
+  kind,
+  hostnames,
+}: {
+  readonly kind: 'launch' | 'destroy';
+  readonly hostnames: readonly string[] | null;
+}): string {
+  const { destroyOne, destroySome } = fleetWords.dashboard;
+  const [first, ...others] = hostnames ?? [];
+  if (kind === 'launch' || first === undefined) return fleetWords.dashboard[kind];
+  if (others.length === 0) return destroyOne.replace('{name}', () => first);
+  return destroySome.replace('{n}', String(others.length + 1));
+}
 
 /** `3 of 40 machines are ready.` */
 export function upSentence(up: number, total: number): string {

@@ -165,11 +165,12 @@ async function list(site: AwsSite): Promise<readonly ListedMachine[]> {
     const recent = site.recent.list().filter(({ instanceId }) => !ids.has(instanceId));
     return [
       ...living,
-      ...recent.map(({ hostname, instanceId, launchId, publicIp, instanceType }) => ({
+      ...recent.map(({ hostname, instanceId, launchId, publicIp, instanceType, madeAt }) => ({
         hostname,
         id: instanceId,
         operationId: launchId,
         reach: reachOf(publicIp),
+        madeAt,
         ...(instanceType !== null && { instanceType }),
       })),
     ];
