@@ -71,7 +71,7 @@ describe('destroying one machine from its page', { timeout: 90_000 }, () => {
     const { id } = await lab.launch(1);
     const refused = await form('/api/v1/vms/a/destroy');
     lab.provider.release();
-    expect(refused).toMatchObject({ status: 409, location: null });
+    expect(refused.status).toBe(409);
     expect(refused.text).toContain('Nothing was destroyed: another operation is running.');
     expect((await form('/api/v1/vms/nobody/destroy')).status).toBe(404);
     await ended(id, '1 machine was made.');
