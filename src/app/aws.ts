@@ -53,6 +53,7 @@ export async function openAwsProvider(environment: Environment, data: Data): Pro
     tools: createToolFinder(toolPlaces(environment, places)),
     settings: () => readSettings(awsConfig(config)),
     region: config.aws.region,
+    graceMinutes: config.machine.graceMinutes,
     cloud,
     deployment,
     uid,

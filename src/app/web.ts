@@ -50,7 +50,6 @@ export async function createWebApp({ config, log }: Environment, parts: WebParts
       desk: parts.delivery.desk,
       logs: createLogKeeper(db, config.limits.logBytesPerVm),
       operations: parts.operations,
-      launchPlan: () => Promise.resolve(null),
       vmFeed: createVmFeed({
         db,
         nowMs: () => performance.now(),
@@ -92,7 +91,6 @@ function taken(config: Config) {
     now: () => new Date(),
     codeLifetimeMs: config.limits.codeLifetimeMs,
     deadlines: config.limits.deadlines,
-    destroysOne: true,
     channel: config.notifyChannel,
     maxVmsPerLaunch: config.limits.vmsPerLaunch,
     agentFolder: fileURLToPath(AGENT_FOLDER),

@@ -458,6 +458,27 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/vms/{hostname}/destroy': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Destroy one machine, for forms
+     * @description What `DELETE /api/v1/vms/{hostname}` does, for those that can only send forms: 202 with the operation to programs, 303
+     *     to the page of the operation to people.
+     */
+    post: operations['destroyVm'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/vms.csv': {
     parameters: {
       query?: never;
@@ -1991,6 +2012,17 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
+    /** @description The operation has begun, or will in a moment; its page shows it. To those who like pages better. */
+    SeeOperation: {
+      headers: {
+        /** @description The page. */
+        Location: string;
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+      };
+    };
     /** @description The operation has begun, or will in a moment. */
     OperationAccepted: {
       headers: {
@@ -3140,6 +3172,34 @@ export interface operations {
       429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
       503: components['responses']['Unavailable'];
+    };
+  };
+  destroyVm: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The machine.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      202: components['responses']['OperationAccepted'];
+      303: components['responses']['SeeOperation'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
     };
   };
   downloadVmsCsv: {

@@ -1,7 +1,8 @@
 // Where machines are reached for a download, and what was last downloaded of each.
-import { sql } from 'kysely';
+import { sql, type Selectable } from 'kysely';
 import { readProvider, type Provider } from '../vms/status.ts';
 import type { Db } from './connect.ts';
+import type { VmDownloads } from './schema.gen.ts';
 
 export type DownloadTarget = {
   readonly hostname: string;
@@ -84,20 +85,26 @@ async function recordDownload(db: Db, each: LastDownload): Promise<void> {
 /** By hostname; machines that were never downloaded are not in it. */
 export async function listLastDownloads(db: Db): Promise<ReadonlyMap<string, LastDownload>> {
   const rows = await db.selectFrom('vm_downloads').selectAll().execute();
-  return new Map(
-    rows.map((row) => [
-      row.hostname,
-      {
-        hostname: row.hostname,
-        downloadedAt: row.downloaded_at,
-        requestedBy: row.requested_by,
-        files: row.files,
-        bytes: row.bytes,
-        complete: row.complete,
-        leftFiles: row.left_files,
-        leftBytes: row.left_bytes,
-        fingerprint: row.fingerprint,
-      },
-    ]),
-  );
+  return new Map(rows.map((row) => [row.hostname, readRow(row)]));
+}
+
+/** Undefined where it was never downloaded. */
+export async function findLastDownload(db: Db, hostname: string): Promise<LastDownload | undefined> {
+  const query = db.selectFrom('vm_downloads').selectAll().where('hostname', '=', hostname);
+  const row = await query.executeTakeFirst();
+  return row && readRow(row);
+}
+
+function readRow(row: Selectable<VmDownloads>): LastDownload {
+  return {
+    hostname: row.hostname,
+    downloadedAt: row.downloaded_at,
+    requestedBy: row.requested_by,
+    files: row.files,
+    bytes: row.bytes,
+    complete: row.complete,
+    leftFiles: row.left_files,
+    leftBytes: row.left_bytes,
+    fingerprint: row.fingerprint,
+  };
 }

@@ -6,13 +6,12 @@ import { listMachineHours, type LedgerEntry } from '../db/machine-hours.ts';
 import { listOperations, type OperationRecord } from '../db/operations.ts';
 import type { Operations } from '../provision/operations.ts';
 import { bills, costSoFar, type Cost } from '../vms/cost.ts';
-import { GRACE_MINUTES, isOverdue } from '../vms/ends.ts';
-import { PRICES_AS_OF } from '../vms/prices.ts';
+import { isOverdue } from '../vms/ends.ts';
+import { PRICED_REGION, PRICES_AS_OF } from '../vms/prices.ts';
 
 type Fleet = components['schemas']['Fleet'];
 
-const NOTE =
-  'An estimate: list prices of instances that run on demand. Disks, addresses, traffic and taxes are not in it.';
+const NOTE = `An estimate: list prices of ${PRICED_REGION}, on demand, Linux. Disks, addresses, traffic and taxes are not in it.`;
 /** Launches beyond are in the sum, and not listed. */
 const LAUNCHES_SHOWN = 100;
 const OPERATIONS_READ = 1_000;
@@ -34,18 +33,18 @@ export async function fleetView(
     bills: bills(operations.providerName),
     machines: rows.length,
     ends_at: firstEnd(rows),
-    grace_minutes: GRACE_MINUTES,
-    cost: costView(costSoFar(ledger, now)),
+    grace_minutes: operations.graceMinutes,
+    cost: costView(costSoFar(ledger, now, operations.region)),
     prices_as_of: PRICES_AS_OF,
     note: NOTE,
-    launches: launchesOf(ledger, rows, known, now),
+    launches: launchesOf(ledger, rows, known, (entries) => costSoFar(entries, now, operations.region)),
     members: rows.map((row) => ({
       hostname: row.hostname,
       instance_type: types.get(row.hostname) ?? null,
       ends_at: row.endsAt?.toISOString() ?? null,
       wanted_ends_at: row.wantedEndsAt?.toISOString() ?? null,
       problem: row.problem,
-      overdue: isOverdue(row.endsAt, now),
+      overdue: isOverdue(row.endsAt, now, operations.graceMinutes),
     })),
   };
 }
@@ -54,7 +53,7 @@ function launchesOf(
   ledger: readonly LedgerEntry[],
   rows: readonly EndRow[],
   known: readonly OperationRecord[],
-  now: Date,
+  costOf: (entries: readonly LedgerEntry[]) => Cost,
 ): Fleet['launches'] {
   const byLaunch = Map.groupBy(ledger, ({ operationId }) => operationId);
   const launches = [...byLaunch].map(([id, entries]) => {
@@ -68,7 +67,7 @@ function launchesOf(
       machines: entries.length,
       living: entries.filter(({ goneAt }) => goneAt === null).length,
       ends_at: firstEnd(rows.filter(({ operationId }) => operationId === id)),
-      cost: costView(costSoFar(entries, now)),
+      cost: costView(costOf(entries)),
     };
   });
   return launches

@@ -42,10 +42,12 @@ async function launch(
     if (wantsJson(input)) return problem('invalid_request', { detail: message, errors });
     const error = { message, fields: { num_vms: message } };
     const typed = String(numVms);
-    return page(await dashboardPage(dependencies, { operation: null, kind: 'launch', error, numVms: typed }));
+    return page(
+      await dashboardPage(dependencies, { operation: null, kind: 'launch', error, numVms: typed, hours }),
+    );
   }
   const answer = await operations.launch({ numVms, hours, by: nameOf(input.caller) });
-  return tell(dependencies, answer, { kind: 'launch', numVms: String(numVms) }, wantsJson(input));
+  return tell(dependencies, answer, { kind: 'launch', numVms: String(numVms), hours }, wantsJson(input));
 }
 
 async function destroy(
@@ -67,7 +69,11 @@ async function destroy(
 async function tell(
   dependencies: FleetDependencies,
   answer: Requested | NotReady,
-  asked: { readonly kind: OperationRecord['kind']; readonly numVms?: string },
+  asked: {
+    readonly kind: OperationRecord['kind'];
+    readonly numVms?: string;
+    readonly hours?: number | undefined;
+  },
   asJson: boolean,
 ): Promise<Reply<'launchVms'> & Reply<'destroyVms'>> {
   const shown = (operation: OperationRecord | null, message: string | null) =>

@@ -1,4 +1,5 @@
 // The page of one machine, with what it needs of the database.
+import { findLastDownload } from '../db/downloads.ts';
 import { readTimeline } from '../db/vm-timeline.ts';
 import { findVm, countFree, findLaunchOf } from '../db/vms.ts';
 import type { Db } from '../db/connect.ts';
@@ -7,12 +8,11 @@ import type { Operations } from '../provision/operations.ts';
 import type { DeedName } from './see-machine.ts';
 import { timelineEntryView } from './timeline-view.ts';
 import { viewContext, vmView, type ViewDependencies } from './views.ts';
+import { lastModel } from './work.ts';
 
 export type MachineDependencies = ViewDependencies & {
   readonly db: Db;
   readonly operations: Pick<Operations, 'restart' | 'providerName'>;
-  /** Whether the contract has an operation that destroys one machine. */
-  readonly destroysOne: boolean;
 };
 
 /** As it is now, with what was done or why it was not; null where there is no such machine. */
@@ -21,7 +21,7 @@ export async function machinePage(
   hostname: string,
   said: { readonly done: DeedName | null; readonly error: string | null },
 ): Promise<string | null> {
-  const { db, operations, destroysOne } = dependencies;
+  const { db, operations } = dependencies;
   const record = await findVm(db, hostname);
   if (!record) return null;
   const context = viewContext(dependencies);
@@ -33,7 +33,7 @@ export async function machinePage(
     letInUntil: letInUntil !== null && letInUntil > context.now ? letInUntil.toISOString() : null,
     freeCount: await countFree(db),
     canRestart: operations.restart !== null && record.provider === operations.providerName,
-    canDestroy: destroysOne,
+    lastDownload: lastModel(await findLastDownload(db, hostname)),
     ...said,
     now: context.now,
   });

@@ -10,7 +10,7 @@ import { renderDashboard, type OperationMachines } from '../pages/dashboard.ts';
 import { renderDeleteInstances } from '../pages/delete-instances.ts';
 import { fleetLine } from '../pages/fleet.ts';
 import type { FormError } from '../pages/index-page.ts';
-import type { LaunchPlan } from '../pages/launch-form.ts';
+import type { LaunchFormModel } from '../pages/launch-form.ts';
 import { renderOperations } from '../pages/operations.ts';
 import type { Operations } from '../provision/operations.ts';
 import { readPeople } from '../vms/launch-size.ts';
@@ -24,8 +24,6 @@ export type FleetDependencies = ViewDependencies &
     readonly db: Db;
     readonly operations: Operations;
     readonly maxVmsPerLaunch: number;
-    /** What a launch costs and what the quota allows; null where machines cost nothing. */
-    readonly launchPlan: () => Promise<LaunchPlan | null>;
   };
 
 /** A page shows so many of the newest lines; a live one goes on from there. */
@@ -42,14 +40,14 @@ export async function dashboardPage(
     readonly error: FormError | null;
     /** What was typed. */
     readonly numVms?: string;
+    readonly hours?: number | undefined;
   },
 ): Promise<string> {
-  const { db, maxVmsPerLaunch } = dependencies;
-  const { operation, error, numVms = '' } = shown;
+  const { db } = dependencies;
+  const { operation, error, numVms = '', hours } = shown;
   const { events, older } = operation
     ? await readLastOperationEvents(db, operation.id, LINES_SHOWN)
     : { events: [], older: 0 };
-  const plan = operation === null && shown.kind === 'launch' ? await dependencies.launchPlan() : null;
   const now = dependencies.now();
   return renderDashboard({
     fleetLine: fleetLine(await fleetView(dependencies, now), now),
@@ -60,7 +58,12 @@ export async function dashboardPage(
     olderLines: older,
     lastLine: events.at(-1)?.id ?? 0,
     machines: operation && (await operationMachines(dependencies, operation.id)),
-    form: { maxVms: maxVmsPerLaunch, numVms, hours: defaultHours(dependencies), people: null, plan },
+    form: {
+      ...formOf(dependencies),
+      numVms,
+      ...(hours !== undefined && { hours: String(hours) }),
+      plan: operation === null && shown.kind === 'launch' ? await dependencies.operations.plan() : null,
+    },
   });
 }
 
@@ -99,25 +102,25 @@ export async function operationsPage(
   });
 }
 
-/** What stands in the field of the hours before somebody types; empty = no end. */
-function defaultHours({ operations }: FleetDependencies): string {
-  return operations.defaultHours === null ? '' : String(operations.defaultHours);
+/** The form before somebody types. */
+function formOf({ operations, maxVmsPerLaunch }: FleetDependencies): Omit<LaunchFormModel, 'plan'> {
+  const { defaultHours, canaryAbove } = operations;
+  const hours = defaultHours === null ? '' : String(defaultHours);
+  return { maxVms: maxVmsPerLaunch, numVms: '', hours, defaultHours, canaryAbove, people: null };
 }
 
 /** @param people how many come, as it was typed */
 export async function createPage(dependencies: FleetDependencies, people?: string): Promise<string> {
-  const { db, operations, maxVmsPerLaunch, launchPlan } = dependencies;
+  const { db, operations } = dependencies;
   const ready = await operations.readiness();
   const running = await findActiveOperation(db);
   return renderCreateInstances({
-    maxVms: maxVmsPerLaunch,
+    ...formOf(dependencies),
     notReady: ready.ok ? null : ready,
     running: running && operationView(running),
     error: null,
-    numVms: '',
-    hours: defaultHours(dependencies),
     people: people === undefined ? null : { typed: people, count: readPeople(people) },
-    plan: await launchPlan(),
+    plan: await operations.plan(),
   });
 }
 

@@ -1,18 +1,22 @@
 // Machines, for admins and integrators.
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
-import { problem } from '../contract/problems.ts';
+import { problem, ProblemError, type ProblemReply } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
 import { registerVm } from '../db/registration.ts';
 import { findVm, listVms } from '../db/vms.ts';
+import type { OperationRecord } from '../db/operations.ts';
+import { renderLedOn } from '../pages/led-on.ts';
+import { operationAddress as operationPageHref } from '../pages/operation-view.ts';
 import type { Operations } from '../provision/operations.ts';
 import { describeOperation } from '../vms/operation.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';
 import { nameOf } from './fleet.ts';
+import { machinePage, type MachineDependencies } from './machine-page.ts';
 import { operationAddress, operationView } from './operation-views.ts';
-import { viewContext, vmView, type ViewDependencies } from './views.ts';
+import { viewContext, vmView } from './views.ts';
 import { vmsCsv } from './vms-csv.ts';
 
-export type VmsDependencies = ViewDependencies & {
+export type VmsDependencies = MachineDependencies & {
   readonly db: Db;
   readonly operations: Operations;
   readonly randomBytes: (count: number) => Buffer;
@@ -50,21 +54,24 @@ export function createVmsHandlers(dependencies: VmsDependencies): HandlersOf<'vm
       };
     },
     registerVm: (input) => register(dependencies, input),
-    deleteVm: (input) => destroyOne(dependencies, input),
+    deleteVm: async (input) => {
+      const answer = await destroyOne(dependencies, input);
+      return 'begun' in answer ? accepted(answer.begun) : answer;
+    },
+    destroyVm: (input) => destroyFromPage(dependencies, input),
   };
 }
 
+type Refusal = ProblemReply<'operation_running' | 'provider_not_ready' | 'vm_not_found'>;
+
 async function destroyOne(
   { operations }: VmsDependencies,
-  { path, caller }: Input<'deleteVm'>,
-): Promise<Reply<'deleteVm'>> {
+  { path, caller }: Pick<Input<'deleteVm'>, 'path' | 'caller'>,
+): Promise<{ readonly begun: OperationRecord } | Refusal> {
   const answer = await operations.destroyOne({ hostname: path.hostname, by: nameOf(caller) });
   switch (answer.kind) {
-    case 'accepted': {
-      const { operation } = answer;
-      const headers = { Location: operationAddress(operation) };
-      return { status: 202, type: 'application/json', headers, body: operationView(operation) };
-    }
+    case 'accepted':
+      return { begun: answer.operation };
     case 'busy': {
       const { running } = answer;
       return problem('operation_running', {
@@ -80,6 +87,29 @@ async function destroyOne(
     case 'unknown':
       return problem('vm_not_found');
   }
+}
+
+function accepted(operation: OperationRecord) {
+  const headers = { Location: operationAddress(operation) };
+  return { status: 202, type: 'application/json', headers, body: operationView(operation) } as const;
+}
+
+/** To people, the page of the operation; or the machine's page again, which says why there is none. */
+async function destroyFromPage(
+  dependencies: VmsDependencies,
+  input: Input<'destroyVm'>,
+): Promise<Reply<'destroyVm'>> {
+  const answer = await destroyOne(dependencies, input);
+  if (input.accept !== 'text/html') return 'begun' in answer ? accepted(answer.begun) : answer;
+  if ('begun' in answer) {
+    const href = operationPageHref(answer.begun.id);
+    return { status: 303, type: 'text/html', headers: { Location: href }, body: renderLedOn(href) };
+  }
+  if (answer.status === 404) throw new ProblemError('vm_not_found');
+  const { hostname } = input.path;
+  const body = await machinePage(dependencies, hostname, { done: null, error: answer.body.detail });
+  if (body === null) throw new ProblemError('vm_not_found');
+  return { status: answer.status, type: 'text/html', body, headers: answer.headers ?? {} };
 }
 
 async function register(

@@ -58,17 +58,8 @@ export async function surveyStake(dependencies: WorkDependencies, provider: Prov
   };
 }
 
-function lastModel(last: LastDownload | undefined): LastDownloadModel | null {
+export function lastModel(last: LastDownload | undefined): LastDownloadModel | null {
   if (last === undefined) return null;
   const { downloadedAt: at, files, bytes, complete } = last;
   return { at, files, bytes, complete };
-}
-
-export function lastModels(last: ReadonlyMap<string, LastDownload>): ReadonlyMap<string, LastDownloadModel> {
-  return new Map(
-    [...last].map(([hostname, { downloadedAt: at, files, bytes, complete }]) => [
-      hostname,
-      { at, files, bytes, complete },
-    ]),
-  );
 }

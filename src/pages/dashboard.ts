@@ -1,7 +1,7 @@
 // An operation as it runs, and its machines: live where there is JavaScript, refreshing where not. The same page says why
 // an operation was not begun, with the form again.
 import type { components } from '../contract/openapi.gen.ts';
-import { countWords, leftSentence, upSentence } from './words/fleet.ts';
+import { countWords, leftSentence, operationTitle, upSentence } from './words/fleet.ts';
 import type { FormError } from './index-page.ts';
 import { launchFormView, type LaunchFormModel } from './launch-form.ts';
 import { layoutView } from './layout.ts';
@@ -55,9 +55,9 @@ export function renderDashboard(model: DashboardModel): string {
   const { kind, operation, error, lines, olderLines, machines } = model;
   return render(templates[kind], {
     ...layoutView({
-      title: words.fleet.dashboard[kind],
+      title: operation === null ? words.fleet.dashboard[kind] : operationTitle(operation),
       area: 'admin',
-      current: forms[kind],
+      current: operation !== null && isOfSome(operation) ? '/admin/instances' : forms[kind],
       styles: ['operations.css'],
       modules: ['dashboard.js', 'launch.js'],
       ...(error && { titlePrefix: words.errorPrefix }),
@@ -80,6 +80,11 @@ export function renderDashboard(model: DashboardModel): string {
     labels: labelsOf(kind),
     machines: machines && operation && monitorView(machines, operation),
   });
+}
+
+/** A destroy of some machines: the others stay. */
+function isOfSome({ kind, hostnames }: Operation): boolean {
+  return kind === 'destroy' && hostnames !== null;
 }
 
 /** What the page's module says. */
@@ -118,6 +123,7 @@ function monitorView({ items, left, provider }: OperationMachines, operation: Op
   const isProven = operation.kind === 'destroy' && operation.status === 'succeeded';
   return {
     any: items.length > 0,
+    isOfSome: isOfSome(operation),
     makingLabel: operation.kind === 'launch' ? words.fleet.dashboard.making : words.fleet.dashboard.ending,
     rows: items.map((item) => rowView(item, operation.kind)),
     up,
@@ -126,7 +132,7 @@ function monitorView({ items, left, provider }: OperationMachines, operation: Op
     anyMade: made > 0,
     left,
     leftSentence: leftSentence(left),
-    proof: words.fleet.dashboard.proof[provider],
+    proof: isOfSome(operation) ? words.fleet.dashboard.proofSome : words.fleet.dashboard.proof[provider],
     isProven,
   };
 }

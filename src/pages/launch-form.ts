@@ -1,7 +1,7 @@
 // The form that launches machines: on its own page, and again where a launch was refused.
 import { ONE_SPARE_IN, suggestMachines } from '../vms/launch-size.ts';
 import type { FormError } from './index-page.ts';
-import { quotaSentence } from './words/fleet.ts';
+import { canarySentence, quotaSentence, totalSentence } from './words/fleet.ts';
 import type { View } from './render.ts';
 import { words } from './words.ts';
 
@@ -9,11 +9,10 @@ import { words } from './words.ts';
 export type LaunchPlan = {
   readonly machineType: string;
   readonly pricePerHourUsd: number | null;
-  readonly pricedAt: string | null;
+  readonly pricedAt: string;
   readonly neededVcpusPerVm: number | null;
   readonly quotaVcpus: number | null;
   readonly usedVcpus: number | null;
-  readonly defaultHours: number;
 };
 
 export type LaunchFormModel = {
@@ -21,8 +20,12 @@ export type LaunchFormModel = {
   readonly maxVms: number | null;
   /** What was typed. */
   readonly numVms: string;
-  /** What stands in the field of the hours; empty = no end. */
+  /** What stands in the field of the hours; empty = as the server is set up. */
   readonly hours: string;
+  /** What an empty field means; null = no end. */
+  readonly defaultHours: number | null;
+  /** A launch of more machines than this sends one ahead; null = none does. */
+  readonly canaryAbove: number | null;
   /** How many people come, as it was typed; null where nobody asked for a suggestion. */
   readonly people: { readonly typed: string; readonly count: number | null } | null;
   /** Null where machines cost nothing. */
@@ -38,10 +41,12 @@ function suggestedOf({ maxVms, people }: LaunchFormModel): number | null {
 export function launchFormView(model: LaunchFormModel, error: FormError | null): View {
   const { maxVms, people, plan } = model;
   const suggested = suggestedOf(model);
+  const typed = model.numVms === '' && suggested !== null ? String(suggested) : model.numVms;
   const wrong = error?.fields ?? {};
   return {
     maxVms,
-    numVms: model.numVms === '' && suggested !== null ? String(suggested) : model.numVms,
+    numVms: typed,
+    canary: canarySentence(model.canaryAbove),
     fieldError: wrong['num_vms'] ?? null,
     hours: model.hours,
     hoursError: wrong['hours'] ?? null,
@@ -49,20 +54,30 @@ export function launchFormView(model: LaunchFormModel, error: FormError | null):
     peopleError: people && people.count === null ? words.fleet.create.peopleWrong : null,
     oneSpareIn: ONE_SPARE_IN,
     suggested,
-    plan: plan && planView(plan, suggested),
+    plan: plan && planView(plan, { machines: wholeOf(typed), hours: hoursOf(model) }, model.defaultHours),
   };
 }
 
-function planView(plan: LaunchPlan, machines: number | null): View {
-  const { machineType, pricePerHourUsd: price, pricedAt, defaultHours } = plan;
+type Wanted = { readonly machines: number | null; readonly hours: number | null };
+
+function planView(plan: LaunchPlan, wanted: Wanted, defaultHours: number | null): View {
+  const { machineType, pricePerHourUsd: price, pricedAt } = plan;
   return {
     machineType,
     price: price === null ? null : price.toFixed(2),
-    /** For the page's module: what one machine costs until the end. */
-    each: price === null ? null : (price * defaultHours).toFixed(4),
     pricedAt: price === null ? null : pricedAt,
     quota: quotaSentence(plan),
-    hours: defaultHours,
-    total: price === null || machines === null ? null : `${(price * defaultHours * machines).toFixed(2)} USD`,
+    /** For the page's module, which says the sum anew as numbers are typed: `totalSentence` in words/fleet.ts. */
+    sum: price === null ? null : JSON.stringify({ price, defaultHours, text: words.fleet.create.plan.sum }),
+    total: price === null ? null : totalSentence(price, wanted),
   };
+}
+
+/** A whole number that a form may have; null where something else, or nothing, was typed. */
+function wholeOf(typed: string): number | null {
+  return /^\s*[1-9]\d{0,4}\s*$/.test(typed) ? Number(typed) : null;
+}
+
+function hoursOf({ hours, defaultHours }: LaunchFormModel): number | null {
+  return hours.trim() === '' ? defaultHours : wholeOf(hours);
 }

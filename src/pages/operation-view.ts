@@ -3,6 +3,7 @@ import type { components } from '../contract/openapi.gen.ts';
 import type { View } from './render.ts';
 import { sayDuration } from './spans.ts';
 import { utcClock, utcText } from './times.ts';
+import { operationTitle } from './words/fleet.ts';
 import { words } from './words.ts';
 
 type Operation = components['schemas']['Operation'];
@@ -14,10 +15,11 @@ export function operationAddress(id: string): string {
 }
 
 /** The one that is in the way. */
-export function runningView({ id, kind, message, requested_by, requested_at }: Operation): View {
+export function runningView(operation: Operation): View {
+  const { id, message, requested_by, requested_at } = operation;
   return {
     href: operationAddress(id),
-    what: words.fleet.dashboard[kind],
+    what: operationTitle(operation),
     message,
     by: requested_by,
     at: utcText(requested_at),
@@ -33,7 +35,7 @@ export function isActive({ status }: Pick<Operation, 'status'>): boolean {
 
 export function operationView(operation: Operation): View {
   const { id, kind, status, message, progress, problem, requested_by, requested_at } = operation;
-  const { started_at, ended_at, cancel_requested_at: cancelAt } = operation;
+  const { started_at, ended_at, ends_at, cancel_requested_at: cancelAt } = operation;
   const active = isActive(operation);
   return {
     id,
@@ -54,6 +56,7 @@ export function operationView(operation: Operation): View {
     by: requested_by,
     at: utcText(requested_at),
     timestamp: requested_at,
+    ends: ends_at === null ? null : { at: utcText(ends_at), timestamp: ends_at },
     took: ended_at === null ? null : sayDuration(started_at ?? requested_at, ended_at),
   };
 }

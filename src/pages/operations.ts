@@ -5,6 +5,7 @@ import { isActive, operationAddress } from './operation-view.ts';
 import { render, type View } from './render.ts';
 import { sayDuration } from './spans.ts';
 import { utcText } from './times.ts';
+import { operationTitle } from './words/fleet.ts';
 import { words } from './words.ts';
 
 type Operation = components['schemas']['Operation'];
@@ -44,13 +45,15 @@ export function renderOperations({ operations, next, isFirst, now }: OperationsM
 }
 
 function rowView(operation: Operation, now: Date): View {
-  const { id, kind, status, message, requested_by, requested_at, started_at, ended_at, num_vms } = operation;
+  const { id, kind, status, message, requested_by, requested_at, started_at, ended_at, num_vms, ends_at } =
+    operation;
   const until = ended_at ?? now.toISOString();
   const count = kind === 'launch' && num_vms !== null ? ` (${num_vms})` : '';
   return {
     id,
     href: operationAddress(id),
-    what: words.fleet.dashboard[kind] + count,
+    what: operationTitle(operation) + count,
+    ends: ends_at === null ? null : { at: utcText(ends_at), timestamp: ends_at },
     status,
     statusLabel: words.fleet.operationStatus[status],
     message,

@@ -79,6 +79,8 @@ function notBegun(
       maxVms: null,
       numVms: text(form['num_vms']),
       hours: text(form['hours']),
+      defaultHours: null,
+      canaryAbove: null,
       people: null,
       plan: null,
     },

@@ -1,5 +1,6 @@
 // What the page of one machine is made of.
 import type { components } from '../contract/openapi.gen.ts';
+import type { LastDownloadModel } from './work.ts';
 
 type Vm = components['schemas']['Vm'];
 type Entry = components['schemas']['VmTimelineEntry'];
@@ -14,7 +15,8 @@ export type VmModel = {
   readonly letInUntil: string | null;
   readonly freeCount: number;
   readonly canRestart: boolean;
-  readonly canDestroy: boolean;
+  /** What was last downloaded of it; null = nothing ever. */
+  readonly lastDownload: LastDownloadModel | null;
   /** What was done, and led here. */
   readonly done: components['schemas']['DeedName'] | null;
   /** Why something was not done. */

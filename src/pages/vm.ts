@@ -7,6 +7,8 @@ import { render, type View } from './render.ts';
 import { vmApiHref, vmLogsHref, vmPageHref } from './vm-href.ts';
 import { deedViews } from './vm-deeds.ts';
 import type { VmModel } from './vm-model.ts';
+import { workSentence } from './vm-work.ts';
+import { dataAddress } from './work.ts';
 import { words } from './words.ts';
 
 type Vm = components['schemas']['Vm'];
@@ -20,7 +22,7 @@ export function renderVm(model: VmModel): string {
       title: vm.hostname,
       area: 'admin',
       styles: ['admin.css'],
-      modules: ['live-page.js', 'vm.js'],
+      modules: ['live-page.js'],
       ...(error !== null && { titlePrefix: words.errorPrefix }),
     }),
     here: vmPageHref(vm.hostname),
@@ -88,7 +90,8 @@ function gigabytes(bytes: number): string {
   return `${(bytes / GIGABYTE).toFixed(1)} GB`;
 }
 
-function personView({ vm, letInUntil, now }: VmModel): View | null {
+function personView(model: VmModel): View | null {
+  const { vm, letInUntil, now } = model;
   const { assignment } = vm;
   if (!assignment) return null;
   return {
@@ -98,6 +101,8 @@ function personView({ vm, letInUntil, now }: VmModel): View | null {
     state: words.assignmentState[assignment.state],
     since: timeView(assignment.assigned_at, now),
     letInUntil,
+    work: workSentence(model),
+    workHref: dataAddress(vm.hostname),
   };
 }
 

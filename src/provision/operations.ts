@@ -3,7 +3,8 @@
 import type { Db } from '../db/connect.ts';
 import type { Deployment } from '../vms/hostnames.ts';
 import type { LogFields } from '../log.ts';
-import type { Provider, ProvisionEvent, ProvisionResult, Readiness } from './provider.ts';
+import { createPlanner } from './plan.ts';
+import type { MachinePlan, Provider, ProvisionEvent, ProvisionResult, Readiness } from './provider.ts';
 import { createQueue, type OperationQueue } from './queue.ts';
 import { hoursFrom } from '../vms/ends.ts';
 import { findMachineRow } from '../db/fleet.ts';
@@ -76,6 +77,14 @@ export type OperationsOptions = {
 export type Operations = {
   readonly deployment: Deployment;
   readonly providerName: Provider['name'];
+  /** Where machines are made, where prices depend on it. */
+  readonly region: string | null;
+  /** So long after its end a machine ends itself; 0 where none does. */
+  readonly graceMinutes: number;
+  /** A launch of more machines than this sends one ahead; null = none does. */
+  readonly canaryAbove: number | null;
+  /** What the next machines would cost, and how many are possible; null where they cost nothing. In time, and kept a while. */
+  readonly plan: () => Promise<MachinePlan | null>;
   /** Whether machines can be launched right now. */
   readonly readiness: () => Promise<Readiness>;
   /** Where a launch says nothing; null = no end. */
@@ -116,12 +125,16 @@ export function createOperations(options: OperationsOptions): Operations {
   const parts = assemble(options);
   const { queue } = parts;
   const { db, provider, randomUuid } = options;
-  const defaultHours = (options.rules ?? NO_RULES).hours;
+  const { hours: defaultHours, canary } = options.rules ?? NO_RULES;
   let started = false;
   const readiness = (): Promise<Readiness> => (started ? provider.readiness() : Promise.resolve(STARTING));
   return {
     deployment: options.deployment,
     providerName: provider.name,
+    region: provider.region ?? null,
+    graceMinutes: provider.graceMinutes ?? 0,
+    canaryAbove: canary.above,
+    plan: createPlanner(options),
     readiness,
     defaultHours,
     launch: async ({ numVms, by, hours = defaultHours }) => {

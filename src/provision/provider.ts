@@ -66,6 +66,17 @@ export type ProvisionResult =
 export type Readiness =
   { readonly ok: true } | { readonly ok: false; readonly problem: string; readonly remedy: string };
 
+/** What the next machines would be; null is unknown. */
+export type MachinePlan = {
+  readonly machineType: string;
+  readonly pricePerHourUsd: number | null;
+  /** `2026-01-31` */
+  readonly pricedAt: string;
+  readonly neededVcpusPerVm: number | null;
+  readonly quotaVcpus: number | null;
+  readonly usedVcpus: number | null;
+};
+
 /** A machine that exists, whether our rows know it or not. */
 export type ListedMachine = {
   readonly hostname: string;
@@ -88,6 +99,15 @@ export type Provider = {
   readonly name: 'aws' | 'local' | 'external';
   /** Can it launch right now? Asked before a launch is accepted, and by pages: quick, no side effect. */
   readiness(): Promise<Readiness>;
+  /** Where machines are made, where prices depend on it. */
+  readonly region?: string | undefined;
+  /** So long after its end a machine ends itself. Absent where machines do not end by themselves. */
+  readonly graceMinutes?: number;
+  /**
+   * What the next machines would cost and how many are possible, for a page that waits: when the signal is aborted it is
+   * answered with what is known by then. Null where that is nothing. Absent where machines cost nothing.
+   */
+  readonly plan?: (signal: AbortSignal) => Promise<MachinePlan | null>;
   /**
    * What a launch would run into, asked before it is accepted: cheap checks, nothing is made. One that cannot be made
    * is no reason to refuse. Absent where there is nothing to check.

@@ -14,7 +14,7 @@ export type MachineHours = {
 export type Cost = {
   /** US dollars, whole cents; an estimate. */
   readonly usd: number;
-  /** Machines that cost money, of a type without a price. */
+  /** Machines that cost money, of a type or in a region without a price. */
   readonly unpricedMachines: number;
 };
 
@@ -25,12 +25,13 @@ export function bills(provider: Provider): boolean {
   return provider === 'aws';
 }
 
-export function costSoFar(machines: readonly MachineHours[], now: Date): Cost {
+/** @param region where they run; null = where the prices are of */
+export function costSoFar(machines: readonly MachineHours[], now: Date, region: string | null = null): Cost {
   let usd = 0;
   let unpricedMachines = 0;
   for (const { provider, instanceType, madeAt, goneAt } of machines) {
     if (!bills(provider)) continue;
-    const price = instanceType === null ? null : priceOf(instanceType);
+    const price = instanceType === null ? null : priceOf(instanceType, region ?? undefined);
     if (price === null) unpricedMachines += 1;
     else usd += price.usdPerHour * hoursBetween(madeAt, goneAt ?? now);
   }

@@ -2,17 +2,19 @@
 
 export const HOURS_MIN = 1;
 export const HOURS_MAX = 72;
-/** So long after its end a machine that costs money shuts itself down, so that a late participant can save their work. */
-export const GRACE_MINUTES = 30;
 /** A shutdown takes its time, and so does EC2 to say that a machine is gone. */
-const OVERDUE_AFTER_MINUTES = GRACE_MINUTES + 15;
+const PATIENCE_MINUTES = 15;
 const MINUTE_MS = 60_000;
 
 export function hoursFrom(now: Date, hours: number): Date {
   return new Date(now.getTime() + hours * 60 * MINUTE_MS);
 }
 
-/** Should it be gone by now, with the grace and some patience? */
-export function isOverdue(endsAt: Date | null, now: Date): boolean {
-  return endsAt !== null && now.getTime() > endsAt.getTime() + OVERDUE_AFTER_MINUTES * MINUTE_MS;
+/**
+ * Should it be gone by now, with the grace and some patience?
+ * @param graceMinutes so long after its end a machine ends itself, so that a late participant can save their work
+ */
+export function isOverdue(endsAt: Date | null, now: Date, graceMinutes: number): boolean {
+  const patienceMs = (graceMinutes + PATIENCE_MINUTES) * MINUTE_MS;
+  return endsAt !== null && now.getTime() > endsAt.getTime() + patienceMs;
 }

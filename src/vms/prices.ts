@@ -1,7 +1,9 @@
-// What an instance type costs an hour, and how many vCPUs it has: one table, with its date. On demand, Linux, in us-east-1
-// and us-west-2, without disks, addresses and traffic; other regions are some percent dearer. An estimate, and said to be.
+// What an instance type costs an hour, and how many vCPUs it has: one table, with its date. List prices of us-east-1, on
+// demand, Linux, without disks, addresses and traffic. An estimate, and said to be.
 
 export const PRICES_AS_OF = '2025-06-01';
+/** Of other regions the table knows nothing: most are dearer. */
+export const PRICED_REGION = 'us-east-1';
 
 export type Priced = { readonly usdPerHour: number; readonly vcpus: number };
 
@@ -66,8 +68,9 @@ const table: Readonly<Record<string, Priced>> = {
   'p3.8xlarge': { usdPerHour: 12.24, vcpus: 32 },
 };
 
-/** Null where the table does not have the type: unknown, not free. */
-export function priceOf(instanceType: string): Priced | null {
+/** Null where the table does not have the type, or not for this region: unknown, not free. */
+export function priceOf(instanceType: string, region: string = PRICED_REGION): Priced | null {
+  if (region !== PRICED_REGION) return null;
   return Object.hasOwn(table, instanceType) ? (table[instanceType] ?? null) : null;
 }
 

@@ -1,6 +1,7 @@
-// Suggests a number of machines as people are typed, and says what they cost until the end.
+// Suggests a number of machines as people are typed, and says what they cost until their end, as both are typed.
 const suggest = document.querySelector('[data-suggest]');
 const number = document.querySelector('#num-vms');
+const hours = document.querySelector('#hours');
 const total = document.querySelector('[data-total]');
 const PEOPLE = /^\s*\d{1,5}\s*$/;
 
@@ -18,12 +19,21 @@ if (suggest && number) {
   });
 }
 number?.addEventListener('input', showTotal);
+hours?.addEventListener('input', showTotal);
 showTotal();
 
+/** As the server says it (totalSentence in src/pages/words/fleet.ts). */
 function showTotal() {
   if (!total || !number) return;
+  const { price, defaultHours, text: sentence } = JSON.parse(total.dataset.sum);
   const machines = Number(number.value);
-  if (!Number.isInteger(machines) || machines < 1) return;
-  const text = `${total.dataset.about} ${(machines * Number(total.dataset.each)).toFixed(2)} USD`;
+  const span = !hours || hours.value === '' ? defaultHours : Number(hours.value);
+  const isKnown = [machines, span].every((each) => Number.isInteger(each) && each >= 1);
+  const text = isKnown
+    ? sentence
+        .replace('{usd}', (price * machines * span).toFixed(2))
+        .replace('{n}', String(machines))
+        .replace('{h}', String(span))
+    : total.dataset.unknown;
   if (total.textContent !== text) total.textContent = text;
 }

@@ -179,8 +179,9 @@ function asCloud(
   armed: Map<string, Date>,
   script: Script,
   calls: string[],
-): Pick<Required<Provider>, 'terminate' | 'rearm'> {
+): Pick<Required<Provider>, 'terminate' | 'rearm' | 'graceMinutes'> {
   return {
+    graceMinutes: 30,
     terminate: (ids) => {
       calls.push(`terminate ${ids.join(' ')}`);
       for (const [key, { id }] of world) if (id !== undefined && ids.includes(id)) world.delete(key);

@@ -1,5 +1,5 @@
 // What an admin does about one machine, over HTTP: JSON to programs, pages to people.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
 import { giveVm, insertFreeVms } from '../support/rows.ts';
 
@@ -24,6 +24,11 @@ const form = async (path: string) => {
   return { status: response.status, location: response.headers.get('location'), text: await response.text() };
 };
 const page = (path: string) => lab.page(path);
+const ended = (id: string, message: string) =>
+  vi.waitFor(async () => expect(await page(`/admin/operations/${id}`)).toContain(message), {
+    timeout: 60_000,
+    interval: 100,
+  });
 
 describe('a participant who is let in from another browser', () => {
   test('needs no PIN, once', async () => {
@@ -43,6 +48,33 @@ describe('a participant who is let in from another browser', () => {
     });
     expect((await asked()).status).toBe(200);
     expect((await asked()).status).toBe(409);
+  });
+});
+
+describe('destroying one machine from its page', { timeout: 90_000 }, () => {
+  test('leads to the page of the operation, which is about this machine, and needs no script', async () => {
+    await insertFreeVms(lab.server.db, ['a', 'b']);
+    const asked = await form('/api/v1/vms/a/destroy');
+    expect(asked.status).toBe(303);
+    expect(asked.location).toMatch(/^\/admin\/operations\//);
+    await ended((asked.location ?? '').split('/').at(-1) ?? '', '1 machine was ended.');
+    const told = await page(asked.location ?? '');
+    expect(told).toContain('<h1>Delete a</h1>');
+    expect(told).toContain('Proof: at the end it was looked whether they still exist');
+    expect(told).toContain('1 machine is left.');
+    expect(await page('/admin/operations')).toContain('Delete a');
+  });
+
+  test('that cannot be begun stays on the page of the machine, with the reason', async () => {
+    await insertFreeVms(lab.server.db, ['a']);
+    lab.provider.script.holdAfter = 0;
+    const { id } = await lab.launch(1);
+    const refused = await form('/api/v1/vms/a/destroy');
+    lab.provider.release();
+    expect(refused.status).toBe(409);
+    expect(refused.text).toContain('Nothing was destroyed: another operation is running.');
+    expect((await form('/api/v1/vms/nobody/destroy')).status).toBe(404);
+    await ended(id, '1 machine was made.');
   });
 });
 

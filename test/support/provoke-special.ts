@@ -120,6 +120,12 @@ export const specialRequests: Partial<Record<OperationId, readonly Special[]>> =
     asking(withHeaders({ ...exampleRequest('launchVms'), body: 'num_vms=many' }, JSON_WANTED)),
     whileLaunching(() => withHeaders(exampleRequest('launchVms'), JSON_WANTED)),
   ],
+  destroyVm: [
+    ...inBothTypes(exampleRequest('destroyVm')),
+    ...[JSON_WANTED, { Accept: 'text/html' }].map((headers) =>
+      whileLaunching(() => withHeaders(exampleRequest('destroyVm'), headers)),
+    ),
+  ],
   deleteVm: [asking(exampleRequest('deleteVm')), whileLaunching(() => exampleRequest('deleteVm'))],
   adoptStranger: decidingOn('adoptStranger'),
   terminateStranger: decidingOn('terminateStranger'),

@@ -50,10 +50,16 @@ test('every type with a price counts against a quota that is known', () => {
   expect(priceOf('toString')).toBeNull();
 });
 
+test('prices are of one region; elsewhere they are unknown, and said to be', () => {
+  expect(priceOf('g4dn.xlarge', 'us-east-1')?.usdPerHour).toBe(0.526);
+  expect(priceOf('g4dn.xlarge', 'eu-west-1')).toBeNull();
+  expect(costSoFar([machine({})], NOW, 'eu-west-1')).toEqual({ usd: 0, unpricedMachines: 1 });
+});
+
 test('a machine is overdue when its end, the grace and some patience are over', () => {
   const end = hoursFrom(NOW, 1);
   expect(end.toISOString()).toBe('2026-11-25T13:00:00.000Z');
-  expect(isOverdue(end, new Date('2026-11-25T13:44:00Z'))).toBe(false);
-  expect(isOverdue(end, new Date('2026-11-25T13:46:00Z'))).toBe(true);
-  expect(isOverdue(null, NOW)).toBe(false);
+  expect(isOverdue(end, new Date('2026-11-25T13:44:00Z'), 30)).toBe(false);
+  expect(isOverdue(end, new Date('2026-11-25T13:46:00Z'), 30)).toBe(true);
+  expect(isOverdue(null, NOW, 30)).toBe(false);
 });

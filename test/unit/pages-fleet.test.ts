@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { components } from '../../src/contract/openapi.gen.ts';
 import { problemBody } from '../../src/contract/problems.ts';
-import { renderCreateInstances } from '../../src/pages/create-instances.ts';
+import { renderCreateInstances, type CreateInstancesModel } from '../../src/pages/create-instances.ts';
 import { renderDashboard, type DashboardModel } from '../../src/pages/dashboard.ts';
 import type { LaunchPlan } from '../../src/pages/launch-form.ts';
 import { renderDeleteInstances } from '../../src/pages/delete-instances.ts';
@@ -54,7 +54,15 @@ const dashboard: DashboardModel = {
     left: 1,
     provider: 'local',
   },
-  form: { maxVms: 100, numVms: '', hours: '', people: null, plan: null },
+  form: {
+    maxVms: 100,
+    numVms: '',
+    hours: '',
+    defaultHours: null,
+    canaryAbove: null,
+    people: null,
+    plan: null,
+  },
 };
 const hostileMachines: DashboardModel['machines'] = {
   items: [
@@ -73,7 +81,6 @@ const plan: LaunchPlan = {
   neededVcpusPerVm: 4,
   quotaVcpus: 64,
   usedVcpus: 16,
-  defaultHours: 8,
 };
 
 describe('every page of the fleet', () => {
@@ -88,6 +95,8 @@ describe('every page of the fleet', () => {
         error,
         numVms: HOSTILE,
         hours: HOSTILE,
+        defaultHours: 8,
+        canaryAbove: 5,
         people: { typed: HOSTILE, count: null },
         plan: { ...plan, machineType: HOSTILE, pricedAt: HOSTILE },
       }),
@@ -203,6 +212,28 @@ describe('the dashboard', () => {
     expect(textOf(ended)).toContain('Machines left 0 There are no machines.');
   });
 
+  test('of a destroy of one machine is about that one, and the others stay', () => {
+    const over = { ...running, kind: 'destroy' as const, status: 'succeeded' as const, hostnames: ['vm-7'] };
+    const html = renderDashboard({ ...dashboard, kind: 'destroy', operation: over });
+    expect(html).toContain('<h1>Delete vm-7</h1>');
+    expect(html).toContain('data-proof>Proof: at the end it was looked whether they still exist');
+    expect(html).not.toContain('Delete all machines</h1>');
+    const some = renderDashboard({
+      ...dashboard,
+      kind: 'destroy',
+      operation: { ...over, hostnames: ['vm-7', 'vm-8'] },
+    });
+    expect(some).toContain('<h1>Delete 2 machines</h1>');
+  });
+
+  test('of a launch tells the end that it was launched to', () => {
+    const html = renderDashboard({
+      ...dashboard,
+      operation: { ...running, ends_at: '2026-01-01T20:00:00.000Z' },
+    });
+    expect(textOf(html)).toContain('Its machines were launched to end at 2026-01-01 20:00');
+  });
+
   test('of a request that is refused says why, and leads back to the form, also while the database is away', () => {
     const errors = [{ field: 'num_vms', message: 'num_vms must be at least 1' }];
     const launch = renderProblem(problemBody('invalid_request', { errors }), {
@@ -227,8 +258,8 @@ describe('the dashboard', () => {
 });
 
 describe('the launch page', () => {
-  const form = { maxVms: 100, numVms: '', hours: '', people: null, plan: null };
-  const page = { ...form, notReady: null, running: null, error: null };
+  const form = { maxVms: 100, numVms: '', hours: '8', defaultHours: 8, canaryAbove: 5, people: null };
+  const page: CreateInstancesModel = { ...form, plan: null, notReady: null, running: null, error: null };
 
   test('suggests one spare machine for every ten people, and no more than are allowed', () => {
     const forty = renderCreateInstances({ ...page, people: { typed: '40', count: 40 } });
@@ -245,16 +276,23 @@ describe('the launch page', () => {
   });
 
   test('shows type, price, quota and end where machines cost something', () => {
-    const html = renderCreateInstances({ ...page, people: { typed: '10', count: 10 }, plan });
-    const text = textOf(html);
+    const text = textOf(renderCreateInstances({ ...page, people: { typed: '10', count: 10 }, plan }));
     expect(text).toContain('Machine type g4dn.xlarge');
-    expect(text).toContain('0.53 USD an hour as of 2026-11-01');
+    expect(text).toContain('0.53 USD an hour list price, us-east-1, on demand, Linux, as of 2026-11-01');
     expect(text).toContain(
       '64 vCPUs, of which 16 are in use. Each machine needs 4, so 12 more machines are possible.',
     );
-    expect(text).toContain('By themselves, after 8 hours');
-    expect(text).toContain('about 46.29 USD');
-    expect(html).toContain('data-each="4.2080"');
+    expect(text).toContain('about 46.29 USD, for 11 × 8 h');
+    expect(text).toContain('Of more than 5, the first one is made alone');
+  });
+
+  test('counts what it costs by the hours that were typed, else by those that an empty field means', () => {
+    const sum = (typed: Partial<typeof page>) => textOf(renderCreateInstances({ ...page, plan, ...typed }));
+    expect(sum({ numVms: '10', hours: '3' })).toContain('about 15.78 USD, for 10 × 3 h');
+    expect(sum({ numVms: '10', hours: '' })).toContain('about 42.08 USD, for 10 × 8 h');
+    expect(sum({ numVms: 'many' })).toContain('Say how many and for how long');
+    expect(sum({ numVms: '1', hours: '', defaultHours: null })).toContain('Say how many and for how long');
+    expect(sum({ canaryAbove: null })).not.toContain('made alone');
   });
 
   test('does not pretend to know what cannot be read', () => {

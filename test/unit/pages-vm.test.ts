@@ -14,7 +14,7 @@ const machine: VmModel = {
   letInUntil: null,
   freeCount: 2,
   canRestart: true,
-  canDestroy: true,
+  lastDownload: null,
   done: null,
   error: null,
   now: NOW,
@@ -56,7 +56,7 @@ describe('the page of a machine', () => {
   });
 
   test.each<[string, Partial<VmModel>, string[]]>([
-    ['nobody has, from a provider that cannot restart', { vm, canRestart: false, canDestroy: false }, []],
+    ['nobody has, from a provider that cannot restart', { vm, canRestart: false }, ['destroy']],
     [
       'is broken, with somebody: another machine comes first',
       { vm: { ...machine.vm, status: 'error' } },
@@ -64,8 +64,8 @@ describe('the page of a machine', () => {
     ],
     [
       'has an unhealthy GPU',
-      { vm: { ...vm, gpu_health: 'Unhealthy' }, canRestart: false, canDestroy: false },
-      ['mark-healthy'],
+      { vm: { ...vm, gpu_health: 'Unhealthy' }, canRestart: false },
+      ['mark-healthy', 'destroy'],
     ],
     ['is being destroyed', { vm: { ...vm, status: 'destroying' } }, []],
     [
@@ -75,6 +75,26 @@ describe('the page of a machine', () => {
     ],
   ])('of one that %s offers %o', (_what, model, offered) => {
     expect(buttons(renderVm({ ...machine, ...model }))).toEqual(offered);
+  });
+
+  test('says what was downloaded of its person, and says it again before that would be lost', () => {
+    const at = (timestamp: string) => ({
+      lastDownload: { at: new Date(timestamp), files: 3, bytes: 2_000_000, complete: true },
+    });
+    const never = textOf(renderVm(machine));
+    expect(never.match(/Their work:? Never downloaded\./g)).toHaveLength(3);
+    const saved = renderVm({ ...machine, ...at('2026-01-01T11:59:00Z') });
+    expect(textOf(saved)).toContain('Their work Last downloaded: 3 files');
+    expect(saved).toContain('href="&#x2F;api&#x2F;v1&#x2F;vms&#x2F;lablink-vm-prod-1&#x2F;data" download');
+    // What was downloaded before they had it was somebody else's.
+    expect(textOf(renderVm({ ...machine, ...at('2026-01-01T11:00:00Z') }))).toContain('Never downloaded.');
+    expect(textOf(renderVm({ ...machine, vm }))).not.toContain('Never downloaded.');
+  });
+
+  test('of a machine that came by itself says that it runs on', () => {
+    const html = renderVm({ ...machine, vm: { ...vm, provider: 'external' } });
+    expect(textOf(html)).toContain('It came by itself, and runs on.');
+    expect(textOf(html)).not.toContain('The machine ends, with everything on it.');
   });
 
   test('says why another machine cannot be given, what was done, and why something was not', () => {

@@ -73,7 +73,7 @@ describe('every page', () => {
         letInUntil: HOSTILE,
         freeCount: 1,
         canRestart: true,
-        canDestroy: true,
+        lastDownload: { at: NOW, files: 1, bytes: 1, complete: false },
         done: 'release',
         error: HOSTILE,
         now: NOW,

@@ -8,7 +8,7 @@ export const endsWords = {
   none: 'None',
   cost: 'Cost so far',
   free: 'Nothing',
-  unpriced: 'not counted, of a type without a price:',
+  unpriced: 'not counted, of a type or in a region without a known price:',
   pricesAsOf: 'Prices as of',
   grace:
     'A machine that costs money shuts itself down so many minutes after its end, whatever becomes of this server:',

@@ -32,6 +32,8 @@ export const fleetWords = {
     suggested: 'Suggested:',
     numVms: 'How many machines',
     hint: 'At most this many at a time:',
+    canary:
+      'Of more than {n}, the first one is made alone; the others follow when it has reported that it runs.',
     hours: 'Hours until their end',
     hoursHint:
       'The machines end after so many hours, from 1 to 72; the end can be moved later. Left empty: as the server is set up, which is no end for machines that cost no money.',
@@ -50,25 +52,26 @@ export const fleetWords = {
       type: 'Machine type',
       price: 'Price of one machine',
       perHour: 'USD an hour',
-      priceUnknown: 'Not known',
-      pricedAt: 'as of',
+      priceUnknown: 'Not known for this type in this region',
+      pricedAt: 'list price, us-east-1, on demand, Linux, as of',
       quota: 'Quota',
       quotaUnknown: 'The quota could not be read. A launch may stop at it.',
-      end: 'End',
-      endAfter: 'By themselves, after',
-      hours: 'hours',
-      total: 'All of them, until then',
-      totalUnknown: 'Say how many, and it is shown here.',
-      about: 'about',
+      total: 'All of them, until their end',
+      totalUnknown: 'Say how many and for how long, and it is shown here.',
+      sum: 'about {usd} USD, for {n} × {h} h; disks, addresses and traffic are not in it',
     },
   },
   dashboard: {
     launch: 'Launch',
     destroy: 'Delete all machines',
+    destroyOne: 'Delete {name}',
+    destroySome: 'Delete {n} machines',
     statusTitle: 'How it goes',
     progress: 'Progress',
     askedBy: 'Asked for by',
     at: 'at',
+    launchedTo: 'Its machines were launched to end at',
+    ends: 'Ends',
     cancel: 'Cancel it',
     cancelHint: { launch: 'What was made stays.', destroy: 'What was ended is gone; the rest stays.' },
     cancelTitle: 'Cancelling',
@@ -93,6 +96,7 @@ export const fleetWords = {
     allMachines: 'See all machines',
     history: 'All operations',
     leftTitle: 'Machines left',
+    proofSome: 'Proof: at the end it was looked whether they still exist, and they do not.',
     proof: {
       local: 'Proof: at the end this server looked which machines still exist, and found none.',
       aws: 'Proof: at the end the cloud was asked which machines still exist, and it has none of ours.',
@@ -152,6 +156,21 @@ export const countWords = {
   left: { none: 'There are no machines.', one: '1 machine is left.', many: '{n} machines are left.' },
 } as const;
 
+/** What an operation is, as a title. */
+export function operationTitle({
+  kind,
+  hostnames,
+}: {
+  readonly kind: 'launch' | 'destroy';
+  readonly hostnames: readonly string[] | null;
+}): string {
+  const { destroyOne, destroySome } = fleetWords.dashboard;
+  const [first, ...others] = hostnames ?? [];
+  if (kind === 'launch' || first === undefined) return fleetWords.dashboard[kind];
+  if (others.length === 0) return destroyOne.replace('{name}', () => first);
+  return destroySome.replace('{n}', String(others.length + 1));
+}
+
 /** `3 of 40 machines are ready.` */
 export function upSentence(up: number, total: number): string {
   if (total === 0) return '';
@@ -172,6 +191,23 @@ export function affectedSentence(machines: number, people: number): string {
   const ended = machines === 1 ? '1 machine is ended' : `${machines} machines are ended`;
   if (people === 0) return `${ended}; nobody has one of them.`;
   return `${ended}, and ${people === 1 ? '1 person loses theirs' : `${people} people lose theirs`}.`;
+}
+
+/** What so many machines cost for so many hours. `price` is US dollars an hour. */
+export function totalSentence(
+  price: number,
+  { machines, hours }: { readonly machines: number | null; readonly hours: number | null },
+): string | null {
+  if (machines === null || hours === null) return null;
+  return fleetWords.create.plan.sum
+    .replace('{usd}', (price * machines * hours).toFixed(2))
+    .replace('{n}', String(machines))
+    .replace('{h}', String(hours));
+}
+
+/** When one machine goes ahead of the others; null where none ever does. */
+export function canarySentence(above: number | null): string | null {
+  return above === null ? null : fleetWords.create.canary.replace('{n}', String(above));
 }
 
 export type QuotaFigures = {

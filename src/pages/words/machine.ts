@@ -47,8 +47,7 @@ export const machineWords = {
   since: 'Has it since',
   letInOpen: 'The next browser with this e-mail is let in without the PIN until',
   work: 'Their work',
-  workUnknown: 'It is not known whether their work was downloaded. Download everybody’s work first.',
-  download: 'Download everybody’s work',
+  download: 'Download it',
   deedsTitle: 'What can be done',
   timelineTitle: 'What happened',
   timelineEmpty: 'Nothing was noted yet.',
@@ -87,7 +86,10 @@ export const machineWords = {
     title: 'Destroy it',
     what: 'The machine ends, with everything on it. This cannot be taken back.',
     submit: 'Destroy it',
-    script: 'This one needs JavaScript.',
-    failed: 'It was not destroyed.',
+  },
+  forget: {
+    title: 'Clear it from here',
+    what: 'It came by itself, and runs on. It disappears from here, and what it reports is left unheard for an hour.',
+    submit: 'Clear it from here',
   },
 } as const;

@@ -7,6 +7,7 @@ import { CloudError } from './cloud-error.ts';
 import { destroyAll, destroySome, destroyUnknown } from './destroy.ts';
 import { endEarlierSessions } from './engine/session.ts';
 import { failedResult, launchMachines } from './launch.ts';
+import { readPlan } from './plan.ts';
 import { reachOf } from './reach.ts';
 import { mend } from './mend.ts';
 import type { AwsSettings, NotSet } from './settings.ts';
@@ -30,7 +31,15 @@ export function createAwsProvider(site: AwsSite): Provider {
   };
   return {
     name: 'aws',
+    region: site.region,
+    graceMinutes: site.graceMinutes,
     readiness: () => readiness(site),
+    plan: async (signal) => {
+      const settings = await site.settings();
+      if (!settings.ok) return null;
+      const { types, region } = settings;
+      return readPlan(site.cloud(region), { machineType: types[0], region }, signal);
+    },
     preflight: async (wanted) => {
       const settings = await site.settings();
       return settings.ok ? site.preflight(settings, wanted) : settings;
@@ -156,11 +165,12 @@ async function list(site: AwsSite): Promise<readonly ListedMachine[]> {
     const recent = site.recent.list().filter(({ instanceId }) => !ids.has(instanceId));
     return [
       ...living,
-      ...recent.map(({ hostname, instanceId, launchId, publicIp, instanceType }) => ({
+      ...recent.map(({ hostname, instanceId, launchId, publicIp, instanceType, madeAt }) => ({
         hostname,
         id: instanceId,
         operationId: launchId,
         reach: reachOf(publicIp),
+        madeAt,
         ...(instanceType !== null && { instanceType }),
       })),
     ];

@@ -26,6 +26,7 @@ export type CloudMachine = {
   readonly instanceType: string;
   readonly publicIp: string | null;
   readonly privateIp: string | null;
+  readonly vpcId: string | null;
   readonly launchedAt: Date | null;
 };
 
@@ -122,6 +123,7 @@ function readMachine(instance: Instance): CloudMachine[] {
       instanceType: instance.InstanceType ?? 'unknown',
       publicIp: instance.PublicIpAddress ?? null,
       privateIp: instance.PrivateIpAddress ?? null,
+      vpcId: instance.VpcId ?? null,
       launchedAt: instance.LaunchTime ?? null,
     },
   ];

@@ -2,6 +2,7 @@
 // dropped or found no room, elsewhere. What was made stays. Whatever happens, the state knows all that exists.
 import type { LaunchSpec, ProvisionReport, ProvisionResult } from '../provider.ts';
 import { userData } from '../../../infra/user-data.ts';
+import { CloudError } from './cloud-error.ts';
 import { composeSpec } from './compose-spec.ts';
 import type { EngineFact } from './engine/facts.ts';
 import { explainFailure, isWorthAnotherPlace, lastWords, type Failure } from './engine/failure.ts';
@@ -9,7 +10,7 @@ import { mend } from './mend.ts';
 import { reachOf } from './reach.ts';
 import { redact } from './redact.ts';
 import type { AwsSettings } from './settings.ts';
-import { findSurroundings, type Place, type Surroundings } from './surroundings.ts';
+import { failureOf, findSurroundings, type Place, type Surroundings } from './surroundings.ts';
 import { withEngine, type Done, type Engine, type Failed, type Work } from './work.ts';
 
 type Machine = LaunchSpec['machines'][number];
@@ -43,8 +44,8 @@ export async function launchMachines(
     made: new Set<string>(),
     refused: new Map<string, string>(),
   };
-  const tooLarge = checkUserData(launch);
-  if (tooLarge) return failedResult(tooLarge);
+  const refusal = checkUserData(launch) ?? (await checkVpc(launch));
+  if (refusal) return failedResult(refusal);
   const failure = await makeAll(launch);
   const left = missing(launch);
   for (const { hostname } of left)
@@ -195,7 +196,9 @@ async function hear(
   if (fact.kind !== 'done' || fact.did !== 'make') return;
   const { hostname, instanceId, publicIp, seconds } = fact;
   const launchId = spec.operationId;
-  if (instanceId !== null) site.recent.add({ hostname, instanceId, publicIp, launchId, instanceType });
+  const madeAt = new Date(site.now().getTime() - seconds * 1_000);
+  if (instanceId !== null)
+    site.recent.add({ hostname, instanceId, publicIp, launchId, instanceType, madeAt });
   made.add(hostname);
   await report.made(hostname, {
     ...reachOf(publicIp),
@@ -246,6 +249,26 @@ function checkUserData({ work, settings, around, spec }: Launch): Failure | null
     if (!data.ok) return { kind: 'program', problem: data.problem, remedy: data.remedy };
   }
   return null;
+}
+
+/** The security group is where it is as long as machines live in it: one of another VPC could not be theirs too. */
+async function checkVpc({ work, around: { vpcId } }: Launch): Promise<Failure | null> {
+  try {
+    const listed = await work.cloud.listMachines(work.asked);
+    const other = listed.find(
+      (machine) => machine.state !== 'shutting-down' && machine.vpcId !== null && machine.vpcId !== vpcId,
+    );
+    if (!other) return null;
+    return {
+      kind: 'program',
+      problem: `The configuration leads to ${vpcId}, and machines of this deployment live in ${String(other.vpcId)} (${other.hostname ?? other.instanceId}): a fleet is in one VPC.`,
+      remedy:
+        'Set machine.vpc_id and machine.subnet_ids back, and start the server again; or destroy all machines before the VPC is changed.',
+    };
+  } catch (error) {
+    if (error instanceof CloudError) return failureOf(error);
+    throw error;
+  }
 }
 
 function sayElsewhere({ work }: Launch, from: Place, to: Place | undefined): void {

@@ -28,6 +28,7 @@ export type AwsSite = {
   readonly settings: () => Promise<AwsSettings | NotSet>;
   /** Where the configuration names one, whatever else it lacks. */
   readonly region: string | undefined;
+  readonly graceMinutes: number;
   readonly cloud: (region: string) => Cloud;
   readonly deployment: { readonly name: string; readonly environment: string };
   readonly uid: string;
@@ -81,6 +82,7 @@ export type RecentMachine = {
   readonly launchId: string;
   readonly publicIp: string | null;
   readonly instanceType: string | null;
+  readonly madeAt: Date;
 };
 
 export function createRecentMachines(delayMs: number, now: () => Date): RecentMachines {

@@ -1,6 +1,6 @@
 // How many vCPUs so many machines need, of which quota, and where to ask AWS for them. Pure: needs no account.
 import { HOURS_MAX } from '../../../vms/ends.ts';
-import { priceOf, PRICES_AS_OF } from '../../../vms/prices.ts';
+import { PRICED_REGION, priceOf, PRICES_AS_OF } from '../../../vms/prices.ts';
 import type { QuotaUse } from '../quota-use.ts';
 import { quotaOf, type Quota } from '../quotas.ts';
 import type { Plan } from './report.ts';
@@ -23,13 +23,14 @@ export function planFor({ vms, machineType, region, vcpus, use }: PlanInput): Pl
   const quota = quotaOf(machineType);
   const vcpusNeeded = vcpusEach === null ? null : vcpusEach * vms;
   const limitNeeded = vcpusNeeded === null ? null : vcpusNeeded + (use?.usedVcpus ?? 0);
-  const usdPerHour = price === null ? null : Math.round(price.usdPerHour * vms * 100) / 100;
+  const listed = price === null ? null : Math.round(price.usdPerHour * vms * 100) / 100;
+  const usdPerHour = region === null || region === PRICED_REGION ? listed : null;
   const facts = { vms, machineType, vcpusEach, vcpusNeeded, limitNeeded, region, usdPerHour };
   return {
     ...facts,
     quotaName: quota?.name ?? null,
     quotaCode: quota?.code ?? null,
-    lines: [needs(facts), ...asking(facts, quota, use), ...cost(usdPerHour)],
+    lines: [needs(facts), ...asking(facts, quota, use), ...cost(listed, region)],
   };
 }
 
@@ -72,10 +73,13 @@ function asking({ limitNeeded, region }: Facts, quota: Quota | null, use: QuotaU
   ];
 }
 
-function cost(usdPerHour: number | null): string[] {
+/** @param usdPerHour where the prices are of */
+function cost(usdPerHour: number | null, region: string | null): string[] {
   if (usdPerHour === null) return ['What they cost is not known here.'];
+  const elsewhere = region !== null && region !== PRICED_REGION;
   const hours = Math.min(WORKSHOP_HOURS, HOURS_MAX);
   return [
-    `They cost about $${usdPerHour.toFixed(2)} an hour, $${(usdPerHour * hours).toFixed(2)} in ${hours} hours (list prices of ${PRICES_AS_OF}, without disks and traffic).`,
+    ...(elsewhere ? [`What they cost in ${region} is not known here.`] : []),
+    `${elsewhere ? `In ${PRICED_REGION} they would cost` : 'They cost'} about $${usdPerHour.toFixed(2)} an hour, $${(usdPerHour * hours).toFixed(2)} in ${hours} hours (list price, ${PRICED_REGION}, on demand, Linux, as of ${PRICES_AS_OF}; without disks and traffic).`,
   ];
 }
