@@ -1,6 +1,7 @@
 // The admin's first page: the state of the lab at a glance; what needs the admin comes first.
 import type { components } from '../contract/openapi.gen.ts';
 import { vmStatuses } from '../vms/status.ts';
+import type { FleetLine } from './fleet.ts';
 import { layoutView } from './layout.ts';
 import { timeView } from './machine-row.ts';
 import { operationView } from './operation-view.ts';
@@ -20,7 +21,7 @@ export type AdminModel = {
   /** Whether this server launches machines itself. */
   readonly launches: boolean;
   /** End and cost of the launched machines in a sentence; null where there is none, or it is not known. */
-  readonly fleetLine?: string | null;
+  readonly fleetLine?: FleetLine | null;
   /** Absent where it is not known (the database is away). */
   readonly work?: WorkModel;
   readonly now: Date;
