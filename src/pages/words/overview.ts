@@ -49,6 +49,7 @@ export const labWords = {
   healthTitle: 'Health',
   ok: 'OK',
   notOk: 'Not OK',
+  unused: 'Not used',
   checks: {
     database: 'Database',
     listener: 'Listener',
