@@ -19,9 +19,9 @@ describe.skipIf(!hasBrowser)('every page', () => {
 
   beforeAll(async () => {
     fleet = await startFleetBrowser();
+    await fillLab(fleet.lab.server.db);
     operation = (await fleet.lab.launch(2)).id;
     await fleet.lab.idle();
-    await fillLab(fleet.lab.server.db);
   });
   afterAll(() => fleet[Symbol.asyncDispose]());
   afterEach(() => fleet.tidy());

@@ -166,6 +166,7 @@ export const fleetScreens: readonly Screen[] = [
   screen('end-and-cost', async ({ fleet, go }) => {
     await launched(fleet, 4);
     await sql`update machine_hours set made_at = made_at - interval '3 hours'`.execute(fleet.server.db);
+    await sql`update vms set ends_at = now() + interval '5 hours 12 minutes'`.execute(fleet.server.db);
     await go('/admin/fleet');
   }),
   screen('end-and-cost-problems', async ({ fleet, go }) => {
@@ -180,9 +181,11 @@ export const fleetScreens: readonly Screen[] = [
     await stage.page.getByRole('status').first().waitFor();
   }),
   screen('admin-launched', async ({ fleet, go }) => {
-    await launched(fleet, 4, 1);
-    await troubled(fleet);
-    await fillLab(fleet.server.db).catch(() => undefined);
+    await fillLab(fleet.server.db);
+    await launched(fleet, 4);
+    await sql`update vms set ends_at = now() + interval '5 hours 12 minutes' where provider <> 'external'`.execute(
+      fleet.server.db,
+    );
     await halfWay(fleet);
     await go('/admin');
   }),
