@@ -67,7 +67,7 @@ export const fleetScreens: readonly Screen[] = [
     'launch-refused',
     async (stage) => {
       await stage.go('/admin/create');
-      await stage.page.locator('#num-vms').evaluate('(field) => field.removeAttribute("max")');
+      await stage.page.evaluate(`document.querySelector('#num-vms').removeAttribute('max')`);
       await stage.page.fill('#num-vms', '101');
       await stage.page.getByRole('button', { name: 'Launch' }).click();
       await text(stage, 'at most 100 at a time');
