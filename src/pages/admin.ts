@@ -1,6 +1,8 @@
 // The admin's first page: the state of the lab at a glance; what needs the admin comes first.
 import type { components } from '../contract/openapi.gen.ts';
 import { vmStatuses } from '../vms/status.ts';
+import type { FleetLine } from './fleet.ts';
+import { codeSpans } from './code-spans.ts';
 import { layoutView } from './layout.ts';
 import { timeView } from './machine-row.ts';
 import { operationView } from './operation-view.ts';
@@ -20,7 +22,7 @@ export type AdminModel = {
   /** Whether this server launches machines itself. */
   readonly launches: boolean;
   /** End and cost of the launched machines in a sentence; null where there is none, or it is not known. */
-  readonly fleetLine?: string | null;
+  readonly fleetLine?: FleetLine | null;
   /** Absent where it is not known (the database is away). */
   readonly work?: WorkModel;
   readonly now: Date;
@@ -40,7 +42,7 @@ export function renderAdmin(model: AdminModel): string {
       styles: ['admin.css'],
       modules: ['live-page.js', 'downloads.js'],
     }),
-    checks: checks.map(checkView),
+    checks: checks.map((check) => checkView(check, launches)),
     lab: lab && labView(lab, now),
     isEmpty: lab?.total === 0,
     launches,
@@ -49,9 +51,16 @@ export function renderAdmin(model: AdminModel): string {
   });
 }
 
-function checkView({ name, ok, detail }: Checks[number]): View {
+/** Where machines come by themselves, that none is launched is no fault. */
+function checkView({ name, ok, detail }: Checks[number], launches: boolean): View {
   const labels: Readonly<Record<string, string>> = words.lab.checks;
-  return { label: labels[name] ?? name, ok, detail: detail ?? null };
+  const isUnused = name === 'provisioning' && !launches;
+  return {
+    label: labels[name] ?? name,
+    status: isUnused ? 'unused' : ok ? 'running' : 'error',
+    verdict: isUnused ? words.lab.unused : ok ? words.lab.ok : words.lab.notOk,
+    detail: detail === undefined ? null : { text: codeSpans(detail) },
+  };
 }
 
 function labView(lab: Overview, now: Date): View {
@@ -78,7 +87,8 @@ function labView(lab: Overview, now: Date): View {
       { label: figures.total, count: lab.total, href: '/admin/instances', tone: 'plain' },
     ],
     statuses: vmStatuses.map((status) => ({
-      status,
+      // What nothing is in needs no colour.
+      status: (lab.by_status[status] ?? 0) > 0 ? status : 'none',
       label: words.vmStatus[status],
       count: lab.by_status[status] ?? 0,
     })),

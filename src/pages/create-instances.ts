@@ -1,5 +1,6 @@
 // The page that launches machines.
 import type { components } from '../contract/openapi.gen.ts';
+import { codeSpans } from './code-spans.ts';
 import type { FormError } from './index-page.ts';
 import { launchFormView, type LaunchFormModel } from './launch-form.ts';
 import { layoutView } from './layout.ts';
@@ -29,7 +30,10 @@ export function renderCreateInstances(model: CreateInstancesModel): string {
       ...(isWrong && { titlePrefix: words.errorPrefix }),
     }),
     error: error && { message: error.message },
-    notReady,
+    notReady: notReady && {
+      problem: { text: codeSpans(notReady.problem) },
+      remedy: { text: codeSpans(notReady.remedy) },
+    },
     running: running && runningView(running),
     launch: launchFormView(model, error),
   });

@@ -4,6 +4,7 @@ import type { components } from '../contract/openapi.gen.ts';
 import { countWords, leftSentence, operationTitle, upSentence } from './words/fleet.ts';
 import type { FormError } from './index-page.ts';
 import { launchFormView, type LaunchFormModel } from './launch-form.ts';
+import type { FleetLine } from './fleet.ts';
 import { layoutView } from './layout.ts';
 import { isActive, lineView, operationAddress, operationView } from './operation-view.ts';
 import { render, type View } from './render.ts';
@@ -16,7 +17,7 @@ type Vm = components['schemas']['Vm'];
 
 export type DashboardModel = {
   /** End and cost in a sentence; null where nothing was launched, or it is not known. */
-  readonly fleetLine?: string | null;
+  readonly fleetLine?: FleetLine | null;
   readonly kind: Operation['kind'];
   /** Null where none was begun. */
   readonly operation: Operation | null;

@@ -1,9 +1,12 @@
 // When the launched machines end, what they have cost so far, and strangers: with what can be done about each.
 import type { components } from '../contract/openapi.gen.ts';
-import { endsWords } from './words/ends.ts';
+import { graceSentence, launchedSentence, overdueSentence, unpricedSentence } from './words/ends.ts';
 import { layoutView } from './layout.ts';
 import { operationAddress } from './operation-view.ts';
 import { render, type View } from './render.ts';
+import { utcText } from './times.ts';
+import { vmPageHref } from './vm-href.ts';
+import { words } from './words.ts';
 
 type Fleet = components['schemas']['Fleet'];
 type Strangers = components['schemas']['Strangers'];
@@ -22,60 +25,69 @@ const HOUR_MINUTES = 60;
 
 /** The page of the fleet. */
 export function renderFleet({ fleet, strangers, told, now }: FleetModel): string {
-  const { members } = fleet;
+  const { members, cost, bills } = fleet;
   const attention = members.filter((member) => member.overdue || member.wanted_ends_at !== null);
   return render('fleet', {
-    ...layoutView({ title: endsWords.title, area: 'admin', current: '/admin/fleet' }),
-    ends: endsWords,
+    ...layoutView({
+      title: words.ends.title,
+      area: 'admin',
+      current: '/admin/fleet',
+      styles: ['admin.css'],
+    }),
     good: told?.good === true ? told.text : null,
     bad: told?.good === false ? told.text : null,
     machines: fleet.machines,
     any: fleet.machines > 0,
     end: endView(fleet.ends_at, now),
-    cost: costText(fleet.cost, fleet.bills),
-    unpriced: fleet.cost.unpriced_machines > 0 ? fleet.cost.unpriced_machines : null,
-    bills: fleet.bills,
-    note: fleet.note,
-    pricesAsOf: fleet.prices_as_of,
-    graceMinutes: fleet.grace_minutes,
+    cost: costText(cost, bills),
+    unpriced: bills && cost.unpriced_machines > 0 ? unpricedSentence(cost.unpriced_machines) : null,
+    bills: bills && { note: fleet.note, pricesAsOf: fleet.prices_as_of },
+    grace: bills ? graceSentence(fleet.grace_minutes) : null,
     hours: DEFAULT_HOURS,
     anyLaunches: fleet.launches.length > 0,
-    launches: fleet.launches.map((launch) => launchView(launch, fleet.bills, now)),
+    launches: fleet.launches.map((launch) => launchView(launch, bills, now)),
     anyAttention: attention.length > 0,
     attention: attention.map((member) => memberView(member, now)),
     anyStrangers: strangers.items.length > 0,
     noneFound: strangers.items.length === 0 && strangers.asked_at !== null,
     strangers: strangers.items.map(strangerView),
     strangersProblem: strangers.problem,
-    asked: strangers.asked_at && { at: clock(strangers.asked_at), timestamp: strangers.asked_at },
+    asked: strangers.asked_at && { at: utcText(strangers.asked_at), timestamp: strangers.asked_at },
   });
 }
 
-/** End and cost in a sentence; null where nothing was launched. */
-export function fleetLine(fleet: Fleet, now: Date): string | null {
-  const { machines, launches, bills, ends_at: endsAt, members } = fleet;
+/** What the partial `fleet-line` reads: how many, the first end, the cost, and what is past its end. */
+export type FleetLine = {
+  readonly machines: string;
+  /** Null where there is none. */
+  readonly end: View | null;
+  readonly cost: string | null;
+  readonly overdue: string | null;
+};
+
+/** End and cost in short; null where nothing was launched. */
+export function fleetLine(fleet: Fleet, now: Date): FleetLine | null {
+  const { machines, launches, bills, ends_at: endsAt, members, cost } = fleet;
   if (machines === 0 && launches.length === 0) return null;
-  const there = machines === 1 ? '1 launched machine' : `${machines} launched machines`;
   const overdue = members.filter((member) => member.overdue).length;
-  const parts = [
-    machines > 0 && endsAt !== null
-      ? `${there}; the first ends at ${clock(endsAt)} UTC (${leftText(endsAt, now)}).`
-      : `${there}.`,
-    ...(bills ? [`Cost so far: about $${fleet.cost.usd.toFixed(2)}.`] : []),
-    ...(overdue > 0 ? [`Past their end, and still there: ${overdue}.`] : []),
-  ];
-  return parts.join(' ');
+  return {
+    machines: launchedSentence(machines),
+    end: machines > 0 ? endView(endsAt, now) : null,
+    cost: bills ? costText(cost, bills) : null,
+    overdue: overdue > 0 ? overdueSentence(overdue) : null,
+  };
 }
 
 function launchView(launch: Fleet['launches'][number], bills: boolean, now: Date): View {
   return {
     href: launch.id && operationAddress(launch.id),
-    at: clock(launch.launched_at),
+    at: utcText(launch.launched_at),
     timestamp: launch.launched_at,
     by: launch.requested_by ?? '',
     made: launch.machines,
     living: launch.living,
     end: endView(launch.ends_at, now),
+    isOver: launch.living === 0,
     cost: costText(launch.cost, bills),
   };
 }
@@ -83,6 +95,7 @@ function launchView(launch: Fleet['launches'][number], bills: boolean, now: Date
 function memberView(member: Fleet['members'][number], now: Date): View {
   return {
     hostname: member.hostname,
+    href: vmPageHref(member.hostname),
     overdue: member.overdue,
     untold: member.wanted_ends_at !== null,
     end: endView(member.ends_at, now),
@@ -95,18 +108,19 @@ function strangerView(item: Strangers['items'][number]): View {
   const base = `/api/v1/strangers/${encodeURIComponent(item.id)}`;
   return {
     id: item.id,
-    hostname: item.hostname ?? endsWords.none,
+    hostname: item.hostname ?? words.ends.none,
     reason: item.reason,
     adopt: item.adoptable ? `${base}/adopt` : null,
     terminate: item.terminable ? `${base}/terminate` : null,
-    endWord: item.kind === 'row' ? endsWords.clear : endsWords.terminate,
+    ending: item.kind === 'row' ? words.ends.clearing : words.ends.terminating,
+    endWord: item.kind === 'row' ? words.ends.clear : words.ends.terminate,
   };
 }
 
 /** Null where there is no end. */
 function endView(timestamp: string | null, now: Date): View | null {
   if (timestamp === null) return null;
-  return { at: `${clock(timestamp)} UTC`, timestamp, left: leftText(timestamp, now) };
+  return { at: utcText(timestamp), timestamp, left: leftText(timestamp, now) };
 }
 
 function leftText(timestamp: string, now: Date): string {
@@ -123,10 +137,5 @@ function spanText(minutes: number): string {
 }
 
 function costText({ usd }: Fleet['cost'], bills: boolean): string {
-  return bills || usd > 0 ? `about $${usd.toFixed(2)}` : endsWords.free;
-}
-
-/** `2026-01-31 09:00` */
-function clock(timestamp: string): string {
-  return timestamp.slice(0, 16).replace('T', ' ');
+  return bills || usd > 0 ? `about $${usd.toFixed(2)}` : words.ends.free;
 }

@@ -46,6 +46,7 @@ export function operationView(operation: Operation): View {
     message,
     remedy: problem?.remedy ?? null,
     active,
+    isDone: status === 'succeeded',
     mayCancel: active && cancelAt === null,
     cancelling: active && cancelAt !== null ? { at: utcClock(cancelAt), timestamp: cancelAt } : null,
     done: progress.done + progress.failed,

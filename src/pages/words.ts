@@ -4,6 +4,7 @@
 import { chartWords } from './words/charts.ts';
 import { collectWords } from './words/collect.ts';
 import { docsWords } from './words/docs.ts';
+import { endsWords } from './words/ends.ts';
 import { errorWords } from './words/error.ts';
 import { fleetWords } from './words/fleet.ts';
 import { instancesWords } from './words/lab.ts';
@@ -28,6 +29,7 @@ export const words = {
   charts: chartWords,
   fleet: fleetWords,
   collect: collectWords,
+  ends: endsWords,
   error: errorWords,
   docs: docsWords,
 } as const;

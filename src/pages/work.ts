@@ -58,6 +58,7 @@ function downloadView(download: components['schemas']['Download']): View {
   const { id, hostname, bytes, bytes_found: found, ended_at: endedAt } = download;
   return {
     id,
+    state: download.state,
     label: hostname ?? words.collect.everybody,
     max: Math.max(found, 1),
     value: Math.min(bytes, Math.max(found, 1)),

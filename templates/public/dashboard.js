@@ -58,7 +58,7 @@ function showOperation({ status, message, progress, problem, cancel_requested_at
   setText(remedy, problem?.remedy ?? '');
   remedy.hidden = problem === null;
   const isActive = status === 'queued' || status === 'running';
-  showProgress(progress, isActive);
+  showProgress(progress, isActive, status === 'succeeded');
   const cancel = operation.querySelector('[data-cancel]');
   const isAsked = cancel_requested_at !== null;
   if (cancel && (!isActive || isAsked) && !cancel.hidden) hideCancel(cancel);
@@ -80,11 +80,12 @@ function hideCancel(cancel) {
   title.focus();
 }
 
-function showProgress({ done, failed, total }, isActive) {
+/** Of what ended before it began, nothing is done. */
+function showProgress({ done, failed, total }, isActive, isDone) {
   const bar = operation.querySelector('progress');
   bar.max = Math.max(total, 1);
   if (total > 0) bar.value = done + failed;
-  else if (!isActive) bar.value = 1;
+  else if (!isActive) bar.value = isDone ? 1 : 0;
   setText(operation.querySelector('[data-progress]'), total > 0 ? `${done + failed} / ${total}` : '');
 }
 

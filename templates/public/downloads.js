@@ -38,7 +38,8 @@ function show(list, items, words) {
   for (const item of items.toReversed()) {
     const row = rows.get(item.id) ?? list.insertBefore(newRow(item, words), list.firstChild);
     rows.delete(item.id);
-    const [, progress, text] = row.children;
+    const [, text, progress] = row.children;
+    row.dataset.state = item.state;
     progress.hidden = item.ended_at !== null;
     progress.max = Math.max(item.bytes_found, 1);
     progress.value = item.bytes;
@@ -54,8 +55,9 @@ function newRow({ id, hostname }, words) {
   const label = document.createElement('strong');
   label.textContent = hostname ?? words.everybody;
   const progress = document.createElement('progress');
+  progress.className = 'progress';
   progress.setAttribute('aria-label', label.textContent);
-  row.append(label, ' ', progress, ' ', document.createElement('span'));
+  row.append(label, ' ', document.createElement('span'), ' ', progress);
   return row;
 }
 

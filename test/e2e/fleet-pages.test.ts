@@ -162,7 +162,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     fleet.complaints.length = 0;
   });
 
-  test('what was launched and deleted is listed, the one that runs live, and older ones by pages', async () => {
+  test('what was launched and destroyed is listed, the one that runs live, and older ones by pages', async () => {
     lab.provider.script.holdAfter = 0;
     const { id } = await lab.launch(1);
     const page = await open('/admin/operations');
@@ -190,7 +190,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await page.getByText('lab-vm-prod-1').first().waitFor();
     await isInOrderEverywhere(page);
     await page.getByLabel('To confirm').fill('something else');
-    await page.getByRole('button', { name: 'Delete all machines' }).click();
+    await page.getByRole('button', { name: 'Destroy all machines' }).click();
     await page.getByText('Nothing was destroyed').first().waitFor();
     await isInOrderEverywhere(page);
     await page.getByLabel('To confirm').fill('lab');

@@ -153,7 +153,7 @@ describe('a destroy', () => {
     expect(lab.provider.calls).toEqual([]);
     expect((await lab.postJson('/destroy', { confirm: 'x' })).status).toBe(400);
     const html = await (await lab.post('/destroy', { confirm: ' lab ' })).text();
-    expect(html).toContain('<h1>Delete all machines</h1>');
+    expect(html).toContain('<h1>Destroy all machines</h1>');
     await lab.idle();
     expect(lab.provider.world.size).toBe(0);
   });
@@ -176,7 +176,7 @@ describe('a destroy', () => {
     await lab.idle();
     await lab.server.client.POST('/api/vm-status', { body: { hostname: 'lab-pc-7', status: 'running' } });
     const html = await lab.page('/admin/instances/delete');
-    expect(html).toMatch(/What will be deleted[\s\S]*lab-vm-prod-\d[\s\S]*came by themselves[\s\S]*lab-pc-7/);
+    expect(html).toMatch(/What will be destroyed[\s\S]*lab-vm-prod-\d[\s\S]*came by themselves[\s\S]*lab-pc-7/);
     expect(html).toContain('<code>lab</code>');
   });
 });

@@ -1,6 +1,9 @@
 // The admin's pages, state by state.
+import { sql } from 'kysely';
+import type { components } from '../../src/contract/openapi.gen.ts';
 import { fillLab, labHostname } from '../support/admin-lab.ts';
-import { seedLab } from '../support/seed.ts';
+import { insertFreeVms, vmNames } from '../support/rows.ts';
+import { RECYCLING, seedLab } from '../support/seed.ts';
 import type { Screen, Stage } from './screen.ts';
 
 const seeded =
@@ -18,6 +21,41 @@ const filled =
     await go(path);
   };
 const machine = (number: number): string => `/admin/vms/${labHostname(number)}`;
+
+type Download = components['schemas']['Download'];
+
+const download: Download = {
+  id: '',
+  hostname: null,
+  requested_by: 'admin',
+  started_at: '2026-01-31T09:00:00Z',
+  ended_at: null,
+  state: 'sending',
+  vms: 6,
+  vms_searched: 6,
+  vms_done: 0,
+  vms_failed: 0,
+  files: 0,
+  bytes: 0,
+  files_found: 1_204,
+  bytes_found: 4_100_000_000,
+  message: null,
+};
+
+/** The section of everybody's work, as the server would tell it. */
+function downloads(name: string, items: readonly Download[]): Screen {
+  return {
+    name: `work-${name}`,
+    show: async ({ server, page, go }) => {
+      await seedLab(server.db);
+      const told = items.map((item) => ({ ...item, id: crypto.randomUUID() }));
+      await page.route('**/api/v1/downloads', (route) => route.fulfill({ json: { items: told } }));
+      await go('/admin');
+      await page.waitForFunction(`document.querySelectorAll('[data-list] > li').length === ${items.length}`);
+      await page.locator('details:has(a[download]) > summary').click();
+    },
+  };
+}
 
 export const adminScreens: readonly Screen[] = [
   { name: 'admin', show: seeded('/admin') },
@@ -59,6 +97,63 @@ export const adminScreens: readonly Screen[] = [
   { name: 'delete-instances-empty', show: ({ go }) => go('/admin/instances/delete') },
   { name: 'instance-logs', show: seeded('/admin/logs/lablink-vm-prod-1') },
   { name: 'instance-logs-empty', show: seeded('/admin/logs/lablink-vm-prod-2') },
+  {
+    name: 'instance-logs-long',
+    show: async ({ server, page, go }) => {
+      await seedLab(server.db);
+      await sql`insert into vm_logs (hostname, line) select 'lablink-vm-prod-1', case when i % 40 = 0
+        then 'ERROR: pulling layer ' || i || ' failed: connection reset by peer; it is tried again'
+        else 'container: step ' || i || ' of 900, downloading and unpacking what the image consists of' end
+        from generate_series(1, 900) as i`.execute(server.db);
+      await go('/admin/logs/lablink-vm-prod-1');
+      await page.getByText('step 899 of 900').waitFor();
+    },
+  },
+  {
+    name: 'instance-logs-errors-only',
+    show: async ({ server, page, go }) => {
+      await seedLab(server.db);
+      await sql`insert into vm_logs (hostname, line) select 'lablink-vm-prod-1', case when i % 10 = 0
+        then 'ERROR: step ' || i || ' failed' else 'step ' || i || ' is done' end
+        from generate_series(1, 100) as i`.execute(server.db);
+      await go('/admin/logs/lablink-vm-prod-1');
+      await page.getByLabel('Errors only').check();
+      await page.getByText('ERROR: step 100 failed').waitFor();
+    },
+  },
+  { name: 'vm-recycling', show: seeded(`/admin/vms/${RECYCLING}`) },
+  {
+    name: 'instances-thousand',
+    isTall: true,
+    show: async ({ server, page, go }) => {
+      await insertFreeVms(server.db, vmNames(1_000));
+      await go('/admin/instances');
+      await page.locator('tbody tr').nth(999).waitFor({ state: 'attached' });
+    },
+  },
+  downloads('none', []),
+  downloads('running', [
+    { ...download, hostname: 'lablink-vm-prod-1', state: 'searching', vms_searched: 0, vms: 1 },
+    { ...download, state: 'sending', vms_done: 2, files: 412, bytes: 1_900_000_000 },
+  ]),
+  downloads('ended', [
+    {
+      ...download,
+      state: 'failed',
+      ended_at: '2026-01-31T09:02:00Z',
+      message: 'No machine could be entered: none answered at its SSH address.',
+    },
+    {
+      ...download,
+      state: 'done',
+      ended_at: '2026-01-31T09:05:00Z',
+      vms_done: 6,
+      vms_failed: 1,
+      files: 1_204,
+      bytes: 4_100_000_000,
+    },
+    { ...download, state: 'left', ended_at: '2026-01-31T09:05:00Z', vms_done: 1, files: 3, bytes: 40_000 },
+  ]),
   { name: 'error-unknown-machine', status: 404, show: ({ go }) => go('/admin/logs/ghost') },
   {
     name: 'docs',

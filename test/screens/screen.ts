@@ -1,12 +1,15 @@
 // What a screen is: a page in one state, and how it is brought there. The tables of participant.ts, admin.ts and so on
 // hold them; screens.test.ts looks at each with axe, and `make screenshots` takes its picture.
 import type { Page } from 'playwright-core';
+import type { FleetServer } from '../support/fleet-server.ts';
 import type { TestServer } from '../support/server.ts';
 
 export type Stage = {
   readonly page: Page;
   /** Its rows are emptied before each screen. */
   readonly server: TestServer;
+  /** The whole server whose machines are scripted; `go` goes to it where the screen says `onFleet`. */
+  readonly fleet: FleetServer;
   /** Goes to a page of the server, and waits until it is there. */
   readonly go: (path: string) => Promise<void>;
 };
@@ -18,6 +21,9 @@ export type Screen = {
   /** The status of the last page; 200 where nothing is said. */
   readonly status?: number;
   readonly javaScript?: false;
+  readonly onFleet?: true;
+  /** Its picture shows the window alone. */
+  readonly isTall?: true;
   /** Markup that is not ours to mend, and what axe is not to say about the page because of it. */
   readonly foreign?: { readonly selector: string; readonly rules: readonly string[] };
 };

@@ -9,11 +9,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { findWithAxe } from '../support/axe.ts';
 import { hasBrowser, launchBrowser } from '../support/browser.ts';
 import { ADMIN, startTestServer, type TestServer } from '../support/server.ts';
+import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
 import { adminScreens } from './admin.ts';
+import { errorScreens } from './errors.ts';
+import { fleetScreens } from './fleet.ts';
 import { participantScreens } from './participant.ts';
 import type { Screen } from './screen.ts';
 
-const screens: readonly Screen[] = [...participantScreens, ...adminScreens];
+const screens: readonly Screen[] = [...participantScreens, ...adminScreens, ...fleetScreens, ...errorScreens];
 const folder = process.env['SCREENSHOTS'];
 
 const phone = { name: 'phone', viewport: { width: 360, height: 740 }, colorScheme: 'light' } as const;
@@ -34,20 +37,23 @@ const workshop = {
 
 describe.skipIf(!hasBrowser)('the screen', () => {
   let server: TestServer;
+  let fleet: FleetServer;
   let browser: Browser;
 
   beforeAll(async () => {
     if (folder !== undefined) await mkdir(folder, { recursive: true });
     server = await startTestServer(workshop);
+    fleet = await startFleetServer(workshop, 'aws');
     browser = await launchBrowser();
   });
   afterAll(async () => {
     await browser.close();
+    await fleet[Symbol.asyncDispose]();
     await server[Symbol.asyncDispose]();
   });
   beforeEach(async () => {
-    await sql`truncate vms, assignments, vm_presence, vm_timings, vm_logs, vm_log_cuts, tombstones, operations,
-      operation_events, audit_events cascade`.execute(server.db);
+    await fleet.forget();
+    for (const { db } of [server, fleet.server]) await empty(db);
   });
 
   describe.each(windows)('in the window $name', (window) => {
@@ -59,11 +65,12 @@ describe.skipIf(!hasBrowser)('the screen', () => {
           if (response.request().isNavigationRequest()) status = response.status();
         });
         const go = async (path: string): Promise<void> => {
-          await page.goto(server.url + path);
+          await page.goto((screen.onFleet ? fleet.server : server).url + path);
         };
-        await screen.show({ page, server, go });
+        await screen.show({ page, server, fleet, go });
         expect(status).toBe(screen.status ?? 200);
-        if (folder !== undefined) await takePicture(page, join(folder, `${screen.name}.${window.name}.png`));
+        if (folder !== undefined)
+          await takePicture(page, join(folder, `${screen.name}.${window.name}.png`), screen);
         expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
         expect(await findWithAxe(page, screen.foreign)).toEqual([]);
         expect(complaints).toEqual([]);
@@ -79,6 +86,11 @@ describe.skipIf(!hasBrowser)('the screen', () => {
     for (const name of names) expect(name).toMatch(/^[a-z0-9-]+$/);
   });
 });
+
+const empty = (db: TestServer['db']) =>
+  sql`truncate vms, assignments, vm_presence, vm_timings, vm_logs, vm_log_cuts, tombstones, operations,
+    operation_events, operation_machines, audit_events, machine_hours, vm_state_samples, assignment_changes
+    restart identity cascade`.execute(db);
 
 type Opened = { readonly context: BrowserContext; readonly page: Page; readonly complaints: string[] };
 
@@ -98,13 +110,13 @@ async function open(
   const complaints: string[] = [];
   page.on('console', (message) => {
     // What the browser itself says of a status, or of a connection that is gone.
-    if (message.type() === 'error' && !/status of 4\d\d|ERR_INTERNET_DISCONNECTED/.test(message.text()))
+    if (message.type() === 'error' && !/status of [45]\d\d|ERR_INTERNET_DISCONNECTED/.test(message.text()))
       complaints.push(message.text());
   });
   page.on('pageerror', (error) => complaints.push(error.message));
   return { context, page, complaints };
 }
 
-async function takePicture(page: Page, path: string): Promise<void> {
-  await page.screenshot({ path, fullPage: true, animations: 'disabled' });
+async function takePicture(page: Page, path: string, { isTall }: Screen): Promise<void> {
+  await page.screenshot({ path, fullPage: isTall !== true, animations: 'disabled' });
 }

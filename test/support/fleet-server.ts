@@ -1,7 +1,7 @@
 // A whole server whose machines are scripted, and what tests of launches and destroys ask of it.
 import { expect, vi } from 'vitest';
 import type { components } from '../../src/contract/openapi.gen.ts';
-import { createScriptedProvider, type ScriptedProvider } from '../doubles/scripted-provider.ts';
+import { createScriptedProvider, type Script, type ScriptedProvider } from '../doubles/scripted-provider.ts';
 import { shortIntervals, WAIT } from './operations.ts';
 import { ADMIN, startTestServer, type TestServer } from './server.ts';
 
@@ -23,12 +23,19 @@ export type FleetServer = AsyncDisposable & {
   readonly newest: () => Promise<Operation>;
   /** Lets everything go on, and waits until nothing runs. */
   readonly idle: () => Promise<void>;
+  /** The same, and nothing of what was scripted is left; rows stay. */
+  readonly forget: () => Promise<void>;
 };
 
-export async function startFleetServer(): Promise<FleetServer> {
-  const provider = createScriptedProvider();
+/** @param as the provider that the scripted one pretends to be */
+export async function startFleetServer(
+  env: Readonly<Record<string, string>> = {},
+  as: ScriptedProvider['name'] = 'local',
+): Promise<FleetServer> {
+  const provider = createScriptedProvider({}, as);
+  const fresh: Script = { ...provider.script };
   const server = await startTestServer(
-    { DEPLOYMENT: 'lab' },
+    { DEPLOYMENT: 'lab', ...env },
     { provider, operationIntervals: shortIntervals },
   );
   const auth = {
@@ -48,6 +55,12 @@ export async function startFleetServer(): Promise<FleetServer> {
   const get = async <T>(path: string): Promise<T> => (await (await ask(path)).json()) as T;
   const list = async (): Promise<Operation[]> =>
     (await get<{ items: Operation[] }>('/api/v1/operations?limit=1')).items;
+  const idle = async (): Promise<void> => {
+    provider.release();
+    await vi.waitFor(async () => {
+      expect(['queued', 'running']).not.toContain((await list())[0]?.status);
+    }, WAIT);
+  };
   return {
     server,
     provider,
@@ -66,11 +79,11 @@ export async function startFleetServer(): Promise<FleetServer> {
       if (!operation) throw new Error('there is no operation');
       return operation;
     },
-    idle: async () => {
-      provider.release();
-      await vi.waitFor(async () => {
-        expect(['queued', 'running']).not.toContain((await list())[0]?.status);
-      }, WAIT);
+    idle,
+    forget: async () => {
+      await idle();
+      provider.world.clear();
+      Object.assign(provider.script, fresh);
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

@@ -76,7 +76,7 @@ describe('the overview', () => {
       ...overview,
       lab: { ...quiet, attention: [], total: 0, free: 0, assigned: 0, starting: 0 },
     };
-    expect(textOf(renderAdmin(empty))).toContain('Create machines : as many as people');
+    expect(textOf(renderAdmin(empty))).toContain('Launch machines : as many as people');
     expect(renderAdmin(empty)).not.toContain(words.lab.emptyExternal);
     expect(textOf(renderAdmin({ ...empty, launches: false }))).toContain('they come by themselves');
   });

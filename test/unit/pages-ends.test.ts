@@ -45,7 +45,8 @@ describe('the page of the end and the cost', () => {
   test('says when the first ends, and what it has cost', () => {
     const text = textOf(renderFleet(model));
     expect(text).toContain('The first ends in 4 h 30 min');
-    expect(text).toContain('2026-01-01 16:30 UTC');
+    expect(text).toContain('Their first end is 2026-01-01 16:30 UTC');
+    expect(text).toContain('shuts itself down 30 minutes after its end');
     expect(text).toContain('about $12.50');
     expect(text).toContain('Prices as of 2025-06-01');
     expect(text).toContain('every machine has its row');
@@ -64,9 +65,9 @@ describe('the page of the end and the cost', () => {
     ];
     const text = textOf(renderFleet({ ...model, fleet: { ...model.fleet, members } }));
     expect(text).toContain(
-      'lab-vm-1 (Ends 2026-01-01 16:30 UTC, in 4 h 30 min) Its end and the grace are over',
+      'lab-vm-1 Ends 2026-01-01 16:30 UTC (in 4 h 30 min) Its end and the grace are over',
     );
-    expect(text).toContain('It is to end 2026-01-01 20:00 UTC. SSH is away.');
+    expect(text).toContain('It is to end 2026-01-01 20:00 UTC . SSH is away.');
   });
 
   test('offers only what is possible with a stranger', () => {
@@ -84,6 +85,9 @@ describe('the page of the end and the cost', () => {
     const html = renderFleet({ ...model, strangers });
     expect(html).toContain('strangers&#x2F;i-1&#x2F;terminate"');
     expect(html).not.toContain('&#x2F;adopt"');
+    expect(textOf(html)).toContain(
+      'Terminate of lab-vm-1 (i-1) It is ended with everything on it. This cannot be undone. Yes, do it:',
+    );
     const row = { ...stranger, kind: 'row', id: 'lab-vm-1' } as const;
     expect(textOf(renderFleet({ ...model, strangers: { ...strangers, items: [row] } }))).toContain(
       'Clear the row',
@@ -94,7 +98,7 @@ describe('the page of the end and the cost', () => {
     const empty = { ...model.fleet, machines: 0, ends_at: null, launches: [], members: [] };
     const html = renderFleet({ ...model, fleet: { ...empty, cost: { usd: 0, unpriced_machines: 2 } } });
     expect(html).not.toContain('fleet/extend');
-    expect(textOf(html)).toContain('of a type without a price: 2');
+    expect(textOf(html)).toContain('2 machines are not counted: their types have no price here.');
     expect(textOf(html)).toContain('Nothing was launched yet.');
   });
 
@@ -130,10 +134,14 @@ describe('the page of the end and the cost', () => {
 });
 
 test('the line of the other pages says the end, the cost, and what is past its end', () => {
-  expect(fleetLine(model.fleet, NOW)).toBe(
-    '2 launched machines; the first ends at 2026-01-01 16:30 UTC (in 4 h 30 min). Cost so far: about $12.50.',
-  );
+  expect(fleetLine(model.fleet, NOW)).toEqual({
+    machines: '2 launched machines',
+    end: { at: '2026-01-01 16:30 UTC', timestamp: END, left: 'in 4 h 30 min' },
+    cost: 'about $12.50',
+    overdue: null,
+  });
   const late = { ...model.fleet, members: [{ ...member!, overdue: true }] };
-  expect(fleetLine(late, NOW)).toContain('Past their end, and still there: 1.');
+  expect(fleetLine(late, NOW)?.overdue).toBe('1 machine is past its end, and still there.');
+  expect(fleetLine({ ...model.fleet, bills: false }, NOW)?.cost).toBeNull();
   expect(fleetLine({ ...model.fleet, machines: 0, launches: [], members: [] }, NOW)).toBeNull();
 });

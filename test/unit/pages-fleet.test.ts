@@ -340,6 +340,6 @@ describe('the page of operations', () => {
     expect(html).toContain('href="&#x2F;admin&#x2F;operations">Newest');
     expect(html).toContain('http-equiv');
     const none = renderOperations({ operations: [], next: null, isFirst: true, now: NOW });
-    expect(textOf(none)).toContain('Nothing was launched or deleted yet.');
+    expect(textOf(none)).toContain('Nothing was launched or destroyed yet.');
   });
 });

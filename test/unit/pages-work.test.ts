@@ -84,7 +84,7 @@ const stakePage = (vms: Extract<StakeModel, { surveyed: true }>['vms']): string 
   );
 
 test.each([
-  [{ last: null }, 'vm-1 (Nobody): 3 files, 9 bytes. Never downloaded.'],
+  [{ last: null }, 'Nobody vm-1 3 files, 9 bytes. Never downloaded.'],
   [{ changed: true }, 'Changed since the last download. Last downloaded: 3 files, 3.4 MB, 3 min ago.'],
   [{ last: { ...last, complete: false } }, 'The last download was not complete.'],
   [{ problem: 'It did not answer in time.' }, 'What is on it is not known. It did not answer in time.'],

@@ -4,17 +4,17 @@ export const endsWords = {
   summaryTitle: 'The launched machines',
   machines: 'There now',
   firstEnd: 'The first ends',
+  endNote: 'Their first end is',
+  over: 'Over',
   noEnd: 'No end',
   none: 'None',
   cost: 'Cost so far',
   free: 'Nothing',
-  unpriced: 'not counted, of a type or in a region without a known price:',
   pricesAsOf: 'Prices as of',
-  grace:
-    'A machine that costs money shuts itself down so many minutes after its end, whatever becomes of this server:',
   extendTitle: 'Move the end',
-  extendHint:
-    'The machines end so many hours from now, whatever their end is now. From 1 to 72. Machines in the cloud are told over SSH; one that cannot be reached keeps its old end, is shown below, and is tried again.',
+  extendHint: 'All launched machines end so many hours from now, whatever their end is now. From 1 to 72.',
+  extendNote:
+    'Machines in the cloud are told over SSH. One that cannot be reached keeps its old end, is shown below, and is tried again.',
   hours: 'Hours from now',
   extend: 'Move the end',
   launchesTitle: 'Launches',
@@ -41,6 +41,36 @@ export const endsWords = {
   decide: 'Decide',
   adopt: 'Adopt',
   terminate: 'Terminate',
+  terminating: 'It is ended with everything on it. This cannot be undone.',
   clear: 'Clear the row',
+  clearing: 'The machine disappears from the list, with what is known of it.',
+  sure: 'Yes, do it:',
+  see: 'See the machine',
   of: 'of',
 } as const;
+
+/** `2 launched machines.` */
+export function launchedSentence(machines: number): string {
+  return machines === 1 ? '1 launched machine' : `${machines} launched machines`;
+}
+
+/** What a look at the end must not miss. */
+export function overdueSentence(count: number): string {
+  return count === 1
+    ? '1 machine is past its end, and still there.'
+    : `${count} machines are past their end, and still there.`;
+}
+
+/** Why the cost is more than what is shown. */
+export function unpricedSentence(count: number): string {
+  const what =
+    count === 1
+      ? '1 machine is not counted: its type has'
+      : `${count} machines are not counted: their types have`;
+  return `${what} no price here.`;
+}
+
+/** What ends a machine when this server cannot. */
+export function graceSentence(minutes: number): string {
+  return `A machine that costs money shuts itself down ${minutes} minutes after its end, whatever becomes of this server.`;
+}

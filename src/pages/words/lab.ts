@@ -11,8 +11,8 @@ export const instancesWords = {
   logsOf: 'Logs of',
   nobody: 'Nobody',
   emptyTitle: 'No machines yet',
-  empty: 'Machines appear here as soon as they report, or when you create some.',
-  create: 'Create machines',
+  empty: 'Machines appear here as soon as they report, or when you launch some.',
+  create: 'Launch machines',
 } as const;
 
 /** Told where a table shows fewer machines than there are. */

@@ -23,7 +23,7 @@ const reasons = {
 } as const satisfies Record<Reason, string>;
 
 export const labWords = {
-  title: 'The lab',
+  title: 'Lab',
   remedies,
   reasons,
   countsTitle: 'Machines',
@@ -42,13 +42,14 @@ export const labWords = {
   attentionMore: 'See all that need you:',
   noneFreeReason: 'No machine is free',
   noneFree: 'Every running machine has somebody. Whoever comes next is told to wait.',
-  noneFreeRemedy: 'Create machines',
+  noneFreeRemedy: 'Launch machines',
   operationTitle: 'What is running',
   operationNone: 'No launch and no destroy is running.',
   watch: 'Watch it',
   healthTitle: 'Health',
   ok: 'OK',
   notOk: 'Not OK',
+  unused: 'Not used',
   checks: {
     database: 'Database',
     listener: 'Listener',
@@ -58,7 +59,7 @@ export const labWords = {
   emptyTitle: 'A new lab',
   empty: 'There are no machines yet. In this order:',
   steps: [
-    { href: '/admin/create', label: 'Create machines', hint: 'as many as people, and one spare in ten.' },
+    { href: '/admin/create', label: 'Launch machines', hint: 'as many as people, and one spare in ten.' },
     {
       href: '/admin/instances',
       label: 'Watch them come',
