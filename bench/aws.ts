@@ -59,7 +59,9 @@ async function acquireAwsAllocator({ lifecycle }: Bench): Promise<Allocator> {
   const cloud = await lifecycle.acquire(
     'the emulator of EC2',
     () => startCloud(),
-    (started) => started[Symbol.asyncDispose](),
+    async (started) => {
+      await started[Symbol.asyncDispose]();
+    },
   );
   const folder = await acquireFolder(lifecycle);
   const config = join(folder.path, 'config');
