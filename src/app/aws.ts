@@ -39,7 +39,6 @@ export async function openAwsProvider(
   const uid = await deploymentUid(data);
   const { deployment } = config;
   const limits = { ...defaultLimits, ...environment.awsLimits };
-  const now = (): Date => new Date();
   const cloud = (region: string) =>
     createCloud({ region, tags: { deployment: deployment.name, uid, environment: deployment.environment } });
   return createAwsProvider({
@@ -81,9 +80,9 @@ export async function openAwsProvider(
       onHostKey: (hostname, sshHostKey) => recordReach(db, hostname, { sshHostKey }),
     }),
     host: self.host,
-    now,
+    now: () => new Date(),
     limits,
-    recent: createRecentMachines(limits.listDelayMs, now),
+    recent: createRecentMachines(limits.listDelayMs, () => new Date()),
     log,
   });
 }
