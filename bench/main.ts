@@ -2,6 +2,7 @@
 // missed goal is said, and the exit code tells only whether everything could be measured.
 import { createLifecycle, type Lifecycle } from '../src/lifecycle.ts';
 import { createLog } from '../src/log.ts';
+import { aws } from './aws.ts';
 import { claims } from './claims.ts';
 import { download } from './download.ts';
 import { logs } from './logs.ts';
@@ -13,7 +14,17 @@ import { renderTable } from './table.ts';
 import { told } from './told.ts';
 import { waiting } from './waiting.ts';
 
-const measurements: readonly Measurement[] = [claims, waiting, told, logs, download, pages, start, story];
+const measurements: readonly Measurement[] = [
+  claims,
+  waiting,
+  told,
+  logs,
+  download,
+  pages,
+  start,
+  story,
+  aws,
+];
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;

@@ -8,11 +8,13 @@ import { StartRefused, type Environment, type Refusal } from './app/environment.
 import { createFleet } from './app/fleet.ts';
 import { forwarderToken } from './app/forwarder-token.ts';
 import { greet } from './app/greeting.ts';
+import { openSshKey } from './app/ssh-key.ts';
 import { createWebApp } from './app/web.ts';
 import { listenUrl } from './config/public-url.ts';
 import { startHttpServer } from './http/server.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { adminCredentials, secretKey, type AdminCredentials } from './secrets.ts';
+import type { SshKeyPair } from './ssh/key-pair.ts';
 
 export type Allocator = {
   /** Where it listens, like `http://127.0.0.1:5000`. */
@@ -69,6 +71,7 @@ type Identity = {
   readonly admin: AdminCredentials;
   readonly secretKey: string;
   readonly forwarderToken: string | undefined;
+  readonly sshKey: SshKeyPair;
 };
 
 async function openIdentity({ config }: Environment, { dataDir }: Data): Promise<Identity> {
@@ -76,7 +79,12 @@ async function openIdentity({ config }: Environment, { dataDir }: Data): Promise
   if (!key.ok) throw new StartRefused(key.fault.problem, key.fault.remedy);
   const admin = await adminCredentials(config.admin, dataDir);
   if (!admin.ok) throw new StartRefused(admin.fault.problem, admin.fault.remedy);
-  return { admin, secretKey: key.value, forwarderToken: await forwarderToken(config, dataDir) };
+  return {
+    admin,
+    secretKey: key.value,
+    forwarderToken: await forwarderToken(config, dataDir),
+    sshKey: await openSshKey(dataDir, key.value),
+  };
 }
 
 /** Listens, then starts the operations: machines call the server, so it is there before them and after them. */
@@ -89,10 +97,10 @@ async function serve(
   let stopping = false;
   let url = '';
   const delivery = await openDelivery(environment, lifecycle, opened.data);
-  const operations = await createFleet(environment, opened.data, () => url);
+  const operations = await createFleet(environment, opened, () => url);
   const app = await createWebApp(environment, {
     ...opened,
-    collecting: await openCollecting(environment, opened.data),
+    collecting: openCollecting(environment, opened.data, opened.sshKey),
     delivery,
     operations,
     isStopping: () => stopping,

@@ -1,4 +1,4 @@
-// argv -> serve | migrate | setup | help | version; signals; exit codes. Nothing else.
+// argv -> serve | migrate | setup | ssh-key | doctor | help | version; signals; exit codes. Nothing else.
 import { hostname } from 'node:os';
 import process from 'node:process';
 import { migrateOnly, startAllocator } from './app.ts';
@@ -21,6 +21,7 @@ const USAGE = `LabLink Allocator: hands the machines of a workshop to the people
   lablink serve      start the allocator in the foreground (what \`make run\` does)
   lablink setup      bring Pulumi and its AWS plugin into the data folder (PROVIDER=aws)
   lablink migrate    bring the schema of the database up to date, and end
+  lablink ssh-key    print the private key that enters the machines, for \`ssh-add -\`
 ${DOCTOR_USAGE}  lablink help       this text
   lablink version    the version
 
@@ -114,7 +115,24 @@ async function setup(config: Config): Promise<number> {
   return EXIT_OK;
 }
 
-const withConfig: Readonly<Record<string, (config: Config) => Promise<number>>> = { serve, migrate, setup };
+/** It is sealed at rest; this is for an admin who has to enter a machine by hand. */
+async function sshKey(config: Config): Promise<number> {
+  const { readSshKey } = await import('./app/ssh-key.ts');
+  const result = await readSshKey(environmentOf(config));
+  if (!result.ok) {
+    say(`${result.problem}\n${result.remedy}`);
+    return EXIT_FAILED;
+  }
+  process.stdout.write(result.keyPair.privateKey);
+  return EXIT_OK;
+}
+
+const withConfig: Readonly<Record<string, (config: Config) => Promise<number>>> = {
+  serve,
+  migrate,
+  setup,
+  'ssh-key': sshKey,
+};
 
 async function main(command: string | undefined, args: readonly string[]): Promise<number> {
   if (command === 'help' || command === '--help' || command === undefined) {

@@ -17,7 +17,7 @@ import { statePlace } from '../provision/aws/state-place.ts';
 import { createToolFinder } from '../provision/aws/tools.ts';
 import type { Provider } from '../provision/provider.ts';
 import { loadOrCreateSecret } from '../secrets.ts';
-import { loadOrMakeSshKeyPair } from '../ssh/key-pair.ts';
+import type { SshKeyPair } from '../ssh/key-pair.ts';
 import type { Data } from './data.ts';
 import { deploymentUid } from './deployment-uid.ts';
 import { forwarderToken } from './forwarder-token.ts';
@@ -26,18 +26,19 @@ import { StartRefused, type Environment } from './environment.ts';
 
 const SECRET_BYTES = 32;
 
-export async function openAwsProvider(environment: Environment, data: Data): Promise<Provider> {
+export async function openAwsProvider(
+  environment: Environment,
+  data: Data,
+  sshKey: SshKeyPair,
+): Promise<Provider> {
   const { config, log, self } = environment;
   const { db } = data.database;
   const places = await preparePlaces(data.dataDir);
   const secret = secretIn(data.dataDir);
-  const key = await loadOrMakeSshKeyPair(data.dataDir);
-  if (!key.ok) throw new StartRefused(key.problem, key.remedy);
   const passphrase = config.pulumi.passphrase ?? (await secret('pulumi-passphrase', SECRET_BYTES));
   const uid = await deploymentUid(data);
   const { deployment } = config;
   const limits = { ...defaultLimits, ...environment.awsLimits };
-  const now = (): Date => new Date();
   const cloud = (region: string) =>
     createCloud({ region, tags: { deployment: deployment.name, uid, environment: deployment.environment } });
   return createAwsProvider({
@@ -57,7 +58,7 @@ export async function openAwsProvider(environment: Environment, data: Data): Pro
     cloud,
     deployment,
     uid,
-    sshPublicKey: key.keyPair.publicKey,
+    sshPublicKey: sshKey.publicKey,
     forwarderToken: (await forwarderToken(config, data.dataDir)) ?? '',
     env: engineEnvironment(environment.env),
     standing: (machines) =>
@@ -75,14 +76,14 @@ export async function openAwsProvider(environment: Environment, data: Data): Pro
       })(wanted),
     rearm: createRearm({
       reachOf: (hostname) => readReach(db, hostname),
-      privateKey: key.keyPair.privateKey,
+      privateKey: sshKey.privateKey,
       defaultUser: SSH_USER,
       onHostKey: (hostname, sshHostKey) => recordReach(db, hostname, { sshHostKey }),
     }),
     host: self.host,
-    now,
+    now: () => new Date(),
     limits,
-    recent: createRecentMachines(limits.listDelayMs, now),
+    recent: createRecentMachines(limits.listDelayMs, () => new Date()),
     log,
   });
 }

@@ -4,9 +4,9 @@ import { createCollector, type Collector } from '../collect/collector.ts';
 import { defaultLimits, type Place } from '../collect/target.ts';
 import type { Config } from '../config/schema.ts';
 import { pinHostKey } from '../db/downloads.ts';
-import { loadOrMakeSshKeyPair } from '../ssh/key-pair.ts';
+import type { SshKeyPair } from '../ssh/key-pair.ts';
 import type { Data } from './data.ts';
-import { StartRefused, type Environment } from './environment.ts';
+import type { Environment } from './environment.ts';
 
 /** Local VMs run commands in their own folder. */
 const LOCAL_FOLDER = 'Desktop';
@@ -18,13 +18,15 @@ export type Collecting = {
   readonly defaultSshUser: string;
 };
 
-export async function openCollecting({ config, log }: Environment, data: Data): Promise<Collecting> {
-  const key = await loadOrMakeSshKeyPair(data.dataDir);
-  if (!key.ok) throw new StartRefused(key.problem, key.remedy);
+export function openCollecting(
+  { config, log }: Environment,
+  data: Data,
+  { privateKey }: Pick<SshKeyPair, 'privateKey'>,
+): Collecting {
   const { db } = data.database;
   const { extensions, leftOut, parallel, maxRunning, stallMs, sshUser } = config.download;
   const collector = createCollector({
-    privateKey: key.keyPair.privateKey,
+    privateKey,
     choice: { extensions, leftOut },
     limits: { ...defaultLimits, sending: parallel, downloads: maxRunning, stallMs },
     log,

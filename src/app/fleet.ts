@@ -6,14 +6,16 @@ import { createExternalProvider } from '../provision/external.ts';
 import { createLocalProvider } from '../provision/local/local-provider.ts';
 import { createOperations, type Operations } from '../provision/operations.ts';
 import type { Provider } from '../provision/provider.ts';
-import { loadOrMakeSshKeyPair } from '../ssh/key-pair.ts';
+import type { SshKeyPair } from '../ssh/key-pair.ts';
 import type { Data } from './data.ts';
-import { StartRefused, type Environment } from './environment.ts';
+import type { Environment } from './environment.ts';
+
+type FleetParts = { readonly data: Data; readonly sshKey: SshKeyPair };
 
 /** Made here, started when the server listens: machines call it. @param url where machines reach this server */
 export async function createFleet(
   environment: Environment,
-  data: Data,
+  { data, sshKey }: FleetParts,
   url: () => string,
 ): Promise<Operations> {
   const { config, log } = environment;
@@ -21,7 +23,7 @@ export async function createFleet(
   return createOperations({
     db,
     connectionString,
-    provider: environment.provider ?? (await createProvider(environment, data, url)),
+    provider: environment.provider ?? (await createProvider(environment, { data, sshKey }, url)),
     ...(environment.operationIntervals && { intervals: environment.operationIntervals }),
     deployment: config.deployment,
     rules: {
@@ -36,22 +38,24 @@ export async function createFleet(
   });
 }
 
-async function createProvider(environment: Environment, data: Data, url: () => string): Promise<Provider> {
+async function createProvider(
+  environment: Environment,
+  { data, sshKey }: FleetParts,
+  url: () => string,
+): Promise<Provider> {
   const { config, log } = environment;
   if (config.provider === 'external') return createExternalProvider();
   if (config.provider === 'aws') {
     // Loaded only where it is used: the clients of AWS are large.
     const { openAwsProvider } = await import('./aws.ts');
-    return openAwsProvider(environment, data);
+    return openAwsProvider(environment, data, sshKey);
   }
   const { dataDir } = data;
   const { db } = data.database;
-  const key = await loadOrMakeSshKeyPair(dataDir);
-  if (!key.ok) throw new StartRefused(key.problem, key.remedy);
   return createLocalProvider({
     dataDir,
     allocatorUrl: url,
-    authorizedKey: key.keyPair.publicKey,
+    authorizedKey: sshKey.publicKey,
     software: config.machine.software ?? null,
     log,
     onLost: async (hostname, reason) => {

@@ -3,10 +3,11 @@
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { resolveDataDir } from '../db/embedded/data-dir.ts';
+import type { Machine } from '../db/embedded/machine.ts';
 import { startSession } from '../provision/aws/engine/session.ts';
 import { awsPlaces } from '../provision/aws/places.ts';
 import { defaultLimits } from '../provision/aws/site.ts';
-import { createToolFinder, neededVersions } from '../provision/aws/tools.ts';
+import { createToolFinder, neededVersions, type ToolVersions } from '../provision/aws/tools.ts';
 import { engineEnvironment, toolPlaces } from './engine-environment.ts';
 import type { Environment, Refusal } from './environment.ts';
 
@@ -53,7 +54,7 @@ export async function setUpAws(environment: Environment): Promise<{ readonly ok:
     const after = await find();
     if (answer.kind === 'done' && after.ok) return { ok: true };
     const said = answer.kind === 'failed' ? answer.text : after.ok ? '' : after.problem;
-    return byHand(said, place.cliRoot, places.pulumiHome, needed);
+    return byHand(said, place.cliRoot, places.pulumiHome, { ...needed, ...machine });
   } finally {
     await session.end();
   }
@@ -63,7 +64,7 @@ function byHand(
   said: string,
   cliRoot: string,
   pulumiHome: string,
-  { cli, plugin }: { readonly cli: string; readonly plugin: string },
+  { cli, plugin, os, arch }: ToolVersions & Pick<Machine, 'os' | 'arch'>,
 ): Refusal {
   const words = said.replaceAll(/\s+/g, ' ').trim().slice(0, SAID_MAX);
   return {
@@ -71,8 +72,8 @@ function byHand(
     problem: `Pulumi ${cli} or its plugin for AWS ${plugin} could not be downloaded (${words}).`,
     remedy: [
       'Where this machine reaches no download, bring both from one that does:',
-      `  1. the archive pulumi-v${cli}-linux-x64.tar.gz (get.pulumi.com); its files belong into ${join(cliRoot, 'bin')}`,
-      `  2. the archive pulumi-resource-aws-v${plugin}-linux-amd64.tar.gz (get.pulumi.com/releases/plugins); its files belong into ${join(pulumiHome, 'plugins', `resource-aws-v${plugin}`)}`,
+      `  1. the archive pulumi-v${cli}-${os}-${arch}.tar.gz (get.pulumi.com); its files belong into ${join(cliRoot, 'bin')}`,
+      `  2. the archive pulumi-resource-aws-v${plugin}-${os}-${arch === 'x64' ? 'amd64' : arch}.tar.gz (get.pulumi.com/releases/plugins); its files belong into ${join(pulumiHome, 'plugins', `resource-aws-v${plugin}`)}`,
       'Then run this command again: it looks whether both are right.',
     ].join('\n'),
   };

@@ -1,12 +1,15 @@
 // The program as a process: starts, restarts, Ctrl-C, kill -9, two on one folder, faults of its configuration.
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createLablinkClient } from '../../src/client/client.ts';
+import { createTestDatabase } from '../support/postgres.ts';
 import { startProgram } from '../support/program.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -179,4 +182,37 @@ describe('the program', { timeout: TIMEOUT_MS }, () => {
     expect(await other.ended).toBe(2);
     expect(other.output()).toContain('no command "dance"');
   });
+});
+
+describe('the SSH key', () => {
+  test(
+    'is printed for an admin, as OpenSSH reads it, and is that of the public file',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const keys = [startProgram(['ssh-key'], env), startProgram(['ssh-key'], env)];
+      const printed: string[] = [];
+      for (const key of keys) {
+        expect(await key.ended, key.output()).toBe(0);
+        printed.push(key.output());
+      }
+      expect(printed[0]).toBe(printed[1]);
+      const file = join(folder, 'key');
+      await writeFile(file, printed[0] ?? '', { mode: 0o600 });
+      const { stdout } = await promisify(execFile)('ssh-keygen', ['-y', '-f', file]);
+      expect(stdout.trim()).toBe((await readFile(join(folder, 'data/ssh/id_ed25519.pub'), 'utf8')).trim());
+    },
+  );
+
+  test(
+    'that was sealed with another SECRET_KEY is a reason not to start',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      expect(await startProgram(['ssh-key'], env).ended).toBe(0);
+      await using database = await createTestDatabase();
+      const elsewhere = { DATABASE_URL: database.connectionString, SECRET_KEY: 'k'.repeat(40) };
+      const other = startProgram(['serve'], { ...env, ...elsewhere });
+      expect(await other.ended).toBe(1);
+      expect(other.output()).toMatch(/cannot start: .*id_ed25519\.sealed was sealed with another SECRET_KEY/);
+    },
+  );
 });

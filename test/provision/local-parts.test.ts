@@ -1,6 +1,6 @@
-// The parts of local VMs that need no process: what the stand-in checks, keys, files.
+// The parts of local VMs that need no process: what the stand-in checks, files.
 import { spawnSync } from 'node:child_process';
-import { chmod, mkdtemp, readdir, readFile, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,6 @@ import {
 import { sampleFiles } from '../../src/provision/local/samples.ts';
 import { checkStartHostCall, type StartHostCall } from '../../src/provision/local/start-host-check.ts';
 import { forgetOldCodes, useCode } from '../../src/provision/local/used-codes.ts';
-import { loadOrMakeSshKeyPair, makeSshKeyPair, readSshKeyPair } from '../../src/ssh/key-pair.ts';
 
 const STAND_IN = fileURLToPath(new URL('../../src/provision/local/start-host-stand-in.ts', import.meta.url));
 
@@ -149,46 +148,6 @@ describe('what the stand-in for start-host checks', () => {
     await forgetOldCodes(codes, young + 1000);
     expect(await useCode(codes, 'old')).toBe('first-use');
     expect(await useCode(codes, 'young')).toBe('used-before');
-  });
-});
-
-describe('SSH keys', () => {
-  test('a pair is made once, and everybody gets the same', async () => {
-    const dataDir = join(folder, 'keys');
-    const pairs = await Promise.all(Array.from({ length: 10 }, () => loadOrMakeSshKeyPair(dataDir)));
-    const privates = new Set(pairs.map((pair) => (pair.ok ? pair.keyPair.privateKey : 'none')));
-    expect(privates.size).toBe(1);
-    expect([...privates][0]).toMatch(/^-----BEGIN OPENSSH PRIVATE KEY-----/);
-    const first = pairs[0]!;
-    expect(first.ok && (await stat(first.path)).mode & 0o777).toBe(0o600);
-    const publicLine = await readFile(`${first.ok ? first.path : ''}.pub`, 'utf8');
-    expect(first.ok && publicLine.startsWith(first.keyPair.publicKey)).toBe(true);
-    expect((await readdir(join(dataDir, 'ssh'))).sort()).toEqual(['id_ed25519', 'id_ed25519.pub']);
-  });
-
-  test('a key that others could read is closed to them', async () => {
-    const dataDir = join(folder, 'open-keys');
-    const made = await loadOrMakeSshKeyPair(dataDir);
-    await chmod(made.ok ? made.path : '', 0o644);
-    const again = await loadOrMakeSshKeyPair(dataDir);
-    expect(again.ok && (await stat(again.path)).mode & 0o777).toBe(0o600);
-  });
-
-  test('a damaged key is told, with what to do', async () => {
-    const dataDir = join(folder, 'damaged-keys');
-    const made = await loadOrMakeSshKeyPair(dataDir);
-    await writeFile(made.ok ? made.path : '', 'no key');
-    const again = await loadOrMakeSshKeyPair(dataDir);
-    expect(again.ok ? 'no fault' : again.remedy).toMatch(/remove the file/);
-  });
-
-  test('a thousand pairs all work, although one in 256 that ssh2 makes does not', () => {
-    const pairs = Array.from({ length: 1000 }, makeSshKeyPair);
-    const lengths = new Set(
-      pairs.map(({ publicKey }) => Buffer.from(publicKey.split(' ')[1]!, 'base64').length),
-    );
-    expect(lengths).toEqual(new Set([51]));
-    expect(pairs.every(({ privateKey }) => readSshKeyPair(privateKey) !== undefined)).toBe(true);
   });
 });
 

@@ -1,11 +1,11 @@
 // A whole allocator whose machines are on AWS: the engine that LABLINK_TEST_ENGINE names, the cloud double, moto behind it.
 // What exists is asked of moto, of the engine's state file and of the server, so that a test can hold the three together.
-import { DescribeImagesCommand } from '@aws-sdk/client-ec2';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, vi } from 'vitest';
 import { z } from 'zod';
 import type { components } from '../../src/contract/openapi.gen.ts';
+import { configText, serverEnv } from './aws-config.ts';
 import type { TestCloud } from './cloud.ts';
 import { testEngine } from './engine.ts';
 import { shortIntervals } from './operations.ts';
@@ -36,36 +36,6 @@ export type AwsLab = AsyncDisposable & {
   /** Cloud, state and rows tell of the same machines, and of these. */
   readonly agree: () => Promise<string[]>;
 };
-
-export async function configText(
-  cloud: TestCloud,
-  more: Readonly<Record<string, unknown>> = {},
-): Promise<string> {
-  const { Images = [] } = await cloud.ec2.send(new DescribeImagesCommand({ Owners: ['amazon'] }));
-  return JSON.stringify({
-    machine: {
-      machine_type: 't3.micro',
-      image: 'ghcr.io/example/client:1',
-      ami_id: Images[0]?.ImageId ?? 'ami-0',
-      software: 'sleap',
-      ssh_cidrs: ['203.0.113.7/32'],
-      ...more,
-    },
-    app: { region: cloud.region },
-  });
-}
-
-/** Variables of the server itself. */
-export function serverEnv(): Record<string, string> {
-  return {
-    PROVIDER: 'aws',
-    DEPLOYMENT: 'lab',
-    ENVIRONMENT: 'test',
-    PUBLIC_URL: 'https://lab.example.org',
-    PULUMI_CLI_DIR: testEngine().pulumiRoot,
-    CONFIG_NAME: 'config.yaml',
-  };
-}
 
 const SHORT_AWS = { listDelayMs: 3_000, loneMs: 20_000, earlierMs: 20_000 };
 

@@ -1,6 +1,7 @@
 // A cloud for tests: moto's EC2 API as a process of its own, the provider double that makes machines in it, and the faults
 // that it can be told to have. What exists is read back by a client that has nothing to do with either.
 import {
+  DescribeInstanceAttributeCommand,
   EC2Client,
   paginateDescribeInstances,
   RunInstancesCommand,
@@ -15,6 +16,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { gunzipSync } from 'node:zlib';
 import {
   CONTROL_VARIABLE,
   NO_FAULTS,
@@ -98,6 +100,8 @@ export type TestCloud = AsyncDisposable & {
   readonly ec2: EC2Client;
   /** Every machine that is not terminated. */
   machines(): Promise<readonly TestMachine[]>;
+  /** The script that a machine boots with, in the clear. */
+  bootOf(instanceId: string): Promise<string>;
   /** Roles, log groups, functions: what is no part of EC2. */
   ledger(): readonly LedgerEntry[];
   /** What was asked of the provider double, in order. */
@@ -124,6 +128,11 @@ export async function startCloud(): Promise<TestCloud> {
     envWithoutPlugin: { ...env, PATH: process.env['PATH'] ?? '' },
     ec2,
     machines: () => listMachines(ec2),
+    bootOf: async (instanceId) => {
+      const asked = { InstanceId: instanceId, Attribute: 'userData' as const };
+      const { UserData } = await ec2.send(new DescribeInstanceAttributeCommand(asked));
+      return gunzipSync(Buffer.from(UserData?.Value ?? '', 'base64')).toString('utf8');
+    },
     ledger: () => readLedger(control),
     diary: () => readDiary(control),
     runStranger: async (tags, instanceType = 't3.micro') => {

@@ -1,11 +1,13 @@
 // Where the engine keeps its state, and what protects the secrets in it. The engine encrypts a state without secrets anew
 // with whatever passphrase it is given, and says nothing: a check value of ours beside the state notices before a run.
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
-import { mkdir, open, readFile, rm, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { bucketPlace, readOrKeep, type CheckPlace } from './check-place.ts';
+import { CloudError } from './cloud-error.ts';
 import type { Failure } from './engine/failure.ts';
+import { failureOf } from './surroundings.ts';
 
 export type StatePlace = {
   readonly backendUrl: string;
@@ -16,7 +18,7 @@ export type StatePlace = {
   /** Null where a key of a cloud encrypts. */
   readonly passphrase: string | null;
   /** Where the check value is; null where there is none to check. */
-  readonly checkFile: string | null;
+  readonly check: CheckPlace | null;
   /** The engine's own file of this stack, where it is on a disk of ours. */
   readonly stackFile: string | null;
 };
@@ -27,7 +29,7 @@ export type StateConfig = {
   readonly deployment: { readonly name: string; readonly environment: string };
   /** The default folder; absolute. */
   readonly folder: string;
-  /** Where a check value goes whose state is not on a disk of ours. */
+  /** Where a check value goes whose state is neither on a disk of ours nor in a bucket. */
   readonly root: string;
   readonly passphrase: string;
 };
@@ -43,13 +45,17 @@ export function statePlace(config: StateConfig): StatePlace {
   const backendUrl = config.backendUrl ?? pathToFileURL(folder).href;
   const local = backendUrl.startsWith('file:') ? folderOf(backendUrl) : null;
   const name = `lablink-check.${project}.${deployment.environment}`;
+  const checkPlace = bucketPlace(backendUrl, name) ?? {
+    kind: 'file' as const,
+    path: join(local ?? root, name),
+  };
   return {
     backendUrl,
     project,
     stack,
     secretsProvider: secretsProvider ?? 'passphrase',
     passphrase: secretsProvider === undefined ? config.passphrase : null,
-    checkFile: secretsProvider === undefined ? join(local ?? root, name) : null,
+    check: secretsProvider === undefined ? checkPlace : null,
     stackFile:
       local === null ? null : join(local, '.pulumi/stacks', project, `${deployment.environment}.json`),
   };
@@ -73,26 +79,18 @@ const WRONG: Failure = {
 
 /** Whether the passphrase is the one of before; the first one counts. Null where all is well. */
 export async function checkPassphrase({
-  checkFile,
+  check,
   passphrase,
-  backendUrl,
-}: StatePlace): Promise<Failure | null> {
-  if (checkFile === null || passphrase === null) return null;
+}: Pick<StatePlace, 'check' | 'passphrase'>): Promise<Failure | null> {
+  if (check === null || passphrase === null) return null;
   try {
-    if (backendUrl.startsWith('file:')) {
-      const folder = folderOf(backendUrl);
-      if (folder !== null) await mkdir(folder, { recursive: true, mode: 0o700 });
-    }
-    const kept = await readKept(checkFile);
-    if (kept === null) {
-      await keep(checkFile, passphrase);
-      return null;
-    }
+    const kept = await readOrKeep(check, () => checkValue(passphrase));
     const [salt = '', value = ''] = kept.trim().split(':');
     const given = await deriveBytes(passphrase, Buffer.from(salt, 'base64'), CHECK_BYTES);
     const wanted = Buffer.from(value, 'base64');
     return wanted.length === given.length && timingSafeEqual(wanted, given) ? null : WRONG;
   } catch (error) {
+    if (error instanceof CloudError) return failureOf(error);
     if (!(error instanceof Error && 'syscall' in error)) throw error;
     return {
       kind: 'engine',
@@ -102,26 +100,8 @@ export async function checkPassphrase({
   }
 }
 
-async function readKept(file: string): Promise<string | null> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
-    throw error;
-  }
-}
-
-/** Whole or not at all: half a check value would be a wrong passphrase for ever. */
-async function keep(checkFile: string, passphrase: string): Promise<void> {
+async function checkValue(passphrase: string): Promise<string> {
   const salt = randomBytes(SALT_BYTES);
   const value = await deriveBytes(passphrase, salt, CHECK_BYTES);
-  const temporary = `${checkFile}.${randomBytes(8).toString('hex')}.tmp`;
-  try {
-    await using file = await open(temporary, 'wx', 0o600);
-    await file.writeFile(`${salt.toString('base64')}:${value.toString('base64')}\n`);
-    await file.sync();
-    await rename(temporary, checkFile);
-  } finally {
-    await rm(temporary, { force: true });
-  }
+  return `${salt.toString('base64')}:${value.toString('base64')}\n`;
 }

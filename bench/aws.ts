@@ -1,0 +1,189 @@
+// A launch of 50 machines on AWS as an admin sees it, on the doubles of engine and cloud: from the click to the first line
+// of the page and to the first event of the engine, in Chromium; and what the allocator's memory is before and after it.
+// AWS_PICTURES names a folder for pictures of the page: at its first event, in the middle, at the end.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BrowserContext, Page } from 'playwright-core';
+import { configText, serverEnv } from '../test/support/aws-config.ts';
+import { startCloud } from '../test/support/cloud.ts';
+import { testEngine } from '../test/support/engine.ts';
+import { atMost, notMeasured, type Bench, type Measurement, type Row } from './measurement.ts';
+import { median } from './statistics.ts';
+import { acquireAllocator, type Allocator } from './support/allocator.ts';
+import { acquireBrowser, findBrowser } from './support/browser.ts';
+import { acquireFolder } from './support/folder.ts';
+import { settledKib } from './support/memory.ts';
+
+const MACHINES = 50;
+/** Before it: the first run of a data folder compiles the engine's modules, which is said apart. */
+const WARM_MACHINES = 2;
+const MOTO = join(import.meta.dirname, '../.cache/python/moto/bin/moto_server');
+const PASSWORD = 'a password for the bench';
+const LIMIT_MS = 240_000;
+const MEMORY_LIMIT_MS = 15_000;
+const FIRST_LINE_GOAL_MS = 300;
+const FIRST_EVENT_GOAL_MS = 2_500;
+const MIB_IN_KIB = 1_024;
+const MEMORY_GOAL_MIB = 10;
+
+type Launched = { readonly lineMs: number; readonly eventMs: number; readonly seconds: number };
+
+export const aws: Measurement = {
+  name: 'aws',
+  about: `a launch of ${MACHINES} machines on AWS, in Chromium, on the doubles of engine and cloud`,
+  limitSeconds: 600,
+  run: async (bench) => {
+    const executable = findBrowser();
+    if (executable === null)
+      return [
+        notMeasured(
+          'Launch on AWS',
+          'Install Chromium (`apt-get install chromium`), or name one in CHROMIUM.',
+        ),
+      ];
+    if (!existsSync(MOTO))
+      return [notMeasured('Launch on AWS', 'Run `make python`, which brings the EC2 emulator.')];
+    const allocator = await acquireAwsAllocator(bench);
+    const browser = await acquireBrowser(bench.lifecycle, executable);
+    const context = await browser.newContext({
+      httpCredentials: { username: 'admin', password: PASSWORD },
+      viewport: { width: 1280, height: 900 },
+    });
+    context.setDefaultTimeout(LIMIT_MS);
+    return measure(bench, allocator, context);
+  },
+};
+
+async function acquireAwsAllocator({ lifecycle }: Bench): Promise<Allocator> {
+  const cloud = await lifecycle.acquire(
+    'the emulator of EC2',
+    () => startCloud(),
+    async (started) => {
+      await started[Symbol.asyncDispose]();
+    },
+  );
+  const folder = await acquireFolder(lifecycle);
+  const config = join(folder.path, 'config');
+  await mkdir(config);
+  await writeFile(join(config, 'config.yaml'), await configText(cloud));
+  return acquireAllocator(lifecycle, folder, {
+    ...cloud.env,
+    ...testEngine().env,
+    ...serverEnv(),
+    CONFIG_DIR: config,
+    ADMIN_PASSWORD: PASSWORD,
+    // Machines of an emulator report nothing.
+    LAUNCH_CANARY: '0',
+  });
+}
+
+async function measure(
+  { say }: Bench,
+  allocator: Allocator,
+  context: BrowserContext,
+): Promise<readonly Row[]> {
+  const base = `http://127.0.0.1:${allocator.port}`;
+  const first = await launch(context, base, WARM_MACHINES, null);
+  say(`first launch of all: first event after ${first.eventMs.toFixed(0)} ms`);
+  await destroy(context, base);
+  const before = await settledKib(allocator.pid, MEMORY_LIMIT_MS);
+  const large = await launch(context, base, MACHINES, process.env['AWS_PICTURES'] ?? null);
+  say(`${MACHINES} machines in ${large.seconds.toFixed(1)} s`);
+  const after = await settledKib(allocator.pid, MEMORY_LIMIT_MS);
+  await destroy(context, base);
+  const small = await launch(context, base, WARM_MACHINES, null);
+  await destroy(context, base);
+  return rowsOf(first, [large, small], { before, after });
+}
+
+/** Clicks, and watches the page; on the clock of this process. */
+async function launch(
+  context: BrowserContext,
+  base: string,
+  machines: number,
+  pictures: string | null,
+): Promise<Launched> {
+  const page = await context.newPage();
+  await page.goto(`${base}/admin/create`);
+  await page.getByLabel('How many machines').fill(String(machines));
+  const clicked = performance.now();
+  // Not waited for: the navigation is a part of what is measured.
+  const click = page.getByRole('button', { name: 'Launch' }).click({ noWaitAfter: true });
+  const output = page.getByRole('log').locator('li');
+  await output.first().waitFor();
+  const lineMs = performance.now() - clicked;
+  await output.filter({ hasText: 'Is being made.' }).first().waitFor();
+  const eventMs = performance.now() - clicked;
+  await click;
+  await picture(page, pictures, 'aws-launch-first-event');
+  if (pictures !== null) {
+    await page.getByText(new RegExp(`^(1\\d|2\\d|3\\d) of ${machines} machines made`)).waitFor();
+    await picture(page, pictures, 'aws-launch');
+  }
+  await page.getByText(`${machines} machines were made.`).waitFor();
+  const seconds = (performance.now() - clicked) / 1_000;
+  await picture(page, pictures, 'aws-launch-done');
+  await page.close();
+  return { lineMs, eventMs, seconds };
+}
+
+async function picture(page: Page, folder: string | null, name: string): Promise<void> {
+  if (folder === null) return;
+  await mkdir(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `${name}.png`) });
+}
+
+async function destroy(context: BrowserContext, base: string): Promise<void> {
+  const { request } = context;
+  const answer = await request.post(`${base}/destroy`, { headers: { accept: 'application/json' } });
+  const { id } = (await answer.json()) as { readonly id: string };
+  for (;;) {
+    const asked = await request.get(`${base}/api/v1/operations/${id}`);
+    const { status } = (await asked.json()) as { readonly status: string };
+    if (status === 'succeeded') return;
+    if (status !== 'queued' && status !== 'running') throw new Error(`The destroy ${status}.`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+function rowsOf(
+  first: Launched,
+  launches: readonly Launched[],
+  { before, after }: { readonly before: number; readonly after: number },
+): readonly Row[] {
+  const lineMs = median(launches.map((launched) => launched.lineMs));
+  const eventMs = median(launches.map((launched) => launched.eventMs));
+  const grownMib = (after - before) / MIB_IN_KIB;
+  const large = launches[0]?.seconds ?? 0;
+  return [
+    {
+      what: 'Launch on AWS: click to the first line of the page',
+      measured: `${lineMs.toFixed(0)} ms`,
+      goal: `< ${FIRST_LINE_GOAL_MS} ms`,
+      verdict: atMost(lineMs, FIRST_LINE_GOAL_MS),
+      remark: `median of ${launches.length}; the very first ${first.lineMs.toFixed(0)} ms`,
+    },
+    {
+      what: 'Launch on AWS: click to the first event of the engine',
+      measured: `${(eventMs / 1_000).toFixed(2)} s`,
+      goal: `< ${FIRST_EVENT_GOAL_MS / 1_000} s`,
+      verdict: atMost(eventMs, FIRST_EVENT_GOAL_MS),
+      remark: `median of ${launches.length}; the very first ${(first.eventMs / 1_000).toFixed(2)} s: Node compiles the engine's modules`,
+    },
+    {
+      what: `${MACHINES} machines on the emulator: click to all made`,
+      measured: `${large.toFixed(1)} s`,
+      goal: '',
+      verdict: '',
+      remark: 'doubles of engine and cloud, EC2 by moto on the same processors',
+    },
+    {
+      what: 'Memory of the allocator, grown by that run',
+      measured: `${grownMib.toFixed(1)} MiB`,
+      goal: `< ${MEMORY_GOAL_MIB} MiB`,
+      verdict: atMost(grownMib, MEMORY_GOAL_MIB),
+      remark: `${(before / MIB_IN_KIB).toFixed(0)} MiB before, ${(after / MIB_IN_KIB).toFixed(0)} MiB after; Pulumi is loaded by the child alone`,
+    },
+  ];
+}

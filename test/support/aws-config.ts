@@ -1,0 +1,35 @@
+// What an allocator is configured with whose machines are on the cloud of tests. For tests and measurements.
+import { DescribeImagesCommand } from '@aws-sdk/client-ec2';
+import type { TestCloud } from './cloud.ts';
+import { testEngine } from './engine.ts';
+
+/** Of the config file. */
+export async function configText(
+  cloud: TestCloud,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
+  const { Images = [] } = await cloud.ec2.send(new DescribeImagesCommand({ Owners: ['amazon'] }));
+  return JSON.stringify({
+    machine: {
+      machine_type: 't3.micro',
+      image: 'ghcr.io/example/client:1',
+      ami_id: Images[0]?.ImageId ?? 'ami-0',
+      software: 'sleap',
+      ssh_cidrs: ['203.0.113.7/32'],
+      ...more,
+    },
+    app: { region: cloud.region },
+  });
+}
+
+/** Variables of the server itself. */
+export function serverEnv(): Record<string, string> {
+  return {
+    PROVIDER: 'aws',
+    DEPLOYMENT: 'lab',
+    ENVIRONMENT: 'test',
+    PUBLIC_URL: 'https://lab.example.org',
+    PULUMI_CLI_DIR: testEngine().pulumiRoot,
+    CONFIG_NAME: 'config.yaml',
+  };
+}
