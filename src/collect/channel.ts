@@ -1,5 +1,5 @@
 // What a command on a machine says, piece by piece, no faster than it is taken: what is not taken stays there. A machine
-// that is asked and says nothing is given up.
+// that is asked and says nothing, or next to nothing, is given up.
 import type { ClientChannel } from 'ssh2';
 import { VmFailure } from './failure.ts';
 
@@ -13,67 +13,116 @@ export type Running = {
 
 const ERROR_BYTES = 65_536;
 
-type Options = { readonly stallMs: number; readonly readAheadBytes: number };
+export type Patience = {
+  /** It is given up once it was waited for so long without having sent `dripBytes` meanwhile. */
+  readonly stallMs: number;
+  readonly dripBytes: number;
+  /** All waiting together; endless where it is not said. */
+  readonly waitMs?: number;
+};
+type Options = Patience & { readonly readAheadBytes: number };
 
-export function readChannel(channel: ClientChannel, { stallMs, readAheadBytes }: Options): Running {
+export function readChannel(
+  channel: ClientChannel,
+  { readAheadBytes, ...options }: Options,
+  nowMs: () => number = () => performance.now(),
+): Running {
+  const patience = createPatience(options, nowMs);
   const queue: Buffer[] = [];
   let queued = 0;
   let over = false;
   let closed = false;
   let code: number | null = null;
   const said = collectErrors(channel);
-  let wake: (() => void) | null = null;
-  const go = (): void => {
-    wake?.();
-    wake = null;
-  };
+  const bell = createBell(patience);
 
   channel.on('data', (piece: Buffer) => {
     queue.push(piece);
     queued += piece.length;
     if (queued >= readAheadBytes) channel.pause();
-    go();
+    bell.ring();
   });
   channel.once('exit', (told: unknown) => {
     if (typeof told === 'number') code = told;
   });
   channel.once('end', () => {
     over = true;
-    go();
+    bell.ring();
   });
   channel.once('close', () => {
     [over, closed] = [true, true];
-    go();
+    bell.ring();
   });
   channel.on('error', () => undefined);
 
-  async function something(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        wake = null;
-        reject(new VmFailure('stalled', `The machine said nothing for ${stallMs / 1_000} s.`));
-      }, stallMs);
-      wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
   return {
     next: async () => {
-      while (queue.length === 0 && !over) await something();
+      while (queue.length === 0 && !over) await bell.wait();
       const piece = queue.shift();
       if (piece === undefined) return null;
       queued -= piece.length;
+      patience.came(piece.length);
       if (queued < readAheadBytes / 2 && channel.isPaused()) channel.resume();
       return piece;
     },
     ended: async () => {
-      while (!closed) await something();
+      if (!closed) patience.came(options.dripBytes);
+      while (!closed) await bell.wait();
       return { code, errors: said() };
     },
     close: () => channel.close(),
+  };
+}
+
+/** Who waits is woken, or told that there is no patience left. */
+function createBell(patience: ReturnType<typeof createPatience>) {
+  let wake: (() => void) | null = null;
+  return {
+    ring: (): void => {
+      wake?.();
+      wake = null;
+    },
+    wait: (): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const wait = patience.begin();
+        const timer = setTimeout(() => {
+          wake = null;
+          reject(patience.failure());
+        }, wait.atMostMs);
+        wake = () => {
+          clearTimeout(timer);
+          wait.end();
+          resolve();
+        };
+      }),
+  };
+}
+
+/** A byte now and then is no answer: only so many of them make the waiting begin anew. */
+function createPatience({ stallMs, dripBytes, waitMs = Infinity }: Patience, nowMs: () => number) {
+  let [came, waitedMs, allMs] = [0, 0, 0];
+  return {
+    begin: () => {
+      const startedMs = nowMs();
+      return {
+        atMostMs: Math.max(Math.min(stallMs - waitedMs, waitMs - allMs), 0),
+        end: (): void => {
+          const elapsedMs = nowMs() - startedMs;
+          waitedMs += elapsedMs;
+          allMs += elapsedMs;
+        },
+      };
+    },
+    came: (bytes: number): void => {
+      came += bytes;
+      if (came >= dripBytes) [came, waitedMs] = [0, 0];
+    },
+    failure: (): VmFailure => {
+      if (waitMs - allMs <= stallMs - waitedMs)
+        return new VmFailure('stalled', `The machine was not done after ${waitMs / 1_000} s.`);
+      const sent = came === 0 ? 'said nothing for' : `sent only ${came} bytes in`;
+      return new VmFailure('stalled', `The machine ${sent} ${stallMs / 1_000} s.`);
+    },
   };
 }
 

@@ -123,8 +123,10 @@ function archiveOf(dependencies: CollectDependencies, request: DownloadRequest, 
   const { progress, stopping, startedAt } = running;
   const { log } = dependencies;
   let reports: readonly VmReport[] = [];
+  let begun = false;
   const output = createZipOutput(
     () => {
+      begun = true;
       fill(dependencies, createZipWriter(output), running).then(
         (all) => {
           reports = all;
@@ -140,7 +142,9 @@ function archiveOf(dependencies: CollectDependencies, request: DownloadRequest, 
     },
     () => {
       stopping.abort();
-      progress.end('left');
+      // HEAD: it was asked what would be sent, and that was told.
+      if (begun || request.signal.aborted) progress.end('left');
+      else progress.withdraw();
     },
   );
   output.stream.once('end', () => {

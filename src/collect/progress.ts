@@ -31,6 +31,8 @@ export type ProgressCounter = {
   readonly bytes: (bytes: number) => void;
   readonly file: () => void;
   readonly vmDone: (failed: boolean) => void;
+  /** Nobody has read any of it: it is not told. */
+  readonly withdraw: () => void;
   /** The first end counts. */
   readonly end: (state: 'done' | 'failed' | 'left', message?: string) => void;
 };
@@ -58,10 +60,16 @@ export function createProgressBoard(now: () => Date): ProgressBoard {
     begin: (about) => {
       const entry = { progress: fresh(about, now()) };
       all = [entry, ...all];
-      return counterOf(entry, () => {
-        entry.progress = { ...entry.progress, endedAt: now() };
-        forget();
-      });
+      const withdraw = (): void => {
+        all = all.filter((each) => each !== entry);
+      };
+      return {
+        ...counterOf(entry, () => {
+          entry.progress = { ...entry.progress, endedAt: now() };
+          forget();
+        }),
+        withdraw,
+      };
     },
     list: () => all.map(({ progress }) => progress),
     running: () => all.filter(({ progress }) => progress.endedAt === null).length,
@@ -85,7 +93,7 @@ function fresh(about: Pick<Progress, 'id' | 'requestedBy' | 'hostname' | 'vms'>,
   };
 }
 
-function counterOf(entry: { progress: Progress }, onEnd: () => void): ProgressCounter {
+function counterOf(entry: { progress: Progress }, onEnd: () => void): Omit<ProgressCounter, 'withdraw'> {
   const change = (changes: (progress: Progress) => Partial<Progress>): void => {
     entry.progress = { ...entry.progress, ...changes(entry.progress) };
   };

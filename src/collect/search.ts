@@ -1,4 +1,5 @@
 // A machine is entered and searched: which container, which files. Rejects with a VmFailure.
+import type { Patience } from './channel.ts';
 import { listContainers, searchCommand, type FoundPlace } from './commands.ts';
 import { oneLine, VmFailure } from './failure.ts';
 import { readListing, type Listing } from './listing.ts';
@@ -39,8 +40,12 @@ export async function search(parts: Search): Promise<Found> {
   throw last ?? new VmFailure('no_container', 'No container runs on the machine.');
 }
 
+function patienceOf({ searchStallMs, searchDripBytes, searchMs }: CollectLimits): Patience {
+  return { stallMs: searchStallMs, dripBytes: searchDripBytes, waitMs: searchMs };
+}
+
 async function runningContainers(session: Session, limits: CollectLimits): Promise<readonly string[]> {
-  const running = await session.start(listContainers, { stallMs: limits.searchStallMs });
+  const running = await session.start(listContainers, patienceOf(limits));
   let text = '';
   for (let piece = await running.next(); piece !== null; piece = await running.next())
     if (text.length < CONTAINER_LIST_BYTES) text += piece.toString('utf8');
@@ -51,7 +56,7 @@ async function runningContainers(session: Session, limits: CollectLimits): Promi
 }
 
 async function searchIn({ session, choice, limits }: Search, place: FoundPlace): Promise<Found> {
-  const running = await session.start(searchCommand(place), { stallMs: limits.searchStallMs });
+  const running = await session.start(searchCommand(place), patienceOf(limits));
   const reader = readListing(choice, limits.listingBytes);
   let any = false;
   try {

@@ -1,7 +1,7 @@
 // One SSH connection into one machine: let in by our key, only where the host key is the right one. Runs commands; knows
 // nothing of files.
 import ssh2, { type ClientChannel, type ConnectConfig, type ServerHostKeyAlgorithm } from 'ssh2';
-import { readChannel, type Running } from './channel.ts';
+import { readChannel, type Patience, type Running } from './channel.ts';
 import { VmFailure } from './failure.ts';
 import { algorithmsFor, fingerprintOf, hostKeyLine, isSameKey } from './host-key.ts';
 import type { CollectLimits, Target } from './target.ts';
@@ -15,7 +15,7 @@ export type Session = {
   readonly close: () => void;
 };
 
-export type StartOptions = { readonly input?: Buffer; readonly stallMs: number };
+export type StartOptions = Patience & { readonly input?: Buffer };
 
 const KEEP_ALIVE_MS = 10_000;
 const KEEP_ALIVE_TRIES = 3;
@@ -118,8 +118,9 @@ function refusal(error: unknown, target: Target, shownKey: string | null, signal
 async function start(
   client: ssh2.Client,
   command: string,
-  { input, stallMs, limits }: StartOptions & { readonly limits: CollectLimits },
+  { input, limits, ...patience }: StartOptions & { readonly limits: CollectLimits },
 ): Promise<Running> {
+  const { stallMs } = patience;
   return new Promise((resolve, reject) => {
     const lost = (): void => reject(new VmFailure('connection_lost', 'The connection was lost.'));
     const timer = setTimeout(
@@ -138,7 +139,7 @@ async function start(
         return;
       }
       // Listened to at once: a quick command has ended before a promise tells that it was started.
-      resolve(readChannel(channel, { stallMs, readAheadBytes: limits.readAheadBytes }));
+      resolve(readChannel(channel, { ...patience, readAheadBytes: limits.readAheadBytes }));
       channel.end(input);
     };
     try {

@@ -41,8 +41,13 @@ export type CollectLimits = {
   readonly connectMs: number;
   /** A machine that is read and says nothing for this long is given up. */
   readonly stallMs: number;
+  /** Fewer bytes than this do not count as an answer. */
+  readonly dripBytes: number;
   /** The same while it searches its disk. */
   readonly searchStallMs: number;
+  readonly searchDripBytes: number;
+  /** All waiting for one search. */
+  readonly searchMs: number;
   /** What is read of a machine before the archive takes it. */
   readonly readAheadBytes: number;
   /** Files up to this size are put into the archive whole. */
@@ -59,7 +64,10 @@ export const defaultLimits: CollectLimits = {
   searching: 16,
   connectMs: 10_000,
   stallMs: 10_000,
+  dripBytes: 65_536,
   searchStallMs: 30_000,
+  searchDripBytes: 1_024,
+  searchMs: 300_000,
   readAheadBytes: 262_144,
   wholeFileBytes: 1_048_576,
   listingBytes: 67_108_864,

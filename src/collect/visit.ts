@@ -90,7 +90,8 @@ export async function send(
   try {
     const { limits } = dependencies;
     const { listing, place } = found;
-    const options = { input: listing.names, stallMs: limits.stallMs };
+    const { stallMs, dripBytes } = limits;
+    const options = { input: listing.names, stallMs, dripBytes };
     session ??= await enterPinned(dependencies, target, signal);
     const running = await session.start(sendCommand(place), options).catch(async (error: unknown) => {
       // It may have been lost while others had their turn: once more, then.

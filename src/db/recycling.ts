@@ -13,24 +13,34 @@ export async function releaseAssignment(
   id: string,
   by: string | null = null,
 ): Promise<'released' | 'unknown'> {
+  for (;;) {
+    const result = await releaseWhereItIs(db, id, by);
+    if (result !== 'moved') return result;
+  }
+}
+
+/** `moved`: an admin has given its person another machine meanwhile; nothing was changed. */
+async function releaseWhereItIs(
+  db: Db,
+  id: string,
+  by: string | null,
+): Promise<'released' | 'unknown' | 'moved'> {
   return db.transaction().execute(async (trx) => {
-    const assignment = await trx
-      .selectFrom('assignments')
-      .select(['hostname', 'email'])
-      .where('id', '=', id)
-      .executeTakeFirst();
-    if (!assignment) return 'unknown';
-    // The machine before its assignment, as a claim and a removal of the machine lock them.
-    await sql`select from vms where hostname = ${assignment.hostname} for no key update`.execute(trx);
+    const found = await hostnameOf(trx, id);
+    if (found === null) return 'unknown';
+    // The machine before its assignment, as a claim, a move and a removal of the machine lock them.
+    await sql`select from vms where hostname = ${found} for no key update`.execute(trx);
     const ended = await trx
       .updateTable('assignments')
       .set({ released_at: sql<Date>`now()` })
       .where('id', '=', id)
+      .where('hostname', '=', found)
       .where('released_at', 'is', null)
+      .returning('email')
       .executeTakeFirst();
-    const { hostname, email } = assignment;
-    if (by !== null && ended.numUpdatedRows > 0n)
-      await recordDeed(trx, { who: by, what: 'release', detail: email, hostname });
+    if (!ended && (await hostnameOf(trx, id)) !== found) return 'moved';
+    if (by !== null && ended)
+      await recordDeed(trx, { who: by, what: 'release', detail: ended.email, hostname: found });
     await trx
       .updateTable('vms')
       .set({ status: 'recycling', status_since: sql<Date>`now()` })
@@ -39,6 +49,11 @@ export async function releaseAssignment(
       .execute();
     return 'released';
   });
+}
+
+async function hostnameOf(db: Db, id: string): Promise<string | null> {
+  const row = await db.selectFrom('assignments').select('hostname').where('id', '=', id).executeTakeFirst();
+  return row?.hostname ?? null;
 }
 
 /** Whose remains the machine still holds (null: nobody's in particular); null = nothing is to be emptied. */

@@ -80,7 +80,10 @@ describe.skipIf(!hasSshd)('while machines send', () => {
       const names = Object.keys(files).filter((name) => name.startsWith('stalling/'));
       expect(names.filter((name) => name.endsWith('.cut-short'))).toHaveLength(1);
       expect(manifest.vms.map(({ hostname, failure }) => [hostname, failure?.reason])).toEqual([
-        ['stalling', 'The machine said nothing for 1.5 s.'],
+        [
+          'stalling',
+          expect.stringMatching(/^The machine (said nothing for|sent only \d+ bytes in) 1\.5 s\.$/),
+        ],
         ['mute', 'The machine said nothing for 1.5 s.'],
         ['good', undefined],
       ]);
@@ -88,6 +91,36 @@ describe.skipIf(!hasSshd)('while machines send', () => {
       expect(missing).toMatch(/"stalling\/\w+\.slp\.cut-short": Cut short after \d+ bytes\./);
       for (const { sshd } of [stalling, mute])
         await vi.waitFor(() => expect(sshd.children()).toEqual([]), WAIT);
+    },
+    PATIENT,
+  );
+
+  test(
+    'one that sends a byte now and then holds it no longer: by its files, and by the list of them',
+    async () => {
+      await using lab = startLab({ limits: { stallMs: 5_000, searchStallMs: 5_000, searchMs: 9_000 } });
+      const good = await lab.machine('good');
+      const drip = (step: string): string => `while :; do ${step}; sleep 0.2; done`;
+      const dripping = await lab.machine('dripping', { programs: tarThen(1_200_000, drip('printf x')) });
+      const listing = await lab.machine('listing', { programs: { find: drip('printf x') } });
+      const record = 'f 1 1764033000.0 %0100d.slp\\0';
+      const endless = await lab.machine('endless', {
+        programs: {
+          find: `i=0; ${drip(`i=$((i+1)); for n in $(seq 20); do printf '${record}' $i$n; done`)}`,
+        },
+      });
+      await writeFiles(good.sshd.folder, { 'a.slp': 'whole' });
+      await writeFiles(dripping.sshd.folder, { 'one.slp': Buffer.alloc(1_500_000, 'one') });
+      const machines = [dripping, listing, endless, good];
+      const { files, manifest } = await lab.archive(machines.map(({ target }) => target));
+      expect(Object.keys(files).toSorted()).toEqual(['dripping/one.slp.cut-short', 'good/a.slp']);
+      expect(manifest.vms.map(({ hostname, failure }) => [hostname, failure?.reason])).toEqual([
+        ['dripping', expect.stringMatching(/^The machine sent only \d+ bytes in 5 s\.$/)],
+        ['listing', expect.stringMatching(/^The machine sent only \d+ bytes in 5 s\.$/)],
+        ['endless', 'The machine was not done after 9 s.'],
+        ['good', undefined],
+      ]);
+      for (const { sshd } of machines) await vi.waitFor(() => expect(sshd.children()).toEqual([]), WAIT);
     },
     PATIENT,
   );

@@ -37,6 +37,9 @@ const statements = [
   `create unique index machine_hours_living on machine_hours (hostname) where gone_at is null`,
   `create index machine_hours_by_operation on machine_hours (operation_id)`,
 
+  `insert into machine_hours (hostname, operation_id, provider, made_at)
+     select hostname, operation_id, provider, created_at from vms where provider <> 'external'`,
+
   `create table deployment_identity (
      only_one boolean primary key default true check (only_one),
      uid text not null check (length(uid) between 16 and 64)

@@ -38,6 +38,12 @@ const statements = [
    )`,
   `comment on table assignment_changes is 'append-only, by trigger; without people, so that it may outlive the machine'`,
   `create index assignment_changes_by_time on assignment_changes (at)`,
+  `insert into assignment_changes (at, hostname, what)
+     select at, hostname, what from (
+       select assigned_at as at, hostname, 'assigned' as what from assignments
+       union all
+       select released_at, hostname, 'released' from assignments where released_at is not null
+     ) as changes order by at`,
   `create function note_assignment_change() returns trigger language plpgsql as $$
    begin
      if tg_op = 'INSERT' then
