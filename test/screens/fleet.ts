@@ -248,6 +248,8 @@ const launchPage = renderCreateInstances({
   error: null,
   numVms: '44',
   hours: '8',
+  defaultHours: 8,
+  canaryAbove: 5,
   people: { typed: '40', count: 40 },
   plan: {
     machineType: 'g4dn.xlarge',
@@ -256,6 +258,5 @@ const launchPage = renderCreateInstances({
     neededVcpusPerVm: 4,
     quotaVcpus: 256,
     usedVcpus: 32,
-    defaultHours: 8,
   },
 });

@@ -65,8 +65,8 @@ export function overdueSentence(count: number): string {
 export function unpricedSentence(count: number): string {
   const what =
     count === 1
-      ? '1 machine is not counted: its type has'
-      : `${count} machines are not counted: their types have`;
+      ? '1 machine is not counted: its type and region have'
+      : `${count} machines are not counted: their types and regions have`;
   return `${what} no price here.`;
 }
 
