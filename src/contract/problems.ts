@@ -180,11 +180,6 @@ export const problems = {
     title: 'Download failed',
     detail: 'No machine could be searched for files.',
   },
-  not_implemented: {
-    status: 501,
-    title: 'Not served yet',
-    detail: 'This operation is part of the contract, but is not served yet.',
-  },
   database_unavailable: {
     status: 503,
     title: 'Database unavailable',

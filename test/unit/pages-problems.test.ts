@@ -31,12 +31,6 @@ describe('the error page', () => {
     expect(html).toContain('<a class="btn btn-primary" href="&#x2F;admin">');
     expect(html).not.toContain(words.error.requestId);
   });
-
-  test('says plainly that something is not served yet', () => {
-    const html = renderError({ problem: problemBody('not_implemented'), area: 'admin' });
-    expect(html).toContain('<h1>Not served yet</h1>');
-    expect(html).toContain('Nothing is broken.');
-  });
 });
 
 describe('the page of a problem', () => {

@@ -19,7 +19,6 @@ export const errorWords = {
     '415': 'Begin at the start page and use its form.',
     '429': 'Wait a moment, then try again.',
     '500': 'Try again. If it stays like this, tell your instructor, with the request id.',
-    '501': 'Nothing is broken. This comes with a later version of the server.',
     '503': 'Wait a few seconds, then load the page again.',
   },
   otherwise: 'Begin at the start page.',

@@ -1,7 +1,14 @@
 // The provider of machines on AWS: the engine makes and ends them, the cloud's own API says what exists. Knows nothing of
 // rows and pages.
 import { access, mkdir, realpath } from 'node:fs/promises';
-import type { ListedMachine, Provider, ProvisionReport, ProvisionResult, Readiness } from '../provider.ts';
+import type {
+  ListedMachine,
+  MachinePlan,
+  Provider,
+  ProvisionReport,
+  ProvisionResult,
+  Readiness,
+} from '../provider.ts';
 import type { CloudMachine } from './cloud.ts';
 import { CloudError } from './cloud-error.ts';
 import { destroyAll, destroySome, destroyUnknown } from './destroy.ts';
@@ -34,12 +41,7 @@ export function createAwsProvider(site: AwsSite): Provider {
     region: site.region,
     graceMinutes: site.graceMinutes,
     readiness: () => readiness(site),
-    plan: async (signal) => {
-      const settings = await site.settings();
-      if (!settings.ok) return null;
-      const { types, region } = settings;
-      return readPlan(site.cloud(region), { machineType: types[0], region }, signal);
-    },
+    plan: (signal) => planOf(site, signal),
     preflight: async (wanted) => {
       const settings = await site.settings();
       return settings.ok ? site.preflight(settings, wanted) : settings;
@@ -78,6 +80,13 @@ export function createAwsProvider(site: AwsSite): Provider {
     },
     stop: () => Promise.resolve(),
   };
+}
+
+async function planOf(site: AwsSite, signal: AbortSignal): Promise<MachinePlan | null> {
+  const settings = await site.settings();
+  if (!settings.ok) return null;
+  const { types, region } = settings;
+  return readPlan(site.cloud(region), { machineType: types[0], region }, signal);
 }
 
 async function readiness({ tools, settings }: AwsSite): Promise<Readiness> {
