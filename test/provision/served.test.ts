@@ -176,7 +176,9 @@ describe('a destroy', () => {
     await lab.idle();
     await lab.server.client.POST('/api/vm-status', { body: { hostname: 'lab-pc-7', status: 'running' } });
     const html = await lab.page('/admin/instances/delete');
-    expect(html).toMatch(/What will be destroyed[\s\S]*lab-vm-prod-\d[\s\S]*came by themselves[\s\S]*lab-pc-7/);
+    expect(html).toMatch(
+      /What will be destroyed[\s\S]*lab-vm-prod-\d[\s\S]*came by themselves[\s\S]*lab-pc-7/,
+    );
     expect(html).toContain('<code>lab</code>');
   });
 });

@@ -14,7 +14,7 @@ export const endsWords = {
   extendTitle: 'Move the end',
   extendHint: 'All launched machines end so many hours from now, whatever their end is now. From 1 to 72.',
   extendNote:
-    'Machines in the cloud are told over SSH. One that cannot be reached keeps its old end, is shown below, and is tried again.',
+    'Machines in the cloud are told over SSH. One that cannot be reached keeps its old end, is shown here, and is tried again.',
   hours: 'Hours from now',
   extend: 'Move the end',
   launchesTitle: 'Launches',
