@@ -4,9 +4,9 @@ import { mkdir, realpath } from 'node:fs/promises';
 import type { Config } from '../config/schema.ts';
 import { recordReach } from '../db/fleet.ts';
 import { readReach } from '../db/reach.ts';
-import { standingOf } from '../db/standing.ts';
+import { standingOf, type LaunchedMachine } from '../db/standing.ts';
 import { createAwsProvider } from '../provision/aws/aws-provider.ts';
-import { createCloud } from '../provision/aws/cloud.ts';
+import { createCloud, type CloudMachine } from '../provision/aws/cloud.ts';
 import { awsPlaces, type AwsPlaces } from '../provision/aws/places.ts';
 import { createPreflight } from '../provision/aws/preflight.ts';
 import { SSH_USER } from '../provision/aws/reach.ts';
@@ -61,11 +61,7 @@ export async function openAwsProvider(
     sshPublicKey: sshKey.publicKey,
     forwarderToken: (await forwarderToken(config, data.dataDir)) ?? '',
     env: engineEnvironment(environment.env),
-    standing: (machines) =>
-      standingOf(
-        db,
-        machines.map(({ instanceId: id, ...rest }) => ({ id, ...rest })),
-      ),
+    standing: (machines) => standingOf(db, machines.map(launchedMachine)),
     preflight: (settings, wanted) =>
       createPreflight({
         cloud: cloud(settings.region),
@@ -86,6 +82,10 @@ export async function openAwsProvider(
     recent: createRecentMachines(limits.listDelayMs, () => new Date()),
     log,
   });
+}
+
+function launchedMachine({ instanceId, hostname, launchId }: CloudMachine): LaunchedMachine {
+  return { id: instanceId, hostname, launchId };
 }
 
 async function preparePlaces(dataDir: string): Promise<AwsPlaces> {

@@ -24,7 +24,7 @@ export function planFor({ vms, machineType, region, vcpus, use }: PlanInput): Pl
   const vcpusNeeded = vcpusEach === null ? null : vcpusEach * vms;
   const limitNeeded = vcpusNeeded === null ? null : vcpusNeeded + (use?.usedVcpus ?? 0);
   const listed = price === null ? null : Math.round(price.usdPerHour * vms * 100) / 100;
-  const usdPerHour = region === null || region === PRICED_REGION ? listed : null;
+  const usdPerHour = isPriced(region) ? listed : null;
   const facts = { vms, machineType, vcpusEach, vcpusNeeded, limitNeeded, region, usdPerHour };
   return {
     ...facts,
@@ -32,6 +32,11 @@ export function planFor({ vms, machineType, region, vcpus, use }: PlanInput): Pl
     quotaCode: quota?.code ?? null,
     lines: [needs(facts), ...asking(facts, quota, use), ...cost(listed, region)],
   };
+}
+
+/** Prices are of one region; without a region that one is meant. */
+function isPriced(region: string | null): boolean {
+  return region === null || region === PRICED_REGION;
 }
 
 type Facts = Omit<Plan, 'lines' | 'quotaName' | 'quotaCode'>;
