@@ -93,7 +93,7 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     const lost = page.getByRole('link', { name: `Give another machine: ${broken}` });
     await lost.focus();
     await report(labHostname(7), 'running');
-    await page.getByText(labHostname(7)).waitFor({ state: 'detached' });
+    await page.getByRole('link', { name: labHostname(7), exact: true }).waitFor({ state: 'detached' });
     expect(await lost.evaluate('document.activeElement.textContent')).toBe('Give another machine');
     await page.keyboard.press('Enter');
     await page.waitForURL(`**/admin/vms/${broken}#deeds`);
