@@ -215,15 +215,15 @@ describe('the dashboard', () => {
   test('of a destroy of one machine is about that one, and the others stay', () => {
     const over = { ...running, kind: 'destroy' as const, status: 'succeeded' as const, hostnames: ['vm-7'] };
     const html = renderDashboard({ ...dashboard, kind: 'destroy', operation: over });
-    expect(html).toContain('<h1>Delete vm-7</h1>');
+    expect(html).toContain('<h1>Destroy vm-7</h1>');
     expect(html).toContain('data-proof>Proof: at the end it was looked whether they still exist');
-    expect(html).not.toContain('Delete all machines</h1>');
+    expect(html).not.toContain('Destroy all machines</h1>');
     const some = renderDashboard({
       ...dashboard,
       kind: 'destroy',
       operation: { ...over, hostnames: ['vm-7', 'vm-8'] },
     });
-    expect(some).toContain('<h1>Delete 2 machines</h1>');
+    expect(some).toContain('<h1>Destroy 2 machines</h1>');
   });
 
   test('of a launch tells the end that it was launched to', () => {
