@@ -59,10 +59,10 @@ describe('destroying one machine from its page', { timeout: 90_000 }, () => {
     expect(asked.location).toMatch(/^\/admin\/operations\//);
     await ended((asked.location ?? '').split('/').at(-1) ?? '', '1 machine was ended.');
     const told = await page(asked.location ?? '');
-    expect(told).toContain('<h1>Delete a</h1>');
+    expect(told).toContain('<h1>Destroy a</h1>');
     expect(told).toContain('Proof: at the end it was looked whether they still exist');
     expect(told).toContain('1 machine is left.');
-    expect(await page('/admin/operations')).toContain('Delete a');
+    expect(await page('/admin/operations')).toContain('Destroy a');
   });
 
   test('that cannot be begun stays on the page of the machine, with the reason', async () => {

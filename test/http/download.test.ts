@@ -5,6 +5,7 @@ import { expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { createScriptedProvider } from '../doubles/scripted-provider.ts';
 import { openArchive } from '../collect/lab.ts';
+import { textOf } from '../support/page-models.ts';
 import { insertFreeVms } from '../support/rows.ts';
 import { ADMIN, startTestServer, type TestServer } from '../support/server.ts';
 import { startSshMachine, type SshMachine } from '../support/ssh-machine.ts';
@@ -142,18 +143,18 @@ test(
     await reached(server, 'vm-1', machine);
     await server.db.updateTable('vms').set({ provider: provider.name }).execute();
     const page = async (): Promise<string> =>
-      (await (await get(server, '/admin/instances/delete?survey=true')).text()).replaceAll(/<[^>]*>/g, '');
-    expect(await page()).toContain('vm-1 (Nobody): 2 files, 8 bytes. Never downloaded.');
+      textOf(await (await get(server, '/admin/instances/delete?survey=true')).text());
+    expect(await page()).toContain('Nobody vm-1 2 files, 8 bytes. Never downloaded.');
     await zipOf(await get(server, '/api/v1/vms/vm-1/data'));
     await vi.waitFor(
-      async () => expect(await page()).toContain('vm-1 (Nobody): Downloaded, and unchanged since.'),
+      async () => expect(await page()).toContain('Nobody vm-1 Downloaded, and unchanged since.'),
       WAIT,
     );
     await writeFile(join(machine.desktop, 'a.txt'), 'work that goes on');
     const changed = await page();
     expect(changed).toContain('Work that would be lost');
-    expect(changed).toContain('vm-1 (Nobody): 2 files, 21 bytes. Changed since the last download.');
-    expect(changed).toContain('vm-2 (Nobody): What is on it is not known. No SSH address');
+    expect(changed).toContain('Nobody vm-1 2 files, 21 bytes. Changed since the last download.');
+    expect(changed).toContain('Nobody vm-2 What is on it is not known. No SSH address');
     const overview = (await (await get(server, '/admin')).text()).replaceAll(/<[^>]*>/g, ' ');
     expect(overview).toMatch(/vm-1\s+Nobody\s+2 files, 8 bytes, /);
   },
