@@ -208,8 +208,8 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
   test('an admin sees the end and the strangers, moves the one, and decides on the others', async () => {
     await lab.postJson('/api/launch', { num_vms: '2', hours: '3' });
     await lab.idle();
-    const id = 'i-0123456789abcdef0';
-    lab.provider.world.set(id, { hostname: 'lab-vm-prod-9', id, operationId: null });
+    const id = 'lab-vm-prod-9';
+    lab.provider.world.set(id, { hostname: id, operationId: null });
     const page = await open('/admin/fleet');
     await isInOrder(page);
     await page.getByText('in 3 h').first().waitFor();

@@ -41,7 +41,7 @@ describe.skipIf(!hasBrowser)('the story', { timeout: 180_000 }, () => {
   async function launch(count: number): Promise<void> {
     await admin.goto(`${server.url}/admin/create`);
     await admin.fill('[name=num_vms]', String(count));
-    await admin.click('main button[type=submit]');
+    await admin.click('form[action="/api/launch"] button[type=submit]');
   }
 
   async function participant(email: string) {
@@ -98,10 +98,10 @@ describe.skipIf(!hasBrowser)('the story', { timeout: 180_000 }, () => {
     await expect
       .poll(async () => {
         await admin.reload();
-        return admin.locator('pre').innerText();
+        return admin.locator('[role=log]').innerText();
       }, PATIENCE)
       .toContain('acknowledged command 2: registered');
-    const logs = await admin.locator('pre').innerText();
+    const logs = await admin.locator('[role=log]').innerText();
     expect(logs).toContain('invalid_grant');
     expect(logs).not.toContain('4/0Afresh');
   });
