@@ -98,7 +98,7 @@ describe('the page of the end and the cost', () => {
     const empty = { ...model.fleet, machines: 0, ends_at: null, launches: [], members: [] };
     const html = renderFleet({ ...model, fleet: { ...empty, cost: { usd: 0, unpriced_machines: 2 } } });
     expect(html).not.toContain('fleet/extend');
-    expect(textOf(html)).toContain('2 machines are not counted: their types have no price here.');
+    expect(textOf(html)).toContain('2 machines are not counted: their types and regions have no price here.');
     expect(textOf(html)).toContain('Nothing was launched yet.');
   });
 
