@@ -3,32 +3,27 @@
 import { mkdir, realpath, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { AWS_WAIT, startAwsLab, type AwsLab, type Operation } from '../support/aws-lab.ts';
-import { cloudIsThere, startCloud, type TestCloud } from '../support/cloud.ts';
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { AWS_WAIT, type AwsLab, type Operation } from '../support/aws-lab.ts';
+import { cloudIsThere, type TestCloud } from '../support/cloud.ts';
 import { engineProcesses, type EngineProcess } from '../support/engine-processes.ts';
 import { createFaultTable } from '../support/fault-table.ts';
+import { createSharedLab } from '../support/shared-lab.ts';
 
 describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000 }, () => {
   const table = createFaultTable('interruptions');
+  const shared = createSharedLab();
   let cloud: TestCloud;
   let lab: AwsLab;
 
-  beforeAll(async () => {
-    cloud = await startCloud();
+  beforeEach(async () => {
+    ({ cloud, lab } = await shared.take());
   }, 120_000);
   afterAll(async () => {
     await table.print();
-    await cloud[Symbol.asyncDispose]();
+    await shared[Symbol.asyncDispose]();
   });
-  beforeEach(async () => {
-    cloud.faults.reset();
-    lab = await startAwsLab(cloud);
-  });
-  afterEach(async () => {
-    await lab[Symbol.asyncDispose]();
-    expect(await cloud.machines()).toEqual([]);
-  });
+  afterEach(async () => expect(await cloud.machines()).toEqual([]));
 
   async function isWhole(fault: string, operation: Operation, asked: number): Promise<void> {
     const there = await lab.agree();

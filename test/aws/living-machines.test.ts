@@ -35,7 +35,7 @@ describe.skipIf(!cloudIsThere())('machines that live', { timeout: 300_000 }, () 
     expect(before).toHaveLength(2);
     await lab.server.restart({
       configFile: await configText(cloud, {
-        machine_type: 't3.large',
+        machine_type: 'g4dn.xlarge',
         image: 'ghcr.io/example/client:2',
         disk_gb: 120,
         software: 'other',
@@ -45,7 +45,11 @@ describe.skipIf(!cloudIsThere())('machines that live', { timeout: 300_000 }, () 
     const grown = await lab.launch(1);
     expect(grown, (await lab.output(grown.id)).join('\n')).toMatchObject({ status: 'succeeded' });
     expect(await portrait(['lab-vm-test-1', 'lab-vm-test-2'])).toEqual(before);
-    expect(await portrait(['lab-vm-test-3'])).toMatchObject([{ instanceType: 't3.large' }]);
+    expect(await portrait(['lab-vm-test-3'])).toMatchObject([{ instanceType: 'g4dn.xlarge' }]);
+    // What EC2 says of the type's GPU reaches the boot of its machines.
+    const boots = (await cloud.machines()).map(({ instanceId }) => cloud.bootOf(instanceId));
+    const gpus = (await Promise.all(boots)).map((boot) => /LABLINK_NVIDIA='?(\w+)/.exec(boot)?.[1]);
+    expect(gpus).toEqual(['false', 'false', 'true']);
     expect(cloud.diary().filter(({ what, type }) => what === 'update' && type.includes('Instance'))).toEqual(
       [],
     );

@@ -1,31 +1,26 @@
 // What the cloud refuses, in the middle of a launch and of a destroy: what was made stays, what is wrong is said in a
 // sentence, cloud and state and rows tell of the same machines, and the next launch and destroy work.
 import { DescribeSubnetsCommand } from '@aws-sdk/client-ec2';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { startAwsLab, type AwsLab, type Operation } from '../support/aws-lab.ts';
-import { cloudIsThere, startCloud, type TestCloud } from '../support/cloud.ts';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { AwsLab, Operation } from '../support/aws-lab.ts';
+import { cloudIsThere, type TestCloud } from '../support/cloud.ts';
 import { createFaultTable } from '../support/fault-table.ts';
+import { createSharedLab } from '../support/shared-lab.ts';
 
 describe.skipIf(!cloudIsThere())('a launch that is refused', { timeout: 300_000 }, () => {
   const table = createFaultTable('refusals');
+  const shared = createSharedLab({ machine: { machine_types: ['t3.micro', 'g4dn.xlarge'] } });
   let cloud: TestCloud;
   let lab: AwsLab;
 
-  beforeAll(async () => {
-    cloud = await startCloud();
+  beforeEach(async () => {
+    ({ cloud, lab } = await shared.take());
   }, 120_000);
   afterAll(async () => {
     await table.print();
-    await cloud[Symbol.asyncDispose]();
+    await shared[Symbol.asyncDispose]();
   });
-  beforeEach(async () => {
-    cloud.faults.reset();
-    lab = await startAwsLab(cloud, { machine: { machine_types: ['t3.micro', 't3.small'] } });
-  });
-  afterEach(async () => {
-    await lab[Symbol.asyncDispose]();
-    expect(await cloud.machines()).toEqual([]);
-  });
+  afterEach(async () => expect(await cloud.machines()).toEqual([]));
 
   /** The three agree on so many, and everything goes on. */
   async function isWhole(fault: string, operation: Operation, asked: number, there: number): Promise<void> {
@@ -70,19 +65,20 @@ describe.skipIf(!cloudIsThere())('a launch that is refused', { timeout: 300_000 
     await isWhole('no capacity in the first zone', operation, 3, 3);
   });
 
-  test('no capacity for the first type: the next of machine_types is taken', async () => {
+  test('no capacity for the first type: the next of machine_types is taken, GPU and all', async () => {
     cloud.faults.refuseWhere({ instanceType: 't3.micro' }, 'InsufficientInstanceCapacity');
     const operation = await lab.launch(2);
     expect(operation, (await lab.output(operation.id)).join('\n')).toMatchObject({ status: 'succeeded' });
-    expect((await cloud.machines()).map(({ instanceType }) => instanceType)).toEqual([
-      't3.small',
-      't3.small',
-    ]);
+    const made = await cloud.machines();
+    expect(made.map(({ instanceType }) => instanceType)).toEqual(['g4dn.xlarge', 'g4dn.xlarge']);
+    // The first type has no GPU, the next one has: each machine boots as what it is.
+    for (const { instanceId } of made)
+      expect(await cloud.bootOf(instanceId)).toMatch(/LABLINK_NVIDIA='?true/);
     await isWhole('no capacity for the first type', operation, 2, 2);
   });
 
   test('no capacity anywhere: said so, and nothing is there', async () => {
-    for (const instanceType of ['t3.micro', 't3.small'])
+    for (const instanceType of ['t3.micro', 'g4dn.xlarge'])
       cloud.faults.refuseWhere({ instanceType }, 'InsufficientInstanceCapacity');
     const operation = await lab.launch(2);
     expect(operation).toMatchObject({ status: 'failed', problem: { kind: 'capacity' } });
