@@ -1,7 +1,7 @@
 // The allocator, a process of its own, is killed at every phase of a launch and of a destroy on AWS and started again:
 // cloud, state and rows tell of the same machines, no process is left, the next launch and destroy work. Its database is a
 // server's: how the embedded one survives is told in test/process/killed.test.ts.
-import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
@@ -55,6 +55,8 @@ describe.skipIf(!cloudIsThere())('the allocator of a fleet on AWS, killed', { ti
     database = open.use(await createTestDatabase());
     folder = await realpath(await mkdtemp(join(tmpdir(), 'lablink-aws-killed-')));
     open.defer(() => rm(folder, { recursive: true }));
+    // Started as root, the server lets another user run Postgres, who must reach its data.
+    await chmod(folder, 0o711);
     await mkdir(join(folder, 'config'));
     await writeFile(join(folder, 'config/config.yaml'), await configText(cloud));
     lab = await start();
