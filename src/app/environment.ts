@@ -3,7 +3,7 @@ import type { Config } from '../config/schema.ts';
 import type { Machine } from '../db/embedded/machine.ts';
 import type { Log } from '../log.ts';
 import type { AwsLimits } from '../provision/aws/site.ts';
-import type { OperationIntervals } from '../provision/operations.ts';
+import type { OperationIntervals } from '../provision/machinery.ts';
 import type { Provider } from '../provision/provider.ts';
 
 /** Nothing below reads any of this anywhere else. */

@@ -60,30 +60,6 @@ export async function recordReach(db: Db, hostname: string, reach: Reach): Promi
       or ssh_host_key is distinct from coalesce(${sshHostKey}, ssh_host_key))`.execute(db);
 }
 
-/** How SSH reaches a machine, as far as it is known; null where there is no row. */
-export async function readReach(
-  db: Db,
-  hostname: string,
-): Promise<{
-  readonly address?: string;
-  readonly sshUser?: string;
-  readonly sshPort?: number;
-  readonly sshHostKey?: string;
-} | null> {
-  const row = await db
-    .selectFrom('vms')
-    .select(['address', 'ssh_user', 'ssh_port', 'ssh_host_key'])
-    .where('hostname', '=', hostname)
-    .executeTakeFirst();
-  if (!row) return null;
-  return {
-    ...(row.address !== null && { address: row.address }),
-    ...(row.ssh_user !== null && { sshUser: row.ssh_user }),
-    ...(row.ssh_port !== null && { sshPort: row.ssh_port }),
-    ...(row.ssh_host_key !== null && { sshHostKey: row.ssh_host_key }),
-  };
-}
-
 /** Writes what the provider calls the machine, where it says. */
 export async function recordProviderId(db: Db, hostname: string, id: string | undefined): Promise<void> {
   if (id === undefined) return;
