@@ -1,7 +1,9 @@
 // Draws the pictures and keeps them up to date: data from the server, drawn by uPlot, with the same numbers in the tables.
 // Every colour comes with a pattern or a kind of line of its own.
 import { pause, showConnection, untilVisible } from './connection.js';
+import { sayLegend, showLegend } from './chart-legend.js';
 import { paintPattern } from './chart-patterns.js';
+import { assignmentRows, sayNumber, stateRows, timingRows, toRow } from './chart-tables.js';
 import { localTime } from './times.js';
 
 /* global uPlot */
@@ -19,7 +21,6 @@ const language = document.documentElement.lang;
 const root = document.querySelector('[data-charts]');
 const labels = JSON.parse(root.dataset.labels);
 const query = `?hours=${root.dataset.hours}`;
-const sayNumber = (value) => String(value < 10 ? Math.round(value * 10) / 10 : Math.round(value));
 
 const charts = [
   createChart('timings', '/api/v1/history/timings', drawTimings, timingRows),
@@ -71,7 +72,7 @@ function createChart(name, address, describe, tableRows) {
     if (was === null || JSON.stringify(was.items) !== JSON.stringify(data.items)) {
       const summary = figure.querySelector('[data-summary]');
       if (summary.textContent !== data.summary) summary.textContent = data.summary;
-      figure.querySelector('[data-rows]').replaceChildren(...tableRows(data).map(toRow));
+      figure.querySelector('[data-rows]').replaceChildren(...tableRows(data, labels).map(toRow));
     }
     if (text !== now) draw();
     text = now;
@@ -253,84 +254,4 @@ function timed(from, to, firstAt) {
 
 function seconds(timestamp) {
   return Date.parse(timestamp) / 1000;
-}
-
-/** What each colour and pattern means; with the values where the pointer is. */
-function showLegend(figure, layers) {
-  const legend = figure.querySelector('[data-legend]');
-  const at = element('span', '', { className: 'at' });
-  legend.replaceChildren(...layers.map((layer) => legendItem(layer)), at);
-}
-
-function legendItem({ name, fill, stroke, line }) {
-  const item = element('span', '', { className: 'item' });
-  const swatch = Object.assign(document.createElement('canvas'), { width: 28, height: 16 });
-  const context = swatch.getContext('2d');
-  if (fill) {
-    context.fillStyle = fill;
-    context.fillRect(0, 0, 28, 16);
-    context.strokeStyle = stroke;
-    context.strokeRect(0.5, 0.5, 27, 15);
-  } else {
-    context.strokeStyle = stroke;
-    context.lineWidth = 3;
-    if (line === 'dashed') context.setLineDash([8, 5]);
-    context.beginPath();
-    context.moveTo(0, 8);
-    context.lineTo(28, 8);
-    context.stroke();
-  }
-  item.append(swatch, element('span', name), element('b', '', { className: 'value' }));
-  return item;
-}
-
-function sayLegend(plot, layers, legendOf, say) {
-  const legend = plot.root.closest('figure').querySelector('[data-legend]');
-  const index = plot.cursor.idx ?? null;
-  const isOver = index !== null && plot.cursor.left >= 0;
-  const values = legend.querySelectorAll('.value');
-  layers.forEach(({ raw }, at) => {
-    if (values[at]) values[at].textContent = isOver ? say(raw[index] ?? null) : '';
-  });
-  const at = legend.querySelector('.at');
-  if (at) at.textContent = isOver ? legendOf(index) : '';
-}
-
-function timingRows({ items }) {
-  return items.map(({ hostname, timings }) => [
-    hostname,
-    ...['provisioning_seconds', 'cloud_init_seconds', 'container_seconds', 'total_seconds'].map((key) =>
-      timings[key] === null ? labels.timings.unknown : sayNumber(timings[key]),
-    ),
-  ]);
-}
-
-function stateRows({ items }) {
-  const states = Object.keys(labels.stateNames);
-  return items.map((item) => {
-    const counts = states.map((state) => item[state]);
-    return [localTime(item.at), ...counts, counts.reduce((sum, count) => sum + count, 0)];
-  });
-}
-
-function assignmentRows({ items }) {
-  return items.map(({ at, what, hostname, assigned, released }) => [
-    localTime(at),
-    labels.assignments[what],
-    hostname,
-    assigned,
-    released,
-  ]);
-}
-
-function toRow([first, ...rest]) {
-  const row = document.createElement('tr');
-  row.append(element('th', first, { scope: 'row' }), ...rest.map((cell) => element('td', String(cell))));
-  return row;
-}
-
-function element(name, text, properties = {}) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.textContent = text;
-  return made;
 }

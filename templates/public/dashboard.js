@@ -1,5 +1,6 @@
 // Keeps the page of an operation up to date: one stream for its output, its machines, and what those say themselves.
 // What the server says goes in as text, never as markup.
+import { element } from './elements.js';
 import { followStream } from './sse.js';
 import { localTime } from './times.js';
 
@@ -201,12 +202,6 @@ function isSettled() {
   return ![...rows.values()].some(
     (row) => row.querySelector('[data-cell="said"] .status')?.dataset.status === 'initializing',
   );
-}
-
-function element(name, text, properties = {}) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.textContent = text;
-  return made;
 }
 
 /** A status line that did not change is not read aloud again. */

@@ -2,6 +2,7 @@
 // cells that differ are touched, so that a thousand machines stay smooth and focus stays. Text, never markup.
 import { ago, tellAgo } from './ago.js';
 import { showConnection } from './connection.js';
+import { element } from './elements.js';
 import { createFilter } from './machine-filter.js';
 import { localizeTimes } from './times.js';
 
@@ -190,10 +191,4 @@ function setText(element, text) {
 function setData(element, name, value) {
   if (value === null) delete element.dataset[name];
   else if (element.dataset[name] !== value) element.dataset[name] = value;
-}
-
-function element(name, text, properties = {}) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.textContent = text;
-  return made;
 }

@@ -1,0 +1,38 @@
+// The numbers of a picture as rows of the table beside it.
+import { element } from './elements.js';
+import { localTime } from './times.js';
+
+export const sayNumber = (value) => String(value < 10 ? Math.round(value * 10) / 10 : Math.round(value));
+
+export function timingRows({ items }, labels) {
+  return items.map(({ hostname, timings }) => [
+    hostname,
+    ...['provisioning_seconds', 'cloud_init_seconds', 'container_seconds', 'total_seconds'].map((key) =>
+      timings[key] === null ? labels.timings.unknown : sayNumber(timings[key]),
+    ),
+  ]);
+}
+
+export function stateRows({ items }, labels) {
+  const states = Object.keys(labels.stateNames);
+  return items.map((item) => {
+    const counts = states.map((state) => item[state]);
+    return [localTime(item.at), ...counts, counts.reduce((sum, count) => sum + count, 0)];
+  });
+}
+
+export function assignmentRows({ items }, labels) {
+  return items.map(({ at, what, hostname, assigned, released }) => [
+    localTime(at),
+    labels.assignments[what],
+    hostname,
+    assigned,
+    released,
+  ]);
+}
+
+export function toRow([first, ...rest]) {
+  const row = document.createElement('tr');
+  row.append(element('th', first, { scope: 'row' }), ...rest.map((cell) => element('td', String(cell))));
+  return row;
+}
