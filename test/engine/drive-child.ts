@@ -1,5 +1,7 @@
 // One run of the Automation API, in a process of its own: a run that fails leaves listeners and waiting promises behind.
 // The task comes as an argument; events and the end go to the parent as messages; the message `abort` aborts.
+import { mkdtemp } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { Instance } from '@pulumi/aws/ec2/instance.js';
 import { SecurityGroup } from '@pulumi/aws/ec2/securityGroup.js';
 import { LocalWorkspace, PulumiCommand, type Stack } from '@pulumi/pulumi/automation/index.js';
@@ -40,6 +42,8 @@ async function select(): Promise<Stack> {
     { stackName: 'organization/lablink/dev', projectName: 'lablink', program },
     {
       pulumiCommand,
+      // Of the drive's folder: one that the API makes is left behind.
+      workDir: await mkdtemp(join(dirname(task.pulumiHome), 'work-')),
       pulumiHome: task.pulumiHome,
       envVars: task.env,
       projectSettings: { name: 'lablink', runtime: 'nodejs', backend: { url: task.backendUrl } },
