@@ -24,7 +24,7 @@ export type Allocator = {
 
 const PROGRAM = resolve(import.meta.dirname, '../../src/main.ts');
 /** As `make run` starts it. */
-const FLAGS = ['--max-semi-space-size=16'];
+const FLAGS = ['--max-semi-space-size=8'];
 const LISTENING = /listening on http:\/\/127\.0\.0\.1:(\d+)/;
 const STOP_GRACE_MS = 35_000;
 const HEALTH_POLL_MS = 5;
