@@ -29,7 +29,7 @@ setup: $(MODULES_STAMP) ## set up Node and the packages; every other command doe
 run: setup ## start the allocator in the foreground with its embedded defaults
 	@node codegen/agent-bundle.ts || echo "The agent could not be built, and is not served: \`make agent\` says why."
 	@# The flag bounds V8's young generation: a quarter less memory per waiting VM (docs/performance.md).
-	@exec node --max-semi-space-size=16 src/main.ts serve
+	@exec node --max-semi-space-size=8 src/main.ts serve
 
 .PHONY: setup-aws
 setup-aws: setup ## bring Pulumi and its AWS plugin into the data folder, for PROVIDER=aws

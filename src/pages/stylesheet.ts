@@ -9,8 +9,11 @@ const COMMENT = /\/\*(?!!)[\s\S]*?\*\//g;
 const CLASS = /\.((?:[\w-]|\\.|[^\p{ASCII}])+)/gu;
 const FUNCTIONAL = /:(?:not|is|where|has)\((?:[^()]|\([^()]*\))*\)/g;
 const DARK = '[data-bs-theme=dark]';
-/** Parts that are dark, or light, by an attribute of their own; ours are as the reader's system is. */
-const CHOSEN = /\[data-bs-(?:theme=light|navbar-theme|theme-)|\.[\w-]+\[data-bs-theme=dark\]/;
+/**
+ * Parts that are dark, or light, or elsewhere, by an attribute of their own; ours are as the reader's system is. The place
+ * of the navigation is asked of `.page:has(…)`: with it every text that changes has the browser style the whole page anew.
+ */
+const CHOSEN = /\[data-bs-(?:theme=light|navbar-theme|theme-|navbar-position)|\.[\w-]+\[data-bs-theme=dark\]/;
 const DARK_MEDIA = '@media (prefers-color-scheme:dark)';
 /** At-rules whose body is rules again. */
 const NESTING = /^@(?:media|supports|layer|container)\b/;

@@ -99,14 +99,14 @@ function show(machine) {
 }
 
 function makeRow({ hostname, provider }) {
-  const row = document.createElement('tr');
+  const row = element('tr', '', { role: 'row' });
   row.dataset.hostname = hostname;
-  const name = element('th', '', { scope: 'row' });
+  const name = element('th', '', { scope: 'row', role: 'rowheader' });
   name.append(
     element('a', hostname, { href: `/admin/vms/${encodeURIComponent(hostname)}` }),
     element('span', provider, { className: 'under' }),
   );
-  const state = document.createElement('td');
+  const state = makeCell();
   const time = element('time', '', { className: 'under' });
   time.dataset.local = 'ago';
   state.append(
@@ -115,14 +115,19 @@ function makeRow({ hostname, provider }) {
     time,
     element('span', '', { className: 'under why' }),
   );
-  const logs = document.createElement('td');
+  const logs = makeCell();
   const link = element('a', '', { href: `/admin/logs/${encodeURIComponent(hostname)}` });
   const shown = element('span', labels.logs);
   shown.ariaHidden = 'true';
   link.append(element('span', `${labels.logsOf} ${hostname}`, { className: 'visually-hidden' }), shown);
   logs.append(link);
-  row.append(name, state, ...['', '', '', '', ''].map(() => document.createElement('td')), logs);
+  row.append(name, state, ...Array.from({ length: 5 }, makeCell), logs);
   return row;
+}
+
+/** With the role that its display takes from it. */
+function makeCell() {
+  return element('td', '', { role: 'cell' });
 }
 
 function showPerson(cell, assignment) {

@@ -4,6 +4,7 @@ import type { components } from '../../src/contract/openapi.gen.ts';
 import { fillLab, labHostname } from '../support/admin-lab.ts';
 import { insertFreeVms, vmNames } from '../support/rows.ts';
 import { RECYCLING, seedLab } from '../support/seed.ts';
+import { expect } from 'vitest';
 import type { Screen, Stage } from './screen.ts';
 
 const seeded =
@@ -51,7 +52,7 @@ function downloads(name: string, items: readonly Download[]): Screen {
       const told = items.map((item) => ({ ...item, id: crypto.randomUUID() }));
       await page.route('**/api/v1/downloads', (route) => route.fulfill({ json: { items: told } }));
       await go('/admin');
-      await page.waitForFunction(`document.querySelectorAll('[data-list] > li').length === ${items.length}`);
+      await expect.poll(() => page.locator('[data-list] > li').count()).toBe(items.length);
       await page.locator('details:has(a[download]) > summary').click();
     },
   };
@@ -88,7 +89,7 @@ export const adminScreens: readonly Screen[] = [
       await stage.server.db.updateTable('vms').set({ status: 'error' }).execute();
       await stage.page.locator('summary', { hasText: 'Give another machine' }).click();
       await stage.page.getByRole('button', { name: 'Yes, do it: Give another machine' }).click();
-      await stage.page.getByText('Nothing was changed').waitFor();
+      await stage.page.getByText('Nothing was changed').first().waitFor();
     },
   },
   { name: 'instances-empty', show: ({ go }) => go('/admin/instances') },

@@ -57,6 +57,8 @@ describe('a stylesheet', () => {
     expect(css).toMatch(/\.btn-primary\{/);
     expect(css).toContain('@media (prefers-color-scheme:dark){:root{');
     expect(css).not.toContain('data-bs-theme=dark');
+    // Asked of the whole page, it is asked again, and everything styled anew, with every text that changes.
+    expect(css).not.toContain('.page:has(');
     expect(css.split('{').length).toBe(css.split('}').length);
   });
 });
