@@ -75,6 +75,30 @@ export const fleetScreens: readonly Screen[] = [
     await stage.go(operation(id));
     await text(stage, '3 of 6 machines made.');
   }),
+  screen(
+    'run-queued',
+    async ({ fleet, page, go }) => {
+      const { db } = fleet.server;
+      const id = await launched(fleet, 2);
+      const change = (status: 'queued' | 'succeeded') =>
+        sql`update operations set status = ${status}, done = 0, total = 0,
+          ended_at = case when ${status} = 'succeeded' then now() end where id = ${id}`.execute(db);
+      // It loads itself again every few seconds, which is no page to look at.
+      await page.route(`**${operation(id)}`, async (route) => {
+        const response = await route.fetch();
+        const body = (await response.text()).replace(
+          /<noscript><meta http-equiv="refresh"[^>]*><\/noscript>/,
+          '',
+        );
+        await route.fulfill({ response, body });
+      });
+      await change('queued');
+      await go(operation(id));
+      // No worker has it: the next screen would wait for its end.
+      await change('succeeded');
+    },
+    { javaScript: false },
+  ),
   screen('run-cancelling', async (stage) => {
     stage.fleet.provider.script.heeds = 'force';
     await stage.go(operation(await halfWay(stage.fleet)));
