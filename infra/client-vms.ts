@@ -95,6 +95,8 @@ function makeProfile(spec: ClientVmsSpec, names: PartNames, logGroup: LogGroup):
     name: names.machineRole,
     description: 'What client VMs of a LabLink allocator may do: write their logs',
     assumeRolePolicy: trustOf('ec2.amazonaws.com'),
+    // A policy that no state knows must not keep it.
+    forceDetachPolicies: true,
     tags: sharedTags(spec, names.machineRole),
   });
   new RolePolicy('machine-logs', {

@@ -31,6 +31,8 @@ export function makeLogForwarder(spec: ClientVmsSpec, names: PartNames, logGroup
     name: names.forwarder,
     description: 'What the log forwarder of a LabLink allocator may do: write its own logs',
     assumeRolePolicy: trustOf('lambda.amazonaws.com'),
+    // A policy that no state knows must not keep it.
+    forceDetachPolicies: true,
     tags,
   });
   const policy = new RolePolicy('forwarder-logs', {

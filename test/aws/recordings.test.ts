@@ -141,6 +141,11 @@ describe('why the real engine failed', () => {
     ['', 'engine'],
   ])('“%s” is %s', (text, kind) => expect(explainFailure(text).kind).toBe(kind));
 
+  test('something that exists already and is in no state is told as that', () => {
+    const said = 'creating IAM Role (lab-test-1-machine): EntityAlreadyExists: Role already exists';
+    expect(explainFailure(said).problem).toContain('a run was interrupted while it was made');
+  });
+
   test('the last words are a line, without a stack, and bounded', () => {
     expect(lastWords('first\n  boom in program\n    at Object.program (/srv/app.ts:1:1)\n')).toBe(
       'boom in program.',

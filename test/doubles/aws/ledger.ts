@@ -7,6 +7,7 @@ import type { Kind } from './provider.ts';
 
 export type LedgerEntry = { readonly type: string; readonly id: string; readonly inputs: Props };
 
+const ROLE = 'aws:iam/role:Role';
 const ACCOUNT = '123456789012';
 
 export function readLedger(folder: string): LedgerEntry[] {
@@ -20,6 +21,10 @@ type Shape = {
   readonly named: string | null;
   readonly id: (name: string, inputs: Props) => string;
   readonly computed: (id: string, inputs: Props) => Props;
+  /** AWS puts it there whether or not it is there already. */
+  readonly upserts?: true;
+  /** What it is a part of: it goes with that, known to anybody or not. */
+  readonly partOf?: { readonly type: string; readonly key: string };
 };
 
 const region = () => process.env['AWS_REGION'] ?? 'us-east-1';
@@ -28,7 +33,7 @@ const nothing = () => ({});
 
 const SHAPES: readonly Shape[] = [
   {
-    type: 'aws:iam/role:Role',
+    type: ROLE,
     inputs: [
       'name',
       'assumeRolePolicy',
@@ -46,6 +51,8 @@ const SHAPES: readonly Shape[] = [
   },
   {
     type: 'aws:iam/rolePolicy:RolePolicy',
+    upserts: true,
+    partOf: { type: ROLE, key: 'role' },
     inputs: ['name', 'role', 'policy'],
     named: 'name',
     id: (_name, { role, name }) => `${String(role)}:${String(name)}`,
@@ -53,6 +60,8 @@ const SHAPES: readonly Shape[] = [
   },
   {
     type: 'aws:iam/rolePolicyAttachment:RolePolicyAttachment',
+    upserts: true,
+    partOf: { type: ROLE, key: 'role' },
     inputs: ['role', 'policyArn'],
     named: null,
     id: (name, { role }) => `${String(role)}-${name}`,
@@ -74,6 +83,8 @@ const SHAPES: readonly Shape[] = [
   },
   {
     type: 'aws:cloudwatch/logSubscriptionFilter:LogSubscriptionFilter',
+    upserts: true,
+    partOf: { type: 'aws:cloudwatch/logGroup:LogGroup', key: 'logGroup' },
     inputs: ['name', 'logGroup', 'filterPattern', 'destinationArn', 'roleArn', 'distribution'],
     named: 'name',
     id: named('name'),
@@ -105,6 +116,7 @@ const SHAPES: readonly Shape[] = [
   },
   {
     type: 'aws:lambda/permission:Permission',
+    partOf: { type: 'aws:lambda/function:Function', key: 'function' },
     inputs: ['statementId', 'action', 'function', 'principal', 'sourceArn', 'sourceAccount'],
     named: 'statementId',
     id: named('statementId'),
@@ -117,7 +129,7 @@ export function ledgerKinds(folder: string): Record<string, Kind> {
   return Object.fromEntries(SHAPES.map((shape) => [shape.type, kindOf(folder, shape)]));
 }
 
-function kindOf(folder: string, { type, inputs, named: autoname, id: idOf, computed }: Shape): Kind {
+function kindOf(folder: string, { type, inputs, named: autoname, id: idOf, computed, upserts }: Shape): Kind {
   const isIt = (id: string) => (entry: LedgerEntry) => entry.type === type && entry.id === id;
   return {
     inputs,
@@ -126,8 +138,9 @@ function kindOf(folder: string, { type, inputs, named: autoname, id: idOf, compu
     create: (name, wanted) => {
       const id = idOf(name, wanted);
       change(folder, (entries) => {
-        if (entries.some(isIt(id))) throw new Error(`EntityAlreadyExists: ${type} ${id} already exists`);
-        return [...entries, { type, id, inputs: wanted }];
+        if (!upserts && entries.some(isIt(id)))
+          throw new Error(`EntityAlreadyExists: ${type} ${id} already exists`);
+        return [...entries.filter((entry) => !isIt(id)(entry)), { type, id, inputs: wanted }];
       });
       return Promise.resolve({ id, computed: computed(id, wanted) });
     },
@@ -143,10 +156,22 @@ function kindOf(folder: string, { type, inputs, named: autoname, id: idOf, compu
       return Promise.resolve(computed(id, news));
     },
     delete: (id) => {
-      change(folder, (entries) => entries.filter((entry) => !isIt(id)(entry)));
+      change(folder, (entries) => without(entries, entries.find(isIt(id))));
       return Promise.resolve();
     },
   };
+}
+
+/** Without it and its parts. A role that has policies stays, unless it was made to let go of them. */
+function without(entries: LedgerEntry[], gone: LedgerEntry | undefined): LedgerEntry[] {
+  if (gone === undefined) return entries;
+  const parts = entries.filter(({ type, inputs }) => {
+    const owner = SHAPES.find((shape) => shape.type === type)?.partOf;
+    return owner?.type === gone.type && String(inputs[owner.key]) === gone.id;
+  });
+  if (gone.type === ROLE && parts.length > 0 && gone.inputs['forceDetachPolicies'] !== true)
+    throw new Error(`DeleteConflict: Cannot delete entity, must delete policies first. (${gone.id})`);
+  return entries.filter((entry) => entry !== gone && !parts.includes(entry));
 }
 
 function change(folder: string, edit: (entries: LedgerEntry[]) => LedgerEntry[]): void {

@@ -76,6 +76,14 @@ const rules: readonly Rule[] = [
     remedy: 'Let the user of this server write to the folder of the state (DATA_DIR, PULUMI_BACKEND_URL).',
   },
   {
+    when: /EntityAlreadyExists|ResourceAlreadyExists|ResourceConflictException|InvalidGroup\.Duplicate|InvalidKeyPair\.Duplicate/i,
+    kind: 'engine',
+    problem:
+      'AWS has something of this deployment that its state does not know: a run was interrupted while it was made.',
+    remedy:
+      'Delete what the output names in the AWS console (its name begins with that of this deployment), then try again.',
+  },
+  {
     when: /InvalidAMIID|InvalidParameter|InvalidSubnet|InvalidVpc|InvalidInstanceType|InvalidUserData|Unsupported:|is not supported/i,
     kind: 'program',
     problem: 'AWS does not accept what the configuration asks for.',
