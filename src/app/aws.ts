@@ -9,6 +9,7 @@ import { createAwsProvider } from '../provision/aws/aws-provider.ts';
 import { createCloud, type CloudMachine } from '../provision/aws/cloud.ts';
 import { awsPlaces, type AwsPlaces } from '../provision/aws/places.ts';
 import { createPreflight } from '../provision/aws/preflight.ts';
+import { rememberFacts } from '../provision/aws/remembered.ts';
 import { SSH_USER } from '../provision/aws/reach.ts';
 import { createRearm } from '../provision/aws/rearm.ts';
 import { readSettings, type AwsConfig } from '../provision/aws/settings.ts';
@@ -39,8 +40,9 @@ export async function openAwsProvider(
   const uid = await deploymentUid(data);
   const { deployment } = config;
   const limits = { ...defaultLimits, ...environment.awsLimits };
-  const cloud = (region: string) =>
-    createCloud({ region, tags: { deployment: deployment.name, uid, environment: deployment.environment } });
+  const tags = { deployment: deployment.name, uid, environment: deployment.environment };
+  const cloud = oncePer((region) => createCloud({ region, tags }));
+  const facts = oncePer((region) => rememberFacts(cloud(region), () => performance.now()));
   return createAwsProvider({
     places,
     state: statePlace({
@@ -56,6 +58,7 @@ export async function openAwsProvider(
     region: config.aws.region,
     graceMinutes: config.machine.graceMinutes,
     cloud,
+    facts,
     deployment,
     uid,
     sshPublicKey: sshKey.publicKey,
@@ -64,7 +67,7 @@ export async function openAwsProvider(
     standing: (machines) => standingOf(db, machines.map(launchedMachine)),
     preflight: (settings, wanted) =>
       createPreflight({
-        cloud: cloud(settings.region),
+        cloud: facts(settings.region),
         allocatorUrl: settings.url,
         allowPlainHttp: config.launch.allowPlainHttp,
         machineTypes: settings.types,
@@ -82,6 +85,16 @@ export async function openAwsProvider(
     recent: createRecentMachines(limits.listDelayMs, () => new Date()),
     log,
   });
+}
+
+/** A client is kept, with its connections: a new one takes a moment. */
+function oncePer<T>(make: (region: string) => T): (region: string) => T {
+  const made = new Map<string, T>();
+  return (region) => {
+    const value = made.get(region) ?? make(region);
+    made.set(region, value);
+    return value;
+  };
 }
 
 function launchedMachine({ instanceId, hostname, launchId }: CloudMachine): LaunchedMachine {

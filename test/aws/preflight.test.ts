@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { CloudError } from '../../src/provision/aws/cloud-error.ts';
-import type { Cloud } from '../../src/provision/aws/cloud.ts';
 import { checkAddress, createPreflight } from '../../src/provision/aws/preflight.ts';
+import { rememberFacts, type CloudFacts } from '../../src/provision/aws/remembered.ts';
 
-const cloud: Pick<Cloud, 'describeTypes' | 'onDemandQuota' | 'image'> = {
+const cloud: CloudFacts = {
   describeTypes: () =>
     Promise.resolve(new Map([['g4dn.xlarge', { vcpus: 4, nvidia: true, zones: ['us-west-2a'] }]])),
   image: () => Promise.resolve({ name: 'the image', rootDiskGb: 80 }),
@@ -16,8 +16,18 @@ const options = {
   machineTypes: ['g4dn.xlarge'],
   amiId: 'ami-1',
 };
+const preflightOn =
+  (facts: ReturnType<typeof rememberFacts>, changes: Partial<typeof options> = {}) =>
+  (numVms: number) =>
+    createPreflight({ ...options, ...changes, cloud: facts })({
+      numVms,
+      signal: new AbortController().signal,
+    });
 const ask = (numVms: number, changes: Partial<typeof options> = {}) =>
-  createPreflight({ ...options, ...changes })({ numVms, signal: new AbortController().signal });
+  preflightOn(
+    rememberFacts(changes.cloud ?? cloud, () => 0),
+    changes,
+  )(numVms);
 
 describe('before a launch', () => {
   test('what fits is let through', async () => {
@@ -32,6 +42,29 @@ describe('before a launch', () => {
       remedy:
         'Launch at most 7, or ask AWS for more: Service Quotas, Amazon EC2, “Running On-Demand G and VT instances”; `lablink doctor --vms 8` says how many.',
     });
+  });
+
+  test('what AWS has just said is not asked again, for as long as it is good news', async () => {
+    const asked: string[] = [];
+    let usedVcpus = 12;
+    let now = 0;
+    const counted: CloudFacts = {
+      describeTypes: (...wanted) => (asked.push('types'), cloud.describeTypes(...wanted)),
+      image: (...wanted) => (asked.push('image'), cloud.image(...wanted)),
+      onDemandQuota: () => (asked.push('quota'), Promise.resolve({ limitVcpus: 40, usedVcpus })),
+    };
+    const preflight = preflightOn(rememberFacts(counted, () => now));
+    expect([await preflight(7), await preflight(7)]).toEqual([{ ok: true }, { ok: true }]);
+    expect(asked.splice(0)).toEqual(['types', 'image', 'quota']);
+    // Machines have ended since: nobody is refused because of what was.
+    usedVcpus = 0;
+    expect(await preflight(10)).toEqual({ ok: true });
+    expect(asked.splice(0)).toEqual(['types', 'image', 'quota']);
+    // A minute later the quota may be another; types and AMIs are not.
+    now = 60_000;
+    usedVcpus = 40;
+    expect(await preflight(1)).toMatchObject({ ok: false });
+    expect(asked.splice(0)).toEqual(['quota', 'types', 'image', 'quota']);
   });
 
   test('an unknown quota is no reason to refuse', async () => {

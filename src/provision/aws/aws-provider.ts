@@ -85,8 +85,11 @@ export function createAwsProvider(site: AwsSite): Provider {
 async function planOf(site: AwsSite, signal: AbortSignal): Promise<MachinePlan | null> {
   const settings = await site.settings();
   if (!settings.ok) return null;
-  const { types, region } = settings;
-  return readPlan(site.cloud(region), { machineType: types[0], region }, signal);
+  const { types, region, amiId } = settings;
+  const facts = site.facts(region);
+  // Whoever reads the page may launch next: what is looked at then is known by then.
+  void Promise.allSettled([facts.describeTypes(types, signal), facts.image(amiId, signal)]);
+  return readPlan(facts, { machineType: types[0], region }, signal);
 }
 
 async function readiness({ tools, settings }: AwsSite): Promise<Readiness> {

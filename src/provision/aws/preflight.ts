@@ -5,9 +5,10 @@ import type { Readiness } from '../provider.ts';
 import type { Cloud } from './cloud.ts';
 import { CloudError } from './cloud-error.ts';
 import { quotaOf } from './quotas.ts';
+import type { CloudFacts, RememberedFacts } from './remembered.ts';
 
 export type PreflightOptions = {
-  readonly cloud: Pick<Cloud, 'describeTypes' | 'onDemandQuota' | 'image'>;
+  readonly cloud: RememberedFacts;
   /** Where machines are to reach this server. */
   readonly allocatorUrl: string;
   readonly allowPlainHttp: boolean;
@@ -24,6 +25,10 @@ export function createPreflight(options: PreflightOptions): (wanted: Wanted) => 
     const reached = checkAddress(options.allocatorUrl, options.allowPlainHttp);
     if (!reached.ok) return reached;
     try {
+      const known = await checkCloud(options, numVms, signal);
+      if (known.ok) return known;
+      // Since it was asked, machines may have ended: nobody is refused because of what was.
+      options.cloud.forget();
       return await checkCloud(options, numVms, signal);
     } catch (error) {
       if (!(error instanceof CloudError)) throw error;
@@ -62,7 +67,11 @@ export function isPrivateAddress(url: string): boolean {
 }
 
 async function checkCloud(
-  { cloud, machineTypes, amiId }: PreflightOptions,
+  {
+    cloud,
+    machineTypes,
+    amiId,
+  }: Pick<PreflightOptions, 'machineTypes' | 'amiId'> & { readonly cloud: CloudFacts },
   numVms: number,
   signal: AbortSignal,
 ): Promise<Readiness> {

@@ -5,6 +5,7 @@ import type { Provider, Readiness } from '../provider.ts';
 import type { Cloud, CloudMachine } from './cloud.ts';
 import type { SessionPatience } from './engine/session.ts';
 import type { AwsPlaces } from './places.ts';
+import type { CloudFacts } from './remembered.ts';
 import type { AwsSettings, NotSet } from './settings.ts';
 import type { StatePlace } from './state-place.ts';
 import type { Tools } from './tools.ts';
@@ -30,6 +31,8 @@ export type AwsSite = {
   readonly region: string | undefined;
   readonly graceMinutes: number;
   readonly cloud: (region: string) => Cloud;
+  /** The same, of what it has just said. */
+  readonly facts: (region: string) => CloudFacts;
   readonly deployment: { readonly name: string; readonly environment: string };
   readonly uid: string;
   /** `ssh-ed25519 AAAA…` */
