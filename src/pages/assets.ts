@@ -18,8 +18,6 @@ type Entry = {
   readonly body: string;
   /** `name.<hash>.type`: it changes with the body. */
   readonly hashedName: string;
-  /** The modules that it imports, in their order, and what those import. */
-  readonly imports: readonly string[];
 };
 
 const PUBLIC = new URL('public/', TEMPLATES);
@@ -52,11 +50,6 @@ export function assetNames(): readonly string[] {
 /** The address of a file, with its hash, so that browsers may keep it for ever. Throws where there is no such file. */
 export function assetUrl(name: string): string {
   return `/static/${entryOf(name).hashedName}`;
-}
-
-/** The addresses of what a module imports, directly or not, so that a browser can load all at once. */
-export function importUrls(name: string): readonly string[] {
-  return entryOf(name).imports.map(assetUrl);
 }
 
 function entryOf(name: string): Entry {
@@ -99,8 +92,7 @@ function linkAll(texts: ReadonlyMap<string, string>): ReadonlyMap<string, Entry>
     const body = isModule
       ? text.replaceAll(IMPORT, (_, file: string) => `./${found.get(file)?.hashedName ?? file}`)
       : text;
-    const imports = [...new Set([...found].flatMap(([file, { imports: further }]) => [file, ...further]))];
-    const entry = { type: typeOf(name), body, hashedName: hashedName(name, body), imports };
+    const entry = { type: typeOf(name), body, hashedName: hashedName(name, body) };
     linked.set(name, entry);
     return entry;
   };

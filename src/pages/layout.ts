@@ -1,5 +1,5 @@
 // What every page has around its matter: title, styles, scripts, navigation.
-import { assetUrl, importUrls } from './assets.ts';
+import { assetUrl } from './assets.ts';
 import type { View } from './render.ts';
 import { words } from './words.ts';
 
@@ -51,7 +51,6 @@ export function layoutView(layout: Layout): { readonly page: View; readonly word
       styles: [...(layout.styles ?? []), ...ALWAYS.styles].map(assetUrl),
       scripts: (layout.scripts ?? []).map(assetUrl),
       modules: modules.map(assetUrl),
-      preloads: [...new Set(modules.flatMap(importUrls))],
       refresh: layout.refresh ?? null,
       hasNav: links.length > 0,
       links: links.map((link) => ({ ...link, current: link.href === layout.current })),
