@@ -44,7 +44,7 @@ const [member] = model.fleet.members;
 describe('the page of the end and the cost', () => {
   test('says when the first ends, and what it has cost', () => {
     const text = textOf(renderFleet(model));
-    expect(text).toContain('First end: in 4 h 30 min');
+    expect(text).toContain('First end in 4 h 30 min');
     expect(text).toContain('Their first end is 2026-01-01 16:30 UTC');
     expect(text).toContain('shuts itself down 30 minutes after its end');
     expect(text).toContain('about $12.50');

@@ -3,7 +3,7 @@ export const endsWords = {
   title: 'End and cost',
   summaryTitle: 'The launched machines',
   machines: 'There now',
-  firstEnd: 'First end:',
+  firstEnd: 'First end',
   endNote: 'Their first end is',
   over: 'Over',
   noEnd: 'No end',
