@@ -121,7 +121,7 @@ describe('the table of machines', () => {
       ],
       total: 2,
     });
-    const [, first = '', second = ''] = html.split(/<tr data-hostname/);
+    const [, first = '', second = ''] = html.split(/<tr role="row" data-hostname/);
     expect(textOf(first)).toContain(
       'lablink-vm-prod-1 aws Running 6 min ago Nobody Not said Not said 12 s ago',
     );
