@@ -1,5 +1,4 @@
 import { defineConfig } from 'vitest/config';
-import { SlowFirst } from './test/support/sequencer.ts';
 
 export default defineConfig({
   test: {
@@ -8,6 +7,5 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
-    sequence: { sequencer: SlowFirst },
   },
 });
