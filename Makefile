@@ -50,12 +50,17 @@ format: setup ## let Prettier write
 
 .PHONY: check
 check: setup ## formatting, lint, borders, contract, drift, types; no test
-	@prettier --check --log-level=warn .
-	@redocly lint --config redocly.yaml openapi.yaml
-	@node codegen/check.ts
-	@tsc
-	@eslint .
-	@depcruise --config .dependency-cruiser.cjs src infra
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)
+
+# The longest first: two run side by side.
+CHECKS := check-lint check-format check-types check-drift check-contract check-borders
+.PHONY: $(CHECKS)
+check-lint: ; @eslint .
+check-format: ; @prettier --check --log-level=warn .
+check-types: ; @tsc
+check-drift: ; @node codegen/check.ts
+check-contract: ; @redocly lint --config redocly.yaml openapi.yaml
+check-borders: ; @depcruise --config .dependency-cruiser.cjs src infra
 
 .PHONY: test
 test: check ## every check and every test
