@@ -125,7 +125,7 @@ export const adminScreens: readonly Screen[] = [
   { name: 'vm-recycling', show: seeded(`/admin/vms/${RECYCLING}`) },
   {
     name: 'instances-thousand',
-    isTall: true,
+    isLong: true,
     show: async ({ server, page, go }) => {
       await insertFreeVms(server.db, vmNames(1_000));
       await go('/admin/instances');

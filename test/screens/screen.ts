@@ -22,8 +22,8 @@ export type Screen = {
   readonly status?: number;
   readonly javaScript?: false;
   readonly onFleet?: true;
-  /** Its picture shows the window alone. */
-  readonly isTall?: true;
+  /** Its picture shows the window alone, and one window is judged: axe takes its time, and its rows are those of a shorter one. */
+  readonly isLong?: true;
   /** Markup that is not ours to mend, and what axe is not to say about the page because of it. */
   readonly foreign?: { readonly selector: string; readonly rules: readonly string[] };
 };
