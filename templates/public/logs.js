@@ -6,6 +6,9 @@ import { followStream } from './sse.js';
 
 const LINES_KEPT = 10_000;
 const LINES_PER_BLOCK = 200;
+/** Lines that a frame draws, and the part of what waits where that is more: nothing freezes, and nothing falls behind. */
+const LINES_PER_FRAME = 100;
+const PART_PER_FRAME = 1 / 4;
 const NEAR_END_PX = 60;
 const PIN_FRAMES_MAX = 20;
 
@@ -17,8 +20,10 @@ const onlyErrors = document.querySelector('[data-only-errors]');
 
 /** Elements of lines, oldest first. */
 let lines = [...log.querySelectorAll('.line')];
-/** What came while the reader was elsewhere: batches as the server sends them. */
+/** What is not drawn yet, or came while the reader was elsewhere: batches as the server sends them. */
 let waiting = [];
+/** The frame that draws next; 0 = none is due. */
+let drawing = 0;
 let next = Number(log.dataset.next);
 let isPaused = false;
 let isGone = false;
@@ -78,19 +83,50 @@ function loadEarlier() {
 }
 
 function onLines(batch) {
-  if (isPaused) {
-    waiting.push(batch);
-    forgetWaiting();
-  } else {
-    append([batch]);
+  waiting.push(batch);
+  forgetWaiting();
+  draw();
+  if (isPaused) sayState();
+}
+
+/** A part of what waits with every frame, until nothing does or the reader goes elsewhere. */
+function draw() {
+  if (isPaused || drawing !== 0 || waiting.length === 0) return;
+  drawing = requestAnimationFrame(() => {
+    drawing = 0;
+    if (isPaused) return;
+    append(takeWaiting(Math.max(LINES_PER_FRAME, Math.ceil(countWaiting() * PART_PER_FRAME))));
     pin();
+    sayState();
+    draw();
+  });
+}
+
+/** At most so many lines, the oldest first. */
+function takeWaiting(most) {
+  const taken = [];
+  let left = most;
+  while (left > 0 && waiting.length > 0) {
+    const [batch] = waiting;
+    const { number, lines: texts, errors } = batch;
+    if (texts.length <= left) taken.push(waiting.shift());
+    else {
+      taken.push({ number, lines: texts.slice(0, left), errors: errors.filter((index) => index < left) });
+      const rest = errors.filter((index) => index >= left).map((index) => index - left);
+      waiting[0] = { number: number + left, lines: texts.slice(left), errors: rest };
+    }
+    left -= texts.length;
   }
-  sayState();
+  return taken;
+}
+
+function countWaiting() {
+  return waiting.reduce((sum, batch) => sum + batch.lines.length, 0);
 }
 
 /** As many wait as could be shown. */
 function forgetWaiting() {
-  let count = waiting.reduce((sum, batch) => sum + batch.lines.length, 0);
+  let count = countWaiting();
   while (waiting.length > 1 && count - waiting[0].lines.length >= LINES_KEPT)
     count -= waiting.shift().lines.length;
 }
@@ -212,8 +248,7 @@ function reveal(line) {
 
 function goToEnd() {
   isPaused = false;
-  append(waiting);
-  waiting = [];
+  draw();
   pin();
   log.focus({ preventScroll: true });
   sayState();
@@ -221,7 +256,7 @@ function goToEnd() {
 }
 
 function sayState() {
-  const count = waiting.reduce((sum, { lines: texts }) => sum + texts.length, 0) + skippedBefore();
+  const count = countWaiting() + skippedBefore();
   toEnd.hidden = !isPaused;
   if (isPaused) {
     const text = count === 1 ? labels.newLine : labels.newLines.replace('{n}', count.toLocaleString());
