@@ -7,12 +7,13 @@ import { readReach } from '../db/reach.ts';
 import { standingOf, type LaunchedMachine } from '../db/standing.ts';
 import { createAwsProvider } from '../provision/aws/aws-provider.ts';
 import { createCloud, type CloudMachine } from '../provision/aws/cloud.ts';
+import { createParts } from '../provision/aws/parts/parts.ts';
 import { awsPlaces, type AwsPlaces } from '../provision/aws/places.ts';
 import { createPreflight } from '../provision/aws/preflight.ts';
 import { rememberFacts } from '../provision/aws/remembered.ts';
 import { SSH_USER } from '../provision/aws/reach.ts';
 import { createRearm } from '../provision/aws/rearm.ts';
-import { readSettings, type AwsConfig } from '../provision/aws/settings.ts';
+import { logGroupOf, readSettings, type AwsConfig } from '../provision/aws/settings.ts';
 import { createRecentMachines, defaultLimits } from '../provision/aws/site.ts';
 import { statePlace } from '../provision/aws/state-place.ts';
 import { createToolFinder } from '../provision/aws/tools.ts';
@@ -43,6 +44,9 @@ export async function openAwsProvider(
   const tags = { deployment: deployment.name, uid, environment: deployment.environment };
   const cloud = oncePer((region) => createCloud({ region, tags }));
   const facts = oncePer((region) => rememberFacts(cloud(region), () => performance.now()));
+  const { publicKey: sshPublicKey } = sshKey;
+  const aws = awsConfig(config);
+  const owner = { deployment, uid, sshPublicKey, logGroup: logGroupOf(aws) };
   return createAwsProvider({
     places,
     state: statePlace({
@@ -54,14 +58,15 @@ export async function openAwsProvider(
       passphrase,
     }),
     tools: createToolFinder(toolPlaces(environment, places)),
-    settings: () => readSettings(awsConfig(config)),
+    settings: () => readSettings(aws),
     region: config.aws.region,
     graceMinutes: config.machine.graceMinutes,
     cloud,
     facts,
+    parts: oncePer((region) => createParts({ region, ...owner })),
     deployment,
     uid,
-    sshPublicKey: sshKey.publicKey,
+    sshPublicKey,
     forwarderToken: (await forwarderToken(config, data.dataDir)) ?? '',
     env: engineEnvironment(environment.env),
     standing: (machines) => standingOf(db, machines.map(launchedMachine)),
@@ -73,17 +78,21 @@ export async function openAwsProvider(
         machineTypes: settings.types,
         amiId: settings.amiId,
       })(wanted),
-    rearm: createRearm({
-      reachOf: (hostname) => readReach(db, hostname),
-      privateKey: sshKey.privateKey,
-      defaultUser: SSH_USER,
-      onHostKey: (hostname, sshHostKey) => recordReach(db, hostname, { sshHostKey }),
-    }),
+    rearm: rearmOf(data, sshKey),
     host: self.host,
     now: () => new Date(),
     limits,
     recent: createRecentMachines(limits.listDelayMs, () => new Date()),
     log,
+  });
+}
+
+function rearmOf({ database: { db } }: Data, { privateKey }: SshKeyPair): NonNullable<Provider['rearm']> {
+  return createRearm({
+    reachOf: (hostname) => readReach(db, hostname),
+    privateKey,
+    defaultUser: SSH_USER,
+    onHostKey: (hostname, sshHostKey) => recordReach(db, hostname, { sshHostKey }),
   });
 }
 

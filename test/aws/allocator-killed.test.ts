@@ -128,7 +128,7 @@ describe.skipIf(!cloudIsThere())('the allocator of a fleet on AWS, killed', { ti
     await ended(await begin('/destroy'));
     expect(await agree()).toEqual([]);
     expect(await engineProcesses(dataDir())).toEqual([]);
-    expect(cloud.ledger()).toEqual([]);
+    expect(await cloud.parts.list()).toEqual([]);
     isClean = true;
     table.add({ fault, outcome: status, asked: MACHINES, machines: there, then: `${there + 1}, 0` });
   }

@@ -35,7 +35,7 @@ describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000
     const destroyed = await lab.destroy();
     expect(destroyed, (await lab.output(destroyed.id)).join('\n')).toMatchObject({ status: 'succeeded' });
     expect(await lab.agree()).toEqual([]);
-    expect(cloud.ledger()).toEqual([]);
+    expect(await cloud.parts.list()).toEqual([]);
     const outcome = [operation.status, operation.problem?.kind].filter(Boolean).join(', ');
     table.add({ fault, outcome, asked, machines: there.length, then: `${there.length + 1}, 0` });
   }

@@ -64,7 +64,7 @@ describe.skipIf(!cloudIsThere())('a state in a bucket', { timeout: 300_000 }, ()
     expect(destroyed, (await lab.output(destroyed.id)).join('\n')).toMatchObject({ status: 'succeeded' });
     expect(await lab.machines()).toEqual([]);
     expect(await lab.rows()).toEqual([]);
-    expect(cloud.ledger()).toEqual([]);
+    expect(await cloud.parts.list()).toEqual([]);
     expect((await keys()).filter((key) => key.includes('/locks/'))).toEqual([]);
   });
 

@@ -27,7 +27,7 @@ import {
   type Faults,
   type Refusal,
 } from '../doubles/aws/faults.ts';
-import { readLedger, type LedgerEntry } from '../doubles/aws/ledger.ts';
+import { readCloudParts, type CloudPartsReader } from './cloud-parts.ts';
 import { requirePart } from './required.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -83,8 +83,8 @@ export type CloudFaults = {
   /** EC2 makes these machines and does not answer for them until `release()`; without a name, all. */
   hold(name?: string): void;
   release(): void;
-  /** The plugin ends when this machine has been made and before it has said so. */
-  dieCreating(name: string): void;
+  /** The plugin ends when these (hostnames, or `type::name`) have been made and before it has said so of any. */
+  dieCreating(...names: readonly string[]): void;
   /** None of all that, and the counting begins anew. */
   reset(): void;
 };
@@ -102,8 +102,8 @@ export type TestCloud = AsyncDisposable & {
   machines(): Promise<readonly TestMachine[]>;
   /** The script that a machine boots with, in the clear. */
   bootOf(instanceId: string): Promise<string>;
-  /** Roles, log groups, functions: what is no part of EC2. */
-  ledger(): readonly LedgerEntry[];
+  /** What machines share: roles, log groups, functions and so on. */
+  readonly parts: CloudPartsReader;
   /** What was asked of the provider double, in order. */
   diary(): readonly DiaryEntry[];
   /** Makes a machine behind everybody's back. */
@@ -119,8 +119,9 @@ export async function startCloud(): Promise<TestCloud> {
   const credentials = { accessKeyId: 'testing', secretAccessKey: 'testing' };
   const env = environmentOf(moto.endpoint, control);
   const ec2 = new EC2Client({ endpoint: moto.endpoint, region: REGION, credentials });
-  // Moto loads what it knows of EC2 at the first question, which takes seconds.
-  await listMachines(ec2);
+  // Moto loads what it knows of a service at the first question, which takes seconds.
+  const parts = readCloudParts(ec2, { endpoint: moto.endpoint, region: REGION, credentials });
+  await Promise.all([listMachines(ec2), parts.list()]);
   return {
     endpoint: moto.endpoint,
     region: REGION,
@@ -133,7 +134,7 @@ export async function startCloud(): Promise<TestCloud> {
       const { UserData } = await ec2.send(new DescribeInstanceAttributeCommand(asked));
       return gunzipSync(Buffer.from(UserData?.Value ?? '', 'base64')).toString('utf8');
     },
-    ledger: () => readLedger(control),
+    parts,
     diary: () => readDiary(control),
     runStranger: async (tags, instanceType = 't3.micro') => {
       const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
@@ -152,6 +153,7 @@ export async function startCloud(): Promise<TestCloud> {
     [Symbol.asyncDispose]: async () => {
       endPlugins(control);
       ec2.destroy();
+      parts.destroy();
       await moto.stop();
       await rm(control, { recursive: true, force: true, maxRetries: 5 });
     },
@@ -252,7 +254,7 @@ function createFaults(control: string): CloudFaults {
     slow: (ms, name = '*') => set({ slow: { ...faults.slow, [name]: ms } }),
     hold: (name = '*') => set({ hold: [...faults.hold, name] }),
     release: () => set({ hold: [] }),
-    dieCreating: (name) => set({ dieCreating: [...faults.dieCreating, name] }),
+    dieCreating: (...names) => set({ dieCreating: names }),
     reset: () => {
       set(NO_FAULTS);
       rmSync(diaryFile(control), { force: true });

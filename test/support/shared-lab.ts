@@ -36,7 +36,7 @@ export function createSharedLab(options: Parameters<typeof startAwsLab>[1] = {})
 async function isEmpty({ cloud, lab }: CloudAndLab): Promise<boolean> {
   const left = [
     ...(await cloud.machines()),
-    ...cloud.ledger(),
+    ...(await cloud.parts.list()),
     ...(await lab.rows()),
     ...(await lab.inState().catch(() => ['a state that tells of something under way'])),
   ];

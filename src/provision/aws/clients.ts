@@ -15,12 +15,16 @@ export type Clients = {
   readonly sts: STSClient;
 };
 
-export function createClients(region: string): Clients {
-  const settings = {
+export function clientSettings(region: string) {
+  return {
     region,
     maxAttempts: ATTEMPTS,
     requestHandler: { connectionTimeout: CONNECTION_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
   };
+}
+
+export function createClients(region: string): Clients {
+  const settings = clientSettings(region);
   return {
     ec2: new EC2Client(settings),
     quotas: new ServiceQuotasClient(settings),

@@ -10,6 +10,7 @@ import { lastWords } from './engine/failure.ts';
 import { failedResult } from './launch.ts';
 import { mend } from './mend.ts';
 import { redact } from './redact.ts';
+import { sweepParts } from './sweep.ts';
 import type { AwsSettings, NotSet } from './settings.ts';
 import { findSurroundings } from './surroundings.ts';
 import { failedBy, withEngine, type Done, type Engine, type Failed, type Work } from './work.ts';
@@ -33,7 +34,9 @@ export async function destroyAll(work: Work, report: ProvisionReport): Promise<P
 export async function destroyUnknown(work: Work, report: ProvisionReport): Promise<ProvisionResult> {
   try {
     await endStrangers(work, report);
-    return await prove(work);
+    await prove(work);
+    if (!work.asked.aborted) await proveParts(work);
+    return { ok: true };
   } catch (error) {
     return failedResult(failedBy(error).failure);
   }
@@ -79,7 +82,7 @@ export async function destroySome(
 const NOTHING: Done<EngineState | null> = { ok: true, value: null };
 
 function isEmpty({ machines, others, pending }: EngineState): boolean {
-  return machines.length === 0 && others === 0 && pending.length === 0;
+  return machines.length === 0 && others.length === 0 && pending.length === 0;
 }
 
 async function carryOut(
@@ -150,7 +153,7 @@ async function endInCloud(
 }
 
 /** EC2 may list for a while what is gone. What stays is told of; whoever called asks again, and judges. */
-async function prove(work: Work): Promise<ProvisionResult> {
+async function prove(work: Work): Promise<void> {
   const { site, tell, asked } = work;
   let left = await living(work);
   for (let waitedMs = 0; left.length > 0 && waitedMs < site.limits.listDelayMs && !asked.aborted;) {
@@ -170,5 +173,20 @@ async function prove(work: Work): Promise<ProvisionResult> {
       ...(hostname !== null && { hostname }),
       text: `The machine ${instanceId} has our tags, and comes from a launch that nobody here knows; it stays until an admin decides.`,
     });
-  return { ok: true };
+}
+
+/** They cost nothing: what stays, or may not be asked for, is told of and fails nothing. */
+async function proveParts(work: Work): Promise<void> {
+  const { left, problems } = await sweepParts(work, { machines: [], others: [] }, { keepLogs: false });
+  for (const problem of problems)
+    work.tell({ level: 'warning', text: `What machines shared could not be looked for: ${problem}` });
+  if (problems.length > 0) return;
+  work.tell(
+    left.length === 0
+      ? { level: 'info', text: 'AWS was asked: nothing is left of what machines shared.' }
+      : {
+          level: 'warning',
+          text: `AWS was asked: of what machines shared, ${left.map(({ what, id }) => `the ${what} ${id}`).join(', ')} is left. It costs nothing; destroy again, or delete it in the AWS console.`,
+        },
+  );
 }

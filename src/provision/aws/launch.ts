@@ -5,7 +5,13 @@ import { userData } from '../../../infra/user-data.ts';
 import { CloudError } from './cloud-error.ts';
 import { composeSpec } from './compose-spec.ts';
 import type { EngineFact } from './engine/facts.ts';
-import { explainFailure, isWorthAnotherPlace, lastWords, type Failure } from './engine/failure.ts';
+import {
+  explainFailure,
+  isLeftBehind,
+  isWorthAnotherPlace,
+  lastWords,
+  type Failure,
+} from './engine/failure.ts';
 import { mend } from './mend.ts';
 import { reachOf } from './reach.ts';
 import { redact } from './redact.ts';
@@ -25,6 +31,8 @@ type Launch = {
   readonly made: Set<string>;
   /** By hostname: why they could not be made. */
   readonly refused: Map<string, string>;
+  /** By id: shared parts that an interrupted run had left, and that were removed. */
+  readonly swept: Set<string>;
 };
 
 export async function launchMachines(
@@ -43,6 +51,7 @@ export async function launchMachines(
     report,
     made: new Set<string>(),
     refused: new Map<string, string>(),
+    swept: new Set<string>(),
   };
   const refusal = checkUserData(launch) ?? (await checkVpc(launch));
   if (refusal) return failedResult(refusal);
@@ -99,7 +108,17 @@ function whatNext(
   return ofMachines && launch.made.size > before.made ? 'again' : 'end';
 }
 
+/** Again, where what was in the way is out of it. */
 async function runRound(launch: Launch, place: Place): Promise<Done<null> | Failed> {
+  for (;;) {
+    const before = launch.swept.size;
+    const round = await runOnce(launch, place);
+    const isFreed = !round.ok && isLeftBehind(round.text) && launch.swept.size > before;
+    if (!isFreed || launch.work.asked.aborted) return round;
+  }
+}
+
+async function runOnce(launch: Launch, place: Place): Promise<Done<null> | Failed> {
   const { work, spec } = launch;
   return withEngine(work, true, async (engine) => {
     const mended = await mend(work, engine, spec.operationId);
@@ -166,8 +185,9 @@ async function lookAgain(launch: Launch, answer: Failed): Promise<Failed> {
   if (work.forced.aborted || answer.failure.kind === 'busy') return answer;
   const still = { ...work, asked: new AbortController().signal };
   const looked = await withEngine(still, true, async (engine) => {
-    const mended = await mend(still, engine, spec.operationId);
+    const mended = await mend(still, engine, spec.operationId, true);
     if (mended.ok) {
+      for (const { id } of mended.value.swept) launch.swept.add(id);
       await noteLost(launch, mended.value.ended);
       await noteLiving(launch, mended.value.state.machines);
     }

@@ -2,6 +2,8 @@
 // what carries our uid, comes from an interrupted launch and was never assigned; the rest is told of, and stays.
 import type { CloudMachine } from './cloud.ts';
 import type { EngineState } from './engine/messages.ts';
+import type { CloudPart } from './parts/part.ts';
+import { sweepParts } from './sweep.ts';
 import { failedBy, type Done, type Engine, type Failed, type Work } from './work.ts';
 
 export type Mended = {
@@ -10,15 +12,21 @@ export type Mended = {
   readonly strangers: readonly CloudMachine[];
   /** Hostnames of machines that no state knew, and that were ended. */
   readonly ended: readonly string[];
+  /** Shared parts that no state knew, and that were removed. */
+  readonly swept: readonly CloudPart[];
 };
 
-const NO_STATE: EngineState = { machines: [], others: 0, pending: [] };
+const NO_STATE: EngineState = { machines: [], others: [], pending: [] };
 
-/** @param launchId the launch that this is a part of: what it left unfinished is interrupted too */
+/**
+ * @param launchId the launch that this is a part of: what it left unfinished is interrupted too
+ * @param broken whether the run before this broke off, whatever the state says
+ */
 export async function mend(
   work: Work,
   engine: Engine,
   launchId: string | null,
+  broken = false,
 ): Promise<Done<Mended> | Failed> {
   const { site, cloud, tell } = work;
   const state = engine.state ?? NO_STATE;
@@ -40,17 +48,27 @@ export async function mend(
         text: `The machine ${instanceId} is ours by its tags, but no state knows it; it stays.`,
       });
     for (const { hostname } of ending) if (hostname !== null) site.recent.remove(hostname);
+    const isSettled = fresh.value.pending.length === 0;
+    const swept = isSettled && (broken || state.pending.length > 0) ? await sweep(work, fresh.value) : [];
     return {
       ok: true,
       value: {
         state: fresh.value,
         strangers: staying,
         ended: ending.flatMap(({ hostname }) => hostname ?? []),
+        swept,
       },
     };
   } catch (error) {
     return failedBy(error);
   }
+}
+
+async function sweep(work: Work, state: EngineState): Promise<readonly CloudPart[]> {
+  const { removed, problems } = await sweepParts(work, state, { keepLogs: true });
+  for (const problem of problems)
+    work.tell({ level: 'warning', text: `What an interrupted run left could not be looked for: ${problem}` });
+  return removed;
 }
 
 async function whichEnd(
@@ -67,7 +85,7 @@ async function whichEnd(
     if (!standing?.known || standing.assigned) return false;
     const isPending = machine.hostname !== null && pending.has(machine.hostname);
     // Where the state has nothing at all it may have been lost, and the machines be whole.
-    const overlooked = standing.failed && state.others > 0;
+    const overlooked = standing.failed && state.others.length > 0;
     return standing.interrupted || overlooked || isPending || machine.launchId === launchId;
   });
 }

@@ -74,10 +74,15 @@ export async function readSettings(config: AwsConfig): Promise<AwsSettings | Not
     amiId,
     image,
     sshCidrs,
-    logGroup: config.logGroup ?? `/lablink/${config.deployment.name}/${config.deployment.environment}`,
+    logGroup: logGroupOf(config),
     startupScript: script.script,
     config,
   };
+}
+
+/** Where the machines' logs are. */
+export function logGroupOf({ logGroup, deployment }: Pick<AwsConfig, 'logGroup' | 'deployment'>): string {
+  return logGroup ?? `/lablink/${deployment.name}/${deployment.environment}`;
 }
 
 function missing({ machine, region, publicUrl }: AwsConfig): NotSet {

@@ -4,6 +4,7 @@ import type { Log } from '../../log.ts';
 import type { Provider, Readiness } from '../provider.ts';
 import type { Cloud, CloudMachine } from './cloud.ts';
 import type { SessionPatience } from './engine/session.ts';
+import type { Parts } from './parts/parts.ts';
 import type { AwsPlaces } from './places.ts';
 import type { CloudFacts } from './remembered.ts';
 import type { AwsSettings, NotSet } from './settings.ts';
@@ -33,6 +34,8 @@ export type AwsSite = {
   readonly cloud: (region: string) => Cloud;
   /** The same, of what it has just said. */
   readonly facts: (region: string) => CloudFacts;
+  /** What machines share there. */
+  readonly parts: (region: string) => Parts;
   readonly deployment: { readonly name: string; readonly environment: string };
   readonly uid: string;
   /** `ssh-ed25519 AAAA…` */

@@ -28,7 +28,7 @@ export type Faults = {
   readonly slow: Readonly<Record<string, number>>;
   /** Machines that are made and not answered for while their name, or `*`, stands here. */
   readonly hold: readonly string[];
-  /** The plugin ends in the middle of making these: the machine exists, nobody hears of it. */
+  /** The plugin ends when all of these (`name` or `type::name`) have been made: they exist, nobody hears of them. */
   readonly dieCreating: readonly string[];
 };
 
@@ -45,7 +45,6 @@ export type DiaryEntry = {
 
 export const faultsFile = (folder: string) => join(folder, 'faults.json');
 export const diaryFile = (folder: string) => join(folder, 'diary.jsonl');
-export const ledgerFile = (folder: string) => join(folder, 'ledger.json');
 
 export function readFaults(folder: string): Faults {
   const file = faultsFile(folder);

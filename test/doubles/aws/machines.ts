@@ -1,8 +1,9 @@
 // What lives in EC2: machines, security groups, key pairs. They are made in the EC2 API that AWS_ENDPOINT_URL names, so that
 // any other client finds them there.
 import type * as Ec2 from '@aws-sdk/client-ec2';
-import { isObject, isEqual, type Props } from '../engine/values.ts';
+import { isEqual, type Props } from '../engine/values.ts';
 import type { Kind } from './provider.ts';
+import { propsOf, tagListOf } from './sdk.ts';
 
 /** Loaded while the engine is still busy elsewhere: it takes a third of a second. */
 const sdk = import('@aws-sdk/client-ec2');
@@ -96,7 +97,8 @@ function runInputOf(inputs: Props): Ec2.RunInstancesCommandInput {
     InstanceType: text('instanceType') as Ec2._InstanceType | undefined,
     KeyName: text('keyName'),
     UserData: text('userDataBase64') ?? (userData === undefined ? undefined : toBase64(userData)),
-    // Instance profiles are in the ledger: the emulator knows none, and would refuse it.
+    IamInstanceProfile:
+      text('iamInstanceProfile') === undefined ? undefined : { Name: text('iamInstanceProfile') },
     InstanceInitiatedShutdownBehavior: text('instanceInitiatedShutdownBehavior') as
       Ec2.ShutdownBehavior | undefined,
     BlockDeviceMappings: inputs['rootBlockDevice'] ? [blockDeviceOf(disk)] : undefined,
@@ -104,7 +106,7 @@ function runInputOf(inputs: Props): Ec2.RunInstancesCommandInput {
       ? { HttpTokens: metadata['httpTokens'] as Ec2.HttpTokensState, HttpEndpoint: 'enabled' }
       : undefined,
     TagSpecifications: inputs['tags']
-      ? [{ ResourceType: 'instance', Tags: tagsOf(inputs['tags']) }]
+      ? [{ ResourceType: 'instance', Tags: tagListOf(inputs['tags']) }]
       : undefined,
     ...network,
   };
@@ -134,7 +136,7 @@ const securityGroup: Kind = {
         Description: typeof inputs['description'] === 'string' ? inputs['description'] : 'Managed by Pulumi',
         VpcId: inputs['vpcId'] as string | undefined,
         TagSpecifications: inputs['tags']
-          ? [{ ResourceType: 'security-group', Tags: tagsOf(inputs['tags']) }]
+          ? [{ ResourceType: 'security-group', Tags: tagListOf(inputs['tags']) }]
           : undefined,
       }),
     );
@@ -183,7 +185,7 @@ const keyPair: Kind = {
         KeyName: id,
         PublicKeyMaterial: Buffer.from(String(inputs['publicKey'])),
         TagSpecifications: inputs['tags']
-          ? [{ ResourceType: 'key-pair', Tags: tagsOf(inputs['tags']) }]
+          ? [{ ResourceType: 'key-pair', Tags: tagListOf(inputs['tags']) }]
           : undefined,
       }),
     );
@@ -210,7 +212,7 @@ const keyPair: Kind = {
 async function retag(id: string, olds: Props, news: Props): Promise<void> {
   if (isEqual(olds['tags'], news['tags'])) return;
   const { ec2, commands } = await connect();
-  await ec2.send(new commands.CreateTagsCommand({ Resources: [id], Tags: tagsOf(news['tags']) }));
+  await ec2.send(new commands.CreateTagsCommand({ Resources: [id], Tags: tagListOf(news['tags']) }));
 }
 
 function permissionsOf(rules: unknown): Ec2.IpPermission[] {
@@ -237,16 +239,8 @@ function missingIsNull(error: unknown): null {
 
 const arnOfGroup = (id: string) => `arn:aws:ec2:us-east-1:123456789012:security-group/${id}`;
 
-function tagsOf(tags: unknown): Ec2.Tag[] {
-  return Object.entries(propsOf(tags)).map(([Key, Value]) => ({ Key, Value: String(Value) }));
-}
-
 function listOf(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];
-}
-
-function propsOf(value: unknown): Props {
-  return isObject(value) ? value : {};
 }
 
 function toBase64(text: string): string {

@@ -12,8 +12,11 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isEqual, isObject, plain, type Props } from '../engine/values.ts';
 import { note, readFaults, refusalOf } from './faults.ts';
-import { ledgerKinds, readLedger } from './ledger.ts';
+import { functionKinds } from './functions.ts';
+import { logKinds } from './logs.ts';
 import { machineKinds } from './machines.ts';
+import { roleKinds } from './roles.ts';
+import { propsOf } from './sdk.ts';
 
 /** One resource type: how it is made and found again. Inputs come without Pulumi's wrappings. */
 export type Kind = {
@@ -24,26 +27,33 @@ export type Kind = {
   /** A change of these makes the thing anew. */
   readonly fixed: readonly string[];
   readonly create: (name: string, inputs: Props) => Promise<{ id: string; computed: Props }>;
-  /** null = it is gone. */
-  readonly read: (id: string) => Promise<Props | null>;
+  /** null = it is gone. `props` is what was made. */
+  readonly read: (id: string, props: Props) => Promise<Props | null>;
   readonly update: (id: string, olds: Props, news: Props) => Promise<Props>;
-  readonly delete: (id: string) => Promise<void>;
+  /** Gone already is done. */
+  readonly delete: (id: string, props: Props) => Promise<void>;
 };
 
 const MACHINE = 'aws:ec2/instance:Instance';
-const PROFILE = 'aws:iam/instanceProfile:InstanceProfile';
 /** A hold has an end, so that a test that fails leaves no plugin behind. */
 const HOLD_LIMIT_MS = 120_000;
 const HOLD_CHECK_MS = 25;
 
 export function createProvider(folder: string): { provider: Provider; busy: () => boolean } {
-  const kinds: Readonly<Record<string, Kind>> = { ...machineKinds(), ...ledgerKinds(folder) };
+  const kinds: Readonly<Record<string, Kind>> = {
+    ...machineKinds(),
+    ...roleKinds,
+    ...logKinds,
+    ...functionKinds,
+  };
   let underWay = 0;
 
   async function counted<Result>(work: () => Promise<Result>): Promise<Result> {
     underWay += 1;
     try {
       return await work();
+    } catch (error) {
+      throw asTold(error);
     } finally {
       underWay -= 1;
     }
@@ -63,12 +73,12 @@ export function createProvider(folder: string): { provider: Provider; busy: () =
         const computed = await kindOf(kinds, urn).update(id, unwrap(propsOf(olds)), unwrap(propsOf(news)));
         return { outs: { ...propsOf(olds), ...propsOf(news), ...computed } };
       }),
-    delete: (id, urn) =>
+    delete: (id, urn, props: unknown) =>
       counted(async () => {
         const asked = { type: typeOf(urn), name: nameOf(urn) };
         note(folder, { what: 'delete', ...asked });
         refuseIf(refusalOf(folder, 'delete', asked));
-        await kindOf(kinds, urn).delete(id);
+        await kindOf(kinds, urn).delete(id, unwrap(propsOf(props)));
       }),
   };
   return { provider, busy: () => underWay > 0 };
@@ -110,9 +120,8 @@ async function create(
       subnetId: wanted['subnetId'],
     }),
   );
-  const profile = wanted['iamInstanceProfile'];
-  if (asked.type === MACHINE && typeof profile === 'string') refuseIf(missingProfile(folder, profile));
   const { id, computed } = await kindOf(kinds, urn).create(asked.name, wanted);
+  await dieIfTold(folder, asked);
   if (asked.type === MACHINE) await takeTime(folder, asked.name);
   note(folder, { what: 'created', ...asked });
   return { id, outs: { ...inputs, ...computed } };
@@ -128,25 +137,38 @@ async function read(
   const asked = { type: typeOf(urn), name: nameOf(urn) };
   note(folder, { what: 'read', ...asked });
   refuseIf(refusalOf(folder, 'read', asked));
-  const computed = await kindOf(kinds, urn).read(id);
+  const computed = await kindOf(kinds, urn).read(id, unwrap(props));
   return computed ? { id, props: { ...props, ...computed } } : { id: '', props: {} };
 }
 
-/** The machine exists; from here on EC2 is slow, silent, or the plugin dies. */
+const doomed = new Set<string>();
+
+/** It exists, and nobody hears of it. */
+async function dieIfTold(
+  folder: string,
+  { type, name }: { readonly type: string; readonly name: string },
+): Promise<void> {
+  const { dieCreating } = readFaults(folder);
+  const mine = dieCreating.find((told) => told === name || told === `${type}::${name}`);
+  if (mine === undefined) return;
+  doomed.add(mine);
+  if (dieCreating.every((told) => doomed.has(told))) process.exit(1);
+  await delay(HOLD_LIMIT_MS);
+}
+
+/** The machine exists; from here on EC2 is slow, or silent. */
 async function takeTime(folder: string, name: string): Promise<void> {
-  const { slow, dieCreating } = readFaults(folder);
-  if (dieCreating.includes(name)) process.exit(1);
+  const { slow } = readFaults(folder);
   await delay(slow[name] ?? slow['*'] ?? 0);
   const until = Date.now() + HOLD_LIMIT_MS;
   const isHeld = () => readFaults(folder).hold.some((held) => held === name || held === '*');
   while (isHeld() && Date.now() < until) await delay(HOLD_CHECK_MS);
 }
 
-function missingProfile(folder: string, name: string): string | null {
-  const isThere = readLedger(folder).some(({ type, id }) => type === PROFILE && id === name);
-  return isThere
-    ? null
-    : `InvalidParameterValue: Value (${name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name`;
+/** AWS' own errors with their code, as the real provider prints them. */
+function asTold(error: unknown): unknown {
+  if (!(error instanceof Error) || !('$metadata' in error)) return error;
+  return new Error(`${error.name}: ${error.message}`);
 }
 
 function refuseIf(text: string | null): void {
@@ -165,10 +187,6 @@ function typeOf(urn: string): string {
 
 function nameOf(urn: string): string {
   return urn.split('::')[3] ?? '';
-}
-
-function propsOf(value: unknown): Props {
-  return isObject(value) ? value : {};
 }
 
 /** Secrets as their values. */

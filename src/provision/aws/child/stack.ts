@@ -63,10 +63,11 @@ const exported = z.object({
 /** Only names and ids leave this process: the export has the secrets in the clear. */
 function readState({ deployment }: { deployment?: unknown }): EngineState {
   const { resources = [], pending_operations: pending = [] } = exported.parse(deployment ?? {});
-  const machines = resources.filter(({ type, id }) => type === MACHINE_TYPE && id !== undefined);
+  const isMachine = ({ type, id }: (typeof resources)[number]) => type === MACHINE_TYPE && id !== undefined;
+  const machines = resources.filter(isMachine);
   return {
     machines: machines.map(({ urn, id = '' }) => ({ hostname: nameOf(urn), instanceId: id })),
-    others: resources.length - machines.length,
+    others: resources.filter((resource) => !isMachine(resource)).map(({ type, id = '' }) => ({ type, id })),
     pending: pending.map(({ resource }) => resource.urn),
   };
 }

@@ -9,6 +9,9 @@ export type Failure = {
   readonly remedy: string;
 };
 
+const LEFT_BEHIND =
+  /EntityAlreadyExists|ResourceAlreadyExists|ResourceConflictException|InvalidGroup\.Duplicate|InvalidKeyPair\.Duplicate/i;
+
 type Rule = Failure & { readonly when: RegExp };
 
 /** The first that matches counts. */
@@ -76,7 +79,7 @@ const rules: readonly Rule[] = [
     remedy: 'Let the user of this server write to the folder of the state (DATA_DIR, PULUMI_BACKEND_URL).',
   },
   {
-    when: /EntityAlreadyExists|ResourceAlreadyExists|ResourceConflictException|InvalidGroup\.Duplicate|InvalidKeyPair\.Duplicate/i,
+    when: LEFT_BEHIND,
     kind: 'engine',
     problem:
       'AWS has something of this deployment that its state does not know: a run was interrupted while it was made.',
@@ -134,6 +137,11 @@ export function lastWords(text: string): string {
       .at(-1) ?? '';
   const bounded = line.length > LAST_WORDS_LENGTH ? `${line.slice(0, LAST_WORDS_LENGTH)}…` : line;
   return bounded === '' || /[.!?…]$/.test(bounded) ? bounded : `${bounded}.`;
+}
+
+/** Whether something was in the way that a run had made and no state knows. */
+export function isLeftBehind(text: string): boolean {
+  return LEFT_BEHIND.test(text);
 }
 
 /** Refusals that another zone or type can get around. */

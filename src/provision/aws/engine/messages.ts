@@ -39,8 +39,8 @@ export type Sent = Order | { readonly kind: 'cancel' };
 /** What the engine's state knows. */
 export type EngineState = {
   readonly machines: readonly { readonly hostname: string; readonly instanceId: string }[];
-  /** How many resources there are beside the machines. */
-  readonly others: number;
+  /** What there is beside the machines, as the engine calls it. */
+  readonly others: readonly { readonly type: string; readonly id: string }[];
   /** What an interrupted run was in the middle of, by URN. */
   readonly pending: readonly string[];
 };
@@ -80,7 +80,7 @@ const told = z.discriminatedUnion('kind', [
     state: z
       .object({
         machines: z.array(z.object({ hostname: z.string(), instanceId: z.string() })),
-        others: z.number(),
+        others: z.array(z.object({ type: z.string(), id: z.string() })),
         pending: z.array(z.string()),
       })
       .nullable(),

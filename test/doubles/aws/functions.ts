@@ -1,0 +1,108 @@
+// What lives in Lambda: functions and who may invoke them. Made in the API that AWS_ENDPOINT_URL names; never run there.
+import type { CreateFunctionCommandInput, Runtime } from '@aws-sdk/client-lambda';
+import { isObject, type Props } from '../engine/values.ts';
+import type { Kind } from './provider.ts';
+import { differs, lazily, propsOf, tagMapOf, textOf, unlessGone } from './sdk.ts';
+
+const MISSING = /^ResourceNotFound/;
+const lambda = lazily(
+  () => import('@aws-sdk/client-lambda'),
+  ({ LambdaClient }) => new LambdaClient({ maxAttempts: 2 }),
+);
+
+/** The archive of nothing: functions of the double are never run. */
+const EMPTY_ZIP = Buffer.concat([Buffer.from('PK\u0005\u0006', 'latin1'), Buffer.alloc(18)]);
+
+async function findFunction(FunctionName: string): Promise<Props | null> {
+  const { client, sdk } = await lambda();
+  const asked = client.send(new sdk.GetFunctionCommand({ FunctionName }));
+  const found = await unlessGone(MISSING, asked);
+  return found ? { arn: found.Configuration?.FunctionArn } : null;
+}
+
+const lambdaFunction: Kind = {
+  inputs: [
+    ...['name', 'runtime', 'handler', 'role', 'code', 'environment', 'timeout', 'memorySize'],
+    ...['description', 'tags'],
+  ],
+  autoname: 'name',
+  fixed: ['name'],
+  create: async (_name, inputs) => {
+    const { client, sdk } = await lambda();
+    const FunctionName = String(inputs['name']);
+    // The emulator would take it for a new version.
+    if (await findFunction(FunctionName))
+      throw new Error(`ResourceConflictException: Function already exist: ${FunctionName}`);
+    const made = await client.send(
+      new sdk.CreateFunctionCommand({
+        ...settingsOf(inputs),
+        FunctionName,
+        Role: String(inputs['role']),
+        Code: { ZipFile: EMPTY_ZIP },
+        Tags: tagMapOf(inputs['tags']),
+      }),
+    );
+    return { id: FunctionName, computed: { arn: made.FunctionArn } };
+  },
+  read: findFunction,
+  update: async (FunctionName, olds, news) => {
+    const { client, sdk } = await lambda();
+    if (differs(olds, news, 'environment', 'timeout', 'memorySize', 'handler', 'description', 'runtime'))
+      await client.send(new sdk.UpdateFunctionConfigurationCommand({ ...settingsOf(news), FunctionName }));
+    return (await findFunction(FunctionName)) ?? {};
+  },
+  delete: async (FunctionName) => {
+    const { client, sdk } = await lambda();
+    await unlessGone(MISSING, client.send(new sdk.DeleteFunctionCommand({ FunctionName })));
+  },
+};
+
+function settingsOf(inputs: Props) {
+  const { variables } = propsOf(inputs['environment']);
+  return {
+    Runtime: textOf(inputs['runtime']) as Runtime | undefined,
+    Handler: textOf(inputs['handler']),
+    Description: textOf(inputs['description']),
+    Timeout: inputs['timeout'] as number | undefined,
+    MemorySize: inputs['memorySize'] as number | undefined,
+    Environment: isObject(variables) ? { Variables: tagMapOf(variables) } : undefined,
+  } satisfies Partial<CreateFunctionCommandInput>;
+}
+
+/** Goes with its function. */
+const permission: Kind = {
+  inputs: ['statementId', 'action', 'function', 'principal', 'sourceArn'],
+  autoname: 'statementId',
+  fixed: ['statementId', 'action', 'function', 'principal', 'sourceArn'],
+  create: async (_name, inputs) => {
+    const { client, sdk } = await lambda();
+    const StatementId = String(inputs['statementId']);
+    await client.send(
+      new sdk.AddPermissionCommand({
+        FunctionName: String(inputs['function']),
+        StatementId,
+        Action: String(inputs['action']),
+        Principal: String(inputs['principal']),
+        SourceArn: textOf(inputs['sourceArn']),
+      }),
+    );
+    return { id: StatementId, computed: {} };
+  },
+  read: async (id, props) => {
+    const { client, sdk } = await lambda();
+    const asked = client.send(new sdk.GetPolicyCommand({ FunctionName: String(props['function']) }));
+    const found = await unlessGone(MISSING, asked);
+    return found?.Policy?.includes(`"${id}"`) ? {} : null;
+  },
+  update: () => Promise.resolve({}),
+  delete: async (StatementId, props) => {
+    const { client, sdk } = await lambda();
+    const command = new sdk.RemovePermissionCommand({ FunctionName: String(props['function']), StatementId });
+    await unlessGone(MISSING, client.send(command));
+  },
+};
+
+export const functionKinds: Readonly<Record<string, Kind>> = {
+  'aws:lambda/function:Function': lambdaFunction,
+  'aws:lambda/permission:Permission': permission,
+};

@@ -1,0 +1,127 @@
+// What lives in IAM: roles, their policies, instance profiles. Made in the API that AWS_ENDPOINT_URL names.
+import type { Kind } from './provider.ts';
+import { lazily, tagListOf, textOf, unlessGone } from './sdk.ts';
+
+const MISSING = /^NoSuchEntity/;
+const iam = lazily(
+  () => import('@aws-sdk/client-iam'),
+  ({ IAMClient }) => new IAMClient({ maxAttempts: 2 }),
+);
+
+const role: Kind = {
+  inputs: ['name', 'assumeRolePolicy', 'description', 'tags', 'forceDetachPolicies'],
+  autoname: 'name',
+  fixed: ['name'],
+  create: async (_name, inputs) => {
+    const { client, sdk } = await iam();
+    const RoleName = String(inputs['name']);
+    const made = await client.send(
+      new sdk.CreateRoleCommand({
+        RoleName,
+        AssumeRolePolicyDocument: String(inputs['assumeRolePolicy']),
+        Description: textOf(inputs['description']),
+        Tags: tagListOf(inputs['tags']),
+      }),
+    );
+    return { id: RoleName, computed: { arn: made.Role?.Arn, uniqueId: made.Role?.RoleId } };
+  },
+  read: async (RoleName) => {
+    const { client, sdk } = await iam();
+    const found = await unlessGone(MISSING, client.send(new sdk.GetRoleCommand({ RoleName })));
+    return found ? { arn: found.Role?.Arn, uniqueId: found.Role?.RoleId } : null;
+  },
+  update: async (RoleName, _olds, news) => {
+    const { client, sdk } = await iam();
+    await client.send(new sdk.UpdateRoleCommand({ RoleName, Description: textOf(news['description']) }));
+    await client.send(new sdk.TagRoleCommand({ RoleName, Tags: tagListOf(news['tags']) }));
+    return {};
+  },
+  // A role that has policies stays, unless it was made to let go of them.
+  delete: async (RoleName, props) => {
+    const { client, sdk } = await iam();
+    if (props['forceDetachPolicies'] === true) {
+      const inside = await unlessGone(MISSING, client.send(new sdk.ListRolePoliciesCommand({ RoleName })));
+      for (const PolicyName of inside?.PolicyNames ?? [])
+        await client.send(new sdk.DeleteRolePolicyCommand({ RoleName, PolicyName }));
+    }
+    await unlessGone(MISSING, client.send(new sdk.DeleteRoleCommand({ RoleName })));
+  },
+};
+
+const rolePolicy: Kind = {
+  inputs: ['name', 'role', 'policy'],
+  autoname: 'name',
+  fixed: ['name', 'role'],
+  create: async (_name, inputs) => {
+    const id = `${String(inputs['role'])}:${String(inputs['name'])}`;
+    await putPolicy(id, inputs['policy']);
+    return { id, computed: {} };
+  },
+  read: async (id) => {
+    const { client, sdk } = await iam();
+    return unlessGone(
+      MISSING,
+      client.send(new sdk.GetRolePolicyCommand(namesOf(id))).then(() => ({})),
+    );
+  },
+  update: async (id, _olds, news) => {
+    await putPolicy(id, news['policy']);
+    return {};
+  },
+  delete: async (id) => {
+    const { client, sdk } = await iam();
+    await unlessGone(MISSING, client.send(new sdk.DeleteRolePolicyCommand(namesOf(id))));
+  },
+};
+
+async function putPolicy(id: string, policy: unknown): Promise<void> {
+  const { client, sdk } = await iam();
+  await client.send(new sdk.PutRolePolicyCommand({ ...namesOf(id), PolicyDocument: String(policy) }));
+}
+
+function namesOf(id: string): { RoleName: string; PolicyName: string } {
+  const [RoleName = '', PolicyName = ''] = id.split(':');
+  return { RoleName, PolicyName };
+}
+
+const instanceProfile: Kind = {
+  inputs: ['name', 'role', 'tags'],
+  autoname: 'name',
+  fixed: ['name'],
+  create: async (_name, inputs) => {
+    const { client, sdk } = await iam();
+    const InstanceProfileName = String(inputs['name']);
+    const made = await client.send(
+      new sdk.CreateInstanceProfileCommand({ InstanceProfileName, Tags: tagListOf(inputs['tags']) }),
+    );
+    const RoleName = String(inputs['role']);
+    await client.send(new sdk.AddRoleToInstanceProfileCommand({ InstanceProfileName, RoleName }));
+    return { id: InstanceProfileName, computed: { arn: made.InstanceProfile?.Arn } };
+  },
+  read: async (InstanceProfileName) => {
+    const { client, sdk } = await iam();
+    const asked = client.send(new sdk.GetInstanceProfileCommand({ InstanceProfileName }));
+    const found = await unlessGone(MISSING, asked);
+    return found ? { arn: found.InstanceProfile?.Arn } : null;
+  },
+  update: async (InstanceProfileName, _olds, news) => {
+    const { client, sdk } = await iam();
+    const Tags = tagListOf(news['tags']);
+    await client.send(new sdk.TagInstanceProfileCommand({ InstanceProfileName, Tags }));
+    return {};
+  },
+  delete: async (InstanceProfileName) => {
+    const { client, sdk } = await iam();
+    const asked = client.send(new sdk.GetInstanceProfileCommand({ InstanceProfileName }));
+    const found = await unlessGone(MISSING, asked);
+    for (const { RoleName } of found?.InstanceProfile?.Roles ?? [])
+      await client.send(new sdk.RemoveRoleFromInstanceProfileCommand({ InstanceProfileName, RoleName }));
+    await unlessGone(MISSING, client.send(new sdk.DeleteInstanceProfileCommand({ InstanceProfileName })));
+  },
+};
+
+export const roleKinds: Readonly<Record<string, Kind>> = {
+  'aws:iam/role:Role': role,
+  'aws:iam/rolePolicy:RolePolicy': rolePolicy,
+  'aws:iam/instanceProfile:InstanceProfile': instanceProfile,
+};
