@@ -1,7 +1,8 @@
-// Asking for operations, and for their end: row, job and audit are one transaction. At most one operation is active;
+// Asking for operations, and for their end: row, job, audit and the first line of output are one transaction. At most one operation is active;
 // who comes second is told which.
 import { recordDeed } from '../db/audit.ts';
 import type { Db } from '../db/connect.ts';
+import { appendOperationEvents } from '../db/operation-events.ts';
 import {
   askToCancel,
   findActiveOperation,
@@ -10,7 +11,7 @@ import {
   type OperationRecord,
   type OperationRequest,
 } from '../db/operations.ts';
-import { machines, namesOrCount, type OperationProblem } from '../vms/operation.ts';
+import { describeRequest, machines, namesOrCount, type OperationProblem } from '../vms/operation.ts';
 import type { OperationQueue } from './queue.ts';
 
 export type Requested =
@@ -45,6 +46,10 @@ export async function requestOperation({ db, queue }: Place, request: OperationR
           detail: detailOf(request),
           operationId: inserted.id,
         });
+        // Whoever asked is led to its page, and reads there at once that it was heard.
+        const text = `${describeRequest(request)}.`;
+        const line = { at: inserted.requestedAt, level: 'info', hostname: null, text } as const;
+        await appendOperationEvents(trx, inserted.id, [line]);
       }
       return inserted;
     });

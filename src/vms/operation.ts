@@ -107,11 +107,22 @@ const doneWords = { launch: 'made', destroy: 'ended' } as const satisfies Record
 
 /** What an operation is, with who asked for it and when: said to those who want to begin another one. */
 export function describeOperation(operation: OperationFacts): string {
-  const { kind, numVms, hostnames, requestedBy, requestedAt } = operation;
+  const when = operation.requestedAt.toISOString().slice(0, 19).replace('T', ' ');
+  return `${describeRequest(operation)} at ${when} UTC`;
+}
+
+/** The same without the time: `A launch of 40 machines, asked for by admin`. */
+export function describeRequest({
+  kind,
+  numVms,
+  hostnames = null,
+  requestedBy,
+}: Pick<OperationFacts, 'kind' | 'numVms' | 'requestedBy'> & {
+  readonly hostnames?: readonly string[] | null | undefined;
+}): string {
   const destroyed = `The destruction of ${hostnames === null ? 'all machines' : namesOrCount(hostnames)}`;
   const what = kind === 'launch' ? `A launch of ${machines(numVms ?? 0)}` : destroyed;
-  const when = requestedAt.toISOString().slice(0, 19).replace('T', ' ');
-  return `${what}, asked for by ${requestedBy} at ${when} UTC`;
+  return `${what}, asked for by ${requestedBy}`;
 }
 
 const NAMES_SAID = 3;
