@@ -4,7 +4,6 @@ import type { LaunchSpec, ProvisionReport, ProvisionResult } from '../provider.t
 import { userData } from '../../../infra/user-data.ts';
 import { CloudError } from './cloud-error.ts';
 import { composeSpec } from './compose-spec.ts';
-import type { EngineFact } from './engine/facts.ts';
 import {
   explainFailure,
   isLeftBehind,
@@ -12,28 +11,12 @@ import {
   lastWords,
   type Failure,
 } from './engine/failure.ts';
+import { hear, missing, noteLiving, noteLost, type Launch, type Machine } from './launch-notes.ts';
 import { mend } from './mend.ts';
-import { reachOf } from './reach.ts';
 import { redact } from './redact.ts';
 import type { AwsSettings } from './settings.ts';
-import { failureOf, findSurroundings, type Place, type Surroundings } from './surroundings.ts';
+import { failureOf, findSurroundings, type Place } from './surroundings.ts';
 import { withEngine, type Done, type Engine, type Failed, type Work } from './work.ts';
-
-type Machine = LaunchSpec['machines'][number];
-
-type Launch = {
-  readonly work: Work;
-  readonly settings: AwsSettings;
-  readonly around: Surroundings;
-  readonly spec: LaunchSpec;
-  readonly report: ProvisionReport;
-  /** By hostname: those that exist. */
-  readonly made: Set<string>;
-  /** By hostname: why they could not be made. */
-  readonly refused: Map<string, string>;
-  /** By id: shared parts that an interrupted run had left, and that were removed. */
-  readonly swept: Set<string>;
-};
 
 export async function launchMachines(
   work: Work,
@@ -196,68 +179,6 @@ async function lookAgain(launch: Launch, answer: Failed): Promise<Failed> {
   if (!looked.ok)
     work.tell({ level: 'warning', text: `What is there could not be checked: ${looked.failure.problem}` });
   return answer;
-}
-
-async function hear(
-  { work, spec, report, made }: Launch,
-  { instanceType }: Place,
-  fact: EngineFact,
-): Promise<void> {
-  const { tell, site } = work;
-  if (fact.kind === 'begun' && fact.doing === 'make')
-    tell({ level: 'info', hostname: fact.hostname, text: 'Is being made.' });
-  if (fact.kind === 'refused') {
-    const text = lastWords(redact(fact.text, work.secrets));
-    tell({ level: 'warning', hostname: fact.hostname, text: `Refused: ${text}` });
-  }
-  // What is said of a machine comes again as its refusal.
-  if (fact.kind === 'said' && fact.hostname === null)
-    tell({ level: fact.level, text: redact(fact.text, work.secrets) });
-  if (fact.kind !== 'done' || fact.did !== 'make') return;
-  const { hostname, instanceId, publicIp, seconds } = fact;
-  const launchId = spec.operationId;
-  const madeAt = new Date(site.now().getTime() - seconds * 1_000);
-  if (instanceId !== null)
-    site.recent.add({ hostname, instanceId, publicIp, launchId, instanceType, madeAt });
-  made.add(hostname);
-  await report.made(hostname, {
-    ...reachOf(publicIp),
-    provisioningSeconds: seconds,
-    ...(instanceId !== null && { id: instanceId }),
-    instanceType,
-  });
-}
-
-/** Machines that the state has, whether their making was told of or not. */
-async function noteLiving(
-  { spec, report, made }: Launch,
-  machines: readonly { readonly hostname: string; readonly instanceId: string }[],
-): Promise<void> {
-  const wanted = new Set(spec.machines.map(({ hostname }) => hostname));
-  for (const { hostname, instanceId } of machines) {
-    if (!wanted.has(hostname) || made.has(hostname)) continue;
-    made.add(hostname);
-    await report.made(hostname, { ...reachOf(null), id: instanceId, provisioningSeconds: 0 });
-  }
-}
-
-/** Machines of this launch that were left over and are ended. */
-async function noteLost(
-  { spec, report, made, refused, work }: Launch,
-  ended: readonly string[],
-): Promise<void> {
-  const ours = new Set(spec.machines.map(({ hostname }) => hostname));
-  for (const hostname of ended) {
-    made.delete(hostname);
-    if (ours.has(hostname))
-      refused.set(hostname, 'The engine died while the machine was being made; it was ended.');
-    else await report.gone(hostname);
-  }
-  if (ended.length > 0) work.site.log.warn({ ended }, 'Machines of an interrupted launch were ended.');
-}
-
-function missing({ spec, made }: Launch): Machine[] {
-  return spec.machines.filter(({ hostname }) => !made.has(hostname));
 }
 
 function checkUserData({ work, settings, around, spec }: Launch): Failure | null {

@@ -3,8 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readFile } from 'node:fs/promises';
 import process from 'node:process';
 import type { EngineEvent } from '@pulumi/pulumi/automation/events.js';
-import { LocalWorkspace, type PulumiFn } from '@pulumi/pulumi/automation/index.js';
-import type { ClientVmsSpec } from '../../../../infra/spec.ts';
+import { LocalWorkspace } from '@pulumi/pulumi/automation/index.js';
 import type { EngineFact } from '../engine/facts.ts';
 import type { Answer, Order } from '../engine/messages.ts';
 import { noMemory, reduceEvent } from '../engine/reduce-event.ts';
@@ -24,7 +23,10 @@ export async function carryOut(order: Order, asked: AbortSignal, tell: TellFact)
   if (order.kind === 'install') return install(order);
   if (order.kind === 'open') {
     opened = await openStack(order.place, order.create, asked);
-    return { kind: 'done', state: (await opened?.readState()) ?? null };
+    const reading = opened?.readState();
+    // Whoever makes the stack goes on with the program: it is loaded while the CLI is waited for. What fails, fails there.
+    if (order.create) loadProgram().catch(() => undefined);
+    return { kind: 'done', state: (await reading) ?? null };
   }
   if (opened === null) throw new Error('There is no open stack.');
   const open = opened;
@@ -47,9 +49,9 @@ async function run(open: OpenStack, order: Run, asked: AbortSignal, tell: TellFa
   const listening = listen(tell);
   const options = { onEvent: listening.onEvent, signal: asked, showSecrets: false };
   if (order.kind === 'up') {
-    const program = await loadProgram(order.spec);
+    const { clientVms } = await loadProgram();
     asked.throwIfAborted();
-    await stack.up({ ...options, program });
+    await stack.up({ ...options, program: clientVms(order.spec) });
   } else if (order.kind === 'destroy') await stack.destroy(options);
   else await stack.refresh({ ...options, clearPendingCreates: true });
   // An engine that ends with exit status 0 in the middle of its work has not succeeded.
@@ -74,9 +76,8 @@ function listen(tell: TellFact): { onEvent: (event: EngineEvent) => void; succee
 }
 
 /** Loaded late: the program brings the AWS package with it. */
-async function loadProgram(spec: ClientVmsSpec): Promise<PulumiFn> {
-  const { clientVms } = await import('../../../../infra/client-vms.ts');
-  return clientVms(spec);
+function loadProgram(): Promise<typeof import('../../../../infra/client-vms.ts')> {
+  return import('../../../../infra/client-vms.ts');
 }
 
 /** Throws when no process of ours is left while the engine should be at work. Linux only: elsewhere, force ends it. */
