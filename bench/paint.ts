@@ -1,9 +1,12 @@
-// How soon each page is seen: first contentful paint in Chromium on loopback, with nothing in its cache.
+// How soon each page is seen: first contentful paint in Chromium on loopback, with nothing in its cache; with as many
+// machines as a launch makes at most, and with the most that a lab is made for.
 import type { Browser } from 'playwright-core';
 import { atMost, notMeasured, type Row } from './measurement.ts';
 import { percentile } from './statistics.ts';
 
-const LOADS = 5;
+const LOADS = 9;
+const USUAL = 100;
+const MOST = 1_000;
 const GOAL_MS = 200;
 const PAGES = [
   '/',
@@ -27,18 +30,23 @@ const PAINTED = `new Promise((resolve) => {
   look();
 })`;
 
-/** A row for each page: the median and the longest of several loads. */
+/** A row for each page. Leaves the most machines. */
 export async function firstPaints(
   browser: Browser,
   server: { readonly url: string; readonly username: string; readonly password: string },
+  fillLab: (machines: number) => Promise<unknown>,
 ): Promise<readonly Row[]> {
-  const rows: Row[] = [];
-  for (const path of PAGES) {
-    const times: number[] = [];
-    for (let load = 0; load < LOADS; load += 1) times.push(await firstPaint(browser, server, path));
-    rows.push(rowOf(path, times));
-  }
-  return rows;
+  const timesOf = async (machines: number): Promise<Map<string, number[]>> => {
+    await fillLab(machines);
+    const times = new Map<string, number[]>(PAGES.map((path) => [path, []]));
+    // Page after page, so that what else the computer does meets all of them.
+    for (let load = 0; load < LOADS; load += 1)
+      for (const path of PAGES) times.get(path)?.push(await firstPaint(browser, server, path));
+    return times;
+  };
+  const usual = await timesOf(USUAL);
+  const most = await timesOf(MOST);
+  return PAGES.map((path) => rowOf(path, usual.get(path) ?? [], most.get(path) ?? []));
 }
 
 async function firstPaint(
@@ -59,15 +67,15 @@ async function firstPaint(
   }
 }
 
-function rowOf(path: string, times: readonly number[]): Row {
-  const what = `First paint of ${path}`;
-  if (times.length === 0) return notMeasured(what, 'It was not loaded.');
-  const middle = percentile(times, 0.5);
+function rowOf(path: string, usual: readonly number[], most: readonly number[]): Row {
+  const what = `First paint of ${path}, ${USUAL} / ${MOST} machines`;
+  if (usual.length === 0 || most.length === 0) return notMeasured(what, 'It was not loaded.');
+  const [middle, ofMost] = [percentile(usual, 0.5), percentile(most, 0.5)];
   return {
     what,
-    measured: `${Math.round(middle)} ms`,
+    measured: `${Math.round(middle)} / ${Math.round(ofMost)} ms`,
     goal: `<= ${GOAL_MS} ms`,
     verdict: atMost(middle, GOAL_MS),
-    remark: `median of ${times.length} loads with an empty cache; the longest took ${Math.round(Math.max(...times))} ms`,
+    remark: `medians of ${usual.length} loads with an empty cache; the longest took ${Math.round(Math.max(...usual, ...most))} ms`,
   };
 }

@@ -66,7 +66,9 @@ function loadAssets(): ReadonlyMap<string, Entry> {
       .map((name) => [name, readFileSync(new URL(name, PUBLIC), 'utf8')]),
   );
   const usedNames = namesIn([...texts.values(), ...readTemplates(TEMPLATES).values()]);
-  texts.set('tabler.css', fitStylesheet(readFileSync(require.resolve(TABLER), 'utf8'), usedNames));
+  // One sheet, since nothing is painted before all are there; ours comes last, so that it has the last word.
+  const fitted = fitStylesheet(readFileSync(require.resolve(TABLER), 'utf8'), usedNames);
+  texts.set('app.css', `${fitted}\n${texts.get('app.css') ?? ''}`);
   for (const [name, file] of Object.entries(VENDORED)) {
     texts.set(name, readFileSync(require.resolve(file), 'utf8'));
   }

@@ -1,5 +1,6 @@
 // The page that destroys all machines: who is affected, by name, and a name to type.
 import type { components } from '../contract/openapi.gen.ts';
+import { compareHostnames } from '../vms/hostnames.ts';
 import type { FormError } from './index-page.ts';
 import { affectedSentence } from './words/fleet.ts';
 import { layoutView } from './layout.ts';
@@ -50,17 +51,27 @@ export function renderDeleteInstances(model: DeleteInstancesModel): string {
     stake: model.stake ? stakeView(model.stake) : null,
     none: machines.length === 0,
     affected: affectedSentence(ours.length + comers.length, people.length),
-    hasPeople: people.length > 0,
-    people: people.map(machineView),
-    hasOurs: ours.length > 0,
-    ours: ours.map(machineView),
-    hasComers: comers.length > 0,
-    comers: comers.map(machineView),
-    hasOthers: others.length > 0,
-    others: others.map(machineView),
+    people: namesView(people, ({ hostname, email }) => ({ name: email ?? '', hint: hostname })),
+    ours: namesView(ours, machineView),
+    comers: namesView(comers, machineView),
+    others: namesView(others, machineView),
   });
 }
 
-function machineView({ hostname, email }: { hostname: string; email: string | null }): View {
-  return { hostname, email: email ?? words.fleet.destroy.nobody };
+type Machine = DeleteInstancesModel['machines'][number];
+
+function machineView({ hostname, email }: Machine): View {
+  return { name: hostname, hint: email ?? words.fleet.destroy.nobody };
+}
+
+/** More than these are named too, behind a click: the page is there at once, and its form in sight. */
+const NAMES_SHOWN = 100;
+
+/** For the partial `names`; null where there are none. */
+function namesView(machines: readonly Machine[], itemOf: (machine: Machine) => View): View | null {
+  if (machines.length === 0) return null;
+  const items = machines.toSorted((one, other) => compareHostnames(one.hostname, other.hostname)).map(itemOf);
+  const rest = items.slice(NAMES_SHOWN);
+  const summary = words.fleet.destroy.more.replace('{n}', String(rest.length));
+  return { first: items.slice(0, NAMES_SHOWN), more: rest.length === 0 ? null : { summary, rest } };
 }

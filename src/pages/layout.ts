@@ -33,8 +33,8 @@ const adminLinks = [
   { href: '/docs', label: words.nav.docs },
 ] as const;
 
-/** What every page has; our own sheet comes last, so that it has the last word. */
-const ALWAYS = { styles: ['tabler.css', 'app.css'], modules: ['shell.js'] } as const;
+/** What every page has. */
+const ALWAYS = { styles: ['app.css'], modules: ['shell.js'] } as const;
 
 /** The part of a page's view that the layout partials read. */
 export function layoutView(layout: Layout): { readonly page: View; readonly words: View } {

@@ -10,6 +10,10 @@ export type Render = (template: string, view: View) => string;
 export const TEMPLATES = new URL('../../templates/', import.meta.url);
 const EXTENSION = '.mustache';
 const UNESCAPED_OR_NEW_TAGS = /\{\{\s*[{&=]/;
+/** What is printed into an attribute could leave it. */
+const UNQUOTED = /\s[\w-]+\s*=\s*\{\{/;
+/** Between the parts of a table it means nothing, and would be a node of the page each. */
+const TABLE_SPACE = /(?<=>)\s*\n\s*(?=<\/?(?:t[dhr]|thead|tbody)\b)/g;
 const PARTIAL = /\{\{\s*>\s*([^\s}]+)\s*\}\}/g;
 
 /** Renders a template of `templates/` by its name. Throws where view and template do not fit: that is a bug. */
@@ -17,7 +21,7 @@ export const render: Render = createRenderer(readTemplates(TEMPLATES));
 
 /**
  * A renderer over these templates (name → text; partials are named `partials/…`). Throws where a template does not
- * parse, prints without escaping, changes the tags, or names a partial that is not there.
+ * parse, prints without escaping or without quotes, changes the tags, or names a partial that is not there.
  */
 export function createRenderer(templates: ReadonlyMap<string, string>): Render {
   const writer = new StrictWriter();
@@ -29,6 +33,7 @@ export function createRenderer(templates: ReadonlyMap<string, string>): Render {
   const partial = (name: string): string => textOf(`partials/${name}`);
   for (const [name, text] of templates) {
     if (UNESCAPED_OR_NEW_TAGS.test(text)) throw new Error(`${name}: only escaped tags are allowed`);
+    if (UNQUOTED.test(text)) throw new Error(`${name}: attributes with tags are quoted`);
     for (const [, used] of text.matchAll(PARTIAL)) partial(used ?? '');
     writer.parse(text);
   }
@@ -48,6 +53,9 @@ export function readTemplates(folder: URL): ReadonlyMap<string, string> {
     files
       .filter((file) => file.endsWith(EXTENSION))
       .map((file) => file.replaceAll('\\', '/'))
-      .map((file) => [file.slice(0, -EXTENSION.length), readFileSync(new URL(file, folder), 'utf8')]),
+      .map((file) => [
+        file.slice(0, -EXTENSION.length),
+        readFileSync(new URL(file, folder), 'utf8').replaceAll(TABLE_SPACE, ''),
+      ]),
   );
 }

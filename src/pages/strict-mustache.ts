@@ -10,13 +10,8 @@ export class StrictContext extends mustache.Context {
 
   override lookup(name: string): unknown {
     if (name === '.') return this.view;
-    const [first = '', ...rest] = name.split('.');
-    const view: unknown = this.view;
-    if (!hasOwn(view, first)) {
-      if (this.parent) return this.parent.lookup(name);
-      throw new Error(`the view has no {{${name}}}`);
-    }
-    let value = view[first];
+    const [first = '', ...rest] = stepsOf(name);
+    let value: unknown = viewWith(this, first, name)[first];
     for (const step of rest) {
       if (!hasOwn(value, step)) throw new Error(`the view has no {{${name}}}`);
       value = value[step];
@@ -27,6 +22,24 @@ export class StrictContext extends mustache.Context {
   }
 }
 
+const steps = new Map<string, readonly string[]>();
+
+/** Of a thousand rows each asks for the same names. */
+function stepsOf(name: string): readonly string[] {
+  const known = steps.get(name) ?? name.split('.');
+  steps.set(name, known);
+  return known;
+}
+
+/** The nearest view that has it. */
+function viewWith(nearest: StrictContext, first: string, name: string): Record<string, unknown> {
+  for (let context: mustache.Context | undefined = nearest; context; context = context.parent) {
+    const view: unknown = context.view;
+    if (hasOwn(view, first)) return view;
+  }
+  throw new Error(`the view has no {{${name}}}`);
+}
+
 /** Prints text and numbers, escaped, and nothing else. */
 export class StrictWriter extends mustache.Writer {
   override escapedValue(token: string[], context: mustache.Context): string {
@@ -35,7 +48,7 @@ export class StrictWriter extends mustache.Writer {
     if (typeof value !== 'string' && typeof value !== 'number') {
       throw new Error(`{{${name}}} is neither text nor a number`);
     }
-    return mustache.escape(value);
+    return escape(String(value));
   }
 
   override unescapedValue(token: string[]): string {
@@ -46,6 +59,23 @@ export class StrictWriter extends mustache.Writer {
   override indentPartial(partial: string): string {
     return partial;
   }
+}
+
+const ESCAPED: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+const SPECIAL = /[&<>"']/;
+
+/** For texts and quoted attributes. Mustache's own escapes slashes and equals too: every address twice as long. */
+function escape(text: string): string {
+  return !SPECIAL.test(text)
+    ? text
+    : text.replaceAll(/[&<>"']/g, (character) => ESCAPED[character] ?? character);
 }
 
 function hasOwn(value: unknown, name: string): value is Record<string, unknown> {

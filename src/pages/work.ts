@@ -1,5 +1,6 @@
 // The participants' work on the admin's pages: what was downloaded last, what runs, and what a destroy would lose.
 import type { components } from '../contract/openapi.gen.ts';
+import { compareHostnames } from '../vms/hostnames.ts';
 import { ago } from './ago.ts';
 import { countFiles, formatBytes } from './bytes.ts';
 import type { View } from './render.ts';
@@ -23,19 +24,34 @@ export type WorkModel = {
   readonly downloads: readonly components['schemas']['Download'][];
 };
 
+/** The overview is looked at in a hurry: more machines than this are on their own pages. */
+const MACHINES_SHOWN = 100;
+
 /** The part of the overview; for the partial `download`. */
 export function workView({ now, vms, downloads }: WorkModel): View {
+  const more = vms.length - MACHINES_SHOWN;
   return {
     any: vms.length > 0,
     labels: JSON.stringify(scriptWords),
     downloads: downloads.map(downloadView),
-    machines: vms.map(({ hostname, email, last }) => ({
-      hostname,
-      email: email ?? words.collect.nobody,
-      href: dataAddress(hostname),
-      last: lastSentence(last, now),
-    })),
+    more: more > 0 ? words.collect.more.replace('{n}', String(more)) : null,
+    machines: peopleFirst(vms)
+      .slice(0, MACHINES_SHOWN)
+      .map(({ hostname, email, last }) => ({
+        hostname,
+        email: email ?? words.collect.nobody,
+        href: dataAddress(hostname),
+        last: lastSentence(last, now),
+      })),
   };
+}
+
+function peopleFirst(vms: WorkModel['vms']): WorkModel['vms'] {
+  return vms.toSorted(
+    (one, other) =>
+      Number(one.email === null) - Number(other.email === null) ||
+      compareHostnames(one.hostname, other.hostname),
+  );
 }
 
 /** What the script says, in the same words. */

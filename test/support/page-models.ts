@@ -70,8 +70,6 @@ export function textOf(html: string): string {
   return html
     .replace(/<head>[\s\S]*<\/head>/, '')
     .replace(/<[^>]+>/g, ' ')
-    .replaceAll('&#x2F;', '/')
-    .replaceAll('&#x3D;', '=')
     .replaceAll('&#39;', "'")
     .replaceAll('&quot;', '"')
     .replace(/\s+/g, ' ');

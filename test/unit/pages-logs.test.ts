@@ -25,8 +25,8 @@ describe('the logs page', () => {
 
   test('has a file to download, and a way to refresh where there is no JavaScript', () => {
     const html = renderInstanceLogs(logs);
-    expect(html).toContain('href="&#x2F;api&#x2F;v1&#x2F;vms&#x2F;vm-1&#x2F;logs.txt" download>');
-    expect(html).toMatch(/<noscript>.*href="&#x2F;admin&#x2F;logs&#x2F;vm-1">Refresh</);
+    expect(html).toContain('href="/api/v1/vms/vm-1/logs.txt" download>');
+    expect(html).toMatch(/<noscript>.*href="\/admin\/logs\/vm-1">Refresh</);
   });
 
   test('tells how many lines were cut', () => {

@@ -69,7 +69,7 @@ describe('a value that is known', () => {
   test('is escaped wherever it stands', () => {
     const html = renderText('<a title="{{a}}">{{a}}</a>', { a: `<script>"'&</script>` });
     expect(html).not.toMatch(/<script|title="[^"]*<|""/);
-    expect(html).toContain('&lt;script&gt;&quot;&#39;&amp;&lt;&#x2F;script&gt;');
+    expect(html).toContain('&lt;script&gt;&quot;&#39;&amp;&lt;/script&gt;');
   });
 
   test('is not mustache, whatever it holds', () => {
@@ -80,6 +80,11 @@ describe('a value that is known', () => {
 describe('templates', () => {
   test.each(['{{{a}}}', '{{& a}}', '{{&a}}', '{{ { a } }}', '{{=<% %>=}}'])('may not hold %s', (text) => {
     expect(() => renderText(text, { a: 'x' })).toThrow(/only escaped tags/);
+  });
+
+  test('may not print into an attribute without quotes, which what is printed could leave', () => {
+    expect(() => renderText('<a href={{a}}>', { a: 'x' })).toThrow(/quoted/);
+    expect(renderText('<meta content="{{a}};url={{a}}">', { a: 'x y' })).toBe('<meta content="x y;url=x y">');
   });
 
   test('may not name a partial that is not there', () => {

@@ -51,7 +51,7 @@ describe('a stylesheet', () => {
   });
 
   test('of Tabler is a small part of the whole, with its licence and both themes', () => {
-    const css = getAsset('tabler.css')?.body ?? '';
+    const css = getAsset('app.css')?.body ?? '';
     expect(css.length).toBeLessThan(200_000);
     expect(css).toContain('Licensed under MIT');
     expect(css).toMatch(/\.btn-primary\{/);

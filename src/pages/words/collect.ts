@@ -8,6 +8,7 @@ export const collectWords = {
   running: 'Downloads',
   noscript: 'Reload the page to see how far a download has come.',
   lastTitle: 'What was last downloaded of each machine',
+  more: 'And {n} more machines, each with a page of its own:',
   machine: 'Machine',
   participant: 'Participant',
   last: 'Last downloaded',

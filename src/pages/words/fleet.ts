@@ -105,6 +105,7 @@ export const fleetWords = {
   },
   destroy: {
     title: 'Destroy all machines',
+    more: 'And {n} more',
     lead: 'Every machine is ended, with everything on it. This cannot be undone.',
     affectedTitle: 'What will be destroyed',
     nobody: 'Nobody',
