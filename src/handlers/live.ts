@@ -18,7 +18,7 @@ export type LiveDependencies = ViewDependencies & {
 
 /** Streams that are open at once. */
 const MAX_STREAMS = 200;
-const OPERATION_READ_MS = 500;
+const OPERATION_READ_MS = 200;
 
 export function createLiveHandlers(dependencies: LiveDependencies): HandlersOf<'live'> {
   const limit = createLimit(MAX_STREAMS);

@@ -12,7 +12,7 @@ import { looksLikeError } from '../vms/log-errors.ts';
 /** The page shows so many of the newest lines, and so much of them; with JavaScript it goes on from there. */
 const TAIL_LINES = 500;
 const TAIL_CHARACTERS = 60_000;
-const LOG_READ_MS = 500;
+const LOG_READ_MS = 250;
 
 export function createVmLogHandlers({ db }: { readonly db: Db }): HandlersOf<'logs'> {
   return {

@@ -25,6 +25,7 @@ export function createOutput({ store, flushMs, now, onError }: OutputOptions): O
   const pending: NewOperationEvent[] = [];
   let written = 0;
   let timer: NodeJS.Timeout | undefined;
+  let storedAtMs = -Infinity;
   let storing: Promise<void> | null = null;
   let draining = false;
 
@@ -38,15 +39,18 @@ export function createOutput({ store, flushMs, now, onError }: OutputOptions): O
 
   function flushLater(): void {
     if (draining || timer !== undefined || storing !== null) return;
+    // What comes after a silence is stored at once, what follows in batches.
+    const waitMs = Math.max(0, storedAtMs + flushMs - performance.now());
     timer = setTimeout(() => {
       timer = undefined;
+      storedAtMs = performance.now();
       storing = storePending()
         .catch((error: unknown) => onError(error, 'storing the output of an operation'))
         .finally(() => {
           storing = null;
           if (pending.length > 0) flushLater();
         });
-    }, flushMs);
+    }, waitMs);
   }
 
   return {

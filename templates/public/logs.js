@@ -8,7 +8,7 @@ const LINES_KEPT = 10_000;
 const LINES_PER_BLOCK = 200;
 /** Lines that a frame draws, and the part of what waits where that is more: nothing freezes, and nothing falls behind. */
 const LINES_PER_FRAME = 100;
-const PART_PER_FRAME = 1 / 4;
+const PART_PER_FRAME = 1 / 8;
 const NEAR_END_PX = 60;
 const PIN_FRAMES_MAX = 20;
 

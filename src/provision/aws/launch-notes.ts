@@ -7,12 +7,13 @@ import { reachOf } from './reach.ts';
 import { redact } from './redact.ts';
 import type { AwsSettings } from './settings.ts';
 import type { Place, Surroundings } from './surroundings.ts';
-import type { Work } from './work.ts';
+import type { EarlyEngine, Work } from './work.ts';
 
 export type Machine = LaunchSpec['machines'][number];
 
 export type Launch = {
   readonly work: Work;
+  readonly early: EarlyEngine;
   readonly settings: AwsSettings;
   readonly around: Surroundings;
   readonly spec: LaunchSpec;

@@ -16,7 +16,7 @@ import { mend } from './mend.ts';
 import { redact } from './redact.ts';
 import type { AwsSettings } from './settings.ts';
 import { failureOf, findSurroundings, type Place } from './surroundings.ts';
-import { withEngine, type Done, type Engine, type Failed, type Work } from './work.ts';
+import { startEarly, withEngine, type Done, type Engine, type Failed, type Work } from './work.ts';
 
 export async function launchMachines(
   work: Work,
@@ -24,10 +24,12 @@ export async function launchMachines(
   spec: LaunchSpec,
   report: ProvisionReport,
 ): Promise<ProvisionResult> {
+  await using early = startEarly(work);
   const around = await findSurroundings(work.cloud, settings, work.asked);
   if (!around.ok) return failedResult(around.failure);
   const launch = {
     work,
+    early,
     settings,
     around,
     spec,
@@ -103,21 +105,26 @@ async function runRound(launch: Launch, place: Place): Promise<Done<null> | Fail
 
 async function runOnce(launch: Launch, place: Place): Promise<Done<null> | Failed> {
   const { work, spec } = launch;
-  return withEngine(work, true, async (engine) => {
-    const mended = await mend(work, engine, spec.operationId);
-    if (!mended.ok) return mended;
-    await noteLost(launch, mended.value.ended);
-    const living = mended.value.state.machines.map(({ hostname }) => hostname);
-    await noteLiving(launch, mended.value.state.machines);
-    // One that no state knows would be made a second time.
-    const strange = new Set(mended.value.strangers.map(({ hostname }) => hostname));
-    for (const { hostname } of missing(launch))
-      if (strange.has(hostname))
-        launch.refused.set(hostname, 'A machine of this name exists that no state knows.');
-    const machines = missing(launch).filter(({ hostname }) => !launch.refused.has(hostname));
-    if (machines.length === 0) return { ok: true, value: null };
-    return up(launch, engine, living, place, machines);
-  });
+  return withEngine(
+    work,
+    true,
+    async (engine) => {
+      const mended = await mend(work, engine, spec.operationId);
+      if (!mended.ok) return mended;
+      await noteLost(launch, mended.value.ended);
+      const living = mended.value.state.machines.map(({ hostname }) => hostname);
+      await noteLiving(launch, mended.value.state.machines);
+      // One that no state knows would be made a second time.
+      const strange = new Set(mended.value.strangers.map(({ hostname }) => hostname));
+      for (const { hostname } of missing(launch))
+        if (strange.has(hostname))
+          launch.refused.set(hostname, 'A machine of this name exists that no state knows.');
+      const machines = missing(launch).filter(({ hostname }) => !launch.refused.has(hostname));
+      if (machines.length === 0) return { ok: true, value: null };
+      return up(launch, engine, living, place, machines);
+    },
+    launch.early.take(),
+  );
 }
 
 async function up(

@@ -42,28 +42,60 @@ export type Engine = {
   ) => Promise<Done<EngineState | null> | Failed>;
 };
 
+type Begun = ReturnType<typeof begin>;
+
+/** A child that is started before it is known what for: it takes a moment to load. */
+export type EarlyEngine = AsyncDisposable & {
+  /** For `withEngine`; the first time that child, later another one. */
+  readonly take: () => Begun;
+};
+
+/** Ends the child where nobody took it. */
+export function startEarly(work: Work): EarlyEngine {
+  let begun: Begun | null = begin(work);
+  // What is wrong is told to whoever takes it.
+  begun.catch(() => undefined);
+  return {
+    take: () => {
+      const taken = begun ?? begin(work);
+      begun = null;
+      return taken;
+    },
+    [Symbol.asyncDispose]: async () => {
+      const left = await begun?.catch(() => null);
+      if (left?.ok) await left.value.end();
+    },
+  };
+}
+
+async function begin({ site, asked, forced }: Work): Promise<Done<EngineSession> | Failed> {
+  const refused = await checkPassphrase(site.state);
+  if (refused) return { ok: false, failure: refused, text: '' };
+  try {
+    await mkdir(site.places.pulumiHome, { recursive: true, mode: 0o700 });
+    const session = await startSession({
+      runsDir: site.places.runs,
+      env: { ...site.env, NODE_COMPILE_CACHE: site.places.compileCache },
+      asked,
+      forced,
+      patience: site.limits,
+    });
+    return { ok: true, value: session };
+  } catch (error) {
+    return failedBy(error);
+  }
+}
+
 /** Opens the stack, does something with it, and leaves nothing running. @param create makes the stack where there is none */
 export async function withEngine<T>(
   work: Work,
   create: boolean,
   use: (engine: Engine) => Promise<Done<T> | Failed>,
+  begun: Begun = begin(work),
 ): Promise<Done<T> | Failed> {
-  const { site } = work;
-  const refused = await checkPassphrase(site.state);
-  if (refused) return { ok: false, failure: refused, text: '' };
-  let session: EngineSession;
-  try {
-    await mkdir(site.places.pulumiHome, { recursive: true, mode: 0o700 });
-    session = await startSession({
-      runsDir: site.places.runs,
-      env: { ...site.env, NODE_COMPILE_CACHE: site.places.compileCache },
-      asked: work.asked,
-      forced: work.forced,
-      patience: site.limits,
-    });
-  } catch (error) {
-    return failedBy(error);
-  }
+  const started = await begun;
+  if (!started.ok) return started;
+  const session = started.value;
   try {
     const opened = await session.order({ kind: 'open', place: placeOf(work, session.workDir), create });
     if (opened.kind === 'failed') return failed(work, opened.text);
