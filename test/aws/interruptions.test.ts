@@ -10,6 +10,26 @@ import { engineProcesses, type EngineProcess } from '../support/engine-processes
 import { createFaultTable } from '../support/fault-table.ts';
 import { createSharedLab } from '../support/shared-lab.ts';
 
+type Phase = {
+  readonly name: string;
+  /** The operation's id. */
+  readonly begin: () => Promise<string>;
+  readonly reached: () => Promise<unknown>;
+  readonly asked: number;
+};
+
+/** False where it has ended by itself. */
+function endNow(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL');
+  } catch {
+    return false;
+  }
+}
+
+/** Asked without a pause: what is waited for may last for a moment. */
+const SOON = { ...AWS_WAIT, interval: 5 };
+
 describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000 }, () => {
   const table = createFaultTable('interruptions');
   const shared = createSharedLab();
@@ -46,8 +66,7 @@ describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000
 
   async function kill(role: EngineProcess['role']): Promise<void> {
     const found = (await engineProcesses(lab.server.dataDir)).filter((entry) => entry.role === role);
-    expect(found).not.toEqual([]);
-    for (const { pid } of found) process.kill(pid, 'SIGKILL');
+    expect(found.filter(({ pid }) => endNow(pid))).not.toEqual([]);
   }
 
   test('the engine is killed while it makes machines: what no state knows is ended', async () => {
@@ -70,6 +89,44 @@ describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000
     const operation = await lab.ended(id);
     expect(operation.problem?.kind ?? 'none', (await lab.output(id)).join('\n')).toMatch(/engine|none/);
     await isWhole('the child killed while the engine creates', operation, 3);
+  });
+
+  const phases: readonly Phase[] = [
+    {
+      name: 'as soon as it is there',
+      begin: async () => (await lab.beginLaunch(2)).id,
+      reached: () => Promise.resolve(),
+      asked: 2,
+    },
+    {
+      name: 'while it makes what machines share',
+      begin: async () => {
+        cloud.faults.hold('aws:iam/role:Role::machine');
+        return (await lab.beginLaunch(2)).id;
+      },
+      reached: async () => expect((await cloud.parts.list()).join()).toMatch(/role \S+-machine/),
+      asked: 2,
+    },
+    {
+      name: 'while it ends machines',
+      begin: async () => {
+        await lab.launch(2);
+        cloud.faults.hold('lab-vm-test-2');
+        return (await lab.beginDestroy()).id;
+      },
+      reached: async () => expect(await lab.machines()).not.toContain('lab-vm-test-2'),
+      asked: 2,
+    },
+  ];
+
+  describe.each(['engine', 'child'] as const)('the %s is killed', (role) => {
+    test.each(phases)('$name: everything goes on', async ({ name, begin, reached, asked }) => {
+      const id = await begin();
+      await vi.waitFor(reached, SOON);
+      await vi.waitFor(() => kill(role), SOON);
+      cloud.faults.release();
+      await isWhole(`the ${role} killed, ${name}`, await lab.ended(id), asked);
+    });
   });
 
   test('the plugin dies when a machine is made and not told of: the machine is ended', async () => {

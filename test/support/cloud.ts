@@ -80,7 +80,7 @@ export type CloudFaults = {
   ): void;
   /** Milliseconds that EC2 takes to answer for a machine that exists; of all machines, or of one. */
   slow(ms: number, name?: string): void;
-  /** EC2 makes these machines and does not answer for them until `release()`; without a name, all. */
+  /** AWS makes or ends this (a hostname, or `type::name`) and does not answer until `release()`; without a name, all machines. */
   hold(name?: string): void;
   release(): void;
   /** The plugin ends when these (hostnames, or `type::name`) have been made and before it has said so of any. */

@@ -8,7 +8,7 @@ import type { EngineFact } from './engine/facts.ts';
 import type { EngineState, Order } from './engine/messages.ts';
 import { lastWords } from './engine/failure.ts';
 import { failedResult } from './launch.ts';
-import { mend } from './mend.ts';
+import { mend, mendBroken } from './mend.ts';
 import { redact } from './redact.ts';
 import { sweepParts } from './sweep.ts';
 import type { AwsSettings, NotSet } from './settings.ts';
@@ -94,6 +94,9 @@ async function carryOut(
   const reports: Promise<void>[] = [];
   const answer = await engine.order(order, (fact) => reports.push(hear(work, report, fact)));
   await Promise.all(reports);
+  if (answer.ok || answer.failure.kind !== 'engine') return answer;
+  const mended = await mendBroken(work, answer, null);
+  for (const hostname of mended?.ended ?? []) await gone(work, report, hostname);
   return answer;
 }
 

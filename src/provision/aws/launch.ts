@@ -12,7 +12,7 @@ import {
   type Failure,
 } from './engine/failure.ts';
 import { hear, missing, noteLiving, noteLost, type Launch, type Machine } from './launch-notes.ts';
-import { mend } from './mend.ts';
+import { mend, mendBroken } from './mend.ts';
 import { redact } from './redact.ts';
 import type { AwsSettings } from './settings.ts';
 import { failureOf, findSurroundings, type Place } from './surroundings.ts';
@@ -169,22 +169,12 @@ function judgeRefusals(launch: Launch, refusals: ReadonlyMap<string, string>, an
   return worst ? { ...answer, failure: worst.failure } : null;
 }
 
-/** The engine did not come to its end: what it left is brought in order now, not by the next run. */
 async function lookAgain(launch: Launch, answer: Failed): Promise<Failed> {
-  const { work, spec } = launch;
-  if (work.forced.aborted || answer.failure.kind === 'busy') return answer;
-  const still = { ...work, asked: new AbortController().signal };
-  const looked = await withEngine(still, true, async (engine) => {
-    const mended = await mend(still, engine, spec.operationId, true);
-    if (mended.ok) {
-      for (const { id } of mended.value.swept) launch.swept.add(id);
-      await noteLost(launch, mended.value.ended);
-      await noteLiving(launch, mended.value.state.machines);
-    }
-    return mended;
-  });
-  if (!looked.ok)
-    work.tell({ level: 'warning', text: `What is there could not be checked: ${looked.failure.problem}` });
+  const mended = await mendBroken(launch.work, answer, launch.spec.operationId);
+  if (mended === null) return answer;
+  for (const { id } of mended.swept) launch.swept.add(id);
+  await noteLost(launch, mended.ended);
+  await noteLiving(launch, mended.state.machines);
   return answer;
 }
 

@@ -4,7 +4,7 @@ import type { CloudMachine } from './cloud.ts';
 import type { EngineState } from './engine/messages.ts';
 import type { CloudPart } from './parts/part.ts';
 import { sweepParts } from './sweep.ts';
-import { failedBy, type Done, type Engine, type Failed, type Work } from './work.ts';
+import { failedBy, withEngine, type Done, type Engine, type Failed, type Work } from './work.ts';
 
 export type Mended = {
   readonly state: EngineState;
@@ -28,26 +28,23 @@ export async function mend(
   launchId: string | null,
   broken = false,
 ): Promise<Done<Mended> | Failed> {
-  const { site, cloud, tell } = work;
   const state = engine.state ?? NO_STATE;
   try {
-    const listed = (await cloud.listMachines(work.forced)).filter(
+    const listed = (await work.cloud.listMachines(work.forced)).filter(
       (machine) => machine.state !== 'shutting-down',
     );
     const known = new Set(state.machines.map(({ instanceId }) => instanceId));
     const strangers = listed.filter(({ instanceId }) => !known.has(instanceId));
     const ending = await whichEnd(work, strangers, state, launchId);
     if (ending.length > 0) await endThem(work, ending);
-    const fresh = await refreshed(work, engine, state, listed);
+    // Of a destroy that broke off nobody knows what it had ended.
+    const fresh = await refreshed(work, engine, state, { listed, anyway: broken && launchId === null });
     if (!fresh.ok) return fresh;
     const staying = strangers.filter((machine) => !ending.includes(machine));
-    for (const { hostname, instanceId } of staying)
-      tell({
-        level: 'warning',
-        ...(hostname !== null && { hostname }),
-        text: `The machine ${instanceId} is ours by its tags, but no state knows it; it stays.`,
-      });
-    for (const { hostname } of ending) if (hostname !== null) site.recent.remove(hostname);
+    tellOfStaying(work, staying);
+    const living = new Set(fresh.value.machines.map(({ hostname }) => hostname));
+    for (const { hostname } of [...state.machines, ...ending])
+      if (hostname !== null && !living.has(hostname)) work.site.recent.remove(hostname);
     const isSettled = fresh.value.pending.length === 0;
     const swept = isSettled && (broken || state.pending.length > 0) ? await sweep(work, fresh.value) : [];
     return {
@@ -62,6 +59,29 @@ export async function mend(
   } catch (error) {
     return failedBy(error);
   }
+}
+
+function tellOfStaying({ tell }: Work, machines: readonly CloudMachine[]): void {
+  for (const { hostname, instanceId } of machines)
+    tell({
+      level: 'warning',
+      ...(hostname !== null && { hostname }),
+      text: `The machine ${instanceId} is ours by its tags, but no state knows it; it stays.`,
+    });
+}
+
+/** The engine did not come to its end: what it left is brought in order now, not by the next run. Null where it cannot be. */
+export async function mendBroken(
+  work: Work,
+  { failure }: Failed,
+  launchId: string | null,
+): Promise<Mended | null> {
+  if (work.forced.aborted || failure.kind === 'busy') return null;
+  const still = { ...work, asked: new AbortController().signal };
+  const mended = await withEngine(still, false, (engine) => mend(still, engine, launchId, true));
+  if (mended.ok) return mended.value;
+  work.tell({ level: 'warning', text: `What is there could not be checked: ${mended.failure.problem}` });
+  return null;
 }
 
 async function sweep(work: Work, state: EngineState): Promise<readonly CloudPart[]> {
@@ -108,14 +128,15 @@ async function refreshed(
   { site, tell, asked }: Work,
   engine: Engine,
   state: EngineState,
-  listed: readonly CloudMachine[],
+  { listed, anyway }: { readonly listed: readonly CloudMachine[]; readonly anyway: boolean },
 ): Promise<Done<EngineState> | Failed> {
   const there = new Set([
     ...listed.map(({ instanceId }) => instanceId),
     ...site.recent.list().map(({ instanceId }) => instanceId),
   ]);
   const gone = state.machines.filter(({ instanceId }) => !there.has(instanceId));
-  if (gone.length === 0 && state.pending.length === 0) return { ok: true, value: state };
+  const isAsItWas = gone.length === 0 && state.pending.length === 0;
+  if (isAsItWas && !(anyway && state.machines.length > 0)) return { ok: true, value: state };
   // The engine would not begin: whoever opens the stack next does it.
   if (asked.aborted) return { ok: true, value: state };
   const found =

@@ -26,9 +26,9 @@ export type Faults = {
   readonly refusals: readonly Refusal[];
   /** Milliseconds that EC2 takes until a machine that exists is answered for; by name, `*` for the others. */
   readonly slow: Readonly<Record<string, number>>;
-  /** Machines that are made and not answered for while their name, or `*`, stands here. */
+  /** What is made, or ended, and not answered for while it (a hostname, `type::name`, or `*` for all machines) stands here. */
   readonly hold: readonly string[];
-  /** The plugin ends when all of these (`name` or `type::name`) have been made: they exist, nobody hears of them. */
+  /** The plugin ends when all of these (hostnames, `type::name`) have been made: they exist, nobody hears of them. */
   readonly dieCreating: readonly string[];
 };
 

@@ -79,6 +79,7 @@ export function createProvider(folder: string): { provider: Provider; busy: () =
         note(folder, { what: 'delete', ...asked });
         refuseIf(refusalOf(folder, 'delete', asked));
         await kindOf(kinds, urn).delete(id, unwrap(propsOf(props)));
+        await takeTime(folder, asked);
       }),
   };
   return { provider, busy: () => underWay > 0 };
@@ -122,7 +123,7 @@ async function create(
   );
   const { id, computed } = await kindOf(kinds, urn).create(asked.name, wanted);
   await dieIfTold(folder, asked);
-  if (asked.type === MACHINE) await takeTime(folder, asked.name);
+  await takeTime(folder, asked);
   note(folder, { what: 'created', ...asked });
   return { id, outs: { ...inputs, ...computed } };
 }
@@ -141,27 +142,33 @@ async function read(
   return computed ? { id, props: { ...props, ...computed } } : { id: '', props: {} };
 }
 
+type Asked = { readonly type: string; readonly name: string };
+
+/** A fault names machines by their hostname, and all else as `type::name`. */
+function isNamed(told: string, { type, name }: Asked): boolean {
+  return told === `${type}::${name}` || (type === MACHINE && told === name);
+}
+
 const doomed = new Set<string>();
 
 /** It exists, and nobody hears of it. */
-async function dieIfTold(
-  folder: string,
-  { type, name }: { readonly type: string; readonly name: string },
-): Promise<void> {
+async function dieIfTold(folder: string, asked: Asked): Promise<void> {
   const { dieCreating } = readFaults(folder);
-  const mine = dieCreating.find((told) => told === name || told === `${type}::${name}`);
+  const mine = dieCreating.find((told) => isNamed(told, asked));
   if (mine === undefined) return;
   doomed.add(mine);
   if (dieCreating.every((told) => doomed.has(told))) process.exit(1);
   await delay(HOLD_LIMIT_MS);
 }
 
-/** The machine exists; from here on EC2 is slow, or silent. */
-async function takeTime(folder: string, name: string): Promise<void> {
+/** It is made, or gone; from here on AWS is slow, or silent. */
+async function takeTime(folder: string, { type, name }: Asked): Promise<void> {
+  const isMachine = type === MACHINE;
   const { slow } = readFaults(folder);
-  await delay(slow[name] ?? slow['*'] ?? 0);
+  if (isMachine) await delay(slow[name] ?? slow['*'] ?? 0);
   const until = Date.now() + HOLD_LIMIT_MS;
-  const isHeld = () => readFaults(folder).hold.some((held) => held === name || held === '*');
+  const isMeant = (held: string) => (held === '*' ? isMachine : isNamed(held, { type, name }));
+  const isHeld = () => readFaults(folder).hold.some(isMeant);
   while (isHeld() && Date.now() < until) await delay(HOLD_CHECK_MS);
 }
 
