@@ -1,4 +1,4 @@
-// Log groups and the log forwarder's function. A log group's name is the configuration's, and may be another deployment's
+// Log groups. A log group's name is the configuration's, and may be another deployment's
 // too: its uid tag alone says whose it is.
 import {
   CloudWatchLogsClient,
@@ -7,7 +7,6 @@ import {
   ListTagsForResourceCommand,
   paginateDescribeLogGroups,
 } from '@aws-sdk/client-cloudwatch-logs';
-import { DeleteFunctionCommand, GetFunctionCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { TAG } from '../../../../infra/tags.ts';
 import { allPages, clientSettings } from '../clients.ts';
 import { unlessMissing, type PartKind, type PartOwner } from './part.ts';
@@ -46,25 +45,4 @@ function logGroupKind(client: CloudWatchLogsClient, name: string, uid: string): 
       await unlessMissing(MISSING, client.send(command, { abortSignal }));
     },
   };
-}
-
-export function functionParts({ region, uid, functionName }: PartOwner): readonly PartKind[] {
-  const lambda = new LambdaClient(clientSettings(region));
-  return [
-    {
-      named: 'functions',
-      list: async (abortSignal) => {
-        const command = new GetFunctionCommand({ FunctionName: functionName });
-        const found = await unlessMissing(MISSING, lambda.send(command, { abortSignal }));
-        if (found?.Tags?.[TAG.uid] !== uid) return [];
-        return [
-          { type: 'aws:lambda/function:Function', id: functionName, what: 'function', holdsLogs: false },
-        ];
-      },
-      remove: async (FunctionName, abortSignal) => {
-        const command = new DeleteFunctionCommand({ FunctionName });
-        await unlessMissing(MISSING, lambda.send(command, { abortSignal }));
-      },
-    },
-  ];
 }

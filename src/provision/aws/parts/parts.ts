@@ -66,13 +66,14 @@ function ownerOf({ region, deployment, uid, sshPublicKey, logGroup }: PartsOptio
 
 /** Each before what it uses: the function before its role, the profile before its role. */
 async function loadKinds(owner: PartOwner): Promise<readonly PartKind[]> {
-  const [logs, roles, network] = await Promise.all([
+  const [functions, logs, roles, network] = await Promise.all([
+    import('./function-parts.ts'),
     import('./log-parts.ts'),
     import('./role-parts.ts'),
     import('./network-parts.ts'),
   ]);
   return [
-    ...logs.functionParts(owner),
+    ...functions.functionParts(owner),
     ...roles.roleParts(owner),
     ...network.networkParts(owner),
     ...logs.logParts(owner),
