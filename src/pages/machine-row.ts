@@ -1,4 +1,4 @@
-// One row of the table of machines. The live page builds the same row (templates/public/instances.js).
+// One row of the table of machines. The live page builds the same row (templates/public/machine-row.js).
 import type { components } from '../contract/openapi.gen.ts';
 import { ago } from './ago.ts';
 import type { View } from './render.ts';

@@ -1,0 +1,122 @@
+// One row of the table of machines, built and kept as src/pages/machine-row.ts has it: only cells that differ are touched.
+// Text, never markup.
+import { ago } from './ago.js';
+import { element } from './elements.js';
+import { localizeTimes } from './times.js';
+
+const MINUTE_MS = 60_000;
+
+/** Makes the row tell what is known of its machine. */
+export function fillRow(row, machine, labels) {
+  const { status, assignment } = machine;
+  setData(row, 'status', status);
+  setData(row, 'attention', machine.attention ? '' : null);
+  setData(row, 'deadline', machine.deadline ? JSON.stringify(machine.deadline) : null);
+  const [, state, person, use, gpu, seen, startup] = row.cells;
+  const badge = state.querySelector('.status');
+  setData(badge, 'status', status);
+  setText(badge, labels.vm[status]);
+  setTime(state.querySelector('time'), machine.status_since);
+  setText(state.querySelector('.why'), machine.attention?.message ?? '');
+  showPerson(person, assignment, labels);
+  setText(use, machine.in_use === null ? labels.notSaid : machine.in_use ? labels.yes : labels.no);
+  setText(gpu, machine.gpu_health ?? labels.notSaid);
+  showSeen(seen, machine.last_seen_at, labels);
+  setData(startup, 'total', String(machine.timings.total_seconds ?? ''));
+  setText(startup, startupText(machine.timings, labels));
+  showOverdue(row, labels, Date.now());
+}
+
+/** A row of a machine, still to be filled. */
+export function makeRow({ hostname, provider }, labels) {
+  const row = element('tr', '', { role: 'row' });
+  row.dataset.hostname = hostname;
+  const name = element('th', '', { scope: 'row', role: 'rowheader' });
+  name.append(
+    element('a', hostname, { href: `/admin/vms/${encodeURIComponent(hostname)}` }),
+    element('span', provider, { className: 'under' }),
+  );
+  const state = makeCell();
+  const time = element('time', '', { className: 'under' });
+  time.dataset.local = 'ago';
+  state.append(
+    element('span', '', { className: 'status' }),
+    ' ',
+    time,
+    element('span', '', { className: 'under why' }),
+  );
+  const logs = makeCell();
+  const link = element('a', '', { href: `/admin/logs/${encodeURIComponent(hostname)}` });
+  const shown = element('span', labels.logs);
+  shown.ariaHidden = 'true';
+  link.append(element('span', `${labels.logsOf} ${hostname}`, { className: 'visually-hidden' }), shown);
+  logs.append(link);
+  row.append(name, state, ...Array.from({ length: 5 }, makeCell), logs);
+  return row;
+}
+
+/** With the role that its display takes from it. */
+function makeCell() {
+  return element('td', '', { role: 'cell' });
+}
+
+function showPerson(cell, assignment, labels) {
+  const state = assignment ? labels.assignment[assignment.state] : labels.nobody;
+  const email = assignment?.email ?? '';
+  const under = cell.querySelector('.under');
+  if (cell.dataset.email === email && under?.textContent === state) return;
+  setData(cell, 'email', email);
+  cell.replaceChildren(email, element('span', state, { className: 'under' }));
+}
+
+function showSeen(cell, timestamp, labels) {
+  if (timestamp === null) return setText(cell, labels.never);
+  const known = cell.querySelector('time');
+  if (known) return setTime(known, timestamp);
+  const time = element('time', '');
+  time.dataset.local = 'ago';
+  cell.replaceChildren(time);
+  setTime(time, timestamp);
+}
+
+function startupText({ provisioning_seconds, cloud_init_seconds, container_seconds }, labels) {
+  return [
+    [labels.parts.provisioning, provisioning_seconds],
+    [labels.parts.cloud_init, cloud_init_seconds],
+    [labels.parts.container, container_seconds],
+  ]
+    .filter(([, seconds]) => seconds !== null)
+    .map(
+      ([label, seconds]) =>
+        `${label} ${seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds)} s`,
+    )
+    .join(', ');
+}
+
+/** What takes too long says so without being told again. */
+export function showOverdue(row, labels, now) {
+  if (row.dataset.deadline === undefined) return;
+  const { what, since, at } = JSON.parse(row.dataset.deadline);
+  if (now <= Date.parse(at)) return;
+  const minutes = Math.floor((now - Date.parse(since)) / MINUTE_MS);
+  const took = minutes === 1 ? '1 minute' : `${minutes} minutes`;
+  setData(row, 'attention', '');
+  setText(row.querySelector('.why'), labels.overdue[what].replace('{for}', took));
+}
+
+function setTime(time, timestamp) {
+  if (time.getAttribute('datetime') !== timestamp) {
+    time.dateTime = timestamp;
+    localizeTimes(time.parentElement);
+  }
+  setText(time, ago(timestamp));
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function setData(element, name, value) {
+  if (value === null) delete element.dataset[name];
+  else if (element.dataset[name] !== value) element.dataset[name] = value;
+}
