@@ -8,7 +8,7 @@ import { listVms } from '../db/vms.ts';
 import { renderAdmin } from '../pages/admin.ts';
 import { fleetLine } from '../pages/fleet.ts';
 import { renderInstances } from '../pages/instances.ts';
-import { isShown, readMachineQuery, sortMachines } from '../pages/machine-order.ts';
+import { isShown, pageOf, readMachineQuery, sortMachines } from '../pages/machine-order.ts';
 import type { Operations } from '../provision/operations.ts';
 import type { WorkModel } from '../pages/work.ts';
 import { fleetView } from './fleet-view.ts';
@@ -25,9 +25,7 @@ export type AdminDependencies = MachineDependencies &
     readonly operations: Operations;
   };
 
-/** The page shows so many machines; the rest is behind /api/v1/vms. */
-const INSTANCES_SHOWN = 1_000;
-/** So many are searched and sorted. */
+/** So many are searched and sorted for the page; the rest is behind /api/v1/vms. */
 const INSTANCES_READ = 10_000;
 
 export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf<'admin'> {
@@ -87,7 +85,7 @@ async function instancesPage(dependencies: AdminDependencies, { query }: Input<'
   const context = viewContext(dependencies);
   const matching = vms.map((vm) => vmView(vm, context)).filter((vm) => isShown(vm, asked));
   const body = renderInstances({
-    vms: sortMachines(matching, asked.sort).slice(0, INSTANCES_SHOWN),
+    ...pageOf(sortMachines(matching, asked.sort), asked.page),
     matching: matching.length,
     total,
     query: asked,

@@ -1,18 +1,14 @@
-// The machines as a table, one row each: searched, filtered and sorted by the address, and live where there is JavaScript.
-import type { components } from '../contract/openapi.gen.ts';
+// The machines as a table, one row each: searched, filtered and sorted by the address,
+// a page of them at once; where there is JavaScript, the others follow and all are live.
 import { overdueSentences } from '../vms/deadlines.ts';
 import { vmStatuses } from '../vms/status.ts';
 import { layoutView } from './layout.ts';
-import { shows, sortColumns, type MachineQuery, type SortColumn } from './machine-order.ts';
+import { shows, sortColumns, type MachinePage, type MachineQuery, type SortColumn } from './machine-order.ts';
 import { machineRow } from './machine-row.ts';
 import { render, type View } from './render.ts';
 import { words } from './words.ts';
 
-type Vm = components['schemas']['Vm'];
-
-export type InstancesModel = {
-  /** Those that are shown, in their order. */
-  readonly vms: readonly Vm[];
+export type InstancesModel = MachinePage & {
   /** How many machines match, shown or not. */
   readonly matching: number;
   /** How many machines there are. */
@@ -44,14 +40,16 @@ export function renderInstances(model: InstancesModel): string {
     options: shows.map((show) => ({ value: show, label: showLabels[show], selected: show === query.show })),
     columns: sortColumns.map((column) => columnView(column, query)),
     csv: csvHref(query),
-    stream: streamHref(model),
+    pager: pagerView(model),
+    whole: isWhole(model),
+    stream: streamHref(model.cursor),
     labels: JSON.stringify(labels),
   });
 }
 
-/** `12`, or `3 / 12` where not all are shown. */
-function countText({ vms, total }: InstancesModel): string {
-  return vms.length === total ? `${total}` : `${vms.length} / ${total}`;
+/** `12`, or `3 / 12` where not all match. */
+function countText({ matching, total }: InstancesModel): string {
+  return matching === total ? `${total}` : `${matching} / ${total}`;
 }
 
 const showLabels = {
@@ -96,16 +94,31 @@ function sortText({ sort }: MachineQuery): string {
 function columnView(column: SortColumn, query: MachineQuery): View {
   const isSorted = query.sort.column === column;
   const descending = isSorted && !query.sort.descending;
-  const search = new URLSearchParams({
-    ...(query.q !== '' && { q: query.q }),
-    ...(query.show !== 'all' && { show: query.show }),
-    sort: `${descending ? '-' : ''}${column}`,
-  });
   return {
     column,
     label: columnLabels[column],
-    href: `/admin/instances?${search.toString()}`,
+    href: pageHref({ ...query, sort: { column, descending }, page: 1 }),
     order: isSorted ? (query.sort.descending ? 'descending' : 'ascending') : null,
+  };
+}
+
+function pageHref(query: MachineQuery): string {
+  const search = new URLSearchParams({
+    ...(query.q !== '' && { q: query.q }),
+    ...(query.show !== 'all' && { show: query.show }),
+    sort: sortText(query),
+    ...(query.page > 1 && { page: String(query.page) }),
+  });
+  return `/admin/instances?${search.toString()}`;
+}
+
+/** Null where one page holds all that match. */
+function pagerView({ page, pages, query }: InstancesModel): View | null {
+  if (pages === 1) return null;
+  return {
+    place: words.lab.table.place.replace('{page}', String(page)).replace('{pages}', String(pages)),
+    previous: page > 1 ? pageHref({ ...query, page: page - 1 }) : null,
+    next: page < pages ? pageHref({ ...query, page: page + 1 }) : null,
   };
 }
 
@@ -120,8 +133,11 @@ function csvHref({ q, show }: MachineQuery): string {
   return search === '' ? '/api/v1/vms.csv' : `/api/v1/vms.csv?${search}`;
 }
 
-/** A page that does not show all machines has to hear of all of them. */
-function streamHref({ query, cursor, vms, total }: InstancesModel): string {
-  const isWhole = query.q === '' && query.show === 'all' && vms.length === total;
-  return isWhole && cursor !== null ? `/api/v1/vms/events?after=${cursor}` : '/api/v1/vms/events';
+/** Whether there are no machines but those that are shown. The stream tells of the others, and its reader asks for them. */
+function isWhole({ vms, total }: InstancesModel): boolean {
+  return vms.length === total;
+}
+
+function streamHref(cursor: number | null): string {
+  return cursor === null ? '/api/v1/vms/events' : `/api/v1/vms/events?after=${cursor}`;
 }

@@ -1,4 +1,4 @@
-// Which machines the table shows, and in which order. Pure.
+// Which machines the table shows, in which order, and on which of its pages. Pure.
 import type { components } from '../contract/openapi.gen.ts';
 import { compareHostnames } from '../vms/hostnames.ts';
 import { vmStatuses } from '../vms/status.ts';
@@ -12,7 +12,24 @@ export type Sort = { readonly column: SortColumn; readonly descending: boolean }
 export const shows = ['all', 'free', 'assigned', 'attention', ...vmStatuses] as const;
 export type Show = (typeof shows)[number];
 
-export type MachineQuery = { readonly q: string; readonly show: Show; readonly sort: Sort };
+export type MachineQuery = {
+  readonly q: string;
+  readonly show: Show;
+  readonly sort: Sort;
+  /** From 1; it may be beyond the last. */
+  readonly page: number;
+};
+
+/** A page that is there. */
+export type MachinePage = {
+  readonly vms: readonly Vm[];
+  /** From 1. */
+  readonly page: number;
+  readonly pages: number;
+};
+
+/** So many are painted at once; where there is JavaScript, the others follow. */
+export const MACHINES_A_PAGE = 50;
 
 export const BY_HOSTNAME: Sort = { column: 'machine', descending: false };
 
@@ -21,13 +38,22 @@ export function readMachineQuery(given: {
   readonly q?: string | undefined;
   readonly show?: string | undefined;
   readonly sort?: string | undefined;
+  readonly page?: string | undefined;
 }): MachineQuery {
   const column = sortColumns.find((known) => known === given.sort?.replace(/^-/, ''));
   return {
     q: given.q?.trim() ?? '',
     show: shows.find((known) => known === given.show) ?? 'all',
     sort: column ? { column, descending: given.sort?.startsWith('-') ?? false } : BY_HOSTNAME,
+    page: Math.max(1, Number(given.page ?? '') || 1),
   };
+}
+
+/** The page that was asked for, or the last one. */
+export function pageOf(vms: readonly Vm[], asked: number): MachinePage {
+  const pages = Math.max(1, Math.ceil(vms.length / MACHINES_A_PAGE));
+  const page = Math.min(asked, pages);
+  return { vms: vms.slice((page - 1) * MACHINES_A_PAGE, page * MACHINES_A_PAGE), page, pages };
 }
 
 export function isShown(vm: Vm, { q, show }: Pick<MachineQuery, 'q' | 'show'>): boolean {

@@ -1,4 +1,4 @@
-// How long ago something was, kept true while a page is looked at. The exact time is in the title (times.js).
+// How long ago something was, kept true while a page is looked at. The exact time is the title (times.js).
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;

@@ -1,5 +1,6 @@
-// Keeps the table of machines up to date: one stream, rows by hostname. What comes is put in once per frame, and only
-// cells that differ are touched, so that a thousand machines stay smooth and focus stays.
+// Keeps the table of machines up to date: one stream, rows by hostname. The machines that the page did not come with are
+// read once. What comes is put in a part with every frame, and only cells that differ are touched, so that a thousand
+// machines stay smooth and focus stays.
 import { tellAgo } from './ago.js';
 import { showConnection } from './connection.js';
 import { createFilter } from './machine-filter.js';
@@ -7,6 +8,7 @@ import { fillRow, makeRow, showOverdue } from './machine-row.js';
 
 const RETRY_MS = 3_000;
 const TICK_MS = 15_000;
+const ROWS_PER_FRAME = 100;
 
 const section = document.querySelector('[data-stream]');
 const body = section.querySelector('tbody');
@@ -14,6 +16,11 @@ const labels = JSON.parse(section.dataset.labels);
 const rows = new Map([...body.rows].map((row) => [row.dataset.hostname, row]));
 const pending = new Map();
 let frame = 0;
+let isNew = false;
+/** Whether rows and what waits to be drawn are all machines. */
+let isComplete = 'whole' in section.dataset;
+/** What goes while everything is read, which may still hold it; null = nothing is read. */
+let goneMeanwhile = null;
 const filter = createFilter({ section, body, rows, labels });
 
 follow(section.dataset.stream);
@@ -43,47 +50,78 @@ function take({ all, changed, gone }) {
   for (const machine of changed) pending.set(machine.hostname, machine);
   const known = new Set(all ?? []);
   const missing = all === null ? gone : [...rows.keys()].filter((hostname) => !known.has(hostname));
-  for (const hostname of missing) pending.set(hostname, null);
-  // A machine that the page has missed: everything is read once more.
-  if (all?.some((hostname) => !rows.has(hostname) && !pending.has(hostname))) void readAll();
+  for (const hostname of missing) {
+    pending.set(hostname, null);
+    goneMeanwhile?.add(hostname);
+  }
+  if (all?.some(isMissed)) void readAll();
+  else if (all) isComplete = true;
   frame ||= requestAnimationFrame(draw);
 }
 
+function isMissed(hostname) {
+  return !rows.has(hostname) && !pending.has(hostname);
+}
+
+/** Only what is missed is taken of it: of the others the stream has told what is newer. */
 async function readAll() {
-  const answer = await fetch('/api/v1/vms?limit=1000', { headers: { Accept: 'application/json' } });
-  if (answer.ok) take({ all: null, changed: (await answer.json()).items, gone: [] });
+  if (goneMeanwhile) return;
+  goneMeanwhile = new Set();
+  try {
+    let after = null;
+    do {
+      const { items, next } = await readPage(after);
+      const missed = items.filter(({ hostname }) => isMissed(hostname) && !goneMeanwhile.has(hostname));
+      take({ all: null, changed: missed, gone: [] });
+      after = next;
+    } while (after !== null);
+    isComplete = true;
+  } catch {
+    setTimeout(readAll, RETRY_MS);
+  }
+  goneMeanwhile = null;
+}
+
+async function readPage(after) {
+  const search = new URLSearchParams({ limit: 1_000, ...(after !== null && { after }) });
+  const answer = await fetch(`/api/v1/vms?${search}`, { headers: { Accept: 'application/json' } });
+  if (!answer.ok) throw new Error(`the machines were not told: ${answer.status}`);
+  return answer.json();
 }
 
 function draw() {
-  frame = 0;
-  let isNew = false;
+  let drawn = 0;
   for (const [hostname, machine] of pending) {
-    if (machine === null) {
-      rows.get(hostname)?.remove();
-      rows.delete(hostname);
-      isNew = true;
-    } else {
-      isNew = show(machine) || isNew;
-    }
+    if (drawn === ROWS_PER_FRAME) break;
+    drawn += 1;
+    pending.delete(hostname);
+    show(hostname, machine);
   }
-  pending.clear();
-  filter.changed(isNew);
+  frame = pending.size > 0 ? requestAnimationFrame(draw) : 0;
+  if (isComplete && frame === 0) section.dataset.whole = '';
+  filter.changed({ isNew, isDone: frame === 0 });
+  if (frame === 0) isNew = false;
 }
 
-/** Returns whether the row is new. */
-function show(machine) {
-  const known = rows.get(machine.hostname);
-  const row = known ?? makeRow(machine, labels);
-  fillRow(row, machine, labels);
-  if (known) return false;
-  rows.set(machine.hostname, row);
-  body.append(row);
-  return true;
+/** A machine that is null has gone. */
+function show(hostname, machine) {
+  const known = rows.get(hostname);
+  if (machine !== null) {
+    const row = known ?? makeRow(machine, labels);
+    fillRow(row, machine, labels);
+    if (known) return;
+    rows.set(hostname, row);
+    body.append(row);
+  } else {
+    known?.remove();
+    rows.delete(hostname);
+  }
+  isNew = true;
 }
 
 function tick() {
   const now = Date.now();
   tellAgo(body, now);
   for (const row of rows.values()) showOverdue(row, labels, now);
-  filter.changed(false);
+  filter.changed({ isNew: false, isDone: true });
 }

@@ -87,10 +87,11 @@ function isAlike(node, model) {
   return node.nodeType !== Node.ELEMENT_NODE || node.dataset.key === model.dataset.key;
 }
 
-/** What is the reader's, or a script's: what they opened, and what was made visible. */
+/** What is the reader's, or a script's: what they opened, what they point at, and what was made visible. */
 function isReaders(element, name) {
   return (
     (name === 'open' && element.localName === 'details') ||
+    (name === 'title' && element.localName === 'time') ||
     (name === 'hidden' && 'scripted' in element.dataset)
   );
 }

@@ -41,6 +41,8 @@ export function createFilter({ section, body, rows, labels }) {
       if (row.hidden !== isOut) row.hidden = isOut;
       if (!isOut) count += 1;
     }
+    // Until all machines are known, the server's words stand.
+    if (!('whole' in section.dataset)) return;
     const text = count === rows.size ? `${count}` : `${count} / ${rows.size}`;
     const sentence = shown.dataset.words.replace('{count}', text);
     if (shown.textContent !== sentence) shown.textContent = sentence;
@@ -48,6 +50,8 @@ export function createFilter({ section, body, rows, labels }) {
     section.querySelector('[data-empty]').hidden = rows.size > 0;
     section.querySelector('[data-table]').hidden = count === 0;
     shown.hidden = rows.size === 0;
+    const pager = section.querySelector('[data-pager]');
+    if (pager) pager.hidden = true;
   }
 
   /** A second choice of the same column turns the order round; what is not known comes last. */
@@ -92,9 +96,10 @@ export function createFilter({ section, body, rows, labels }) {
   }
 
   return {
-    /** Rows were changed; `isNew`: some came or went. */
-    changed: (isNew) => {
+    /** Rows were changed; `isNew`: some came or went; `isDone`: nothing more waits to be drawn. */
+    changed: ({ isNew, isDone }) => {
       filter();
+      if (!isDone) return;
       if (isNew && !body.contains(document.activeElement)) sort();
       else if (isNew || order().column !== 'machine') sortLater();
     },

@@ -2,7 +2,6 @@
 // Text, never markup.
 import { ago } from './ago.js';
 import { element } from './elements.js';
-import { localizeTimes } from './times.js';
 
 const MINUTE_MS = 60_000;
 
@@ -17,7 +16,7 @@ export function fillRow(row, machine, labels) {
   setData(badge, 'status', status);
   setText(badge, labels.vm[status]);
   setTime(state.querySelector('time'), machine.status_since);
-  setText(state.querySelector('.why'), machine.attention?.message ?? '');
+  showWhy(state, machine.attention?.message ?? '');
   showPerson(person, assignment, labels);
   setText(use, machine.in_use === null ? labels.notSaid : machine.in_use ? labels.yes : labels.no);
   setText(gpu, machine.gpu_health ?? labels.notSaid);
@@ -39,17 +38,10 @@ export function makeRow({ hostname, provider }, labels) {
   const state = makeCell();
   const time = element('time', '', { className: 'under' });
   time.dataset.local = 'ago';
-  state.append(
-    element('span', '', { className: 'status' }),
-    ' ',
-    time,
-    element('span', '', { className: 'under why' }),
-  );
+  state.append(element('span', '', { className: 'status' }), ' ', time);
   const logs = makeCell();
-  const link = element('a', '', { href: `/admin/logs/${encodeURIComponent(hostname)}` });
-  const shown = element('span', labels.logs);
-  shown.ariaHidden = 'true';
-  link.append(element('span', `${labels.logsOf} ${hostname}`, { className: 'visually-hidden' }), shown);
+  const link = element('a', labels.logs, { href: `/admin/logs/${encodeURIComponent(hostname)}` });
+  link.setAttribute('aria-label', `${labels.logsOf} ${hostname}`);
   logs.append(link);
   row.append(name, state, ...Array.from({ length: 5 }, makeCell), logs);
   return row;
@@ -58,6 +50,14 @@ export function makeRow({ hostname, provider }, labels) {
 /** With the role that its display takes from it. */
 function makeCell() {
   return element('td', '', { role: 'cell' });
+}
+
+/** What it needs somebody for; most need nobody. */
+function showWhy(cell, text) {
+  const known = cell.querySelector('.why');
+  if (text === '') known?.remove();
+  else if (known) setText(known, text);
+  else cell.append(element('span', text, { className: 'under why' }));
 }
 
 function showPerson(cell, assignment, labels) {
@@ -101,14 +101,11 @@ export function showOverdue(row, labels, now) {
   const minutes = Math.floor((now - Date.parse(since)) / MINUTE_MS);
   const took = minutes === 1 ? '1 minute' : `${minutes} minutes`;
   setData(row, 'attention', '');
-  setText(row.querySelector('.why'), labels.overdue[what].replace('{for}', took));
+  showWhy(row.cells[1], labels.overdue[what].replace('{for}', took));
 }
 
 function setTime(time, timestamp) {
-  if (time.getAttribute('datetime') !== timestamp) {
-    time.dateTime = timestamp;
-    localizeTimes(time.parentElement);
-  }
+  if (time.getAttribute('datetime') !== timestamp) time.dateTime = timestamp;
   setText(time, ago(timestamp));
 }
 

@@ -1,7 +1,7 @@
 // The lab, the machines and one machine in a real browser: with JavaScript and without, live, with a lost connection, by
 // keyboard, on a phone.
 import { sql } from 'kysely';
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Page, Route } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { takeDelivery } from '../../src/db/delivery.ts';
 import { findVm } from '../../src/db/vms.ts';
@@ -11,7 +11,7 @@ import { hasBrowser, launchBrowser } from '../support/browser.ts';
 import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
 import { WAIT } from '../support/operations.ts';
 import { ADMIN } from '../support/server.ts';
-import { insertFreeVms } from '../support/rows.ts';
+import { insertFreeVms, vmNames } from '../support/rows.ts';
 
 const PHONE = { viewport: { width: 390, height: 844 } };
 const [first, , broken] = [1, 2, 3].map(labHostname) as [string, string, string];
@@ -256,12 +256,63 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     await page.getByText('What needs you').waitFor();
   });
 
+  test('without JavaScript: many machines are on several pages', async () => {
+    await insertFreeVms(lab.server.db, vmNames(120));
+    const page = await open('/admin/instances', { javaScriptEnabled: false });
+    await page.getByRole('link', { name: 'Machine', exact: true }).click();
+    await page.getByRole('link', { name: 'Next' }).click();
+    await page.getByText('Page 2 of 3').waitFor();
+    expect(await hostnamesOf(page)).toEqual(vmNames(120).toReversed().slice(50, 100));
+    await page.getByRole('link', { name: 'Next' }).click();
+    expect(await hostnamesOf(page)).toHaveLength(20);
+    expect(await page.getByRole('link', { name: 'Next' }).count()).toBe(0);
+    await page.getByRole('link', { name: 'Previous' }).click();
+    await page.getByText('Page 2 of 3').waitFor();
+  });
+
   test('the CSV has what the table shows', async () => {
     await fillLab(lab.server.db);
     const page = await open('/admin/instances?show=error');
     const download = page.waitForEvent('download');
     await page.getByRole('link', { name: 'Download as CSV' }).click();
     expect((await download).suggestedFilename()).toBe('machines.csv');
+  });
+
+  test('of many machines the page comes with the first, and the others follow, whatever happens meanwhile', async () => {
+    await insertFreeVms(lab.server.db, vmNames(120));
+    const vmName = (number: number) => vmNames(number).at(-1)!;
+    const page = await open('/check');
+    const reads: Route[] = [];
+    await page.route('**/api/v1/vms?*', (route) => void reads.push(route));
+    await page.goto(`${lab.server.url}/admin/instances?q=test-1`);
+    await expect.poll(() => reads.length, WAIT).toBe(1);
+    expect(await hostnamesOf(page)).toHaveLength(32);
+    // What is searched before the others are there is found when they are.
+    await page.getByLabel('Search').fill('test-11');
+    await page.getByText('Machines: 32 / 120').waitFor();
+    await reads[0]?.abort();
+    await expect.poll(() => reads.length, WAIT).toBe(2);
+    // The answer is older than what the stream tells before it comes.
+    const answer = await reads[1]?.fetch();
+    await lab.server.db
+      .deleteFrom('vms')
+      .where('hostname', 'in', [vmName(20), vmName(110)])
+      .execute();
+    await report(vmName(21), 'error');
+    await page.locator(`[data-hostname="${vmName(110)}"]`).waitFor({ state: 'detached' });
+    await page.locator(`[data-hostname="${vmName(21)}"]`).waitFor({ state: 'attached' });
+    await reads[1]?.fulfill({ response: answer! });
+    await page.getByText('Machines: 10 / 118').waitFor();
+    await page.getByLabel('Search').fill('');
+    await page.getByText('Machines: 118', { exact: true }).waitFor();
+    const names = vmNames(120).filter((name) => name !== vmName(20) && name !== vmName(110));
+    await expect.poll(() => hostnamesOf(page), WAIT).toEqual(names);
+    await page
+      .getByRole('row', { name: vmName(21) })
+      .getByText('Error', { exact: true })
+      .waitFor();
+    await isInOrder(page);
+    complaints.length = 0;
   });
 
   test('a thousand machines: the page is small on the wire, and stays smooth while they change', async () => {

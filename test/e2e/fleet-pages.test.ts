@@ -141,7 +141,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await page.getByText('2 machines were made.').waitFor({ timeout: 15_000 });
     await page.getByText('0 of 2 machines are ready.').waitFor();
     const names = await page.locator('tr[data-hostname] th').allInnerTexts();
-    for (const name of names) await report(name.replace('Logs of', '').trim(), 'running');
+    for (const name of names) await report(name.replace('Log of', '').trim(), 'running');
     await page.getByText('All 2 machines are ready.').waitFor({ timeout: 15_000 });
     expect(await page.locator('meta[http-equiv="refresh"]').count()).toBe(0);
   });

@@ -69,6 +69,14 @@ export const adminScreens: readonly Screen[] = [
     javaScript: false,
     show: filled('/admin/instances?show=attention&sort=-status'),
   },
+  {
+    name: 'instances-page-no-script',
+    javaScript: false,
+    show: async ({ server, go }) => {
+      await insertFreeVms(server.db, vmNames(120));
+      await go('/admin/instances?page=2');
+    },
+  },
   { name: 'instances-none', show: filled('/admin/instances?q=nobody') },
   { name: 'vm', show: filled(machine(1)) },
   { name: 'vm-free', show: filled(machine(5)) },

@@ -3,7 +3,13 @@ import { renderAdmin } from '../../src/pages/admin.ts';
 import { renderInstances } from '../../src/pages/instances.ts';
 import { words } from '../../src/pages/words.ts';
 import { vmsCsv } from '../../src/handlers/vms-csv.ts';
-import { isShown, readMachineQuery, sortColumns, sortMachines } from '../../src/pages/machine-order.ts';
+import {
+  isShown,
+  pageOf,
+  readMachineQuery,
+  sortColumns,
+  sortMachines,
+} from '../../src/pages/machine-order.ts';
 import { assignment, NOW, tagOf, textOf, vm } from '../support/page-models.ts';
 
 const quiet = {
@@ -92,6 +98,8 @@ const table = {
   vms: [vm],
   matching: 1,
   total: 1,
+  page: 1,
+  pages: 1,
   query: readMachineQuery({}),
   cursor: 41,
   now: NOW,
@@ -119,6 +127,7 @@ describe('the table of machines', () => {
           },
         },
       ],
+      matching: 2,
       total: 2,
     });
     const [, first = '', second = ''] = html.split(/<tr role="row" data-hostname/);
@@ -134,12 +143,35 @@ describe('the table of machines', () => {
     expect(textOf(html)).toContain('Machines: 2');
   });
 
-  test('goes on from what it shows, and reads everything where it does not show all', () => {
-    expect(renderInstances({ ...table, vms: [vm] })).toContain('events?after=41"');
+  test('goes on from what it shows, and says whether that is all', () => {
+    const all = renderInstances({ ...table, vms: [vm] });
+    expect(all).toContain('events?after=41"');
+    expect(all).toContain(' data-whole>');
     expect(renderInstances({ ...table, vms: [vm], cursor: null })).toContain('events" data-labels');
-    const some = renderInstances({ ...table, vms: [vm], total: 1400, matching: 1400 });
-    expect(some).toContain('events" data-labels');
-    expect(textOf(some)).toContain('Machines: 1 / 1400');
+    const some = renderInstances({ ...table, vms: [vm], total: 1400, matching: 3 });
+    expect(some).not.toContain('data-whole');
+    expect(textOf(some)).toContain('Machines: 3 / 1400');
+  });
+
+  test('of many machines it shows a page, and leads to the others as they were asked for', () => {
+    const machines = Array.from({ length: 120 }, (_, index) => ({ ...vm, hostname: `vm-${index + 1}` }));
+    const shown = (page?: string) => {
+      const query = readMachineQuery({ q: 'vm', show: 'free', sort: '-seen', page });
+      const model = { ...pageOf(machines, query.page), matching: 120, total: 130, query };
+      const html = renderInstances({ ...table, ...model });
+      return {
+        rows: [...html.matchAll(/<tr role="row" data-hostname="([^"]+)"/g)].map(([, name]) => name),
+        place: /Page \d+ of \d+/.exec(textOf(html))?.[0],
+        links: [...html.matchAll(/href="([^"]+)" rel="(?:prev|next)"/g)].map(([, href]) => href),
+      };
+    };
+    const base = '/admin/instances?q=vm&amp;show=free&amp;sort=-seen';
+    expect(shown()).toMatchObject({ place: 'Page 1 of 3', links: [`${base}&amp;page=2`] });
+    expect(shown('2')).toMatchObject({ place: 'Page 2 of 3', links: [base, `${base}&amp;page=3`] });
+    expect(shown('3').rows).toEqual(machines.slice(100).map(({ hostname }) => hostname));
+    for (const page of ['0', '', undefined]) expect(shown(page).rows[0]).toBe('vm-1');
+    for (const page of ['4', '999999']) expect(shown(page)).toEqual(shown('3'));
+    expect(renderInstances({ ...table, vms: [vm] })).not.toContain('data-pager');
   });
 
   test('says that there are none yet, or that none matches', () => {

@@ -59,6 +59,8 @@ describe('every page', () => {
         vms: [{ ...vm, hostname: HOSTILE, assignment: { ...assignment, ...hostile } }],
         matching: 1,
         total: 1,
+        page: 1,
+        pages: 1,
         query: readMachineQuery({ q: HOSTILE }),
         cursor: null,
         now: NOW,

@@ -8,7 +8,7 @@ export const instancesWords = {
   participant: 'Participant',
   inUse: 'In use',
   gpu: 'GPU',
-  logsOf: 'Logs of',
+  logsOf: 'Log of',
   nobody: 'Nobody',
   emptyTitle: 'No machines yet',
   empty: 'Machines appear here as soon as they report, or when you launch some.',
