@@ -40,6 +40,7 @@ export const pages: Measurement = {
     const database = await acquireDatabase(lifecycle, allocator.connectionString);
     const browser = await acquireBrowser(lifecycle, executable);
     const paints = await firstPaints(
+      lifecycle,
       browser,
       { url: `http://127.0.0.1:${allocator.port}`, username: 'admin', password: PASSWORD },
       (machines) => database.freshVms(machines),

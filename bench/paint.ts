@@ -1,7 +1,11 @@
 // How soon each page is seen: first contentful paint in Chromium on loopback, with nothing in its cache, in a tab that is
 // there and at rest, as a reader's is; with as many machines as a launch makes at most, and with the most that a lab is
 // made for.
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Browser } from 'playwright-core';
+import type { Lifecycle } from '../src/lifecycle.ts';
 import { atMost, notMeasured, type Row } from './measurement.ts';
 import { percentile } from './statistics.ts';
 
@@ -9,6 +13,8 @@ const LOADS = 9;
 const USUAL = 100;
 const MOST = 1_000;
 const GOAL_MS = 200;
+const EMPTY = 'an empty page of a bare server';
+const EMPTY_PAGE = '<!doctype html><html lang="en"><title>Empty</title><p>Nothing else.</p></html>';
 const PAGES = [
   '/',
   '/check',
@@ -36,30 +42,50 @@ const PAINTED = `new Promise((resolve) => {
   look();
 })`;
 
-/** A row for each page. Leaves the most machines. */
+export type Site = { readonly url: string; readonly username: string; readonly password: string };
+
+/** A row for each page, and one for what the browser takes for itself. Leaves the most machines. */
 export async function firstPaints(
+  lifecycle: Lifecycle,
   browser: Browser,
-  server: { readonly url: string; readonly username: string; readonly password: string },
+  site: Site,
   fillLab: (machines: number) => Promise<unknown>,
 ): Promise<readonly Row[]> {
+  const bare = { ...site, url: await acquireBareServer(lifecycle) };
   const timesOf = async (machines: number): Promise<Map<string, number[]>> => {
     await fillLab(machines);
-    const times = new Map<string, number[]>(PAGES.map((path) => [path, []]));
+    const times = new Map<string, number[]>([EMPTY, ...PAGES].map((path) => [path, []]));
     // Page after page, so that what else the computer does meets all of them.
-    for (let load = 0; load < LOADS; load += 1)
-      for (const path of PAGES) times.get(path)?.push(await firstPaint(browser, server, path));
+    for (let load = 0; load < LOADS; load += 1) {
+      times.get(EMPTY)?.push(await firstPaint(browser, bare, '/'));
+      for (const path of PAGES) times.get(path)?.push(await firstPaint(browser, site, path));
+    }
     return times;
   };
   const usual = await timesOf(USUAL);
   const most = await timesOf(MOST);
-  return PAGES.map((path) => rowOf(path, usual.get(path) ?? [], most.get(path) ?? []));
+  const empty = [...(usual.get(EMPTY) ?? []), ...(most.get(EMPTY) ?? [])];
+  return [emptyRow(empty), ...PAGES.map((path) => rowOf(path, usual.get(path) ?? [], most.get(path) ?? []))];
 }
 
-async function firstPaint(
-  browser: Browser,
-  { url, username, password }: Parameters<typeof firstPaints>[1],
-  path: string,
-): Promise<number> {
+async function acquireBareServer(lifecycle: Lifecycle): Promise<string> {
+  const server = await lifecycle.acquire<Server>(
+    'bare server',
+    async () => {
+      const opened = createServer((_, res) => res.setHeader('Content-Type', 'text/html').end(EMPTY_PAGE));
+      await once(opened.listen(0, '127.0.0.1'), 'listening');
+      return opened;
+    },
+    (opened) => {
+      opened.closeAllConnections();
+      return new Promise((resolve) => void opened.close(() => resolve()));
+    },
+  );
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function firstPaint(browser: Browser, site: Site, path: string): Promise<number> {
+  const { url, username, password } = site;
   const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   const context = await browser.newContext({
     // Not as credentials: for those the driver stops every request on its way.
@@ -76,6 +102,16 @@ async function firstPaint(
   }
 }
 
+function emptyRow(times: readonly number[]): Row {
+  return {
+    what: `First paint of ${EMPTY}`,
+    measured: `${Math.round(percentile(times, 0.5))} ms`,
+    goal: '',
+    verdict: '',
+    remark: 'what the browser takes for itself, in between the others',
+  };
+}
+
 function rowOf(path: string, usual: readonly number[], most: readonly number[]): Row {
   const what = `First paint of ${path}, ${USUAL} / ${MOST} machines`;
   if (usual.length === 0 || most.length === 0) return notMeasured(what, 'It was not loaded.');
@@ -84,7 +120,7 @@ function rowOf(path: string, usual: readonly number[], most: readonly number[]):
     what,
     measured: `${Math.round(middle)} / ${Math.round(ofMost)} ms`,
     goal: `<= ${GOAL_MS} ms`,
-    verdict: atMost(middle, GOAL_MS),
+    verdict: atMost(Math.max(middle, ofMost), GOAL_MS),
     remark: `medians of ${usual.length} loads with an empty cache; the longest took ${Math.round(Math.max(...usual, ...most))} ms`,
   };
 }

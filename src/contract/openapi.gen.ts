@@ -3584,7 +3584,7 @@ export interface operations {
         show?: string;
         /** @description The column, with a dash before it for the other direction. */
         sort?: string;
-        /** @description Which fifty of the machines, from 1; beyond the last, the last. */
+        /** @description Which 25 of the machines, from 1; beyond the last, the last. */
         page?: string;
       };
       header?: never;

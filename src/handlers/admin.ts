@@ -1,21 +1,17 @@
 // The admin's first pages.
-import type { HandlersOf, Input } from '../contract/handlers.ts';
+import type { HandlersOf } from '../contract/handlers.ts';
 import { ProblemError } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
 import { databaseProblem } from '../db/errors.ts';
-import { readPageCursor } from '../db/vm-changes.ts';
-import { listVms } from '../db/vms.ts';
 import { renderAdmin } from '../pages/admin.ts';
 import { fleetLine } from '../pages/fleet.ts';
-import { renderInstances } from '../pages/instances.ts';
-import { isShown, pageOf, readMachineQuery, sortMachines } from '../pages/machine-order.ts';
 import type { Operations } from '../provision/operations.ts';
 import type { WorkModel } from '../pages/work.ts';
 import { fleetView } from './fleet-view.ts';
+import { instancesPage } from './instances-page.ts';
 import { overviewOrNull, readOverview } from './overview.ts';
 import { machinePage, type MachineDependencies } from './machine-page.ts';
 import { runChecks, type HealthCheck } from './system.ts';
-import { viewContext, vmView } from './views.ts';
 import { readWork, type WorkDependencies } from './work.ts';
 
 export type AdminDependencies = MachineDependencies &
@@ -24,9 +20,6 @@ export type AdminDependencies = MachineDependencies &
     readonly checks: readonly HealthCheck[];
     readonly operations: Operations;
   };
-
-/** So many are searched and sorted for the page; the rest is behind /api/v1/vms. */
-const INSTANCES_READ = 10_000;
 
 export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf<'admin'> {
   const { checks, operations } = dependencies;
@@ -58,7 +51,10 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
       type: 'application/json',
       body: await readOverview(dependencies),
     }),
-    instancesPage: (input) => instancesPage(dependencies, input),
+    instancesPage: async ({ query }) => {
+      const body = await instancesPage(dependencies, query);
+      return { status: 200, type: 'text/html', body };
+    },
     vmPage: async ({ path, query }) => {
       const body = await machinePage(dependencies, path.hostname, { done: query.done ?? null, error: null });
       if (body === null) throw new ProblemError('vm_not_found');
@@ -75,22 +71,4 @@ async function orNull<T>(read: () => Promise<T>): Promise<T | null> {
     if (databaseProblem(error)) return null;
     throw error;
   }
-}
-
-async function instancesPage(dependencies: AdminDependencies, { query }: Input<'instancesPage'>) {
-  const { db } = dependencies;
-  const asked = readMachineQuery(query);
-  const cursor = await readPageCursor(db);
-  const { vms, total } = await listVms(db, {}, { limit: INSTANCES_READ });
-  const context = viewContext(dependencies);
-  const matching = vms.map((vm) => vmView(vm, context)).filter((vm) => isShown(vm, asked));
-  const body = renderInstances({
-    ...pageOf(sortMachines(matching, asked.sort), asked.page),
-    matching: matching.length,
-    total,
-    query: asked,
-    cursor,
-    now: context.now,
-  });
-  return { status: 200, type: 'text/html', body } as const;
 }

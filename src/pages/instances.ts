@@ -1,14 +1,22 @@
 // The machines as a table, one row each: searched, filtered and sorted by the address,
 // a page of them at once; where there is JavaScript, the others follow and all are live.
+import type { components } from '../contract/openapi.gen.ts';
 import { overdueSentences } from '../vms/deadlines.ts';
 import { vmStatuses } from '../vms/status.ts';
 import { layoutView } from './layout.ts';
-import { shows, sortColumns, type MachinePage, type MachineQuery, type SortColumn } from './machine-order.ts';
+import { shows, sortColumns, type MachineQuery, type SortColumn } from './machine-order.ts';
 import { machineRow } from './machine-row.ts';
 import { render, type View } from './render.ts';
 import { words } from './words.ts';
 
-export type InstancesModel = MachinePage & {
+type Vm = components['schemas']['Vm'];
+
+export type InstancesModel = {
+  /** Those of this page, in their order. */
+  readonly vms: readonly Vm[];
+  /** From 1. */
+  readonly page: number;
+  readonly pages: number;
   /** How many machines match, shown or not. */
   readonly matching: number;
   /** How many machines there are. */

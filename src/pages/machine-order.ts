@@ -21,15 +21,15 @@ export type MachineQuery = {
 };
 
 /** A page that is there. */
-export type MachinePage = {
-  readonly vms: readonly Vm[];
+export type PageOf<T> = {
+  readonly shown: readonly T[];
   /** From 1. */
   readonly page: number;
   readonly pages: number;
 };
 
 /** So many are painted at once; where there is JavaScript, the others follow. */
-export const MACHINES_A_PAGE = 50;
+export const MACHINES_A_PAGE = 25;
 
 export const BY_HOSTNAME: Sort = { column: 'machine', descending: false };
 
@@ -50,10 +50,15 @@ export function readMachineQuery(given: {
 }
 
 /** The page that was asked for, or the last one. */
-export function pageOf(vms: readonly Vm[], asked: number): MachinePage {
-  const pages = Math.max(1, Math.ceil(vms.length / MACHINES_A_PAGE));
+export function pageOf<T>(machines: readonly T[], asked: number): PageOf<T> {
+  const pages = Math.max(1, Math.ceil(machines.length / MACHINES_A_PAGE));
   const page = Math.min(asked, pages);
-  return { vms: vms.slice((page - 1) * MACHINES_A_PAGE, page * MACHINES_A_PAGE), page, pages };
+  return { shown: machines.slice((page - 1) * MACHINES_A_PAGE, page * MACHINES_A_PAGE), page, pages };
+}
+
+/** Whether that is all machines, by their hostnames. */
+export function isEverything({ q, show, sort }: MachineQuery): boolean {
+  return q === '' && show === 'all' && sort.column === 'machine';
 }
 
 export function isShown(vm: Vm, { q, show }: Pick<MachineQuery, 'q' | 'show'>): boolean {

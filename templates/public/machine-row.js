@@ -28,7 +28,7 @@ export function fillRow(row, machine, labels) {
 
 /** A row of a machine, still to be filled. */
 export function makeRow({ hostname, provider }, labels) {
-  const row = element('tr', '', { role: 'row' });
+  const row = element('tr', '', { role: 'row', className: 'below' });
   row.dataset.hostname = hostname;
   const name = element('th', '', { scope: 'row', role: 'rowheader' });
   name.append(

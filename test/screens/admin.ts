@@ -73,7 +73,7 @@ export const adminScreens: readonly Screen[] = [
     name: 'instances-page-no-script',
     javaScript: false,
     show: async ({ server, go }) => {
-      await insertFreeVms(server.db, vmNames(120));
+      await insertFreeVms(server.db, vmNames(60));
       await go('/admin/instances?page=2');
     },
   },
