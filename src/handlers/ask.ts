@@ -99,7 +99,7 @@ function refusalOf(result: Exclude<VmRequestResult, Found>): Refusal {
       });
     case 'pin_locked':
       return problem('too_many_pin_attempts', {
-        detail: `Too many wrong PINs. Wait ${Math.ceil(result.retryAfterSeconds / 60)} minutes, or use the browser you began with.`,
+        detail: `Too many wrong PINs. Wait ${sayMinutes(result.retryAfterSeconds)}, or use the browser you began with.`,
         headers: { 'Retry-After': String(result.retryAfterSeconds) },
       });
     case 'busy':
@@ -167,4 +167,9 @@ function justAssigned({ found, email }: Typed & { readonly found: Found }, now: 
     vmStatus: 'running' as const,
     confirms: false,
   };
+}
+
+function sayMinutes(seconds: number): string {
+  const minutes = Math.ceil(seconds / 60);
+  return minutes === 1 ? '1 minute' : `${minutes} minutes`;
 }

@@ -1,6 +1,6 @@
 // Pictures of how the lab came to be: drawn by a module, with the same numbers as tables and sentences.
 import type { components } from '../contract/openapi.gen.ts';
-import { sayNumber, stateNames, stateOrder, totalOf } from './chart-sentences.ts';
+import { sayNumber, stateNames, stateOrder, totalOf } from './words/chart-sentences.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
 import { utcText } from './times.ts';

@@ -8,6 +8,7 @@ import type { FleetLine } from './fleet.ts';
 import { layoutView } from './layout.ts';
 import { isActive, lineView, operationAddress, operationView } from './operation-view.ts';
 import { render, type View } from './render.ts';
+import { say } from './spans.ts';
 import { words } from './words.ts';
 
 type Operation = components['schemas']['Operation'];
@@ -145,7 +146,7 @@ function rowView({ machine, vm }: OperationMachines['items'][number], kind: Oper
     logs: `/admin/logs/${encodeURIComponent(hostname)}`,
     state,
     stateLabel: words.fleet.machineState[kind][state],
-    seconds: seconds === null ? null : `${seconds.toFixed(1)} s`,
+    seconds: seconds === null ? null : say(seconds.toFixed(1), 's'),
     detail,
     hasRow: vm !== null,
     status: vm?.status ?? null,

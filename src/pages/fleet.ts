@@ -4,6 +4,7 @@ import { graceSentence, launchedSentence, overdueSentence, unpricedSentence } fr
 import { layoutView } from './layout.ts';
 import { operationAddress } from './operation-view.ts';
 import { render, type View } from './render.ts';
+import { sayUntil } from './spans.ts';
 import { utcText } from './times.ts';
 import { vmPageHref } from './vm-href.ts';
 import { words } from './words.ts';
@@ -20,8 +21,6 @@ export type FleetModel = {
 };
 
 const DEFAULT_HOURS = 4;
-const MINUTE_MS = 60_000;
-const HOUR_MINUTES = 60;
 
 /** The page of the fleet. */
 export function renderFleet({ fleet, strangers, told, now }: FleetModel): string {
@@ -120,22 +119,9 @@ function strangerView(item: Strangers['items'][number]): View {
 /** Null where there is no end. */
 function endView(timestamp: string | null, now: Date): View | null {
   if (timestamp === null) return null;
-  return { at: utcText(timestamp), timestamp, left: leftText(timestamp, now) };
-}
-
-function leftText(timestamp: string, now: Date): string {
-  const minutes = Math.round((Date.parse(timestamp) - now.getTime()) / MINUTE_MS);
-  const span = spanText(Math.abs(minutes));
-  return minutes >= 0 ? `in ${span}` : `${span} ago`;
-}
-
-function spanText(minutes: number): string {
-  if (minutes < HOUR_MINUTES) return `${minutes} min`;
-  const rest = minutes % HOUR_MINUTES;
-  const hours = `${Math.floor(minutes / HOUR_MINUTES)} h`;
-  return rest === 0 ? hours : `${hours} ${rest} min`;
+  return { at: utcText(timestamp), timestamp, left: sayUntil(timestamp, now) };
 }
 
 function costText({ usd }: Fleet['cost'], bills: boolean): string {
-  return bills || usd > 0 ? `about $${usd.toFixed(2)}` : words.ends.free;
+  return bills || usd > 0 ? words.ends.about.replace('{usd}', usd.toFixed(2)) : words.ends.free;
 }

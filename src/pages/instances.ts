@@ -1,7 +1,7 @@
 // The machines as a table, one row each: searched, filtered and sorted by the address,
 // a page of them at once; where there is JavaScript, the others follow and all are live.
 import type { components } from '../contract/openapi.gen.ts';
-import { overdueSentences } from '../vms/deadlines.ts';
+import { overdueFor, overdueSentences } from '../vms/deadlines.ts';
 import { vmStatuses } from '../vms/status.ts';
 import { layoutView } from './layout.ts';
 import { shows, sortColumns, type MachineQuery, type SortColumn } from './machine-order.ts';
@@ -84,6 +84,7 @@ const labels = {
   statusOrder: vmStatuses,
   assignment: words.assignmentState,
   overdue: overdueSentences,
+  overdueFor,
   yes: words.yes,
   no: words.no,
   notSaid: words.notSaid,

@@ -1,7 +1,7 @@
 // One row of the table of machines. The live page builds the same row (templates/public/machine-row.js).
 import type { components } from '../contract/openapi.gen.ts';
-import { ago } from './ago.ts';
 import type { View } from './render.ts';
+import { ago, say } from './spans.ts';
 import { vmLogsHref, vmPageHref } from './vm-href.ts';
 import { words } from './words.ts';
 
@@ -44,7 +44,7 @@ export function startupText(timings: Vm['timings']): string | null {
     [words.lab.table.startupParts.container, timings.container_seconds],
   ] as const;
   const known = parts.flatMap(([label, seconds]) =>
-    seconds === null ? [] : [`${label} ${rounded(seconds)} ${words.lab.table.seconds}`],
+    seconds === null ? [] : [`${label} ${say(rounded(seconds), 's')}`],
   );
   return known.length === 0 ? null : known.join(', ');
 }

@@ -13,10 +13,12 @@ import { labWords } from './words/overview.ts';
 import { checkWords, indexWords, successWords } from './words/participant.ts';
 import { logWords } from './words/logs.ts';
 import { shellWords } from './words/shell.ts';
+import { spanWords } from './words/spans.ts';
 import { assignmentState, vmStatus } from './words/statuses.ts';
 
 export const words = {
   ...shellWords,
+  spans: spanWords,
   vmStatus,
   assignmentState,
   index: indexWords,

@@ -1,7 +1,7 @@
 // The participants' work on the admin's pages: what was downloaded last, what runs, and what a destroy would lose.
 import type { components } from '../contract/openapi.gen.ts';
 import { compareHostnames } from '../vms/hostnames.ts';
-import { ago } from './ago.ts';
+import { ago } from './spans.ts';
 import { countFiles, formatBytes } from './bytes.ts';
 import type { View } from './render.ts';
 import { words } from './words.ts';

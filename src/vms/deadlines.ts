@@ -63,6 +63,9 @@ export const overdueSentences = {
     'It has had its command for {for} and has not said how that went, usually seconds: look at its log, or ask its person.',
 } as const satisfies Record<DeadlineWhat, string>;
 
+/** What stands for `{for}`. */
+export const overdueFor = { one: '1 minute', many: '{n} minutes' } as const;
+
 /** Null where the machine is in the middle of nothing. */
 export function deadlineOf(facts: DeadlineFacts, now: Date, limits: DeadlineLimits): Deadline | null {
   const going = goingOn(facts);
@@ -96,5 +99,6 @@ function goingOn({
 /** What is said of something that has taken so long. */
 export function overdueSentence(what: DeadlineWhat, tookMs: number): string {
   const minutes = Math.floor(tookMs / MINUTE_MS);
-  return overdueSentences[what].replace('{for}', minutes === 1 ? '1 minute' : `${minutes} minutes`);
+  const span = minutes === 1 ? overdueFor.one : overdueFor.many.replace('{n}', String(minutes));
+  return overdueSentences[what].replace('{for}', span);
 }

@@ -4,6 +4,7 @@ import { pause, showConnection, untilVisible } from './connection.js';
 import { sayLegend, showLegend } from './chart-legend.js';
 import { paintPattern } from './chart-patterns.js';
 import { assignmentRows, sayNumber, stateRows, timingRows, toRow } from './chart-tables.js';
+import { say } from './spans.js';
 import { localTime } from './times.js';
 
 /* global uPlot */
@@ -130,7 +131,7 @@ function drawTimings({ items }) {
     known.map((_, index) => index),
     {
       legendOf: (index) => (index === null ? '' : known[index].hostname),
-      say: (value) => (value === null ? labels.timings.unknown : `${sayNumber(value)} s`),
+      say: (value) => (value === null ? labels.timings.unknown : say(sayNumber(value), 's')),
       paths: uPlot.paths.bars({ size: [0.7, 48] }),
       options: {
         scales: {

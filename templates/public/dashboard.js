@@ -1,6 +1,7 @@
 // Keeps the page of an operation up to date: one stream for its output, its machines, and what those say themselves.
 // What the server says goes in as text, never as markup.
 import { element } from './elements.js';
+import { say } from './spans.js';
 import { followStream } from './sse.js';
 import { localTime } from './times.js';
 
@@ -98,7 +99,8 @@ function showMade({ hostname, state, seconds, detail }) {
   const status = element('span', labels.machine[state], { className: 'status' });
   status.dataset.status = state;
   cell.replaceChildren(status);
-  if (seconds !== null) cell.append(' ', element('span', `${seconds.toFixed(1)} s`, { className: 'hint' }));
+  if (seconds !== null)
+    cell.append(' ', element('span', say(seconds.toFixed(1), 's'), { className: 'hint' }));
   if (detail !== null) cell.append(element('span', detail, { className: 'under' }));
 }
 

@@ -1,10 +1,10 @@
 // Keeps the table of machines up to date: one stream, rows by hostname. The machines that the page did not come with are
 // read once. What comes is put in a part with every frame, and only cells that differ are touched, so that a thousand
 // machines stay smooth and focus stays.
-import { tellAgo } from './ago.js';
 import { showConnection } from './connection.js';
 import { createFilter } from './machine-filter.js';
 import { fillRow, makeRow, showOverdue } from './machine-row.js';
+import { tellAgo } from './spans.js';
 
 const RETRY_MS = 3_000;
 const TICK_MS = 15_000;

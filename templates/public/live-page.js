@@ -1,7 +1,7 @@
 // Keeps a page up to date that the server renders: asks for it again and puts in what is different, so that focus, open
 // details and what is selected stay. What the server says goes in as parsed elements of the same page; scripts never run.
-import { tellAgo } from './ago.js';
 import { pause, showConnection, untilVisible } from './connection.js';
+import { tellAgo } from './spans.js';
 import { localizeTimes } from './times.js';
 
 const EVERY_MS = 3_000;

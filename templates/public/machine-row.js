@@ -1,7 +1,7 @@
 // One row of the table of machines, built and kept as src/pages/machine-row.ts has it: only cells that differ are touched.
 // Text, never markup.
-import { ago } from './ago.js';
 import { element } from './elements.js';
+import { ago, say } from './spans.js';
 
 const MINUTE_MS = 60_000;
 
@@ -86,11 +86,12 @@ function startupText({ provisioning_seconds, cloud_init_seconds, container_secon
     [labels.parts.container, container_seconds],
   ]
     .filter(([, seconds]) => seconds !== null)
-    .map(
-      ([label, seconds]) =>
-        `${label} ${seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds)} s`,
-    )
+    .map(([label, seconds]) => `${label} ${say(rounded(seconds), 's')}`)
     .join(', ');
+}
+
+function rounded(seconds) {
+  return seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds);
 }
 
 /** What takes too long says so without being told again. */
@@ -99,7 +100,8 @@ export function showOverdue(row, labels, now) {
   const { what, since, at } = JSON.parse(row.dataset.deadline);
   if (now <= Date.parse(at)) return;
   const minutes = Math.floor((now - Date.parse(since)) / MINUTE_MS);
-  const took = minutes === 1 ? '1 minute' : `${minutes} minutes`;
+  const { one, many } = labels.overdueFor;
+  const took = minutes === 1 ? one : many.replace('{n}', minutes);
   setData(row, 'attention', '');
   showWhy(row.cells[1], labels.overdue[what].replace('{for}', took));
 }

@@ -1,4 +1,5 @@
 // Keeps the row of the operation that runs up to date, until it has ended.
+import { sayDuration } from './spans.js';
 import { followStream } from './sse.js';
 
 const labels = JSON.parse(document.querySelector('[data-labels]')?.dataset.labels ?? '{}');
@@ -22,10 +23,7 @@ function show({ status, message, started_at, requested_at, ended_at }) {
     0,
     Math.round((Date.parse(ended_at ?? new Date()) - Date.parse(started_at ?? requested_at)) / 1000),
   );
-  setText(
-    row.querySelector('[data-took]'),
-    seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`,
-  );
+  setText(row.querySelector('[data-took]'), sayDuration(seconds));
 }
 
 function setText(place, text) {

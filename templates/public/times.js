@@ -14,7 +14,7 @@ export function localTime(timestamp, format = 'full') {
   return formats[format].format(new Date(timestamp));
 }
 
-/** Every `<time data-local>` below this place; `data-local="clock"` is without its date, `"ago"` is ago.js's. */
+/** Every `<time data-local>` below this place; `data-local="clock"` is without its date, `"ago"` is spans.js's. */
 export function localizeTimes(place) {
   for (const time of place.querySelectorAll('time[data-local]:not([data-local="ago"])'))
     time.textContent = localTime(time.dateTime, time.dataset.local || 'full');

@@ -196,10 +196,10 @@ describe('the table of machines', () => {
 
   test.each([
     ['2026-01-01T12:00:05Z', 'just now'],
-    ['2026-01-01T11:59:01Z', '59 s ago'],
-    ['2026-01-01T11:59:00Z', '1 min ago'],
-    ['2026-01-01T11:00:00Z', '1 h ago'],
-    ['2025-12-31T12:00:00Z', '1 d ago'],
+    ['2026-01-01T11:59:01Z', '59\u00a0s ago'],
+    ['2026-01-01T11:59:00Z', '1\u00a0min ago'],
+    ['2026-01-01T11:00:00Z', '1\u00a0h ago'],
+    ['2025-12-31T12:00:00Z', '1\u00a0d ago'],
   ])('tells a machine seen at %s as %s', (seen, said) => {
     const html = renderInstances({ ...table, vms: [{ ...vm, last_seen_at: seen }] });
     expect(html).toContain(`datetime="${seen}" data-local="ago">${said}</time></td>`);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { assignmentSummary, stateSummary, timingSummary } from '../../src/pages/chart-sentences.ts';
+import { assignmentSummary, stateSummary, timingSummary } from '../../src/pages/words/chart-sentences.ts';
 import { renderCharts } from '../../src/pages/charts.ts';
 import { readPeople, suggestMachines } from '../../src/vms/launch-size.ts';
 import { HOSTILE, textOf } from '../support/page-models.ts';

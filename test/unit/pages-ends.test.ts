@@ -136,7 +136,7 @@ describe('the page of the end and the cost', () => {
 test('the line of the other pages says the end, the cost, and what is past its end', () => {
   expect(fleetLine(model.fleet, NOW)).toEqual({
     machines: '2 launched machines',
-    end: { at: '2026-01-01 16:30 UTC', timestamp: END, left: 'in 4 h 30 min' },
+    end: { at: '2026-01-01 16:30 UTC', timestamp: END, left: 'in 4\u00a0h 30\u00a0min' },
     cost: 'about $12.50',
     overdue: null,
   });

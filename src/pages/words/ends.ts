@@ -9,6 +9,7 @@ export const endsWords = {
   noEnd: 'No end',
   none: 'None',
   cost: 'Cost so far',
+  about: 'about ${usd}',
   free: 'Nothing',
   pricesAsOf: 'Prices as of',
   extendTitle: 'Move the end',

@@ -83,7 +83,6 @@ export const labWords = {
     seen: 'Last seen',
     startup: 'Start-up',
     startupParts: { provisioning: 'made', cloud_init: 'boot', container: 'container' },
-    seconds: 's',
     /** `{count}` is `12`, or `3 / 12`. */
     count: 'Machines: {count}',
     none: 'No machine matches.',

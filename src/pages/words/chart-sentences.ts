@@ -1,5 +1,5 @@
 // What the pictures show, in a sentence each: for those who do not see them, and for those who have no time to.
-import type { components } from '../contract/openapi.gen.ts';
+import type { components } from '../../contract/openapi.gen.ts';
 
 type Schemas = components['schemas'];
 

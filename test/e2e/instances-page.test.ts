@@ -1,0 +1,171 @@
+// The table of machines in a real browser: live, searched, sorted, in pages, with a thousand rows.
+import { sql } from 'kysely';
+import type { Route } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { fillLab, labHostname } from '../support/admin-lab.ts';
+import { hasBrowser } from '../support/browser.ts';
+import { isInOrder, startFleetBrowser, type FleetBrowser } from '../support/fleet-browser.ts';
+import type { FleetServer } from '../support/fleet-server.ts';
+import { WAIT } from '../support/operations.ts';
+import { hostnamesOf } from '../support/machine-table.ts';
+import { insertFreeVms, vmNames } from '../support/rows.ts';
+
+const broken = labHostname(3);
+
+describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
+  let fleet: FleetBrowser;
+  let lab: FleetServer;
+  let open: FleetBrowser['open'];
+
+  beforeAll(async () => {
+    fleet = await startFleetBrowser();
+    ({ lab, open } = fleet);
+  });
+  afterAll(() => fleet[Symbol.asyncDispose]());
+  beforeEach(async () => {
+    await sql`truncate vms, audit_events cascade`.execute(lab.server.db);
+  });
+  afterEach(() => fleet.tidy());
+
+  const report = (hostname: string, status: 'running' | 'error') =>
+    lab.server.client.POST('/api/vm-status', { body: { hostname, status } });
+
+  test('the table is live: rows come, change in place and go, and the focus stays', async () => {
+    await insertFreeVms(lab.server.db, ['vm-10', 'vm-2']);
+    const page = await open('/admin/instances');
+    expect(await hostnamesOf(page)).toEqual(['vm-2', 'vm-10']);
+    await page.getByRole('link', { name: 'vm-10', exact: true }).focus();
+    await report('vm-10', 'error');
+    const row = page.getByRole('row', { name: 'vm-10' });
+    await row.getByText('Error', { exact: true }).waitFor();
+    await row.getByText('It has reported an error.').waitFor();
+    expect(await page.evaluate('document.activeElement.textContent')).toBe('vm-10');
+    await page.getByLabel('Search').focus();
+    await report('vm-1', 'running');
+    await expect.poll(() => hostnamesOf(page), WAIT).toEqual(['vm-1', 'vm-2', 'vm-10']);
+    await lab.server.db.deleteFrom('vms').where('hostname', '=', 'vm-2').execute();
+    await expect.poll(() => hostnamesOf(page), WAIT).toEqual(['vm-1', 'vm-10']);
+    await isInOrder(page);
+  });
+
+  test('search, filter and sort work at once, and the address keeps them', async () => {
+    await fillLab(lab.server.db);
+    const page = await open('/admin/instances');
+    await page.getByLabel('Search').fill('grace');
+    await expect.poll(() => hostnamesOf(page), WAIT).toEqual([labHostname(2)]);
+    await page.getByText('Machines: 1 / 12').waitFor();
+    await page.getByLabel('Search').fill('');
+    await page.getByLabel('Show').selectOption('Error');
+    expect(await hostnamesOf(page)).toEqual([broken, labHostname(7)]);
+    await page.getByRole('link', { name: 'Machine', exact: true }).press('Enter');
+    expect(await hostnamesOf(page)).toEqual([labHostname(7), broken]);
+    expect(await page.getByRole('columnheader', { name: 'Machine' }).getAttribute('aria-sort')).toBe(
+      'descending',
+    );
+    await page.reload();
+    expect(await hostnamesOf(page)).toEqual([labHostname(7), broken]);
+    // The page began with two machines, and knows the others all the same.
+    await page.getByLabel('Show').selectOption('All machines');
+    await expect.poll(async () => (await hostnamesOf(page)).length, WAIT).toBe(12);
+    await page.getByLabel('Search').fill('nobody at all');
+    await page.getByText('No machine matches.').waitFor();
+    await isInOrder(page);
+    await page.getByRole('link', { name: 'Show all' }).click();
+    expect(await hostnamesOf(page)).toHaveLength(12);
+  });
+
+  test('what takes too long says so while the page is looked at', async () => {
+    await insertFreeVms(lab.server.db, ['vm-1']);
+    await sql`update vms set status = 'initializing', status_since = now() - interval '14 minutes 50 seconds'`.execute(
+      lab.server.db,
+    );
+    const page = await open('/admin/instances');
+    await page.getByRole('cell').getByText('Initializing').waitFor();
+    await page.getByText('Starting for 15 minutes, usually 5: look at its log.').waitFor({ timeout: 60_000 });
+  }, 90_000);
+
+  test('without JavaScript: many machines are on several pages', async () => {
+    await insertFreeVms(lab.server.db, vmNames(60));
+    const page = await open('/admin/instances', { javaScriptEnabled: false });
+    await page.getByRole('link', { name: 'Machine', exact: true }).click();
+    await page.getByRole('link', { name: 'Next' }).click();
+    await page.getByText('Page 2 of 3').waitFor();
+    expect(await hostnamesOf(page)).toEqual(vmNames(60).toReversed().slice(25, 50));
+    await page.getByRole('link', { name: 'Next' }).click();
+    expect(await hostnamesOf(page)).toHaveLength(10);
+    expect(await page.getByRole('link', { name: 'Next' }).count()).toBe(0);
+    await page.getByRole('link', { name: 'Previous' }).click();
+    await page.getByText('Page 2 of 3').waitFor();
+  });
+
+  test('the CSV has what the table shows', async () => {
+    await fillLab(lab.server.db);
+    const page = await open('/admin/instances?show=error');
+    const download = page.waitForEvent('download');
+    await page.getByRole('link', { name: 'Download as CSV' }).click();
+    expect((await download).suggestedFilename()).toBe('machines.csv');
+  });
+
+  test('of many machines the page comes with the first, and the others follow, whatever happens meanwhile', async () => {
+    await insertFreeVms(lab.server.db, vmNames(120));
+    const vmName = (number: number) => vmNames(number).at(-1)!;
+    const page = await open('/check');
+    const reads: Route[] = [];
+    await page.route('**/api/v1/vms?*', (route) => void reads.push(route));
+    await page.goto(`${lab.server.url}/admin/instances?q=test-11`);
+    await expect.poll(() => reads.length, WAIT).toBe(1);
+    expect(await hostnamesOf(page)).toHaveLength(11);
+    // What is searched before the others are there is found when they are.
+    await page.getByLabel('Search').fill('test-10');
+    await page.getByText('Machines: 11 / 120').waitFor();
+    await reads[0]?.abort();
+    await expect.poll(() => reads.length, WAIT).toBe(2);
+    // The answer is older than what the stream tells before it comes.
+    const answer = await reads[1]?.fetch();
+    await lab.server.db
+      .deleteFrom('vms')
+      .where('hostname', 'in', [vmName(20), vmName(110)])
+      .execute();
+    await report(vmName(21), 'error');
+    await page.locator(`[data-hostname="${vmName(110)}"]`).waitFor({ state: 'detached' });
+    await page.locator(`[data-hostname="${vmName(21)}"]`).waitFor({ state: 'attached' });
+    await reads[1]?.fulfill({ response: answer! });
+    await page.getByText('Machines: 11 / 118').waitFor();
+    await page.getByLabel('Search').fill('');
+    await page.getByText('Machines: 118', { exact: true }).waitFor();
+    const names = vmNames(120).filter((name) => name !== vmName(20) && name !== vmName(110));
+    await expect.poll(() => hostnamesOf(page), WAIT).toEqual(names);
+    await page
+      .getByRole('row', { name: vmName(21) })
+      .getByText('Error', { exact: true })
+      .waitFor();
+    await isInOrder(page);
+    fleet.complaints.length = 0;
+  });
+
+  test('a thousand machines: the page is small on the wire, and stays smooth while they change', async () => {
+    await insertFreeVms(
+      lab.server.db,
+      Array.from({ length: 1_000 }, (_, index) => `vm-${index + 1}`),
+    );
+    const page = await open('/admin/instances');
+    await expect.poll(async () => page.locator('tbody tr').count(), WAIT).toBe(1_000);
+    const bytes = await page.evaluate<number>(
+      `performance.getEntries().reduce((sum, { transferSize = 0 }) => sum + transferSize, 0)`,
+    );
+    expect(bytes).toBeLessThan(200_000);
+    await sql`update vms set in_use = true`.execute(lab.server.db);
+    await expect
+      .poll(
+        () =>
+          page.evaluate(
+            `[...document.querySelectorAll('tbody tr')].filter((row) => row.cells[3].textContent === 'Yes').length`,
+          ),
+        {
+          ...WAIT,
+          timeout: 20_000,
+        },
+      )
+      .toBe(1_000);
+  });
+});
