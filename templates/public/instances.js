@@ -4,6 +4,7 @@
 import { showConnection } from './connection.js';
 import { createFilter } from './machine-filter.js';
 import { fillRow, makeRow, showOverdue } from './machine-row.js';
+import { keepPlace } from './place.js';
 import { tellAgo } from './spans.js';
 
 const RETRY_MS = 3_000;
@@ -19,6 +20,7 @@ let frame = 0;
 let isNew = false;
 /** Whether rows and what waits to be drawn are all machines. */
 let isComplete = 'whole' in section.dataset;
+let goToPlace = isComplete ? null : keepPlace();
 /** What goes while everything is read, which may still hold it; null = nothing is read. */
 let goneMeanwhile = null;
 const filter = createFilter({ section, body, rows, labels });
@@ -100,7 +102,11 @@ function draw() {
   frame = pending.size > 0 ? requestAnimationFrame(draw) : 0;
   if (isComplete && frame === 0) section.dataset.whole = '';
   filter.changed({ isNew, isDone: frame === 0 });
-  if (frame === 0) isNew = false;
+  if (frame > 0) return;
+  isNew = false;
+  if (!isComplete) return;
+  goToPlace?.();
+  goToPlace = null;
 }
 
 /** A machine that is null has gone. */

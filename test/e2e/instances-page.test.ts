@@ -143,6 +143,25 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     fleet.complaints.length = 0;
   });
 
+  test('who goes back to the table is where they were, among rows that follow the page', async () => {
+    await insertFreeVms(lab.server.db, vmNames(100));
+    const page = await open('/admin/instances');
+    const link = page.getByRole('link', { name: vmNames(80).at(-1)!, exact: true });
+    await link.evaluate((element) => element.scrollIntoView({ block: 'center' }));
+    await link.click();
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    await page.goBack();
+    await expect.poll(() => page.evaluate('scrollY'), WAIT).toBeGreaterThan(2_000);
+    await link.waitFor();
+    const { y, height } = (await link.boundingBox())!;
+    expect(y).toBeGreaterThan(0);
+    expect(y + height).toBeLessThan(page.viewportSize()!.height);
+    // A visit of its own begins at the top.
+    await page.goto(`${lab.server.url}/admin/instances`);
+    await page.getByText('Machines: 100', { exact: true }).waitFor();
+    expect(await page.evaluate('scrollY')).toBe(0);
+  });
+
   test('a thousand machines: the page is small on the wire, and stays smooth while they change', async () => {
     await insertFreeVms(
       lab.server.db,
