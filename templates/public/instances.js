@@ -26,6 +26,8 @@ let goneMeanwhile = null;
 const filter = createFilter({ section, body, rows, labels });
 
 follow(section.dataset.stream);
+// A stream from the beginning tells everything by itself.
+if (!isComplete && section.dataset.stream.includes('after=')) void readAll();
 setInterval(tick, TICK_MS);
 
 function follow(address) {
