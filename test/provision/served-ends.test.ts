@@ -29,7 +29,7 @@ test('a launch with hours has an end, which is served, shown and moved', async (
   });
   expect(fleet.launches).toMatchObject([{ machines: 2, living: 2, requested_by: 'admin' }]);
   expect(hoursUntil(fleet.ends_at)).toBeCloseTo(3, 1);
-  expect(await lab.page('/admin')).toMatch(/<strong>2 launched machines<\/strong> <span>First end: in 3 h/);
+  expect(await lab.page('/admin')).toMatch(/<strong>2 launched machines<\/strong> <span>First end: in 3\sh/);
   const moved = await lab.postJson('/api/v1/fleet/extend', { hours: '10' });
   expect(moved.status).toBe(200);
   expect(hoursUntil(((await moved.json()) as Fleet).ends_at)).toBeCloseTo(10, 1);
