@@ -118,6 +118,16 @@ export async function findVms(db: Db, hostnames: readonly string[]): Promise<VmR
   return withAssignments(db, await selectVms(db).where('v.hostname', 'in', hostnames).execute());
 }
 
+/** Machines that somebody has, or that may need somebody: all but those that run, are well and free. */
+export async function listVmsInQuestion(db: Db): Promise<VmRecord[]> {
+  const rows = await selectVms(db)
+    .where(
+      sql<boolean>`not (v.status = 'running' and v.assignment_id is null and v.gpu_health is distinct from 'Unhealthy')`,
+    )
+    .execute();
+  return withAssignments(db, rows);
+}
+
 /** Machines by hostname, after `after`, at most `limit`; and how many match in all. */
 export async function listVms(
   db: Db,

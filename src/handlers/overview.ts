@@ -3,24 +3,25 @@ import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
 import { databaseProblem } from '../db/errors.ts';
 import { findActiveOperation } from '../db/operations.ts';
-import { countVms, listVms } from '../db/vms.ts';
+import { countVms, listVmsInQuestion } from '../db/vms.ts';
 import { byUrgency } from '../vms/attention.ts';
 import { operationView } from './operation-views.ts';
-import { viewContext, vmView, type ViewDependencies } from './views.ts';
+import { attentionView, viewContext, type ViewDependencies } from './views.ts';
 
 type Overview = components['schemas']['Overview'];
 export type OverviewDependencies = ViewDependencies & { readonly db: Db };
 
 const ATTENTION_NAMED = 100;
-const MACHINES_LOOKED_AT = 10_000;
 
 export async function readOverview(dependencies: OverviewDependencies): Promise<Overview> {
   const { db } = dependencies;
-  const counts = await countVms(db);
-  const { vms } = await listVms(db, {}, { limit: MACHINES_LOOKED_AT });
-  const operation = await findActiveOperation(db);
+  const [counts, vms, operation] = await Promise.all([
+    countVms(db),
+    listVmsInQuestion(db),
+    findActiveOperation(db),
+  ]);
   const context = viewContext(dependencies);
-  const attention = vms.flatMap((vm) => vmView(vm, context).attention ?? []).sort(byUrgency);
+  const attention = vms.flatMap((vm) => attentionView(vm, context) ?? []).sort(byUrgency);
   const of = (status: Parameters<typeof counts.byStatus.get>[0]): number => counts.byStatus.get(status) ?? 0;
   return {
     total: counts.total,

@@ -3,7 +3,7 @@ import type { components } from '../contract/openapi.gen.ts';
 import type { AssignmentRecord } from '../db/assignments.ts';
 import type { VmRecord } from '../db/vms.ts';
 import { assignmentSentences, assignmentState, movedSentence } from '../vms/assignment.ts';
-import { attentionOf, type Attention } from '../vms/attention.ts';
+import { attentionOf } from '../vms/attention.ts';
 import { deadlineOf, defaultDeadlines, type Deadline, type DeadlineLimits } from '../vms/deadlines.ts';
 import { totalSeconds } from '../vms/timings.ts';
 
@@ -47,7 +47,6 @@ export function assignmentView(
 }
 
 export function vmView(record: VmRecord, context: ViewContext): components['schemas']['Vm'] {
-  const attention = attentionOfVm(record, context);
   return {
     hostname: record.hostname,
     provider: record.provider,
@@ -76,7 +75,7 @@ export function vmView(record: VmRecord, context: ViewContext): components['sche
       ]),
     },
     deadline: deadlineView(deadlineOfVm(record, context)),
-    attention: attention && attentionView(attention),
+    attention: attentionView(record, context),
   };
 }
 
@@ -100,14 +99,14 @@ function deadlineView(deadline: Deadline | null): components['schemas']['Deadlin
 }
 
 /** Whether it needs somebody, and why. */
-function attentionOfVm(record: VmRecord, context: ViewContext): Attention | null {
-  return attentionOf({
+export function attentionView(
+  record: VmRecord,
+  context: ViewContext,
+): components['schemas']['Attention'] | null {
+  const attention = attentionOf({
     ...record,
     assignment: assignmentFacts(record, context),
     deadline: deadlineOfVm(record, context),
   });
-}
-
-function attentionView(attention: Attention): components['schemas']['Attention'] {
-  return { ...attention, since: attention.since.toISOString() };
+  return attention && { ...attention, since: attention.since.toISOString() };
 }

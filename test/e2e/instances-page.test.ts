@@ -147,7 +147,10 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     await insertFreeVms(lab.server.db, vmNames(100));
     const page = await open('/admin/instances');
     const link = page.getByRole('link', { name: vmNames(80).at(-1)!, exact: true });
-    await link.evaluate((element) => element.scrollIntoView({ block: 'center' }));
+    await link.waitFor({ state: 'attached' });
+    await page.evaluate(
+      `document.querySelector('[data-hostname="${vmNames(80).at(-1)}"]').scrollIntoView({ block: 'center' })`,
+    );
     await link.click();
     await page.getByRole('heading', { level: 1 }).waitFor();
     await page.goBack();

@@ -1,5 +1,7 @@
 // What an admin does about one machine, over HTTP: JSON to programs, pages to people.
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { byUrgency } from '../../src/vms/attention.ts';
+import { fillLab } from '../support/admin-lab.ts';
 import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
 import { giveVm, insertFreeVms } from '../support/rows.ts';
 
@@ -167,4 +169,14 @@ test('the lab at a glance, and its machines as CSV', async () => {
     await fetch(`${lab.server.url}/api/v1/vms.csv?search=vm-`, { headers: lab.auth })
   ).text();
   expect(csv.split('\r\n').map((line) => line.split(',')[0])).toEqual(['hostname', 'vm-2', 'vm-10', '']);
+});
+
+test('the overview names exactly the machines that need somebody, in the order of their urgency', async () => {
+  await fillLab(lab.server.db);
+  const { data: overview } = await lab.server.admin.GET('/api/v1/overview');
+  const { data: all } = await lab.server.admin.GET('/api/v1/vms');
+  const needing = all!.items.flatMap(({ attention }) => attention ?? []);
+  expect(needing.length).toBeGreaterThan(6);
+  expect(overview!.attention).toEqual(needing.toSorted(byUrgency));
+  expect(overview!.attention_total).toBe(needing.length);
 });
