@@ -91,6 +91,7 @@ const labels = {
   nobody: words.instances.nobody,
   never: words.lab.table.never,
   logs: words.lab.table.logs,
+  notAllYet: words.lab.table.notAllYet,
   logsOf: words.instances.logsOf,
   parts: words.lab.table.startupParts,
 };

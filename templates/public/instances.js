@@ -10,6 +10,7 @@ import { tellAgo } from './spans.js';
 const RETRY_MS = 3_000;
 const TICK_MS = 15_000;
 const ROWS_PER_FRAME = 100;
+const READ_MS = 30_000;
 
 const section = document.querySelector('[data-stream]');
 const body = section.querySelector('tbody');
@@ -20,19 +21,24 @@ let frame = 0;
 let isNew = false;
 /** Whether rows and what waits to be drawn are all machines. */
 let isComplete = 'whole' in section.dataset;
-let goToPlace = isComplete ? null : keepPlace();
-/** What goes while everything is read, which may still hold it; null = nothing is read. */
-let goneMeanwhile = null;
+let goToPlace = keepPlace(rows);
+/** What is told while everything is read, whose answer may be older; null = nothing is read. */
+let meanwhile = null;
+/** Where the stream goes on. */
+let last = null;
 const filter = createFilter({ section, body, rows, labels });
 
-follow(section.dataset.stream);
-// A stream from the beginning tells everything by itself.
+// Before the stream: where other tabs have taken all connections but one, the stream would keep that for itself. A stream
+// from the beginning tells everything.
 if (!isComplete && section.dataset.stream.includes('after=')) void readAll();
+follow(section.dataset.stream);
 setInterval(tick, TICK_MS);
+if (isComplete) arrive();
+// Out of the browser's cache: the stream was closed.
+addEventListener('pageshow', ({ persisted }) => persisted && follow(nextAddress()));
 
 function follow(address) {
   const stream = new EventSource(address);
-  let last = null;
   stream.addEventListener('vms', (event) => {
     if (event.lastEventId !== '') last = event.lastEventId;
     take(JSON.parse(event.data));
@@ -42,21 +48,24 @@ function follow(address) {
     showConnection(false);
     // The browser comes again by itself, unless the server refused.
     if (stream.readyState !== EventSource.CLOSED) return;
-    setTimeout(
-      () => follow(last === null ? '/api/v1/vms/events' : `/api/v1/vms/events?after=${last}`),
-      RETRY_MS,
-    );
+    setTimeout(() => follow(nextAddress()), RETRY_MS);
   };
   addEventListener('pagehide', () => stream.close(), { once: true });
 }
 
+function nextAddress() {
+  return last === null ? '/api/v1/vms/events' : `/api/v1/vms/events?after=${last}`;
+}
+
 function take({ all, changed, gone }) {
   for (const machine of changed) pending.set(machine.hostname, machine);
-  const known = new Set(all ?? []);
-  const missing = all === null ? gone : [...rows.keys()].filter((hostname) => !known.has(hostname));
+  const known = all && new Set(all);
+  if (meanwhile && known) meanwhile.all = known;
+  // What waits to be drawn can have gone too: in a tab that nobody looks at nothing is drawn.
+  const missing = known ? [...rows.keys(), ...pending.keys()].filter((name) => !known.has(name)) : gone;
   for (const hostname of missing) {
     pending.set(hostname, null);
-    goneMeanwhile?.add(hostname);
+    meanwhile?.gone.add(hostname);
   }
   if (all?.some(isMissed)) void readAll();
   else if (all) isComplete = true;
@@ -69,13 +78,15 @@ function isMissed(hostname) {
 
 /** Only what is missed is taken of it: of the others the stream has told what is newer. */
 async function readAll() {
-  if (goneMeanwhile) return;
-  goneMeanwhile = new Set();
+  if (meanwhile) return;
+  meanwhile = { gone: new Set(), all: null };
   try {
     let after = null;
     do {
       const { items, next } = await readPage(after);
-      const missed = items.filter(({ hostname }) => isMissed(hostname) && !goneMeanwhile.has(hostname));
+      const { gone, all } = meanwhile;
+      const isThere = (hostname) => !gone.has(hostname) && (all === null || all.has(hostname));
+      const missed = items.filter(({ hostname }) => isMissed(hostname) && isThere(hostname));
       take({ all: null, changed: missed, gone: [] });
       after = next;
     } while (after !== null);
@@ -83,12 +94,15 @@ async function readAll() {
   } catch {
     setTimeout(readAll, RETRY_MS);
   }
-  goneMeanwhile = null;
+  meanwhile = null;
 }
 
 async function readPage(after) {
   const search = new URLSearchParams({ limit: 1_000, ...(after !== null && { after }) });
-  const answer = await fetch(`/api/v1/vms?${search}`, { headers: { Accept: 'application/json' } });
+  const answer = await fetch(`/api/v1/vms?${search}`, {
+    headers: { Accept: 'application/json' },
+    signal: AbortSignal.timeout(READ_MS),
+  });
   if (!answer.ok) throw new Error(`the machines were not told: ${answer.status}`);
   return answer.json();
 }
@@ -106,7 +120,10 @@ function draw() {
   filter.changed({ isNew, isDone: frame === 0 });
   if (frame > 0) return;
   isNew = false;
-  if (!isComplete) return;
+  if (isComplete) arrive();
+}
+
+function arrive() {
   goToPlace?.();
   goToPlace = null;
 }

@@ -8,9 +8,14 @@ export function createFilter({ section, body, rows, labels }) {
   const heads = [...section.querySelectorAll('th[data-column]')];
   const shown = section.querySelector('[data-shown]');
   let timer = 0;
-  form.querySelector('[data-apply]').hidden = true;
-  form.addEventListener('submit', (event) => event.preventDefault());
-  form.addEventListener('input', () => apply());
+  let wasWhole = isWhole();
+  let isTouched = false;
+  // Until all machines are here, the server searches and sorts.
+  form.addEventListener('submit', (event) => isWhole() && event.preventDefault());
+  form.addEventListener('input', () => {
+    isTouched = true;
+    apply();
+  });
   section.querySelector('[data-clear]').addEventListener('click', (event) => {
     event.preventDefault();
     form.elements.q.value = '';
@@ -20,12 +25,17 @@ export function createFilter({ section, body, rows, labels }) {
   });
   for (const head of heads)
     head.querySelector('a').addEventListener('click', (event) => {
+      if (!isWhole()) return;
       event.preventDefault();
       const isDown = head.getAttribute('aria-sort') === 'ascending';
       form.elements.sort.value = `${isDown ? '-' : ''}${head.dataset.column}`;
       sort();
       tellAddress();
     });
+
+  function isWhole() {
+    return 'whole' in section.dataset;
+  }
 
   function apply() {
     filter();
@@ -41,17 +51,30 @@ export function createFilter({ section, body, rows, labels }) {
       if (row.hidden !== isOut) row.hidden = isOut;
       if (!isOut) count += 1;
     }
-    // Until all machines are known, the server's words stand.
-    if (!('whole' in section.dataset)) return;
+    if (!isWhole()) {
+      // The server's words stand, as long as its answer does.
+      if (isTouched) tell(labels.notAllYet);
+      return;
+    }
     const text = count === rows.size ? `${count}` : `${count} / ${rows.size}`;
-    const sentence = shown.dataset.words.replace('{count}', text);
-    if (shown.textContent !== sentence) shown.textContent = sentence;
+    tell(shown.dataset.words.replace('{count}', text));
     section.querySelector('[data-none]').hidden = count > 0 || rows.size === 0;
     section.querySelector('[data-empty]').hidden = rows.size > 0;
     section.querySelector('[data-table]').hidden = count === 0;
     shown.hidden = rows.size === 0;
+    form.querySelector('[data-apply]').hidden = true;
+    hidePager();
+  }
+
+  function tell(sentence) {
+    if (shown.textContent !== sentence) shown.textContent = sentence;
+  }
+
+  function hidePager() {
     const pager = section.querySelector('[data-pager]');
-    if (pager) pager.hidden = true;
+    if (!pager || pager.hidden) return;
+    if (pager.contains(document.activeElement)) section.querySelector('[data-table]').focus();
+    pager.hidden = true;
   }
 
   /** A second choice of the same column turns the order round; what is not known comes last. */
@@ -63,9 +86,17 @@ export function createFilter({ section, body, rows, labels }) {
     }
     const keyed = [...rows.values()].map((row) => ({ row, key: keys[column](row, labels) }));
     keyed.sort((a, b) => compare(a, b, column, sign));
-    // Only rows that stand wrong are moved.
-    let place = body.firstElementChild;
-    for (const { row } of keyed) {
+    const sorted = keyed.map(({ row }) => row);
+    // A row that has the focus stays, and the others are put around it: moved, it would lose it.
+    const kept = sorted.findIndex((row) => row.contains(document.activeElement));
+    put(sorted.slice(0, Math.max(kept, 0)), body.firstElementChild);
+    put(sorted.slice(kept + 1), kept < 0 ? body.firstElementChild : sorted[kept].nextElementSibling);
+  }
+
+  /** One after the other from this place on; only rows that stand wrong are moved. */
+  function put(sorted, from) {
+    let place = from;
+    for (const row of sorted) {
       if (row === place) place = place.nextElementSibling;
       else body.insertBefore(row, place);
     }
@@ -100,7 +131,9 @@ export function createFilter({ section, body, rows, labels }) {
     changed: ({ isNew, isDone }) => {
       filter();
       if (!isDone) return;
-      if (isNew && !body.contains(document.activeElement)) sort();
+      const isFirst = isWhole() && !wasWhole;
+      wasWhole = isWhole();
+      if (isFirst || (isNew && !body.contains(document.activeElement))) sort();
       else if (isNew || order().column !== 'machine') sortLater();
     },
   };

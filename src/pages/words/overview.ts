@@ -87,6 +87,7 @@ export const labWords = {
     count: 'Machines: {count}',
     none: 'No machine matches.',
     clear: 'Show all',
+    notAllYet: 'Not all machines are here yet. Press Enter in the search to have the server look.',
     pages: 'Pages of machines',
     place: 'Page {page} of {pages}',
     previous: 'Previous',
