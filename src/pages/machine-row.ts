@@ -44,7 +44,7 @@ export function startupText(timings: Vm['timings']): string | null {
     [words.lab.table.startupParts.container, timings.container_seconds],
   ] as const;
   const known = parts.flatMap(([label, seconds]) =>
-    seconds === null ? [] : [`${label} ${say(rounded(seconds), 's')}`],
+    seconds === null ? [] : [`${label}\u00a0${say(rounded(seconds), 's')}`],
   );
   return known.length === 0 ? null : known.join(', ');
 }

@@ -86,7 +86,7 @@ function startupText({ provisioning_seconds, cloud_init_seconds, container_secon
     [labels.parts.container, container_seconds],
   ]
     .filter(([, seconds]) => seconds !== null)
-    .map(([label, seconds]) => `${label} ${say(rounded(seconds), 's')}`)
+    .map(([label, seconds]) => `${label}\u00a0${say(rounded(seconds), 's')}`)
     .join(', ');
 }
 
