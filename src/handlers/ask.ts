@@ -9,6 +9,7 @@ import { renderSuccess } from '../pages/success.ts';
 import type { Workshop } from '../pages/workshop.ts';
 import { crdCommandFaults, parseCrdCommand } from '../vms/crd-command.ts';
 import { normalizeEmail } from '../vms/email.ts';
+import { sayMinutes } from '../vms/minutes.ts';
 import { makePin } from '../vms/pin.ts';
 import { readLab } from './lab.ts';
 import { assignmentView, type Clock } from './views.ts';
@@ -99,7 +100,7 @@ function refusalOf(result: Exclude<VmRequestResult, Found>): Refusal {
       });
     case 'pin_locked':
       return problem('too_many_pin_attempts', {
-        detail: `Too many wrong PINs. Wait ${sayMinutes(result.retryAfterSeconds)}, or use the browser you began with.`,
+        detail: `Too many wrong PINs. Wait ${sayMinutes(Math.ceil(result.retryAfterSeconds / 60))}, or use the browser you began with.`,
         headers: { 'Retry-After': String(result.retryAfterSeconds) },
       });
     case 'busy':
@@ -167,9 +168,4 @@ function justAssigned({ found, email }: Typed & { readonly found: Found }, now: 
     vmStatus: 'running' as const,
     confirms: false,
   };
-}
-
-function sayMinutes(seconds: number): string {
-  const minutes = Math.ceil(seconds / 60);
-  return minutes === 1 ? '1 minute' : `${minutes} minutes`;
 }

@@ -1,8 +1,9 @@
 // Pictures of how the lab came to be: drawn by a module, with the same numbers as tables and sentences.
 import type { components } from '../contract/openapi.gen.ts';
-import { sayNumber, stateNames, stateOrder, totalOf } from './words/chart-sentences.ts';
+import { stateNames, stateOrder, totalOf } from './words/chart-sentences.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
+import { sayNumber } from './spans.ts';
 import { utcText } from './times.ts';
 import { words } from './words.ts';
 

@@ -1,7 +1,8 @@
 // The machines as a table, one row each: searched, filtered and sorted by the address,
 // a page of them at once; where there is JavaScript, the others follow and all are live.
 import type { components } from '../contract/openapi.gen.ts';
-import { overdueFor, overdueSentences } from '../vms/deadlines.ts';
+import { overdueSentences } from '../vms/deadlines.ts';
+import { minuteWords } from '../vms/minutes.ts';
 import { vmStatuses } from '../vms/status.ts';
 import { layoutView } from './layout.ts';
 import { shows, sortColumns, type MachineQuery, type SortColumn } from './machine-order.ts';
@@ -84,7 +85,7 @@ const labels = {
   statusOrder: vmStatuses,
   assignment: words.assignmentState,
   overdue: overdueSentences,
-  overdueFor,
+  minutes: minuteWords,
   yes: words.yes,
   no: words.no,
   notSaid: words.notSaid,

@@ -1,7 +1,7 @@
 // One row of the table of machines. The live page builds the same row (templates/public/machine-row.js).
 import type { components } from '../contract/openapi.gen.ts';
 import type { View } from './render.ts';
-import { ago, say } from './spans.ts';
+import { ago, say, sayNumber } from './spans.ts';
 import { vmLogsHref, vmPageHref } from './vm-href.ts';
 import { words } from './words.ts';
 
@@ -19,6 +19,7 @@ export function machineRow(vm: Vm, now: Date): View {
     attention: vm.attention?.message ?? null,
     deadline:
       vm.deadline && JSON.stringify({ what: vm.deadline.what, since: vm.deadline.since, at: vm.deadline.at }),
+    released: vm.assignment?.state === 'released',
     email: vm.assignment?.email ?? null,
     person: vm.assignment && {
       email: vm.assignment.email,
@@ -44,11 +45,7 @@ export function startupText(timings: Vm['timings']): string | null {
     [words.lab.table.startupParts.container, timings.container_seconds],
   ] as const;
   const known = parts.flatMap(([label, seconds]) =>
-    seconds === null ? [] : [`${label}\u00a0${say(rounded(seconds), 's')}`],
+    seconds === null ? [] : [`${label}\u00a0${say(sayNumber(seconds), 's')}`],
   );
   return known.length === 0 ? null : known.join(', ');
-}
-
-function rounded(seconds: number): number {
-  return seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds);
 }

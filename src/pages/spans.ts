@@ -7,6 +7,11 @@ const MINUTE = 60;
 const HOUR = 3_600;
 const DAY = 86_400;
 
+/** One digit after the point where it says something. */
+export function sayNumber(value: number): string {
+  return String(value < 10 ? Math.round(value * 10) / 10 : Math.round(value));
+}
+
 /** `41 s` */
 export function say(count: number | string, unit: Unit): string {
   return words.spans[unit].replace('{n}', String(count));

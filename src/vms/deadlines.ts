@@ -2,6 +2,7 @@
 // an argument.
 import type { components } from '../contract/openapi.gen.ts';
 import type { AssignmentState } from './assignment.ts';
+import { sayMinutes } from './minutes.ts';
 import type { VmStatus } from './status.ts';
 
 export type DeadlineWhat = components['schemas']['Deadline']['what'];
@@ -63,9 +64,6 @@ export const overdueSentences = {
     'It has had its command for {for} and has not said how that went, usually seconds: look at its log, or ask its person.',
 } as const satisfies Record<DeadlineWhat, string>;
 
-/** What stands for `{for}`. */
-export const overdueFor = { one: '1 minute', many: '{n} minutes' } as const;
-
 /** Null where the machine is in the middle of nothing. */
 export function deadlineOf(facts: DeadlineFacts, now: Date, limits: DeadlineLimits): Deadline | null {
   const going = goingOn(facts);
@@ -99,6 +97,5 @@ function goingOn({
 /** What is said of something that has taken so long. */
 export function overdueSentence(what: DeadlineWhat, tookMs: number): string {
   const minutes = Math.floor(tookMs / MINUTE_MS);
-  const span = minutes === 1 ? overdueFor.one : overdueFor.many.replace('{n}', String(minutes));
-  return overdueSentences[what].replace('{for}', span);
+  return overdueSentences[what].replace('{for}', sayMinutes(minutes));
 }

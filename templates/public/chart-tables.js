@@ -1,8 +1,7 @@
 // The numbers of a picture as rows of the table beside it.
 import { element } from './elements.js';
+import { sayNumber } from './spans.js';
 import { localTime } from './times.js';
-
-export const sayNumber = (value) => String(value < 10 ? Math.round(value * 10) / 10 : Math.round(value));
 
 export function timingRows({ items }, labels) {
   return items.map(({ hostname, timings }) => [

@@ -3,8 +3,8 @@
 import { pause, showConnection, untilVisible } from './connection.js';
 import { sayLegend, showLegend } from './chart-legend.js';
 import { paintPattern } from './chart-patterns.js';
-import { assignmentRows, sayNumber, stateRows, timingRows, toRow } from './chart-tables.js';
-import { say } from './spans.js';
+import { assignmentRows, stateRows, timingRows, toRow } from './chart-tables.js';
+import { say, sayNumber } from './spans.js';
 import { localTime } from './times.js';
 
 /* global uPlot */

@@ -153,10 +153,10 @@ function isFound({ dataset, cells }, part) {
 }
 
 function isShown({ dataset, cells }, show) {
-  const isTaken = cells[2].dataset.email !== '';
+  const isHeld = cells[2].dataset.email !== '';
   if (show === 'all') return true;
-  if (show === 'free') return dataset.status === 'running' && !isTaken;
-  if (show === 'assigned') return isTaken;
+  if (show === 'free') return dataset.status === 'running' && !isHeld;
+  if (show === 'assigned') return isHeld && !('released' in dataset);
   if (show === 'attention') return 'attention' in dataset;
   return dataset.status === show;
 }

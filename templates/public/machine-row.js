@@ -1,7 +1,7 @@
 // One row of the table of machines, built and kept as src/pages/machine-row.ts has it: only cells that differ are touched.
 // Text, never markup.
 import { element } from './elements.js';
-import { ago, say } from './spans.js';
+import { ago, say, sayNumber } from './spans.js';
 
 const MINUTE_MS = 60_000;
 
@@ -10,6 +10,7 @@ export function fillRow(row, machine, labels) {
   const { status, assignment } = machine;
   setData(row, 'status', status);
   setData(row, 'attention', machine.attention ? '' : null);
+  setData(row, 'released', assignment?.state === 'released' ? '' : null);
   setData(row, 'deadline', machine.deadline ? JSON.stringify(machine.deadline) : null);
   const [, state, person, use, gpu, seen, startup] = row.cells;
   const badge = state.querySelector('.status');
@@ -86,12 +87,8 @@ function startupText({ provisioning_seconds, cloud_init_seconds, container_secon
     [labels.parts.container, container_seconds],
   ]
     .filter(([, seconds]) => seconds !== null)
-    .map(([label, seconds]) => `${label}\u00a0${say(rounded(seconds), 's')}`)
+    .map(([label, seconds]) => `${label}\u00a0${say(sayNumber(seconds), 's')}`)
     .join(', ');
-}
-
-function rounded(seconds) {
-  return seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds);
 }
 
 /** What takes too long says so without being told again. */
@@ -100,7 +97,7 @@ export function showOverdue(row, labels, now) {
   const { what, since, at } = JSON.parse(row.dataset.deadline);
   if (now <= Date.parse(at)) return;
   const minutes = Math.floor((now - Date.parse(since)) / MINUTE_MS);
-  const { one, many } = labels.overdueFor;
+  const { one, many } = labels.minutes;
   const took = minutes === 1 ? one : many.replace('{n}', minutes);
   setData(row, 'attention', '');
   showWhy(row.cells[1], labels.overdue[what].replace('{for}', took));

@@ -7,6 +7,11 @@ const UNITS = [
   ['s', 1],
 ];
 
+/** One digit after the point where it says something. */
+export function sayNumber(value) {
+  return String(value < 10 ? Math.round(value * 10) / 10 : Math.round(value));
+}
+
 /** `41 s` */
 export function say(count, unit) {
   return words[unit].replace('{n}', count);

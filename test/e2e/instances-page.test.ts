@@ -57,6 +57,10 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     await page.getByLabel('Search').fill('');
     await page.getByLabel('Show').selectOption('Error');
     expect(await hostnamesOf(page)).toEqual([broken, labHostname(7)]);
+    // A released machine is nobody's any more, as the server has it.
+    await page.getByLabel('Show').selectOption('Assigned');
+    expect(await hostnamesOf(page)).toEqual([1, 2, 3, 4].map(labHostname));
+    await page.getByLabel('Show').selectOption('Error');
     await page.getByRole('link', { name: 'Machine', exact: true }).press('Enter');
     expect(await hostnamesOf(page)).toEqual([labHostname(7), broken]);
     expect(await page.getByRole('columnheader', { name: 'Machine' }).getAttribute('aria-sort')).toBe(

@@ -1,5 +1,6 @@
 // What the pictures show, in a sentence each: for those who do not see them, and for those who have no time to.
 import type { components } from '../../contract/openapi.gen.ts';
+import { sayNumber } from '../spans.ts';
 
 type Schemas = components['schemas'];
 
@@ -65,11 +66,6 @@ export function timingSummary(items: Schemas['TimingHistory']['items']): string 
   const rest =
     started.length === 1 ? '' : `, the slowest (${slowest.hostname}) ${sayNumber(slowest.seconds)} s`;
   return `Of ${machines(items.length)}, ${started.length} ${started.length === 1 ? 'has' : 'have'} started; ${half} ${sayNumber(middle.seconds)} s${rest}.`;
-}
-
-/** One digit after the point where it says something. */
-export function sayNumber(value: number): string {
-  return value < 10 ? String(Math.round(value * 10) / 10) : String(Math.round(value));
 }
 
 function machines(count: number): string {

@@ -1,0 +1,8 @@
+// Minutes in sentences of the wire.
+
+/** `{n}` is the number. The live table reads them too. */
+export const minuteWords = { one: '1 minute', many: '{n} minutes' } as const;
+
+export function sayMinutes(minutes: number): string {
+  return minutes === 1 ? minuteWords.one : minuteWords.many.replace('{n}', String(minutes));
+}
