@@ -1,5 +1,5 @@
-// The machines as a table, one row each: searched, filtered and sorted by the address,
-// a page of them at once; where there is JavaScript, the others follow and all are live.
+// The machines as a table, one row each: searched, filtered and sorted by the address, a page of them at once. Where there
+// is JavaScript, the others follow and all are live.
 import type { components } from '../contract/openapi.gen.ts';
 import { overdueSentences } from '../vms/deadlines.ts';
 import { minuteWords } from '../vms/minutes.ts';

@@ -28,7 +28,7 @@ export function sayDuration(fromTimestamp: string, toTimestamp: string): string 
 /** `in 2 h 5 min`, `40 min ago`, to the minute. */
 export function sayUntil(timestamp: string, now: Date): string {
   const minutes = Math.round((Date.parse(timestamp) - now.getTime()) / (MINUTE * 1_000));
-  const span = sayMinutes(Math.abs(minutes));
+  const span = sayHours(Math.abs(minutes));
   return (minutes >= 0 ? words.spans.ahead : words.spans.ago).replace('{span}', span);
 }
 
@@ -46,7 +46,8 @@ function sayLargest(seconds: number): string {
   return say(Math.floor(seconds / DAY), 'd');
 }
 
-function sayMinutes(minutes: number): string {
+/** `40 min`, `2 h`, `2 h 5 min` */
+function sayHours(minutes: number): string {
   if (minutes < HOUR / MINUTE) return say(minutes, 'min');
   const hours = say(Math.floor((minutes * MINUTE) / HOUR), 'h');
   const rest = minutes % (HOUR / MINUTE);
