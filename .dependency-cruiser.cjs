@@ -1,11 +1,13 @@
 // The borders of the house: imports run one way. Each rule names a room and what it must not know.
 const room = (name) => `^src/${name}(/|\\.ts$)`;
+// What everybody may use: no effects, no knowledge of the product.
+const COMMON = ['result', 'async'];
 const only = (from, allowed, comment) => ({
   name: `${from}-knows-only-its-neighbours`,
   comment,
   severity: 'error',
   from: { path: room(from) },
-  to: { path: '^src/', pathNot: [from, ...allowed].map(room) },
+  to: { path: '^src/', pathNot: [from, ...COMMON, ...allowed].map(room) },
 });
 
 module.exports = {
@@ -23,6 +25,8 @@ module.exports = {
       from: { path: '^src/' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
     },
+    only('result', [], 'A value or a failure.'),
+    only('async', [], 'Waiting, retrying and locking, on top of the p-* packages.'),
     only('contract', [], 'The contract knows nobody.'),
     only('vms', ['contract'], 'The rules are pure: no database, no network, no clock of their own.'),
     only('log', [], 'Lines without secrets; everybody may log, it knows nobody.'),
@@ -37,11 +41,7 @@ module.exports = {
       ['contract', 'vms', 'db', 'pages', 'delivery', 'provision', 'collect', 'log'],
       'Value in, value out.',
     ),
-    only(
-      'http',
-      ['contract', 'lifecycle', 'pages', 'log'],
-      'Bytes in, bytes out; knows no handler and no table.',
-    ),
+    only('http', ['contract', 'lifecycle', 'log'], 'Bytes in, bytes out; knows no handler and no table.'),
     only('ssh', [], 'Keys, as SSH has them.'),
     only('collect', ['log'], 'Files of machines into one archive; knows no table, no HTTP, no page.'),
     only(

@@ -28,7 +28,7 @@ export type Api = {
 };
 
 const DETAIL_MAX_LENGTH = 300;
-export const STRANGER: Unreachable = {
+export const ORPHAN: Unreachable = {
   kind: 'unreachable',
   reason: 'what answers there is not a LabLink allocator',
 };
@@ -56,7 +56,7 @@ export function createApi(options: AgentOptions): Api {
     try {
       return readAnswer(await send(), clock.now());
     } catch (error) {
-      if (error instanceof SyntaxError) return STRANGER;
+      if (error instanceof SyntaxError) return ORPHAN;
       return { kind: 'unreachable', reason: reasonOf(error) };
     }
   }
@@ -71,7 +71,7 @@ export function createApi(options: AgentOptions): Api {
 
 function readAnswer<T>({ data, error, response }: Raw<T>, nowMs: number): Answer<T> {
   // Whatever succeeds is answered with an object; a portal on the way may answer 200 too.
-  if (response.ok) return typeof data === 'object' && data !== null ? { kind: 'ok', data } : STRANGER;
+  if (response.ok) return typeof data === 'object' && data !== null ? { kind: 'ok', data } : ORPHAN;
   return {
     kind: 'refused',
     status: response.status,

@@ -1,6 +1,6 @@
 // Waits for assignments, one after the other: each command is run once, and its outcome told until it is answered.
 import type { Schemas } from '../client/client.ts';
-import { STRANGER, type Answer } from './api.ts';
+import { ORPHAN, type Answer } from './api.ts';
 import { readCrdCommand } from './crd-command.ts';
 import { findCommand, withCommand, type CommandRecord } from './memory.ts';
 import type { AgentParts } from './parts.ts';
@@ -59,7 +59,7 @@ function readDelivery(answer: Answer<Schemas['Delivery']>): Answer<Schemas['Deli
     /^[0-9]{6}$/.test(given.pin) &&
     typeof given.assignment_id === 'string' &&
     typeof given.command_number === 'number';
-  return isDelivery ? answer : STRANGER;
+  return isDelivery ? answer : ORPHAN;
 }
 
 /** False where it was nothing new: the allocator has given what it was told about already. */

@@ -1,5 +1,5 @@
 // The deployment's uid: random, made once, kept in the data folder and in the database, so that neither's loss makes the
-// machines of this deployment strangers to it. The database's wins: several allocators may share it.
+// machines of this deployment orphans to it. The database's wins: several allocators may share it.
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { keepUid } from '../db/identity.ts';

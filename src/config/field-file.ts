@@ -214,8 +214,8 @@ function unknownKeys(tree: Record<string, unknown>, path: string): string[] {
     const known = keysOf[name];
     if (known === undefined) return [unknownKey(name, [...Object.keys(keysOf), 'bucket_name'], '', path)];
     if (!isTree(value)) return [];
-    const strangers = Object.keys(value).filter((key) => !known.includes(key));
-    return strangers.map((key) => unknownKey(key, known, `${name}.`, path));
+    const orphans = Object.keys(value).filter((key) => !known.includes(key));
+    return orphans.map((key) => unknownKey(key, known, `${name}.`, path));
   });
 }
 

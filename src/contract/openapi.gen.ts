@@ -500,7 +500,7 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
-  '/api/v1/vms/{hostname}/let-in': {
+  '/api/v1/vms/{hostname}/allow-browser': {
     parameters: {
       query?: never;
       header?: never;
@@ -515,14 +515,14 @@ export interface paths {
      *     is meant for somebody who has lost browser and PIN and stands in front of you: whoever sends the e-mail first is let in.
      *     409 (`vm_not_assigned`) where nobody has the machine.
      */
-    post: operations['letPersonIn'];
+    post: operations['allowBrowser'];
     delete?: never;
     options?: never;
     head?: never;
     patch?: never;
     trace?: never;
   };
-  '/api/v1/vms/{hostname}/give-another': {
+  '/api/v1/vms/{hostname}/reassign': {
     parameters: {
       query?: never;
       header?: never;
@@ -538,7 +538,7 @@ export interface paths {
      *     delivered goes to the new machine; else a fresh one is asked for. 409 (`vm_not_assigned`, `none_free`): nothing was
      *     changed.
      */
-    post: operations['giveAnotherVm'];
+    post: operations['reassignVm'];
     delete?: never;
     options?: never;
     head?: never;
@@ -888,7 +888,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** When the machines end, what they have cost so far, and strangers */
+    /** When the machines end, what they have cost so far, and orphans */
     get: operations['fleetPage'];
     put?: never;
     post?: never;
@@ -942,7 +942,7 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
-  '/api/v1/strangers': {
+  '/api/v1/orphans': {
     parameters: {
       query?: never;
       header?: never;
@@ -954,7 +954,7 @@ export interface paths {
      * @description As they were seen last: the provider is asked at start, after an interruption, now and then, and, with `fresh=true`,
      *     now. What comes from an interrupted launch and was never assigned is ended by itself; the rest waits for a decision.
      */
-    get: operations['listStrangers'];
+    get: operations['listOrphans'];
     put?: never;
     post?: never;
     delete?: never;
@@ -963,7 +963,7 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
-  '/api/v1/strangers/{id}/adopt': {
+  '/api/v1/orphans/{id}/adopt': {
     parameters: {
       query?: never;
       header?: never;
@@ -978,14 +978,14 @@ export interface paths {
      *     since the token that it holds is known to no row. 409 (`not_adoptable`) where its name is taken, where it has none,
      *     or while an operation runs. With `Accept: text/html` the answer is the page.
      */
-    post: operations['adoptStranger'];
+    post: operations['adoptOrphan'];
     delete?: never;
     options?: never;
     head?: never;
     patch?: never;
     trace?: never;
   };
-  '/api/v1/strangers/{id}/terminate': {
+  '/api/v1/orphans/{id}/terminate': {
     parameters: {
       query?: never;
       header?: never;
@@ -996,11 +996,11 @@ export interface paths {
     put?: never;
     /**
      * End a machine that has no row, or clear a row that has no machine
-     * @description The provider is asked again first: only what is a stranger still is touched, and only by the provider's own id.
-     *     409 (`not_terminable`) where the provider refuses, or while an operation runs. With `Accept: text/html` the answer
+     * @description The provider is asked again first: only what is an orphan still is touched, and only by the provider's own id.
+     *     409 (`orphan_not_terminable`) where the provider refuses, or while an operation runs. With `Accept: text/html` the answer
      *     is the page.
      */
-    post: operations['terminateStranger'];
+    post: operations['terminateOrphan'];
     delete?: never;
     options?: never;
     head?: never;
@@ -1053,7 +1053,7 @@ export interface paths {
     /**
      * Ask an operation to end
      * @description The run is asked to end, and made to if it does not; what was made stays. Asking again changes nothing. 409
-     *     (`operation_over`) when it has ended already. With `Accept: text/html` the answer is the page of the operation.
+     *     (`operation_finished`) when it has ended already. With `Accept: text/html` the answer is the page of the operation.
      */
     post: operations['cancelOperation'];
     delete?: never;
@@ -1614,11 +1614,11 @@ export interface components {
       overdue: string | null;
     };
     /** @enum {string} */
-    DeedName: 'let-in' | 'give-another' | 'release' | 'mark-healthy' | 'restart';
-    VmDeed: {
+    ActionName: 'allow-browser' | 'reassign' | 'release' | 'mark-healthy' | 'restart';
+    VmAction: {
       /** @description What was done. */
       message: string;
-      /** @description The machine as it is now; after `give-another`, the new one. */
+      /** @description The machine as it is now; after `reassign`, the new one. */
       vm: components['schemas']['Vm'];
     };
     VmTimeline: {
@@ -1627,7 +1627,7 @@ export interface components {
     VmTimelineEntry: {
       at: components['schemas']['Timestamp'];
       /** @enum {string} */
-      kind: 'status' | 'assignment' | 'deed' | 'operation';
+      kind: 'status' | 'assignment' | 'action' | 'operation';
       text: string;
       /** @description The admin who did it, where it was one. */
       who: string | null;
@@ -1741,16 +1741,16 @@ export interface components {
       overdue: boolean;
     };
     /** @description The provider's own id of a machine; where it has none, and for a row, the hostname. */
-    StrangerId: string;
-    Strangers: {
-      items: components['schemas']['Stranger'][];
+    OrphanId: string;
+    Orphans: {
+      items: components['schemas']['Orphan'][];
       /** @description When the provider answered last; null where it has not yet. */
       asked_at: components['schemas']['Timestamp'] | null;
       /** @description Why the provider could not be asked the last time; null where it could. */
       problem: string | null;
     };
-    Stranger: {
-      id: components['schemas']['StrangerId'];
+    Orphan: {
+      id: components['schemas']['OrphanId'];
       /**
        * @description `machine`: it exists and has no row. `row`: it has a row and does not exist.
        * @enum {string}
@@ -1993,12 +1993,12 @@ export interface components {
       };
     };
     /** @description Done, or there was nothing to do. */
-    DeedDone: {
+    ActionDone: {
       headers: {
         [name: string]: unknown;
       };
       content: {
-        'application/json': components['schemas']['VmDeed'];
+        'application/json': components['schemas']['VmAction'];
       };
     };
     /** @description Done; the page of the machine says so. To those who like pages better. */
@@ -2334,10 +2334,10 @@ export interface components {
      */
     OperationId: components['schemas']['OperationId'];
     /**
-     * @description As the list of strangers has it.
+     * @description As the list of orphans has it.
      * @example i-0123456789abcdef0
      */
-    StrangerId: components['schemas']['StrangerId'];
+    OrphanId: components['schemas']['OrphanId'];
     /** @description An id of this stream to continue after, for a first connection; `Last-Event-ID` wins. */
     After: string;
     /** @description The id of the last event that was received; the stream continues after it. Sent by EventSource itself. */
@@ -3234,7 +3234,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  letPersonIn: {
+  allowBrowser: {
     parameters: {
       query?: never;
       header?: never;
@@ -3249,7 +3249,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      200: components['responses']['DeedDone'];
+      200: components['responses']['ActionDone'];
       303: components['responses']['SeeMachine'];
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
@@ -3262,7 +3262,7 @@ export interface operations {
       503: components['responses']['PageOrUnavailable'];
     };
   };
-  giveAnotherVm: {
+  reassignVm: {
     parameters: {
       query?: never;
       header?: never;
@@ -3277,7 +3277,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      200: components['responses']['DeedDone'];
+      200: components['responses']['ActionDone'];
       303: components['responses']['SeeMachine'];
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
@@ -3305,7 +3305,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      200: components['responses']['DeedDone'];
+      200: components['responses']['ActionDone'];
       303: components['responses']['SeeMachine'];
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
@@ -3332,7 +3332,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      200: components['responses']['DeedDone'];
+      200: components['responses']['ActionDone'];
       303: components['responses']['SeeMachine'];
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
@@ -3531,8 +3531,8 @@ export interface operations {
   vmPage: {
     parameters: {
       query?: {
-        /** @description The deed that led here; the page says what it did. */
-        done?: components['schemas']['DeedName'];
+        /** @description The action that led here; the page says what it did. */
+        done?: components['schemas']['ActionName'];
       };
       header?: never;
       path: {
@@ -3852,7 +3852,7 @@ export interface operations {
       503: components['responses']['PageOrUnavailable'];
     };
   };
-  listStrangers: {
+  listOrphans: {
     parameters: {
       query?: {
         /** @description Ask the provider now. */
@@ -3870,7 +3870,7 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['Strangers'];
+          'application/json': components['schemas']['Orphans'];
         };
       };
       400: components['responses']['BadRequest'];
@@ -3880,16 +3880,16 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  adoptStranger: {
+  adoptOrphan: {
     parameters: {
       query?: never;
       header?: never;
       path: {
         /**
-         * @description As the list of strangers has it.
+         * @description As the list of orphans has it.
          * @example i-0123456789abcdef0
          */
-        id: components['parameters']['StrangerId'];
+        id: components['parameters']['OrphanId'];
       };
       cookie?: never;
     };
@@ -3916,16 +3916,16 @@ export interface operations {
       503: components['responses']['PageOrUnavailable'];
     };
   };
-  terminateStranger: {
+  terminateOrphan: {
     parameters: {
       query?: never;
       header?: never;
       path: {
         /**
-         * @description As the list of strangers has it.
+         * @description As the list of orphans has it.
          * @example i-0123456789abcdef0
          */
-        id: components['parameters']['StrangerId'];
+        id: components['parameters']['OrphanId'];
       };
       cookie?: never;
     };

@@ -654,10 +654,10 @@ export const operations = {
     formPage: false,
     bodyLimitBytes: 65536,
   },
-  letPersonIn: {
+  allowBrowser: {
     method: 'post',
-    path: '/api/v1/vms/{hostname}/let-in',
-    tag: 'deeds',
+    path: '/api/v1/vms/{hostname}/allow-browser',
+    tag: 'actions',
     security: [['adminBasic']],
     consumes: [],
     bodyRequired: false,
@@ -682,10 +682,10 @@ export const operations = {
     formPage: false,
     bodyLimitBytes: 65536,
   },
-  giveAnotherVm: {
+  reassignVm: {
     method: 'post',
-    path: '/api/v1/vms/{hostname}/give-another',
-    tag: 'deeds',
+    path: '/api/v1/vms/{hostname}/reassign',
+    tag: 'actions',
     security: [['adminBasic']],
     consumes: [],
     bodyRequired: false,
@@ -713,7 +713,7 @@ export const operations = {
   markVmHealthy: {
     method: 'post',
     path: '/api/v1/vms/{hostname}/mark-healthy',
-    tag: 'deeds',
+    tag: 'actions',
     security: [['adminBasic']],
     consumes: [],
     bodyRequired: false,
@@ -740,7 +740,7 @@ export const operations = {
   restartVm: {
     method: 'post',
     path: '/api/v1/vms/{hostname}/restart',
-    tag: 'deeds',
+    tag: 'actions',
     security: [['adminBasic']],
     consumes: [],
     bodyRequired: false,
@@ -768,7 +768,7 @@ export const operations = {
   getVmTimeline: {
     method: 'get',
     path: '/api/v1/vms/{hostname}/timeline',
-    tag: 'deeds',
+    tag: 'actions',
     security: [['adminBasic']],
     consumes: [],
     bodyRequired: false,
@@ -1196,10 +1196,10 @@ export const operations = {
     formPage: false,
     bodyLimitBytes: 65536,
   },
-  listStrangers: {
+  listOrphans: {
     method: 'get',
-    path: '/api/v1/strangers',
-    tag: 'strangers',
+    path: '/api/v1/orphans',
+    tag: 'orphans',
     security: [['adminBasic']],
     consumes: [],
     bodyRequired: false,
@@ -1219,10 +1219,10 @@ export const operations = {
     formPage: false,
     bodyLimitBytes: 65536,
   },
-  adoptStranger: {
+  adoptOrphan: {
     method: 'post',
-    path: '/api/v1/strangers/{id}/adopt',
-    tag: 'strangers',
+    path: '/api/v1/orphans/{id}/adopt',
+    tag: 'orphans',
     security: [['adminBasic']],
     consumes: [],
     bodyRequired: false,
@@ -1246,10 +1246,10 @@ export const operations = {
     formPage: false,
     bodyLimitBytes: 65536,
   },
-  terminateStranger: {
+  terminateOrphan: {
     method: 'post',
-    path: '/api/v1/strangers/{id}/terminate',
-    tag: 'strangers',
+    path: '/api/v1/orphans/{id}/terminate',
+    tag: 'orphans',
     security: [['adminBasic']],
     consumes: [],
     bodyRequired: false,

@@ -74,10 +74,10 @@ export const problems = {
     title: 'Operation not found',
     detail: 'There is no such operation.',
   },
-  stranger_not_found: {
+  orphan_not_found: {
     status: 404,
-    title: 'No such stranger',
-    detail: 'There is no stranger of this id (any more). Look at the list again.',
+    title: 'No such orphan',
+    detail: 'There is no orphan of this id (any more). Look at the list again.',
   },
   method_not_allowed: {
     status: 405,
@@ -105,7 +105,7 @@ export const problems = {
     title: 'Hostname taken',
     detail: 'A VM of this name exists already, or was destroyed within the last hour. Choose another name.',
   },
-  assignment_over: {
+  assignment_released: {
     status: 409,
     title: 'Assignment over',
     detail: 'This assignment was released; the outcome was not recorded.',
@@ -128,14 +128,14 @@ export const problems = {
   not_adoptable: {
     status: 409,
     title: 'Cannot be adopted',
-    detail: 'This cannot be adopted: the list of strangers says why.',
+    detail: 'This cannot be adopted: the list of orphans says why.',
   },
-  not_terminable: {
+  orphan_not_terminable: {
     status: 409,
     title: 'Cannot be ended',
     detail: 'This could not be ended from here. End it where it runs.',
   },
-  operation_over: {
+  operation_finished: {
     status: 409,
     title: 'Operation over',
     detail: 'This operation has ended already; there is nothing to cancel.',
@@ -206,7 +206,7 @@ export const problems = {
     detail: 'The machine could not be restarted.',
   },
   stopping: { status: 503, title: 'Stopping', detail: 'The server is stopping. Try again in a few seconds.' },
-  poll_ended: { status: 503, title: 'Poll ended', detail: 'No assignment yet. Poll again.' },
+  poll_timed_out: { status: 503, title: 'Poll ended', detail: 'No assignment yet. Poll again.' },
   logs_not_yet: { status: 503, title: 'Logs not there yet', detail: 'VM is installing CloudWatch agent.' },
 } as const satisfies Record<string, Entry>;
 

@@ -1,7 +1,7 @@
-// Who did what, and when: written in the transaction of the deed.
+// Who did what, and when: written in the transaction of the action itself.
 import type { Db } from './connect.ts';
 
-export type Deed = {
+export type AuditEvent = {
   readonly who: string;
   readonly what:
     | 'launch'
@@ -11,8 +11,8 @@ export type Deed = {
     | 'end'
     | 'adopt'
     | 'terminate'
-    | 'let-in'
-    | 'give-another'
+    | 'allow-browser'
+    | 'reassign'
     | 'release'
     | 'mark-healthy'
     | 'restart';
@@ -23,8 +23,8 @@ export type Deed = {
   readonly hostname?: string;
 };
 
-export async function recordDeed(db: Db, deed: Deed): Promise<void> {
-  const { who, what, detail, operationId = null, hostname = null } = deed;
+export async function recordAuditEvent(db: Db, event: AuditEvent): Promise<void> {
+  const { who, what, detail, operationId = null, hostname = null } = event;
   await db
     .insertInto('audit_events')
     .values({ who, what, detail, operation_id: operationId, hostname })

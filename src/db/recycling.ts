@@ -1,6 +1,6 @@
 // From one participant to the next: an assignment ends, its machine is emptied, and only then is it free again.
 import { sql } from 'kysely';
-import { recordDeed } from './audit.ts';
+import { recordAuditEvent } from './audit.ts';
 import type { Db } from './connect.ts';
 import { seenOrLate } from './reports.ts';
 
@@ -40,7 +40,7 @@ async function releaseWhereItIs(
       .executeTakeFirst();
     if (!ended && (await hostnameOf(trx, id)) !== found) return 'moved';
     if (by !== null && ended)
-      await recordDeed(trx, { who: by, what: 'release', detail: ended.email, hostname: found });
+      await recordAuditEvent(trx, { who: by, what: 'release', detail: ended.email, hostname: found });
     await trx
       .updateTable('vms')
       .set({ status: 'recycling', status_since: sql<Date>`now()` })

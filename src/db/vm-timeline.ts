@@ -2,12 +2,12 @@
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
 
-export type TimelineKind = 'status' | 'assignment' | 'deed' | 'operation';
+export type TimelineKind = 'status' | 'assignment' | 'action' | 'operation';
 
 export type TimelineEntry = {
   readonly at: Date;
   readonly kind: TimelineKind;
-  /** A status; `assigned`, `delivered`, `registered`, `failed` or `released`; the name of a deed; or a line as it was told. */
+  /** A status; `assigned`, `delivered`, `registered`, `failed` or `released`; the name of an action; or a line as it was told. */
   readonly what: string;
   /** Of whom or what, where that is to be said. */
   readonly detail: string;
@@ -29,7 +29,7 @@ export async function readTimeline(db: Db, hostname: string): Promise<TimelineEn
         (a.released_at, 'released')) as step (at, what)
       where a.hostname = ${hostname} and step.at is not null
       union all
-      select at, 'deed', what, detail, who, id from audit_events where hostname = ${hostname}
+      select at, 'action', what, detail, who, id from audit_events where hostname = ${hostname}
       union all
       select at, 'operation', text, level, null, id from operation_events where hostname = ${hostname}
     ) as told where at >= (select created_at from vms where hostname = ${hostname})

@@ -5,7 +5,7 @@ import { createAgentHandlers, type AgentDependencies } from './agent.ts';
 import type { AskDependencies } from './ask.ts';
 import type { CollectDependencies } from './collect-views.ts';
 import { createCollectHandlers } from './collect.ts';
-import { createDeedsHandlers, type DeedsDependencies } from './deeds.ts';
+import { createActionsHandlers, type ActionsDependencies } from './actions.ts';
 import { createEndsHandlers } from './ends.ts';
 import { createFleetHandlers } from './fleet.ts';
 import { createHistoryHandlers } from './history.ts';
@@ -15,7 +15,7 @@ import { createOperationHandlers } from './operations.ts';
 import { createParticipantHandlers } from './participant.ts';
 import { createRecyclingHandlers } from './recycling.ts';
 import { createStatusHandlers } from './status.ts';
-import { createStrangersHandlers } from './strangers.ts';
+import { createOrphansHandlers } from './orphans.ts';
 import { createSystemHandlers, type SystemDependencies } from './system.ts';
 import { createVmLogHandlers } from './vm-logs.ts';
 import { createVmHandlers, type VmDependencies } from './vm.ts';
@@ -25,7 +25,7 @@ export type HandlerDependencies = AskDependencies &
   VmDependencies &
   VmsDependencies &
   AdminDependencies &
-  DeedsDependencies &
+  ActionsDependencies &
   SystemDependencies &
   AgentDependencies &
   FleetDependencies &
@@ -41,10 +41,10 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createStatusHandlers(dependencies),
     ...createVmsHandlers(dependencies),
     ...createAdminHandlers(dependencies),
-    ...createDeedsHandlers(dependencies),
+    ...createActionsHandlers(dependencies),
     ...createFleetHandlers(dependencies),
     ...createEndsHandlers(dependencies),
-    ...createStrangersHandlers(dependencies),
+    ...createOrphansHandlers(dependencies),
     ...createOperationHandlers(dependencies),
     ...createHistoryHandlers(dependencies),
     ...createVmLogHandlers(dependencies),

@@ -10,7 +10,7 @@ export function createEndsHandlers(dependencies: FleetPageDependencies): Handler
     fleetPage: async () => ({
       status: 200,
       type: 'text/html',
-      body: await fleetPage(dependencies, await operations.strangers.look(), null),
+      body: await fleetPage(dependencies, await operations.orphans.look(), null),
     }),
     getFleet: async () => ({
       status: 200,
@@ -21,7 +21,7 @@ export function createEndsHandlers(dependencies: FleetPageDependencies): Handler
       await operations.extend({ hours: body.hours, by: nameOf(caller) });
       if (accept === 'text/html') {
         const told = { good: true, text: `The machines end ${hoursWord(body.hours)} from now.` };
-        const page = await fleetPage(dependencies, operations.strangers.seen(), told);
+        const page = await fleetPage(dependencies, operations.orphans.seen(), told);
         return { status: 200, type: 'text/html', body: page };
       }
       return { status: 200, type: 'application/json', body: await fleetView(dependencies, now()) };

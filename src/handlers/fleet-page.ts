@@ -1,10 +1,10 @@
-// The page of the fleet: its end, its cost, strangers.
+// The page of the fleet: its end, its cost, orphans.
 import type { Db } from '../db/connect.ts';
 import { renderFleet } from '../pages/fleet.ts';
 import type { Operations } from '../provision/operations.ts';
-import type { Survey } from '../provision/strangers.ts';
+import type { Survey } from '../provision/orphans.ts';
 import { fleetView } from './fleet-view.ts';
-import { strangersView } from './stranger-view.ts';
+import { orphansView } from './orphan-view.ts';
 import type { Clock } from './views.ts';
 
 export type FleetPageDependencies = {
@@ -21,7 +21,7 @@ export async function fleetPage(
   const now = dependencies.now();
   return renderFleet({
     fleet: await fleetView(dependencies, now),
-    strangers: strangersView(survey),
+    orphans: orphansView(survey),
     told,
     now,
   });

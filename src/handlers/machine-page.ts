@@ -5,7 +5,7 @@ import { findVm, countFree, findLaunchOf } from '../db/vms.ts';
 import type { Db } from '../db/connect.ts';
 import { renderVm } from '../pages/vm.ts';
 import type { Operations } from '../provision/operations.ts';
-import type { DeedName } from './see-machine.ts';
+import type { ActionName } from './see-machine.ts';
 import { timelineEntryView } from './timeline-view.ts';
 import { viewContext, vmView, type ViewDependencies } from './views.ts';
 import { lastModel } from './work.ts';
@@ -19,7 +19,7 @@ export type MachineDependencies = ViewDependencies & {
 export async function machinePage(
   dependencies: MachineDependencies,
   hostname: string,
-  said: { readonly done: DeedName | null; readonly error: string | null },
+  said: { readonly done: ActionName | null; readonly error: string | null },
 ): Promise<string | null> {
   const { db, operations } = dependencies;
   const record = await findVm(db, hostname);

@@ -105,7 +105,7 @@ async function waitForAssignment(
         detail: 'Too many VMs are waiting on this server. Poll again in a minute.',
       });
     case 'ended':
-      return problem('poll_ended');
+      return problem('poll_timed_out');
     case 'stopping':
     case 'gone':
       return problem('stopping');
@@ -129,7 +129,7 @@ async function acknowledge(
     case 'unknown':
       return problem('assignment_not_found', { detail: 'This VM has no such assignment.' });
     case 'over':
-      return problem('assignment_over');
+      return problem('assignment_released');
     case 'replaced':
       return problem('command_replaced');
   }

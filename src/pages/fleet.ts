@@ -1,4 +1,4 @@
-// When the launched machines end, what they have cost so far, and strangers: with what can be done about each.
+// When the launched machines end, what they have cost so far, and orphans: with what can be done about each.
 import type { components } from '../contract/openapi.gen.ts';
 import { graceSentence, launchedSentence, overdueSentence, unpricedSentence } from './words/ends.ts';
 import { layoutView } from './layout.ts';
@@ -10,11 +10,11 @@ import { vmPageHref } from './vm-href.ts';
 import { words } from './words.ts';
 
 type Fleet = components['schemas']['Fleet'];
-type Strangers = components['schemas']['Strangers'];
+type Orphans = components['schemas']['Orphans'];
 
 export type FleetModel = {
   readonly fleet: Fleet;
-  readonly strangers: Strangers;
+  readonly orphans: Orphans;
   /** What came of what was asked for; null where the page was just loaded. */
   readonly told: { readonly good: boolean; readonly text: string } | null;
   readonly now: Date;
@@ -23,7 +23,7 @@ export type FleetModel = {
 const DEFAULT_HOURS = 4;
 
 /** The page of the fleet. */
-export function renderFleet({ fleet, strangers, told, now }: FleetModel): string {
+export function renderFleet({ fleet, orphans, told, now }: FleetModel): string {
   const { members, cost, bills } = fleet;
   const attention = members.filter((member) => member.overdue || member.wanted_ends_at !== null);
   return render('fleet', {
@@ -47,11 +47,11 @@ export function renderFleet({ fleet, strangers, told, now }: FleetModel): string
     launches: fleet.launches.map((launch) => launchView(launch, bills, now)),
     anyAttention: attention.length > 0,
     attention: attention.map((member) => memberView(member, now)),
-    anyStrangers: strangers.items.length > 0,
-    noneFound: strangers.items.length === 0 && strangers.asked_at !== null,
-    strangers: strangers.items.map(strangerView),
-    strangersProblem: strangers.problem,
-    asked: strangers.asked_at && { at: utcText(strangers.asked_at), timestamp: strangers.asked_at },
+    anyOrphans: orphans.items.length > 0,
+    noneFound: orphans.items.length === 0 && orphans.asked_at !== null,
+    orphans: orphans.items.map(orphanView),
+    orphansProblem: orphans.problem,
+    asked: orphans.asked_at && { at: utcText(orphans.asked_at), timestamp: orphans.asked_at },
   });
 }
 
@@ -103,8 +103,8 @@ function memberView(member: Fleet['members'][number], now: Date): View {
   };
 }
 
-function strangerView(item: Strangers['items'][number]): View {
-  const base = `/api/v1/strangers/${encodeURIComponent(item.id)}`;
+function orphanView(item: Orphans['items'][number]): View {
+  const base = `/api/v1/orphans/${encodeURIComponent(item.id)}`;
   return {
     id: item.id,
     hostname: item.hostname ?? words.ends.none,

@@ -1,10 +1,10 @@
 // Addresses of one machine.
 import type { components } from '../contract/openapi.gen.ts';
 
-type DeedName = components['schemas']['DeedName'];
+type ActionName = components['schemas']['ActionName'];
 
 /** Its page, which says what was done. */
-export function vmPageHref(hostname: string, done: DeedName | null = null): string {
+export function vmPageHref(hostname: string, done: ActionName | null = null): string {
   const path = `/admin/vms/${encodeURIComponent(hostname)}`;
   return done === null ? path : `${path}?done=${done}`;
 }

@@ -18,7 +18,7 @@ export type VmModel = {
   /** What was last downloaded of it; null = nothing ever. */
   readonly lastDownload: LastDownloadModel | null;
   /** What was done, and led here. */
-  readonly done: components['schemas']['DeedName'] | null;
+  readonly done: components['schemas']['ActionName'] | null;
   /** Why something was not done. */
   readonly error: string | null;
   readonly now: Date;

@@ -5,7 +5,7 @@ import { startupText, timeView } from './machine-row.ts';
 import { operationAddress } from './operation-view.ts';
 import { render, type View } from './render.ts';
 import { vmApiHref, vmLogsHref, vmPageHref } from './vm-href.ts';
-import { deedViews } from './vm-deeds.ts';
+import { actionViews } from './vm-actions.ts';
 import type { VmModel } from './vm-model.ts';
 import { workSentence } from './vm-work.ts';
 import { dataAddress } from './work.ts';
@@ -16,7 +16,7 @@ type Entry = components['schemas']['VmTimelineEntry'];
 
 export function renderVm(model: VmModel): string {
   const { vm, done, error, timeline, now } = model;
-  const deeds = deedViews(model);
+  const actions = actionViews(model);
   return render('vm', {
     ...layoutView({
       title: vm.hostname,
@@ -36,7 +36,7 @@ export function renderVm(model: VmModel): string {
     attention: vm.attention?.message ?? vm.deadline?.overdue ?? null,
     facts: factViews(model),
     person: personView(model),
-    deeds,
+    actions,
     timeline: timeline.map((entry) => entryView(entry, now)),
     isUntold: timeline.length === 0,
   });

@@ -92,7 +92,7 @@ async function settleDestroy(
     await reporting.writeRest();
     const { kept, missing, unknown } = await settle(
       { db, provider, tell, signal: control.forced },
-      { row: isMeant, stranger: () => false },
+      { row: isMeant, orphan: () => false },
     );
     await settleOperationMachines(db, run.operation.id, missing, { state: 'gone' });
     progress.add({ done: missing.length });

@@ -1,6 +1,6 @@
 // The end of machines: moved when somebody extends it, told when it comes, and followed up. Machines that end themselves
 // are told their new end again and again until they have it, and their rows follow them; others are ended by the server.
-import { recordDeed } from '../db/audit.ts';
+import { recordAuditEvent } from '../db/audit.ts';
 import type { Db } from '../db/connect.ts';
 import { listEnds, recordArmed, recordEndProblem, tellEnds, wantEnd, type EndRow } from '../db/ends.ts';
 import { findActiveOperation } from '../db/operations.ts';
@@ -61,7 +61,7 @@ export function createEnds(options: EndsOptions): Ends {
           armed: provider.rearm !== undefined,
         });
         const detail = `${machines(count)}, until ${endsAt.toISOString()}`;
-        await recordDeed(trx, { who: by, what: 'extend', detail, operationId: null });
+        await recordAuditEvent(trx, { who: by, what: 'extend', detail, operationId: null });
       });
       askedFor.clear();
       await within(EXTEND_WAIT_MS, arm());
@@ -91,7 +91,7 @@ async function tellThem({ db, now, onFound }: EndsOptions): Promise<void> {
     const byLaunch = Map.groupBy(ended, ({ operationId }) => operationId);
     for (const [operationId, rows] of byLaunch) {
       const detail = `the end has come of ${namesOrCount(rows.map(({ hostname }) => hostname))}`;
-      await recordDeed(trx, { who: THE_CLOCK, what: 'end', detail, operationId });
+      await recordAuditEvent(trx, { who: THE_CLOCK, what: 'end', detail, operationId });
     }
     return ended;
   });
@@ -107,11 +107,11 @@ async function settleOver(
   const names = new Set(over.map(({ hostname }) => hostname));
   const { missing } = await settle(
     { db, provider, tell: onFound, signal },
-    { row: ({ hostname }) => names.has(hostname), stranger: () => false },
+    { row: ({ hostname }) => names.has(hostname), orphan: () => false },
   );
   if (missing.length === 0) return;
   const detail = `${namesOrCount(missing)} ended by themselves`;
-  await recordDeed(db, { who: THE_CLOCK, what: 'end', detail, operationId: null });
+  await recordAuditEvent(db, { who: THE_CLOCK, what: 'end', detail, operationId: null });
 }
 
 /** They do not end themselves: an ordinary destruction of these. */

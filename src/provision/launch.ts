@@ -113,7 +113,7 @@ async function settleLaunch(run: Run, parts: readonly Some[]): Promise<number | 
       { db, provider, tell, signal: run.control.forced },
       {
         row: ({ operationId }) => operationId === operation.id,
-        stranger: (operationId) => operationId === operation.id,
+        orphan: (operationId) => operationId === operation.id,
       },
     );
     await settleOperationMachines(db, operation.id, kept, { state: 'made' });

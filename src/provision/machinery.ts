@@ -1,4 +1,4 @@
-// The machinery behind operations: queue, worker, recovery, what watches ends and strangers, and how all of it begins and
+// The machinery behind operations: queue, worker, recovery, what watches ends and orphans, and how all of it begins and
 // ends with the server.
 import type { Db } from '../db/connect.ts';
 import type { LogFields } from '../log.ts';
@@ -9,7 +9,7 @@ import type { Provider, ProvisionEvent } from './provider.ts';
 import { createQueue, type OperationQueue } from './queue.ts';
 import { createRecovery, type Recovery } from './recover.ts';
 import { requestOperation, type Requested } from './request.ts';
-import { createStrangers, type Strangers } from './strangers.ts';
+import { createOrphans, type Orphans } from './orphans.ts';
 import { createWorker, type Worker, type WorkerIntervals } from './worker.ts';
 
 export type OperationIntervals = WorkerIntervals & {
@@ -24,7 +24,7 @@ export type OperationIntervals = WorkerIntervals & {
   /** How often machines are told their end that could not be told, and those are looked for whose end has come. */
   readonly endsMs: number;
   /** How often the provider is asked for machines without a row. */
-  readonly strangersMs: number;
+  readonly orphansMs: number;
 };
 
 export const defaultIntervals: OperationIntervals = {
@@ -39,7 +39,7 @@ export const defaultIntervals: OperationIntervals = {
   stopForceAfterMs: 10_000,
   canaryAskMs: 1_000,
   endsMs: 30_000,
-  strangersMs: 600_000,
+  orphansMs: 600_000,
 };
 
 export type LaunchRules = {
@@ -75,7 +75,7 @@ export type Parts = {
   readonly worker: Worker;
   readonly recovery: Recovery;
   readonly ends: Ends;
-  readonly strangers: Strangers;
+  readonly orphans: Orphans;
   /** One at a time: a run, or the clearing up after one. */
   readonly inTurn: (work: () => Promise<void>) => Promise<void>;
   readonly timers: NodeJS.Timeout[];
@@ -130,7 +130,7 @@ export function assemble(options: OperationsOptions): Parts {
       destroy: async (hostnames) =>
         (await askDestroy(options, { queue }, THE_CLOCK, hostnames)).kind === 'accepted',
     }),
-    strangers: createStrangers(watching),
+    orphans: createOrphans(watching),
     inTurn: createTurns(),
     timers: [],
     beside: new Set(),
@@ -140,7 +140,7 @@ export function assemble(options: OperationsOptions): Parts {
 }
 
 export async function begin({ provider }: OperationsOptions, parts: Parts): Promise<void> {
-  const { queue, worker, recovery, ends, strangers, inTurn, timers, beside, intervals } = parts;
+  const { queue, worker, recovery, ends, orphans, inTurn, timers, beside, intervals } = parts;
   await provider.start();
   await queue.open();
   await recovery.atStart();
@@ -156,9 +156,9 @@ export async function begin({ provider }: OperationsOptions, parts: Parts): Prom
     setInterval(() => whileIdle(() => recovery.again()), intervals.recoverMs),
     setInterval(() => whileIdle(() => ends.follow()), intervals.endsMs),
     setInterval(() => asWell(() => ends.arm()), intervals.endsMs),
-    setInterval(() => asWell(() => strangers.look()), intervals.strangersMs),
+    setInterval(() => asWell(() => orphans.look()), intervals.orphansMs),
   );
-  asWell(() => strangers.look());
+  asWell(() => orphans.look());
 }
 
 export async function end(

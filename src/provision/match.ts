@@ -7,7 +7,7 @@ export type Matched = {
   /** By hostname of the row. */
   readonly machines: ReadonlyMap<string, ListedMachine>;
   /** Machines that no row is about. */
-  readonly strangers: readonly ListedMachine[];
+  readonly orphans: readonly ListedMachine[];
 };
 
 type Row = Pick<MachineRow, 'hostname' | 'providerId' | 'address'>;
@@ -20,7 +20,7 @@ export function matchMachines(rows: readonly Row[], listed: readonly ListedMachi
     if (found) machines.set(row.hostname, found);
   }
   const known = new Set(machines.values());
-  return { machines, strangers: listed.filter((machine) => !known.has(machine)) };
+  return { machines, orphans: listed.filter((machine) => !known.has(machine)) };
 }
 
 function choose(

@@ -9,7 +9,7 @@ import { createPlanner } from './plan.ts';
 import { checkFirst } from './preflight.ts';
 import type { MachinePlan, Provider, ProvisionResult, Readiness } from './provider.ts';
 import { cancelOperation, requestOperation, type Cancelled, type Requested } from './request.ts';
-import type { Strangers } from './strangers.ts';
+import type { Orphans } from './orphans.ts';
 
 export type Operations = {
   readonly deployment: Deployment;
@@ -38,7 +38,7 @@ export type Operations = {
     readonly by: string;
   }) => Promise<Requested | NotReady | { readonly kind: 'unknown' }>;
   readonly extend: (asked: Parameters<Ends['extend']>[0]) => Promise<void>;
-  readonly strangers: Strangers;
+  readonly orphans: Orphans;
   /** Restarts one machine and keeps its disk. Null where the provider cannot. */
   readonly restart: ((hostname: string) => Promise<ProvisionResult>) | null;
   readonly cancel: (id: string, by: string) => Promise<Cancelled>;
@@ -93,7 +93,7 @@ export function createOperations(options: OperationsOptions): Operations {
       return askDestroy(options, parts, by, [hostname]);
     },
     extend: (asked) => parts.ends.extend(asked),
-    strangers: parts.strangers,
+    orphans: parts.orphans,
     restart:
       provider.restart === undefined
         ? null

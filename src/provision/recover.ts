@@ -191,7 +191,7 @@ async function settleWorld(
     {
       row: ({ operationId }) => operationId === null || isOver(operationId),
       // A machine of a launch that went well was a machine of the lab once: that is for an admin to decide.
-      stranger: (operationId) => operationId === orphanId || unfinished.has(operationId),
+      orphan: (operationId) => operationId === orphanId || unfinished.has(operationId),
     },
   );
   for (const hostname of settled.unknown)

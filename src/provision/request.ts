@@ -1,6 +1,6 @@
 // Asking for operations, and for their end: row, job, audit and the first line of output are one transaction. At most one operation is active;
 // who comes second is told which.
-import { recordDeed } from '../db/audit.ts';
+import { recordAuditEvent } from '../db/audit.ts';
 import type { Db } from '../db/connect.ts';
 import { appendOperationEvents } from '../db/operation-events.ts';
 import {
@@ -40,7 +40,7 @@ export async function requestOperation({ db, queue }: Place, request: OperationR
       const inserted = await insertOperation(trx, request);
       if (inserted) {
         await queue.enqueue(trx, inserted.id);
-        await recordDeed(trx, {
+        await recordAuditEvent(trx, {
           who: request.requestedBy,
           what: request.kind,
           detail: detailOf(request),
@@ -75,7 +75,7 @@ export async function cancelOperation({ db, queue }: Place, id: string, by: stri
     const result = await askToCancel(trx, id, CANCELLED_UNBEGUN);
     if (result === 'ended') await queue.drop(trx, id);
     if (before?.cancelRequestedAt === null && (result === 'asked' || result === 'ended'))
-      await recordDeed(trx, { who: by, what: 'cancel', detail: before.kind, operationId: id });
+      await recordAuditEvent(trx, { who: by, what: 'cancel', detail: before.kind, operationId: id });
     const operation = await findOperation(trx, id);
     if (operation === null) return { kind: 'unknown' };
     return { kind: result === 'over' ? 'over' : 'asked', operation };

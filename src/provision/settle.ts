@@ -27,7 +27,7 @@ export type Scope = {
   /** Whether a row is to be settled; those of another provider never are. */
   readonly row: (row: MachineRow) => boolean;
   /** Whether a machine without a row, made by this launch, is to be ended. */
-  readonly stranger: (operationId: string) => boolean;
+  readonly orphan: (operationId: string) => boolean;
 };
 
 export type Settled = {
@@ -49,13 +49,13 @@ export async function settle(settling: Settling, scope: Scope): Promise<Settled>
   const rows = all.filter(
     (row) => row.provider === provider.name && row.provider !== 'external' && scope.row(row),
   );
-  const { machines: exists, strangers } = matchMachines(all, listed);
+  const { machines: exists, orphans } = matchMachines(all, listed);
   const kept = rows.filter(({ hostname }) => exists.has(hostname));
   const missing = rows.filter(({ hostname }) => !exists.has(hostname));
   await restoreDestroying(db, namesOf([...comers, ...kept]));
   for (const row of kept) await recordExisting(settling, row, exists.get(row.hostname));
   await removeMissing(settling, missing);
-  const unknown = await endStrangers(settling, { strangers, rows: all }, scope);
+  const unknown = await endOrphans(settling, { orphans, rows: all }, scope);
   return { kept: namesOf(kept), missing: namesOf(missing), unknown };
 }
 
@@ -91,13 +91,13 @@ async function removeMissing({ db, tell }: Settling, missing: readonly MachineRo
     tell({ level: 'info', hostname, text: 'Does not exist any more; its row was removed.' });
 }
 
-type Found = { readonly strangers: readonly ListedMachine[]; readonly rows: readonly MachineRow[] };
+type Found = { readonly orphans: readonly ListedMachine[]; readonly rows: readonly MachineRow[] };
 
 /** Ends those that may be ended by themselves. Returns those that stay. */
-async function endStrangers(settling: Settling, { strangers, rows }: Found, scope: Scope): Promise<string[]> {
+async function endOrphans(settling: Settling, { orphans, rows }: Found, scope: Scope): Promise<string[]> {
   const byName = new Map(rows.map((row) => [row.hostname, row]));
-  const ours = strangers.filter(({ hostname, operationId }) => {
-    if (operationId === null || !scope.stranger(operationId)) return false;
+  const ours = orphans.filter(({ hostname, operationId }) => {
+    if (operationId === null || !scope.orphan(operationId)) return false;
     // Of two machines of one name, which one somebody has is known by the provider's id alone.
     const namesake = byName.get(hostname);
     return namesake === undefined || namesake.email === null || namesake.providerId !== null;
@@ -106,7 +106,7 @@ async function endStrangers(settling: Settling, { strangers, rows }: Found, scop
   const byId = ours.filter(({ id }) => id !== undefined && provider.terminate !== undefined);
   const byHostname = ours.filter((machine) => !byId.includes(machine) && !byName.has(machine.hostname));
   const ended = new Set([...(await endById(settling, byId)), ...(await endByName(settling, byHostname))]);
-  return namesOf(strangers.filter((machine) => !ended.has(machine)));
+  return namesOf(orphans.filter((machine) => !ended.has(machine)));
 }
 
 const LEFT_OVER = 'Was left over from an unfinished launch; it was ended.';

@@ -24,9 +24,9 @@ const assignments: Readonly<Record<string, string>> = {
   released: 'does not have it any more.',
 };
 
-const deeds: Readonly<Record<string, string>> = {
-  'let-in': 'Let in from the next browser',
-  'give-another': 'Given another machine',
+const actions: Readonly<Record<string, string>> = {
+  'allow-browser': 'Let in from the next browser',
+  reassign: 'Given another machine',
   release: 'Released',
   'mark-healthy': 'Marked healthy',
   restart: 'Restarted',
@@ -39,8 +39,8 @@ export function timelineText({ kind, what, detail }: TimelineFacts): string {
       return statuses[what] ?? what;
     case 'assignment':
       return `${detail} ${assignments[what] ?? what}`;
-    case 'deed':
-      return `${deeds[what] ?? what}${detail === '' ? '' : `: ${detail}`}.`;
+    case 'action':
+      return `${actions[what] ?? what}${detail === '' ? '' : `: ${detail}`}.`;
     case 'operation':
       return what;
   }

@@ -245,8 +245,8 @@ test('a machine that is not being recycled hears of nothing to do, and a release
   const unknown = await server.admin.POST('/api/v1/assignments/{id}/release', nothing);
   expect(unknown.response.status).toBe(404);
   expect(unknown.error).toMatchObject({ code: 'assignment_not_found' });
-  const stranger = await server.client.POST('/api/v1/assignments/{id}/release', nothing);
-  expect(stranger.response.status).toBe(401);
+  const orphan = await server.client.POST('/api/v1/assignments/{id}/release', nothing);
+  expect(orphan.response.status).toBe(401);
   const vmItself = await client.POST('/api/v1/assignments/{id}/release', nothing);
   expect(vmItself.response.status).toBe(401);
 });

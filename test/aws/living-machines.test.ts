@@ -54,13 +54,13 @@ describe.skipIf(!cloudIsThere())('machines that live', { timeout: 300_000 }, () 
       [],
     );
     await lab.agree();
-    await strangersAndGhosts(lab);
+    await orphansAndGhosts(lab);
     expect(await lab.destroy()).toMatchObject({ status: 'succeeded' });
     expect(await lab.agree()).toEqual([]);
   });
 
   /** One ends by itself: it is not made again, and the next launch knows. One alone is ended by name. */
-  async function strangersAndGhosts(lab: AwsLab): Promise<void> {
+  async function orphansAndGhosts(lab: AwsLab): Promise<void> {
     const [first] = await cloud.machines();
     await cloud.terminate(first?.instanceId ?? '');
     const next = await lab.launch(1);

@@ -66,17 +66,17 @@ test('each machine is told the second at which it ends; nothing else is in the c
 
 test('what goes wrong is told machine by machine', async () => {
   const refusing = await startMachine(3, 'no such timer\n');
-  const stranger = await startMachine(0);
+  const orphan = await startMachine(0);
   const results = await rearming({
     refusing: refusing.reach,
-    stranger: { ...stranger.reach, sshHostKey: keys.publicKey },
+    orphan: { ...orphan.reach, sshHostKey: keys.publicKey },
     gone: { address: '127.0.0.1', sshPort: 1 },
     unknown: null,
   });
   const problems = Object.fromEntries(results.map(({ hostname, problem }) => [hostname, problem]));
   expect(problems['refusing']).toBe('It refused its new end (exit 3): no such timer.');
-  expect(problems['stranger']).toContain('host key is not the one that is known');
-  expect(stranger.commands).toEqual([]);
+  expect(problems['orphan']).toContain('host key is not the one that is known');
+  expect(orphan.commands).toEqual([]);
   expect(problems['gone']).toContain('SSH does not reach it');
   expect(problems['unknown']).toBe('Its address is not known yet.');
 });

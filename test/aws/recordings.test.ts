@@ -26,7 +26,7 @@ async function factsOf(name: string): Promise<EngineFact[]> {
 }
 
 /** What happened to machines, as words, without the order in which the engine happened to do it. */
-function deeds(facts: readonly EngineFact[]): string[] {
+function actions(facts: readonly EngineFact[]): string[] {
   return facts
     .flatMap((fact) => {
       if (fact.kind === 'begun') return [`${fact.hostname} ${fact.doing}…`];
@@ -67,7 +67,7 @@ describe('what the real engine did, reduced', () => {
     ['program-error', [], false],
   ])('%s', async (name, wanted, succeeded) => {
     const facts = await factsOf(name);
-    expect(deeds(facts)).toEqual(wanted.sort());
+    expect(actions(facts)).toEqual(wanted.sort());
     const summary = facts.find((fact) => fact.kind === 'summary');
     // An engine that was killed says no last word.
     expect(summary?.succeeded ?? null).toBe(succeeded);

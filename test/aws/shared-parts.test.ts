@@ -139,11 +139,11 @@ describe.skipIf(!cloudIsThere())('what machines share, of an interrupted run', {
     const role = await roleOfLaunch();
     await makeRole(role);
     const uid = role.Tags.find(({ Key }) => Key === 'lablink:uid')?.Value ?? '';
-    const stranger = await cloud.runStranger({ 'lablink:uid': uid, 'lablink:hostname': 'lab-vm-test-9' });
+    const orphan = await cloud.runOrphan({ 'lablink:uid': uid, 'lablink:hostname': 'lab-vm-test-9' });
     const output = await said(await lab.destroy());
     expect(output).toContain('it stays, since a machine that no state knows may be using it.');
     expect(output).toMatch(/of what machines shared, the role \S+ is left/);
-    await cloud.terminate(stranger);
+    await cloud.terminate(orphan);
     await succeeds(await lab.destroy());
     expect(await cloud.parts.list()).toEqual([]);
   });

@@ -134,7 +134,7 @@ describe.skipIf(!hasSshd)('from OpenSSH servers', () => {
       await using lab = startLab({ limits: { connectMs: 3_000 } });
       const good = await lab.machine('good');
       await writeFiles(good.sshd.folder, { 'a.slp': 'work' });
-      const stranger = await lab.machine('stranger', { authorizedKey: makeSshKeyPair().publicKey });
+      const orphan = await lab.machine('orphan', { authorizedKey: makeSshKeyPair().publicKey });
       const idle = await lab.machine('idle', { programs: CONTAINER, environment: { CONTAINERS: ' ' } });
       const bare = await lab.machine('bare', {
         programs: { sudo: 'echo "sudo: docker: command not found" >&2; exit 1' },
@@ -142,7 +142,7 @@ describe.skipIf(!hasSshd)('from OpenSSH servers', () => {
       const bad = [
         { ...good.target, hostname: 'nowhere', address: null },
         { ...good.target, hostname: 'dead', port: 1 },
-        stranger.target,
+        orphan.target,
         { ...good.target, hostname: 'changed', hostKey: makeSshKeyPair().publicKey },
         { ...idle.target, place: IN_CONTAINER },
         { ...idle.target, hostname: 'other', place: { ...IN_CONTAINER, name: 'nobody' } },
@@ -152,7 +152,7 @@ describe.skipIf(!hasSshd)('from OpenSSH servers', () => {
       const reasons = {
         nowhere: 'no_address: No SSH address of this machine is known; register it with one.',
         dead: 'unreachable: The machine cannot be reached by SSH (127.0.0.1 port 1): connect ECONNREFUSED 127.0.0.1:1.',
-        stranger: expect.stringMatching(/^key_refused: The machine refused our key for the user /) as string,
+        orphan: expect.stringMatching(/^key_refused: The machine refused our key for the user /) as string,
         changed: expect.stringMatching(/^host_key_changed: The host key has changed: SHA256:/) as string,
         idle: 'no_container: No container runs on the machine.',
         other: 'no_container: The container nobody does not run on the machine.',

@@ -151,9 +151,9 @@ describe('coming back', () => {
   test('from another browser needs the PIN, and names no machine', async () => {
     await insertFreeVms(db, vmNames(2));
     const first = await giveVm(db, 'ada@x.org', { pin: '111111' });
-    const stranger = { browserId: 'another', crdCommand: 'start-host --code="4/0Aevil"' };
-    expect(await requestVm(db, vmRequest('ada@x.org', stranger))).toEqual({ kind: 'pin_required' });
-    expect(await requestVm(db, vmRequest('ada@x.org', { ...stranger, givenPin: '222222' }))).toEqual({
+    const orphan = { browserId: 'another', crdCommand: 'start-host --code="4/0Aevil"' };
+    expect(await requestVm(db, vmRequest('ada@x.org', orphan))).toEqual({ kind: 'pin_required' });
+    expect(await requestVm(db, vmRequest('ada@x.org', { ...orphan, givenPin: '222222' }))).toEqual({
       kind: 'pin_wrong',
     });
     const row = await db

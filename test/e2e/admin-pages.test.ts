@@ -60,7 +60,7 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     await page.getByRole('link', { name: labHostname(7), exact: true }).waitFor({ state: 'detached' });
     expect(await lost.evaluate('document.activeElement.textContent')).toBe('Give another machine');
     await page.keyboard.press('Enter');
-    await page.waitForURL(`**/admin/vms/${broken}#deeds`);
+    await page.waitForURL(`**/admin/vms/${broken}#actions`);
     await page.locator('summary', { hasText: 'Give another machine' }).focus();
     await page.keyboard.press('Enter');
     await page.keyboard.press('Tab');
@@ -130,23 +130,23 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     await isInOrder(page);
   });
 
-  test('a deed that cannot be done any more says why, and loading the page again does not repeat it', async () => {
+  test('an action that cannot be done any more says why, and loading the page again does not repeat it', async () => {
     await fillLab(lab.server.db);
     const page = await open(`/admin/vms/${first}`, PHONE);
     await page.locator('summary', { hasText: 'Release it' }).click();
     const vm = await findVm(lab.server.db, first);
-    await lab.server.admin.POST('/api/v1/vms/{hostname}/give-another', {
+    await lab.server.admin.POST('/api/v1/vms/{hostname}/reassign', {
       params: { path: { hostname: first } },
     });
     await page.getByRole('button', { name: 'Let them in' }).waitFor({ state: 'detached' });
-    await page.evaluate(`fetch('/api/v1/vms/${first}/let-in', { method: 'POST', headers: { Accept: 'text/html' } })
+    await page.evaluate(`fetch('/api/v1/vms/${first}/allow-browser', { method: 'POST', headers: { Accept: 'text/html' } })
       .then((answer) => answer.text()).then((text) => { document.title = text.includes('Nobody has this machine any more') ? 'told' : text; })`);
     await expect.poll(() => page.title(), WAIT).toBe('told');
     expect(vm?.assignment?.email).toBe('ada@example.org');
     fleet.complaints.length = 0;
   });
 
-  test('without JavaScript: filter, sort, deeds with their confirmation, and their answers', async () => {
+  test('without JavaScript: filter, sort, actions with their confirmation, and their answers', async () => {
     await fillLab(lab.server.db);
     const page = await open('/admin/instances', { javaScriptEnabled: false });
     await page.getByLabel('Search').fill('example.org');

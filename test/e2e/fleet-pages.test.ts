@@ -205,7 +205,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await isInOrder(page);
   });
 
-  test('an admin sees the end and the strangers, moves the one, and decides on the others', async () => {
+  test('an admin sees the end and the orphans, moves the one, and decides on the others', async () => {
     await lab.postJson('/api/launch', { num_vms: '2', hours: '3' });
     await lab.idle();
     const id = 'lab-vm-prod-9';
@@ -227,10 +227,10 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
   });
 
   test('the page of the end fits a phone, with a long list', async () => {
-    lab.provider.world.set('stranger', { hostname: `lab-vm-prod-${'9'.repeat(200)}`, operationId: null });
+    lab.provider.world.set('orphan', { hostname: `lab-vm-prod-${'9'.repeat(200)}`, operationId: null });
     const page = await open('/admin/fleet', { viewport: { width: 390, height: 844 } });
     await isInOrder(page);
-    lab.provider.world.delete('stranger');
+    lab.provider.world.delete('orphan');
   });
 
   test('without JavaScript too, by Enter', async () => {

@@ -1,4 +1,4 @@
-// What a stranger types comes back as text. How the pages look, and what axe finds on them: test/screens.
+// What an orphan types comes back as text. How the pages look, and what axe finds on them: test/screens.
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asForm } from '../../src/client/client.ts';
@@ -20,7 +20,7 @@ describe.skipIf(!hasBrowser)('the page', () => {
     await server[Symbol.asyncDispose]();
   });
 
-  test('of success shows markup in a name as text, and no script of a stranger runs', async () => {
+  test('of success shows markup in a name as text, and no script of an orphan runs', async () => {
     const context = await browser.newContext();
     const page = await context.newPage();
     let ran = false;

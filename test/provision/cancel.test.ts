@@ -31,8 +31,8 @@ test('asking again changes nothing; when it is over, that is said', async () => 
     operation: { status: 'cancelled' },
   });
   expect(await lab.operations.cancel(crypto.randomUUID(), 'ada')).toEqual({ kind: 'unknown' });
-  const deeds = await lab.db.selectFrom('audit_events').select(['who', 'what']).orderBy('id').execute();
-  expect(deeds).toEqual([
+  const actions = await lab.db.selectFrom('audit_events').select(['who', 'what']).orderBy('id').execute();
+  expect(actions).toEqual([
     { who: 'ada', what: 'launch' },
     { who: 'grace', what: 'cancel' },
   ]);

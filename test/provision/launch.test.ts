@@ -140,6 +140,6 @@ test('who launched what, and when, is kept', async () => {
   await using lab = await startTestOperations();
   const { id } = await lab.launch(2);
   await lab.ended(id);
-  const deeds = await lab.db.selectFrom('audit_events').selectAll().execute();
-  expect(deeds).toMatchObject([{ who: 'ada', what: 'launch', detail: '2 machines', operation_id: id }]);
+  const actions = await lab.db.selectFrom('audit_events').selectAll().execute();
+  expect(actions).toMatchObject([{ who: 'ada', what: 'launch', detail: '2 machines', operation_id: id }]);
 });

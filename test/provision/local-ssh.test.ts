@@ -15,7 +15,7 @@ import { isRunning } from './local-lab.ts';
 import { connect, type Connected } from './ssh-client.ts';
 
 const allocator = makeSshKeyPair();
-const stranger = makeSshKeyPair();
+const orphan = makeSshKeyPair();
 const host = makeSshKeyPair();
 const PATIENT = { timeout: 10_000 };
 const ENV = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/', MARK: 'of the machine' };
@@ -67,7 +67,7 @@ describe('who may enter', () => {
   });
 
   test.each([
-    ['another key', { privateKey: stranger.privateKey }],
+    ['another key', { privateKey: orphan.privateKey }],
     ['a password', { password: 'password' }],
     ['another user with the right key', { privateKey: allocator.privateKey, username: 'root' }],
     ['nothing at all', {}],
@@ -76,7 +76,7 @@ describe('who may enter', () => {
   });
 
   test('a server with another host key is not talked to', async () => {
-    const impostor = { ...reach, sshHostKey: stranger.publicKey };
+    const impostor = { ...reach, sshHostKey: orphan.publicKey };
     await expect(connect(impostor, { privateKey: allocator.privateKey })).rejects.toThrow(
       /verification failed/i,
     );

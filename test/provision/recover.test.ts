@@ -49,7 +49,7 @@ test('a launch whose server vanished is interrupted, and what was half done is c
   await insertMachine({ db }, 'not-made', { operationId: id });
   const scripted = createScriptedProvider();
   scripted.world.set('made', { hostname: 'made', operationId: id, reach: { sshPort: 2299 } });
-  scripted.world.set('stranger', { hostname: 'stranger', operationId: id });
+  scripted.world.set('orphan', { hostname: 'orphan', operationId: id });
   scripted.world.set('unknown', { hostname: 'unknown', operationId: crypto.randomUUID() });
   await using lab = await startTestOperations({ on: database, scripted });
   const operation = await lab.ended(id);

@@ -1,10 +1,10 @@
-// The end, the cost, one machine's destruction and strangers, as they are served.
+// The end, the cost, one machine's destruction and orphans, as they are served.
 import { expect, test } from 'vitest';
 import type { components } from '../../src/contract/openapi.gen.ts';
 import { startFleetServer, type FleetServer, type Operation } from '../support/fleet-server.ts';
 
 type Fleet = components['schemas']['Fleet'];
-type Strangers = components['schemas']['Strangers'];
+type Orphans = components['schemas']['Orphans'];
 
 const HOUR_MS = 3_600_000;
 const hoursUntil = (timestamp: string | null | undefined): number =>
@@ -84,14 +84,14 @@ test('a launch that the checks refuse is told before anything is made', async ()
   expect(await lab.get('/api/v1/operations')).toMatchObject({ items: [] });
 });
 
-test('strangers are listed and decided on; the second click says that there is none any more', async () => {
+test('orphans are listed and decided on; the second click says that there is none any more', async () => {
   await using lab = await startFleetServer();
   lab.provider.world.set('x', { hostname: 'lab-vm-prod-5', operationId: null });
-  const { items } = await lab.get<Strangers>('/api/v1/strangers?fresh=true');
+  const { items } = await lab.get<Orphans>('/api/v1/orphans?fresh=true');
   expect(items).toMatchObject([{ id: 'lab-vm-prod-5', kind: 'machine', adoptable: true }]);
-  const adopted = await lab.postJson('/api/v1/strangers/lab-vm-prod-5/adopt');
+  const adopted = await lab.postJson('/api/v1/orphans/lab-vm-prod-5/adopt');
   expect(adopted.status).toBe(200);
   expect(((await adopted.json()) as { message: string }).message).toContain('has a row now');
-  expect((await lab.postJson('/api/v1/strangers/lab-vm-prod-5/adopt')).status).toBe(404);
-  expect(await lab.get<Strangers>('/api/v1/strangers')).toMatchObject({ items: [], problem: null });
+  expect((await lab.postJson('/api/v1/orphans/lab-vm-prod-5/adopt')).status).toBe(404);
+  expect(await lab.get<Orphans>('/api/v1/orphans')).toMatchObject({ items: [], problem: null });
 });

@@ -128,7 +128,7 @@ describe('cancelling', () => {
     expect(await lab.newest()).toMatchObject({ id, status: 'cancelled', problem: { kind: 'cancelled' } });
     const late = await lab.postJson(cancel);
     expect(late.status).toBe(409);
-    expect(await late.json()).toMatchObject({ code: 'operation_over' });
+    expect(await late.json()).toMatchObject({ code: 'operation_finished' });
     const page = await lab.post(cancel);
     expect(page.status).toBe(200);
     expect(await page.text()).toContain('This operation has ended already');

@@ -214,7 +214,7 @@ async function troubled({ server, provider }: FleetServer): Promise<void> {
   await sql`update vms set wanted_ends_at = now() + interval '6 hours', end_problem = 'SSH does not answer at 127.0.0.1:2222.'
     where hostname = 'lab-vm-prod-2'`.execute(server.db);
   const [known] = provider.world.values();
-  if (known) provider.world.set('stranger', { ...known, id: 'i-0a1b2c3d4e5f60718', operationId: null });
+  if (known) provider.world.set('orphan', { ...known, id: 'i-0a1b2c3d4e5f60718', operationId: null });
   provider.world.delete('lab-vm-prod-4');
 }
 

@@ -107,7 +107,7 @@ export type TestCloud = AsyncDisposable & {
   /** What was asked of the provider double, in order. */
   diary(): readonly DiaryEntry[];
   /** Makes a machine behind everybody's back. */
-  runStranger(tags: Readonly<Record<string, string>>, instanceType?: string): Promise<string>;
+  runOrphan(tags: Readonly<Record<string, string>>, instanceType?: string): Promise<string>;
   /** Terminates a machine behind everybody's back. */
   terminate(instanceId: string): Promise<void>;
   readonly faults: CloudFaults;
@@ -136,7 +136,7 @@ export async function startCloud(): Promise<TestCloud> {
     },
     parts,
     diary: () => readDiary(control),
-    runStranger: async (tags, instanceType = 't3.micro') => {
+    runOrphan: async (tags, instanceType = 't3.micro') => {
       const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
       const made = await ec2.send(
         new RunInstancesCommand({

@@ -37,7 +37,7 @@ export const shortIntervals = {
   stopForceAfterMs: 3_000,
   canaryAskMs: 20,
   endsMs: 50,
-  strangersMs: 60_000,
+  orphansMs: 60_000,
 } as const;
 
 export const WAIT = { timeout: 25_000, interval: 20 };

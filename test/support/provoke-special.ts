@@ -47,11 +47,11 @@ const withoutMachines =
     return sendRaw(url, request);
   };
 /** Of the machine that the example speaks of, and while a launch is in the way. */
-function decidingOn(id: 'adoptStranger' | 'terminateStranger'): Special[] {
+function decidingOn(id: 'adoptOrphan' | 'terminateOrphan'): Special[] {
   const request = (accept: string) => withHeaders(exampleRequest(id), { Accept: accept });
   const done = ['text/html', 'application/json'].map((accept): Special => ({ url, provider }) => {
-    const stranger = 'i-0123456789abcdef0';
-    provider.world.set(stranger, { hostname: 'a-stranger', id: stranger, operationId: null });
+    const orphan = 'i-0123456789abcdef0';
+    provider.world.set(orphan, { hostname: 'an-orphan', id: orphan, operationId: null });
     return sendRaw(url, request(accept));
   });
   return [...done, whileLaunching(() => request('application/json'))];
@@ -102,12 +102,12 @@ export const specialRequests: Partial<Record<OperationId, readonly Special[]>> =
   instancesPage: [
     asking({ ...exampleRequest('instancesPage'), path: `/admin/instances?q=${'x'.repeat(300)}` }),
   ],
-  letPersonIn: inBothTypes(aboutNobodys('letPersonIn')),
-  giveAnotherVm: [
-    ...inBothTypes(aboutNobodys('giveAnotherVm')),
+  allowBrowser: inBothTypes(aboutNobodys('allowBrowser')),
+  reassignVm: [
+    ...inBothTypes(aboutNobodys('reassignVm')),
     async ({ url, db }) => {
       await sql`update vms set status = 'error' where assignment_id is null`.execute(db);
-      return sendRaw(url, withHeaders(exampleRequest('giveAnotherVm'), JSON_WANTED));
+      return sendRaw(url, withHeaders(exampleRequest('reassignVm'), JSON_WANTED));
     },
   ],
   // Machines that come by themselves cannot be restarted from here; those of the provider can.
@@ -127,8 +127,8 @@ export const specialRequests: Partial<Record<OperationId, readonly Special[]>> =
     ),
   ],
   deleteVm: [asking(exampleRequest('deleteVm')), whileLaunching(() => exampleRequest('deleteVm'))],
-  adoptStranger: decidingOn('adoptStranger'),
-  terminateStranger: decidingOn('terminateStranger'),
+  adoptOrphan: decidingOn('adoptOrphan'),
+  terminateOrphan: decidingOn('terminateOrphan'),
   createInstancesPage: [
     asking(exampleAs('createInstancesPage', { path: `/admin/create?people=${'9'.repeat(21)}` })),
   ],

@@ -144,8 +144,8 @@ test.each([
   ['status', 'running', '', 'It is running.'],
   ['status', 'something new', '', 'something new'],
   ['assignment', 'assigned', 'ada@x.org', 'ada@x.org was given it.'],
-  ['deed', 'mark-healthy', 'error', 'Marked healthy: error.'],
-  ['deed', 'restart', '', 'Restarted.'],
+  ['action', 'mark-healthy', 'error', 'Marked healthy: error.'],
+  ['action', 'restart', '', 'Restarted.'],
   ['operation', 'Was made.', 'info', 'Was made.'],
 ] as const)('the timeline tells %s %s of "%s" as "%s"', (kind, what, detail, told) => {
   expect(timelineText({ kind, what, detail })).toBe(told);

@@ -65,7 +65,7 @@ describe('the overview', () => {
     expect(text).toContain(
       'Somebody cannot work · lab-vm-1 · ada@example.org · 5 min ago Give them another machine.',
     );
-    expect(html).toContain('href="/admin/vms/lab-vm-12#deeds"');
+    expect(html).toContain('href="/admin/vms/lab-vm-12#actions"');
     expect(html).not.toContain('lab-vm-13');
     expect(text).toContain('See all that need you: 20');
   });

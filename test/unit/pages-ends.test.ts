@@ -35,7 +35,7 @@ const model: FleetModel = {
       },
     ],
   },
-  strangers: { items: [], asked_at: '2026-01-01T11:59:00.000Z', problem: null },
+  orphans: { items: [], asked_at: '2026-01-01T11:59:00.000Z', problem: null },
   told: null,
   now: NOW,
 };
@@ -70,8 +70,8 @@ describe('the page of the end and the cost', () => {
     expect(text).toContain('It is to end 2026-01-01 20:00 UTC . SSH is away.');
   });
 
-  test('offers only what is possible with a stranger', () => {
-    const stranger = {
+  test('offers only what is possible with an orphan', () => {
+    const orphan = {
       id: 'i-1',
       kind: 'machine',
       hostname: 'lab-vm-1',
@@ -81,15 +81,15 @@ describe('the page of the end and the cost', () => {
       adoptable: false,
       terminable: true,
     } as const;
-    const strangers = { ...model.strangers, items: [stranger] };
-    const html = renderFleet({ ...model, strangers });
-    expect(html).toContain('strangers/i-1/terminate"');
+    const orphans = { ...model.orphans, items: [orphan] };
+    const html = renderFleet({ ...model, orphans });
+    expect(html).toContain('orphans/i-1/terminate"');
     expect(html).not.toContain('/adopt"');
     expect(textOf(html)).toContain(
       'Terminate of lab-vm-1 (i-1) It is ended with everything on it. This cannot be undone. Yes, do it:',
     );
-    const row = { ...stranger, kind: 'row', id: 'lab-vm-1' } as const;
-    expect(textOf(renderFleet({ ...model, strangers: { ...strangers, items: [row] } }))).toContain(
+    const row = { ...orphan, kind: 'row', id: 'lab-vm-1' } as const;
+    expect(textOf(renderFleet({ ...model, orphans: { ...orphans, items: [row] } }))).toContain(
       'Clear the row',
     );
   });
@@ -111,7 +111,7 @@ describe('the page of the end and the cost', () => {
         members: [{ ...member!, hostname: HOSTILE, problem: HOSTILE, wanted_ends_at: END }],
         launches: [{ ...model.fleet.launches[0]!, requested_by: HOSTILE, id: null }],
       },
-      strangers: {
+      orphans: {
         items: [
           {
             id: HOSTILE,

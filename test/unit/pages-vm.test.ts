@@ -7,7 +7,7 @@ import { assignment, NOW, textOf, vm } from '../support/page-models.ts';
 const machine: VmModel = {
   vm: { ...vm, assignment },
   timeline: [
-    { at: '2026-01-01T11:58:00Z', kind: 'deed', text: 'Marked healthy: error.', who: 'grace' },
+    { at: '2026-01-01T11:58:00Z', kind: 'action', text: 'Marked healthy: error.', who: 'grace' },
     { at: '2026-01-01T11:54:00Z', kind: 'status', text: 'It is running.', who: null },
   ],
   launchId: null,
@@ -46,9 +46,9 @@ describe('the page of a machine', () => {
 
   test('offers what can be done, each with what it will do; destructive ones are asked again', () => {
     const html = renderVm(machine);
-    expect(buttons(html)).toEqual(['let-in', 'give-another', 'release', 'restart', 'destroy']);
-    for (const deed of ['letIn', 'giveAnother', 'release', 'restart', 'destroy'] as const)
-      expect(textOf(html)).toContain(words.machine[deed].what.slice(0, 60));
+    expect(buttons(html)).toEqual(['allow-browser', 'reassign', 'release', 'restart', 'destroy']);
+    for (const action of ['allowBrowser', 'reassign', 'release', 'restart', 'destroy'] as const)
+      expect(textOf(html)).toContain(words.machine[action].what.slice(0, 60));
     expect(html.match(/<details[\s\S]*?<\/details>/g)).toHaveLength(5);
     expect(html).toContain(`action="/api/v1/assignments/${machine.vm.assignment?.id ?? ''}/release"`);
   });
@@ -58,7 +58,7 @@ describe('the page of a machine', () => {
     [
       'is broken, with somebody: another machine comes first',
       { vm: { ...machine.vm, status: 'error' } },
-      ['give-another', 'let-in', 'release', 'mark-healthy', 'restart', 'destroy'],
+      ['reassign', 'allow-browser', 'release', 'mark-healthy', 'restart', 'destroy'],
     ],
     [
       'has an unhealthy GPU',
@@ -96,7 +96,7 @@ describe('the page of a machine', () => {
   });
 
   test('says why another machine cannot be given, what was done, and why something was not', () => {
-    expect(textOf(renderVm({ ...machine, freeCount: 0 }))).toContain(words.machine.giveAnother.none);
+    expect(textOf(renderVm({ ...machine, freeCount: 0 }))).toContain(words.machine.reassign.none);
     expect(textOf(renderVm({ ...machine, done: 'release' }))).toContain('The machine was released.');
     const refused = renderVm({ ...machine, error: 'Nobody has it.' });
     expect(textOf(refused)).toContain('Nothing was changed Nobody has it.');

@@ -70,7 +70,7 @@ describe('every page', () => {
       'vm',
       renderVm({
         vm: { ...vm, hostname: HOSTILE, address: HOSTILE, assignment: { ...assignment, ...hostile } },
-        timeline: [{ at: HOSTILE, kind: 'deed', text: HOSTILE, who: HOSTILE }],
+        timeline: [{ at: HOSTILE, kind: 'action', text: HOSTILE, who: HOSTILE }],
         launchId: HOSTILE,
         letInUntil: HOSTILE,
         freeCount: 1,

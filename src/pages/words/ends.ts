@@ -1,4 +1,4 @@
-// What the page of the fleet says: its end, its cost, strangers. Like words.ts: no markup.
+// What the page of the fleet says: its end, its cost, orphans. Like words.ts: no markup.
 export const endsWords = {
   title: 'End and cost',
   summaryTitle: 'The launched machines',
@@ -30,10 +30,10 @@ export const endsWords = {
   overdue: 'Its end and the grace are over, and it is there still. It costs money: destroy it.',
   untold: 'It has not been told its new end yet.',
   wanted: 'It is to end',
-  strangersTitle: 'Strangers',
-  strangersLead:
+  orphansTitle: 'Orphans',
+  orphansLead:
     'Machines that exist without a row, and rows whose machine does not exist. They are looked for at start, after interruptions, and whenever this page is loaded.',
-  noStrangers: 'There are none: every machine has its row, and every row its machine.',
+  noOrphans: 'There are none: every machine has its row, and every row its machine.',
   notAsked: 'The provider has not been asked yet.',
   askedAt: 'The provider answered last at',
   id: 'Id',

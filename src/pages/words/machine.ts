@@ -1,17 +1,17 @@
 // What the page of one machine says. No markup.
 import type { components } from '../../contract/openapi.gen.ts';
 
-type DeedName = components['schemas']['DeedName'];
+type ActionName = components['schemas']['ActionName'];
 
 const done = {
-  'let-in':
+  'allow-browser':
     'For ten minutes, the next browser that sends the form with this e-mail is let in without the PIN.',
-  'give-another':
+  reassign:
     'The person has this machine now. Their page has followed; if it asks for a fresh command, they need to paste one.',
   release: 'The machine was released. It is free again once its agent has emptied it.',
   'mark-healthy': 'The machine counts as healthy until it reports otherwise.',
   restart: 'The machine was restarted. It is running again when it says so.',
-} as const satisfies Record<DeedName, string>;
+} as const satisfies Record<ActionName, string>;
 
 export const machineWords = {
   done,
@@ -48,18 +48,18 @@ export const machineWords = {
   letInOpen: 'The next browser with this e-mail is let in without the PIN until',
   work: 'Their work',
   download: 'Download it',
-  deedsTitle: 'What can be done',
+  actionsTitle: 'What can be done',
   timelineTitle: 'What happened',
   timelineEmpty: 'Nothing was noted yet.',
   by: 'by',
   confirm: 'Yes, do it:',
   back: 'All machines',
-  letIn: {
+  allowBrowser: {
     title: 'Let its person back in',
     what: 'For somebody who has lost both browser and PIN. For ten minutes, the next browser that sends the form with this e-mail is let in without the PIN, once. Whoever sends it first is let in, so do it when they are ready.',
     submit: 'Let them in',
   },
-  giveAnother: {
+  reassign: {
     title: 'Give its person another machine',
     what: 'They get a free machine, with the same PIN, and their page follows. What they made stays on this machine and is emptied with it: download it first. A command that was used is asked for again.',
     whatBroken:

@@ -33,7 +33,7 @@ export async function destroyAll(work: Work, report: ProvisionReport): Promise<P
 /** What no state knows, by the cloud alone; and the proof. */
 export async function destroyUnknown(work: Work, report: ProvisionReport): Promise<ProvisionResult> {
   try {
-    await endStrangers(work, report);
+    await endOrphans(work, report);
     await prove(work);
     if (!work.asked.aborted) await proveParts(work);
     return { ok: true };
@@ -125,7 +125,7 @@ async function living({ cloud, forced }: Work): Promise<CloudMachine[]> {
 }
 
 /** What the state does not know, and one of our own launches made. What came from elsewhere is an admin's to decide. */
-async function endStrangers(work: Work, report: ProvisionReport): Promise<void> {
+async function endOrphans(work: Work, report: ProvisionReport): Promise<void> {
   const listed = await living(work);
   if (listed.length === 0) return;
   const standings = await work.site.standing(listed);

@@ -115,7 +115,7 @@ async function runOnce(launch: Launch, place: Place): Promise<Done<null> | Faile
       const living = mended.value.state.machines.map(({ hostname }) => hostname);
       await noteLiving(launch, mended.value.state.machines);
       // One that no state knows would be made a second time.
-      const strange = new Set(mended.value.strangers.map(({ hostname }) => hostname));
+      const strange = new Set(mended.value.orphans.map(({ hostname }) => hostname));
       for (const { hostname } of missing(launch))
         if (strange.has(hostname))
           launch.refused.set(hostname, 'A machine of this name exists that no state knows.');

@@ -9,7 +9,7 @@ import { failedBy, withEngine, type Done, type Engine, type Failed, type Work } 
 export type Mended = {
   readonly state: EngineState;
   /** Machines with our uid that no state knows, and that stay. */
-  readonly strangers: readonly CloudMachine[];
+  readonly orphans: readonly CloudMachine[];
   /** Hostnames of machines that no state knew, and that were ended. */
   readonly ended: readonly string[];
   /** Shared parts that no state knew, and that were removed. */
@@ -34,13 +34,13 @@ export async function mend(
       (machine) => machine.state !== 'shutting-down',
     );
     const known = new Set(state.machines.map(({ instanceId }) => instanceId));
-    const strangers = listed.filter(({ instanceId }) => !known.has(instanceId));
-    const ending = await whichEnd(work, strangers, state, launchId);
+    const orphans = listed.filter(({ instanceId }) => !known.has(instanceId));
+    const ending = await whichEnd(work, orphans, state, launchId);
     if (ending.length > 0) await endThem(work, ending);
     // Of a destroy that broke off nobody knows what it had ended.
     const fresh = await refreshed(work, engine, state, { listed, anyway: broken && launchId === null });
     if (!fresh.ok) return fresh;
-    const staying = strangers.filter((machine) => !ending.includes(machine));
+    const staying = orphans.filter((machine) => !ending.includes(machine));
     tellOfStaying(work, staying);
     const living = new Set(fresh.value.machines.map(({ hostname }) => hostname));
     for (const { hostname } of [...state.machines, ...ending])
@@ -51,7 +51,7 @@ export async function mend(
       ok: true,
       value: {
         state: fresh.value,
-        strangers: staying,
+        orphans: staying,
         ended: ending.flatMap(({ hostname }) => hostname ?? []),
         swept,
       },
@@ -93,14 +93,14 @@ async function sweep(work: Work, state: EngineState): Promise<readonly CloudPart
 
 async function whichEnd(
   { site }: Work,
-  strangers: readonly CloudMachine[],
+  orphans: readonly CloudMachine[],
   state: EngineState,
   launchId: string | null,
 ): Promise<CloudMachine[]> {
-  if (strangers.length === 0) return [];
-  const standings = await site.standing(strangers);
+  if (orphans.length === 0) return [];
+  const standings = await site.standing(orphans);
   const pending = new Set(state.pending.map((urn) => urn.slice(urn.lastIndexOf('::') + 2)));
-  return strangers.filter((machine) => {
+  return orphans.filter((machine) => {
     const standing = standings.get(machine.instanceId);
     if (!standing?.known || standing.assigned) return false;
     const isPending = machine.hostname !== null && pending.has(machine.hostname);

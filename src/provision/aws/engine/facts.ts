@@ -3,12 +3,12 @@
 
 export type EngineFact =
   /** The engine began to do this to a machine. */
-  | { readonly kind: 'begun'; readonly hostname: string; readonly doing: MachineDeed }
+  | { readonly kind: 'begun'; readonly hostname: string; readonly doing: MachineAction }
   /** It is done. The rest is known where a machine was made. */
   | {
       readonly kind: 'done';
       readonly hostname: string;
-      readonly did: MachineDeed;
+      readonly did: MachineAction;
       readonly instanceId: string | null;
       readonly publicIp: string | null;
       readonly seconds: number;
@@ -17,7 +17,7 @@ export type EngineFact =
   | {
       readonly kind: 'refused';
       readonly hostname: string;
-      readonly doing: MachineDeed;
+      readonly doing: MachineAction;
       readonly text: string;
     }
   /** A line of output about everything else, or about a machine. */
@@ -30,4 +30,4 @@ export type EngineFact =
   /** The last word of a run that came to its own end. */
   | { readonly kind: 'summary'; readonly succeeded: boolean };
 
-export type MachineDeed = 'make' | 'end' | 'change';
+export type MachineAction = 'make' | 'end' | 'change';

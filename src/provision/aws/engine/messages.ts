@@ -53,18 +53,18 @@ export type Answer =
 
 export type Told = Answer | { readonly kind: 'fact'; readonly fact: EngineFact };
 
-const deed = z.enum(['make', 'end', 'change']);
+const action = z.enum(['make', 'end', 'change']);
 const fact = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('begun'), hostname: z.string(), doing: deed }),
+  z.object({ kind: z.literal('begun'), hostname: z.string(), doing: action }),
   z.object({
     kind: z.literal('done'),
     hostname: z.string(),
-    did: deed,
+    did: action,
     instanceId: z.string().nullable(),
     publicIp: z.string().nullable(),
     seconds: z.number(),
   }),
-  z.object({ kind: z.literal('refused'), hostname: z.string(), doing: deed, text: z.string() }),
+  z.object({ kind: z.literal('refused'), hostname: z.string(), doing: action, text: z.string() }),
   z.object({
     kind: z.literal('said'),
     level: z.enum(['info', 'warning', 'error']),

@@ -1,7 +1,7 @@
 // One event of the engine, in whatever form it came, to what it means for us. Pure: the clock is an argument, since the
 // engine's own timestamps are whole seconds. An event that is not understood means nothing; most are debug noise.
 import { z } from 'zod';
-import type { EngineFact, MachineDeed } from './facts.ts';
+import type { EngineFact, MachineAction } from './facts.ts';
 
 /** What earlier events of the same run left to remember. */
 export type RunMemory = {
@@ -84,7 +84,7 @@ function reduceDiagnostic(
 }
 
 function reduceBegin(memory: RunMemory, step: Step, nowMs: number): Reduced {
-  const doing = deedOf(step.op);
+  const doing = actionOf(step.op);
   if (doing === null) return { memory, facts: [] };
   const begunAt = new Map(memory.begunAt).set(step.urn, nowMs);
   const facts: EngineFact[] =
@@ -93,7 +93,7 @@ function reduceBegin(memory: RunMemory, step: Step, nowMs: number): Reduced {
 }
 
 function reduceEnd(memory: RunMemory, step: Step, nowMs: number): Reduced {
-  const did = deedOf(step.op);
+  const did = actionOf(step.op);
   if (did === null) return { memory, facts: [] };
   const seconds = (nowMs - (memory.begunAt.get(step.urn) ?? nowMs)) / 1000;
   if (step.type !== MACHINE_TYPE) return { memory, facts: partDone(step, did) };
@@ -114,28 +114,28 @@ function reduceEnd(memory: RunMemory, step: Step, nowMs: number): Reduced {
 }
 
 /** Parts around the machines, such as the security group, are told in a line. */
-function partDone({ type, urn }: Step, did: MachineDeed): EngineFact[] {
+function partDone({ type, urn }: Step, did: MachineAction): EngineFact[] {
   if (type === PROVIDER_TYPE || type === STACK_TYPE) return [];
   const part = type.slice(type.lastIndexOf(':') + 1);
   return [
-    { kind: 'said', level: 'info', hostname: null, text: `${part} ${nameOf(urn)}: ${deedWords[did]}.` },
+    { kind: 'said', level: 'info', hostname: null, text: `${part} ${nameOf(urn)}: ${actionWords[did]}.` },
   ];
 }
 
 function reduceRefusal(memory: RunMemory, step: Step): Reduced {
-  const doing = deedOf(step.op) ?? 'change';
+  const doing = actionOf(step.op) ?? 'change';
   if (step.type !== MACHINE_TYPE) return { memory, facts: [] };
   const text = memory.errors.get(step.urn) ?? 'The engine did not say why.';
   return { memory, facts: [{ kind: 'refused', hostname: nameOf(step.urn), doing, text }] };
 }
 
-const deedWords = { make: 'made', end: 'ended', change: 'changed' } as const satisfies Record<
-  MachineDeed,
+const actionWords = { make: 'made', end: 'ended', change: 'changed' } as const satisfies Record<
+  MachineAction,
   string
 >;
 
 /** The engine's operations that change something; `same`, `read` and `refresh` do not. */
-const deeds: Readonly<Record<string, MachineDeed>> = {
+const actions: Readonly<Record<string, MachineAction>> = {
   create: 'make',
   'create-replacement': 'make',
   delete: 'end',
@@ -144,8 +144,8 @@ const deeds: Readonly<Record<string, MachineDeed>> = {
   replace: 'change',
 };
 
-function deedOf(op: string): MachineDeed | null {
-  return deeds[op] ?? null;
+function actionOf(op: string): MachineAction | null {
+  return actions[op] ?? null;
 }
 
 /** A URN ends with the resource's name; that of a machine is its hostname. */

@@ -1,8 +1,8 @@
-// Deeds of admins in the middle of a crowd: whoever moves, asks, releases and marks at once, no machine has two people, and
+// Actions of admins in the middle of a crowd: whoever moves, asks, releases and marks at once, no machine has two people, and
 // nobody two machines.
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { beginRestart, giveAnother, letIn, markHealthy, undoRestart } from '../../src/db/deeds.ts';
+import { beginRestart, reassign, allowBrowser, markHealthy, undoRestart } from '../../src/db/vm-actions.ts';
 import { pendingRecycle, recordRecycled, releaseAssignment } from '../../src/db/recycling.ts';
 import { requestVm } from '../../src/db/request.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -21,7 +21,7 @@ beforeEach(async () => {
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 const doing = (hostname: string) => ({ hostname, by: 'grace' });
 const move = (hostname: string) =>
-  giveAnother(database.db, { ...doing(hostname), remainsId: crypto.randomUUID(), channel: CHANNEL });
+  reassign(database.db, { ...doing(hostname), remainsId: crypto.randomUUID(), channel: CHANNEL });
 const ask = (index: number) => requestVm(database.db, vmRequest(`person-${index}@x.org`));
 
 /** What would be wrong, whatever has happened: each row is a fault. */
@@ -92,7 +92,7 @@ test('moves, releases, marks, restarts and emptyings of the same machines at onc
       const pending = await pendingRecycle(database.db, name);
       if (pending) await recordRecycled(database.db, { hostname: name, assignmentId: pending.assignmentId });
     },
-    (name: string) => letIn(database.db, doing(name), 600),
+    (name: string) => allowBrowser(database.db, doing(name), 600),
     (name: string) => ask(names.indexOf(name)),
   ];
   for (const round of upTo(6)) {
@@ -101,10 +101,10 @@ test('moves, releases, marks, restarts and emptyings of the same machines at onc
   }
 }, 60_000);
 
-test('one let-in lets one browser in, whoever comes at once', async () => {
+test('one allow-browser lets one browser in, whoever comes at once', async () => {
   await insertFreeVms(database.db, ['a']);
   await giveVm(database.db, 'ada@x.org');
-  await letIn(database.db, doing('a'), 600);
+  await allowBrowser(database.db, doing('a'), 600);
   const came = await Promise.all(
     upTo(20).map((index) =>
       requestVm(database.db, vmRequest('ada@x.org', { browserId: `browser ${index}` })),

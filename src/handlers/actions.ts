@@ -2,35 +2,35 @@
 // page, which says what was done, or stays with the reason why not.
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError, type ProblemReply } from '../contract/problems.ts';
-import { beginRestart, giveAnother, letIn, markHealthy, undoRestart } from '../db/deeds.ts';
+import { beginRestart, reassign, allowBrowser, markHealthy, undoRestart } from '../db/vm-actions.ts';
 import { readTimeline } from '../db/vm-timeline.ts';
 import { findVm } from '../db/vms.ts';
 import { nameOf } from './fleet.ts';
 import { machinePage, type MachineDependencies } from './machine-page.ts';
-import { seeMachine, type DeedName } from './see-machine.ts';
+import { seeMachine, type ActionName } from './see-machine.ts';
 import { timelineEntryView } from './timeline-view.ts';
 import { viewContext, vmView } from './views.ts';
 
-export type DeedsDependencies = MachineDependencies & {
+export type ActionsDependencies = MachineDependencies & {
   /** The NOTIFY channel. */
   readonly channel: string;
   readonly randomUuid: () => string;
 };
 
 /** For so long somebody is let in without a PIN: they stand before the admin. */
-const LET_IN_SECONDS = 600;
+const ALLOW_BROWSER_SECONDS = 600;
 
-type Asked = Input<'letPersonIn'>;
+type Asked = Input<'allowBrowser'>;
 type Refusal = ProblemReply<
   'vm_not_found' | 'vm_not_assigned' | 'none_free' | 'cannot_restart' | 'restart_failed'
 >;
-type Done = { readonly done: DeedName; readonly hostname: string; readonly message: string };
+type Done = { readonly done: ActionName; readonly hostname: string; readonly message: string };
 
-export function createDeedsHandlers(dependencies: DeedsDependencies): HandlersOf<'deeds'> {
+export function createActionsHandlers(dependencies: ActionsDependencies): HandlersOf<'actions'> {
   const { db } = dependencies;
   return {
-    letPersonIn: async (input) => tell(dependencies, input, await letPersonIn(dependencies, input)),
-    giveAnotherVm: async (input) => tell(dependencies, input, await moveOn(dependencies, input)),
+    allowBrowser: async (input) => tell(dependencies, input, await allowNextBrowser(dependencies, input)),
+    reassignVm: async (input) => tell(dependencies, input, await moveOn(dependencies, input)),
     markVmHealthy: async (input) => {
       const answer = await tell(dependencies, input, await takeBack(dependencies, input));
       // It has nothing that could be in its way.
@@ -46,16 +46,19 @@ export function createDeedsHandlers(dependencies: DeedsDependencies): HandlersOf
   };
 }
 
-async function letPersonIn({ db }: DeedsDependencies, input: Asked): Promise<Done | Refusal> {
+async function allowNextBrowser({ db }: ActionsDependencies, input: Asked): Promise<Done | Refusal> {
   const { hostname } = input.path;
-  const opened = await letIn(db, doing(input), LET_IN_SECONDS);
+  const opened = await allowBrowser(db, doing(input), ALLOW_BROWSER_SECONDS);
   if (!opened) return notAssigned({ db }, hostname);
   const message = `For ten minutes, the next browser that sends the form with ${opened.email} is let in without the PIN.`;
-  return { done: 'let-in', hostname, message };
+  return { done: 'allow-browser', hostname, message };
 }
 
-async function moveOn({ db, channel, randomUuid }: DeedsDependencies, input: Asked): Promise<Done | Refusal> {
-  const moved = await giveAnother(db, { ...doing(input), remainsId: randomUuid(), channel });
+async function moveOn(
+  { db, channel, randomUuid }: ActionsDependencies,
+  input: Asked,
+): Promise<Done | Refusal> {
+  const moved = await reassign(db, { ...doing(input), remainsId: randomUuid(), channel });
   switch (moved.kind) {
     case 'not_assigned':
       return notAssigned({ db }, input.path.hostname);
@@ -64,11 +67,11 @@ async function moveOn({ db, channel, randomUuid }: DeedsDependencies, input: Ask
         detail: 'No machine is free. Launch one more, or release one; nothing was changed.',
       });
     case 'moved':
-      return { done: 'give-another', hostname: moved.to, message: `${moved.email} has ${moved.to} now.` };
+      return { done: 'reassign', hostname: moved.to, message: `${moved.email} has ${moved.to} now.` };
   }
 }
 
-async function takeBack({ db }: DeedsDependencies, input: Asked): Promise<Done | Refusal> {
+async function takeBack({ db }: ActionsDependencies, input: Asked): Promise<Done | Refusal> {
   const { hostname } = input.path;
   if (!(await markHealthy(db, doing(input)))) return problem('vm_not_found');
   return {
@@ -78,7 +81,7 @@ async function takeBack({ db }: DeedsDependencies, input: Asked): Promise<Done |
   };
 }
 
-async function restart({ db, operations }: DeedsDependencies, input: Asked): Promise<Done | Refusal> {
+async function restart({ db, operations }: ActionsDependencies, input: Asked): Promise<Done | Refusal> {
   const { hostname } = input.path;
   const vm = await findVm(db, hostname);
   if (!vm) return problem('vm_not_found');
@@ -99,15 +102,15 @@ function doing({ path, caller }: Asked) {
   return { hostname: path.hostname, by: nameOf(caller) };
 }
 
-async function notAssigned({ db }: Pick<DeedsDependencies, 'db'>, hostname: string): Promise<Refusal> {
+async function notAssigned({ db }: Pick<ActionsDependencies, 'db'>, hostname: string): Promise<Refusal> {
   return (await findVm(db, hostname)) ? problem('vm_not_assigned') : problem('vm_not_found');
 }
 
 async function tell(
-  dependencies: DeedsDependencies,
+  dependencies: ActionsDependencies,
   { path, accept }: Asked,
   result: Done | Refusal,
-): Promise<Reply<'letPersonIn'> & Reply<'restartVm'>> {
+): Promise<Reply<'allowBrowser'> & Reply<'restartVm'>> {
   if ('done' in result) {
     if (accept === 'text/html') return seeMachine(result.hostname, result.done);
     const vm = await findVm(dependencies.db, result.hostname);

@@ -43,8 +43,8 @@ describe('a participant who is let in from another browser', () => {
         body: new URLSearchParams({ email: 'ada@x.org', crd_command: '--code=4/0Aone' }),
       });
     expect((await asked()).status).toBe(409);
-    const letIn = await lab.server.admin.POST('/api/v1/vms/{hostname}/let-in', by('a'));
-    expect(letIn.data).toMatchObject({
+    const allowBrowser = await lab.server.admin.POST('/api/v1/vms/{hostname}/allow-browser', by('a'));
+    expect(allowBrowser.data).toMatchObject({
       vm: { hostname: 'a' },
       message: expect.stringContaining('ada@x.org') as string,
     });
@@ -80,20 +80,20 @@ describe('destroying one machine from its page', { timeout: 90_000 }, () => {
   });
 });
 
-describe('deeds from the page', () => {
+describe('actions from the page', () => {
   test('lead to the machine that it is about then, which says what was done', async () => {
     await insertFreeVms(lab.server.db, ['a']);
     const { id } = await giveVm(lab.server.db, 'ada@x.org');
-    expect(await form('/api/v1/vms/a/let-in')).toMatchObject({
+    expect(await form('/api/v1/vms/a/allow-browser')).toMatchObject({
       status: 303,
-      location: '/admin/vms/a?done=let-in',
+      location: '/admin/vms/a?done=allow-browser',
     });
     await insertFreeVms(lab.server.db, ['b']);
-    const moved = await form('/api/v1/vms/a/give-another');
-    expect(moved).toMatchObject({ status: 303, location: '/admin/vms/b?done=give-another' });
+    const moved = await form('/api/v1/vms/a/reassign');
+    expect(moved).toMatchObject({ status: 303, location: '/admin/vms/b?done=reassign' });
     expect(await page(moved.location ?? '')).toContain('The person has this machine now.');
     // A second click finds nobody.
-    expect(await form('/api/v1/vms/a/give-another')).toMatchObject({ status: 409, location: null });
+    expect(await form('/api/v1/vms/a/reassign')).toMatchObject({ status: 409, location: null });
     expect(await form(`/api/v1/assignments/${id}/release`)).toMatchObject({
       status: 303,
       location: '/admin/vms/b?done=release',
@@ -104,14 +104,14 @@ describe('deeds from the page', () => {
   test('that cannot be done stay on the page, with the reason', async () => {
     await insertFreeVms(lab.server.db, ['a']);
     await giveVm(lab.server.db, 'ada@x.org');
-    const refused = await form('/api/v1/vms/a/give-another');
+    const refused = await form('/api/v1/vms/a/reassign');
     expect(refused.status).toBe(409);
     expect(refused.text).toContain('No machine is free.');
     expect(refused.text).toContain('ada@x.org');
-    expect((await form('/api/v1/vms/nobody/let-in')).status).toBe(404);
+    expect((await form('/api/v1/vms/nobody/allow-browser')).status).toBe(404);
   });
 
-  test('a page that is named a deed that there is not is told so', async () => {
+  test('a page that is named an action that there is not is told so', async () => {
     await insertFreeVms(lab.server.db, ['a']);
     const response = await fetch(`${lab.server.url}/admin/vms/a?done=nonsense`, { headers: lab.auth });
     expect(response.status).toBe(400);

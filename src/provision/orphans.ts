@@ -1,6 +1,6 @@
 // Machines without a row, and rows without a machine: looked for now and then and on demand, shown, and decided by an
 // admin. What is ended by itself, after an interruption, is settle.ts' matter.
-import { recordDeed } from '../db/audit.ts';
+import { recordAuditEvent } from '../db/audit.ts';
 import type { Db } from '../db/connect.ts';
 import { adoptMachine } from '../db/adoption.ts';
 import { listMachineRows, removeGone, type MachineRow } from '../db/fleet.ts';
@@ -9,7 +9,7 @@ import { findActiveOperation, findOperation } from '../db/operations.ts';
 import { matchMachines } from './match.ts';
 import type { ListedMachine, Provider, ProvisionReport, ProvisionResult } from './provider.ts';
 
-export type Stranger = {
+export type Orphan = {
   /** The provider's own id; where it has none, and for a row, the hostname. */
   readonly id: string;
   readonly kind: 'machine' | 'row';
@@ -22,7 +22,7 @@ export type Stranger = {
 };
 
 export type Survey = {
-  readonly items: readonly Stranger[];
+  readonly items: readonly Orphan[];
   /** When the provider answered last; null = not yet. */
   readonly askedAt: Date | null;
   /** Why it did not the last time. */
@@ -34,7 +34,7 @@ export type Decided =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'refused'; readonly problem: string };
 
-export type Strangers = {
+export type Orphans = {
   /** As seen last. */
   readonly seen: () => Survey;
   /** Asks the provider now. Never throws for its sake. */
@@ -43,7 +43,7 @@ export type Strangers = {
   terminate(id: string, by: string): Promise<Decided>;
 };
 
-export type StrangersOptions = {
+export type OrphansOptions = {
   readonly db: Db;
   readonly provider: Provider;
   readonly now: () => Date;
@@ -61,7 +61,7 @@ const AWAY: Decided = {
   problem: 'The provider could not be asked what exists, so nothing was changed. Try again in a minute.',
 };
 
-export function createStrangers(options: StrangersOptions): Strangers {
+export function createOrphans(options: OrphansOptions): Orphans {
   const { db, provider, now, onError, signal } = options;
   let seen: Survey = { items: [], askedAt: null, problem: null };
 
@@ -70,20 +70,20 @@ export function createStrangers(options: StrangersOptions): Strangers {
       const listed = await withLimit(provider.list(), signal);
       seen = { items: await compare(options, listed), askedAt: now(), problem: null };
     } catch (error) {
-      onError(error, 'looking for strangers');
+      onError(error, 'looking for orphans');
       seen = { ...seen, problem: 'The provider could not be asked what exists; the log says why.' };
     }
     return seen;
   }
 
-  /** Looks again first: only what is a stranger still is decided upon. */
-  async function decide(id: string, work: (stranger: Stranger) => Promise<Decided>): Promise<Decided> {
+  /** Looks again first: only what is an orphan still is decided upon. */
+  async function decide(id: string, work: (orphan: Orphan) => Promise<Decided>): Promise<Decided> {
     if (await findActiveOperation(db)) return BUSY;
     const survey = await look();
     if (survey.problem !== null) return AWAY;
-    const stranger = survey.items.find((item) => item.id === id);
-    if (!stranger) return { kind: 'unknown' };
-    const decided = await work(stranger);
+    const orphan = survey.items.find((item) => item.id === id);
+    if (!orphan) return { kind: 'unknown' };
+    const decided = await work(orphan);
     await look();
     return decided;
   }
@@ -91,21 +91,21 @@ export function createStrangers(options: StrangersOptions): Strangers {
   return {
     seen: () => seen,
     look,
-    adopt: (id, by) => decide(id, (stranger) => adopt(options, stranger, by)),
-    terminate: (id, by) => decide(id, (stranger) => end(options, stranger, by, signal)),
+    adopt: (id, by) => decide(id, (orphan) => adopt(options, orphan, by)),
+    terminate: (id, by) => decide(id, (orphan) => end(options, orphan, by, signal)),
   };
 }
 
 async function compare(
-  { db, provider }: StrangersOptions,
+  { db, provider }: OrphansOptions,
   listed: readonly ListedMachine[],
-): Promise<Stranger[]> {
+): Promise<Orphan[]> {
   const active = await findActiveOperation(db);
   const rows = await listMachineRows(db);
-  const { machines, strangers } = matchMachines(rows, listed);
+  const { machines, orphans } = matchMachines(rows, listed);
   const taken = new Set(rows.map(({ hostname }) => hostname));
-  const found: Stranger[] = [];
-  for (const machine of strangers)
+  const found: Orphan[] = [];
+  for (const machine of orphans)
     if (machine.operationId === null || machine.operationId !== active?.id)
       found.push(await ofMachine(db, provider, machine, taken));
   // While something is made or ended, rows are ahead of machines and behind them.
@@ -121,7 +121,7 @@ async function ofMachine(
   provider: Provider,
   { id, hostname, operationId, instanceType }: ListedMachine,
   taken: ReadonlySet<string>,
-): Promise<Stranger> {
+): Promise<Orphan> {
   const isSecond = taken.has(hostname);
   const launch = operationId === null ? null : await findOperation(db, operationId);
   return {
@@ -144,7 +144,7 @@ function reasonOf(isSecond: boolean, launchIsKnown: boolean): string {
     : 'It carries the tags of this deployment, and its launch is not known here: the database may be new, or another one.';
 }
 
-function ofRow({ hostname, operationId, email }: MachineRow): Stranger {
+function ofRow({ hostname, operationId, email }: MachineRow): Orphan {
   const whose = email === null ? '' : ` ${email} has it, and needs another one.`;
   return {
     id: hostname,
@@ -158,15 +158,15 @@ function ofRow({ hostname, operationId, email }: MachineRow): Stranger {
   };
 }
 
-async function adopt({ db, provider }: StrangersOptions, stranger: Stranger, by: string): Promise<Decided> {
-  const { hostname, adoptable, launchId } = stranger;
-  if (!adoptable || hostname === null) return { kind: 'refused', problem: stranger.reason };
-  const machine = (await provider.list()).find((each) => (each.id ?? each.hostname) === stranger.id);
+async function adopt({ db, provider }: OrphansOptions, orphan: Orphan, by: string): Promise<Decided> {
+  const { hostname, adoptable, launchId } = orphan;
+  if (!adoptable || hostname === null) return { kind: 'refused', problem: orphan.reason };
+  const machine = (await provider.list()).find((each) => (each.id ?? each.hostname) === orphan.id);
   if (!machine) return { kind: 'unknown' };
   const adopted = await db.transaction().execute(async (trx) => {
     const done = await adoptMachine(trx, { ...machine, ...machine.reach, provider: provider.name });
-    const detail = `${hostname} (${stranger.id}), of the launch ${launchId ?? 'unknown'}`;
-    if (done) await recordDeed(trx, { who: by, what: 'adopt', detail, operationId: null });
+    const detail = `${hostname} (${orphan.id}), of the launch ${launchId ?? 'unknown'}`;
+    if (done) await recordAuditEvent(trx, { who: by, what: 'adopt', detail, operationId: null });
     return done;
   });
   if (!adopted) return { kind: 'refused', problem: 'Its name was taken meanwhile. Look at the list again.' };
@@ -177,30 +177,30 @@ async function adopt({ db, provider }: StrangersOptions, stranger: Stranger, by:
 }
 
 async function end(
-  options: StrangersOptions,
-  stranger: Stranger,
+  options: OrphansOptions,
+  orphan: Orphan,
   by: string,
   signal: AbortSignal,
 ): Promise<Decided> {
   const { db } = options;
-  const { hostname, kind, id } = stranger;
-  if (!stranger.terminable) return { kind: 'refused', problem: stranger.reason };
+  const { hostname, kind, id } = orphan;
+  if (!orphan.terminable) return { kind: 'refused', problem: orphan.reason };
   const named = hostname === null || hostname === id ? id : `${hostname} (${id})`;
-  const deed = { who: by, what: 'terminate', detail: `${kind} ${named}`, operationId: null } as const;
+  const action = { who: by, what: 'terminate', detail: `${kind} ${named}`, operationId: null } as const;
   if (kind === 'row') {
     await removeGone(db, [id]);
-    await recordDeed(db, deed);
+    await recordAuditEvent(db, action);
     return { kind: 'done', message: `The row of ${named} was cleared.` };
   }
-  const result = await endMachine(options, stranger, signal);
+  const result = await endMachine(options, orphan, signal);
   if (!result.ok) return { kind: 'refused', problem: `${result.problem} ${result.remedy}` };
-  await recordDeed(db, deed);
+  await recordAuditEvent(db, action);
   return { kind: 'done', message: `${named} was ended.` };
 }
 
 async function endMachine(
-  { db, provider }: StrangersOptions,
-  { id, hostname }: Stranger,
+  { db, provider }: OrphansOptions,
+  { id, hostname }: Orphan,
   signal: AbortSignal,
 ): Promise<ProvisionResult> {
   if (provider.terminate && id !== hostname) return provider.terminate([id], signal);

@@ -5,7 +5,7 @@ import type { VmModel } from './vm-model.ts';
 import { workSentence } from './vm-work.ts';
 import { words } from './words.ts';
 
-type Deed = {
+type Action = {
   readonly id: string;
   readonly title: string;
   readonly what: string;
@@ -20,35 +20,35 @@ type Deed = {
 
 type Words = { readonly title: string; readonly what: string; readonly submit: string };
 
-export function deedViews(model: VmModel): View[] {
-  return [...personDeeds(model), ...machineDeeds(model)];
+export function actionViews(model: VmModel): View[] {
+  return [...personActions(model), ...machineActions(model)];
 }
 
-function deed(id: string, said: Words, action: string, more: Partial<Deed> = {}): Deed {
+function action(id: string, said: Words, action: string, more: Partial<Action> = {}): Action {
   const { title, what, submit } = said;
   const plain = { confirm: false, danger: false, hindrance: null };
   return { id, title, what, submit, action, ...plain, ...more };
 }
 
-function personDeeds(model: VmModel): Deed[] {
+function personActions(model: VmModel): Action[] {
   const { vm, freeCount } = model;
   const { assignment } = vm;
   if (!assignment || assignment.state === 'released') return [];
   const api = vmApiHref(vm.hostname);
-  const { letIn, giveAnother, release } = words.machine;
+  const { allowBrowser, reassign, release } = words.machine;
   const isBroken = vm.status === 'error' || vm.status === 'unreachable';
-  const another = isBroken ? { ...giveAnother, what: giveAnother.whatBroken } : giveAnother;
-  const hindrance = freeCount === 0 ? giveAnother.none : null;
-  const deeds = [
-    deed('let-in', letIn, `${api}/let-in`),
-    deed('give-another', another, `${api}/give-another`, { confirm: true, danger: !isBroken, hindrance }),
-    deed('release', withWork(release, model), `/api/v1/assignments/${assignment.id}/release`, {
+  const another = isBroken ? { ...reassign, what: reassign.whatBroken } : reassign;
+  const hindrance = freeCount === 0 ? reassign.none : null;
+  const actions = [
+    action('allow-browser', allowBrowser, `${api}/allow-browser`),
+    action('reassign', another, `${api}/reassign`, { confirm: true, danger: !isBroken, hindrance }),
+    action('release', withWork(release, model), `/api/v1/assignments/${assignment.id}/release`, {
       confirm: true,
       danger: true,
     }),
   ];
   // A machine that is lost to its person is replaced before anything else.
-  return isBroken ? [...deeds.slice(1, 2), ...deeds.slice(0, 1), ...deeds.slice(2)] : deeds;
+  return isBroken ? [...actions.slice(1, 2), ...actions.slice(0, 1), ...actions.slice(2)] : actions;
 }
 
 /** What would be lost with it is told where somebody has it, or had it last. */
@@ -57,7 +57,7 @@ function withWork(said: Words, model: VmModel): Words {
   return work === null ? said : { ...said, what: `${said.what} ${words.machine.work}: ${work}` };
 }
 
-function machineDeeds(model: VmModel): Deed[] {
+function machineActions(model: VmModel): Action[] {
   const { vm, canRestart } = model;
   const api = vmApiHref(vm.hostname);
   const { markHealthy, restart, destroy, forget } = words.machine;
@@ -65,10 +65,10 @@ function machineDeeds(model: VmModel): Deed[] {
   const isIll = vm.status === 'error' || vm.status === 'unreachable' || vm.gpu_health === 'Unhealthy';
   const isEnding = vm.status === 'destroying';
   return [
-    ...(isIll ? [deed('mark-healthy', markHealthy, `${api}/mark-healthy`)] : []),
+    ...(isIll ? [action('mark-healthy', markHealthy, `${api}/mark-healthy`)] : []),
     ...(canRestart && !isEnding
-      ? [deed('restart', restart, `${api}/restart`, { confirm: true, danger: true })]
+      ? [action('restart', restart, `${api}/restart`, { confirm: true, danger: true })]
       : []),
-    ...(isEnding ? [] : [deed('destroy', ending, `${api}/destroy`, { confirm: true, danger: true })]),
+    ...(isEnding ? [] : [action('destroy', ending, `${api}/destroy`, { confirm: true, danger: true })]),
   ];
 }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { beginRestart, giveAnother, letIn, markHealthy, undoRestart } from '../../src/db/deeds.ts';
+import { beginRestart, reassign, allowBrowser, markHealthy, undoRestart } from '../../src/db/vm-actions.ts';
 import { recordOutcome, takeDelivery } from '../../src/db/delivery.ts';
 import { pendingRecycle, recordRecycled, releaseAssignment } from '../../src/db/recycling.ts';
 import { reportStatus } from '../../src/db/reports.ts';
@@ -25,7 +25,7 @@ beforeEach(async () => {
 const LIFETIME_SECONDS = 600;
 const doing = (hostname: string) => ({ hostname, by: 'grace' });
 const move = (hostname: string) =>
-  giveAnother(database.db, { ...doing(hostname), remainsId: crypto.randomUUID(), channel: CHANNEL });
+  reassign(database.db, { ...doing(hostname), remainsId: crypto.randomUUID(), channel: CHANNEL });
 const find = async (hostname: string) => {
   const vm = await findVm(database.db, hostname);
   if (!vm) throw new Error(`there is no ${hostname}`);
@@ -48,33 +48,35 @@ describe('letting somebody in', () => {
   test('needs no PIN from the next browser, once, and the browser stays in', async () => {
     await insertFreeVms(database.db, ['a']);
     await giveVm(database.db, 'ada@x.org');
-    expect(await letIn(database.db, doing('a'), 600)).toMatchObject({ email: 'ada@x.org' });
+    expect(await allowBrowser(database.db, doing('a'), 600)).toMatchObject({ email: 'ada@x.org' });
     const phone = vmRequest('ada@x.org', { browserId: 'phone' });
     expect(await requestVm(database.db, phone)).toMatchObject({ kind: 'returned', hostname: 'a' });
     expect(await requestVm(database.db, phone)).toMatchObject({ kind: 'returned' });
-    expect(await requestVm(database.db, vmRequest('ada@x.org', { browserId: 'a stranger' }))).toEqual({
+    expect(await requestVm(database.db, vmRequest('ada@x.org', { browserId: 'an orphan' }))).toEqual({
       kind: 'pin_required',
     });
-    expect(await audited()).toEqual([{ who: 'grace', what: 'let-in', detail: 'ada@x.org', hostname: 'a' }]);
+    expect(await audited()).toEqual([
+      { who: 'grace', what: 'allow-browser', detail: 'ada@x.org', hostname: 'a' },
+    ]);
   });
 
   test('ends with its window, and opens a lock of wrong PINs', async () => {
     await insertFreeVms(database.db, ['a']);
     await giveVm(database.db, 'ada@x.org');
-    await letIn(database.db, doing('a'), 0);
+    await allowBrowser(database.db, doing('a'), 0);
     const phone = vmRequest('ada@x.org', { browserId: 'phone' });
     expect(await requestVm(database.db, phone)).toEqual({ kind: 'pin_required' });
     for (let wrong = 0; wrong < 5; wrong++) await requestVm(database.db, { ...phone, givenPin: '000000' });
     expect(await requestVm(database.db, { ...phone, givenPin: '123456' })).toMatchObject({
       kind: 'pin_locked',
     });
-    await letIn(database.db, doing('a'), 600);
+    await allowBrowser(database.db, doing('a'), 600);
     expect(await requestVm(database.db, phone)).toMatchObject({ kind: 'returned' });
   });
 
   test('is nothing where nobody has the machine', async () => {
     await insertFreeVms(database.db, ['a']);
-    expect(await letIn(database.db, doing('a'), 600)).toBeNull();
+    expect(await allowBrowser(database.db, doing('a'), 600)).toBeNull();
     expect(await audited()).toEqual([]);
   });
 });
@@ -95,8 +97,8 @@ describe('giving another machine', () => {
     await recordRecycled(database.db, { hostname: 'a', assignmentId: remains });
     expect(await giveVm(database.db, 'bob@x.org')).toMatchObject({ hostname: 'a' });
     expect((await audited()).map(({ what, hostname }) => [what, hostname])).toEqual([
-      ['give-another', 'a'],
-      ['give-another', 'b'],
+      ['reassign', 'a'],
+      ['reassign', 'b'],
     ]);
   });
 
@@ -239,7 +241,7 @@ describe('a restart', () => {
 });
 
 describe('the timeline', () => {
-  test('tells statuses, people and deeds, newest first', async () => {
+  test('tells statuses, people and actions, newest first', async () => {
     await reportStatus(database.db, { hostname: 'a', status: 'initializing', provider: 'external' });
     await reportStatus(database.db, { hostname: 'a', status: 'running', provider: 'external' });
     await reportStatus(database.db, { hostname: 'a', status: 'running', provider: 'external' });
@@ -248,10 +250,10 @@ describe('the timeline', () => {
     await releaseAssignment(database.db, id, 'grace');
     const told = (await readTimeline(database.db, 'a')).map(({ kind, what }) => `${kind} ${what}`);
     expect(told.toSorted()).toEqual([
+      'action release',
       'assignment assigned',
       'assignment delivered',
       'assignment released',
-      'deed release',
       'status initializing',
       'status recycling',
       'status running',

@@ -1,8 +1,8 @@
-// Strangers, as the contract has them.
+// Orphans, as the contract has them.
 import type { components } from '../contract/openapi.gen.ts';
-import type { Survey } from '../provision/strangers.ts';
+import type { Survey } from '../provision/orphans.ts';
 
-export function strangersView({ items, askedAt, problem }: Survey): components['schemas']['Strangers'] {
+export function orphansView({ items, askedAt, problem }: Survey): components['schemas']['Orphans'] {
   return {
     items: items.map((item) => ({
       id: item.id,

@@ -1,6 +1,6 @@
 // What an admin does about one machine: each is one transaction, with its audit.
 import { sql } from 'kysely';
-import { recordDeed } from './audit.ts';
+import { recordAuditEvent } from './audit.ts';
 import { CLAIM_ORDER } from './claim.ts';
 import type { Db } from './connect.ts';
 
@@ -10,7 +10,7 @@ export type Doing = { readonly hostname: string; readonly by: string };
 export type LiveAssignment = { readonly id: string; readonly email: string };
 
 /** Lets the next browser in without the PIN, for so long. Null where nobody has the machine. */
-export async function letIn(
+export async function allowBrowser(
   db: Db,
   { hostname, by }: Doing,
   windowSeconds: number,
@@ -24,7 +24,7 @@ export async function letIn(
       .returning(['id', 'email'])
       .executeTakeFirst();
     if (!opened) return null;
-    await recordDeed(trx, { who: by, what: 'let-in', detail: opened.email, hostname });
+    await recordAuditEvent(trx, { who: by, what: 'allow-browser', detail: opened.email, hostname });
     return opened;
   });
 }
@@ -41,7 +41,7 @@ export type Move = Doing & {
 };
 
 /** Moves the machine's assignment to a free machine. A command that was not delivered goes along. */
-export async function giveAnother(db: Db, move: Move): Promise<Moved> {
+export async function reassign(db: Db, move: Move): Promise<Moved> {
   return db.transaction().execute(async (trx): Promise<Moved> => {
     const { hostname, by } = move;
     const live = await lockLive(trx, hostname);
@@ -50,10 +50,10 @@ export async function giveAnother(db: Db, move: Move): Promise<Moved> {
     if (to === null) return { kind: 'none_free' };
     await leaveRemains(trx, { ...move, assignmentId: live.id });
     await arrive(trx, { ...move, assignmentId: live.id, to });
-    await recordDeed(trx, { who: by, what: 'give-another', detail: `${live.email} → ${to}`, hostname });
-    await recordDeed(trx, {
+    await recordAuditEvent(trx, { who: by, what: 'reassign', detail: `${live.email} → ${to}`, hostname });
+    await recordAuditEvent(trx, {
       who: by,
-      what: 'give-another',
+      what: 'reassign',
       detail: `${live.email} ← ${hostname}`,
       hostname: to,
     });
@@ -137,7 +137,7 @@ export async function markHealthy(db: Db, { hostname, by }: Doing): Promise<bool
     const detail = [...(isIll ? [before.status] : []), ...(before.gpu === 'Unhealthy' ? ['GPU'] : [])].join(
       ', ',
     );
-    await recordDeed(trx, { who: by, what: 'mark-healthy', detail, hostname });
+    await recordAuditEvent(trx, { who: by, what: 'mark-healthy', detail, hostname });
     return true;
   });
 }
@@ -157,7 +157,7 @@ export async function beginRestart(
     await sql`
       update vms set status = 'initializing', status_since = now()
       where hostname = ${hostname} and status <> 'recycling'`.execute(trx);
-    await recordDeed(trx, { who: by, what: 'restart', detail: '', hostname });
+    await recordAuditEvent(trx, { who: by, what: 'restart', detail: '', hostname });
     return before;
   });
 }
