@@ -61,6 +61,7 @@ check-types: ; @tsc
 check-drift: ; @node codegen/check.ts
 check-contract: ; @redocly lint --config redocly.yaml openapi.yaml
 check-borders: ; @depcruise --config .dependency-cruiser.cjs src infra
+check-unused: ; @knip --no-progress
 
 .PHONY: test
 test: check ## every check and every test

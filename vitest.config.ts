@@ -6,6 +6,7 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    maxWorkers: 2,
+    // CI has two cores. Elsewhere vitest takes as many workers as there are.
+    ...(process.env['CI'] && { maxWorkers: 2 }),
   },
 });

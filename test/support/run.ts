@@ -1,7 +1,7 @@
-// The program behind `make test`: runs vitest, then says the outcome in one line.
+// The program behind `make test`: runs vitest, then prints the slowest files and the outcome in one line.
 import { spawn } from 'node:child_process';
 import { mkdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { z } from 'zod';
 import { endLeftovers } from './leftovers.ts';
 
@@ -13,8 +13,19 @@ const resultsSchema = z.object({
   numFailedTests: z.number(),
   numPendingTests: z.number(),
   numTodoTests: z.number(),
-  testResults: z.array(z.object({ status: z.string(), assertionResults: z.array(z.unknown()) })),
+  testResults: z.array(
+    z.object({
+      name: z.string(),
+      status: z.string(),
+      startTime: z.number(),
+      endTime: z.number(),
+      assertionResults: z.array(z.unknown()),
+    }),
+  ),
 });
+type Results = z.infer<typeof resultsSchema>;
+
+const SLOWEST = 20;
 
 /** Vitest's exit code, or 1 where a signal ended it. Ctrl-C reaches it without us; we stay to tell the outcome. */
 function runVitest(args: readonly string[]): Promise<number> {
@@ -31,23 +42,39 @@ function runVitest(args: readonly string[]): Promise<number> {
   });
 }
 
-/** A file that does not load, and an error outside of every test, count as one failed test each. */
-async function summarize(exitCode: number): Promise<string> {
+async function readResults(): Promise<Results | undefined> {
   const text = await readFile(results, 'utf8').catch(() => undefined);
-  if (text === undefined) return '0 passed, 1 failed';
-  const told = resultsSchema.parse(JSON.parse(text));
-  const broken = told.testResults.filter(
+  return text === undefined ? undefined : resultsSchema.parse(JSON.parse(text));
+}
+
+/** The slowest files in seconds, slowest first: where the next minute can be saved. */
+function slowestFiles({ testResults }: Results): string {
+  const files = testResults
+    .map(({ name, startTime, endTime }) => ({
+      name: relative(root, name),
+      seconds: (endTime - startTime) / 1000,
+    }))
+    .toSorted((a, b) => b.seconds - a.seconds)
+    .slice(0, SLOWEST);
+  return files.map(({ name, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${name}`).join('\n');
+}
+
+/** A file that does not load, and an error outside of every test, count as one failed test each. */
+function summarize(read: Results, exitCode: number): string {
+  const broken = read.testResults.filter(
     ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
   );
-  const counted = told.numFailedTests + broken.length;
+  const counted = read.numFailedTests + broken.length;
   const failed = counted === 0 && exitCode !== 0 ? 1 : counted;
-  const skipped = told.numPendingTests + told.numTodoTests;
-  return `${told.numPassedTests} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+  const skipped = read.numPendingTests + read.numTodoTests;
+  return `${read.numPassedTests} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
 await mkdir(join(root, '.cache'), { recursive: true });
 await rm(results, { force: true });
 const exitCode = await runVitest(process.argv.slice(2));
 await endLeftovers();
-console.log(await summarize(exitCode));
+const read = await readResults();
+if (read) console.log(`The ${SLOWEST} slowest test files:\n${slowestFiles(read)}\n`);
+console.log(read ? summarize(read, exitCode) : '0 passed, 1 failed');
 process.exitCode = exitCode;
