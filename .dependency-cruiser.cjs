@@ -42,11 +42,12 @@ module.exports = {
       'Value in, value out.',
     ),
     only('http', ['contract', 'lifecycle', 'log'], 'Bytes in, bytes out; knows no handler and no table.'),
+    only('process', [], 'Processes of this computer: marked, found, signalled.'),
     only('ssh', [], 'Keys, as SSH has them.'),
     only('collect', ['log'], 'Files of machines into one archive; knows no table, no HTTP, no page.'),
     only(
       'provision',
-      ['contract', 'vms', 'db', 'lifecycle', 'log', 'ssh', 'agent', 'client'],
+      ['contract', 'vms', 'db', 'lifecycle', 'log', 'process', 'ssh', 'agent', 'client'],
       'Machines and operations; knows nothing of HTTP and pages.',
     ),
     {

@@ -4,7 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asForm, createLablinkClient, type LablinkClient } from '../src/client/client.ts';
-import { openProcessTable } from '../src/provision/local/process-table.ts';
+import { openProcessTable } from '../src/process/process-table.ts';
+import { LOCAL_VM_MARK } from '../src/provision/local/machine-environment.ts';
 import { type Bench, type Measurement, type Row } from './measurement.ts';
 import { acquireAllocator } from './support/allocator.ts';
 import { acquireFolder } from './support/folder.ts';
@@ -78,7 +79,7 @@ async function connected(admin: LablinkClient): Promise<number> {
 
 /** Shared pages count in parts (PSS): a hundred Nodes share their program. */
 async function memoryOfMachines(root: string): Promise<{ readonly count: number; readonly kib: number }> {
-  const marked = await (await openProcessTable()).marked(root);
+  const marked = await (await openProcessTable(LOCAL_VM_MARK)).marked(root);
   const sizes = await Promise.all(
     marked.map(async ({ pid }) => {
       const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');

@@ -7,9 +7,10 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { listDescendants } from '../../src/provision/local/descendants.ts';
 import { createGate } from '../../src/provision/local/gate.ts';
 import { keepMachine, type KeeperOptions } from '../../src/provision/local/keeper.ts';
-import { endLeftovers } from '../../src/provision/local/leftovers.ts';
+import { endMarkedProcesses } from '../../src/process/end-marked.ts';
+import { openProcessTable, readPsOutput } from '../../src/process/process-table.ts';
+import { LOCAL_VM_MARK } from '../../src/provision/local/machine-environment.ts';
 import type { CameUp } from '../../src/provision/local/machine-process.ts';
-import { MARK_VARIABLE, openProcessTable, readPsOutput } from '../../src/provision/local/process-table.ts';
 import { isRunning } from './local-lab.ts';
 
 let folder: string;
@@ -22,20 +23,20 @@ describe('processes', () => {
   test('a process is found by its mark, and so is what it started and disowned', async () => {
     const root = join(folder, 'marked vms');
     const child = spawn('/bin/sh', ['-c', 'setsid sleep 1000 & sleep 1000 & echo $!; wait'], {
-      env: { PATH: '/usr/bin:/bin', [MARK_VARIABLE]: join(root, 'vm-1') },
+      env: { PATH: '/usr/bin:/bin', [LOCAL_VM_MARK.variable]: join(root, 'vm-1') },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     await new Promise((resolve) => child.stdout.once('data', resolve));
-    const table = await openProcessTable();
+    const table = await openProcessTable(LOCAL_VM_MARK);
     await expect.poll(async () => (await table.marked(root)).length).toBe(3);
     expect(await table.marked(folder)).toEqual([]);
     expect(await table.marked(`${root}2`)).toEqual([]);
-    expect(await endLeftovers({ table, root }, new Set([join(root, 'vm-2')]))).toEqual({
+    expect(await endMarkedProcesses(table, root, new Set([join(root, 'vm-2')]))).toEqual({
       ended: 0,
       survivors: [],
     });
     expect(await isRunning(child.pid!)).toBe(true);
-    expect(await endLeftovers({ table, root })).toEqual({ ended: 3, survivors: [] });
+    expect(await endMarkedProcesses(table, root)).toEqual({ ended: 3, survivors: [] });
     expect(await isRunning(child.pid!)).toBe(false);
   });
 
@@ -47,7 +48,7 @@ describe('processes', () => {
       '  814 Mon Nov  2 13:51:20 2026 grep --local-vm=/data/my lab/local-vms/vm-1/log',
       '',
     ].join('\n');
-    expect(readPsOutput(output, '/data/my lab/local-vms')).toEqual([
+    expect(readPsOutput(output, '/data/my lab/local-vms', LOCAL_VM_MARK.argument)).toEqual([
       { pid: 812, started: 'Mon Nov 23 13:51:19 2026', folder: '/data/my lab/local-vms/vm-1' },
     ]);
   });

@@ -6,10 +6,11 @@ import { mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { endLeftovers } from '../../src/provision/local/leftovers.ts';
+import { endMarkedProcesses } from '../../src/process/end-marked.ts';
+import { openProcessTable, type MarkedProcess } from '../../src/process/process-table.ts';
+import { LOCAL_VM_MARK } from '../../src/provision/local/machine-environment.ts';
 import { createLocalProvider, type LocalProviderOptions } from '../../src/provision/local/local-provider.ts';
 import { localPlaces } from '../../src/provision/local/places.ts';
-import { openProcessTable, type MarkedProcess } from '../../src/provision/local/process-table.ts';
 import type {
   MachineFacts,
   Provider,
@@ -78,7 +79,7 @@ export async function openLab(allocatorUrl: () => string): Promise<Lab> {
   const dataDir = await mkdtemp(join(await realpath(tmpdir()), 'lablink-local-'));
   const { root } = localPlaces(dataDir);
   const key = makeSshKeyPair();
-  const table = await openProcessTable();
+  const table = await openProcessTable(LOCAL_VM_MARK);
   const lost: string[] = [];
   const moved: string[] = [];
   const logLines: string[] = [];
@@ -107,7 +108,7 @@ export async function openLab(allocatorUrl: () => string): Promise<Lab> {
     },
     [Symbol.asyncDispose]: async () => {
       for (const provider of providers) await provider.stop();
-      const { ended } = await endLeftovers({ table, root });
+      const { ended } = await endMarkedProcesses(table, root);
       await rm(dataDir, { recursive: true });
       if (ended > 0) throw new Error(`${ended} processes were left over`);
     },

@@ -2,7 +2,7 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ENGINE_MARK } from '../../src/provision/aws/engine/session.ts';
-import { openProcessTable } from '../../src/provision/local/process-table.ts';
+import { openProcessTable } from '../../src/process/process-table.ts';
 
 export type EngineProcess = { readonly pid: number; readonly role: 'child' | 'engine' | 'plugin' };
 

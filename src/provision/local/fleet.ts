@@ -2,14 +2,14 @@
 // processes; nothing of launches, reports and rows.
 import { join } from 'node:path';
 import type { Log } from '../../log.ts';
+import { endMarkedProcesses, type EndedProcesses } from '../../process/end-marked.ts';
+import type { ProcessTable } from '../../process/process-table.ts';
 import type { MachineReach } from '../provider.ts';
 import type { Gate } from './gate.ts';
 import { keepMachine, type Keeper, type Patience } from './keeper.ts';
-import { endLeftovers, type SweepResult } from './leftovers.ts';
 import { readMachineFile, writeMachineFile, type MachineFile } from './machine-file.ts';
 import { startMachineProcess, type CameUp, type MachineProcess } from './machine-process.ts';
 import { machinePlaces, type LocalPlaces } from './places.ts';
-import type { ProcessTable } from './process-table.ts';
 import { machineReach } from './reach.ts';
 
 export type FleetOptions = {
@@ -34,16 +34,15 @@ export type Fleet = {
   readonly isKept: (hostname: string) => boolean;
   readonly folderOf: (hostname: string) => string;
   /** Ends machines with all of their processes; their folders stay. */
-  readonly end: (hostnames: readonly string[], force?: AbortSignal) => Promise<SweepResult>;
+  readonly end: (hostnames: readonly string[], force?: AbortSignal) => Promise<EndedProcesses>;
   /** Ends all. */
-  readonly endAll: () => Promise<SweepResult>;
+  readonly endAll: () => Promise<EndedProcesses>;
 };
 
 /** An empty fleet. */
 export function createFleet(options: FleetOptions): Fleet {
   const { places, table } = options;
   const keepers = new Map<string, Keeper>();
-  const sweep = { table, root: places.root };
   const folderOf = (hostname: string): string => join(places.root, hostname);
 
   const keep = (hostname: string): Keeper => {
@@ -52,7 +51,8 @@ export function createFleet(options: FleetOptions): Fleet {
     const keeper = keepMachine({
       patience: options.patience,
       start: (signal) => startMachine(options, hostname, signal),
-      cleanUp: () => telling(log, () => endLeftovers(sweep, new Set([folderOf(hostname)]))),
+      cleanUp: () =>
+        telling(log, () => endMarkedProcesses(table, places.root, new Set([folderOf(hostname)]))),
       onUp: (sshPort) => telling(log, () => rememberPort(options, hostname, sshPort)),
       onDied: (how, restartMs) =>
         log.warn({ restart_ms: restartMs }, `A local VM has died; it is started again. ${how}`),
@@ -84,11 +84,11 @@ export function createFleet(options: FleetOptions): Fleet {
     },
     end: async (hostnames, force) => {
       await end(hostnames, force);
-      return endLeftovers(sweep, new Set(hostnames.map(folderOf)));
+      return endMarkedProcesses(table, places.root, new Set(hostnames.map(folderOf)));
     },
     endAll: async () => {
       await end([...keepers.keys()]);
-      return endLeftovers(sweep);
+      return endMarkedProcesses(table, places.root);
     },
   };
 }

@@ -3,13 +3,13 @@
 // allocator has died, and nothing of it shall live on. Exit codes: 0 told to end, 1 could not come up.
 import { dirname } from 'node:path';
 import type { AgentLog } from '../../agent/options.ts';
+import { endMarkedProcesses } from '../../process/end-marked.ts';
+import { openProcessTable } from '../../process/process-table.ts';
 import { nowSeconds, prepareMachine, reportError, runMachineAgent, type Boot } from './boot.ts';
-import { endLeftovers } from './leftovers.ts';
-import { machineEnvironment } from './machine-environment.ts';
+import { LOCAL_VM_MARK, machineEnvironment } from './machine-environment.ts';
 import { readMachineFile } from './machine-file.ts';
 import type { MachineMessage } from './machine-messages.ts';
 import { localPlaces, machinePlaces } from './places.ts';
-import { MARK_ARGUMENT, openProcessTable } from './process-table.ts';
 import type { SshServer } from './ssh-server.ts';
 
 /** From being told to end to ending whatever is not done. */
@@ -41,8 +41,8 @@ await leave(await main());
 async function leave(exitCode: number): Promise<never> {
   const folder = ownFolder();
   if (!process.connected && folder !== undefined) {
-    const table = await openProcessTable();
-    await endLeftovers({ table, root: dirname(folder) }, new Set([folder])).catch(() => undefined);
+    const table = await openProcessTable(LOCAL_VM_MARK);
+    await endMarkedProcesses(table, dirname(folder), new Set([folder])).catch(() => undefined);
   }
   process.exit(exitCode);
 }
@@ -67,7 +67,7 @@ async function main(): Promise<number> {
 /** What the folder says, or why it says nothing: a sentence. */
 async function readBoot(log: AgentLog): Promise<Boot | string> {
   const folder = ownFolder();
-  if (folder === undefined) return `Say which machine this is: ${MARK_ARGUMENT}<folder>.`;
+  if (folder === undefined) return `Say which machine this is: ${LOCAL_VM_MARK.argument}<folder>.`;
   const places = machinePlaces(folder);
   const machine = await readMachineFile(places.machineFile);
   if (machine === undefined) return `${places.machineFile} is missing or damaged.`;
@@ -87,7 +87,9 @@ async function prepare(boot: Boot): Promise<SshServer | string> {
 }
 
 function ownFolder(): string | undefined {
-  return process.argv.find((arg) => arg.startsWith(MARK_ARGUMENT))?.slice(MARK_ARGUMENT.length);
+  return process.argv
+    .find((arg) => arg.startsWith(LOCAL_VM_MARK.argument))
+    ?.slice(LOCAL_VM_MARK.argument.length);
 }
 
 async function fail(reason: string): Promise<number> {

@@ -3,11 +3,10 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdir, open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { machineEnvironment } from './machine-environment.ts';
+import { signalGroup, signalProcess } from '../../process/signal.ts';
+import { LOCAL_VM_MARK, machineEnvironment } from './machine-environment.ts';
 import { readMachineMessage } from './machine-messages.ts';
 import type { MachinePlaces } from './places.ts';
-import { MARK_ARGUMENT } from './process-table.ts';
-import { signalGroup, signalProcess } from './signal.ts';
 
 export type MachineProcess = {
   /** Whether it came up; a machine that ends before it says so has not. */
@@ -45,7 +44,7 @@ const LOG_LIMIT_BYTES = 4 * 1024 * 1024;
 export async function startMachineProcess(setting: ProcessSetting): Promise<MachineProcess> {
   const { folder, log } = setting.places;
   await using output = await openLog(log);
-  const child = spawn(process.execPath, [...NODE_OPTIONS, MAIN, `${MARK_ARGUMENT}${folder}`], {
+  const child = spawn(process.execPath, [...NODE_OPTIONS, MAIN, `${LOCAL_VM_MARK.argument}${folder}`], {
     cwd: folder,
     env: machineEnvironment(folder, setting.compileCache),
     detached: true,

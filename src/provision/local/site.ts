@@ -2,14 +2,15 @@
 import { mkdir, realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { tryFileLock, type FileLock } from '../../db/embedded/file-lock.ts';
+import { endMarkedProcesses } from '../../process/end-marked.ts';
+import { openProcessTable } from '../../process/process-table.ts';
 import type { ListedMachine } from '../provider.ts';
 import { createFleet, type Fleet, type FleetOptions } from './fleet.ts';
 import { createGate } from './gate.ts';
-import { endLeftovers } from './leftovers.ts';
+import { LOCAL_VM_MARK } from './machine-environment.ts';
 import { listMachineFolders, removeHalfDone } from './machine-folder.ts';
 import { readMachineFile } from './machine-file.ts';
 import { localPlaces, machinePlaces, type LocalPlaces } from './places.ts';
-import { openProcessTable } from './process-table.ts';
 import { machineReach } from './reach.ts';
 import { forgetOldCodes } from './used-codes.ts';
 
@@ -51,8 +52,8 @@ export async function openSite(dataDir: string, options: SiteOptions): Promise<S
         'Stop it, or set DATA_DIR to another folder.',
       );
     }
-    const table = await openProcessTable();
-    const { ended } = await endLeftovers({ table, root: places.root });
+    const table = await openProcessTable(LOCAL_VM_MARK);
+    const { ended } = await endMarkedProcesses(table, places.root);
     if (ended > 0)
       log.warn({ processes: ended }, 'Processes of local VMs had outlived their allocator; ended.');
     await removeHalfDone(places);
@@ -71,7 +72,7 @@ export async function openSite(dataDir: string, options: SiteOptions): Promise<S
 /** What has a folder or a process, whether or not a server is keeping it. */
 export async function listMachines(dataDir: string): Promise<ListedMachine[]> {
   const places = await realPlaces(dataDir);
-  const table = await openProcessTable();
+  const table = await openProcessTable(LOCAL_VM_MARK);
   const folders = await listMachineFolders(places);
   const running = (await table.marked(places.root)).map(({ folder }) => basename(folder));
   return Promise.all(

@@ -1,7 +1,7 @@
 // Commands that come in over a local VM's SSH: run by `sh -c` in the machine's folder, streamed both ways, bounded.
 import { spawn } from 'node:child_process';
 import type { ServerChannel } from 'ssh2';
-import { signalGroup } from './signal.ts';
+import { signalGroup } from '../../process/signal.ts';
 
 export type ExecPlace = {
   /** Where commands run, as a participant's home. */

@@ -6,9 +6,9 @@ import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { endLeftovers } from '../../local/leftovers.ts';
-import { openProcessTable, type Mark } from '../../local/process-table.ts';
-import { signalGroup } from '../../local/signal.ts';
+import { endMarkedProcesses } from '../../../process/end-marked.ts';
+import { openProcessTable, type ProcessMark } from '../../../process/process-table.ts';
+import { signalGroup } from '../../../process/signal.ts';
 import type { EngineFact } from './facts.ts';
 import { readTold, type Answer, type Order, type Sent } from './messages.ts';
 
@@ -44,7 +44,7 @@ export type SessionPatience = {
 export const defaultPatience: SessionPatience = { loneMs: 60_000, endMs: 5_000 };
 
 /** In the environment of a child and of all that it starts. */
-export const ENGINE_MARK: Mark = { variable: 'LABLINK_ENGINE_RUN', argument: '--engine-run=' };
+export const ENGINE_MARK: ProcessMark = { variable: 'LABLINK_ENGINE_RUN', argument: '--engine-run=' };
 
 const MAIN = fileURLToPath(new URL('../child/child-main.ts', import.meta.url));
 const POLL_MS = 50;
@@ -171,7 +171,7 @@ function signalOne(pid: number): void {
 async function killAll(child: ChildProcess, workDir: string, runsDir: string): Promise<void> {
   if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
   // A plugin may have a group of its own.
-  await endLeftovers({ table: await openProcessTable(ENGINE_MARK), root: runsDir }, new Set([workDir]));
+  await endMarkedProcesses(await openProcessTable(ENGINE_MARK), runsDir, new Set([workDir]));
 }
 
 async function tail(workDir: string): Promise<string> {
@@ -189,7 +189,7 @@ export async function endEarlierSessions(runsDir: string, waitMs: number): Promi
     if (working.length === 0) break;
     await delay(POLL_MS);
   }
-  const { ended } = await endLeftovers({ table, root: runsDir });
+  const { ended } = await endMarkedProcesses(table, runsDir);
   await rm(runsDir, { recursive: true, force: true });
   return ended;
 }

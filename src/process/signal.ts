@@ -1,11 +1,11 @@
-// Signals to processes and their groups. One that has ended already is as it should be.
+// Sends signals to processes and process groups. A process that has already ended is no error.
 
-/** Signals a process group, named by its leader. False where there is none. */
+/** False if no such group exists. `leaderPid` names the group. */
 export function signalGroup(leaderPid: number, signal: NodeJS.Signals): boolean {
   return signalProcess(-leaderPid, signal);
 }
 
-/** Signals one process. False where there is none. */
+/** False if no such process exists. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   try {
     process.kill(pid, signal);

@@ -1,25 +1,18 @@
-// Which processes of this computer belong to local VMs, whoever started them and whether or not that one still lives.
-// A process is known by a mark that the kernel keeps for it, and is told from a later one of its number by its start.
+// Finds the processes of this computer that carry a mark, whoever started them and whether or not the parent still runs.
+// The mark names a folder: in the environment (inherited by all children), and as the last command-line argument.
 import { execFile } from 'node:child_process';
 import { access, readdir, readFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { promisify } from 'node:util';
 
-/** In the environment of a machine's process, and so of all that it starts: the machine's folder. */
-export const MARK_VARIABLE = 'LABLINK_LOCAL_VM';
-/** Among the arguments of a machine's process itself: the same. */
-export const MARK_ARGUMENT = '--local-vm=';
-
-/** What marks a process: a variable of its environment, or the beginning of its last argument. */
-export type Mark = { readonly variable: string; readonly argument: string };
-
-const LOCAL_VM_MARK: Mark = { variable: MARK_VARIABLE, argument: MARK_ARGUMENT };
+/** The name of the environment variable, and the prefix of the argument. */
+export type ProcessMark = { readonly variable: string; readonly argument: string };
 
 export type MarkedProcess = {
   readonly pid: number;
-  /** When it started, in whatever unit the system counts; with `pid`, no other process has the same. */
+  /** Start time, in a unit of the operating system; `pid` and `started` together are unique. */
   readonly started: string;
-  /** The folder of its machine, below the root that was asked for. */
+  /** The folder that the mark names. */
   readonly folder: string;
 };
 
@@ -30,17 +23,16 @@ export type ProcessTable = {
 
 const PS_TIMEOUT_MS = 10_000;
 const PS_OUTPUT_BYTES = 64 * 1024 * 1024;
-/** Of /proc/<pid>/stat, counted behind the name: state is 3 in proc_pid_stat(5), starttime 22. */
+/** Fields of /proc/<pid>/stat after the name: state is field 3 in proc_pid_stat(5), starttime field 22. */
 const STATE_FIELD = 0;
 const START_FIELD = 19;
 const ENDED_STATES = new Set(['Z', 'X']);
 
 /**
- * The table of this computer. Linux: `/proc`, by environment, so that also what a machine started is found, in whatever
- * session or group. Elsewhere: `ps`, by argument; what a machine started is then found only while the machine lives (it
- * ends with its pipes).
+ * Linux: reads the environments in `/proc`, which also finds child processes in any session or group. Elsewhere: reads the
+ * arguments in `ps`, which finds only the marked process itself (its children end with its pipes).
  */
-export async function openProcessTable(mark: Mark = LOCAL_VM_MARK): Promise<ProcessTable> {
+export async function openProcessTable(mark: ProcessMark): Promise<ProcessTable> {
   const hasProc = await access('/proc/self/environ').then(
     () => true,
     () => false,
@@ -48,7 +40,7 @@ export async function openProcessTable(mark: Mark = LOCAL_VM_MARK): Promise<Proc
   return hasProc ? procTable('/proc', mark) : psTable(mark);
 }
 
-function procTable(proc: string, { variable }: Mark): ProcessTable {
+function procTable(proc: string, { variable }: ProcessMark): ProcessTable {
   return {
     marked: async (root) => {
       const names = await readdir(proc);
@@ -62,7 +54,7 @@ function procTable(proc: string, { variable }: Mark): ProcessTable {
   };
 }
 
-/** Undefined for a process that is not ours, that we may not look at, or that has ended. */
+/** Undefined if the process has no such mark, may not be read, or has ended. */
 async function readMarked(
   proc: string,
   pid: number,
@@ -75,14 +67,14 @@ async function readMarked(
   const folder = variable === undefined ? undefined : folderBelow(root, variable.slice(start.length));
   if (folder === undefined) return undefined;
   const stat = await readFile(`${proc}/${pid}/stat`, 'utf8').catch(() => '');
-  // The name is in parentheses and may hold anything, also a parenthesis.
+  // The name is in parentheses and may itself contain a parenthesis.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const started = fields[START_FIELD];
   if (started === undefined || ENDED_STATES.has(fields[STATE_FIELD] ?? '')) return undefined;
   return { pid, started, folder };
 }
 
-function psTable({ argument }: Mark): ProcessTable {
+function psTable({ argument }: ProcessMark): ProcessTable {
   return {
     marked: async (root) => {
       const { stdout } = await promisify(execFile)('ps', ['-axww', '-o', 'pid=,lstart=,command='], {
@@ -98,8 +90,8 @@ function psTable({ argument }: Mark): ProcessTable {
 /** `lstart` is five words in the C locale: `Mon Nov 23 13:51:19 2026`. */
 const PS_LINE = /^\s*(?<pid>\d+)\s+(?<started>\S+\s+\S+\s+\S+\s+\S+\s+\S+)\s+(?<command>.*)$/;
 
-/** What `ps -o pid=,lstart=,command=` said, as marked processes. A mark is the last argument, since paths have spaces. */
-export function readPsOutput(output: string, root: string, argument = MARK_ARGUMENT): MarkedProcess[] {
+/** Parses `ps -o pid=,lstart=,command=`. The mark is the last argument, because a path may contain spaces. */
+export function readPsOutput(output: string, root: string, argument: string): MarkedProcess[] {
   return output.split('\n').flatMap((line) => {
     const { pid, started, command } = PS_LINE.exec(line)?.groups ?? {};
     if (pid === undefined || started === undefined || command === undefined) return [];
