@@ -4,7 +4,7 @@
 import { schemaBreaks, type Direction } from './breaking-schema.ts';
 import { securityBreaks } from './breaking-security.ts';
 import { isRecord, textOf, type Json, type JsonObject } from './json.ts';
-import { DEFAULT_BODY_LIMIT_BYTES, METHODS, resolveRef } from './operations.ts';
+import { DEFAULT_BODY_LIMIT_BYTES, METHODS, resolveRef } from './endpoints.ts';
 
 /** An operation that is served at last loses this status: that is the promise kept, not broken. */
 const NOT_SERVED_YET = '501';

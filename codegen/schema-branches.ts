@@ -1,7 +1,7 @@
 // A schema as a list of alternatives, each an object of keywords without `$ref`, `allOf`, `oneOf`, `anyOf` at its top and
 // with at most one type: what two schemas are compared by. Pure.
 import { isRecord, type Json, type JsonObject } from './json.ts';
-import { resolveRef } from './operations.ts';
+import { resolveRef } from './endpoints.ts';
 
 /** A schema, with the document that its references lead into. */
 export type Side = { readonly document: JsonObject; readonly schema: Json | undefined };

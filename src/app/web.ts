@@ -68,10 +68,10 @@ export async function createWebApp({ config, log }: Environment, parts: WebParts
     vmAuth: config.vmAuth,
     browserCookie: { key: deriveKey(parts.secretKey, COOKIE_KEY), secure: config.server.secureCookies },
     pages: {
-      error: ({ problem, operationId }) =>
-        renderProblem(problem, { operationId, form: null, workshop: config.workshop }),
-      form: ({ problem, operationId, values }) =>
-        renderProblem(problem, { operationId, form: values, workshop: config.workshop }),
+      error: ({ problem, endpointId }) =>
+        renderProblem(problem, { endpointId, form: null, workshop: config.workshop }),
+      form: ({ problem, endpointId, values }) =>
+        renderProblem(problem, { endpointId, form: values, workshop: config.workshop }),
     },
     trustProxy: config.server.trustProxy,
     publicUrl: config.server.publicUrl,

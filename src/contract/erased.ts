@@ -1,19 +1,19 @@
-// The operation table and the handlers as the adapter sees them, without the types of each operation: what the compiler
+// The endpoint table and the handlers as the adapter sees them, without the types of each endpoint: what the compiler
 // cannot see there, validation vouches for. Knows no HTTP library.
 import type { AnyReply, Caller, Handlers } from './handlers.ts';
-import type { OperationInfo } from './operation.ts';
-import { operations, type OperationId } from './operations.gen.ts';
+import type { EndpointInfo } from './endpoint.ts';
+import { endpoints, type EndpointId } from './endpoints.gen.ts';
 
 /** An entry of the table that knows its own name. */
-export type Operation = OperationInfo & { readonly id: OperationId };
+export type Endpoint = EndpointInfo & { readonly id: EndpointId };
 
 /** The table as a list, in the order of the contract. */
-export const operationList: readonly Operation[] = Object.entries(operations).map(([id, info]) => ({
-  ...(info as OperationInfo),
-  id: id as OperationId,
+export const endpointList: readonly Endpoint[] = Object.entries(endpoints).map(([id, info]) => ({
+  ...(info as EndpointInfo),
+  id: id as EndpointId,
 }));
 
-/** The input of any operation. */
+/** The input of any endpoint. */
 export type AnyInput = {
   readonly path: unknown;
   readonly query: unknown;
@@ -27,7 +27,7 @@ export type AnyInput = {
 
 export type AnyHandler = (input: AnyInput) => AnyReply | Promise<AnyReply>;
 
-/** The handler of an operation. Only a validated input may be given to it. */
-export function handlerOf(handlers: Handlers, id: OperationId): AnyHandler {
+/** The handler of an endpoint. Only a validated input may be given to it. */
+export function handlerOf(handlers: Handlers, id: EndpointId): AnyHandler {
   return handlers[id] as unknown as AnyHandler;
 }

@@ -2,7 +2,7 @@
 // body or a wrong media type does not compile. Knows no HTTP library.
 import type { Readable } from 'node:stream';
 import type { operations as Wire } from './openapi.gen.ts';
-import type { OperationId, operations } from './operations.gen.ts';
+import type { EndpointId, endpoints } from './endpoints.gen.ts';
 
 /** Who calls. A `vm` holds the token of that hostname; `anonymous` brought no credentials (where none are required). */
 export type Caller =
@@ -37,14 +37,14 @@ type RepliesOf<Responses> = {
   [Status in keyof Responses]: ReplyOfContent<Status, ContentOf<Responses[Status]>>;
 }[keyof Responses];
 
-/** What the operation may answer: the union of the declared {status, media type, body}. */
-export type Reply<Id extends OperationId> = RepliesOf<Wire[Id]['responses']>;
+/** What the endpoint may answer: the union of the declared {status, media type, body}. */
+export type Reply<Id extends EndpointId> = RepliesOf<Wire[Id]['responses']>;
 
 type Given<T> = [T] extends [undefined] ? undefined : Exclude<T, undefined>;
-type ParameterOf<Id extends OperationId, Place extends 'path' | 'query'> = Given<
+type ParameterOf<Id extends EndpointId, Place extends 'path' | 'query'> = Given<
   Wire[Id]['parameters'][Place]
 >;
-type RequestBodyOf<Id extends OperationId> = Wire[Id] extends { requestBody: { content: infer Content } }
+type RequestBodyOf<Id extends EndpointId> = Wire[Id] extends { requestBody: { content: infer Content } }
   ? Content[keyof Content]
   : Wire[Id] extends { requestBody?: never }
     ? undefined
@@ -52,13 +52,13 @@ type RequestBodyOf<Id extends OperationId> = Wire[Id] extends { requestBody: { c
       ? Content[keyof Content] | undefined
       : undefined;
 
-/** The validated input of an operation. Nothing of `req` is reachable from it. */
-export type Input<Id extends OperationId> = {
+/** The validated input of an endpoint. Nothing of `req` is reachable from it. */
+export type Input<Id extends EndpointId> = {
   readonly path: ParameterOf<Id, 'path'>;
   readonly query: ParameterOf<Id, 'query'>;
   readonly body: RequestBodyOf<Id>;
   readonly caller: Caller;
-  /** The browser's signed id; null where the operation does not ask for it, or (reading only) where there is none. */
+  /** The browser's signed id; null where the endpoint does not ask for it, or (reading only) where there is none. */
   readonly browserId: string | null;
   /** The media type of success that the client likes best among the declared ones. */
   readonly accept: string;
@@ -68,20 +68,20 @@ export type Input<Id extends OperationId> = {
   readonly signal: AbortSignal;
 };
 
-export type Handler<Id extends OperationId> = (input: Input<Id>) => Promise<Reply<Id>> | Reply<Id>;
+export type Handler<Id extends EndpointId> = (input: Input<Id>) => Promise<Reply<Id>> | Reply<Id>;
 
-/** One required member per operationId. */
-export type Handlers = { readonly [Id in OperationId]: Handler<Id> };
+/** One required member for each endpoint. */
+export type Handlers = { readonly [Id in EndpointId]: Handler<Id> };
 
-/** The operationIds with this tag: the members of one handler file. */
+/** The endpoints with this tag: the members of one handler file. */
 export type Tagged<Tag extends string> = {
-  [Id in OperationId]: (typeof operations)[Id]['tag'] extends Tag ? Id : never;
-}[OperationId];
+  [Id in EndpointId]: (typeof endpoints)[Id]['tag'] extends Tag ? Id : never;
+}[EndpointId];
 
 /** The handlers of one tag. */
 export type HandlersOf<Tag extends string> = Pick<Handlers, Tagged<Tag>>;
 
-/** A reply of any operation, as the adapter sees it. */
+/** A reply of any endpoint, as the adapter sees it. */
 export type AnyReply = {
   readonly status: number;
   readonly type: string;

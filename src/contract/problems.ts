@@ -153,7 +153,7 @@ export const problems = {
   body_too_large: {
     status: 413,
     title: 'Body too large',
-    detail: 'The body is over the limit of this operation. Send less at once.',
+    detail: 'The body is over the limit of this endpoint. Send less at once.',
   },
   unsupported_media_type: {
     status: 415,

@@ -1,5 +1,5 @@
 // What the parts of the adapter share while they serve: the options, and the few things that live as long as the app.
-import type { Operation } from '../contract/erased.ts';
+import type { Endpoint } from '../contract/erased.ts';
 import type { Beat } from './beat.ts';
 import type { BrowserCookieOptions } from './browser-cookie.ts';
 import type { Compress } from './compress.ts';
@@ -19,7 +19,7 @@ export type Adapter = {
   readonly compress: Compress;
   readonly rateLimit: RateLimit;
   readonly queryRules: ReadonlyMap<string, QueryRules>;
-  readonly successTypes: (operation: Operation) => readonly string[];
+  readonly successTypes: (endpoint: Endpoint) => readonly string[];
   /** One for each interval: keep-alive seconds → the timer of all who wait. */
   readonly beatOf: (seconds: number) => Beat;
   /** Every exchange that is not over. */

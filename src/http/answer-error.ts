@@ -1,6 +1,6 @@
-// The one error path: any error becomes a problem, and the problem JSON, the operation's page, or its form with the
+// The one error path: any error becomes a problem, and the problem JSON, the endpoint's page, or its form with the
 // message. It cannot fail itself: a page that cannot be rendered falls back to the barest one.
-import type { Operation } from '../contract/erased.ts';
+import type { Endpoint } from '../contract/erased.ts';
 import { problemBody, problems, ProblemError, type Problem } from '../contract/problems.ts';
 import { answersHtml, prefersHtml } from './accept.ts';
 import type { Adapter } from './adapter.ts';
@@ -25,10 +25,10 @@ export function answerError(adapter: Adapter, exchange: Exchange, error: unknown
   }
 }
 
-/** A problem whose status the operation does not declare is a fault like any other answer that breaks the contract. */
+/** A problem whose status the endpoint does not declare is a fault like any other answer that breaks the contract. */
 function declaredProblem(adapter: Adapter, exchange: Exchange, found: ProblemError): ProblemError {
   const { status } = problems[found.code];
-  if (exchange.operation === null || String(status) in exchange.operation.responses) return found;
+  if (exchange.endpoint === null || String(status) in exchange.endpoint.responses) return found;
   try {
     adapter.onResponseFault(exchange, `status ${status} (${found.code}) is not declared`);
     return found;
@@ -38,11 +38,11 @@ function declaredProblem(adapter: Adapter, exchange: Exchange, found: ProblemErr
 }
 
 function sendProblem(adapter: Adapter, exchange: Exchange, { code, extras }: ProblemError): void {
-  const { req, operation, requestId } = exchange;
+  const { req, endpoint, requestId } = exchange;
   const problem: Problem = { ...problemBody(code, extras), request_id: requestId };
   const { status } = problem;
   const headers = retryHeaders({ status, headers: extras.headers ?? {} });
-  const html = operation === null ? prefersHtml(req) : answersHtml(req, operation, status);
+  const html = endpoint === null ? prefersHtml(req) : answersHtml(req, endpoint, status);
   if (!html) {
     send(adapter, exchange, {
       status,
@@ -52,13 +52,13 @@ function sendProblem(adapter: Adapter, exchange: Exchange, { code, extras }: Pro
     });
     return;
   }
-  const form = operation !== null && isFormMatter(exchange, operation, problem);
+  const form = endpoint !== null && isFormMatter(exchange, endpoint, problem);
   const body = form
     ? renderSafely(adapter, exchange, problem, () =>
-        adapter.options.pages.form({ operationId: operation.id, problem, values: exchange.typed }),
+        adapter.options.pages.form({ endpointId: endpoint.id, problem, values: exchange.typed }),
       )
     : renderSafely(adapter, exchange, problem, () =>
-        adapter.options.pages.error({ problem, operationId: operation?.id ?? null }),
+        adapter.options.pages.error({ problem, endpointId: endpoint?.id ?? null }),
       );
   const isFieldError = form && code === 'invalid_request';
   send(adapter, exchange, { status: isFieldError ? 200 : status, type: 'text/html', headers, body });
@@ -67,7 +67,7 @@ function sendProblem(adapter: Adapter, exchange: Exchange, { code, extras }: Pro
 /** What the sender of the form can mend, or has to wait for. Nobody else gets to see the form of an admin. */
 const FORM_STATUSES = [400, 413, 415, 503];
 
-function isFormMatter({ admitted }: Exchange, { formPage }: Operation, { status }: Problem): boolean {
+function isFormMatter({ admitted }: Exchange, { formPage }: Endpoint, { status }: Problem): boolean {
   return formPage && admitted && FORM_STATUSES.includes(status);
 }
 

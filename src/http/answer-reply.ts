@@ -1,6 +1,6 @@
 // A reply of a handler, sent as what it is: JSON, text, a stream of bytes, a stream of events.
 import { Readable } from 'node:stream';
-import type { Operation } from '../contract/erased.ts';
+import type { Endpoint } from '../contract/erased.ts';
 import type { AnyReply } from '../contract/handlers.ts';
 import type { Adapter } from './adapter.ts';
 import { mergeHeaders } from './answer-headers.ts';
@@ -17,11 +17,11 @@ const RETRY_AFTER_SECONDS = 5;
 export async function answerReply(
   adapter: Adapter,
   exchange: Exchange,
-  operation: Operation,
+  endpoint: Endpoint,
   reply: AnyReply,
 ): Promise<void> {
   holdErrors(reply);
-  const fault = await replyFault(adapter.validator, operation, reply);
+  const fault = await replyFault(adapter.validator, endpoint, reply);
   if (fault !== null) {
     release(reply);
     adapter.onResponseFault(exchange, fault);

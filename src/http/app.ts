@@ -1,9 +1,9 @@
-// The HTTP adapter: mounts the operation table on Express and serves it. Bytes in, bytes out; knows no handler and no
+// The HTTP adapter: mounts the endpoint table on Express and serves it. Bytes in, bytes out; knows no handler and no
 // table of the database.
 import { createSecretKey, randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
-import { operationList, type Operation } from '../contract/erased.ts';
+import { endpointList, type Endpoint } from '../contract/erased.ts';
 import { ProblemError } from '../contract/problems.ts';
 import { successTypes } from './accept.ts';
 import type { Adapter } from './adapter.ts';
@@ -18,7 +18,7 @@ import { createRandomPool } from './random-pool.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { createRequestIds } from './request-id.ts';
 import { logRequest } from './request-log.ts';
-import { mountedRoutes, mountOperations, operationAt } from './routes.ts';
+import { mountedRoutes, mountEndpoints, endpointAt } from './routes.ts';
 import { serve } from './serve.ts';
 import { createValidator } from './validator.ts';
 
@@ -48,7 +48,7 @@ export async function createHttpApp(options: HttpOptions): Promise<HttpApp> {
   const random = createRandomPool(options.randomBytes ?? randomBytes);
   const limits = { ...defaultLimits, ...options.limits };
   const beats = new Map<number, Beat>();
-  const types = new Map(operationList.map((operation) => [operation.id, successTypes(operation)]));
+  const types = new Map(endpointList.map((endpoint) => [endpoint.id, successTypes(endpoint)]));
   const adapter: Adapter = {
     options,
     limits,
@@ -68,12 +68,12 @@ export async function createHttpApp(options: HttpOptions): Promise<HttpApp> {
     isStopping: () => lettingGo || options.isStopping(),
     randomBytes: random,
     requestId: createRequestIds(random),
-    onResponseFault: ({ operation, requestId }, fault) => {
+    onResponseFault: ({ endpoint, requestId }, fault) => {
       faults += 1;
       if (options.responseFaults === 'throw')
-        throw new Error(`the answer of ${operation?.id ?? 'nothing'} breaks the contract: ${fault}`);
+        throw new Error(`the answer of ${endpoint?.id ?? 'nothing'} breaks the contract: ${fault}`);
       options.log.warn(
-        { request_id: requestId, operation: operation?.id ?? null, fault },
+        { request_id: requestId, endpoint: endpoint?.id ?? null, fault },
         'An answer breaks the contract.',
       );
     },
@@ -110,8 +110,8 @@ function createExpress(adapter: Adapter): Express {
   // Queries are read by the adapter itself.
   app.set('query parser', false);
   app.set('trust proxy', adapter.options.trustProxy);
-  mountOperations(app, operationList, {
-    serve: (req, res, operation) => void serve(adapter, open(adapter, req, res, operation), operation),
+  mountEndpoints(app, endpointList, {
+    serve: (req, res, endpoint) => void serve(adapter, open(adapter, req, res, endpoint), endpoint),
     refuseMethod: (req, res, allow) => {
       const refusal = new ProblemError('method_not_allowed', { headers: { Allow: allow } });
       void refuse(adapter, open(adapter, req, res, null), refusal);
@@ -122,8 +122,8 @@ function createExpress(adapter: Adapter): Express {
   });
   // Four parameters make it Express' error handler. Only paths that cannot be decoded come here.
   app.use((error: unknown, req: Request, res: Response, _next: NextFunction) => {
-    const operation = operationAt(operationList, req.method, req.path);
-    answerError(adapter, open(adapter, req, res, operation), error);
+    const endpoint = endpointAt(endpointList, req.method, req.path);
+    answerError(adapter, open(adapter, req, res, endpoint), error);
   });
   return app;
 }
@@ -138,11 +138,11 @@ async function refuse(adapter: Adapter, exchange: Exchange, refusal: ProblemErro
   }
 }
 
-function open(adapter: Adapter, req: Request, res: Response, operation: Operation | null): Exchange {
+function open(adapter: Adapter, req: Request, res: Response, endpoint: Endpoint | null): Exchange {
   const exchange: Exchange = {
     req,
     res,
-    operation,
+    endpoint,
     requestId: adapter.requestId(req.get('x-request-id')),
     startedMs: adapter.nowMs(),
     admitted: false,

@@ -1,8 +1,8 @@
-// Who calls, and whether the operation lets them: the alternatives of the contract's `security`. Where an Authorization
+// Who calls, and whether the endpoint lets them: the alternatives of the contract's `security`. Where an Authorization
 // header is present it decides, also where none is needed. Knows no body.
-import type { Operation } from '../contract/erased.ts';
+import type { Endpoint } from '../contract/erased.ts';
 import type { Caller } from '../contract/handlers.ts';
-import type { SecurityScheme } from '../contract/operation.ts';
+import type { SecurityScheme } from '../contract/endpoint.ts';
 import { ProblemError, type ProblemCode } from '../contract/problems.ts';
 import type { Credentials } from './credentials.ts';
 import type { Authenticate } from './options.ts';
@@ -27,32 +27,32 @@ const schemeOf: Readonly<Record<Caller['kind'], SecurityScheme | null>> = {
 /** The caller. Throws a problem of status 401, with its challenge. */
 export async function authorize(
   door: Door,
-  operation: Operation,
+  endpoint: Endpoint,
   credentials: Credentials,
   browserId: string | null,
 ): Promise<Caller> {
   // Browsers send the admin's password to public pages too; nobody looks at it there.
-  if (isPublic(operation)) return { kind: 'anonymous' };
-  if (credentials.kind === 'none') return withoutCredentials(door, operation, browserId);
-  const caller = await identify(door, operation, credentials);
-  if (caller === null) throw refusal(operation, credentials);
+  if (isPublic(endpoint)) return { kind: 'anonymous' };
+  if (credentials.kind === 'none') return withoutCredentials(door, endpoint, browserId);
+  const caller = await identify(door, endpoint, credentials);
+  if (caller === null) throw refusal(endpoint, credentials);
   return caller;
 }
 
-/** Whether one alternative of the operation names this scheme. */
-export function accepts({ security }: Operation, scheme: SecurityScheme): boolean {
+/** Whether one alternative of the endpoint names this scheme. */
+export function accepts({ security }: Endpoint, scheme: SecurityScheme): boolean {
   return security.some((alternative) => alternative.includes(scheme));
 }
 
-function isPublic({ security }: Operation): boolean {
+function isPublic({ security }: Endpoint): boolean {
   return security.every((alternative) => alternative.length === 0);
 }
 
-function withoutCredentials({ vmAuth }: Door, operation: Operation, browserId: string | null): Caller {
-  const anybody = operation.security.some((alternative) => alternative.length === 0);
-  const vmTokens = accepts(operation, 'vmToken');
+function withoutCredentials({ vmAuth }: Door, endpoint: Endpoint, browserId: string | null): Caller {
+  const anybody = endpoint.security.some((alternative) => alternative.length === 0);
+  const vmTokens = accepts(endpoint, 'vmToken');
   if (anybody && !(vmAuth === 'required' && vmTokens)) return { kind: 'anonymous' };
-  if (accepts(operation, 'browserCookie')) {
+  if (accepts(endpoint, 'browserCookie')) {
     if (browserId !== null) return { kind: 'anonymous' };
     throw challenge('unauthorized', COOKIE);
   }
@@ -61,24 +61,24 @@ function withoutCredentials({ vmAuth }: Door, operation: Operation, browserId: s
 
 async function identify(
   { authenticate }: Door,
-  operation: Operation,
+  endpoint: Endpoint,
   credentials: Credentials,
 ): Promise<Caller | null> {
-  if (credentials.kind === 'basic' && accepts(operation, 'adminBasic')) {
+  if (credentials.kind === 'basic' && accepts(endpoint, 'adminBasic')) {
     const { user, password } = credentials;
     return authenticate.basic(user, password) ? { kind: 'admin', user } : null;
   }
-  if (credentials.kind === 'bearer' && BEARERS.some((scheme) => accepts(operation, scheme))) {
+  if (credentials.kind === 'bearer' && BEARERS.some((scheme) => accepts(endpoint, scheme))) {
     const caller = await authenticate.bearer(credentials.token);
     const scheme = caller && schemeOf[caller.kind];
-    return scheme !== null && accepts(operation, scheme) ? caller : null;
+    return scheme !== null && accepts(endpoint, scheme) ? caller : null;
   }
   return null;
 }
 
-function refusal(operation: Operation, { kind }: Credentials): ProblemError {
-  const takesBearer = BEARERS.some((scheme) => accepts(operation, scheme));
-  const takesBasic = accepts(operation, 'adminBasic');
+function refusal(endpoint: Endpoint, { kind }: Credentials): ProblemError {
+  const takesBearer = BEARERS.some((scheme) => accepts(endpoint, scheme));
+  const takesBasic = accepts(endpoint, 'adminBasic');
   return takesBearer && !(takesBasic && kind === 'basic')
     ? challenge('token_wrong', BEARER_WRONG)
     : challenge('unauthorized', BASIC);
@@ -93,10 +93,10 @@ function challenge(code: ProblemCode, header: string): ProblemError {
  * is known to be valid. Throws `token_wrong`.
  */
 export function requireOwnHostname(
-  operation: Operation,
+  endpoint: Endpoint,
   caller: Caller,
   named: (place: string) => unknown,
 ): void {
-  if (caller.kind !== 'vm' || operation.hostnameIn === null) return;
-  if (named(operation.hostnameIn) !== caller.hostname) throw challenge('token_wrong', BEARER_WRONG);
+  if (caller.kind !== 'vm' || endpoint.hostnameIn === null) return;
+  if (named(endpoint.hostnameIn) !== caller.hostname) throw challenge('token_wrong', BEARER_WRONG);
 }

@@ -1,13 +1,13 @@
 // One request and its answer: who it is, what it asks for, and whether anybody still listens. The signal is made only
 // for those who ask, so that ten thousand waiting polls stay small.
 import type { Request, Response } from 'express';
-import type { Operation } from '../contract/erased.ts';
+import type { Endpoint } from '../contract/erased.ts';
 
 export type Exchange = {
   readonly req: Request;
   readonly res: Response;
-  /** null = no operation of the contract. */
-  readonly operation: Operation | null;
+  /** null = no endpoint of the contract. */
+  readonly endpoint: Endpoint | null;
   readonly requestId: string;
   readonly startedMs: number;
   /** The credentials were right, or none were needed. */
@@ -36,8 +36,8 @@ export function abort({ controller }: Exchange, reason: string): void {
 }
 
 /** Its answer may take for ever: a poll that waits, a stream of events. */
-export function isEndless({ operation }: Exchange): boolean {
-  return operation !== null && (operation.keepAliveSeconds !== null || operation.eventStream);
+export function isEndless({ endpoint }: Exchange): boolean {
+  return endpoint !== null && (endpoint.keepAliveSeconds !== null || endpoint.eventStream);
 }
 
 /**

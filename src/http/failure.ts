@@ -23,6 +23,6 @@ export function toProblem(adapter: Adapter, exchange: Exchange, error: unknown):
   return new ProblemError('internal_error');
 }
 
-function about({ requestId, operation }: Exchange, error: unknown): Readonly<Record<string, unknown>> {
-  return { err: error, request_id: requestId, operation: operation?.id ?? null };
+function about({ requestId, endpoint }: Exchange, error: unknown): Readonly<Record<string, unknown>> {
+  return { err: error, request_id: requestId, endpoint: endpoint?.id ?? null };
 }

@@ -1,6 +1,6 @@
 // The answer that may take for ever: while the handler waits, a space now and then keeps proxies from cutting the
 // connection. JSON allows it. After the first space only a 200 may end the answer; anything else cuts it.
-import type { Operation } from '../contract/erased.ts';
+import type { Endpoint } from '../contract/erased.ts';
 import type { AnyReply } from '../contract/handlers.ts';
 import type { Adapter } from './adapter.ts';
 import { answerHeaders } from './answer-headers.ts';
@@ -15,15 +15,15 @@ const SPACE = ' ';
 export async function answerKeptAlive(
   adapter: Adapter,
   exchange: Exchange,
-  operation: Operation,
+  endpoint: Endpoint,
   pending: Promise<AnyReply>,
 ): Promise<void> {
   slim(exchange);
-  const seconds = operation.keepAliveSeconds ?? 0;
+  const seconds = endpoint.keepAliveSeconds ?? 0;
   const leave = adapter.beatOf(seconds).join(() => sendSpace(adapter, exchange));
   const reply = await pending.finally(leave);
-  if (exchange.res.headersSent) await endAfterSpaces(adapter, exchange, operation, reply);
-  else await answerReply(adapter, exchange, operation, reply);
+  if (exchange.res.headersSent) await endAfterSpaces(adapter, exchange, endpoint, reply);
+  else await answerReply(adapter, exchange, endpoint, reply);
 }
 
 function sendSpace(adapter: Adapter, exchange: Exchange): void {
@@ -45,11 +45,11 @@ function sendSpace(adapter: Adapter, exchange: Exchange): void {
 async function endAfterSpaces(
   adapter: Adapter,
   exchange: Exchange,
-  operation: Operation,
+  endpoint: Endpoint,
   reply: AnyReply,
 ): Promise<void> {
   const { res, requestId } = exchange;
-  const fault = await replyFault(adapter.validator, operation, reply);
+  const fault = await replyFault(adapter.validator, endpoint, reply);
   if (fault !== null) adapter.onResponseFault(exchange, fault);
   if (reply.status === 200 && reply.type === TYPE) res.end(replyText(reply, requestId));
   else res.destroy();

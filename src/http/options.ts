@@ -1,6 +1,6 @@
 // What the adapter is given: the contract, the handlers, and everything that it must not know by itself.
 import type { Caller, Handlers } from '../contract/handlers.ts';
-import type { OperationId } from '../contract/operations.gen.ts';
+import type { EndpointId } from '../contract/endpoints.gen.ts';
 import type { Problem, ProblemError } from '../contract/problems.ts';
 import type { Log } from '../log.ts';
 import type { HttpLimits } from './limits.ts';
@@ -13,12 +13,12 @@ export type Authenticate = {
   readonly bearer: (token: string) => Promise<Caller | null>;
 };
 
-/** The pages that problems become, for operations that answer HTML. */
+/** The pages that problems become, for endpoints that answer HTML. */
 export type ProblemPages = {
-  readonly error: (view: { readonly problem: Problem; readonly operationId: OperationId | null }) => string;
-  /** The operation's own form, with the message and what was typed. */
+  readonly error: (view: { readonly problem: Problem; readonly endpointId: EndpointId | null }) => string;
+  /** The endpoint's own form, with the message and what was typed. */
   readonly form: (view: {
-    readonly operationId: OperationId;
+    readonly endpointId: EndpointId;
     readonly problem: Problem;
     readonly values: Readonly<Record<string, string>>;
   }) => string;

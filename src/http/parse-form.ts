@@ -1,6 +1,6 @@
 // `a=1&b=2` to fields, and fields to what the contract declares: strictly, since anything looser would make `0x10`
 // sixteen machines. Pure.
-import type { FormFieldType } from '../contract/operation.ts';
+import type { FormFieldType } from '../contract/endpoint.ts';
 import { ProblemError, type FieldError } from '../contract/problems.ts';
 
 /** In the order of their first appearance. */

@@ -1,19 +1,19 @@
 // Requests of one address, bounded. A whole workshop can be one address, so the bound is generous (config).
 import type { Request, Response } from 'express';
 import { MemoryStore, rateLimit } from 'express-rate-limit';
-import type { OperationId } from '../contract/operations.gen.ts';
+import type { EndpointId } from '../contract/endpoints.gen.ts';
 import { ProblemError } from '../contract/problems.ts';
 import { member } from './records.ts';
 
 export type RateLimit = {
   /** Rejects with `too_many_requests`. */
-  readonly check: (req: Request, res: Response, operationId: OperationId | null) => Promise<void>;
+  readonly check: (req: Request, res: Response, endpointId: EndpointId | null) => Promise<void>;
   readonly close: () => void;
 };
 
 const WINDOW_MS = 60_000;
 /** A probe must not be refused because others are loud. */
-const NOT_COUNTED: readonly (OperationId | null)[] = ['getHealth', 'getLiveness'];
+const NOT_COUNTED: readonly (EndpointId | null)[] = ['getHealth', 'getLiveness'];
 
 export function createRateLimit(requestsPerMinute: number): RateLimit {
   const store = new MemoryStore();
@@ -28,8 +28,8 @@ export function createRateLimit(requestsPerMinute: number): RateLimit {
     handler: (req, _res, next) => next(tooMany(req)),
   });
   return {
-    check: (req, res, operationId) => {
-      if (NOT_COUNTED.includes(operationId)) return Promise.resolve();
+    check: (req, res, endpointId) => {
+      if (NOT_COUNTED.includes(endpointId)) return Promise.resolve();
       return new Promise((resolve, reject) => {
         void limiter(req, res, (error?: unknown) => {
           if (error === undefined) resolve();

@@ -1,4 +1,4 @@
-// The bytes of a body: at most as many as the operation allows, counted before and after unpacking. Knows no format.
+// The bytes of a body: at most as many as the endpoint allows, counted before and after unpacking. Knows no format.
 // Whoever is refused is answered at once; the rest of the body is dealt with where the answer is sent.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
@@ -77,7 +77,7 @@ async function unpackWithin(unpack: Unpack, packed: Buffer, limitBytes: number):
 
 function tooLarge(limitBytes: number): ProblemError {
   return new ProblemError('body_too_large', {
-    detail: `The body is over the limit of this operation (${limitBytes} bytes). Send less at once.`,
+    detail: `The body is over the limit of this endpoint (${limitBytes} bytes). Send less at once.`,
   });
 }
 

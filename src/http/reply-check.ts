@@ -1,7 +1,7 @@
 // Whether a reply is one that the contract declares: status, media type, body. Types prove most of it; this proves the
 // rest, and what came from elsewhere.
 import { Readable } from 'node:stream';
-import type { Operation } from '../contract/erased.ts';
+import type { Endpoint } from '../contract/erased.ts';
 import type { AnyReply, ServerSentEvent } from '../contract/handlers.ts';
 import type { Validator } from './validator.ts';
 
@@ -21,13 +21,13 @@ export function isEvents(
 /** What breaks the contract; null = nothing. */
 export async function replyFault(
   validator: Validator,
-  operation: Operation,
+  endpoint: Endpoint,
   reply: AnyReply,
 ): Promise<string | null> {
-  const declared = operation.responses[String(reply.status)];
+  const declared = endpoint.responses[String(reply.status)];
   if (declared === undefined) return `status ${reply.status} is not declared`;
   if (!declared.includes(reply.type)) return `${reply.type} is not declared for status ${reply.status}`;
-  if (isJsonType(reply.type)) return validator.response(operation, reply);
+  if (isJsonType(reply.type)) return validator.response(endpoint, reply);
   if (typeof reply.body === 'string' || reply.body instanceof Readable || isEvents(reply)) return null;
   return `the body is no ${reply.type}`;
 }

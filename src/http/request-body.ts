@@ -1,5 +1,5 @@
-// The body of a request as the operation consumes it: bytes, then JSON or a form, then a value. Knows no schema.
-import type { Operation } from '../contract/erased.ts';
+// The body of a request as the endpoint consumes it: bytes, then JSON or a form, then a value. Knows no schema.
+import type { Endpoint } from '../contract/erased.ts';
 import { ProblemError, type FieldError } from '../contract/problems.ts';
 import type { Exchange } from './exchange.ts';
 import { listFaults } from './json-faults.ts';
@@ -18,23 +18,23 @@ const FORM = 'application/x-www-form-urlencoded';
 /** Leaves what was typed into a form in the exchange. Throws the problems of an unreadable body. */
 export async function readRequestBody(
   exchange: Exchange,
-  operation: Operation,
+  endpoint: Endpoint,
   limits: HttpLimits,
 ): Promise<RequestBody> {
   const { req, res } = exchange;
-  if (operation.method === 'get') return NOTHING;
-  const bytes = await readBody(req, res, operation.bodyLimitBytes);
+  if (endpoint.method === 'get') return NOTHING;
+  const bytes = await readBody(req, res, endpoint.bodyLimitBytes);
   // A body that the contract does not know of is read, and forgotten.
-  if (operation.consumes.length === 0) return NOTHING;
-  const type = mediaTypeOf(req.headers['content-type'], bytes.length, operation);
-  if (type === FORM) return readForm(exchange, operation, limits, bytes);
+  if (endpoint.consumes.length === 0) return NOTHING;
+  const type = mediaTypeOf(req.headers['content-type'], bytes.length, endpoint);
+  if (type === FORM) return readForm(exchange, endpoint, limits, bytes);
   // The validator would let it pass where no field is required.
-  if (bytes.length === 0) return operation.bodyRequired ? MISSING : NOTHING;
+  if (bytes.length === 0) return endpoint.bodyRequired ? MISSING : NOTHING;
   return readJson(limits, bytes);
 }
 
 /** A POST without a body says no type: it is an empty form, or no JSON. */
-function mediaTypeOf(header: string | undefined, sizeBytes: number, { consumes }: Operation): string {
+function mediaTypeOf(header: string | undefined, sizeBytes: number, { consumes }: Endpoint): string {
   const given = readMediaType(header);
   const expected = consumes[0] ?? '';
   if (given === null && sizeBytes === 0) return expected;
@@ -51,7 +51,7 @@ function mediaTypeOf(header: string | undefined, sizeBytes: number, { consumes }
 
 function readForm(
   exchange: Exchange,
-  { form }: Operation,
+  { form }: Endpoint,
   { typedCharacters }: HttpLimits,
   bytes: Buffer,
 ): RequestBody {

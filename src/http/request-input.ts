@@ -1,6 +1,6 @@
 // The validated input of a handler, out of a request: who calls, what was asked, in the order in which a request may be
 // refused. Nothing of the request is reachable from the input.
-import type { AnyInput, Operation } from '../contract/erased.ts';
+import type { AnyInput, Endpoint } from '../contract/erased.ts';
 import type { Caller } from '../contract/handlers.ts';
 import { ProblemError, type FieldError } from '../contract/problems.ts';
 import { preferredType } from './accept.ts';
@@ -25,25 +25,25 @@ export type Prepared = {
 export async function prepareInput(
   adapter: Adapter,
   exchange: Exchange,
-  operation: Operation,
+  endpoint: Endpoint,
 ): Promise<Prepared> {
   const { req, res } = exchange;
-  if (adapter.isStopping() && '503' in operation.responses) throw new ProblemError('stopping');
-  await adapter.rateLimit.check(req, res, operation.id);
-  const known = knownBrowser(adapter, exchange, operation);
-  const caller = await admit(adapter, exchange, operation, known);
-  const parts = await readParts(adapter, exchange, operation);
-  requireOwnHostname(operation, caller, (place) =>
+  if (adapter.isStopping() && '503' in endpoint.responses) throw new ProblemError('stopping');
+  await adapter.rateLimit.check(req, res, endpoint.id);
+  const known = knownBrowser(adapter, exchange, endpoint);
+  const caller = await admit(adapter, exchange, endpoint, known);
+  const parts = await readParts(adapter, exchange, endpoint);
+  requireOwnHostname(endpoint, caller, (place) =>
     place.split('.').reduce<unknown>(member, { path: parts.path, body: parts.body }),
   );
-  const browserId = known ?? (operation.browserCookie ? makeBrowserId(adapter.randomBytes) : null);
+  const browserId = known ?? (endpoint.browserCookie ? makeBrowserId(adapter.randomBytes) : null);
   // A form of another site brings no cookie (SameSite): one that is set then would replace the browser's own.
-  const mayBeKnown = operation.method === 'get' || isOwnPage(req, adapter.options.publicUrl);
+  const mayBeKnown = endpoint.method === 'get' || isOwnPage(req, adapter.options.publicUrl);
   const input: AnyInput = {
     ...parts,
     caller,
     browserId,
-    accept: preferredType(req, adapter.successTypes(operation)),
+    accept: preferredType(req, adapter.successTypes(endpoint)),
     lastEventId: req.get('last-event-id') ?? null,
     get signal() {
       return signalOf(exchange);
@@ -55,7 +55,7 @@ export async function prepareInput(
 function knownBrowser(
   adapter: Adapter,
   { req }: Exchange,
-  { browserCookie, security }: Operation,
+  { browserCookie, security }: Endpoint,
 ): string | null {
   const asks = browserCookie || security.some((alternative) => alternative.includes('browserCookie'));
   return asks ? readBrowserId(req.headers.cookie, adapter.browserCookie.key) : null;
@@ -64,12 +64,12 @@ function knownBrowser(
 async function admit(
   { options }: Adapter,
   exchange: Exchange,
-  operation: Operation,
+  endpoint: Endpoint,
   browserId: string | null,
 ): Promise<Caller> {
   const { req } = exchange;
-  const caller = await authorize(options, operation, readCredentials(req.headers.authorization), browserId);
-  if (caller.kind === 'admin' && operation.method !== 'get' && !isOwnPage(req, options.publicUrl))
+  const caller = await authorize(options, endpoint, readCredentials(req.headers.authorization), browserId);
+  if (caller.kind === 'admin' && endpoint.method !== 'get' && !isOwnPage(req, options.publicUrl))
     throw new ProblemError('cross_site');
   exchange.admitted = true;
   return caller;
@@ -84,14 +84,14 @@ function isOwnPage(req: Exchange['req'], publicUrl: string | undefined): boolean
   });
 }
 
-async function readParts(adapter: Adapter, exchange: Exchange, operation: Operation): Promise<ValidParts> {
+async function readParts(adapter: Adapter, exchange: Exchange, endpoint: Endpoint): Promise<ValidParts> {
   const { req } = exchange;
-  const body = await readRequestBody(exchange, operation, adapter.limits);
-  const query = readQuery(req.url, adapter.queryRules.get(operation.id));
+  const body = await readRequestBody(exchange, endpoint, adapter.limits);
+  const query = readQuery(req.url, adapter.queryRules.get(endpoint.id));
   const own = [...body.errors, ...query.errors];
   if (own.length > 0) throw invalid(own);
   const lastEventId = req.get('last-event-id');
-  const valid = await adapter.validator.request(operation, {
+  const valid = await adapter.validator.request(endpoint, {
     path: pathParameters(req.params),
     query: query.values,
     headers: lastEventId === undefined ? {} : { 'last-event-id': lastEventId },

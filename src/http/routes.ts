@@ -1,31 +1,31 @@
-// The operation table as routes of Express: every operation, and nothing else. HEAD is served as GET.
+// The endpoint table as routes of Express: every endpoint, and nothing else. HEAD is served as GET.
 import type { Express, Request, Response } from 'express';
-import type { Operation } from '../contract/erased.ts';
+import type { Endpoint } from '../contract/erased.ts';
 
-export type Serve = (req: Request, res: Response, operation: Operation) => void;
+export type Serve = (req: Request, res: Response, endpoint: Endpoint) => void;
 export type Refuse = (req: Request, res: Response, allow: string) => void;
 
-/** All operations of one path. */
-type Place = { readonly path: string; readonly operations: readonly Operation[] };
+/** All endpoints of one path. */
+type Place = { readonly path: string; readonly endpoints: readonly Endpoint[] };
 
 /** Fixed paths come before those with parameters that would match them too. */
-export function mountOperations(
+export function mountEndpoints(
   app: Express,
-  operations: readonly Operation[],
+  endpoints: readonly Endpoint[],
   { serve, refuseMethod }: { readonly serve: Serve; readonly refuseMethod: Refuse },
 ): void {
-  for (const { path, operations: here } of placesOf(operations)) {
+  for (const { path, endpoints: here } of placesOf(endpoints)) {
     const route = app.route(expressPath(path));
-    for (const operation of here) route[operation.method]((req, res) => serve(req, res, operation));
+    for (const endpoint of here) route[endpoint.method]((req, res) => serve(req, res, endpoint));
     const allow = allowedMethods(here);
     route.all((req, res) => refuseMethod(req, res, allow));
   }
 }
 
-function placesOf(operations: readonly Operation[]): readonly Place[] {
-  const byPath = Map.groupBy(operations, ({ path }) => path);
+function placesOf(endpoints: readonly Endpoint[]): readonly Place[] {
+  const byPath = Map.groupBy(endpoints, ({ path }) => path);
   return [...byPath]
-    .map(([path, here]) => ({ path, operations: here }))
+    .map(([path, here]) => ({ path, endpoints: here }))
     .toSorted((a, b) => parametersOf(a.path) - parametersOf(b.path));
 }
 
@@ -37,22 +37,18 @@ function expressPath(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ':$1');
 }
 
-function allowedMethods(operations: readonly Operation[]): string {
-  const methods = operations.flatMap(({ method }) =>
+function allowedMethods(endpoints: readonly Endpoint[]): string {
+  const methods = endpoints.flatMap(({ method }) =>
     method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()],
   );
   return methods.toSorted().join(', ');
 }
 
-/** The operation that a path means whose parameters cannot be decoded; null where none does. */
-export function operationAt(
-  operations: readonly Operation[],
-  method: string,
-  rawPath: string,
-): Operation | null {
+/** The endpoint that a path means whose parameters cannot be decoded; null where none does. */
+export function endpointAt(endpoints: readonly Endpoint[], method: string, rawPath: string): Endpoint | null {
   const asked = method === 'HEAD' ? 'get' : method.toLowerCase();
   const steps = rawPath.split('/');
-  return operations.find((operation) => operation.method === asked && matches(operation.path, steps)) ?? null;
+  return endpoints.find((endpoint) => endpoint.method === asked && matches(endpoint.path, steps)) ?? null;
 }
 
 function matches(path: string, steps: readonly string[]): boolean {

@@ -1,5 +1,5 @@
-// One request of an operation, from its first byte to the handler and back.
-import { handlerOf, type Operation } from '../contract/erased.ts';
+// One request of an endpoint, from its first byte to the handler and back.
+import { handlerOf, type Endpoint } from '../contract/erased.ts';
 import type { AnyReply } from '../contract/handlers.ts';
 import { mergeHeaders } from './answer-headers.ts';
 import type { Adapter } from './adapter.ts';
@@ -11,30 +11,25 @@ import { answerKeptAlive } from './keep-alive.ts';
 import { prepareInput, type Prepared } from './request-input.ts';
 
 /** Never rejects. */
-export async function serve(adapter: Adapter, exchange: Exchange, operation: Operation): Promise<void> {
+export async function serve(adapter: Adapter, exchange: Exchange, endpoint: Endpoint): Promise<void> {
   try {
-    const prepared = await prepareInput(adapter, exchange, operation);
-    await answer(adapter, exchange, operation, prepared);
+    const prepared = await prepareInput(adapter, exchange, endpoint);
+    await answer(adapter, exchange, endpoint, prepared);
   } catch (error) {
     answerError(adapter, exchange, error);
   }
 }
 
-function answer(
-  adapter: Adapter,
-  exchange: Exchange,
-  operation: Operation,
-  prepared: Prepared,
-): Promise<void> {
-  const handle = handlerOf(adapter.options.handlers, operation.id);
+function answer(adapter: Adapter, exchange: Exchange, endpoint: Endpoint, prepared: Prepared): Promise<void> {
+  const handle = handlerOf(adapter.options.handlers, endpoint.id);
   const pending = Promise.try(handle, prepared.input);
-  if (operation.keepAliveSeconds !== null) return answerKeptAlive(adapter, exchange, operation, pending);
+  if (endpoint.keepAliveSeconds !== null) return answerKeptAlive(adapter, exchange, endpoint, pending);
   const { newBrowserId } = prepared;
   return pending.then((reply) =>
     answerReply(
       adapter,
       exchange,
-      operation,
+      endpoint,
       newBrowserId === null ? reply : withCookie(adapter, reply, newBrowserId),
     ),
   );

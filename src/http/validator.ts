@@ -1,8 +1,8 @@
 // express-openapi-validator, driven part by part: its request and its response stage are handed plain values in the
-// place of Express' objects, and each operation's metadata is looked up once (its own stage compiles every path of the
+// place of Express' objects, and each endpoint's metadata is looked up once (its own stage compiles every path of the
 // contract anew for every request). Media types are normalised before: it keeps a compiled schema for each that it sees.
 import { error as validatorErrors, middleware } from 'express-openapi-validator';
-import type { Operation } from '../contract/erased.ts';
+import type { Endpoint } from '../contract/erased.ts';
 import type { FieldError } from '../contract/problems.ts';
 import { PROBLEM_PATH, statusForValidator, validatorDocument } from './contract-document.ts';
 import { fieldErrors } from './field-errors.ts';
@@ -20,7 +20,7 @@ export type ValidParts = { readonly path: unknown; readonly query: unknown; read
 
 export type Validator = {
   readonly request: (
-    operation: Operation,
+    endpoint: Endpoint,
     parts: RequestParts,
   ) => Promise<
     | { readonly ok: true; readonly parts: ValidParts }
@@ -28,7 +28,7 @@ export type Validator = {
   >;
   /** What breaks the contract in a JSON body (of a success) or a problem; null = nothing. */
   readonly response: (
-    operation: Operation,
+    endpoint: Endpoint,
     reply: { readonly status: number; readonly type: string; readonly body: unknown },
   ) => Promise<string | null>;
 };
@@ -37,7 +37,7 @@ type Stage = (...stage: never[]) => unknown;
 /** Throws what the validator finds wrong. */
 type ResponseCheck = (status: string, body: unknown) => void;
 
-/** Rejects where the document is no contract. What an operation needs is compiled when it is first asked for. */
+/** Rejects where the document is no contract. What an endpoint needs is compiled when it is first asked for. */
 export async function createValidator(document: unknown): Promise<Validator> {
   const stages = middleware({
     apiSpec: validatorDocument(document),
@@ -64,9 +64,9 @@ export async function createValidator(document: unknown): Promise<Validator> {
   await lookUp('get', PROBLEM_PATH);
 
   return {
-    request: async (operation, parts) => {
-      const openapi = await lookUp(operation.method, operation.path);
-      return validateRequest(requestStage, operation, { ...openapi, pathParams: parts.path }, parts);
+    request: async (endpoint, parts) => {
+      const openapi = await lookUp(endpoint.method, endpoint.path);
+      return validateRequest(requestStage, endpoint, { ...openapi, pathParams: parts.path }, parts);
     },
     response: async ({ method, path }, { status, type, body }) => {
       const isProblem = type === 'application/problem+json';
@@ -84,7 +84,7 @@ export async function createValidator(document: unknown): Promise<Validator> {
 
 type Metadata = Readonly<Record<string, unknown>>;
 
-/** Asks the validator's own stage, once for each operation. */
+/** Asks the validator's own stage, once for each endpoint. */
 function metadataLookup(stage: Stage): (method: string, path: string) => Promise<Metadata> {
   const known = new Map<string, Promise<Metadata>>();
   return (method, path) => {
@@ -107,14 +107,14 @@ async function readMetadata(stage: Stage, method: string, path: string): Promise
 
 async function validateRequest(
   stage: Stage,
-  operation: Operation,
+  endpoint: Endpoint,
   openapi: Metadata,
   parts: RequestParts,
 ): ReturnType<Validator['request']> {
-  const [mediaType] = operation.consumes;
+  const [mediaType] = endpoint.consumes;
   const headers = mediaType === undefined ? parts.headers : { ...parts.headers, 'content-type': mediaType };
   const req = {
-    ...standIn(operation.method, '/'),
+    ...standIn(endpoint.method, '/'),
     openapi,
     headers,
     params: parts.path,
@@ -132,7 +132,7 @@ async function validateRequest(
 
 /**
  * The stage replaces `res.json` by a function that looks at the body first; that function is kept, with one stand-in
- * for all answers of the operation: it runs to its end at once.
+ * for all answers of the endpoint: it runs to its end at once.
  */
 async function responseCheck(stage: Stage, method: string, openapi: Metadata): Promise<ResponseCheck> {
   const res: { statusCode: string; json: unknown } & Record<string, unknown> = {

@@ -1,5 +1,5 @@
-// A problem as the page of the operation that had it: the form again where a form was sent, else the error page.
-import { operations, type OperationId } from '../contract/operations.gen.ts';
+// A problem as the page of the endpoint that had it: the form again where a form was sent, else the error page.
+import { endpoints, type EndpointId } from '../contract/endpoints.gen.ts';
 import type { Problem } from '../contract/problems.ts';
 import { renderDashboard } from './dashboard.ts';
 import { renderError } from './error.ts';
@@ -9,8 +9,8 @@ import type { Workshop } from './workshop.ts';
 
 /** The request that went wrong, as far as it was understood. */
 export type FailedRequest = {
-  /** Null where the address belongs to no operation. */
-  readonly operationId: OperationId | null;
+  /** Null where the address belongs to no endpoint. */
+  readonly endpointId: EndpointId | null;
   /** The fields of the form as they came; null where there was none, or none that could be read. */
   readonly form: Readonly<Record<string, unknown>> | null;
   readonly workshop?: Workshop;
@@ -20,11 +20,11 @@ const MISSING = /(is required|must not be empty)$/;
 const labels: Readonly<Record<string, string>> = words.index.labels;
 
 /** The page for this problem. It asks nothing of the database, so it comes in an outage too. */
-export function renderProblem(problem: Problem, { operationId, form, workshop = {} }: FailedRequest): string {
-  if (operationId === 'requestVm') return formAgain(problem, form ?? {}, workshop);
-  if (operationId === 'launchVms' || operationId === 'destroyVms')
-    return notBegun(problem, operationId, form ?? {});
-  return renderError({ problem, area: isForAdmins(operationId) ? 'admin' : 'participant', workshop });
+export function renderProblem(problem: Problem, { endpointId, form, workshop = {} }: FailedRequest): string {
+  if (endpointId === 'requestVm') return formAgain(problem, form ?? {}, workshop);
+  if (endpointId === 'launchVms' || endpointId === 'destroyVms')
+    return notBegun(problem, endpointId, form ?? {});
+  return renderError({ problem, area: isForAdmins(endpointId) ? 'admin' : 'participant', workshop });
 }
 
 function formAgain(problem: Problem, form: Readonly<Record<string, unknown>>, workshop: Workshop): string {
@@ -58,13 +58,13 @@ function inWords(field: string, message: string): string {
 /** The page that would have shown the run, with the message. */
 function notBegun(
   problem: Problem,
-  operationId: 'launchVms' | 'destroyVms',
+  endpointId: 'launchVms' | 'destroyVms',
   form: Readonly<Record<string, unknown>>,
 ): string {
   const numVms = problem.errors?.find(({ field }) => field === 'num_vms');
   const hours = problem.errors?.some(({ field }) => field === 'hours') === true;
   return renderDashboard({
-    kind: operationId === 'launchVms' ? 'launch' : 'destroy',
+    kind: endpointId === 'launchVms' ? 'launch' : 'destroy',
     operation: null,
     error: numVms
       ? fieldError('num_vms', numVmsSentence(numVms.message))
@@ -103,7 +103,7 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-function isForAdmins(operationId: OperationId | null): boolean {
-  if (operationId === null) return false;
-  return operations[operationId].security.flat().some((scheme) => scheme === 'adminBasic');
+function isForAdmins(endpointId: EndpointId | null): boolean {
+  if (endpointId === null) return false;
+  return endpoints[endpointId].security.flat().some((scheme) => scheme === 'adminBasic');
 }

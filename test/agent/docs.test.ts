@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { environmentHelp } from '../../src/agent/environment.ts';
-import { operations } from '../../src/contract/operations.gen.ts';
+import { endpoints } from '../../src/contract/endpoints.gen.ts';
 
 const docs = await readFile(new URL('../../docs/agent.md', import.meta.url), 'utf8');
 
@@ -20,7 +20,7 @@ test('docs/agent.md lists every variable of the agent with its default, and no o
 
 test('every call that docs/agent.md shows is one of the contract', () => {
   const shown = [...docs.matchAll(/"\$ALLOCATOR_URL(\/[^"]*)"/g)].map(([, path]) => path ?? '');
-  const known = Object.values(operations).map(
+  const known = Object.values(endpoints).map(
     ({ path }) => new RegExp(`^${path.replace(/\{[^}]+\}/g, '[^/]+')}$`),
   );
   expect(shown.length).toBeGreaterThan(10);

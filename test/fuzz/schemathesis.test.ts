@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { hashToken } from '../../src/vms/token.ts';
-import { operationIds, infoOf } from '../support/contract-examples.ts';
+import { endpointIds, infoOf } from '../support/contract-examples.ts';
 import { requirePart } from '../support/required.ts';
 import { runSchemathesis, SCHEMATHESIS, type FuzzReport } from '../support/schemathesis.ts';
 import { EXAMPLE, seedLab } from '../support/seed.ts';
@@ -43,7 +43,7 @@ function expectClean(report: FuzzReport): void {
 const lineSchema = z.object({
   level: z.string(),
   msg: z.string(),
-  operation: z.string().nullish(),
+  endpoint: z.string().nullish(),
   status: z.number().nullish(),
 });
 
@@ -51,17 +51,17 @@ const lineSchema = z.object({
 function expectServedWell({ logLines }: TestServer): number {
   const lines = logLines.map((line) => lineSchema.parse(JSON.parse(line)));
   expect(lines.filter(({ level }) => level === 'error')).toEqual([]);
-  const answers = lines.flatMap(({ operation, status }) =>
-    operation !== undefined && typeof status === 'number' ? [{ operation, status }] : [],
+  const answers = lines.flatMap(({ endpoint, status }) =>
+    endpoint !== undefined && typeof status === 'number' ? [{ endpoint, status }] : [],
   );
   // No machine of the lab can be entered, which a download has to tell.
   const faults = answers.filter(
-    ({ operation, status }) =>
-      status >= 500 && status !== 503 && !(status === 500 && DOWNLOADS.includes(operation ?? '')),
+    ({ endpoint, status }) =>
+      status >= 500 && status !== 503 && !(status === 500 && DOWNLOADS.includes(endpoint ?? '')),
   );
   expect(faults).toEqual([]);
-  const undeclared = answers.filter(({ operation, status }) => {
-    const id = operationIds.find((each) => each === operation);
+  const undeclared = answers.filter(({ endpoint, status }) => {
+    const id = endpointIds.find((each) => each === endpoint);
     return id !== undefined && !(String(status) in infoOf(id).responses);
   });
   expect(undeclared).toEqual([]);
@@ -93,7 +93,7 @@ describe.skipIf(!hasSchemathesis)('the contract under fuzz', () => {
       expectClean(last);
       // Schemathesis leaves out the operation that it has the contract from.
       const selected = first.operations.selected + last.operations.selected;
-      expect(selected).toBe(operationIds.length - 1);
+      expect(selected).toBe(endpointIds.length - 1);
       const cases = [first, nobody, last].map((report) => report.test_cases.generated);
       const answered = expectServedWell(server);
       console.log(`Schemathesis sent ${cases.join(' + ')} cases; the server answered ${answered} requests.`);

@@ -1,4 +1,4 @@
-// Operations that keep the bodies that reach them.
+// Endpoints that keep the bodies that reach them.
 import type { AnyInput } from '../../src/contract/erased.ts';
 import { done, html, startStub, type Harness } from './harness.ts';
 

@@ -9,7 +9,7 @@ describe('the size of a body', () => {
     return JSON.stringify({ hostname: VM, status: 'running', x: 'x'.repeat(bytes - frame.length) });
   };
 
-  test('may be the limit of the operation, and no byte more', async () => {
+  test('may be the limit of the endpoint, and no byte more', async () => {
     await using t = await bodyEcho();
     expect((await t.http.post('/api/vm-status', sized(LIMIT_BYTES))).status).toBe(200);
     const over = await t.http.post('/api/vm-status', sized(LIMIT_BYTES + 1));
@@ -22,7 +22,7 @@ describe('the size of a body', () => {
     expect(t.seen).toHaveLength(1);
   });
 
-  test('is its own for each operation', async () => {
+  test('is its own for each endpoint', async () => {
     await using t = await bodyEcho();
     const batch = { log_group: 'g', log_stream: VM, messages: ['x'.repeat(200_000)] };
     expect((await t.http.post('/api/vm-logs', batch)).status).toBe(200);

@@ -70,7 +70,7 @@ test('the cookie is Secure where the server is reached by https', async () => {
   expect((await t.visit()).headers.getSetCookie()[0]).toMatch(/; Secure$/);
 });
 
-test('operations that do not ask for it neither get nor set it', async () => {
+test('endpoints that do not ask for it neither get nor set it', async () => {
   await using t = await browsers();
   const [cookie = ''] = (await t.visit()).headers.getSetCookie()[0]?.split(';') ?? [];
   const response = await t.http.get('/api/unassigned_vms_count', { headers: { cookie } });

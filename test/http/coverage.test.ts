@@ -1,13 +1,13 @@
-// Every operation × every declared status: a real answer, from a real server, and none that is not declared.
+// Every endpoint × every declared status: a real answer, from a real server, and none that is not declared.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import { z } from 'zod';
-import type { OperationId } from '../../src/contract/operations.gen.ts';
+import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
 import { createAgentHandlers } from '../../src/handlers/agent.ts';
-import { exampleRequest, infoOf, operationIds } from '../support/contract-examples.ts';
+import { exampleRequest, infoOf, endpointIds } from '../support/contract-examples.ts';
 import { createScriptedProvider } from '../doubles/scripted-provider.ts';
 import { createCoverage } from '../support/coverage-table.ts';
 import { inAllTypes, usualRequests, withHeaders } from '../support/provoke.ts';
@@ -24,27 +24,27 @@ import { ADMIN as STUB_ADMIN, startStub } from './harness.ts';
 const coverage = createCoverage(() => true);
 afterAll(() => console.log(coverage.table()));
 
-const declares = (id: OperationId, status: number): boolean => String(status) in infoOf(id).responses;
+const declares = (id: EndpointId, status: number): boolean => String(status) in infoOf(id).responses;
 
-/** Sends the example of every operation that declares the status and has not been seen with it. */
+/** Sends the example of every endpoint that declares the status and has not been seen with it. */
 async function sendExamples(
   url: string,
   status: number,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  for (const id of operationIds.filter((each) => declares(each, status) && !coverage.isSeen(each, status)))
+  for (const id of endpointIds.filter((each) => declares(each, status) && !coverage.isSeen(each, status)))
     for (const request of inAllTypes(id, exampleRequest(id)))
       coverage.note(id, await sendRaw(url, withHeaders(request, headers)));
 }
 
-const logSchema = z.object({ operation: z.string().nullish(), status: z.number().nullish() });
+const logSchema = z.object({ endpoint: z.string().nullish(), status: z.number().nullish() });
 
 /** Nothing that the server has logged is undeclared. */
 function expectDeclared({ logLines }: TestServer): void {
   const undeclared = logLines
     .map((line) => logSchema.parse(JSON.parse(line)))
-    .filter(({ operation, status }) => {
-      const id = operationIds.find((each) => each === operation);
+    .filter(({ endpoint, status }) => {
+      const id = endpointIds.find((each) => each === endpoint);
       return id !== undefined && typeof status === 'number' && !declares(id, status);
     });
   expect(undeclared).toEqual([]);
@@ -72,7 +72,7 @@ test('what the matter itself decides', async () => {
   );
   const { url, db, dataDir } = server;
   const lab = { url, db, dataDir, provider };
-  for (const id of operationIds) {
+  for (const id of endpointIds) {
     const statuses = Object.keys(infoOf(id).responses).map(Number);
     const usual = statuses.flatMap((status) => usualRequests(id, status));
     for (const request of usual.flatMap((each) => inAllTypes(id, each))) {
@@ -94,7 +94,7 @@ test("the examples of the contract's request bodies are accepted", async () => {
   await using server = await startTestServer({}, { provider, operationIntervals: shortIntervals });
   const { url, db, dataDir } = server;
   const lab = { url, db, dataDir, provider };
-  for (const id of operationIds.filter((each) => infoOf(each).consumes.length > 0)) {
+  for (const id of endpointIds.filter((each) => infoOf(each).consumes.length > 0)) {
     await reseed(lab);
     // The example is what an agent says once its participant is gone.
     if (id === 'postRecycled') await sendRaw(server.url, exampleRequest('releaseAssignment'));

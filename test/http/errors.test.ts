@@ -18,7 +18,7 @@ describe('an error of a handler', () => {
     expect(text).not.toMatch(/select|secret|at \//);
     const errors = http.lines.filter(({ level }) => level === 'error');
     expect(errors).toHaveLength(1);
-    expect(errors[0]).toMatchObject({ err: bug, operation: 'getUnassignedVmsCount' });
+    expect(errors[0]).toMatchObject({ err: bug, endpoint: 'getUnassignedVmsCount' });
     expect(errors[0]?.['request_id']).toBe(response.headers.get('x-request-id'));
   });
 
@@ -55,7 +55,7 @@ describe('an error of a handler', () => {
     expect(http.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
 
-  test('whose status the operation does not declare is a fault of ours', async () => {
+  test('whose status the endpoint does not declare is a fault of ours', async () => {
     const stubs = { getLiveness: throwing(new ProblemError('vm_not_found')) };
     await using strict = await startStub(stubs);
     expect((await strict.get('/api/health/live')).status).toBe(500);
@@ -64,7 +64,7 @@ describe('an error of a handler', () => {
     expect([strict.app.responseFaults(), lenient.app.responseFaults()]).toEqual([1, 1]);
   });
 
-  test('is the page of an operation that answers pages', async () => {
+  test('is the page of an endpoint that answers pages', async () => {
     await using http = await startStub({ adminPage: throwing(new ProblemError('database_unavailable')) });
     const response = await http.get('/admin', { headers: { ...admin.headers, accept: 'application/json' } });
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '5']);
@@ -72,7 +72,7 @@ describe('an error of a handler', () => {
     expect(await response.text()).toBe('<p>error database_unavailable adminPage</p>');
   });
 
-  test('is what the client likes best where an operation answers both', async () => {
+  test('is what the client likes best where an endpoint answers both', async () => {
     await using http = await startStub({
       cancelOperation: throwing(new ProblemError('operation_not_found')),
     });
@@ -169,10 +169,10 @@ describe('the log', () => {
     await http.get('/api/health/live');
     await expect.poll(() => http.lines.length).toBe(4);
     expect(http.lines).toMatchObject([
-      { level: 'info', method: 'POST', path: '/api/request_vm', operation: 'requestVm', status: 200 },
-      { level: 'info', method: 'GET', path: '/api/v1/vms', operation: 'listVms', status: 200 },
-      { level: 'info', method: 'GET', path: '/nowhere', operation: null, status: 404 },
-      { level: 'debug', method: 'GET', path: '/api/health/live', operation: 'getLiveness', status: 200 },
+      { level: 'info', method: 'POST', path: '/api/request_vm', endpoint: 'requestVm', status: 200 },
+      { level: 'info', method: 'GET', path: '/api/v1/vms', endpoint: 'listVms', status: 200 },
+      { level: 'info', method: 'GET', path: '/nowhere', endpoint: null, status: 404 },
+      { level: 'debug', method: 'GET', path: '/api/health/live', endpoint: 'getLiveness', status: 200 },
     ]);
     for (const line of http.lines) {
       expect(line['ms']).toBeGreaterThanOrEqual(0);

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import type { AnyReply, Caller, Handlers } from '../../src/contract/handlers.ts';
 import type { AnyInput } from '../../src/contract/erased.ts';
-import type { OperationId } from '../../src/contract/operations.gen.ts';
+import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
 import { createHttpApp, type HttpApp } from '../../src/http/app.ts';
 import type { HttpOptions } from '../../src/http/options.ts';
 import { startHttpServer, type HttpServer } from '../../src/http/server.ts';
@@ -27,7 +27,7 @@ const callers: Readonly<Record<string, Caller>> = {
 };
 
 export type Stub = (input: AnyInput) => AnyReply | Promise<AnyReply>;
-export type Stubs = Partial<Record<OperationId, Stub>>;
+export type Stubs = Partial<Record<EndpointId, Stub>>;
 export type LogLine = { level: string; message: string } & Record<string, unknown>;
 
 export type Harness = AsyncDisposable & {
@@ -41,7 +41,7 @@ export type Harness = AsyncDisposable & {
   readonly form: (path: string, body: string, headers?: Record<string, string>) => Promise<Response>;
 };
 
-/** An operation without a stub answers 500. */
+/** An endpoint without a stub answers 500. */
 export async function startStub(stubs: Stubs = {}, options: Partial<HttpOptions> = {}): Promise<Harness> {
   const lines: LogLine[] = [];
   const app = await createHttpApp({
@@ -55,9 +55,9 @@ export async function startStub(stubs: Stubs = {}, options: Partial<HttpOptions>
     vmAuth: 'open',
     browserCookie: { key: Buffer.from('a key of tests'), secure: false },
     pages: {
-      error: ({ problem, operationId }) => `<p>error ${problem.code} ${operationId ?? 'nowhere'}</p>`,
-      form: ({ problem, operationId, values }) =>
-        `<form>${operationId} ${problem.code} ${JSON.stringify(problem.errors ?? [])} ${JSON.stringify(values)}</form>`,
+      error: ({ problem, endpointId }) => `<p>error ${problem.code} ${endpointId ?? 'nowhere'}</p>`,
+      form: ({ problem, endpointId, values }) =>
+        `<form>${endpointId} ${problem.code} ${JSON.stringify(problem.errors ?? [])} ${JSON.stringify(values)}</form>`,
     },
     trustProxy: false,
     requestsPerMinute: 100_000,
@@ -102,10 +102,10 @@ export async function startStub(stubs: Stubs = {}, options: Partial<HttpOptions>
 
 function stubbed(stubs: Stubs): Handlers {
   const missing: Stub = () => {
-    throw new Error('this test has no stub for the operation');
+    throw new Error('this test has no stub for the endpoint');
   };
   return new Proxy(stubs, {
-    get: (target, id) => target[id as OperationId] ?? missing,
+    get: (target, id) => target[id as EndpointId] ?? missing,
   }) as unknown as Handlers;
 }
 

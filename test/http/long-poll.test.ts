@@ -148,7 +148,7 @@ describe('a poll that waits', () => {
     await expect.poll(() => t.http.lines.length).toBe(1);
     expect(t.http.lines[0]).toMatchObject({
       level: 'info',
-      operation: 'vmStartup',
+      endpoint: 'vmStartup',
       status: 200,
       path: '/vm_startup',
     });

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { operationList } from '../../src/contract/erased.ts';
+import { endpointList } from '../../src/contract/erased.ts';
 import { html, json, problemOf, startStub, wire } from './harness.ts';
 
 const concrete = (path: string): string => path.replaceAll(/\{\w+\}/g, 'x');
 
 describe('the router and the contract', () => {
-  test('every operation of the contract is mounted', async () => {
+  test('every endpoint of the contract is mounted', async () => {
     await using http = await startStub();
-    for (const { id, method, path } of operationList) {
+    for (const { id, method, path } of endpointList) {
       const response = await http.get(concrete(path), { method: method.toUpperCase() });
       expect([404, 405], id).not.toContain(response.status);
       await response.body?.cancel();
@@ -16,7 +16,7 @@ describe('the router and the contract', () => {
 
   test('nothing is mounted that the contract does not tell', async () => {
     await using http = await startStub();
-    const told = operationList.map(
+    const told = endpointList.map(
       ({ method, path }) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`,
     );
     expect(http.app.routes().toSorted()).toEqual(told.toSorted());
@@ -26,7 +26,7 @@ describe('the router and the contract', () => {
     await using http = await startStub({ streamVmChanges: () => Promise.reject(new Error('the stream')) });
     const response = await http.get('/api/v1/vms/events', { headers: { authorization: 'Basic eA==' } });
     expect(response.status).toBe(401);
-    await expect.poll(() => http.lines.map((line) => line['operation'])).toContain('streamVmChanges');
+    await expect.poll(() => http.lines.map((line) => line['endpoint'])).toContain('streamVmChanges');
   });
 });
 
@@ -97,7 +97,7 @@ describe('what is not in the contract', () => {
     ['/admin/logs/%00', 'text/html; charset=utf-8'],
     ['/api/vm-status/..%2f..%2fetc', 'application/problem+json'],
     ['/api/vm-status/a%2Fb', 'application/problem+json'],
-  ])('%s is 400, told as the operation tells its errors', async (path, type) => {
+  ])('%s is 400, told as the endpoint tells its errors', async (path, type) => {
     await using http = await startStub();
     const authorization = `Basic ${Buffer.from('admin:s3cret:ä').toString('base64')}`;
     const response = await http.get(path, { headers: { authorization } });

@@ -1,8 +1,8 @@
 // A VM's token against the whole server: good for its own hostname alone, whichever field or path names it.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { hashToken } from '../../src/vms/token.ts';
-import type { OperationId } from '../../src/contract/operations.gen.ts';
-import { exampleRequest, infoOf, operationIds } from '../support/contract-examples.ts';
+import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
+import { exampleRequest, infoOf, endpointIds } from '../support/contract-examples.ts';
 import { dumpRows } from '../support/dump.ts';
 import { withHeaders } from '../support/provoke.ts';
 import { sendRaw, type RawAnswer, type RawRequest } from '../support/raw-http.ts';
@@ -15,8 +15,8 @@ const TOKENS = { [OWN]: 'token-of-the-own-machine', [OTHER]: 'token-of-another-m
 const FORWARDER = 'token-of-the-log-forwarder-1';
 const REGISTRATION = 'token-of-the-registration-1';
 
-/** Every operation that takes the token of a VM. */
-const vmOperations = operationIds.filter((id) =>
+/** Every endpoint that takes the token of a VM. */
+const vmEndpoints = endpointIds.filter((id) =>
   infoOf(id).security.some((schemes) => schemes.includes('vmToken')),
 );
 const bearer = (request: RawRequest, token: string): RawRequest =>
@@ -24,15 +24,15 @@ const bearer = (request: RawRequest, token: string): RawRequest =>
 const codeOf = ({ text }: RawAnswer): unknown => (JSON.parse(text) as { code?: unknown }).code;
 
 /** The example, about another machine. */
-function aboutOther(id: OperationId): RawRequest {
+function aboutOther(id: EndpointId): RawRequest {
   const { path, body, ...rest } = exampleRequest(id);
   if (typeof body !== 'string') throw new Error(`${id} has no body`);
   return { ...rest, path: path.replace(OWN, OTHER), body: body.replace(OWN, OTHER) };
 }
 
-test('every operation of a VM says where it names the machine', () => {
-  expect(vmOperations.length).toBeGreaterThanOrEqual(9);
-  for (const id of vmOperations) {
+test('every endpoint of a VM says where it names the machine', () => {
+  expect(vmEndpoints.length).toBeGreaterThanOrEqual(9);
+  for (const id of vmEndpoints) {
     expect(infoOf(id).hostnameIn, id).not.toBeNull();
     expect(JSON.stringify(aboutOther(id)), id).toContain(OTHER);
   }
@@ -69,28 +69,25 @@ describe.each(['open', 'required'])('with VM_AUTH=%s', (mode) => {
     expect(await dumpRows(server.db)).toEqual(before);
   }
 
-  test.each(vmOperations)('%s: its own token lets a machine in', async (id) => {
+  test.each(vmEndpoints)('%s: its own token lets a machine in', async (id) => {
     const { status } = await sendRaw(server.url, bearer(exampleRequest(id), TOKENS[OWN]));
     // 409: somebody has the machine, so it cannot have been emptied.
     expect(status).toBe(id === 'postRecycled' ? 409 : 200);
   });
 
-  test.each(vmOperations)("%s: another machine's token does not, and changes nothing", async (id) => {
+  test.each(vmEndpoints)("%s: another machine's token does not, and changes nothing", async (id) => {
     await expectRefused(bearer(exampleRequest(id), TOKENS[OTHER]), 'token_wrong');
     await expectRefused(bearer(aboutOther(id), TOKENS[OWN]), 'token_wrong');
   });
 
-  test.each(vmOperations)(
-    '%s: a token of nobody, of the registration, or a password does not',
-    async (id) => {
-      await expectRefused(bearer(exampleRequest(id), 'nobodys'), 'token_wrong');
-      await expectRefused(bearer(exampleRequest(id), REGISTRATION), 'token_wrong');
-      const password = `Basic ${Buffer.from('admin:a password for tests').toString('base64')}`;
-      await expectRefused(withHeaders(exampleRequest(id), { Authorization: password }), 'token_wrong');
-    },
-  );
+  test.each(vmEndpoints)('%s: a token of nobody, of the registration, or a password does not', async (id) => {
+    await expectRefused(bearer(exampleRequest(id), 'nobodys'), 'token_wrong');
+    await expectRefused(bearer(exampleRequest(id), REGISTRATION), 'token_wrong');
+    const password = `Basic ${Buffer.from('admin:a password for tests').toString('base64')}`;
+    await expectRefused(withHeaders(exampleRequest(id), { Authorization: password }), 'token_wrong');
+  });
 
-  test.each(vmOperations)('%s: without a token, the mode decides', async (id) => {
+  test.each(vmEndpoints)('%s: without a token, the mode decides', async (id) => {
     if (mode === 'required') await expectRefused(exampleRequest(id), 'token_required');
     else
       expect((await sendRaw(server.url, exampleRequest(id))).status).toBe(id === 'postRecycled' ? 409 : 200);
@@ -99,13 +96,13 @@ describe.each(['open', 'required'])('with VM_AUTH=%s', (mode) => {
   test('the forwarder may push the logs of every machine, and nothing else', async () => {
     expect((await sendRaw(server.url, bearer(exampleRequest('postVmLogs'), FORWARDER))).status).toBe(200);
     expect((await sendRaw(server.url, bearer(aboutOther('postVmLogs'), FORWARDER))).status).toBe(200);
-    for (const id of vmOperations.filter((each) => each !== 'postVmLogs'))
+    for (const id of vmEndpoints.filter((each) => each !== 'postVmLogs'))
       await expectRefused(bearer(exampleRequest(id), FORWARDER), 'token_wrong');
   });
 
   test('a token opens nothing that is not for machines', async () => {
-    const closed = operationIds.filter(
-      (id) => !vmOperations.includes(id) && !infoOf(id).security.some((schemes) => schemes.length === 0),
+    const closed = endpointIds.filter(
+      (id) => !vmEndpoints.includes(id) && !infoOf(id).security.some((schemes) => schemes.length === 0),
     );
     expect(closed.length).toBeGreaterThan(10);
     for (const id of closed) {

@@ -2,20 +2,20 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { operations, type OperationId } from '../../src/contract/operations.gen.ts';
-import type { OperationInfo } from '../../src/contract/operation.ts';
+import { endpoints, type EndpointId } from '../../src/contract/endpoints.gen.ts';
+import type { EndpointInfo } from '../../src/contract/endpoint.ts';
 import { adminHeaders, type RawRequest } from './raw-http.ts';
 
 const referenceSchema = z.object({ $ref: z.string() });
 const parameterSchema = z.object({ name: z.string(), in: z.string(), example: z.unknown().optional() });
-const operationSchema = z.object({
+const endpointSchema = z.object({
   parameters: z.array(z.union([referenceSchema, parameterSchema])).default([]),
   requestBody: z
     .object({ content: z.record(z.string(), z.object({ example: z.unknown().optional() })) })
     .optional(),
 });
 const documentSchema = z.object({
-  paths: z.record(z.string(), z.record(z.string(), operationSchema.loose())),
+  paths: z.record(z.string(), z.record(z.string(), endpointSchema.loose())),
   components: z.object({ parameters: z.record(z.string(), parameterSchema) }),
 });
 
@@ -23,12 +23,12 @@ const document = documentSchema.parse(
   parse(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8')),
 );
 
-export const operationIds = Object.keys(operations) as OperationId[];
+export const endpointIds = Object.keys(endpoints) as EndpointId[];
 
-export const infoOf = (id: OperationId): OperationInfo => operations[id];
+export const infoOf = (id: EndpointId): EndpointInfo => endpoints[id];
 
-/** The request that the contract's examples make, with the admin's password where the operation takes it. */
-export function exampleRequest(id: OperationId): RawRequest {
+/** The request that the contract's examples make, with the admin's password where the endpoint takes it. */
+export function exampleRequest(id: EndpointId): RawRequest {
   const { method, path, security, eventStream } = infoOf(id);
   const operation = document.paths[path]?.[method];
   if (operation === undefined) throw new Error(`The contract has no ${method} ${path}.`);
@@ -45,7 +45,7 @@ export function exampleRequest(id: OperationId): RawRequest {
   };
 }
 
-function exampleOf({ parameters }: z.infer<typeof operationSchema>, name: string): string {
+function exampleOf({ parameters }: z.infer<typeof endpointSchema>, name: string): string {
   const found = parameters
     .map((parameter) => ('$ref' in parameter ? resolve(parameter.$ref) : parameter))
     .find((parameter) => parameter.in === 'path' && parameter.name === name);

@@ -1,14 +1,14 @@
-// What was seen of the contract: operation × status, with the media types; and the table of it.
-import type { OperationId } from '../../src/contract/operations.gen.ts';
-import { infoOf, operationIds } from './contract-examples.ts';
+// What was seen of the contract: endpoint × status, with the media types; and the table of it.
+import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
+import { infoOf, endpointIds } from './contract-examples.ts';
 import type { RawAnswer } from './raw-http.ts';
 
 export type Coverage = {
-  readonly note: (id: OperationId, answer: Pick<RawAnswer, 'status' | 'type'>) => void;
+  readonly note: (id: EndpointId, answer: Pick<RawAnswer, 'status' | 'type'>) => void;
   /** With every media type that is declared for it. */
-  readonly isSeen: (id: OperationId, status: number) => boolean;
-  /** The operations that have answered with this status. */
-  readonly seen: (status: number) => readonly OperationId[];
+  readonly isSeen: (id: EndpointId, status: number) => boolean;
+  /** The endpoints that have answered with this status. */
+  readonly seen: (status: number) => readonly EndpointId[];
   /** `requestVm 409 application/problem+json`, of what is due and was never seen. */
   readonly missing: () => readonly string[];
   readonly undeclared: () => readonly string[];
@@ -16,24 +16,24 @@ export type Coverage = {
 };
 
 /** @param isDue whether a declared status is served already */
-export function createCoverage(isDue: (id: OperationId, status: number) => boolean): Coverage {
+export function createCoverage(isDue: (id: EndpointId, status: number) => boolean): Coverage {
   const found = new Set<string>();
-  const key = (id: OperationId, status: number, type: string): string => `${id} ${status} ${type}`;
-  const declared = operationIds.flatMap((id) =>
+  const key = (id: EndpointId, status: number, type: string): string => `${id} ${status} ${type}`;
+  const declared = endpointIds.flatMap((id) =>
     Object.entries(infoOf(id).responses).flatMap(([status, types]) =>
       types.map((type) => ({ id, status: Number(status), key: key(id, Number(status), type) })),
     ),
   );
-  const entriesOf = (id: OperationId, status: number) =>
+  const entriesOf = (id: EndpointId, status: number) =>
     declared.filter((entry) => entry.id === id && entry.status === status);
-  const isSeen = (id: OperationId, status: number): boolean =>
+  const isSeen = (id: EndpointId, status: number): boolean =>
     entriesOf(id, status).every((entry) => found.has(entry.key));
   const due = declared.filter(({ id, status }) => isDue(id, status));
   const missing = (): readonly string[] => due.map((entry) => entry.key).filter((each) => !found.has(each));
   const undeclared = (): readonly string[] =>
     [...found].filter((each) => !declared.some((entry) => entry.key === each));
 
-  function cell(id: OperationId, status: number): string {
+  function cell(id: EndpointId, status: number): string {
     if (undeclared().some((each) => each.startsWith(`${id} ${status} `))) return '!';
     const entries = entriesOf(id, status);
     if (entries.length === 0) return '';
@@ -45,12 +45,12 @@ export function createCoverage(isDue: (id: OperationId, status: number) => boole
 
   function table(): string {
     const statuses = [...new Set(declared.map(({ status }) => status))].toSorted((a, b) => a - b);
-    const width = Math.max(...operationIds.map((id) => id.length));
+    const width = Math.max(...endpointIds.map((id) => id.length));
     const line = (name: string, cells: readonly string[]): string =>
       [name.padEnd(width), ...cells.map((text) => text.padStart(3))].join(' ').trimEnd();
     return [
       line('', statuses.map(String)),
-      ...operationIds.map((id) =>
+      ...endpointIds.map((id) =>
         line(
           id,
           statuses.map((status) => cell(id, status)),
@@ -65,7 +65,7 @@ export function createCoverage(isDue: (id: OperationId, status: number) => boole
     note: (id, { status, type }) => void found.add(key(id, status, type)),
     isSeen,
     seen: (status) =>
-      operationIds.filter((id) => [...found].some((each) => each.startsWith(`${id} ${status} `))),
+      endpointIds.filter((id) => [...found].some((each) => each.startsWith(`${id} ${status} `))),
     missing,
     undeclared,
     table,

@@ -1,7 +1,7 @@
-// Ways to the statuses that the matter itself decides, for the operations where they are not alike.
+// Ways to the statuses that the matter itself decides, for the endpoints where they are not alike.
 import { sql } from 'kysely';
 import { z } from 'zod';
-import type { OperationId } from '../../src/contract/operations.gen.ts';
+import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
 import { exampleRequest } from './contract-examples.ts';
 import { withHeaders } from './provoke.ts';
 import { jsonHeaders, sendRaw } from './raw-http.ts';
@@ -17,7 +17,7 @@ export type Lab = Pick<TestServer, 'url' | 'db' | 'dataDir'> & { readonly provid
 export type Special = (lab: Lab) => Promise<RawAnswer>;
 
 const JSON_WANTED = { Accept: 'application/json' };
-const exampleAs = (id: OperationId, changes: Partial<RawRequest>): RawRequest => ({
+const exampleAs = (id: EndpointId, changes: Partial<RawRequest>): RawRequest => ({
   ...exampleRequest(id),
   ...changes,
 });
@@ -58,7 +58,7 @@ function decidingOn(id: 'adoptOrphan' | 'terminateOrphan'): Special[] {
 }
 
 /** A machine that nobody has. */
-function aboutNobodys(id: OperationId): RawRequest {
+function aboutNobodys(id: EndpointId): RawRequest {
   const example = exampleRequest(id);
   return { ...example, path: example.path.replace(EXAMPLE.hostname, FREE[0]) };
 }
@@ -72,7 +72,7 @@ function restartOurs(headers: Readonly<Record<string, string>>): Special {
     return sendRaw(url, withHeaders(exampleRequest('restartVm'), headers));
   };
 }
-export const specialRequests: Partial<Record<OperationId, readonly Special[]>> = {
+export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = {
   requestVm: [
     withoutMachines(withHeaders(exampleRequest('requestVm'), JSON_WANTED)),
     // A field that is wrong: 400 to programs.

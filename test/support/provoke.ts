@@ -1,12 +1,12 @@
-// How each status of the contract is brought about, operation by operation: in the same way wherever that is possible.
+// How each status of the contract is brought about, endpoint by endpoint: in the same way wherever that is possible.
 // Knows requests; where they are sent is the caller's choice.
 import { randomUUID } from 'node:crypto';
-import type { OperationId } from '../../src/contract/operations.gen.ts';
+import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
 import { exampleRequest, infoOf } from './contract-examples.ts';
 import type { RawRequest } from './raw-http.ts';
 
-/** Ways to the statuses that come about alike for all operations; none where the matter itself has to decide. */
-export function usualRequests(id: OperationId, status: number): readonly RawRequest[] {
+/** Ways to the statuses that come about alike for all endpoints; none where the matter itself has to decide. */
+export function usualRequests(id: EndpointId, status: number): readonly RawRequest[] {
   const example = exampleRequest(id);
   switch (status) {
     case 200:
@@ -30,15 +30,15 @@ export function usualRequests(id: OperationId, status: number): readonly RawRequ
   }
 }
 
-/** Both faces of an operation that answers people and programs. */
-export function inAllTypes(id: OperationId, request: RawRequest): readonly RawRequest[] {
+/** Both faces of an endpoint that answers people and programs. */
+export function inAllTypes(id: EndpointId, request: RawRequest): readonly RawRequest[] {
   const types = new Set(Object.values(infoOf(id).responses).flat());
   if (!types.has('text/html') || types.size === 1) return [request];
   return ['text/html', 'application/json'].map((type) => withHeaders(request, { Accept: type }));
 }
 
 /** Of the contract's form, and yet wrong. */
-function spoiled(id: OperationId): RawRequest {
+function spoiled(id: EndpointId): RawRequest {
   const example = exampleRequest(id);
   const { path, form, consumes } = infoOf(id);
   if (path.includes('{')) return { ...example, path: path.replaceAll(/\{\w+\}/g, '-') };
@@ -50,7 +50,7 @@ function spoiled(id: OperationId): RawRequest {
 const HOSTNAME_FIELDS = /"(hostname|log_stream)":"[^"]*"/;
 
 /** About a machine, an assignment, an operation that nobody knows. */
-function unknown(id: OperationId): readonly RawRequest[] {
+function unknown(id: EndpointId): readonly RawRequest[] {
   const example = exampleRequest(id);
   const { path } = infoOf(id);
   if (path.includes('{'))

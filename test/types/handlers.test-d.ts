@@ -6,14 +6,14 @@ import { problem } from '../../src/contract/problems.ts';
 declare const all: Handlers;
 declare const system: HandlersOf<'system'>;
 
-// Every operation has its handler, and there is no other.
+// Every endpoint has its handler, and there is no other.
 export const complete: Handlers = { ...all };
 const withoutHealth: Omit<Handlers, 'getHealth'> = all;
 // @ts-expect-error getHealth is missing
 export const incomplete: Handlers = withoutHealth;
 export const extra: Handlers = {
   ...all,
-  // @ts-expect-error the contract has no such operation
+  // @ts-expect-error the contract has no such endpoint
   getWealth: () => ({ status: 200, type: 'application/json', body: {} }),
 };
 export const inAnotherFile: HandlersOf<'system'> = {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { isRecord, type Json, type JsonObject } from '../../codegen/json.ts';
-import { METHODS, resolveRef } from '../../codegen/operations.ts';
+import { METHODS, resolveRef } from '../../codegen/endpoints.ts';
 
 const document = parse(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8')) as JsonObject;
 

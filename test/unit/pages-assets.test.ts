@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { operations } from '../../src/contract/operations.gen.ts';
+import { endpoints } from '../../src/contract/endpoints.gen.ts';
 import { assetNames, assetUrl, getAsset } from '../../src/pages/assets.ts';
 
 const PUBLIC = new URL('../../templates/public/', import.meta.url);
@@ -15,7 +15,7 @@ const importedBy = (name: string): string[] =>
 
 describe('static files', () => {
   test('are those that the pages use, each with a content type that the contract declares', () => {
-    const declared = operations.getAsset.responses['200'];
+    const declared = endpoints.getAsset.responses['200'];
     const vendored = ['swagger-ui-bundle.js', 'swagger-ui.css'];
     expect(assetNames()).toEqual(expect.arrayContaining([...vendored, 'app.css', 'favicon.svg']));
     for (const name of assetNames()) {

@@ -235,7 +235,7 @@ describe('the dashboard', () => {
   test('of a request that is refused says why, and leads back to the form, also while the database is away', () => {
     const errors = [{ field: 'num_vms', message: 'num_vms must be at least 1' }];
     const launch = renderProblem(problemBody('invalid_request', { errors }), {
-      operationId: 'launchVms',
+      endpointId: 'launchVms',
       form: {},
     });
     expect(textOf(launch)).toContain('Number of VMs must be greater than 0.');
@@ -243,11 +243,11 @@ describe('the dashboard', () => {
     expect(launch).toContain('<p class="wrong" id="num-vms-error">');
     const many = [{ field: 'num_vms', message: 'num_vms must be at most 1000' }];
     const tooMany = problemBody('invalid_request', { errors: many });
-    expect(textOf(renderProblem(tooMany, { operationId: 'launchVms', form: {} }))).toContain(
+    expect(textOf(renderProblem(tooMany, { endpointId: 'launchVms', form: {} }))).toContain(
       'Number of VMs is too large',
     );
     const destroy = renderProblem(problemBody('database_unavailable'), {
-      operationId: 'destroyVms',
+      endpointId: 'destroyVms',
       form: null,
     });
     expect(textOf(destroy)).toContain('The database cannot be reached right now.');

@@ -37,7 +37,7 @@ describe('the page of a problem', () => {
   test('is the form again, with what was typed, where the form was sent', () => {
     const problem = problemBody('invalid_request', { errors: [{ field: 'email', message: 'is too long' }] });
     const form = { email: 'ada@example.org', crd_command: ['DISPLAY= x', 'twice'] };
-    const html = renderProblem(problem, { operationId: 'requestVm', form });
+    const html = renderProblem(problem, { endpointId: 'requestVm', form });
     expect(html).toContain(`<h1>${words.index.title}</h1>`);
     expect(tagOf(html, 'email')).toMatch(/value="ada@example.org".* aria-invalid="true"/);
     expect(html).toMatch(/<textarea[^>]*>\nDISPLAY= x<\/textarea>/);
@@ -55,7 +55,7 @@ describe('the page of a problem', () => {
       { field: 'email', message: `email ${fault}` },
     ];
     const problem = problemBody('invalid_request', { errors });
-    const text = textOf(renderProblem(problem, { operationId: 'requestVm', form: {} }));
+    const text = textOf(renderProblem(problem, { endpointId: 'requestVm', form: {} }));
     expect(text).toContain(sentence);
     expect(text).toContain(`The e-mail address ${fault}`);
     expect(text).toContain('The command is required');
@@ -64,13 +64,13 @@ describe('the page of a problem', () => {
 
   test('asks for the PIN again where one was sent', () => {
     const problem = problemBody('database_unavailable');
-    const html = renderProblem(problem, { operationId: 'requestVm', form: { pin: '123456' } });
+    const html = renderProblem(problem, { endpointId: 'requestVm', form: { pin: '123456' } });
     expect(tagOf(html, 'pin')).toContain('value=""');
     expect(html).toContain(problems.database_unavailable.detail);
   });
 
   test('is an empty form where the form could not be read', () => {
-    const html = renderProblem(problemBody('body_too_large'), { operationId: 'requestVm', form: null });
+    const html = renderProblem(problemBody('body_too_large'), { endpointId: 'requestVm', form: null });
     expect(html).toContain(problems.body_too_large.detail);
     expect(tagOf(html, 'email')).toContain('value=""');
   });
@@ -80,8 +80,8 @@ describe('the page of a problem', () => {
     ['operationPage', '/admin'],
     ['assignmentPage', '/'],
     [null, '/'],
-  ] as const)('of %s leads back to %s', (operationId, home) => {
-    const html = renderProblem(problemBody('overloaded'), { operationId, form: null });
+  ] as const)('of %s leads back to %s', (endpointId, home) => {
+    const html = renderProblem(problemBody('overloaded'), { endpointId, form: null });
     expect(html).toContain('<h1>Overloaded</h1>');
     expect(html).toContain(`<a class="btn btn-primary" href="${home}">`);
   });

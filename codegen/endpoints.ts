@@ -1,4 +1,4 @@
-// openapi.yaml -> the operation table: what the server must know of an operation at run time.
+// openapi.yaml -> the endpoint table: what the server must know about an endpoint at run time.
 import { isRecord, type Json, type JsonObject } from './json.ts';
 
 export const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
@@ -67,7 +67,7 @@ function describe(document: JsonObject, method: string, path: string, operation:
 }
 
 /** The table, keyed by operationId, in the order of the document. */
-export function operationTable(document: JsonObject): Record<string, JsonObject> {
+export function endpointTable(document: JsonObject): Record<string, JsonObject> {
   const paths = document['paths'];
   if (!isRecord(paths)) throw new Error('openapi.yaml: there are no paths');
   const table: Record<string, JsonObject> = {};

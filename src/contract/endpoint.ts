@@ -1,4 +1,4 @@
-// What the operation table (operations.gen.ts) says of one operation. Written by codegen from openapi.yaml.
+// What the endpoint table (endpoints.gen.ts) says of one endpoint. Written by codegen from openapi.yaml.
 
 /** The security schemes of the contract. */
 export type SecurityScheme =
@@ -7,7 +7,7 @@ export type SecurityScheme =
 /** What a form field is on the wire a string, and in the contract this. */
 export type FormFieldType = 'string' | 'integer' | 'boolean';
 
-export type OperationInfo = {
+export type EndpointInfo = {
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** As in the contract: `/api/v1/vms/{hostname}`. */
   readonly path: string;
@@ -29,9 +29,9 @@ export type OperationInfo = {
   readonly keepAliveSeconds: number | null;
   /** The answer is a stream of server-sent events. */
   readonly eventStream: boolean;
-  /** The operation reads and sets the browser cookie. */
+  /** The endpoint reads and sets the browser cookie. */
   readonly browserCookie: boolean;
-  /** Errors of form fields are answered 200 with the operation's page. */
+  /** Errors of form fields are answered 200 with the endpoint's page. */
   readonly formPage: boolean;
   readonly bodyLimitBytes: number;
 };
