@@ -10,7 +10,9 @@ export type Failure<Code extends string = string> = {
 export type Failed<F = Failure> = { readonly ok: false; readonly failure: F };
 export type Result<T = undefined, F = Failure> = { readonly ok: true; readonly value: T } | Failed<F>;
 
-export function succeed<T>(value: T): { readonly ok: true; readonly value: T } {
+export function succeed(): { readonly ok: true; readonly value: undefined };
+export function succeed<T>(value: T): { readonly ok: true; readonly value: T };
+export function succeed(value?: unknown): { readonly ok: true; readonly value: unknown } {
   return { ok: true, value };
 }
 

@@ -78,7 +78,7 @@ export async function openAwsProvider(
         machineTypes: settings.types,
         amiId: settings.amiId,
       })(wanted),
-    rearm: rearmOf(data, sshKey),
+    rescheduleShutdown: rearmOf(data, sshKey),
     host: self.host,
     now: () => new Date(),
     limits,
@@ -87,7 +87,10 @@ export async function openAwsProvider(
   });
 }
 
-function rearmOf({ database: { db } }: Data, { privateKey }: SshKeyPair): NonNullable<Provider['rearm']> {
+function rearmOf(
+  { database: { db } }: Data,
+  { privateKey }: SshKeyPair,
+): NonNullable<Provider['rescheduleShutdown']> {
   return createRearm({
     reachOf: (hostname) => readReach(db, hostname),
     privateKey,

@@ -95,7 +95,9 @@ async function restart({ db, operations }: ActionsDependencies, input: Asked): P
   const result = await operations.restart(hostname);
   if (result.ok) return { done: 'restart', hostname, message: 'The machine was restarted.' };
   await undoRestart(db, hostname, before.status);
-  return problem('restart_failed', { detail: `It was not restarted. ${result.problem} ${result.remedy}` });
+  return problem('restart_failed', {
+    detail: `It was not restarted. ${result.failure.message} ${result.failure.remedy}`,
+  });
 }
 
 function doing({ path, caller }: Asked) {

@@ -35,7 +35,7 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
       ]);
       const provisioning = ready.ok
         ? { name: 'provisioning', ok: true }
-        : { name: 'provisioning', ok: false, detail: `${ready.problem} ${ready.remedy}` };
+        : { name: 'provisioning', ok: false, detail: `${ready.failure.message} ${ready.failure.remedy}` };
       const body = renderAdmin({
         lab,
         checks: [...results, provisioning],

@@ -94,7 +94,7 @@ async function tell(
       return problem('operation_running', { detail, headers, operation: operationView(running) });
     }
     case 'not_ready': {
-      const detail = `${begun[kind]}. ${answer.problem} ${answer.remedy}`;
+      const detail = `${begun[kind]}. ${answer.failure.message} ${answer.failure.remedy}`;
       return asJson ? problem('provider_not_ready', { detail }) : page(await shown(null, detail));
     }
   }

@@ -116,7 +116,7 @@ export async function createPage(dependencies: FleetDependencies, people?: strin
   const running = await findActiveOperation(db);
   return renderCreateInstances({
     ...formOf(dependencies),
-    notReady: ready.ok ? null : ready,
+    notReady: ready.ok ? null : { problem: ready.failure.message, remedy: ready.failure.remedy },
     running: running && operationView(running),
     error: null,
     people: people === undefined ? null : { typed: people, count: readPeople(people) },

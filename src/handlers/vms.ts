@@ -82,7 +82,7 @@ async function destroyOne(
     }
     case 'not_ready':
       return problem('provider_not_ready', {
-        detail: `Nothing was destroyed. ${answer.problem} ${answer.remedy}`,
+        detail: `Nothing was destroyed. ${answer.failure.message} ${answer.failure.remedy}`,
       });
     case 'unknown':
       return problem('vm_not_found');

@@ -8,7 +8,7 @@ import {
 } from '../db/operation-machines.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
 import { createReport, type RunReport } from './report.ts';
-import { callProvider, type Outcome, type Run } from './run.ts';
+import { callProvider, problemOf, type Outcome, type Run } from './run.ts';
 import { settle } from './settle.ts';
 
 /** As many names are said in a sentence. */
@@ -39,7 +39,7 @@ export async function runDestroy(run: Run): Promise<Outcome> {
   if (control.reason() === 'lost') return null;
   if (result.ok) await clearComers(run, comers);
   const left = await settleDestroy(run, reporting, isMeant);
-  if (!result.ok) return { kind: result.kind, problem: result.problem, remedy: result.remedy };
+  if (!result.ok) return problemOf(result.failure);
   if (left === null) return UNPROVEN;
   if (left.length > 0) return leftOver(left);
   if (only === null) tell({ level: 'info', text: proofs[provider.name] });

@@ -58,7 +58,7 @@ export function createEnds(options: EndsOptions): Ends {
         const count = await wantEnd(trx, {
           provider: provider.name,
           endsAt,
-          armed: provider.rearm !== undefined,
+          armed: provider.rescheduleShutdown !== undefined,
         });
         const detail = `${machines(count)}, until ${endsAt.toISOString()}`;
         await recordAuditEvent(trx, { who: by, what: 'extend', detail, operationId: null });
@@ -72,7 +72,7 @@ export function createEnds(options: EndsOptions): Ends {
         await tellThem(options);
         const over = (await listEnds(db)).filter((row) => isOver(row, options));
         if (over.length === 0 || (await findActiveOperation(db))) return;
-        if (provider.rearm) await settleOver(options, over);
+        if (provider.rescheduleShutdown) await settleOver(options, over);
         else await endOver(options, over, askedFor);
       } catch (error) {
         onError(error, 'looking for machines whose end has come');
@@ -128,8 +128,8 @@ async function endOver(
 }
 
 async function armAll({ db, provider, signal, onError }: EndsOptions): Promise<void> {
-  const { rearm } = provider;
-  if (!rearm) return;
+  const { rescheduleShutdown } = provider;
+  if (!rescheduleShutdown) return;
   const rows = (await listEnds(db)).filter((row) => row.provider === provider.name);
   const byEnd = Map.groupBy(
     rows.filter(({ wantedEndsAt }) => wantedEndsAt !== null),
@@ -138,13 +138,16 @@ async function armAll({ db, provider, signal, onError }: EndsOptions): Promise<v
   for (const [time, group] of byEnd) {
     const names = group.map(({ hostname }) => hostname);
     const endsAt = new Date(time);
-    const results = await rearm(names, endsAt, signal).catch((error: unknown) => {
+    const results = await rescheduleShutdown(names, endsAt, signal).catch((error: unknown) => {
       onError(error, 'telling machines their new end');
-      return names.map((hostname) => ({ hostname, problem: 'It could not be told; the log says why.' }));
+      return names.map((hostname) => ({
+        hostname,
+        error: 'The new time could not be sent to it; the log of the server has the error.',
+      }));
     });
-    for (const { hostname, problem } of results) {
-      if (problem === null) await recordArmed(db, hostname, endsAt);
-      else await recordEndProblem(db, hostname, problem);
+    for (const { hostname, error } of results) {
+      if (error === null) await recordArmed(db, hostname, endsAt);
+      else await recordEndProblem(db, hostname, error);
     }
   }
 }

@@ -1,18 +1,20 @@
-// The provider of machines that come by themselves: it makes none and ends none, and says so.
+// The provider for external VMs, which start elsewhere and register here: it creates and destroys none.
+import { fail, succeed } from '../result.ts';
 import type { Provider, ProvisionResult } from './provider.ts';
 
-const NOT_OURS = {
-  problem: 'This server launches no machines: its machines come by themselves (PROVIDER=external).',
+const CANNOT_LAUNCH: ProvisionResult = fail({
+  code: 'program',
+  message: 'This server cannot launch machines: it only accepts external machines (PROVIDER=external).',
   remedy:
     'Let machines report to this server, or register them (POST /api/v1/vms). To launch machines from here, start the server with PROVIDER=local or PROVIDER=aws.',
-} as const;
+});
 
 export function createExternalProvider(): Provider {
   return {
     name: 'external',
-    readiness: () => Promise.resolve({ ok: false, ...NOT_OURS }),
-    launch: (): Promise<ProvisionResult> => Promise.resolve({ ok: false, kind: 'program', ...NOT_OURS }),
-    destroy: () => Promise.resolve({ ok: true }),
+    readiness: () => Promise.resolve(CANNOT_LAUNCH),
+    launch: () => Promise.resolve(CANNOT_LAUNCH),
+    destroy: () => Promise.resolve(succeed()),
     list: () => Promise.resolve([]),
     start: () => Promise.resolve(),
     stop: () => Promise.resolve(),

@@ -6,7 +6,8 @@ import { nextHostnames, type Deployment } from '../vms/hostnames.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';
 import { awaitCanary, type CanaryOptions } from './canary.ts';
-import type { LaunchSpec, ProvisionFailure, ProvisionResult } from './provider.ts';
+import { fail } from '../result.ts';
+import type { LaunchSpec, ProvisionFailureCode, ProvisionResult } from './provider.ts';
 import { createReport, type RunReport } from './report.ts';
 import { callProvider, type Outcome, type Run } from './run.ts';
 import { settle } from './settle.ts';
@@ -33,7 +34,7 @@ export async function runLaunch(run: Run, options: LaunchOptions): Promise<Outco
   const [hostname = ''] = first.names;
   const stopped = await awaitCanary(run, hostname, asked - 1, options.canary);
   if (isLost(run)) return null;
-  if (stopped) return endLaunch(run, [first], { ok: false, ...stopped, kind: stoppedKind(stopped) }, asked);
+  if (stopped) return endLaunch(run, [first], stoppedBy(stopped), asked);
   const rest = await makeSome(run, options, asked - 1);
   if (isLost(run)) return null;
   return endLaunch(run, [first, rest], rest.result, asked);
@@ -58,7 +59,7 @@ async function makeSome(run: Run, options: LaunchOptions, count: number): Promis
   await planOperationMachines(run.db, operation.id, names);
   tell({ level: 'info', text: `Launching ${machinesWord(names.length)}: ${names.join(', ')}.` });
   const reporting = createReport(run, new Set(names));
-  const spec = { operationId: operation.id, endsAt: operation.endsAt, machines };
+  const spec = { operationId: operation.id, endsAt: operation.endsAt, vms: machines };
   const result = await callProvider(run, () =>
     provider.launch(spec, reporting.report, control.asked, control.forced),
   );
@@ -77,8 +78,9 @@ async function endLaunch(
 }
 
 /** Of the kinds that a provider has too. */
-function stoppedKind({ kind }: NonNullable<Outcome>): ProvisionFailure {
-  return kind === 'interrupted' || kind === 'left_over' ? 'engine' : kind;
+function stoppedBy({ kind, problem, remedy }: NonNullable<Outcome>): ProvisionResult {
+  const code: ProvisionFailureCode = kind === 'interrupted' || kind === 'left_over' ? 'engine' : kind;
+  return fail({ code, message: problem, remedy });
 }
 
 /** Makes rows and tokens; only the tokens' hashes are stored. */
@@ -86,7 +88,7 @@ async function reserve(
   { db, operation, provider }: Run,
   { deployment, randomBytes }: LaunchOptions,
   count: number,
-): Promise<LaunchSpec['machines']> {
+): Promise<LaunchSpec['vms']> {
   const listed = (await provider.list()).map(({ hostname }) => hostname);
   const reserved: { hostname: string; token: string }[] = [];
   for (let attempt = 0; attempt < NAMING_ATTEMPTS && reserved.length < count; attempt += 1) {
@@ -144,8 +146,8 @@ function judge(result: ProvisionResult, there: number, asked: number): Outcome {
       remedy: 'The output says why, machine by machine. Launch as many as are missing again.',
     };
   // Why it was cancelled is said by whoever did that.
-  const problem = result.kind === 'cancelled' ? told : `${result.problem} ${told}`;
-  return { kind: result.kind, problem, remedy: result.remedy };
+  const { code, message, remedy } = result.failure;
+  return { kind: code, problem: code === 'cancelled' ? told : `${message} ${told}`, remedy };
 }
 
 function sayMade(there: number, asked: number): string {

@@ -1,20 +1,20 @@
 // Which of the machines that exist is the one that a row is about: by the provider's own id, else by its address, else
 // the first of the name. One hostname can have two machines after a bad day. Pure.
 import type { MachineRow } from '../db/fleet.ts';
-import type { ListedMachine } from './provider.ts';
+import type { ListedVm } from './provider.ts';
 
 export type Matched = {
   /** By hostname of the row. */
-  readonly machines: ReadonlyMap<string, ListedMachine>;
+  readonly machines: ReadonlyMap<string, ListedVm>;
   /** Machines that no row is about. */
-  readonly orphans: readonly ListedMachine[];
+  readonly orphans: readonly ListedVm[];
 };
 
 type Row = Pick<MachineRow, 'hostname' | 'providerId' | 'address'>;
 
-export function matchMachines(rows: readonly Row[], listed: readonly ListedMachine[]): Matched {
+export function matchMachines(rows: readonly Row[], listed: readonly ListedVm[]): Matched {
   const byName = Map.groupBy(listed, ({ hostname }) => hostname);
-  const machines = new Map<string, ListedMachine>();
+  const machines = new Map<string, ListedVm>();
   for (const row of rows) {
     const found = choose(row, byName.get(row.hostname) ?? []);
     if (found) machines.set(row.hostname, found);
@@ -23,13 +23,10 @@ export function matchMachines(rows: readonly Row[], listed: readonly ListedMachi
   return { machines, orphans: listed.filter((machine) => !known.has(machine)) };
 }
 
-function choose(
-  { providerId, address }: Row,
-  candidates: readonly ListedMachine[],
-): ListedMachine | undefined {
+function choose({ providerId, address }: Row, candidates: readonly ListedVm[]): ListedVm | undefined {
   return (
     candidates.find(({ id }) => id !== undefined && id === providerId) ??
-    candidates.find(({ reach }) => address !== null && reach?.address === address) ??
+    candidates.find(({ ssh }) => address !== null && ssh?.address === address) ??
     candidates[0]
   );
 }

@@ -5,9 +5,10 @@ import { hoursFrom } from '../vms/ends.ts';
 import type { Deployment } from '../vms/hostnames.ts';
 import type { Ends } from './ends.ts';
 import { askDestroy, assemble, begin, end, NO_RULES, type OperationsOptions } from './machinery.ts';
+import { fail, type Failure } from '../result.ts';
 import { createPlanner } from './plan.ts';
 import { checkFirst } from './preflight.ts';
-import type { MachinePlan, Provider, ProvisionResult, Readiness } from './provider.ts';
+import type { VmPlan, Provider, ProvisionResult } from './provider.ts';
 import { cancelOperation, requestOperation, type Cancelled, type Requested } from './request.ts';
 import type { Orphans } from './orphans.ts';
 
@@ -21,9 +22,9 @@ export type Operations = {
   /** A launch of more machines than this sends one ahead; null = none does. */
   readonly canaryAbove: number | null;
   /** What the next machines would cost, and how many are possible; null where they cost nothing. In time, and kept a while. */
-  readonly plan: () => Promise<MachinePlan | null>;
+  readonly plan: () => Promise<VmPlan | null>;
   /** Whether machines can be launched right now. */
-  readonly readiness: () => Promise<Readiness>;
+  readonly readiness: () => Promise<ProvisionResult>;
   /** Where a launch says nothing; null = no end. */
   readonly defaultHours: number | null;
   readonly launch: (asked: {
@@ -50,13 +51,13 @@ export type Operations = {
   readonly stop: (force?: AbortSignal) => Promise<void>;
 };
 
-export type NotReady = { readonly kind: 'not_ready'; readonly problem: string; readonly remedy: string };
+export type NotReady = { readonly kind: 'not_ready'; readonly failure: Failure };
 
-const STARTING = {
-  ok: false,
-  problem: 'The server is still starting.',
+const STARTING = fail({
+  code: 'program',
+  message: 'The server is still starting.',
   remedy: 'Try again in a few seconds.',
-} as const;
+} as const);
 
 export function createOperations(options: OperationsOptions): Operations {
   const parts = assemble(options);
@@ -64,7 +65,8 @@ export function createOperations(options: OperationsOptions): Operations {
   const { db, provider, randomUuid } = options;
   const { hours: defaultHours, canary } = options.rules ?? NO_RULES;
   let started = false;
-  const readiness = (): Promise<Readiness> => (started ? provider.readiness() : Promise.resolve(STARTING));
+  const readiness = (): Promise<ProvisionResult> =>
+    started ? provider.readiness() : Promise.resolve(STARTING);
   return {
     deployment: options.deployment,
     providerName: provider.name,
@@ -76,19 +78,18 @@ export function createOperations(options: OperationsOptions): Operations {
     defaultHours,
     launch: async ({ numVms, by, hours = defaultHours }) => {
       const ready = await readiness();
-      if (!ready.ok) return notReady(ready);
+      if (!ready.ok) return notReady(ready.failure);
       const fits = await checkFirst(options, numVms);
-      if (!fits.ok) return notReady(fits);
+      if (!fits.ok) return notReady(fits.failure);
       const endsAt = hours === null ? null : hoursFrom(options.now(), hours);
       return requestOperation(
         { db, queue },
         { id: randomUuid(), kind: 'launch', requestedBy: by, numVms, endsAt },
       );
     },
-    destroy: ({ by }) =>
-      started ? askDestroy(options, parts, by, null) : Promise.resolve(notReady(STARTING)),
+    destroy: async ({ by }) => (started ? askDestroy(options, parts, by, null) : notReady(STARTING.failure)),
     destroyOne: async ({ hostname, by }) => {
-      if (!started) return notReady(STARTING);
+      if (!started) return notReady(STARTING.failure);
       if (!(await findMachineRow(db, hostname))) return { kind: 'unknown' };
       return askDestroy(options, parts, by, [hostname]);
     },
@@ -98,7 +99,7 @@ export function createOperations(options: OperationsOptions): Operations {
       provider.restart === undefined
         ? null
         : async (hostname) => {
-            if (!started || !provider.restart) return { ...STARTING, kind: 'engine' };
+            if (!started || !provider.restart) return STARTING;
             return provider.restart(hostname, parts.stopping.signal);
           },
     cancel: (id, by) => cancelOperation({ db, queue }, id, by),
@@ -119,8 +120,8 @@ export function createOperations(options: OperationsOptions): Operations {
   };
 }
 
-function notReady({ problem, remedy }: Exclude<Readiness, { readonly ok: true }>): NotReady {
-  return { kind: 'not_ready', problem, remedy };
+function notReady(failure: Failure): NotReady {
+  return { kind: 'not_ready', failure };
 }
 
 const NOT_STARTED = 'The queue of operations has not started.';

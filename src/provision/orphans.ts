@@ -7,7 +7,7 @@ import { listMachineRows, removeGone, type MachineRow } from '../db/fleet.ts';
 import { recordGone } from '../db/machine-hours.ts';
 import { findActiveOperation, findOperation } from '../db/operations.ts';
 import { matchMachines } from './match.ts';
-import type { ListedMachine, Provider, ProvisionReport, ProvisionResult } from './provider.ts';
+import type { ListedVm, Provider, ProvisionReport, ProvisionResult } from './provider.ts';
 
 export type Orphan = {
   /** The provider's own id; where it has none, and for a row, the hostname. */
@@ -96,10 +96,7 @@ export function createOrphans(options: OrphansOptions): Orphans {
   };
 }
 
-async function compare(
-  { db, provider }: OrphansOptions,
-  listed: readonly ListedMachine[],
-): Promise<Orphan[]> {
+async function compare({ db, provider }: OrphansOptions, listed: readonly ListedVm[]): Promise<Orphan[]> {
   const active = await findActiveOperation(db);
   const rows = await listMachineRows(db);
   const { machines, orphans } = matchMachines(rows, listed);
@@ -119,7 +116,7 @@ async function compare(
 async function ofMachine(
   db: Db,
   provider: Provider,
-  { id, hostname, operationId, instanceType }: ListedMachine,
+  { id, hostname, operationId, instanceType }: ListedVm,
   taken: ReadonlySet<string>,
 ): Promise<Orphan> {
   const isSecond = taken.has(hostname);
@@ -164,7 +161,12 @@ async function adopt({ db, provider }: OrphansOptions, orphan: Orphan, by: strin
   const machine = (await provider.list()).find((each) => (each.id ?? each.hostname) === orphan.id);
   if (!machine) return { kind: 'unknown' };
   const adopted = await db.transaction().execute(async (trx) => {
-    const done = await adoptMachine(trx, { ...machine, ...machine.reach, provider: provider.name });
+    const done = await adoptMachine(trx, {
+      ...machine,
+      ...machine.ssh,
+      madeAt: machine.createdAt,
+      provider: provider.name,
+    });
     const detail = `${hostname} (${orphan.id}), of the launch ${launchId ?? 'unknown'}`;
     if (done) await recordAuditEvent(trx, { who: by, what: 'adopt', detail, operationId: null });
     return done;
@@ -193,7 +195,7 @@ async function end(
     return { kind: 'done', message: `The row of ${named} was cleared.` };
   }
   const result = await endMachine(options, orphan, signal);
-  if (!result.ok) return { kind: 'refused', problem: `${result.problem} ${result.remedy}` };
+  if (!result.ok) return { kind: 'refused', problem: `${result.failure.message} ${result.failure.remedy}` };
   await recordAuditEvent(db, action);
   return { kind: 'done', message: `${named} was ended.` };
 }
@@ -206,7 +208,7 @@ async function endMachine(
   if (provider.terminate && id !== hostname) return provider.terminate([id], signal);
   const report: ProvisionReport = {
     event: () => undefined,
-    made: () => Promise.resolve(),
+    created: () => Promise.resolve(),
     failed: () => Promise.resolve(),
     gone: (gone) => recordGone(db, [gone]),
   };

@@ -1,7 +1,7 @@
 // What a launch page says of the next machines: asked of the provider, with an answer in time whatever that does, and kept
 // for a moment, so that a page loaded again and again asks nobody again and again.
 import type { LogFields } from '../log.ts';
-import type { MachinePlan, Provider } from './provider.ts';
+import type { VmPlan, Provider } from './provider.ts';
 
 /** Somebody waits for the page. */
 const LIMIT_MS = 2_000;
@@ -17,9 +17,9 @@ export type PlannerOptions = {
 };
 
 /** Null where machines cost nothing, or nothing is known. Never throws; at most one request is under way. */
-export function createPlanner(options: PlannerOptions): () => Promise<MachinePlan | null> {
+export function createPlanner(options: PlannerOptions): () => Promise<VmPlan | null> {
   const { provider, now } = options;
-  let kept: { readonly answer: Promise<MachinePlan | null>; until: number } | null = null;
+  let kept: { readonly answer: Promise<VmPlan | null>; until: number } | null = null;
   return async () => {
     if (!provider.plan) return null;
     const at = now().getTime();
@@ -32,7 +32,7 @@ export function createPlanner(options: PlannerOptions): () => Promise<MachinePla
   };
 }
 
-async function ask({ provider, log, limitMs = LIMIT_MS }: PlannerOptions): Promise<MachinePlan | null> {
+async function ask({ provider, log, limitMs = LIMIT_MS }: PlannerOptions): Promise<VmPlan | null> {
   const giveUp = new AbortController();
   const late = Promise.withResolvers<null>();
   const timer = setTimeout(() => giveUp.abort(), limitMs);

@@ -1,5 +1,6 @@
-// What makes and ends machines: the one small interface that `local`, `external` and `aws` fill. A provider knows
-// nothing of rows, operations or pages: it is told names and tokens, tells what happens, and answers what exists.
+// The interface of a provider, which creates and destroys VMs: `local`, `external` and `aws` implement it. A provider
+// knows no rows, operations or pages: it is given names and tokens, reports what happens, and lists what exists.
+import type { Failure, Result } from '../result.ts';
 
 export type ProvisionEvent = {
   readonly level: 'info' | 'warning' | 'error';
@@ -9,19 +10,19 @@ export type ProvisionEvent = {
 };
 
 export type LaunchSpec = {
-  /** Kept with every machine, so that `list()` can tell which launch made it. */
+  /** Stored with every VM, so that `list()` can tell which launch created it. */
   readonly operationId: string;
-  /** When the fleet is to be over: a machine that bills ends itself then, plus the grace. Null = no end. */
+  /** When the VMs are to shut down; a VM that costs money does it by itself, after a grace period. Null = never. */
   readonly endsAt: Date | null;
-  readonly machines: readonly {
+  readonly vms: readonly {
     readonly hostname: string;
-    /** What the machine's agent sends as its bearer token (`API_TOKEN`); kept by the machine alone. */
+    /** The bearer token of the agent (`API_TOKEN`); stored only on the VM. */
     readonly token: string;
   }[];
 };
 
-/** How SSH reaches a machine. */
-export type MachineReach = {
+/** How to connect to a VM over SSH. */
+export type SshAccess = {
   readonly address?: string;
   readonly sshUser?: string;
   readonly sshPort?: number;
@@ -29,45 +30,35 @@ export type MachineReach = {
   readonly sshHostKey?: string;
 };
 
-export type MachineFacts = MachineReach & {
+export type CreatedVm = SshAccess & {
   readonly provisioningSeconds: number;
-  /** What the provider itself calls it, such as an EC2 instance id. */
+  /** The provider's own id, such as an EC2 instance id. */
   readonly id?: string;
-  /** What it costs is known by this, such as `g4dn.xlarge`. */
+  /** Determines the price, such as `g4dn.xlarge`. */
   readonly instanceType?: string;
 };
 
-/** Where a run tells what happens; calls may overlap. Machines in no report are asked for by `list()` at the end. */
+/** Receives what happens in a run; calls may overlap. VMs that are never reported are found by `list()` afterwards. */
 export type ProvisionReport = {
   event(event: ProvisionEvent): void;
-  /** The machine exists. */
-  made(hostname: string, facts: MachineFacts): Promise<void>;
-  /** The machine could not be made; nothing of it is left. `reason` is a sentence. */
+  /** The VM exists. */
+  created(hostname: string, vm: CreatedVm): Promise<void>;
+  /** The VM could not be created, and nothing of it is left. `reason` is a sentence. */
   failed(hostname: string, reason: string): Promise<void>;
-  /** The machine was ended, or was not there; nothing of it is left. */
+  /** The VM was destroyed or did not exist; nothing of it is left. */
   gone(hostname: string): Promise<void>;
 };
 
-export type ProvisionFailure =
+export type ProvisionFailureCode =
   'busy' | 'quota' | 'capacity' | 'credentials' | 'cancelled' | 'timeout' | 'program' | 'engine';
 
-/** `ok` where all that was asked for was done. What was made before a failure stays, and is reported as made. */
-export type ProvisionResult =
-  | { readonly ok: true }
-  | {
-      readonly ok: false;
-      readonly kind: ProvisionFailure;
-      /** A sentence for people. */
-      readonly problem: string;
-      /** What to do about it. */
-      readonly remedy: string;
-    };
+export type ProvisionFailure = Failure<ProvisionFailureCode>;
 
-export type Readiness =
-  { readonly ok: true } | { readonly ok: false; readonly problem: string; readonly remedy: string };
+/** Ok if everything that was asked for was done. VMs created before a failure stay, and are reported as created. */
+export type ProvisionResult = Result<undefined, ProvisionFailure>;
 
-/** What the next machines would be; null is unknown. */
-export type MachinePlan = {
+/** What the next VMs would be; null means unknown. */
+export type VmPlan = {
   readonly machineType: string;
   readonly pricePerHourUsd: number | null;
   /** `2026-01-31` */
@@ -77,78 +68,80 @@ export type MachinePlan = {
   readonly usedVcpus: number | null;
 };
 
-/** A machine that exists, whether our rows know it or not. */
-export type ListedMachine = {
+/** A VM that exists, whether or not it has a row. */
+export type ListedVm = {
   readonly hostname: string;
-  /** What the provider itself calls it, such as an EC2 instance id; one hostname can have two after a bad day. */
+  /** The provider's own id, such as an EC2 instance id. After a crash, two VMs can have the same hostname. */
   readonly id?: string;
-  /** The launch that made it; null where that is not known. */
+  /** The launch that created it; null if unknown. */
   readonly operationId: string | null;
   readonly instanceType?: string;
-  /** When it was made, as the provider says. */
-  readonly madeAt?: Date;
-  /** Where it is reached now, if it is known: rows are brought up to date with it at start. */
-  readonly reach?: MachineReach;
+  readonly createdAt?: Date;
+  /** Its current address, if known; rows are updated with it at start. */
+  readonly ssh?: SshAccess;
 };
 
+/** `error` is a sentence; null = the VM has accepted the new time. */
+export type RescheduledVm = { readonly hostname: string; readonly error: string | null };
+
 /**
- * How a run is cancelled, in two steps: `signal` asks (finish or undo what is half done, begin nothing new, return
- * `cancelled`), `force` ends it (kill what is left and return at once). A provider that is quick may ignore `force`.
+ * A run is cancelled in two steps. `signal` asks: finish or undo what is half done, start nothing new, return `cancelled`.
+ * `force` ends it: kill what still runs and return at once. A provider that is quick may ignore `force`.
  */
 export type Provider = {
   readonly name: 'aws' | 'local' | 'external';
-  /** Can it launch right now? Asked before a launch is accepted, and by pages: quick, no side effect. */
-  readiness(): Promise<Readiness>;
-  /** Where machines are made, where prices depend on it. */
+  /** Can it launch right now? Called before a launch is accepted and by pages: quick, without side effects. */
+  readiness(): Promise<ProvisionResult>;
+  /** Where VMs are created, if prices depend on it. */
   readonly region?: string | undefined;
-  /** So long after its end a machine ends itself. Absent where machines do not end by themselves. */
+  /** How long after `endsAt` a VM shuts itself down. Absent if VMs do not shut themselves down. */
   readonly graceMinutes?: number;
   /**
-   * What the next machines would cost and how many are possible, for a page that waits: when the signal is aborted it is
-   * answered with what is known by then. Null where that is nothing. Absent where machines cost nothing.
+   * What the next VMs would cost and how many are possible. When the signal is aborted it returns what it knows by then,
+   * or null. Absent if VMs cost nothing.
    */
-  readonly plan?: (signal: AbortSignal) => Promise<MachinePlan | null>;
+  readonly plan?: (signal: AbortSignal) => Promise<VmPlan | null>;
   /**
-   * What a launch would run into, asked before it is accepted: cheap checks, nothing is made. One that cannot be made
-   * is no reason to refuse. Absent where there is nothing to check.
+   * Finds out why a launch would fail, before it is accepted: cheap checks without side effects. A check that cannot be
+   * made must not refuse the launch. Absent if there is nothing to check.
    */
   readonly preflight?: (wanted: {
     readonly numVms: number;
     readonly signal: AbortSignal;
-  }) => Promise<Readiness>;
-  /** Makes these machines. A hostname that exists already is the same machine: reported as made, not made twice. */
+  }) => Promise<ProvisionResult>;
+  /** Creates these VMs. If a hostname exists already, that VM is reported as created, and no second one is made. */
   launch(
     spec: LaunchSpec,
     report: ProvisionReport,
     signal: AbortSignal,
     force: AbortSignal,
   ): Promise<ProvisionResult>;
-  /** Ends these machines, or all that are ours. A hostname that does not exist is `gone`. */
+  /** Destroys these VMs, or all VMs of this deployment. A hostname that does not exist is `gone`. */
   destroy(
     hostnames: readonly string[] | 'all',
     report: ProvisionReport,
     signal: AbortSignal,
     force: AbortSignal,
   ): Promise<ProvisionResult>;
-  /** What exists: asked of the world, not of our rows. Half-made machines count. */
-  list(): Promise<readonly ListedMachine[]>;
+  /** What exists in reality, without reading rows. Half-created VMs are included. */
+  list(): Promise<readonly ListedVm[]>;
   /**
-   * After an interruption, before anything is judged by `list()`: what an interrupted run left unfinished is finished or
-   * ended, and reported as `gone`. Absent where a listing alone tells all.
+   * After an interruption, before `list()` is relied on: finishes or destroys what the interrupted run left half done, and
+   * reports what it destroyed as `gone`. Absent if `list()` alone is enough.
    */
-  readonly mend?: (report: ProvisionReport, signal: AbortSignal) => Promise<ProvisionResult>;
-  /** Restarts one machine and keeps its disk. Absent where the provider cannot. */
+  readonly repair?: (report: ProvisionReport, signal: AbortSignal) => Promise<ProvisionResult>;
+  /** Restarts one VM and keeps its disk. Absent if the provider cannot. */
   readonly restart?: (hostname: string, signal: AbortSignal) => Promise<ProvisionResult>;
-  /** Moves the time at which these machines end themselves. Absent where machines do not end by themselves. */
-  readonly rearm?: (
+  /** Changes the time at which these VMs shut themselves down. Absent if they do not shut themselves down. */
+  readonly rescheduleShutdown?: (
     hostnames: readonly string[],
     endsAt: Date,
     signal: AbortSignal,
-  ) => Promise<readonly { readonly hostname: string; readonly problem: string | null }[]>;
-  /** Ends machines by the provider's own ids, for those that no row and no state knows. Absent where there are none. */
+  ) => Promise<readonly RescheduledVm[]>;
+  /** Terminates VMs by the provider's own ids: those without a row. Absent if the provider has no ids. */
   readonly terminate?: (ids: readonly string[], signal: AbortSignal) => Promise<ProvisionResult>;
-  /** With the server, before any run: bring back what is ours. */
+  /** Called at server start, before any run: brings back the VMs of this server. */
   start(): Promise<void>;
-  /** With the server, after the last run: end or leave machines, as is the provider's way; release everything. */
+  /** Called at server stop, after the last run: stops or leaves the VMs, and releases everything. */
   stop(): Promise<void>;
 };

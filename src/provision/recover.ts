@@ -122,17 +122,17 @@ async function mend(
 ): Promise<void> {
   const report: ProvisionReport = {
     event: tell,
-    made: () => Promise.resolve(),
+    created: () => Promise.resolve(),
     failed: () => Promise.resolve(),
     gone: (hostname) => removeGone(db, [hostname]),
   };
-  const result = await provider.mend?.(report, signal);
+  const result = await provider.repair?.(report, signal);
   if (result?.ok !== false) return;
   tell({
     level: 'error',
-    text: `What is left over could not be cleared up yet. ${result.problem} ${result.remedy}`,
+    text: `What is left over could not be cleared up yet. ${result.failure.message} ${result.failure.remedy}`,
   });
-  throw new Error(result.problem);
+  throw new Error(result.failure.message);
 }
 
 /** The operation is kept running, as ours, until what it left is cleared up: so that no other begins meanwhile. */

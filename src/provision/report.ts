@@ -3,13 +3,13 @@
 import { recordProviderId, recordProvisioning, recordReach, removeGone, removeUnmade } from '../db/fleet.ts';
 import { recordMade as recordHours } from '../db/machine-hours.ts';
 import { recordOperationMachines } from '../db/operation-machines.ts';
-import type { MachineFacts, ProvisionReport } from './provider.ts';
+import type { CreatedVm, ProvisionReport } from './provider.ts';
 import type { Run } from './run.ts';
 
 export type RunReport = {
   readonly report: ProvisionReport;
   /** What was told, whether it was written or not. */
-  readonly made: ReadonlyMap<string, MachineFacts>;
+  readonly made: ReadonlyMap<string, CreatedVm>;
   readonly failed: ReadonlyMap<string, string>;
   readonly gone: ReadonlySet<string>;
   /** Writes what could not be written when it was told; throws where it still cannot. */
@@ -19,7 +19,7 @@ export type RunReport = {
 /** @param ours the machines that the run is about; null = all. What is told of others changes no row of a launch. */
 export function createReport(run: Run, ours: ReadonlySet<string> | null): RunReport {
   const { db, operation, tell, progress, onError } = run;
-  const made = new Map<string, MachineFacts>();
+  const made = new Map<string, CreatedVm>();
   const failed = new Map<string, string>();
   const gone = new Set<string>();
   const unwritten = new Set<() => Promise<void>>();
@@ -36,7 +36,7 @@ export function createReport(run: Run, ours: ReadonlySet<string> | null): RunRep
 
   const report: ProvisionReport = {
     event: tell,
-    made: async (hostname, facts) => {
+    created: async (hostname, facts) => {
       if (!isOurs(hostname) || made.has(hostname)) return;
       made.set(hostname, facts);
       progress.add({ done: 1 });
@@ -81,7 +81,7 @@ export function createReport(run: Run, ours: ReadonlySet<string> | null): RunRep
 async function recordMade(
   { db, operation, provider }: Run,
   hostname: string,
-  facts: MachineFacts,
+  facts: CreatedVm,
 ): Promise<void> {
   const { provisioningSeconds: seconds, instanceType = null } = facts;
   await recordReach(db, hostname, facts);

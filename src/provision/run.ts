@@ -3,7 +3,8 @@ import type { Db } from '../db/connect.ts';
 import type { OperationRecord, Progress } from '../db/operations.ts';
 import type { OperationProblem } from '../vms/operation.ts';
 import type { RunControl } from './control.ts';
-import type { Provider, ProvisionEvent, ProvisionResult } from './provider.ts';
+import { fail } from '../result.ts';
+import type { Provider, ProvisionEvent, ProvisionFailure, ProvisionResult } from './provider.ts';
 
 export type Run = {
   readonly db: Db;
@@ -23,6 +24,10 @@ export type Run = {
 /** Null where all that was asked for was done. */
 export type Outcome = OperationProblem | null;
 
+export function problemOf({ code, message, remedy }: ProvisionFailure): OperationProblem {
+  return { kind: code, problem: message, remedy };
+}
+
 export type Counter = {
   readonly get: () => Progress;
   add(change: Partial<Progress>): void;
@@ -37,19 +42,19 @@ export async function callProvider(
     .then(call)
     .catch((error: unknown): ProvisionResult => {
       onError(error, 'calling the provider');
-      return {
-        ok: false,
-        kind: 'engine',
-        problem: 'The provider met a fault of its own; the log of the server has it.',
-        remedy: 'Try again. If it stays like this, report it with the log.',
-      };
+      return fail({
+        code: 'engine',
+        message: 'The provider failed unexpectedly; the log of the server has the error.',
+        remedy: 'Try again. If it happens again, report it with the log.',
+      });
     });
-  const left = control.abandoned.then((): ProvisionResult => ({
-    ok: false,
-    kind: 'engine',
-    problem: 'The provider did not end, although it was forced to.',
-    remedy: 'Look at the machines, then destroy what is left over.',
-  }));
+  const left = control.abandoned.then((): ProvisionResult =>
+    fail({
+      code: 'engine',
+      message: 'The provider did not end, although it was forced to.',
+      remedy: 'Look at the machines, then destroy what is left over.',
+    }),
+  );
   return Promise.race([answered, left]);
 }
 

@@ -13,7 +13,7 @@ import {
 } from '../db/fleet.ts';
 import { recordMade } from '../db/machine-hours.ts';
 import { matchMachines } from './match.ts';
-import type { ListedMachine, Provider, ProvisionEvent, ProvisionReport } from './provider.ts';
+import type { ListedVm, Provider, ProvisionEvent, ProvisionReport } from './provider.ts';
 
 export type Settling = {
   readonly db: Db;
@@ -62,11 +62,11 @@ export async function settle(settling: Settling, scope: Scope): Promise<Settled>
 async function recordExisting(
   { db }: Settling,
   { hostname, operationId, provider }: MachineRow,
-  machine: ListedMachine | undefined,
+  machine: ListedVm | undefined,
 ): Promise<void> {
   if (machine === undefined) return;
-  const { reach = {}, id, instanceType = null, madeAt } = machine;
-  await recordReach(db, hostname, reach);
+  const { ssh = {}, id, instanceType = null, createdAt: madeAt } = machine;
+  await recordReach(db, hostname, ssh);
   await recordProviderId(db, hostname, id);
   await recordMade(db, { hostname, operationId, provider, instanceType, madeAt });
 }
@@ -91,7 +91,7 @@ async function removeMissing({ db, tell }: Settling, missing: readonly MachineRo
     tell({ level: 'info', hostname, text: 'Does not exist any more; its row was removed.' });
 }
 
-type Found = { readonly orphans: readonly ListedMachine[]; readonly rows: readonly MachineRow[] };
+type Found = { readonly orphans: readonly ListedVm[]; readonly rows: readonly MachineRow[] };
 
 /** Ends those that may be ended by themselves. Returns those that stay. */
 async function endOrphans(settling: Settling, { orphans, rows }: Found, scope: Scope): Promise<string[]> {
@@ -113,13 +113,13 @@ const LEFT_OVER = 'Was left over from an unfinished launch; it was ended.';
 
 async function endById(
   { provider, tell, signal }: Settling,
-  machines: readonly ListedMachine[],
-): Promise<readonly ListedMachine[]> {
+  machines: readonly ListedVm[],
+): Promise<readonly ListedVm[]> {
   const ids = machines.flatMap(({ id }) => (id === undefined ? [] : [id]));
   if (ids.length === 0 || !provider.terminate) return [];
   const result = await provider.terminate(ids, signal);
   if (!result.ok) {
-    tell({ level: 'error', text: `${result.problem} ${result.remedy}` });
+    tell({ level: 'error', text: `${result.failure.message} ${result.failure.remedy}` });
     return [];
   }
   for (const { hostname, id } of machines)
@@ -129,13 +129,13 @@ async function endById(
 
 async function endByName(
   { db, provider, tell, signal }: Settling,
-  machines: readonly ListedMachine[],
-): Promise<readonly ListedMachine[]> {
+  machines: readonly ListedVm[],
+): Promise<readonly ListedVm[]> {
   if (machines.length === 0) return [];
   const ended = new Set<string>();
   const report: ProvisionReport = {
     event: tell,
-    made: () => Promise.resolve(),
+    created: () => Promise.resolve(),
     failed: () => Promise.resolve(),
     gone: async (hostname) => {
       ended.add(hostname);
@@ -144,7 +144,7 @@ async function endByName(
     },
   };
   const result = await provider.destroy(namesOf(machines), report, signal, signal);
-  if (!result.ok) tell({ level: 'error', text: `${result.problem} ${result.remedy}` });
+  if (!result.ok) tell({ level: 'error', text: `${result.failure.message} ${result.failure.remedy}` });
   return machines.filter(({ hostname }) => ended.has(hostname));
 }
 

@@ -3,7 +3,7 @@ import { CloudError } from '../../src/provision/aws/cloud-error.ts';
 import type { Cloud } from '../../src/provision/aws/cloud.ts';
 import { readPlan } from '../../src/provision/aws/plan.ts';
 import { createPlanner } from '../../src/provision/plan.ts';
-import type { MachinePlan } from '../../src/provision/provider.ts';
+import type { VmPlan } from '../../src/provision/provider.ts';
 import { PRICES_AS_OF } from '../../src/vms/prices.ts';
 
 type Asked = Pick<Cloud, 'describeTypes' | 'onDemandQuota'>;
@@ -14,7 +14,7 @@ const cloud: Asked = {
 };
 const wanted = { machineType: 'g4dn.xlarge', region: 'us-east-1' };
 const never = new AbortController().signal;
-const known: MachinePlan = {
+const known: VmPlan = {
   machineType: 'g4dn.xlarge',
   pricePerHourUsd: 0.526,
   pricedAt: PRICES_AS_OF,
@@ -50,7 +50,7 @@ describe('what the launch page says of machines on AWS', () => {
 describe('a page that asks for it', () => {
   const warnings: string[] = [];
   const log = { warn: (_fields: object, message: string) => void warnings.push(message) };
-  const planner = (plan: () => Promise<MachinePlan | null>) => {
+  const planner = (plan: () => Promise<VmPlan | null>) => {
     let atMs = 0;
     let asked = 0;
     const provider = {

@@ -37,10 +37,13 @@ describe('before a launch', () => {
   test('what does not fit the quota is refused with the numbers, and with how many would fit', async () => {
     expect(await ask(8)).toEqual({
       ok: false,
-      problem:
-        '8 × g4dn.xlarge need 32 vCPUs, and the account has 28 left of its 40 (“Running On-Demand G and VT instances”, L-DB2E81BA).',
-      remedy:
-        'Launch at most 7, or ask AWS for more: Service Quotas, Amazon EC2, “Running On-Demand G and VT instances”; `lablink doctor --vms 8` says how many.',
+      failure: {
+        code: 'quota',
+        message:
+          '8 × g4dn.xlarge need 32 vCPUs, and the account has 28 left of its 40 (“Running On-Demand G and VT instances”, L-DB2E81BA).',
+        remedy:
+          'Launch at most 7, or ask AWS for more: Service Quotas, Amazon EC2, “Running On-Demand G and VT instances”; `lablink doctor --vms 8` says how many.',
+      },
     });
   });
 
@@ -80,7 +83,7 @@ describe('before a launch', () => {
   ])('%s that is not there is told', async (_what, changes, words) => {
     expect(await ask(1, changes)).toMatchObject({
       ok: false,
-      problem: expect.stringContaining(words) as unknown,
+      failure: { message: expect.stringContaining(words) as unknown },
     });
   });
 
@@ -91,8 +94,7 @@ describe('before a launch', () => {
     });
     expect(await ask(1, { cloud: failing('credentials') })).toEqual({
       ok: false,
-      problem: 'No.',
-      remedy: 'Do.',
+      failure: { code: 'credentials', message: 'No.', remedy: 'Do.' },
     });
     await expect(ask(1, { cloud: failing('timeout') })).rejects.toThrow('No.');
   });
@@ -110,7 +112,7 @@ describe('before a launch', () => {
   test('plain http is for those who allow it', () => {
     expect(checkAddress('http://lab.example.org', false)).toMatchObject({
       ok: false,
-      remedy: expect.stringContaining('ALLOW_PLAIN_HTTP') as unknown,
+      failure: { remedy: expect.stringContaining('ALLOW_PLAIN_HTTP') as unknown },
     });
     expect(checkAddress('http://lab.example.org', true)).toEqual({ ok: true });
     expect(checkAddress('https://lab.example.org', false)).toEqual({ ok: true });

@@ -2,7 +2,7 @@
 import ssh2 from 'ssh2';
 import { afterEach, expect, test } from 'vitest';
 import { createRearm } from '../../src/provision/aws/rearm.ts';
-import type { MachineReach } from '../../src/provision/provider.ts';
+import type { SshAccess } from '../../src/provision/provider.ts';
 import { makeSshKeyPair } from '../../src/ssh/key-pair.ts';
 
 const keys = makeSshKeyPair();
@@ -13,7 +13,7 @@ afterEach(() => {
 });
 
 /** A machine that notes the commands, and ends each with this. */
-async function startMachine(code: number, says = ''): Promise<{ reach: MachineReach; commands: string[] }> {
+async function startMachine(code: number, says = ''): Promise<{ reach: SshAccess; commands: string[] }> {
   const commands: string[] = [];
   const server = new ssh2.Server({ hostKeys: [host.privateKey] }, (client) => {
     client.on('error', () => undefined);
@@ -43,7 +43,7 @@ async function startMachine(code: number, says = ''): Promise<{ reach: MachineRe
 
 const END = new Date('2026-11-25T18:00:00.500Z');
 const learned: string[][] = [];
-const rearming = (reaches: Readonly<Record<string, MachineReach | null>>, timeoutMs = 5_000) =>
+const rearming = (reaches: Readonly<Record<string, SshAccess | null>>, timeoutMs = 5_000) =>
   createRearm({
     reachOf: (hostname) => Promise.resolve(reaches[hostname] ?? null),
     privateKey: keys.privateKey,
@@ -56,8 +56,8 @@ test('each machine is told the second at which it ends; nothing else is in the c
   const [one, two] = [await startMachine(0), await startMachine(0)];
   expect(await rearming({ one: one.reach, two: two.reach })).toEqual(
     expect.arrayContaining([
-      { hostname: 'one', problem: null },
-      { hostname: 'two', problem: null },
+      { hostname: 'one', error: null },
+      { hostname: 'two', error: null },
     ]),
   );
   expect(one.commands).toEqual(['sudo -n /usr/local/sbin/lablink-end 1795629600']);
@@ -73,7 +73,7 @@ test('what goes wrong is told machine by machine', async () => {
     gone: { address: '127.0.0.1', sshPort: 1 },
     unknown: null,
   });
-  const problems = Object.fromEntries(results.map(({ hostname, problem }) => [hostname, problem]));
+  const problems = Object.fromEntries(results.map(({ hostname, error }) => [hostname, error]));
   expect(problems['refusing']).toBe('It refused its new end (exit 3): no such timer.');
   expect(problems['orphan']).toContain('host key is not the one that is known');
   expect(orphan.commands).toEqual([]);
@@ -84,6 +84,6 @@ test('what goes wrong is told machine by machine', async () => {
 test('a host key that is not known yet is taken, and told', async () => {
   const machine = await startMachine(0);
   const { sshHostKey: key, ...reach } = machine.reach;
-  expect(await rearming({ new: reach })).toEqual([{ hostname: 'new', problem: null }]);
+  expect(await rearming({ new: reach })).toEqual([{ hostname: 'new', error: null }]);
   expect(learned).toContainEqual(['new', key]);
 });

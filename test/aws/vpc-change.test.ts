@@ -50,9 +50,9 @@ async function launch(listMachines: () => Promise<readonly CloudMachine[]>) {
   const spec = {
     operationId: 'launch-2',
     endsAt: null,
-    machines: [{ hostname: 'lab-vm-test-2', token: 't' }],
+    vms: [{ hostname: 'lab-vm-test-2', token: 't' }],
   };
-  const report = { event: () => undefined, made: noted, gone: noted, failed: noted };
+  const report = { event: () => undefined, created: noted, gone: noted, failed: noted };
   function noted(hostname: string): Promise<void> {
     failed.push(hostname);
     return Promise.resolve();
@@ -64,16 +64,18 @@ test('a launch into another VPC than that of the living machines is refused, wit
   const { result } = await launch(() => Promise.resolve([living]));
   expect(result).toEqual({
     ok: false,
-    kind: 'program',
-    problem:
-      'The configuration leads to vpc-new, and machines of this deployment live in vpc-old (lab-vm-test-1): a fleet is in one VPC.',
-    remedy:
-      'Set machine.vpc_id and machine.subnet_ids back, and start the server again; or destroy all machines before the VPC is changed.',
+    failure: {
+      code: 'program',
+      message:
+        'The configuration leads to vpc-new, and machines of this deployment live in vpc-old (lab-vm-test-1): a fleet is in one VPC.',
+      remedy:
+        'Set machine.vpc_id and machine.subnet_ids back, and start the server again; or destroy all machines before the VPC is changed.',
+    },
   });
 });
 
 test('where the cloud cannot say what lives, the launch is refused as it says', async () => {
   const away = new CloudError({ kind: 'credentials', problem: 'Expired.', remedy: 'Renew.' }, 'Code');
   const { result } = await launch(() => Promise.reject(away));
-  expect(result).toMatchObject({ ok: false, kind: 'credentials', problem: 'Expired.' });
+  expect(result).toMatchObject({ ok: false, failure: { code: 'credentials', message: 'Expired.' } });
 });

@@ -1,18 +1,18 @@
 // A provider for tests: machines are entries of a map, and the test decides what each call does. Everything above it
 // is real.
+import { fail, succeed } from '../../src/result.ts';
 import type {
   LaunchSpec,
-  ListedMachine,
-  MachineFacts,
+  ListedVm,
+  CreatedVm,
   Provider,
   ProvisionReport,
   ProvisionResult,
-  Readiness,
 } from '../../src/provision/provider.ts';
 
 export type ScriptedProvider = Provider & {
   /** What exists, by hostname; a second machine of a name stands under another key. */
-  readonly world: Map<string, ListedMachine>;
+  readonly world: Map<string, ListedVm>;
   /** The names of the calls, in order. */
   readonly calls: string[];
   /** What the last launch was told. */
@@ -26,7 +26,7 @@ export type ScriptedProvider = Provider & {
 };
 
 export type Script = {
-  readiness: Readiness;
+  readiness: ProvisionResult;
   /** Machines that cannot be made, with the reason. */
   failing: ReadonlyMap<string, string>;
   /** Machines that come into being without being reported. */
@@ -39,7 +39,7 @@ export type Script = {
   lasting: ReadonlySet<string>;
   listFails: boolean;
   /** What the checks before a launch say; null = there are none. */
-  preflight: Readiness | null;
+  preflight: ProvisionResult | null;
   /** Machines that cannot be told a new end, with the reason. */
   deaf: ReadonlyMap<string, string>;
   /** Thrown by the next call of launch or destroy. */
@@ -47,7 +47,7 @@ export type Script = {
   result: ProvisionResult;
 };
 
-export const facts: MachineFacts = {
+export const facts: CreatedVm = {
   address: '127.0.0.1',
   sshUser: 'client',
   sshPort: 2222,
@@ -55,23 +55,22 @@ export const facts: MachineFacts = {
   provisioningSeconds: 1.5,
 };
 
-const CANCELLED: ProvisionResult = {
-  ok: false,
-  kind: 'cancelled',
-  problem: 'The run was cancelled.',
+const CANCELLED: ProvisionResult = fail({
+  code: 'cancelled',
+  message: 'The run was cancelled.',
   remedy: 'Begin again.',
-};
+});
 
 /** An empty world in which everything works at once. */
 export function createScriptedProvider(
   script: Partial<Script> = {},
   name: Provider['name'] = 'local',
 ): ScriptedProvider {
-  const world = new Map<string, ListedMachine>();
+  const world = new Map<string, ListedVm>();
   const armed = new Map<string, Date>();
   const calls: string[] = [];
   const current: Script = {
-    readiness: { ok: true },
+    readiness: succeed(),
     failing: new Map(),
     silent: new Set(),
     holdAfter: null,
@@ -81,7 +80,7 @@ export function createScriptedProvider(
     preflight: null,
     deaf: new Map(),
     throws: null,
-    result: { ok: true },
+    result: succeed(),
     ...script,
   };
   let lastSpec: LaunchSpec | null = null;
@@ -116,8 +115,8 @@ export function createScriptedProvider(
     const reason = current.failing.get(hostname);
     if (reason !== undefined) return report.failed(hostname, reason);
     const named = name === 'aws' ? { id: `i-${hostname}`, instanceType: 'g4dn.xlarge' } : {};
-    world.set(hostname, { hostname, operationId: spec.operationId, reach: facts, ...named });
-    if (!current.silent.has(hostname)) await report.made(hostname, { ...facts, ...named });
+    world.set(hostname, { hostname, operationId: spec.operationId, ssh: facts, ...named });
+    if (!current.silent.has(hostname)) await report.created(hostname, { ...facts, ...named });
   }
 
   return {
@@ -140,13 +139,13 @@ export function createScriptedProvider(
       held = Promise.withResolvers<unknown>();
     },
     readiness: () => Promise.resolve(current.readiness),
-    preflight: () => Promise.resolve(current.preflight ?? { ok: true }),
+    preflight: () => Promise.resolve(current.preflight ?? succeed()),
     ...(name === 'aws' && asCloud(world, armed, current, calls)),
     launch: async (spec, report, signal, force) => {
       calls.push('launch');
       lastSpec = spec;
       report.event({ level: 'info', text: 'The provider begins.' });
-      const names = spec.machines.map(({ hostname }) => hostname);
+      const names = spec.vms.map(({ hostname }) => hostname);
       return each(names, { signal, force }, (hostname) => make(hostname, spec, report));
     },
     destroy: async (hostnames, report, signal, force) => {
@@ -175,25 +174,25 @@ export function createScriptedProvider(
 
 /** What machines of a cloud can besides: they have ids, and end themselves. */
 function asCloud(
-  world: Map<string, ListedMachine>,
+  world: Map<string, ListedVm>,
   armed: Map<string, Date>,
   script: Script,
   calls: string[],
-): Pick<Required<Provider>, 'terminate' | 'rearm' | 'graceMinutes'> {
+): Pick<Required<Provider>, 'terminate' | 'rescheduleShutdown' | 'graceMinutes'> {
   return {
     graceMinutes: 30,
     terminate: (ids) => {
       calls.push(`terminate ${ids.join(' ')}`);
       for (const [key, { id }] of world) if (id !== undefined && ids.includes(id)) world.delete(key);
-      return Promise.resolve({ ok: true });
+      return Promise.resolve(succeed());
     },
-    rearm: (hostnames, endsAt) => {
-      calls.push('rearm');
+    rescheduleShutdown: (hostnames, endsAt) => {
+      calls.push('rescheduleShutdown');
       return Promise.resolve(
         hostnames.map((hostname) => {
-          const problem = script.deaf.get(hostname) ?? null;
-          if (problem === null) armed.set(hostname, endsAt);
-          return { hostname, problem };
+          const error = script.deaf.get(hostname) ?? null;
+          if (error === null) armed.set(hostname, endsAt);
+          return { hostname, error };
         }),
       );
     },

@@ -1,5 +1,6 @@
 // What an admin does about one machine, over HTTP: JSON to programs, pages to people.
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { fail, succeed } from '../../src/result.ts';
 import { byUrgency } from '../../src/vms/attention.ts';
 import { fillLab } from '../support/admin-lab.ts';
 import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
@@ -13,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => lab[Symbol.asyncDispose]());
 beforeEach(async () => {
   await lab.server.db.deleteFrom('vms').execute();
-  lab.provider.script.result = { ok: true };
+  lab.provider.script.result = succeed();
 });
 
 const by = (hostname: string) => ({ params: { path: { hostname } } });
@@ -138,12 +139,11 @@ describe('a restart', () => {
   test('that fails leaves the machine as it was, and says why', async () => {
     await insertFreeVms(lab.server.db, ['a']);
     await lab.server.db.updateTable('vms').set({ provider: 'local' }).execute();
-    lab.provider.script.result = {
-      ok: false,
-      kind: 'engine',
-      problem: 'It will not.',
+    lab.provider.script.result = fail({
+      code: 'engine',
+      message: 'It will not.',
       remedy: 'Ask it nicely.',
-    };
+    });
     const refused = await form('/api/v1/vms/a/restart');
     expect(refused.status).toBe(503);
     expect(refused.text).toContain('It was not restarted. It will not. Ask it nicely.');

@@ -4,6 +4,7 @@ import { findActiveOperation } from '../../src/db/operations.ts';
 import { hostnameOfToken } from '../../src/db/registration.ts';
 import { bury } from '../../src/db/tombstones.ts';
 import { findVm } from '../../src/db/vms.ts';
+import { fail } from '../../src/result.ts';
 import { hashToken } from '../../src/vms/token.ts';
 import { startTestOperations, WAIT } from '../support/operations.ts';
 import { insertFreeVms } from '../support/rows.ts';
@@ -25,7 +26,7 @@ test('a launch makes machines, with rows, tokens, addresses and timings', async 
     sshPort: 2222,
     provisioningSeconds: 1.5,
   });
-  const [first] = lab.provider.spec().machines;
+  const [first] = lab.provider.spec().vms;
   expect(await hostnameOfToken(lab.db, hashToken(first?.token ?? ''))).toBe('lab-vm-test-1');
   expect(await lab.texts(id)).toContain('The provider begins.');
   expect((await lab.texts(id)).at(-1)).toBe('Done.');
@@ -75,7 +76,7 @@ test('names of rows, of tombstones and of machines that nobody knows are left ou
   await bury(lab.db, ['lab-vm-test-3']);
   lab.provider.world.set('lab-vm-test-4', { hostname: 'lab-vm-test-4', operationId: null });
   await lab.ended((await lab.launch(3)).id);
-  expect(lab.provider.spec().machines.map(({ hostname }) => hostname)).toEqual([
+  expect(lab.provider.spec().vms.map(({ hostname }) => hostname)).toEqual([
     'lab-vm-test-2',
     'lab-vm-test-5',
     'lab-vm-test-6',
@@ -118,12 +119,11 @@ test('one launch after the other works, and the second takes the next names', as
 });
 
 test('a provider that is not ready is told, and no operation is begun', async () => {
-  const readiness = { ok: false, problem: 'No credentials.', remedy: 'Sign in.' } as const;
+  const readiness = fail({ code: 'credentials', message: 'No credentials.', remedy: 'Sign in.' } as const);
   await using lab = await startTestOperations({ script: { readiness } });
   expect(await lab.operations.launch({ numVms: 1, by: 'ada' })).toEqual({
     kind: 'not_ready',
-    problem: 'No credentials.',
-    remedy: 'Sign in.',
+    failure: readiness.failure,
   });
   expect(await findActiveOperation(lab.db)).toBeNull();
 });

@@ -64,7 +64,7 @@ describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
     const supervisor = supervise(lab);
     await expect.poll(() => count(supervisor, 'launched'), PATIENT).toBe(1);
     const [listed] = await lab.provider().list();
-    const ssh = await connect(listed?.reach ?? {}, { privateKey: lab.key.privateKey });
+    const ssh = await connect(listed?.ssh ?? {}, { privateKey: lab.key.privateKey });
     const cut = new Promise((resolve) => ssh.client.once('close', () => resolve(undefined)));
     await ssh.start('setsid sleep 1000');
     await expect.poll(async () => (await lab.processes()).length, PATIENT).toBeGreaterThan(NAMES.length);

@@ -11,12 +11,7 @@ import { openProcessTable, type MarkedProcess } from '../../src/process/process-
 import { LOCAL_VM_MARK } from '../../src/provision/local/machine-environment.ts';
 import { createLocalProvider, type LocalProviderOptions } from '../../src/provision/local/local-provider.ts';
 import { localPlaces } from '../../src/provision/local/places.ts';
-import type {
-  MachineFacts,
-  Provider,
-  ProvisionReport,
-  ProvisionResult,
-} from '../../src/provision/provider.ts';
+import type { CreatedVm, Provider, ProvisionReport, ProvisionResult } from '../../src/provision/provider.ts';
 import { createLog } from '../../src/log.ts';
 import { makeSshKeyPair, type SshKeyPair } from '../../src/ssh/key-pair.ts';
 
@@ -127,14 +122,14 @@ export async function folders(lab: Lab): Promise<string[]> {
 }
 
 export type Told = ProvisionReport & {
-  readonly facts: Map<string, MachineFacts>;
+  readonly facts: Map<string, CreatedVm>;
   readonly failures: Map<string, string>;
   readonly ended: string[];
 };
 
 /** A report that keeps what it is told. */
 export function keepReport(): Told {
-  const facts = new Map<string, MachineFacts>();
+  const facts = new Map<string, CreatedVm>();
   const failures = new Map<string, string>();
   const ended: string[] = [];
   return {
@@ -142,7 +137,7 @@ export function keepReport(): Told {
     failures,
     ended,
     event: () => undefined,
-    made: (hostname, fact) => Promise.resolve(void facts.set(hostname, fact)),
+    created: (hostname, fact) => Promise.resolve(void facts.set(hostname, fact)),
     failed: (hostname, reason) => Promise.resolve(void failures.set(hostname, reason)),
     gone: (hostname) => Promise.resolve(void ended.push(hostname)),
   };
@@ -157,8 +152,8 @@ export async function launch(
   report: ProvisionReport = keepReport(),
   { signal = NEVER, force = NEVER }: { signal?: AbortSignal; force?: AbortSignal } = {},
 ): Promise<ProvisionResult> {
-  const machines = hostnames.map((hostname) => ({ hostname, token: `token-of-${hostname}` }));
-  return provider.launch({ operationId: 'the-launch', endsAt: null, machines }, report, signal, force);
+  const vms = hostnames.map((hostname) => ({ hostname, token: `token-of-${hostname}` }));
+  return provider.launch({ operationId: 'the-launch', endsAt: null, vms }, report, signal, force);
 }
 
 export async function destroy(

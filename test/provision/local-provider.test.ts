@@ -78,13 +78,14 @@ describe('a launch', () => {
     expect(second.facts.get('vm-b')).toEqual(first.facts.get('vm-b'));
     expect(await lab.processes()).toEqual([before]);
     const never = new AbortController().signal;
-    const machines = [{ hostname: 'vm-b', token: 'a new token' }];
+    const vms = [{ hostname: 'vm-b', token: 'a new token' }];
     const third = keepReport();
-    expect(
-      await provider.launch({ operationId: 'another', endsAt: null, machines }, third, never, never),
-    ).toEqual({
-      ok: true,
-    });
+    expect(await provider.launch({ operationId: 'another', endsAt: null, vms }, third, never, never)).toEqual(
+      {
+        ok: true,
+        value: undefined,
+      },
+    );
     expect(third.facts.get('vm-b')).toEqual(first.facts.get('vm-b'));
     expect(await lab.processes()).toHaveLength(1);
     await expect
@@ -102,8 +103,8 @@ describe('a launch', () => {
     await provider.start();
     const report = keepReport();
     const result = await launch(provider, ['vm-1', 'vm-2'], report);
-    expect(result).toMatchObject({ ok: false, kind: 'program' });
-    expect(result.ok ? '' : result.problem).toMatch(
+    expect(result).toMatchObject({ ok: false, failure: { code: 'program' } });
+    expect(result.ok ? '' : result.failure.message).toMatch(
       /^2 of 2 machines could not be started: It was not up after/,
     );
     expect([...report.failures.keys()].sort()).toEqual(['vm-1', 'vm-2']);
@@ -118,13 +119,13 @@ describe('a launch', () => {
     const report = keepReport();
     const told = {
       ...report,
-      made: async (...made: Parameters<typeof report.made>) => {
-        await report.made(...made);
+      created: async (...created: Parameters<typeof report.created>) => {
+        await report.created(...created);
         asked.abort();
       },
     };
     expect(await launch(provider, ['vm-1', 'vm-2', 'vm-3'], told, { signal: asked.signal })).toMatchObject({
-      kind: 'cancelled',
+      failure: { code: 'cancelled' },
     });
     expect([[...report.facts.keys()], await running(lab), await folders(lab)]).toEqual([
       ['vm-1'],
@@ -140,10 +141,10 @@ describe('a launch', () => {
     });
     await expect.poll(() => folders(lab), PATIENT).toContain('vm-4');
     force.abort();
-    expect(await launching).toMatchObject({ kind: 'cancelled' });
+    expect(await launching).toMatchObject({ failure: { code: 'cancelled' } });
     expect([...second.failures.keys()]).toEqual(['vm-4']);
     expect(await launch(provider, ['vm-5'], second, { signal: forced, force: forced })).toMatchObject({
-      kind: 'cancelled',
+      failure: { code: 'cancelled' },
     });
     expect([await running(lab), await folders(lab)]).toEqual([['vm-1'], ['vm-1']]);
   });
@@ -152,7 +153,7 @@ describe('a launch', () => {
     await using lab = await open();
     const provider = lab.provider({ limits: { machineMemoryBytes: 2 ** 50 } });
     await provider.start();
-    expect(await launch(provider, ['vm-1'])).toMatchObject({ ok: false, kind: 'capacity' });
+    expect(await launch(provider, ['vm-1'])).toMatchObject({ ok: false, failure: { code: 'capacity' } });
     expect(await folders(lab)).toEqual([]);
   });
 });
@@ -174,7 +175,7 @@ describe('a machine that dies', () => {
       .poll(() => stub.statusesOf('vm-c').filter((status) => status === 'running').length, PATIENT)
       .toBe(2);
     expect(await readFile(join(desktop, 'mine.txt'), 'utf8')).toBe('work');
-    expect((await provider.list())[0]?.reach?.sshPort).toBe(report.facts.get('vm-c')?.sshPort);
+    expect((await provider.list())[0]?.ssh?.sshPort).toBe(report.facts.get('vm-c')?.sshPort);
     expect(lab.lost).toEqual([]);
   });
 
@@ -232,7 +233,7 @@ describe('stop and start', () => {
     expect(await launch(provider, ['vm-d3'])).toMatchObject({ ok: false });
     await provider.start();
     expect(await running(lab)).toEqual(['vm-d1', 'vm-d2']);
-    const listed = new Map((await provider.list()).map(({ hostname, reach }) => [hostname, reach]));
+    const listed = new Map((await provider.list()).map(({ hostname, ssh }) => [hostname, ssh]));
     for (const [hostname, facts] of report.facts) {
       const { provisioningSeconds } = facts;
       expect({ ...listed.get(hostname), provisioningSeconds }).toEqual(facts);
@@ -253,10 +254,10 @@ describe('stop and start', () => {
       squatter.listen(report.facts.get('vm-1')!.sshPort, '127.0.0.1', resolve),
     );
     await provider.start();
-    const reach = (await provider.list())[0]!.reach!;
-    expect(reach.sshPort).not.toBe(report.facts.get('vm-1')!.sshPort);
+    const access = (await provider.list())[0]!.ssh!;
+    expect(access.sshPort).not.toBe(report.facts.get('vm-1')!.sshPort);
     expect(lab.moved).toEqual(['vm-1']);
-    using ssh = await connect(reach, { privateKey: lab.key.privateKey });
+    using ssh = await connect(access, { privateKey: lab.key.privateKey });
     expect((await ssh.run('ls Desktop')).code).toBe(0);
     await new Promise((resolve) => squatter.close(resolve));
   });
@@ -282,7 +283,7 @@ describe('stop and start', () => {
     await second.start();
     expect(await second.readiness()).toMatchObject({
       ok: false,
-      problem: expect.stringContaining('Another allocator') as string,
+      failure: { message: expect.stringContaining('Another allocator') as string },
     });
     expect(await launch(second, ['vm-2'])).toMatchObject({ ok: false });
     expect(await destroy(second, 'all')).toMatchObject({ ok: false });

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sampleFiles, writeSamples } from '../../src/provision/local/samples.ts';
 import { defaultSshLimits, startSshServer, type SshServer } from '../../src/provision/local/ssh-server.ts';
-import type { MachineReach } from '../../src/provision/provider.ts';
+import type { SshAccess } from '../../src/provision/provider.ts';
 import { makeSshKeyPair } from '../../src/ssh/key-pair.ts';
 import { isRunning } from './local-lab.ts';
 import { connect, type Connected } from './ssh-client.ts';
@@ -22,7 +22,7 @@ const ENV = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/', MARK: 'of the mac
 
 let folder: string;
 let server: SshServer;
-let reach: MachineReach;
+let reach: SshAccess;
 
 async function start(changes: { execLimitMs?: number; commands?: number } = {}): Promise<SshServer> {
   return startSshServer({
@@ -37,11 +37,11 @@ async function start(changes: { execLimitMs?: number; commands?: number } = {}):
   });
 }
 
-function reachOf({ port }: SshServer): MachineReach {
+function reachOf({ port }: SshServer): SshAccess {
   return { address: '127.0.0.1', sshUser: 'tester', sshPort: port, sshHostKey: host.publicKey };
 }
 
-function enter(where: MachineReach = reach): Promise<Connected> {
+function enter(where: SshAccess = reach): Promise<Connected> {
   return connect(where, { privateKey: allocator.privateKey });
 }
 

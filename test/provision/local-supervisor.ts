@@ -26,7 +26,7 @@ const provider = createLocalProvider({
 });
 const report: ProvisionReport = {
   event: () => undefined,
-  made: (hostname) => say({ kind: 'made', hostname }),
+  created: (hostname) => say({ kind: 'made', hostname }),
   failed: () => Promise.resolve(),
   gone: (hostname) => say({ kind: 'gone', hostname }),
 };
@@ -34,8 +34,8 @@ const never = new AbortController().signal;
 
 await provider.start();
 await say({ kind: 'started' });
-const machines = names.split(',').map((hostname) => ({ hostname, token: `token-of-${hostname}` }));
-await provider.launch({ operationId: 'the-launch', endsAt: null, machines }, report, never, never);
+const vms = names.split(',').map((hostname) => ({ hostname, token: `token-of-${hostname}` }));
+await provider.launch({ operationId: 'the-launch', endsAt: null, vms }, report, never, never);
 await say({ kind: 'launched' });
 if (end === 'destroy') {
   await provider.destroy('all', report, never, never);

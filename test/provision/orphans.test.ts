@@ -39,7 +39,7 @@ test('an adopted machine has a row, is given to nobody, costs money, and is dest
     id: 'i-1',
     operationId: null,
     instanceType: 'g5.xlarge',
-    reach: { address: '192.0.2.7' },
+    ssh: { address: '192.0.2.7' },
   });
   expect(await lab.operations.orphans.adopt('i-1', 'ada')).toMatchObject({ kind: 'done' });
   expect(await findVm(lab.db, 'lab-vm-test-1')).toMatchObject({

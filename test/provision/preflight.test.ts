@@ -1,20 +1,20 @@
 import { expect, test } from 'vitest';
 import { listOperations } from '../../src/db/operations.ts';
+import { fail, succeed } from '../../src/result.ts';
 import { checkFirst } from '../../src/provision/preflight.ts';
 import { startTestOperations } from '../support/operations.ts';
 
-const REFUSED = { ok: false, problem: 'The quota is too small.', remedy: 'Ask for more.' } as const;
+const REFUSED = fail({ code: 'quota', message: 'The quota is too small.', remedy: 'Ask for more.' } as const);
 
 test('a launch that the checks refuse is not begun, and nothing is written', async () => {
   await using lab = await startTestOperations({ script: { preflight: REFUSED } });
   expect(await lab.operations.launch({ numVms: 3, by: 'ada' })).toEqual({
     kind: 'not_ready',
-    problem: REFUSED.problem,
-    remedy: REFUSED.remedy,
+    failure: REFUSED.failure,
   });
   expect((await listOperations(lab.db, { limit: 1 })).operations).toEqual([]);
   expect(await lab.db.selectFrom('audit_events').selectAll().execute()).toEqual([]);
-  lab.provider.script.preflight = { ok: true };
+  lab.provider.script.preflight = succeed();
   await lab.ended((await lab.launch(1)).id);
 });
 
@@ -23,8 +23,8 @@ test('checks that fail or hang are no reason to refuse; they are given up', asyn
   const log = { warn: (_fields: object, message: string) => void warnings.push(message) };
   const provider = (preflight: () => Promise<never>) => ({ preflight }) as never;
   const failing = provider(() => Promise.reject(new Error('away')));
-  expect(await checkFirst({ provider: failing, log }, 1)).toEqual({ ok: true });
+  expect(await checkFirst({ provider: failing, log }, 1)).toEqual(succeed());
   const hanging = provider(() => new Promise(() => undefined));
-  expect(await checkFirst({ provider: hanging, log }, 1, 10)).toEqual({ ok: true });
+  expect(await checkFirst({ provider: hanging, log }, 1, 10)).toEqual(succeed());
   expect(warnings).toHaveLength(2);
 });

@@ -48,7 +48,7 @@ test('a launch whose server vanished is interrupted, and what was half done is c
   await insertMachine({ db }, 'made', { operationId: id });
   await insertMachine({ db }, 'not-made', { operationId: id });
   const scripted = createScriptedProvider();
-  scripted.world.set('made', { hostname: 'made', operationId: id, reach: { sshPort: 2299 } });
+  scripted.world.set('made', { hostname: 'made', operationId: id, ssh: { sshPort: 2299 } });
   scripted.world.set('orphan', { hostname: 'orphan', operationId: id });
   scripted.world.set('unknown', { hostname: 'unknown', operationId: crypto.randomUUID() });
   await using lab = await startTestOperations({ on: database, scripted });
@@ -184,7 +184,7 @@ test('at start, rows learn where their machines are reached now', async () => {
     await before.ended((await before.launch(1)).id);
   }
   const [machine] = scripted.world.values();
-  if (machine) scripted.world.set(machine.hostname, { ...machine, reach: { sshPort: 4444 } });
+  if (machine) scripted.world.set(machine.hostname, { ...machine, ssh: { sshPort: 4444 } });
   await using again = await startTestOperations({ on: database, scripted });
   expect(again.warnings).toEqual([]);
   const row = await database.db.selectFrom('vms').select(['ssh_port', 'address']).executeTakeFirst();

@@ -1,5 +1,6 @@
 // The end, the cost, one machine's destruction and orphans, as they are served.
 import { expect, test } from 'vitest';
+import { fail } from '../../src/result.ts';
 import type { components } from '../../src/contract/openapi.gen.ts';
 import { startFleetServer, type FleetServer, type Operation } from '../support/fleet-server.ts';
 
@@ -74,7 +75,11 @@ test('one machine is destroyed by its address, and stays in what its launch has 
 
 test('a launch that the checks refuse is told before anything is made', async () => {
   await using lab = await startFleetServer();
-  lab.provider.script.preflight = { ok: false, problem: 'The quota is too small.', remedy: 'Ask for more.' };
+  lab.provider.script.preflight = fail({
+    code: 'quota',
+    message: 'The quota is too small.',
+    remedy: 'Ask for more.',
+  });
   const page = await lab.post('/api/launch', { num_vms: '1' });
   expect(page.status).toBe(200);
   expect(await page.text()).toContain('Nothing was launched. The quota is too small. Ask for more.');

@@ -1,5 +1,6 @@
 // Launch, destroy and operations over HTTP, through a whole server with a scripted lab.provider.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { fail, succeed } from '../../src/result.ts';
 import { startFleetServer, type FleetServer, type Operation } from '../support/fleet-server.ts';
 import { WAIT } from '../support/operations.ts';
 
@@ -103,14 +104,18 @@ describe('a launch', () => {
   });
 
   test('that the provider is not ready for says what is missing', async () => {
-    lab.provider.script.readiness = { ok: false, problem: 'No credentials.', remedy: 'Sign in.' };
+    lab.provider.script.readiness = fail({
+      code: 'credentials',
+      message: 'No credentials.',
+      remedy: 'Sign in.',
+    });
     const html = await (await lab.post('/api/launch', { num_vms: '1' })).text();
     expect(html).toContain('Nothing was launched. No credentials. Sign in.');
     const asJson = await lab.postJson('/api/launch', { num_vms: '1' });
     expect(asJson.status).toBe(503);
     expect(await asJson.json()).toMatchObject({ code: 'provider_not_ready' });
     expect(await lab.page('/admin/create')).toContain('No credentials. Sign in.');
-    lab.provider.script.readiness = { ok: true };
+    lab.provider.script.readiness = succeed();
   });
 });
 

@@ -2,7 +2,7 @@
 import ssh2 from 'ssh2';
 import type { ClientChannel, ConnectConfig } from 'ssh2';
 import { buffer, text } from 'node:stream/consumers';
-import type { MachineReach } from '../../src/provision/provider.ts';
+import type { SshAccess } from '../../src/provision/provider.ts';
 
 export type Ran = {
   readonly code: number | null;
@@ -25,7 +25,7 @@ export type Connected = Disposable & {
 
 /** Connects to a machine as its facts say, and only to the host key that they name. */
 export async function connect(
-  { address, sshPort, sshUser, sshHostKey }: MachineReach,
+  { address, sshPort, sshUser, sshHostKey }: SshAccess,
   how: Pick<ConnectConfig, 'privateKey' | 'password' | 'username'>,
 ): Promise<Connected> {
   const client = new ssh2.Client();

@@ -77,7 +77,7 @@ describe('the streams', () => {
     const { id } = await lab.launch(1);
     const url = `${lab.server.url}/api/v1/operations/${id}/events?vms=true`;
     const { hostname } = await vi.waitFor(() => {
-      const machine = lab.provider.spec().machines[0];
+      const machine = lab.provider.spec().vms[0];
       expect(lab.provider.calls).toContain('launch');
       if (!machine) throw new Error('no machine');
       return machine;

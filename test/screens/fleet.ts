@@ -1,5 +1,6 @@
 // The pages of launching, destroying, the end and the cost, state by state; before a server whose machines are scripted.
 import { sql } from 'kysely';
+import { fail } from '../../src/result.ts';
 import { renderCreateInstances } from '../../src/pages/create-instances.ts';
 import { sampleStates } from '../../src/db/history.ts';
 import { fillLab } from '../support/admin-lab.ts';
@@ -52,11 +53,11 @@ export const fleetScreens: readonly Screen[] = [
     await go('/admin/create');
   }),
   screen('launch-not-ready', async ({ fleet, go }) => {
-    fleet.provider.script.readiness = {
-      ok: false,
-      problem: 'Pulumi is not installed.',
+    fleet.provider.script.readiness = fail({
+      code: 'program',
+      message: 'Pulumi is not installed.',
       remedy: 'Run `make setup-aws`, then load this page again.',
-    };
+    });
     await go('/admin/create');
   }),
   screen('launch-while-one-runs', async ({ fleet, go }) => {

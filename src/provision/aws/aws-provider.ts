@@ -1,14 +1,8 @@
 // The provider of machines on AWS: the engine makes and ends them, the cloud's own API says what exists. Knows nothing of
 // rows and pages.
 import { access, mkdir, realpath } from 'node:fs/promises';
-import type {
-  ListedMachine,
-  MachinePlan,
-  Provider,
-  ProvisionReport,
-  ProvisionResult,
-  Readiness,
-} from '../provider.ts';
+import type { ListedVm, Provider, ProvisionReport, ProvisionResult, VmPlan } from '../provider.ts';
+import { succeed } from '../../result.ts';
 import type { CloudMachine } from './cloud.ts';
 import { CloudError } from './cloud-error.ts';
 import { destroyAll, destroySome, destroyUnknown } from './destroy.ts';
@@ -44,13 +38,13 @@ export function createAwsProvider(site: AwsSite): Provider {
     plan: (signal) => planOf(site, signal),
     preflight: async (wanted) => {
       const settings = await site.settings();
-      return settings.ok ? site.preflight(settings, wanted) : settings;
+      return settings.ok ? site.preflight(settings, wanted) : failedResult({ kind: 'program', ...settings });
     },
     launch: (spec, report, asked, forced) =>
       whenReady(
         { asked, forced },
         report,
-        spec.machines.map(({ token }) => token),
+        spec.vms.map(({ token }) => token),
         async (work, settings) =>
           settings.ok
             ? launchMachines(work, settings, spec, report)
@@ -64,11 +58,11 @@ export function createAwsProvider(site: AwsSite): Provider {
       );
     },
     list: () => list(site),
-    mend: async (report, signal) => {
-      if (await isUntouched(site)) return { ok: true };
+    repair: async (report, signal) => {
+      if (await isUntouched(site)) return succeed();
       return whenReady({ asked: signal, forced: signal }, report, [], (work) => mendOnly(work, report));
     },
-    rearm: site.rearm,
+    rescheduleShutdown: site.rescheduleShutdown,
     restart: (hostname, signal) => restart(site, hostname, signal),
     terminate: (ids, signal) => inCloud(site, async (region) => site.cloud(region).terminate(ids, signal)),
     start: async () => {
@@ -82,7 +76,7 @@ export function createAwsProvider(site: AwsSite): Provider {
   };
 }
 
-async function planOf(site: AwsSite, signal: AbortSignal): Promise<MachinePlan | null> {
+async function planOf(site: AwsSite, signal: AbortSignal): Promise<VmPlan | null> {
   const settings = await site.settings();
   if (!settings.ok) return null;
   const { types, region, amiId } = settings;
@@ -92,10 +86,10 @@ async function planOf(site: AwsSite, signal: AbortSignal): Promise<MachinePlan |
   return readPlan(facts, { machineType: types[0], region }, signal);
 }
 
-async function readiness({ tools, settings }: AwsSite): Promise<Readiness> {
+async function readiness({ tools, settings }: AwsSite): Promise<ProvisionResult> {
   const [found, set] = await Promise.all([tools(), settings()]);
-  if (!set.ok) return set;
-  return found.ok ? { ok: true } : found;
+  if (!set.ok) return failedResult({ kind: 'program', ...set });
+  return found.ok ? succeed() : failedResult({ kind: 'program', ...found });
 }
 
 /** The engine is needed for all of it; of the settings, the region. */
@@ -159,11 +153,11 @@ async function destroyUntouched(
   report: ProvisionReport,
 ): Promise<ProvisionResult> {
   const region = regionOf(site, await site.settings());
-  if (region === null || (await list(site)).length === 0) return { ok: true };
+  if (region === null || (await list(site)).length === 0) return succeed();
   return destroyUnknown(workOf(site, region, '', control, report, []), report);
 }
 
-async function list(site: AwsSite): Promise<readonly ListedMachine[]> {
+async function list(site: AwsSite): Promise<readonly ListedVm[]> {
   const region = regionOf(site, await site.settings());
   const untouched = await isUntouched(site);
   if (region === null) {
@@ -181,8 +175,8 @@ async function list(site: AwsSite): Promise<readonly ListedMachine[]> {
         hostname,
         id: instanceId,
         operationId: launchId,
-        reach: reachOf(publicIp),
-        madeAt,
+        ssh: reachOf(publicIp),
+        createdAt: madeAt,
         ...(instanceType !== null && { instanceType }),
       })),
     ];
@@ -194,11 +188,11 @@ async function list(site: AwsSite): Promise<readonly ListedMachine[]> {
 }
 
 /** One that is ending is none any more: it costs nothing. */
-function listedMachine(machine: CloudMachine): ListedMachine[] {
+function listedMachine(machine: CloudMachine): ListedVm[] {
   const { hostname, instanceId, launchId, state, publicIp, instanceType, launchedAt } = machine;
   if (hostname === null || state === 'shutting-down') return [];
-  const found = { hostname, id: instanceId, operationId: launchId, instanceType, reach: reachOf(publicIp) };
-  return [launchedAt === null ? found : { ...found, madeAt: launchedAt }];
+  const found = { hostname, id: instanceId, operationId: launchId, instanceType, ssh: reachOf(publicIp) };
+  return [launchedAt === null ? found : { ...found, createdAt: launchedAt }];
 }
 
 async function mendOnly(work: Work, report: ProvisionReport): Promise<ProvisionResult> {
@@ -211,7 +205,7 @@ async function mendOnly(work: Work, report: ProvisionReport): Promise<ProvisionR
   const mended = await withEngine(work, false, async (engine) => mend(work, engine, null));
   if (!mended.ok) return failedResult(mended.failure);
   for (const hostname of mended.value.ended) await report.gone(hostname);
-  return { ok: true };
+  return succeed();
 }
 
 async function restart(site: AwsSite, hostname: string, signal: AbortSignal): Promise<ProvisionResult> {
@@ -234,7 +228,7 @@ async function inCloud(site: AwsSite, act: (region: string) => Promise<void>): P
   if (region === null) return failedResult({ kind: 'program', ...NO_REGION });
   try {
     await act(region);
-    return { ok: true };
+    return succeed();
   } catch (error) {
     if (error instanceof CloudError) return failedResult(failureOf(error));
     throw error;

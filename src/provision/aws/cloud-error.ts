@@ -1,15 +1,15 @@
 // What the cloud refuses, in words: the errors of AWS' clients become one kind, a sentence and a remedy. Knows the names
 // of errors alone; whoever calls decides what becomes of them.
-import type { ProvisionFailure } from '../provider.ts';
+import type { ProvisionFailureCode } from '../provider.ts';
 
 /** Thrown by everything that asks the cloud. `message` is the problem, a sentence for people. */
 export class CloudError extends Error {
-  readonly kind: ProvisionFailure;
+  readonly kind: ProvisionFailureCode;
   readonly remedy: string;
   /** As AWS names it, such as `VcpuLimitExceeded`; for the log and for decisions. */
   readonly code: string;
   constructor(
-    told: { readonly kind: ProvisionFailure; readonly problem: string; readonly remedy: string },
+    told: { readonly kind: ProvisionFailureCode; readonly problem: string; readonly remedy: string },
     code: string,
   ) {
     super(told.problem);
@@ -20,7 +20,7 @@ export class CloudError extends Error {
   }
 }
 
-type Entry = { readonly kind: ProvisionFailure; readonly problem: string; readonly remedy: string };
+type Entry = { readonly kind: ProvisionFailureCode; readonly problem: string; readonly remedy: string };
 
 const NO_CREDENTIALS: Entry = {
   kind: 'credentials',

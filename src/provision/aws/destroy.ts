@@ -1,6 +1,7 @@
 // Ending machines on AWS: all of them and what they share, or some by name. The engine ends what its state knows; then the
 // cloud itself is asked, which is the proof. What the state does not know is ended where its launch is ours.
 import { setTimeout as delay } from 'node:timers/promises';
+import { succeed } from '../../result.ts';
 import type { ProvisionReport, ProvisionResult } from '../provider.ts';
 import type { CloudMachine } from './cloud.ts';
 import { composeSpec } from './compose-spec.ts';
@@ -36,7 +37,7 @@ export async function destroyUnknown(work: Work, report: ProvisionReport): Promi
     await endOrphans(work, report);
     await prove(work);
     if (!work.asked.aborted) await proveParts(work);
-    return { ok: true };
+    return succeed();
   } catch (error) {
     return failedResult(failedBy(error).failure);
   }
@@ -73,7 +74,7 @@ export async function destroySome(
       listed.filter(({ hostname }) => hostname !== null && ending.has(hostname)),
     );
     for (const hostname of hostnames) await gone(work, report, hostname);
-    return { ok: true };
+    return succeed();
   } catch (error) {
     return failedResult(failedBy(error).failure);
   }

@@ -9,7 +9,7 @@ import type { AwsSettings } from './settings.ts';
 import type { Place, Surroundings } from './surroundings.ts';
 import type { EarlyEngine, Work } from './work.ts';
 
-export type Machine = LaunchSpec['machines'][number];
+export type Machine = LaunchSpec['vms'][number];
 
 export type Launch = {
   readonly work: Work;
@@ -49,7 +49,7 @@ export async function hear(
   if (instanceId !== null)
     site.recent.add({ hostname, instanceId, publicIp, launchId, instanceType, madeAt });
   made.add(hostname);
-  await report.made(hostname, {
+  await report.created(hostname, {
     ...reachOf(publicIp),
     provisioningSeconds: seconds,
     ...(instanceId !== null && { id: instanceId }),
@@ -62,11 +62,11 @@ export async function noteLiving(
   { spec, report, made }: Launch,
   machines: readonly { readonly hostname: string; readonly instanceId: string }[],
 ): Promise<void> {
-  const wanted = new Set(spec.machines.map(({ hostname }) => hostname));
+  const wanted = new Set(spec.vms.map(({ hostname }) => hostname));
   for (const { hostname, instanceId } of machines) {
     if (!wanted.has(hostname) || made.has(hostname)) continue;
     made.add(hostname);
-    await report.made(hostname, { ...reachOf(null), id: instanceId, provisioningSeconds: 0 });
+    await report.created(hostname, { ...reachOf(null), id: instanceId, provisioningSeconds: 0 });
   }
 }
 
@@ -75,7 +75,7 @@ export async function noteLost(
   { spec, report, made, refused, work }: Launch,
   ended: readonly string[],
 ): Promise<void> {
-  const ours = new Set(spec.machines.map(({ hostname }) => hostname));
+  const ours = new Set(spec.vms.map(({ hostname }) => hostname));
   for (const hostname of ended) {
     made.delete(hostname);
     if (ours.has(hostname))
@@ -86,5 +86,5 @@ export async function noteLost(
 }
 
 export function missing({ spec, made }: Launch): Machine[] {
-  return spec.machines.filter(({ hostname }) => !made.has(hostname));
+  return spec.vms.filter(({ hostname }) => !made.has(hostname));
 }

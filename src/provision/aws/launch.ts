@@ -1,5 +1,6 @@
 // A launch on AWS: the program is run with the new names beside those that the state has, and again for those that were
 // dropped or found no room, elsewhere. What was made stays. Whatever happens, the state knows all that exists.
+import { fail, succeed } from '../../result.ts';
 import type { LaunchSpec, ProvisionReport, ProvisionResult } from '../provider.ts';
 import { userData } from '../../../infra/user-data.ts';
 import { CloudError } from './cloud-error.ts';
@@ -44,7 +45,7 @@ export async function launchMachines(
   const left = missing(launch);
   for (const { hostname } of left)
     await report.failed(hostname, launch.refused.get(hostname) ?? whyNotBegun(failure));
-  return failure === null ? { ok: true } : failedResult(failure);
+  return failure === null ? succeed() : failedResult(failure);
 }
 
 /** Round by round, each a run of the engine. The first failure that counts, or null. */
@@ -179,7 +180,7 @@ async function lookAgain(launch: Launch, answer: Failed): Promise<Failed> {
 }
 
 function checkUserData({ work, settings, around, spec }: Launch): Failure | null {
-  const { operationId: launchId, endsAt, machines } = spec;
+  const { operationId: launchId, endsAt, vms: machines } = spec;
   const place = around.places[0];
   const whole = composeSpec(work.site, settings, around, [], { launchId, endsAt, place, machines });
   for (const machine of whole.machines) {
@@ -234,5 +235,5 @@ const UNFINISHED: Failure = {
 };
 
 export function failedResult({ kind, problem, remedy }: Failure): ProvisionResult {
-  return { ok: false, kind, problem, remedy };
+  return fail({ code: kind, message: problem, remedy });
 }

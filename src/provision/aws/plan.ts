@@ -1,7 +1,7 @@
 // What the launch page says of machines on AWS: the type, its list price, and what the account's quota leaves. The price is
 // ours; the quota is asked of AWS, and unknown where AWS does not say it in time.
 import { priceOf, PRICES_AS_OF } from '../../vms/prices.ts';
-import type { MachinePlan } from '../provider.ts';
+import type { VmPlan } from '../provider.ts';
 import type { Cloud } from './cloud.ts';
 import { CloudError } from './cloud-error.ts';
 import { quotaOf } from './quotas.ts';
@@ -15,7 +15,7 @@ export async function readPlan(
   cloud: Pick<Cloud, 'onDemandQuota' | 'describeTypes'>,
   { machineType, region }: { readonly machineType: string; readonly region: string },
   signal: AbortSignal,
-): Promise<MachinePlan> {
+): Promise<VmPlan> {
   const { vcpus, limit, used } = await Promise.race([askCloud(cloud, machineType, signal), giveUp(signal)]);
   const price = priceOf(machineType, region);
   return {

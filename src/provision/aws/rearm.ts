@@ -1,11 +1,11 @@
 // Tells machines over SSH when they are to end: `lablink-end <epoch seconds>`, which the boot script has put there. The
 // host key must be the one that is known; where none is yet, the one that answers is taken, and told.
 import ssh2 from 'ssh2';
-import type { MachineReach } from '../provider.ts';
+import type { RescheduledVm, SshAccess } from '../provider.ts';
 
 export type RearmOptions = {
   /** How a machine is reached, from its row; null where it is not known. */
-  readonly reachOf: (hostname: string) => Promise<MachineReach | null>;
+  readonly reachOf: (hostname: string) => Promise<SshAccess | null>;
   /** Of the allocator's own key pair, in OpenSSH's format. */
   readonly privateKey: string;
   readonly defaultUser: string;
@@ -14,23 +14,21 @@ export type RearmOptions = {
   readonly timeoutMs?: number;
 };
 
-export type Rearmed = { readonly hostname: string; readonly problem: string | null };
-
 const PROGRAM = '/usr/local/sbin/lablink-end';
 const TIMEOUT_MS = 15_000;
 const AT_ONCE = 10;
 const SAID_MAX = 200;
 
-/** Of the kind that Provider.rearm is. */
+/** Of the kind that Provider.rescheduleShutdown is. */
 export function createRearm(
   options: RearmOptions,
-): (hostnames: readonly string[], endsAt: Date, signal: AbortSignal) => Promise<readonly Rearmed[]> {
+): (hostnames: readonly string[], endsAt: Date, signal: AbortSignal) => Promise<readonly RescheduledVm[]> {
   return async (hostnames, endsAt, signal) => {
     const waiting = [...hostnames];
-    const results: Rearmed[] = [];
+    const results: RescheduledVm[] = [];
     const work = async (): Promise<void> => {
       for (let hostname = waiting.shift(); hostname !== undefined; hostname = waiting.shift())
-        results.push({ hostname, problem: await tell(options, hostname, endsAt, signal) });
+        results.push({ hostname, error: await tell(options, hostname, endsAt, signal) });
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
     return results;
@@ -62,7 +60,7 @@ type Ran = { readonly code: number | null; readonly said: string; readonly hostK
 
 function run(
   { privateKey, defaultUser, timeoutMs = TIMEOUT_MS }: RearmOptions,
-  { address, sshPort = 22, sshUser = defaultUser, sshHostKey }: MachineReach,
+  { address, sshPort = 22, sshUser = defaultUser, sshHostKey }: SshAccess,
   command: string,
   signal: AbortSignal,
 ): Promise<Ran> {

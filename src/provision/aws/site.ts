@@ -1,7 +1,7 @@
 // All that the AWS provider works with, composed once. Values and functions; no state but what it remembers of machines
 // that were made a moment ago.
 import type { Log } from '../../log.ts';
-import type { Provider, Readiness } from '../provider.ts';
+import type { Provider, ProvisionResult } from '../provider.ts';
 import type { Cloud, CloudMachine } from './cloud.ts';
 import type { SessionPatience } from './engine/session.ts';
 import type { Parts } from './parts/parts.ts';
@@ -47,8 +47,8 @@ export type AwsSite = {
   readonly preflight: (
     settings: AwsSettings,
     wanted: { readonly numVms: number; readonly signal: AbortSignal },
-  ) => Promise<Readiness>;
-  readonly rearm: NonNullable<Provider['rearm']>;
+  ) => Promise<ProvisionResult>;
+  readonly rescheduleShutdown: NonNullable<Provider['rescheduleShutdown']>;
   readonly host: string;
   readonly now: () => Date;
   readonly limits: AwsLimits;

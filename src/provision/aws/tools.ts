@@ -6,7 +6,6 @@ import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import type { Readiness } from '../provider.ts';
 
 export type ToolPlaces = {
   /** Named by the configuration; holds bin/pulumi. */
@@ -112,8 +111,4 @@ async function isExecutable(file: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-export function readinessOf(tools: Tools): Readiness {
-  return tools.ok ? { ok: true } : tools;
 }

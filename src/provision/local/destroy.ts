@@ -1,4 +1,5 @@
 // The end of local VMs: their processes, then their folders, a few at a time, so that progress can be told.
+import { fail, succeed } from '../../result.ts';
 import type { ProvisionReport, ProvisionResult } from '../provider.ts';
 import type { Fleet } from './fleet.ts';
 import { removeMachineFolder } from './machine-folder.ts';
@@ -37,23 +38,21 @@ export async function destroyMachines(
       }),
     );
   }
-  return stuck.length === 0 ? { ok: true } : cannotEnd(stuck);
+  return stuck.length === 0 ? succeed() : cannotEnd(stuck);
 }
 
 function cancelled(left: number): ProvisionResult {
-  return {
-    ok: false,
-    kind: 'cancelled',
-    problem: `It was cancelled with ${left === 1 ? '1 machine' : `${left} machines`} still there.`,
+  return fail({
+    code: 'cancelled',
+    message: `It was cancelled with ${left === 1 ? '1 machine' : `${left} machines`} still there.`,
     remedy: 'Destroy again to end the rest.',
-  };
+  });
 }
 
 function cannotEnd(stuck: readonly string[]): ProvisionResult {
-  return {
-    ok: false,
-    kind: 'engine',
-    problem: `The system could not end ${stuck.join(', ')}.`,
+  return fail({
+    code: 'engine',
+    message: `The system could not end ${stuck.join(', ')}.`,
     remedy: 'Look at what holds them (ps -o pid,stat,wchan,args), then destroy again.',
-  };
+  });
 }

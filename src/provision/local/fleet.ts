@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Log } from '../../log.ts';
 import { endMarkedProcesses, type EndedProcesses } from '../../process/end-marked.ts';
 import type { ProcessTable } from '../../process/process-table.ts';
-import type { MachineReach } from '../provider.ts';
+import type { SshAccess } from '../provider.ts';
 import type { Gate } from './gate.ts';
 import { keepMachine, type Keeper, type Patience } from './keeper.ts';
 import { readMachineFile, writeMachineFile, type MachineFile } from './machine-file.ts';
@@ -25,7 +25,7 @@ export type FleetOptions = {
   /** A machine is given up. `reason` is a sentence. */
   readonly onLost: (hostname: string, reason: string) => Promise<void>;
   /** A machine that came back is reached in another way than before. */
-  readonly onMoved: (hostname: string, reach: MachineReach) => Promise<void>;
+  readonly onMoved: (hostname: string, reach: SshAccess) => Promise<void>;
 };
 
 export type Fleet = {

@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeSshKeyPair } from '../../ssh/key-pair.ts';
-import type { LaunchSpec, MachineFacts, ProvisionReport, ProvisionResult } from '../provider.ts';
+import { fail, succeed } from '../../result.ts';
+import type { CreatedVm, LaunchSpec, ProvisionReport, ProvisionResult } from '../provider.ts';
 import type { Fleet } from './fleet.ts';
 import { createGate } from './gate.ts';
 import { makeMachineFolder, removeMachineFolder } from './machine-folder.ts';
@@ -22,27 +23,26 @@ export type Launch = {
   readonly force: AbortSignal;
 };
 
-type Machine = LaunchSpec['machines'][number];
+type Machine = LaunchSpec['vms'][number];
 type Outcome = { readonly kind: 'made' | 'cancelled' } | { readonly kind: 'failed'; readonly reason: string };
 
-const CANCELLED = {
-  ok: false,
-  kind: 'cancelled',
-  problem: 'The launch was cancelled.',
+const CANCELLED: ProvisionResult = fail({
+  code: 'cancelled',
+  message: 'The launch was cancelled.',
   remedy: 'Machines that were made before that are kept; destroy them if they are not wanted.',
-} as const;
+});
 
 /** Makes and starts these machines. Rejects only where a report does, or on a bug, and then when all have settled. */
 export async function launchMachines(launch: Launch, spec: LaunchSpec): Promise<ProvisionResult> {
   const { report } = launch;
   report.event({
     level: 'info',
-    text: `Starting ${count(spec.machines.length)} as processes of this computer.`,
+    text: `Starting ${count(spec.vms.length)} as processes of this computer.`,
   });
   // So many at once as can start at once: then a machine's making time is its own, not that of the queue before it.
   const turns = createGate(launch.atOnce);
   const settled = await Promise.allSettled(
-    spec.machines.map((machine) => turns.pass(() => launchOne(launch, machine, spec.operationId))),
+    spec.vms.map((machine) => turns.pass(() => launchOne(launch, machine, spec.operationId))),
   );
   const outcomes = settled.map((one) => {
     if (one.status === 'rejected') throw one.reason;
@@ -50,13 +50,12 @@ export async function launchMachines(launch: Launch, spec: LaunchSpec): Promise<
   });
   if (outcomes.some(({ kind }) => kind === 'cancelled')) return CANCELLED;
   const reasons = outcomes.flatMap((outcome) => (outcome.kind === 'failed' ? [outcome.reason] : []));
-  if (reasons.length === 0) return { ok: true };
-  return {
-    ok: false,
-    kind: 'program',
-    problem: `${reasons.length} of ${count(outcomes.length)} could not be started: ${reasons[0] ?? ''}`,
+  if (reasons.length === 0) return succeed();
+  return fail({
+    code: 'program',
+    message: `${reasons.length} of ${count(outcomes.length)} could not be started: ${reasons[0] ?? ''}`,
     remedy: 'Mend what it says and launch the missing machines again; those that were made are kept.',
-  };
+  });
 }
 
 async function launchOne(launch: Launch, machine: Machine, operationId: string): Promise<Outcome> {
@@ -73,7 +72,7 @@ async function launchOne(launch: Launch, machine: Machine, operationId: string):
     return { kind: 'cancelled' };
   }
   if (!up.ok) return undo(launch, hostname, await explain(places, hostname, up.reason));
-  await report.made(hostname, await recordMade(places, hostname, (performance.now() - begunAt) / 1000));
+  await report.created(hostname, await recordMade(places, hostname, (performance.now() - begunAt) / 1000));
   return { kind: 'made' };
 }
 
@@ -126,7 +125,7 @@ async function settle(launch: Launch, { hostname, token }: Machine, operationId:
 }
 
 /** Notes how long it took, unless it is known from its first launch. */
-async function recordMade(places: LocalPlaces, hostname: string, seconds: number): Promise<MachineFacts> {
+async function recordMade(places: LocalPlaces, hostname: string, seconds: number): Promise<CreatedVm> {
   const { machineFile } = machinePlaces(join(places.root, hostname));
   const known = await readMachineFile(machineFile);
   if (known === undefined) throw new Error(`${machineFile} vanished while its machine was made`);

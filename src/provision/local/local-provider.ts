@@ -4,13 +4,14 @@
 import { availableParallelism, totalmem, userInfo } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../../log.ts';
-import type { MachineReach, Provider, ProvisionResult } from '../provider.ts';
+import { fail, succeed, type Result } from '../../result.ts';
+import type { Provider, ProvisionFailure, ProvisionResult, SshAccess } from '../provider.ts';
 import { destroyMachines } from './destroy.ts';
 import { restartMachine } from './restart.ts';
 import { defaultPatience, type Patience } from './keeper.ts';
 import { launchMachines } from './launch.ts';
 import { listMachineFolders } from './machine-folder.ts';
-import { listMachines, openSite, type Refusal, type Site } from './site.ts';
+import { listMachines, openSite, type Site } from './site.ts';
 
 export type LocalProviderOptions = {
   /** Absolute. */
@@ -25,7 +26,7 @@ export type LocalProviderOptions = {
   /** A machine died again and again and is given up until the next start. `reason` is a sentence. */
   readonly onLost: (hostname: string, reason: string) => Promise<void>;
   /** A machine that came back could not have its old port. */
-  readonly onMoved: (hostname: string, reach: MachineReach) => Promise<void>;
+  readonly onMoved: (hostname: string, reach: SshAccess) => Promise<void>;
   readonly limits?: Partial<LocalLimits>;
   readonly patience?: Partial<Patience>;
 };
@@ -47,12 +48,11 @@ const BRING_BACK_MS = 10_000;
 const SSH_USER = /^[a-z_][a-z0-9_-]{0,31}$/;
 const FALLBACK_USER = 'lablink';
 
-const NOT_STARTED: Refusal = {
-  ok: false,
-  kind: 'program',
-  problem: 'The local provider is not started.',
+const NOT_STARTED = fail({
+  code: 'program',
+  message: 'The local provider is not started.',
   remedy: 'Wait until the server is up.',
-};
+} as const);
 
 export function createLocalProvider(options: LocalProviderOptions): Provider {
   const { dataDir, log } = options;
@@ -69,39 +69,39 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     sshUser,
     authorizedKey: options.authorizedKey,
   });
-  let site: Site | Refusal = NOT_STARTED;
+  let site: Result<Site, ProvisionFailure> = NOT_STARTED;
 
   return {
     name: 'local',
-    readiness: () => Promise.resolve(site.ok ? { ok: true } : site),
+    readiness: () => Promise.resolve(site.ok ? succeed() : site),
     launch: async (spec, report, signal, force) => {
       if (!site.ok) return site;
-      const { places, fleet } = site;
-      const tooMany = refuseBeyondMemory(spec.machines.length, limits.machineMemoryBytes);
+      const { places, fleet } = site.value;
+      const tooMany = refuseBeyondMemory(spec.vms.length, limits.machineMemoryBytes);
       if (tooMany) return tooMany;
       const atOnce = limits.startsAtOnce;
       return launchMachines({ places, fleet, settings, atOnce, report, signal, force }, spec);
     },
     destroy: async (hostnames, report, signal, force) => {
       if (!site.ok) return site;
-      const { places, fleet } = site;
+      const { places, fleet } = site.value;
       const named =
         hostnames === 'all' ? (await listMachines(dataDir)).map(({ hostname }) => hostname) : hostnames;
       return destroyMachines({ places, fleet, report, signal, force }, named);
     },
-    restart: async (hostname, signal) => (site.ok ? restartMachine(site, hostname, signal) : site),
+    restart: async (hostname, signal) => (site.ok ? restartMachine(site.value, hostname, signal) : site),
     list: () => listMachines(dataDir),
     start: async () => {
       if (site.ok) throw new Error('The local provider is started already.');
       const { onLost, onMoved } = options;
       const patience = { ...defaultPatience, ...options.patience };
       site = await openSite(dataDir, { settings, log, onLost, onMoved, patience, ...limits });
-      if (site.ok) await bringBack(site, log);
-      else log.error({}, `Local VMs cannot be kept. ${site.problem} ${site.remedy}`);
+      if (site.ok) await bringBack(site.value, log);
+      else log.error({}, `Local VMs cannot be kept. ${site.failure.message} ${site.failure.remedy}`);
     },
     stop: async () => {
       if (!site.ok) return;
-      const { fleet, lock } = site;
+      const { fleet, lock } = site.value;
       site = NOT_STARTED;
       await fleet.endAll();
       lock.release();
@@ -132,12 +132,11 @@ function refuseBeyondMemory(machines: number, machineBytes: number): ProvisionRe
   const availableBytes = process.platform === 'linux' ? process.availableMemory() : totalmem();
   const fitting = Math.floor(availableBytes / machineBytes);
   if (machines <= fitting) return undefined;
-  return {
-    ok: false,
-    kind: 'capacity',
-    problem: `The free memory of this computer (${megabytes(availableBytes)} MB) is enough for ${fitting} more machines, not for ${machines}.`,
+  return fail({
+    code: 'capacity',
+    message: `The free memory of this computer (${megabytes(availableBytes)} MB) is enough for ${fitting} more machines, not for ${machines}.`,
     remedy: 'Launch fewer machines, or end other programs.',
-  };
+  });
 }
 
 function megabytes(bytes: number): number {

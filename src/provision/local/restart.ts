@@ -1,4 +1,5 @@
 // The restart of a local VM: its processes end, its folder stays, and it is started from it again.
+import { fail, succeed } from '../../result.ts';
 import type { ProvisionResult } from '../provider.ts';
 import { listMachineFolders } from './machine-folder.ts';
 import type { Site } from './site.ts';
@@ -25,7 +26,7 @@ export async function restartMachine(
   if (!(await hasFolder({ places, fleet }, hostname)))
     return failed('It has no folder on this computer.', GONE);
   const up = await fleet.bringUp(hostname);
-  return up.ok ? { ok: true } : failed(up.reason, 'It is tried again by itself; look at its log.');
+  return up.ok ? succeed() : failed(up.reason, 'It is tried again by itself; look at its log.');
 }
 
 const GONE = 'Destroy it, and launch another one.';
@@ -35,5 +36,5 @@ async function hasFolder({ places }: Place, hostname: string): Promise<boolean> 
 }
 
 function failed(problem: string, remedy: string): ProvisionResult {
-  return { ok: false, kind: 'engine', problem, remedy };
+  return fail({ code: 'engine', message: problem, remedy });
 }

@@ -4,7 +4,8 @@ import { basename, join } from 'node:path';
 import { tryFileLock, type FileLock } from '../../db/embedded/file-lock.ts';
 import { endMarkedProcesses } from '../../process/end-marked.ts';
 import { openProcessTable } from '../../process/process-table.ts';
-import type { ListedMachine } from '../provider.ts';
+import { fail, succeed, type Failed, type Result } from '../../result.ts';
+import type { ListedVm, ProvisionFailure } from '../provider.ts';
 import { createFleet, type Fleet, type FleetOptions } from './fleet.ts';
 import { createGate } from './gate.ts';
 import { LOCAL_VM_MARK } from './machine-environment.ts';
@@ -15,19 +16,10 @@ import { machineReach } from './reach.ts';
 import { forgetOldCodes } from './used-codes.ts';
 
 export type Site = {
-  readonly ok: true;
   readonly places: LocalPlaces;
   readonly fleet: Fleet;
   /** Held as long as the fleet is. */
   readonly lock: FileLock;
-};
-
-/** Sentences; `kind` as in a result of the provider. */
-export type Refusal = {
-  readonly ok: false;
-  readonly kind: 'program';
-  readonly problem: string;
-  readonly remedy: string;
 };
 
 export type SiteOptions = Omit<FleetOptions, 'places' | 'table' | 'starts'> & {
@@ -37,7 +29,10 @@ export type SiteOptions = Omit<FleetOptions, 'places' | 'table' | 'starts'> & {
 const ROOT_MODE = 0o700;
 
 /** Opens it, and ends what is left of an allocator that was killed. No machine is started yet. */
-export async function openSite(dataDir: string, options: SiteOptions): Promise<Site | Refusal> {
+export async function openSite(
+  dataDir: string,
+  options: SiteOptions,
+): Promise<Result<Site, ProvisionFailure>> {
   const { log, startsAtOnce } = options;
   if (process.platform === 'win32') {
     return refuse('Local VMs run on Linux and macOS.', 'Use WSL, or another provider.');
@@ -59,7 +54,7 @@ export async function openSite(dataDir: string, options: SiteOptions): Promise<S
     await removeHalfDone(places);
     await forgetOldCodes(places.usedCodes, Date.now());
     const fleet = createFleet({ ...options, places, table, starts: createGate(startsAtOnce) });
-    return { ok: true, places, fleet, lock: locked.lock };
+    return succeed({ places, fleet, lock: locked.lock });
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error;
     return refuse(
@@ -70,7 +65,7 @@ export async function openSite(dataDir: string, options: SiteOptions): Promise<S
 }
 
 /** What has a folder or a process, whether or not a server is keeping it. */
-export async function listMachines(dataDir: string): Promise<ListedMachine[]> {
+export async function listMachines(dataDir: string): Promise<ListedVm[]> {
   const places = await realPlaces(dataDir);
   const table = await openProcessTable(LOCAL_VM_MARK);
   const folders = await listMachineFolders(places);
@@ -80,10 +75,10 @@ export async function listMachines(dataDir: string): Promise<ListedMachine[]> {
   );
 }
 
-async function describe({ root }: LocalPlaces, hostname: string): Promise<ListedMachine> {
+async function describe({ root }: LocalPlaces, hostname: string): Promise<ListedVm> {
   const machine = await readMachineFile(machinePlaces(join(root, hostname)).machineFile);
   if (machine === undefined) return { hostname, operationId: null };
-  return { hostname, operationId: machine.operationId, reach: machineReach(machine) };
+  return { hostname, operationId: machine.operationId, ssh: machineReach(machine) };
 }
 
 /** Without links: the paths are compared with those that processes are marked by. */
@@ -93,6 +88,6 @@ async function realPlaces(dataDir: string): Promise<LocalPlaces> {
   return localPlaces(await realpath(dataDir));
 }
 
-function refuse(problem: string, remedy: string): Refusal {
-  return { ok: false, kind: 'program', problem, remedy };
+function refuse(message: string, remedy: string): Failed<ProvisionFailure> {
+  return fail({ code: 'program', message, remedy });
 }

@@ -195,7 +195,7 @@ function checkPublicUrl({ publicUrl, allowPlainHttp }: DoctorInput): Finding {
       'Set PUBLIC_URL to the address under which the internet reaches this server, such as https://lablink.example.org.',
     );
   const reached = checkAddress(publicUrl, allowPlainHttp);
-  if (!reached.ok) return problem(name, reached.problem, reached.remedy);
+  if (!reached.ok) return problem(name, reached.failure.message, reached.failure.remedy);
   return isPrivateAddress(publicUrl)
     ? unknown(
         name,

@@ -1,9 +1,9 @@
 // Why a run of the engine failed, or the cloud refused: what they say, to a kind, a sentence and a remedy. The one place
 // for it. Texts are theirs and change with versions: what nobody knows is `engine`, with their last words.
-import type { ProvisionFailure } from '../../provider.ts';
+import type { ProvisionFailureCode } from '../../provider.ts';
 
 export type Failure = {
-  readonly kind: ProvisionFailure;
+  readonly kind: ProvisionFailureCode;
   /** A sentence for people. */
   readonly problem: string;
   readonly remedy: string;
@@ -145,6 +145,6 @@ export function isLeftBehind(text: string): boolean {
 }
 
 /** Refusals that another zone or type can get around. */
-export function isWorthAnotherPlace(kind: ProvisionFailure): boolean {
+export function isWorthAnotherPlace(kind: ProvisionFailureCode): boolean {
   return kind === 'capacity';
 }
