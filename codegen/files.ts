@@ -5,7 +5,7 @@ import { startTestPostgres } from '../test/support/test-server.ts';
 import { browserModule } from './browser-modules.ts';
 import { contractFiles, type GeneratedFile } from './contract.ts';
 import { problemsDoc } from './problems-doc.ts';
-import { readmeFile } from './readme.ts';
+import { configurationFiles } from './configuration.ts';
 import { rowTypesFile } from './rows.ts';
 
 /** All of them, as they should be. Starts a Postgres of its own for the row types, and ends it. */
@@ -13,7 +13,7 @@ export async function generatedFiles(): Promise<GeneratedFile[]> {
   return [
     ...(await contractFiles()),
     await problemsDoc(),
-    await readmeFile(),
+    ...(await configurationFiles()),
     await browserModule(),
     await rowTypes(),
   ];

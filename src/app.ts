@@ -10,7 +10,7 @@ import { forwarderToken } from './app/forwarder-token.ts';
 import { greet } from './app/greeting.ts';
 import { openSshKey } from './app/ssh-key.ts';
 import { createWebApp } from './app/web.ts';
-import { listenUrl } from './config/public-url.ts';
+import { listenUrl } from './config/derive.ts';
 import { startHttpServer } from './http/server.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { adminCredentials, secretKey, type AdminCredentials } from './secrets.ts';

@@ -1,50 +1,59 @@
-// Environment over file over defaults, to one frozen Config or to all the faults at once.
-// The only reader of process.env; opens nothing but the config file.
+// Environment over config file over defaults, to one frozen Config or to everything that is wrong at once.
+// Opens nothing but the config file.
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { assembleConfig } from './config/assemble.ts';
-import { chooseDatabase, fileNamesDatabase } from './config/database.ts';
-import { givenTexts, readEnvironment, type Texts } from './config/environment.ts';
-import { emptyFieldFile, readFieldFile, type FieldFile, type FieldFileRead } from './config/field-file.ts';
-import { findConfigFile, type FoundFile } from './config/find-file.ts';
-import type { ConfigFault } from './config/problems.ts';
-import { derivePublicUrl } from './config/public-url.ts';
-import type { Config } from './config/schema.ts';
+import {
+  chooseDatabase,
+  composeConfig,
+  derivePublicUrl,
+  usesDatabaseSection,
+  warningsOf,
+} from './config/derive.ts';
+import type { ConfigFailure } from './config/failure.ts';
+import { isTree, readConfigFile, type ReadFile, type Texts } from './config/file.ts';
+import { givenVariables, readValues } from './config/read.ts';
+import { fail, succeed, type Result } from './result.ts';
+
+type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
+
+/** Everything that can be set, read once at start and frozen. */
+export type Config = Frozen<ReturnType<typeof composeConfig>>;
+
+export type LoadedConfig = { readonly config: Config; readonly warnings: readonly string[] };
+export type ConfigResult = Result<LoadedConfig, readonly ConfigFailure[]>;
 
 export type ConfigSources = {
   readonly env: Texts;
-  /** The text of a file, undefined where there is none; throws where it cannot be read. */
-  readonly readFile: (path: string) => string | undefined;
+  readonly readFile: ReadFile;
   /** Absolute; relative paths start here. */
   readonly cwd: string;
 };
 
-export type ConfigResult =
-  | { readonly ok: true; readonly config: Config; readonly warnings: readonly string[] }
-  | { readonly ok: false; readonly faults: readonly ConfigFault[] };
-
-/** Pure but for `readFile`. A blank variable counts as unset, also ADMIN_PASSWORD: then one is made, never an empty one. */
+/** Pure but for `readFile`. A blank variable counts as unset, also ADMIN_PASSWORD: then one is generated. */
 export function loadConfig({ env, readFile, cwd }: ConfigSources): ConfigResult {
-  const given = givenTexts(env);
-  const found = findConfigFile(given, readFile, cwd);
-  const filePath = found.kind === 'found' ? found.path : undefined;
-  const read = readFound(found, fileNamesDatabase(given));
-  const { values, faults } = readEnvironment(
-    given,
-    filePath === undefined ? undefined : { path: filePath, texts: fileTexts(read.file) },
-  );
-  const choice = chooseDatabase(values, read.file.db, read.namesDatabase);
-  const url = derivePublicUrl(values, read.file);
-  const all = withoutConsequences([...faults, ...read.faults], read.complete, choice.faults, url.faults);
-  if (all.length > 0) return { ok: false, faults: all };
-  const dataDir = resolve(cwd, values.DATA_DIR);
-  const config = assembleConfig({ values, file: read.file, filePath, dataDir, choice, publicUrl: url.url });
-  return { ok: true, config, warnings: [...read.warnings, ...choice.warnings, ...warningsOf(config)] };
+  const given = givenVariables(env);
+  const usesSection = usesDatabaseSection(given);
+  const file = readConfigFile(given, readFile, cwd, usesSection);
+  const { values, failures } = readValues(given, file, usesSection);
+  const database = chooseDatabase(values, isTree(file.tree['db']));
+  const url = derivePublicUrl(values);
+  const first = [...file.failures, ...failures];
+  // Where a part of the file could not be read, what seems to be missing may well be in it.
+  const second = file.failures.length > 0 ? [] : [...failuresOf(database), ...failuresOf(url)];
+  const keys = new Set(first.map(({ key }) => key));
+  if (keys.has('PUBLIC_URL')) keys.add('dns.domain').add('dns.custom_subdomain').add('dns');
+  const all = [...first, ...second.filter(({ key }) => !keys.has(key))];
+  if (all.length > 0 || !database.ok || !url.ok) return fail(all);
+  const config = composeConfig(values, { database: database.value, publicUrl: url.value }, cwd, file.path);
+  return succeed({ config: freezeDeeply(config), warnings: [...file.warnings, ...warningsOf(values)] });
 }
 
 /** The same, from this process' environment, working directory and file system. */
 export function loadConfigFromProcess(): ConfigResult {
   return loadConfig({ env: process.env, readFile: readIfThere, cwd: process.cwd() });
+}
+
+function failuresOf(result: Result<unknown, ConfigFailure | readonly ConfigFailure[]>): ConfigFailure[] {
+  return result.ok ? [] : [result.failure].flat();
 }
 
 function readIfThere(path: string): string | undefined {
@@ -56,42 +65,8 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-function readFound(found: FoundFile, databaseCounts: boolean): FieldFileRead {
-  if (found.kind === 'found') return readFieldFile(found.content, found.path, databaseCounts);
-  const faults = found.kind === 'fault' ? [found.fault] : [];
-  return {
-    file: emptyFieldFile(),
-    faults,
-    warnings: [],
-    complete: faults.length === 0,
-    namesDatabase: false,
-  };
-}
-
-/** What the file says that a variable can say too, under the variable's name. */
-function fileTexts({ app, machine }: FieldFile): Texts {
-  return {
-    ...(machine.extension === undefined ? {} : { DOWNLOAD_EXTENSIONS: machine.extension }),
-    ...(app.admin_user === undefined ? {} : { ADMIN_USER: app.admin_user }),
-    ...(app.admin_password === undefined ? {} : { ADMIN_PASSWORD: app.admin_password }),
-  };
-}
-
-/** What is missing only because something else could not be read is no fault of its own. */
-function withoutConsequences(
-  first: readonly ConfigFault[],
-  complete: boolean,
-  ofDatabase: readonly ConfigFault[],
-  ofUrl: readonly ConfigFault[],
-): ConfigFault[] {
-  const told = new Set(first.map(({ key }) => key));
-  const second = complete ? [...ofDatabase, ...(told.has('PUBLIC_URL') ? [] : ofUrl)] : [];
-  return [...first, ...second.filter(({ key }) => !told.has(key))];
-}
-
-function warningsOf({ provider, vmAuth }: Config): string[] {
-  if (provider !== 'aws' || vmAuth === 'required') return [];
-  return [
-    'VM_AUTH=open with PROVIDER=aws: whoever knows or invents a hostname can be handed a code and a PIN.',
-  ];
+function freezeDeeply<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  Object.values(value).forEach(freezeDeeply);
+  return Object.freeze(value);
 }

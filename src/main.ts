@@ -4,9 +4,9 @@ import process from 'node:process';
 import { migrateOnly, startAllocator } from './app.ts';
 import type { Environment } from './app/environment.ts';
 import { DOCTOR_USAGE } from './app/doctor-usage.ts';
-import { loadConfigFromProcess } from './config.ts';
-import type { Config } from './config/schema.ts';
-import { renderFaults } from './config/problems.ts';
+import { loadConfigFromProcess, type Config } from './config.ts';
+import { renderFailures } from './config/failure.ts';
+import { renderSettings } from './config/help.ts';
 import { thisMachine } from './db/embedded/machine.ts';
 import { createLog } from './log.ts';
 
@@ -22,10 +22,10 @@ const USAGE = `LabLink Allocator: hands the machines of a workshop to the people
   lablink setup      bring Pulumi and its AWS plugin into the data folder (PROVIDER=aws)
   lablink migrate    bring the schema of the database up to date, and end
   lablink ssh-key    print the private key that enters the machines, for \`ssh-add -\`
-${DOCTOR_USAGE}  lablink help       this text
+${DOCTOR_USAGE}  lablink help       this text; \`lablink help config\` lists every setting
   lablink version    the version
 
-It is configured by the environment and a config file; README.md lists both.
+Environment variables and a config file configure it: see \`lablink help config\` or docs/configuration.md.
 `;
 
 function say(line: string): void {
@@ -47,11 +47,11 @@ function environmentOf(config: Config): Environment {
 function readConfig(): Config | null {
   const loaded = loadConfigFromProcess();
   if (!loaded.ok) {
-    say(renderFaults(loaded.faults));
+    say(renderFailures(loaded.failure));
     return null;
   }
-  for (const warning of loaded.warnings) say(`Warning: ${warning}`);
-  return loaded.config;
+  for (const warning of loaded.value.warnings) say(`Warning: ${warning}`);
+  return loaded.value.config;
 }
 
 function refused({ problem, remedy }: { readonly problem: string; readonly remedy: string }): number {
@@ -136,7 +136,7 @@ const withConfig: Readonly<Record<string, (config: Config) => Promise<number>>> 
 
 async function main(command: string | undefined, args: readonly string[]): Promise<number> {
   if (command === 'help' || command === '--help' || command === undefined) {
-    process.stdout.write(USAGE);
+    process.stdout.write(args[0] === 'config' ? renderSettings() : USAGE);
     return EXIT_OK;
   }
   if (command === 'version' || command === '--version') {

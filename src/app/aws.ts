@@ -1,7 +1,7 @@
 // The provider of machines on AWS, composed: what the configuration says, what the data folder keeps, what our records
 // know of machines.
 import { mkdir, realpath } from 'node:fs/promises';
-import type { Config } from '../config/schema.ts';
+import type { Config } from '../config.ts';
 import { recordReach } from '../db/fleet.ts';
 import { readReach } from '../db/reach.ts';
 import { standingOf, type LaunchedMachine } from '../db/standing.ts';
@@ -129,7 +129,7 @@ function secretIn(dataDir: string): (name: string, bytes: number) => Promise<str
 }
 
 function awsConfig(config: Config): AwsConfig {
-  const { aws, machine, server, startupScript, deployment, file } = config;
+  const { aws, machine, server, startupScript, deployment, configFile } = config;
   return {
     region: aws.region,
     allocatorPublicIp: aws.allocatorPublicIp,
@@ -138,6 +138,6 @@ function awsConfig(config: Config): AwsConfig {
     deployment,
     machine,
     startupScript,
-    configDir: file?.dir,
+    configDir: configFile?.dir,
   };
 }

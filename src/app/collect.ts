@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { createCollector, type Collector } from '../collect/collector.ts';
 import { defaultLimits, type Place } from '../collect/target.ts';
-import type { Config } from '../config/schema.ts';
+import type { Config } from '../config.ts';
 import { pinHostKey } from '../db/downloads.ts';
 import type { SshKeyPair } from '../ssh/key-pair.ts';
 import type { Data } from './data.ts';

@@ -1,5 +1,5 @@
 // The first steps of every start: the data folder, and the database in it or elsewhere.
-import type { Config } from '../config/schema.ts';
+import type { Config } from '../config.ts';
 import { resolveDataDir } from '../db/embedded/data-dir.ts';
 import { openDatabase, type OpenDatabase } from '../db/open.ts';
 import type { Lifecycle } from '../lifecycle.ts';

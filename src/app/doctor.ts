@@ -3,8 +3,7 @@
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { ConfigResult } from '../config.ts';
-import type { Config } from '../config/schema.ts';
+import type { Config, ConfigResult } from '../config.ts';
 import { createCloud } from '../provision/aws/cloud.ts';
 import { examine } from '../provision/aws/doctor/examine.ts';
 import { asJson, asText, isHealthy, problem, type Diagnosis } from '../provision/aws/doctor/report.ts';
@@ -66,7 +65,7 @@ function readFlags(args: readonly string[]): Flags | string {
 type Env = Readonly<Record<string, string | undefined>>;
 
 async function diagnose(flags: Flags, loaded: ConfigResult, env: Env): Promise<Diagnosis> {
-  const config = loaded.ok ? loaded.config : null;
+  const config = loaded.ok ? loaded.value.config : null;
   const dataDir = config?.dataDir ?? resolve(env['DATA_DIR'] ?? './data');
   const places = awsPlaces(await realpath(dataDir).catch(() => dataDir));
   const settings = settingsOf(flags, config, env);
@@ -88,7 +87,7 @@ async function diagnose(flags: Flags, loaded: ConfigResult, env: Env): Promise<D
     signal,
   });
   if (loaded.ok) return diagnosis;
-  const faults = loaded.faults.map((fault) => problem(fault.key, fault.problem, fault.remedy));
+  const faults = loaded.failure.map(({ key, message, remedy }) => problem(key, message, remedy));
   return { ...diagnosis, findings: [...faults, ...diagnosis.findings] };
 }
 

@@ -1,6 +1,6 @@
 // What the engine finds in its environment, and where its program is looked for.
 import { resolve } from 'node:path';
-import { configKeys } from '../config/keys.ts';
+import { variableNames } from '../config/read.ts';
 import type { AwsPlaces } from '../provision/aws/places.ts';
 import type { ToolPlaces } from '../provision/aws/tools.ts';
 import type { Environment } from './environment.ts';
@@ -20,7 +20,7 @@ export function toolPlaces(
 
 /** All but the server's own variables: the clouds', the proxies', the network's are the engine's too. */
 export function engineEnvironment(env: Environment['env']): Record<string, string> {
-  const own = new Set(Object.keys(configKeys));
+  const own = new Set(variableNames);
   return Object.fromEntries(
     Object.entries(env).flatMap(([name, value]) =>
       value === undefined || own.has(name) ? [] : [[name, value]],

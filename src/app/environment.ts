@@ -1,5 +1,5 @@
 // What the process is and has, handed to the composition; and what a start that is refused looks like.
-import type { Config } from '../config/schema.ts';
+import type { Config } from '../config.ts';
 import type { Machine } from '../db/embedded/machine.ts';
 import type { Log } from '../log.ts';
 import type { AwsLimits } from '../provision/aws/site.ts';

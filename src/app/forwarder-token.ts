@@ -1,5 +1,5 @@
 // What the log forwarder shows, and the server knows it by: configured; with AWS, made and kept where it is not.
-import type { Config } from '../config/schema.ts';
+import type { Config } from '../config.ts';
 import { loadOrCreateSecret } from '../secrets.ts';
 import { StartRefused } from './environment.ts';
 

@@ -3,7 +3,7 @@ import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import type { Config } from '../config/schema.ts';
+import type { Config } from '../config.ts';
 import { databaseProblem } from '../db/errors.ts';
 import { checkDatabase } from '../db/health.ts';
 import { createVmFeed } from '../delivery/vm-feed.ts';

@@ -1,133 +1,279 @@
-// The shape of the configuration as the composition sees it. Durations are in milliseconds, sizes in bytes.
-import type { Database } from './database.ts';
+// Everything that can be set, once: variable, key in the config file, rule, default, meaning. Its output is the shape of
+// the Config (config.ts adds what follows from several settings); documents and messages are derived from it too.
+import { z } from 'zod';
+import { launchSettings, machineSettings } from './machine-schema.ts';
+import { env, file } from './setting.ts';
+import * as rules from './rules.ts';
 
-type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
+const { flag, folder, minutes, oneOf, plainText, seconds, wholeNumber } = rules;
 
-/** Everything that can be set, read once at start and frozen. */
-export type Config = Frozen<{
-  server: {
-    host: string;
-    /** 0 takes any free port. */
-    port: number;
-    /** The origin that people and VMs use; undefined where only the listening address tells it (`listenUrl`). */
-    publicUrl: string | undefined;
-    /** Whether cookies are Secure: the public URL is https. */
-    secureCookies: boolean;
-    /** Express' "trust proxy": nobody, the number of proxies in front, or their addresses. */
-    trustProxy: false | number | string[];
-  };
-  /** Absolute. */
-  dataDir: string;
-  database: Database;
-  /** The channel of NOTIFY: a plain identifier of at most 63 bytes. */
-  notifyChannel: string;
-  /** Without a password, one is made at the first start (secrets.ts). */
-  admin: { user: string; password: string | undefined };
-  /** At least 32 characters; undefined: made at the first start (secrets.ts). */
-  secretKey: string | undefined;
-  provider: 'local' | 'aws' | 'external';
-  vmAuth: 'open' | 'required';
-  tokens: { registration: string | undefined; logForwarder: string | undefined };
-  responseFaults: 'log' | 'throw';
-  logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
-  /** Both are usable as a part of a hostname. */
-  deployment: { name: string; environment: string };
-  pulumi: {
-    backendUrl: string | undefined;
-    passphrase: string | undefined;
-    /** Of a key that encrypts instead of the passphrase. */
-    secretsProvider: string | undefined;
-    /** Holds bin/pulumi. */
-    cliDir: string | undefined;
-  };
-  aws: {
-    region: string | undefined;
-    allocatorPublicIp: string | undefined;
-    allocatorKeyName: string | undefined;
-    cloudInitLogGroup: string | undefined;
-    bucketName: string | undefined;
-  };
-  /** What a VM is and runs. */
-  machine: {
-    type: string | undefined;
-    /** Instance types in the order in which they are tried; begins with `type`. */
-    types: string[];
-    agent: 'container' | 'lablink';
-    diskGb: number;
-    vpcId: string | undefined;
-    /** Empty: those of the VPC. */
-    subnetIds: string[];
-    /** Who may reach machines over SSH; empty: the allocator's public address. */
-    sshCidrs: string[];
-    /** A machine lives on so long past the end of its fleet. */
-    graceMinutes: number;
-    logRetentionDays: number;
-    image: string | undefined;
-    amiId: string | undefined;
-    repository: string | undefined;
-    software: string | undefined;
-  };
-  download: {
-    /** Without dots, in lower case; null: every file. */
-    extensions: readonly string[] | null;
-    /** Names of folders. */
-    leftOut: readonly string[];
-    /** Absolute. */
-    folder: string;
-    /** Undefined: the one that runs. `none`: no container. */
-    container: string | undefined;
-    sshUser: string;
-    /** Machines of one download. */
-    parallel: number;
-    /** Downloads at once. */
-    maxRunning: number;
-    stallMs: number;
-  };
-  /** How launches go. */
-  launch: {
-    /** Where a launch says nothing; undefined = no end. */
-    hours: number | undefined;
-    /** A launch of more machines sends one ahead; undefined = none does. */
-    canaryAbove: number | undefined;
-    canaryLimitMs: number;
-    allowPlainHttp: boolean;
-  };
-  startupScript: { enabled: boolean; path: string | undefined; onError: 'continue' | 'fail' };
-  dns: {
-    enabled: boolean;
-    managed: boolean;
-    domain: string | undefined;
-    zoneId: string | undefined;
-    createZone: boolean;
-  };
-  eip: { strategy: 'dynamic' | 'persistent'; tagName: string | undefined };
-  ssl: { provider: string | undefined; email: string | undefined; staging: boolean };
-  /** What participants read. */
-  workshop: { title: string | undefined; instructions: string | undefined; contact: string | undefined };
-  allocatorImageTag: string | undefined;
-  limits: {
-    vmsPerLaunch: number;
-    codeLifetimeMs: number;
-    /** After these, what goes on takes too long. */
-    deadlines: { startMs: number; recycleMs: number; deliveryMs: number };
-    /** A machine that sends heartbeats, and has sent none for so long, is unreachable. */
-    silentAfterMs: number;
-    logBytesPerVm: number;
-    waitingVms: number;
-    /** Undefined: polls have no end. */
-    pollMaxSeconds: number | undefined;
-    /** Of one address. */
-    requestsPerMinute: number;
-    databasePoolSize: number;
-    shutdownGraceMs: number;
-  };
-  /** The config file that was read; relative paths in it start at `dir`. */
-  file: { path: string; dir: string } | undefined;
-}>;
+const server = z.object({
+  host: env('HOST', rules.listenHost, {
+    default: '127.0.0.1',
+    meaning: 'Address to listen on; `0.0.0.0` is every interface.',
+  }),
+  port: env('PORT', wholeNumber(0, 65_535), {
+    default: 5000,
+    meaning: 'Port to listen on; `0` is any free port.',
+  }),
+  publicUrl: env('PUBLIC_URL', rules.publicUrl, {
+    otherwise: 'derived from `dns` and `ssl` of the config file, else from `HOST` and `PORT`',
+    meaning: 'The address at which browsers and VMs reach the server. With `https`, cookies are Secure.',
+  }),
+  trustProxy: env('TRUST_PROXY', rules.trustProxy, {
+    default: 'false',
+    meaning:
+      'Whose `X-Forwarded-For` is trusted: `false` (nobody), the number of proxies in front, or their addresses, ' +
+      'separated by commas (`loopback`, `linklocal` and `uniquelocal` are names for such addresses).',
+  }),
+});
 
-/** Freezes a value and all that it holds. */
-export function freezeDeeply<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value;
-  Object.values(value).forEach(freezeDeeply);
-  return Object.freeze(value);
-}
+const database = z.object({
+  kind: env('DATABASE', oneOf(['embedded', 'external']), {
+    otherwise: '`embedded`, or `external` where `DATABASE_URL` is set',
+    meaning:
+      '`embedded` runs a Postgres server under `DATA_DIR`; `external` uses `DATABASE_URL`, else the `db` section of the config file.',
+  }),
+  url: env('DATABASE_URL', rules.postgresUrl, {
+    otherwise: 'none: the embedded database',
+    meaning: 'Your own Postgres server. It wins over `DATABASE` and over the config file.',
+    secret: true,
+  }),
+  name: file('db.dbname', plainText, { meaning: 'Name of the database.', example: 'lablink' }),
+  user: file('db.user', plainText, { meaning: 'User of the database.', example: 'lablink' }),
+  password: file('db.password', rules.filledText, {
+    meaning: 'Password of that user.',
+    secret: true,
+    blankCounts: true,
+    example: '<password>',
+  }),
+  host: file('db.host', rules.databaseHost, {
+    default: 'localhost',
+    meaning: 'Host of the server, or the folder of its socket.',
+  }),
+  port: file('db.port', wholeNumber(1, 65_535), { default: 5432, meaning: 'Port of the server.' }),
+  table: file('db.table_name', plainText, {
+    otherwise: '`vms`',
+    meaning: 'No effect: the table is always `vms`.',
+    example: 'vms',
+  }),
+  channel: file('db.message_channel', rules.sqlIdentifier, {
+    default: 'vm_updates',
+    meaning: 'Channel of the notifications in Postgres. It counts for every kind of database.',
+  }),
+});
+
+const workshop = z.object({
+  title: env('WORKSHOP_TITLE', rules.shownText(120), {
+    otherwise: 'none: the pages say “Get your machine”',
+    meaning: "The workshop's name, on the participants' pages.",
+  }),
+  instructions: env('WORKSHOP_INSTRUCTIONS', rules.shownLines(4_000), {
+    otherwise: 'none',
+    meaning:
+      'What participants should know, on the form page. A blank line starts a new paragraph; addresses become links.',
+  }),
+  contact: env('WORKSHOP_CONTACT', rules.shownText(200), {
+    otherwise: 'none: the pages say “your instructor”',
+    meaning: 'Where participants ask for help: an e-mail address, the address of a page, or words.',
+  }),
+});
+
+const download = z.object({
+  extensions: env('DOWNLOAD_EXTENSIONS', rules.extensions, {
+    file: 'machine.extension',
+    default: '*',
+    meaning:
+      'Which files a download collects: one extension, several separated by commas, or `*` for every file.',
+    example: 'slp',
+  }),
+  leftOut: env('DOWNLOAD_LEAVE_OUT', rules.folderNames, {
+    default: 'models,predictions',
+    meaning:
+      'Names of folders that a download leaves out, with everything in them; `none` leaves out nothing.',
+  }),
+  folder: env('DOWNLOAD_FOLDER', rules.absoluteFolder, {
+    default: '/home/client/Desktop',
+    meaning:
+      "Participants' folder: in the container with `PROVIDER=aws`, on the machine itself with `external`. Local VMs have their own.",
+  }),
+  container: env('DOWNLOAD_CONTAINER', rules.containerName, {
+    otherwise: 'the one that runs',
+    meaning: 'Name of the container on AWS machines; `none`: the folder is on the machine itself.',
+  }),
+  sshUser: env('DOWNLOAD_SSH_USER', rules.userName, {
+    default: 'ubuntu',
+    meaning: 'SSH user for machines that have not reported one.',
+  }),
+  parallel: env('DOWNLOAD_PARALLEL', wholeNumber(1, 64, 'VMs'), {
+    default: 4,
+    meaning: 'How many machines send at the same time in one download.',
+  }),
+  maxRunning: env('DOWNLOAD_MAX_RUNNING', wholeNumber(1, 32, 'downloads'), {
+    default: 4,
+    meaning: 'How many downloads run at the same time; one more is answered with 503.',
+  }),
+  stallMs: env('DOWNLOAD_STALL_SECONDS', seconds(1, 600), {
+    default: 10,
+    meaning: 'A machine that sends nothing for this long is given up; the download continues without it.',
+  }),
+});
+
+const deadlines = z.object({
+  startMs: env('START_DEADLINE_MINUTES', minutes(1, 1_440), {
+    default: 15,
+    meaning: 'A machine that has been starting for longer is shown as overdue.',
+  }),
+  recycleMs: env('RECYCLE_DEADLINE_MINUTES', minutes(1, 1_440), {
+    default: 10,
+    meaning: 'A machine whose reset or destruction takes longer is shown as overdue.',
+  }),
+  deliveryMs: env('DELIVERY_DEADLINE_MINUTES', minutes(1, 1_440), {
+    default: 2,
+    meaning:
+      'A command that the machine has not fetched or not confirmed after this time is shown as overdue.',
+  }),
+});
+
+const limits = z.object({
+  vmsPerLaunch: env('MAX_VMS_PER_LAUNCH', wholeNumber(1, 1_000, 'VMs'), {
+    default: 100,
+    meaning: 'The most machines in one launch.',
+  }),
+  codeLifetimeMs: env('CODE_LIFETIME_MINUTES', minutes(1, 1_440), {
+    default: 10,
+    meaning: 'How long a Chrome Remote Desktop code stays valid; an older one is not delivered again.',
+  }),
+  deadlines: deadlines.describe('Deadlines'),
+  silentAfterMs: env('SILENT_AFTER_MINUTES', minutes(1, 1_440), {
+    default: 5,
+    meaning:
+      'A running machine whose agent stops sending heartbeats for this long becomes `unreachable`; its next report undoes that.',
+  }),
+  logBytesPerVm: env('MAX_LOG_BYTES_PER_VM', wholeNumber(1_024, 1_073_741_824, 'bytes'), {
+    default: 5_242_880,
+    meaning: 'How much log is kept for each VM, counting 64 bytes more for each line; the newest lines stay.',
+  }),
+  requestsPerMinute: env('REQUESTS_PER_MINUTE', wholeNumber(1, 10_000_000, 'requests per minute'), {
+    default: 20_000,
+    meaning: 'The most requests from one address. A whole workshop may share one address.',
+  }),
+  waitingVms: env('MAX_WAITING_VMS', wholeNumber(1, 1_000_000, 'VMs'), {
+    default: 20_000,
+    meaning: 'How many VMs may wait for an assignment at one process.',
+  }),
+  pollMaxSeconds: env('POLL_MAX_SECONDS', wholeNumber(0, 604_800, 'seconds'), {
+    default: 0,
+    meaning:
+      'A waiting VM is asked to poll again after this time; `0`: it waits for ever. For proxies that cut long responses, and for contract tests.',
+  }),
+  databasePoolSize: env('DATABASE_POOL_SIZE', wholeNumber(1, 200, 'connections'), {
+    default: 10,
+    meaning: 'The most connections that a process opens for queries.',
+  }),
+  shutdownGraceMs: env('SHUTDOWN_GRACE_SECONDS', seconds(0, 3_600), {
+    default: 10,
+    meaning: 'How long running requests may take to finish when the server stops.',
+  }),
+});
+
+export const configSchema = z
+  .object({
+    provider: env('PROVIDER', oneOf(['local', 'aws', 'external']), {
+      default: 'local',
+      meaning:
+        'Where machines come from: `local` processes, `aws` (docs/aws.md), or `external` ones that register themselves.',
+    }),
+    dataDir: env('DATA_DIR', folder, {
+      default: './data',
+      meaning: 'Folder for everything that is kept: secrets, the embedded database, state.',
+    }),
+    server: server.describe('Server'),
+    admin: z
+      .object({
+        user: env('ADMIN_USER', rules.adminUser, {
+          file: 'app.admin_user',
+          default: 'admin',
+          meaning: 'Name of the admin.',
+          blankCounts: true,
+        }),
+        password: env('ADMIN_PASSWORD', rules.adminPassword, {
+          file: 'app.admin_password',
+          otherwise: 'generated at the first start, printed, and kept in `DATA_DIR/admin-password`',
+          meaning: 'Password of the admin. Placeholders such as `changeme` are refused.',
+          secret: true,
+          blankCounts: true,
+          example: '<password>',
+        }),
+      })
+      .describe('Admin'),
+    secretKey: env('SECRET_KEY', rules.secretKey, {
+      otherwise: 'generated at the first start and kept in `DATA_DIR/secret-key`',
+      meaning: 'Signs cookies. Allocators that share a database need the same key.',
+      secret: true,
+    }),
+    vmAuth: env('VM_AUTH', oneOf(['open', 'required']), {
+      otherwise: '`required` with `PROVIDER=aws`, else `open`',
+      meaning:
+        'Whether a VM must send its token. With `open`, anybody who knows a hostname can fetch its PIN.',
+    }),
+    tokens: z
+      .object({
+        registration: env('REGISTRATION_TOKEN', rules.bearerToken, {
+          secret: true,
+          otherwise: 'none: only the admin registers machines',
+          meaning: 'Token with which an external machine registers itself.',
+        }),
+        logForwarder: env('LOG_FORWARDER_TOKEN', rules.bearerToken, {
+          secret: true,
+          otherwise: 'with `PROVIDER=aws`: generated at the first start and kept in `DATA_DIR`; else none',
+          meaning: 'Token with which the log forwarder sends the logs of VMs.',
+        }),
+      })
+      .describe('Tokens'),
+    workshop: workshop.describe('Workshop'),
+    database: database.describe('Database'),
+    deployment: z
+      .object({
+        name: env('DEPLOYMENT', rules.hostnamePart, {
+          default: 'lablink',
+          meaning: 'Names this allocator in tags, stack and hostnames (`<deployment>-vm-<environment>-<n>`).',
+        }),
+        environment: env('ENVIRONMENT', rules.hostnamePart, {
+          default: 'prod',
+          meaning: 'The stage, such as `dev` or `prod`, used in the same places.',
+        }),
+      })
+      .describe('Deployment'),
+    ...machineSettings,
+    launch: launchSettings.describe('Launches'),
+    download: download.describe('Download of the participants’ work'),
+    limits: limits.describe('Limits'),
+    logLevel: env('LOG_LEVEL', oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']), {
+      default: 'info',
+      meaning: 'The least severe lines in the log.',
+    }),
+    logRequests: env('LOG_REQUESTS', flag, {
+      default: false,
+      meaning:
+        'Whether every request is logged at `info`. Otherwise only failed and slow ones are, and the others at `debug`.',
+    }),
+    responseFaults: env('RESPONSE_FAULTS', oneOf(['log', 'throw']), {
+      default: 'log',
+      meaning:
+        'What happens to a response that breaks the contract: `log` it and send it, or `throw` (500; for tests).',
+    }),
+    configFile: z
+      .object({
+        dir: env('CONFIG_DIR', folder, {
+          default: './config',
+          meaning: 'Folder of the config file. If you set it, the file must exist.',
+        }),
+        name: env('CONFIG_NAME', rules.fileName, {
+          default: 'config.yaml',
+          meaning: 'Name of the config file, with or without `.yaml`. If you set it, the file must exist.',
+        }),
+      })
+      .describe('Config file'),
+  })
+  .describe('General');

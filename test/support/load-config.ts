@@ -1,11 +1,13 @@
 // The configuration as a test asks for it: variables and at most one file, nothing else.
 import { readFileSync } from 'node:fs';
-import { loadConfig, type ConfigResult } from '../../src/config.ts';
-import { renderFaults } from '../../src/config/problems.ts';
-import type { Config } from '../../src/config/schema.ts';
+import { loadConfig, type ConfigResult, type LoadedConfig } from '../../src/config.ts';
+import { renderFailures } from '../../src/config/failure.ts';
 
-/** A config file as it stands in the field, with every key that its files have. */
-export const fieldConfig = readFileSync(new URL('../fixtures/field-config.yaml', import.meta.url), 'utf8');
+/** A LabLink config file as people have it, with every key that LabLink knows. */
+export const lablinkConfig = readFileSync(
+  new URL('../fixtures/lablink-config.yaml', import.meta.url),
+  'utf8',
+);
 
 /** Where the config file is when nobody says anything. */
 export const CONFIG_FILE = '/srv/config/config.yaml';
@@ -15,24 +17,21 @@ export function load(env: Record<string, string>, file?: string, path = CONFIG_F
   return loadConfig({ env, readFile, cwd: '/srv' });
 }
 
-/** @throws with the faults as people read them. */
-export function good(
-  env: Record<string, string>,
-  file?: string,
-): { config: Config; warnings: readonly string[] } {
+/** @throws with the failures as people read them. */
+export function good(env: Record<string, string>, file?: string): LoadedConfig {
   const result = load(env, file);
-  if (!result.ok) throw new Error(renderFaults(result.faults));
-  return result;
+  if (!result.ok) throw new Error(renderFailures(result.failure));
+  return result.value;
 }
 
 /** The keys that are wrong. */
-export function faults(env: Record<string, string>, file?: string): string[] {
+export function failedKeys(env: Record<string, string>, file?: string): string[] {
   const result = load(env, file);
-  return result.ok ? [] : result.faults.map(({ key }) => key);
+  return result.ok ? [] : result.failure.map(({ key }) => key);
 }
 
-/** The faults as people read them. */
-export function faultText(env: Record<string, string>, file?: string): string {
+/** The failures as people read them. */
+export function failureText(env: Record<string, string>, file?: string): string {
   const result = load(env, file);
-  return result.ok ? '' : renderFaults(result.faults);
+  return result.ok ? '' : renderFailures(result.failure);
 }

@@ -107,9 +107,9 @@ async function startOn({ database, dataDir, logLines, env, parts: given }: Start
     readFile: () => configFile,
     cwd: dataDir,
   });
-  if (!loaded.ok) throw new Error(`test configuration: ${JSON.stringify(loaded.faults)}`);
+  if (!loaded.ok) throw new Error(`test configuration: ${JSON.stringify(loaded.failure)}`);
   const started = await startAllocator({
-    config: loaded.config,
+    config: loaded.value.config,
     env: processEnv ?? process.env,
     machine: thisMachine(),
     self: { pid: process.pid, host: 'test' },

@@ -3,13 +3,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { loadConfig, loadConfigFromProcess } from '../../src/config.ts';
-import { listConfigKeys } from '../../src/config/keys.ts';
-import { renderFaults } from '../../src/config/problems.ts';
-import { CONFIG_FILE as FILE, faults, faultText, fieldConfig, good, load } from '../support/load-config.ts';
+import { renderFailures } from '../../src/config/failure.ts';
+import { variableNames } from '../../src/config/read.ts';
+import {
+  CONFIG_FILE as FILE,
+  failedKeys,
+  failureText,
+  good,
+  lablinkConfig,
+  load,
+} from '../support/load-config.ts';
 
-describe("the field's config file", () => {
-  test('works unchanged, without a warning', () => {
-    const { config, warnings } = good({}, fieldConfig);
+describe('the LabLink config file', () => {
+  test('an existing LabLink config file works unchanged and without a warning', () => {
+    const { config, warnings } = good({}, lablinkConfig);
     expect(warnings).toStrictEqual([]);
     expect(config).toMatchObject({
       download: { extensions: ['slp'], leftOut: ['models', 'predictions'] },
@@ -30,77 +37,79 @@ describe("the field's config file", () => {
       eip: { strategy: 'persistent', tagName: 'lablink-eip' },
       ssl: { provider: 'letsencrypt', email: 'admin@example.org', staging: false },
       allocatorImageTag: 'linux-amd64-v1.2.3',
-      file: { path: FILE, dir: '/srv/config' },
+      configFile: { path: FILE, dir: '/srv/config' },
     });
   });
 
-  test('the environment wins over it', () => {
-    const { config } = good({ ADMIN_USER: 'ada', ADMIN_PASSWORD: 'tulip-harbour-9' }, fieldConfig);
+  test('the environment wins over the config file', () => {
+    const { config } = good({ ADMIN_USER: 'ada', ADMIN_PASSWORD: 'tulip-harbour-9' }, lablinkConfig);
     expect(config.admin).toStrictEqual({ user: 'ada', password: 'tulip-harbour-9' });
   });
 
-  test('its db section names the database only with DATABASE=external, and DATABASE_URL wins over it', () => {
-    expect(good({ DATABASE: 'external' }, fieldConfig).config.database).toStrictEqual({
+  test('the db section names the database only with DATABASE=external, and DATABASE_URL wins over it', () => {
+    expect(good({ DATABASE: 'external' }, lablinkConfig).config.database).toStrictEqual({
       kind: 'external',
       url: 'postgresql://lablink:a%20p%40ss%2Fword@db.example.org:5433/lablink_db',
       from: 'config file',
     });
     const url = 'postgres://other/db';
-    const { config } = good({ DATABASE: 'external', DATABASE_URL: url }, fieldConfig);
+    const { config } = good({ DATABASE: 'external', DATABASE_URL: url }, lablinkConfig);
     expect(config.database).toStrictEqual({ kind: 'external', url, from: 'DATABASE_URL' });
     expect(config.notifyChannel).toBe('vm_changes');
   });
 
-  test('a db section that does not count may hold whatever it likes', () => {
+  test('a db section that is not used may hold anything', () => {
     const file = 'db: { port: none at all, dbname: 5, password: PLACEHOLDER_DB_PASSWORD }';
     expect(good({}, file).config.database).toStrictEqual({ kind: 'embedded' });
-    expect(faults({ DATABASE: 'external' }, file)).toStrictEqual([
+    expect(failedKeys({ DATABASE: 'external' }, file)).toStrictEqual([
       'db.dbname',
+      'db.password',
       'db.port',
       'db.user',
-      'db.password',
     ]);
   });
 
-  test('a db section that counts is held to what a connection needs', () => {
+  test('a db section that is used must have what a connection needs', () => {
     const external = { DATABASE: 'external' };
-    expect(faults(external)).toStrictEqual(['DATABASE_URL']);
-    expect(faults(external, 'db: { host: db }')).toStrictEqual(['db.dbname', 'db.user']);
-    expect(faults(external, 'db: { dbname: a, user: b, host: "http://db" }')).toStrictEqual(['db.host']);
-    expect(faults(external, 'db: { dbname: a, user: b, password: "${PW}" }')).toStrictEqual(['db.password']);
+    expect(failedKeys(external)).toStrictEqual(['DATABASE_URL']);
+    expect(failedKeys(external, 'db: { host: db }')).toStrictEqual(['db.dbname', 'db.user']);
+    expect(failedKeys(external, 'db: { dbname: a, user: b, host: "http://db" }')).toStrictEqual(['db.host']);
+    expect(failedKeys(external, 'db: { dbname: a, user: b, password: "${PW}" }')).toStrictEqual([
+      'db.password',
+    ]);
     const socket = good(external, 'db: { dbname: a, user: b, host: /run/postgresql }').config.database;
     expect(socket).toMatchObject({ url: 'postgresql://b@localhost:5432/a?host=%2Frun%2Fpostgresql' });
   });
 
-  test('DATABASE=embedded beside DATABASE_URL is warned of', () => {
+  test('DATABASE=embedded together with DATABASE_URL is a warning', () => {
     const { warnings } = good({ DATABASE: 'embedded', DATABASE_URL: 'postgres://db/x' });
     expect(warnings).toStrictEqual(['DATABASE=embedded has no effect: DATABASE_URL wins.']);
   });
 
-  test.each(['vm updates', 'vm"; drop', 'v'.repeat(64), '1st'])('the channel name %s is refused', (name) => {
-    expect(faults({}, `db: { message_channel: ${JSON.stringify(name)} }`)).toStrictEqual([
-      'db.message_channel',
-    ]);
-  });
-
-  test.each(['', '~', 'null', 'None', '"None"', '""'])(
-    'a repository of %s is unset, never a word',
-    (value) => {
-      expect(good({}, `machine:\n  repository: ${value}\n`).config.machine.repository).toBeUndefined();
+  test.each(['vm updates', 'vm"; drop', 'v'.repeat(64), '1st'])(
+    'the db.message_channel %s is refused',
+    (name) => {
+      expect(failedKeys({}, `db: { message_channel: ${JSON.stringify(name)} }`)).toStrictEqual([
+        'db.message_channel',
+      ]);
     },
   );
 
+  test.each(['', '~', 'null', 'None', '"None"', '""'])('a repository of %s counts as unset', (value) => {
+    expect(good({}, `machine:\n  repository: ${value}\n`).config.machine.repository).toBeUndefined();
+  });
+
   test.each(['defaults: [_self_]', '# @package _global_', 'machine:', 'hydra: { run: { dir: . } }'])(
-    '%s says nothing, and that is fine',
+    'a config file of %s sets nothing and is no warning',
     (file) => expect(good({}, file).warnings).toStrictEqual([]),
   );
 
-  test('yes and no are true and false, as they were to Hydra', () => {
+  test('yes and off mean true and false, as they do for Hydra', () => {
     expect(good({}, 'startup_script: { enabled: yes }').config.startupScript.enabled).toBe(true);
     expect(good({}, 'startup_script: { enabled: "off" }').config.startupScript.enabled).toBe(false);
   });
 
-  test('wrong types are faults, all at once, by their whole path', () => {
+  test('values of a wrong type are reported all at once, by their whole path', () => {
     const file = [
       'machine: { image: 5, software: [a] }',
       'dns: { enabled: perhaps, pattern: other }',
@@ -109,52 +118,54 @@ describe("the field's config file", () => {
       'startup_script: { on_error: ignore }',
       'bucket_name: { a: 1 }',
     ].join('\n');
-    expect(faults({ PORT: 'abc' }, file)).toStrictEqual([
+    expect(failedKeys({ PORT: 'abc' }, file)).toStrictEqual([
+      'ssl',
       'PORT',
+      'bucket_name',
       'machine.image',
       'machine.software',
+      'startup_script.on_error',
       'dns.enabled',
       'dns.pattern',
       'eip.strategy',
-      'ssl',
-      'startup_script.on_error',
-      'bucket_name',
     ]);
-    expect(faultText({}, file)).toContain(`machine.image: 5 is not what belongs here (in ${FILE}).`);
-    expect(faultText({}, file)).toContain('Write text (in quotes');
+    expect(failureText({}, file)).toContain(
+      `machine.image: 5 is not text (put it in quotes if it looks like a number or like true) (in ${FILE}).`,
+    );
+    expect(failureText({}, file)).toContain('Write text, or remove the line');
   });
 
-  test('a template that nobody filled in is a fault, wherever it stands', () => {
-    expect(faults({}, 'machine: { image: "${IMAGE}" }')).toStrictEqual(['machine.image']);
+  test('a template that was not filled in is refused', () => {
+    expect(failedKeys({}, 'machine: { image: "${IMAGE}" }')).toStrictEqual(['machine.image']);
   });
 
-  test('unknown keys are warnings, with the key that was probably meant', () => {
+  test('an unknown key is a warning with the key that was probably meant', () => {
     const file =
       'machine: { imgae: x }\nmonitoring: { enabled: true }\nDNS2: {}\nregion: us-west-2\nssl: { domain: x, certificate: y }';
     expect(good({}, file).warnings).toStrictEqual([
-      `${FILE}: nobody knows the key machine.imgae. Did you mean machine.image?`,
-      `${FILE}: nobody knows the key monitoring. It has no effect.`,
-      `${FILE}: nobody knows the key DNS2. Did you mean dns?`,
-      `${FILE}: nobody knows the key region. Did you mean app.region?`,
-      `${FILE}: nobody knows the key ssl.domain. Did you mean dns.domain?`,
-      `${FILE}: nobody knows the key ssl.certificate. It has no effect.`,
+      `${FILE}: unknown key machine.imgae. Did you mean machine.image?`,
+      `${FILE}: unknown key monitoring. It has no effect.`,
+      `${FILE}: unknown key DNS2. Did you mean dns?`,
+      `${FILE}: unknown key region. Did you mean app.region?`,
+      `${FILE}: unknown key ssl.domain. Did you mean dns.domain?`,
+      `${FILE}: unknown key ssl.certificate. It has no effect.`,
     ]);
   });
 
-  test('another table name has no effect where the section counts, and is warned of', () => {
+  test('another db.table_name is a warning because the table is always vms', () => {
     const { warnings } = good({ DATABASE: 'external' }, 'db: { dbname: a, user: b, table_name: machines }');
     expect(warnings).toStrictEqual(['db.table_name has no effect: the table is always vms.']);
   });
 
   test.each([
     ['broken YAML', 'machine: { image: [', /line 1/],
-    ['a list', '- a\n- b', /no sections/],
-    ['a key twice', 'machine: {}\nmachine: {}', /DUPLICATE_KEY/],
-    ['a megabyte', '#'.repeat(1_000_001), /longer than/],
+    ['only a list', '- a\n- b', /has no sections/],
+    ['one with a key twice', 'machine: {}\nmachine: {}', /DUPLICATE_KEY/],
+    ['longer than a megabyte', '#'.repeat(1_000_001), /longer than/],
     ['a tower of aliases', aliases(), /cannot be resolved/],
-  ])('%s is a fault of the file', (_, file, words) => {
-    expect(faults({}, file)).toStrictEqual([FILE]);
-    expect(faultText({}, file)).toMatch(words);
+  ])('a config file that is %s is reported under its path', (_, file, words) => {
+    expect(failedKeys({}, file)).toStrictEqual([FILE]);
+    expect(failureText({}, file)).toMatch(words);
   });
 });
 
@@ -168,14 +179,14 @@ function aliases(): string {
 }
 
 describe('finding the config file', () => {
-  test('one that nobody asked for may be missing', () => {
-    expect(good({}).config.file).toBeUndefined();
+  test('the default config file may be missing', () => {
+    expect(good({}).config.configFile).toBeUndefined();
   });
 
-  test('one that was asked for may not', () => {
-    expect(faults({ CONFIG_DIR: '/etc/lablink' })).toStrictEqual(['CONFIG_DIR']);
-    expect(faults({ CONFIG_NAME: 'lab' })).toStrictEqual(['CONFIG_NAME']);
-    expect(faultText({ CONFIG_NAME: 'lab' })).toContain('/srv/config/lab.yaml, nor /srv/config/lab.yml');
+  test('a config file that a variable names must exist', () => {
+    expect(failedKeys({ CONFIG_DIR: '/etc/lablink' })).toStrictEqual(['CONFIG_DIR']);
+    expect(failedKeys({ CONFIG_NAME: 'lab' })).toStrictEqual(['CONFIG_NAME']);
+    expect(failureText({ CONFIG_NAME: 'lab' })).toContain('/srv/config/lab.yaml, nor /srv/config/lab.yml');
   });
 
   test.each([
@@ -183,23 +194,23 @@ describe('finding the config file', () => {
     [{ CONFIG_DIR: 'conf', CONFIG_NAME: 'lab' }, '/srv/conf/lab.yaml'],
     [{ CONFIG_DIR: 'conf', CONFIG_NAME: 'lab.yaml' }, '/srv/conf/lab.yaml'],
     [{ CONFIG_DIR: 'conf', CONFIG_NAME: 'lab' }, '/srv/conf/lab.yml'],
-  ])('%j is %s', (env, path) => {
-    const result = load(env, fieldConfig, path);
-    expect(result.ok && result.config.file?.path).toBe(path);
+  ])('%j names the config file %s', (env, path) => {
+    const result = load(env, lablinkConfig, path);
+    expect(result.ok && result.value.config.configFile?.path).toBe(path);
   });
 
-  test('one that cannot be read is a fault that says why', () => {
+  test('a config file that cannot be read is reported with the reason', () => {
     const readFile = (): string => {
       throw new Error('EACCES: permission denied');
     };
     const result = loadConfig({ env: {}, readFile, cwd: '/srv' });
-    expect(result).toMatchObject({ ok: false, faults: [{ key: 'CONFIG_DIR' }] });
-    expect(result.ok ? '' : renderFaults(result.faults)).toContain('EACCES: permission denied');
+    expect(result).toMatchObject({ ok: false, failure: [{ key: 'CONFIG_DIR' }] });
+    expect(result.ok ? '' : renderFailures(result.failure)).toContain('EACCES: permission denied');
   });
 
-  test('a file that cannot be had is the only fault: what it would have said is not missed too', () => {
-    expect(faults({ CONFIG_DIR: '/nope', DATABASE: 'external' })).toStrictEqual(['CONFIG_DIR']);
-    expect(faults({ DATABASE: 'external' }, 'db: nothing')).toStrictEqual(['db']);
+  test('when the config file cannot be read, settings that it may contain are not reported as missing', () => {
+    expect(failedKeys({ CONFIG_DIR: '/nope', DATABASE: 'external' })).toStrictEqual(['CONFIG_DIR']);
+    expect(failedKeys({ DATABASE: 'external' }, 'db: nothing')).toStrictEqual(['db']);
   });
 
   describe('in this process', () => {
@@ -209,19 +220,21 @@ describe('finding the config file', () => {
       rmSync(dir, { recursive: true, force: true });
     });
 
-    test('the environment and the file system are read', () => {
+    test('loadConfigFromProcess reads the environment and the file of this process', () => {
       writeFileSync(join(dir, 'lab.yaml'), 'machine: { software: sleap }');
-      for (const [name] of listConfigKeys()) vi.stubEnv(name, undefined);
+      for (const name of variableNames) vi.stubEnv(name, undefined);
       vi.stubEnv('CONFIG_DIR', dir);
       vi.stubEnv('CONFIG_NAME', 'lab');
       vi.stubEnv('PORT', '1234');
       const result = loadConfigFromProcess();
       expect(result).toMatchObject({
         ok: true,
-        config: {
-          server: { port: 1234 },
-          machine: { software: 'sleap' },
-          dataDir: join(process.cwd(), 'data'),
+        value: {
+          config: {
+            server: { port: 1234 },
+            machine: { software: 'sleap' },
+            dataDir: join(process.cwd(), 'data'),
+          },
         },
       });
     });

@@ -1,9 +1,18 @@
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { configKeys, listConfigKeys, renderConfigTable } from '../../src/config/keys.ts';
-import { faults, faultText, fieldConfig, good } from '../support/load-config.ts';
+import { renderSettings } from '../../src/config/help.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { listSettings } from '../../src/config/setting.ts';
+import { CONFIG_FILE, failedKeys, failureText, good, lablinkConfig } from '../support/load-config.ts';
 
-describe('without anything', () => {
-  test('the defaults of the design stand', () => {
+const sample = readFileSync(new URL('../../config.example.yaml', import.meta.url), 'utf8');
+const variables = listSettings(configSchema).flatMap(({ setting: { env, ...about } }) =>
+  env === undefined ? [] : [{ ...about, name: env }],
+);
+
+describe('the defaults', () => {
+  test('without any setting the defaults apply', () => {
     const { config, warnings } = good({});
     expect(config.server).toStrictEqual({
       host: '127.0.0.1',
@@ -31,13 +40,13 @@ describe('without anything', () => {
         databasePoolSize: 10,
         shutdownGraceMs: 10_000,
       },
-      file: undefined,
+      configFile: undefined,
     });
     expect(warnings).toStrictEqual([]);
   });
 
-  test('nothing of it can be changed, at any depth', () => {
-    const { config } = good({ TRUST_PROXY: 'loopback' }, fieldConfig);
+  test('the configuration is frozen at every depth', () => {
+    const { config } = good({ TRUST_PROXY: 'loopback' }, lablinkConfig);
     const open = (value: unknown): string[] =>
       typeof value !== 'object' || value === null
         ? []
@@ -48,7 +57,7 @@ describe('without anything', () => {
 });
 
 describe('the environment', () => {
-  test('every variable reaches its place', () => {
+  test('each environment variable reaches its place in the configuration', () => {
     const { config } = good({
       HOST: '0.0.0.0',
       PORT: '0',
@@ -109,8 +118,8 @@ describe('the environment', () => {
     });
   });
 
-  test('a blank variable counts as unset, whichever it is', () => {
-    const blank = Object.fromEntries(listConfigKeys().map(([name]) => [name, ' ']));
+  test('a blank environment variable counts as unset', () => {
+    const blank = Object.fromEntries(variables.map(({ name }) => [name, ' ']));
     expect(good(blank).config).toStrictEqual(good({}).config);
   });
 
@@ -153,8 +162,8 @@ describe('the environment', () => {
     ['REQUESTS_PER_MINUTE', '0'],
     ['MAX_WAITING_VMS', '0'],
     ['SHUTDOWN_GRACE_SECONDS', '-1'],
-  ])('%s=%s is a fault of that key alone', (key, value) => {
-    expect(faults({ [key]: value })).toStrictEqual([key]);
+  ])('%s=%s is refused, and only that key is named', (key, value) => {
+    expect(failedKeys({ [key]: value })).toStrictEqual([key]);
   });
 
   test.each([
@@ -162,38 +171,38 @@ describe('the environment', () => {
     ['0', false],
     ['1', 1],
     ['loopback, 10.0.0.0/8 ,::1', ['loopback', '10.0.0.0/8', '::1']],
-  ])('TRUST_PROXY=%s is what express understands', (text, meaning) => {
+  ])('TRUST_PROXY=%s becomes what express understands', (text, meaning) => {
     expect(good({ TRUST_PROXY: text }).config.server.trustProxy).toStrictEqual(meaning);
   });
 
-  test('all faults come at once, each with its key, the value and a remedy', () => {
-    const text = faultText({ PORT: 'abc', LOG_LEVEL: 'loud', DATABASE: 'external', PROVIDER: 'azure' });
-    expect(text).toMatch(/^The configuration has 4 faults, so nothing was started:/);
+  test('everything that is wrong is reported at once, each with its key, the value and what to do', () => {
+    const text = failureText({ PORT: 'abc', LOG_LEVEL: 'loud', DATABASE: 'external', PROVIDER: 'azure' });
+    expect(text).toMatch(/^The configuration has 4 errors\. Nothing was started\./);
     expect(text).toContain('PORT: "abc" is not a whole number.');
     expect(text).toContain(
-      'Remedy: Set PORT to a whole number from 0 to 65535, or leave it out (then: 5000).',
+      'To do: Set PORT to a whole number from 0 to 65535, or leave it out (default: 5000).',
     );
     expect(text).toContain('DATABASE_URL: It is not set, although DATABASE is external.');
-    expect(text.match(/Remedy: /g)).toHaveLength(4);
+    expect(text.match(/To do: /g)).toHaveLength(4);
   });
 
-  test('no secret is shown, not even where it is wrong', () => {
-    const text = faultText({
+  test('a wrong secret is not shown in the message', () => {
+    const text = failureText({
       SECRET_KEY: 'short-and-secret',
       DATABASE_URL: 'mysql://u:hunter2@db/x',
       REGISTRATION_TOKEN: 'my hidden token',
       PULUMI_CONFIG_PASSPHRASE: '${HIDDEN}',
       PUBLIC_URL: 'https://u:hunter2@lab.example.org',
     });
-    expect(text).toContain('has 5 faults');
+    expect(text).toContain('has 5 errors');
     expect(text).not.toMatch(/short-and-secret|hunter2|hidden token|HIDDEN/);
   });
 
-  test('a long value is cut where it is shown', () => {
-    expect(faultText({ LOG_LEVEL: 'x'.repeat(5_000) }).length).toBeLessThan(500);
+  test('a long wrong value is cut in the message', () => {
+    expect(failureText({ LOG_LEVEL: 'x'.repeat(5_000) }).length).toBeLessThan(500);
   });
 
-  test('a VM must show its token with aws unless somebody says otherwise, which is warned of', () => {
+  test('with aws a VM must send its token, and VM_AUTH=open is a warning', () => {
     expect(good({ PROVIDER: 'aws' }).config.vmAuth).toBe('required');
     expect(good({ PROVIDER: 'external' }).config.vmAuth).toBe('open');
     expect(good({ PROVIDER: 'local', VM_AUTH: 'required' }).config.vmAuth).toBe('required');
@@ -217,45 +226,83 @@ describe("the admin's password", () => {
     '<your password>',
   ];
 
-  test.each(placeholders)('the placeholder %s is refused from the environment', (value) => {
-    expect(faults({ ADMIN_PASSWORD: value })).toStrictEqual(['ADMIN_PASSWORD']);
+  test.each(placeholders)('the admin password %s is refused in the environment as a placeholder', (value) => {
+    expect(failedKeys({ ADMIN_PASSWORD: value })).toStrictEqual(['ADMIN_PASSWORD']);
   });
 
-  test.each([...placeholders, '', '  '])('the placeholder "%s" is refused from the file', (value) => {
-    const file = `app: { admin_password: ${JSON.stringify(value)} }`;
-    expect(faults({}, file)).toStrictEqual(['app.admin_password']);
-    expect(faultText({}, file)).toContain('Set ADMIN_PASSWORD, which wins over the file');
-  });
+  test.each([...placeholders, '', '  '])(
+    'the admin password "%s" is refused in the config file as a placeholder',
+    (value) => {
+      const file = `app: { admin_password: ${JSON.stringify(value)} }`;
+      expect(failedKeys({}, file)).toStrictEqual(['app.admin_password']);
+      expect(failureText({}, file)).toContain('Set ADMIN_PASSWORD, which wins over the file');
+    },
+  );
 
-  test('a real one in the environment makes a placeholder in the file no fault', () => {
+  test('a placeholder password in the config file is accepted when the environment has a real one', () => {
     const { config } = good({ ADMIN_PASSWORD: 'tulip-harbour-9' }, 'app: { admin_password: IAmAwesome }');
     expect(config.admin.password).toBe('tulip-harbour-9');
   });
 
-  test('words that only contain a placeholder pass', () => {
+  test('a password that only contains a placeholder is accepted', () => {
     expect(good({ ADMIN_PASSWORD: 'my password is long' }).config.admin.password).toBe('my password is long');
   });
 
-  test('one with a line break is refused: no browser can send it', () => {
-    expect(faults({ ADMIN_PASSWORD: 'two\nlines' })).toStrictEqual(['ADMIN_PASSWORD']);
+  test('a password with a line break is refused because no browser can send it', () => {
+    expect(failedKeys({ ADMIN_PASSWORD: 'two\nlines' })).toStrictEqual(['ADMIN_PASSWORD']);
   });
 });
 
-describe('the table of variables', () => {
+describe('the documents', () => {
   test('every default is accepted by its own rule and changes nothing', () => {
-    const defaults = listConfigKeys().flatMap(([name, { default: text }]): [string, string][] =>
-      text === undefined || name.startsWith('CONFIG_') ? [] : [[name, text]],
+    const defaults = variables.flatMap(({ name, default: standard }): [string, string][] =>
+      standard === undefined || name.startsWith('CONFIG_') ? [] : [[name, String(standard)]],
     );
     expect(defaults.length).toBeGreaterThan(15);
     expect(good(Object.fromEntries(defaults)).config).toStrictEqual(good({}).config);
   });
 
-  test('every variable is told once, with its default or what happens without it', () => {
-    const rows = renderConfigTable().split('\n').slice(2);
-    expect(rows.map((row) => /^\| `(\w+)`/.exec(row)?.[1])).toStrictEqual(Object.keys(configKeys));
-    expect(rows.filter((row) => !/^\| `\w+` \| [^|]+ \| [^|]* \| [^|]{3,} \|$/.test(row))).toStrictEqual([]);
-    expect(rows).toContain(
-      '| `DATABASE_POOL_SIZE` | `10` | connections | How many connections a process opens for queries. |',
+  test('every setting says what it means, which value it takes, and what happens without it', () => {
+    const incomplete = listSettings(configSchema).filter(
+      ({ section, setting: { env, file, meaning, accepts } }) =>
+        !section || !(env ?? file) || !/^[^a-z].{3,}\.$/s.test(meaning.replace(/^`.*?`/, 'X')) || !accepts,
     );
+    expect(incomplete).toStrictEqual([]);
+    const wordless = variables.filter(
+      ({ default: standard, otherwise }) => standard === undefined && !otherwise,
+    );
+    expect(wordless).toStrictEqual([]);
+  });
+
+  test('docs/configuration.md has a row for every variable, with default, unit and range from the schema', async () => {
+    const document = await readFile(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
+    const cells = document
+      .split('\n')
+      .map((line) => line.split(' | ').map((cell) => cell.replace(/^\|/, '').trim()));
+    for (const { name } of variables)
+      expect(cells.filter(([first]) => first === `\`${name}\``)).toHaveLength(1);
+    const row = cells.find(([first]) => first === '`DATABASE_POOL_SIZE`') ?? [];
+    expect(row.slice(1, 3)).toStrictEqual(['`10`', 'connections']);
+    expect(row.at(-1)).toContain('a whole number from 1 to 200');
+  });
+
+  test('config.example.yaml is a config file that sets nothing as it is', () => {
+    expect(good({}, sample)).toStrictEqual({
+      config: { ...good({}).config, configFile: { path: CONFIG_FILE, dir: '/srv/config' } },
+      warnings: [],
+    });
+  });
+
+  test('config.example.yaml with every key set is valid, except for the passwords that the reader must choose', () => {
+    const whole = sample.replaceAll(/^( *)#(?! )/gm, '$1');
+    expect(failedKeys({ DATABASE: 'external' }, whole)).toStrictEqual(['app.admin_password', 'db.password']);
+    const { config, warnings } = good({}, whole.replaceAll('<password>', 'tulip-harbour-9'));
+    expect(warnings).toStrictEqual([]);
+    expect(config.machine.types).toStrictEqual(['g4dn.xlarge', 'g5.xlarge']);
+  });
+
+  test('lablink help config lists every setting', () => {
+    for (const { name, meaning } of variables)
+      expect(renderSettings()).toContain(`${name}\n      ${meaning.replaceAll('`', '')}`);
   });
 });

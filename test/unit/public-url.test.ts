@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { listenUrl } from '../../src/config/public-url.ts';
-import { faults, good } from '../support/load-config.ts';
+import { listenUrl } from '../../src/config/derive.ts';
+import { failedKeys, good } from '../support/load-config.ts';
 
 describe('the public address', () => {
   const dns = (more: string, ssl = ''): string =>
@@ -8,7 +8,7 @@ describe('the public address', () => {
   const url = (env: Record<string, string>, file?: string): string | undefined =>
     good(env, file).config.server.publicUrl;
 
-  test('PUBLIC_URL wins over everything, and what it makes needless is not asked for', () => {
+  test('PUBLIC_URL wins, and then the keys of dns are not required', () => {
     const env = { PUBLIC_URL: 'http://lab.example.org:8080', ALLOCATOR_PUBLIC_IP: '203.0.113.7' };
     expect(url(env, 'dns: { enabled: true }')).toBe('http://lab.example.org:8080');
   });
@@ -22,7 +22,7 @@ describe('the public address', () => {
     ['dev', ', custom_subdomain: sub', 'https://sub.example.org'],
     ['dev', ', app_name: lab', 'https://dev.lab.example.org'],
     ['dev', '', 'https://example.org'],
-  ])('in %s, DNS with "%s" is %s', (environment, more, expected) => {
+  ])('in the stage %s, DNS with "%s" gives %s', (environment, more, expected) => {
     expect(url({ ENVIRONMENT: environment }, dns(more))).toBe(expected);
   });
 
@@ -32,26 +32,26 @@ describe('the public address', () => {
     ['ssl: { provider: letsencrypt, staging: true }', 'http:'],
     ['ssl: { provider: letsencrypt, staging: false }', 'https:'],
     ['ssl: { provider: cloudflare }', 'https:'],
-  ])('with %s the scheme is %s and cookies follow', (ssl, scheme) => {
+  ])('with %s the scheme is %s, and cookies are Secure with https', (ssl, scheme) => {
     const { config } = good({}, dns('', ssl));
     expect(config.server.publicUrl).toBe(`${scheme}//example.org`);
     expect(config.server.secureCookies).toBe(scheme === 'https:');
   });
 
-  test('without DNS it is the public IP, also of the sixth version', () => {
+  test('without DNS the public address is ALLOCATOR_PUBLIC_IP, also an IPv6 address', () => {
     expect(url({ ALLOCATOR_PUBLIC_IP: '203.0.113.7' })).toBe('https://203.0.113.7');
     expect(url({ ALLOCATOR_PUBLIC_IP: '2001:db8::1' }, 'ssl: { provider: none }')).toBe(
       'http://[2001:db8::1]',
     );
   });
 
-  test('DNS that is on and says too little is a fault', () => {
-    expect(faults({}, 'dns: { enabled: true }')).toStrictEqual(['dns.domain']);
-    expect(faults({}, dns(', pattern: custom'))).toStrictEqual(['dns.custom_subdomain']);
-    expect(faults({}, dns(', custom_subdomain: "a b"'))).toStrictEqual(['dns']);
+  test('DNS that is enabled without a domain or subdomain is refused', () => {
+    expect(failedKeys({}, 'dns: { enabled: true }')).toStrictEqual(['dns.domain']);
+    expect(failedKeys({}, dns(', pattern: custom'))).toStrictEqual(['dns.custom_subdomain']);
+    expect(failedKeys({}, dns(', custom_subdomain: "a b"'))).toStrictEqual(['dns']);
   });
 
-  test('a listening address is an address that a browser takes', () => {
+  test('a listening address becomes an address that a browser can open', () => {
     expect(listenUrl('127.0.0.1', 5000)).toBe('http://127.0.0.1:5000');
     expect(listenUrl('0.0.0.0', 80)).toBe('http://localhost:80');
     expect(listenUrl('::1', 80)).toBe('http://[::1]:80');
