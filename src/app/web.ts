@@ -77,6 +77,7 @@ export async function createWebApp({ config, log }: Environment, parts: WebParts
     publicUrl: config.server.publicUrl,
     requestsPerMinute: config.limits.requestsPerMinute,
     log,
+    logRequests: config.logRequests,
     responseFaults: config.responseFaults,
     isStopping: parts.isStopping,
     classifyError: databaseProblem,

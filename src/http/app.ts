@@ -153,7 +153,8 @@ function open(adapter: Adapter, req: Request, res: Response, endpoint: Endpoint 
   res.once('close', () => {
     adapter.running.delete(exchange);
     if (!res.writableFinished) abort(exchange, 'The client left.');
-    logRequest(adapter.options.log, exchange, adapter.nowMs());
+    const { log, logRequests = true } = adapter.options;
+    logRequest(log, exchange, adapter.nowMs(), logRequests);
   });
   return exchange;
 }

@@ -42,6 +42,8 @@ export type HttpOptions = {
   /** Of one address; probes of health are not counted. */
   readonly requestsPerMinute: number;
   readonly log: Log;
+  /** Whether every request is logged at `info` (the default), or only those that failed or were slow. */
+  readonly logRequests?: boolean;
   /** An answer that breaks the contract: `throw` makes it a 500, `log` logs, counts and sends it. */
   readonly responseFaults: 'throw' | 'log';
   readonly isStopping: () => boolean;

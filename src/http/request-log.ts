@@ -1,18 +1,18 @@
 // The one line that the log gets of a request, at its end. Never a body, a query or a header.
 import type { EndpointId } from '../contract/endpoints.gen.ts';
 import type { Log } from '../log.ts';
-import type { Exchange } from './exchange.ts';
+import { isEndless, type Exchange } from './exchange.ts';
 
-/** Asked all the time, and of no interest while they go well. */
+/** Requested all the time, and of no interest while they succeed. */
 const QUIET: readonly (EndpointId | undefined)[] = ['getHealth', 'getLiveness', 'getAsset'];
 const PATH_CHARACTERS = 300;
+const SLOW_MS = 2_000;
 
-export function logRequest(
-  log: Log,
-  { req, res, endpoint, requestId, startedMs }: Exchange,
-  nowMs: number,
-): void {
-  const level = QUIET.includes(endpoint?.id) ? 'debug' : 'info';
+/** @param all whether every request is logged at `info`, not only those that failed or were slow */
+export function logRequest(log: Log, exchange: Exchange, nowMs: number, all: boolean): void {
+  const { req, res, endpoint, requestId, startedMs } = exchange;
+  const isQuiet = all ? QUIET.includes(endpoint?.id) : !isNotable(exchange, nowMs - startedMs);
+  const level = isQuiet ? 'debug' : 'info';
   const [path = ''] = req.originalUrl.split('?', 1);
   log[level](
     {
@@ -26,4 +26,10 @@ export function logRequest(
     },
     res.writableFinished ? 'A request was answered.' : 'A request ended before its answer did.',
   );
+}
+
+/** A poll that waits and a stream of events always take long, and end when their client or the server leaves. */
+function isNotable(exchange: Exchange, tookMs: number): boolean {
+  const { res } = exchange;
+  return !isEndless(exchange) && (!res.writableFinished || res.statusCode >= 500 || tookMs > SLOW_MS);
 }

@@ -180,6 +180,35 @@ describe('the log', () => {
     }
     expect(JSON.stringify(http.lines)).not.toMatch(/secret|typed|Basic|s3cret/);
   });
+
+  test('without logRequests only failed and slow requests are logged at info', async () => {
+    let timeMs = 0;
+    await using http = await startStub(
+      {
+        getLiveness: () => json({ status: 'ok' }),
+        listVms: () => {
+          timeMs += 3_000;
+          return json({ items: [], next: null, total: 0 });
+        },
+        requestVm: () => {
+          throw new Error('a bug');
+        },
+      },
+      { logRequests: false, nowMs: () => timeMs },
+    );
+    await http.get('/api/health/live');
+    await http.get('/nowhere');
+    await http.get('/api/v1/vms', admin);
+    await http.form('/api/request_vm', 'email=a%40example.org&crd_command=4/0Aexample');
+    const requests = () => http.lines.filter(({ message }) => message === 'A request was answered.');
+    await expect.poll(() => requests().length).toBe(4);
+    expect(requests().map(({ level, path }) => [level, path])).toEqual([
+      ['debug', '/api/health/live'],
+      ['debug', '/nowhere'],
+      ['info', '/api/v1/vms'],
+      ['info', '/api/request_vm'],
+    ]);
+  });
 });
 
 describe('requests of one address', () => {
