@@ -145,7 +145,7 @@ async function launch(
     await page.getByText(new RegExp(`^(1\\d|2\\d|3\\d) of ${machines} machines made`)).waitFor();
     await picture(page, pictures, 'aws-launch');
   }
-  await page.getByText(`${machines} machines were made.`).waitFor();
+  await page.getByText(`${machines} machines were created.`).waitFor();
   const seconds = (Date.now() - clickedAt) / 1_000;
   await picture(page, pictures, 'aws-launch-done');
   await page.close();

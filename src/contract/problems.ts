@@ -1,5 +1,5 @@
-// The catalogue of problems: every error that the server can answer, with its status, title and sentence. RFC 9457.
-// docs/problems.md lists them; a test holds the two together.
+// The catalogue of problems: every error response of the server, with status, title and sentence (RFC 9457).
+// docs/problems.md is generated from it.
 import type { components } from './openapi.gen.ts';
 
 export type Problem = components['schemas']['Problem'];
@@ -7,9 +7,9 @@ export type FieldError = { readonly field: string; readonly message: string };
 
 type Entry = { readonly status: number; readonly title: string; readonly detail: string };
 
-/** code → status, title, and the sentence that is said where the place of the error has no better one. */
+/** Code → status, title, and the sentence that is used where a place has no better one. */
 export const problems = {
-  bad_request: { status: 400, title: 'Bad request', detail: 'The request cannot be understood.' },
+  bad_request: { status: 400, title: 'Bad request', detail: 'The request could not be understood.' },
   invalid_json: {
     status: 400,
     title: 'Invalid JSON',
@@ -18,7 +18,7 @@ export const problems = {
   invalid_request: {
     status: 400,
     title: 'Invalid request',
-    detail: 'Something in the request is missing or wrong; `errors` says what.',
+    detail: 'Something in the request is missing or wrong; see `errors`.',
   },
   invalid_crd_command: {
     status: 400,
@@ -28,7 +28,7 @@ export const problems = {
   request_incomplete: {
     status: 400,
     title: 'Request incomplete',
-    detail: 'The request ended before its body did. Send it again.',
+    detail: 'The connection ended before the whole body arrived. Send the request again.',
   },
   unauthorized: {
     status: 401,
@@ -43,18 +43,17 @@ export const problems = {
   token_wrong: {
     status: 401,
     title: 'Wrong token',
-    detail: 'The bearer token is not valid for this request. A VM token is good for its own hostname alone.',
+    detail: 'The bearer token is not valid for this request. A VM token is valid for its own hostname only.',
   },
   cross_site: {
     status: 403,
     title: 'Request from another site',
-    detail:
-      "This request was sent by a page of another site, and was refused. Use the allocator's own pages.",
+    detail: "This request came from a page of another site and was refused. Use the allocator's own pages.",
   },
   not_found: {
     status: 404,
     title: 'Not found',
-    detail: 'There is nothing at this address. The contract is at /openapi.yaml, and readable at /docs.',
+    detail: 'There is nothing at this address. See /docs, or /openapi.yaml for the contract.',
   },
   vm_not_found: { status: 404, title: 'VM not found', detail: 'VM not found.' },
   no_vms: { status: 404, title: 'No VMs', detail: 'No VMs found.' },
@@ -62,12 +61,12 @@ export const problems = {
   assignment_not_found: {
     status: 404,
     title: 'Assignment not found',
-    detail: 'There is no such assignment for you.',
+    detail: 'There is no such assignment, or it belongs to another browser.',
   },
   agent_not_built: {
     status: 404,
     title: 'Agent not built',
-    detail: 'The agent has not been built on this server. Run `make agent` there, and ask again.',
+    detail: 'The agent has not been built on this server. Run `make agent` there, then try again.',
   },
   operation_not_found: {
     status: 404,
@@ -77,12 +76,12 @@ export const problems = {
   orphan_not_found: {
     status: 404,
     title: 'No such orphan',
-    detail: 'There is no orphan of this id (any more). Look at the list again.',
+    detail: 'There is no orphan with this ID. Reload the list.',
   },
   method_not_allowed: {
     status: 405,
     title: 'Method not allowed',
-    detail: 'This address does not answer this method; `Allow` lists those that it does.',
+    detail: 'Method not supported here; see the `Allow` header.',
   },
   none_free: {
     status: 409,
@@ -93,22 +92,22 @@ export const problems = {
     status: 409,
     title: 'PIN required',
     detail:
-      'This e-mail has a machine already, asked for from another browser. Give its PIN, or use the browser you began with, or ask your instructor.',
+      'This e-mail already has a machine, requested from another browser. Enter its PIN, use the browser you started with, or ask your instructor.',
   },
   poll_superseded: {
     status: 409,
     title: 'Superseded',
-    detail: 'A newer poll of the same VM has taken over. Only one waits at a time.',
+    detail: 'A newer poll of the same VM has replaced this one. Only one poll can wait at a time.',
   },
   hostname_taken: {
     status: 409,
     title: 'Hostname taken',
-    detail: 'A VM of this name exists already, or was destroyed within the last hour. Choose another name.',
+    detail: 'A VM with this name exists, or was destroyed within the last hour. Choose another name.',
   },
   assignment_released: {
     status: 409,
-    title: 'Assignment over',
-    detail: 'This assignment was released; the outcome was not recorded.',
+    title: 'Assignment released',
+    detail: 'This assignment has been released; the outcome was not recorded.',
   },
   command_replaced: {
     status: 409,
@@ -118,32 +117,32 @@ export const problems = {
   not_recycling: {
     status: 409,
     title: 'Not recycling',
-    detail: 'This VM is not being recycled for that assignment: somebody has it. Nothing was changed.',
+    detail: 'This VM is not being recycled for that assignment: it is assigned again. Nothing was changed.',
   },
   operation_running: {
     status: 409,
     title: 'Operation running',
-    detail: 'Another operation is running; one runs at a time. Wait for its end, or cancel it.',
+    detail: 'Another operation is running; only one can run at a time. Wait until it finishes, or cancel it.',
   },
   not_adoptable: {
     status: 409,
     title: 'Cannot be adopted',
-    detail: 'This cannot be adopted: the list of orphans says why.',
+    detail: 'This orphan cannot be adopted; the list of orphans says why.',
   },
   orphan_not_terminable: {
     status: 409,
-    title: 'Cannot be ended',
-    detail: 'This could not be ended from here. End it where it runs.',
+    title: 'Cannot be terminated',
+    detail: 'This machine could not be terminated from here. Terminate it where it runs.',
   },
   operation_finished: {
     status: 409,
-    title: 'Operation over',
-    detail: 'This operation has ended already; there is nothing to cancel.',
+    title: 'Operation finished',
+    detail: 'This operation has already finished; there is nothing to cancel.',
   },
   vm_not_assigned: {
     status: 409,
     title: 'VM not assigned',
-    detail: 'Nobody has this machine any more. Nothing was changed.',
+    detail: 'This machine is not assigned any more. Nothing was changed.',
   },
   cannot_restart: {
     status: 409,
@@ -153,7 +152,7 @@ export const problems = {
   body_too_large: {
     status: 413,
     title: 'Body too large',
-    detail: 'The body is over the limit of this endpoint. Send less at once.',
+    detail: 'The body is larger than this endpoint allows. Send less at once.',
   },
   unsupported_media_type: {
     status: 415,
@@ -168,17 +167,18 @@ export const problems = {
   too_many_pin_attempts: {
     status: 429,
     title: 'Too many PIN attempts',
-    detail: 'Too many wrong PINs. Wait a few minutes, or use the browser you began with.',
+    detail: 'Too many wrong PINs. Wait a few minutes, or use the browser you started with.',
   },
   internal_error: {
     status: 500,
     title: 'Internal error',
-    detail: 'Something went wrong in the server. It is logged under the request id; nothing was changed.',
+    detail:
+      'Something went wrong in the server. The details are in its log under the request ID. Nothing was changed.',
   },
   download_failed: {
     status: 500,
     title: 'Download failed',
-    detail: 'No machine could be searched for files.',
+    detail: 'No machine could be checked for files.',
   },
   database_unavailable: {
     status: 503,
@@ -193,12 +193,12 @@ export const problems = {
   overloaded: {
     status: 503,
     title: 'Overloaded',
-    detail: 'The server is at one of its limits right now. Try again in a few seconds.',
+    detail: 'The server has reached one of its limits. Try again in a few seconds.',
   },
   provider_not_ready: {
     status: 503,
     title: 'Cannot launch',
-    detail: 'Machines cannot be launched by this server right now. The page that launches machines says why.',
+    detail: 'This server cannot launch machines right now. The launch page says why.',
   },
   restart_failed: {
     status: 503,
@@ -206,8 +206,8 @@ export const problems = {
     detail: 'The machine could not be restarted.',
   },
   stopping: { status: 503, title: 'Stopping', detail: 'The server is stopping. Try again in a few seconds.' },
-  poll_timed_out: { status: 503, title: 'Poll ended', detail: 'No assignment yet. Poll again.' },
-  logs_not_yet: { status: 503, title: 'Logs not there yet', detail: 'VM is installing CloudWatch agent.' },
+  poll_timed_out: { status: 503, title: 'Poll timed out', detail: 'No assignment yet. Poll again.' },
+  logs_not_yet: { status: 503, title: 'No logs yet', detail: 'VM is installing CloudWatch agent.' },
 } as const satisfies Record<string, Entry>;
 
 export type ProblemCode = keyof typeof problems;
@@ -222,15 +222,15 @@ export type ProblemReply<Code extends ProblemCode> = {
 };
 
 export type ProblemExtras = {
-  /** In place of the catalogue's sentence. */
+  /** Replaces the catalogue's sentence. */
   readonly detail?: string;
   readonly errors?: readonly FieldError[];
-  /** The operation that is in the way. */
+  /** The operation that is running. */
   readonly operation?: Problem['operation'];
   readonly headers?: Readonly<Record<string, string>>;
 };
 
-/** Seconds that a client is told to wait where a 429 or 503 has no better figure. */
+/** `Retry-After` of a 429 or 503 where no better figure is known. */
 const RETRY_AFTER_SECONDS = 5;
 
 /** The body of a problem. */

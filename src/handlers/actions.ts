@@ -50,7 +50,7 @@ async function allowNextBrowser({ db }: ActionsDependencies, input: Asked): Prom
   const { hostname } = input.path;
   const opened = await allowBrowser(db, doing(input), ALLOW_BROWSER_SECONDS);
   if (!opened) return notAssigned({ db }, hostname);
-  const message = `For ten minutes, the next browser that sends the form with ${opened.email} is let in without the PIN.`;
+  const message = `For ten minutes, the next browser that submits the form with ${opened.email} does not need the PIN.`;
   return { done: 'allow-browser', hostname, message };
 }
 
@@ -64,10 +64,14 @@ async function moveOn(
       return notAssigned({ db }, input.path.hostname);
     case 'none_free':
       return problem('none_free', {
-        detail: 'No machine is free. Launch one more, or release one; nothing was changed.',
+        detail: 'No machine is free, so nothing was changed. Launch or release one.',
       });
     case 'moved':
-      return { done: 'reassign', hostname: moved.to, message: `${moved.email} has ${moved.to} now.` };
+      return {
+        done: 'reassign',
+        hostname: moved.to,
+        message: `${moved.to} is now assigned to ${moved.email}.`,
+      };
   }
 }
 
@@ -93,10 +97,10 @@ async function restart({ db, operations }: ActionsDependencies, input: Asked): P
   if (!before)
     return problem('cannot_restart', { detail: 'The machine is being destroyed; it cannot be restarted.' });
   const result = await operations.restart(hostname);
-  if (result.ok) return { done: 'restart', hostname, message: 'The machine was restarted.' };
+  if (result.ok) return { done: 'restart', hostname, message: 'The machine is restarting.' };
   await undoRestart(db, hostname, before.status);
   return problem('restart_failed', {
-    detail: `It was not restarted. ${result.failure.message} ${result.failure.remedy}`,
+    detail: `The machine was not restarted. ${result.failure.message} ${result.failure.remedy}`,
   });
 }
 

@@ -72,7 +72,7 @@ function readForm(body: Ask['body']): Typed | { readonly refusal: Refusal } {
   if (email === null)
     wrong.push({
       field: 'email',
-      message: 'This is not an e-mail address. Enter just the address, like ada@example.org.',
+      message: 'This is not an e-mail address. Enter only the address, such as ada@example.org.',
     });
   if (!command.ok) wrong.push({ field: 'crd_command', message: crdCommandFaults[command.fault] });
   if (!command.ok) return { refusal: problem('invalid_crd_command', { errors: wrong }) };
@@ -94,13 +94,12 @@ function refusalOf(result: Exclude<VmRequestResult, Found>): Refusal {
       });
     case 'pin_wrong':
       return problem('pin_required', {
-        detail:
-          'That is not the PIN of the machine that this e-mail has. Try again, or ask your instructor, who can see it.',
+        detail: 'This is not the PIN of your machine. Try again, or ask your instructor, who can see it.',
         errors: [{ field: 'pin', message: 'Wrong PIN.' }],
       });
     case 'pin_locked':
       return problem('too_many_pin_attempts', {
-        detail: `Too many wrong PINs. Wait ${sayMinutes(Math.ceil(result.retryAfterSeconds / 60))}, or use the browser you began with.`,
+        detail: `Too many wrong PINs. Wait ${sayMinutes(Math.ceil(result.retryAfterSeconds / 60))}, or use the browser you started with.`,
         headers: { 'Retry-After': String(result.retryAfterSeconds) },
       });
     case 'busy':

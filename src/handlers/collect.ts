@@ -56,7 +56,7 @@ async function download(
   };
 }
 
-const NOT_UP = 'The machine is not up yet, so there is no work on it.';
+const NOT_UP = 'The machine has not started yet, so there is no work on it.';
 
 function refusal(
   answer: Exclude<Download, { readonly kind: 'archive' }>,
@@ -69,8 +69,7 @@ function refusal(
   return problem(answer.kind === 'no_files' ? 'no_files' : 'download_failed', extras);
 }
 
-const BUSY =
-  'Other downloads are running, as many as this server runs at once. Try again when one has ended.';
+const BUSY = 'The maximum number of downloads is running. Try again when one has finished.';
 
 /** Nothing where nothing was found out: what was downloaded before stays known. */
 function recordOf(report: VmReport, requestedBy: string, downloadedAt: Date) {

@@ -20,7 +20,7 @@ export function createEndsHandlers(dependencies: FleetPageDependencies): Handler
     extendFleet: async ({ body, caller, accept }) => {
       await operations.extend({ hours: body.hours, by: nameOf(caller) });
       if (accept === 'text/html') {
-        const told = { good: true, text: `The machines end ${hoursWord(body.hours)} from now.` };
+        const told = { good: true, text: `The machines will shut down ${hoursWord(body.hours)} from now.` };
         const page = await fleetPage(dependencies, operations.orphans.seen(), told);
         return { status: 200, type: 'text/html', body: page };
       }

@@ -11,7 +11,7 @@ import { PRICED_REGION, PRICES_AS_OF } from '../vms/prices.ts';
 
 type Fleet = components['schemas']['Fleet'];
 
-const NOTE = `An estimate: list prices of ${PRICED_REGION}, on demand, Linux. Disks, addresses, traffic and taxes are not in it.`;
+const NOTE = `An estimate: list prices of ${PRICED_REGION}, on demand, Linux. Disks, addresses, traffic and taxes are not included.`;
 /** Launches beyond are in the sum, and not listed. */
 const LAUNCHES_SHOWN = 100;
 const OPERATIONS_READ = 1_000;

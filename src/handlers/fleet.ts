@@ -101,7 +101,7 @@ async function tell(
 }
 
 const begun = { launch: 'Nothing was launched', destroy: 'Nothing was destroyed' } as const;
-const RUNS = 'has not ended yet. Wait for its end, or cancel it.';
+const RUNS = 'has not finished yet. Wait until it finishes, or cancel it.';
 
 function page(body: string) {
   return { status: 200, type: 'text/html', body } as const;

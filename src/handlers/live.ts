@@ -44,7 +44,9 @@ export function createLiveHandlers(dependencies: LiveDependencies): HandlersOf<'
   };
 }
 
-const TOO_MANY = { detail: 'Too many pages follow this server live. Close some, or try again in a minute.' };
+const TOO_MANY = {
+  detail: 'Too many live pages are open on this server. Close some, or try again in a minute.',
+};
 
 async function operationStream(
   dependencies: LiveDependencies,

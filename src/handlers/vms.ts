@@ -75,7 +75,7 @@ async function destroyOne(
     case 'busy': {
       const { running } = answer;
       return problem('operation_running', {
-        detail: `Nothing was destroyed: another operation is running. ${describeOperation(running)}, has not ended yet. Wait for its end, or cancel it.`,
+        detail: `Nothing was destroyed: another operation is running. ${describeOperation(running)}, has not finished yet. Wait until it finishes, or cancel it.`,
         headers: { Location: operationAddress(running) },
         operation: operationView(running),
       });

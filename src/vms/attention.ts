@@ -1,4 +1,4 @@
-// What needs the admin, and why: the most urgent first, a machine once. Pure.
+// Which machines need attention, and why; each machine has its most urgent reason. Pure.
 import type { components } from '../contract/openapi.gen.ts';
 import type { AssignmentState } from './assignment.ts';
 import type { Deadline } from './deadlines.ts';
@@ -22,15 +22,15 @@ export type AttentionFacts = {
 
 export type Attention = {
   readonly hostname: string;
-  /** Of the participant whom it concerns. */
+  /** Of the participant; null where the machine is not assigned. */
   readonly email: string | null;
   readonly reason: AttentionReason;
-  /** What is the matter, and what to do. */
+  /** What happened, then what to do. */
   readonly message: string;
   readonly since: Date;
 };
 
-/** Reason → how urgent; people who cannot work come before machines that nobody has. */
+/** Reason → urgency. Participants who cannot work come before machines that are not assigned. */
 const urgency = {
   machine_lost: 0,
   command_failed: 1,
@@ -47,41 +47,43 @@ export function byUrgency(one: Urgent, other: Urgent): number {
   return urgency[one.reason] - urgency[other.reason] || compareHostnames(one.hostname, other.hostname);
 }
 
-/** Null where the machine is well. */
+/** Null where the machine needs no attention. */
 export function attentionOf(machine: AttentionFacts): Attention | null {
   const { hostname, status, statusSince, gpuHealth, assignment, deadline } = machine;
-  const person = assignment && assignment.state !== 'released' ? assignment : null;
+  const live = assignment && assignment.state !== 'released' ? assignment : null;
   const say = (reason: AttentionReason, message: string, since: Date): Attention => ({
     hostname,
-    email: person?.email ?? null,
+    email: live?.email ?? null,
     reason,
     message,
     since,
   });
   if (status === 'error' || status === 'unreachable') {
-    if (person) return say('machine_lost', lost[status], statusSince);
+    if (live) return say('machine_lost', lost[status], statusSince);
     return say(status, unusable[status], statusSince);
   }
-  if (person && (person.state === 'failed' || person.state === 'expired'))
-    return say('command_failed', commands[person.state], person.commandAt);
+  if (live && (live.state === 'failed' || live.state === 'expired'))
+    return say('command_failed', commands[live.state], live.commandAt);
   if (deadline?.overdue) return say('overdue', deadline.overdue, deadline.since);
   if (gpuHealth === 'Unhealthy') return say('gpu_unhealthy', GPU, statusSince);
   return null;
 }
 
 const lost = {
-  error: 'It has reported an error, and its person cannot work. Give them another machine.',
-  unreachable: 'Nothing is heard of it, and its person cannot work. Give them another machine.',
+  error: 'The machine reported an error and its participant cannot work. Assign another machine.',
+  unreachable: 'The machine has stopped responding and its participant cannot work. Assign another machine.',
 } as const;
 
 const unusable = {
-  error: 'It has reported an error. Look at its log; then mark it healthy, restart it or destroy it.',
-  unreachable: 'Nothing is heard of it. It comes back with its next report; else restart or destroy it.',
+  error: 'The machine reported an error. Check its log; then mark it as healthy, restart it or destroy it.',
+  unreachable:
+    'The machine has stopped responding. It recovers with its next report; otherwise restart or destroy it.',
 } as const;
 
 const commands = {
-  failed: 'The command of its person did not work. They need to paste a fresh one on their page.',
-  expired: 'The code of its person is too old. They need to paste a fresh one on their page.',
+  failed: 'The participant’s command did not work. Ask them to paste a new command.',
+  expired: 'The participant’s code has expired. Ask them to paste a new command.',
 } as const;
 
-const GPU = 'Its GPU is unhealthy; it is given away last. Mark it healthy if that is over.';
+const GPU =
+  'The GPU is unhealthy; this machine is assigned last. Mark it as healthy once the problem is fixed.';

@@ -22,9 +22,10 @@ export type ParsedCrdCommand =
 
 /** What is wrong, for a participant who has never seen a terminal. */
 export const crdCommandFaults: Readonly<Record<CrdCommandFault, string>> = {
-  no_code: 'It holds no `--code=…`. Copy the whole command from the Google page, with the copy button there.',
-  several_codes: 'It holds more than one code. Paste one command only.',
-  unreadable_code: 'Its code is cut off or damaged. Copy the whole command from the Google page again.',
+  no_code:
+    'The command has no `--code=…` part. Copy the whole command from the Google page, with the copy button there.',
+  several_codes: 'There is more than one code. Paste one command only.',
+  unreadable_code: 'The code is cut off or damaged. Copy the whole command from the Google page again.',
 };
 
 /**

@@ -1,5 +1,5 @@
-// What a machine is in the middle of, by when that should be over, and what is said when it is not. Pure; the clock is
-// an argument.
+// What a machine is busy with, by when it should finish, and what the admin reads when it does not. Pure; the clock is an
+// argument.
 import type { components } from '../contract/openapi.gen.ts';
 import type { AssignmentState } from './assignment.ts';
 import { sayMinutes } from './minutes.ts';
@@ -9,9 +9,9 @@ export type DeadlineWhat = components['schemas']['Deadline']['what'];
 
 export type DeadlineLimits = {
   readonly startMs: number;
-  /** Of being emptied, and of being destroyed. */
+  /** For resetting, and for destroying. */
   readonly recycleMs: number;
-  /** Of a command: until it is fetched, and from then until the machine says how it went. */
+  /** For a command: until it is picked up, and from then until the machine reports the result. */
   readonly deliveryMs: number;
 };
 
@@ -30,20 +30,20 @@ export type Deadline = {
   readonly since: Date;
   readonly at: Date;
   readonly usualSeconds: number;
-  /** A sentence, when it takes too long already. */
+  /** A sentence once it takes too long. */
   readonly overdue: string | null;
 };
 
 const MINUTE_MS = 60_000;
 
-/** As the configuration has them where nothing is said. */
+/** The defaults of the configuration. */
 export const defaultDeadlines: DeadlineLimits = {
   startMs: 15 * MINUTE_MS,
   recycleMs: 10 * MINUTE_MS,
   deliveryMs: 2 * MINUTE_MS,
 };
 
-/** How long it usually takes (a VM of the cloud starts in about five minutes), and which limit counts. */
+/** How long it usually takes (a cloud VM starts in about five minutes), and which limit applies. */
 const kinds = {
   starting: { usualSeconds: 300, limit: 'startMs' },
   recycling: { usualSeconds: 60, limit: 'recycleMs' },
@@ -52,19 +52,19 @@ const kinds = {
   confirmation: { usualSeconds: 20, limit: 'deliveryMs' },
 } as const satisfies Record<DeadlineWhat, { usualSeconds: number; limit: keyof DeadlineLimits }>;
 
-/** `{for}` stands for how long it has taken, such as "17 minutes". */
+/** `{for}` is how long it has taken, such as "17 minutes". */
 export const overdueSentences = {
-  starting: 'Starting for {for}, usually 5: look at its log.',
+  starting: 'Starting has taken {for} (normally 5). Check the log.',
   recycling:
-    'Being emptied for {for}, usually 1: look at its log. A machine whose agent cannot empty it stays so until it is destroyed.',
-  destroying: 'Being destroyed for {for}, usually 2: look at the operation.',
+    'Resetting has taken {for} (normally 1). Check the log; if the agent cannot reset the machine, destroy it.',
+  destroying: 'Destroying has taken {for} (normally 2). Check the operation.',
   delivery:
-    'Its command has waited for {for}, usually seconds: the machine does not ask for it. Look at its log, or give its person another machine.',
+    'The command has been waiting for {for} (normally seconds); the machine is not picking it up. Check the log, or assign another machine.',
   confirmation:
-    'It has had its command for {for} and has not said how that went, usually seconds: look at its log, or ask its person.',
+    'The machine got the command {for} ago and has not reported the result (normally within seconds). Check the log, or ask the participant.',
 } as const satisfies Record<DeadlineWhat, string>;
 
-/** Null where the machine is in the middle of nothing. */
+/** Null where the machine is busy with nothing. */
 export function deadlineOf(facts: DeadlineFacts, now: Date, limits: DeadlineLimits): Deadline | null {
   const going = goingOn(facts);
   if (going === null) return null;
@@ -94,7 +94,6 @@ function goingOn({
   return null;
 }
 
-/** What is said of something that has taken so long. */
 export function overdueSentence(what: DeadlineWhat, tookMs: number): string {
   const minutes = Math.floor(tookMs / MINUTE_MS);
   return overdueSentences[what].replace('{for}', sayMinutes(minutes));

@@ -1,6 +1,6 @@
-// Minutes in sentences of the wire.
+// Minutes in sentences of the API.
 
-/** `{n}` is the number. The live table reads them too. */
+/** `{n}` is the number. The live table uses them too. */
 export const minuteWords = { one: '1 minute', many: '{n} minutes' } as const;
 
 export function sayMinutes(minutes: number): string {

@@ -1,4 +1,4 @@
-// Operations in words: which kinds and states there are, and what is said of them. Pure.
+// Launch and destroy operations: their kinds and states, and the sentences about them. Pure.
 import type { components } from '../contract/openapi.gen.ts';
 
 export type OperationKind = components['schemas']['OperationKind'];
@@ -8,7 +8,7 @@ export type OperationProblemKind = OperationProblem['kind'];
 export type OperationMachineState = components['schemas']['OperationMachineState'];
 export type OperationLevel = components['schemas']['OperationEvent']['level'];
 
-/** Status → may something still change? */
+/** Status → whether the operation goes on. */
 const active = {
   queued: true,
   running: true,
@@ -38,9 +38,9 @@ export type OperationFacts = {
   readonly requestedAt: Date;
   readonly cancelRequestedAt: Date | null;
   readonly numVms: number | null;
-  /** The machines that a destroy is about; null = all. */
+  /** The machines of a destroy; null = all. */
   readonly hostnames: readonly string[] | null;
-  /** When the machines of a launch are to end; null = no end. */
+  /** When the machines of a launch shut down; null = never. */
   readonly endsAt: Date | null;
   readonly done: number;
   readonly failed: number;
@@ -52,7 +52,7 @@ export function isActive(status: OperationStatus): boolean {
   return active[status];
 }
 
-/** A status as the database has it; one that is none of ours is a bug, and thrown. */
+/** A stored status; throws for an unknown one, which is a bug. */
 export function readOperationStatus(stored: string): OperationStatus {
   return readOneOf(active, stored);
 }
@@ -85,33 +85,36 @@ function readOneOf<Known extends string>(table: Readonly<Record<Known, unknown>>
   throw new Error(`unknown in the database: ${stored}`);
 }
 
-/** How an operation stands, in a sentence. */
+/** The progress or the result of an operation. */
 export function operationMessage(operation: OperationFacts): string {
   const { kind, status, done, total, problem, cancelRequestedAt } = operation;
-  if (isActive(status) && cancelRequestedAt) return 'It was asked to end, and is ending.';
+  if (isActive(status) && cancelRequestedAt) return 'The operation is being cancelled.';
   switch (status) {
     case 'queued':
-      return 'It begins in a moment.';
+      return 'Starting in a moment.';
     case 'running':
-      return total === 0 ? 'It has begun.' : `${done} of ${machines(total)} ${doneWords[kind]}.`;
+      return total === 0 ? 'Started.' : `${done} of ${machines(total)} ${doneWords[kind]}.`;
     case 'succeeded':
       return kind === 'destroy' && total === 0
         ? 'There was nothing to destroy.'
         : `${machines(done)} ${done === 1 ? 'was' : 'were'} ${doneWords[kind]}.`;
     default:
-      return problem?.problem ?? 'It ended without success.';
+      return problem?.problem ?? 'The operation did not succeed.';
   }
 }
 
-const doneWords = { launch: 'made', destroy: 'ended' } as const satisfies Record<OperationKind, string>;
+const doneWords = { launch: 'created', destroy: 'destroyed' } as const satisfies Record<
+  OperationKind,
+  string
+>;
 
-/** What an operation is, with who asked for it and when: said to those who want to begin another one. */
+/** `A launch of 40 machines, requested by admin at 2026-01-31 09:00:00 UTC` */
 export function describeOperation(operation: OperationFacts): string {
   const when = operation.requestedAt.toISOString().slice(0, 19).replace('T', ' ');
   return `${describeRequest(operation)} at ${when} UTC`;
 }
 
-/** The same without the time: `A launch of 40 machines, asked for by admin`. */
+/** The same without the time. */
 export function describeRequest({
   kind,
   numVms,
@@ -120,16 +123,16 @@ export function describeRequest({
 }: Pick<OperationFacts, 'kind' | 'numVms' | 'requestedBy'> & {
   readonly hostnames?: readonly string[] | null | undefined;
 }): string {
-  const destroyed = `The destruction of ${hostnames === null ? 'all machines' : namesOrCount(hostnames)}`;
+  const destroyed = `A destroy of ${hostnames === null ? 'all machines' : namesOrCount(hostnames)}`;
   const what = kind === 'launch' ? `A launch of ${machines(numVms ?? 0)}` : destroyed;
-  return `${what}, asked for by ${requestedBy}`;
+  return `${what}, requested by ${requestedBy}`;
 }
 
-const NAMES_SAID = 3;
+const NAMES_SHOWN = 3;
 
-/** The names of a few machines; of more, how many. */
+/** The names of up to three machines, or how many there are. */
 export function namesOrCount(hostnames: readonly string[]): string {
-  return hostnames.length <= NAMES_SAID ? hostnames.join(', ') : machines(hostnames.length);
+  return hostnames.length <= NAMES_SHOWN ? hostnames.join(', ') : machines(hostnames.length);
 }
 
 export function machines(count: number): string {

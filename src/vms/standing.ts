@@ -1,24 +1,24 @@
-// Where things stand for somebody who wants a machine: one state, one sentence, from what is true right now. Pure.
+// The availability of machines for participants: one state and its sentence, from the present counts. Pure.
 import type { components } from '../contract/openapi.gen.ts';
 import { machines } from './operation.ts';
 
 export type LabState = components['schemas']['LabState'];
 
 export type LabFacts = {
-  /** Running and nobody's. */
+  /** Running and not assigned. */
   readonly free: number;
   readonly ready: number;
-  /** Not there yet: being made, or booting. */
+  /** Being created, or booting. */
   readonly starting: number;
-  /** Being emptied for the next. */
+  /** Being reset for the next participant. */
   readonly emptying: number;
-  /** All that there are or are being made, those that are being destroyed left out. */
+  /** All machines, without those that are being destroyed. */
   readonly total: number;
-  /** All are being destroyed, or they were and none has come since. */
+  /** All machines are being or were destroyed, and none has come since. */
   readonly ended: boolean;
 };
 
-/** A machine that is free is never hidden: whatever else goes on, it can be had. */
+/** A free machine can always be had, whatever else goes on. */
 export function labState({ free, starting, total, ended }: LabFacts): LabState {
   if (free > 0) return 'open';
   if (ended) return 'over';
@@ -26,7 +26,7 @@ export function labState({ free, starting, total, ended }: LabFacts): LabState {
   return starting > 0 ? 'starting' : 'full';
 }
 
-/** The state as a sentence, with what to do where there is something. */
+/** What the state means, then what to do. */
 export function labSentence(facts: LabFacts): string {
   const { free, ready, starting, emptying, total } = facts;
   switch (labState(facts)) {
@@ -38,14 +38,16 @@ export function labSentence(facts: LabFacts): string {
         : `The machines are starting: ${ready} of ${total} ${are(ready)} ready, and none is free yet.`;
     case 'full':
       return emptying > 0
-        ? `No machine is free right now; ${emptying} ${are(emptying)} being prepared for the next. If you have one already, this form brings you back to it.`
-        : 'No machine is free right now. If you have one already, this form brings you back to it.';
+        ? `All machines are taken; ${emptying === 1 ? 'one is' : `${emptying} are`} being reset and will be free soon. ${RETURN}`
+        : `${ready > 0 ? 'All machines are taken.' : 'No machine is available right now.'} ${RETURN}`;
     case 'not_open':
-      return 'The workshop is not open yet: there are no machines so far.';
+      return 'The workshop is not open yet: there are no machines.';
     case 'over':
-      return 'The workshop is over: its machines are being taken down, or are gone already.';
+      return 'The workshop is over: its machines are being destroyed, or are gone already.';
   }
 }
+
+const RETURN = 'If you already have one, submit this form to return to it.';
 
 function are(count: number): string {
   return count === 1 ? 'is' : 'are';

@@ -1,47 +1,54 @@
-// What happened to a machine, in a sentence each. Pure.
+// The events of a machine as sentences. Pure.
 import type { components } from '../contract/openapi.gen.ts';
 
+type Schemas = components['schemas'];
+
 export type TimelineFacts = {
-  readonly kind: components['schemas']['VmTimelineEntry']['kind'];
+  readonly kind: Schemas['VmTimelineEntry']['kind'];
   readonly what: string;
   readonly detail: string;
 };
 
-const statuses: Readonly<Record<string, string>> = {
-  initializing: 'It is starting.',
-  running: 'It is running.',
-  error: 'It is in error.',
-  unreachable: 'Nothing is heard of it any more.',
-  recycling: 'It is to be emptied.',
-  destroying: 'It is to be destroyed.',
-};
+const statuses = {
+  initializing: 'The machine is starting.',
+  running: 'The machine is running.',
+  error: 'The machine is in error.',
+  unreachable: 'The machine has stopped responding.',
+  recycling: 'The machine is being reset.',
+  destroying: 'The machine is being destroyed.',
+} as const satisfies Record<Schemas['VmStatus'], string>;
 
-const assignments: Readonly<Record<string, string>> = {
-  assigned: 'was given it.',
-  delivered: '— it has fetched their command.',
-  registered: '— it is connected.',
-  failed: '— their command did not work.',
-  released: 'does not have it any more.',
-};
+const assignments = {
+  assigned: 'Assigned',
+  delivered: 'Command picked up',
+  registered: 'Connected',
+  failed: 'Command failed',
+  released: 'Assignment ended',
+} as const;
 
-const actions: Readonly<Record<string, string>> = {
-  'allow-browser': 'Let in from the next browser',
-  reassign: 'Given another machine',
+const actions = {
+  'allow-browser': 'New browser allowed',
+  reassign: 'Other machine assigned',
   release: 'Released',
-  'mark-healthy': 'Marked healthy',
+  'mark-healthy': 'Marked as healthy',
   restart: 'Restarted',
   destroy: 'Destroyed',
-};
+} as const satisfies Record<Schemas['ActionName'] | 'destroy', string>;
 
+/** A name that this program does not know is shown as it is. */
 export function timelineText({ kind, what, detail }: TimelineFacts): string {
   switch (kind) {
     case 'status':
-      return statuses[what] ?? what;
+      return labelOf(statuses, what);
     case 'assignment':
-      return `${detail} ${assignments[what] ?? what}`;
+      return `${labelOf(assignments, what)} (${detail}).`;
     case 'action':
-      return `${actions[what] ?? what}${detail === '' ? '' : `: ${detail}`}.`;
+      return `${labelOf(actions, what)}${detail === '' ? '' : `: ${detail}`}.`;
     case 'operation':
       return what;
   }
+}
+
+function labelOf(labels: Readonly<Record<string, string>>, name: string): string {
+  return labels[name] ?? name;
 }

@@ -8,9 +8,10 @@ const CODE_OPTION =
   /(?<![\w-])--code(?:\s*=\s*|\s+)(?:"(?<double>[^"]*)"(?!\S)|'(?<single>[^']*)'(?!\S)|(?<plain>[^\s"']\S*))/gi;
 const MENTIONS_CODE_OPTION = /(?<![\w-])--code(?![\w-])/i;
 const crdCommandFaults = {
-  no_code: 'It holds no `--code=…`. Copy the whole command from the Google page, with the copy button there.',
-  several_codes: 'It holds more than one code. Paste one command only.',
-  unreadable_code: 'Its code is cut off or damaged. Copy the whole command from the Google page again.',
+  no_code:
+    'The command has no `--code=…` part. Copy the whole command from the Google page, with the copy button there.',
+  several_codes: 'There is more than one code. Paste one command only.',
+  unreadable_code: 'The code is cut off or damaged. Copy the whole command from the Google page again.',
 };
 function parseCrdCommand(pasted) {
   const text = straighten(pasted);

@@ -69,14 +69,14 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     await isInOrder(page);
     expect(new URL(page.url()).pathname).not.toContain(broken);
     await page.getByText('joan@example.org').first().waitFor();
-    await page.getByText('It is running.').first().waitFor();
+    await page.getByText('The machine is running.').first().waitFor();
   });
 
   test('a running operation shows with its progress', async () => {
     lab.provider.script.holdAfter = 1;
     await lab.launch(2);
     const page = await open('/admin');
-    await page.getByText('1 of 2 machines made.').waitFor();
+    await page.getByText('1 of 2 machines created.').waitFor();
     expect(await page.getByLabel('Progress').getAttribute('value')).toBe('1');
     await isInOrder(page);
     await lab.idle();
@@ -140,7 +140,7 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     });
     await page.getByRole('button', { name: 'Let them in' }).waitFor({ state: 'detached' });
     await page.evaluate(`fetch('/api/v1/vms/${first}/allow-browser', { method: 'POST', headers: { Accept: 'text/html' } })
-      .then((answer) => answer.text()).then((text) => { document.title = text.includes('Nobody has this machine any more') ? 'told' : text; })`);
+      .then((answer) => answer.text()).then((text) => { document.title = text.includes('This machine is not assigned any more') ? 'told' : text; })`);
     await expect.poll(() => page.title(), WAIT).toBe('told');
     expect(vm?.assignment?.email).toBe('ada@example.org');
     fleet.complaints.length = 0;

@@ -39,7 +39,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await isInOrderEverywhere(page);
     await launch(page, 3);
     await page.getByRole('log').getByText('The provider begins.').waitFor();
-    await page.getByText('1 of 3 machines made.').waitFor();
+    await page.getByText('1 of 3 machines created.').waitFor();
     await isInOrderEverywhere(page);
     expect(new URL(page.url()).pathname).toMatch(/^\/admin\/operations\/[0-9a-f-]{36}$/);
     const first = page.getByRole('row', { name: 'lab-vm-prod-1' });
@@ -51,14 +51,14 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await first.getByText('Running').waitFor();
     await page.getByText('The machine is ready.').waitFor();
     lab.provider.release();
-    await page.getByText('3 machines were made.').waitFor();
+    await page.getByText('3 machines were created.').waitFor();
     await second.getByText('Made', { exact: true }).waitFor();
     await page.getByText('1 of 3 machines are ready.').waitFor();
     await page.getByRole('log').getByText('Done.').waitFor();
     expect(await page.getByRole('button', { name: 'Cancel it' }).isVisible()).toBe(false);
     expect(await page.getByRole('log').locator('li', { hasText: 'The provider begins.' }).count()).toBe(1);
     await page.reload();
-    await page.getByText('3 machines were made.').waitFor();
+    await page.getByText('3 machines were created.').waitFor();
     await page.getByText('1 of 3 machines are ready.').waitFor();
     await report('lab-vm-prod-2', 'running');
     await report('lab-vm-prod-3', 'running');
@@ -138,7 +138,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
       .poll(() => main.innerText(), WAIT)
       .toContain('This page loads itself again every few seconds.');
     lab.provider.release();
-    await page.getByText('2 machines were made.').waitFor({ timeout: 15_000 });
+    await page.getByText('2 machines were created.').waitFor({ timeout: 15_000 });
     await page.getByText('0 of 2 machines are ready.').waitFor();
     const names = await page.locator('tr[data-hostname] th').allInnerTexts();
     for (const name of names) await report(name.replace('Log of', '').trim(), 'running');
@@ -150,12 +150,12 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     lab.provider.script.holdAfter = 1;
     const { id } = await lab.launch(2);
     const page = await open(`/admin/operations/${id}`);
-    await page.getByText('1 of 2 machines made.').waitFor();
+    await page.getByText('1 of 2 machines created.').waitFor();
     await page.context().setOffline(true);
     lab.provider.release();
     await expect.poll(async () => (await lab.newest()).status, WAIT).toBe('succeeded');
     await page.context().setOffline(false);
-    await page.getByText('2 machines were made.').waitFor();
+    await page.getByText('2 machines were created.').waitFor();
     const lines = await page.getByRole('log').locator('li').allTextContents();
     expect(lines).toHaveLength(new Set(lines).size);
     expect(lines.at(-1)).toContain('Done.');
@@ -170,7 +170,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await row.getByText('Running').waitFor();
     await isInOrderEverywhere(page);
     lab.provider.release();
-    await row.getByText('1 machine was made.').waitFor();
+    await row.getByText('1 machine was created.').waitFor();
     await row.getByText('Done').waitFor();
     await row.getByRole('link').press('Enter');
     await page.getByRole('log').getByText('Done.').waitFor();
@@ -215,7 +215,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await page.getByText('in 3 h').first().waitFor();
     await page.getByLabel('Hours from now').fill('5');
     await page.getByRole('button', { name: 'Move the end' }).click();
-    await page.getByText('The machines end 5 hours from now.').waitFor();
+    await page.getByText('The machines will shut down 5 hours from now.').waitFor();
     await page.getByText('in 5 h').first().waitFor();
     await isInOrder(page);
     await page.goto(`${lab.server.url}/admin/fleet`);

@@ -85,7 +85,9 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     );
     const page = await open('/admin/instances');
     await page.getByRole('cell').getByText('Initializing').waitFor();
-    await page.getByText('Starting for 15 minutes, usually 5: look at its log.').waitFor({ timeout: 60_000 });
+    await page
+      .getByText('Starting has taken 15 minutes (normally 5). Check the log.')
+      .waitFor({ timeout: 60_000 });
   }, 90_000);
 
   test('without JavaScript: many machines are on several pages', async () => {

@@ -60,7 +60,7 @@ describe('destroying one machine from its page', { timeout: 90_000 }, () => {
     const asked = await form('/api/v1/vms/a/destroy');
     expect(asked.status).toBe(303);
     expect(asked.location).toMatch(/^\/admin\/operations\//);
-    await ended((asked.location ?? '').split('/').at(-1) ?? '', '1 machine was ended.');
+    await ended((asked.location ?? '').split('/').at(-1) ?? '', '1 machine was destroyed.');
     const told = await page(asked.location ?? '');
     expect(told).toContain('<h1>Destroy a</h1>');
     expect(told).toContain('Proof: at the end it was looked whether they still exist');
@@ -77,7 +77,7 @@ describe('destroying one machine from its page', { timeout: 90_000 }, () => {
     expect(refused.status).toBe(409);
     expect(refused.text).toContain('Nothing was destroyed: another operation is running.');
     expect((await form('/api/v1/vms/nobody/destroy')).status).toBe(404);
-    await ended(id, '1 machine was made.');
+    await ended(id, '1 machine was created.');
   });
 });
 
@@ -107,7 +107,7 @@ describe('actions from the page', () => {
     await giveVm(lab.server.db, 'ada@x.org');
     const refused = await form('/api/v1/vms/a/reassign');
     expect(refused.status).toBe(409);
-    expect(refused.text).toContain('No machine is free.');
+    expect(refused.text).toContain('No machine is free, so nothing was changed.');
     expect(refused.text).toContain('ada@x.org');
     expect((await form('/api/v1/vms/nobody/allow-browser')).status).toBe(404);
   });
@@ -129,10 +129,10 @@ describe('a restart', () => {
     await lab.server.client.POST('/api/vm-status', { body: { hostname: 'a', status: 'running' } });
     const timeline = await lab.server.admin.GET('/api/v1/vms/{hostname}/timeline', by('a'));
     expect(timeline.data?.items.map(({ text, who }) => [text, who])).toEqual([
-      ['It is running.', null],
-      ['It is starting.', null],
+      ['The machine is running.', null],
+      ['The machine is starting.', null],
       ['Restarted.', 'admin'],
-      ['It is running.', null],
+      ['The machine is running.', null],
     ]);
   });
 
@@ -146,7 +146,7 @@ describe('a restart', () => {
     });
     const refused = await form('/api/v1/vms/a/restart');
     expect(refused.status).toBe(503);
-    expect(refused.text).toContain('It was not restarted. It will not. Ask it nicely.');
+    expect(refused.text).toContain('The machine was not restarted. It will not. Ask it nicely.');
     expect(await page('/admin/vms/a')).toContain('Running');
   });
 

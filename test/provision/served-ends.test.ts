@@ -35,7 +35,7 @@ test('a launch with hours has an end, which is served, shown and moved', async (
   expect(moved.status).toBe(200);
   expect(hoursUntil(((await moved.json()) as Fleet).ends_at)).toBeCloseTo(10, 1);
   expect(await (await lab.post('/api/v1/fleet/extend', { hours: '4' })).text()).toContain(
-    'The machines end 4 hours from now.',
+    'The machines will shut down 4 hours from now.',
   );
 });
 

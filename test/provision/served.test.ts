@@ -63,7 +63,7 @@ describe('a launch', () => {
     await lab.idle();
     const page = await lab.page(`/admin/operations/${id}`);
     expect(page).toContain('The provider begins.');
-    expect(page).toContain('2 machines were made.');
+    expect(page).toContain('2 machines were created.');
     // Its machines have still to come up.
     expect(page).toContain('http-equiv="refresh"');
     await lab.server.db.updateTable('vms').set({ status: 'running' }).execute();
@@ -79,7 +79,7 @@ describe('a launch', () => {
     await lab.idle();
     expect(await lab.get(`/api/v1/operations/${operation.id}`)).toMatchObject({
       status: 'succeeded',
-      message: '1 machine was made.',
+      message: '1 machine was created.',
       progress: { done: 1, failed: 0, total: 1 },
       problem: null,
     });
@@ -90,7 +90,7 @@ describe('a launch', () => {
     const first = await lab.launch(3);
     const html = await (await lab.post('/api/launch', { num_vms: '1' })).text();
     expect(html).toMatch(
-      /Nothing was launched: another operation is running\. A launch of 3 machines, asked for by admin at 20\d\d-/,
+      /Nothing was launched: another operation is running\. A launch of 3 machines, requested by admin at 20\d\d-/,
     );
     expect(html).toContain(first.id);
     const second = await lab.postJson('/api/launch', { num_vms: '1' });
@@ -136,7 +136,7 @@ describe('cancelling', () => {
     expect(await late.json()).toMatchObject({ code: 'operation_finished' });
     const page = await lab.post(cancel);
     expect(page.status).toBe(200);
-    expect(await page.text()).toContain('This operation has ended already');
+    expect(await page.text()).toContain('This operation has already finished');
     expect((await lab.postJson(`/api/v1/operations/${crypto.randomUUID()}/cancel`)).status).toBe(404);
   });
 

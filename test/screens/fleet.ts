@@ -74,7 +74,7 @@ export const fleetScreens: readonly Screen[] = [
   screen('run-running', async (stage) => {
     const id = await halfWay(stage.fleet);
     await stage.go(operation(id));
-    await text(stage, '3 of 6 machines made.');
+    await text(stage, '3 of 6 machines created.');
   }),
   screen(
     'run-queued',

@@ -29,60 +29,63 @@ describe('a deadline', () => {
       { ...facts, status: 'initializing', statusSince: ago(17) },
       'starting',
       15,
-      'Starting for 17 minutes, usually 5: look at its log.',
+      'Starting has taken 17 minutes (normally 5). Check the log.',
     ],
     [
-      'being emptied',
+      'being reset',
       { ...facts, status: 'recycling', statusSince: ago(11) },
       'recycling',
       10,
-      'Being emptied for 11 minutes',
+      'Resetting has taken 11 minutes',
     ],
     [
       'being destroyed',
       { ...facts, status: 'destroying', statusSince: ago(11) },
       'destroying',
       10,
-      'Being destroyed for 11',
+      'Destroying has taken 11 minutes',
     ],
-    ['waiting to fetch its command', assigned('waiting', ago(1), null), 'delivery', 2, null],
+    ['waiting to pick up its command', assigned('waiting', ago(1), null), 'delivery', 2, null],
     [
-      'that does not fetch its command',
+      'that does not pick up its command',
       assigned('waiting', ago(3), null),
       'delivery',
       2,
-      'has waited for 3 minutes',
+      'has been waiting for 3 minutes',
     ],
     [
       'that does not confirm',
       assigned('sent', ago(9), ago(4)),
       'confirmation',
       2,
-      'had its command for 4 minutes',
+      'got the command 4 minutes ago',
     ],
-  ])('of a machine %s', (_what, given, what, minutes, overdue) => {
-    const found = deadline(given);
-    expect(found?.what).toBe(what);
-    expect(Number(found?.at) - Number(found?.since)).toBe(minutes * 60_000);
-    if (overdue === null) expect(found?.overdue).toBeNull();
-    else expect(found?.overdue).toContain(overdue);
-  });
+  ])(
+    'a machine %s has a deadline, and a sentence once it is overdue',
+    (_what, given, what, minutes, overdue) => {
+      const found = deadline(given);
+      expect(found?.what).toBe(what);
+      expect(Number(found?.at) - Number(found?.since)).toBe(minutes * 60_000);
+      if (overdue === null) expect(found?.overdue).toBeNull();
+      else expect(found?.overdue).toContain(overdue);
+    },
+  );
 
   test.each<[string, DeadlineFacts]>([
     ['free', facts],
     ['in error', { ...facts, status: 'error' }],
     ['connected', assigned('connected', ago(60), ago(60))],
     ['that cannot confirm', assigned('sent_unconfirmed', ago(60), ago(60))],
-  ])('is none of a machine %s', (_what, given) => {
+  ])('a machine %s has no deadline', (_what, given) => {
     expect(deadline(given)).toBeNull();
   });
 
-  test('a minute is one', () => {
-    expect(overdueSentence('starting', 61_000)).toContain('for 1 minute,');
+  test('one minute is singular in an overdue sentence', () => {
+    expect(overdueSentence('starting', 61_000)).toContain('taken 1 minute (');
   });
 });
 
-describe('what needs the admin', () => {
+describe('attention', () => {
   const machine: AttentionFacts = {
     hostname: 'a',
     status: 'running',
@@ -91,28 +94,28 @@ describe('what needs the admin', () => {
     assignment: null,
     deadline: null,
   };
-  const person = { email: 'ada@x.org', state: 'connected', commandAt: ago(9) } as const;
+  const participant = { email: 'ada@x.org', state: 'connected', commandAt: ago(9) } as const;
   const overdue = deadline({ ...facts, status: 'initializing', statusSince: ago(17) });
   test.each<[string, Partial<AttentionFacts>, string | null, string | null]>([
     ['is well', {}, null, null],
-    ['is well, with somebody', { assignment: person }, null, null],
-    ['is lost to somebody', { status: 'error', assignment: person }, 'machine_lost', 'ada@x.org'],
-    ['is unreachable, and nobody’s', { status: 'unreachable' }, 'unreachable', null],
+    ['is well, and assigned', { assignment: participant }, null, null],
+    ['is in error, and assigned', { status: 'error', assignment: participant }, 'machine_lost', 'ada@x.org'],
+    ['is unreachable, and not assigned', { status: 'unreachable' }, 'unreachable', null],
     [
-      'is in error with the work of somebody who left',
-      { status: 'error', assignment: { ...person, state: 'released' } },
+      'is in error with the files of a released participant',
+      { status: 'error', assignment: { ...participant, state: 'released' } },
       'error',
       null,
     ],
     [
-      'waits for a fresh command',
-      { assignment: { ...person, state: 'expired' } },
+      'needs a new command',
+      { assignment: { ...participant, state: 'expired' } },
       'command_failed',
       'ada@x.org',
     ],
     [
       'could not use its command',
-      { assignment: { ...person, state: 'failed' } },
+      { assignment: { ...participant, state: 'failed' } },
       'command_failed',
       'ada@x.org',
     ],
@@ -120,17 +123,20 @@ describe('what needs the admin', () => {
     ['has an unhealthy GPU', { gpuHealth: 'Unhealthy' }, 'gpu_unhealthy', null],
     [
       'is being destroyed',
-      { status: 'destroying', assignment: { ...person, state: 'machine_lost' } },
+      { status: 'destroying', assignment: { ...participant, state: 'machine_lost' } },
       null,
       null,
     ],
-  ])('of a machine that %s', (_what, given, reason, email) => {
-    const found = attentionOf({ ...machine, ...given });
-    expect(found?.reason ?? null).toBe(reason);
-    expect(found?.email ?? null).toBe(email);
-  });
+  ])(
+    'a machine that %s has the right reason for attention, and its participant',
+    (_what, given, reason, email) => {
+      const found = attentionOf({ ...machine, ...given });
+      expect(found?.reason ?? null).toBe(reason);
+      expect(found?.email ?? null).toBe(email);
+    },
+  );
 
-  test('people who cannot work come first, machines by their numbers', () => {
+  test('participants who cannot work come first, then machines in the order of their numbers', () => {
     const entries = [
       { hostname: 'vm-10', reason: 'error' },
       { hostname: 'vm-2', reason: 'error' },
@@ -141,12 +147,12 @@ describe('what needs the admin', () => {
 });
 
 test.each([
-  ['status', 'running', '', 'It is running.'],
+  ['status', 'running', '', 'The machine is running.'],
   ['status', 'something new', '', 'something new'],
-  ['assignment', 'assigned', 'ada@x.org', 'ada@x.org was given it.'],
-  ['action', 'mark-healthy', 'error', 'Marked healthy: error.'],
+  ['assignment', 'assigned', 'ada@x.org', 'Assigned (ada@x.org).'],
+  ['action', 'mark-healthy', 'error', 'Marked as healthy: error.'],
   ['action', 'restart', '', 'Restarted.'],
-  ['operation', 'Was made.', 'info', 'Was made.'],
-] as const)('the timeline tells %s %s of "%s" as "%s"', (kind, what, detail, told) => {
-  expect(timelineText({ kind, what, detail })).toBe(told);
+  ['operation', 'Created.', 'info', 'Created.'],
+] as const)('the timeline entry of kind %s with %s and "%s" reads "%s"', (kind, what, detail, text) => {
+  expect(timelineText({ kind, what, detail })).toBe(text);
 });

@@ -23,29 +23,29 @@ const facts: OperationFacts = {
   problem: null,
 };
 
-describe('an operation in words', () => {
+describe('the sentences of an operation', () => {
   const problem = { kind: 'quota', problem: 'No quota.', remedy: 'Ask for more.' } as const;
   test.each<[Partial<OperationFacts>, string]>([
-    [{ status: 'queued' }, 'It begins in a moment.'],
-    [{ total: 0 }, 'It has begun.'],
-    [{}, '1 of 3 machines made.'],
-    [{ kind: 'destroy', numVms: null }, '1 of 3 machines ended.'],
-    [{ cancelRequestedAt: new Date(0) }, 'It was asked to end, and is ending.'],
-    [{ status: 'succeeded', done: 3 }, '3 machines were made.'],
-    [{ status: 'succeeded', done: 1 }, '1 machine was made.'],
+    [{ status: 'queued' }, 'Starting in a moment.'],
+    [{ total: 0 }, 'Started.'],
+    [{}, '1 of 3 machines created.'],
+    [{ kind: 'destroy', numVms: null }, '1 of 3 machines destroyed.'],
+    [{ cancelRequestedAt: new Date(0) }, 'The operation is being cancelled.'],
+    [{ status: 'succeeded', done: 3 }, '3 machines were created.'],
+    [{ status: 'succeeded', done: 1 }, '1 machine was created.'],
     [{ status: 'succeeded', kind: 'destroy', done: 0, total: 0 }, 'There was nothing to destroy.'],
     [{ status: 'failed', problem }, 'No quota.'],
     [{ status: 'cancelled', problem, cancelRequestedAt: new Date(0) }, 'No quota.'],
-  ])('%j is "%s"', (more, sentence) => {
+  ])('an operation with %j reads "%s"', (more, sentence) => {
     expect(operationMessage({ ...facts, ...more })).toBe(sentence);
   });
 
-  test('says who asked for what, and when', () => {
+  test('the description of an operation names who requested it, and when', () => {
     expect(describeOperation(facts)).toBe(
-      'A launch of 3 machines, asked for by ada at 2026-01-31 09:00:00 UTC',
+      'A launch of 3 machines, requested by ada at 2026-01-31 09:00:00 UTC',
     );
     expect(describeOperation({ ...facts, kind: 'destroy', numVms: null })).toMatch(
-      /^The destruction of all machines, /,
+      /^A destroy of all machines, /,
     );
   });
 });

@@ -26,7 +26,7 @@ describe('the error page', () => {
       }),
       area: 'admin',
     });
-    expect(html).toContain('<code>errors</code> says what.');
+    expect(html).toContain('see <code>errors</code>.');
     expect(html).toContain('<code>num_vms</code>: must be a number');
     expect(html).toContain('<a class="btn btn-primary" href="/admin">');
     expect(html).not.toContain(words.error.requestId);
