@@ -1407,6 +1407,8 @@ export interface components {
       /** @description What is wrong, by field. */
       errors?: {
         field: string;
+        /** @description Stable; what is wrong, like `required`, `min_length`, `maximum`, `type`, `pattern`, `duplicate`. */
+        code: string;
         message: string;
       }[];
     };

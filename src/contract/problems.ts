@@ -3,7 +3,13 @@
 import type { components } from './openapi.gen.ts';
 
 export type Problem = components['schemas']['Problem'];
-export type FieldError = { readonly field: string; readonly message: string };
+
+export type FieldError = {
+  readonly field: string;
+  /** What is wrong, for programs: `required`, `min_length`, `maximum`, `type`, `pattern`, `duplicate` … */
+  readonly code: string;
+  readonly message: string;
+};
 
 type Entry = { readonly status: number; readonly title: string; readonly detail: string };
 

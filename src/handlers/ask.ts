@@ -64,17 +64,23 @@ function readForm(body: Ask['body']): Typed | { readonly refusal: Refusal } {
   const email = normalizeEmail(body.email);
   const command = parseCrdCommand(body.crd_command);
   const missing = [
-    ...(body.email.trim() === '' ? [{ field: 'email', message: 'Enter your e-mail address.' }] : []),
-    ...(body.crd_command.trim() === '' ? [{ field: 'crd_command', message: 'Paste the command.' }] : []),
+    ...(body.email.trim() === ''
+      ? [{ field: 'email', code: 'required', message: 'Enter your e-mail address.' }]
+      : []),
+    ...(body.crd_command.trim() === ''
+      ? [{ field: 'crd_command', code: 'required', message: 'Paste the command.' }]
+      : []),
   ];
   if (missing.length > 0) return { refusal: invalid('Email and CRD command are required.', missing) };
   const wrong: FieldError[] = [];
   if (email === null)
     wrong.push({
       field: 'email',
+      code: 'format',
       message: 'This is not an e-mail address. Enter only the address, such as ada@example.org.',
     });
-  if (!command.ok) wrong.push({ field: 'crd_command', message: crdCommandFaults[command.fault] });
+  if (!command.ok)
+    wrong.push({ field: 'crd_command', code: 'format', message: crdCommandFaults[command.fault] });
   if (!command.ok) return { refusal: problem('invalid_crd_command', { errors: wrong }) };
   if (email === null) return { refusal: invalid('The e-mail address is not valid.', wrong) };
   return { email, crdCommand: command.command };
@@ -90,12 +96,14 @@ function refusalOf(result: Exclude<VmRequestResult, Found>): Refusal {
       return problem('none_free');
     case 'pin_required':
       return problem('pin_required', {
-        errors: [{ field: 'pin', message: 'Enter the PIN that was shown with your machine.' }],
+        errors: [
+          { field: 'pin', code: 'required', message: 'Enter the PIN that was shown with your machine.' },
+        ],
       });
     case 'pin_wrong':
       return problem('pin_required', {
         detail: 'This is not the PIN of your machine. Try again, or ask your instructor, who can see it.',
-        errors: [{ field: 'pin', message: 'Wrong PIN.' }],
+        errors: [{ field: 'pin', code: 'mismatch', message: 'Wrong PIN.' }],
       });
     case 'pin_locked':
       return problem('too_many_pin_attempts', {

@@ -38,7 +38,7 @@ async function launch(
   const { num_vms: numVms, hours } = input.body;
   if (numVms > maxVmsPerLaunch) {
     const message = `Number of VMs must be at most ${maxVmsPerLaunch} at a time.`;
-    const errors = [{ field: 'num_vms', message }];
+    const errors = [{ field: 'num_vms', code: 'maximum', message }];
     if (wantsJson(input)) return problem('invalid_request', { detail: message, errors });
     const error = { message, fields: { num_vms: message } };
     const typed = String(numVms);
@@ -59,7 +59,10 @@ async function destroy(
   if (confirmed !== undefined && confirmed.trim() !== operations.deployment.name) {
     const message = `Nothing was destroyed: to confirm, type ${operations.deployment.name}.`;
     if (wantsJson(input))
-      return problem('invalid_request', { detail: message, errors: [{ field: 'confirm', message }] });
+      return problem('invalid_request', {
+        detail: message,
+        errors: [{ field: 'confirm', code: 'mismatch', message }],
+      });
     return page(await deletePage(dependencies, {}, { message, fields: { confirm: message } }));
   }
   const answer = await operations.destroy({ by: nameOf(input.caller) });

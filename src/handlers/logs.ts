@@ -37,7 +37,7 @@ export function createLogHandler(dependencies: {
   return async ({ body }) => {
     const eventIds = body.event_ids ?? null;
     if (eventIds !== null && eventIds.length !== body.messages.length) {
-      const error = { field: 'event_ids', message: 'must have one id per message' };
+      const error = { field: 'event_ids', code: 'mismatch', message: 'must have one id per message' };
       return problem('invalid_request', { errors: [error] });
     }
     const hostname = body.log_stream;

@@ -59,7 +59,11 @@ export function createVmHandlers(dependencies: VmDependencies): HandlersOf<'vm'>
   };
 }
 
-const GPU_STATUS_UNKNOWN = { field: 'gpu_status', message: 'must be one of: Healthy, Unhealthy, N/A' };
+const GPU_STATUS_UNKNOWN = {
+  field: 'gpu_status',
+  code: 'enum',
+  message: 'must be one of: Healthy, Unhealthy, N/A',
+};
 
 type Done = { readonly status: 200; readonly type: 'application/json'; readonly body: { message: string } };
 

@@ -1,25 +1,35 @@
-// What the validator found, in words that a person understands. Pure.
+// What the validator found, as a code for programs and a sentence for people. Pure.
 import type { FieldError } from '../contract/problems.ts';
 
-/** As express-openapi-validator tells it. */
+/** One entry of the `errors` of express-openapi-validator. */
 export type ValidatorError = {
   /** Like `/body/hostname`. */
   readonly path?: string | undefined;
   readonly message?: string | undefined;
-  /** Like `required.openapi.validation`. */
+  /** Like `required.openapi.validation`: the keyword of the schema that is broken. */
   readonly errorCode?: string | undefined;
 };
 
-/** As the contract bounds `errors` of a problem. */
+/** The contract's bound on `errors` of a problem. */
 const ERRORS_MAX = 100;
 
 /** One error for each field, the first that was found. */
 export function fieldErrors(found: readonly ValidatorError[]): readonly FieldError[] {
   const byField = new Map<string, FieldError>();
-  for (const error of found) {
+  for (const { path = '', message = '', errorCode = '' } of found) {
     if (byField.size === ERRORS_MAX) break;
-    const field = fieldName(error.path ?? '');
-    if (!byField.has(field)) byField.set(field, { field, message: `${field} ${complaint(error)}` });
+    const field = fieldName(path);
+    if (byField.has(field)) continue;
+    if (message.startsWith('Unknown query parameter')) {
+      byField.set(field, { field, code: 'unknown', message: `${field} is not a known query parameter` });
+      continue;
+    }
+    if (message.startsWith('Empty value found')) {
+      byField.set(field, { field, code: 'min_length', message: `${field} must not be empty` });
+      continue;
+    }
+    const { code, say } = RULES[errorCode.split('.', 1)[0] ?? ''] ?? OTHER_RULE;
+    byField.set(field, { field, code, message: `${field} ${say(message)}` });
   }
   return [...byField.values()];
 }
@@ -37,6 +47,27 @@ function unescapePointer(step: string): string {
   return step.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
+/** `say` gets Ajv's message, and takes the limit out of it: the validator does not pass it on in another way. */
+type Rule = { readonly code: string; readonly say: (message: string) => string };
+
+const OTHER_RULE: Rule = { code: 'invalid', say: (message) => message };
+
+/** By the keyword of the schema. */
+const RULES: Readonly<Record<string, Rule>> = {
+  required: { code: 'required', say: () => 'is required' },
+  additionalProperties: { code: 'unknown', say: () => 'is not a known field' },
+  type: { code: 'type', say: (message) => mustBe(message.slice('must be '.length)) },
+  enum: { code: 'enum', say: (message) => `must be one of: ${message.slice(message.indexOf(': ') + 2)}` },
+  format: { code: 'format', say: (message) => message },
+  minLength: { code: 'min_length', say: (message) => atLeast(message, 'character', 'characters') },
+  maxLength: { code: 'max_length', say: (message) => atMost(message, 'character', 'characters') },
+  minItems: { code: 'min_items', say: (message) => atLeast(message, 'entry', 'entries') },
+  maxItems: { code: 'max_items', say: (message) => atMost(message, 'entry', 'entries') },
+  minimum: { code: 'minimum', say: (message) => `must be at least ${limitIn(message)}` },
+  maximum: { code: 'maximum', say: (message) => `must be at most ${limitIn(message)}` },
+  pattern: { code: 'pattern', say: (message) => mustMatch(message.slice('must match pattern '.length)) },
+};
+
 const TYPES: Readonly<Record<string, string>> = {
   string: 'text',
   integer: 'a whole number',
@@ -47,49 +78,37 @@ const TYPES: Readonly<Record<string, string>> = {
   null: 'null',
 };
 
-/** The pattern of texts that Postgres can store, as the contract spells it. */
+/** Takes one type of JSON schema or several, as `integer,null`. */
+function mustBe(types: string): string {
+  return `must be ${types
+    .split(',')
+    .map((type) => TYPES[type] ?? type)
+    .join(' or ')}`;
+}
+
+/** The contract's pattern of texts that Postgres can store. */
 const NO_NUL = String.raw`^[^\u0000]*$`;
+const HAS_NUL = 'must not contain NUL characters';
 
-type Saying = (told: string, rest: string) => string;
-
-/** Keyword of the schema → what is said; `rest` is what the validator says after its standing words. */
-const SAYINGS: Readonly<Record<string, { readonly after: RegExp; readonly say: Saying }>> = {
-  required: { after: /^/, say: () => 'is required' },
-  additionalProperties: { after: /^/, say: () => 'is not a known field' },
-  type: { after: /^must be /, say: (_, types) => `must be ${types.split(',').map(typeWord).join(' or ')}` },
-  enum: { after: /^.*values: /, say: (_, values) => `must be one of: ${values}` },
-  minLength: { after: /^\D*/, say: (_, rest) => atLeast(rest, 'character') },
-  maxLength: { after: /^\D*/, say: (_, rest) => `must have at most ${amount(rest, 'character')}` },
-  minItems: { after: /^\D*/, say: (_, rest) => atLeast(rest, 'entry') },
-  maxItems: { after: /^\D*/, say: (_, rest) => `must have at most ${amount(rest, 'entry')}` },
-  minimum: { after: /^must be >= /, say: (_, least) => `must be at least ${least}` },
-  maximum: { after: /^must be <= /, say: (_, most) => `must be at most ${most}` },
-  pattern: {
-    after: /^must match pattern /,
-    say: (_, pattern) =>
-      pattern.includes(NO_NUL)
-        ? 'must not contain NUL characters'
-        : `has characters or a form that is not allowed here (the pattern is ${pattern})`,
-  },
-};
-
-function complaint({ message = 'is wrong', errorCode = '' }: ValidatorError): string {
-  if (message.startsWith('Unknown query parameter')) return 'is not a known query parameter';
-  if (message.startsWith('Empty value found')) return 'must not be empty';
-  const saying = SAYINGS[errorCode.split('.', 1)[0] ?? ''];
-  return saying ? saying.say(message, message.replace(saying.after, '')) : message;
+function mustMatch(pattern: string): string {
+  return pattern.includes(NO_NUL)
+    ? HAS_NUL
+    : `has characters or a form that is not allowed here (the pattern is ${pattern})`;
 }
 
-function typeWord(type: string): string {
-  return TYPES[type] ?? type;
+function limitIn(message: string): number {
+  return Number(/-?\d+(?:\.\d+)?/.exec(message)?.[0]);
 }
 
-function atLeast(rest: string, noun: 'character' | 'entry'): string {
-  return Number.parseInt(rest, 10) === 1 ? 'must not be empty' : `must have at least ${amount(rest, noun)}`;
+function atLeast(message: string, one: string, many: string): string {
+  const limit = limitIn(message);
+  return limit === 1 ? 'must not be empty' : `must have at least ${amount(limit, one, many)}`;
 }
 
-function amount(rest: string, noun: 'character' | 'entry'): string {
-  const count = Number.parseInt(rest, 10);
-  if (count === 1) return `1 ${noun}`;
-  return noun === 'entry' ? `${count} entries` : `${count} characters`;
+function atMost(message: string, one: string, many: string): string {
+  return `must have at most ${amount(limitIn(message), one, many)}`;
+}
+
+function amount(limit: number, one: string, many: string): string {
+  return `${limit} ${limit === 1 ? one : many}`;
 }

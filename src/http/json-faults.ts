@@ -7,5 +7,9 @@ export function listFaults(body: unknown, maxEntries: number): readonly FieldErr
   if (!isRecord(body)) return [];
   return Object.entries(body)
     .filter(([, value]) => Array.isArray(value) && value.length > maxEntries)
-    .map(([field]) => ({ field, message: `${field} must have at most ${maxEntries} entries` }));
+    .map(([field]) => ({
+      field,
+      code: 'max_items',
+      message: `${field} must have at most ${maxEntries} entries`,
+    }));
 }

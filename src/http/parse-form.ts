@@ -63,16 +63,13 @@ export function convertForm(fields: Fields, types: Readonly<Record<string, FormF
     if (type === undefined) return [[name, values[0] ?? '']];
     // A browser sends an empty number field as an empty string: nothing was given.
     if (type !== 'string' && values.length === 1 && values[0] === '') return [];
-    const fault = fieldFault(values);
-    if (fault !== null) errors.push({ field: name, message: `${name} ${fault}` });
+    if (values.length > 1)
+      errors.push({ field: name, code: 'duplicate', message: `${name} was given more than once` });
+    else if (values[0]?.includes('\0'))
+      errors.push({ field: name, code: 'pattern', message: `${name} must not contain NUL characters` });
     return [[name, convertStrictly(values[0] ?? '', type)]];
   });
   return { body: Object.fromEntries(entries), errors };
-}
-
-function fieldFault(values: readonly string[]): string | null {
-  if (values.length > 1) return 'was given more than once';
-  return values[0]?.includes('\0') ? 'must not contain NUL characters' : null;
 }
 
 /** The number or boolean that the text is in its one plain spelling; else the text. */

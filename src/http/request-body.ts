@@ -12,7 +12,10 @@ import { readBody } from './read-body.ts';
 export type RequestBody = { readonly value: unknown; readonly errors: readonly FieldError[] };
 
 const NOTHING: RequestBody = { value: undefined, errors: [] };
-const MISSING: RequestBody = { value: undefined, errors: [{ field: 'body', message: 'body is required' }] };
+const MISSING: RequestBody = {
+  value: undefined,
+  errors: [{ field: 'body', code: 'required', message: 'body is required' }],
+};
 const FORM = 'application/x-www-form-urlencoded';
 
 /** Leaves what was typed into a form in the exchange. Throws the problems of an unreadable body. */

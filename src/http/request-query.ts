@@ -24,18 +24,23 @@ export function readQuery(url: string, rules: QueryRules = ANYTHING): Query {
   const values: (readonly [string, unknown])[] = [];
   for (const [name, given] of parseQuery(url.slice(start + 1))) {
     const fault = parameterFault(name, given, rules);
-    if (fault !== null) errors.push({ field: name, message: `${name} ${fault}` });
+    if (fault !== null) errors.push({ field: name, ...fault, message: `${name} ${fault.message}` });
     else if (!isNested(name)) values.push([name, parameterValue(given, typeOf(name, rules))]);
   }
   return { values: Object.fromEntries(values), errors };
 }
 
-function parameterFault(name: string, given: readonly string[], rules: QueryRules): string | null {
-  if (isNested(name)) return rules.unknownAllowed ? null : 'is not a known query parameter';
+function parameterFault(
+  name: string,
+  given: readonly string[],
+  rules: QueryRules,
+): Omit<FieldError, 'field'> | null {
+  if (isNested(name))
+    return rules.unknownAllowed ? null : { code: 'unknown', message: 'is not a known query parameter' };
   const type = typeOf(name, rules);
   const plain = given.length === 1 && given[0] !== '';
   if (type === undefined || !plain || typeof parameterValue(given, type) !== 'string') return null;
-  return `must be ${NOUNS[type] ?? type}`;
+  return { code: 'type', message: `must be ${NOUNS[type] ?? type}` };
 }
 
 function parameterValue(given: readonly string[], type: string | undefined): unknown {

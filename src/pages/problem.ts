@@ -16,7 +16,8 @@ export type FailedRequest = {
   readonly workshop?: Workshop;
 };
 
-const MISSING = /(is required|must not be empty)$/;
+/** The codes of a field that was left empty. */
+const MISSING: readonly string[] = ['required', 'min_length'];
 const labels: Readonly<Record<string, string>> = words.index.labels;
 
 /** The page for this problem. It asks nothing of the database, so it comes in an outage too. */
@@ -44,7 +45,7 @@ function formAgain(problem: Problem, form: Readonly<Record<string, unknown>>, wo
 /** The catalogue's sentence for a wrong field speaks to programs. */
 function summary({ code, detail, errors = [] }: Problem): string {
   if (code !== 'invalid_request' || errors.length === 0) return detail;
-  return errors.every(({ message }) => MISSING.test(message)) ? words.index.missing : words.index.invalid;
+  return errors.every((error) => MISSING.includes(error.code)) ? words.index.missing : words.index.invalid;
 }
 
 /** `crd_command is required` → `The command is required`. */
@@ -67,7 +68,7 @@ function notBegun(
     kind: endpointId === 'launchVms' ? 'launch' : 'destroy',
     operation: null,
     error: numVms
-      ? fieldError('num_vms', numVmsSentence(numVms.message))
+      ? fieldError('num_vms', numVmsSentence(numVms.code))
       : hours
         ? fieldError('hours', words.fleet.create.hoursWrong)
         : { message: problem.detail },
@@ -92,9 +93,9 @@ function fieldError(field: string, message: string): FormError {
 }
 
 /** What the contract says against the number, in the words that people know. */
-function numVmsSentence(complaint: string): string {
-  if (complaint.includes('at most')) return words.fleet.create.tooMany;
-  return complaint.includes('more than once') ? words.fleet.create.twice : words.fleet.create.notPositive;
+function numVmsSentence(code: string): string {
+  if (code === 'maximum') return words.fleet.create.tooMany;
+  return code === 'duplicate' ? words.fleet.create.twice : words.fleet.create.notPositive;
 }
 
 /** A field that was sent twice arrives as a list: what was typed is shown all the same. */

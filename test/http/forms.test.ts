@@ -67,7 +67,7 @@ describe('forms', () => {
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
     expect(await response.text()).toBe(
-      '<form>requestVm invalid_request [{"field":"crd_command","message":"crd_command must not be empty"}] {"email":"ada@example.org","crd_command":""}</form>',
+      '<form>requestVm invalid_request [{"field":"crd_command","code":"min_length","message":"crd_command must not be empty"}] {"email":"ada@example.org","crd_command":""}</form>',
     );
   });
 
@@ -76,7 +76,7 @@ describe('forms', () => {
     const response = await t.http.form('/api/request_vm', 'email=a', { accept: 'application/json' });
     expect(response.status).toBe(400);
     expect((await problemOf(response)).errors).toEqual([
-      { field: 'crd_command', message: 'crd_command is required' },
+      { field: 'crd_command', code: 'required', message: 'crd_command is required' },
     ]);
   });
 

@@ -141,7 +141,7 @@ export type ProblemBody = {
   detail: string;
   error: string;
   request_id: string;
-  errors?: { field: string; message: string }[];
+  errors?: { field: string; code: string; message: string }[];
 };
 
 export async function problemOf(response: Response): Promise<ProblemBody> {

@@ -32,24 +32,24 @@ describe('JSON bodies', () => {
     expect(response.status).toBe(400);
     expect(problem.code).toBe('invalid_request');
     expect(problem.errors).toEqual([
-      { field: 'hostname', message: 'hostname must be text' },
-      { field: 'status', message: 'status must be one of: initializing, running, error' },
+      { field: 'hostname', code: 'type', message: 'hostname must be text' },
+      { field: 'status', code: 'enum', message: 'status must be one of: initializing, running, error' },
     ]);
     expect(problem.error).toBe('hostname must be text; status must be one of: initializing, running, error.');
   });
 
   test.each([
-    ['nothing', undefined, 'body', 'body is required'],
-    ['null', 'null', 'body', 'body must be an object'],
-    ['a list', '[]', 'body', 'body must be an object'],
-    ['text', '"x"', 'body', 'body must be an object'],
-    ['an empty object', '{}', 'hostname', 'hostname is required'],
-  ])('of %s say what is missing', async (_, body, field, message) => {
+    ['nothing', undefined, 'body', 'required', 'body is required'],
+    ['null', 'null', 'body', 'type', 'body must be an object'],
+    ['a list', '[]', 'body', 'type', 'body must be an object'],
+    ['text', '"x"', 'body', 'type', 'body must be an object'],
+    ['an empty object', '{}', 'hostname', 'required', 'hostname is required'],
+  ])('of %s say what is missing', async (_, body, field, code, message) => {
     await using t = await bodyEcho();
     const init = body === undefined ? {} : { body, headers: { 'content-type': 'application/json' } };
     const response = await t.http.get('/api/vm-status', { method: 'POST', ...init });
     expect(response.status).toBe(400);
-    expect((await problemOf(response)).errors).toContainEqual({ field, message });
+    expect((await problemOf(response)).errors).toContainEqual({ field, code, message });
   });
 
   test('with __proto__, duplicate keys and absurd nesting do no harm', async () => {
@@ -71,7 +71,7 @@ describe('JSON bodies', () => {
     const stored = await t.http.post(`/api/v1/assignments/${crypto.randomUUID()}/outcome`, outcome);
     expect(stored.status).toBe(400);
     expect((await problemOf(stored)).errors).toEqual([
-      { field: 'message', message: 'message must not contain NUL characters' },
+      { field: 'message', code: 'pattern', message: 'message must not contain NUL characters' },
     ]);
     const nested = { hostname: VM, status: 'running', x: [{ y: 'a\0' }] };
     expect((await t.http.post('/api/vm-status', nested)).status).toBe(200);
@@ -93,7 +93,7 @@ describe('JSON bodies', () => {
     const response = await t.http.post('/api/vm-logs', batch);
     expect(response.status).toBe(400);
     expect((await problemOf(response)).errors).toEqual([
-      { field: 'messages', message: 'messages must have at most 10000 entries' },
+      { field: 'messages', code: 'max_items', message: 'messages must have at most 10000 entries' },
     ]);
   });
 
@@ -102,7 +102,11 @@ describe('JSON bodies', () => {
     const batch = { log_group: 'g', log_stream: VM, messages: new Array(10_000).fill(1) };
     const problem = await problemOf(await t.http.post('/api/vm-logs', batch));
     expect(problem.errors).toHaveLength(100);
-    expect(problem.errors?.[0]).toEqual({ field: 'messages[0]', message: 'messages[0] must be text' });
+    expect(problem.errors?.[0]).toEqual({
+      field: 'messages[0]',
+      code: 'type',
+      message: 'messages[0] must be text',
+    });
   });
 });
 

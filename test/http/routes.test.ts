@@ -110,7 +110,7 @@ describe('what is not in the contract', () => {
     await using http = await startStub();
     const response = await http.get(`/api/vm-status/${'a'.repeat(5_000)}`);
     expect((await problemOf(response)).errors).toEqual([
-      { field: 'hostname', message: 'hostname must have at most 253 characters' },
+      { field: 'hostname', code: 'max_length', message: 'hostname must have at most 253 characters' },
     ]);
   });
 });

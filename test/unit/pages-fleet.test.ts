@@ -233,7 +233,7 @@ describe('the dashboard', () => {
   });
 
   test('of a request that is refused says why, and leads back to the form, also while the database is away', () => {
-    const errors = [{ field: 'num_vms', message: 'num_vms must be at least 1' }];
+    const errors = [{ field: 'num_vms', code: 'minimum', message: 'num_vms must be at least 1' }];
     const launch = renderProblem(problemBody('invalid_request', { errors }), {
       endpointId: 'launchVms',
       form: {},
@@ -241,7 +241,7 @@ describe('the dashboard', () => {
     expect(textOf(launch)).toContain('Number of VMs must be greater than 0.');
     expect(launch).toContain('action="/api/launch"');
     expect(launch).toContain('<p class="wrong" id="num-vms-error">');
-    const many = [{ field: 'num_vms', message: 'num_vms must be at most 1000' }];
+    const many = [{ field: 'num_vms', code: 'maximum', message: 'num_vms must be at most 1000' }];
     const tooMany = problemBody('invalid_request', { errors: many });
     expect(textOf(renderProblem(tooMany, { endpointId: 'launchVms', form: {} }))).toContain(
       'Number of VMs is too large',

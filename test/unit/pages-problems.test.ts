@@ -22,7 +22,7 @@ describe('the error page', () => {
   test('shows code in a sentence as code, and the fields that are wrong', () => {
     const html = renderError({
       problem: problemBody('invalid_request', {
-        errors: [{ field: 'num_vms', message: 'must be a number' }],
+        errors: [{ field: 'num_vms', code: 'type', message: 'must be a number' }],
       }),
       area: 'admin',
     });
@@ -35,7 +35,9 @@ describe('the error page', () => {
 
 describe('the page of a problem', () => {
   test('is the form again, with what was typed, where the form was sent', () => {
-    const problem = problemBody('invalid_request', { errors: [{ field: 'email', message: 'is too long' }] });
+    const problem = problemBody('invalid_request', {
+      errors: [{ field: 'email', code: 'max_length', message: 'is too long' }],
+    });
     const form = { email: 'ada@example.org', crd_command: ['DISPLAY= x', 'twice'] };
     const html = renderProblem(problem, { endpointId: 'requestVm', form });
     expect(html).toContain(`<h1>${words.index.title}</h1>`);
@@ -46,13 +48,13 @@ describe('the page of a problem', () => {
   });
 
   test.each([
-    ['is required', words.index.missing],
-    ['must not be empty', words.index.missing],
-    ['must have at most 320 characters', words.index.invalid],
-  ])('speaks to people where a field %s', (fault, sentence) => {
+    ['required', 'is required', words.index.missing],
+    ['min_length', 'must not be empty', words.index.missing],
+    ['max_length', 'must have at most 320 characters', words.index.invalid],
+  ])('speaks to people where a field breaks the rule %s', (code, fault, sentence) => {
     const errors = [
-      { field: 'crd_command', message: 'crd_command is required' },
-      { field: 'email', message: `email ${fault}` },
+      { field: 'crd_command', code: 'required', message: 'crd_command is required' },
+      { field: 'email', code, message: `email ${fault}` },
     ];
     const problem = problemBody('invalid_request', { errors });
     const text = textOf(renderProblem(problem, { endpointId: 'requestVm', form: {} }));

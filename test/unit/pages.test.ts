@@ -99,7 +99,7 @@ describe('every page', () => {
         problem: {
           ...problemBody('invalid_request', {
             detail: `\`${HOSTILE}\``,
-            errors: [{ field: HOSTILE, message: HOSTILE }],
+            errors: [{ field: HOSTILE, code: HOSTILE, message: HOSTILE }],
           }),
           title: HOSTILE,
           request_id: HOSTILE,
