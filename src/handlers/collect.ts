@@ -64,7 +64,7 @@ function refusal(
   if (answer.kind === 'busy') return problem('overloaded', { detail: BUSY });
   const errors = answer.failed
     .slice(0, NAMED_FAILURES)
-    .map(({ hostname, failure }) => ({ field: hostname, code: failure.code, message: failure.message }));
+    .map(({ hostname, failure }) => ({ field: hostname, code: failure.kind, message: failure.message }));
   const extras = { detail: describeRefusal(answer), ...(errors.length > 0 && { errors }) };
   return problem(answer.kind === 'no_files' ? 'no_files' : 'download_failed', extras);
 }
