@@ -14,7 +14,7 @@ export type MachineSpec = {
   readonly nvidia: boolean;
   readonly subnetId: string;
   /** When the fleet is to be over, ISO 8601; the machine ends itself then, plus the grace. Null = no end. */
-  readonly endsAt: string | null;
+  readonly shutdownAt: string | null;
 };
 
 export type ContainerSpec = {

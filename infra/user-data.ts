@@ -34,7 +34,7 @@ export function userData(
     ClientVmsSpec,
     'allocator' | 'region' | 'container' | 'agent' | 'startupScript' | 'graceMinutes' | 'logs'
   >,
-  machine: Pick<MachineSpec, 'hostname' | 'token' | 'nvidia' | 'endsAt'>,
+  machine: Pick<MachineSpec, 'hostname' | 'token' | 'nvidia' | 'shutdownAt'>,
 ): UserData {
   const script = spec.startupScript?.content ?? '';
   const environment = {
@@ -51,7 +51,7 @@ export function userData(
     LABLINK_IMAGE: spec.container.image,
     LABLINK_AGENT: spec.agent,
     LABLINK_NVIDIA: String(machine.nvidia),
-    LABLINK_END_AT: endOf(machine.endsAt, spec.graceMinutes),
+    LABLINK_END_AT: endOf(machine.shutdownAt, spec.graceMinutes),
     LABLINK_STARTUP: script === '' ? '' : gzipSync(script, BEST).toString('base64'),
   };
   const files = { LABLINK_FILE_END: FILES.end, LABLINK_FILE_STARTUP: FILES.startup };
@@ -68,11 +68,11 @@ export function userData(
 }
 
 /** Epoch seconds; nothing where there is no end. */
-function endOf(endsAt: string | null, graceMinutes: number): string {
-  if (endsAt === null) return '';
-  const seconds = Date.parse(endsAt) / 1_000 + graceMinutes * SECONDS_PER_MINUTE;
+function endOf(shutdownAt: string | null, graceMinutes: number): string {
+  if (shutdownAt === null) return '';
+  const seconds = Date.parse(shutdownAt) / 1_000 + graceMinutes * SECONDS_PER_MINUTE;
   if (!Number.isFinite(seconds))
-    throw new Error(`${JSON.stringify(endsAt)} is no time at which machines end.`);
+    throw new Error(`${JSON.stringify(shutdownAt)} is no time at which machines end.`);
   return String(Math.round(seconds));
 }
 

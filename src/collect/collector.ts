@@ -105,7 +105,7 @@ async function begin(
     failed.length === visits.length
       ? { kind: 'all_failed', failed }
       : { kind: 'no_files', failed, leftBehind };
-  if (request.signal.aborted) progress.end('left');
+  if (request.signal.aborted) progress.end('abandoned');
   else progress.end('failed', describeRefusal(refused));
   return refused;
 }
@@ -143,7 +143,7 @@ function archiveOf(dependencies: CollectDependencies, request: DownloadRequest, 
     () => {
       stopping.abort();
       // HEAD: it was asked what would be sent, and that was told.
-      if (begun || request.signal.aborted) progress.end('left');
+      if (begun || request.signal.aborted) progress.end('abandoned');
       else progress.withdraw();
     },
   );

@@ -1,6 +1,6 @@
 // How downloads are getting on: those that run, and the last ones that ended. Of this process alone.
 
-export type DownloadState = 'searching' | 'sending' | 'done' | 'failed' | 'left';
+export type DownloadState = 'searching' | 'sending' | 'done' | 'failed' | 'abandoned';
 
 export type Progress = {
   readonly id: string;
@@ -34,7 +34,7 @@ export type ProgressCounter = {
   /** Nobody has read any of it: it is not told. */
   readonly withdraw: () => void;
   /** The first end counts. */
-  readonly end: (state: 'done' | 'failed' | 'left', message?: string) => void;
+  readonly end: (state: 'done' | 'failed' | 'abandoned', message?: string) => void;
 };
 
 export type ProgressBoard = {

@@ -1129,7 +1129,7 @@ export const endpoints = {
   fleetPage: {
     method: 'get',
     path: '/admin/fleet',
-    tag: 'ends',
+    tag: 'shutdown',
     security: [['adminBasic']],
     consumes: [],
     bodyRequired: false,
@@ -1151,7 +1151,7 @@ export const endpoints = {
   getFleet: {
     method: 'get',
     path: '/api/v1/fleet',
-    tag: 'ends',
+    tag: 'shutdown',
     security: [['adminBasic']],
     consumes: [],
     bodyRequired: false,
@@ -1170,10 +1170,10 @@ export const endpoints = {
     formPage: false,
     bodyLimitBytes: 65536,
   },
-  extendFleet: {
+  rescheduleShutdown: {
     method: 'post',
-    path: '/api/v1/fleet/extend',
-    tag: 'ends',
+    path: '/api/v1/fleet/reschedule-shutdown',
+    tag: 'shutdown',
     security: [['adminBasic']],
     consumes: ['application/json', 'application/x-www-form-urlencoded'],
     bodyRequired: true,
@@ -1466,7 +1466,7 @@ export const endpoints = {
   downloadData: {
     method: 'get',
     path: '/api/scp-client',
-    tag: 'collect',
+    tag: 'downloads',
     security: [['adminBasic']],
     consumes: [],
     bodyRequired: false,
@@ -1489,7 +1489,7 @@ export const endpoints = {
   downloadVmData: {
     method: 'get',
     path: '/api/v1/vms/{hostname}/data',
-    tag: 'collect',
+    tag: 'downloads',
     security: [['adminBasic']],
     consumes: [],
     bodyRequired: false,
@@ -1513,7 +1513,7 @@ export const endpoints = {
   listDownloads: {
     method: 'get',
     path: '/api/v1/downloads',
-    tag: 'collect',
+    tag: 'downloads',
     security: [['adminBasic']],
     consumes: [],
     bodyRequired: false,

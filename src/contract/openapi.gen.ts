@@ -7,7 +7,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** The form in which a participant asks for a machine */
+    /** The form to request a VM */
     get: operations['indexPage'];
     put?: never;
     post?: never;
@@ -27,13 +27,13 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Ask for a machine
-     * @description Assigns a free machine to an e-mail address and sends it the Chrome Remote Desktop (CRD) command. The same e-mail
-     *     never takes a second machine: from the same browser (a signed cookie) the same machine comes back, and a new
-     *     command goes to it; from another browser `pin` must be given.
+     * Request a VM
+     * @description Assigns a free VM to an e-mail address and sends the Chrome Remote Desktop (CRD) command to the VM. An e-mail
+     *     address never has two VMs. A second request from the same browser (identified by a signed cookie) returns the same
+     *     VM and sends it the new command. A request from another browser must include `pin`.
      *
-     *     Errors of the fields and "none free" are `200` with the form page and the message. With
-     *     `Accept: application/json` they are statuses: 400, 409 (`none_free`, `pin_required`), 429 (`too_many_pin_attempts`).
+     *     Field errors and "none free" return `200` with the form page and a message. With `Accept: application/json` they
+     *     return 400, 409 (`none_free`, `pin_required`) or 429 (`too_many_pin_attempts`).
      */
     post: operations['requestVm'];
     delete?: never;
@@ -50,8 +50,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * The participant's machine, to come back to
-     * @description The success page again, for the browser that the assignment is bound to. Any other gets 404.
+     * The page of the participant's VM
+     * @description The success page, for the browser that owns the assignment. Other browsers get 404.
      */
     get: operations['assignmentPage'];
     put?: never;
@@ -70,8 +70,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * One assignment, for the page that watches it
-     * @description Answers the browser that the assignment is bound to, and admins. To everybody else it does not exist.
+     * One assignment, for the participant's page
+     * @description Visible to the browser that owns the assignment, and to admins. All others get 404.
      */
     get: operations['getAssignment'];
     put?: never;
@@ -90,8 +90,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * How many machines are free
-     * @description Machines that are running and not assigned to anybody.
+     * The number of free VMs
+     * @description VMs that are running and not assigned.
      */
     get: operations['getUnassignedVmsCount'];
     put?: never;
@@ -110,9 +110,9 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * Where things stand, for a participant
-     * @description Whether there is a machine to be had, as a state and a sentence. The page of the form asks this again and again; an
-     *     answer may be up to a second old.
+     * Availability of VMs, for participants
+     * @description Whether a VM is available, as a state and as a sentence. The form page polls this endpoint; an answer may be up to
+     *     one second old.
      */
     get: operations['getLab'];
     put?: never;
@@ -131,8 +131,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * What a participant tries out before the workshop
-     * @description A page to send a week before. It asks nothing of the database.
+     * A page for participants to test their computer before the workshop
+     * @description Send participants this page a week before the workshop. It works without the database.
      */
     get: operations['checkPage'];
     put?: never;
@@ -154,13 +154,13 @@ export interface paths {
     put?: never;
     /**
      * Wait for an assignment (long poll)
-     * @description The VM waits until a participant is assigned to it. While it waits, the server sends a space every 20 seconds so
-     *     that proxies keep the connection: JSON allows leading white space. After the first space the poll ends only in
-     *     success or in a cut connection. A newer poll of the same hostname supersedes the older one (409). After 409, 503
-     *     or a cut connection, wait a few seconds and poll again.
+     * @description The request stays open until a participant is assigned to the VM. Meanwhile the server sends a space every 20
+     *     seconds, so that proxies keep the connection open (JSON allows leading white space). After the first space, the poll
+     *     ends with success or with a closed connection. A newer poll for the same hostname replaces the older one (409).
+     *     After 409, 503 or a closed connection, wait a few seconds and poll again.
      *
-     *     A command is delivered again to a later poll only while nobody has acknowledged it
-     *     (`POST /api/v1/assignments/{id}/outcome`) and its code can still be alive (10 minutes).
+     *     A later poll receives the same command again only until the VM acknowledges it
+     *     (`POST /api/v1/assignments/{id}/outcome`), and for at most 10 minutes, because CRD codes expire.
      */
     post: operations['vmStartup'];
     delete?: never;
@@ -178,7 +178,7 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Report whether somebody is using the machine */
+    /** Report whether the VM is in use */
     post: operations['updateInUseStatus'];
     delete?: never;
     options?: never;
@@ -210,13 +210,13 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** The status of every machine */
+    /** The status of every VM */
     get: operations['listVmStatuses'];
     put?: never;
     /**
-     * Report the status of a machine
-     * @description Machines are born here: an unknown hostname becomes a row. A late report of a machine that was destroyed within
-     *     the last hour is answered 200 and changes nothing.
+     * Report the status of a VM
+     * @description An unknown hostname is added to the list of VMs. A late report from a VM that was destroyed within the last hour
+     *     returns 200 and changes nothing.
      */
     post: operations['updateVmStatus'];
     delete?: never;
@@ -232,7 +232,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** The status of one machine */
+    /** The status of one VM */
     get: operations['getVmStatus'];
     put?: never;
     post?: never;
@@ -253,8 +253,8 @@ export interface paths {
     put?: never;
     /**
      * Report start-up timings
-     * @description Each report adds what it knows; what it leaves out stays. Both spellings of the container's keys count. `total` is
-     *     known once provisioning, cloud-init and container are.
+     * @description A report may contain any of the fields; fields that it omits keep their values. Both spellings of the container
+     *     fields are accepted. The total is available once provisioning, cloud-init and container times are.
      */
     post: operations['postVmMetrics'];
     delete?: never;
@@ -273,9 +273,9 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Push log lines of a machine
-     * @description Lines are appended. With `event_ids` (one per message) a batch that is sent again adds nothing. A bounded amount
-     *     is kept per machine: the newest stays, and the cut is told where the logs are read.
+     * Send log lines of a VM
+     * @description Appends the lines. With `event_ids` (one per message), sending a batch again adds nothing. Each VM keeps a limited
+     *     amount of logs: the oldest lines are dropped, and readers are told how many.
      */
     post: operations['postVmLogs'];
     delete?: never;
@@ -294,9 +294,9 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Report that the machine is alive
-     * @description The answer's `action` says what the machine is to do: `recycle` = its participant is gone; empty their folder, and
-     *     say so with `POST /api/v1/vms/{hostname}/recycled`. It is said again until then.
+     * Report that the VM is alive
+     * @description The field `action` of the answer tells the agent what to do next. `recycle`: the assignment has ended; delete the
+     *     participant's files, then call `POST /api/v1/vms/{hostname}/recycled`. Repeated until that call.
      */
     post: operations['postHeartbeat'];
     delete?: never;
@@ -315,9 +315,9 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Acknowledge a delivered command, with its outcome
-     * @description The agent says whether the command could be run. After `failed` the participant is asked for a fresh command, which
-     *     goes to the same machine. An outcome of a command that was replaced meanwhile is refused (409) and changes nothing.
+     * Report the outcome of a command
+     * @description Reports whether the command worked. After `failed` the participant is asked for a new command, which is sent to the
+     *     same VM. The outcome of a command that was replaced in the meantime is rejected (409) and changes nothing.
      */
     post: operations['postOutcome'];
     delete?: never;
@@ -336,10 +336,9 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Report that the machine was emptied
-     * @description The agent (or whoever looks after the machine) has emptied the participant's folder: the machine is `running` and
-     *     free again. Told twice, it counts once. 409 while somebody has the machine, or where another assignment's remains
-     *     are meant: nothing is changed.
+     * Report that the VM has been reset
+     * @description The participant's files have been deleted, so the VM becomes `running` and free. Repeating the report changes
+     *     nothing. Returns 409, and changes nothing, if the VM is assigned or if the files belong to another assignment.
      */
     post: operations['postRecycled'];
     delete?: never;
@@ -359,9 +358,9 @@ export interface paths {
     put?: never;
     /**
      * End an assignment
-     * @description The participant gives the machine up. It is `recycling` until its agent has emptied it, and free afterwards. Agents
-     *     of the field do not recycle: their machines stay `recycling` until they are destroyed. An assignment that is over
-     *     already stays as it is. With `Accept: text/html` the answer leads to the page of the machine.
+     * @description The VM is `recycling` until its agent has deleted the participant's files, then it is free. The published LabLink
+     *     agents (0.0.4–0.1.2) cannot do this: their VMs stay `recycling` until they are destroyed. An assignment that has
+     *     already ended stays unchanged. With `Accept: text/html` the answer redirects to the page of the VM.
      */
     post: operations['releaseAssignment'];
     delete?: never;
@@ -378,9 +377,9 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * The agent's program
-     * @description `lablink-agent.mjs` runs on Node 24; `lablink-agent-linux-x64.gz` is an executable that needs no Node, compressed.
-     *     `SHA256SUMS` holds the checksums of both, and of the executable once it is unpacked.
+     * The VM agent program
+     * @description `lablink-agent.mjs` runs on Node 24; `lablink-agent-linux-x64.gz` is a compressed executable that needs no Node.
+     *     `SHA256SUMS` contains the checksums of both, and of the uncompressed executable.
      */
     get: operations['getAgentFile'];
     put?: never;
@@ -398,13 +397,13 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** Machines, everything an admin may know, by hostname */
+    /** VMs with all details, by hostname */
     get: operations['listVms'];
     put?: never;
     /**
-     * Register a machine of your own
-     * @description For machines that this server did not launch (provider `external`). The answer holds the machine's token, once: only
-     *     its hash is kept. Called by an admin, or with the `REGISTRATION_TOKEN` of the server's configuration.
+     * Register an external VM
+     * @description For VMs that this server did not launch (provider `external`). The answer contains the VM token, which is shown only
+     *     once: the server stores only its hash. Requires admin credentials or the configured `REGISTRATION_TOKEN`.
      */
     post: operations['registerVm'];
     delete?: never;
@@ -421,10 +420,10 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * What changes among the machines, as it changes
-     * @description Server-sent events `vms`, each a VmChanges. The first one of a connection lists the hostnames of all machines;
-     *     without `Last-Event-ID` it holds all machines, with it those that changed since. A machine may come again
-     *     unchanged after a resume. A machine that is called `events` cannot be asked for by `GET /api/v1/vms/{hostname}`.
+     * Changes of VMs, live
+     * @description Server-sent events `vms`, each a VmChanges. The first event of a connection lists the hostnames of all VMs. Without
+     *     `Last-Event-ID` it contains all VMs; with it, those that changed since. After a resume, a VM may be sent again
+     *     unchanged. A VM with the hostname `events` cannot be read by `GET /api/v1/vms/{hostname}`.
      */
     get: operations['streamVmChanges'];
     put?: never;
@@ -442,15 +441,15 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** One machine, everything an admin may know */
+    /** One VM with all details */
     get: operations['getVm'];
     put?: never;
     post?: never;
     /**
-     * Destroy one machine
-     * @description Starts an operation that ends this machine alone, with everything on it: the work of its participant that was not
-     *     collected before is lost with it, which the operation's output says by name. A machine that came by itself runs on,
-     *     and is only cleared from here. 409 (`operation_running`) while another operation runs.
+     * Destroy one VM
+     * @description Starts an operation that destroys this VM and everything on it. Participant files that were not downloaded before are
+     *     lost; the output of the operation names the participant. An external VM keeps running and is only removed from the
+     *     list. Returns 409 (`operation_running`) while another operation is running.
      */
     delete: operations['deleteVm'];
     options?: never;
@@ -468,9 +467,9 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Destroy one machine, for forms
-     * @description What `DELETE /api/v1/vms/{hostname}` does, for those that can only send forms: 202 with the operation to programs, 303
-     *     to the page of the operation to people.
+     * Destroy one VM, for HTML forms
+     * @description Does the same as `DELETE /api/v1/vms/{hostname}`, for HTML forms. Returns 202 with the operation, or, for HTML clients,
+     *     303 to the page of the operation.
      */
     post: operations['destroyVm'];
     delete?: never;
@@ -487,9 +486,9 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * Machines as a table for spreadsheets
-     * @description RFC 4180, UTF-8, one line per machine in the natural order of hostnames (`-2` before `-10`), at most 10,000. A value
-     *     that a spreadsheet would take for a formula begins with an apostrophe. PINs are not in it.
+     * VMs as a CSV file
+     * @description RFC 4180, UTF-8, one line per VM in the natural order of hostnames (`-2` before `-10`), at most 10,000 lines. Values
+     *     that a spreadsheet could read as a formula are prefixed with an apostrophe. PINs are not included.
      */
     get: operations['downloadVmsCsv'];
     put?: never;
@@ -510,10 +509,10 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Let the machine's participant in from another browser
-     * @description For ten minutes, the next browser that sends the form with the participant's e-mail is let in without the PIN, once. It
-     *     is meant for somebody who has lost browser and PIN and stands in front of you: whoever sends the e-mail first is let in.
-     *     409 (`vm_not_assigned`) where nobody has the machine.
+     * Allow the participant to use another browser
+     * @description For ten minutes, the next browser that submits the form with the participant's e-mail does not need the PIN. Use it for
+     *     a participant in the room who has lost both browser and PIN: the first browser to submit the e-mail is accepted.
+     *     Returns 409 (`vm_not_assigned`) if the VM is not assigned.
      */
     post: operations['allowBrowser'];
     delete?: never;
@@ -532,11 +531,11 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Give the machine's participant another machine
-     * @description In one transaction a free machine is claimed and the assignment moves to it, with its PIN and its page. The old machine is
-     *     `recycling`, and free once it was emptied; one that is in `error` or `unreachable` stays so. A command that was not
-     *     delivered goes to the new machine; else a fresh one is asked for. 409 (`vm_not_assigned`, `none_free`): nothing was
-     *     changed.
+     * Move the participant to another VM
+     * @description Claims a free VM and moves the assignment to it, with its PIN and its page, in one transaction. The old VM becomes
+     *     `recycling`, then free after its reset; a status of `error` or `unreachable` stays. A command that was not delivered
+     *     yet goes to the new VM; otherwise the participant is asked for a new one. Returns 409 (`vm_not_assigned`,
+     *     `none_free`) if nothing was changed.
      */
     post: operations['reassignVm'];
     delete?: never;
@@ -555,10 +554,10 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Take back an error, or an unhealthy GPU
-     * @description A machine in `error` or `unreachable` is `running` again (`recycling` where somebody's work is still on it), and an
-     *     unhealthy GPU is not spoken of until the machine reports it again. Nothing is changed on the machine itself. A machine
-     *     that is well stays as it is.
+     * Clear an error or a GPU warning
+     * @description A VM with the status `error` or `unreachable` becomes `running` (`recycling` if a participant's files are still on it),
+     *     and a GPU warning is cleared. Nothing is changed on the VM itself: it reports the problem again if it persists. A
+     *     healthy VM stays unchanged.
      */
     post: operations['markVmHealthy'];
     delete?: never;
@@ -577,10 +576,10 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Restart the machine, and keep its disk
-     * @description Its programs end and start anew; what its participant has open is lost, files stay. Until the machine reports again it is
-     *     `initializing`, and given to nobody. 409 (`cannot_restart`) where its provider cannot, or where it is being destroyed;
-     *     503 (`restart_failed`) where the provider could not do it.
+     * Restart the VM and keep its disk
+     * @description Unsaved work is lost; files are kept. The VM is `initializing`, and not assigned to anybody, until it reports again.
+     *     Returns 409 (`cannot_restart`) if the provider does not support restarts or the VM is being destroyed, and 503
+     *     (`restart_failed`) if the restart failed.
      */
     post: operations['restartVm'];
     delete?: never;
@@ -597,8 +596,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * What happened to one machine, newest first
-     * @description Its statuses, who had it, what admins did, and what its launch told of it. Of statuses the newest 200 are kept.
+     * The history of one VM, newest first
+     * @description Status changes, assignments, admin actions and messages from operations. The newest 200 status changes are kept.
      */
     get: operations['getVmTimeline'];
     put?: never;
@@ -617,8 +616,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * The stored logs of one machine, as a text file
-     * @description Every line that is kept, in the order of arrival. Where older ones were dropped, the first line says so.
+     * The stored logs of one VM, as a text file
+     * @description Every stored line, in the order of arrival. If older lines were dropped, the first line says so.
      */
     get: operations['downloadVmLogs'];
     put?: never;
@@ -637,11 +636,11 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * What a machine logs, as it comes
-     * @description Server-sent events. `lines` carries LogLines and an id to resume from (`Last-Event-ID`): nothing is repeated. Whoever
-     *     is too slow for what comes is not sent all of it: the newest lines come, and their `number` tells how many are
-     *     missing before them. `status` carries the machine's status, first and whenever it changes. After `gone` (the machine
-     *     was destroyed, and its logs with it) the stream ends; do not reconnect.
+     * The logs of one VM, live
+     * @description Server-sent events. `lines` contains LogLines and has an id to resume from (`Last-Event-ID`); no line is repeated. A
+     *     client that is too slow skips to the newest lines; a gap in `first_number` shows how many lines it missed. `status`
+     *     contains the status of the VM, at the start and after each change. After `gone` (the VM and its logs were destroyed)
+     *     the stream ends; do not reconnect.
      */
     get: operations['streamVmLogs'];
     put?: never;
@@ -660,8 +659,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * The stored logs of one machine
-     * @description 503 only while there are no logs yet and the machine is `initializing`.
+     * The stored logs of one VM
+     * @description Returns 503 only while the VM is `initializing` and has no logs yet.
      */
     get: operations['getVmLogs'];
     put?: never;
@@ -679,7 +678,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** The state of the lab at a glance */
+    /** The overview page */
     get: operations['adminPage'];
     put?: never;
     post?: never;
@@ -697,8 +696,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * The state of the lab at a glance
-     * @description Counts, and what needs the admin, the most urgent first (at most 100; `attention_total` counts all).
+     * An overview of all VMs
+     * @description Counts, and the VMs that need attention, most urgent first (at most 100; `attention_total` counts all).
      */
     get: operations['getOverview'];
     put?: never;
@@ -716,7 +715,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** One machine, everything that is known of it, and what can be done */
+    /** The page of one VM, with its details and actions */
     get: operations['vmPage'];
     put?: never;
     post?: never;
@@ -733,7 +732,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** The page that launches machines */
+    /** The page to launch VMs */
     get: operations['createInstancesPage'];
     put?: never;
     post?: never;
@@ -751,8 +750,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * One row per machine
-     * @description What is asked for is tolerant; a value that means nothing counts as not said.
+     * The table of VMs
+     * @description Unknown values of the parameters are ignored.
      */
     get: operations['instancesPage'];
     put?: never;
@@ -771,9 +770,9 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * The page that destroys all machines
-     * @description What is on the machines and was not downloaded is asked of them with `survey`, which takes some seconds: the page itself
-     *     comes at once, and its module asks.
+     * The page to destroy all VMs
+     * @description With `survey`, the server asks every VM which files have not been downloaded, which takes some seconds. The page loads
+     *     without it, then requests the survey.
      */
     get: operations['deleteInstancesPage'];
     put?: never;
@@ -791,7 +790,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** The logs of one machine, as a page */
+    /** The logs of one VM, as a page */
     get: operations['instanceLogsPage'];
     put?: never;
     post?: never;
@@ -808,7 +807,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** What was launched and destroyed, by whom, and how it went */
+    /** The list of operations, as a page */
     get: operations['operationsPage'];
     put?: never;
     post?: never;
@@ -825,7 +824,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** One operation as it runs, and the machines, live */
+    /** The page of one operation and its VMs, live */
     get: operations['operationPage'];
     put?: never;
     post?: never;
@@ -845,12 +844,12 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Launch machines
-     * @description Starts an operation and answers at once with the page that shows it. A field that is wrong, another operation that
-     *     is running, and a provider that is not ready are `200` with the same page and the message; nothing is launched.
-     *     With `Accept: application/json` they are statuses: 202 with the operation; 400, 409 (`operation_running`), 503
-     *     (`provider_not_ready`). A launch that could not succeed (no quota for it, an address that machines cannot reach) is
-     *     refused in the same way before anything is made.
+     * Launch VMs
+     * @description Starts an operation and returns its page at once. If a field is invalid, another operation is running or the provider
+     *     is not ready, nothing is launched, and `200` returns the same page with a message. With `Accept: application/json`
+     *     the endpoint returns 202 with the operation, or 400, 409 (`operation_running`) or 503 (`provider_not_ready`). A
+     *     launch that cannot succeed (insufficient quota, a server address that VMs cannot reach) is rejected in the same way
+     *     before any VM is created.
      */
     post: operations['launchVms'];
     delete?: never;
@@ -869,10 +868,10 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Destroy all machines
-     * @description Starts an operation that ends every machine that this server has launched, and clears the rows of those that came by
-     *     themselves; answers at once with the page that shows it. Nothing there is success. Another operation that is running
-     *     is `200` with the same page and the message; with `Accept: application/json` 202 with the operation, or 409.
+     * Destroy all VMs
+     * @description Starts an operation that destroys every launched VM and removes external VMs from the list, and returns its page at
+     *     once. Without VMs the operation succeeds. If another operation is running, `200` returns the same page with a
+     *     message. With `Accept: application/json` the endpoint returns 202 with the operation, or 409.
      */
     post: operations['destroyVms'];
     delete?: never;
@@ -888,7 +887,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** When the machines end, what they have cost so far, and orphans */
+    /** The page of shutdown times, costs and orphans */
     get: operations['fleetPage'];
     put?: never;
     post?: never;
@@ -906,10 +905,9 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * The launched machines together, with their end and their cost so far
-     * @description Costs are estimates: list prices of instances that run on demand, from a table with a date; disks, addresses and
-     *     traffic are not in them. Machines of a type without a price are counted in `unpriced_machines`. Machines that are
-     *     gone stay in the cost of their launch.
+     * All launched VMs, with their shutdown times and costs
+     * @description Costs are estimates, based on a dated table of on-demand list prices. Disks, addresses and traffic are not included.
+     *     VMs of a type without a known price are counted in `unpriced_vms`. Destroyed VMs stay in the cost of their launch.
      */
     get: operations['getFleet'];
     put?: never;
@@ -920,7 +918,7 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
-  '/api/v1/fleet/extend': {
+  '/api/v1/fleet/reschedule-shutdown': {
     parameters: {
       query?: never;
       header?: never;
@@ -930,12 +928,12 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Move the end of every launched machine
-     * @description The new end is so many hours from now, also for machines that had none; asking twice changes nothing more. Machines
-     *     that end themselves are told over SSH: those that could not be told yet keep their old end (`ends_at`), show the new
-     *     one as `wanted_ends_at` with the problem, and are tried again. With `Accept: text/html` the answer is the page.
+     * Change the shutdown time of all launched VMs
+     * @description Sets the shutdown time to the given number of hours from now, also for VMs that had none. VMs that shut themselves
+     *     down receive the new time over SSH. A VM that cannot be reached keeps its old time (`shutdown_at`), shows the new one
+     *     as `requested_shutdown_at` with an `error`, and is retried. With `Accept: text/html` the answer is the page.
      */
-    post: operations['extendFleet'];
+    post: operations['rescheduleShutdown'];
     delete?: never;
     options?: never;
     head?: never;
@@ -950,9 +948,10 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * Machines without a row, and rows without a machine
-     * @description As they were seen last: the provider is asked at start, after an interruption, now and then, and, with `fresh=true`,
-     *     now. What comes from an interrupted launch and was never assigned is ended by itself; the rest waits for a decision.
+     * Orphans - VMs without a record, and records without a VM
+     * @description The result of the last check. The server asks the provider at its start, after an interruption, at intervals and, with
+     *     `refresh=true`, now. Never-assigned VMs of an interrupted launch are destroyed automatically; an admin decides about
+     *     all others.
      */
     get: operations['listOrphans'];
     put?: never;
@@ -973,10 +972,10 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Make a row for a machine that has none
-     * @description The machine is shown, counted and destroyed like any other from then on. It is `unreachable`: nobody is given it,
-     *     since the token that it holds is known to no row. 409 (`not_adoptable`) where its name is taken, where it has none,
-     *     or while an operation runs. With `Accept: text/html` the answer is the page.
+     * Add an orphaned VM to the list of VMs
+     * @description From then on the VM is listed, counted and destroyed like any other. Its status is `unreachable`, and it is never
+     *     assigned, because its token is unknown. Returns 409 (`orphan_not_adoptable`) if it has no hostname, if its hostname
+     *     is taken, or while an operation is running. With `Accept: text/html` the answer is the page.
      */
     post: operations['adoptOrphan'];
     delete?: never;
@@ -995,10 +994,10 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * End a machine that has no row, or clear a row that has no machine
-     * @description The provider is asked again first: only what is an orphan still is touched, and only by the provider's own id.
-     *     409 (`orphan_not_terminable`) where the provider refuses, or while an operation runs. With `Accept: text/html` the answer
-     *     is the page.
+     * Terminate an orphaned VM, or remove an orphaned record
+     * @description The server checks with the provider first and only terminates what is still an orphan, by its provider id. Returns 409
+     *     (`orphan_not_terminable`) if the provider refuses, or while an operation is running. With `Accept: text/html` the
+     *     answer is the page.
      */
     post: operations['terminateOrphan'];
     delete?: never;
@@ -1051,9 +1050,10 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Ask an operation to end
-     * @description The run is asked to end, and made to if it does not; what was made stays. Asking again changes nothing. 409
-     *     (`operation_finished`) when it has ended already. With `Accept: text/html` the answer is the page of the operation.
+     * Cancel an operation
+     * @description Asks the operation to stop, and forces it to if necessary. VMs that were already created are kept. Repeating the
+     *     request changes nothing. Returns 409 (`operation_finished`) if the operation has finished. With `Accept: text/html`
+     *     the answer is the page of the operation.
      */
     post: operations['cancelOperation'];
     delete?: never;
@@ -1070,12 +1070,12 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * What an operation tells, as it comes
-     * @description Server-sent events. `output` carries an OperationEvent and an id to resume from (`Last-Event-ID`): nothing is lost or
-     *     repeated. `operation` carries the Operation whenever it changes, `machines` what it did with its machines (`{ machines }`, as in Operation): all of them
-     *     first, then those that changed. After `end`, with the operation as it ended, the
-     *     stream ends; do not reconnect. With `vms=true` the same stream carries the `vms` events of
-     *     `GET /api/v1/vms/events` too, and has no end of its own: a page needs one connection only.
+     * The output and results of an operation, live
+     * @description Server-sent events. `output` contains an OperationEvent and has an id to resume from (`Last-Event-ID`); no event is
+     *     lost or repeated. `operation` contains the Operation after each change. `operation_vms` contains the results for its
+     *     VMs (`{ vms }`, as in Operation): first all of them, then those that changed. After `end`, which contains the finished
+     *     Operation, the stream ends; do not reconnect. With `vms=true` the stream also contains the `vms` events of
+     *     `GET /api/v1/vms/events` and does not end by itself, so that a page needs only one connection.
      */
     get: operations['streamOperationEvents'];
     put?: never;
@@ -1093,7 +1093,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** Start-up timings, machines by state and assignments over time, as pictures with their numbers */
+    /** Charts of start-up times, VM states and assignments */
     get: operations['chartsPage'];
     put?: never;
     post?: never;
@@ -1111,9 +1111,9 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * Machines by state over time
-     * @description One sample whenever the counts have changed; each holds until the next one. The last is of this moment. Kept for a
-     *     week; where there are very many, some between are left out.
+     * VM states over time
+     * @description One sample per change of the counts, valid until the next sample. The last sample is the current state. Samples are
+     *     kept for a week; if there are very many, some are left out.
      */
     get: operations['getStateHistory'];
     put?: never;
@@ -1132,8 +1132,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * When machines were assigned and released
-     * @description Hostnames, not people. Kept for a week, also when the machine is gone.
+     * Assignments and releases over time
+     * @description Contains hostnames, but no participants. Kept for a week, even after the VM is destroyed.
      */
     get: operations['getAssignmentHistory'];
     put?: never;
@@ -1151,7 +1151,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** How long each machine took to start, by phase */
+    /** Start-up times of VMs, by phase */
     get: operations['getTimingHistory'];
     put?: never;
     post?: never;
@@ -1169,12 +1169,12 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * Everybody's work as one zip
-     * @description Every machine that is up is entered by SSH and searched for the configured files; then they are streamed as one zip:
-     *     `<hostname>/<path>`, `manifest.json` and `manifest.csv` (files, sizes, SHA-256, what stayed behind), and, where
-     *     something is missing, `MISSING.txt` that says what and why. What goes wrong after the first byte is told there: a
-     *     file that was cut short ends in `.cut-short`. 404 when there are no machines (`no_vms`) or no files (`no_files`);
-     *     500 (`download_failed`) when no machine could be searched, naming each; 503 while too many downloads run.
+     * Download the files of all participants
+     * @description Searches every running VM over SSH for the configured files, then streams them as one zip file: `<hostname>/<path>`,
+     *     `manifest.json` and `manifest.csv` (files, sizes, SHA-256, excluded files) and, if anything is missing, `MISSING.txt`
+     *     with the reasons. Errors after the first byte are listed there too, as are files that were cut short.
+     *     Returns 404 if there are no VMs (`no_vms`) or no files (`no_files`), 500 (`download_failed`) if no VM could be
+     *     searched, and 503 while too many downloads are running.
      */
     get: operations['downloadData'];
     put?: never;
@@ -1193,8 +1193,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * The work on one machine as a zip
-     * @description As `GET /api/scp-client`, of this machine alone.
+     * Download the files of one VM
+     * @description As `GET /api/scp-client`, for this VM only.
      */
     get: operations['downloadVmData'];
     put?: never;
@@ -1213,8 +1213,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * How downloads are getting on
-     * @description Those that run at this server, and the last ones that ended; the newest first.
+     * Running and recent downloads
+     * @description Downloads that this server is running or has recently finished, newest first.
      */
     get: operations['listDownloads'];
     put?: never;
@@ -1234,7 +1234,7 @@ export interface paths {
     };
     /**
      * Readiness
-     * @description 200 when, and only when, everything that a request needs is ready.
+     * @description Returns 200 only if everything that requests need is ready.
      */
     get: operations['getHealth'];
     put?: never;
@@ -1254,7 +1254,7 @@ export interface paths {
     };
     /**
      * Liveness
-     * @description 200 while the process answers at all.
+     * @description Returns 200 as long as the process responds.
      */
     get: operations['getLiveness'];
     put?: never;
@@ -1306,7 +1306,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** This document, readable and tryable */
+    /** This document as a web page, with a way to try requests */
     get: operations['docsPage'];
     put?: never;
     post?: never;
@@ -1323,7 +1323,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** A static file of the pages */
+    /** A static file used by the pages */
     get: operations['getAsset'];
     put?: never;
     post?: never;
@@ -1340,7 +1340,7 @@ export interface components {
     /** @description An HTML page. */
     Html: string;
     /**
-     * @description Letters, digits, dot, dash and underscore; does not begin with a dot or a dash.
+     * @description Letters, digits, dots, dashes and underscores; does not begin with a dot or a dash.
      * @example lablink-vm-prod-1
      */
     Hostname: string;
@@ -1351,8 +1351,8 @@ export interface components {
     /** @enum {string} */
     OperationKind: 'launch' | 'destroy';
     /**
-     * @description `queued` and `running` are active; at most one operation is. `interrupted`: its server ended in the middle of it; what
-     *     it left half done was cleared up.
+     * @description `queued` and `running` are active; at most one operation is active. `interrupted`: the server stopped during the
+     *     operation, and incomplete VMs were cleaned up.
      * @enum {string}
      */
     OperationStatus: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'interrupted';
@@ -1362,7 +1362,7 @@ export interface components {
      */
     Timestamp: string;
     /**
-     * @description VMs report `initializing`, `running` and `error`; the server adds the others.
+     * @description VMs report `initializing`, `running` and `error`; the server sets the others.
      * @enum {string}
      */
     VmStatus: 'initializing' | 'running' | 'error' | 'unreachable' | 'recycling' | 'destroying';
@@ -1373,10 +1373,11 @@ export interface components {
     /** @enum {string} */
     Provider: 'aws' | 'local' | 'external';
     /**
-     * @description `waiting`: the machine has not asked for its command yet. `sent`: it has it, and will confirm. `sent_unconfirmed`: it
-     *     has it, and is of a kind that cannot confirm. `connected`: it confirmed. `failed`: it said that the command failed;
-     *     send a fresh one. `expired`: the code grew too old before the machine asked; send a fresh one. `machine_lost`: the
-     *     machine reported an error or is gone. `released`: over.
+     * @description `waiting`: the VM has not fetched its command yet. `sent`: the VM has the command and will confirm it.
+     *     `sent_unconfirmed`: the VM has the command, but its agent cannot confirm it. `connected`: the VM confirmed the command.
+     *     `failed`: the command did not work; send a new one. `expired`: the code expired before the VM could use it; send a
+     *     new one. `machine_lost`: the VM reported an error, is unreachable or is being destroyed. `released`: the assignment
+     *     has ended.
      * @enum {string}
      */
     AssignmentState:
@@ -1390,21 +1391,21 @@ export interface components {
       | 'released';
     /** @description RFC 9457, with `error` for programs that read the older `{"error"}`. */
     Problem: {
-      /** @description A URI reference that names the kind of problem. */
+      /** @description A URI reference that identifies the problem type. */
       type: string;
       title: string;
       status: number;
       /** @description Stable; listed in docs/problems.md. */
       code: string;
-      /** @description A sentence for people, with what to do. */
+      /** @description What happened and what to do, for people. */
       detail: string;
-      /** @description The same sentence again. */
+      /** @description The same text as `detail`. */
       error: string;
-      /** @description As in the server's log. */
+      /** @description The id of the request in the server log. */
       request_id?: string;
-      /** @description The operation that is in the way, where that is the problem. */
+      /** @description The operation that prevents the request, if that is the problem. */
       operation?: components['schemas']['Operation'];
-      /** @description What is wrong, by field. */
+      /** @description The invalid fields. */
       errors?: {
         field: string;
         /** @description Stable; what is wrong, like `required`, `min_length`, `maximum`, `type`, `pattern`, `duplicate`. */
@@ -1416,11 +1417,11 @@ export interface components {
       message: string;
     };
     VmRequest: {
-      /** @description The participant's e-mail address; trimmed, case does not matter. */
+      /** @description The participant's e-mail address. White space around it and case are ignored. */
       email: string;
-      /** @description The command that Google's page shows, as copied; or its code alone. */
+      /** @description The command from Google's page, or only its code. */
       crd_command: string;
-      /** @description Only where a participant comes back from another browser. */
+      /** @description Required only when a participant returns from another browser. */
       pin?: string;
     } & {
       [key: string]: unknown;
@@ -1429,10 +1430,10 @@ export interface components {
       hostname: components['schemas']['Hostname'];
       pin: components['schemas']['Pin'];
       assignment_id: components['schemas']['AssignmentId'];
-      /** @description True where this e-mail had the machine already. */
+      /** @description True if this e-mail already had the VM. */
       returning: boolean;
     };
-    /** @description Six digits; Chrome Remote Desktop asks for them. */
+    /** @description Six digits that Chrome Remote Desktop asks for. */
     Pin: string;
     Assignment: {
       id: components['schemas']['AssignmentId'];
@@ -1440,12 +1441,12 @@ export interface components {
       pin: components['schemas']['Pin'];
       email: string;
       state: components['schemas']['AssignmentState'];
-      /** @description The state in a sentence for the participant. */
+      /** @description The state as a sentence for the participant. */
       message: string;
       assigned_at: components['schemas']['Timestamp'];
-      /** @description When the current command was given. */
+      /** @description When the participant sent the current command. */
       command_at: components['schemas']['Timestamp'];
-      /** @description When the machine took the current command. */
+      /** @description When the VM fetched the current command. */
       delivered_at: components['schemas']['Timestamp'] | null;
       acknowledged_at: components['schemas']['Timestamp'] | null;
       released_at: components['schemas']['Timestamp'] | null;
@@ -1455,34 +1456,34 @@ export interface components {
     };
     Lab: {
       state: components['schemas']['LabState'];
-      /** @description Running and nobody's. */
+      /** @description Running and not assigned. */
       free: number;
       /** @description Running. */
       ready: number;
-      /** @description All that there are or are being made, those that are being destroyed left out. */
+      /** @description All existing and requested VMs, except those that are being destroyed. */
       total: number;
-      /** @description The same as a sentence. */
+      /** @description The availability as a sentence. */
       message: string;
     };
     /**
-     * @description `not_open`: no machine was made yet. `starting`: none is free, and some are on their way. `open`: some are free.
-     *     `full`: none is free. `over`: the machines are being taken down, or were.
+     * @description `not_open`: there are no VMs yet. `starting`: no VM is free, and some are starting. `open`: at least one VM is free.
+     *     `full`: no VM is free. `closed`: the VMs are being destroyed, or have been.
      * @enum {string}
      */
-    LabState: 'not_open' | 'starting' | 'open' | 'full' | 'over';
+    LabState: 'not_open' | 'starting' | 'open' | 'full' | 'closed';
     VmStartup: {
       hostname: components['schemas']['Hostname'];
-      /** @description True from agents that will acknowledge what is delivered. */
+      /** @description Whether the agent will report the outcome of the command. */
       confirms?: boolean;
     };
     Delivery: {
       /** @constant */
       status: 'success';
       pin: components['schemas']['Pin'];
-      /** @description Rebuilt from the code that the participant gave; nothing else of their text is in it. */
+      /** @description Rebuilt from the participant's code; contains no other text from the participant. */
       command: string;
       assignment_id: components['schemas']['AssignmentId'];
-      /** @description Counts the commands of this assignment; say it in the outcome. */
+      /** @description Counts the commands of this assignment. Send it with the outcome. */
       command_number: number;
     };
     InUseReport: {
@@ -1491,7 +1492,7 @@ export interface components {
     };
     GpuReport: {
       hostname: components['schemas']['Hostname'];
-      /** @description `Healthy`, `Unhealthy` or `N/A`, read without regard to case. */
+      /** @description `Healthy`, `Unhealthy` or `N/A`; case is ignored. */
       gpu_status: string;
     };
     StatusReport: {
@@ -1520,57 +1521,57 @@ export interface components {
     };
     LogBatch: {
       log_group: string;
-      /** @description The machine's hostname. */
+      /** @description The hostname of the VM. */
       log_stream: components['schemas']['Hostname'];
       messages: string[];
-      /** @description One id per message, unique within the stream; a message whose id is known already is not stored again. */
+      /** @description One id per message, unique within the stream. A message with a known id is not stored again. */
       event_ids?: string[];
     };
     Heartbeat: {
-      /** @description Changes at every boot of the machine. */
+      /** @description Changes with every boot of the VM. */
       boot_id: string;
       free_disk_bytes?: number;
     };
     HeartbeatAnswer: {
       message: string;
       /**
-       * @description `recycle`: empty the participant's folder, then `POST /api/v1/vms/{hostname}/recycled`.
+       * @description `recycle`: delete the participant's files, then call `POST /api/v1/vms/{hostname}/recycled`.
        * @enum {string}
        */
       action: 'none' | 'recycle';
-      /** @description Where the action is `recycle`, whose remains are to go. Say it when they are gone. */
+      /** @description For `recycle`, the assignment whose files to delete. Send it when the files are deleted. */
       assignment_id: components['schemas']['AssignmentId'] | null;
     };
     Recycled: {
-      /** @description Whose remains are gone, as the heartbeat's answer said; without it the current ones are meant. */
+      /** @description The assignment whose files were deleted, from the heartbeat answer. If omitted, the current one is assumed. */
       assignment_id?: components['schemas']['AssignmentId'] | null;
     };
     Outcome: {
       hostname: components['schemas']['Hostname'];
       /** @enum {string} */
       outcome: 'registered' | 'failed';
-      /** @description As delivered; without it the current command is meant. */
+      /** @description The number from the delivery. If omitted, the current command is assumed. */
       command_number?: number;
       /** @description What went wrong, for the admin. */
       message?: string;
     };
     VmRegistration: {
       hostname: components['schemas']['Hostname'];
-      /** @description Where SSH reaches the machine; an IP address or a name. */
+      /** @description The IP address or name for SSH connections to the VM. */
       address?: string;
       ssh_user?: string;
       ssh_port?: number;
     };
     RegisteredVm: {
       vm: components['schemas']['Vm'];
-      /** @description The bearer token of this machine. Shown once. */
+      /** @description The bearer token of this VM. Shown only once. */
       token: string;
     };
     VmPage: {
       items: components['schemas']['Vm'][];
-      /** @description Give it as `after` for the next page; null on the last. */
+      /** @description Send it as `after` to get the next page; null on the last page. */
       next: components['schemas']['Hostname'] | null;
-      /** @description How many machines match, on all pages. */
+      /** @description The number of matching VMs on all pages. */
       total: number;
     };
     Vm: {
@@ -1578,9 +1579,9 @@ export interface components {
       provider: components['schemas']['Provider'];
       status: components['schemas']['VmStatus'];
       status_since: components['schemas']['Timestamp'];
-      /** @description Null while the machine has not said. */
+      /** @description Null until the VM reports it. */
       in_use: boolean | null;
-      /** @description Null while the machine has not said. */
+      /** @description Null until the VM reports it. */
       gpu_health: components['schemas']['GpuHealth'] | null;
       address: string | null;
       ssh_user: string | null;
@@ -1588,39 +1589,39 @@ export interface components {
       has_token: boolean;
       created_at: components['schemas']['Timestamp'];
       last_seen_at: components['schemas']['Timestamp'] | null;
-      /** @description Its agent is waiting for an assignment right now. */
+      /** @description Whether the agent is waiting for an assignment now. */
       waiting: boolean;
       boot_id: string | null;
       free_disk_bytes: number | null;
       assignment: components['schemas']['Assignment'] | null;
       timings: components['schemas']['Timings'];
-      /** @description Of what the machine is in the middle of; null where it is in the middle of nothing. */
+      /** @description The current activity of the VM and its due time; null if there is none. */
       deadline: components['schemas']['Deadline'] | null;
-      /** @description Why it needs the admin, as of when this was told; null where it does not. */
+      /** @description Why the VM needs attention, at the time of this answer; null if it does not. */
       attention: components['schemas']['Attention'] | null;
     };
-    /** @description What is going on, and by when it should be over. */
+    /** @description A current activity, and when it should be finished. */
     Deadline: {
       /**
-       * @description `starting`, `recycling` and `destroying` are the machine's; `delivery`: its participant's command was not fetched;
-       *     `confirmation`: it was, and the machine has not said how that went.
+       * @description `starting`, `recycling` and `destroying` are phases of the VM. `delivery`: the VM has not fetched the participant's
+       *     command yet. `confirmation`: the VM has fetched the command, but has not reported its outcome.
        * @enum {string}
        */
-      what: 'starting' | 'recycling' | 'destroying' | 'delivery' | 'confirmation';
+      activity: 'starting' | 'recycling' | 'destroying' | 'delivery' | 'confirmation';
       since: components['schemas']['Timestamp'];
-      /** @description After this it takes too long. */
-      at: components['schemas']['Timestamp'];
-      /** @description How long it usually takes. */
-      usual_seconds: number;
-      /** @description What to do, in a sentence, when it takes too long already; else null. */
-      overdue: string | null;
+      /** @description After this time the activity is overdue. */
+      due_at: components['schemas']['Timestamp'];
+      /** @description How long the activity usually takes. */
+      typical_seconds: number;
+      /** @description What to do, in a sentence, if the activity is overdue; else null. */
+      overdue_message: string | null;
     };
     /** @enum {string} */
     ActionName: 'allow-browser' | 'reassign' | 'release' | 'mark-healthy' | 'restart';
-    VmAction: {
-      /** @description What was done. */
+    ActionResult: {
+      /** @description The result as a sentence. */
       message: string;
-      /** @description The machine as it is now; after `reassign`, the new one. */
+      /** @description The VM after the action; for `reassign`, the new VM. */
       vm: components['schemas']['Vm'];
     };
     VmTimeline: {
@@ -1631,7 +1632,7 @@ export interface components {
       /** @enum {string} */
       kind: 'status' | 'assignment' | 'action' | 'operation';
       text: string;
-      /** @description The admin who did it, where it was one. */
+      /** @description The admin who did it; null if it was not an admin. */
       who: string | null;
     };
     Overview: {
@@ -1641,27 +1642,27 @@ export interface components {
       assigned: number;
       in_use: number;
       starting: number;
-      /** @description In error, or unreachable. */
+      /** @description With the status `error` or `unreachable`. */
       failed: number;
       by_status: {
         [key: string]: number;
       };
       attention: components['schemas']['Attention'][];
       attention_total: number;
-      /** @description The operation that is queued or running; null where none is. */
+      /** @description The queued or running operation; null if there is none. */
       operation: components['schemas']['Operation'] | null;
     };
     Attention: {
       hostname: components['schemas']['Hostname'];
-      /** @description Of the participant whom it concerns; null where it concerns nobody. */
+      /** @description The e-mail of the affected participant; null if there is none. */
       email: string | null;
       /** @enum {string} */
       reason: 'machine_lost' | 'command_failed' | 'overdue' | 'error' | 'unreachable' | 'gpu_unhealthy';
-      /** @description What is the matter, and what to do. */
+      /** @description What happened and what to do. */
       message: string;
       since: components['schemas']['Timestamp'];
     };
-    /** @description Start-up timings; null where not known (yet). */
+    /** @description Start-up times; null if unknown. */
     Timings: {
       provisioning_seconds: number | null;
       cloud_init_seconds: number | null;
@@ -1670,144 +1671,141 @@ export interface components {
     };
     VmLogs: {
       hostname: components['schemas']['Hostname'];
-      /** @description Lines joined by newlines. Where lines were cut, the first line says so. */
+      /** @description Lines joined by newlines. If older lines were dropped, the first line says so. */
       logs: string;
-      /** @description How many lines are stored. */
+      /** @description The number of stored lines. */
       lines: number;
-      /** @description How many older lines were dropped to stay within the limit. */
+      /** @description The number of older lines that were dropped to stay within the limit. */
       lines_cut: number;
     };
     LaunchRequest: {
-      /** @description How many machines to launch. */
+      /** @description The number of VMs to launch. */
       num_vms: number;
-      /**
-       * @description After so many hours the machines of this launch end. Without it: 8 (`LAUNCH_HOURS`) where machines cost money,
-       *     no end where they do not.
-       */
+      /** @description Hours until the VMs of this launch shut down. Default: 8 (`LAUNCH_HOURS`) if the VMs cost money, otherwise never. */
       hours?: number;
     } & {
       [key: string]: unknown;
     };
-    ExtendRequest: {
-      /** @description From now until the end. */
+    RescheduleRequest: {
+      /** @description Hours from now until the shutdown. */
       hours: number;
     };
     Cost: {
-      /** @description US dollars so far; an estimate. */
+      /** @description Estimated costs so far, in US dollars. */
       usd: number;
-      /** @description Machines of a type without a price; they are not in `usd`. */
-      unpriced_machines: number;
+      /** @description VMs of a type without a known price; not included in `usd`. */
+      unpriced_vms: number;
     };
     Fleet: {
       provider: components['schemas']['Provider'];
-      /** @description Whether machines of this provider cost money. */
-      bills: boolean;
-      /** @description Launched machines that are there. */
-      machines: number;
-      /** @description When the first of them ends; null where none does. */
-      ends_at: components['schemas']['Timestamp'] | null;
-      /** @description So long after its end a machine that costs money shuts itself down, whatever becomes of this server. */
+      /** @description Whether VMs of this provider cost money. */
+      costs_money: boolean;
+      /** @description Launched VMs that exist now. */
+      total: number;
+      /** @description When the first of them shuts down; null if none has a shutdown time. */
+      shutdown_at: components['schemas']['Timestamp'] | null;
+      /** @description Minutes between the shutdown time and the shutdown of a VM that costs money. The VM shuts itself down, even if this server is gone. */
       grace_minutes: number;
-      /** @description Of all machines that are kept here, those that are gone too. */
+      /** @description All VMs in the records, including destroyed ones. */
       cost: components['schemas']['Cost'];
-      /** @description The date of the table of prices. */
+      /** @description The date of the price table. */
       prices_as_of: string;
-      /** @description What the estimate leaves out. */
+      /** @description What the estimate does not include. */
       note: string;
       launches: components['schemas']['FleetLaunch'][];
-      members: components['schemas']['FleetMember'][];
+      vms: components['schemas']['FleetVm'][];
     };
     FleetLaunch: {
-      /** @description The operation; null where it is not kept any more. */
+      /** @description The launch operation; null if it is no longer stored. */
       id: components['schemas']['OperationId'] | null;
       launched_at: components['schemas']['Timestamp'];
       requested_by: string | null;
-      /** @description All that it has made. */
-      machines: number;
-      /** @description Those that are there still. */
-      living: number;
-      /** @description When the first of those that are there ends; null where none does. */
-      ends_at: components['schemas']['Timestamp'] | null;
+      /** @description VMs that the launch created. */
+      total: number;
+      /** @description Those that still exist. */
+      existing: number;
+      /** @description When the first existing VM shuts down; null if none has a shutdown time. */
+      shutdown_at: components['schemas']['Timestamp'] | null;
       cost: components['schemas']['Cost'];
     };
-    FleetMember: {
+    FleetVm: {
       hostname: components['schemas']['Hostname'];
       instance_type: string | null;
-      /** @description What the machine itself is armed to. */
-      ends_at: components['schemas']['Timestamp'] | null;
-      /** @description What it is to be armed to, where that has not been done yet. */
-      wanted_ends_at: components['schemas']['Timestamp'] | null;
-      /** @description Why it could not be told the new end. */
-      problem: string | null;
-      /** @description Its end and the grace are over, and it is there still; it may cost money. */
+      /** @description The shutdown time that is set on the VM itself. */
+      shutdown_at: components['schemas']['Timestamp'] | null;
+      /** @description A new shutdown time that has not reached the VM yet; null if there is none. */
+      requested_shutdown_at: components['schemas']['Timestamp'] | null;
+      /** @description Why the new shutdown time could not be set on the VM. */
+      error: string | null;
+      /** @description The shutdown time and the grace period have passed, but the VM still exists and may cost money. */
       overdue: boolean;
     };
-    /** @description The provider's own id of a machine; where it has none, and for a row, the hostname. */
+    /** @description The provider id of a VM, or the hostname if there is no provider id. */
     OrphanId: string;
     Orphans: {
       items: components['schemas']['Orphan'][];
-      /** @description When the provider answered last; null where it has not yet. */
-      asked_at: components['schemas']['Timestamp'] | null;
-      /** @description Why the provider could not be asked the last time; null where it could. */
-      problem: string | null;
+      /** @description When the provider last answered; null if it has not answered yet. */
+      checked_at: components['schemas']['Timestamp'] | null;
+      /** @description Why the last check failed; null if it succeeded. */
+      error: string | null;
     };
     Orphan: {
       id: components['schemas']['OrphanId'];
       /**
-       * @description `machine`: it exists and has no row. `row`: it has a row and does not exist.
+       * @description `vm`: the VM exists, but is not recorded here. `record`: the VM is recorded here, but does not exist.
        * @enum {string}
        */
-      kind: 'machine' | 'row';
+      kind: 'vm' | 'record';
       hostname: components['schemas']['Hostname'] | null;
-      /** @description The launch that made it, as far as that is known. */
+      /** @description The launch that created it, if known. */
       launch_id: string | null;
       instance_type: string | null;
-      /** @description How it stands, in a sentence. */
+      /** @description Why it is listed, in a sentence. */
       reason: string;
       adoptable: boolean;
       terminable: boolean;
     };
     DestroyRequest: {
-      /** @description The name of the deployment, as the page asks for it. Where it is sent it must be right. */
+      /** @description The name of the deployment. Must match if present. */
       confirm?: string;
     } & {
       [key: string]: unknown;
     };
     OperationPage: {
       items: components['schemas']['Operation'][];
-      /** @description Give it as `after` for the next page; null on the last. */
+      /** @description Send it as `after` to get the next page; null on the last page. */
       next: components['schemas']['OperationId'] | null;
     };
     Operation: {
-      /** @description What it did with each machine, by hostname. Told of one operation, not in lists. */
-      machines?: components['schemas']['OperationMachine'][];
+      /** @description The result for each VM, by hostname. Present for a single operation, not in lists. */
+      vms?: components['schemas']['OperationVm'][];
       id: components['schemas']['OperationId'];
       kind: components['schemas']['OperationKind'];
       status: components['schemas']['OperationStatus'];
-      /** @description How it stands, in a sentence. */
+      /** @description The status as a sentence. */
       message: string;
-      /** @description The admin who asked for it. */
+      /** @description The admin who requested it. */
       requested_by: string;
       requested_at: components['schemas']['Timestamp'];
       started_at: components['schemas']['Timestamp'] | null;
       ended_at: components['schemas']['Timestamp'] | null;
-      /** @description When somebody asked it to end. */
+      /** @description When the cancellation was requested. */
       cancel_requested_at: components['schemas']['Timestamp'] | null;
-      /** @description How many machines were asked for; null where the operation is about all there are. */
+      /** @description The requested number of VMs; null if the operation affects all VMs. */
       num_vms: number | null;
-      /** @description The machines that a destroy is about; null where it is about all there are, and for a launch. */
+      /** @description The VMs to destroy; null for all VMs and for a launch. */
       hostnames: components['schemas']['Hostname'][] | null;
-      /** @description When the machines of a launch are to end; null where they have no end. */
-      ends_at: components['schemas']['Timestamp'] | null;
+      /** @description When the VMs of a launch shut down; null if they have no shutdown time. */
+      shutdown_at: components['schemas']['Timestamp'] | null;
       progress: {
-        /** @description Machines that are made or ended. */
+        /** @description VMs that were created or destroyed. */
         done: number;
-        /** @description Machines that could not be. */
+        /** @description VMs that failed. */
         failed: number;
-        /** @description Machines that it is about; 0 while that is not known. */
+        /** @description All VMs of the operation; 0 until it is known. */
         total: number;
       };
-      /** @description Why it did not succeed; null where it did, or is active. */
+      /** @description Why the operation did not succeed; null if it succeeded or is active. */
       problem: components['schemas']['OperationProblem'] | null;
     };
     OperationProblem: {
@@ -1823,59 +1821,59 @@ export interface components {
         | 'engine'
         | 'interrupted'
         | 'left_over';
-      /** @description A sentence for people. */
+      /** @description What happened, as a sentence. */
       problem: string;
-      /** @description What to do about it. */
+      /** @description What to do. */
       remedy: string;
     };
     OperationEvent: {
       at: components['schemas']['Timestamp'];
       /** @enum {string} */
       level: 'info' | 'warning' | 'error';
-      /** @description The machine that it is about, if it is about one. */
+      /** @description The VM that the event belongs to, if any. */
       hostname: components['schemas']['Hostname'] | null;
       text: string;
     };
     /**
-     * @description The data of `output`; of `operation` and `end`; or of `vms`. That of `machines`, which came later, is
-     *     `{ machines: OperationMachine[] }`; programs pass over events that they do not know.
+     * @description The data of `output`; of `operation` and `end`; or of `vms`. The data of `operation_vms`, which was added later, is
+     *     `{ vms: OperationVm[] }`. Clients must ignore events that they do not know.
      */
     OperationStreamEvent:
       | components['schemas']['OperationEvent']
       | components['schemas']['Operation']
       | components['schemas']['VmChanges'];
     /**
-     * @description `waiting`: not done yet. `made`: it exists. `failed`: it could not be made, and nothing of it is left. `gone`: it was
-     *     ended.
+     * @description `waiting`: not done yet. `created`: the VM exists. `failed`: the VM could not be created, and nothing of it is left.
+     *     `destroyed`: the VM was destroyed.
      * @enum {string}
      */
-    OperationMachineState: 'waiting' | 'made' | 'failed' | 'gone';
-    /** @description What an operation did with one machine. */
-    OperationMachine: {
+    OperationVmState: 'waiting' | 'created' | 'failed' | 'destroyed';
+    /** @description What an operation did with one VM. */
+    OperationVm: {
       hostname: components['schemas']['Hostname'];
-      state: components['schemas']['OperationMachineState'];
-      /** @description How long it took to make it. */
+      state: components['schemas']['OperationVmState'];
+      /** @description How long its creation took. */
       seconds: number | null;
-      /** @description Why it failed, in a sentence. */
+      /** @description Why it failed, as a sentence. */
       detail: string | null;
       /**
        * Format: date-time
-       * @description Since when.
+       * @description When this state was reached.
        */
       at: string;
     };
     /** @description The data of `lines`; or of `status` and `gone`. */
     LogStreamEvent: components['schemas']['LogLines'] | components['schemas']['LogStatus'];
     LogLines: {
-      /** @description The number of the first of these lines among all that the machine has sent, dropped ones included. */
-      number: number;
-      /** @description Very long ones are cut here; the file has them whole. */
+      /** @description The number of the first of these lines among all lines that the VM has sent, including dropped ones. */
+      first_number: number;
+      /** @description Very long lines are shortened; the text file contains the full lines. */
       lines: string[];
-      /** @description Which of them look like errors, counted from 0. */
-      errors: number[];
+      /** @description The indexes of lines that look like errors, counted from 0. */
+      error_indexes: number[];
     };
     LogStatus: {
-      /** @description Null where the machine is gone. */
+      /** @description Null if the VM was destroyed. */
       status: components['schemas']['VmStatus'] | null;
     };
     HistoryWindow: {
@@ -1883,23 +1881,23 @@ export interface components {
       from: string;
       /** Format: date-time */
       to: string;
-      /** @description The same in a sentence. */
+      /** @description The data as a sentence. */
       summary: string;
     };
     StateHistory: components['schemas']['HistoryWindow'] & {
       items: components['schemas']['StateSample'][];
     };
-    /** @description How many machines were in which state; every machine counts once. */
+    /** @description The number of VMs in each state. Each VM is counted once. */
     StateSample: {
       /** Format: date-time */
       at: string;
       free: number;
-      /** @description Somebody has it, and does not use it. */
+      /** @description Assigned, but not in use. */
       assigned: number;
       in_use: number;
       initializing: number;
       recycling: number;
-      /** @description In error or unreachable. */
+      /** @description With the status `error` or `unreachable`. */
       failed: number;
       destroying: number;
     };
@@ -1911,14 +1909,14 @@ export interface components {
       at: string;
       hostname: components['schemas']['Hostname'];
       /** @enum {string} */
-      what: 'assigned' | 'released';
-      /** @description How often, up to and with this one, since the beginning of the window. */
-      assigned: number;
-      /** @description The same of releases. */
-      released: number;
+      kind: 'assigned' | 'released';
+      /** @description Assignments since the start of the window, including this change. */
+      assigned_total: number;
+      /** @description Releases since the start of the window, including this change. */
+      released_total: number;
     };
     TimingHistory: {
-      /** @description The same in a sentence. */
+      /** @description The data as a sentence. */
       summary: string;
       items: {
         hostname: components['schemas']['Hostname'];
@@ -1926,7 +1924,7 @@ export interface components {
       }[];
     };
     VmChanges: {
-      /** @description The hostnames of all machines, in the first event of a connection; null in later ones. */
+      /** @description The hostnames of all VMs in the first event of a connection; null in later events. */
       all: components['schemas']['Hostname'][] | null;
       changed: components['schemas']['Vm'][];
       gone: components['schemas']['Hostname'][];
@@ -1937,26 +1935,26 @@ export interface components {
     Download: {
       /** Format: uuid */
       id: string;
-      /** @description Name of the admin. */
+      /** @description The name of the admin. */
       requested_by: string;
-      /** @description The one machine that was asked for; null for all. */
+      /** @description The requested VM; null for all VMs. */
       hostname: components['schemas']['Hostname'] | null;
       /**
-       * @description `searching` machines for files, `sending` them, `done`; `failed` before anything was sent; `left`: whoever
-       *     downloaded went away before the end.
+       * @description `searching`: searching the VMs for files. `sending`: sending the files. `done`: everything was sent. `failed`: the
+       *     download failed before anything was sent. `abandoned`: the client disconnected before the end.
        * @enum {string}
        */
-      state: 'searching' | 'sending' | 'done' | 'failed' | 'left';
+      state: 'searching' | 'sending' | 'done' | 'failed' | 'abandoned';
       started_at: components['schemas']['Timestamp'];
       ended_at: components['schemas']['Timestamp'] | null;
-      /** @description Why it failed. */
+      /** @description Why the download failed. */
       message: string | null;
-      /** @description Machines that are asked. */
+      /** @description The number of VMs in this download. */
       vms: number;
       vms_searched: number;
-      /** @description Those of which no more will come. */
+      /** @description VMs that have sent everything or have failed. */
       vms_done: number;
-      /** @description Of those, the ones that did not send all. */
+      /** @description VMs that did not send all of their files. */
       vms_failed: number;
       files_found: number;
       bytes_found: number;
@@ -1994,16 +1992,16 @@ export interface components {
         'application/json': components['schemas']['Message'];
       };
     };
-    /** @description Done, or there was nothing to do. */
+    /** @description Done, or nothing needed to be done. */
     ActionDone: {
       headers: {
         [name: string]: unknown;
       };
       content: {
-        'application/json': components['schemas']['VmAction'];
+        'application/json': components['schemas']['ActionResult'];
       };
     };
-    /** @description Done; the page of the machine says so. To those who like pages better. */
+    /** @description Done; redirects to the page of the VM. For HTML clients. */
     SeeMachine: {
       headers: {
         /** @description The page. */
@@ -2014,7 +2012,7 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
-    /** @description The operation has begun, or will in a moment; its page shows it. To those who like pages better. */
+    /** @description The operation was accepted; redirects to its page. For HTML clients. */
     SeeOperation: {
       headers: {
         /** @description The page. */
@@ -2025,7 +2023,7 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
-    /** @description The operation has begun, or will in a moment. */
+    /** @description The operation was accepted. */
     OperationAccepted: {
       headers: {
         /** @description The operation. */
@@ -2036,7 +2034,7 @@ export interface components {
         'application/json': components['schemas']['Operation'];
       };
     };
-    /** @description The request cannot be understood, or a value is wrong. */
+    /** @description The request is malformed, or a value is invalid. */
     BadRequest: {
       headers: {
         [name: string]: unknown;
@@ -2045,7 +2043,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description Credentials are missing or wrong. */
+    /** @description Credentials are missing or invalid. */
     Unauthorized: {
       headers: {
         /** @description How to authenticate. */
@@ -2056,7 +2054,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description Known, but not allowed (a request from another site, say). */
+    /** @description Not allowed, for example because the request came from another site. */
     Forbidden: {
       headers: {
         [name: string]: unknown;
@@ -2065,7 +2063,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description There is no such thing. */
+    /** @description Not found. */
     NotFound: {
       headers: {
         [name: string]: unknown;
@@ -2074,7 +2072,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description The state of things does not allow it. */
+    /** @description The current state does not allow this. */
     Conflict: {
       headers: {
         [name: string]: unknown;
@@ -2083,7 +2081,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description The body is over the limit. */
+    /** @description The body is too large. */
     TooLarge: {
       headers: {
         [name: string]: unknown;
@@ -2101,7 +2099,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description Too many requests; wait as long as `Retry-After` says. */
+    /** @description Too many requests; wait for the time in `Retry-After`. */
     TooManyRequests: {
       headers: {
         /** @description Seconds to wait. */
@@ -2112,7 +2110,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description A fault of the server; its log has the request id. */
+    /** @description An internal error; the server log contains the request id. */
     InternalError: {
       headers: {
         [name: string]: unknown;
@@ -2121,10 +2119,10 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description The zip. */
+    /** @description The zip file. */
     Zip: {
       headers: {
-        /** @description Its name, `lablink_data_<YYYYMMDD_HHMMSS>.zip` (UTC). */
+        /** @description The file name, `lablink_data_<YYYYMMDD_HHMMSS>.zip` (UTC). */
         'Content-Disposition'?: string;
         [name: string]: unknown;
       };
@@ -2132,7 +2130,7 @@ export interface components {
         'application/zip': string;
       };
     };
-    /** @description Not now (starting, stopping, or the database is away); try again. */
+    /** @description Temporarily unavailable (starting, stopping, or no database connection); try again. */
     Unavailable: {
       headers: {
         /** @description Seconds to wait. */
@@ -2152,7 +2150,7 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
-    /** @description The request cannot be understood. */
+    /** @description The request is malformed. */
     PageBadRequest: {
       headers: {
         [name: string]: unknown;
@@ -2161,7 +2159,7 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
-    /** @description Credentials are missing or wrong. */
+    /** @description Credentials are missing or invalid. */
     PageUnauthorized: {
       headers: {
         /** @description How to authenticate. */
@@ -2172,7 +2170,7 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
-    /** @description There is no such thing. */
+    /** @description Not found. */
     PageNotFound: {
       headers: {
         [name: string]: unknown;
@@ -2181,7 +2179,7 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
-    /** @description Too many requests; wait as long as `Retry-After` says. */
+    /** @description Too many requests; wait for the time in `Retry-After`. */
     PageTooManyRequests: {
       headers: {
         /** @description Seconds to wait. */
@@ -2192,7 +2190,7 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
-    /** @description A fault of the server; its log has the request id. */
+    /** @description An internal error; the server log contains the request id. */
     PageInternalError: {
       headers: {
         [name: string]: unknown;
@@ -2201,7 +2199,7 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
-    /** @description Not now (starting, stopping, or the database is away); try again. */
+    /** @description Temporarily unavailable (starting, stopping, or no database connection); try again. */
     PageUnavailable: {
       headers: {
         /** @description Seconds to wait. */
@@ -2212,7 +2210,7 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
-    /** @description The request cannot be understood, or (JSON) a field is wrong. */
+    /** @description The request is malformed, or (for JSON clients) a field is invalid. */
     PageOrBadRequest: {
       headers: {
         [name: string]: unknown;
@@ -2222,7 +2220,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description Credentials are missing or wrong. */
+    /** @description Credentials are missing or invalid. */
     PageOrUnauthorized: {
       headers: {
         /** @description How to authenticate. */
@@ -2234,7 +2232,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description A request from another site. */
+    /** @description The request came from another site. */
     PageOrForbidden: {
       headers: {
         [name: string]: unknown;
@@ -2244,7 +2242,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description There is no such thing. */
+    /** @description Not found. */
     PageOrNotFound: {
       headers: {
         [name: string]: unknown;
@@ -2254,7 +2252,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description The state of things does not allow it. */
+    /** @description The current state does not allow this. */
     PageOrConflict: {
       headers: {
         [name: string]: unknown;
@@ -2264,7 +2262,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description The body is over the limit. */
+    /** @description The body is too large. */
     PageOrTooLarge: {
       headers: {
         [name: string]: unknown;
@@ -2284,7 +2282,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description Too many requests or attempts; wait as long as `Retry-After` says. */
+    /** @description Too many requests or attempts; wait for the time in `Retry-After`. */
     PageOrTooManyRequests: {
       headers: {
         /** @description Seconds to wait. */
@@ -2296,7 +2294,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description A fault of the server; its log has the request id. */
+    /** @description An internal error; the server log contains the request id. */
     PageOrInternalError: {
       headers: {
         [name: string]: unknown;
@@ -2306,7 +2304,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description Not now (starting, stopping, or the database is away); try again. */
+    /** @description Temporarily unavailable (starting, stopping, or no database connection); try again. */
     PageOrUnavailable: {
       headers: {
         /** @description Seconds to wait. */
@@ -2321,7 +2319,7 @@ export interface components {
   };
   parameters: {
     /**
-     * @description The machine.
+     * @description The hostname of the VM.
      * @example lablink-vm-prod-1
      */
     Hostname: components['schemas']['Hostname'];
@@ -2336,13 +2334,13 @@ export interface components {
      */
     OperationId: components['schemas']['OperationId'];
     /**
-     * @description As the list of orphans has it.
+     * @description The id from the list of orphans.
      * @example i-0123456789abcdef0
      */
     OrphanId: components['schemas']['OrphanId'];
-    /** @description An id of this stream to continue after, for a first connection; `Last-Event-ID` wins. */
+    /** @description An event id to continue after, for the first connection. `Last-Event-ID` takes precedence. */
     After: string;
-    /** @description The id of the last event that was received; the stream continues after it. Sent by EventSource itself. */
+    /** @description The id of the last received event; the stream continues after it. EventSource sends it automatically. */
     LastEventId: string;
   };
   requestBodies: never;
@@ -2450,7 +2448,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description The assignment as it stands. */
+      /** @description The assignment. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -2504,7 +2502,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description How the lab stands. */
+      /** @description The availability. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -2559,7 +2557,7 @@ export interface operations {
       };
     };
     responses: {
-      /** @description The assignment. May be preceded by spaces. */
+      /** @description The assignment, possibly after leading spaces. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -2713,7 +2711,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -2750,7 +2748,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -2821,7 +2819,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -2840,7 +2838,7 @@ export interface operations {
       };
     };
     responses: {
-      /** @description Heard; and what the machine is to do. */
+      /** @description Acknowledged, with the next action. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -2910,7 +2908,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -2955,7 +2953,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description The assignment, released. */
+      /** @description The released assignment. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -2981,7 +2979,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The file's name, with its hash or without.
+         * @description The file name.
          * @example SHA256SUMS
          */
         file: 'lablink-agent.mjs' | 'lablink-agent-linux-x64.gz' | 'SHA256SUMS';
@@ -3010,15 +3008,15 @@ export interface operations {
   listVms: {
     parameters: {
       query?: {
-        /** @description How many at most. */
+        /** @description The maximum number of items. */
         limit?: number;
-        /** @description Continue after this hostname (`next` of the page before). */
+        /** @description Continue after this hostname (`next` of the previous page). */
         after?: components['schemas']['Hostname'];
-        /** @description Only machines with this status. */
+        /** @description Only VMs with this status. */
         status?: components['schemas']['VmStatus'];
-        /** @description Only machines that are assigned (true), or free (false). */
+        /** @description Only assigned VMs (true) or unassigned VMs (false). */
         assigned?: boolean;
-        /** @description Only machines whose hostname or participant's e-mail contains this. */
+        /** @description Only VMs whose hostname or participant e-mail contains this text. */
         search?: string;
       };
       header?: never;
@@ -3027,7 +3025,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description A page of machines. */
+      /** @description A page of VMs. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -3064,10 +3062,10 @@ export interface operations {
       };
     };
     responses: {
-      /** @description Registered. Keep the token; it is not shown again. */
+      /** @description Registered. Store the token; it is not shown again. */
       201: {
         headers: {
-          /** @description The machine. */
+          /** @description The address of the VM. */
           Location?: string;
           [name: string]: unknown;
         };
@@ -3089,11 +3087,11 @@ export interface operations {
   streamVmChanges: {
     parameters: {
       query?: {
-        /** @description An id of this stream to continue after, for a first connection; `Last-Event-ID` wins. */
+        /** @description An event id to continue after, for the first connection. `Last-Event-ID` takes precedence. */
         after?: components['parameters']['After'];
       };
       header?: {
-        /** @description The id of the last event that was received; the stream continues after it. Sent by EventSource itself. */
+        /** @description The id of the last received event; the stream continues after it. EventSource sends it automatically. */
         'Last-Event-ID'?: components['parameters']['LastEventId'];
       };
       path?: never;
@@ -3101,7 +3099,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description The stream. It has no end of its own. */
+      /** @description The stream. It does not end by itself. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -3123,7 +3121,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -3132,7 +3130,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description The machine. */
+      /** @description The VM. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -3155,7 +3153,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -3182,7 +3180,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -3207,11 +3205,11 @@ export interface operations {
   downloadVmsCsv: {
     parameters: {
       query?: {
-        /** @description Only machines with this status. */
+        /** @description Only VMs with this status. */
         status?: components['schemas']['VmStatus'];
-        /** @description Only machines that are assigned (true), or free (false). */
+        /** @description Only assigned VMs (true) or unassigned VMs (false). */
         assigned?: boolean;
-        /** @description Only machines whose hostname or participant's e-mail contains this. */
+        /** @description Only VMs whose hostname or participant e-mail contains this text. */
         search?: string;
       };
       header?: never;
@@ -3220,7 +3218,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description The table. */
+      /** @description The CSV file. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -3242,7 +3240,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -3270,7 +3268,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -3298,7 +3296,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -3325,7 +3323,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -3353,7 +3351,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -3385,7 +3383,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -3414,16 +3412,16 @@ export interface operations {
   streamVmLogs: {
     parameters: {
       query?: {
-        /** @description An id of this stream to continue after, for a first connection; `Last-Event-ID` wins. */
+        /** @description An event id to continue after, for the first connection. `Last-Event-ID` takes precedence. */
         after?: components['parameters']['After'];
       };
       header?: {
-        /** @description The id of the last event that was received; the stream continues after it. Sent by EventSource itself. */
+        /** @description The id of the last received event; the stream continues after it. EventSource sends it automatically. */
         'Last-Event-ID'?: components['parameters']['LastEventId'];
       };
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -3455,7 +3453,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -3464,7 +3462,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description The logs, lines in the order of their arrival. */
+      /** @description The logs, in the order of arrival. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -3514,7 +3512,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description The lab. */
+      /** @description The overview. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -3533,13 +3531,13 @@ export interface operations {
   vmPage: {
     parameters: {
       query?: {
-        /** @description The action that led here; the page says what it did. */
+        /** @description The action that was just performed; the page confirms it. */
         done?: components['schemas']['ActionName'];
       };
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -3560,8 +3558,8 @@ export interface operations {
   createInstancesPage: {
     parameters: {
       query?: {
-        /** @description How many people come; the page suggests a number of machines. What is no whole number is told on the page. */
-        people?: string;
+        /** @description The expected number of participants; the page suggests a number of VMs. The page reports an invalid number. */
+        participants?: string;
       };
       header?: never;
       path?: never;
@@ -3580,13 +3578,13 @@ export interface operations {
   instancesPage: {
     parameters: {
       query?: {
-        /** @description Only machines whose hostname or participant's e-mail contains this. */
+        /** @description Only VMs whose hostname or participant e-mail contains this text. */
         q?: string;
-        /** @description Only these machines; `free`, `assigned`, `attention`, or a status. */
+        /** @description Only these VMs - `free`, `assigned`, `attention`, or a status. */
         show?: string;
-        /** @description The column, with a dash before it for the other direction. */
+        /** @description The column to sort by; a leading dash reverses the order. */
         sort?: string;
-        /** @description Which 25 of the machines, from 1; beyond the last, the last. */
+        /** @description The number of the page, from 1, with 25 VMs per page. A number that is too high shows the last page. */
         page?: string;
       };
       header?: never;
@@ -3606,7 +3604,7 @@ export interface operations {
   deleteInstancesPage: {
     parameters: {
       query?: {
-        /** @description Whether each machine is asked what is on it right now. */
+        /** @description Whether to ask each VM for its files now. */
         survey?: boolean;
       };
       header?: never;
@@ -3629,7 +3627,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -3650,7 +3648,7 @@ export interface operations {
   operationsPage: {
     parameters: {
       query?: {
-        /** @description Show what was asked for before this operation. One that does not exist gives an empty page. */
+        /** @description Show the operations before this one. An unknown id gives an empty page. */
         after?: components['schemas']['OperationId'];
       };
       header?: never;
@@ -3710,7 +3708,7 @@ export interface operations {
       };
     };
     responses: {
-      /** @description The dashboard page, with the run or with a message. */
+      /** @description The page of the operation, or the page with a message. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -3749,7 +3747,7 @@ export interface operations {
       };
     };
     responses: {
-      /** @description The page that shows the run, or the form page with a message. */
+      /** @description The page of the operation, or the form page with a message. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -3795,7 +3793,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description The fleet as it stands. */
+      /** @description The fleet. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -3810,7 +3808,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  extendFleet: {
+  rescheduleShutdown: {
     parameters: {
       query?: never;
       header?: never;
@@ -3824,17 +3822,17 @@ export interface operations {
          *       "hours": 4
          *     }
          */
-        'application/json': components['schemas']['ExtendRequest'];
+        'application/json': components['schemas']['RescheduleRequest'];
         /**
          * @example {
          *       "hours": 4
          *     }
          */
-        'application/x-www-form-urlencoded': components['schemas']['ExtendRequest'];
+        'application/x-www-form-urlencoded': components['schemas']['RescheduleRequest'];
       };
     };
     responses: {
-      /** @description The fleet as it stands now, machines that could not be told among them. */
+      /** @description The fleet, including VMs that have not received the new time yet. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -3858,7 +3856,7 @@ export interface operations {
     parameters: {
       query?: {
         /** @description Ask the provider now. */
-        fresh?: boolean;
+        refresh?: boolean;
       };
       header?: never;
       path?: never;
@@ -3866,7 +3864,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description What was found. */
+      /** @description The orphans. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -3888,7 +3886,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description As the list of orphans has it.
+         * @description The id from the list of orphans.
          * @example i-0123456789abcdef0
          */
         id: components['parameters']['OrphanId'];
@@ -3897,7 +3895,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description It has a row now. */
+      /** @description The VM was added. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -3924,7 +3922,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description As the list of orphans has it.
+         * @description The id from the list of orphans.
          * @example i-0123456789abcdef0
          */
         id: components['parameters']['OrphanId'];
@@ -3933,7 +3931,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description Nothing of it is left. */
+      /** @description The orphan was terminated or removed. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -3957,9 +3955,9 @@ export interface operations {
   listOperations: {
     parameters: {
       query?: {
-        /** @description How many at most. */
+        /** @description The maximum number of items. */
         limit?: number;
-        /** @description Continue after this operation (`next` of the page before). One that does not exist gives an empty page. */
+        /** @description Continue after this operation (`next` of the previous page). An unknown id gives an empty page. */
         after?: components['schemas']['OperationId'];
       };
       header?: never;
@@ -3999,7 +3997,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description The operation as it stands. */
+      /** @description The operation. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -4031,7 +4029,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description It was asked. The operation ends a little later, as `cancelled`. */
+      /** @description The cancellation was requested. The operation finishes shortly afterwards as `cancelled`. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -4055,13 +4053,13 @@ export interface operations {
   streamOperationEvents: {
     parameters: {
       query?: {
-        /** @description Tell what changes among the machines too. */
+        /** @description Include the changes of VMs. */
         vms?: boolean;
-        /** @description An id of this stream to continue after, for a first connection; `Last-Event-ID` wins. */
+        /** @description An event id to continue after, for the first connection. `Last-Event-ID` takes precedence. */
         after?: components['parameters']['After'];
       };
       header?: {
-        /** @description The id of the last event that was received; the stream continues after it. Sent by EventSource itself. */
+        /** @description The id of the last received event; the stream continues after it. EventSource sends it automatically. */
         'Last-Event-ID'?: components['parameters']['LastEventId'];
       };
       path: {
@@ -4095,7 +4093,7 @@ export interface operations {
   chartsPage: {
     parameters: {
       query?: {
-        /** @description How far back. */
+        /** @description The length of the window, in hours. */
         hours?: number;
       };
       header?: never;
@@ -4115,7 +4113,7 @@ export interface operations {
   getStateHistory: {
     parameters: {
       query?: {
-        /** @description How far back. */
+        /** @description The length of the window, in hours. */
         hours?: number;
       };
       header?: never;
@@ -4143,7 +4141,7 @@ export interface operations {
   getAssignmentHistory: {
     parameters: {
       query?: {
-        /** @description How far back. */
+        /** @description The length of the window, in hours. */
         hours?: number;
       };
       header?: never;
@@ -4152,7 +4150,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description What happened, oldest first; the newest 1,000. */
+      /** @description The newest 1,000 changes, oldest first. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -4177,7 +4175,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description The machines of now by hostname, 1,000 at most. */
+      /** @description The current VMs by hostname, at most 1,000. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -4216,7 +4214,7 @@ export interface operations {
       header?: never;
       path: {
         /**
-         * @description The machine.
+         * @description The hostname of the VM.
          * @example lablink-vm-prod-1
          */
         hostname: components['parameters']['Hostname'];
@@ -4278,7 +4276,7 @@ export interface operations {
         };
       };
       500: components['responses']['InternalError'];
-      /** @description Not ready; the checks say what is missing. */
+      /** @description Not ready; `checks` lists what is missing. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -4325,7 +4323,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description The contract. */
+      /** @description This document. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -4347,7 +4345,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description The contract. */
+      /** @description This document. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -4381,14 +4379,14 @@ export interface operations {
       query?: {
         /**
          * @deprecated
-         * @description Not needed any more, and not looked at. A name that holds a hash may be cached for ever.
+         * @description No longer used and ignored. A file name with a hash can be cached forever.
          */
         v?: string;
       };
       header?: never;
       path: {
         /**
-         * @description The file's name.
+         * @description The file name.
          * @example app.css
          */
         file: string;

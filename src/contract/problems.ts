@@ -130,7 +130,7 @@ export const problems = {
     title: 'Operation running',
     detail: 'Another operation is running; only one can run at a time. Wait until it finishes, or cancel it.',
   },
-  not_adoptable: {
+  orphan_not_adoptable: {
     status: 409,
     title: 'Cannot be adopted',
     detail: 'This orphan cannot be adopted; the list of orphans says why.',

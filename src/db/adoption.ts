@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { Provider } from '../vms/status.ts';
 import type { Db } from './connect.ts';
-import { recordMade } from './machine-hours.ts';
+import { recordCreated } from './vm-hours.ts';
 import type { Reach } from './fleet.ts';
 
 export type Adopted = Reach & {
@@ -11,7 +11,7 @@ export type Adopted = Reach & {
   readonly operationId: string | null;
   readonly id?: string | undefined;
   readonly instanceType?: string | undefined;
-  readonly madeAt?: Date | undefined;
+  readonly createdAt?: Date | undefined;
 };
 
 /** Within a transaction. False where the name is taken. */
@@ -26,12 +26,12 @@ export async function adoptMachine(trx: Db, machine: Adopted): Promise<boolean> 
     returning hostname`.execute(trx);
   if (rows.length === 0) return false;
   await trx.deleteFrom('tombstones').where('hostname', '=', hostname).execute();
-  await recordMade(trx, {
+  await recordCreated(trx, {
     hostname,
     operationId,
     provider,
     instanceType: machine.instanceType ?? null,
-    madeAt: machine.madeAt,
+    createdAt: machine.createdAt,
   });
   return true;
 }

@@ -13,7 +13,7 @@ export type AssignmentRecord = AssignmentFacts & {
   readonly assignedAt: Date;
   readonly acknowledgedAt: Date | null;
   /** Until then the next browser is let in without the PIN. */
-  readonly letInUntil: Date | null;
+  readonly browserAllowedUntil: Date | null;
 };
 
 /** Columns of an assignment together with what its state follows from. */
@@ -24,7 +24,7 @@ export function selectAssignments(db: Db) {
     .leftJoin('vm_presence as p', 'p.hostname', 'a.hostname')
     .select(['a.id', 'a.hostname', 'a.email', 'a.pin', 'a.browsers', 'a.assigned_at', 'a.command_at'])
     .select(['a.delivered_at', 'a.acknowledged_at', 'a.outcome', 'a.released_at', 'v.status', 'p.confirms'])
-    .select(['a.moved_at', 'a.let_in_until']);
+    .select(['a.reassigned_at', 'a.browser_allowed_until']);
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof selectAssignments>['execute']>>[number];
@@ -42,8 +42,8 @@ export function readAssignmentRow(row: Row): AssignmentRecord {
     acknowledgedAt: row.acknowledged_at,
     outcome: row.outcome === 'registered' || row.outcome === 'failed' ? row.outcome : null,
     releasedAt: row.released_at,
-    movedAt: row.moved_at,
-    letInUntil: row.let_in_until,
+    reassignedAt: row.reassigned_at,
+    browserAllowedUntil: row.browser_allowed_until,
     vmStatus: readVmStatus(row.status),
     confirms: row.confirms ?? false,
   };

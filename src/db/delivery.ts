@@ -27,7 +27,7 @@ export async function takeDelivery(
     .whereRef('a.id', '=', 'v.assignment_id')
     .where('a.released_at', 'is', null)
     .where('a.acknowledged_at', 'is', null)
-    .where('a.moved_at', 'is', null)
+    .where('a.reassigned_at', 'is', null)
     .where('a.command_at', '>', olderThan(codeLifetimeSeconds))
     .where('v.status', 'not in', ['recycling', 'destroying'])
     .returning(['a.id', 'a.crd_command', 'a.pin', 'a.command_number'])
@@ -49,7 +49,7 @@ export async function withDelivery(
     .where('v.hostname', '=', sql<string>`any(${hostnames}::text[])`)
     .where('a.released_at', 'is', null)
     .where('a.acknowledged_at', 'is', null)
-    .where('a.moved_at', 'is', null)
+    .where('a.reassigned_at', 'is', null)
     .where('a.command_at', '>', olderThan(codeLifetimeSeconds))
     .execute();
   return rows.map(({ hostname }) => hostname);

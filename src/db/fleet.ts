@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import { readProvider, readVmStatus, type Provider, type VmStatus } from '../vms/status.ts';
 import type { Db } from './connect.ts';
-import { recordGone } from './machine-hours.ts';
+import { recordDestroyed } from './vm-hours.ts';
 import { bury, freshTombstones } from './tombstones.ts';
 
 export type NewMachine = {
@@ -20,7 +20,7 @@ export async function takenHostnames(db: Db): Promise<Set<string>> {
 /** Makes the rows of machines to come, `initializing`. Returns the hostnames that were still free. */
 export async function insertMachines(
   db: Db,
-  launch: { readonly operationId: string; readonly provider: Provider; readonly endsAt: Date | null },
+  launch: { readonly operationId: string; readonly provider: Provider; readonly shutdownAt: Date | null },
   machines: readonly NewMachine[],
 ): Promise<string[]> {
   const rows = await db
@@ -32,7 +32,7 @@ export async function insertMachines(
         status: 'initializing',
         token_hash: tokenHash,
         operation_id: launch.operationId,
-        ends_at: launch.endsAt,
+        shutdown_at: launch.shutdownAt,
       })),
     )
     .onConflict((conflict) => conflict.column('hostname').doNothing())
@@ -81,7 +81,7 @@ export async function recordProvisioning(db: Db, hostname: string, seconds: numb
 /** Removes rows whose machines were never made: nothing will report under these names. */
 export async function removeUnmade(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
-  await recordGone(db, hostnames);
+  await recordDestroyed(db, hostnames);
   await db.deleteFrom('vms').where('hostname', 'in', hostnames).execute();
 }
 
@@ -90,7 +90,7 @@ export async function removeGone(db: Db, hostnames: readonly string[]): Promise<
   if (hostnames.length === 0) return;
   await db.transaction().execute(async (trx) => {
     await bury(trx, hostnames);
-    await recordGone(trx, hostnames);
+    await recordDestroyed(trx, hostnames);
     await trx.deleteFrom('vms').where('hostname', 'in', hostnames).execute();
   });
 }
@@ -138,7 +138,7 @@ export async function restoreDestroying(db: Db, hostnames: readonly string[]): P
 /** Machines that do not exist any more, but that somebody has: nobody else is given them. */
 export async function setUnreachable(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
-  await recordGone(db, hostnames);
+  await recordDestroyed(db, hostnames);
   await db
     .updateTable('vms')
     .set({ status: 'unreachable', status_since: sql<Date>`now()`, status_before_destroy: null })

@@ -71,7 +71,7 @@ export async function readStateSamples(db: Db, from: Date, limit: number): Promi
 export type AssignmentChange = {
   readonly at: Date;
   readonly hostname: string;
-  readonly what: 'assigned' | 'released';
+  readonly kind: 'assigned' | 'released';
   /** Since `from`, up to and with this one. */
   readonly assigned: number;
   readonly released: number;
@@ -81,11 +81,11 @@ export type AssignmentChange = {
 export async function readAssignmentChanges(db: Db, from: Date, limit: number): Promise<AssignmentChange[]> {
   const { rows } = await sql<AssignmentChange>`
     with counted as (
-      select id, at, hostname, what,
-        (count(*) filter (where what = 'assigned') over (order by id))::int as assigned,
-        (count(*) filter (where what = 'released') over (order by id))::int as released
+      select id, at, hostname, kind,
+        (count(*) filter (where kind = 'assigned') over (order by id))::int as assigned,
+        (count(*) filter (where kind = 'released') over (order by id))::int as released
       from assignment_changes where at >= ${from}
     ), newest as (select * from counted order by id desc limit ${limit})
-    select at, hostname, what, assigned, released from newest order by id`.execute(db);
+    select at, hostname, kind, assigned, released from newest order by id`.execute(db);
   return rows;
 }

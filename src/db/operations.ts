@@ -33,7 +33,7 @@ function readRow(row: Row): OperationRecord {
     cancelRequestedAt: row.cancel_requested_at,
     numVms: row.num_vms,
     hostnames: row.hostnames,
-    endsAt: row.ends_at,
+    shutdownAt: row.shutdown_at,
     done: row.done,
     failed: row.failed,
     total: row.total,
@@ -54,7 +54,7 @@ export type OperationRequest = {
   /** Null for a destroy. */
   readonly numVms: number | null;
   /** Of a launch; null = no end. */
-  readonly endsAt?: Date | null;
+  readonly shutdownAt?: Date | null;
   /** Of a destroy that is about these alone. */
   readonly hostnames?: readonly string[] | null;
 };
@@ -68,7 +68,7 @@ export async function insertOperation(db: Db, request: OperationRequest): Promis
       kind: request.kind,
       requested_by: request.requestedBy,
       num_vms: request.numVms,
-      ends_at: request.endsAt ?? null,
+      shutdown_at: request.shutdownAt ?? null,
       hostnames: request.hostnames ? [...request.hostnames] : null,
     })
     .onConflict((conflict) => conflict.doNothing())

@@ -77,7 +77,7 @@ async function comeBack(db: Db, id: string, request: VmRequest): Promise<ComeBac
     const live = await trx
       .selectFrom('assignments')
       .select(['id', 'hostname', 'pin', 'browsers', 'crd_command', 'pin_failures', 'pin_locked_until'])
-      .select(sql<boolean>`coalesce(let_in_until > now(), false)`.as('let_in'))
+      .select(sql<boolean>`coalesce(browser_allowed_until > now(), false)`.as('browser_allowed'))
       .select(sql<number>`ceil(extract(epoch from pin_locked_until - now()))::int`.as('locked_seconds'))
       .where('id', '=', id)
       .where('released_at', 'is', null)
@@ -85,12 +85,12 @@ async function comeBack(db: Db, id: string, request: VmRequest): Promise<ComeBac
       .executeTakeFirst();
     if (!live) return 'released meanwhile';
     if (!live.browsers.includes(request.browserId)) {
-      const refused = live.let_in ? null : await checkPin(trx, live, request.givenPin);
+      const refused = live.browser_allowed ? null : await checkPin(trx, live, request.givenPin);
       if (refused) return refused;
       const browsers = [...live.browsers, request.browserId].slice(-BROWSERS_PER_ASSIGNMENT);
       await trx
         .updateTable('assignments')
-        .set({ browsers, pin_failures: 0, pin_locked_until: null, let_in_until: null })
+        .set({ browsers, pin_failures: 0, pin_locked_until: null, browser_allowed_until: null })
         .where('id', '=', id)
         .execute();
     }
@@ -141,7 +141,7 @@ async function replaceCommand(
       command_number: eb('command_number', '+', 1),
       command_at: sql<Date>`now()`,
       delivered_at: null,
-      moved_at: null,
+      reassigned_at: null,
       acknowledged_at: null,
       outcome: null,
       outcome_message: null,

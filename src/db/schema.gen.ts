@@ -14,19 +14,23 @@ export interface AssignmentChanges {
   at: Generated<Timestamp>;
   hostname: string;
   id: Generated<Int8>;
-  what: string;
+  kind: string;
 }
 
 export interface Assignments {
   acknowledged_at: Timestamp | null;
   assigned_at: Generated<Timestamp>;
   /**
-   * ids of the browsers it is bound to
+   * until this time, the next browser needs no PIN
+   */
+  browser_allowed_until: Timestamp | null;
+  /**
+   * ids of the browsers that may open the assignment
    */
   browsers: Generated<string[]>;
   command_at: Generated<Timestamp>;
   /**
-   * counts the commands given; delivered_at and outcome are those of the current one
+   * counts the commands; delivered_at and outcome belong to the current one
    */
   command_number: Generated<number>;
   crd_command: string;
@@ -34,22 +38,18 @@ export interface Assignments {
   email: string;
   hostname: string;
   id: string;
-  /**
-   * until then the next browser is let in without the PIN
-   */
-  let_in_until: Timestamp | null;
-  /**
-   * it moved to this machine after its command was delivered to another one; null once there is a new command
-   */
-  moved_at: Timestamp | null;
   outcome: string | null;
   outcome_message: string | null;
   pin: string;
   pin_failures: Generated<number>;
   pin_locked_until: Timestamp | null;
+  /**
+   * when the assignment moved to this VM, if its command was delivered to the previous VM; null after a new command
+   */
+  reassigned_at: Timestamp | null;
   released_at: Timestamp | null;
   /**
-   * as vms.revision, of the same sequence
+   * from the same sequence as vms.revision
    */
   revision: Generated<Int8>;
 }
@@ -69,16 +69,6 @@ export interface DeploymentIdentity {
   uid: string;
 }
 
-export interface MachineHours {
-  gone_at: Timestamp | null;
-  hostname: string;
-  id: Generated<Int8>;
-  instance_type: string | null;
-  made_at: Generated<Timestamp>;
-  operation_id: string | null;
-  provider: string;
-}
-
 export interface OperationEvents {
   at: Generated<Timestamp>;
   hostname: string | null;
@@ -88,41 +78,28 @@ export interface OperationEvents {
   text: string;
 }
 
-export interface OperationMachines {
-  at: Generated<Timestamp>;
-  detail: string | null;
-  hostname: string;
-  operation_id: string;
-  seconds: number | null;
-  state: Generated<string>;
-}
-
 export interface Operations {
   cancel_requested_at: Timestamp | null;
   done: Generated<number>;
   ended_at: Timestamp | null;
-  /**
-   * when the machines of a launch are to end; null = no end
-   */
-  ends_at: Timestamp | null;
   failed: Generated<number>;
   /**
-   * the machines that a destroy is about; null = all
+   * the VMs to destroy; null = all
    */
   hostnames: string[] | null;
   id: string;
   kind: string;
   lease_owner: string | null;
   /**
-   * renewed by the process that runs it; when it ran out, the operation was interrupted
+   * renewed by the process that runs the operation; an operation whose lease has expired was interrupted
    */
   lease_until: Timestamp | null;
   /**
-   * how many a launch was asked for
+   * how many VMs a launch was asked for
    */
   num_vms: number | null;
   /**
-   * the order in which they were asked for
+   * the order of the requests
    */
   number: Generated<Int8>;
   problem: string | null;
@@ -130,9 +107,22 @@ export interface Operations {
   remedy: string | null;
   requested_at: Generated<Timestamp>;
   requested_by: string;
+  /**
+   * when the VMs of a launch shut down; null = never
+   */
+  shutdown_at: Timestamp | null;
   started_at: Timestamp | null;
   status: Generated<string>;
   total: Generated<number>;
+}
+
+export interface OperationVms {
+  at: Generated<Timestamp>;
+  detail: string | null;
+  hostname: string;
+  operation_id: string;
+  seconds: number | null;
+  state: Generated<string>;
 }
 
 export interface SchemaCompatibility {
@@ -144,7 +134,7 @@ export interface Tombstones {
   destroyed_at: Generated<Timestamp>;
   hostname: string;
   /**
-   * a dying machine is still known by its token
+   * identifies the destroyed VM while it still reports
    */
   token_hash: Buffer | null;
 }
@@ -153,12 +143,12 @@ export interface VmDownloads {
   bytes: Int8;
   complete: boolean;
   /**
-   * when the download began: what changed after it may not be in it
+   * the start of the download: later changes may not be included
    */
   downloaded_at: Timestamp;
   files: number;
   /**
-   * of names, sizes and times of the files that were found then; another one now tells that something changed
+   * of the names, sizes and times of the files found then; a different one now means that something changed
    */
   fingerprint: string;
   hostname: string;
@@ -172,6 +162,16 @@ export interface VmEvents {
   hostname: string;
   id: Generated<Int8>;
   status: string;
+}
+
+export interface VmHours {
+  created_at: Generated<Timestamp>;
+  destroyed_at: Timestamp | null;
+  hostname: string;
+  id: Generated<Int8>;
+  instance_type: string | null;
+  operation_id: string | null;
+  provider: string;
 }
 
 export interface VmLogCuts {
@@ -190,14 +190,14 @@ export interface VmLogs {
 export interface VmPresence {
   boot_id: string | null;
   /**
-   * its agent acknowledges what is delivered
+   * whether the agent acknowledges commands
    */
   confirms: Generated<boolean>;
   free_disk_bytes: Int8 | null;
   hostname: string;
   last_seen_at: Generated<Timestamp>;
   /**
-   * as vms.revision; moves when somebody who looks would see a difference, once a minute at most while nothing but the time goes on
+   * from the same sequence as vms.revision; increases when a viewer would see a difference, at most once a minute for the time alone
    */
   revision: Generated<Int8>;
   /**
@@ -209,40 +209,44 @@ export interface VmPresence {
 export interface Vms {
   address: string | null;
   /**
-   * null = free; the row that a claim changes
+   * null = nobody has the VM; a claim changes this column
    */
   assignment_id: string | null;
   created_at: Generated<Timestamp>;
-  /**
-   * why it could not be told its new end
-   */
-  end_problem: string | null;
-  /**
-   * when it was told (audit) that its end has come
-   */
-  end_told_at: Timestamp | null;
-  /**
-   * what the machine itself is armed to; null = no end
-   */
-  ends_at: Timestamp | null;
   gpu_health: string | null;
   hostname: string;
   in_use: boolean | null;
   /**
-   * the launch that made it
+   * the launch that created the VM
    */
   operation_id: string | null;
   provider: string;
   /**
-   * what the provider calls the machine, such as an EC2 instance id
+   * the id of the VM at its provider, such as an EC2 instance id
    */
   provider_id: string | null;
   /**
-   * moves with every change; live pages read the rows whose revision is newer
+   * a new shutdown time that is not set on the VM yet; null = none
+   */
+  requested_shutdown_at: Timestamp | null;
+  /**
+   * increases with every change; live pages read the rows with a newer revision
    */
   revision: Generated<Int8>;
   /**
-   * unreachable because nothing was heard of it: what it says next brings it back
+   * the shutdown time that is set on the VM itself; null = none
+   */
+  shutdown_at: Timestamp | null;
+  /**
+   * why the new shutdown time could not be set
+   */
+  shutdown_error: string | null;
+  /**
+   * when the audit recorded that the shutdown time had come
+   */
+  shutdown_recorded_at: Timestamp | null;
+  /**
+   * set when the VM is unreachable because it stopped reporting; its next report makes it running again
    */
   silent_since: Timestamp | null;
   ssh_host_key: string | null;
@@ -250,15 +254,11 @@ export interface Vms {
   ssh_user: string | null;
   status: string;
   /**
-   * what it goes back to when the destroy did not end it
+   * the status to restore if the destroy does not remove the VM
    */
   status_before_destroy: string | null;
   status_since: Generated<Timestamp>;
   token_hash: Buffer | null;
-  /**
-   * what it is to be armed to; null = it is
-   */
-  wanted_ends_at: Timestamp | null;
 }
 
 export interface VmStateSamples {
@@ -289,14 +289,14 @@ export interface DB {
   assignments: Assignments;
   audit_events: AuditEvents;
   deployment_identity: DeploymentIdentity;
-  machine_hours: MachineHours;
   operation_events: OperationEvents;
-  operation_machines: OperationMachines;
+  operation_vms: OperationVms;
   operations: Operations;
   schema_compatibility: SchemaCompatibility;
   tombstones: Tombstones;
   vm_downloads: VmDownloads;
   vm_events: VmEvents;
+  vm_hours: VmHours;
   vm_log_cuts: VmLogCuts;
   vm_logs: VmLogs;
   vm_presence: VmPresence;

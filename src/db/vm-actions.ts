@@ -18,7 +18,7 @@ export async function allowBrowser(
   return db.transaction().execute(async (trx) => {
     const opened = await trx
       .updateTable('assignments')
-      .set({ let_in_until: sql<Date>`now() + make_interval(secs => ${windowSeconds}::float8)` })
+      .set({ browser_allowed_until: sql<Date>`now() + make_interval(secs => ${windowSeconds}::float8)` })
       .where('hostname', '=', hostname)
       .where('released_at', 'is', null)
       .returning(['id', 'email'])
@@ -105,14 +105,14 @@ async function arrive(trx: Db, move: Leaving & { readonly to: string }): Promise
   const { assignmentId, to, channel } = move;
   await sql`
     update assignments set hostname = ${to}, assigned_at = now(),
-      moved_at = case when delivered_at is null and moved_at is null then null else now() end,
+      reassigned_at = case when delivered_at is null and reassigned_at is null then null else now() end,
       delivered_at = null, acknowledged_at = null, outcome = null, outcome_message = null
     where id = ${assignmentId}`.execute(trx);
   await sql`update vms set assignment_id = ${assignmentId} where hostname = ${to}`.execute(trx);
   await sql`
     select pg_notify(${channel},
       json_build_object('HostName', hostname, 'CrdCommand', crd_command, 'Pin', pin)::text)
-    from assignments where id = ${assignmentId} and moved_at is null`.execute(trx);
+    from assignments where id = ${assignmentId} and reassigned_at is null`.execute(trx);
 }
 
 /**

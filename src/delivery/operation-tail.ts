@@ -3,13 +3,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Db } from '../db/connect.ts';
 import { readOperationEvents, type OperationEventRecord } from '../db/operation-events.ts';
-import { readOperationMachines, type OperationMachineRecord } from '../db/operation-machines.ts';
+import { readOperationVms, type OperationVmRecord } from '../db/operation-vms.ts';
 import { findOperation, type OperationRecord } from '../db/operations.ts';
 import { isActive } from '../vms/operation.ts';
 
 export type TailItem =
   | { readonly kind: 'output'; readonly event: OperationEventRecord }
-  | { readonly kind: 'machines'; readonly machines: readonly OperationMachineRecord[] }
+  | { readonly kind: 'machines'; readonly machines: readonly OperationVmRecord[] }
   | { readonly kind: 'operation' | 'end'; readonly operation: OperationRecord };
 
 export type Tail = {
@@ -47,7 +47,7 @@ export async function* tailOperation({
       }
       if (events.length < LINES_AT_ONCE || signal.aborted) break;
     }
-    const machines = news(await readOperationMachines(db, id), toldMachines);
+    const machines = news(await readOperationVms(db, id), toldMachines);
     if (machines.length > 0) yield { kind: 'machines', machines };
     const now = JSON.stringify(operation);
     if (isOver) yield { kind: 'end', operation };
@@ -58,10 +58,7 @@ export async function* tailOperation({
 }
 
 /** Those that are not as they were told last; notes them as told. */
-function news(
-  machines: readonly OperationMachineRecord[],
-  told: Map<string, string>,
-): OperationMachineRecord[] {
+function news(machines: readonly OperationVmRecord[], told: Map<string, string>): OperationVmRecord[] {
   return machines.filter((machine) => {
     const now = JSON.stringify(machine);
     if (told.get(machine.hostname) === now) return false;

@@ -170,8 +170,8 @@ function justAssigned({ found, email }: Typed & { readonly found: Found }, now: 
     acknowledgedAt: null,
     outcome: null,
     releasedAt: null,
-    movedAt: null,
-    letInUntil: null,
+    reassignedAt: null,
+    browserAllowedUntil: null,
     vmStatus: 'running' as const,
     confirms: false,
   };

@@ -12,7 +12,7 @@ import type { Caller } from '../contract/handlers.ts';
 
 type Asked = { readonly caller: Caller; readonly signal: AbortSignal };
 
-export function createCollectHandlers(dependencies: CollectDependencies): HandlersOf<'collect'> {
+export function createCollectHandlers(dependencies: CollectDependencies): HandlersOf<'downloads'> {
   const { db, collector } = dependencies;
   return {
     downloadData: (input) => download(dependencies, input, null),

@@ -4,7 +4,7 @@ import { nameOf } from './fleet.ts';
 import { fleetPage, type FleetPageDependencies } from './fleet-page.ts';
 import { fleetView } from './fleet-view.ts';
 
-export function createEndsHandlers(dependencies: FleetPageDependencies): HandlersOf<'ends'> {
+export function createEndsHandlers(dependencies: FleetPageDependencies): HandlersOf<'shutdown'> {
   const { operations, now } = dependencies;
   return {
     fleetPage: async () => ({
@@ -17,7 +17,7 @@ export function createEndsHandlers(dependencies: FleetPageDependencies): Handler
       type: 'application/json',
       body: await fleetView(dependencies, now()),
     }),
-    extendFleet: async ({ body, caller, accept }) => {
+    rescheduleShutdown: async ({ body, caller, accept }) => {
       await operations.extend({ hours: body.hours, by: nameOf(caller) });
       if (accept === 'text/html') {
         const told = { good: true, text: `The machines will shut down ${hoursWord(body.hours)} from now.` };

@@ -1,12 +1,12 @@
 // The launched machines together, as the contract has them: their end, what they have cost, launch by launch.
 import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
-import { listEnds, type EndRow } from '../db/ends.ts';
-import { listMachineHours, type LedgerEntry } from '../db/machine-hours.ts';
+import { listShutdowns, type ShutdownRow } from '../db/shutdown.ts';
+import { listVmHours, type LedgerEntry } from '../db/vm-hours.ts';
 import { listOperations, type OperationRecord } from '../db/operations.ts';
 import type { Operations } from '../provision/operations.ts';
 import { bills, costSoFar, type Cost } from '../vms/cost.ts';
-import { isOverdue } from '../vms/ends.ts';
+import { isOverdue } from '../vms/shutdown.ts';
 import { PRICED_REGION, PRICES_AS_OF } from '../vms/prices.ts';
 
 type Fleet = components['schemas']['Fleet'];
@@ -21,37 +21,39 @@ export async function fleetView(
   now: Date,
 ): Promise<Fleet> {
   const [rows, ledger, { operations: known }] = await Promise.all([
-    listEnds(db),
-    listMachineHours(db),
+    listShutdowns(db),
+    listVmHours(db),
     listOperations(db, { limit: OPERATIONS_READ }),
   ]);
   const types = new Map(
-    ledger.filter(({ goneAt }) => goneAt === null).map((entry) => [entry.hostname, entry.instanceType]),
+    ledger
+      .filter(({ destroyedAt }) => destroyedAt === null)
+      .map((entry) => [entry.hostname, entry.instanceType]),
   );
   return {
     provider: operations.providerName,
-    bills: bills(operations.providerName),
-    machines: rows.length,
-    ends_at: firstEnd(rows),
+    costs_money: bills(operations.providerName),
+    total: rows.length,
+    shutdown_at: firstEnd(rows),
     grace_minutes: operations.graceMinutes,
     cost: costView(costSoFar(ledger, now, operations.region)),
     prices_as_of: PRICES_AS_OF,
     note: NOTE,
     launches: launchesOf(ledger, rows, known, (entries) => costSoFar(entries, now, operations.region)),
-    members: rows.map((row) => ({
+    vms: rows.map((row) => ({
       hostname: row.hostname,
       instance_type: types.get(row.hostname) ?? null,
-      ends_at: row.endsAt?.toISOString() ?? null,
-      wanted_ends_at: row.wantedEndsAt?.toISOString() ?? null,
-      problem: row.problem,
-      overdue: isOverdue(row.endsAt, now, operations.graceMinutes),
+      shutdown_at: row.shutdownAt?.toISOString() ?? null,
+      requested_shutdown_at: row.requestedShutdownAt?.toISOString() ?? null,
+      error: row.error,
+      overdue: isOverdue(row.shutdownAt, now, operations.graceMinutes),
     })),
   };
 }
 
 function launchesOf(
   ledger: readonly LedgerEntry[],
-  rows: readonly EndRow[],
+  rows: readonly ShutdownRow[],
   known: readonly OperationRecord[],
   costOf: (entries: readonly LedgerEntry[]) => Cost,
 ): Fleet['launches'] {
@@ -59,14 +61,14 @@ function launchesOf(
   const launches = [...byLaunch].map(([id, entries]) => {
     const operation = known.find((each) => each.id === id);
     const launchedAt =
-      operation?.requestedAt ?? new Date(Math.min(...entries.map(({ madeAt }) => madeAt.getTime())));
+      operation?.requestedAt ?? new Date(Math.min(...entries.map(({ createdAt }) => createdAt.getTime())));
     return {
       id,
       launched_at: launchedAt.toISOString(),
       requested_by: operation?.requestedBy ?? null,
-      machines: entries.length,
-      living: entries.filter(({ goneAt }) => goneAt === null).length,
-      ends_at: firstEnd(rows.filter(({ operationId }) => operationId === id)),
+      total: entries.length,
+      existing: entries.filter(({ destroyedAt }) => destroyedAt === null).length,
+      shutdown_at: firstEnd(rows.filter(({ operationId }) => operationId === id)),
       cost: costView(costOf(entries)),
     };
   });
@@ -75,11 +77,11 @@ function launchesOf(
     .slice(0, LAUNCHES_SHOWN);
 }
 
-function firstEnd(rows: readonly EndRow[]): string | null {
-  const times = rows.flatMap(({ endsAt }) => (endsAt === null ? [] : [endsAt.getTime()]));
+function firstEnd(rows: readonly ShutdownRow[]): string | null {
+  const times = rows.flatMap(({ shutdownAt }) => (shutdownAt === null ? [] : [shutdownAt.getTime()]));
   return times.length === 0 ? null : new Date(Math.min(...times)).toISOString();
 }
 
-function costView({ usd, unpricedMachines }: Cost): components['schemas']['Cost'] {
-  return { usd, unpriced_machines: unpricedMachines };
+function costView({ usd, unpricedVms }: Cost): components['schemas']['Cost'] {
+  return { usd, unpriced_vms: unpricedVms };
 }

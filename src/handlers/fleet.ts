@@ -17,7 +17,7 @@ import { operationAddress, operationView } from './operation-views.ts';
 
 export function createFleetHandlers(dependencies: FleetDependencies): HandlersOf<'fleet'> {
   return {
-    createInstancesPage: async ({ query }) => page(await createPage(dependencies, query.people)),
+    createInstancesPage: async ({ query }) => page(await createPage(dependencies, query.participants)),
     operationsPage: async ({ query }) => page(await operationsPage(dependencies, query.after)),
     deleteInstancesPage: async ({ query }) => page(await deletePage(dependencies, query)),
     operationPage: async ({ path }) => {

@@ -90,7 +90,8 @@ async function assignments(
 }
 
 function changeView({ at, ...change }: AssignmentChange): Schemas['AssignmentChange'] {
-  return { at: at.toISOString(), ...change };
+  const { hostname, kind, assigned, released } = change;
+  return { at: at.toISOString(), hostname, kind, assigned_total: assigned, released_total: released };
 }
 
 async function timings({ db, now, codeLifetimeMs }: HistoryDependencies): Promise<Schemas['TimingHistory']> {

@@ -8,7 +8,7 @@ import { merge } from '../delivery/merge.ts';
 import { tailOperation, type Tail } from '../delivery/operation-tail.ts';
 import type { VmChange, VmFeed } from '../delivery/vm-feed.ts';
 import { viewContext, vmView, type ViewDependencies } from './views.ts';
-import { operationEventView, operationMachineView, operationView } from './operation-views.ts';
+import { operationEventView, operationVmView, operationView } from './operation-views.ts';
 import { followVmLogs } from './vm-logs.ts';
 
 export type LiveDependencies = ViewDependencies & {
@@ -96,8 +96,8 @@ async function* outputMoves(tail: Tail): AsyncGenerator<Move, void> {
       yield { event: 'output', data: operationEventView(item.event), to: { output: item.event.id } };
     else if (item.kind === 'machines')
       yield {
-        event: 'machines',
-        data: { machines: item.machines.map(operationMachineView) },
+        event: 'operation_vms',
+        data: { vms: item.machines.map(operationVmView) },
         to: null,
       };
     else yield { event: item.kind, data: operationView(item.operation), to: null };

@@ -25,12 +25,15 @@ export async function machinePage(
   const record = await findVm(db, hostname);
   if (!record) return null;
   const context = viewContext(dependencies);
-  const letInUntil = record.assignment?.letInUntil ?? null;
+  const browserAllowedUntil = record.assignment?.browserAllowedUntil ?? null;
   return renderVm({
     vm: vmView(record, context),
     timeline: (await readTimeline(db, hostname)).map(timelineEntryView),
     launchId: await findLaunchOf(db, hostname),
-    letInUntil: letInUntil !== null && letInUntil > context.now ? letInUntil.toISOString() : null,
+    browserAllowedUntil:
+      browserAllowedUntil !== null && browserAllowedUntil > context.now
+        ? browserAllowedUntil.toISOString()
+        : null,
     freeCount: await countFree(db),
     canRestart: operations.restart !== null && record.provider === operations.providerName,
     lastDownload: lastModel(await findLastDownload(db, hostname)),

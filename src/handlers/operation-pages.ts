@@ -2,7 +2,7 @@
 import type { Db } from '../db/connect.ts';
 import { listMachineRows } from '../db/fleet.ts';
 import { readLastOperationEvents } from '../db/operation-events.ts';
-import { readOperationMachines } from '../db/operation-machines.ts';
+import { readOperationVms } from '../db/operation-vms.ts';
 import { findActiveOperation, listOperations, type OperationRecord } from '../db/operations.ts';
 import { countVms, findVms } from '../db/vms.ts';
 import { renderCreateInstances } from '../pages/create-instances.ts';
@@ -15,7 +15,7 @@ import { renderOperations } from '../pages/operations.ts';
 import type { Operations } from '../provision/operations.ts';
 import { readPeople } from '../vms/launch-size.ts';
 import { fleetView } from './fleet-view.ts';
-import { operationEventView, operationMachineView, operationView } from './operation-views.ts';
+import { operationEventView, operationVmView, operationView } from './operation-views.ts';
 import { viewContext, vmView, type ViewDependencies } from './views.ts';
 import { readStake, surveyStake, type WorkDependencies } from './work.ts';
 
@@ -73,14 +73,14 @@ async function operationMachines(
   operationId: string,
 ): Promise<OperationMachines> {
   const { db, operations } = dependencies;
-  const machines = await readOperationMachines(db, operationId);
+  const machines = await readOperationVms(db, operationId);
   const names = machines.map(({ hostname }) => hostname);
   const context = viewContext(dependencies);
   const vms = new Map((await findVms(db, names)).map((vm) => [vm.hostname, vmView(vm, context)]));
   const { total } = await countVms(db);
   return {
     items: machines.map((machine) => ({
-      machine: operationMachineView(machine),
+      machine: operationVmView(machine),
       vm: vms.get(machine.hostname) ?? null,
     })),
     left: total,

@@ -1,7 +1,7 @@
 // Operations, and what they tell, as the contract has them.
 import type { components } from '../contract/openapi.gen.ts';
 import type { OperationEventRecord } from '../db/operation-events.ts';
-import type { OperationMachineRecord } from '../db/operation-machines.ts';
+import type { OperationVmRecord } from '../db/operation-vms.ts';
 import type { OperationRecord } from '../db/operations.ts';
 import { operationMessage } from '../vms/operation.ts';
 
@@ -18,7 +18,7 @@ export function operationView(record: OperationRecord): components['schemas']['O
     cancel_requested_at: record.cancelRequestedAt?.toISOString() ?? null,
     num_vms: record.numVms,
     hostnames: record.hostnames && [...record.hostnames],
-    ends_at: record.endsAt?.toISOString() ?? null,
+    shutdown_at: record.shutdownAt?.toISOString() ?? null,
     progress: { done: record.done, failed: record.failed, total: record.total },
     problem: record.problem,
   };
@@ -33,10 +33,7 @@ export function operationEventView(record: OperationEventRecord): components['sc
   };
 }
 
-export function operationMachineView({
-  at,
-  ...machine
-}: OperationMachineRecord): components['schemas']['OperationMachine'] {
+export function operationVmView({ at, ...machine }: OperationVmRecord): components['schemas']['OperationVm'] {
   return { ...machine, at: at.toISOString() };
 }
 

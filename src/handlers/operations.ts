@@ -1,11 +1,11 @@
 // What was launched and destroyed, by whom, and how it went.
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
-import { readOperationMachines } from '../db/operation-machines.ts';
+import { readOperationVms } from '../db/operation-vms.ts';
 import { findOperation, listOperations } from '../db/operations.ts';
 import { nameOf } from './fleet.ts';
 import { dashboardPage, type FleetDependencies } from './operation-pages.ts';
-import { operationMachineView, operationView } from './operation-views.ts';
+import { operationVmView, operationView } from './operation-views.ts';
 
 const PAGE_LIMIT_DEFAULT = 100;
 
@@ -20,8 +20,8 @@ export function createOperationHandlers(dependencies: FleetDependencies): Handle
     getOperation: async ({ path }) => {
       const operation = await findOperation(db, path.id);
       if (operation === null) return problem('operation_not_found');
-      const machines = (await readOperationMachines(db, path.id)).map(operationMachineView);
-      return { status: 200, type: 'application/json', body: { ...operationView(operation), machines } };
+      const vms = (await readOperationVms(db, path.id)).map(operationVmView);
+      return { status: 200, type: 'application/json', body: { ...operationView(operation), vms } };
     },
     cancelOperation: (input) => cancel(dependencies, input),
   };

@@ -6,7 +6,7 @@ export function orphansView({ items, askedAt, problem }: Survey): components['sc
   return {
     items: items.map((item) => ({
       id: item.id,
-      kind: item.kind,
+      kind: item.kind === 'row' ? 'record' : 'vm',
       hostname: item.hostname,
       launch_id: item.launchId,
       instance_type: item.instanceType,
@@ -14,7 +14,7 @@ export function orphansView({ items, askedAt, problem }: Survey): components['sc
       adoptable: item.adoptable,
       terminable: item.terminable,
     })),
-    asked_at: askedAt?.toISOString() ?? null,
-    problem,
+    checked_at: askedAt?.toISOString() ?? null,
+    error: problem,
   };
 }

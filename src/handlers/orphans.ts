@@ -12,12 +12,12 @@ export function createOrphansHandlers(dependencies: FleetPageDependencies): Hand
   const { orphans } = dependencies.operations;
   return {
     listOrphans: async ({ query }) => {
-      const survey = query.fresh === true ? await orphans.look() : orphans.seen();
+      const survey = query.refresh === true ? await orphans.look() : orphans.seen();
       return { status: 200, type: 'application/json', body: orphansView(survey) };
     },
     adoptOrphan: async (input) => {
       const decided = await orphans.adopt(input.path.id, nameOf(input.caller));
-      return answer(dependencies, input, decided, 'not_adoptable');
+      return answer(dependencies, input, decided, 'orphan_not_adoptable');
     },
     terminateOrphan: async (input) => {
       const decided = await orphans.terminate(input.path.id, nameOf(input.caller));
@@ -30,7 +30,7 @@ async function answer(
   dependencies: FleetPageDependencies,
   { accept }: Pick<Input<Decision>, 'accept'>,
   decided: Decided,
-  refusal: 'not_adoptable' | 'orphan_not_terminable',
+  refusal: 'orphan_not_adoptable' | 'orphan_not_terminable',
 ): Promise<Reply<Decision>> {
   const asPage = accept === 'text/html';
   if (decided.kind === 'unknown') {

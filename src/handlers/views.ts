@@ -37,7 +37,7 @@ export function assignmentView(
     pin: record.pin,
     email: record.email,
     state,
-    message: state === 'expired' && record.movedAt ? movedSentence : assignmentSentences[state],
+    message: state === 'expired' && record.reassignedAt ? movedSentence : assignmentSentences[state],
     assigned_at: record.assignedAt.toISOString(),
     command_at: record.commandAt.toISOString(),
     delivered_at: record.deliveredAt?.toISOString() ?? null,
@@ -95,7 +95,13 @@ function assignmentFacts({ assignment }: VmRecord, { now, codeLifetimeMs }: View
 function deadlineView(deadline: Deadline | null): components['schemas']['Deadline'] | null {
   if (!deadline) return null;
   const { what, since, at, usualSeconds, overdue } = deadline;
-  return { what, since: since.toISOString(), at: at.toISOString(), usual_seconds: usualSeconds, overdue };
+  return {
+    activity: what,
+    since: since.toISOString(),
+    due_at: at.toISOString(),
+    typical_seconds: usualSeconds,
+    overdue_message: overdue,
+  };
 }
 
 /** Whether it needs somebody, and why. */

@@ -111,8 +111,8 @@ function linesView({
   lines,
 }: Extract<LogTailItem, { readonly kind: 'lines' }>): components['schemas']['LogLines'] {
   return {
-    number,
+    first_number: number,
     lines: lines.map(({ line }) => shown(line)),
-    errors: lines.flatMap(({ line }, index) => (looksLikeError(line) ? [index] : [])),
+    error_indexes: lines.flatMap(({ line }, index) => (looksLikeError(line) ? [index] : [])),
   };
 }

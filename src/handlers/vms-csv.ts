@@ -23,7 +23,7 @@ const columns = {
   cloud_init_seconds: (vm) => vm.timings.cloud_init_seconds,
   container_seconds: (vm) => vm.timings.container_seconds,
   total_seconds: (vm) => vm.timings.total_seconds,
-  overdue: (vm) => vm.deadline?.overdue ?? null,
+  overdue: (vm) => vm.deadline?.overdue_message ?? null,
 } as const satisfies Record<string, (vm: Vm) => Cell>;
 
 /** In the natural order of hostnames, with a head line; lines end with CR LF. */

@@ -83,8 +83,8 @@ function assignmentRow(change: Schemas['AssignmentChange']): View {
     timestamp: change.at,
     at: utcText(change.at),
     hostname: change.hostname,
-    what: words.charts.assignments[change.what],
-    assigned: change.assigned,
-    released: change.released,
+    what: words.charts.assignments[change.kind],
+    assigned: change.assigned_total,
+    released: change.released_total,
   };
 }

@@ -13,7 +13,7 @@ import { words } from './words.ts';
 
 type Operation = components['schemas']['Operation'];
 type OperationEvent = components['schemas']['OperationEvent'];
-type OperationMachine = components['schemas']['OperationMachine'];
+type OperationVm = components['schemas']['OperationVm'];
 type Vm = components['schemas']['Vm'];
 
 export type DashboardModel = {
@@ -36,7 +36,7 @@ export type DashboardModel = {
 };
 
 export type OperationMachines = {
-  readonly items: readonly { readonly machine: OperationMachine; readonly vm: Vm | null }[];
+  readonly items: readonly { readonly machine: OperationVm; readonly vm: Vm | null }[];
   /** How many machines there are in all. */
   readonly left: number;
   /** Who runs them. */
@@ -120,8 +120,10 @@ function streamAddress({ operation, lastLine }: DashboardModel): string {
 }
 
 function monitorView({ items, left, provider }: OperationMachines, operation: Operation): View {
-  const made = items.filter(({ machine }) => machine.state === 'made').length;
-  const up = items.filter(({ machine, vm }) => machine.state === 'made' && vm?.status === 'running').length;
+  const made = items.filter(({ machine }) => machine.state === 'created').length;
+  const up = items.filter(
+    ({ machine, vm }) => machine.state === 'created' && vm?.status === 'running',
+  ).length;
   const isProven = operation.kind === 'destroy' && operation.status === 'succeeded';
   return {
     any: items.length > 0,

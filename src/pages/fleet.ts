@@ -24,8 +24,8 @@ const DEFAULT_HOURS = 4;
 
 /** The page of the fleet. */
 export function renderFleet({ fleet, orphans, told, now }: FleetModel): string {
-  const { members, cost, bills } = fleet;
-  const attention = members.filter((member) => member.overdue || member.wanted_ends_at !== null);
+  const { vms, cost, costs_money: bills } = fleet;
+  const attention = vms.filter((vm) => vm.overdue || vm.requested_shutdown_at !== null);
   return render('fleet', {
     ...layoutView({
       title: words.ends.title,
@@ -35,23 +35,23 @@ export function renderFleet({ fleet, orphans, told, now }: FleetModel): string {
     }),
     good: told?.good === true ? told.text : null,
     bad: told?.good === false ? told.text : null,
-    machines: fleet.machines,
-    any: fleet.machines > 0,
-    end: endView(fleet.ends_at, now),
+    machines: fleet.total,
+    any: fleet.total > 0,
+    end: endView(fleet.shutdown_at, now),
     cost: costText(cost, bills),
-    unpriced: bills && cost.unpriced_machines > 0 ? unpricedSentence(cost.unpriced_machines) : null,
+    unpriced: bills && cost.unpriced_vms > 0 ? unpricedSentence(cost.unpriced_vms) : null,
     bills: bills && { note: fleet.note, pricesAsOf: fleet.prices_as_of },
     grace: bills ? graceSentence(fleet.grace_minutes) : null,
     hours: DEFAULT_HOURS,
     anyLaunches: fleet.launches.length > 0,
     launches: fleet.launches.map((launch) => launchView(launch, bills, now)),
     anyAttention: attention.length > 0,
-    attention: attention.map((member) => memberView(member, now)),
+    attention: attention.map((vm) => vmView(vm, now)),
     anyOrphans: orphans.items.length > 0,
-    noneFound: orphans.items.length === 0 && orphans.asked_at !== null,
+    noneFound: orphans.items.length === 0 && orphans.checked_at !== null,
     orphans: orphans.items.map(orphanView),
-    orphansProblem: orphans.problem,
-    asked: orphans.asked_at && { at: utcText(orphans.asked_at), timestamp: orphans.asked_at },
+    orphansProblem: orphans.error,
+    asked: orphans.checked_at && { at: utcText(orphans.checked_at), timestamp: orphans.checked_at },
   });
 }
 
@@ -66,12 +66,12 @@ export type FleetLine = {
 
 /** End and cost in short; null where nothing was launched. */
 export function fleetLine(fleet: Fleet, now: Date): FleetLine | null {
-  const { machines, launches, bills, ends_at: endsAt, members, cost } = fleet;
-  if (machines === 0 && launches.length === 0) return null;
-  const overdue = members.filter((member) => member.overdue).length;
+  const { total, launches, costs_money: bills, shutdown_at: shutdownAt, vms, cost } = fleet;
+  if (total === 0 && launches.length === 0) return null;
+  const overdue = vms.filter((vm) => vm.overdue).length;
   return {
-    machines: launchedSentence(machines),
-    end: machines > 0 ? endView(endsAt, now) : null,
+    machines: launchedSentence(total),
+    end: total > 0 ? endView(shutdownAt, now) : null,
     cost: bills ? costText(cost, bills) : null,
     overdue: overdue > 0 ? overdueSentence(overdue) : null,
   };
@@ -83,23 +83,23 @@ function launchView(launch: Fleet['launches'][number], bills: boolean, now: Date
     at: utcText(launch.launched_at),
     timestamp: launch.launched_at,
     by: launch.requested_by ?? '',
-    made: launch.machines,
-    living: launch.living,
-    end: endView(launch.ends_at, now),
-    isOver: launch.living === 0,
+    made: launch.total,
+    living: launch.existing,
+    end: endView(launch.shutdown_at, now),
+    isOver: launch.existing === 0,
     cost: costText(launch.cost, bills),
   };
 }
 
-function memberView(member: Fleet['members'][number], now: Date): View {
+function vmView(vm: Fleet['vms'][number], now: Date): View {
   return {
-    hostname: member.hostname,
-    href: vmPageHref(member.hostname),
-    overdue: member.overdue,
-    untold: member.wanted_ends_at !== null,
-    end: endView(member.ends_at, now),
-    wanted: endView(member.wanted_ends_at, now),
-    problem: member.problem,
+    hostname: vm.hostname,
+    href: vmPageHref(vm.hostname),
+    overdue: vm.overdue,
+    untold: vm.requested_shutdown_at !== null,
+    end: endView(vm.shutdown_at, now),
+    wanted: endView(vm.requested_shutdown_at, now),
+    problem: vm.error,
   };
 }
 
@@ -111,8 +111,8 @@ function orphanView(item: Orphans['items'][number]): View {
     reason: item.reason,
     adopt: item.adoptable ? `${base}/adopt` : null,
     terminate: item.terminable ? `${base}/terminate` : null,
-    ending: item.kind === 'row' ? words.ends.clearing : words.ends.terminating,
-    endWord: item.kind === 'row' ? words.ends.clear : words.ends.terminate,
+    ending: item.kind === 'record' ? words.ends.clearing : words.ends.terminating,
+    endWord: item.kind === 'record' ? words.ends.clear : words.ends.terminate,
   };
 }
 

@@ -18,7 +18,12 @@ export function machineRow(vm: Vm, now: Date): View {
     since: timeView(vm.status_since, now),
     attention: vm.attention?.message ?? null,
     deadline:
-      vm.deadline && JSON.stringify({ what: vm.deadline.what, since: vm.deadline.since, at: vm.deadline.at }),
+      vm.deadline &&
+      JSON.stringify({
+        activity: vm.deadline.activity,
+        since: vm.deadline.since,
+        due_at: vm.deadline.due_at,
+      }),
     released: vm.assignment?.state === 'released',
     email: vm.assignment?.email ?? null,
     person: vm.assignment && {

@@ -35,7 +35,7 @@ export function isActive({ status }: Pick<Operation, 'status'>): boolean {
 
 export function operationView(operation: Operation): View {
   const { id, kind, status, message, progress, problem, requested_by, requested_at } = operation;
-  const { started_at, ended_at, ends_at, cancel_requested_at: cancelAt } = operation;
+  const { started_at, ended_at, shutdown_at, cancel_requested_at: cancelAt } = operation;
   const active = isActive(operation);
   return {
     id,
@@ -57,7 +57,7 @@ export function operationView(operation: Operation): View {
     by: requested_by,
     at: utcText(requested_at),
     timestamp: requested_at,
-    ends: ends_at === null ? null : { at: utcText(ends_at), timestamp: ends_at },
+    ends: shutdown_at === null ? null : { at: utcText(shutdown_at), timestamp: shutdown_at },
     took: ended_at === null ? null : sayDuration(started_at ?? requested_at, ended_at),
   };
 }

@@ -45,15 +45,25 @@ export function renderOperations({ operations, next, isFirst, now }: OperationsM
 }
 
 function rowView(operation: Operation, now: Date): View {
-  const { id, kind, status, message, requested_by, requested_at, started_at, ended_at, num_vms, ends_at } =
-    operation;
+  const {
+    id,
+    kind,
+    status,
+    message,
+    requested_by,
+    requested_at,
+    started_at,
+    ended_at,
+    num_vms,
+    shutdown_at,
+  } = operation;
   const until = ended_at ?? now.toISOString();
   const count = kind === 'launch' && num_vms !== null ? ` (${num_vms})` : '';
   return {
     id,
     href: operationAddress(id),
     what: operationTitle(operation) + count,
-    ends: ends_at === null ? null : { at: utcText(ends_at), timestamp: ends_at },
+    ends: shutdown_at === null ? null : { at: utcText(shutdown_at), timestamp: shutdown_at },
     status,
     statusLabel: words.fleet.operationStatus[status],
     message,

@@ -12,7 +12,7 @@ export type VmModel = {
   /** The launch that made it, where one of ours did. */
   readonly launchId: string | null;
   /** Until then the next browser is let in without the PIN. */
-  readonly letInUntil: string | null;
+  readonly browserAllowedUntil: string | null;
   readonly freeCount: number;
   readonly canRestart: boolean;
   /** What was last downloaded of it; null = nothing ever. */

@@ -33,7 +33,7 @@ export function renderVm(model: VmModel): string {
     status: vm.status,
     statusLabel: words.vmStatus[vm.status],
     since: timeView(vm.status_since, now),
-    attention: vm.attention?.message ?? vm.deadline?.overdue ?? null,
+    attention: vm.attention?.message ?? vm.deadline?.overdue_message ?? null,
     facts: factViews(model),
     person: personView(model),
     actions,
@@ -91,7 +91,7 @@ function gigabytes(bytes: number): string {
 }
 
 function personView(model: VmModel): View | null {
-  const { vm, letInUntil, now } = model;
+  const { vm, browserAllowedUntil, now } = model;
   const { assignment } = vm;
   if (!assignment) return null;
   return {
@@ -100,7 +100,7 @@ function personView(model: VmModel): View | null {
     pin: assignment.pin,
     state: words.assignmentState[assignment.state],
     since: timeView(assignment.assigned_at, now),
-    letInUntil,
+    browserAllowedUntil,
     work: workSentence(model),
     workHref: dataAddress(vm.hostname),
   };

@@ -1,11 +1,7 @@
 // A destroy: nobody is given a machine any more, the provider ends them all, and only when it says that nothing is left
 // is it a success. Machines that come by themselves are not ours to end: their rows are cleared.
 import { listMachineRows, markDestroying, removeGone } from '../db/fleet.ts';
-import {
-  planOperationMachines,
-  recordOperationMachines,
-  settleOperationMachines,
-} from '../db/operation-machines.ts';
+import { planOperationVms, recordOperationVms, finishOperationVms } from '../db/operation-vms.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
 import { createReport, type RunReport } from './report.ts';
 import { callProvider, problemOf, type Outcome, type Run } from './run.ts';
@@ -27,7 +23,7 @@ export async function runDestroy(run: Run): Promise<Outcome> {
   const listed = (await provider.list()).filter(isMeant);
   const names = new Set([...ours, ...listed].map(({ hostname }) => hostname));
   progress.add({ total: names.size + comers.length });
-  await planOperationMachines(db, run.operation.id, [...names, ...comers]);
+  await planOperationVms(db, run.operation.id, [...names, ...comers]);
   tell({
     level: 'info',
     text: names.size > 0 ? `Ending ${machinesWord(names.size)}.` : 'No machines to end.',
@@ -70,8 +66,8 @@ async function clearComers(
 ): Promise<void> {
   if (hostnames.length === 0) return;
   await removeGone(db, hostnames);
-  await recordOperationMachines(db, operation.id, hostnames, {
-    state: 'gone',
+  await recordOperationVms(db, operation.id, hostnames, {
+    state: 'destroyed',
     detail: 'Cleared from here; it runs on.',
   });
   progress.add({ done: hostnames.length });
@@ -94,7 +90,7 @@ async function settleDestroy(
       { db, provider, tell, signal: control.forced },
       { row: isMeant, orphan: () => false },
     );
-    await settleOperationMachines(db, run.operation.id, missing, { state: 'gone' });
+    await finishOperationVms(db, run.operation.id, missing, { state: 'destroyed' });
     progress.add({ done: missing.length });
     return [...kept, ...unknown.filter((hostname) => isMeant({ hostname }))];
   } catch (error) {

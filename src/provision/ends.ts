@@ -2,9 +2,16 @@
 // are told their new end again and again until they have it, and their rows follow them; others are ended by the server.
 import { recordAuditEvent } from '../db/audit.ts';
 import type { Db } from '../db/connect.ts';
-import { listEnds, recordArmed, recordEndProblem, tellEnds, wantEnd, type EndRow } from '../db/ends.ts';
+import {
+  listShutdowns,
+  recordShutdownSet,
+  recordShutdownError,
+  takeDueShutdowns,
+  requestShutdown,
+  type ShutdownRow,
+} from '../db/shutdown.ts';
 import { findActiveOperation } from '../db/operations.ts';
-import { hoursFrom } from '../vms/ends.ts';
+import { hoursFrom } from '../vms/shutdown.ts';
 import { machines, namesOrCount } from '../vms/operation.ts';
 import type { Provider, ProvisionEvent } from './provider.ts';
 import { settle } from './settle.ts';
@@ -53,15 +60,15 @@ export function createEnds(options: EndsOptions): Ends {
 
   return {
     extend: async ({ hours, by }) => {
-      const endsAt = hoursFrom(now(), hours);
+      const shutdownAt = hoursFrom(now(), hours);
       await db.transaction().execute(async (trx) => {
-        const count = await wantEnd(trx, {
+        const count = await requestShutdown(trx, {
           provider: provider.name,
-          endsAt,
-          armed: provider.rescheduleShutdown !== undefined,
+          shutdownAt,
+          onVm: provider.rescheduleShutdown !== undefined,
         });
-        const detail = `${machines(count)}, until ${endsAt.toISOString()}`;
-        await recordAuditEvent(trx, { who: by, what: 'extend', detail, operationId: null });
+        const detail = `${machines(count)}, until ${shutdownAt.toISOString()}`;
+        await recordAuditEvent(trx, { who: by, what: 'reschedule-shutdown', detail, operationId: null });
       });
       askedFor.clear();
       await within(EXTEND_WAIT_MS, arm());
@@ -70,7 +77,7 @@ export function createEnds(options: EndsOptions): Ends {
     follow: async () => {
       try {
         await tellThem(options);
-        const over = (await listEnds(db)).filter((row) => isOver(row, options));
+        const over = (await listShutdowns(db)).filter((row) => isOver(row, options));
         if (over.length === 0 || (await findActiveOperation(db))) return;
         if (provider.rescheduleShutdown) await settleOver(options, over);
         else await endOver(options, over, askedFor);
@@ -81,17 +88,17 @@ export function createEnds(options: EndsOptions): Ends {
   };
 }
 
-function isOver({ provider, endsAt }: EndRow, { now, provider: ours }: EndsOptions): boolean {
-  return provider === ours.name && endsAt !== null && endsAt <= now();
+function isOver({ provider, shutdownAt }: ShutdownRow, { now, provider: ours }: EndsOptions): boolean {
+  return provider === ours.name && shutdownAt !== null && shutdownAt <= now();
 }
 
 async function tellThem({ db, now, onFound }: EndsOptions): Promise<void> {
   const told = await db.transaction().execute(async (trx) => {
-    const ended = await tellEnds(trx, now());
+    const ended = await takeDueShutdowns(trx, now());
     const byLaunch = Map.groupBy(ended, ({ operationId }) => operationId);
     for (const [operationId, rows] of byLaunch) {
       const detail = `the end has come of ${namesOrCount(rows.map(({ hostname }) => hostname))}`;
-      await recordAuditEvent(trx, { who: THE_CLOCK, what: 'end', detail, operationId });
+      await recordAuditEvent(trx, { who: THE_CLOCK, what: 'shutdown', detail, operationId });
     }
     return ended;
   });
@@ -102,7 +109,7 @@ async function tellThem({ db, now, onFound }: EndsOptions): Promise<void> {
 /** They end themselves: the provider is asked which are gone, and their rows go too. */
 async function settleOver(
   { db, provider, onFound, signal }: EndsOptions,
-  over: readonly EndRow[],
+  over: readonly ShutdownRow[],
 ): Promise<void> {
   const names = new Set(over.map(({ hostname }) => hostname));
   const { missing } = await settle(
@@ -111,13 +118,13 @@ async function settleOver(
   );
   if (missing.length === 0) return;
   const detail = `${namesOrCount(missing)} ended by themselves`;
-  await recordAuditEvent(db, { who: THE_CLOCK, what: 'end', detail, operationId: null });
+  await recordAuditEvent(db, { who: THE_CLOCK, what: 'shutdown', detail, operationId: null });
 }
 
 /** They do not end themselves: an ordinary destruction of these. */
 async function endOver(
   { destroy, now }: EndsOptions,
-  over: readonly EndRow[],
+  over: readonly ShutdownRow[],
   askedFor: Map<string, number>,
 ): Promise<void> {
   const at = now().getTime();
@@ -130,15 +137,15 @@ async function endOver(
 async function armAll({ db, provider, signal, onError }: EndsOptions): Promise<void> {
   const { rescheduleShutdown } = provider;
   if (!rescheduleShutdown) return;
-  const rows = (await listEnds(db)).filter((row) => row.provider === provider.name);
+  const rows = (await listShutdowns(db)).filter((row) => row.provider === provider.name);
   const byEnd = Map.groupBy(
-    rows.filter(({ wantedEndsAt }) => wantedEndsAt !== null),
-    ({ wantedEndsAt }) => wantedEndsAt?.getTime() ?? 0,
+    rows.filter(({ requestedShutdownAt }) => requestedShutdownAt !== null),
+    ({ requestedShutdownAt }) => requestedShutdownAt?.getTime() ?? 0,
   );
   for (const [time, group] of byEnd) {
     const names = group.map(({ hostname }) => hostname);
-    const endsAt = new Date(time);
-    const results = await rescheduleShutdown(names, endsAt, signal).catch((error: unknown) => {
+    const shutdownAt = new Date(time);
+    const results = await rescheduleShutdown(names, shutdownAt, signal).catch((error: unknown) => {
       onError(error, 'telling machines their new end');
       return names.map((hostname) => ({
         hostname,
@@ -146,8 +153,8 @@ async function armAll({ db, provider, signal, onError }: EndsOptions): Promise<v
       }));
     });
     for (const { hostname, error } of results) {
-      if (error === null) await recordArmed(db, hostname, endsAt);
-      else await recordEndProblem(db, hostname, error);
+      if (error === null) await recordShutdownSet(db, hostname, shutdownAt);
+      else await recordShutdownError(db, hostname, error);
     }
   }
 }

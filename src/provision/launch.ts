@@ -1,7 +1,7 @@
 // A launch: names are reserved, rows are born before a machine can report, the provider makes what it can. What was
 // made stays; the rows of what was not are removed.
 import { insertMachines, takenHostnames } from '../db/fleet.ts';
-import { planOperationMachines, settleOperationMachines } from '../db/operation-machines.ts';
+import { planOperationVms, finishOperationVms } from '../db/operation-vms.ts';
 import { nextHostnames, type Deployment } from '../vms/hostnames.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';
@@ -56,10 +56,10 @@ async function makeSome(run: Run, options: LaunchOptions, count: number): Promis
   const { operation, provider, control, tell } = run;
   const machines = await reserve(run, options, count);
   const names = machines.map(({ hostname }) => hostname);
-  await planOperationMachines(run.db, operation.id, names);
+  await planOperationVms(run.db, operation.id, names);
   tell({ level: 'info', text: `Launching ${machinesWord(names.length)}: ${names.join(', ')}.` });
   const reporting = createReport(run, new Set(names));
-  const spec = { operationId: operation.id, endsAt: operation.endsAt, vms: machines };
+  const spec = { operationId: operation.id, shutdownAt: operation.shutdownAt, vms: machines };
   const result = await callProvider(run, () =>
     provider.launch(spec, reporting.report, control.asked, control.forced),
   );
@@ -98,7 +98,7 @@ async function reserve(
       token: makeVmToken(randomBytes),
     }));
     const rows = wanted.map(({ hostname, token }) => ({ hostname, tokenHash: hashToken(token) }));
-    const launch = { operationId: operation.id, provider: provider.name, endsAt: operation.endsAt };
+    const launch = { operationId: operation.id, provider: provider.name, shutdownAt: operation.shutdownAt };
     const free = new Set(await insertMachines(db, launch, rows));
     reserved.push(...wanted.filter(({ hostname }) => free.has(hostname)));
   }
@@ -118,9 +118,9 @@ async function settleLaunch(run: Run, parts: readonly Some[]): Promise<number | 
         orphan: (operationId) => operationId === operation.id,
       },
     );
-    await settleOperationMachines(db, operation.id, kept, { state: 'made' });
+    await finishOperationVms(db, operation.id, kept, { state: 'created' });
     const names = parts.flatMap((part) => part.names);
-    await settleOperationMachines(db, operation.id, names, { state: 'failed', detail: 'It was not made.' });
+    await finishOperationVms(db, operation.id, names, { state: 'failed', detail: 'It was not made.' });
     progress.add({ done: kept.length - progress.get().done });
     const untold = missing.filter(
       (hostname) => !parts.some(({ reporting }) => reporting.failed.has(hostname)),

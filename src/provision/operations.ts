@@ -1,7 +1,7 @@
 // Operations as the rest of the program knows them: ask for one, cancel one, and the machinery behind, which starts and
 // stops with the server. The composition of this room.
 import { findMachineRow } from '../db/fleet.ts';
-import { hoursFrom } from '../vms/ends.ts';
+import { hoursFrom } from '../vms/shutdown.ts';
 import type { Deployment } from '../vms/hostnames.ts';
 import type { Ends } from './ends.ts';
 import { askDestroy, assemble, begin, end, NO_RULES, type OperationsOptions } from './machinery.ts';
@@ -81,10 +81,10 @@ export function createOperations(options: OperationsOptions): Operations {
       if (!ready.ok) return notReady(ready.failure);
       const fits = await checkFirst(options, numVms);
       if (!fits.ok) return notReady(fits.failure);
-      const endsAt = hours === null ? null : hoursFrom(options.now(), hours);
+      const shutdownAt = hours === null ? null : hoursFrom(options.now(), hours);
       return requestOperation(
         { db, queue },
-        { id: randomUuid(), kind: 'launch', requestedBy: by, numVms, endsAt },
+        { id: randomUuid(), kind: 'launch', requestedBy: by, numVms, shutdownAt },
       );
     },
     destroy: async ({ by }) => (started ? askDestroy(options, parts, by, null) : notReady(STARTING.failure)),

@@ -4,7 +4,7 @@ import { recordAuditEvent } from '../db/audit.ts';
 import type { Db } from '../db/connect.ts';
 import { adoptMachine } from '../db/adoption.ts';
 import { listMachineRows, removeGone, type MachineRow } from '../db/fleet.ts';
-import { recordGone } from '../db/machine-hours.ts';
+import { recordDestroyed } from '../db/vm-hours.ts';
 import { findActiveOperation, findOperation } from '../db/operations.ts';
 import { matchMachines } from './match.ts';
 import type { ListedVm, Provider, ProvisionReport, ProvisionResult } from './provider.ts';
@@ -164,7 +164,7 @@ async function adopt({ db, provider }: OrphansOptions, orphan: Orphan, by: strin
     const done = await adoptMachine(trx, {
       ...machine,
       ...machine.ssh,
-      madeAt: machine.createdAt,
+      createdAt: machine.createdAt,
       provider: provider.name,
     });
     const detail = `${hostname} (${orphan.id}), of the launch ${launchId ?? 'unknown'}`;
@@ -210,7 +210,7 @@ async function endMachine(
     event: () => undefined,
     created: () => Promise.resolve(),
     failed: () => Promise.resolve(),
-    gone: (gone) => recordGone(db, [gone]),
+    gone: (gone) => recordDestroyed(db, [gone]),
   };
   return provider.destroy(hostname === null ? [] : [hostname], report, signal, signal);
 }

@@ -13,7 +13,7 @@ export type LaunchSpec = {
   /** Stored with every VM, so that `list()` can tell which launch created it. */
   readonly operationId: string;
   /** When the VMs are to shut down; a VM that costs money does it by itself, after a grace period. Null = never. */
-  readonly endsAt: Date | null;
+  readonly shutdownAt: Date | null;
   readonly vms: readonly {
     readonly hostname: string;
     /** The bearer token of the agent (`API_TOKEN`); stored only on the VM. */
@@ -94,7 +94,7 @@ export type Provider = {
   readiness(): Promise<ProvisionResult>;
   /** Where VMs are created, if prices depend on it. */
   readonly region?: string | undefined;
-  /** How long after `endsAt` a VM shuts itself down. Absent if VMs do not shut themselves down. */
+  /** How long after `shutdownAt` a VM shuts itself down. Absent if VMs do not shut themselves down. */
   readonly graceMinutes?: number;
   /**
    * What the next VMs would cost and how many are possible. When the signal is aborted it returns what it knows by then,
@@ -135,7 +135,7 @@ export type Provider = {
   /** Changes the time at which these VMs shut themselves down. Absent if they do not shut themselves down. */
   readonly rescheduleShutdown?: (
     hostnames: readonly string[],
-    endsAt: Date,
+    shutdownAt: Date,
     signal: AbortSignal,
   ) => Promise<readonly RescheduledVm[]>;
   /** Terminates VMs by the provider's own ids: those without a row. Absent if the provider has no ids. */

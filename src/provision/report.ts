@@ -1,8 +1,8 @@
 // What a provider tells, on its way to the rows: machines that are made, could not be, or are gone. A row that cannot
 // be written now is no fault of the provider: it goes on, and what is missing is written when the run is settled.
 import { recordProviderId, recordProvisioning, recordReach, removeGone, removeUnmade } from '../db/fleet.ts';
-import { recordMade as recordHours } from '../db/machine-hours.ts';
-import { recordOperationMachines } from '../db/operation-machines.ts';
+import { recordCreated as recordHours } from '../db/vm-hours.ts';
+import { recordOperationVms } from '../db/operation-vms.ts';
 import type { CreatedVm, ProvisionReport } from './provider.ts';
 import type { Run } from './run.ts';
 
@@ -49,7 +49,7 @@ export function createReport(run: Run, ours: ReadonlySet<string> | null): RunRep
       progress.add({ failed: 1 });
       tell({ level: 'error', hostname, text: `Could not be made: ${reason}` });
       await write(async () => {
-        await recordOperationMachines(db, operation.id, [hostname], { state: 'failed', detail: reason });
+        await recordOperationVms(db, operation.id, [hostname], { state: 'failed', detail: reason });
         await removeUnmade(db, [hostname]);
       });
     },
@@ -60,7 +60,7 @@ export function createReport(run: Run, ours: ReadonlySet<string> | null): RunRep
       tell({ level: 'info', hostname, text: 'Ended.' });
       await write(async () => {
         await removeGone(db, [hostname]);
-        await recordOperationMachines(db, operation.id, [hostname], { state: 'gone' });
+        await recordOperationVms(db, operation.id, [hostname], { state: 'destroyed' });
       });
     },
   };
@@ -88,5 +88,5 @@ async function recordMade(
   await recordProviderId(db, hostname, facts.id);
   await recordHours(db, { hostname, operationId: operation.id, provider: provider.name, instanceType });
   await recordProvisioning(db, hostname, seconds);
-  await recordOperationMachines(db, operation.id, [hostname], { state: 'made', seconds });
+  await recordOperationVms(db, operation.id, [hostname], { state: 'created', seconds });
 }

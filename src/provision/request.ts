@@ -63,10 +63,10 @@ export async function requestOperation({ db, queue }: Place, request: OperationR
   throw new Error('an operation could not be begun, and none is in its way');
 }
 
-function detailOf({ numVms, hostnames, endsAt }: OperationRequest): string {
+function detailOf({ numVms, hostnames, shutdownAt }: OperationRequest): string {
   if (hostnames) return namesOrCount(hostnames);
   if (numVms === null) return 'all machines';
-  return endsAt ? `${machines(numVms)}, until ${endsAt.toISOString()}` : machines(numVms);
+  return shutdownAt ? `${machines(numVms)}, until ${shutdownAt.toISOString()}` : machines(numVms);
 }
 
 export async function cancelOperation({ db, queue }: Place, id: string, by: string): Promise<Cancelled> {

@@ -11,7 +11,7 @@ import {
   setUnreachable,
   type MachineRow,
 } from '../db/fleet.ts';
-import { recordMade } from '../db/machine-hours.ts';
+import { recordCreated } from '../db/vm-hours.ts';
 import { matchMachines } from './match.ts';
 import type { ListedVm, Provider, ProvisionEvent, ProvisionReport } from './provider.ts';
 
@@ -65,10 +65,10 @@ async function recordExisting(
   machine: ListedVm | undefined,
 ): Promise<void> {
   if (machine === undefined) return;
-  const { ssh = {}, id, instanceType = null, createdAt: madeAt } = machine;
+  const { ssh = {}, id, instanceType = null, createdAt: createdAt } = machine;
   await recordReach(db, hostname, ssh);
   await recordProviderId(db, hostname, id);
-  await recordMade(db, { hostname, operationId, provider, instanceType, madeAt });
+  await recordCreated(db, { hostname, operationId, provider, instanceType, createdAt });
 }
 
 async function removeMissing({ db, tell }: Settling, missing: readonly MachineRow[]): Promise<void> {

@@ -10,7 +10,7 @@ export type AssignmentFacts = {
   readonly outcome: 'registered' | 'failed' | null;
   readonly releasedAt: Date | null;
   /** Set where the assignment moved to this machine, and no new command has come since. */
-  readonly movedAt: Date | null;
+  readonly reassignedAt: Date | null;
   readonly vmStatus: VmStatus;
   /** Whether the agent acknowledges what it gets. */
   readonly confirms: boolean;
@@ -22,7 +22,7 @@ export function assignmentState(facts: AssignmentFacts, now: Date, codeLifetimeM
   if (isLost(facts.vmStatus)) return 'machine_lost';
   if (facts.outcome === 'registered') return 'connected';
   if (facts.outcome === 'failed') return 'failed';
-  if (facts.movedAt) return 'expired';
+  if (facts.reassignedAt) return 'expired';
   const isExpired = now.getTime() - facts.commandAt.getTime() >= codeLifetimeMs;
   if (facts.deliveredAt === null) return isExpired ? 'expired' : 'waiting';
   if (!facts.confirms) return 'sent_unconfirmed';

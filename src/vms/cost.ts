@@ -2,20 +2,20 @@
 import { priceOf } from './prices.ts';
 import type { Provider } from './status.ts';
 
-export type MachineHours = {
+export type VmHours = {
   readonly provider: Provider;
   /** Null where it is not known. */
   readonly instanceType: string | null;
-  readonly madeAt: Date;
+  readonly createdAt: Date;
   /** Null = it is there still. */
-  readonly goneAt: Date | null;
+  readonly destroyedAt: Date | null;
 };
 
 export type Cost = {
   /** US dollars, whole cents; an estimate. */
   readonly usd: number;
   /** Machines that cost money, of a type or in a region without a price. */
-  readonly unpricedMachines: number;
+  readonly unpricedVms: number;
 };
 
 const HOUR_MS = 3_600_000;
@@ -26,16 +26,16 @@ export function bills(provider: Provider): boolean {
 }
 
 /** @param region where they run; null = where the prices are of */
-export function costSoFar(machines: readonly MachineHours[], now: Date, region: string | null = null): Cost {
+export function costSoFar(machines: readonly VmHours[], now: Date, region: string | null = null): Cost {
   let usd = 0;
-  let unpricedMachines = 0;
-  for (const { provider, instanceType, madeAt, goneAt } of machines) {
+  let unpricedVms = 0;
+  for (const { provider, instanceType, createdAt, destroyedAt } of machines) {
     if (!bills(provider)) continue;
     const price = instanceType === null ? null : priceOf(instanceType, region ?? undefined);
-    if (price === null) unpricedMachines += 1;
-    else usd += price.usdPerHour * hoursBetween(madeAt, goneAt ?? now);
+    if (price === null) unpricedVms += 1;
+    else usd += price.usdPerHour * hoursBetween(createdAt, destroyedAt ?? now);
   }
-  return { usd: Math.round(usd * 100) / 100, unpricedMachines };
+  return { usd: Math.round(usd * 100) / 100, unpricedVms };
 }
 
 /** A clock that was set back makes nothing cheaper than free. */

@@ -5,7 +5,7 @@ import type { AssignmentState } from './assignment.ts';
 import { sayMinutes } from './minutes.ts';
 import type { VmStatus } from './status.ts';
 
-export type DeadlineWhat = components['schemas']['Deadline']['what'];
+export type DeadlineWhat = components['schemas']['Deadline']['activity'];
 
 export type DeadlineLimits = {
   readonly startMs: number;

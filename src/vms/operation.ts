@@ -5,7 +5,7 @@ export type OperationKind = components['schemas']['OperationKind'];
 export type OperationStatus = components['schemas']['OperationStatus'];
 export type OperationProblem = components['schemas']['OperationProblem'];
 export type OperationProblemKind = OperationProblem['kind'];
-export type OperationMachineState = components['schemas']['OperationMachineState'];
+export type OperationVmState = components['schemas']['OperationVmState'];
 export type OperationLevel = components['schemas']['OperationEvent']['level'];
 
 /** Status → whether the operation goes on. */
@@ -41,7 +41,7 @@ export type OperationFacts = {
   /** The machines of a destroy; null = all. */
   readonly hostnames: readonly string[] | null;
   /** When the machines of a launch shut down; null = never. */
-  readonly endsAt: Date | null;
+  readonly shutdownAt: Date | null;
   readonly done: number;
   readonly failed: number;
   readonly total: number;
@@ -71,12 +71,12 @@ export function readOperationLevel(stored: string): OperationLevel {
 
 const machineStates = {
   waiting: true,
-  made: true,
+  created: true,
   failed: true,
-  gone: true,
-} as const satisfies Record<OperationMachineState, true>;
+  destroyed: true,
+} as const satisfies Record<OperationVmState, true>;
 
-export function readOperationMachineState(stored: string): OperationMachineState {
+export function readOperationVmState(stored: string): OperationVmState {
   return readOneOf(machineStates, stored);
 }
 

@@ -21,7 +21,7 @@ export type LabFacts = {
 /** A free machine can always be had, whatever else goes on. */
 export function labState({ free, starting, total, ended }: LabFacts): LabState {
   if (free > 0) return 'open';
-  if (ended) return 'over';
+  if (ended) return 'closed';
   if (total === 0) return 'not_open';
   return starting > 0 ? 'starting' : 'full';
 }
@@ -42,7 +42,7 @@ export function labSentence(facts: LabFacts): string {
         : `${ready > 0 ? 'All machines are taken.' : 'No machine is available right now.'} ${RETURN}`;
     case 'not_open':
       return 'The workshop is not open yet: there are no machines.';
-    case 'over':
+    case 'closed':
       return 'The workshop is over: its machines are being destroyed, or are gone already.';
   }
 }

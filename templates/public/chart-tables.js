@@ -21,7 +21,7 @@ export function stateRows({ items }, labels) {
 }
 
 export function assignmentRows({ items }, labels) {
-  return items.map(({ at, what, hostname, assigned, released }) => [
+  return items.map(({ at, kind, hostname, assigned_total: assigned, released_total: released }) => [
     localTime(at),
     labels.assignments[what],
     hostname,

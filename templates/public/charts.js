@@ -202,13 +202,13 @@ function drawAssignments({ items, from, to }) {
   if (items.length === 0) return null;
   const first = {
     at: from,
-    assigned: items[0].what === 'assigned' ? items[0].assigned - 1 : items[0].assigned,
-    released: items[0].what === 'released' ? items[0].released - 1 : items[0].released,
+    assigned_total: items[0].assigned_total - (items[0].kind === 'assigned' ? 1 : 0),
+    released_total: items[0].released_total - (items[0].kind === 'released' ? 1 : 0),
   };
   const all = [first, ...items, { ...items.at(-1), at: to }];
   const layers = [
-    { name: labels.assignments.assigned, key: 'assigned', dash: [], line: 'line' },
-    { name: labels.assignments.released, key: 'released', dash: [8, 5], line: 'dashed' },
+    { name: labels.assignments.assigned, key: 'assigned_total', dash: [], line: 'line' },
+    { name: labels.assignments.released, key: 'released_total', dash: [8, 5], line: 'dashed' },
   ].map((layer) => ({ ...layer, stroke: colour(layer.key), raw: all.map((item) => item[layer.key]) }));
   return {
     data: [all.map(({ at }) => seconds(at)), ...layers.map(({ raw }) => raw)],

@@ -30,8 +30,8 @@ if (monitor) {
     output: showLine,
     operation: showOperation,
     end: showOperation,
-    machines: ({ machines }) => {
-      for (const machine of machines) showMade(machine);
+    operation_vms: ({ vms }) => {
+      for (const vm of vms) showMade(vm);
       showCounts();
     },
     vms: showVms,
@@ -182,7 +182,7 @@ function showCounts() {
 function showUp() {
   const place = monitor.querySelector('[data-up]');
   if (!place) return;
-  const made = [...rows.values()].filter((row) => row.dataset.made === 'made');
+  const made = [...rows.values()].filter((row) => row.dataset.made === 'created');
   const up = made.filter(
     (row) => row.querySelector('[data-cell="said"] .status')?.dataset.status === 'running',
   );

@@ -108,7 +108,7 @@ function takeWaiting(most) {
   let left = most;
   while (left > 0 && waiting.length > 0) {
     const [batch] = waiting;
-    const { number, lines: texts, errors } = batch;
+    const { first_number: number, lines: texts, error_indexes: errors } = batch;
     if (texts.length <= left) taken.push(waiting.shift());
     else {
       taken.push({ number, lines: texts.slice(0, left), errors: errors.filter((index) => index < left) });

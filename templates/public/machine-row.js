@@ -94,13 +94,13 @@ function startupText({ provisioning_seconds, cloud_init_seconds, container_secon
 /** What takes too long says so without being told again. */
 export function showOverdue(row, labels, now) {
   if (row.dataset.deadline === undefined) return;
-  const { what, since, at } = JSON.parse(row.dataset.deadline);
-  if (now <= Date.parse(at)) return;
+  const { activity, since, due_at: dueAt } = JSON.parse(row.dataset.deadline);
+  if (now <= Date.parse(dueAt)) return;
   const minutes = Math.floor((now - Date.parse(since)) / MINUTE_MS);
   const { one, many } = labels.minutes;
   const took = minutes === 1 ? one : many.replace('{n}', minutes);
   setData(row, 'attention', '');
-  showWhy(row.cells[1], labels.overdue[what].replace('{for}', took));
+  showWhy(row.cells[1], labels.overdue[activity].replace('{for}', took));
 }
 
 function setTime(time, timestamp) {

@@ -49,7 +49,7 @@ async function launch(listMachines: () => Promise<readonly CloudMachine[]>) {
   } as unknown as Work;
   const spec = {
     operationId: 'launch-2',
-    endsAt: null,
+    shutdownAt: null,
     vms: [{ hostname: 'lab-vm-test-2', token: 't' }],
   };
   const report = { event: () => undefined, created: noted, gone: noted, failed: noted };

@@ -209,7 +209,7 @@ describe.skipIf(!hasSshd)('whoever downloads', () => {
       expect((await searching).kind).not.toBe('archive');
       for (const { sshd } of [...machines, slow])
         await vi.waitFor(() => expect(sshd.children()).toEqual([]), WAIT);
-      expect(lab.collector.downloads().map(({ state }) => state)).toEqual(['left', 'left']);
+      expect(lab.collector.downloads().map(({ state }) => state)).toEqual(['abandoned', 'abandoned']);
       expect(lab.reports).toEqual([]);
     },
     PATIENT,

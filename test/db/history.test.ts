@@ -72,7 +72,7 @@ test('assignments and releases are noted, also where the machine is destroyed, a
   await releaseAssignment(db, id);
   await db.deleteFrom('vms').execute();
   const changes = await readAssignmentChanges(db, EVER, 100);
-  expect(changes.map(({ what, assigned, released }) => [what, assigned, released])).toEqual([
+  expect(changes.map(({ kind, assigned, released }) => [kind, assigned, released])).toEqual([
     ['assigned', 1, 0],
     ['assigned', 2, 0],
     ['released', 2, 1],
@@ -90,11 +90,11 @@ test('after a week all is forgotten but the sample that still holds', async () =
     select now() - make_interval(days => days), days, 0, 0, 0, 0, 0, 0 from unnest(array[9, 8, 1]) as days`.execute(
     db,
   );
-  await sql`insert into assignment_changes (at, hostname, what)
+  await sql`insert into assignment_changes (at, hostname, kind)
     values (now() - interval '8 days', 'a', 'assigned'), (now(), 'a', 'released')`.execute(db);
   await pruneHistory(db, 7 * DAY_MS);
   expect((await readStateSamples(db, EVER, 100)).map(({ free }) => free)).toEqual([8, 1]);
-  expect((await readAssignmentChanges(db, EVER, 100)).map(({ what }) => what)).toEqual(['released']);
+  expect((await readAssignmentChanges(db, EVER, 100)).map(({ kind }) => kind)).toEqual(['released']);
 });
 
 test('the sampler notes what changes while it runs, survives a fault, and leaves nothing behind', async () => {

@@ -1,11 +1,14 @@
 // A lab in use, written by the schema that was released before, and what of it is there after the upgrade: everything.
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { listMachineHours } from '../../src/db/machine-hours.ts';
+import { findAssignment } from '../../src/db/assignments.ts';
+import { listVmHours } from '../../src/db/vm-hours.ts';
 import { migrateToLatest } from '../../src/db/migrate.ts';
 import { migrations } from '../../src/db/migrations/list.ts';
+import { readOperationVms } from '../../src/db/operation-vms.ts';
 import { pendingRecycle, recordRecycled } from '../../src/db/recycling.ts';
 import { requestVm } from '../../src/db/request.ts';
+import { listShutdowns } from '../../src/db/shutdown.ts';
 import { readTimeline } from '../../src/db/vm-timeline.ts';
 import { findVm, findVms } from '../../src/db/vms.ts';
 import { createTestDatabase } from '../support/postgres.ts';
@@ -90,15 +93,15 @@ test('a lab in use is upgraded from the released schema, and all of it is there,
   // What the new pages tell begins with what is known.
   const names = ['vm-1', 'vm-2', 'vm-3', 'vm-4'];
   expect((await findVms(db, names)).map(({ hostname }) => hostname).toSorted()).toEqual(names);
-  expect((await listMachineHours(db)).map(({ hostname, madeAt }) => [hostname, madeAt]).toSorted()).toEqual(
+  expect((await listVmHours(db)).map(({ hostname, createdAt }) => [hostname, createdAt]).toSorted()).toEqual(
     ['vm-1', 'vm-2', 'vm-3'].map((name) => [name, new Date('2026-01-01T08:01:00Z')]),
   );
   const changes = await db
     .selectFrom('assignment_changes')
-    .select(['hostname', 'what', 'at'])
+    .select(['hostname', 'kind'])
     .orderBy('id')
     .execute();
-  expect(changes.map(({ hostname, what }) => `${hostname} ${what}`).toSorted()).toEqual([
+  expect(changes.map(({ hostname, kind }) => `${hostname} ${kind}`).toSorted()).toEqual([
     'vm-1 assigned',
     'vm-2 assigned',
     'vm-2 released',
@@ -112,4 +115,46 @@ test('a lab in use is upgraded from the released schema, and all of it is there,
   expect(await findVm(db, 'vm-2')).toMatchObject({ status: 'running', assignment: null });
   expect(await giveVm(db, 'dan@x.org')).toMatchObject({ hostname: 'vm-2' });
   expect(await migrateToLatest(db)).toEqual({ ok: true, applied: [] });
+});
+
+test('actions, shutdown times and results that were stored under older names are read under the new ones', async () => {
+  await using database = await createTestDatabase('empty');
+  const { db } = database;
+  const at = migrations.findIndex(({ name }) => name === '0007-history');
+  expect(await migrateToLatest(db, migrations.slice(0, at + 1))).toMatchObject({ ok: true });
+  for (const statement of [
+    ...LAB,
+    `insert into audit_events (who, what, hostname) values ('grace', 'let-in', 'vm-1'), ('grace', 'give-another', 'vm-1'),
+       ('grace', 'extend', null), ('clock', 'end', null)`,
+    `update vms set ends_at = '2026-01-01 16:00Z', wanted_ends_at = '2026-01-01 18:00Z', end_problem = 'No SSH.' where hostname = 'vm-1'`,
+    `update assignments set let_in_until = '2026-01-01 12:00Z', moved_at = '2026-01-01 11:00Z' where id = '${ADA}'`,
+    `insert into operation_machines (operation_id, hostname, state)
+       values ('${LAUNCH}', 'vm-1', 'made'), ('${LAUNCH}', 'vm-2', 'gone'), ('${LAUNCH}', 'vm-3', 'failed')`,
+  ])
+    await sql.raw(statement).execute(db);
+
+  expect(await migrateToLatest(db)).toMatchObject({ ok: true });
+
+  const actions = await db.selectFrom('audit_events').select('what').orderBy('id').execute();
+  expect(actions.map(({ what }) => what)).toEqual([
+    'launch',
+    'allow-browser',
+    'reassign',
+    'reschedule-shutdown',
+    'shutdown',
+  ]);
+  expect((await listShutdowns(db)).find(({ hostname }) => hostname === 'vm-1')).toMatchObject({
+    shutdownAt: new Date('2026-01-01T16:00:00Z'),
+    requestedShutdownAt: new Date('2026-01-01T18:00:00Z'),
+    error: 'No SSH.',
+  });
+  expect(await findAssignment(db, ADA)).toMatchObject({
+    browserAllowedUntil: new Date('2026-01-01T12:00:00Z'),
+    reassignedAt: new Date('2026-01-01T11:00:00Z'),
+  });
+  expect((await readOperationVms(db, LAUNCH)).map(({ state }) => state)).toEqual([
+    'created',
+    'destroyed',
+    'failed',
+  ]);
 });

@@ -186,12 +186,12 @@ function asCloud(
       for (const [key, { id }] of world) if (id !== undefined && ids.includes(id)) world.delete(key);
       return Promise.resolve(succeed());
     },
-    rescheduleShutdown: (hostnames, endsAt) => {
+    rescheduleShutdown: (hostnames, shutdownAt) => {
       calls.push('rescheduleShutdown');
       return Promise.resolve(
         hostnames.map((hostname) => {
           const error = script.deaf.get(hostname) ?? null;
-          if (error === null) armed.set(hostname, endsAt);
+          if (error === null) armed.set(hostname, shutdownAt);
           return { hostname, error };
         }),
       );

@@ -36,7 +36,7 @@ export async function startBootLab(): Promise<BootLab> {
       hostname,
       token,
       nvidia: false,
-      endsAt: ENDS_AT,
+      shutdownAt: ENDS_AT,
       ...parts,
     }),
     async status({ hostname }) {

@@ -183,7 +183,7 @@ describe('the end', () => {
       const it = await lab.launched();
       await using machine = await createBareMachine();
       await machine.set('docker-down');
-      await machine.boot(lab.specOf(), lab.machineOf(it, { endsAt: null }));
+      await machine.boot(lab.specOf(), lab.machineOf(it, { shutdownAt: null }));
       expect((await machine.calls()).filter((call) => call.startsWith('systemctl'))).toEqual([]);
       const { output } = await machine.run(join(machine.root, 'usr/local/sbin/lablink-end'), ['1000']);
       const when = Date.parse(`${/ends at (.*) UTC/.exec(output)?.[1] ?? ''}Z`);

@@ -8,7 +8,7 @@ export const machineSpec = (number: number, parts: Partial<MachineSpec> = {}): M
   instanceType: 'g4dn.xlarge',
   nvidia: true,
   subnetId: 'subnet-0a1',
-  endsAt: '2026-11-25T18:00:00.000Z',
+  shutdownAt: '2026-11-25T18:00:00.000Z',
   ...parts,
 });
 

@@ -102,7 +102,7 @@ describe('what it carries', () => {
       'echo "${TUTORIAL_REPO_TO_CLONE-unset} ${SUBJECT_SOFTWARE-unset} $LABLINK_END_AT"',
     );
     expect(told).toBe(`unset unset ${Date.parse('2026-11-25T18:30:00Z') / 1_000}\n`);
-    const endless = unpacked(userData(fleetSpec(), machineSpec(1, { endsAt: null })));
+    const endless = unpacked(userData(fleetSpec(), machineSpec(1, { shutdownAt: null })));
     expect(inItsEnvironment(endless, 'echo "[$LABLINK_END_AT]"')).toBe('[]\n');
   });
 
@@ -111,7 +111,7 @@ describe('what it carries', () => {
     expect(() => userData(fleetSpec({ container }), machineSpec(1))).toThrow(
       'LABLINK_IMAGE holds a NUL byte',
     );
-    expect(() => userData(fleetSpec(), machineSpec(1, { endsAt: 'soon' }))).toThrow('is no time');
+    expect(() => userData(fleetSpec(), machineSpec(1, { shutdownAt: 'soon' }))).toThrow('is no time');
   });
 
   test("it holds the machine's token and no other secret", () => {

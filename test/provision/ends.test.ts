@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
-import { listEnds } from '../../src/db/ends.ts';
+import { listShutdowns } from '../../src/db/shutdown.ts';
 import { listMachineRows } from '../../src/db/fleet.ts';
-import { listMachineHours } from '../../src/db/machine-hours.ts';
+import { listVmHours } from '../../src/db/vm-hours.ts';
 import { listOperations } from '../../src/db/operations.ts';
 import { startTestOperations, WAIT, type TestOperations } from '../support/operations.ts';
 import { giveThisVm } from '../support/rows.ts';
@@ -25,20 +25,20 @@ test('a launch has the end that it was given, else the one of the rules, and tel
   const clock = clockAt(START);
   await using lab = await startTestOperations({ as: 'aws', now: () => clock.now(), rules: hoursRule });
   const first = await lab.launch(1);
-  expect(first.endsAt).toEqual(at(8));
+  expect(first.shutdownAt).toEqual(at(8));
   await lab.ended(first.id);
-  expect(lab.provider.spec().endsAt).toEqual(at(8));
+  expect(lab.provider.spec().shutdownAt).toEqual(at(8));
   await lab.ended((await lab.launch(1, 3)).id);
-  expect(lab.provider.spec().endsAt).toEqual(at(3));
-  expect(await listEnds(lab.db)).toMatchObject([{ endsAt: at(8) }, { endsAt: at(3) }]);
+  expect(lab.provider.spec().shutdownAt).toEqual(at(3));
+  expect(await listShutdowns(lab.db)).toMatchObject([{ shutdownAt: at(8) }, { shutdownAt: at(3) }]);
   expect((await audit(lab))[0]?.detail).toBe('1 machine, until 2026-11-25T17:00:00.000Z');
 });
 
 test('where machines cost nothing, a launch has no end unless it is given one', async () => {
   await using lab = await startTestOperations();
   await lab.ended((await lab.launch(1)).id);
-  expect(lab.provider.spec().endsAt).toBeNull();
-  expect(await listEnds(lab.db)).toMatchObject([{ endsAt: null }]);
+  expect(lab.provider.spec().shutdownAt).toBeNull();
+  expect(await listShutdowns(lab.db)).toMatchObject([{ shutdownAt: null }]);
 });
 
 test('extending tells every machine; one that is deaf keeps its end, with the reason, and is told later', async () => {
@@ -47,9 +47,14 @@ test('extending tells every machine; one that is deaf keeps its end, with the re
   await lab.ended((await lab.launch(2)).id);
   lab.provider.script.deaf = new Map([['lab-vm-test-2', 'SSH does not reach it.']]);
   await lab.operations.extend({ hours: 12, by: 'ada' });
-  expect(await listEnds(lab.db)).toMatchObject([
-    { hostname: 'lab-vm-test-1', endsAt: at(12), wantedEndsAt: null, problem: null },
-    { hostname: 'lab-vm-test-2', endsAt: at(8), wantedEndsAt: at(12), problem: 'SSH does not reach it.' },
+  expect(await listShutdowns(lab.db)).toMatchObject([
+    { hostname: 'lab-vm-test-1', shutdownAt: at(12), requestedShutdownAt: null, error: null },
+    {
+      hostname: 'lab-vm-test-2',
+      shutdownAt: at(8),
+      requestedShutdownAt: at(12),
+      error: 'SSH does not reach it.',
+    },
   ]);
   expect(await audit(lab)).toContainEqual({
     who: 'ada',
@@ -58,7 +63,11 @@ test('extending tells every machine; one that is deaf keeps its end, with the re
   });
   lab.provider.script.deaf = new Map();
   await vi.waitFor(async () => {
-    expect((await listEnds(lab.db))[1]).toMatchObject({ endsAt: at(12), wantedEndsAt: null, problem: null });
+    expect((await listShutdowns(lab.db))[1]).toMatchObject({
+      shutdownAt: at(12),
+      requestedShutdownAt: null,
+      error: null,
+    });
   }, WAIT);
   expect(lab.provider.armed.get('lab-vm-test-2')).toEqual(at(12));
 });
@@ -87,8 +96,8 @@ test('at the end the audit says so; machines end themselves, and only then their
     detail: 'lab-vm-test-1 ended by themselves',
   });
   // The ledger keeps both.
-  const ledger = await listMachineHours(lab.db);
-  expect(ledger.map(({ hostname, goneAt }) => [hostname, goneAt !== null])).toEqual(
+  const ledger = await listVmHours(lab.db);
+  expect(ledger.map(({ hostname, destroyedAt }) => [hostname, destroyedAt !== null])).toEqual(
     expect.arrayContaining([
       ['lab-vm-test-1', true],
       ['lab-vm-test-2', false],

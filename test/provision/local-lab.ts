@@ -153,7 +153,7 @@ export async function launch(
   { signal = NEVER, force = NEVER }: { signal?: AbortSignal; force?: AbortSignal } = {},
 ): Promise<ProvisionResult> {
   const vms = hostnames.map((hostname) => ({ hostname, token: `token-of-${hostname}` }));
-  return provider.launch({ operationId: 'the-launch', endsAt: null, vms }, report, signal, force);
+  return provider.launch({ operationId: 'the-launch', shutdownAt: null, vms }, report, signal, force);
 }
 
 export async function destroy(

@@ -80,12 +80,12 @@ describe('a launch', () => {
     const never = new AbortController().signal;
     const vms = [{ hostname: 'vm-b', token: 'a new token' }];
     const third = keepReport();
-    expect(await provider.launch({ operationId: 'another', endsAt: null, vms }, third, never, never)).toEqual(
-      {
-        ok: true,
-        value: undefined,
-      },
-    );
+    expect(
+      await provider.launch({ operationId: 'another', shutdownAt: null, vms }, third, never, never),
+    ).toEqual({
+      ok: true,
+      value: undefined,
+    });
     expect(third.facts.get('vm-b')).toEqual(first.facts.get('vm-b'));
     expect(await lab.processes()).toHaveLength(1);
     await expect

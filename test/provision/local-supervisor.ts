@@ -35,7 +35,7 @@ const never = new AbortController().signal;
 await provider.start();
 await say({ kind: 'started' });
 const vms = names.split(',').map((hostname) => ({ hostname, token: `token-of-${hostname}` }));
-await provider.launch({ operationId: 'the-launch', endsAt: null, vms }, report, never, never);
+await provider.launch({ operationId: 'the-launch', shutdownAt: null, vms }, report, never, never);
 await say({ kind: 'launched' });
 if (end === 'destroy') {
   await provider.destroy('all', report, never, never);

@@ -50,7 +50,7 @@ test('an adopted machine has a row, is given to nobody, costs money, and is dest
   });
   expect(lab.operations.orphans.seen().items).toEqual([]);
   expect(await actions(lab)).toMatchObject([{ who: 'ada', what: 'adopt' }]);
-  const hours = await lab.db.selectFrom('machine_hours').select(['hostname', 'instance_type']).execute();
+  const hours = await lab.db.selectFrom('vm_hours').select(['hostname', 'instance_type']).execute();
   expect(hours).toEqual([{ hostname: 'lab-vm-test-1', instance_type: 'g5.xlarge' }]);
   expect(await lab.operations.orphans.adopt('i-1', 'ada')).toEqual({ kind: 'unknown' });
 });

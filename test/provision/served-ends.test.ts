@@ -19,22 +19,22 @@ test('a launch with hours has an end, which is served, shown and moved', async (
   await using lab = await startFleetServer();
   const launched = await lab.postJson('/api/launch', { num_vms: '2', hours: '3' });
   expect(launched.status).toBe(202);
-  expect(hoursUntil(((await launched.json()) as Operation).ends_at)).toBeCloseTo(3, 1);
+  expect(hoursUntil(((await launched.json()) as Operation).shutdown_at)).toBeCloseTo(3, 1);
   await lab.idle();
   const fleet = await lab.get<Fleet>('/api/v1/fleet');
   expect(fleet).toMatchObject({
     provider: 'local',
-    bills: false,
+    costs_money: false,
     machines: 2,
     cost: { usd: 0, unpriced_machines: 0 },
   });
-  expect(fleet.launches).toMatchObject([{ machines: 2, living: 2, requested_by: 'admin' }]);
-  expect(hoursUntil(fleet.ends_at)).toBeCloseTo(3, 1);
+  expect(fleet.launches).toMatchObject([{ total: 2, existing: 2, requested_by: 'admin' }]);
+  expect(hoursUntil(fleet.shutdown_at)).toBeCloseTo(3, 1);
   expect(await lab.page('/admin')).toMatch(/<strong>2 launched machines<\/strong> <span>First end: in 3\sh/);
-  const moved = await lab.postJson('/api/v1/fleet/extend', { hours: '10' });
+  const moved = await lab.postJson('/api/v1/fleet/reschedule-shutdown', { hours: '10' });
   expect(moved.status).toBe(200);
-  expect(hoursUntil(((await moved.json()) as Fleet).ends_at)).toBeCloseTo(10, 1);
-  expect(await (await lab.post('/api/v1/fleet/extend', { hours: '4' })).text()).toContain(
+  expect(hoursUntil(((await moved.json()) as Fleet).shutdown_at)).toBeCloseTo(10, 1);
+  expect(await (await lab.post('/api/v1/fleet/reschedule-shutdown', { hours: '4' })).text()).toContain(
     'The machines will shut down 4 hours from now.',
   );
 });
@@ -47,7 +47,7 @@ test.each(['0', '73', 'many'])(
     expect(page.status).toBe(200);
     expect(await page.text()).toContain('The hours must be a whole number from 1 to 72.');
     expect((await lab.postJson('/api/launch', { num_vms: '1', hours })).status).toBe(400);
-    expect((await lab.postJson('/api/v1/fleet/extend', { hours })).status).toBe(400);
+    expect((await lab.postJson('/api/v1/fleet/reschedule-shutdown', { hours })).status).toBe(400);
     expect(lab.provider.calls).not.toContain('launch');
   },
 );
@@ -55,7 +55,7 @@ test.each(['0', '73', 'many'])(
 test('an empty field of the hours is the rule of the server', async () => {
   await using lab = await startFleetServer();
   const launched = await lab.postJson('/api/launch', { num_vms: '1', hours: '' });
-  expect(((await launched.json()) as Operation).ends_at).toBeNull();
+  expect(((await launched.json()) as Operation).shutdown_at).toBeNull();
 });
 
 test('one machine is destroyed by its address, and stays in what its launch has made', async () => {
@@ -70,7 +70,7 @@ test('one machine is destroyed by its address, and stays in what its launch has 
   await lab.idle();
   expect((await remove(lab, 'lab-vm-prod-1')).status).toBe(404);
   const fleet = await lab.get<Fleet>('/api/v1/fleet');
-  expect(fleet.launches).toMatchObject([{ machines: 2, living: 1 }]);
+  expect(fleet.launches).toMatchObject([{ total: 2, existing: 1 }]);
 });
 
 test('a launch that the checks refuse is told before anything is made', async () => {

@@ -161,7 +161,14 @@ export const adminScreens: readonly Screen[] = [
       files: 1_204,
       bytes: 4_100_000_000,
     },
-    { ...download, state: 'left', ended_at: '2026-01-31T09:05:00Z', vms_done: 1, files: 3, bytes: 40_000 },
+    {
+      ...download,
+      state: 'abandoned',
+      ended_at: '2026-01-31T09:05:00Z',
+      vms_done: 1,
+      files: 3,
+      bytes: 40_000,
+    },
   ]),
   { name: 'error-unknown-machine', status: 404, show: ({ go }) => go('/admin/logs/ghost') },
   {

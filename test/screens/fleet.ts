@@ -44,7 +44,7 @@ const operation = (id: string): string => `/admin/operations/${id}`;
 
 export const fleetScreens: readonly Screen[] = [
   screen('launch', ({ go }) => go('/admin/create')),
-  screen('launch-suggested', ({ go }) => go('/admin/create?people=40')),
+  screen('launch-suggested', ({ go }) => go('/admin/create?participants=40')),
   screen('launch-with-plan', async ({ page, go }) => {
     await page.route('**/admin/create', async (route) => {
       const response = await route.fetch();
@@ -167,8 +167,8 @@ export const fleetScreens: readonly Screen[] = [
   screen('end-and-cost-none', ({ go }) => go('/admin/fleet')),
   screen('end-and-cost', async ({ fleet, go }) => {
     await launched(fleet, 4);
-    await sql`update machine_hours set made_at = made_at - interval '3 hours'`.execute(fleet.server.db);
-    await sql`update vms set ends_at = now() + interval '5 hours 12 minutes'`.execute(fleet.server.db);
+    await sql`update vm_hours set created_at = created_at - interval '3 hours'`.execute(fleet.server.db);
+    await sql`update vms set shutdown_at = now() + interval '5 hours 12 minutes'`.execute(fleet.server.db);
     await go('/admin/fleet');
   }),
   screen('end-and-cost-problems', async ({ fleet, go }) => {
@@ -185,7 +185,7 @@ export const fleetScreens: readonly Screen[] = [
   screen('admin-launched', async ({ fleet, go }) => {
     await fillLab(fleet.server.db);
     await launched(fleet, 4);
-    await sql`update vms set ends_at = now() + interval '5 hours 12 minutes' where provider <> 'external'`.execute(
+    await sql`update vms set shutdown_at = now() + interval '5 hours 12 minutes' where provider <> 'external'`.execute(
       fleet.server.db,
     );
     await halfWay(fleet);
@@ -209,10 +209,10 @@ export const fleetScreens: readonly Screen[] = [
 
 /** One past its end, one that could not be told, a machine that nobody knows, and a row without a machine. */
 async function troubled({ server, provider }: FleetServer): Promise<void> {
-  await sql`update vms set ends_at = now() - interval '2 hours' where hostname = 'lab-vm-prod-1'`.execute(
+  await sql`update vms set shutdown_at = now() - interval '2 hours' where hostname = 'lab-vm-prod-1'`.execute(
     server.db,
   );
-  await sql`update vms set wanted_ends_at = now() + interval '6 hours', end_problem = 'SSH does not answer at 127.0.0.1:2222.'
+  await sql`update vms set requested_shutdown_at = now() + interval '6 hours', shutdown_error = 'SSH does not answer at 127.0.0.1:2222.'
     where hostname = 'lab-vm-prod-2'`.execute(server.db);
   const [known] = provider.world.values();
   if (known) provider.world.set('orphan', { ...known, id: 'i-0a1b2c3d4e5f60718', operationId: null });

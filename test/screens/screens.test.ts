@@ -93,7 +93,7 @@ describe.skipIf(!hasBrowser)('the screen', { timeout: 120_000 }, () => {
 
 const empty = (db: TestServer['db']) =>
   sql`truncate vms, assignments, vm_presence, vm_timings, vm_logs, vm_log_cuts, tombstones, operations,
-    operation_events, operation_machines, audit_events, machine_hours, vm_state_samples, assignment_changes
+    operation_events, operation_vms, audit_events, vm_hours, vm_state_samples, assignment_changes
     restart identity cascade`.execute(db);
 
 type Opened = { readonly page: Page; readonly complaints: string[] };

@@ -130,7 +130,7 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
   adoptOrphan: decidingOn('adoptOrphan'),
   terminateOrphan: decidingOn('terminateOrphan'),
   createInstancesPage: [
-    asking(exampleAs('createInstancesPage', { path: `/admin/create?people=${'9'.repeat(21)}` })),
+    asking(exampleAs('createInstancesPage', { path: `/admin/create?participants=${'9'.repeat(21)}` })),
   ],
   deleteInstancesPage: [
     asking(exampleAs('deleteInstancesPage', { path: '/admin/instances/delete?survey=perhaps' })),

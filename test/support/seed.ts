@@ -28,7 +28,7 @@ const COMMAND =
 /** Empties the database and fills it with the lab. */
 export async function seedLab(db: Db): Promise<void> {
   await sql`truncate vms, assignments, vm_presence, vm_timings, vm_logs, vm_log_cuts, tombstones, operations,
-    operation_events, audit_events, machine_hours cascade`.execute(db);
+    operation_events, audit_events, vm_hours cascade`.execute(db);
   await db
     .insertInto('vms')
     .values([

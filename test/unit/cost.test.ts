@@ -1,40 +1,40 @@
 import { describe, expect, test } from 'vitest';
-import { costSoFar, type MachineHours } from '../../src/vms/cost.ts';
-import { hoursFrom, isOverdue } from '../../src/vms/ends.ts';
+import { costSoFar, type VmHours } from '../../src/vms/cost.ts';
+import { hoursFrom, isOverdue } from '../../src/vms/shutdown.ts';
 import { priceOf, pricedTypes } from '../../src/vms/prices.ts';
 import { quotaOf } from '../../src/provision/aws/quotas.ts';
 
 const NOW = new Date('2026-11-25T12:00:00Z');
 const before = (hours: number): Date => new Date(NOW.getTime() - hours * 3_600_000);
-const machine = (parts: Partial<MachineHours>): MachineHours => ({
+const machine = (parts: Partial<VmHours>): VmHours => ({
   provider: 'aws',
   instanceType: 'g4dn.xlarge',
-  madeAt: before(2),
-  goneAt: null,
+  createdAt: before(2),
+  destroyedAt: null,
   ...parts,
 });
 
 describe('the cost so far', () => {
   test('is hours times price, up to now or until the machine was gone', () => {
-    const machines = [machine({}), machine({ madeAt: before(10), goneAt: before(9) })];
-    expect(costSoFar(machines, NOW)).toEqual({ usd: 1.58, unpricedMachines: 0 });
+    const machines = [machine({}), machine({ createdAt: before(10), destroyedAt: before(9) })];
+    expect(costSoFar(machines, NOW)).toEqual({ usd: 1.58, unpricedVms: 0 });
   });
 
   test('says how many machines it does not know the price of; it does not take them for free', () => {
     const machines = [machine({ instanceType: 'q9.enormous' }), machine({ instanceType: null })];
-    expect(costSoFar(machines, NOW)).toEqual({ usd: 0, unpricedMachines: 2 });
+    expect(costSoFar(machines, NOW)).toEqual({ usd: 0, unpricedVms: 2 });
   });
 
   test('is nothing where machines cost nothing, and a clock that was set back makes none cheaper', () => {
     expect(costSoFar([machine({ provider: 'local', instanceType: null })], NOW)).toEqual({
       usd: 0,
-      unpricedMachines: 0,
+      unpricedVms: 0,
     });
-    expect(costSoFar([machine({ madeAt: before(-1) })], NOW).usd).toBe(0);
+    expect(costSoFar([machine({ createdAt: before(-1) })], NOW).usd).toBe(0);
   });
 
   test('of 40 machines in a workshop is about what people fear', () => {
-    const machines = Array.from({ length: 40 }, () => machine({ madeAt: before(8) }));
+    const machines = Array.from({ length: 40 }, () => machine({ createdAt: before(8) }));
     expect(costSoFar(machines, NOW).usd).toBeCloseTo(168.32, 2);
   });
 });
@@ -53,7 +53,7 @@ test('every type with a price counts against a quota that is known', () => {
 test('prices are of one region; elsewhere they are unknown, and said to be', () => {
   expect(priceOf('g4dn.xlarge', 'us-east-1')?.usdPerHour).toBe(0.526);
   expect(priceOf('g4dn.xlarge', 'eu-west-1')).toBeNull();
-  expect(costSoFar([machine({})], NOW, 'eu-west-1')).toEqual({ usd: 0, unpricedMachines: 1 });
+  expect(costSoFar([machine({})], NOW, 'eu-west-1')).toEqual({ usd: 0, unpricedVms: 1 });
 });
 
 test('a machine is overdue when its end, the grace and some patience are over', () => {

@@ -16,7 +16,7 @@ const facts: OperationFacts = {
   cancelRequestedAt: null,
   numVms: 3,
   hostnames: null,
-  endsAt: null,
+  shutdownAt: null,
   done: 1,
   failed: 0,
   total: 3,

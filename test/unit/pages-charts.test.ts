@@ -30,7 +30,7 @@ describe('the pictures in a sentence', () => {
   });
 
   test('of assignments', () => {
-    const change = { at, hostname: 'vm-1', what: 'assigned', assigned: 2, released: 1 } as const;
+    const change = { at, hostname: 'vm-1', kind: 'assigned', assigned_total: 2, released_total: 1 } as const;
     expect(assignmentSummary([change], 24)).toBe('2 assignments and 1 release in the last 24 hours.');
     expect(assignmentSummary([], 1)).toBe('Nobody was given a machine in the last hour.');
   });
@@ -58,7 +58,7 @@ test('the page of charts has every number as text too, whatever the names hold',
     states: { ...history, items: [{ at, ...none, free: 7, failed: 2 }] },
     assignments: {
       ...history,
-      items: [{ at, hostname: HOSTILE, what: 'released', assigned: 5, released: 4 }],
+      items: [{ at, hostname: HOSTILE, kind: 'released', assigned_total: 5, released_total: 4 }],
     },
   });
   expect(html).not.toContain('<script>alert');

@@ -6,11 +6,11 @@ const END = '2026-01-01T16:30:00.000Z';
 const model: FleetModel = {
   fleet: {
     provider: 'aws',
-    bills: true,
-    machines: 2,
-    ends_at: END,
+    costs_money: true,
+    total: 2,
+    shutdown_at: END,
     grace_minutes: 30,
-    cost: { usd: 12.5, unpriced_machines: 0 },
+    cost: { usd: 12.5, unpriced_vms: 0 },
     prices_as_of: '2025-06-01',
     note: 'An estimate.',
     launches: [
@@ -18,28 +18,28 @@ const model: FleetModel = {
         id: ID,
         launched_at: '2026-01-01T08:30:00.000Z',
         requested_by: 'ada',
-        machines: 3,
-        living: 2,
-        ends_at: END,
-        cost: { usd: 12.5, unpriced_machines: 0 },
+        total: 3,
+        existing: 2,
+        shutdown_at: END,
+        cost: { usd: 12.5, unpriced_vms: 0 },
       },
     ],
-    members: [
+    vms: [
       {
         hostname: 'lab-vm-1',
         instance_type: 'g4dn.xlarge',
-        ends_at: END,
-        wanted_ends_at: null,
-        problem: null,
+        shutdown_at: END,
+        requested_shutdown_at: null,
+        error: null,
         overdue: false,
       },
     ],
   },
-  orphans: { items: [], asked_at: '2026-01-01T11:59:00.000Z', problem: null },
+  orphans: { items: [], checked_at: '2026-01-01T11:59:00.000Z', error: null },
   told: null,
   now: NOW,
 };
-const [member] = model.fleet.members;
+const [member] = model.fleet.vms;
 
 describe('the page of the end and the cost', () => {
   test('says when the first ends, and what it has cost', () => {
@@ -54,16 +54,16 @@ describe('the page of the end and the cost', () => {
   });
 
   test('shows machines that are overdue, and those that were not told, with the reason', () => {
-    const members = [
+    const vms = [
       { ...member!, overdue: true },
       {
         ...member!,
         hostname: 'lab-vm-2',
-        wanted_ends_at: '2026-01-01T20:00:00.000Z',
-        problem: 'SSH is away.',
+        requested_shutdown_at: '2026-01-01T20:00:00.000Z',
+        error: 'SSH is away.',
       },
     ];
-    const text = textOf(renderFleet({ ...model, fleet: { ...model.fleet, members } }));
+    const text = textOf(renderFleet({ ...model, fleet: { ...model.fleet, vms } }));
     expect(text).toContain(
       'lab-vm-1 Ends 2026-01-01 16:30 UTC (in 4 h 30 min) Its end and the grace are over',
     );
@@ -73,7 +73,7 @@ describe('the page of the end and the cost', () => {
   test('offers only what is possible with an orphan', () => {
     const orphan = {
       id: 'i-1',
-      kind: 'machine',
+      kind: 'vm',
       hostname: 'lab-vm-1',
       launch_id: null,
       instance_type: null,
@@ -88,16 +88,16 @@ describe('the page of the end and the cost', () => {
     expect(textOf(html)).toContain(
       'Terminate of lab-vm-1 (i-1) It is ended with everything on it. This cannot be undone. Yes, do it:',
     );
-    const row = { ...orphan, kind: 'row', id: 'lab-vm-1' } as const;
+    const row = { ...orphan, kind: 'record', id: 'lab-vm-1' } as const;
     expect(textOf(renderFleet({ ...model, orphans: { ...orphans, items: [row] } }))).toContain(
       'Clear the row',
     );
   });
 
   test('with nothing launched there is no end to move, and machines without a price are told', () => {
-    const empty = { ...model.fleet, machines: 0, ends_at: null, launches: [], members: [] };
-    const html = renderFleet({ ...model, fleet: { ...empty, cost: { usd: 0, unpriced_machines: 2 } } });
-    expect(html).not.toContain('fleet/extend');
+    const empty = { ...model.fleet, total: 0, shutdown_at: null, launches: [], vms: [] };
+    const html = renderFleet({ ...model, fleet: { ...empty, cost: { usd: 0, unpriced_vms: 2 } } });
+    expect(html).not.toContain('fleet/reschedule-shutdown');
     expect(textOf(html)).toContain('2 machines are not counted: their types and regions have no price here.');
     expect(textOf(html)).toContain('Nothing was launched yet.');
   });
@@ -108,14 +108,14 @@ describe('the page of the end and the cost', () => {
       fleet: {
         ...model.fleet,
         note: HOSTILE,
-        members: [{ ...member!, hostname: HOSTILE, problem: HOSTILE, wanted_ends_at: END }],
+        vms: [{ ...member!, hostname: HOSTILE, error: HOSTILE, requested_shutdown_at: END }],
         launches: [{ ...model.fleet.launches[0]!, requested_by: HOSTILE, id: null }],
       },
       orphans: {
         items: [
           {
             id: HOSTILE,
-            kind: 'machine',
+            kind: 'vm',
             hostname: HOSTILE,
             launch_id: HOSTILE,
             instance_type: null,
@@ -124,8 +124,8 @@ describe('the page of the end and the cost', () => {
             terminable: true,
           },
         ],
-        asked_at: null,
-        problem: HOSTILE,
+        checked_at: null,
+        error: HOSTILE,
       },
       told: { good: false, text: HOSTILE },
     });
@@ -140,8 +140,8 @@ test('the line of the other pages says the end, the cost, and what is past its e
     cost: 'about $12.50',
     overdue: null,
   });
-  const late = { ...model.fleet, members: [{ ...member!, overdue: true }] };
+  const late = { ...model.fleet, vms: [{ ...member!, overdue: true }] };
   expect(fleetLine(late, NOW)?.overdue).toBe('1 machine is past its end, and still there.');
-  expect(fleetLine({ ...model.fleet, bills: false }, NOW)?.cost).toBeNull();
-  expect(fleetLine({ ...model.fleet, machines: 0, launches: [], members: [] }, NOW)).toBeNull();
+  expect(fleetLine({ ...model.fleet, costs_money: false }, NOW)?.cost).toBeNull();
+  expect(fleetLine({ ...model.fleet, total: 0, launches: [], vms: [] }, NOW)).toBeNull();
 });

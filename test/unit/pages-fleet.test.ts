@@ -23,7 +23,7 @@ const running: Operation = {
   cancel_requested_at: null,
   num_vms: 3,
   hostnames: null,
-  ends_at: null,
+  shutdown_at: null,
   progress: { done: 1, failed: 0, total: 3 },
   problem: null,
 };
@@ -37,7 +37,7 @@ const failed: Operation = {
 const line = { at: '2026-01-01T11:59:01.000Z', level: 'error', hostname: HOSTILE, text: HOSTILE } as const;
 const made = {
   hostname: 'lablink-vm-prod-1',
-  state: 'made',
+  state: 'created',
   seconds: 1.5,
   detail: null,
   at: '2026-01-01T11:59:02.000Z',
@@ -199,7 +199,7 @@ describe('the dashboard', () => {
     expect(textOf(html)).toContain('Machines left 1 1 machine is left.');
     expect(html).toContain('data-proof hidden>');
     const over = { ...destroying, status: 'succeeded' as const, ended_at: '2026-01-01T12:00:00.000Z' };
-    const machines = { items: [{ machine: { ...made, state: 'gone' as const }, vm: null }], left: 0 };
+    const machines = { items: [{ machine: { ...made, state: 'destroyed' as const }, vm: null }], left: 0 };
     const ended = renderDashboard({
       ...dashboard,
       kind: 'destroy',
@@ -227,7 +227,7 @@ describe('the dashboard', () => {
   test('of a launch tells the end that it was launched to', () => {
     const html = renderDashboard({
       ...dashboard,
-      operation: { ...running, ends_at: '2026-01-01T20:00:00.000Z' },
+      operation: { ...running, shutdown_at: '2026-01-01T20:00:00.000Z' },
     });
     expect(textOf(html)).toContain('Its machines were launched to end at 2026-01-01 20:00');
   });

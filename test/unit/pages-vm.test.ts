@@ -11,7 +11,7 @@ const machine: VmModel = {
     { at: '2026-01-01T11:54:00Z', kind: 'status', text: 'It is running.', who: null },
   ],
   launchId: null,
-  letInUntil: null,
+  browserAllowedUntil: null,
   freeCount: 2,
   canRestart: true,
   lastDownload: null,

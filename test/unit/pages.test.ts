@@ -72,7 +72,7 @@ describe('every page', () => {
         vm: { ...vm, hostname: HOSTILE, address: HOSTILE, assignment: { ...assignment, ...hostile } },
         timeline: [{ at: HOSTILE, kind: 'action', text: HOSTILE, who: HOSTILE }],
         launchId: HOSTILE,
-        letInUntil: HOSTILE,
+        browserAllowedUntil: HOSTILE,
         freeCount: 1,
         canRestart: true,
         lastDownload: { at: NOW, files: 1, bytes: 1, complete: false },

@@ -55,7 +55,7 @@ describe('the state of an assignment', () => {
     deliveredAt: null,
     outcome: null,
     releasedAt: null,
-    movedAt: null,
+    reassignedAt: null,
     vmStatus: 'running',
     confirms: true,
   };

@@ -17,8 +17,8 @@ describe('the availability of machines', () => {
       'All machines are taken; one is being reset and will be free soon.',
     ],
     ['full', { total: 2 }, 'No machine is available right now.'],
-    ['over', { ended: true }, 'The workshop is over'],
-    ['over', { ended: true, ready: 3, starting: 1, total: 4 }, 'The workshop is over'],
+    ['closed', { ended: true }, 'The workshop is over'],
+    ['closed', { ended: true, ready: 3, starting: 1, total: 4 }, 'The workshop is over'],
   ] as const)('the availability is %s with %j, and its sentence says so', (state, facts, sentence) => {
     expect(labState({ ...nothing, ...facts })).toBe(state);
     expect(labSentence({ ...nothing, ...facts })).toContain(sentence);

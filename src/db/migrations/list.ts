@@ -6,6 +6,7 @@ import * as collect from './0003-collect.ts';
 import * as fleetEnds from './0004-fleet-ends.ts';
 import * as vmDeeds from './0005-vm-deeds.ts';
 import * as history from './0007-history.ts';
+import * as plainWords from './0008-plain-words.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -22,4 +23,5 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0004-fleet-ends', breaking: true, migration: fleetEnds },
   { name: '0005-vm-deeds', breaking: true, migration: vmDeeds },
   { name: '0007-history', breaking: false, migration: history },
+  { name: '0008-plain-words', breaking: true, migration: plainWords },
 ];

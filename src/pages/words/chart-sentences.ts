@@ -45,7 +45,7 @@ export function stateSummary(items: readonly Schemas['StateSample'][]): string {
 
 /** `12 assignments and 3 releases in the last 24 hours.` */
 export function assignmentSummary(items: readonly Schemas['AssignmentChange'][], hours: number): string {
-  const { assigned, released } = items.at(-1) ?? { assigned: 0, released: 0 };
+  const { assigned_total: assigned = 0, released_total: released = 0 } = items.at(-1) ?? {};
   const within = hours === 1 ? 'in the last hour' : `in the last ${hours} hours`;
   if (assigned + released === 0) return `Nobody was given a machine ${within}.`;
   return `${counted(assigned, 'assignment')} and ${counted(released, 'release')} ${within}.`;

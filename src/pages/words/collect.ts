@@ -26,7 +26,7 @@ export const collectWords = {
     sending: 'On its way:',
     done: 'Done:',
     failed: 'Failed.',
-    left: 'Given up:',
+    abandoned: 'Given up:',
   },
   stakeTitle: 'Work that would be lost',
   safeTitle: 'Participants’ work',

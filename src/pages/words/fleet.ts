@@ -2,7 +2,7 @@
 import type { components } from '../../contract/openapi.gen.ts';
 
 type OperationStatus = components['schemas']['OperationStatus'];
-type OperationMachineState = components['schemas']['OperationMachineState'];
+type OperationVmState = components['schemas']['OperationVmState'];
 
 const operationStatus = {
   queued: 'Waiting',
@@ -15,9 +15,9 @@ const operationStatus = {
 
 /** Of a machine in a launch, and in a destroy. */
 const machineState = {
-  launch: { waiting: 'Being made', made: 'Made', failed: 'Could not be made', gone: 'Ended' },
-  destroy: { waiting: 'Being ended', made: 'Stays', failed: 'Could not be ended', gone: 'Ended' },
-} as const satisfies Record<'launch' | 'destroy', Record<OperationMachineState, string>>;
+  launch: { waiting: 'Being made', created: 'Made', failed: 'Could not be made', destroyed: 'Ended' },
+  destroy: { waiting: 'Being ended', created: 'Stays', failed: 'Could not be ended', destroyed: 'Ended' },
+} as const satisfies Record<'launch' | 'destroy', Record<OperationVmState, string>>;
 
 export const fleetWords = {
   operationStatus,

@@ -171,12 +171,12 @@ async function list(site: AwsSite): Promise<readonly ListedVm[]> {
     const recent = site.recent.list().filter(({ instanceId }) => !ids.has(instanceId));
     return [
       ...living,
-      ...recent.map(({ hostname, instanceId, launchId, publicIp, instanceType, madeAt }) => ({
+      ...recent.map(({ hostname, instanceId, launchId, publicIp, instanceType, createdAt }) => ({
         hostname,
         id: instanceId,
         operationId: launchId,
         ssh: reachOf(publicIp),
-        createdAt: madeAt,
+        createdAt: createdAt,
         ...(instanceType !== null && { instanceType }),
       })),
     ];

@@ -6,7 +6,7 @@ import type { Place, Surroundings } from './surroundings.ts';
 
 type Wanted = {
   readonly launchId: string;
-  readonly endsAt: Date | null;
+  readonly shutdownAt: Date | null;
   readonly place: Place;
   readonly machines: readonly { readonly hostname: string; readonly token: string }[];
 };
@@ -47,13 +47,21 @@ export function composeSpec(
       ...living.map((hostname) => stayAsItIs(hostname, around.places[0])),
       ...(wanted?.machines ?? []).map(({ hostname, token }): MachineSpec => {
         const { instanceType, nvidia, subnetId } = wanted?.place ?? around.places[0];
-        const endsAt = wanted?.endsAt?.toISOString() ?? null;
-        return { hostname, token, launchId: wanted?.launchId ?? '', instanceType, nvidia, subnetId, endsAt };
+        const shutdownAt = wanted?.shutdownAt?.toISOString() ?? null;
+        return {
+          hostname,
+          token,
+          launchId: wanted?.launchId ?? '',
+          instanceType,
+          nvidia,
+          subnetId,
+          shutdownAt,
+        };
       }),
     ],
   };
 }
 
 function stayAsItIs(hostname: string, { instanceType, nvidia, subnetId }: Place): MachineSpec {
-  return { hostname, launchId: '', token: '', instanceType, nvidia, subnetId, endsAt: null };
+  return { hostname, launchId: '', token: '', instanceType, nvidia, subnetId, shutdownAt: null };
 }

@@ -45,9 +45,9 @@ export async function hear(
   if (fact.kind !== 'done' || fact.did !== 'make') return;
   const { hostname, instanceId, publicIp, seconds } = fact;
   const launchId = spec.operationId;
-  const madeAt = new Date(site.now().getTime() - seconds * 1_000);
+  const createdAt = new Date(site.now().getTime() - seconds * 1_000);
   if (instanceId !== null)
-    site.recent.add({ hostname, instanceId, publicIp, launchId, instanceType, madeAt });
+    site.recent.add({ hostname, instanceId, publicIp, launchId, instanceType, createdAt });
   made.add(hostname);
   await report.created(hostname, {
     ...reachOf(publicIp),

@@ -136,8 +136,8 @@ async function up(
   machines: readonly Machine[],
 ): Promise<Done<null> | Failed> {
   const { work, settings, around, spec } = launch;
-  const { operationId: launchId, endsAt } = spec;
-  const order = composeSpec(work.site, settings, around, living, { launchId, endsAt, place, machines });
+  const { operationId: launchId, shutdownAt } = spec;
+  const order = composeSpec(work.site, settings, around, living, { launchId, shutdownAt, place, machines });
   const reports: Promise<void>[] = [];
   const refusals = new Map<string, string>();
   work.tell({
@@ -180,9 +180,9 @@ async function lookAgain(launch: Launch, answer: Failed): Promise<Failed> {
 }
 
 function checkUserData({ work, settings, around, spec }: Launch): Failure | null {
-  const { operationId: launchId, endsAt, vms: machines } = spec;
+  const { operationId: launchId, shutdownAt, vms: machines } = spec;
   const place = around.places[0];
-  const whole = composeSpec(work.site, settings, around, [], { launchId, endsAt, place, machines });
+  const whole = composeSpec(work.site, settings, around, [], { launchId, shutdownAt, place, machines });
   for (const machine of whole.machines) {
     const data = userData(whole, machine);
     if (!data.ok) return { kind: 'program', problem: data.problem, remedy: data.remedy };

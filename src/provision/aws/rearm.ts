@@ -22,13 +22,17 @@ const SAID_MAX = 200;
 /** Of the kind that Provider.rescheduleShutdown is. */
 export function createRearm(
   options: RearmOptions,
-): (hostnames: readonly string[], endsAt: Date, signal: AbortSignal) => Promise<readonly RescheduledVm[]> {
-  return async (hostnames, endsAt, signal) => {
+): (
+  hostnames: readonly string[],
+  shutdownAt: Date,
+  signal: AbortSignal,
+) => Promise<readonly RescheduledVm[]> {
+  return async (hostnames, shutdownAt, signal) => {
     const waiting = [...hostnames];
     const results: RescheduledVm[] = [];
     const work = async (): Promise<void> => {
       for (let hostname = waiting.shift(); hostname !== undefined; hostname = waiting.shift())
-        results.push({ hostname, error: await tell(options, hostname, endsAt, signal) });
+        results.push({ hostname, error: await tell(options, hostname, shutdownAt, signal) });
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
     return results;
@@ -39,13 +43,13 @@ export function createRearm(
 async function tell(
   options: RearmOptions,
   hostname: string,
-  endsAt: Date,
+  shutdownAt: Date,
   signal: AbortSignal,
 ): Promise<string | null> {
   const reach = await options.reachOf(hostname);
   if (reach?.address === undefined) return 'Its address is not known yet.';
   if (signal.aborted) return 'The server is stopping.';
-  const seconds = Math.floor(endsAt.getTime() / 1_000);
+  const seconds = Math.floor(shutdownAt.getTime() / 1_000);
   try {
     const { code, said, hostKey } = await run(options, reach, `sudo -n ${PROGRAM} ${seconds}`, signal);
     if (reach.sshHostKey === undefined && hostKey !== null) await options.onHostKey(hostname, hostKey);

@@ -88,7 +88,7 @@ export type RecentMachine = {
   readonly launchId: string;
   readonly publicIp: string | null;
   readonly instanceType: string | null;
-  readonly madeAt: Date;
+  readonly createdAt: Date;
 };
 
 export function createRecentMachines(delayMs: number, now: () => Date): RecentMachines {

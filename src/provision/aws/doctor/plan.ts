@@ -1,5 +1,5 @@
 // How many vCPUs so many machines need, of which quota, and where to ask AWS for them. Pure: needs no account.
-import { HOURS_MAX } from '../../../vms/ends.ts';
+import { HOURS_MAX } from '../../../vms/shutdown.ts';
 import { PRICED_REGION, priceOf, PRICES_AS_OF } from '../../../vms/prices.ts';
 import type { QuotaUse } from '../quota-use.ts';
 import { quotaOf, type Quota } from '../quotas.ts';

@@ -1,50 +1,50 @@
 // The ledger of what costs money: every machine that was made, from then until it is gone, and kept afterwards.
 import { sql } from 'kysely';
-import type { MachineHours } from '../vms/cost.ts';
+import type { VmHours } from '../vms/cost.ts';
 import { readProvider, type Provider } from '../vms/status.ts';
 import type { Db } from './connect.ts';
 
-export type MadeMachine = {
+export type CreatedVm = {
   readonly hostname: string;
   readonly operationId: string | null;
   readonly provider: Provider;
   readonly instanceType: string | null;
   /** When the provider says that it was made; else now. */
-  readonly madeAt?: Date | undefined;
+  readonly createdAt?: Date | undefined;
 };
 
 /** Notes that the machine is there; what is noted already stays, but for a type that becomes known. */
-export async function recordMade(db: Db, machine: MadeMachine): Promise<void> {
-  const { hostname, operationId, provider, instanceType, madeAt } = machine;
-  await sql`insert into machine_hours (hostname, operation_id, provider, instance_type, made_at)
+export async function recordCreated(db: Db, machine: CreatedVm): Promise<void> {
+  const { hostname, operationId, provider, instanceType, createdAt } = machine;
+  await sql`insert into vm_hours (hostname, operation_id, provider, instance_type, created_at)
     values (${hostname}, (select o.id from operations o where o.id::text = ${operationId}), ${provider}, ${instanceType},
-      least(coalesce(${madeAt ?? null}::timestamptz, now()), now()))
-    on conflict (hostname) where gone_at is null do update
-      set instance_type = coalesce(machine_hours.instance_type, excluded.instance_type)`.execute(db);
+      least(coalesce(${createdAt ?? null}::timestamptz, now()), now()))
+    on conflict (hostname) where destroyed_at is null do update
+      set instance_type = coalesce(vm_hours.instance_type, excluded.instance_type)`.execute(db);
 }
 
 /** Notes that these are gone, once. */
-export async function recordGone(db: Db, hostnames: readonly string[]): Promise<void> {
+export async function recordDestroyed(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
   await db
-    .updateTable('machine_hours')
-    .set({ gone_at: sql<Date>`now()` })
+    .updateTable('vm_hours')
+    .set({ destroyed_at: sql<Date>`now()` })
     .where('hostname', 'in', hostnames)
-    .where('gone_at', 'is', null)
+    .where('destroyed_at', 'is', null)
     .execute();
 }
 
-export type LedgerEntry = MachineHours & { readonly hostname: string; readonly operationId: string | null };
+export type LedgerEntry = VmHours & { readonly hostname: string; readonly operationId: string | null };
 
 /** So many are kept in mind; a lab that has made more has an estimate of its newest. */
 const ENTRIES_MAX = 100_000;
 
 /** Of launches that are kept, and of machines that are there; newest first. */
-export async function listMachineHours(db: Db): Promise<LedgerEntry[]> {
+export async function listVmHours(db: Db): Promise<LedgerEntry[]> {
   const rows = await db
-    .selectFrom('machine_hours')
-    .select(['hostname', 'operation_id', 'provider', 'instance_type', 'made_at', 'gone_at'])
-    .orderBy('made_at', 'desc')
+    .selectFrom('vm_hours')
+    .select(['hostname', 'operation_id', 'provider', 'instance_type', 'created_at', 'destroyed_at'])
+    .orderBy('created_at', 'desc')
     .limit(ENTRIES_MAX)
     .execute();
   return rows.map((row) => ({
@@ -52,7 +52,7 @@ export async function listMachineHours(db: Db): Promise<LedgerEntry[]> {
     operationId: row.operation_id,
     provider: readProvider(row.provider),
     instanceType: row.instance_type,
-    madeAt: row.made_at,
-    goneAt: row.gone_at,
+    createdAt: row.created_at,
+    destroyedAt: row.destroyed_at,
   }));
 }

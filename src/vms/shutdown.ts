@@ -14,7 +14,7 @@ export function hoursFrom(now: Date, hours: number): Date {
  * Should it be gone by now, with the grace and some patience?
  * @param graceMinutes so long after its end a machine ends itself, so that a late participant can save their work
  */
-export function isOverdue(endsAt: Date | null, now: Date, graceMinutes: number): boolean {
+export function isOverdue(shutdownAt: Date | null, now: Date, graceMinutes: number): boolean {
   const patienceMs = (graceMinutes + PATIENCE_MINUTES) * MINUTE_MS;
-  return endsAt !== null && now.getTime() > endsAt.getTime() + patienceMs;
+  return shutdownAt !== null && now.getTime() > shutdownAt.getTime() + patienceMs;
 }
