@@ -9,7 +9,7 @@ import { KeyPair } from '@pulumi/aws/ec2/keyPair.js';
 import { SecurityGroup } from '@pulumi/aws/ec2/securityGroup.js';
 import { makeLogForwarder } from './forwarder.ts';
 import { makeMachine } from './machine.ts';
-import { partNames, type PartNames } from './names.ts';
+import { resourceNames, type ResourceNames } from './names.ts';
 import { trustOf, writeLogsPolicy } from './policies.ts';
 import type { ClientVmsSpec, MachineOutput, MachineSpec } from './spec.ts';
 import { sharedTags } from './tags.ts';
@@ -28,7 +28,7 @@ export function clientVms(spec: ClientVmsSpec): () => Promise<ClientVmsOutputs> 
 function makeFleet(spec: ClientVmsSpec): ClientVmsOutputs {
   // Before anything is made: a machine whose user data is too large must not leave half a fleet.
   const boots = new Map(spec.machines.map((machine) => [machine, userDataOrThrow(spec, machine)]));
-  const names = partNames(spec);
+  const names = resourceNames(spec);
   const logGroup = new LogGroup('logs', {
     name: spec.logs.group,
     retentionInDays: spec.logs.retentionDays,
@@ -49,12 +49,12 @@ function makeFleet(spec: ClientVmsSpec): ClientVmsOutputs {
 
 function userDataOrThrow(spec: ClientVmsSpec, machine: MachineSpec): string {
   const data = userData(spec, machine);
-  if (!data.ok) throw new Error(`${data.problem} ${data.remedy}`);
+  if (!data.ok) throw new Error(`${data.message} ${data.remedy}`);
   return data.base64;
 }
 
 /** SSH from the allocator, and nothing else, comes in; everything may go out. */
-function makeSecurityGroup(spec: ClientVmsSpec, names: PartNames): SecurityGroup {
+function makeSecurityGroup(spec: ClientVmsSpec, names: ResourceNames): SecurityGroup {
   const { sshCidrs } = spec.allocator;
   const ssh = {
     description: 'SSH from the allocator',
@@ -81,7 +81,7 @@ function makeSecurityGroup(spec: ClientVmsSpec, names: PartNames): SecurityGroup
   );
 }
 
-function makeKeyPair(spec: ClientVmsSpec, names: PartNames): KeyPair {
+function makeKeyPair(spec: ClientVmsSpec, names: ResourceNames): KeyPair {
   return new KeyPair('allocator', {
     keyName: names.keyPair,
     publicKey: spec.sshPublicKey,
@@ -90,7 +90,7 @@ function makeKeyPair(spec: ClientVmsSpec, names: PartNames): KeyPair {
 }
 
 /** What a machine may do in the cloud: write its logs, into the fleet's log group alone. */
-function makeProfile(spec: ClientVmsSpec, names: PartNames, logGroup: LogGroup): InstanceProfile {
+function makeProfile(spec: ClientVmsSpec, names: ResourceNames, logGroup: LogGroup): InstanceProfile {
   const role = new Role('machine', {
     name: names.machineRole,
     description: 'What client VMs of a LabLink allocator may do: write their logs',

@@ -8,7 +8,7 @@ import { Role } from '@pulumi/aws/iam/role.js';
 import { RolePolicy } from '@pulumi/aws/iam/rolePolicy.js';
 import { Function as LambdaFunction } from '@pulumi/aws/lambda/function.js';
 import { Permission } from '@pulumi/aws/lambda/permission.js';
-import type { PartNames } from './names.ts';
+import type { ResourceNames } from './names.ts';
 import { trustOf, writeLogsPolicy } from './policies.ts';
 import type { ClientVmsSpec } from './spec.ts';
 import { sharedTags } from './tags.ts';
@@ -19,7 +19,7 @@ const PROGRAM = readFileSync(new URL('log-forwarder/index.mjs', import.meta.url)
 const TIMEOUT_SECONDS = 120;
 const MEMORY_MB = 256;
 
-export function makeLogForwarder(spec: ClientVmsSpec, names: PartNames, logGroup: LogGroup): void {
+export function makeLogForwarder(spec: ClientVmsSpec, names: ResourceNames, logGroup: LogGroup): void {
   const tags = sharedTags(spec, names.forwarder);
   // Made by us, so that it has an end, and is destroyed with the rest: Lambda would make one that stays for ever.
   const ownLogs = new LogGroup('forwarder-logs', {

@@ -44,7 +44,7 @@ const LEFT_TO_THE_CLOUD = [
 /** EC2 takes its time to say that a machine is there, and more to say that it is gone. */
 const TIMEOUTS = { create: '10m', update: '10m', delete: '20m' };
 
-export type SharedParts = {
+export type SharedResources = {
   readonly securityGroup: SecurityGroup;
   readonly keyPair: KeyPair;
   readonly profile: InstanceProfile;
@@ -55,7 +55,7 @@ export function makeMachine(
   spec: ClientVmsSpec,
   machine: MachineSpec,
   userDataBase64: string,
-  shared: SharedParts,
+  shared: SharedResources,
 ): Output<MachineOutput> {
   // It holds the machine's token.
   const inputs: Inputs = { ...inputsOf(spec, machine, shared), userDataBase64: secret(userDataBase64) };
@@ -71,7 +71,7 @@ export function makeMachine(
 function inputsOf(
   spec: ClientVmsSpec,
   machine: MachineSpec,
-  shared: SharedParts,
+  shared: SharedResources,
 ): Omit<Inputs, 'userDataBase64'> {
   const tags = machineTags(spec, machine);
   return {

@@ -6,7 +6,7 @@ import type { ClientVmsSpec } from './spec.ts';
 const READABLE_CHARACTERS = 36;
 const DIGEST_CHARACTERS = 10;
 
-export type PartNames = {
+export type ResourceNames = {
   readonly securityGroup: string;
   readonly keyPair: string;
   readonly machineRole: string;
@@ -14,9 +14,9 @@ export type PartNames = {
   readonly forwarderLogGroup: string;
 };
 
-export function partNames(
+export function resourceNames(
   spec: Pick<ClientVmsSpec, 'deployment' | 'environment' | 'deploymentUid' | 'sshPublicKey'>,
-): PartNames {
+): ResourceNames {
   const { deployment, environment, deploymentUid } = spec;
   const readable = `${deployment}-${environment}`
     .replace(/[^A-Za-z0-9-]/g, '-')

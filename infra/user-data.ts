@@ -11,7 +11,7 @@ export type UserData =
       /** What it would have. */
       readonly bytes: number;
       readonly limit: number;
-      readonly problem: string;
+      readonly message: string;
       readonly remedy: string;
     };
 
@@ -94,7 +94,7 @@ function tooLarge(bytes: number, scriptBytes: number): UserData {
     ok: false,
     bytes,
     limit,
-    problem: `The user data of a machine would have ${bytes.toLocaleString('en-US')} bytes, compressed; EC2 takes ${limit.toLocaleString('en-US')}. The start-up script has ${script}.`,
+    message: `The user data of a machine would have ${bytes.toLocaleString('en-US')} bytes, compressed; EC2 takes ${limit.toLocaleString('en-US')}. The start-up script has ${script}.`,
     remedy: 'Make the start-up script smaller: let it fetch what it needs, or put that into the image.',
   };
 }

@@ -1,21 +1,23 @@
-// The provider of machines on AWS, composed: what the configuration says, what the data folder keeps, what our records
-// know of machines.
+// Composes the AWS provider from the configuration, the data folder and the database.
 import { mkdir, realpath } from 'node:fs/promises';
 import type { Config } from '../config.ts';
 import { recordReach } from '../db/fleet.ts';
 import { readReach } from '../db/reach.ts';
-import { standingOf, type LaunchedMachine } from '../db/standing.ts';
+import { launchRecordsOf, type LaunchedMachine } from '../db/launch-records.ts';
 import { createAwsProvider } from '../provision/aws/aws-provider.ts';
-import { createCloud, type CloudMachine } from '../provision/aws/cloud.ts';
-import { createParts } from '../provision/aws/parts/parts.ts';
-import { awsPlaces, type AwsPlaces } from '../provision/aws/places.ts';
+import { cacheFacts } from '../provision/aws/cached-facts.ts';
+import { createCloud, SSH_USER, type CloudMachine } from '../provision/aws/cloud.ts';
+import {
+  awsFolders,
+  createRecentMachines,
+  defaultLimits,
+  type AwsFolders,
+} from '../provision/aws/context.ts';
 import { createPreflight } from '../provision/aws/preflight.ts';
-import { rememberFacts } from '../provision/aws/remembered.ts';
-import { SSH_USER } from '../provision/aws/reach.ts';
-import { createRearm } from '../provision/aws/rearm.ts';
+import { createRescheduleShutdown } from '../provision/aws/reschedule-shutdown.ts';
 import { logGroupOf, readSettings, type AwsConfig } from '../provision/aws/settings.ts';
-import { createRecentMachines, defaultLimits } from '../provision/aws/site.ts';
-import { statePlace } from '../provision/aws/state-place.ts';
+import { createSharedResources } from '../provision/aws/shared-resources/shared-resources.ts';
+import { stateBackend } from '../provision/aws/state-backend.ts';
 import { createToolFinder } from '../provision/aws/tools.ts';
 import type { Provider } from '../provision/provider.ts';
 import { loadOrCreateSecret } from '../secrets.ts';
@@ -23,7 +25,7 @@ import type { SshKeyPair } from '../ssh/key-pair.ts';
 import type { Data } from './data.ts';
 import { deploymentUid } from './deployment-uid.ts';
 import { forwarderToken } from './forwarder-token.ts';
-import { engineEnvironment, toolPlaces } from './engine-environment.ts';
+import { engineEnvironment, toolFolders } from './engine-environment.ts';
 import { StartRefused, type Environment } from './environment.ts';
 
 const SECRET_BYTES = 32;
@@ -35,7 +37,7 @@ export async function openAwsProvider(
 ): Promise<Provider> {
   const { config, log, self } = environment;
   const { db } = data.database;
-  const places = await preparePlaces(data.dataDir);
+  const folders = await prepareFolders(data.dataDir);
   const secret = secretIn(data.dataDir);
   const passphrase = config.pulumi.passphrase ?? (await secret('pulumi-passphrase', SECRET_BYTES));
   const uid = await deploymentUid(data);
@@ -43,55 +45,55 @@ export async function openAwsProvider(
   const limits = { ...defaultLimits, ...environment.awsLimits };
   const tags = { deployment: deployment.name, uid, environment: deployment.environment };
   const cloud = oncePer((region) => createCloud({ region, tags }));
-  const facts = oncePer((region) => rememberFacts(cloud(region), () => performance.now()));
+  const cachedFacts = oncePer((region) => cacheFacts(cloud(region), () => performance.now()));
   const { publicKey: sshPublicKey } = sshKey;
   const aws = awsConfig(config);
   const owner = { deployment, uid, sshPublicKey, logGroup: logGroupOf(aws) };
   return createAwsProvider({
-    places,
-    state: statePlace({
+    folders,
+    backend: stateBackend({
       backendUrl: config.pulumi.backendUrl,
       secretsProvider: config.pulumi.secretsProvider,
       deployment,
-      folder: places.state,
-      root: places.root,
+      folder: folders.state,
+      root: folders.root,
       passphrase,
     }),
-    tools: createToolFinder(toolPlaces(environment, places)),
-    settings: () => readSettings(aws),
+    findTools: createToolFinder(toolFolders(environment, folders)),
+    readSettings: () => readSettings(aws),
     region: config.aws.region,
     graceMinutes: config.machine.graceMinutes,
     cloud,
-    facts,
-    parts: oncePer((region) => createParts({ region, ...owner })),
+    cachedFacts,
+    sharedResources: oncePer((region) => createSharedResources({ region, ...owner })),
     deployment,
     uid,
     sshPublicKey,
     forwarderToken: (await forwarderToken(config, data.dataDir)) ?? '',
     env: engineEnvironment(environment.env),
-    standing: (machines) => standingOf(db, machines.map(launchedMachine)),
+    launchRecords: (machines) => launchRecordsOf(db, machines.map(launchedMachine)),
     preflight: (settings, wanted) =>
       createPreflight({
-        cloud: facts(settings.region),
+        facts: cachedFacts(settings.region),
         allocatorUrl: settings.url,
         allowPlainHttp: config.launch.allowPlainHttp,
         machineTypes: settings.types,
         amiId: settings.amiId,
       })(wanted),
-    rescheduleShutdown: rearmOf(data, sshKey),
+    rescheduleShutdown: rescheduleShutdownOf(data, sshKey),
     host: self.host,
     now: () => new Date(),
     limits,
-    recent: createRecentMachines(limits.listDelayMs, () => new Date()),
+    recentMachines: createRecentMachines(limits.listDelayMs, () => new Date()),
     log,
   });
 }
 
-function rearmOf(
+function rescheduleShutdownOf(
   { database: { db } }: Data,
   { privateKey }: SshKeyPair,
 ): NonNullable<Provider['rescheduleShutdown']> {
-  return createRearm({
+  return createRescheduleShutdown({
     reachOf: (hostname) => readReach(db, hostname),
     privateKey,
     defaultUser: SSH_USER,
@@ -99,7 +101,7 @@ function rearmOf(
   });
 }
 
-/** A client is kept, with its connections: a new one takes a moment. */
+/** Keeps one client per region, because a new one takes a moment to connect. */
 function oncePer<T>(make: (region: string) => T): (region: string) => T {
   const made = new Map<string, T>();
   return (region) => {
@@ -113,11 +115,11 @@ function launchedMachine({ instanceId, hostname, launchId }: CloudMachine): Laun
   return { id: instanceId, hostname, launchId };
 }
 
-async function preparePlaces(dataDir: string): Promise<AwsPlaces> {
-  const places = awsPlaces(await realpath(dataDir));
-  // A folder that cannot be made is told of by the first launch.
-  await mkdir(places.root, { recursive: true, mode: 0o700 }).catch(() => undefined);
-  return places;
+async function prepareFolders(dataDir: string): Promise<AwsFolders> {
+  const folders = awsFolders(await realpath(dataDir));
+  // If the folder cannot be created, the first launch reports it.
+  await mkdir(folders.root, { recursive: true, mode: 0o700 }).catch(() => undefined);
+  return folders;
 }
 
 function secretIn(dataDir: string): (name: string, bytes: number) => Promise<string> {

@@ -9,7 +9,7 @@ import { examine } from '../provision/aws/doctor/examine.ts';
 import { asJson, asText, isHealthy, problem, type Diagnosis } from '../provision/aws/doctor/report.ts';
 import { checkState } from '../provision/aws/doctor/state.ts';
 import { DOCTOR_USAGE } from './doctor-usage.ts';
-import { awsPlaces } from '../provision/aws/places.ts';
+import { awsFolders } from '../provision/aws/context.ts';
 import { createToolFinder } from '../provision/aws/tools.ts';
 
 export type DoctorAnswer = { readonly text: string; readonly exit: 'healthy' | 'problems' | 'usage' };
@@ -67,7 +67,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 async function diagnose(flags: Flags, loaded: ConfigResult, env: Env): Promise<Diagnosis> {
   const config = loaded.ok ? loaded.value.config : null;
   const dataDir = config?.dataDir ?? resolve(env['DATA_DIR'] ?? './data');
-  const places = awsPlaces(await realpath(dataDir).catch(() => dataDir));
+  const folders = awsFolders(await realpath(dataDir).catch(() => dataDir));
   const settings = settingsOf(flags, config, env);
   const { region } = settings;
   const backendUrl = config?.pulumi.backendUrl ?? null;
@@ -75,15 +75,15 @@ async function diagnose(flags: Flags, loaded: ConfigResult, env: Env): Promise<D
   const diagnosis = await examine({
     ...settings,
     vms: flags.vms,
-    tools: createToolFinder({
+    findTools: createToolFinder({
       configured: configuredCli(env),
-      own: places.cli,
-      pulumiHome: places.pulumiHome,
+      own: folders.cli,
+      pulumiHome: folders.pulumiHome,
       path: env['PATH'] ?? '',
     }),
     // It lists nothing of ours: the uid is not needed.
     cloud: (where) => createCloud({ region: where, tags: tagsOf(config) }),
-    state: () => checkState({ backendUrl, folder: places.state, region }, signal),
+    checkState: () => checkState({ backendUrl, folder: folders.state, region }, signal),
     signal,
   });
   if (loaded.ok) return diagnosis;

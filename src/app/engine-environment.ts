@@ -1,19 +1,19 @@
 // What the engine finds in its environment, and where its program is looked for.
 import { resolve } from 'node:path';
 import { variableNames } from '../config/read.ts';
-import type { AwsPlaces } from '../provision/aws/places.ts';
-import type { ToolPlaces } from '../provision/aws/tools.ts';
+import type { AwsFolders } from '../provision/aws/context.ts';
+import type { ToolFolders } from '../provision/aws/tools.ts';
 import type { Environment } from './environment.ts';
 
-export function toolPlaces(
+export function toolFolders(
   { config, env }: Pick<Environment, 'config' | 'env'>,
-  places: AwsPlaces,
-): ToolPlaces {
+  folders: AwsFolders,
+): ToolFolders {
   const { cliDir } = config.pulumi;
   return {
     configured: cliDir === undefined ? undefined : resolve(cliDir),
-    own: places.cli,
-    pulumiHome: places.pulumiHome,
+    own: folders.cli,
+    pulumiHome: folders.pulumiHome,
     path: env['PATH'] ?? '',
   };
 }

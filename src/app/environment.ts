@@ -2,7 +2,7 @@
 import type { Config } from '../config.ts';
 import type { Machine } from '../db/embedded/machine.ts';
 import type { Log } from '../log.ts';
-import type { AwsLimits } from '../provision/aws/site.ts';
+import type { AwsLimits } from '../provision/aws/context.ts';
 import type { OperationIntervals } from '../provision/machinery.ts';
 import type { Provider } from '../provision/provider.ts';
 

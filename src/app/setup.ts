@@ -5,10 +5,9 @@ import { join } from 'node:path';
 import { resolveDataDir } from '../db/embedded/data-dir.ts';
 import type { Machine } from '../db/embedded/machine.ts';
 import { startSession } from '../provision/aws/engine/session.ts';
-import { awsPlaces } from '../provision/aws/places.ts';
-import { defaultLimits } from '../provision/aws/site.ts';
-import { createToolFinder, neededVersions, type ToolVersions } from '../provision/aws/tools.ts';
-import { engineEnvironment, toolPlaces } from './engine-environment.ts';
+import { awsFolders, defaultLimits } from '../provision/aws/context.ts';
+import { createToolFinder, requiredVersions, type ToolVersions } from '../provision/aws/tools.ts';
+import { engineEnvironment, toolFolders } from './engine-environment.ts';
 import type { Environment, Refusal } from './environment.ts';
 
 /** A download on a slow line. */
@@ -19,29 +18,29 @@ export async function setUpAws(environment: Environment): Promise<{ readonly ok:
   const { config, env, machine, say } = environment;
   const folder = await resolveDataDir({ dataDir: config.dataDir, env, machine });
   if (!folder.ok) return { ok: false, problem: folder.problem.message, remedy: folder.problem.remedy };
-  const places = awsPlaces(await realpath(folder.dataDir));
-  const find = createToolFinder(toolPlaces(environment, places));
+  const folders = awsFolders(await realpath(folder.dataDir));
+  const find = createToolFinder(toolFolders(environment, folders));
   const before = await find();
   if (before.ok) {
-    say(`Pulumi and its plugin for AWS are there already: ${before.cliRoot}.`);
+    say(`Pulumi and its plugin for AWS are there already: ${before.value.cliRoot}.`);
     return { ok: true };
   }
-  const needed = await neededVersions();
-  say(`Installing Pulumi ${needed.cli} and its plugin for AWS ${needed.plugin} into ${places.root} ...`);
-  await mkdir(places.pulumiHome, { recursive: true, mode: 0o700 });
+  const needed = await requiredVersions();
+  say(`Installing Pulumi ${needed.cli} and its plugin for AWS ${needed.plugin} into ${folders.root} ...`);
+  await mkdir(folders.pulumiHome, { recursive: true, mode: 0o700 });
   const limit = AbortSignal.timeout(LIMIT_MS);
   const session = await startSession({
-    runsDir: places.runs,
+    runsDir: folders.runs,
     env: engineEnvironment(env),
-    asked: limit,
-    forced: limit,
-    patience: defaultLimits,
+    cancelSignal: limit,
+    killSignal: limit,
+    timeouts: defaultLimits,
   });
   try {
-    const place = {
-      cliRoot: config.pulumi.cliDir ?? places.cli,
+    const workspace = {
+      cliRoot: config.pulumi.cliDir ?? folders.cli,
       workDir: session.workDir,
-      pulumiHome: places.pulumiHome,
+      pulumiHome: folders.pulumiHome,
       // Nothing is kept there: a plugin is brought without a state.
       backendUrl: `file://${session.workDir}`,
       project: 'lablink-setup',
@@ -50,23 +49,23 @@ export async function setUpAws(environment: Environment): Promise<{ readonly ok:
       passphrase: null,
       region: config.aws.region ?? 'us-east-1',
     };
-    const answer = await session.order({ kind: 'install', place, pluginVersion: needed.plugin });
+    const result = await session.execute({ kind: 'install', workspace, pluginVersion: needed.plugin });
     const after = await find();
-    if (answer.kind === 'done' && after.ok) return { ok: true };
-    const said = answer.kind === 'failed' ? answer.text : after.ok ? '' : after.problem;
-    return byHand(said, place.cliRoot, places.pulumiHome, { ...needed, ...machine });
+    if (result.kind === 'done' && after.ok) return { ok: true };
+    const output = result.kind === 'failed' ? result.output : after.ok ? '' : after.failure.message;
+    return byHand(output, workspace.cliRoot, folders.pulumiHome, { ...needed, ...machine });
   } finally {
     await session.end();
   }
 }
 
 function byHand(
-  said: string,
+  output: string,
   cliRoot: string,
   pulumiHome: string,
   { cli, plugin, os, arch }: ToolVersions & Pick<Machine, 'os' | 'arch'>,
 ): Refusal {
-  const words = said.replaceAll(/\s+/g, ' ').trim().slice(0, SAID_MAX);
+  const words = output.replaceAll(/\s+/g, ' ').trim().slice(0, SAID_MAX);
   return {
     ok: false,
     problem: `Pulumi ${cli} or its plugin for AWS ${plugin} could not be downloaded (${words}).`,

@@ -15,7 +15,7 @@ import { moto, MOTO_REGION, startMoto, type Moto } from '../support/moto.ts';
 
 const TAGS = { deployment: 'lablink', uid: 'uid-of-this-one', environment: 'test' };
 
-describe.skipIf(!moto)('the cloud is asked', () => {
+describe.skipIf(!moto)('AWS', () => {
   let emulator: Moto;
   let ec2: EC2Client;
   let cloud: Cloud;
@@ -25,7 +25,7 @@ describe.skipIf(!moto)('the cloud is asked', () => {
     emulator = await startMoto();
     for (const [name, value] of Object.entries(emulator.env)) vi.stubEnv(name, value);
     ec2 = new EC2Client({ region: MOTO_REGION });
-    cloud = createCloud({ region: MOTO_REGION, tags: TAGS, terminateAskMs: 10, terminateLimitMs: 20_000 });
+    cloud = createCloud({ region: MOTO_REGION, tags: TAGS, terminatePollMs: 10, terminateTimeoutMs: 20_000 });
     amiId = await anAmi();
   }, 100_000);
   afterAll(async () => {
@@ -66,7 +66,7 @@ describe.skipIf(!moto)('the cloud is asked', () => {
     await cloud.terminate(there.map(({ instanceId }) => instanceId));
   });
 
-  test("lists the machines with our uid, with their names, launches and addresses, and nobody else's", async () => {
+  test('a listing contains the machines with our uid, with their names, launches and addresses, and no others', async () => {
     const first = await run('lablink-vm-test-1');
     await run('lablink-vm-test-1', { uid: 'another one' });
     const second = await run('lablink-vm-test-2', { launch: 'launch-2' });
@@ -85,7 +85,7 @@ describe.skipIf(!moto)('the cloud is asked', () => {
     expect(machines[0]?.launchedAt).toBeInstanceOf(Date);
   });
 
-  test('terminates ours, passes over what is gone already, and leaves the machines of others', async () => {
+  test('a termination ignores instances that are gone or do not have our uid', async () => {
     const ours = await run('lablink-vm-test-1');
     const theirs = await run('lablink-vm-test-9', { uid: 'another one' });
     await cloud.terminate([ours, theirs, 'i-00000000000000000']);
@@ -95,13 +95,13 @@ describe.skipIf(!moto)('the cloud is asked', () => {
     expect(await cloud.listMachines()).toEqual([]);
   });
 
-  test('restarts a machine, and says so where there is none', async () => {
+  test('a machine is restarted, and a missing machine is an error', async () => {
     const id = await run('lablink-vm-test-1');
     await cloud.reboot(id);
     await expect(cloud.reboot('i-00000000000000000')).rejects.toThrow(/InvalidInstanceID/);
   });
 
-  test('knows types by what EC2 says of them: vCPUs, NVIDIA or not, zones; unknown ones are left out', async () => {
+  test('instance types have vCPUs, a GPU flag and zones, and unknown types are left out', async () => {
     const types = await cloud.describeTypes(['g4dn.xlarge', 't3.micro', 'q9.enormous']);
     expect(types.get('g4dn.xlarge')).toMatchObject({ vcpus: 4, nvidia: true });
     expect(types.get('t3.micro')).toMatchObject({ vcpus: 2, nvidia: false });
@@ -109,7 +109,7 @@ describe.skipIf(!moto)('the cloud is asked', () => {
     expect(types.get('t3.micro')?.zones).toContain('us-west-2a');
   });
 
-  test('finds the default VPC with a subnet in each zone, and named subnets', async () => {
+  test('the network is the default VPC with its subnets, or the named subnets', async () => {
     const found = await cloud.network({});
     expect(found.subnets.map(({ zone }) => zone)).toEqual(found.subnets.map(({ zone }) => zone).toSorted());
     expect(found.subnets.length).toBeGreaterThan(1);
@@ -122,26 +122,26 @@ describe.skipIf(!moto)('the cloud is asked', () => {
     await expect(cloud.network({ vpcId: 'vpc-00000000' })).rejects.toThrow('has no subnets');
   });
 
-  test('finds an AMI, and says null of one that is not there', async () => {
+  test('an AMI is found, and a missing AMI is null', async () => {
     expect((await cloud.image(amiId))?.rootDiskGb).toBeGreaterThan(0);
     expect(await cloud.image('ami-00000000')).toBeNull();
   });
 
-  test('a quota that cannot be read is unknown, not 0', async () => {
+  test('a quota that cannot be read is null, not 0', async () => {
     expect(await cloud.onDemandQuota('G')).toBeNull();
   });
 
-  test('says who is asking', async () => {
+  test('the caller is the account of the credentials', async () => {
     expect(await cloud.caller()).toMatchObject({ account: '123456789012' });
   });
 
-  test('ends when it is told to, as cancelled', async () => {
+  test('an aborted request fails as cancelled', async () => {
     const asked = cloud.listMachines(AbortSignal.abort());
-    await expect(asked).rejects.toMatchObject({ kind: 'cancelled' });
+    await expect(asked).rejects.toMatchObject({ failure: { code: 'cancelled' } });
   });
 });
 
-describe('what AWS answers instead', () => {
+describe('an answer of AWS', () => {
   async function refusing(status: number, code: string, serve?: (url: string) => string | null) {
     const server = createServer((request, response) => {
       const body = serve?.(request.headers['x-amz-target']?.toString() ?? '') ?? null;
@@ -169,27 +169,30 @@ describe('what AWS answers instead', () => {
 
   test.each([
     ['ExpiredToken', 'credentials', 'have expired'],
-    ['AuthFailure', 'credentials', 'does not know these credentials'],
-    ['UnauthorizedOperation', 'credentials', 'may not do this'],
+    ['AuthFailure', 'credentials', 'rejected the credentials'],
+    ['UnauthorizedOperation', 'credentials', 'do not allow this'],
     ['VcpuLimitExceeded', 'quota', 'quota'],
-    ['InsufficientInstanceCapacity', 'capacity', 'free in this zone'],
+    ['InsufficientInstanceCapacity', 'capacity', 'available in this zone'],
     ['SomethingNew', 'engine', 'SomethingNew'],
-  ])('%s is of the kind %s', async (code, kind, words) => {
-    await using aws = await refusing(400, code);
+  ])('the AWS error %s becomes the failure %s', async (awsCode, code, words) => {
+    await using aws = await refusing(400, awsCode);
     const error: unknown = await aws.cloud.listMachines().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(CloudError);
-    expect(error).toMatchObject({ kind, code });
+    expect(error).toMatchObject({ failure: { code }, awsCode });
     expect((error as CloudError).message).toContain(words);
-    expect((error as CloudError).remedy).toMatch(/\.$/);
+    expect((error as CloudError).failure.remedy).toMatch(/\.$/);
   });
 
-  test('nobody there is a time-out, with the code of the network', async () => {
+  test('an unreachable endpoint is a time-out with the code of the network error', async () => {
     const aws = await refusing(400, '');
     await aws[Symbol.asyncDispose]();
-    await expect(aws.cloud.caller()).rejects.toMatchObject({ kind: 'timeout', code: 'ECONNREFUSED' });
+    await expect(aws.cloud.caller()).rejects.toMatchObject({
+      failure: { code: 'timeout' },
+      awsCode: 'ECONNREFUSED',
+    });
   });
 
-  test('a GPU of another maker is none of NVIDIA', async () => {
+  test('a GPU of another manufacturer is not an NVIDIA GPU', async () => {
     await using aws = await refusing(400, 'Unsaid', () => AMD);
     expect((await aws.cloud.describeTypes(['g4ad.xlarge'])).get('g4ad.xlarge')).toEqual({
       vcpus: 4,
@@ -198,7 +201,7 @@ describe('what AWS answers instead', () => {
     });
   });
 
-  test('the quota is its limit, and what the account runs of that family', async () => {
+  test('a quota has its limit and the vCPUs that the account uses of that family', async () => {
     await using aws = await refusing(400, 'Unsaid', (target) =>
       target.endsWith('GetServiceQuota') ? JSON.stringify({ Quota: { Value: 96 } }) : RUNNING,
     );

@@ -1,4 +1,4 @@
-// The doctor: with nothing set up, against an emulator of AWS, and against clouds that refuse.
+// The doctor: without any set-up, with an emulator of AWS, and with scripted answers of AWS.
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { DescribeImagesCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -12,6 +12,7 @@ import { examine, type DoctorInput } from '../../src/provision/aws/doctor/examin
 import { planFor } from '../../src/provision/aws/doctor/plan.ts';
 import { asText, isHealthy, type Diagnosis } from '../../src/provision/aws/doctor/report.ts';
 import { checkState } from '../../src/provision/aws/doctor/state.ts';
+import { fail, succeed } from '../../src/result.ts';
 import { moto, MOTO_REGION, startMoto, type Moto } from '../support/moto.ts';
 import { startProgram } from '../support/program.ts';
 
@@ -36,40 +37,42 @@ const input: DoctorInput = {
   amiId: 'ami-1',
   publicUrl: 'https://lab.example.org',
   allowPlainHttp: false,
-  tools: () => Promise.resolve({ ok: true, cliRoot: '/opt/pulumi' }),
+  findTools: () => Promise.resolve(succeed({ cliRoot: '/opt/pulumi' })),
   cloud: () => good,
-  state: () => Promise.resolve({ where: '/data/aws/state', fault: null, remedy: '' }),
+  checkState: () => Promise.resolve({ location: '/data/aws/state', result: succeed(undefined) }),
   signal,
 };
 const statuses = ({ findings }: Diagnosis) =>
   Object.fromEntries(findings.map(({ name, status }) => [name, status]));
 
 describe('the doctor', () => {
-  test('finds nothing where nothing is wrong', async () => {
+  test('the doctor finds no problem if everything is right', async () => {
     const diagnosis = await examine({ ...input, vms: 20 });
     expect(new Set(Object.values(statuses(diagnosis)))).toEqual(new Set(['ok']));
     expect(isHealthy(diagnosis)).toBe(true);
-    expect(diagnosis.plan?.lines).toContain("The account's limit is 96, and 16 are in use: that is enough.");
-    expect(asText(diagnosis)).toContain('Nothing is in the way');
+    expect(diagnosis.plan?.lines).toContain(
+      'The account has a limit of 96 vCPUs, of which 16 are in use. That is enough.',
+    );
+    expect(asText(diagnosis)).toContain('Found no problem');
   });
 
-  test('says what to ask for beside what is in use already', async () => {
+  test('the doctor adds the vCPUs in use to the limit to request', async () => {
     const diagnosis = await examine({ ...input, vms: 40 });
     expect(statuses(diagnosis)).toMatchObject({ quota: 'problem' });
     expect(diagnosis.plan).toMatchObject({ vcpusNeeded: 160, limitNeeded: 176, quotaCode: 'L-DB2E81BA' });
     expect(asText(diagnosis)).toContain('--desired-value 176 --region us-west-2');
   });
 
-  test('a quota that cannot be read is unknown, and no problem', async () => {
+  test('a quota that cannot be read is unknown, not a problem', async () => {
     const cloud = { ...good, onDemandQuota: () => Promise.resolve(null) };
     const diagnosis = await examine({ ...input, vms: 40, cloud: () => cloud });
     expect(statuses(diagnosis)).toMatchObject({ quota: 'unknown' });
     expect(isHealthy(diagnosis)).toBe(true);
   });
 
-  test('without credentials, what needs them is unknown; the rest is looked at all the same', async () => {
+  test('without credentials, the checks that need them are unknown and the others are made', async () => {
     const expired = new CloudError(
-      { kind: 'credentials', problem: 'The AWS credentials have expired.', remedy: 'Sign in again.' },
+      { code: 'credentials', message: 'The AWS credentials have expired.', remedy: 'Sign in again.' },
       'ExpiredToken',
     );
     const cloud = { ...good, caller: () => Promise.reject(expired) };
@@ -100,23 +103,34 @@ describe('the doctor', () => {
       'a program that is missing',
       'program',
       {
-        tools: () => Promise.resolve({ ok: false, problem: 'pulumi is missing.', remedy: 'Run the set-up.' }),
+        findTools: () =>
+          Promise.resolve(
+            fail({ code: 'cli_missing', message: 'The CLI is missing.', remedy: 'Run the set-up.' }),
+          ),
       },
     ],
     [
       'a plugin that is missing',
       'plugin',
       {
-        tools: () =>
-          Promise.resolve({ ok: false, problem: 'The plugin is missing.', remedy: 'Run the set-up.' }),
+        findTools: () =>
+          Promise.resolve(
+            fail({ code: 'plugin_missing', message: 'It is missing.', remedy: 'Run the set-up.' }),
+          ),
       },
     ],
     [
       'a state that cannot be written',
       'state',
-      { state: () => Promise.resolve({ where: '/x', fault: 'it is full.', remedy: 'Make room.' }) },
+      {
+        checkState: () =>
+          Promise.resolve({
+            location: '/x',
+            result: fail({ code: 'state_unusable', message: 'it is full.', remedy: 'Free some space.' }),
+          }),
+      },
     ],
-  ])('tells %s, with what to do', async (_what, name, changes) => {
+  ])('the doctor reports %s, with a remedy', async (_what, name, changes) => {
     const diagnosis = await examine({ ...input, ...changes });
     const found = diagnosis.findings.find((finding) => finding.name === name);
     expect(found).toMatchObject({ status: 'problem', remedy: expect.stringMatching(/\.$/) as unknown });
@@ -124,9 +138,9 @@ describe('the doctor', () => {
   });
 });
 
-describe('the plan', () => {
+describe('the plan of the doctor', () => {
   const plain = { region: null, vcpus: null, use: null };
-  test('knows the usual types without asking anybody', () => {
+  test('the plan knows common types without asking AWS', () => {
     expect(planFor({ vms: 20, machineType: 'g5.2xlarge', ...plain })).toMatchObject({ vcpusNeeded: 160 });
     expect(planFor({ vms: 3, machineType: 't3.large', ...plain })).toMatchObject({
       vcpusNeeded: 6,
@@ -134,14 +148,14 @@ describe('the plan', () => {
     });
   });
 
-  test('says of a type that it does not know that it does not', () => {
+  test('the plan says that a type is unknown', () => {
     const plan = planFor({ vms: 3, machineType: 'q9.enormous', ...plain });
     expect(plan).toMatchObject({ vcpusNeeded: null, quotaCode: null, usdPerHour: null });
-    expect(plan.lines.join(' ')).toContain('is not known here');
+    expect(plan.lines.join(' ')).toContain('is not known');
   });
 });
 
-describe('doctor --vms 40, as people start it, before anything is set up', () => {
+describe('lablink doctor without any set-up', () => {
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'lablink-doctor-'));
@@ -149,20 +163,20 @@ describe('doctor --vms 40, as people start it, before anything is set up', () =>
   afterAll(() => rm(folder, { recursive: true }));
   const env = () => ({ HOME: folder, DATA_DIR: join(folder, 'data'), AWS_EC2_METADATA_DISABLED: 'true' });
 
-  test('says how many vCPUs of which quota, and where; nothing is made', async () => {
+  test('lablink doctor --vms 40 shows the quota and how to request it, and creates nothing', async () => {
     await using program = startProgram(['doctor', '--vms', '40', '--region', 'us-west-2'], env());
     expect(await program.ended).toBe(1);
-    const said = program.output();
-    expect(said).toContain('40 machines of the type g4dn.xlarge need 160 vCPUs (4 each).');
-    expect(said).toContain('“Running On-Demand G and VT instances” (L-DB2E81BA), in us-west-2');
-    expect(said).toContain(
+    const output = program.output();
+    expect(output).toContain('40 machines of the type g4dn.xlarge need 160 vCPUs (4 each).');
+    expect(output).toContain('“Running On-Demand G and VT instances” (L-DB2E81BA), in us-west-2');
+    expect(output).toContain(
       'https://us-west-2.console.aws.amazon.com/servicequotas/home/services/ec2/quotas/L-DB2E81BA',
     );
-    expect(said).toContain('There are no AWS credentials here.');
+    expect(output).toContain('No AWS credentials were found.');
     await expect(rm(join(folder, 'data'))).rejects.toMatchObject({ code: 'ENOENT' });
   }, 60_000);
 
-  test('says the same to programs', async () => {
+  test('lablink doctor --json prints the checks and the plan as JSON', async () => {
     await using program = startProgram(['doctor', '--vms', '40', '--json'], env());
     await program.ended;
     const schema = z.object({
@@ -182,7 +196,7 @@ describe('doctor --vms 40, as people start it, before anything is set up', () =>
     ['--wms', '4'],
     ['--region', 'mars'],
   ])(
-    'refuses %s %s',
+    'lablink doctor rejects the arguments %s %s',
     async (...args) => {
       await using program = startProgram(['doctor', ...args], env());
       expect(await program.ended).toBe(2);
@@ -192,7 +206,7 @@ describe('doctor --vms 40, as people start it, before anything is set up', () =>
   );
 });
 
-describe.skipIf(!moto)('on an emulator of AWS', () => {
+describe.skipIf(!moto)('the doctor on an emulator of AWS', () => {
   let emulator: Moto;
   beforeAll(async () => {
     emulator = await startMoto();
@@ -203,7 +217,7 @@ describe.skipIf(!moto)('on an emulator of AWS', () => {
     await emulator[Symbol.asyncDispose]();
   });
 
-  test('credentials, type and AMI are found, and the quota is unknown', async () => {
+  test('the doctor finds credentials, type and AMI, and the quota is unknown', async () => {
     const ec2 = new EC2Client({ region: MOTO_REGION });
     const { Images = [] } = await ec2.send(new DescribeImagesCommand({ Owners: ['amazon'] }));
     const amiId = Images[0]?.ImageId ?? '';
@@ -221,7 +235,7 @@ describe.skipIf(!moto)('on an emulator of AWS', () => {
     });
   });
 
-  test('a bucket for the state is there or not', async () => {
+  test('the doctor says whether the bucket of the state exists', async () => {
     const s3 = new S3Client({ region: MOTO_REGION, forcePathStyle: true });
     await s3.send(
       new CreateBucketCommand({
@@ -230,24 +244,25 @@ describe.skipIf(!moto)('on an emulator of AWS', () => {
       }),
     );
     const at = (backendUrl: string) => checkState({ backendUrl, folder: '/x', region: MOTO_REGION }, signal);
-    expect(await at('s3://lab-state')).toMatchObject({ fault: null });
-    expect(await at('s3://nobodys-state')).toMatchObject({ fault: 'there is no such bucket.' });
+    expect(await at('s3://lab-state')).toMatchObject({ result: { ok: true } });
+    expect(await at('s3://nobodys-state')).toMatchObject({
+      result: { failure: { message: 'the bucket does not exist.' } },
+    });
   });
 });
 
-test('a folder for the state is one that can be written to, or made', async () => {
+test('the doctor accepts a folder for the state that is writable or can be created', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'lablink-state-'));
   try {
     const at = (place: string, backendUrl: string | null = null) =>
       checkState({ backendUrl, folder: place, region: null }, signal);
-    expect(await at(join(folder, 'a', 'b'))).toMatchObject({ fault: null });
+    expect(await at(join(folder, 'a', 'b'))).toMatchObject({ result: { ok: true } });
     await writeFile(join(folder, 'file'), '');
     expect(await at(join(folder, 'file', 'state'))).toMatchObject({
-      remedy: expect.stringContaining('PULUMI_BACKEND_URL') as unknown,
+      result: { failure: { remedy: expect.stringContaining('PULUMI_BACKEND_URL') as unknown } },
     });
-    expect((await at(join(folder, 'file', 'state'))).fault).not.toBeNull();
-    expect(await at('/x', `file://${folder}`)).toMatchObject({ where: folder, fault: null });
-    expect((await at('/x', 'gs://bucket')).fault).not.toBeNull();
+    expect(await at('/x', `file://${folder}`)).toMatchObject({ location: folder, result: { ok: true } });
+    expect((await at('/x', 'gs://bucket')).result.ok).toBe(false);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -168,7 +168,7 @@ describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000
     const second = await lab.launch(1);
     expect(second, (await lab.output(second.id)).join('\n')).toMatchObject({ status: 'succeeded' });
     expect((await lab.output(second.id)).join('\n')).toContain(
-      'had left its lock on the state; it was removed',
+      'left a lock on the Pulumi state. The lock was removed',
     );
     await isWhole('a lock left behind', second, 1);
   });

@@ -23,12 +23,12 @@ const known: VmPlan = {
   usedVcpus: 16,
 };
 
-describe('what the launch page says of machines on AWS', () => {
-  test('is the type, its list price, and what the quota leaves', async () => {
+describe('the plan of machines on AWS', () => {
+  test('the plan has the type, its list price, and what is left of the quota', async () => {
     expect(await readPlan(cloud, wanted, never)).toEqual(known);
   });
 
-  test('has no price where none is known: another type, another region', async () => {
+  test('the plan has no price for an unknown type or another region', async () => {
     expect(await readPlan(cloud, { ...wanted, region: 'eu-west-1' }, never)).toMatchObject({
       pricePerHourUsd: null,
       neededVcpusPerVm: 4,
@@ -37,8 +37,8 @@ describe('what the launch page says of machines on AWS', () => {
     expect(rare).toMatchObject({ pricePerHourUsd: null, neededVcpusPerVm: null, quotaVcpus: null });
   });
 
-  test('comes without the quota where AWS refuses, or does not answer in time', async () => {
-    const refused = new CloudError({ kind: 'credentials', problem: 'No.', remedy: 'Do.' }, 'Code');
+  test('the plan has no quota if AWS refuses or does not answer in time', async () => {
+    const refused = new CloudError({ code: 'credentials', message: 'No.', remedy: 'Do.' }, 'Code');
     const refusing: Asked = { ...cloud, onDemandQuota: () => Promise.reject(refused) };
     const unknown = { ...known, quotaVcpus: null, usedVcpus: null };
     expect(await readPlan(refusing, wanted, never)).toEqual(unknown);
@@ -47,7 +47,7 @@ describe('what the launch page says of machines on AWS', () => {
   });
 });
 
-describe('a page that asks for it', () => {
+describe('the planner of the launch page', () => {
   const warnings: string[] = [];
   const log = { warn: (_fields: object, message: string) => void warnings.push(message) };
   const planner = (plan: () => Promise<VmPlan | null>) => {
@@ -66,7 +66,7 @@ describe('a page that asks for it', () => {
     };
   };
 
-  test('asks once a minute, however often it is loaded', async () => {
+  test('the planner asks the provider once a minute, however often the page is loaded', async () => {
     const lab = planner(() => Promise.resolve(known));
     expect(await Promise.all([lab.read(), lab.read()])).toEqual([known, known]);
     lab.pass(59_000);
@@ -77,7 +77,7 @@ describe('a page that asks for it', () => {
     expect(lab.asked()).toBe(2);
   });
 
-  test('does not hang, and asks again soon, where nobody answers', async () => {
+  test('the planner gives up on a provider that does not answer, and asks again soon', async () => {
     const lab = planner(() => new Promise(() => undefined));
     expect(await lab.read()).toBeNull();
     lab.pass(11_000);
@@ -85,7 +85,7 @@ describe('a page that asks for it', () => {
     expect(lab.asked()).toBe(2);
   });
 
-  test('comes without it where it fails, and where machines cost nothing', async () => {
+  test('the page has no plan if the provider fails or its machines cost nothing', async () => {
     const lab = planner(() => Promise.reject(new Error('away')));
     expect(await lab.read()).toBeNull();
     expect(warnings).toHaveLength(1);

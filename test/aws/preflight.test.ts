@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CloudError } from '../../src/provision/aws/cloud-error.ts';
 import { checkAddress, createPreflight } from '../../src/provision/aws/preflight.ts';
-import { rememberFacts, type CloudFacts } from '../../src/provision/aws/remembered.ts';
+import { cacheFacts, type CloudFacts } from '../../src/provision/aws/cached-facts.ts';
 
 const cloud: CloudFacts = {
   describeTypes: () =>
@@ -17,37 +17,37 @@ const options = {
   amiId: 'ami-1',
 };
 const preflightOn =
-  (facts: ReturnType<typeof rememberFacts>, changes: Partial<typeof options> = {}) =>
+  (facts: ReturnType<typeof cacheFacts>, changes: Partial<typeof options> = {}) =>
   (numVms: number) =>
-    createPreflight({ ...options, ...changes, cloud: facts })({
+    createPreflight({ ...options, ...changes, facts })({
       numVms,
       signal: new AbortController().signal,
     });
 const ask = (numVms: number, changes: Partial<typeof options> = {}) =>
   preflightOn(
-    rememberFacts(changes.cloud ?? cloud, () => 0),
+    cacheFacts(changes.cloud ?? cloud, () => 0),
     changes,
   )(numVms);
 
-describe('before a launch', () => {
-  test('what fits is let through', async () => {
-    expect(await ask(7)).toEqual({ ok: true });
+describe('the preflight', () => {
+  test('a launch that fits the quota is accepted', async () => {
+    expect(await ask(7)).toMatchObject({ ok: true });
   });
 
-  test('what does not fit the quota is refused with the numbers, and with how many would fit', async () => {
+  test('a launch that exceeds the quota is rejected with the numbers and the largest possible launch', async () => {
     expect(await ask(8)).toEqual({
       ok: false,
       failure: {
         code: 'quota',
         message:
-          '8 × g4dn.xlarge need 32 vCPUs, and the account has 28 left of its 40 (“Running On-Demand G and VT instances”, L-DB2E81BA).',
+          '8 × g4dn.xlarge need 32 vCPUs, but the account has 28 left of its 40 (“Running On-Demand G and VT instances”, L-DB2E81BA).',
         remedy:
-          'Launch at most 7, or ask AWS for more: Service Quotas, Amazon EC2, “Running On-Demand G and VT instances”; `lablink doctor --vms 8` says how many.',
+          'Launch at most 7, or request a higher quota: Service Quotas, Amazon EC2, “Running On-Demand G and VT instances”. `lablink doctor --vms 8` shows how many vCPUs to request.',
       },
     });
   });
 
-  test('what AWS has just said is not asked again, for as long as it is good news', async () => {
+  test('answers of AWS that allow a launch are cached, and a rejection is checked again', async () => {
     const asked: string[] = [];
     let usedVcpus = 12;
     let now = 0;
@@ -56,41 +56,43 @@ describe('before a launch', () => {
       image: (...wanted) => (asked.push('image'), cloud.image(...wanted)),
       onDemandQuota: () => (asked.push('quota'), Promise.resolve({ limitVcpus: 40, usedVcpus })),
     };
-    const preflight = preflightOn(rememberFacts(counted, () => now));
-    expect([await preflight(7), await preflight(7)]).toEqual([{ ok: true }, { ok: true }]);
+    const preflight = preflightOn(cacheFacts(counted, () => now));
+    expect([await preflight(7), await preflight(7)]).toMatchObject([{ ok: true }, { ok: true }]);
     expect(asked.splice(0)).toEqual(['types', 'image', 'quota']);
-    // Machines have ended since: nobody is refused because of what was.
+    // Machines were destroyed since: the cached answer must not reject the launch.
     usedVcpus = 0;
-    expect(await preflight(10)).toEqual({ ok: true });
+    expect(await preflight(10)).toMatchObject({ ok: true });
     expect(asked.splice(0)).toEqual(['types', 'image', 'quota']);
-    // A minute later the quota may be another; types and AMIs are not.
+    // A minute later, the quota is asked again; types and AMIs are not.
     now = 60_000;
     usedVcpus = 40;
     expect(await preflight(1)).toMatchObject({ ok: false });
     expect(asked.splice(0)).toEqual(['quota', 'types', 'image', 'quota']);
   });
 
-  test('an unknown quota is no reason to refuse', async () => {
-    expect(await ask(900, { cloud: { ...cloud, onDemandQuota: () => Promise.resolve(null) } })).toEqual({
-      ok: true,
-    });
+  test('an unknown quota does not reject a launch', async () => {
+    expect(await ask(900, { cloud: { ...cloud, onDemandQuota: () => Promise.resolve(null) } })).toMatchObject(
+      {
+        ok: true,
+      },
+    );
   });
 
   test.each([
-    ['the type', { machineTypes: ['g9.huge'] }, 'EC2 has no machine of the type g9.huge'],
-    ['the AMI', { cloud: { ...cloud, image: () => Promise.resolve(null) } }, 'There is no AMI ami-1'],
+    ['the type', { machineTypes: ['g9.huge'] }, 'EC2 has no machine type g9.huge'],
+    ['the AMI', { cloud: { ...cloud, image: () => Promise.resolve(null) } }, 'The AMI ami-1 does not exist'],
     ['the address', { allocatorUrl: 'http://127.0.0.1:5000' }, 'cannot reach this server'],
-  ])('%s that is not there is told', async (_what, changes, words) => {
+  ])('a launch is rejected if %s does not exist', async (_what, changes, words) => {
     expect(await ask(1, changes)).toMatchObject({
       ok: false,
       failure: { message: expect.stringContaining(words) as unknown },
     });
   });
 
-  test('expired credentials are told; an AWS that is away is left to the launch', async () => {
-    const failing = (kind: 'credentials' | 'timeout') => ({
+  test('expired credentials reject a launch, and an unreachable AWS is an error', async () => {
+    const failing = (code: 'credentials' | 'timeout') => ({
       ...cloud,
-      image: () => Promise.reject(new CloudError({ kind, problem: 'No.', remedy: 'Do.' }, 'Code')),
+      image: () => Promise.reject(new CloudError({ code, message: 'No.', remedy: 'Do.' }, 'Code')),
     });
     expect(await ask(1, { cloud: failing('credentials') })).toEqual({
       ok: false,
@@ -105,16 +107,16 @@ describe('before a launch', () => {
     'https://[::1]',
     'http://0.0.0.0:80',
     'https://a.localhost',
-  ])('%s is nowhere for a machine elsewhere, also where plain http is allowed', (url) => {
+  ])('the address %s is rejected even if plain http is allowed', (url) => {
     expect(checkAddress(url, true)).toMatchObject({ ok: false });
   });
 
-  test('plain http is for those who allow it', () => {
+  test('plain http is accepted only if it is allowed', () => {
     expect(checkAddress('http://lab.example.org', false)).toMatchObject({
       ok: false,
       failure: { remedy: expect.stringContaining('ALLOW_PLAIN_HTTP') as unknown },
     });
-    expect(checkAddress('http://lab.example.org', true)).toEqual({ ok: true });
-    expect(checkAddress('https://lab.example.org', false)).toEqual({ ok: true });
+    expect(checkAddress('http://lab.example.org', true)).toMatchObject({ ok: true });
+    expect(checkAddress('https://lab.example.org', false)).toMatchObject({ ok: true });
   });
 });

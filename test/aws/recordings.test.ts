@@ -1,12 +1,12 @@
-// The reducer and the taxonomy, on what the real engine said (test/golden/pulumi-engine).
+// The reducer and the failures, on recordings of the real Pulumi (test/golden/pulumi-engine).
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { EngineFact } from '../../src/provision/aws/engine/facts.ts';
-import { explainFailure, lastWords } from '../../src/provision/aws/engine/failure.ts';
-import { FACT_TEXT_LIMIT, noMemory, reduceEvent } from '../../src/provision/aws/engine/reduce-event.ts';
-import { isLeftOver, isLocked, readLock } from '../../src/provision/aws/lock.ts';
+import { explainFailure, lastLine, readLock } from '../../src/provision/aws/engine/failure.ts';
+import { isStale } from '../../src/provision/aws/engine/lock.ts';
+import type { EngineFact } from '../../src/provision/aws/engine/messages.ts';
+import { FACT_TEXT_LIMIT, initialState, reduceEvent } from '../../src/provision/aws/engine/reduce-event.ts';
 
 const FOLDER = join(import.meta.dirname, '../golden/pulumi-engine');
 const lines = async (name: string): Promise<unknown[]> =>
@@ -16,11 +16,11 @@ const lines = async (name: string): Promise<unknown[]> =>
     .map((line) => JSON.parse(line) as unknown);
 
 async function factsOf(name: string): Promise<EngineFact[]> {
-  let memory = noMemory;
+  let state = initialState;
   return (await lines(`${name}.events.jsonl`)).flatMap((event) => {
     const { timestamp } = z.object({ timestamp: z.number() }).parse(event);
-    const reduced = reduceEvent(memory, event, timestamp * 1000);
-    ({ memory } = reduced);
+    const reduced = reduceEvent(state, event, timestamp * 1000);
+    ({ state } = reduced);
     return reduced.facts;
   });
 }
@@ -29,15 +29,15 @@ async function factsOf(name: string): Promise<EngineFact[]> {
 function actions(facts: readonly EngineFact[]): string[] {
   return facts
     .flatMap((fact) => {
-      if (fact.kind === 'begun') return [`${fact.hostname} ${fact.doing}…`];
-      if (fact.kind === 'done')
-        return [`${fact.hostname} ${fact.did} ${fact.instanceId === null ? '' : 'id'}`.trim()];
-      return fact.kind === 'refused' ? [`${fact.hostname} refused to ${fact.doing}`] : [];
+      if (fact.kind === 'started') return [`${fact.hostname} ${fact.action}…`];
+      if (fact.kind === 'finished')
+        return [`${fact.hostname} ${fact.action} ${fact.instanceId === null ? '' : 'id'}`.trim()];
+      return fact.kind === 'failed' ? [`${fact.hostname} failed to ${fact.action}`] : [];
     })
     .sort();
 }
 
-async function saidBy(name: string): Promise<string> {
+async function outputOf(name: string): Promise<string> {
   const runs = z
     .array(z.object({ argv: z.array(z.string()), rc: z.number(), stdout: z.string(), stderr: z.string() }))
     .parse(await lines(`${name}.cli.jsonl`));
@@ -47,36 +47,36 @@ async function saidBy(name: string): Promise<string> {
     .join('\n');
 }
 
-describe('what the real engine did, reduced', () => {
+describe('the reduced events of the real Pulumi', () => {
   test.each<[string, string[], boolean | null]>([
-    ['up-3', ['a-1', 'a-2', 'a-3'].flatMap((name) => [`${name} make id`, `${name} make…`]), true],
-    ['grow-to-5', ['a-4', 'a-5'].flatMap((name) => [`${name} make id`, `${name} make…`]), true],
+    ['up-3', ['a-1', 'a-2', 'a-3'].flatMap((name) => [`${name} create id`, `${name} create…`]), true],
+    ['grow-to-5', ['a-4', 'a-5'].flatMap((name) => [`${name} create id`, `${name} create…`]), true],
     [
       'partial',
-      ['a-6 make id', 'a-6 make…', 'a-7 make…', 'a-7 refused to make', 'a-8 make id', 'a-8 make…'],
+      ['a-6 create id', 'a-6 create…', 'a-7 create…', 'a-7 failed to create', 'a-8 create id', 'a-8 create…'],
       false,
     ],
-    ['remove-one', ['a-5', 'a-6', 'a-8'].flatMap((name) => [`${name} end`, `${name} end…`]), true],
-    ['destroy', ['a-1', 'a-2', 'a-3', 'a-4'].flatMap((name) => [`${name} end`, `${name} end…`]), true],
+    ['remove-one', ['a-5', 'a-6', 'a-8'].flatMap((name) => [`${name} delete`, `${name} delete…`]), true],
+    ['destroy', ['a-1', 'a-2', 'a-3', 'a-4'].flatMap((name) => [`${name} delete`, `${name} delete…`]), true],
     ['refresh', [], true],
     ['destroy-empty', [], true],
-    ['cancel', ['b-1', 'b-2'].flatMap((name) => [`${name} make id`, `${name} make…`]), false],
-    ['engine-killed', ['b-3 make…'], null],
-    ['pending-operations', ['b-3 make id', 'b-3 make…'], true],
+    ['cancel', ['b-1', 'b-2'].flatMap((name) => [`${name} create id`, `${name} create…`]), false],
+    ['engine-killed', ['b-3 create…'], null],
+    ['pending-operations', ['b-3 create id', 'b-3 create…'], true],
     ['plugin-missing', [], false],
     ['program-error', [], false],
-  ])('%s', async (name, wanted, succeeded) => {
+  ])('the recording %s gives the expected facts', async (name, wanted, succeeded) => {
     const facts = await factsOf(name);
     expect(actions(facts)).toEqual(wanted.sort());
     const summary = facts.find((fact) => fact.kind === 'summary');
-    // An engine that was killed says no last word.
+    // A killed engine sends no summary.
     expect(summary?.succeeded ?? null).toBe(succeeded);
   });
 
-  test('a machine that is made has its id, its address and the seconds that it took', async () => {
-    const made = (await factsOf('cancel')).filter((fact) => fact.kind === 'done');
-    expect(made).toHaveLength(2);
-    for (const fact of made)
+  test('a created machine has its id, its address and its creation time', async () => {
+    const created = (await factsOf('cancel')).filter((fact) => fact.kind === 'finished');
+    expect(created).toHaveLength(2);
+    for (const fact of created)
       expect(fact).toMatchObject({
         instanceId: expect.stringMatching(/^i-/) as unknown,
         publicIp: expect.any(String) as unknown,
@@ -84,37 +84,37 @@ describe('what the real engine did, reduced', () => {
       });
   });
 
-  test('a refusal carries what the cloud said', async () => {
-    const refused = (await factsOf('partial')).find((fact) => fact.kind === 'refused');
-    expect(refused).toMatchObject({
+  test('a failed machine has the message of AWS', async () => {
+    const failed = (await factsOf('partial')).find((fact) => fact.kind === 'failed');
+    expect(failed).toMatchObject({
       hostname: 'a-7',
       text: expect.stringContaining('VcpuLimitExceeded') as unknown,
     });
   });
 
-  test('debug noise and the path of the plugin are not told', async () => {
-    const told = (await factsOf('up-3')).filter((fact) => fact.kind === 'said');
-    expect(told).toEqual([]);
+  test('debug output and the path of the plugin are left out', async () => {
+    const output = (await factsOf('up-3')).filter((fact) => fact.kind === 'output');
+    expect(output).toEqual([]);
   });
 
-  test('nothing that a state holds crosses over: no inputs, no outputs of others', async () => {
+  test('facts contain no inputs and no other outputs of the state', async () => {
     for (const name of ['up-3', 'partial', 'refresh', 'destroy'])
       expect(JSON.stringify(await factsOf(name))).not.toMatch(/instanceType|t3\.micro|ami-1/);
   });
 
   test.each([null, 7, 'x', {}, { resourcePreEvent: {} }, { diagnosticEvent: { message: 5 } }])(
-    'an event that is none (%j) means nothing',
-    (event) => expect(reduceEvent(noMemory, event, 0).facts).toEqual([]),
+    'the invalid event %j gives no facts',
+    (event) => expect(reduceEvent(initialState, event, 0).facts).toEqual([]),
   );
 
-  test('a line is bounded', () => {
+  test('a long line is cut', () => {
     const event = { diagnosticEvent: { message: 'x'.repeat(100_000), severity: 'error' } };
-    const [fact] = reduceEvent(noMemory, event, 0).facts;
+    const [fact] = reduceEvent(initialState, event, 0).facts;
     expect(fact).toMatchObject({ text: 'x'.repeat(FACT_TEXT_LIMIT) });
   });
 });
 
-describe('why the real engine failed', () => {
+describe('the failures of the real Pulumi', () => {
   test.each([
     ['partial', 'quota'],
     ['cancel', 'cancelled'],
@@ -122,10 +122,10 @@ describe('why the real engine failed', () => {
     ['plugin-missing', 'engine'],
     ['program-error', 'program'],
     ['wrong-passphrase', 'credentials'],
-  ])('%s is %s', async (name, kind) => {
-    const failure = explainFailure(await saidBy(name));
-    expect(failure.kind).toBe(kind);
-    expect(failure.problem).toMatch(/^[A-Z].*\.$/);
+  ])('the recording %s fails with %s', async (name, code) => {
+    const failure = explainFailure(await outputOf(name));
+    expect(failure.code).toBe(code);
+    expect(failure.message).toMatch(/^[A-Z].*\.$/);
     expect(failure.remedy).toMatch(/^[A-Z].*\.$/);
   });
 
@@ -139,32 +139,32 @@ describe('why the real engine failed', () => {
     ['RequestLimitExceeded: Request limit exceeded.', 'engine'],
     ['something new', 'engine'],
     ['', 'engine'],
-  ])('“%s” is %s', (text, kind) => expect(explainFailure(text).kind).toBe(kind));
+  ])('the output “%s” is the failure %s', (text, code) => expect(explainFailure(text).code).toBe(code));
 
-  test('something that exists already and is in no state is told as that', () => {
+  test('a resource that exists outside the state is named as the cause', () => {
     const said = 'creating IAM Role (lab-test-1-machine): EntityAlreadyExists: Role already exists';
-    expect(explainFailure(said).problem).toContain('a run was interrupted while it was made');
+    expect(explainFailure(said).causes).toContain('exists_outside_state');
   });
 
-  test('the last words are a line, without a stack, and bounded', () => {
-    expect(lastWords('first\n  boom in program\n    at Object.program (/srv/app.ts:1:1)\n')).toBe(
+  test('the last line has no stack trace and is cut', () => {
+    expect(lastLine('first\n  boom in program\n    at Object.program (/srv/app.ts:1:1)\n')).toBe(
       'boom in program.',
     );
-    expect(lastWords('x'.repeat(1_000)).length).toBeLessThan(310);
+    expect(lastLine('x'.repeat(1_000)).length).toBeLessThan(310);
   });
 });
 
-describe('the lock that a killed engine left', () => {
-  const text = () => saidBy('after-kill-locked');
-  const judgement = {
+describe('the lock of a killed run', () => {
+  const text = () => outputOf('after-kill-locked');
+  const context = {
     host: 'here',
     now: new Date('2026-11-23T09:00:00Z'),
-    alone: false,
-    deadAfterMs: 3 * 3_600_000,
+    isPrivateState: false,
+    staleAfterMs: 3 * 3_600_000,
   };
 
-  test('is told with process, host and time', async () => {
-    expect(isLocked(await text())).toBe(true);
+  test('a lock is read with its process, host and time', async () => {
+    expect(explainFailure(await text()).causes).toContain('state_locked');
     expect(readLock(await text())).toEqual({
       host: 'host',
       pid: 17_124,
@@ -173,17 +173,17 @@ describe('the lock that a killed engine left', () => {
     expect(readLock('no lock at all')).toBeNull();
   });
 
-  test('is left over where its process is gone, or another one by now', async () => {
+  test('a lock of this host is stale if its process is gone or is another program', async () => {
     const mine = { host: 'here', since: new Date() };
-    expect(await isLeftOver({ ...mine, pid: 4_190_000 }, judgement)).toBe(true);
-    // This process lives, and is no engine.
-    expect(await isLeftOver({ ...mine, pid: process.pid }, judgement)).toBe(true);
+    expect(await isStale({ ...mine, pid: 4_190_000 }, context)).toBe(true);
+    // This process runs, but is not Pulumi.
+    expect(await isStale({ ...mine, pid: process.pid }, context)).toBe(true);
   });
 
-  test('of another computer is left over only where nobody else may use the state, or when it is very old', async () => {
+  test('a lock of another host is stale only if the state is private or the lock is very old', async () => {
     const lock = { host: 'elsewhere', pid: 1, since: new Date('2026-11-23T08:24:55Z') };
-    expect(await isLeftOver(lock, judgement)).toBe(false);
-    expect(await isLeftOver(lock, { ...judgement, alone: true })).toBe(true);
-    expect(await isLeftOver(lock, { ...judgement, now: new Date('2026-11-23T12:00:00Z') })).toBe(true);
+    expect(await isStale(lock, context)).toBe(false);
+    expect(await isStale(lock, { ...context, isPrivateState: true })).toBe(true);
+    expect(await isStale(lock, { ...context, now: new Date('2026-11-23T12:00:00Z') })).toBe(true);
   });
 });

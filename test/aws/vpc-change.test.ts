@@ -3,9 +3,9 @@ import { CloudError } from '../../src/provision/aws/cloud-error.ts';
 import type { CloudMachine } from '../../src/provision/aws/cloud.ts';
 import { launchMachines } from '../../src/provision/aws/launch.ts';
 import type { AwsSettings } from '../../src/provision/aws/settings.ts';
-import type { Work } from '../../src/provision/aws/work.ts';
+import type { EngineRun } from '../../src/provision/aws/engine-run.ts';
 
-const living: CloudMachine = {
+const existing: CloudMachine = {
   instanceId: 'i-1',
   hostname: 'lab-vm-test-1',
   launchId: 'launch-1',
@@ -17,7 +17,6 @@ const living: CloudMachine = {
   launchedAt: null,
 };
 const settings = {
-  ok: true,
   region: 'us-east-1',
   url: 'https://lab.example.org',
   types: ['t3.micro'],
@@ -29,11 +28,13 @@ const settings = {
   config: { machine: { vpcId: 'vpc-new', subnetIds: [], agent: 'container', graceMinutes: 30 } },
 } as unknown as AwsSettings;
 
-/** Launches into `vpc-new`; the engine is never reached. */
+/** Launches into `vpc-new`; Pulumi is never started. */
 async function launch(listMachines: () => Promise<readonly CloudMachine[]>) {
   const failed: string[] = [];
-  const work = {
-    site: {
+  const run = {
+    context: {
+      backend: { check: null, passphrase: null },
+      folders: { pulumiHome: '/dev/null/none' },
       deployment: { name: 'lab', environment: 'test' },
       uid: 'u',
       sshPublicKey: 'k',
@@ -45,8 +46,8 @@ async function launch(listMachines: () => Promise<readonly CloudMachine[]>) {
       describeTypes: () => Promise.resolve(new Map([['t3.micro', { vcpus: 2, nvidia: false, zones: [] }]])),
       listMachines,
     },
-    asked: new AbortController().signal,
-  } as unknown as Work;
+    cancelSignal: new AbortController().signal,
+  } as unknown as EngineRun;
   const spec = {
     operationId: 'launch-2',
     shutdownAt: null,
@@ -57,25 +58,25 @@ async function launch(listMachines: () => Promise<readonly CloudMachine[]>) {
     failed.push(hostname);
     return Promise.resolve();
   }
-  return { result: await launchMachines(work, settings, spec, report), failed };
+  return { result: await launchMachines(run, settings, spec, report), failed };
 }
 
-test('a launch into another VPC than that of the living machines is refused, with what to do', async () => {
-  const { result } = await launch(() => Promise.resolve([living]));
+test('a launch into another VPC than that of the existing machines is rejected', async () => {
+  const { result } = await launch(() => Promise.resolve([existing]));
   expect(result).toEqual({
     ok: false,
     failure: {
       code: 'program',
       message:
-        'The configuration leads to vpc-new, and machines of this deployment live in vpc-old (lab-vm-test-1): a fleet is in one VPC.',
+        'The configuration names the VPC vpc-new, but machines of this deployment run in vpc-old (lab-vm-test-1). All machines must be in one VPC.',
       remedy:
-        'Set machine.vpc_id and machine.subnet_ids back, and start the server again; or destroy all machines before the VPC is changed.',
+        'Restore machine.vpc_id and machine.subnet_ids and restart the server, or destroy all machines before you change the VPC.',
     },
   });
 });
 
-test('where the cloud cannot say what lives, the launch is refused as it says', async () => {
-  const away = new CloudError({ kind: 'credentials', problem: 'Expired.', remedy: 'Renew.' }, 'Code');
+test('a launch is rejected if the existing machines cannot be listed', async () => {
+  const away = new CloudError({ code: 'credentials', message: 'Expired.', remedy: 'Renew.' }, 'Code');
   const { result } = await launch(() => Promise.reject(away));
   expect(result).toMatchObject({ ok: false, failure: { code: 'credentials', message: 'Expired.' } });
 });

@@ -66,7 +66,7 @@ export async function createBareMachine(
     set: (name, content = '') => writeFile(at('stand-in/control', name), content),
     async boot(spec, machine, more = {}) {
       const data = userData(fleetSpec(spec), machineSpec(1, machine));
-      if (!data.ok) throw new Error(data.problem);
+      if (!data.ok) throw new Error(data.message);
       await writeFile(at('user-data'), gunzipSync(Buffer.from(data.base64, 'base64')));
       return run(placeOf('bash'), [at('user-data')], { ...environment, ...more });
     },

@@ -20,7 +20,7 @@ const withScript = (content: string) =>
   userData(fleetSpec({ startupScript: { content, onError: 'fail' } }), machineSpec(1));
 
 function unpacked(data: ReturnType<typeof userData>): string {
-  if (!data.ok) throw new Error(data.problem);
+  if (!data.ok) throw new Error(data.message);
   return gunzipSync(Buffer.from(data.base64, 'base64')).toString();
 }
 
@@ -54,7 +54,7 @@ describe('its size', () => {
     expect(data).toMatchObject({ ok: false, limit: 16_384 });
     if (data.ok) return;
     expect(data.bytes).toBeGreaterThan(16_384);
-    expect(data.problem).toBe(
+    expect(data.message).toBe(
       `The user data of a machine would have ${data.bytes.toLocaleString('en-US')} bytes, compressed; EC2 takes 16,384. The start-up script has 30,720.`,
     );
     expect(data.remedy).toContain('Make the start-up script smaller');

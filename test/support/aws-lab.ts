@@ -37,7 +37,7 @@ export type AwsLab = AsyncDisposable & {
   readonly agree: () => Promise<string[]>;
 };
 
-const SHORT_AWS = { listDelayMs: 3_000, loneMs: 20_000, earlierMs: 20_000 };
+const SHORT_AWS = { listDelayMs: 3_000, orphanedEngineMs: 20_000, earlierSessionsMs: 20_000 };
 
 export async function startAwsLab(
   cloud: TestCloud,

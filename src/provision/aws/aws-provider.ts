@@ -1,236 +1,255 @@
-// The provider of machines on AWS: the engine makes and ends them, the cloud's own API says what exists. Knows nothing of
-// rows and pages.
+// The AWS provider: Pulumi creates and destroys machines, and the EC2 API says which machines exist.
 import { access, mkdir, realpath } from 'node:fs/promises';
-import type { ListedVm, Provider, ProvisionReport, ProvisionResult, VmPlan } from '../provider.ts';
-import { succeed } from '../../result.ts';
-import type { CloudMachine } from './cloud.ts';
+import { fail, succeed, type Failure, type Result } from '../../result.ts';
+import type {
+  LaunchSpec,
+  ListedVm,
+  VmPlan,
+  Provider,
+  ProvisionFailure,
+  ProvisionReport,
+  ProvisionResult,
+} from '../provider.ts';
+import { sshAccess, type Cloud, type CloudMachine } from './cloud.ts';
 import { CloudError } from './cloud-error.ts';
-import { destroyAll, destroySome, destroyUnknown } from './destroy.ts';
+import type { AwsContext } from './context.ts';
+import { destroyAll, destroyOutsideState, destroySome } from './destroy.ts';
+import { createRedact, failureOf, withEngine, type EngineRun } from './engine-run.ts';
+import type { RunFailure } from './engine/failure.ts';
 import { endEarlierSessions } from './engine/session.ts';
-import { failedResult, launchMachines } from './launch.ts';
+import { launchMachines } from './launch.ts';
 import { readPlan } from './plan.ts';
-import { reachOf } from './reach.ts';
-import { mend } from './mend.ts';
-import type { AwsSettings, NotSet } from './settings.ts';
-import type { AwsSite } from './site.ts';
-import { failureOf } from './surroundings.ts';
-import { failedBy, withEngine, type Work } from './work.ts';
+import { repairState } from './repair-state.ts';
+import type { AwsSettings } from './settings.ts';
 
-type Control = { readonly asked: AbortSignal; readonly forced: AbortSignal };
-type Prepared = { readonly ok: true; readonly work: Work; readonly settings: AwsSettings | NotSet } | NotSet;
+type RunResult = Result<undefined, RunFailure>;
+type Signals = Pick<EngineRun, 'cancelSignal' | 'killSignal'>;
+type Settings = Result<AwsSettings, ProvisionFailure>;
+type Prepared = { readonly run: EngineRun; readonly settings: Settings };
 
-export function createAwsProvider(site: AwsSite): Provider {
-  const whenReady = async (
-    control: Control,
-    told: Pick<ProvisionReport, 'event'>,
-    secrets: readonly string[],
-    run: (work: Work, settings: AwsSettings | NotSet) => Promise<ProvisionResult>,
-  ): Promise<ProvisionResult> => {
-    const prepared = await prepare(site, control, told, secrets);
-    if (!prepared.ok) return failedResult({ kind: 'program', ...prepared });
-    return run(prepared.work, prepared.settings);
-  };
+export function createAwsProvider(context: AwsContext): Provider {
   return {
     name: 'aws',
-    region: site.region,
-    graceMinutes: site.graceMinutes,
-    readiness: () => readiness(site),
-    plan: (signal) => planOf(site, signal),
+    region: context.region,
+    graceMinutes: context.graceMinutes,
+    readiness: () => checkReadiness(context),
+    plan: (signal) => planMachines(context, signal),
     preflight: async (wanted) => {
-      const settings = await site.settings();
-      return settings.ok ? site.preflight(settings, wanted) : failedResult({ kind: 'program', ...settings });
+      const settings = await context.readSettings();
+      return settings.ok ? context.preflight(settings.value, wanted) : settings;
     },
-    launch: (spec, report, asked, forced) =>
-      whenReady(
-        { asked, forced },
-        report,
-        spec.vms.map(({ token }) => token),
-        async (work, settings) =>
-          settings.ok
-            ? launchMachines(work, settings, spec, report)
-            : failedResult({ kind: 'program', ...settings }),
-      ),
-    destroy: async (hostnames, report, asked, forced) => {
-      if (hostnames === 'all' && (await isUntouched(site)))
-        return destroyUntouched(site, { asked, forced }, report);
-      return whenReady({ asked, forced }, report, [], (work, settings) =>
-        hostnames === 'all' ? destroyAll(work, report) : destroySome(work, settings, hostnames, report),
-      );
-    },
-    list: () => list(site),
-    repair: async (report, signal) => {
-      if (await isUntouched(site)) return succeed();
-      return whenReady({ asked: signal, forced: signal }, report, [], (work) => mendOnly(work, report));
-    },
-    rescheduleShutdown: site.rescheduleShutdown,
-    restart: (hostname, signal) => restart(site, hostname, signal),
-    terminate: (ids, signal) => inCloud(site, async (region) => site.cloud(region).terminate(ids, signal)),
+    launch: (spec, report, cancelSignal, killSignal) =>
+      launch(context, { cancelSignal, killSignal }, spec, report),
+    destroy: (hostnames, report, cancelSignal, killSignal) =>
+      destroy(context, { cancelSignal, killSignal }, hostnames, report),
+    list: () => list(context),
+    repair: (report, signal) => repair(context, signal, report),
+    rescheduleShutdown: context.rescheduleShutdown,
+    restart: (hostname, signal) => withCloud(context, (cloud) => restart(cloud, hostname, signal)),
+    terminate: (ids, signal) => withCloud(context, (cloud) => cloud.terminate(ids, signal)),
     start: async () => {
-      await mkdir(site.places.root, { recursive: true, mode: 0o700 }).catch(() => undefined);
-      const runs = await realpath(site.places.runs).catch(() => null);
+      await mkdir(context.folders.root, { recursive: true, mode: 0o700 }).catch(() => undefined);
+      const runs = await realpath(context.folders.runs).catch(() => null);
       if (runs === null) return;
-      const ended = await endEarlierSessions(runs, site.limits.earlierMs);
-      if (ended > 0) site.log.warn({ ended }, 'Processes of an earlier run of the engine were ended.');
+      const killed = await endEarlierSessions(runs, context.limits.earlierSessionsMs);
+      if (killed > 0) context.log.warn({ killed }, 'Pulumi processes of an earlier run were killed.');
     },
     stop: () => Promise.resolve(),
   };
 }
 
-async function planOf(site: AwsSite, signal: AbortSignal): Promise<VmPlan | null> {
-  const settings = await site.settings();
+async function launch(
+  context: AwsContext,
+  signals: Signals,
+  spec: LaunchSpec,
+  report: ProvisionReport,
+): Promise<RunResult> {
+  const tokens = spec.vms.map(({ token }) => token);
+  const prepared = await prepare(context, signals, report, tokens);
+  if (!prepared.ok) return prepared;
+  const { run, settings } = prepared.value;
+  if (!settings.ok) return settings;
+  return launchMachines(run, settings.value, spec, report);
+}
+
+async function destroy(
+  context: AwsContext,
+  signals: Signals,
+  hostnames: readonly string[] | 'all',
+  report: ProvisionReport,
+): Promise<RunResult> {
+  if (hostnames === 'all' && (await hasNoState(context)))
+    return destroyWithoutState(context, signals, report);
+  const prepared = await prepare(context, signals, report);
+  if (!prepared.ok) return prepared;
+  const { run, settings } = prepared.value;
+  return hostnames === 'all' ? destroyAll(run, report) : destroySome(run, settings, hostnames, report);
+}
+
+async function repair(context: AwsContext, signal: AbortSignal, report: ProvisionReport): Promise<RunResult> {
+  if (await hasNoState(context)) return succeed();
+  const prepared = await prepare(context, { cancelSignal: signal, killSignal: signal }, report);
+  if (!prepared.ok) return prepared;
+  const { run } = prepared.value;
+  try {
+    // The cheapest request, and the one that fails most often: nothing is started before it succeeds.
+    await run.cloud.listMachines(run.killSignal);
+  } catch (error) {
+    return failureOf(error);
+  }
+  const repaired = await withEngine(run, false, (engine) => repairState(run, engine, null));
+  if (!repaired.ok) return repaired;
+  for (const hostname of repaired.value.terminated) await report.gone(hostname);
+  return succeed();
+}
+
+async function planMachines(context: AwsContext, signal: AbortSignal): Promise<VmPlan | null> {
+  const settings = await context.readSettings();
   if (!settings.ok) return null;
-  const { types, region, amiId } = settings;
-  const facts = site.facts(region);
-  // Whoever reads the page may launch next: what is looked at then is known by then.
+  const { types, region, amiId } = settings.value;
+  const facts = context.cachedFacts(region);
+  // A launch may follow: its checks find the answers in the cache.
   void Promise.allSettled([facts.describeTypes(types, signal), facts.image(amiId, signal)]);
   return readPlan(facts, { machineType: types[0], region }, signal);
 }
 
-async function readiness({ tools, settings }: AwsSite): Promise<ProvisionResult> {
-  const [found, set] = await Promise.all([tools(), settings()]);
-  if (!set.ok) return failedResult({ kind: 'program', ...set });
-  return found.ok ? succeed() : failedResult({ kind: 'program', ...found });
+async function checkReadiness({ findTools, readSettings }: AwsContext): Promise<ProvisionResult> {
+  const [tools, settings] = await Promise.all([findTools(), readSettings()]);
+  if (!settings.ok) return settings;
+  return tools.ok ? succeed() : cannotRun(tools.failure);
 }
 
-/** The engine is needed for all of it; of the settings, the region. */
+/** Every run needs Pulumi and the region; only some need the other settings. */
 async function prepare(
-  site: AwsSite,
-  control: Control,
-  told: Pick<ProvisionReport, 'event'>,
-  secrets: readonly string[],
-): Promise<Prepared> {
-  const [tools, settings] = await Promise.all([site.tools(), site.settings()]);
-  if (!tools.ok) return tools;
-  const region = regionOf(site, settings);
-  if (region === null) return settings.ok ? NO_REGION : settings;
-  return { ok: true, work: workOf(site, region, tools.cliRoot, control, told, secrets), settings };
+  context: AwsContext,
+  signals: Signals,
+  report: ProvisionReport,
+  tokens: readonly string[] = [],
+): Promise<Result<Prepared, RunFailure>> {
+  const [tools, settings] = await Promise.all([context.findTools(), context.readSettings()]);
+  if (!tools.ok) return cannotRun(tools.failure);
+  const region = regionOf(context, settings);
+  if (region === null) return settings.ok ? fail(NO_REGION) : settings;
+  const run = createRun(context, region, tools.value.cliRoot, signals, report, tokens);
+  return succeed({ run, settings });
 }
 
-function workOf(
-  site: AwsSite,
+function createRun(
+  context: AwsContext,
   region: string,
   cliRoot: string,
-  { asked, forced }: Control,
-  told: Pick<ProvisionReport, 'event'>,
-  secrets: readonly string[],
-): Work {
+  signals: Signals,
+  report: ProvisionReport,
+  tokens: readonly string[] = [],
+): EngineRun {
   return {
-    site,
-    settings: { region },
-    cloud: site.cloud(region),
+    ...signals,
+    context,
+    region,
     cliRoot,
-    asked,
-    forced,
-    tell: (event) => told.event(event),
-    secrets: [...secrets, site.forwarderToken],
+    cloud: context.cloud(region),
+    emit: (event) => report.event(event),
+    redact: createRedact([...tokens, context.forwarderToken, context.backend.passphrase]),
   };
 }
 
-const NO_REGION: NotSet = {
-  ok: false,
-  problem: 'The AWS region is not set.',
-  remedy: 'Write app.region into the config file, and start the server again.',
+const NO_REGION: ProvisionFailure = {
+  code: 'program',
+  message: 'The AWS region is not set.',
+  remedy: 'Set app.region in the config file, then restart the server.',
 };
 
-/** What was launched can be ended also where the rest of the configuration is gone. */
-function regionOf(site: AwsSite, settings: AwsSettings | NotSet): string | null {
-  return settings.ok ? settings.region : (site.region ?? null);
+function cannotRun({ message, remedy }: Failure): Result<never, ProvisionFailure> {
+  return fail({ code: 'program', message, remedy });
 }
 
-/** Nothing was ever launched from here: there is no state. Unknown where the state is elsewhere. */
-async function isUntouched({ state }: AwsSite): Promise<boolean> {
-  if (state.stackFile === null) return false;
-  return access(state.stackFile).then(
+/** Machines can be destroyed even if other settings are missing. */
+function regionOf(context: AwsContext, settings: Settings): string | null {
+  return settings.ok ? settings.value.region : (context.region ?? null);
+}
+
+/** True if nothing was ever launched from here. Always false if the state is not on this disk. */
+async function hasNoState({ backend }: AwsContext): Promise<boolean> {
+  if (backend.stackFile === null) return false;
+  return access(backend.stackFile).then(
     () => false,
     () => true,
   );
 }
 
-/** Without a state the engine is not needed; the cloud may have machines of ours all the same. */
-async function destroyUntouched(
-  site: AwsSite,
-  control: Control,
+/** Pulumi is not needed without a state, but AWS may have machines of ours. */
+async function destroyWithoutState(
+  context: AwsContext,
+  signals: Signals,
   report: ProvisionReport,
-): Promise<ProvisionResult> {
-  const region = regionOf(site, await site.settings());
-  if (region === null || (await list(site)).length === 0) return succeed();
-  return destroyUnknown(workOf(site, region, '', control, report, []), report);
+): Promise<RunResult> {
+  const region = regionOf(context, await context.readSettings());
+  if (region === null || (await list(context)).length === 0) return succeed();
+  return destroyOutsideState(createRun(context, region, '', signals, report), report);
 }
 
-async function list(site: AwsSite): Promise<readonly ListedVm[]> {
-  const region = regionOf(site, await site.settings());
-  const untouched = await isUntouched(site);
+async function list(context: AwsContext): Promise<readonly ListedVm[]> {
+  const region = regionOf(context, await context.readSettings());
+  const neverLaunched = await hasNoState(context);
   if (region === null) {
-    if (untouched) return [];
-    throw new Error(NO_REGION.problem);
+    if (neverLaunched) return [];
+    throw new Error(NO_REGION.message);
   }
   try {
-    const listed = await site.cloud(region).listMachines();
-    const living = listed.flatMap(listedMachine);
+    const listed = await context.cloud(region).listMachines();
     const ids = new Set(listed.map(({ instanceId }) => instanceId));
-    const recent = site.recent.list().filter(({ instanceId }) => !ids.has(instanceId));
+    const recent = context.recentMachines.list().filter(({ instanceId }) => !ids.has(instanceId));
     return [
-      ...living,
+      ...listed.flatMap(listedVm),
       ...recent.map(({ hostname, instanceId, launchId, publicIp, instanceType, createdAt }) => ({
         hostname,
         id: instanceId,
         operationId: launchId,
-        ssh: reachOf(publicIp),
-        createdAt: createdAt,
+        ssh: sshAccess(publicIp),
+        createdAt,
         ...(instanceType !== null && { instanceType }),
       })),
     ];
   } catch (error) {
     // A server that never launched anything, and has no credentials yet, has no machines.
-    if (untouched && error instanceof CloudError) return [];
+    if (neverLaunched && error instanceof CloudError) return [];
     throw error;
   }
 }
 
-/** One that is ending is none any more: it costs nothing. */
-function listedMachine(machine: CloudMachine): ListedVm[] {
+/** A terminating machine costs nothing, and is left out. */
+function listedVm(machine: CloudMachine): ListedVm[] {
   const { hostname, instanceId, launchId, state, publicIp, instanceType, launchedAt } = machine;
   if (hostname === null || state === 'shutting-down') return [];
-  const found = { hostname, id: instanceId, operationId: launchId, instanceType, ssh: reachOf(publicIp) };
+  const found = { hostname, id: instanceId, operationId: launchId, instanceType, ssh: sshAccess(publicIp) };
   return [launchedAt === null ? found : { ...found, createdAt: launchedAt }];
 }
 
-async function mendOnly(work: Work, report: ProvisionReport): Promise<ProvisionResult> {
-  try {
-    // Cheap, and the likeliest to fail: nothing is started before.
-    await work.cloud.listMachines(work.forced);
-  } catch (error) {
-    return failedResult(failedBy(error).failure);
-  }
-  const mended = await withEngine(work, false, async (engine) => mend(work, engine, null));
-  if (!mended.ok) return failedResult(mended.failure);
-  for (const hostname of mended.value.ended) await report.gone(hostname);
-  return succeed();
+async function restart(cloud: Cloud, hostname: string, signal: AbortSignal): Promise<void> {
+  const found = (await cloud.listMachines(signal)).find((machine) => machine.hostname === hostname);
+  if (!found)
+    throw new CloudError(
+      {
+        code: 'program',
+        message: `There is no machine ${hostname} on AWS.`,
+        remedy:
+          'Check the list of machines; a machine that has shut down at its end time cannot be restarted.',
+      },
+      'NotFound',
+    );
+  await cloud.reboot(found.instanceId, signal);
 }
 
-async function restart(site: AwsSite, hostname: string, signal: AbortSignal): Promise<ProvisionResult> {
-  return inCloud(site, async (region) => {
-    const cloud = site.cloud(region);
-    const found = (await cloud.listMachines(signal)).find((machine) => machine.hostname === hostname);
-    if (!found)
-      throw new CloudError({ ...NOT_THERE, problem: `There is no machine ${hostname} on AWS.` }, 'NotFound');
-    await cloud.reboot(found.instanceId, signal);
-  });
-}
-
-const NOT_THERE = {
-  kind: 'program',
-  remedy: 'Look at the machines; one that has ended itself cannot be restarted.',
-} as const;
-
-async function inCloud(site: AwsSite, act: (region: string) => Promise<void>): Promise<ProvisionResult> {
-  const region = regionOf(site, await site.settings());
-  if (region === null) return failedResult({ kind: 'program', ...NO_REGION });
+async function withCloud(
+  context: AwsContext,
+  use: (cloud: Cloud) => Promise<void>,
+): Promise<ProvisionResult> {
+  const region = regionOf(context, await context.readSettings());
+  if (region === null) return fail(NO_REGION);
   try {
-    await act(region);
+    await use(context.cloud(region));
     return succeed();
   } catch (error) {
-    if (error instanceof CloudError) return failedResult(failureOf(error));
-    throw error;
+    return failureOf(error);
   }
 }

@@ -1,5 +1,5 @@
-// AWS' clients as we use them: bounded in time and attempts, and their errors in our words. The endpoint, the credentials
-// and all else come from the environment (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …), as the SDK reads it.
+// The clients of the AWS SDK, with time-outs and a limited number of attempts. The SDK reads the endpoint and the
+// credentials from the environment (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …).
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { STSClient } from '@aws-sdk/client-sts';
@@ -32,16 +32,16 @@ export function createClients(region: string): Clients {
   };
 }
 
-/** Runs a request; what it throws is a CloudError. @param doing the end of "AWS failed while …" */
-export async function asking<T>(doing: string, request: () => Promise<T>): Promise<T> {
+/** Runs a request, and throws its errors as CloudError. @param action completes "AWS failed while …" */
+export async function callAws<T>(action: string, request: () => Promise<T>): Promise<T> {
   try {
     return await request();
   } catch (error) {
-    throw toCloudError(error, doing);
+    throw toCloudError(error, action);
   }
 }
 
-/** All pages of a listing. */
+/** The items of all pages. */
 export async function allPages<Page, Item>(
   pages: AsyncIterable<Page>,
   itemsOf: (page: Page) => readonly Item[] | undefined,
@@ -51,7 +51,7 @@ export async function allPages<Page, Item>(
   return items;
 }
 
-/** A request's way of being given up. */
-export function during(signal: AbortSignal | undefined): { readonly abortSignal?: AbortSignal } {
+/** The option that cancels a request. */
+export function abortable(signal: AbortSignal | undefined): { readonly abortSignal?: AbortSignal } {
   return signal ? { abortSignal: signal } : {};
 }

@@ -1,77 +1,71 @@
-// What the cloud refuses, in words: the errors of AWS' clients become one kind, a sentence and a remedy. Knows the names
-// of errors alone; whoever calls decides what becomes of them.
-import type { ProvisionFailureCode } from '../provider.ts';
+// Turns the errors of the AWS SDK into failures with a code. Decides by the name of the error alone.
+import type { ProvisionFailure } from '../provider.ts';
 
-/** Thrown by everything that asks the cloud. `message` is the problem, a sentence for people. */
+/** Thrown by everything that calls AWS. */
 export class CloudError extends Error {
-  readonly kind: ProvisionFailureCode;
-  readonly remedy: string;
-  /** As AWS names it, such as `VcpuLimitExceeded`; for the log and for decisions. */
-  readonly code: string;
-  constructor(
-    told: { readonly kind: ProvisionFailureCode; readonly problem: string; readonly remedy: string },
-    code: string,
-  ) {
-    super(told.problem);
+  readonly failure: ProvisionFailure;
+  /** The name that AWS gives the error, such as `VcpuLimitExceeded`. */
+  readonly awsCode: string;
+  constructor(failure: ProvisionFailure, awsCode: string) {
+    super(failure.message);
     this.name = 'CloudError';
-    this.kind = told.kind;
-    this.remedy = told.remedy;
-    this.code = code;
+    this.failure = failure;
+    this.awsCode = awsCode;
   }
 }
 
-type Entry = { readonly kind: ProvisionFailureCode; readonly problem: string; readonly remedy: string };
-
-const NO_CREDENTIALS: Entry = {
-  kind: 'credentials',
-  problem: 'There are no AWS credentials here.',
+const NO_CREDENTIALS: ProvisionFailure = {
+  code: 'credentials',
+  message: 'No AWS credentials were found.',
   remedy:
     'Give this server an instance role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE), and start it again.',
 };
-const EXPIRED: Entry = {
-  kind: 'credentials',
-  problem: 'The AWS credentials have expired.',
-  remedy: 'Sign in again (`aws sso login`, or new keys), and try again.',
+const EXPIRED: ProvisionFailure = {
+  code: 'credentials',
+  message: 'The AWS credentials have expired.',
+  remedy: 'Sign in again (`aws sso login`) or set new keys, then try again.',
 };
-const REFUSED: Entry = {
-  kind: 'credentials',
-  problem: 'AWS does not know these credentials.',
+const REFUSED: ProvisionFailure = {
+  code: 'credentials',
+  message: 'AWS rejected the credentials.',
   remedy:
-    'Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and that the clock of this machine is right.',
+    'Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and that the clock of this server is correct.',
 };
-const NOT_ALLOWED: Entry = {
-  kind: 'credentials',
-  problem: 'The AWS credentials may not do this.',
-  remedy: 'Let the administrator of the account add the permission; docs/aws.md lists those that are needed.',
+const NOT_ALLOWED: ProvisionFailure = {
+  code: 'credentials',
+  message: 'The AWS credentials do not allow this.',
+  remedy:
+    'Ask the administrator of the account to add the permission; docs/aws.md lists the permissions that are required.',
 };
-const QUOTA: Entry = {
-  kind: 'quota',
-  problem: 'The vCPU quota of the AWS account is used up.',
-  remedy: 'Ask AWS for more (`lablink doctor --vms <number>` says what and where), or launch fewer machines.',
+const QUOTA: ProvisionFailure = {
+  code: 'quota',
+  message: 'The vCPU quota of the AWS account is used up.',
+  remedy:
+    'Request a higher quota (`lablink doctor --vms <number>` shows which and where), or launch fewer machines.',
 };
-const CAPACITY: Entry = {
-  kind: 'capacity',
-  problem: 'AWS has no machine of this type free in this zone right now.',
-  remedy: 'Try again in a few minutes, or name further types in `machine_types`.',
+const CAPACITY: ProvisionFailure = {
+  code: 'capacity',
+  message: 'AWS has no machine of this type available in this zone right now.',
+  remedy: 'Try again in a few minutes, or add more types to `machine_types`.',
 };
-const THROTTLED: Entry = {
-  kind: 'engine',
-  problem: 'AWS is asked too often right now.',
-  remedy: 'Wait a minute, and try again.',
+const THROTTLED: ProvisionFailure = {
+  code: 'engine',
+  message: 'AWS received too many requests.',
+  remedy: 'Wait a minute, then try again.',
 };
-const TIMEOUT: Entry = {
-  kind: 'timeout',
-  problem: 'AWS did not answer in time.',
-  remedy: 'Check the network of this server (and AWS_ENDPOINT_URL, if it is set), and try again.',
+const TIMEOUT: ProvisionFailure = {
+  code: 'timeout',
+  message: 'AWS did not answer in time.',
+  remedy: 'Check the network of this server (and AWS_ENDPOINT_URL, if it is set), then try again.',
 };
-const CANCELLED: Entry = {
-  kind: 'cancelled',
-  problem: 'It was asked to end while AWS was being asked.',
-  remedy: 'Ask again, if it is wanted after all.',
+const CANCELLED: ProvisionFailure = {
+  code: 'cancelled',
+  message: 'The request to AWS was cancelled.',
+  remedy: 'Try again if you still need it.',
 };
 
-/** AWS' name of the error → what it means here. */
-const entries: Readonly<Record<string, Entry>> = {
+/** By the name of the error. */
+const failures: Readonly<Record<string, ProvisionFailure>> = {
   CredentialsProviderError: NO_CREDENTIALS,
   ExpiredToken: EXPIRED,
   ExpiredTokenException: EXPIRED,
@@ -113,28 +107,29 @@ const entries: Readonly<Record<string, Entry>> = {
   AbortError: CANCELLED,
 };
 
-/** The error as ours; AWS' own sentence stays behind ours, where it says more. */
-export function toCloudError(error: unknown, doing: string): CloudError {
+/** @param action completes the sentence "AWS failed while …" */
+export function toCloudError(error: unknown, action: string): CloudError {
   if (error instanceof CloudError) return error;
-  const code = codeOf(error);
-  const entry = entries[code];
-  const said = error instanceof Error ? error.message.replaceAll(/\s+/g, ' ').trim() : '';
-  if (entry === undefined)
-    return new CloudError(
-      {
-        kind: 'engine',
-        problem: `AWS failed while ${doing}: ${code}${said === '' ? '' : `, “${said}”`}.`,
-        remedy: 'Try again. If it stays like this, look the error up with AWS.',
-      },
-      code,
-    );
-  const problem = `${entry.problem} (While ${doing}${entry === CANCELLED ? '' : `: ${code}`}.)`;
-  return new CloudError({ ...entry, problem }, code);
+  const awsCode = errorCode(error);
+  const known = failures[awsCode];
+  if (known !== undefined) {
+    const message = `${known.message} (While ${action}${known === CANCELLED ? '' : `: ${awsCode}`}.)`;
+    return new CloudError({ ...known, message }, awsCode);
+  }
+  const text = error instanceof Error ? error.message.replaceAll(/\s+/g, ' ').trim() : '';
+  return new CloudError(
+    {
+      code: 'engine',
+      message: `AWS failed while ${action}: ${awsCode}${text === '' ? '' : `, “${text}”`}.`,
+      remedy: 'Try again. If it fails again, look up the error in the AWS documentation.',
+    },
+    awsCode,
+  );
 }
 
-function codeOf(error: unknown): string {
+function errorCode(error: unknown): string {
   if (!(error instanceof Error)) return 'UnknownError';
-  // Node's own errors of the network have a `code`; AWS' errors are known by their name.
-  if (entries[error.name] !== undefined) return error.name;
+  // Node's network errors have a `code`; AWS errors are known by their name.
+  if (failures[error.name] !== undefined) return error.name;
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }

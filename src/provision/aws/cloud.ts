@@ -1,5 +1,5 @@
-// The cloud, asked itself: which machines carry our tags, what a type is, what the account may have. Values out; whoever
-// calls decides. Throws CloudError where AWS refuses or is away.
+// What the provider asks of AWS: instances with our tags, instance types, AMIs, quotas. Returns plain values, and throws
+// CloudError if a request fails.
 import {
   DescribeImagesCommand,
   paginateDescribeInstances,
@@ -11,12 +11,12 @@ import {
 import { GetCallerIdentityCommand } from '@aws-sdk/client-sts';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TAG } from '../../../infra/tags.ts';
-import { allPages, asking, createClients, during, type Clients } from './clients.ts';
+import type { SshAccess } from '../provider.ts';
+import { abortable, allPages, callAws, createClients, type Clients } from './clients.ts';
 import { CloudError } from './cloud-error.ts';
-import { findNetwork, type Network } from './network.ts';
-import { readQuota, type QuotaUse } from './quota-use.ts';
-import type { QuotaFamily } from './quotas.ts';
-import { describeTypes, type TypeFacts } from './types.ts';
+import { describeTypes, type InstanceTypeFacts } from './instance-types.ts';
+import { findNetwork, type Network, type WantedNetwork } from './network.ts';
+import { readQuotaUse, type QuotaFamily, type QuotaUse } from './quotas.ts';
 
 export type CloudMachine = {
   readonly instanceId: string;
@@ -33,40 +33,38 @@ export type CloudMachine = {
 export type CloudTags = { readonly deployment: string; readonly uid: string; readonly environment: string };
 
 export type Cloud = {
-  /** What carries our uid and is not terminated, oldest first. */
+  /** Instances with our uid that are not terminated, oldest first. */
   listMachines(signal?: AbortSignal): Promise<readonly CloudMachine[]>;
-  /** Ends those of these that carry our uid; resolves when EC2 says that they are terminated. Others are passed over. */
+  /** Terminates those of these instances that have our uid, and waits until EC2 reports them as terminated. */
   terminate(instanceIds: readonly string[], signal?: AbortSignal): Promise<void>;
   reboot(instanceId: string, signal?: AbortSignal): Promise<void>;
-  /** A type that EC2 does not have in this region is left out. */
-  describeTypes(types: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, TypeFacts>>;
-  /** The subnets that are named, else those of the named VPC, else those of the default VPC. */
-  network(
-    wanted: { readonly vpcId?: string; readonly subnetIds?: readonly string[] },
+  /** The result lacks types that EC2 does not offer in this region. */
+  describeTypes(
+    types: readonly string[],
     signal?: AbortSignal,
-  ): Promise<Network>;
-  /** Null where there is no such AMI in this region, or it is not for this account. */
+  ): Promise<ReadonlyMap<string, InstanceTypeFacts>>;
+  network(wanted: WantedNetwork, signal?: AbortSignal): Promise<Network>;
+  /** Null if the region has no such AMI, or the account cannot use it. */
   image(
     amiId: string,
     signal?: AbortSignal,
   ): Promise<{ readonly name: string; readonly rootDiskGb: number } | null>;
-  /** vCPUs of what runs on demand; null where the limit cannot be read, which is "unknown", not 0. */
+  /** Null if the limit cannot be read: it is unknown then, not 0. */
   onDemandQuota(family: QuotaFamily, signal?: AbortSignal): Promise<QuotaUse | null>;
-  /** Whose credentials these are. */
+  /** The owner of the credentials. */
   caller(signal?: AbortSignal): Promise<{ readonly account: string; readonly arn: string }>;
 };
 
 export type CloudOptions = {
   readonly region: string;
   readonly tags: CloudTags;
-  /** How long EC2 may take to terminate, and how often it is asked. */
-  readonly terminateLimitMs?: number;
-  readonly terminateAskMs?: number;
+  readonly terminateTimeoutMs?: number;
+  readonly terminatePollMs?: number;
 };
 
-const TERMINATE_LIMIT_MS = 300_000;
-const TERMINATE_ASK_MS = 3_000;
-/** Of one request. */
+const TERMINATE_TIMEOUT_MS = 300_000;
+const TERMINATE_POLL_MS = 3_000;
+/** Instances per request. */
 const TERMINATE_BATCH = 100;
 
 export function createCloud(options: CloudOptions): Cloud {
@@ -74,44 +72,44 @@ export function createCloud(options: CloudOptions): Cloud {
   const ours: Filter = { Name: `tag:${TAG.uid}`, Values: [options.tags.uid] };
   return {
     listMachines: async (signal) => {
-      const found = await asking('listing our machines', () => living(clients, [ours], signal));
+      const found = await callAws('listing the machines', () => listInstances(clients, [ours], signal));
       return found.flatMap(readMachine).sort(byAge);
     },
     terminate: (ids, signal) => terminate(clients, options, [ours], ids, signal),
     reboot: async (instanceId, signal) => {
       const command = new RebootInstancesCommand({ InstanceIds: [instanceId] });
-      await asking('restarting a machine', () => clients.ec2.send(command, during(signal)));
+      await callAws('restarting a machine', () => clients.ec2.send(command, abortable(signal)));
     },
     describeTypes: (types, signal) => describeTypes(clients.ec2, types, signal),
     network: (wanted, signal) => findNetwork(clients.ec2, wanted, signal),
     image: (amiId, signal) => findImage(clients, amiId, signal),
-    onDemandQuota: (family, signal) => readQuota(clients, family, signal),
+    onDemandQuota: (family, signal) => readQuotaUse(clients, family, signal),
     caller: async (signal) => {
       const command = new GetCallerIdentityCommand({});
-      const { Account = '', Arn = '' } = await asking('asking who we are', () =>
-        clients.sts.send(command, during(signal)),
+      const { Account = '', Arn = '' } = await callAws('reading the identity of the credentials', () =>
+        clients.sts.send(command, abortable(signal)),
       );
       return { account: Account, arn: Arn };
     },
   };
 }
 
-const LIVING = ['pending', 'running', 'stopping', 'stopped', 'shutting-down'] as const;
+const STATES = ['pending', 'running', 'stopping', 'stopped', 'shutting-down'] as const;
 
-async function living(
+async function listInstances(
   { ec2 }: Clients,
   filters: readonly Filter[],
   signal: AbortSignal | undefined,
 ): Promise<Instance[]> {
-  const Filters = [...filters, { Name: 'instance-state-name', Values: [...LIVING] }];
-  const pages = paginateDescribeInstances({ client: ec2 }, { Filters }, during(signal));
+  const Filters = [...filters, { Name: 'instance-state-name', Values: [...STATES] }];
+  const pages = paginateDescribeInstances({ client: ec2 }, { Filters }, abortable(signal));
   const reservations = await allPages(pages, ({ Reservations }) => Reservations);
   return reservations.flatMap(({ Instances = [] }) => Instances);
 }
 
 function readMachine(instance: Instance): CloudMachine[] {
   const { InstanceId: instanceId, Tags = [] } = instance;
-  const state = LIVING.find((known) => known === instance.State?.Name);
+  const state = STATES.find((known) => known === instance.State?.Name);
   if (instanceId === undefined || state === undefined) return [];
   const tag = (key: string): string | null => Tags.find(({ Key }) => Key === key)?.Value ?? null;
   return [
@@ -136,40 +134,39 @@ function byAge(one: CloudMachine, other: CloudMachine): number {
 
 async function terminate(
   clients: Clients,
-  { terminateLimitMs = TERMINATE_LIMIT_MS, terminateAskMs = TERMINATE_ASK_MS }: CloudOptions,
+  { terminateTimeoutMs = TERMINATE_TIMEOUT_MS, terminatePollMs = TERMINATE_POLL_MS }: CloudOptions,
   ours: readonly Filter[],
   instanceIds: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (instanceIds.length === 0) return;
-  const doing = 'terminating machines';
-  const wanted = [...ours, { Name: 'instance-id', Values: [...instanceIds] }];
-  const left = async (): Promise<string[]> => {
-    const there = await asking(doing, () => living(clients, wanted, signal));
-    return there.flatMap(({ InstanceId }) => (InstanceId === undefined ? [] : [InstanceId]));
+  const action = 'terminating machines';
+  const filters = [...ours, { Name: 'instance-id', Values: [...instanceIds] }];
+  const listIds = async (): Promise<string[]> => {
+    const instances = await callAws(action, () => listInstances(clients, filters, signal));
+    return instances.flatMap(({ InstanceId }) => (InstanceId === undefined ? [] : [InstanceId]));
   };
-  const there = await left();
-  for (let start = 0; start < there.length; start += TERMINATE_BATCH) {
-    const command = new TerminateInstancesCommand({
-      InstanceIds: there.slice(start, start + TERMINATE_BATCH),
-    });
-    await asking(doing, () => clients.ec2.send(command, during(signal)));
+  let remaining = await listIds();
+  for (let start = 0; start < remaining.length; start += TERMINATE_BATCH) {
+    const InstanceIds = remaining.slice(start, start + TERMINATE_BATCH);
+    const command = new TerminateInstancesCommand({ InstanceIds });
+    await callAws(action, () => clients.ec2.send(command, abortable(signal)));
   }
-  const giveUpAt = performance.now() + terminateLimitMs;
-  for (let still = there; still.length > 0;) {
-    still = await left();
-    if (still.length === 0) return;
-    if (performance.now() > giveUpAt) throw notTerminated(still);
-    await asking(doing, () => delay(terminateAskMs, undefined, signal ? { signal } : {}));
+  const deadline = performance.now() + terminateTimeoutMs;
+  while (remaining.length > 0) {
+    remaining = await listIds();
+    if (remaining.length === 0) return;
+    if (performance.now() > deadline) throw notTerminated(remaining);
+    await callAws(action, () => delay(terminatePollMs, undefined, signal ? { signal } : {}));
   }
 }
 
 function notTerminated(ids: readonly string[]): CloudError {
   return new CloudError(
     {
-      kind: 'timeout',
-      problem: `EC2 was told to terminate these, and they are still there: ${ids.join(', ')}.`,
-      remedy: 'Look at them in the EC2 console; they cost money until they are gone.',
+      code: 'timeout',
+      message: `EC2 did not terminate these instances in time: ${ids.join(', ')}.`,
+      remedy: 'Check them in the EC2 console; they cost money until they are terminated.',
     },
     'TerminateTimeout',
   );
@@ -181,9 +178,18 @@ async function findImage(
   signal: AbortSignal | undefined,
 ): Promise<{ readonly name: string; readonly rootDiskGb: number } | null> {
   const command = new DescribeImagesCommand({ Filters: [{ Name: 'image-id', Values: [amiId] }] });
-  const { Images = [] } = await asking('looking for the AMI', () => ec2.send(command, during(signal)));
+  const { Images = [] } = await callAws('looking for the AMI', () => ec2.send(command, abortable(signal)));
   const image = Images.find(({ ImageId }) => ImageId === amiId);
   if (!image) return null;
   const root = image.BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === image.RootDeviceName);
   return { name: image.Name ?? amiId, rootDiskGb: root?.Ebs?.VolumeSize ?? 0 };
+}
+
+/** The user of Ubuntu's AMIs. */
+export const SSH_USER = 'ubuntu';
+const SSH_PORT = 22;
+
+export function sshAccess(publicIp: string | null): SshAccess {
+  const access = { sshUser: SSH_USER, sshPort: SSH_PORT };
+  return publicIp === null ? access : { ...access, address: publicIp };
 }

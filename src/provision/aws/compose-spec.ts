@@ -1,33 +1,34 @@
-// The program's input, from the settings and what EC2 said of them. Pure.
+// Composes the input of the Pulumi program from the settings and what AWS says about them. Pure.
 import type { ClientVmsSpec, MachineSpec } from '../../../infra/spec.ts';
+import type { AwsContext } from './context.ts';
+import type { NetworkContext, Placement } from './network-context.ts';
 import type { AwsSettings } from './settings.ts';
-import type { AwsSite } from './site.ts';
-import type { Place, Surroundings } from './surroundings.ts';
 
-type Wanted = {
+type NewMachines = {
   readonly launchId: string;
   readonly shutdownAt: Date | null;
-  readonly place: Place;
+  readonly placement: Placement;
   readonly machines: readonly { readonly hostname: string; readonly token: string }[];
 };
 
-/** @param living hostnames that exist already, and stay as they are: of them, the engine ignores all but the name */
+/** @param existing hostnames of machines that stay unchanged: Pulumi ignores all their inputs except the name */
 export function composeSpec(
-  site: Pick<AwsSite, 'deployment' | 'uid' | 'sshPublicKey' | 'forwarderToken'>,
+  context: Pick<AwsContext, 'deployment' | 'uid' | 'sshPublicKey' | 'forwarderToken'>,
   settings: AwsSettings,
-  around: Surroundings,
-  living: readonly string[],
-  wanted: Wanted | null,
+  network: NetworkContext,
+  existing: readonly string[],
+  created: NewMachines | null,
 ): ClientVmsSpec {
   const { machine } = settings.config;
+  const unchanged = { launchId: '', token: '', shutdownAt: null };
   return {
-    deployment: site.deployment.name,
-    environment: site.deployment.environment,
-    deploymentUid: site.uid,
+    deployment: context.deployment.name,
+    environment: context.deployment.environment,
+    deploymentUid: context.uid,
     region: settings.region,
     allocator: { url: settings.url, sshCidrs: settings.sshCidrs },
-    sshPublicKey: site.sshPublicKey,
-    vpcId: around.vpcId,
+    sshPublicKey: context.sshPublicKey,
+    vpcId: network.vpcId,
     amiId: settings.amiId,
     diskGb: machine.diskGb,
     container: {
@@ -41,27 +42,26 @@ export function composeSpec(
     logs: {
       group: settings.logGroup,
       retentionDays: machine.logRetentionDays,
-      forwarderToken: site.forwarderToken,
+      forwarderToken: context.forwarderToken,
     },
     machines: [
-      ...living.map((hostname) => stayAsItIs(hostname, around.places[0])),
-      ...(wanted?.machines ?? []).map(({ hostname, token }): MachineSpec => {
-        const { instanceType, nvidia, subnetId } = wanted?.place ?? around.places[0];
-        const shutdownAt = wanted?.shutdownAt?.toISOString() ?? null;
-        return {
-          hostname,
-          token,
-          launchId: wanted?.launchId ?? '',
-          instanceType,
-          nvidia,
-          subnetId,
-          shutdownAt,
-        };
-      }),
+      ...existing.map((hostname) => ({ hostname, ...unchanged, ...placed(network.placements[0]) })),
+      ...(created === null ? [] : newMachines(created)),
     ],
   };
 }
 
-function stayAsItIs(hostname: string, { instanceType, nvidia, subnetId }: Place): MachineSpec {
-  return { hostname, launchId: '', token: '', instanceType, nvidia, subnetId, shutdownAt: null };
+function newMachines({ launchId, shutdownAt, placement, machines }: NewMachines): MachineSpec[] {
+  const end = shutdownAt?.toISOString() ?? null;
+  return machines.map(({ hostname, token }) => ({
+    hostname,
+    token,
+    launchId,
+    shutdownAt: end,
+    ...placed(placement),
+  }));
+}
+
+function placed({ instanceType, nvidia, subnetId }: Placement) {
+  return { instanceType, nvidia, subnetId };
 }

@@ -1,196 +1,185 @@
-// Ending machines on AWS: all of them and what they share, or some by name. The engine ends what its state knows; then the
-// cloud itself is asked, which is the proof. What the state does not know is ended where its launch is ours.
+// Destroys machines on AWS: all of them with their shared resources, or some by name. Pulumi deletes what its state
+// contains. Then AWS is asked what is left: machines of our launches that are missing from the state are terminated too.
 import { setTimeout as delay } from 'node:timers/promises';
-import { succeed } from '../../result.ts';
-import type { ProvisionReport, ProvisionResult } from '../provider.ts';
+import { succeed, type Result } from '../../result.ts';
+import type { ProvisionFailure, ProvisionReport } from '../provider.ts';
 import type { CloudMachine } from './cloud.ts';
 import { composeSpec } from './compose-spec.ts';
-import type { EngineFact } from './engine/facts.ts';
-import type { EngineState, Order } from './engine/messages.ts';
-import { lastWords } from './engine/failure.ts';
-import { failedResult } from './launch.ts';
-import { mend, mendBroken } from './mend.ts';
-import { redact } from './redact.ts';
-import { sweepParts } from './sweep.ts';
-import type { AwsSettings, NotSet } from './settings.ts';
-import { findSurroundings } from './surroundings.ts';
-import { failedBy, withEngine, type Done, type Engine, type Failed, type Work } from './work.ts';
+import { failureOf, withEngine, type Engine, type EngineRun } from './engine-run.ts';
+import { lastLine, type RunFailure } from './engine/failure.ts';
+import type { EngineCommand, EngineFact } from './engine/messages.ts';
+import { findNetworkContext } from './network-context.ts';
+import { listRunning, repairAfterFailure, repairState, type Repair } from './repair-state.ts';
+import type { AwsSettings } from './settings.ts';
+import { cleanUpSharedResources } from './shared-resources/clean-up.ts';
 
-const PROOF_POLL_MS = 1_000;
+type RunResult = Result<undefined, RunFailure>;
 
-/** With nothing launched it succeeds. */
-export async function destroyAll(work: Work, report: ProvisionReport): Promise<ProvisionResult> {
-  const ended = await withEngine(work, false, async (engine) => {
-    if (engine.state === null) return NOTHING;
-    const mended = await mend(work, engine, null);
-    if (!mended.ok) return mended;
-    for (const hostname of mended.value.ended) await gone(work, report, hostname);
-    if (isEmpty(mended.value.state)) return NOTHING;
-    return carryOut(work, engine, { kind: 'destroy' }, report);
+const DONE: RunResult = succeed();
+const POLL_MS = 1_000;
+
+/** Succeeds if nothing was launched. */
+export async function destroyAll(run: EngineRun, report: ProvisionReport): Promise<RunResult> {
+  const destroyed = await withRepairedState(run, report, async (engine, { machines, others, pending }) => {
+    const isEmpty = machines.length === 0 && others.length === 0 && pending.length === 0;
+    return isEmpty ? DONE : execute(run, engine, { kind: 'destroy' }, report);
   });
-  return ended.ok ? destroyUnknown(work, report) : failedResult(ended.failure);
+  return destroyed.ok ? destroyOutsideState(run, report) : destroyed;
 }
 
-/** What no state knows, by the cloud alone; and the proof. */
-export async function destroyUnknown(work: Work, report: ProvisionReport): Promise<ProvisionResult> {
+/** Destroys what is missing from the state, and checks with AWS that nothing is left. Needs no Pulumi. */
+export async function destroyOutsideState(run: EngineRun, report: ProvisionReport): Promise<RunResult> {
   try {
-    await endOrphans(work, report);
-    await prove(work);
-    if (!work.asked.aborted) await proveParts(work);
-    return succeed();
+    const listed = await listRunning(run);
+    const records = listed.length === 0 ? null : await run.context.launchRecords(listed);
+    // An admin decides about machines of unknown launches.
+    const ours = listed.filter(({ instanceId }) => records?.get(instanceId)?.known);
+    await terminate(run, report, ours);
+    await checkMachinesGone(run);
+    if (!run.cancelSignal.aborted) await cleanUpAll(run);
+    return DONE;
   } catch (error) {
-    return failedResult(failedBy(error).failure);
+    return failureOf(error);
   }
 }
 
-/** Ends these, and leaves the others and what they share. */
+/** Destroys these machines, and keeps the others and the shared resources. */
 export async function destroySome(
-  work: Work,
-  settings: AwsSettings | NotSet,
+  run: EngineRun,
+  settings: Result<AwsSettings, ProvisionFailure>,
   hostnames: readonly string[],
   report: ProvisionReport,
-): Promise<ProvisionResult> {
-  const ending = new Set(hostnames);
-  const ended = await withEngine(work, false, async (engine) => {
-    if (engine.state === null) return NOTHING;
-    const mended = await mend(work, engine, null);
-    if (!mended.ok) return mended;
-    for (const hostname of mended.value.ended) await gone(work, report, hostname);
-    const names = mended.value.state.machines.map(({ hostname }) => hostname);
-    if (!names.some((name) => ending.has(name))) return NOTHING;
-    if (!settings.ok) return { ok: false, failure: { kind: 'program', ...settings }, text: '' };
-    const around = await findSurroundings(work.cloud, settings, work.asked);
-    if (!around.ok) return { ...around, text: '' };
-    const living = names.filter((name) => !ending.has(name));
-    const spec = composeSpec(work.site, settings, around, living, null);
-    return carryOut(work, engine, { kind: 'up', spec }, report);
+): Promise<RunResult> {
+  const destroying = new Set(hostnames);
+  const destroyed = await withRepairedState(run, report, async (engine, { machines }) => {
+    const names = machines.map(({ hostname }) => hostname);
+    if (!names.some((name) => destroying.has(name))) return DONE;
+    if (!settings.ok) return settings;
+    const network = await findNetworkContext(run.cloud, settings.value, run.cancelSignal);
+    if (!network.ok) return network;
+    const kept = names.filter((name) => !destroying.has(name));
+    const spec = composeSpec(run.context, settings.value, network.value, kept, null);
+    return execute(run, engine, { kind: 'up', spec }, report);
   });
-  if (!ended.ok) return failedResult(ended.failure);
+  if (!destroyed.ok) return destroyed;
   try {
-    const listed = await living(work);
-    await endInCloud(
-      work,
-      report,
-      listed.filter(({ hostname }) => hostname !== null && ending.has(hostname)),
-    );
-    for (const hostname of hostnames) await gone(work, report, hostname);
-    return succeed();
+    const listed = await listRunning(run);
+    const remaining = listed.filter(({ hostname }) => hostname !== null && destroying.has(hostname));
+    await terminate(run, report, remaining);
+    for (const hostname of hostnames) await reportGone(run, report, hostname);
+    return DONE;
   } catch (error) {
-    return failedResult(failedBy(error).failure);
+    return failureOf(error);
   }
 }
 
-const NOTHING: Done<EngineState | null> = { ok: true, value: null };
-
-function isEmpty({ machines, others, pending }: EngineState): boolean {
-  return machines.length === 0 && others.length === 0 && pending.length === 0;
-}
-
-async function carryOut(
-  work: Work,
-  engine: Engine,
-  order: Order,
+/** Does nothing if there is no stack. */
+async function withRepairedState(
+  run: EngineRun,
   report: ProvisionReport,
-): Promise<Done<EngineState | null> | Failed> {
+  use: (engine: Engine, state: Repair['state']) => Promise<RunResult>,
+): Promise<RunResult> {
+  return withEngine(run, false, async (engine) => {
+    if (engine.state === null) return DONE;
+    const repaired = await repairState(run, engine, null);
+    if (!repaired.ok) return repaired;
+    for (const hostname of repaired.value.terminated) await reportGone(run, report, hostname);
+    return use(engine, repaired.value.state);
+  });
+}
+
+async function execute(
+  run: EngineRun,
+  engine: Engine,
+  command: EngineCommand,
+  report: ProvisionReport,
+): Promise<RunResult> {
   const reports: Promise<void>[] = [];
-  const answer = await engine.order(order, (fact) => reports.push(hear(work, report, fact)));
+  const result = await engine.execute(command, (fact) => reports.push(handleFact(run, report, fact)));
   await Promise.all(reports);
-  if (answer.ok || answer.failure.kind !== 'engine') return answer;
-  const mended = await mendBroken(work, answer, null);
-  for (const hostname of mended?.ended ?? []) await gone(work, report, hostname);
-  return answer;
+  if (result.ok) return DONE;
+  if (result.failure.code === 'engine') {
+    const repaired = await repairAfterFailure(run, result.failure, null);
+    for (const hostname of repaired?.terminated ?? []) await reportGone(run, report, hostname);
+  }
+  return result;
 }
 
-async function hear(work: Work, report: ProvisionReport, fact: EngineFact): Promise<void> {
-  const { tell, secrets } = work;
-  if (fact.kind === 'begun' && fact.doing === 'end')
-    tell({ level: 'info', hostname: fact.hostname, text: 'Is being ended.' });
-  if (fact.kind === 'refused')
-    tell({
-      level: 'error',
-      hostname: fact.hostname,
-      text: `Not ended: ${lastWords(redact(fact.text, secrets))}`,
-    });
-  if (fact.kind === 'said' && fact.hostname === null)
-    tell({ level: fact.level, text: redact(fact.text, secrets) });
-  if (fact.kind === 'done' && fact.did === 'end') await gone(work, report, fact.hostname);
+async function handleFact(run: EngineRun, report: ProvisionReport, fact: EngineFact): Promise<void> {
+  const { emit, redact } = run;
+  if (fact.kind === 'started' && fact.action === 'delete')
+    emit({ level: 'info', hostname: fact.hostname, text: 'Terminating the machine.' });
+  if (fact.kind === 'failed') {
+    const text = `The machine was not terminated: ${lastLine(redact(fact.text))}`;
+    emit({ level: 'error', hostname: fact.hostname, text });
+  }
+  if (fact.kind === 'output' && fact.hostname === null) emit({ level: fact.level, text: redact(fact.text) });
+  if (fact.kind === 'finished' && fact.action === 'delete') await reportGone(run, report, fact.hostname);
 }
 
-async function gone({ site }: Work, report: ProvisionReport, hostname: string): Promise<void> {
-  site.recent.remove(hostname);
+async function reportGone({ context }: EngineRun, report: ProvisionReport, hostname: string): Promise<void> {
+  context.recentMachines.remove(hostname);
   await report.gone(hostname);
 }
 
-async function living({ cloud, forced }: Work): Promise<CloudMachine[]> {
-  return (await cloud.listMachines(forced)).filter(({ state }) => state !== 'shutting-down');
-}
-
-/** What the state does not know, and one of our own launches made. What came from elsewhere is an admin's to decide. */
-async function endOrphans(work: Work, report: ProvisionReport): Promise<void> {
-  const listed = await living(work);
-  if (listed.length === 0) return;
-  const standings = await work.site.standing(listed);
-  await endInCloud(
-    work,
-    report,
-    listed.filter(({ instanceId }) => standings.get(instanceId)?.known),
-  );
-}
-
-async function endInCloud(
-  work: Work,
+async function terminate(
+  run: EngineRun,
   report: ProvisionReport,
   machines: readonly CloudMachine[],
 ): Promise<void> {
   if (machines.length === 0) return;
   for (const { hostname, instanceId } of machines)
-    work.tell({
+    run.emit({
       level: 'warning',
       ...(hostname !== null && { hostname }),
-      text: `The machine ${instanceId} is ours, and no state knows it; it is ended.`,
+      text: `The instance ${instanceId} belongs to this deployment, but is missing from the Pulumi state. Terminating the instance.`,
     });
-  await work.cloud.terminate(
-    machines.map(({ instanceId }) => instanceId),
-    work.forced,
-  );
-  for (const { hostname } of machines) if (hostname !== null) await gone(work, report, hostname);
+  const instanceIds = machines.map(({ instanceId }) => instanceId);
+  await run.cloud.terminate(instanceIds, run.killSignal);
+  for (const { hostname } of machines) if (hostname !== null) await reportGone(run, report, hostname);
 }
 
-/** EC2 may list for a while what is gone. What stays is told of; whoever called asks again, and judges. */
-async function prove(work: Work): Promise<void> {
-  const { site, tell, asked } = work;
-  let left = await living(work);
-  for (let waitedMs = 0; left.length > 0 && waitedMs < site.limits.listDelayMs && !asked.aborted;) {
-    const standings = await site.standing(left);
-    if (left.every(({ instanceId }) => standings.get(instanceId)?.known !== true)) break;
-    await delay(PROOF_POLL_MS);
-    waitedMs += PROOF_POLL_MS;
-    left = await living(work);
+/** EC2 may list terminated instances for a while. Reports what is left; the caller lists again and decides. */
+async function checkMachinesGone(run: EngineRun): Promise<void> {
+  const { context, emit, cancelSignal } = run;
+  let left = await listRunning(run);
+  for (
+    let waitedMs = 0;
+    left.length > 0 && waitedMs < context.limits.listDelayMs && !cancelSignal.aborted;
+    waitedMs += POLL_MS
+  ) {
+    const records = await context.launchRecords(left);
+    if (left.every(({ instanceId }) => records.get(instanceId)?.known !== true)) break;
+    await delay(POLL_MS);
+    left = await listRunning(run);
   }
-  tell({
+  const count = `${left.length} ${left.length === 1 ? 'machine' : 'machines'}`;
+  emit({
     level: left.length === 0 ? 'info' : 'warning',
-    text: `AWS was asked: ${left.length} ${left.length === 1 ? 'machine' : 'machines'} with the tags of this deployment.`,
+    text: `Checked with AWS: ${count} with the tags of this deployment.`,
   });
   for (const { hostname, instanceId } of left)
-    tell({
+    emit({
       level: 'warning',
       ...(hostname !== null && { hostname }),
-      text: `The machine ${instanceId} has our tags, and comes from a launch that nobody here knows; it stays until an admin decides.`,
+      text: `The instance ${instanceId} has the tags of this deployment, but comes from an unknown launch. It keeps running until an admin decides.`,
     });
 }
 
-/** They cost nothing: what stays, or may not be asked for, is told of and fails nothing. */
-async function proveParts(work: Work): Promise<void> {
-  const { left, problems } = await sweepParts(work, { machines: [], others: [] }, { keepLogs: false });
+/** Shared resources cost nothing, so what cannot be deleted or listed is reported and fails nothing. */
+async function cleanUpAll(run: EngineRun): Promise<void> {
+  const nothingKnown = { machines: [], others: [] };
+  const { remaining, problems } = await cleanUpSharedResources(run, nothingKnown, { keepLogs: false });
   for (const problem of problems)
-    work.tell({ level: 'warning', text: `What machines shared could not be looked for: ${problem}` });
+    run.emit({ level: 'warning', text: `The shared resources could not be listed: ${problem}` });
   if (problems.length > 0) return;
-  work.tell(
-    left.length === 0
-      ? { level: 'info', text: 'AWS was asked: nothing is left of what machines shared.' }
+  const names = remaining.map(({ label, id }) => `the ${label} ${id}`).join(', ');
+  run.emit(
+    remaining.length === 0
+      ? { level: 'info', text: 'Checked with AWS: no shared resources are left.' }
       : {
           level: 'warning',
-          text: `AWS was asked: of what machines shared, ${left.map(({ what, id }) => `the ${what} ${id}`).join(', ')} is left. It costs nothing; destroy again, or delete it in the AWS console.`,
+          text: `Checked with AWS: these shared resources are left: ${names}. They cost nothing. Destroy again, or delete them in the AWS console.`,
         },
   );
 }

@@ -1,128 +1,130 @@
-// A launch on AWS: the program is run with the new names beside those that the state has, and again for those that were
-// dropped or found no room, elsewhere. What was made stays. Whatever happens, the state knows all that exists.
-import { fail, succeed } from '../../result.ts';
-import type { LaunchSpec, ProvisionReport, ProvisionResult } from '../provider.ts';
+// A launch on AWS: the Pulumi program runs with the new machines and those that the state already has. Machines that
+// found no capacity are tried again with the next placement. Machines that were created keep running.
 import { userData } from '../../../infra/user-data.ts';
-import { CloudError } from './cloud-error.ts';
+import { fail, succeed, type Result } from '../../result.ts';
+import type { LaunchSpec, ProvisionReport } from '../provider.ts';
 import { composeSpec } from './compose-spec.ts';
+import { failureOf, startEarlySession, withEngine, type Engine, type EngineRun } from './engine-run.ts';
+import { explainFailure, hasCause, lastLine, type RunFailure } from './engine/failure.ts';
 import {
-  explainFailure,
-  isLeftBehind,
-  isWorthAnotherPlace,
-  lastWords,
-  type Failure,
-} from './engine/failure.ts';
-import { hear, missing, noteLiving, noteLost, type Launch, type Machine } from './launch-notes.ts';
-import { mend, mendBroken } from './mend.ts';
-import { redact } from './redact.ts';
+  handleFact,
+  missingMachines,
+  reportExisting,
+  reportTerminated,
+  type Launch,
+  type RequestedMachine,
+} from './launch-progress.ts';
+import { findNetworkContext, type Placement } from './network-context.ts';
+import { repairAfterFailure, repairState } from './repair-state.ts';
 import type { AwsSettings } from './settings.ts';
-import { failureOf, findSurroundings, type Place } from './surroundings.ts';
-import { startEarly, withEngine, type Done, type Engine, type Failed, type Work } from './work.ts';
+
+type RunResult<T = undefined> = Result<T, RunFailure>;
 
 export async function launchMachines(
-  work: Work,
+  run: EngineRun,
   settings: AwsSettings,
   spec: LaunchSpec,
   report: ProvisionReport,
-): Promise<ProvisionResult> {
-  await using early = startEarly(work);
-  const around = await findSurroundings(work.cloud, settings, work.asked);
-  if (!around.ok) return failedResult(around.failure);
-  const launch = {
-    work,
+): Promise<RunResult> {
+  await using early = startEarlySession(run);
+  const network = await findNetworkContext(run.cloud, settings, run.cancelSignal);
+  if (!network.ok) return network;
+  const launch: Launch = {
+    run,
     early,
     settings,
-    around,
+    network: network.value,
     spec,
     report,
-    made: new Set<string>(),
-    refused: new Map<string, string>(),
-    swept: new Set<string>(),
+    created: new Set(),
+    rejected: new Map(),
+    cleanedUp: new Set(),
   };
-  const refusal = checkUserData(launch) ?? (await checkVpc(launch));
-  if (refusal) return failedResult(refusal);
-  const failure = await makeAll(launch);
-  const left = missing(launch);
-  for (const { hostname } of left)
-    await report.failed(hostname, launch.refused.get(hostname) ?? whyNotBegun(failure));
-  return failure === null ? succeed() : failedResult(failure);
+  const userDataFits = checkUserData(launch);
+  if (!userDataFits.ok) return userDataFits;
+  const sameVpc = await checkVpc(launch);
+  if (!sameVpc.ok) return sameVpc;
+  const result = await createMachines(launch);
+  const notStarted = result.ok ? 'It was not started.' : `It was not started: ${result.failure.message}`;
+  for (const { hostname } of missingMachines(launch))
+    await report.failed(hostname, launch.rejected.get(hostname) ?? notStarted);
+  return result;
 }
 
-/** Round by round, each a run of the engine. The first failure that counts, or null. */
-async function makeAll(launch: Launch): Promise<Failure | null> {
-  const { around, work } = launch;
-  let first: Failure | null = null;
-  let at = 0;
-  for (;;) {
-    const place = around.places[at] ?? around.places[0];
-    const before = { made: launch.made.size, refused: launch.refused.size };
-    const round = await runRound(launch, place);
-    if (round.ok && missing(launch).length === 0) return first;
+/** Runs Pulumi until all machines exist or another round would not help. Returns the first lasting failure. */
+async function createMachines(launch: Launch): Promise<RunResult> {
+  const { run, network } = launch;
+  let lasting: RunFailure | null = null;
+  for (let index = 0; ;) {
+    const placement = network.placements[index] ?? network.placements[0];
+    const before = countsOf(launch);
+    const round = await runRound(launch, placement);
     const failure = round.ok ? null : round.failure;
-    first ??= lasting(failure);
-    const why = first ?? failure;
-    if (work.asked.aborted) return why ?? CANCELLED;
-    const next = whatNext(launch, failure, before, at);
-    if (next === 'end') return why ?? UNFINISHED;
-    if (next === 'elsewhere') {
-      at += 1;
-      sayElsewhere(launch, place, around.places[at]);
+    const next = nextStep(launch, failure, before, index);
+    if (next === 'retry') continue;
+    lasting ??= isCapacity(failure) ? null : failure;
+    if (next === 'complete') return lasting === null ? succeed() : fail(lasting);
+    if (next === 'stop') return fail(lasting ?? failure ?? unfinished(run));
+    if (next === 'next placement') {
+      index += 1;
+      reportPlacement(launch, placement, network.placements[index]);
     }
   }
 }
 
-/** Want of room is got around, and is told only where it stays. */
-function lasting(failure: Failure | null): Failure | null {
-  return failure === null || isWorthAnotherPlace(failure.kind) ? null : failure;
+/** A lack of capacity counts only if no placement has any. */
+function isCapacity(failure: RunFailure | null): boolean {
+  return failure?.code === 'capacity';
+}
+
+function countsOf({ created, rejected, cleanedUp }: Launch) {
+  return { created: created.size, rejected: rejected.size, cleanedUp: cleanedUp.size };
 }
 
 /**
- * A refused machine is not tried again but for want of room; those that were dropped because of it are, as long as rounds
- * make something. Where not machines were refused but the run failed, it is over.
+ * A rejected machine is tried again only for lack of capacity. Machines that Pulumi skipped because of it are tried again
+ * as long as rounds create machines. If the run failed without rejecting a machine, the launch stops, unless a shared
+ * resource was in the way and has been deleted.
  */
-function whatNext(
+function nextStep(
   launch: Launch,
-  failure: Failure | null,
-  before: { readonly made: number; readonly refused: number },
-  at: number,
-): 'end' | 'again' | 'elsewhere' {
-  const open = missing(launch).filter(({ hostname }) => !launch.refused.has(hostname));
-  if (open.length === 0) return 'end';
-  if (failure?.kind === 'capacity') return at + 1 < launch.around.places.length ? 'elsewhere' : 'end';
-  if (failure?.kind === 'credentials') return 'end';
-  const ofMachines = failure === null || launch.refused.size > before.refused;
-  return ofMachines && launch.made.size > before.made ? 'again' : 'end';
+  failure: RunFailure | null,
+  before: ReturnType<typeof countsOf>,
+  index: number,
+): 'complete' | 'retry' | 'stop' | 'next round' | 'next placement' {
+  if (failure === null && missingMachines(launch).length === 0) return 'complete';
+  if (launch.run.cancelSignal.aborted) return 'stop';
+  if (hasCause(failure, 'exists_outside_state') && launch.cleanedUp.size > before.cleanedUp) return 'retry';
+  if (openMachines(launch).length === 0 || failure?.code === 'credentials') return 'stop';
+  if (isCapacity(failure)) return index + 1 < launch.network.placements.length ? 'next placement' : 'stop';
+  const isAboutMachines = failure === null || launch.rejected.size > before.rejected;
+  return isAboutMachines && launch.created.size > before.created ? 'next round' : 'stop';
 }
 
-/** Again, where what was in the way is out of it. */
-async function runRound(launch: Launch, place: Place): Promise<Done<null> | Failed> {
-  for (;;) {
-    const before = launch.swept.size;
-    const round = await runOnce(launch, place);
-    const isFreed = !round.ok && isLeftBehind(round.text) && launch.swept.size > before;
-    if (!isFreed || launch.work.asked.aborted) return round;
-  }
+function openMachines(launch: Launch): RequestedMachine[] {
+  return missingMachines(launch).filter(({ hostname }) => !launch.rejected.has(hostname));
 }
 
-async function runOnce(launch: Launch, place: Place): Promise<Done<null> | Failed> {
-  const { work, spec } = launch;
+async function runRound(launch: Launch, placement: Placement): Promise<RunResult> {
+  const { run, spec, rejected } = launch;
   return withEngine(
-    work,
+    run,
     true,
     async (engine) => {
-      const mended = await mend(work, engine, spec.operationId);
-      if (!mended.ok) return mended;
-      await noteLost(launch, mended.value.ended);
-      const living = mended.value.state.machines.map(({ hostname }) => hostname);
-      await noteLiving(launch, mended.value.state.machines);
-      // One that no state knows would be made a second time.
-      const strange = new Set(mended.value.orphans.map(({ hostname }) => hostname));
-      for (const { hostname } of missing(launch))
-        if (strange.has(hostname))
-          launch.refused.set(hostname, 'A machine of this name exists that no state knows.');
-      const machines = missing(launch).filter(({ hostname }) => !launch.refused.has(hostname));
-      if (machines.length === 0) return { ok: true, value: null };
-      return up(launch, engine, living, place, machines);
+      const repaired = await repairState(run, engine, spec.operationId);
+      if (!repaired.ok) return repaired;
+      const { state, terminated, orphans } = repaired.value;
+      await reportTerminated(launch, terminated);
+      await reportExisting(launch, state.machines);
+      // A machine outside the state would be created a second time.
+      const outside = new Set(orphans.map(({ hostname }) => hostname));
+      for (const { hostname } of missingMachines(launch))
+        if (outside.has(hostname))
+          rejected.set(hostname, 'AWS has a machine with this name that is missing from the Pulumi state.');
+      const machines = openMachines(launch);
+      if (machines.length === 0) return succeed();
+      const existing = state.machines.map(({ hostname }) => hostname);
+      return up(launch, engine, existing, placement, machines);
     },
     launch.early.take(),
   );
@@ -131,109 +133,108 @@ async function runOnce(launch: Launch, place: Place): Promise<Done<null> | Faile
 async function up(
   launch: Launch,
   engine: Engine,
-  living: readonly string[],
-  place: Place,
-  machines: readonly Machine[],
-): Promise<Done<null> | Failed> {
-  const { work, settings, around, spec } = launch;
-  const { operationId: launchId, shutdownAt } = spec;
-  const order = composeSpec(work.site, settings, around, living, { launchId, shutdownAt, place, machines });
+  existing: readonly string[],
+  placement: Placement,
+  machines: readonly RequestedMachine[],
+): Promise<RunResult> {
+  const { run } = launch;
   const reports: Promise<void>[] = [];
-  const refusals = new Map<string, string>();
-  work.tell({
+  const failures = new Map<string, string>();
+  run.emit({
     level: 'info',
-    text: `The engine begins: ${machines.length} × ${place.instanceType} in ${place.zone}.`,
+    text: `Pulumi starts: ${machines.length} × ${placement.instanceType} in ${placement.zone}.`,
   });
-  const answer = await engine.order({ kind: 'up', spec: order }, (fact) => {
-    if (fact.kind === 'refused') refusals.set(fact.hostname, fact.text);
-    reports.push(hear(launch, place, fact));
+  const spec = specOf(launch, existing, placement, machines);
+  const result = await engine.execute({ kind: 'up', spec }, (fact) => {
+    if (fact.kind === 'failed') failures.set(fact.hostname, fact.text);
+    reports.push(handleFact(launch, placement, fact));
   });
   await Promise.all(reports);
-  if (answer.ok) {
-    await noteLiving(launch, answer.value?.machines ?? []);
-    return { ok: true, value: null };
+  if (!result.ok) {
+    const failure = rejectMachines(launch, failures);
+    if (failure) return fail(failure);
+    await repairLaunch(launch, result.failure);
+    return result;
   }
-  return judgeRefusals(launch, refusals, answer) ?? (await lookAgain(launch, answer));
+  await reportExisting(launch, result.value?.machines ?? []);
+  return succeed();
 }
 
-/** What machines were refused for says more than the engine's "update failed". */
-function judgeRefusals(launch: Launch, refusals: ReadonlyMap<string, string>, answer: Failed): Failed | null {
-  const explained = [...refusals].map(([hostname, text]) => ({
-    hostname,
-    text,
-    failure: explainFailure(text),
-  }));
-  const forGood = explained.filter(({ failure }) => !isWorthAnotherPlace(failure.kind));
-  for (const { hostname, text } of forGood)
-    launch.refused.set(hostname, lastWords(redact(text, launch.work.secrets)));
-  const worst = forGood[0] ?? explained[0];
-  return worst ? { ...answer, failure: worst.failure } : null;
+/** The failure of a machine says more than Pulumi's "update failed". */
+function rejectMachines(launch: Launch, failures: ReadonlyMap<string, string>): RunFailure | null {
+  const explained = [...failures].map(([hostname, text]) => {
+    const output = launch.run.redact(text);
+    return { hostname, output, failure: explainFailure(output) };
+  });
+  const lasting = explained.filter(({ failure }) => !isCapacity(failure));
+  for (const { hostname, output } of lasting) launch.rejected.set(hostname, lastLine(output));
+  return (lasting[0] ?? explained[0])?.failure ?? null;
 }
 
-async function lookAgain(launch: Launch, answer: Failed): Promise<Failed> {
-  const mended = await mendBroken(launch.work, answer, launch.spec.operationId);
-  if (mended === null) return answer;
-  for (const { id } of mended.swept) launch.swept.add(id);
-  await noteLost(launch, mended.ended);
-  await noteLiving(launch, mended.state.machines);
-  return answer;
+async function repairLaunch(launch: Launch, failure: RunFailure): Promise<void> {
+  const repaired = await repairAfterFailure(launch.run, failure, launch.spec.operationId);
+  if (repaired === null) return;
+  for (const { id } of repaired.cleanedUp) launch.cleanedUp.add(id);
+  await reportTerminated(launch, repaired.terminated);
+  await reportExisting(launch, repaired.state.machines);
 }
 
-function checkUserData({ work, settings, around, spec }: Launch): Failure | null {
-  const { operationId: launchId, shutdownAt, vms: machines } = spec;
-  const place = around.places[0];
-  const whole = composeSpec(work.site, settings, around, [], { launchId, shutdownAt, place, machines });
-  for (const machine of whole.machines) {
-    const data = userData(whole, machine);
-    if (!data.ok) return { kind: 'program', problem: data.problem, remedy: data.remedy };
+function specOf(
+  { run, settings, network, spec: { operationId, shutdownAt } }: Launch,
+  existing: readonly string[],
+  placement: Placement,
+  machines: readonly RequestedMachine[],
+) {
+  const created = { launchId: operationId, shutdownAt, placement, machines };
+  return composeSpec(run.context, settings, network, existing, created);
+}
+
+function checkUserData(launch: Launch): RunResult {
+  const spec = specOf(launch, [], launch.network.placements[0], launch.spec.vms);
+  for (const machine of spec.machines) {
+    const data = userData(spec, machine);
+    if (!data.ok) return fail({ code: 'program', message: data.message, remedy: data.remedy });
   }
-  return null;
+  return succeed();
 }
 
-/** The security group is where it is as long as machines live in it: one of another VPC could not be theirs too. */
-async function checkVpc({ work, around: { vpcId } }: Launch): Promise<Failure | null> {
+/** The shared security group cannot move to another VPC while machines use it. */
+async function checkVpc({ run, network: { vpcId } }: Launch): Promise<RunResult> {
   try {
-    const listed = await work.cloud.listMachines(work.asked);
+    const listed = await run.cloud.listMachines(run.cancelSignal);
     const other = listed.find(
       (machine) => machine.state !== 'shutting-down' && machine.vpcId !== null && machine.vpcId !== vpcId,
     );
-    if (!other) return null;
-    return {
-      kind: 'program',
-      problem: `The configuration leads to ${vpcId}, and machines of this deployment live in ${String(other.vpcId)} (${other.hostname ?? other.instanceId}): a fleet is in one VPC.`,
+    if (!other) return succeed();
+    return fail({
+      code: 'program',
+      message: `The configuration names the VPC ${vpcId}, but machines of this deployment run in ${String(other.vpcId)} (${other.hostname ?? other.instanceId}). All machines must be in one VPC.`,
       remedy:
-        'Set machine.vpc_id and machine.subnet_ids back, and start the server again; or destroy all machines before the VPC is changed.',
-    };
+        'Restore machine.vpc_id and machine.subnet_ids and restart the server, or destroy all machines before you change the VPC.',
+    });
   } catch (error) {
-    if (error instanceof CloudError) return failureOf(error);
-    throw error;
+    return failureOf(error);
   }
 }
 
-function sayElsewhere({ work }: Launch, from: Place, to: Place | undefined): void {
+function reportPlacement({ run }: Launch, from: Placement, to: Placement | undefined): void {
   if (to === undefined) return;
-  work.tell({
+  run.emit({
     level: 'warning',
-    text: `No room for ${from.instanceType} in ${from.zone}; the rest is tried as ${to.instanceType} in ${to.zone}.`,
+    text: `No capacity for ${from.instanceType} in ${from.zone}. Trying the remaining machines as ${to.instanceType} in ${to.zone}.`,
   });
 }
 
-function whyNotBegun(failure: Failure | null): string {
-  return failure === null ? 'It was not begun.' : `It was not begun: ${failure.problem}`;
-}
-
-const CANCELLED: Failure = {
-  kind: 'cancelled',
-  problem: 'The run was cancelled.',
-  remedy: 'What was made stays; launch more, or destroy all.',
-};
-
-const UNFINISHED: Failure = {
-  kind: 'engine',
-  problem: 'The engine ended, and not all machines are there.',
-  remedy: 'The output says why, machine by machine. Launch as many as are missing again.',
-};
-
-export function failedResult({ kind, problem, remedy }: Failure): ProvisionResult {
-  return fail({ code: kind, message: problem, remedy });
+function unfinished({ cancelSignal }: EngineRun): RunFailure {
+  return cancelSignal.aborted
+    ? {
+        code: 'cancelled',
+        message: 'The run was cancelled.',
+        remedy: 'The machines that were created keep running. Launch more, or destroy all.',
+      }
+    : {
+        code: 'engine',
+        message: 'Pulumi ended, but some machines are missing.',
+        remedy: 'The output shows the reason for each machine. Launch the missing machines again.',
+      };
 }

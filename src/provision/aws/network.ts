@@ -1,39 +1,40 @@
-// Where machines are put: the subnets that are named, else those of the VPC, which is the default one unless named.
+// Finds the VPC and the subnets to launch into: the named subnets, else those of the named VPC, else those of the default VPC.
 import {
   paginateDescribeSubnets,
   paginateDescribeVpcs,
   type EC2Client,
   type Filter,
 } from '@aws-sdk/client-ec2';
-import { allPages, asking, during } from './clients.ts';
+import { abortable, allPages, callAws } from './clients.ts';
 import { CloudError } from './cloud-error.ts';
 
 export type Network = {
   readonly vpcId: string;
-  /** By zone. */
+  /** Sorted by zone. */
   readonly subnets: readonly { readonly subnetId: string; readonly zone: string }[];
 };
 
 export type WantedNetwork = { readonly vpcId?: string; readonly subnetIds?: readonly string[] };
 
+/** Throws CloudError. */
 export async function findNetwork(
   ec2: EC2Client,
   wanted: WantedNetwork,
   signal: AbortSignal | undefined,
 ): Promise<Network> {
   const { subnetIds = [] } = wanted;
-  if (subnetIds.length > 0) return namedSubnets(ec2, subnetIds, wanted.vpcId, signal);
-  const vpcId = wanted.vpcId ?? (await defaultVpc(ec2, signal));
+  if (subnetIds.length > 0) return findNamedSubnets(ec2, subnetIds, wanted.vpcId, signal);
+  const vpcId = wanted.vpcId ?? (await findDefaultVpc(ec2, signal));
   const subnets = await listSubnets(ec2, { Name: 'vpc-id', Values: [vpcId] }, signal);
   if (subnets.length === 0)
-    throw wrong(
+    throw wrongNetwork(
       `The VPC ${vpcId} has no subnets in this region.`,
       'Name subnets of another VPC (`subnet_ids`).',
     );
   return { vpcId, subnets: subnets.map(({ subnetId, zone }) => ({ subnetId, zone })) };
 }
 
-async function namedSubnets(
+async function findNamedSubnets(
   ec2: EC2Client,
   subnetIds: readonly string[],
   vpcId: string | undefined,
@@ -42,31 +43,25 @@ async function namedSubnets(
   const found = await listSubnets(ec2, { Name: 'subnet-id', Values: [...subnetIds] }, signal);
   const missing = subnetIds.filter((id) => !found.some(({ subnetId }) => subnetId === id));
   if (missing.length > 0)
-    throw wrong(`There is no subnet ${missing.join(', ')} in this region.`, 'Correct `subnet_ids`.');
+    throw wrongNetwork(`There is no subnet ${missing.join(', ')} in this region.`, 'Correct `subnet_ids`.');
   const vpcs = [...new Set(found.map((subnet) => subnet.vpcId))];
   const [first] = vpcs;
   if (first === undefined || vpcs.length > 1 || (vpcId !== undefined && vpcId !== first))
-    throw wrong(
+    throw wrongNetwork(
       `The subnets belong to ${vpcs.join(', ')}${vpcId === undefined ? '' : `, not all to ${vpcId}`}.`,
       'Name subnets of one VPC (`subnet_ids`).',
     );
   return { vpcId: first, subnets: found.map(({ subnetId, zone }) => ({ subnetId, zone })) };
 }
 
-async function defaultVpc(ec2: EC2Client, signal: AbortSignal | undefined): Promise<string> {
-  const vpcs = await asking('looking for the default VPC', () =>
-    allPages(
-      paginateDescribeVpcs(
-        { client: ec2 },
-        { Filters: [{ Name: 'is-default', Values: ['true'] }] },
-        during(signal),
-      ),
-      ({ Vpcs }) => Vpcs,
-    ),
+async function findDefaultVpc(ec2: EC2Client, signal: AbortSignal | undefined): Promise<string> {
+  const Filters = [{ Name: 'is-default', Values: ['true'] }];
+  const vpcs = await callAws('looking for the default VPC', () =>
+    allPages(paginateDescribeVpcs({ client: ec2 }, { Filters }, abortable(signal)), ({ Vpcs }) => Vpcs),
   );
   const id = vpcs[0]?.VpcId;
   if (id === undefined)
-    throw wrong('This account has no default VPC in this region.', 'Name the subnets (`subnet_ids`).');
+    throw wrongNetwork('This account has no default VPC in this region.', 'Name the subnets (`subnet_ids`).');
   return id;
 }
 
@@ -75,9 +70,9 @@ async function listSubnets(
   filter: Filter,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly subnetId: string; readonly zone: string; readonly vpcId: string }[]> {
-  const found = await asking('looking for subnets', () =>
+  const found = await callAws('looking for subnets', () =>
     allPages(
-      paginateDescribeSubnets({ client: ec2 }, { Filters: [filter] }, during(signal)),
+      paginateDescribeSubnets({ client: ec2 }, { Filters: [filter] }, abortable(signal)),
       ({ Subnets }) => Subnets,
     ),
   );
@@ -91,6 +86,6 @@ async function listSubnets(
   );
 }
 
-function wrong(problem: string, remedy: string): CloudError {
-  return new CloudError({ kind: 'program', problem, remedy }, 'NetworkUnknown');
+function wrongNetwork(message: string, remedy: string): CloudError {
+  return new CloudError({ code: 'program', message, remedy }, 'NetworkUnknown');
 }

@@ -1,26 +1,31 @@
-// What the launch page says of machines on AWS: the type, its list price, and what the account's quota leaves. The price is
-// ours; the quota is asked of AWS, and unknown where AWS does not say it in time.
+// What the launch page shows about machines on AWS: the type, its list price, and what is left of the vCPU quota. The
+// price is in our table; the quota comes from AWS, and is unknown if AWS does not answer in time.
+import { untilAborted } from '../../async/abort.ts';
 import { priceOf, PRICES_AS_OF } from '../../vms/prices.ts';
 import type { VmPlan } from '../provider.ts';
 import type { Cloud } from './cloud.ts';
 import { CloudError } from './cloud-error.ts';
 import { quotaOf } from './quotas.ts';
 
-type Asked = { readonly vcpus: number | null; readonly limit: number | null; readonly used: number | null };
+type Capacity = {
+  readonly vcpus: number | null;
+  readonly limit: number | null;
+  readonly used: number | null;
+};
 
-const UNKNOWN: Asked = { vcpus: null, limit: null, used: null };
+const UNKNOWN: Capacity = { vcpus: null, limit: null, used: null };
 
-/** @param signal aborted = answer with what is known by then */
+/** @param signal when aborted, the plan is returned without the answers of AWS */
 export async function readPlan(
   cloud: Pick<Cloud, 'onDemandQuota' | 'describeTypes'>,
   { machineType, region }: { readonly machineType: string; readonly region: string },
   signal: AbortSignal,
 ): Promise<VmPlan> {
-  const { vcpus, limit, used } = await Promise.race([askCloud(cloud, machineType, signal), giveUp(signal)]);
-  const price = priceOf(machineType, region);
+  const capacity = await untilAborted(readCapacity(cloud, machineType, signal), signal);
+  const { vcpus, limit, used } = capacity ?? UNKNOWN;
   return {
     machineType,
-    pricePerHourUsd: price?.usdPerHour ?? null,
+    pricePerHourUsd: priceOf(machineType, region)?.usdPerHour ?? null,
     pricedAt: PRICES_AS_OF,
     neededVcpusPerVm: vcpus ?? priceOf(machineType)?.vcpus ?? null,
     quotaVcpus: limit,
@@ -28,11 +33,11 @@ export async function readPlan(
   };
 }
 
-async function askCloud(
+async function readCapacity(
   cloud: Pick<Cloud, 'onDemandQuota' | 'describeTypes'>,
   machineType: string,
   signal: AbortSignal,
-): Promise<Asked> {
+): Promise<Capacity> {
   const quota = quotaOf(machineType);
   try {
     const [types, use] = await Promise.all([
@@ -45,15 +50,8 @@ async function askCloud(
       used: use?.usedVcpus ?? null,
     };
   } catch (error) {
-    // What is wrong with the credentials is told by the checks and by the launch itself.
+    // The checks of a launch, and the launch itself, report wrong credentials.
     if (error instanceof CloudError) return UNKNOWN;
     throw error;
   }
-}
-
-function giveUp(signal: AbortSignal): Promise<Asked> {
-  if (signal.aborted) return Promise.resolve(UNKNOWN);
-  const { promise, resolve } = Promise.withResolvers<Asked>();
-  signal.addEventListener('abort', () => resolve(UNKNOWN), { once: true });
-  return promise;
 }

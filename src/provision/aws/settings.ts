@@ -1,10 +1,12 @@
-// What the configuration says about machines on AWS, complete or with what is missing. Missing is no fault of a start:
-// the server serves, and the launch page says it.
+// Reads the settings for machines on AWS from the configuration. Missing settings do not prevent the start of the server:
+// the launch page shows what is missing.
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { ClientVmsSpec } from '../../../infra/spec.ts';
+import { fail, succeed, type Result } from '../../result.ts';
+import type { ProvisionFailure } from '../provider.ts';
 
-/** The parts of the Config that this provider is about. */
+/** The part of the configuration that this provider uses. */
 export type AwsConfig = {
   readonly region: string | undefined;
   readonly allocatorPublicIp: string | undefined;
@@ -30,12 +32,11 @@ export type AwsConfig = {
     readonly path: string | undefined;
     readonly onError: 'continue' | 'fail';
   };
-  /** Where relative paths of the config file start. */
+  /** The folder to which paths in the config file are relative. */
   readonly configDir: string | undefined;
 };
 
 export type AwsSettings = {
-  readonly ok: true;
   readonly region: string;
   readonly url: string;
   readonly types: readonly [string, ...string[]];
@@ -47,27 +48,23 @@ export type AwsSettings = {
   readonly config: AwsConfig;
 };
 
-/** Whole sentences. */
-export type NotSet = { readonly ok: false; readonly problem: string; readonly remedy: string };
-
-/** Read anew for every launch: the start-up script is a file that people edit. */
-export async function readSettings(config: AwsConfig): Promise<AwsSettings | NotSet> {
+/** Called for every launch, because people edit the start-up script. */
+export async function readSettings(config: AwsConfig): Promise<Result<AwsSettings, ProvisionFailure>> {
   const { machine, region, publicUrl } = config;
   const [first, ...others] = machine.types;
   const { amiId, image } = machine;
-  if (!region || !amiId || !image || first === undefined || !publicUrl) return missing(config);
+  if (!region || !amiId || !image || first === undefined || !publicUrl) return missingSettings(config);
   const sshCidrs = cidrsOf(config);
   if (sshCidrs.length === 0)
-    return {
-      ok: false,
-      problem: 'It is not known from where machines may be reached over SSH.',
+    return fail({
+      code: 'program',
+      message: 'The addresses that may reach the machines over SSH are not set.',
       remedy:
-        'Set ALLOCATOR_PUBLIC_IP to the address of this server, or machine.ssh_cidrs in the config file.',
-    };
+        'Set ALLOCATOR_PUBLIC_IP to the address of this server, or set machine.ssh_cidrs in the config file.',
+    });
   const script = await readScript(config);
   if (!script.ok) return script;
-  return {
-    ok: true,
+  return succeed({
     region,
     url: publicUrl,
     types: [first, ...others],
@@ -75,17 +72,17 @@ export async function readSettings(config: AwsConfig): Promise<AwsSettings | Not
     image,
     sshCidrs,
     logGroup: logGroupOf(config),
-    startupScript: script.script,
+    startupScript: script.value,
     config,
-  };
+  });
 }
 
-/** Where the machines' logs are. */
+/** The CloudWatch log group of the machines. */
 export function logGroupOf({ logGroup, deployment }: Pick<AwsConfig, 'logGroup' | 'deployment'>): string {
   return logGroup ?? `/lablink/${deployment.name}/${deployment.environment}`;
 }
 
-function missing({ machine, region, publicUrl }: AwsConfig): NotSet {
+function missingSettings({ machine, region, publicUrl }: AwsConfig): Result<never, ProvisionFailure> {
   const keys = [
     ...(region ? [] : ['app.region']),
     ...(machine.types.length > 0 ? [] : ['machine.machine_type']),
@@ -93,11 +90,12 @@ function missing({ machine, region, publicUrl }: AwsConfig): NotSet {
     ...(machine.image ? [] : ['machine.image']),
     ...(publicUrl ? [] : ['PUBLIC_URL']),
   ];
-  return {
-    ok: false,
-    problem: `Machines on AWS need more configuration: ${keys.join(', ')} ${keys.length === 1 ? 'is' : 'are'} not set.`,
-    remedy: 'Write the keys into the config file (PUBLIC_URL is a variable), and start the server again.',
-  };
+  return fail({
+    code: 'program',
+    message: `Machines on AWS need more configuration: ${keys.join(', ')} ${keys.length === 1 ? 'is' : 'are'} not set.`,
+    remedy:
+      'Set these keys in the config file (PUBLIC_URL is an environment variable), then restart the server.',
+  });
 }
 
 function cidrsOf({ machine, allocatorPublicIp }: AwsConfig): readonly string[] {
@@ -106,26 +104,27 @@ function cidrsOf({ machine, allocatorPublicIp }: AwsConfig): readonly string[] {
   return [`${allocatorPublicIp}/${allocatorPublicIp.includes(':') ? 128 : 32}`];
 }
 
-type Script = { readonly ok: true; readonly script: ClientVmsSpec['startupScript'] } | NotSet;
-
-async function readScript({ startupScript, configDir }: AwsConfig): Promise<Script> {
+async function readScript({
+  startupScript,
+  configDir,
+}: AwsConfig): Promise<Result<ClientVmsSpec['startupScript'], ProvisionFailure>> {
   const { enabled, path, onError } = startupScript;
-  if (!enabled) return { ok: true, script: null };
+  if (!enabled) return succeed(null);
   if (path === undefined)
-    return {
-      ok: false,
-      problem: 'startup_script.enabled is true, and startup_script.path is not set.',
-      remedy: 'Write startup_script.path into the config file, or startup_script.enabled: false.',
-    };
+    return fail({
+      code: 'program',
+      message: 'startup_script.enabled is true, but startup_script.path is not set.',
+      remedy: 'Set startup_script.path in the config file, or set startup_script.enabled to false.',
+    });
   const file = isAbsolute(path) || configDir === undefined ? path : join(configDir, path);
   try {
-    return { ok: true, script: { content: await readFile(file, 'utf8'), onError } };
+    return succeed({ content: await readFile(file, 'utf8'), onError });
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
-    return {
-      ok: false,
-      problem: `The start-up script cannot be read: ${error.message}.`,
+    return fail({
+      code: 'program',
+      message: `The start-up script cannot be read: ${error.message}.`,
       remedy: 'Correct startup_script.path in the config file.',
-    };
+    });
   }
 }

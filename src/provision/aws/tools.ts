@@ -1,35 +1,34 @@
-// Where the engine's program and its plugin for AWS are, and whether they are the ones that this version is written for.
-// Looks, and runs `pulumi version` once per file; brings nothing.
+// Finds the Pulumi CLI and its AWS plugin, and checks their versions. Runs `pulumi version` once per file; installs
+// nothing.
 import { execFile } from 'node:child_process';
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
+import { fail, succeed, type Failure, type Result } from '../../result.ts';
 
-export type ToolPlaces = {
-  /** Named by the configuration; holds bin/pulumi. */
+export type ToolFolders = {
+  /** The configured folder that contains bin/pulumi. */
   readonly configured: string | undefined;
-  /** Where the set-up command puts it. */
+  /** Where `lablink setup` installs the CLI. */
   readonly own: string;
-  /** Of the engine: its plugins are below. */
+  /** Pulumi's own folder, with its plugins. */
   readonly pulumiHome: string;
   readonly path: string;
 };
 
-export type Tools =
-  /** `cliRoot` holds bin/pulumi. */
-  | { readonly ok: true; readonly cliRoot: string }
-  | { readonly ok: false; readonly problem: string; readonly remedy: string };
+/** `cliRoot` contains bin/pulumi. */
+export type Tools = Result<{ readonly cliRoot: string }, Failure<'cli_missing' | 'plugin_missing'>>;
 
 export type ToolVersions = { readonly cli: string; readonly plugin: string };
 
 const VERSION_TIMEOUT_MS = 20_000;
-const SETUP = 'Run `make setup-aws` on this server (or `lablink setup`), which brings both.';
+const SETUP = 'Run `make setup-aws` (or `lablink setup`) on this server, which installs both.';
 const PLUGIN = 'pulumi-resource-aws';
 
-/** Those of the packages that the program is written with; read without loading them. */
-export async function neededVersions(): Promise<ToolVersions> {
+/** The versions of the installed npm packages; read without loading them. */
+export async function requiredVersions(): Promise<ToolVersions> {
   const require = createRequire(import.meta.url);
   const versionOf = async (name: string): Promise<string> => {
     const text = await readFile(require.resolve(`${name}/package.json`), 'utf8');
@@ -38,47 +37,47 @@ export async function neededVersions(): Promise<ToolVersions> {
   return { cli: await versionOf('@pulumi/pulumi'), plugin: await versionOf('@pulumi/aws') };
 }
 
-/** Remembers the version of a file that has not changed: to ask it takes a fifth of a second. */
-export function createToolFinder(places: ToolPlaces): () => Promise<Tools> {
+/** Caches the version of an unchanged file: reading it takes a fifth of a second. */
+export function createToolFinder(folders: ToolFolders): () => Promise<Tools> {
   const versions = new Map<string, string>();
   const versionAt = async (file: string): Promise<string> => {
     const { mtimeMs, size } = await stat(file);
     const key = `${file} ${mtimeMs} ${size}`;
-    const known = versions.get(key);
-    if (known !== undefined) return known;
-    const version = await askVersion(file, places.path);
+    const cached = versions.get(key);
+    if (cached !== undefined) return cached;
+    const version = await readVersion(file, folders.path);
     versions.set(key, version);
     return version;
   };
-  return () => find(places, versionAt);
+  return () => find(folders, versionAt);
 }
 
-async function find(places: ToolPlaces, versionAt: (file: string) => Promise<string>): Promise<Tools> {
-  const needed = await neededVersions();
+async function find(folders: ToolFolders, versionAt: (file: string) => Promise<string>): Promise<Tools> {
+  const required = await requiredVersions();
   const others: string[] = [];
-  for (const root of rootsOf(places)) {
+  for (const root of rootsOf(folders)) {
     const file = join(root, 'bin/pulumi');
     if (!(await isExecutable(file))) continue;
     const version = await versionAt(file).catch((error: unknown) => String(error));
-    if (version === needed.cli) return withPlugin(places, root, needed.plugin);
+    if (version === required.cli) return withPlugin(folders, root, required.plugin);
     others.push(`${file} is version ${version}`);
   }
-  const problem =
+  const message =
     others.length === 0
-      ? `The program pulumi ${needed.cli}, which makes machines on AWS, is not installed.`
-      : `The program pulumi ${needed.cli} is needed to make machines on AWS; ${others.join(', ')}.`;
-  return { ok: false, problem, remedy: SETUP };
+      ? `The Pulumi CLI ${required.cli}, which creates machines on AWS, is not installed.`
+      : `The Pulumi CLI ${required.cli} is required to create machines on AWS, but ${others.join(', ')}.`;
+  return fail({ code: 'cli_missing', message, remedy: SETUP });
 }
 
-/** One that is named counts alone. On the PATH: folders called `bin`, as its installer makes them. */
-function rootsOf({ configured, own, path }: ToolPlaces): string[] {
+/** A configured folder excludes all others. On the PATH, only folders called `bin` count, as Pulumi's installer creates them. */
+function rootsOf({ configured, own, path }: ToolFolders): string[] {
   if (configured !== undefined) return [configured];
   const onPath = path.split(delimiter).filter((folder) => /[/\\]bin$/.test(folder));
   return [own, ...onPath.map((folder) => folder.slice(0, -'/bin'.length) || '/')];
 }
 
 async function withPlugin(
-  { pulumiHome, path }: ToolPlaces,
+  { pulumiHome, path }: ToolFolders,
   cliRoot: string,
   version: string,
 ): Promise<Tools> {
@@ -90,15 +89,15 @@ async function withPlugin(
       .filter((folder) => folder !== '')
       .map((folder) => join(folder, PLUGIN)),
   ];
-  for (const file of files) if (await isExecutable(file)) return { ok: true, cliRoot };
-  return {
-    ok: false,
-    problem: `The plugin of pulumi for AWS (${PLUGIN} ${version}) is not installed.`,
+  for (const file of files) if (await isExecutable(file)) return succeed({ cliRoot });
+  return fail({
+    code: 'plugin_missing',
+    message: `The AWS plugin of Pulumi (${PLUGIN} ${version}) is not installed.`,
     remedy: SETUP,
-  };
+  });
 }
 
-async function askVersion(file: string, path: string): Promise<string> {
+async function readVersion(file: string, path: string): Promise<string> {
   const { stdout } = await promisify(execFile)(file, ['version'], {
     timeout: VERSION_TIMEOUT_MS,
     env: { PULUMI_SKIP_UPDATE_CHECK: 'true', PATH: path },

@@ -1,51 +1,50 @@
-// The process that runs the engine, one per run: the only place that knows Pulumi's Automation API, which takes over a
-// process's unhandled rejections. It gets orders over IPC and answers each. When the server is gone, it asks the engine
-// to end, waits for that, and ends.
+// The child process that runs Pulumi, one per run. Pulumi's Automation API takes over the unhandled rejections of its
+// process, so only this process loads it. When the server is gone, the child cancels the run, waits for its end, and exits.
 import process from 'node:process';
-import type { Answer, Sent, Told } from '../engine/messages.ts';
-import { carryOut } from './orders.ts';
+import type { ChildMessage, CommandResult, ServerMessage } from '../engine/messages.ts';
+import { execute } from './commands.ts';
 
-/** What the engine may take to finish what is under way when the server has died. */
-const LONE_MS = 10 * 60_000;
-const TEXT_LIMIT = 40_000;
+/** How long Pulumi may take to finish what it has started after the server has died. */
+const ORPHANED_MS = 10 * 60_000;
+const OUTPUT_LIMIT = 40_000;
 
-const asked = new AbortController();
-let busy = false;
-let alone = false;
+const cancelling = new AbortController();
+let isBusy = false;
+let isOrphaned = false;
 
-function tell(told: Told): void {
-  if (process.connected) process.send?.(told, undefined, undefined, () => undefined);
+function send(message: ChildMessage): void {
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 }
 
-async function heed(sent: Sent): Promise<void> {
-  if (sent.kind === 'cancel') {
-    asked.abort();
+async function handle(message: ServerMessage): Promise<void> {
+  if (message.kind === 'cancel') {
+    cancelling.abort();
     return;
   }
-  busy = true;
-  const answer = await carryOut(sent, asked.signal, (fact) => tell({ kind: 'fact', fact })).catch(
-    (error: unknown): Answer => ({ kind: 'failed', text: textOf(error) }),
+  isBusy = true;
+  const result = await execute(message, cancelling.signal, (fact) => send({ kind: 'fact', fact })).catch(
+    (error: unknown): CommandResult => ({ kind: 'failed', output: outputOf(error) }),
   );
-  busy = false;
-  tell(answer);
-  if (alone) process.exit(0);
+  isBusy = false;
+  send(result);
+  if (isOrphaned) process.exit(0);
 }
 
-function textOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.slice(-TEXT_LIMIT);
+function outputOf(error: unknown): string {
+  const output = error instanceof Error ? error.message : String(error);
+  return output.slice(-OUTPUT_LIMIT);
 }
 
-function endAlone(): void {
-  alone = true;
-  asked.abort();
-  if (!busy) process.exit(0);
-  // The whole group: this process leads it.
-  setTimeout(() => process.kill(-process.pid, 'SIGKILL'), LONE_MS);
+function exitWithoutServer(): void {
+  isOrphaned = true;
+  cancelling.abort();
+  if (!isBusy) process.exit(0);
+  // This process leads the group.
+  setTimeout(() => process.kill(-process.pid, 'SIGKILL'), ORPHANED_MS);
 }
 
-process.on('message', (sent: Sent) => void heed(sent));
-process.on('disconnect', endAlone);
-// A signal to the group is for the engine; this process stays to hear how that ended.
+process.on('message', (message: ServerMessage) => void handle(message));
+process.on('disconnect', exitWithoutServer);
+// A signal to the group is meant for Pulumi; this process stays to report how the run ended.
 process.on('SIGINT', () => undefined);
-process.on('SIGTERM', () => asked.abort());
+process.on('SIGTERM', () => cancelling.abort());

@@ -1,8 +1,8 @@
-// The stack of the fleet: where its state is, what protects its secrets, and what is in it.
-import { LocalWorkspace, Stack, StackNotFoundError } from '@pulumi/pulumi/automation/index.js';
+// Opens the stack: where its state is stored, what encrypts its secrets, and what it contains.
+import { LocalWorkspace, PulumiCommand, Stack, StackNotFoundError } from '@pulumi/pulumi/automation/index.js';
 import { z } from 'zod';
-import type { EnginePlace, EngineState } from '../engine/messages.ts';
-import { getCommand } from './command.ts';
+import type { EngineState, WorkspaceSettings } from '../engine/messages.ts';
+import { resourceName } from '../engine/reduce-event.ts';
 
 export type OpenStack = {
   readonly stack: Stack;
@@ -12,18 +12,18 @@ export type OpenStack = {
 const MACHINE_TYPE = 'aws:ec2/instance:Instance';
 const PASSPHRASE = 'passphrase';
 
-/** Null where there is no such stack and none is to be made. */
+/** Null if there is no such stack and `create` is false. */
 export async function openStack(
-  place: EnginePlace,
+  settings: WorkspaceSettings,
   create: boolean,
-  asked: AbortSignal,
+  signal: AbortSignal,
 ): Promise<OpenStack | null> {
-  const workspace = await openWorkspace(place);
-  asked.throwIfAborted();
+  const workspace = await openWorkspace(settings);
+  signal.throwIfAborted();
   try {
     const stack = create
-      ? await Stack.createOrSelect(place.stack, workspace)
-      : await Stack.select(place.stack, workspace);
+      ? await Stack.createOrSelect(settings.stack, workspace)
+      : await Stack.select(settings.stack, workspace);
     return { stack, readState: async () => readState(await stack.exportStack()) };
   } catch (error) {
     if (error instanceof StackNotFoundError) return null;
@@ -31,28 +31,42 @@ export async function openStack(
   }
 }
 
-async function openWorkspace(place: EnginePlace): Promise<LocalWorkspace> {
-  const { workDir, pulumiHome, project, backendUrl, secretsProvider, passphrase, region } = place;
-  const byKey = secretsProvider !== PASSPHRASE;
+async function openWorkspace(settings: WorkspaceSettings): Promise<LocalWorkspace> {
+  const { cliRoot, workDir, pulumiHome, project, backendUrl, secretsProvider } = settings;
+  const command = await PulumiCommand.get(cliRoot === null ? {} : { root: cliRoot });
+  const stackName = settings.stack.slice(settings.stack.lastIndexOf('/') + 1);
   return LocalWorkspace.create({
     workDir,
     pulumiHome,
-    pulumiCommand: await getCommand(place.cliRoot),
+    pulumiCommand: refuseCancelled(command),
     program: () => Promise.resolve({}),
     projectSettings: { name: project, runtime: 'nodejs', backend: { url: backendUrl } },
-    ...(byKey && { secretsProvider, stackSettings: { [stackFile(place.stack)]: { secretsProvider } } }),
+    ...(secretsProvider !== PASSPHRASE && {
+      secretsProvider,
+      stackSettings: { [stackName]: { secretsProvider } },
+    }),
     envVars: {
-      PULUMI_CONFIG_PASSPHRASE: passphrase ?? '',
+      PULUMI_CONFIG_PASSPHRASE: settings.passphrase ?? '',
       PULUMI_SKIP_UPDATE_CHECK: 'true',
-      // What is missing is said before a run; nothing is downloaded in the middle of one.
+      // A missing plugin is reported before a run; nothing is downloaded during one.
       PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
-      AWS_REGION: region,
+      AWS_REGION: settings.region,
     },
   });
 }
 
-function stackFile(qualified: string): string {
-  return qualified.slice(qualified.lastIndexOf('/') + 1);
+/** PulumiCommand.run, whose last argument is the signal, starts the CLI even if the signal is aborted already. */
+function refuseCancelled(command: PulumiCommand): PulumiCommand {
+  const run: unknown = Reflect.get(command, 'run');
+  if (typeof run !== 'function') throw new Error('The Automation API has no PulumiCommand.run any more.');
+  const value = async (...args: unknown[]): Promise<unknown> => {
+    const signal = args.at(-1);
+    if (signal instanceof AbortSignal && signal.aborted) throw new Error('update canceled before it began');
+    const result: unknown = await Reflect.apply(run, command, args);
+    return result;
+  };
+  Object.defineProperty(command, 'run', { value });
+  return command;
 }
 
 const exported = z.object({
@@ -60,18 +74,14 @@ const exported = z.object({
   pending_operations: z.array(z.object({ resource: z.object({ urn: z.string() }) })).optional(),
 });
 
-/** Only names and ids leave this process: the export has the secrets in the clear. */
+/** Only names and ids leave this process: the export contains the secrets in plain text. */
 function readState({ deployment }: { deployment?: unknown }): EngineState {
   const { resources = [], pending_operations: pending = [] } = exported.parse(deployment ?? {});
   const isMachine = ({ type, id }: (typeof resources)[number]) => type === MACHINE_TYPE && id !== undefined;
   const machines = resources.filter(isMachine);
   return {
-    machines: machines.map(({ urn, id = '' }) => ({ hostname: nameOf(urn), instanceId: id })),
-    others: resources.filter((resource) => !isMachine(resource)).map(({ type, id = '' }) => ({ type, id })),
+    machines: machines.map(({ urn, id = '' }) => ({ hostname: resourceName(urn), instanceId: id })),
+    others: resources.filter((entry) => !isMachine(entry)).map(({ type, id = '' }) => ({ type, id })),
     pending: pending.map(({ resource }) => resource.urn),
   };
-}
-
-function nameOf(urn: string): string {
-  return urn.slice(urn.lastIndexOf('::') + 2);
 }

@@ -1,189 +1,168 @@
-// Looks at everything that a launch on AWS needs, one after the other, and says of each how it is and what to do. Changes
-// nothing; what cannot be found out without the one before is unknown, not bad.
+// Checks everything that a launch on AWS needs, and says for each check what was found and what to do. Changes nothing. A
+// check that depends on a failed one is `unknown`.
+import type { Result } from '../../../result.ts';
 import type { Cloud } from '../cloud.ts';
 import { CloudError } from '../cloud-error.ts';
+import type { InstanceTypeFacts } from '../instance-types.ts';
 import { checkAddress, isPrivateAddress } from '../preflight.ts';
-import type { QuotaUse } from '../quota-use.ts';
-import { quotaOf } from '../quotas.ts';
+import { quotaOf, type QuotaUse } from '../quotas.ts';
 import type { Tools } from '../tools.ts';
-import type { TypeFacts } from '../types.ts';
 import { planFor } from './plan.ts';
-import { ok, problem, unknown, type Diagnosis, type Finding } from './report.ts';
+import { ok, problem, unknown, type Diagnosis, type Finding, type Plan } from './report.ts';
+import type { StateCheck } from './state.ts';
 
 export type DoctorInput = {
-  /** How many machines are wanted; null = not said. */
+  /** The number of machines to plan for; null = no plan. */
   readonly vms: number | null;
-  /** Null where it is not set. */
+  /** Null if it is not set, as are the following. */
   readonly machineType: string | null;
   readonly region: string | null;
   readonly amiId: string | null;
   readonly publicUrl: string | null;
   readonly allowPlainHttp: boolean;
-  readonly tools: () => Promise<Tools>;
+  readonly findTools: () => Promise<Tools>;
   readonly cloud: (region: string) => Cloud;
-  /** What the state is kept in: null where it can be used, else what is in the way. */
-  readonly state: () => Promise<{
-    readonly where: string;
-    readonly fault: string | null;
-    readonly remedy: string;
-  }>;
+  readonly checkState: () => Promise<StateCheck>;
   readonly signal: AbortSignal;
 };
 
-/** What the field's machines are, where nothing is said. */
-const ASSUMED_TYPE = 'g4dn.xlarge';
-const NOT_ASKED = 'Not asked: it takes a region and credentials.';
+/** The type that most LabLink deployments use. */
+const DEFAULT_TYPE = 'g4dn.xlarge';
+const NOT_CHECKED = 'Not checked: this needs a region and credentials.';
 
 export async function examine(input: DoctorInput): Promise<Diagnosis> {
-  const type = input.machineType ?? ASSUMED_TYPE;
-  const cloud = input.region === null ? null : input.cloud(input.region);
-  const credentials =
-    cloud === null
-      ? unknown('credentials', 'Not asked: it takes a region.')
-      : await checkCaller(cloud, input);
-  const usable = credentials.status === 'ok' ? cloud : null;
-  const facts = await askTypes(usable, type, input);
-  const use = await askQuota(usable, type, input);
-  const vcpus = facts instanceof CloudError ? null : (facts?.get(type)?.vcpus ?? null);
-  const plan =
-    input.vms === null
-      ? null
-      : planFor({
-          vms: input.vms,
-          machineType: type,
-          region: input.region,
-          vcpus,
-          use: use instanceof CloudError ? null : use,
-        });
+  const { region, signal } = input;
+  const type = input.machineType ?? DEFAULT_TYPE;
+  const configured = region === null ? null : input.cloud(region);
+  const credentials = await checkCredentials(configured, signal);
+  const cloud = credentials.status === 'ok' ? configured : null;
+  const types = cloud && (await ask(cloud.describeTypes([type], signal)));
+  const quota = quotaOf(type);
+  const use = cloud && quota && (await ask(cloud.onDemandQuota(quota.family, signal)));
+  const plan = planOf(input, type, types, use);
   const findings = [
-    ...(await checkTools(input)),
-    checkRegion(input),
+    ...checkTools(await input.findTools()),
+    checkRegion(region),
     credentials,
-    checkType(input, type, facts),
-    await checkImage(usable, input),
-    quotaFinding(type, usable === null ? 'unasked' : use, plan?.vcpusNeeded ?? null),
+    checkType(input, type, types),
+    await checkImage(input, cloud),
+    checkQuota(type, use, plan?.vcpusNeeded ?? null),
     checkPublicUrl(input),
-    await checkState(input),
+    checkState(await input.checkState()),
   ];
   return { findings, plan };
 }
 
-async function checkTools({ tools }: DoctorInput): Promise<Finding[]> {
-  const found = await tools();
-  if (found.ok)
-    return [
-      ok('program', `pulumi is at ${found.cliRoot}/bin/pulumi, in the right version.`),
-      ok('plugin', 'The plugin for AWS is there.'),
-    ];
-  // The plugin is looked for when the program is found.
-  return found.problem.includes('plugin')
-    ? [
-        ok('program', 'pulumi is there, in the right version.'),
-        problem('plugin', found.problem, found.remedy),
-      ]
-    : [
-        problem('program', found.problem, found.remedy),
-        unknown('plugin', 'It is looked for when the program is there.'),
-      ];
+/** Null = not asked. */
+type Answer<T> = Result<T> | null;
+
+function planOf(
+  { vms, region }: DoctorInput,
+  machineType: string,
+  types: Answer<ReadonlyMap<string, InstanceTypeFacts>>,
+  use: Answer<QuotaUse | null>,
+): Plan | null {
+  if (vms === null) return null;
+  const vcpus = types?.ok ? (types.value.get(machineType)?.vcpus ?? null) : null;
+  return planFor({ vms, machineType, region, vcpus, use: use?.ok ? use.value : null });
 }
 
-function checkRegion({ region }: DoctorInput): Finding {
+function checkRegion(region: string | null): Finding {
   return region === null
-    ? problem('region', 'No region is set.', 'Write app.region into the config file, such as us-west-2.')
+    ? problem('region', 'No region is set.', 'Set app.region in the config file, such as us-west-2.')
     : ok('region', region);
 }
 
-async function checkCaller(cloud: Cloud, { signal }: DoctorInput): Promise<Finding> {
-  const caller = await asked(cloud.caller(signal));
-  if (caller instanceof CloudError) return problem('credentials', caller.message, caller.remedy);
-  return ok('credentials', `${caller.arn} (account ${caller.account})`);
+function checkTools(tools: Tools): Finding[] {
+  if (tools.ok)
+    return [
+      ok('program', `The Pulumi CLI is ${tools.value.cliRoot}/bin/pulumi, in the required version.`),
+      ok('plugin', 'The AWS plugin of Pulumi is installed.'),
+    ];
+  const { code, message, remedy } = tools.failure;
+  return code === 'plugin_missing'
+    ? [
+        ok('program', 'The Pulumi CLI is installed, in the required version.'),
+        problem('plugin', message, remedy),
+      ]
+    : [problem('program', message, remedy), unknown('plugin', 'Not checked: this needs the Pulumi CLI.')];
 }
 
-type Asked<T> = T | CloudError | null;
-
-async function askTypes(
-  cloud: Cloud | null,
-  type: string,
-  { signal }: DoctorInput,
-): Promise<Asked<ReadonlyMap<string, TypeFacts>>> {
-  return cloud && asked(cloud.describeTypes([type], signal));
+async function checkCredentials(cloud: Cloud | null, signal: AbortSignal): Promise<Finding> {
+  const name = 'credentials';
+  if (cloud === null) return unknown(name, 'Not checked: this needs a region.');
+  const caller = await ask(cloud.caller(signal));
+  if (!caller.ok) return failed(name, caller.failure);
+  return ok(name, `${caller.value.arn} (account ${caller.value.account})`);
 }
 
 function checkType(
   { machineType, region }: DoctorInput,
   type: string,
-  facts: Asked<ReadonlyMap<string, TypeFacts>>,
+  types: Answer<ReadonlyMap<string, InstanceTypeFacts>>,
 ): Finding {
   const name = 'machine type';
   if (machineType === null)
     return problem(
       name,
-      `None is set; ${ASSUMED_TYPE} is assumed here.`,
-      'Write machine.machine_type into the config file.',
+      `None is set; these checks assume ${DEFAULT_TYPE}.`,
+      'Set machine.machine_type in the config file.',
     );
-  if (facts === null) return unknown(name, `${type}. ${NOT_ASKED}`);
-  if (facts instanceof CloudError) return problem(name, facts.message, facts.remedy);
-  const found = facts.get(type);
-  if (!found)
+  if (types === null) return unknown(name, `${type}. ${NOT_CHECKED}`);
+  if (!types.ok) return failed(name, types.failure);
+  const facts = types.value.get(type);
+  if (!facts)
     return problem(
       name,
-      `EC2 has no machine of the type ${type} in ${String(region)}.`,
+      `EC2 has no machine type ${type} in ${String(region)}.`,
       'Correct machine.machine_type, or choose another region.',
     );
-  const gpu = found.nvidia ? 'with an NVIDIA GPU' : 'without an NVIDIA GPU';
-  const zones = found.zones.length === 0 ? '' : `, in ${found.zones.join(', ')}`;
-  return ok(name, `${type}: ${found.vcpus} vCPUs, ${gpu}${zones}`);
+  const gpu = facts.nvidia ? 'with an NVIDIA GPU' : 'without an NVIDIA GPU';
+  const zones = facts.zones.length === 0 ? '' : `, in ${facts.zones.join(', ')}`;
+  return ok(name, `${type}: ${facts.vcpus} vCPUs, ${gpu}${zones}`);
 }
 
-async function checkImage(cloud: Cloud | null, { amiId, region, signal }: DoctorInput): Promise<Finding> {
-  if (amiId === null) return problem('AMI', 'None is set.', 'Write machine.ami_id into the config file.');
-  if (cloud === null) return unknown('AMI', `${amiId}. ${NOT_ASKED}`);
-  const image = await asked(cloud.image(amiId, signal));
-  if (image instanceof CloudError) return problem('AMI', image.message, image.remedy);
-  return image === null
+async function checkImage({ amiId, region, signal }: DoctorInput, cloud: Cloud | null): Promise<Finding> {
+  if (amiId === null) return problem('AMI', 'None is set.', 'Set machine.ami_id in the config file.');
+  if (cloud === null) return unknown('AMI', `${amiId}. ${NOT_CHECKED}`);
+  const image = await ask(cloud.image(amiId, signal));
+  if (!image.ok) return failed('AMI', image.failure);
+  return image.value === null
     ? problem(
         'AMI',
-        `There is no AMI ${amiId} in ${String(region)} that this account may use.`,
-        'Correct machine.ami_id: AMIs have another id in every region.',
+        `${amiId} does not exist in ${String(region)}, or this account cannot use it.`,
+        'Correct machine.ami_id: an AMI has a different id in each region.',
       )
-    : ok('AMI', `${amiId}: ${image.name}, ${image.rootDiskGb} GB`);
+    : ok('AMI', `${amiId}: ${image.value.name}, ${image.value.rootDiskGb} GB`);
 }
 
-async function askQuota(
-  cloud: Cloud | null,
-  type: string,
-  { signal }: DoctorInput,
-): Promise<Asked<QuotaUse>> {
-  const quota = quotaOf(type);
-  return cloud && quota && asked(cloud.onDemandQuota(quota.family, signal));
-}
-
-function quotaFinding(type: string, use: Asked<QuotaUse> | 'unasked', needed: number | null): Finding {
-  const quota = quotaOf(type);
+function checkQuota(type: string, use: Answer<QuotaUse | null>, needed: number | null): Finding {
   const name = 'quota';
-  if (quota === null) return unknown(name, `Which quota ${type} counts against is not known here.`);
-  const called = `“${quota.name}” (${quota.code})`;
-  if (use === 'unasked') return unknown(name, `${called}. ${NOT_ASKED}`);
-  if (use instanceof CloudError) return problem(name, use.message, use.remedy);
-  if (use === null)
+  const quota = quotaOf(type);
+  if (quota === null) return unknown(name, `The quota for the machine type ${type} is not known.`);
+  const title = `“${quota.name}” (${quota.code})`;
+  if (use === null) return unknown(name, `${title}. ${NOT_CHECKED}`);
+  if (!use.ok) return failed(name, use.failure);
+  if (use.value === null)
     return unknown(
       name,
-      `${called}: its limit cannot be read.`,
-      'Allow servicequotas:GetServiceQuota, or look it up in the console: Service Quotas, Amazon EC2.',
+      `${title}: the limit cannot be read.`,
+      'Allow servicequotas:GetServiceQuota, or look up the limit in the AWS console: Service Quotas, Amazon EC2.',
     );
-  const left = Math.max(0, use.limitVcpus - use.usedVcpus);
-  const stands = `${called}: ${use.limitVcpus} vCPUs, ${use.usedVcpus} in use, ${left} left`;
-  if (needed === null)
-    return left === 0
-      ? problem(
-          name,
-          `${stands}.`,
-          'Ask AWS for more: `lablink doctor --vms <number>` says how many, and where.',
-        )
-      : ok(name, `${stands}.`);
-  return left >= needed
-    ? ok(name, `${stands}; ${needed} are needed.`)
-    : problem(name, `${stands}; ${needed} are needed.`, 'Ask AWS for more, as said above.');
+  const { limitVcpus, usedVcpus } = use.value;
+  const left = Math.max(0, limitVcpus - usedVcpus);
+  const numbers = `${title}: ${limitVcpus} vCPUs, ${usedVcpus} in use, ${left} left`;
+  if (needed !== null)
+    return left >= needed
+      ? ok(name, `${numbers}; ${needed} are needed.`)
+      : problem(name, `${numbers}; ${needed} are needed.`, 'Request a higher limit, as described above.');
+  return left === 0
+    ? problem(
+        name,
+        `${numbers}.`,
+        'Request a higher limit: `lablink doctor --vms <number>` shows how many vCPUs, and where.',
+      )
+    : ok(name, `${numbers}.`);
 }
 
 function checkPublicUrl({ publicUrl, allowPlainHttp }: DoctorInput): Finding {
@@ -191,30 +170,35 @@ function checkPublicUrl({ publicUrl, allowPlainHttp }: DoctorInput): Finding {
   if (publicUrl === null)
     return problem(
       name,
-      'None is set: machines would not know where this server is.',
-      'Set PUBLIC_URL to the address under which the internet reaches this server, such as https://lablink.example.org.',
+      'None is set, so machines would not know the address of this server.',
+      'Set PUBLIC_URL to the address of this server on the internet, such as https://lablink.example.org.',
     );
-  const reached = checkAddress(publicUrl, allowPlainHttp);
-  if (!reached.ok) return problem(name, reached.failure.message, reached.failure.remedy);
+  const address = checkAddress(publicUrl, allowPlainHttp);
+  if (!address.ok) return failed(name, address.failure);
   return isPrivateAddress(publicUrl)
     ? unknown(
         name,
-        `${publicUrl} is a private address: only machines of the same network reach it.`,
+        `${publicUrl} is a private address: only machines in the same network can reach it.`,
         'Launch into that network (machine.vpc_id), or set PUBLIC_URL to a public address.',
       )
     : ok(name, publicUrl);
 }
 
-async function checkState({ state }: DoctorInput): Promise<Finding> {
-  const { where, fault, remedy } = await state();
-  return fault === null ? ok('state', where) : problem('state', `${where}: ${fault}`, remedy);
+function checkState({ location, result }: StateCheck): Finding {
+  return result.ok
+    ? ok('state', location)
+    : problem('state', `${location}: ${result.failure.message}`, result.failure.remedy);
 }
 
-async function asked<T>(request: Promise<T>): Promise<T | CloudError> {
+function failed(name: string, { message, remedy }: { message: string; remedy: string }): Finding {
+  return problem(name, message, remedy);
+}
+
+async function ask<T>(request: Promise<T>): Promise<Result<T>> {
   try {
-    return await request;
+    return { ok: true, value: await request };
   } catch (error) {
-    if (error instanceof CloudError) return error;
+    if (error instanceof CloudError) return { ok: false, failure: error.failure };
     throw error;
   }
 }

@@ -1,30 +1,30 @@
-// What the doctor finds, and how it is said: as text for people, as JSON for programs. Pure.
+// The findings of the doctor, as text for people and as JSON for programs. Pure.
 
 export type Finding = {
-  /** A few words: what was looked at. */
+  /** What was checked, in a few words. */
   readonly name: string;
-  /** `unknown`: it could not be found out, which is not bad by itself. */
+  /** `unknown`: the check could not be made. */
   readonly status: 'ok' | 'problem' | 'unknown';
   readonly text: string;
-  /** What to do about it; null where nothing has to be. */
+  /** What to do; null if there is nothing to do. */
   readonly remedy: string | null;
 };
 
-/** What to ask AWS for, so that so many machines can run. */
+/** What a number of machines needs. */
 export type Plan = {
   readonly vms: number;
   readonly machineType: string;
-  /** Null where the type is not known. */
+  /** Null if the type is unknown. */
   readonly vcpusEach: number | null;
   readonly vcpusNeeded: number | null;
-  /** The limit to ask for: what is needed beside what runs already. */
+  /** The limit to request: the vCPUs needed plus those in use. */
   readonly limitNeeded: number | null;
   readonly quotaName: string | null;
   readonly quotaCode: string | null;
   readonly region: string | null;
-  /** Of an hour of all machines together; null where the price is not known. */
+  /** Of all machines together; null if the price is unknown. */
   readonly usdPerHour: number | null;
-  /** Lines that say it. */
+  /** The plan as text, one line each. */
   readonly lines: readonly string[];
 };
 
@@ -64,8 +64,8 @@ export function asText(diagnosis: Diagnosis): string {
   const problems = findings.filter(({ status }) => status === 'problem').length;
   const sum =
     problems === 0
-      ? 'Nothing is in the way of a launch on AWS, as far as it can be seen from here.'
-      : `${problems === 1 ? '1 problem is' : `${problems} problems are`} in the way of a launch on AWS.`;
+      ? 'Found no problem that prevents a launch on AWS.'
+      : `${problems === 1 ? '1 problem prevents' : `${problems} problems prevent`} a launch on AWS.`;
   return [...(plan ? [...plan.lines, ''] : []), ...lines, '', sum, ''].join('\n');
 }
 

@@ -1,150 +1,194 @@
-// Why a run of the engine failed, or the cloud refused: what they say, to a kind, a sentence and a remedy. The one place
-// for it. Texts are theirs and change with versions: what nobody knows is `engine`, with their last words.
-import type { ProvisionFailureCode } from '../../provider.ts';
+// Turns the output of Pulumi and AWS into a failure with a code. The only place that matches their texts, which change
+// with versions: an unknown text becomes `engine`, with the last line of the output.
+import type { ProvisionFailure } from '../../provider.ts';
 
-export type Failure = {
-  readonly kind: ProvisionFailureCode;
-  /** A sentence for people. */
-  readonly problem: string;
-  readonly remedy: string;
+/** Why a run failed, more exactly than the public code says. */
+export type FailureCause =
+  | 'wrong_passphrase'
+  | 'invalid_credentials'
+  | 'not_authorized'
+  | 'vcpu_limit'
+  | 'no_capacity'
+  | 'state_locked'
+  | 'plugin_missing'
+  | 'cli_missing'
+  | 'disk_full'
+  | 'state_read_only'
+  | 'exists_outside_state'
+  | 'invalid_configuration'
+  | 'cancelled'
+  | 'aws_unreachable'
+  | 'program_failed';
+
+export type RunFailure = ProvisionFailure & {
+  /** Every known cause in the output of the engine; empty or missing if there is none. */
+  readonly causes?: readonly FailureCause[];
 };
 
-const LEFT_BEHIND =
-  /EntityAlreadyExists|ResourceAlreadyExists|ResourceConflictException|InvalidGroup\.Duplicate|InvalidKeyPair\.Duplicate/i;
+type Rule = ProvisionFailure & { readonly cause: FailureCause; readonly pattern: RegExp };
 
-type Rule = Failure & { readonly when: RegExp };
-
-/** The first that matches counts. */
+/** The first match gives code, message and remedy. */
 const rules: readonly Rule[] = [
   {
-    when: /incorrect passphrase|failed to decrypt/i,
-    kind: 'credentials',
-    problem: 'The state of the machines cannot be decrypted: the passphrase is not the one it was made with.',
+    cause: 'wrong_passphrase',
+    pattern: /incorrect passphrase|failed to decrypt/i,
+    code: 'credentials',
+    message: 'The Pulumi state cannot be decrypted: the passphrase is not the one that encrypted it.',
     remedy:
-      'Set PULUMI_CONFIG_PASSPHRASE to the passphrase of before, or put the file pulumi-passphrase back into the data folder.',
+      'Set PULUMI_CONFIG_PASSPHRASE to the previous passphrase, or restore the file pulumi-passphrase in the data folder.',
   },
   {
-    when: /ExpiredToken|RequestExpired|InvalidClientTokenId|AuthFailure|SignatureDoesNotMatch|UnrecognizedClientException|InvalidAccessKeyId|NoCredentialProviders|no valid credential|CredentialsProviderError|Could not load credentials|InvalidIdentityToken|token included in the request is (?:expired|invalid)/i,
-    kind: 'credentials',
-    problem: 'AWS does not accept the credentials of this server: they are missing, wrong or expired.',
-    remedy: 'Give the server working AWS credentials (`lablink doctor` looks at them), then try again.',
+    cause: 'invalid_credentials',
+    pattern:
+      /ExpiredToken|RequestExpired|InvalidClientTokenId|AuthFailure|SignatureDoesNotMatch|UnrecognizedClientException|InvalidAccessKeyId|NoCredentialProviders|no valid credential|CredentialsProviderError|Could not load credentials|InvalidIdentityToken|token included in the request is (?:expired|invalid)/i,
+    code: 'credentials',
+    message: 'AWS does not accept the credentials of this server: they are missing, wrong or expired.',
+    remedy: 'Give the server valid AWS credentials (`lablink doctor` checks them), then try again.',
   },
   {
-    when: /UnauthorizedOperation|AccessDenied|not authorized to perform|OptInRequired|Forbidden\b/i,
-    kind: 'credentials',
-    problem: 'The AWS account of this server may not do this.',
-    remedy: 'Let its user or role do what the output names, then try again.',
+    cause: 'not_authorized',
+    pattern: /UnauthorizedOperation|AccessDenied|not authorized to perform|OptInRequired|Forbidden\b/i,
+    code: 'credentials',
+    message: 'The AWS credentials of this server do not allow this.',
+    remedy: 'Add the permission that the output names to its IAM user or role, then try again.',
   },
   {
-    when: /VcpuLimitExceeded|InstanceLimitExceeded|vCPU (?:limit|capacity than)|MaxSpotInstanceCountExceeded|\b(?!Request)\w+LimitExceeded/i,
-    kind: 'quota',
-    problem: 'The AWS account may not run so many machines of this type: its vCPU limit is reached.',
+    cause: 'vcpu_limit',
+    pattern:
+      /VcpuLimitExceeded|InstanceLimitExceeded|vCPU (?:limit|capacity than)|MaxSpotInstanceCountExceeded|\b(?!Request)\w+LimitExceeded/i,
+    code: 'quota',
+    message: 'The AWS account has reached its vCPU limit for machines of this type.',
     remedy:
-      'Ask AWS for a higher limit under Service Quotas, Amazon EC2 (`lablink doctor --vms N` says which), or launch fewer.',
+      'Request a higher limit under Service Quotas, Amazon EC2 (`lablink doctor --vms N` shows which), or launch fewer machines.',
   },
   {
-    when: /Insufficient(?:Instance|Host|ReservedInstance)?Capacity|InsufficientFreeAddressesInSubnet|Unsupported: .*Availability Zone|not supported in your requested Availability Zone/i,
-    kind: 'capacity',
-    problem: 'AWS has no machine of this type free right now, in none of the zones that were tried.',
-    remedy: 'Try again later, or name more types in machine.machine_types.',
+    cause: 'no_capacity',
+    pattern:
+      /Insufficient(?:Instance|Host|ReservedInstance)?Capacity|InsufficientFreeAddressesInSubnet|Unsupported: .*Availability Zone|not supported in your requested Availability Zone/i,
+    code: 'capacity',
+    message: 'AWS has no machine of this type available right now in any of the zones that were tried.',
+    remedy: 'Try again later, or add more types to machine.machine_types.',
   },
   {
-    when: /currently locked by|Another update is currently in progress/i,
-    kind: 'busy',
-    problem: 'The state of the machines is locked: another run is at work on it.',
+    cause: 'state_locked',
+    pattern: /currently locked by|Another update is currently in progress/i,
+    code: 'busy',
+    message: 'The Pulumi state is locked by another run.',
     remedy: 'Wait until that run has ended. If there is none, `pulumi cancel` on the stack removes the lock.',
   },
   {
-    when: /no resource plugin 'pulumi-resource-aws'/i,
-    kind: 'engine',
-    problem: 'The AWS plugin of Pulumi is not installed.',
+    cause: 'plugin_missing',
+    pattern: /no resource plugin 'pulumi-resource-aws'/i,
+    code: 'engine',
+    message: 'The AWS plugin of Pulumi is not installed.',
     remedy: 'Run `make setup-aws` on this server.',
   },
   {
-    when: /spawn pulumi ENOENT|spawn \S*bin\/pulumi (?:ENOENT|EACCES)|ENOENT: .*bin\/pulumi/i,
-    kind: 'engine',
-    problem: 'The program pulumi is not installed.',
+    cause: 'cli_missing',
+    pattern: /spawn pulumi ENOENT|spawn \S*bin\/pulumi (?:ENOENT|EACCES)|ENOENT: .*bin\/pulumi/i,
+    code: 'engine',
+    message: 'The Pulumi CLI is not installed.',
     remedy: 'Run `make setup-aws` on this server.',
   },
   {
-    when: /ENOSPC|no space left on device/i,
-    kind: 'engine',
-    problem: 'The disk of this server is full, so that the state of the machines cannot be kept.',
-    remedy: 'Make room on the disk of the data folder, then try again.',
+    cause: 'disk_full',
+    pattern: /ENOSPC|no space left on device/i,
+    code: 'engine',
+    message: 'The disk of this server is full, so the Pulumi state cannot be saved.',
+    remedy: 'Free some space on the disk of the data folder, then try again.',
   },
   {
-    when: /EROFS|EACCES|EPERM|read-only file system|permission denied/i,
-    kind: 'engine',
-    problem: 'The state of the machines cannot be written.',
-    remedy: 'Let the user of this server write to the folder of the state (DATA_DIR, PULUMI_BACKEND_URL).',
-  },
-  {
-    when: LEFT_BEHIND,
-    kind: 'engine',
-    problem:
-      'AWS has something of this deployment that its state does not know: a run was interrupted while it was made.',
+    cause: 'state_read_only',
+    pattern: /EROFS|EACCES|EPERM|read-only file system|permission denied/i,
+    code: 'engine',
+    message: 'The Pulumi state cannot be written.',
     remedy:
-      'Delete what the output names in the AWS console (its name begins with that of this deployment), then try again.',
+      'Allow the user of this server to write to the folder of the state (DATA_DIR, PULUMI_BACKEND_URL).',
   },
   {
-    when: /InvalidAMIID|InvalidParameter|InvalidSubnet|InvalidVpc|InvalidInstanceType|InvalidUserData|Unsupported:|is not supported/i,
-    kind: 'program',
-    problem: 'AWS does not accept what the configuration asks for.',
+    cause: 'exists_outside_state',
+    pattern:
+      /EntityAlreadyExists|ResourceAlreadyExists|ResourceConflictException|InvalidGroup\.Duplicate|InvalidKeyPair\.Duplicate/i,
+    code: 'engine',
+    message:
+      'AWS has a resource of this deployment that is missing from the Pulumi state: a run was interrupted while it created the resource.',
+    remedy:
+      'Delete the resource that the output names in the AWS console (its name starts with the name of this deployment), then try again.',
+  },
+  {
+    cause: 'invalid_configuration',
+    pattern:
+      /InvalidAMIID|InvalidParameter|InvalidSubnet|InvalidVpc|InvalidInstanceType|InvalidUserData|Unsupported:|is not supported/i,
+    code: 'program',
+    message: 'AWS does not accept a value of the configuration.',
     remedy:
       'Correct the key of the config file that the output names (machine.*, app.region), then try again.',
   },
   {
-    when: /update canceled|cancel(?:l)?ing|\bcancelled\b/i,
-    kind: 'cancelled',
-    problem: 'The run was cancelled.',
-    remedy: 'What was made stays; launch more, or destroy all.',
+    cause: 'cancelled',
+    pattern: /update canceled|cancel(?:l)?ing|\bcancelled\b/i,
+    code: 'cancelled',
+    message: 'The run was cancelled.',
+    remedy: 'The machines that were created keep running. Launch more, or destroy all.',
   },
   {
-    when: /Throttling|RequestLimitExceeded|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|dial tcp/i,
-    kind: 'engine',
-    problem: 'AWS could not be reached, or answered that it is asked too much.',
-    remedy: 'Look at the network of this server, then try again.',
+    cause: 'aws_unreachable',
+    pattern: /Throttling|RequestLimitExceeded|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|dial tcp/i,
+    code: 'engine',
+    message: 'AWS could not be reached, or received too many requests.',
+    remedy: 'Check the network of this server, then try again.',
   },
   {
-    when: /Unhandled exception|error: Program|program failed/i,
-    kind: 'program',
-    problem: 'The program that describes the machines failed.',
-    remedy: 'Report it with the output of this operation.',
+    cause: 'program_failed',
+    pattern: /Unhandled exception|error: Program|program failed/i,
+    code: 'program',
+    message: 'The Pulumi program that describes the machines failed.',
+    remedy: 'Report this with the output of the operation.',
   },
 ];
 
-const LAST_WORDS_LENGTH = 300;
+const LINE_LENGTH_MAX = 300;
 
-/** @param text all that was said: error streams, diagnostics, messages */
-export function explainFailure(text: string): Failure {
-  const rule = rules.find(({ when }) => when.test(text));
-  if (rule) return { kind: rule.kind, problem: rule.problem, remedy: rule.remedy };
-  const words = lastWords(text);
+/** @param output everything that was printed: error streams, diagnostics, messages; without secrets */
+export function explainFailure(output: string): RunFailure {
+  const matches = rules.filter(({ pattern }) => pattern.test(output));
+  const causes = matches.map(({ cause }) => cause);
+  const [first] = matches;
+  if (first) return { code: first.code, message: first.message, remedy: first.remedy, causes };
+  const line = lastLine(output);
   return {
-    kind: 'engine',
-    problem: words === '' ? 'The engine failed and did not say why.' : `The engine failed: ${words}`,
-    remedy: 'Try again. If it stays like this, report it with the output of this operation.',
+    code: 'engine',
+    message: line === '' ? 'Pulumi failed and did not say why.' : `Pulumi failed: ${line}`,
+    remedy: 'Try again. If it fails again, report it with the output of the operation.',
+    causes,
   };
 }
 
-/** What to say of one machine: its failure's first words, bounded, without the rest of a stack. */
-export function lastWords(text: string): string {
+/** Whether the engine reported this cause. */
+export function hasCause(failure: RunFailure | null, cause: FailureCause): boolean {
+  return failure?.causes?.includes(cause) ?? false;
+}
+
+/** The last line of an output that is not part of a stack trace, bounded, with a full stop. */
+export function lastLine(output: string): string {
   const line =
-    text
+    output
       .split('\n')
       .map((part) => part.trim())
       .filter((part) => part !== '' && !part.startsWith('at '))
       .at(-1) ?? '';
-  const bounded = line.length > LAST_WORDS_LENGTH ? `${line.slice(0, LAST_WORDS_LENGTH)}…` : line;
+  const bounded = line.length > LINE_LENGTH_MAX ? `${line.slice(0, LINE_LENGTH_MAX)}…` : line;
   return bounded === '' || /[.!?…]$/.test(bounded) ? bounded : `${bounded}.`;
 }
 
-/** Whether something was in the way that a run had made and no state knows. */
-export function isLeftBehind(text: string): boolean {
-  return LEFT_BEHIND.test(text);
-}
+/** The lock that another run holds on the state. */
+export type StateLock = { readonly host: string; readonly pid: number; readonly since: Date };
 
-/** Refusals that another zone or type can get around. */
-export function isWorthAnotherPlace(kind: ProvisionFailureCode): boolean {
-  return kind === 'capacity';
+const LOCK = /created by \S*@(?<host>\S+) \(pid (?<pid>\d+)\) at (?<since>[0-9TZ:.+-]+)/;
+
+/** Null if the output names no lock. */
+export function readLock(output: string): StateLock | null {
+  const { host, pid, since } = LOCK.exec(output)?.groups ?? {};
+  if (host === undefined || pid === undefined || since === undefined) return null;
+  return { host, pid: Number(pid), since: new Date(since) };
 }

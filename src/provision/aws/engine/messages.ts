@@ -1,95 +1,89 @@
-// What server and child say to each other over IPC. The child gets orders, one at a time, and answers each; facts come in
-// between. What arrives is read, not believed: a child that speaks nonsense has failed.
+// The messages between the server and the child process that runs Pulumi. The server sends one command at a time; the
+// child sends facts while it works, and one result. They hold no secrets of the state, and their size is bounded.
 import { z } from 'zod';
 import type { ClientVmsSpec } from '../../../../infra/spec.ts';
-import type { EngineFact } from './facts.ts';
 
-/** Where the engine works and with what. */
-export type EnginePlace = {
-  /** Holds bin/pulumi. Null = the one on the PATH. */
+/** What Pulumi needs to open a workspace and select a stack. */
+export type WorkspaceSettings = {
+  /** Folder that contains bin/pulumi. Null = use the one on the PATH. */
   readonly cliRoot: string | null;
-  /** Of this run alone: the engine's project file is written there. */
+  /** A folder for this run only; Pulumi's project file is written into it. */
   readonly workDir: string;
   readonly pulumiHome: string;
   /** `file://…` or `s3://…` */
   readonly backendUrl: string;
   readonly project: string;
-  /** Qualified: `organization/<project>/<stack>`. */
+  /** Fully qualified: `organization/<project>/<stack>`. */
   readonly stack: string;
-  /** `passphrase`, or the address of a key such as `awskms://…`. */
+  /** `passphrase`, or the URL of a key such as `awskms://…`. */
   readonly secretsProvider: string;
   readonly passphrase: string | null;
   readonly region: string;
 };
 
-export type Order =
-  /** Selects the stack and tells its state; first of all. @param create makes it where there is none */
-  | { readonly kind: 'open'; readonly place: EnginePlace; readonly create: boolean }
+export type EngineCommand =
+  /** Selects the stack and returns its state; must come first. @param create creates a missing stack */
+  | { readonly kind: 'open'; readonly workspace: WorkspaceSettings; readonly create: boolean }
   | { readonly kind: 'up'; readonly spec: ClientVmsSpec }
   | { readonly kind: 'refresh' }
   | { readonly kind: 'destroy' }
-  /** Removes the lock that a dead run left. */
+  /** Removes the lock that a dead run left behind (`pulumi cancel`). */
   | { readonly kind: 'unlock' }
-  /** Brings CLI and plugin; needs no stack. */
-  | { readonly kind: 'install'; readonly place: EnginePlace; readonly pluginVersion: string };
+  /** Downloads the CLI and the plugin; needs no stack. */
+  | { readonly kind: 'install'; readonly workspace: WorkspaceSettings; readonly pluginVersion: string };
 
-/** `cancel` is no order: it is heeded at once, and not answered. */
-export type Sent = Order | { readonly kind: 'cancel' };
+/** `cancel` takes effect at once and has no result of its own. */
+export type ServerMessage = EngineCommand | { readonly kind: 'cancel' };
 
-/** What the engine's state knows. */
-export type EngineState = {
-  readonly machines: readonly { readonly hostname: string; readonly instanceId: string }[];
-  /** What there is beside the machines, as the engine calls it. */
-  readonly others: readonly { readonly type: string; readonly id: string }[];
-  /** What an interrupted run was in the middle of, by URN. */
-  readonly pending: readonly string[];
-};
+export type MachineAction = 'create' | 'delete' | 'update';
 
-export type Answer =
-  /** `state` is null where there is no stack. */
-  | { readonly kind: 'done'; readonly state: EngineState | null }
-  /** `text` is all that was said. */
-  | { readonly kind: 'failed'; readonly text: string };
-
-export type Told = Answer | { readonly kind: 'fact'; readonly fact: EngineFact };
-
-const action = z.enum(['make', 'end', 'change']);
+const action = z.enum(['create', 'delete', 'update']);
 const fact = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('begun'), hostname: z.string(), doing: action }),
+  z.object({ kind: z.literal('started'), hostname: z.string(), action }),
   z.object({
-    kind: z.literal('done'),
+    kind: z.literal('finished'),
     hostname: z.string(),
-    did: action,
+    action,
+    // Known after a `create` only.
     instanceId: z.string().nullable(),
     publicIp: z.string().nullable(),
     seconds: z.number(),
   }),
-  z.object({ kind: z.literal('refused'), hostname: z.string(), doing: action, text: z.string() }),
+  // `text` is the message of AWS or Pulumi.
+  z.object({ kind: z.literal('failed'), hostname: z.string(), action, text: z.string() }),
   z.object({
-    kind: z.literal('said'),
+    kind: z.literal('output'),
     level: z.enum(['info', 'warning', 'error']),
     hostname: z.string().nullable(),
     text: z.string(),
   }),
+  // Pulumi's last event; missing if the engine died.
   z.object({ kind: z.literal('summary'), succeeded: z.boolean() }),
 ]);
-const told = z.discriminatedUnion('kind', [
+const state = z.object({
+  machines: z.array(z.object({ hostname: z.string(), instanceId: z.string() })),
+  /** All other resources, with Pulumi's type names. */
+  others: z.array(z.object({ type: z.string(), id: z.string() })),
+  /** URNs of the operations that an interrupted run did not finish. */
+  pending: z.array(z.string()),
+});
+const childMessage = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('fact'), fact }),
-  z.object({
-    kind: z.literal('done'),
-    state: z
-      .object({
-        machines: z.array(z.object({ hostname: z.string(), instanceId: z.string() })),
-        others: z.array(z.object({ type: z.string(), id: z.string() })),
-        pending: z.array(z.string()),
-      })
-      .nullable(),
-  }),
-  z.object({ kind: z.literal('failed'), text: z.string() }),
+  // The state is null if there is no stack.
+  z.object({ kind: z.literal('done'), state: state.nullable() }),
+  // `output` is everything that Pulumi printed.
+  z.object({ kind: z.literal('failed'), output: z.string() }),
 ]);
 
-/** Null where what came is no message of ours. */
-export function readTold(received: unknown): Told | null {
-  const read = told.safeParse(received);
+/** What a run reports about a machine, or about itself: Pulumi's engine events, reduced. */
+export type EngineFact = z.output<typeof fact>;
+/** What Pulumi's state contains. */
+export type EngineState = z.output<typeof state>;
+export type ChildMessage = z.output<typeof childMessage>;
+export type CommandResult = Exclude<ChildMessage, { kind: 'fact' }>;
+
+/** Null if the message is not one that the child may send. */
+export function readChildMessage(received: unknown): ChildMessage | null {
+  const read = childMessage.safeParse(received);
   return read.success ? read.data : null;
 }

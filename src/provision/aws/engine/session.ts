@@ -1,49 +1,54 @@
-// One child process that runs the engine, as the server sees it: orders in, answers and facts out. Whatever happens to
-// it, an order is answered, and when the session has ended nothing of it is left running.
+// One child process that runs Pulumi, as the server sees it: it takes commands and returns facts and results. A command
+// always gets a result, whatever happens to the process, and no process is left when the session has ended.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import pTimeout from 'p-timeout';
 import { endMarkedProcesses } from '../../../process/end-marked.ts';
 import { openProcessTable, type ProcessMark } from '../../../process/process-table.ts';
-import { signalGroup } from '../../../process/signal.ts';
-import type { EngineFact } from './facts.ts';
-import { readTold, type Answer, type Order, type Sent } from './messages.ts';
+import { signalGroup, signalProcess } from '../../../process/signal.ts';
+import {
+  readChildMessage,
+  type CommandResult,
+  type EngineCommand,
+  type EngineFact,
+  type ServerMessage,
+} from './messages.ts';
 
 export type EngineSession = {
-  /** Absolute: of this session alone, gone with it. */
+  /** Absolute; belongs to this session, and is removed with it. */
   readonly workDir: string;
   readonly pid: number;
-  /** One at a time. A child that dies meanwhile has failed. */
-  readonly order: (order: Order, onFact?: (fact: EngineFact) => void) => Promise<Answer>;
-  /** Resolves when no process of it is left. */
+  /** One command at a time. If the child dies meanwhile, the command has failed. */
+  readonly execute: (command: EngineCommand, onFact?: (fact: EngineFact) => void) => Promise<CommandResult>;
+  /** Resolves when no process of the session is left. */
   readonly end: () => Promise<void>;
 };
 
 export type SessionOptions = {
-  /** Absolute, without links: sessions have their folders in it. */
+  /** Absolute, without symbolic links: contains the folders of all sessions. */
   readonly runsDir: string;
-  /** What the child finds in its environment. */
+  /** The environment of the child. */
   readonly env: Readonly<Record<string, string>>;
-  /** Asks what runs to end: the engine finishes what is under way. */
-  readonly asked: AbortSignal;
-  /** Kills. */
-  readonly forced: AbortSignal;
-  readonly patience: SessionPatience;
+  /** Cancels the run: Pulumi finishes what it has started. */
+  readonly cancelSignal: AbortSignal;
+  /** Kills the processes at once. */
+  readonly killSignal: AbortSignal;
+  readonly timeouts: SessionTimeouts;
 };
 
-export type SessionPatience = {
-  /** An engine whose child died is asked to end, and killed after so long. */
-  readonly loneMs: number;
-  /** An idle child is killed where it does not end by itself so soon. */
-  readonly endMs: number;
+/** In milliseconds. */
+export type SessionTimeouts = {
+  /** When the child has died, a Pulumi process that it left is interrupted, and killed after this time. */
+  readonly orphanedEngineMs: number;
+  /** An idle child that does not exit within this time is killed. */
+  readonly childExitMs: number;
 };
 
-export const defaultPatience: SessionPatience = { loneMs: 60_000, endMs: 5_000 };
-
-/** In the environment of a child and of all that it starts. */
+/** Marks the child and everything that it starts. */
 export const ENGINE_MARK: ProcessMark = { variable: 'LABLINK_ENGINE_RUN', argument: '--engine-run=' };
 
 const MAIN = fileURLToPath(new URL('../child/child-main.ts', import.meta.url));
@@ -57,102 +62,105 @@ export async function startSession(options: SessionOptions): Promise<EngineSessi
   const child = spawn(process.execPath, [MAIN, `${ENGINE_MARK.argument}${workDir}`], {
     cwd: workDir,
     env: { ...options.env, [ENGINE_MARK.variable]: workDir },
-    // A group of its own: a Ctrl-C in our terminal is ours to pass on, and all of it can be ended.
+    // A process group of its own: the server decides what Ctrl-C does, and the whole group can be killed.
     detached: true,
     stdio: ['ignore', log.fd, log.fd, 'ipc'],
   });
-  return watch(child, workDir, options);
+  return watchChild(child, workDir, options);
 }
 
-function watch(child: ChildProcess, workDir: string, options: SessionOptions): EngineSession {
-  const { asked, forced } = options;
+function watchChild(child: ChildProcess, workDir: string, options: SessionOptions): EngineSession {
+  const { cancelSignal, killSignal, runsDir, timeouts } = options;
   const exited = Promise.withResolvers<string>();
   child.once('error', (error) => exited.resolve(error.message));
   child.once('exit', (code, signal) => exited.resolve(signal ?? `exit code ${code ?? 0}`));
-  const send = (sent: Sent): void => {
-    if (child.connected) child.send(sent, () => undefined);
+  const send = (message: ServerMessage): void => {
+    if (child.connected) child.send(message, () => undefined);
   };
-  const ask = (): void => send({ kind: 'cancel' });
-  const force = (): void => void killAll(child, workDir, options.runsDir);
-  asked.addEventListener('abort', ask, { once: true });
-  forced.addEventListener('abort', force, { once: true });
-  if (asked.aborted) ask();
-  if (forced.aborted) force();
-  const release = (): void => {
-    asked.removeEventListener('abort', ask);
-    forced.removeEventListener('abort', force);
-  };
+  const cancel = (): void => send({ kind: 'cancel' });
+  const kill = (): void => void killAll(child, workDir, runsDir);
+  const listeners = new AbortController();
+  for (const [signal, act] of [
+    [cancelSignal, cancel],
+    [killSignal, kill],
+  ] as const)
+    if (signal.aborted) act();
+    else signal.addEventListener('abort', act, { once: true, signal: listeners.signal });
   return {
     workDir,
     pid: child.pid ?? 0,
-    order: async (order, onFact = () => undefined) => {
-      const answer = await Promise.race([
-        answerOf(child, onFact, () => send(order)),
-        exited.promise.then(async (how): Promise<Answer> => {
+    execute: (command, onFact = () => undefined) =>
+      Promise.race([
+        resultOf(child, onFact, () => send(command)),
+        exited.promise.then(async (how): Promise<CommandResult> => {
           await waitForEngine(workDir, options);
-          return {
-            kind: 'failed',
-            text: `The engine's process ended (${how}). ${await tail(workDir)}`.trim(),
-          };
+          const output = `The child process of Pulumi ended (${how}). ${await logTail(workDir)}`.trim();
+          return { kind: 'failed', output };
         }),
-      ]);
-      return answer;
-    },
+      ]),
     end: async () => {
       if (child.connected) child.disconnect();
-      const late = new AbortController();
-      await Promise.race([
-        exited.promise,
-        delay(options.patience.endMs, undefined, { signal: late.signal }).catch(() => undefined),
-      ]);
-      late.abort();
-      release();
-      await killAll(child, workDir, options.runsDir);
+      await pTimeout(exited.promise, { milliseconds: timeouts.childExitMs, message: false });
+      listeners.abort();
+      await killAll(child, workDir, runsDir);
       await rm(workDir, { recursive: true, force: true });
     },
   };
 }
 
-/** Sends the order and waits for its answer; a message that is none of ours is an answer too. */
-function answerOf(
+/** Sends the command and waits for its result. An invalid message counts as a failure. */
+function resultOf(
   child: ChildProcess,
   onFact: (fact: EngineFact) => void,
-  begin: () => void,
-): Promise<Answer> {
-  const { promise, resolve } = Promise.withResolvers<Answer>();
+  sendCommand: () => void,
+): Promise<CommandResult> {
+  const { promise, resolve } = Promise.withResolvers<CommandResult>();
   const onMessage = (received: unknown): void => {
-    const told = readTold(received);
-    if (told?.kind === 'fact') {
-      onFact(told.fact);
+    const message = readChildMessage(received);
+    if (message?.kind === 'fact') {
+      onFact(message.fact);
       return;
     }
     child.off('message', onMessage);
-    resolve(
-      told ?? { kind: 'failed', text: 'The process of the engine said something that nobody understands.' },
-    );
+    resolve(message ?? { kind: 'failed', output: 'The child process of Pulumi sent an invalid message.' });
   };
   child.on('message', onMessage);
-  begin();
+  sendCommand();
   return promise;
 }
 
-/** The child died, and the engine may be at work still: asked to end, it finishes what is under way, and saves. */
-async function waitForEngine(workDir: string, { runsDir, forced, patience }: SessionOptions): Promise<void> {
+/** The child has died, but Pulumi may still run: interrupted, it finishes what it has started and saves its state. */
+async function waitForEngine(
+  workDir: string,
+  { runsDir, killSignal, timeouts }: SessionOptions,
+): Promise<void> {
+  const interrupted = new Set<number>();
+  await waitForExit(runsDir, timeouts.orphanedEngineMs, killSignal, workDir, (pid) => {
+    if (!interrupted.has(pid)) signalProcess(pid, 'SIGINT');
+    interrupted.add(pid);
+  });
+}
+
+/** Waits until no Pulumi process is left in the folders of the sessions, or only in `folder`. */
+async function waitForExit(
+  runsDir: string,
+  limitMs: number,
+  signal?: AbortSignal,
+  folder?: string,
+  onRunning: (pid: number) => void = () => undefined,
+): Promise<void> {
   const table = await openProcessTable(ENGINE_MARK);
-  const asked = new Set<number>();
-  for (let waitedMs = 0; waitedMs < patience.loneMs && !forced.aborted; waitedMs += POLL_MS) {
-    const engines = (await table.marked(runsDir)).filter(({ folder }) => folder === workDir);
-    const working = await withoutPlugins(engines.map(({ pid }) => pid));
-    if (working.length === 0) return;
-    for (const pid of working) {
-      if (!asked.has(pid)) signalOne(pid);
-      asked.add(pid);
-    }
+  for (let waitedMs = 0; waitedMs < limitMs && signal?.aborted !== true; waitedMs += POLL_MS) {
+    const marked = await table.marked(runsDir);
+    const found = marked.filter((entry) => folder === undefined || entry.folder === folder);
+    const running = await withoutPlugins(found.map(({ pid }) => pid));
+    if (running.length === 0) return;
+    for (const pid of running) onRunning(pid);
     await delay(POLL_MS);
   }
 }
 
-/** A plugin outlives an engine that was killed, and does nothing any more. */
+/** A plugin outlives a killed engine, but does nothing any more. */
 async function withoutPlugins(pids: readonly number[]): Promise<number[]> {
   const commands = await Promise.all(
     pids.map(async (pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
@@ -160,36 +168,24 @@ async function withoutPlugins(pids: readonly number[]): Promise<number[]> {
   return pids.filter((_, index) => !(commands[index] ?? '').includes('pulumi-resource-'));
 }
 
-function signalOne(pid: number): void {
-  try {
-    process.kill(pid, 'SIGINT');
-  } catch {
-    // It has ended already.
-  }
-}
-
 async function killAll(child: ChildProcess, workDir: string, runsDir: string): Promise<void> {
   if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
-  // A plugin may have a group of its own.
+  // A plugin may have a process group of its own.
   await endMarkedProcesses(await openProcessTable(ENGINE_MARK), runsDir, new Set([workDir]));
 }
 
-async function tail(workDir: string): Promise<string> {
+async function logTail(workDir: string): Promise<string> {
   return (await readFile(join(workDir, 'child.log'), 'utf8').catch(() => '')).slice(-LOG_TAIL);
 }
 
 /**
- * Engines that an earlier process of this server left behind are let finish, which they are at already; those that do
- * not in time are killed. Folders of sessions that are over go.
+ * Waits for Pulumi processes that an earlier process of this server left, kills those that run longer than `limitMs`, and
+ * removes the folders of their sessions.
+ * @returns the number of killed processes
  */
-export async function endEarlierSessions(runsDir: string, waitMs: number): Promise<number> {
-  const table = await openProcessTable(ENGINE_MARK);
-  for (let waitedMs = 0; waitedMs < waitMs; waitedMs += POLL_MS) {
-    const working = await withoutPlugins((await table.marked(runsDir)).map(({ pid }) => pid));
-    if (working.length === 0) break;
-    await delay(POLL_MS);
-  }
-  const { ended } = await endMarkedProcesses(table, runsDir);
+export async function endEarlierSessions(runsDir: string, limitMs: number): Promise<number> {
+  await waitForExit(runsDir, limitMs);
+  const { ended } = await endMarkedProcesses(await openProcessTable(ENGINE_MARK), runsDir);
   await rm(runsDir, { recursive: true, force: true });
   return ended;
 }

@@ -1,7 +1,7 @@
-// Machines are told their end over SSH: a server of ssh2 stands where a machine would.
+// New shutdown times over SSH, against an ssh2 server in the place of a machine.
 import ssh2 from 'ssh2';
 import { afterEach, expect, test } from 'vitest';
-import { createRearm } from '../../src/provision/aws/rearm.ts';
+import { createRescheduleShutdown } from '../../src/provision/aws/reschedule-shutdown.ts';
 import type { SshAccess } from '../../src/provision/provider.ts';
 import { makeSshKeyPair } from '../../src/ssh/key-pair.ts';
 
@@ -12,7 +12,7 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-/** A machine that notes the commands, and ends each with this. */
+/** A machine that records the commands, and answers each with this exit code and output. */
 async function startMachine(code: number, says = ''): Promise<{ reach: SshAccess; commands: string[] }> {
   const commands: string[] = [];
   const server = new ssh2.Server({ hostKeys: [host.privateKey] }, (client) => {
@@ -43,8 +43,8 @@ async function startMachine(code: number, says = ''): Promise<{ reach: SshAccess
 
 const END = new Date('2026-11-25T18:00:00.500Z');
 const learned: string[][] = [];
-const rearming = (reaches: Readonly<Record<string, SshAccess | null>>, timeoutMs = 5_000) =>
-  createRearm({
+const reschedule = (reaches: Readonly<Record<string, SshAccess | null>>, timeoutMs = 5_000) =>
+  createRescheduleShutdown({
     reachOf: (hostname) => Promise.resolve(reaches[hostname] ?? null),
     privateKey: keys.privateKey,
     defaultUser: 'ubuntu',
@@ -52,9 +52,9 @@ const rearming = (reaches: Readonly<Record<string, SshAccess | null>>, timeoutMs
     timeoutMs,
   })(Object.keys(reaches), END, new AbortController().signal);
 
-test('each machine is told the second at which it ends; nothing else is in the command', async () => {
+test('each machine gets the second of its shutdown, and the command contains nothing else', async () => {
   const [one, two] = [await startMachine(0), await startMachine(0)];
-  expect(await rearming({ one: one.reach, two: two.reach })).toEqual(
+  expect(await reschedule({ one: one.reach, two: two.reach })).toEqual(
     expect.arrayContaining([
       { hostname: 'one', error: null },
       { hostname: 'two', error: null },
@@ -64,26 +64,26 @@ test('each machine is told the second at which it ends; nothing else is in the c
   expect(two.commands).toHaveLength(1);
 });
 
-test('what goes wrong is told machine by machine', async () => {
+test('a problem is reported for each machine', async () => {
   const refusing = await startMachine(3, 'no such timer\n');
   const orphan = await startMachine(0);
-  const results = await rearming({
+  const results = await reschedule({
     refusing: refusing.reach,
     orphan: { ...orphan.reach, sshHostKey: keys.publicKey },
     gone: { address: '127.0.0.1', sshPort: 1 },
     unknown: null,
   });
   const problems = Object.fromEntries(results.map(({ hostname, error }) => [hostname, error]));
-  expect(problems['refusing']).toBe('It refused its new end (exit 3): no such timer.');
-  expect(problems['orphan']).toContain('host key is not the one that is known');
+  expect(problems['refusing']).toBe('The machine rejected the new shutdown time (exit 3): no such timer.');
+  expect(problems['orphan']).toContain('host key is not the known one');
   expect(orphan.commands).toEqual([]);
-  expect(problems['gone']).toContain('SSH does not reach it');
+  expect(problems['gone']).toContain('cannot be reached over SSH');
   expect(problems['unknown']).toBe('Its address is not known yet.');
 });
 
-test('a host key that is not known yet is taken, and told', async () => {
+test('an unknown host key is accepted and reported', async () => {
   const machine = await startMachine(0);
   const { sshHostKey: key, ...reach } = machine.reach;
-  expect(await rearming({ new: reach })).toEqual([{ hostname: 'new', error: null }]);
+  expect(await reschedule({ new: reach })).toEqual([{ hostname: 'new', error: null }]);
   expect(learned).toContainEqual(['new', key]);
 });

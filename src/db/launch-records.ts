@@ -1,15 +1,15 @@
-// What our records say of machines that the cloud has and no state knows: by their launch, and by who was given them.
+// What the database knows about the launches of machines that are missing from the provider's state.
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
 
-export type MachineStanding = {
-  /** The launch is one of ours, or a row is about the machine: it was adopted. */
+export type LaunchRecord = {
+  /** The launch is one of ours, or the machine has a row because it was adopted. */
   readonly known: boolean;
-  /** It did not come to its end, or has not yet. */
+  /** The launch is running or was interrupted. */
   readonly interrupted: boolean;
-  /** It came to its end without success: what it left may have been overlooked. */
+  /** The launch failed or was cancelled, so its machines may have been overlooked. */
   readonly failed: boolean;
-  /** Somebody was given the machine since the launch was asked for: its hostname may have had another one before. */
+  /** The machine was assigned after the launch was requested; an earlier machine may have had the same hostname. */
   readonly assigned: boolean;
 };
 
@@ -19,11 +19,11 @@ export type LaunchedMachine = {
   readonly launchId: string | null;
 };
 
-/** By the ids given. A launch that is no UUID is none of ours. */
-export async function standingOf(
+/** By machine id. A launch id that is not a UUID is not one of ours. */
+export async function launchRecordsOf(
   db: Db,
   machines: readonly LaunchedMachine[],
-): Promise<Map<string, MachineStanding>> {
+): Promise<Map<string, LaunchRecord>> {
   const { rows } = await sql<{
     id: string;
     known: boolean;
@@ -43,5 +43,5 @@ export async function standingOf(
       ${machines.map(({ launchId }) => launchId)}::text[]
     ) as machine (id, hostname, launch)
     left join operations o on o.id::text = machine.launch`.execute(db);
-  return new Map(rows.map(({ id, ...standing }) => [id, standing]));
+  return new Map(rows.map(({ id, ...record }) => [id, record]));
 }

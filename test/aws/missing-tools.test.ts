@@ -1,5 +1,5 @@
-// What is missing or wrong on this computer: the CLI, the plugin, the passphrase, the disk. Said with a remedy, before
-// anything is made; and when it is put right, everything goes on.
+// Problems of the server: no CLI, no plugin, a wrong passphrase, a full disk. They are reported with a remedy before
+// anything is created, and after the remedy everything works.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -12,8 +12,8 @@ import { mountSmallDisk, smallDisksAreThere, type SmallDisk } from '../support/s
 const isThere = cloudIsThere();
 const disksAreThere = smallDisksAreThere();
 
-describe.skipIf(!isThere)('what is missing or wrong here', { timeout: 300_000 }, () => {
-  const table = createFaultTable('parts-missing');
+describe.skipIf(!isThere)('a server that is not set up', { timeout: 300_000 }, () => {
+  const table = createFaultTable('missing-tools');
   let cloud: TestCloud;
 
   beforeAll(async () => {
@@ -43,15 +43,15 @@ describe.skipIf(!isThere)('what is missing or wrong here', { timeout: 300_000 },
     return (await fetch(`${lab.server.url}/admin/create`, { headers: { authorization } })).text();
   }
 
-  test('without the CLI, the page says which command brings it, and destroy succeeds', async () => {
+  test('without the CLI, the launch page shows how to install it, and a destroy succeeds', async () => {
     await using lab = await startAwsLab(cloud, { env: { PULUMI_CLI_DIR: '/nonexistent' } });
-    expect(await launchPage(lab)).toMatch(/pulumi 3\.260\.0.*is not installed[\s\S]*make setup-aws/);
+    expect(await launchPage(lab)).toMatch(/Pulumi CLI 3\.260\.0.*is not installed[\s\S]*make setup-aws/);
     await expect(lab.beginLaunch(1)).rejects.toThrow(/is not installed/);
     expect(await lab.destroy()).toMatchObject({ status: 'succeeded' });
     table.add({ fault: 'the CLI missing', outcome: 'not begun', asked: 1, machines: 0, then: 'destroy: 0' });
   });
 
-  test('without the plugin, the page says which command brings it', async () => {
+  test('without the plugin, the launch page shows how to install it', async () => {
     await using lab = await startAwsLab(cloud, { processEnv: cloud.envWithoutPlugin });
     expect(await launchPage(lab)).toMatch(
       /pulumi-resource-aws 7\.48\.0.*is not installed[\s\S]*make setup-aws/,
@@ -60,7 +60,7 @@ describe.skipIf(!isThere)('what is missing or wrong here', { timeout: 300_000 },
     table.add({ fault: 'the plugin missing', outcome: 'not begun', asked: 1, machines: 0, then: '-' });
   });
 
-  test('without its configuration, the page says which keys are missing, and the server serves', async () => {
+  test('without its configuration, the launch page lists the missing keys, and the server works', async () => {
     await using lab = await startAwsLab(cloud, { parts: { configFile: '{}' } });
     expect(await launchPage(lab)).toContain(
       'app.region, machine.machine_type, machine.ami_id, machine.image',
@@ -68,7 +68,7 @@ describe.skipIf(!isThere)('what is missing or wrong here', { timeout: 300_000 },
     expect(await lab.destroy()).toMatchObject({ status: 'succeeded' });
   });
 
-  test('with another passphrase nothing begins; with the right one it goes on', async () => {
+  test('a wrong passphrase fails a launch before it starts, and the right one works again', async () => {
     await using lab = await startAwsLab(cloud);
     await lab.launch(1);
     const file = join(lab.server.dataDir, 'pulumi-passphrase');

@@ -1,16 +1,16 @@
-// What an instance type is, as EC2 says: vCPUs, whether it has an NVIDIA GPU, and in which zones it is offered.
+// Asks EC2 about instance types: vCPUs, whether they have an NVIDIA GPU, and which zones offer them.
 import {
   paginateDescribeInstanceTypeOfferings,
   paginateDescribeInstanceTypes,
   type EC2Client,
   type Filter,
 } from '@aws-sdk/client-ec2';
-import { allPages, asking, during } from './clients.ts';
+import { abortable, allPages, callAws } from './clients.ts';
 
-export type TypeFacts = {
+export type InstanceTypeFacts = {
   readonly vcpus: number;
   readonly nvidia: boolean;
-  /** Availability zones that offer it, in order. */
+  /** Availability zones that offer the type, sorted. */
   readonly zones: readonly string[];
 };
 
@@ -18,27 +18,27 @@ export async function describeTypes(
   ec2: EC2Client,
   types: readonly string[],
   signal: AbortSignal | undefined,
-): Promise<ReadonlyMap<string, TypeFacts>> {
+): Promise<ReadonlyMap<string, InstanceTypeFacts>> {
   if (types.length === 0) return new Map();
-  // Asked by filter: an unknown type among `InstanceTypes` would be an error for all of them.
+  // A filter, because an unknown type in `InstanceTypes` would make the whole request fail.
   const Filters: Filter[] = [{ Name: 'instance-type', Values: [...types] }];
-  const found = await asking('asking what an instance type is', () =>
+  const found = await callAws('describing instance types', () =>
     allPages(
-      paginateDescribeInstanceTypes({ client: ec2 }, { Filters }, during(signal)),
+      paginateDescribeInstanceTypes({ client: ec2 }, { Filters }, abortable(signal)),
       ({ InstanceTypes }) => InstanceTypes,
     ),
   );
-  const offered = await asking('asking where an instance type is offered', () =>
+  const offered = await callAws('looking up the zones of instance types', () =>
     allPages(
       paginateDescribeInstanceTypeOfferings(
         { client: ec2 },
         { LocationType: 'availability-zone', Filters },
-        during(signal),
+        abortable(signal),
       ),
       ({ InstanceTypeOfferings }) => InstanceTypeOfferings,
     ),
   );
-  const facts = new Map<string, TypeFacts>();
+  const facts = new Map<string, InstanceTypeFacts>();
   for (const { InstanceType: type, VCpuInfo, GpuInfo } of found) {
     if (type === undefined || !types.includes(type)) continue;
     const zones = offered.flatMap(({ InstanceType, Location }) =>

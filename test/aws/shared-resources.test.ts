@@ -1,5 +1,5 @@
-// What machines share, where a run broke off in the middle of making it: it exists in AWS, and no state knows it. It is
-// found by name and uid, removed and told; what is another's, or may be needed, stays.
+// Shared resources that an interrupted run created and that are missing from the Pulumi state: they are found by name and
+// uid, deleted and reported. Resources of others, and those that may be in use, are kept.
 import { CreateLogGroupCommand, CreateLogStreamCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { CreateRoleCommand, DeleteRoleCommand, GetRoleCommand, type Tag } from '@aws-sdk/client-iam';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import { cloudIsThere, type TestCloud } from '../support/cloud.ts';
 import { createFaultTable } from '../support/fault-table.ts';
 import { createSharedLab } from '../support/shared-lab.ts';
 
-/** As the engine calls them: those that need no other, then the rest. */
+/** By Pulumi's names: resources without dependencies, then the others. */
 const ROOTS = [
   'aws:cloudwatch/logGroup:LogGroup::logs',
   'aws:cloudwatch/logGroup:LogGroup::forwarder-logs',
@@ -19,8 +19,8 @@ const ROOTS = [
 ];
 const REST = ['aws:iam/instanceProfile:InstanceProfile::machine', 'aws:lambda/function:Function::forwarder'];
 
-describe.skipIf(!cloudIsThere())('what machines share, of an interrupted run', { timeout: 300_000 }, () => {
-  const table = createFaultTable('shared-parts');
+describe.skipIf(!cloudIsThere())('shared resources of an interrupted run', { timeout: 300_000 }, () => {
+  const table = createFaultTable('shared-resources');
   const shared = createSharedLab();
   let cloud: TestCloud;
   let lab: AwsLab;
@@ -37,15 +37,15 @@ describe.skipIf(!cloudIsThere())('what machines share, of an interrupted run', {
     await shared[Symbol.asyncDispose]();
   });
 
-  const said = async ({ id }: Operation): Promise<string> => (await lab.output(id)).join('\n');
+  const outputOf = async ({ id }: Operation): Promise<string> => (await lab.output(id)).join('\n');
 
   async function succeeds(operation: Operation): Promise<string> {
-    const output = await said(operation);
+    const output = await outputOf(operation);
     expect(operation, output).toMatchObject({ status: 'succeeded' });
     return output;
   }
 
-  /** The machines' role as a launch makes it; nothing of that launch is left. */
+  /** The machines' role as a launch creates it; that launch is destroyed again. */
   async function roleOfLaunch(): Promise<{ RoleName: string; Tags: Tag[] }> {
     if (seen.lab === lab) return seen.role;
     await succeeds(await lab.launch(1));
@@ -61,18 +61,18 @@ describe.skipIf(!cloudIsThere())('what machines share, of an interrupted run', {
   const makeRole = (role: { RoleName: string; Tags: Tag[] }) =>
     cloud.parts.iam.send(new CreateRoleCommand({ ...role, AssumeRolePolicyDocument: '{}' }));
 
-  test('the plugin dies while it makes each: the same operation clears it up, and the next goes on', async () => {
+  test('resources that a dying plugin left are deleted by the same operation, and the next launch succeeds', async () => {
     const removed: string[] = [];
-    const fault = 'the plugin dies while it makes a shared part';
+    const fault = 'the plugin dies while it creates a shared resource';
     for (const doomed of [ROOTS, REST]) {
       cloud.faults.dieCreating(...doomed);
       const launch = await lab.launch(1);
-      const output = await said(launch);
+      const output = await outputOf(launch);
       expect(launch, output).toMatchObject({ status: 'failed', problem: { kind: 'engine' } });
-      for (const [, what = ''] of output.matchAll(
-        /The (.+) \S+ is left of an interrupted run.*it was removed/g,
+      for (const [, label = ''] of output.matchAll(
+        /An interrupted run left the (.+) \S+, which .* It was deleted/g,
       ))
-        removed.push(what);
+        removed.push(label);
       const machines = (await lab.agree()).length;
       table.add({ fault, outcome: 'failed, engine', asked: 1, machines, then: '1, 0' });
       cloud.faults.reset();
@@ -92,57 +92,57 @@ describe.skipIf(!cloudIsThere())('what machines share, of an interrupted run', {
     expect(await lab.agree()).toHaveLength(1);
     expect(await cloud.parts.list()).toHaveLength(ROOTS.length + REST.length);
     const destroyed = await succeeds(await lab.destroy());
-    expect(destroyed).toContain('AWS was asked: nothing is left of what machines shared.');
+    expect(destroyed).toContain('Checked with AWS: no shared resources are left.');
     expect(await cloud.parts.list()).toEqual([]);
   });
 
-  test('what is in the way of a launch is removed by it, and the launch succeeds', async () => {
+  test('a launch deletes a resource that is in its way, and succeeds', async () => {
     await makeRole(await roleOfLaunch());
     const output = await succeeds(await lab.launch(2));
-    expect(output).toMatch(/The role \S+-machine is left of an interrupted run.*it was removed/);
+    expect(output).toMatch(/An interrupted run left the role \S+-machine, .* It was deleted/);
     expect(await lab.agree()).toHaveLength(2);
-    const fault = 'a shared part that no state knows in the way';
+    const fault = 'a shared resource outside the state in the way';
     table.add({ fault, outcome: 'succeeded', asked: 2, machines: 2, then: '-, 0' });
     await succeeds(await lab.destroy());
     expect(await cloud.parts.list()).toEqual([]);
   });
 
-  test("what has our name and another's uid stays, and the launch says what to do", async () => {
+  test('a resource with our name and another uid is kept, and the launch says what to do', async () => {
     const { RoleName, Tags } = await roleOfLaunch();
     const others = Tags.map((tag) => (tag.Key === 'lablink:uid' ? { ...tag, Value: 'another' } : tag));
     await makeRole({ RoleName, Tags: others });
     const launch = await lab.launch(1);
-    expect(launch, await said(launch)).toMatchObject({ status: 'failed' });
-    expect(launch.problem?.remedy).toContain('Delete what the output names');
+    expect(launch, await outputOf(launch)).toMatchObject({ status: 'failed' });
+    expect(launch.problem?.remedy).toContain('Delete the resource that the output names');
     await succeeds(await lab.destroy());
     expect(await cloud.parts.list()).toEqual([`role ${RoleName}`]);
     await cloud.parts.iam.send(new DeleteRoleCommand({ RoleName }));
   });
 
-  test('a log group with logs in it is not removed by a launch, and by a destroy it is', async () => {
+  test('a log group with logs is kept by a launch and deleted by a destroy', async () => {
     const { Tags } = await roleOfLaunch();
     const tags = Object.fromEntries(Tags.map(({ Key, Value }) => [Key, Value])) as Record<string, string>;
     const logGroupName = '/lablink/lab/test';
     await cloud.parts.logs.send(new CreateLogGroupCommand({ logGroupName, tags }));
     await cloud.parts.logs.send(new CreateLogStreamCommand({ logGroupName, logStreamName: 'lab-vm-test-1' }));
     const launch = await lab.launch(1);
-    const output = await said(launch);
+    const output = await outputOf(launch);
     expect(launch, output).toMatchObject({ status: 'failed' });
-    expect(output).toContain(`The log group ${logGroupName} is left of an interrupted run`);
-    expect(output).toContain('it stays, since there are logs in it.');
+    expect(output).toContain(`An interrupted run left the log group ${logGroupName}`);
+    expect(output).toContain('It is kept, because it contains logs.');
     expect(await cloud.parts.list()).toContain(`log group ${logGroupName}`);
-    expect(await succeeds(await lab.destroy())).toContain(`The log group ${logGroupName} is left`);
+    expect(await succeeds(await lab.destroy())).toContain(`left the log group ${logGroupName}`);
     expect(await cloud.parts.list()).toEqual([]);
   });
 
-  test('as long as a machine lives that no state knows, what it may be using stays', async () => {
+  test('resources are kept while a machine outside the state runs', async () => {
     const role = await roleOfLaunch();
     await makeRole(role);
     const uid = role.Tags.find(({ Key }) => Key === 'lablink:uid')?.Value ?? '';
     const orphan = await cloud.runOrphan({ 'lablink:uid': uid, 'lablink:hostname': 'lab-vm-test-9' });
-    const output = await said(await lab.destroy());
-    expect(output).toContain('it stays, since a machine that no state knows may be using it.');
-    expect(output).toMatch(/of what machines shared, the role \S+ is left/);
+    const output = await outputOf(await lab.destroy());
+    expect(output).toContain('It is kept, because a machine that is missing from the state may use it.');
+    expect(output).toMatch(/these shared resources are left: the role \S+\./);
     await cloud.terminate(orphan);
     await succeeds(await lab.destroy());
     expect(await cloud.parts.list()).toEqual([]);

@@ -1,0 +1,115 @@
+// Executes the server's commands with the Automation API, one after the other, on one stack.
+import { setTimeout as delay } from 'node:timers/promises';
+import { readFile } from 'node:fs/promises';
+import process from 'node:process';
+import type { EngineEvent } from '@pulumi/pulumi/automation/events.js';
+import { LocalWorkspace, PulumiCommand } from '@pulumi/pulumi/automation/index.js';
+import type { CommandResult, EngineCommand, EngineFact } from '../engine/messages.ts';
+import { initialState, reduceEvent } from '../engine/reduce-event.ts';
+import { openStack, type OpenStack } from './stack.ts';
+
+type OnFact = (fact: EngineFact) => void;
+
+/** Without a child process for so many checks, Pulumi has died: something else may hold its pipes open. */
+const DEAD_AFTER_CHECKS = 4;
+const CHECK_MS = 1_000;
+
+let opened: OpenStack | null = null;
+
+/** Throws the errors of Pulumi and the API; their message is everything that was printed. */
+export async function execute(
+  command: EngineCommand,
+  signal: AbortSignal,
+  onFact: OnFact,
+): Promise<CommandResult> {
+  if (command.kind === 'install') return install(command);
+  if (command.kind === 'open') {
+    opened = await openStack(command.workspace, command.create, signal);
+    const reading = opened?.readState();
+    // A run that creates the stack needs the program next: load it while the CLI works. A failure shows up there again.
+    if (command.create) loadProgram().catch(() => undefined);
+    return { kind: 'done', state: (await reading) ?? null };
+  }
+  if (opened === null) throw new Error('No stack is open.');
+  const watching = new AbortController();
+  try {
+    return await Promise.race([run(opened, command, signal, onFact), engineDied(watching.signal)]);
+  } finally {
+    watching.abort();
+  }
+}
+
+type StackCommand = Exclude<EngineCommand, { kind: 'open' } | { kind: 'install' }>;
+
+async function run(
+  { stack, readState }: OpenStack,
+  command: StackCommand,
+  signal: AbortSignal,
+  onFact: OnFact,
+): Promise<CommandResult> {
+  if (command.kind === 'unlock') {
+    await stack.cancel();
+    return { kind: 'done', state: await readState() };
+  }
+  const listener = createListener(onFact);
+  const options = { onEvent: listener.onEvent, signal, showSecrets: false };
+  if (command.kind === 'up') {
+    const { clientVms } = await loadProgram();
+    signal.throwIfAborted();
+    await stack.up({ ...options, program: clientVms(command.spec) });
+  } else if (command.kind === 'destroy') await stack.destroy(options);
+  else await stack.refresh({ ...options, clearPendingCreates: true });
+  // Pulumi can exit with status 0 in the middle of its work.
+  if (!listener.succeeded()) throw new Error('Pulumi ended without reporting success.');
+  return { kind: 'done', state: await readState() };
+}
+
+function createListener(onFact: OnFact): {
+  readonly onEvent: (event: EngineEvent) => void;
+  readonly succeeded: () => boolean;
+} {
+  let state = initialState;
+  let succeeded = false;
+  return {
+    succeeded: () => succeeded,
+    onEvent: (event) => {
+      const reduced = reduceEvent(state, event, performance.now());
+      ({ state } = reduced);
+      for (const fact of reduced.facts) {
+        if (fact.kind === 'summary') ({ succeeded } = fact);
+        onFact(fact);
+      }
+    },
+  };
+}
+
+/** Loaded late, because the program loads the AWS package. */
+function loadProgram(): Promise<typeof import('../../../../infra/client-vms.ts')> {
+  return import('../../../../infra/client-vms.ts');
+}
+
+/** Throws when this process has no child process although Pulumi should be running. Linux only; elsewhere, force ends it. */
+async function engineDied(signal: AbortSignal): Promise<never> {
+  let checks = 0;
+  while (checks < DEAD_AFTER_CHECKS) {
+    await delay(CHECK_MS, undefined, { signal });
+    checks = (await hasChildren()) ? 0 : checks + 1;
+  }
+  throw new Error('The Pulumi process died.');
+}
+
+async function hasChildren(): Promise<boolean> {
+  const children = await readFile(`/proc/self/task/${process.pid}/children`, 'utf8').catch(() => 'unknown');
+  return children.trim() !== '';
+}
+
+async function install({
+  workspace: { cliRoot, workDir, pulumiHome },
+  pluginVersion,
+}: Extract<EngineCommand, { kind: 'install' }>): Promise<CommandResult> {
+  if (cliRoot === null) throw new Error('A folder for the CLI is required.');
+  const pulumiCommand = await PulumiCommand.install({ root: cliRoot });
+  const workspace = await LocalWorkspace.create({ workDir, pulumiHome, pulumiCommand });
+  await workspace.installPlugin('aws', `v${pluginVersion}`);
+  return { kind: 'done', state: null };
+}

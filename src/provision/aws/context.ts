@@ -1,0 +1,131 @@
+// Everything the AWS provider works with, composed once at the start of the server.
+import { join } from 'node:path';
+import type { Log } from '../../log.ts';
+import type { Result } from '../../result.ts';
+import type { Provider, ProvisionFailure, ProvisionResult } from '../provider.ts';
+import type { CloudFacts } from './cached-facts.ts';
+import type { Cloud, CloudMachine } from './cloud.ts';
+import type { SessionTimeouts } from './engine/session.ts';
+import type { AwsSettings } from './settings.ts';
+import type { SharedResources } from './shared-resources/shared-resources.ts';
+import type { StateBackend } from './state-backend.ts';
+import type { Tools } from './tools.ts';
+
+export type AwsContext = {
+  readonly folders: AwsFolders;
+  readonly backend: StateBackend;
+  readonly findTools: () => Promise<Tools>;
+  readonly readSettings: () => Promise<Result<AwsSettings, ProvisionFailure>>;
+  /** The configured region, also if other settings are missing. */
+  readonly region: string | undefined;
+  readonly graceMinutes: number;
+  /** The functions that take a region return the same client each time. */
+  readonly cloud: (region: string) => Cloud;
+  readonly cachedFacts: (region: string) => CloudFacts;
+  readonly sharedResources: (region: string) => SharedResources;
+  readonly deployment: { readonly name: string; readonly environment: string };
+  readonly uid: string;
+  /** `ssh-ed25519 AAAA…` */
+  readonly sshPublicKey: string;
+  readonly forwarderToken: string;
+  /** The environment of Pulumi: the server's own, without the variables that only the server reads. */
+  readonly env: Readonly<Record<string, string>>;
+  /** By instance id. */
+  readonly launchRecords: (machines: readonly CloudMachine[]) => Promise<ReadonlyMap<string, LaunchRecord>>;
+  readonly preflight: (
+    settings: AwsSettings,
+    wanted: { readonly numVms: number; readonly signal: AbortSignal },
+  ) => Promise<ProvisionResult>;
+  readonly rescheduleShutdown: NonNullable<Provider['rescheduleShutdown']>;
+  readonly host: string;
+  readonly now: () => Date;
+  readonly limits: AwsLimits;
+  readonly recentMachines: RecentMachines;
+  readonly log: Log;
+};
+
+/** What the database knows about the launch of a machine that is missing from the Pulumi state. */
+export type LaunchRecord = {
+  /** The launch is one of ours. */
+  readonly known: boolean;
+  /** The launch is running or was interrupted. */
+  readonly interrupted: boolean;
+  /** The launch failed or was cancelled, so its machines may have been overlooked. */
+  readonly failed: boolean;
+  /** The machine was assigned to a participant. */
+  readonly assigned: boolean;
+};
+
+export type AwsFolders = {
+  readonly root: string;
+  /** Pulumi's state, unless a backend URL is configured. */
+  readonly state: string;
+  /** The folders of the engine's sessions. */
+  readonly runs: string;
+  /** Pulumi's own folder, with its plugins. */
+  readonly pulumiHome: string;
+  /** Where `lablink setup` installs the CLI. */
+  readonly cli: string;
+  /** Node's compile cache for the modules of the child process. */
+  readonly compileCache: string;
+};
+
+/** @param dataDir absolute, without symbolic links */
+export function awsFolders(dataDir: string): AwsFolders {
+  const root = join(dataDir, 'aws');
+  return {
+    root,
+    state: join(root, 'state'),
+    runs: join(root, 'runs'),
+    pulumiHome: join(root, 'pulumi-home'),
+    cli: join(root, 'pulumi'),
+    compileCache: join(root, 'compile-cache'),
+  };
+}
+
+/** All in milliseconds. */
+export type AwsLimits = SessionTimeouts & {
+  /** A lock of another host is stale after this time. */
+  readonly lockStaleMs: number;
+  /** How long Pulumi processes of an earlier server process may take to finish. */
+  readonly earlierSessionsMs: number;
+  /** How long EC2 may take to list new instances, and to stop listing terminated ones. */
+  readonly listDelayMs: number;
+};
+
+export const defaultLimits: AwsLimits = {
+  orphanedEngineMs: 60_000,
+  childExitMs: 5_000,
+  lockStaleMs: 3 * 3_600_000,
+  earlierSessionsMs: 60_000,
+  listDelayMs: 120_000,
+};
+
+/** Machines that were created a moment ago: EC2 may not list them yet. */
+export type RecentMachines = {
+  add(machine: RecentMachine): void;
+  remove(hostname: string): void;
+  list(): readonly RecentMachine[];
+};
+
+export type RecentMachine = {
+  readonly hostname: string;
+  readonly instanceId: string;
+  readonly launchId: string;
+  readonly publicIp: string | null;
+  readonly instanceType: string | null;
+  readonly createdAt: Date;
+};
+
+export function createRecentMachines(delayMs: number, now: () => Date): RecentMachines {
+  const recent = new Map<string, RecentMachine & { readonly addedMs: number }>();
+  return {
+    add: (machine) => recent.set(machine.hostname, { ...machine, addedMs: now().getTime() }),
+    remove: (hostname) => void recent.delete(hostname),
+    list: () => {
+      const since = now().getTime() - delayMs;
+      for (const [hostname, { addedMs }] of recent) if (addedMs < since) recent.delete(hostname);
+      return [...recent.values()];
+    },
+  };
+}

@@ -1,0 +1,104 @@
+// The resources that all machines of a deployment share (roles, security group, log groups and so on), as AWS has them:
+// found by their names and our uid tag. The AWS clients are loaded at the first use.
+import { resourceNames } from '../../../../infra/names.ts';
+import { toCloudError } from '../cloud-error.ts';
+
+export type SharedResource = {
+  /** As in Pulumi's state: a resource of AWS and one of the state are the same if type and id are equal. */
+  readonly type:
+    | 'aws:lambda/function:Function'
+    | 'aws:iam/role:Role'
+    | 'aws:iam/instanceProfile:InstanceProfile'
+    | 'aws:ec2/keyPair:KeyPair'
+    | 'aws:ec2/securityGroup:SecurityGroup'
+    | 'aws:cloudwatch/logGroup:LogGroup';
+  readonly id: string;
+  /** For people, such as `security group`. */
+  readonly label: string;
+  /** Deleting the resource would delete logs that are stored nowhere else. */
+  readonly hasLogs: boolean;
+};
+
+/** One kind of resource. Both functions throw the errors of the AWS SDK. */
+export type ResourceKind = {
+  /** For people, in the plural. */
+  readonly label: string;
+  /** The resources with our uid tag. */
+  list(signal: AbortSignal): Promise<readonly SharedResource[]>;
+  /** Succeeds if the resource is gone already. */
+  remove(id: string, signal: AbortSignal): Promise<void>;
+};
+
+/** The names to look for. */
+export type ResourceOwner = {
+  readonly region: string;
+  readonly uid: string;
+  readonly roles: readonly string[];
+  readonly instanceProfile: string;
+  readonly functionName: string;
+  readonly logGroups: readonly string[];
+};
+
+export type SharedResources = {
+  /** In the order in which they can be removed. `problems`: what could not be listed, one sentence each. */
+  list(
+    signal: AbortSignal,
+  ): Promise<{ readonly resources: readonly SharedResource[]; readonly problems: readonly string[] }>;
+  /** Throws CloudError. */
+  remove(resource: SharedResource, signal: AbortSignal): Promise<void>;
+};
+
+export type SharedResourcesOptions = {
+  readonly region: string;
+  readonly deployment: { readonly name: string; readonly environment: string };
+  readonly uid: string;
+  readonly sshPublicKey: string;
+  /** The log group of the machines. */
+  readonly logGroup: string;
+};
+
+export function createSharedResources(options: SharedResourcesOptions): SharedResources {
+  let kinds: Promise<readonly ResourceKind[]> | null = null;
+  const loadKinds = async (): Promise<readonly ResourceKind[]> => {
+    const { resourceKinds } = await import('./kinds.ts');
+    return resourceKinds(ownerOf(options));
+  };
+  const kindOf = new WeakMap<SharedResource, ResourceKind>();
+  return {
+    list: async (signal) => {
+      const listing = (await (kinds ??= loadKinds())).map(async (kind) => {
+        try {
+          const resources = await kind.list(signal);
+          for (const resource of resources) kindOf.set(resource, kind);
+          return { resources, problem: null };
+        } catch (error) {
+          return { resources: [], problem: toCloudError(error, `listing our ${kind.label}`).message };
+        }
+      });
+      const listed = await Promise.all(listing);
+      const problems = listed.flatMap(({ problem }) => problem ?? []);
+      return { resources: listed.flatMap(({ resources }) => resources), problems: [...new Set(problems)] };
+    },
+    remove: async (resource, signal) => {
+      try {
+        await kindOf.get(resource)?.remove(resource.id, signal);
+      } catch (error) {
+        throw toCloudError(error, `deleting the ${resource.label} ${resource.id}`);
+      }
+    },
+  };
+}
+
+function ownerOf(options: SharedResourcesOptions): ResourceOwner {
+  const { region, deployment, uid, sshPublicKey, logGroup } = options;
+  const { name, environment } = deployment;
+  const names = resourceNames({ deployment: name, environment, deploymentUid: uid, sshPublicKey });
+  return {
+    region,
+    uid,
+    roles: [names.machineRole, names.forwarder],
+    instanceProfile: names.machineRole,
+    functionName: names.forwarder,
+    logGroups: [logGroup, names.forwarderLogGroup],
+  };
+}
