@@ -11,7 +11,7 @@ import { machineTags } from './tags.ts';
  * Every input that we give. The engine ignores their changes where the machine exists: a newer image behind the same
  * name, another type, other tags are for machines to come. What is not in this list cannot be given (see `Inputs`).
  */
-export const INPUTS_OF_A_MACHINE = [
+const INPUTS_OF_A_MACHINE = [
   'ami',
   'iamInstanceProfile',
   'instanceInitiatedShutdownBehavior',

@@ -17,7 +17,7 @@ export type MachineSpec = {
   readonly shutdownAt: string | null;
 };
 
-export type ContainerSpec = {
+type ContainerSpec = {
   readonly image: string;
   /** Cloned into the participant's folder; null = nothing is. */
   readonly repository: string | null;

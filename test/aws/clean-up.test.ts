@@ -4,7 +4,7 @@ import { CloudError } from '../../src/provision/aws/cloud-error.ts';
 import type { CloudMachine } from '../../src/provision/aws/cloud.ts';
 import type { EngineRun } from '../../src/provision/aws/engine-run.ts';
 import { cleanUpSharedResources } from '../../src/provision/aws/shared-resources/clean-up.ts';
-import type { SharedResource } from '../../src/provision/aws/shared-resources/shared-resources.ts';
+import type { SharedResource } from '../../src/provision/aws/shared-resources/kinds.ts';
 
 const role: SharedResource = { type: 'aws:iam/role:Role', id: 'lab-machine', label: 'role', hasLogs: false };
 const group: SharedResource = {

@@ -30,7 +30,7 @@ export type CloudMachine = {
   readonly launchedAt: Date | null;
 };
 
-export type CloudTags = { readonly deployment: string; readonly uid: string; readonly environment: string };
+type CloudTags = { readonly deployment: string; readonly uid: string; readonly environment: string };
 
 export type Cloud = {
   /** Instances with our uid that are not terminated, oldest first. */

@@ -45,7 +45,7 @@ export type AwsContext = {
 };
 
 /** What the database knows about the launch of a machine that is missing from the Pulumi state. */
-export type LaunchRecord = {
+type LaunchRecord = {
   /** The launch is one of ours. */
   readonly known: boolean;
   /** The launch is running or was interrupted. */
@@ -108,7 +108,7 @@ export type RecentMachines = {
   list(): readonly RecentMachine[];
 };
 
-export type RecentMachine = {
+type RecentMachine = {
   readonly hostname: string;
   readonly instanceId: string;
   readonly launchId: string;

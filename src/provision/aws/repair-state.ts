@@ -7,7 +7,7 @@ import type { EngineState } from './engine/messages.ts';
 import { resourceName } from './engine/reduce-event.ts';
 import { failureOf, withEngine, type Engine, type EngineRun } from './engine-run.ts';
 import { cleanUpSharedResources } from './shared-resources/clean-up.ts';
-import type { SharedResource } from './shared-resources/shared-resources.ts';
+import type { SharedResource } from './shared-resources/kinds.ts';
 
 export type Repair = {
   readonly state: EngineState;

@@ -3,7 +3,7 @@
 import { CloudError } from '../cloud-error.ts';
 import type { EngineState } from '../engine/messages.ts';
 import type { EngineRun } from '../engine-run.ts';
-import type { SharedResource } from './shared-resources.ts';
+import type { SharedResource } from './kinds.ts';
 
 export type CleanUp = {
   readonly removed: readonly SharedResource[];

@@ -30,7 +30,42 @@ import {
 import { DeleteFunctionCommand, GetFunctionCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { TAG } from '../../../../infra/tags.ts';
 import { allPages, clientSettings } from '../clients.ts';
-import type { ResourceKind, ResourceOwner, SharedResource } from './shared-resources.ts';
+
+export type SharedResource = {
+  /** As in Pulumi's state: a resource of AWS and one of the state are the same if type and id are equal. */
+  readonly type:
+    | 'aws:lambda/function:Function'
+    | 'aws:iam/role:Role'
+    | 'aws:iam/instanceProfile:InstanceProfile'
+    | 'aws:ec2/keyPair:KeyPair'
+    | 'aws:ec2/securityGroup:SecurityGroup'
+    | 'aws:cloudwatch/logGroup:LogGroup';
+  readonly id: string;
+  /** For people, such as `security group`. */
+  readonly label: string;
+  /** Deleting the resource would delete logs that are stored nowhere else. */
+  readonly hasLogs: boolean;
+};
+
+/** One kind of resource. Both functions throw the errors of the AWS SDK. */
+export type ResourceKind = {
+  /** For people, in the plural. */
+  readonly label: string;
+  /** The resources with our uid tag. */
+  list(signal: AbortSignal): Promise<readonly SharedResource[]>;
+  /** Succeeds if the resource is gone already. */
+  remove(id: string, signal: AbortSignal): Promise<void>;
+};
+
+/** The names to look for. */
+export type ResourceOwner = {
+  readonly region: string;
+  readonly uid: string;
+  readonly roles: readonly string[];
+  readonly instanceProfile: string;
+  readonly functionName: string;
+  readonly logGroups: readonly string[];
+};
 
 export function resourceKinds(owner: ResourceOwner): readonly ResourceKind[] {
   const settings = clientSettings(owner.region);
