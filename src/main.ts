@@ -2,67 +2,55 @@
 import { hostname } from 'node:os';
 import process from 'node:process';
 import { migrateOnly, startAllocator } from './app.ts';
-import type { Environment } from './app/environment.ts';
-import { DOCTOR_USAGE } from './app/doctor-usage.ts';
-import { loadConfigFromProcess, type Config } from './config.ts';
+import { USAGE } from './app/console.ts';
+import type { AppContext } from './app/context.ts';
+import { loadConfigFromProcess } from './config.ts';
 import { renderFailures } from './config/failure.ts';
 import { renderSettings } from './config/help.ts';
-import { thisMachine } from './db/embedded/machine.ts';
+import { thisPlatform } from './db/embedded/platform.ts';
 import { createLog } from './log.ts';
+import { consoleLines } from './log/console.ts';
+import type { Failure } from './result.ts';
 
 const EXIT_OK = 0;
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
-/** What a second signal leaves to those who still close something. */
+/** The time that a second signal leaves for closing. */
 const FORCE_GRACE_MS = 500;
-
-const USAGE = `LabLink Allocator: hands the machines of a workshop to the people who need them.
-
-  lablink serve      start the allocator in the foreground (what \`make run\` does)
-  lablink setup      bring Pulumi and its AWS plugin into the data folder (PROVIDER=aws)
-  lablink migrate    bring the schema of the database up to date, and end
-  lablink ssh-key    print the private key that enters the machines, for \`ssh-add -\`
-${DOCTOR_USAGE}  lablink help       this text; \`lablink help config\` lists every setting
-  lablink version    the version
-
-Environment variables and a config file configure it: see \`lablink help config\` or docs/configuration.md.
-`;
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-function environmentOf(config: Config): Environment {
-  return {
-    config,
-    env: process.env,
-    machine: thisMachine(),
-    self: { pid: process.pid, host: hostname() },
-    log: createLog({ level: config.logLevel }),
-    say,
-  };
-}
-
-/** The config, or null after saying what is wrong with it. */
-function readConfig(): Config | null {
+/** The context, or null after printing what is wrong with the configuration. */
+function readContext(): AppContext | null {
   const loaded = loadConfigFromProcess();
   if (!loaded.ok) {
     say(renderFailures(loaded.failure));
     return null;
   }
-  for (const warning of loaded.value.warnings) say(`Warning: ${warning}`);
-  return loaded.value.config;
+  const { config, warnings } = loaded.value;
+  for (const warning of warnings) say(`Warning: ${warning}`);
+  const { stdout } = process;
+  return {
+    config,
+    env: process.env,
+    platform: thisPlatform(),
+    self: { pid: process.pid, host: hostname() },
+    log: createLog({ level: config.logLevel, ...(stdout.isTTY && { destination: consoleLines(stdout) }) }),
+    say,
+  };
 }
 
-function refused({ problem, remedy }: { readonly problem: string; readonly remedy: string }): number {
-  say(`LabLink cannot start: ${problem}\n${remedy}`);
+function failed({ message, remedy }: Failure, before = ''): number {
+  say(`${before}${message}\n${remedy}`);
   return EXIT_FAILED;
 }
 
-async function serve(config: Config): Promise<number> {
-  const started = await startAllocator(environmentOf(config));
-  if (!started.ok) return refused(started);
-  const { allocator } = started;
+async function serve(context: AppContext): Promise<number> {
+  const started = await startAllocator(context);
+  if (!started.ok) return failed(started.failure, 'LabLink cannot start: ');
+  const allocator = started.value;
   const { promise: ended, resolve } = Promise.withResolvers<number>();
   let asked = false;
   let forced = false;
@@ -84,14 +72,14 @@ async function serve(config: Config): Promise<number> {
   return ended;
 }
 
-async function migrate(config: Config): Promise<number> {
-  const result = await migrateOnly(environmentOf(config));
-  if (!result.ok) return refused(result);
+async function migrate(context: AppContext): Promise<number> {
+  const result = await migrateOnly(context);
+  if (!result.ok) return failed(result.failure, 'LabLink cannot start: ');
   say('The schema is up to date.');
   return EXIT_OK;
 }
 
-/** Needs nothing set up: a configuration with faults is one of its findings. */
+/** Needs no set-up: errors of the configuration are among the findings. */
 async function doctor(args: readonly string[]): Promise<number> {
   const { runDoctor } = await import('./app/doctor.ts');
   const { text, exit } = await runDoctor(args, loadConfigFromProcess(), process.env);
@@ -103,31 +91,25 @@ async function doctor(args: readonly string[]): Promise<number> {
   return exit === 'healthy' ? EXIT_OK : EXIT_FAILED;
 }
 
-async function setup(config: Config): Promise<number> {
-  // Loaded late, as the clients of AWS are.
+async function setup(context: AppContext): Promise<number> {
+  // Loaded late, because the clients of AWS are large.
   const { setUpAws } = await import('./app/setup.ts');
-  const result = await setUpAws(environmentOf(config));
-  if (!result.ok) {
-    say(`${result.problem}\n${result.remedy}`);
-    return EXIT_FAILED;
-  }
-  say('Pulumi and its plugin for AWS are in place.');
+  const result = await setUpAws(context);
+  if (!result.ok) return failed(result.failure);
+  say('Pulumi and its plugin for AWS are installed.');
   return EXIT_OK;
 }
 
-/** It is sealed at rest; this is for an admin who has to enter a machine by hand. */
-async function sshKey(config: Config): Promise<number> {
-  const { readSshKey } = await import('./app/ssh-key.ts');
-  const result = await readSshKey(environmentOf(config));
-  if (!result.ok) {
-    say(`${result.problem}\n${result.remedy}`);
-    return EXIT_FAILED;
-  }
-  process.stdout.write(result.keyPair.privateKey);
+/** For an admin who has to connect to a machine by hand: the key is sealed at rest. */
+async function sshKey(context: AppContext): Promise<number> {
+  const { readSshKey } = await import('./app/identity.ts');
+  const result = await readSshKey(context);
+  if (!result.ok) return failed(result.failure);
+  process.stdout.write(result.value.privateKey);
   return EXIT_OK;
 }
 
-const withConfig: Readonly<Record<string, (config: Config) => Promise<number>>> = {
+const withContext: Readonly<Record<string, (context: AppContext) => Promise<number>>> = {
   serve,
   migrate,
   setup,
@@ -145,14 +127,13 @@ async function main(command: string | undefined, args: readonly string[]): Promi
     return EXIT_OK;
   }
   if (command === 'doctor') return doctor(args);
-  const run = withConfig[command];
+  const run = withContext[command];
   if (run === undefined) {
     say(`There is no command "${command}".\n\n${USAGE}`);
     return EXIT_USAGE;
   }
-  const config = readConfig();
-  if (!config) return EXIT_FAILED;
-  return run(config);
+  const context = readContext();
+  return context === null ? EXIT_FAILED : run(context);
 }
 
 process.exit(await main(process.argv[2], process.argv.slice(3)));

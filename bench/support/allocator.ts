@@ -5,7 +5,7 @@ import { openSync, closeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { placesIn } from '../../src/db/embedded/places.ts';
+import { pathsIn } from '../../src/db/embedded/paths.ts';
 import { findPostmaster } from '../../src/db/embedded/postmaster.ts';
 import { connectionString } from '../../src/db/embedded/session.ts';
 import type { Lifecycle } from '../../src/lifecycle.ts';
@@ -119,7 +119,7 @@ async function healthy(port: number): Promise<void> {
 }
 
 async function databaseOf({ dataDir }: Folder): Promise<string> {
-  const places = placesIn(dataDir);
+  const places = pathsIn(dataDir);
   const server = await findPostmaster(places.cluster);
   if (server?.port === undefined) throw new Error('The embedded Postgres is not running.');
   return connectionString({ port: server.port, password: (await readFile(places.password, 'utf8')).trim() });

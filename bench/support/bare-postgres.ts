@@ -7,9 +7,9 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { prepareBinaries } from '../../src/db/embedded/binaries.ts';
-import { thisMachine } from '../../src/db/embedded/machine.ts';
+import { thisPlatform } from '../../src/db/embedded/platform.ts';
 import { programEnv, runProgram } from '../../src/db/embedded/run-program.ts';
-import { postgresOptions } from '../../src/db/embedded/settings.ts';
+import { postgresOptions } from '../../src/db/embedded/server.ts';
 import type { Lifecycle } from '../../src/lifecycle.ts';
 import { endChild } from './child.ts';
 import type { Folder } from './folder.ts';
@@ -28,14 +28,14 @@ const LOOK_MS = 2;
 export async function openBarePostgres(lifecycle: Lifecycle, folder: Folder): Promise<BarePostgres> {
   const { account } = folder;
   const env = programEnv(process.env);
-  const binaries = await prepareBinaries({ machine: thisMachine(), env, account });
-  if (!binaries.ok) throw new Error(binaries.problem.message);
+  const prepared = await prepareBinaries({ platform: thisPlatform(), env, account });
+  if (!prepared.ok) throw new Error(prepared.failure.message);
+  const binaries = prepared.value;
   const cluster = join(folder.path, 'bare');
   await mkdir(cluster);
   if (account) await chown(cluster, account.uid, account.gid);
 
   async function initdb(): Promise<void> {
-    if (!binaries.ok) return;
     const words = [`--pgdata=${cluster}`, '--username=lablink', '--auth=trust'];
     const options = ['--encoding=UTF8', '--locale=C', '--no-instructions'];
     const ran = await runProgram(binaries.initdb, [...words, ...options], {
@@ -47,7 +47,6 @@ export async function openBarePostgres(lifecycle: Lifecycle, folder: Folder): Pr
   }
 
   async function startAndStop(): Promise<number> {
-    if (!binaries.ok) return 0;
     const port = await freePort();
     const program = join(dirname(binaries.pgCtl), 'postgres');
     const startedMs = performance.now();

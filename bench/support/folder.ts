@@ -3,8 +3,8 @@ import { chmod, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resolveDataDir } from '../../src/db/embedded/data-dir.ts';
-import { thisMachine } from '../../src/db/embedded/machine.ts';
-import { placesIn } from '../../src/db/embedded/places.ts';
+import { thisPlatform } from '../../src/db/embedded/platform.ts';
+import { pathsIn } from '../../src/db/embedded/paths.ts';
 import { findPostmaster } from '../../src/db/embedded/postmaster.ts';
 import type { Account } from '../../src/db/embedded/run-program.ts';
 import type { Lifecycle } from '../../src/lifecycle.ts';
@@ -26,19 +26,20 @@ async function makeFolder(): Promise<Folder> {
   // As root, Postgres runs as another user, who has to pass through.
   await chmod(path, 0o711);
   const wanted = join(path, 'data');
-  const resolved = await resolveDataDir({ dataDir: wanted, env: process.env, machine: thisMachine() });
-  if (resolved.ok && resolved.dataDir === wanted) return { path, dataDir: wanted, account: resolved.account };
-  if (resolved.ok) await rm(resolved.dataDir, { recursive: true });
+  const resolved = await resolveDataDir({ dataDir: wanted, env: process.env, platform: thisPlatform() });
+  if (resolved.ok && resolved.value.dataDir === wanted)
+    return { path, dataDir: wanted, account: resolved.value.account };
+  if (resolved.ok) await rm(resolved.value.dataDir, { recursive: true });
   await rm(path, { recursive: true });
   throw new Error(
     resolved.ok
       ? `The user who runs Postgres cannot reach ${path}: set TMPDIR to a folder that all may pass.`
-      : `${resolved.problem.message} ${resolved.problem.remedy}`,
+      : `${resolved.failure.message} ${resolved.failure.remedy}`,
   );
 }
 
 async function removeFolder({ path, dataDir }: Folder): Promise<void> {
-  const left = await findPostmaster(placesIn(dataDir).cluster);
+  const left = await findPostmaster(pathsIn(dataDir).cluster);
   if (left !== undefined) process.kill(left.pid, 'SIGQUIT');
   await rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
 }

@@ -1,6 +1,9 @@
-// Composes the AWS provider from the configuration, the data folder and the database.
+// Composes the AWS provider from the configuration, the data folder and the database; and what `lablink setup` shares
+// with it.
 import { mkdir, realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Config } from '../config.ts';
+import { variableNames } from '../config/read.ts';
 import { recordReach } from '../db/fleet.ts';
 import { readReach } from '../db/reach.ts';
 import { launchRecordsOf, type LaunchedMachine } from '../db/launch-records.ts';
@@ -18,31 +21,24 @@ import { createRescheduleShutdown } from '../provision/aws/reschedule-shutdown.t
 import { logGroupOf, readSettings, type AwsConfig } from '../provision/aws/settings.ts';
 import { createSharedResources } from '../provision/aws/shared-resources/shared-resources.ts';
 import { stateBackend } from '../provision/aws/state-backend.ts';
-import { createToolFinder } from '../provision/aws/tools.ts';
+import { createToolFinder, type ToolFolders } from '../provision/aws/tools.ts';
 import type { Provider } from '../provision/provider.ts';
-import { loadOrCreateSecret } from '../secrets.ts';
-import type { SshKeyPair } from '../ssh/key-pair.ts';
+import type { AppContext } from './context.ts';
 import type { Data } from './data.ts';
-import { deploymentUid } from './deployment-uid.ts';
-import { forwarderToken } from './forwarder-token.ts';
-import { engineEnvironment, toolFolders } from './engine-environment.ts';
-import { StartRefused, type Environment } from './environment.ts';
-
-const SECRET_BYTES = 32;
+import { deploymentUid, keptSecret, type Identity } from './identity.ts';
 
 export async function openAwsProvider(
-  environment: Environment,
+  context: AppContext,
   data: Data,
-  sshKey: SshKeyPair,
+  { sshKey, forwarderToken }: Pick<Identity, 'sshKey' | 'forwarderToken'>,
 ): Promise<Provider> {
-  const { config, log, self } = environment;
+  const { config, log, self } = context;
   const { db } = data.database;
   const folders = await prepareFolders(data.dataDir);
-  const secret = secretIn(data.dataDir);
-  const passphrase = config.pulumi.passphrase ?? (await secret('pulumi-passphrase', SECRET_BYTES));
+  const passphrase = config.pulumi.passphrase ?? (await keptSecret(data.dataDir, 'pulumi-passphrase'));
   const uid = await deploymentUid(data);
   const { deployment } = config;
-  const limits = { ...defaultLimits, ...environment.awsLimits };
+  const limits = { ...defaultLimits, ...context.awsLimits };
   const tags = { deployment: deployment.name, uid, environment: deployment.environment };
   const cloud = oncePer((region) => createCloud({ region, tags }));
   const cachedFacts = oncePer((region) => cacheFacts(cloud(region), () => performance.now()));
@@ -59,7 +55,7 @@ export async function openAwsProvider(
       root: folders.root,
       passphrase,
     }),
-    findTools: createToolFinder(toolFolders(environment, folders)),
+    findTools: createToolFinder(toolFolders(context, folders)),
     readSettings: () => readSettings(aws),
     region: config.aws.region,
     graceMinutes: config.machine.graceMinutes,
@@ -69,8 +65,8 @@ export async function openAwsProvider(
     deployment,
     uid,
     sshPublicKey,
-    forwarderToken: (await forwarderToken(config, data.dataDir)) ?? '',
-    env: engineEnvironment(environment.env),
+    forwarderToken: forwarderToken ?? '',
+    env: engineEnvironment(context.env),
     launchRecords: (machines) => launchRecordsOf(db, machines.map(launchedMachine)),
     preflight: (settings, wanted) =>
       createPreflight({
@@ -91,7 +87,7 @@ export async function openAwsProvider(
 
 function rescheduleShutdownOf(
   { database: { db } }: Data,
-  { privateKey }: SshKeyPair,
+  { privateKey }: Identity['sshKey'],
 ): NonNullable<Provider['rescheduleShutdown']> {
   return createRescheduleShutdown({
     reachOf: (hostname) => readReach(db, hostname),
@@ -122,12 +118,27 @@ async function prepareFolders(dataDir: string): Promise<AwsFolders> {
   return folders;
 }
 
-function secretIn(dataDir: string): (name: string, bytes: number) => Promise<string> {
-  return async (name, bytes) => {
-    const secret = await loadOrCreateSecret({ dataDir, name, bytes });
-    if (!secret.ok) throw new StartRefused(secret.fault.problem, secret.fault.remedy);
-    return secret.value;
+/** Where the program of the engine is looked for. */
+export function toolFolders(
+  { config, env }: Pick<AppContext, 'config' | 'env'>,
+  folders: AwsFolders,
+): ToolFolders {
+  const { cliDir } = config.pulumi;
+  return {
+    configured: cliDir === undefined ? undefined : resolve(cliDir),
+    own: folders.cli,
+    pulumiHome: folders.pulumiHome,
+    path: env['PATH'] ?? '',
   };
+}
+
+/** The environment of the engine: all but our own variables; those of clouds, proxies and networks are the engine's too. */
+export function engineEnvironment(env: AppContext['env']): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) =>
+      value === undefined || variableNames.includes(name) ? [] : [[name, value]],
+    ),
+  );
 }
 
 function awsConfig(config: Config): AwsConfig {

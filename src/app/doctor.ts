@@ -1,5 +1,5 @@
-// `lablink doctor`: what a launch on AWS needs, looked at from here. Opens no database, and needs no config file, no
-// credentials and no network: what it cannot find out it says.
+// `lablink doctor`: checks what a launch on AWS needs. Opens no database, and needs no config file, no credentials and no
+// network: it reports what it cannot find out.
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -8,9 +8,9 @@ import { createCloud } from '../provision/aws/cloud.ts';
 import { examine } from '../provision/aws/doctor/examine.ts';
 import { asJson, asText, isHealthy, problem, type Diagnosis } from '../provision/aws/doctor/report.ts';
 import { checkState } from '../provision/aws/doctor/state.ts';
-import { DOCTOR_USAGE } from './doctor-usage.ts';
 import { awsFolders } from '../provision/aws/context.ts';
 import { createToolFinder } from '../provision/aws/tools.ts';
+import { DOCTOR_USAGE } from './console.ts';
 
 export type DoctorAnswer = { readonly text: string; readonly exit: 'healthy' | 'problems' | 'usage' };
 
@@ -38,7 +38,7 @@ type Flags = {
   readonly json: boolean;
 };
 
-/** The flags, or what is wrong with them. */
+/** The flags, or a sentence about what is wrong with them. */
 function readFlags(args: readonly string[]): Flags | string {
   try {
     const { values } = parseArgs({
@@ -81,7 +81,7 @@ async function diagnose(flags: Flags, loaded: ConfigResult, env: Env): Promise<D
       pulumiHome: folders.pulumiHome,
       path: env['PATH'] ?? '',
     }),
-    // It lists nothing of ours: the uid is not needed.
+    // It lists none of our machines: the uid is not needed.
     cloud: (where) => createCloud({ region: where, tags: tagsOf(config) }),
     checkState: () => checkState({ backendUrl, folder: folders.state, region }, signal),
     signal,
@@ -91,7 +91,7 @@ async function diagnose(flags: Flags, loaded: ConfigResult, env: Env): Promise<D
   return { ...diagnosis, findings: [...faults, ...diagnosis.findings] };
 }
 
-/** Flags over the configuration; without one, nothing is set. */
+/** Flags win over the configuration; without a valid one, nothing is set. */
 function settingsOf(flags: Flags, config: Config | null, env: Env) {
   return {
     region: flags.region ?? config?.aws.region ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? null,

@@ -1,4 +1,4 @@
-// Where machines come from, and the operations that make and end them.
+// Where machines come from, and the operations that create and destroy them.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { recordReach } from '../db/fleet.ts';
 import { markFailed } from '../db/reports.ts';
@@ -6,25 +6,29 @@ import { createExternalProvider } from '../provision/external.ts';
 import { createLocalProvider } from '../provision/local/local-provider.ts';
 import { createOperations, type Operations } from '../provision/operations.ts';
 import type { Provider } from '../provision/provider.ts';
-import type { SshKeyPair } from '../ssh/key-pair.ts';
 import type { Data } from './data.ts';
-import type { Environment } from './environment.ts';
+import type { Identity } from './identity.ts';
+import type { AppContext } from './context.ts';
 
-type FleetParts = { readonly data: Data; readonly sshKey: SshKeyPair };
+type Dependencies = { readonly data: Data } & Pick<Identity, 'sshKey' | 'forwarderToken'>;
 
-/** Made here, started when the server listens: machines call it. @param url where machines reach this server */
+/**
+ * Started when the server listens, because machines call it.
+ * @param url where machines reach this server
+ */
 export async function createFleet(
-  environment: Environment,
-  { data, sshKey }: FleetParts,
+  context: AppContext,
+  dependencies: Dependencies,
   url: () => string,
 ): Promise<Operations> {
-  const { config, log } = environment;
+  const { config, log } = context;
+  const { data } = dependencies;
   const { db, connectionString } = data.database;
   return createOperations({
     db,
     connectionString,
-    provider: environment.provider ?? (await createProvider(environment, { data, sshKey }, url)),
-    ...(environment.operationIntervals && { intervals: environment.operationIntervals }),
+    provider: context.provider ?? (await createProvider(context, dependencies, url)),
+    ...(context.operationIntervals && { intervals: context.operationIntervals }),
     deployment: config.deployment,
     rules: {
       hours: config.launch.hours ?? null,
@@ -39,16 +43,17 @@ export async function createFleet(
 }
 
 async function createProvider(
-  environment: Environment,
-  { data, sshKey }: FleetParts,
+  context: AppContext,
+  dependencies: Dependencies,
   url: () => string,
 ): Promise<Provider> {
-  const { config, log } = environment;
+  const { config, log } = context;
+  const { data, sshKey } = dependencies;
   if (config.provider === 'external') return createExternalProvider();
   if (config.provider === 'aws') {
-    // Loaded only where it is used: the clients of AWS are large.
+    // Loaded only where it is used, because the clients of AWS are large.
     const { openAwsProvider } = await import('./aws.ts');
-    return openAwsProvider(environment, data, sshKey);
+    return openAwsProvider(context, data, dependencies);
   }
   const { dataDir } = data;
   const { db } = data.database;

@@ -1,29 +1,30 @@
-// `lablink setup`: brings the engine's program and its plugin for AWS into the data folder, at the versions that this
-// program is written with. Never part of a request; where nothing can be downloaded, it says what to bring and where to.
+// `lablink setup`: installs Pulumi and its plugin for AWS in the data folder, at the versions that the allocator requires.
+// Where nothing can be downloaded, the failure says which files to copy, and where to.
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { resolveDataDir } from '../db/embedded/data-dir.ts';
-import type { Machine } from '../db/embedded/machine.ts';
+import type { Platform } from '../db/embedded/platform.ts';
 import { startSession } from '../provision/aws/engine/session.ts';
 import { awsFolders, defaultLimits } from '../provision/aws/context.ts';
 import { createToolFinder, requiredVersions, type ToolVersions } from '../provision/aws/tools.ts';
-import { engineEnvironment, toolFolders } from './engine-environment.ts';
-import type { Environment, Refusal } from './environment.ts';
+import { fail, succeed, type Failed, type Result } from '../result.ts';
+import { engineEnvironment, toolFolders } from './aws.ts';
+import type { AppContext } from './context.ts';
 
 /** A download on a slow line. */
 const LIMIT_MS = 20 * 60_000;
-const SAID_MAX = 500;
+const OUTPUT_CHARACTERS = 500;
 
-export async function setUpAws(environment: Environment): Promise<{ readonly ok: true } | Refusal> {
-  const { config, env, machine, say } = environment;
-  const folder = await resolveDataDir({ dataDir: config.dataDir, env, machine });
-  if (!folder.ok) return { ok: false, problem: folder.problem.message, remedy: folder.problem.remedy };
-  const folders = awsFolders(await realpath(folder.dataDir));
-  const find = createToolFinder(toolFolders(environment, folders));
+export async function setUpAws(context: AppContext): Promise<Result> {
+  const { config, env, platform, say } = context;
+  const folder = await resolveDataDir({ dataDir: config.dataDir, env, platform });
+  if (!folder.ok) return folder;
+  const folders = awsFolders(await realpath(folder.value.dataDir));
+  const find = createToolFinder(toolFolders(context, folders));
   const before = await find();
   if (before.ok) {
-    say(`Pulumi and its plugin for AWS are there already: ${before.value.cliRoot}.`);
-    return { ok: true };
+    say(`Pulumi and its plugin for AWS are already installed: ${before.value.cliRoot}.`);
+    return succeed(undefined);
   }
   const needed = await requiredVersions();
   say(`Installing Pulumi ${needed.cli} and its plugin for AWS ${needed.plugin} into ${folders.root} ...`);
@@ -41,7 +42,7 @@ export async function setUpAws(environment: Environment): Promise<{ readonly ok:
       cliRoot: config.pulumi.cliDir ?? folders.cli,
       workDir: session.workDir,
       pulumiHome: folders.pulumiHome,
-      // Nothing is kept there: a plugin is brought without a state.
+      // Nothing is kept there: the installation of a plugin needs no state.
       backendUrl: `file://${session.workDir}`,
       project: 'lablink-setup',
       stack: 'organization/lablink-setup/setup',
@@ -51,29 +52,29 @@ export async function setUpAws(environment: Environment): Promise<{ readonly ok:
     };
     const result = await session.execute({ kind: 'install', workspace, pluginVersion: needed.plugin });
     const after = await find();
-    if (result.kind === 'done' && after.ok) return { ok: true };
+    if (result.kind === 'done' && after.ok) return succeed(undefined);
     const output = result.kind === 'failed' ? result.output : after.ok ? '' : after.failure.message;
-    return byHand(output, workspace.cliRoot, folders.pulumiHome, { ...needed, ...machine });
+    return installByHand(output, workspace.cliRoot, folders.pulumiHome, { ...needed, ...platform });
   } finally {
     await session.end();
   }
 }
 
-function byHand(
+function installByHand(
   output: string,
   cliRoot: string,
   pulumiHome: string,
-  { cli, plugin, os, arch }: ToolVersions & Pick<Machine, 'os' | 'arch'>,
-): Refusal {
-  const words = output.replaceAll(/\s+/g, ' ').trim().slice(0, SAID_MAX);
-  return {
-    ok: false,
-    problem: `Pulumi ${cli} or its plugin for AWS ${plugin} could not be downloaded (${words}).`,
+  { cli, plugin, os, arch }: ToolVersions & Pick<Platform, 'os' | 'arch'>,
+): Failed {
+  const quote = output.replaceAll(/\s+/g, ' ').trim().slice(0, OUTPUT_CHARACTERS);
+  return fail({
+    code: 'not_downloaded',
+    message: `Pulumi ${cli} or its plugin for AWS ${plugin} could not be downloaded (${quote}).`,
     remedy: [
-      'Where this machine reaches no download, bring both from one that does:',
-      `  1. the archive pulumi-v${cli}-${os}-${arch}.tar.gz (get.pulumi.com); its files belong into ${join(cliRoot, 'bin')}`,
-      `  2. the archive pulumi-resource-aws-v${plugin}-${os}-${arch === 'x64' ? 'amd64' : arch}.tar.gz (get.pulumi.com/releases/plugins); its files belong into ${join(pulumiHome, 'plugins', `resource-aws-v${plugin}`)}`,
-      'Then run this command again: it looks whether both are right.',
+      'If this computer cannot download them, copy both from one that can:',
+      `  1. the archive pulumi-v${cli}-${os}-${arch}.tar.gz (get.pulumi.com); put its files into ${join(cliRoot, 'bin')}`,
+      `  2. the archive pulumi-resource-aws-v${plugin}-${os}-${arch === 'x64' ? 'amd64' : arch}.tar.gz (get.pulumi.com/releases/plugins); put its files into ${join(pulumiHome, 'plugins', `resource-aws-v${plugin}`)}`,
+      'Then run this command again: it checks both.',
     ].join('\n'),
-  };
+  });
 }

@@ -1,4 +1,4 @@
-// The handlers, and the HTTP application over them.
+// The handlers, and the HTTP application that serves them.
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -14,59 +14,62 @@ import type { HealthCheck } from '../handlers/system.ts';
 import { createHttpApp, type HttpApp } from '../http/app.ts';
 import { renderProblem } from '../pages/problem.ts';
 import type { Operations } from '../provision/operations.ts';
-import { deriveKey, type AdminCredentials } from '../secrets.ts';
-import type { Collecting } from './collect.ts';
+import { deriveKey } from '../secrets.ts';
+import type { AppContext } from './context.ts';
 import type { Data } from './data.ts';
-import type { Delivery } from './delivery.ts';
-import type { Environment } from './environment.ts';
+import type { Identity } from './identity.ts';
+import type { Collecting, Delivery } from './services.ts';
 
-export type WebParts = {
+export type WebDependencies = Pick<Identity, 'admin' | 'secretKey' | 'forwarderToken'> & {
   readonly data: Data;
   readonly delivery: Delivery;
   readonly operations: Operations;
   readonly collecting: Collecting;
-  readonly admin: AdminCredentials;
-  readonly secretKey: string;
-  readonly forwarderToken: string | undefined;
   readonly isStopping: () => boolean;
 };
 
-/** Names the key's use and version: another name makes every browser a new one. */
+/** The use of the key and its version: with another name every browser would be a new one. */
 const COOKIE_KEY = 'browser-cookie/1';
 const CONTRACT = new URL('../../openapi.yaml', import.meta.url);
-/** Made by `make agent`. */
+/** `make agent` creates it. */
 const AGENT_FOLDER = new URL('../../dist/agent/', import.meta.url);
 
-export async function createWebApp({ config, log }: Environment, parts: WebParts): Promise<HttpApp> {
-  const { db } = parts.data.database;
+export async function createWebApp(
+  { config, log }: AppContext,
+  dependencies: WebDependencies,
+): Promise<HttpApp> {
+  const { db } = dependencies.data.database;
   const contractYaml = await readFile(CONTRACT, 'utf8');
   const contract = parseContract(contractYaml);
   return createHttpApp({
     document: contract,
     handlers: createHandlers({
-      ...taken(config),
-      ...parts.collecting,
+      ...handlerOptions(config),
+      ...dependencies.collecting,
       db,
-      desk: parts.delivery.desk,
+      desk: dependencies.delivery.desk,
       logs: createLogKeeper(db, config.limits.logBytesPerVm),
-      operations: parts.operations,
+      operations: dependencies.operations,
       vmFeed: createVmFeed({
         db,
         nowMs: () => performance.now(),
         onError: (error, doing) => log.warn({ err: error }, `An error while ${doing}; it is tried again.`),
       }),
-      checks: healthChecks(parts),
+      checks: healthChecks(dependencies),
       contractYaml,
       contract,
     }),
     authenticate: createAuthenticator({
       db,
-      admin: parts.admin,
+      admin: dependencies.admin,
       registrationToken: config.tokens.registration,
-      forwarderToken: parts.forwarderToken,
+      forwarderToken: dependencies.forwarderToken,
     }),
     vmAuth: config.vmAuth,
-    browserCookie: { key: deriveKey(parts.secretKey, COOKIE_KEY), secure: config.server.secureCookies },
+    browserCookie: {
+      key: deriveKey(dependencies.secretKey, COOKIE_KEY),
+      secure: config.server.secureCookies,
+    },
     pages: {
       error: ({ problem, endpointId }) =>
         renderProblem(problem, { endpointId, form: null, workshop: config.workshop }),
@@ -79,13 +82,13 @@ export async function createWebApp({ config, log }: Environment, parts: WebParts
     log,
     logRequests: config.logRequests,
     responseFaults: config.responseFaults,
-    isStopping: parts.isStopping,
+    isStopping: dependencies.isStopping,
     classifyError: databaseProblem,
   });
 }
 
-/** What the handlers take from the configuration and from the process. */
-function taken(config: Config) {
+/** What the handlers need from the configuration and from the process. */
+function handlerOptions(config: Config) {
   return {
     bornAs: config.provider === 'aws' ? ('aws' as const) : ('external' as const),
     workshop: config.workshop,
@@ -101,8 +104,8 @@ function taken(config: Config) {
   };
 }
 
-function healthChecks({ data, delivery, operations }: WebParts): HealthCheck[] {
-  const away = 'The connection that hears of assignments is away; it reconnects by itself.';
+function healthChecks({ data, delivery, operations }: WebDependencies): HealthCheck[] {
+  const away = 'The connection for notifications about assignments is lost; it reconnects by itself.';
   return [
     { name: 'database', check: () => checkDatabase(data.database.db) },
     { name: 'listener', check: () => Promise.resolve(delivery.listener.connected ? null : away) },

@@ -2,12 +2,12 @@
 // schema. Each step registers its close with the lifecycle.
 import type { Lifecycle } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
+import { fail, succeed, type Failed, type Result } from '../result.ts';
 import { preparedClaim } from './claim.ts';
 import { connectDatabase, type Db } from './connect.ts';
 import { acquireDeploymentLock, describeHolder, type LockMode } from './deployment-lock.ts';
-import type { Machine } from './embedded/machine.ts';
+import type { Platform } from './embedded/platform.ts';
 import { startOwnedPostgres } from './embedded/own.ts';
-import type { Failure } from './embedded/problem.ts';
 import { databaseProblem } from './errors.ts';
 import { migrateToLatest } from './migrate.ts';
 
@@ -21,14 +21,13 @@ export type OpenOptions = {
   /** `exclusive` unless several allocators were configured to share a server of yours. */
   readonly mode: LockMode;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly machine: Machine;
+  readonly platform: Platform;
   readonly self: { readonly pid: number; readonly host: string };
   /** Another allocator has the database now: stop serving. */
   readonly onTaken: (who: string) => void;
 };
 
 export type OpenDatabase = {
-  readonly ok: true;
   readonly db: Db;
   readonly connectionString: string;
   /** Sentences for the person who starts the allocator. */
@@ -36,7 +35,7 @@ export type OpenDatabase = {
 };
 
 /** Opens the database and brings its schema up to date. Expected failures are returned with a remedy. */
-export async function openDatabase(options: OpenOptions): Promise<OpenDatabase | Failure> {
+export async function openDatabase(options: OpenOptions): Promise<Result<OpenDatabase>> {
   const server =
     options.url === null ? await openEmbedded(options) : await openExternal(options, options.url);
   if (!server.ok) return server;
@@ -44,7 +43,7 @@ export async function openDatabase(options: OpenOptions): Promise<OpenDatabase |
     'database pool',
     () =>
       connectDatabase({
-        connectionString: server.connectionString,
+        connectionString: server.value.connectionString,
         poolSize: options.poolSize,
         applicationName: 'lablink',
         prepared: preparedClaim,
@@ -53,15 +52,15 @@ export async function openDatabase(options: OpenOptions): Promise<OpenDatabase |
     (pool) => pool.destroy(),
   );
   const migrated = await migrateToLatest(db);
-  if (!migrated.ok) return { ok: false, problem: { message: migrated.problem, remedy: migrated.remedy } };
+  if (!migrated.ok) return fail({ code: 'schema', message: migrated.problem, remedy: migrated.remedy });
   if (migrated.applied.length > 0)
     options.log.info({ migrations: migrated.applied }, 'The schema was brought up to date.');
-  return { ...server, db };
+  return succeed({ ...server.value, db });
 }
 
-type Server = { readonly ok: true; readonly connectionString: string; readonly notes: readonly string[] };
+type Server = { readonly connectionString: string; readonly notes: readonly string[] };
 
-async function openEmbedded(options: OpenOptions): Promise<Server | Failure> {
+async function openEmbedded(options: OpenOptions): Promise<Result<Server>> {
   const { lifecycle, log } = options;
   const started = await lifecycle.acquire(
     'embedded Postgres',
@@ -72,15 +71,15 @@ async function openEmbedded(options: OpenOptions): Promise<Server | Failure> {
         onTaken: (holder) => options.onTaken(describeHolder(holder)),
       }),
     async (result) => {
-      if (result.ok) await result.postgres.stop();
+      if (result.ok) await result.value.stop();
     },
   );
   if (!started.ok) return started;
-  const { connectionString, notes } = started.postgres;
-  return { ok: true, connectionString, notes };
+  const { connectionString, notes } = started.value;
+  return succeed({ connectionString, notes });
 }
 
-async function openExternal(options: OpenOptions, url: string): Promise<Server | Failure> {
+async function openExternal(options: OpenOptions, url: string): Promise<Result<Server>> {
   const { lifecycle, log, mode } = options;
   const locked = await lifecycle.acquire(
     'deployment lock',
@@ -95,26 +94,22 @@ async function openExternal(options: OpenOptions, url: string): Promise<Server |
       if (result.ok) await result.lock.release();
     },
   );
-  if (locked.ok) return { ok: true, connectionString: url, notes: [] };
+  if (locked.ok) return succeed({ connectionString: url, notes: [] });
   if (locked.reason === 'unreachable') return unreachable(locked.error);
   const message = `Another allocator (${describeHolder(locked.holder)}) is using this database${mode === 'exclusive' ? ', or this one is not configured to share it' : ''}.`;
-  return {
-    ok: false,
-    problem: {
-      message,
-      remedy:
-        'Stop it first, or name another database. Several allocators may share one with PROVIDER other than local, a common SECRET_KEY, and PULUMI_BACKEND_URL on s3://.',
-    },
-  };
+  return fail({
+    code: 'in_use',
+    message,
+    remedy:
+      'Stop it first, or name another database. Several allocators may share one with PROVIDER other than local, a common SECRET_KEY, and PULUMI_BACKEND_URL on s3://.',
+  });
 }
 
-function unreachable(error: Error): Failure {
+function unreachable(error: Error): Failed {
   const known = databaseProblem(error) !== null;
-  return {
-    ok: false,
-    problem: {
-      message: `The database in DATABASE_URL cannot be used: ${error.message || (known ? 'it cannot be reached' : error.name)}.`,
-      remedy: 'Check host, port, user, password and database name; try the same address with psql.',
-    },
-  };
+  return fail({
+    code: 'unreachable',
+    message: `The database in DATABASE_URL cannot be used: ${error.message || (known ? 'it cannot be reached' : error.name)}.`,
+    remedy: 'Check host, port, user, password and database name; try the same address with psql.',
+  });
 }

@@ -12,18 +12,18 @@ const TRIES = 20;
 export const COMMENT = 'lablink-allocator';
 
 /**
- * A new pair. Of those that ssh2 generates, one in 256 is malformed (it cuts leading zeros off a key that begins with
- * one: lib/keygen.js of 1.17.0), so that each is tried, and another one taken where it does not work.
+ * A new pair. One in 256 that ssh2 generates is malformed (lib/keygen.js of 1.17.0 cuts leading zeros off a key), so each
+ * is tried, and another one generated where it does not work.
  */
 export function makeSshKeyPair(): SshKeyPair {
   for (let tries = 0; tries < TRIES; tries++) {
     const made = readSshKeyPair(ssh2.utils.generateKeyPairSync('ed25519', { comment: COMMENT }).private);
     if (made !== undefined) return made;
   }
-  throw new Error(`ssh2 made no ed25519 key that works in ${TRIES} tries`);
+  throw new Error(`ssh2 generated no working ed25519 key in ${TRIES} tries`);
 }
 
-/** The pair of a private key in OpenSSH's format; undefined where the text is no ed25519 private key that works. */
+/** The pair of a private key in OpenSSH's format; undefined where the text is not a working ed25519 private key. */
 export function readSshKeyPair(privateKey: string): SshKeyPair | undefined {
   const key = ssh2.utils.parseKey(privateKey);
   if (key instanceof Error || key.type !== 'ssh-ed25519' || !key.isPrivateKey()) return undefined;
@@ -32,11 +32,11 @@ export function readSshKeyPair(privateKey: string): SshKeyPair | undefined {
     : undefined;
 }
 
-/** What it signs is verified by its public half as others read it. */
+/** Whether its public half, as others read it, verifies its signature. */
 function works(key: ParsedKey): boolean {
   const publicKey = ssh2.utils.parseKey(`${key.type} ${key.getPublicSSH().toString('base64')}`);
   const challenge = Buffer.from(COMMENT);
-  // Their types leave out that both may answer an Error.
+  // The types leave out that both may return an Error.
   const signature: unknown = key.sign(challenge);
   if (publicKey instanceof Error || !Buffer.isBuffer(signature)) return false;
   const verified: unknown = publicKey.verify(challenge, signature);

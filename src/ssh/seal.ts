@@ -1,6 +1,7 @@
-// A text that lies on a disk and that nobody can read, or change unnoticed, without its key of 32 bytes (AES-256-GCM). Pure
-// but for the randomness.
+// Encrypts a text for the disk (AES-256-GCM): without the key of 32 bytes nobody can read it, or change it unnoticed.
+// Pure but for the randomness.
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { fail, succeed, type Result } from '../result.ts';
 
 const CIPHER = 'aes-256-gcm';
 /** Names the format; authenticated with the content. */
@@ -16,25 +17,19 @@ export function seal(text: string, key: Buffer): string {
   return `${HEADER} ${iv.toString('base64')} ${sealed.toString('base64')}\n`;
 }
 
-/** `damaged` is no text that was sealed here; `wrong-key` is one that this key does not open, or that was changed. */
-export function unseal(
-  line: string,
-  key: Buffer,
-):
-  | { readonly ok: true; readonly text: string }
-  | { readonly ok: false; readonly why: 'damaged' | 'wrong-key' } {
+/** `damaged`: not a sealed text; `wrong_key`: another key sealed it, or it was changed. */
+export function unseal(line: string, key: Buffer): Result<string, 'damaged' | 'wrong_key'> {
   const [header, iv = '', sealed = ''] = line.trim().split(' ');
   const bytes = Buffer.from(sealed, 'base64');
   const nonce = Buffer.from(iv, 'base64');
-  if (header !== HEADER || nonce.length !== IV_BYTES || bytes.length <= TAG_BYTES)
-    return { ok: false, why: 'damaged' };
+  if (header !== HEADER || nonce.length !== IV_BYTES || bytes.length <= TAG_BYTES) return fail('damaged');
   const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES })
     .setAAD(Buffer.from(HEADER))
     .setAuthTag(bytes.subarray(-TAG_BYTES));
   try {
     const text = Buffer.concat([decipher.update(bytes.subarray(0, -TAG_BYTES)), decipher.final()]);
-    return { ok: true, text: text.toString('utf8') };
+    return succeed(text.toString('utf8'));
   } catch {
-    return { ok: false, why: 'wrong-key' };
+    return fail('wrong_key');
   }
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
-import { deploymentUid } from '../../src/app/deployment-uid.ts';
+import { deploymentUid } from '../../src/app/identity.ts';
 import { createTestDatabase } from '../support/postgres.ts';
 
 async function folder(): Promise<string> {

@@ -2,7 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { waitForFileLock } from '../../src/db/embedded/file-lock.ts';
-import { placesIn } from '../../src/db/embedded/places.ts';
+import { pathsIn } from '../../src/db/embedded/paths.ts';
 import {
   ask,
   preparedData,
@@ -26,25 +26,28 @@ describe('two allocators that start at once', () => {
     ['an empty folder', async () => join(await temporaryFolder(), 'data')],
     ['a folder with a database', preparedData],
     ['a folder whose allocator and Postgres were killed', killedData],
-  ])('on %s: one gets it, the other is told who has it', async (_what, makeFolder) => {
-    const dataDir = await makeFolder();
-    const children = [startChild(dataDir), startChild(dataDir)];
-    const lines = await Promise.all(children.map((child) => child.next()));
-    const winner = children[lines.findIndex(({ ready }) => ready !== undefined)];
-    const [url] = lines.flatMap((line) => line.ready?.connectionString ?? []);
-    const [problem] = lines.flatMap((line) => line.refused ?? []);
-    if (winner === undefined || url === undefined) throw new Error('Nobody got it.');
-    expect(problem?.message).toMatch(
-      new RegExp(
-        `^Another allocator \\(process ${winner.pid} on .+, since 20.+Z\\) is using the data folder ${dataDir}\\.$`,
-      ),
-    );
-    expect(problem?.remedy).toContain('DATA_DIR and PORT');
-    // The loser is gone; the winner's server is not.
-    expect(await ask(url, 'select 1 as n')).toEqual([{ n: 1 }]);
-    expect(postgresIn(dataDir)).toHaveLength(1);
-    expect((await readdir(dataDir)).filter((name) => name.includes('new'))).toEqual([]);
-  });
+  ])(
+    'of two allocators that start at once on %s one gets it, and the other names it',
+    async (_what, makeFolder) => {
+      const dataDir = await makeFolder();
+      const children = [startChild(dataDir), startChild(dataDir)];
+      const lines = await Promise.all(children.map((child) => child.next()));
+      const winner = children[lines.findIndex(({ ready }) => ready !== undefined)];
+      const [url] = lines.flatMap((line) => line.ready?.connectionString ?? []);
+      const [problem] = lines.flatMap((line) => line.refused ?? []);
+      if (winner === undefined || url === undefined) throw new Error('Nobody got it.');
+      expect(problem?.message).toMatch(
+        new RegExp(
+          `^Another allocator \\(process ${winner.pid} on .+, since 20.+Z\\) is using the data folder ${dataDir}\\.$`,
+        ),
+      );
+      expect(problem?.remedy).toContain('DATA_DIR and PORT');
+      // The loser is gone; the winner's server is not.
+      expect(await ask(url, 'select 1 as n')).toEqual([{ n: 1 }]);
+      expect(postgresIn(dataDir)).toHaveLength(1);
+      expect((await readdir(dataDir)).filter((name) => name.includes('new'))).toEqual([]);
+    },
+  );
 });
 
 async function killedData(): Promise<string> {
@@ -58,7 +61,7 @@ async function killedData(): Promise<string> {
 }
 
 describe('an allocator', () => {
-  test('has its database until it has finished, though Ctrl-C reaches its whole process group', async () => {
+  test('an allocator has its database until it has finished, although Ctrl-C reaches its whole process group', async () => {
     const dataDir = await preparedData();
     const child = startChild(dataDir);
     await ready(child);
@@ -68,7 +71,7 @@ describe('an allocator', () => {
     expect(postgresIn(dataDir)).toEqual([]);
   });
 
-  test('that is killed leaves its server to the next one, which ends it', async () => {
+  test('an allocator that is killed leaves its server to the next one, which ends it', async () => {
     const dataDir = await preparedData();
     const killed = startChild(dataDir);
     const url = await ready(killed);
@@ -87,7 +90,7 @@ describe('an allocator', () => {
     expect(postgresIn(dataDir)).toEqual([]);
   });
 
-  test('that is killed in the middle of its first start does not harm the next one', async () => {
+  test('an allocator that is killed during its first start does not harm the next one', async () => {
     const dataDir = join(await temporaryFolder(), 'data');
     await mkdir(dataDir, { mode: 0o711 });
     const killed = startChild(dataDir);
@@ -101,7 +104,7 @@ describe('an allocator', () => {
     expect(await ask(connectionString, 'select 1 as n')).toEqual([{ n: 1 }]);
   });
 
-  test('that comes while another one is stopping starts a server of its own', async () => {
+  test('an allocator that starts while another one is stopping starts its own server', async () => {
     const dataDir = await preparedData();
     const first = startChild(dataDir);
     await ready(first);
@@ -114,11 +117,11 @@ describe('an allocator', () => {
   });
 });
 
-test('a folder whose owner lives where its server cannot be seen (another container) is refused', async () => {
+test('a data folder that is used in another container is refused', async () => {
   const dataDir = await preparedData();
-  const held = await waitForFileLock(placesIn(dataDir).ownerLock, undefined, 0);
-  if (!held.ok || held.lock === undefined) throw new Error('The lock is not free.');
-  const { lock } = held;
+  const held = await waitForFileLock(pathsIn(dataDir).ownerLock, undefined, 0);
+  if (!held.ok || held.value === undefined) throw new Error('The lock is not free.');
+  const lock = held.value;
   onTestFinished(() => lock.release());
   expect(await refusal(dataDir)).toContain(`Another allocator is using the data folder ${dataDir}`);
 });

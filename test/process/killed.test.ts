@@ -1,4 +1,4 @@
-// The allocator is killed at every phase of a launch and of a destroy, and started again: no process is left over, no
+// The allocator is killed in every phase of a launch and of a destroy, and started again: no process is left over, no
 // row is without its machine, and the next launch and destroy work.
 import { chmod, mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { LOCAL_VM_MARK } from '../../src/provision/local/machine-environment.ts'
 import { startProgram, type Program } from '../support/program.ts';
 
 const PASSWORD = 'a password for tests';
-const PATIENCE = { timeout: 90_000, interval: 100 };
+const POLLING = { timeout: 90_000, interval: 100 };
 const MACHINES = 4;
 const counts: string[] = [];
 
@@ -25,27 +25,27 @@ const inEvents =
     return text === 'done' ? done >= times : data?.status === text;
   };
 const launchPhases: Phase[] = [
-  { name: 'when it was just asked for', reached: () => Promise.resolve(true) },
-  { name: 'when it has begun', reached: async (lab, id) => !(await inEvents('queued', 0)(lab, id)) },
-  { name: 'with one machine made', reached: inEvents('done', 1) },
-  { name: 'with all but one made', reached: inEvents('done', MACHINES - 1) },
-  { name: 'when it has succeeded', reached: inEvents('succeeded', 0) },
+  { name: 'just requested', reached: () => Promise.resolve(true) },
+  { name: 'started', reached: async (lab, id) => !(await inEvents('queued', 0)(lab, id)) },
+  { name: 'with one machine created', reached: inEvents('done', 1) },
+  { name: 'with all machines but one created', reached: inEvents('done', MACHINES - 1) },
+  { name: 'succeeded', reached: inEvents('succeeded', 0) },
 ];
 const destroyPhases: Phase[] = [
-  { name: 'when it was just asked for', reached: () => Promise.resolve(true) },
-  { name: 'with one machine ended', reached: inEvents('done', 1) },
-  { name: 'when it has succeeded', reached: inEvents('succeeded', 0) },
+  { name: 'just requested', reached: () => Promise.resolve(true) },
+  { name: 'with one machine destroyed', reached: inEvents('done', 1) },
+  { name: 'succeeded', reached: inEvents('succeeded', 0) },
 ];
 
 describe('the allocator killed', { timeout: 300_000 }, () => {
   let folder: string;
   let lab: Lab;
   let open = new AsyncDisposableStack();
-  /** Each test leaves the folder empty for the next; what a failed one has left is thrown away. */
+  /** Each test leaves the folder empty for the next one; what a failed test has left is removed. */
   let isClean = false;
 
   beforeEach(async () => {
-    if (!isClean) await openAnew();
+    if (!isClean) await openFresh();
     isClean = false;
   });
   beforeAll(() => counts.push('phase | rows | machines | processes | after destroy'));
@@ -55,7 +55,7 @@ describe('the allocator killed', { timeout: 300_000 }, () => {
     expect(await processes()).toEqual([]);
   });
 
-  async function openAnew(): Promise<void> {
+  async function openFresh(): Promise<void> {
     await open.disposeAsync();
     open = new AsyncDisposableStack();
     folder = await realpath(await mkdtemp(join(tmpdir(), 'lablink-killed-')));
@@ -103,7 +103,7 @@ describe('the allocator killed', { timeout: 300_000 }, () => {
         async () =>
           (await lab.admin.GET('/api/v1/operations/{id}', { params: { path: { id } } })).data?.ended_at ??
           null,
-        PATIENCE,
+        POLLING,
       )
       .not.toBeNull();
 
@@ -113,15 +113,15 @@ describe('the allocator killed', { timeout: 300_000 }, () => {
     lab = await start();
   }
 
-  /** Rows, folders and processes tell of the same machines, and everything goes on. */
-  async function isWhole(phase: string): Promise<void> {
+  /** Rows, folders and processes belong to the same machines, and the next launch and destroy work. */
+  async function expectConsistent(phase: string): Promise<void> {
     await expect
-      .poll(async () => [await rows(), (await processes()).length], PATIENCE)
+      .poll(async () => [await rows(), (await processes()).length], POLLING)
       .toEqual([await machines(), (await machines()).length]);
     const found = `${phase} | ${(await rows()).length} | ${(await machines()).length} | ${(await processes()).length}`;
     const before = (await rows()).length;
     await ended(await launch(2));
-    await expect.poll(async () => (await running()).length, PATIENCE).toBe(before + 2);
+    await expect.poll(async () => (await running()).length, POLLING).toBe(before + 2);
     expect(await rows()).toEqual(await machines());
     await ended(await destroy());
     expect([await rows(), await machines(), await processes()]).toEqual([[], [], []]);
@@ -129,26 +129,32 @@ describe('the allocator killed', { timeout: 300_000 }, () => {
     isClean = true;
   }
 
-  test.each(launchPhases)('in a launch, $name, is whole again after a start', async ({ name, reached }) => {
-    const id = await launch(MACHINES);
-    await expect.poll(() => reached(lab, id), { ...PATIENCE, interval: 10 }).toBe(true);
-    await killAndStartAgain();
-    await ended(id);
-    await isWhole(`launch, ${name}`);
-  });
+  test.each(launchPhases)(
+    'an allocator killed during a launch ($name) is consistent again after a restart',
+    async ({ name, reached }) => {
+      const id = await launch(MACHINES);
+      await expect.poll(() => reached(lab, id), { ...POLLING, interval: 10 }).toBe(true);
+      await killAndStartAgain();
+      await ended(id);
+      await expectConsistent(`launch, ${name}`);
+    },
+  );
 
-  test.each(destroyPhases)('in a destroy, $name, is whole again after a start', async ({ name, reached }) => {
-    await ended(await launch(MACHINES));
-    const id = await destroy();
-    await expect.poll(() => reached(lab, id), { ...PATIENCE, interval: 10 }).toBe(true);
-    await killAndStartAgain();
-    await ended(id);
-    await isWhole(`destroy, ${name}`);
-  });
+  test.each(destroyPhases)(
+    'an allocator killed during a destroy ($name) is consistent again after a restart',
+    async ({ name, reached }) => {
+      await ended(await launch(MACHINES));
+      const id = await destroy();
+      await expect.poll(() => reached(lab, id), { ...POLLING, interval: 10 }).toBe(true);
+      await killAndStartAgain();
+      await ended(id);
+      await expectConsistent(`destroy, ${name}`);
+    },
+  );
 
-  test('between operations, brings every machine back once, with its participant', async () => {
+  test('an allocator killed between operations brings every machine back once with its participant', async () => {
     await ended(await launch(MACHINES));
-    await expect.poll(async () => (await running()).length, PATIENCE).toBe(MACHINES);
+    await expect.poll(async () => (await running()).length, POLLING).toBe(MACHINES);
     const ask = () =>
       lab.admin.POST('/api/request_vm', {
         body: { email: 'ada@example.org', crd_command: '4/0Aexample' },
@@ -156,11 +162,11 @@ describe('the allocator killed', { timeout: 300_000 }, () => {
       });
     const { data: given } = await ask();
     await killAndStartAgain();
-    await expect.poll(async () => (await processes()).length, PATIENCE).toBe(MACHINES);
+    await expect.poll(async () => (await processes()).length, POLLING).toBe(MACHINES);
     const { data } = await lab.admin.GET('/api/v1/vms', { params: { query: { assigned: true } } });
     expect(data?.items.map(({ hostname, assignment }) => [hostname, assignment?.pin])).toEqual([
       typeof given === 'object' ? [given.hostname, given.pin] : [],
     ]);
-    await isWhole('between operations');
+    await expectConsistent('between operations');
   });
 });

@@ -1,4 +1,4 @@
-// The program as a process: starts, restarts, Ctrl-C, kill -9, two on one folder, faults of its configuration.
+// The program as a process: starts, restarts, Ctrl-C, kill -9, two on one folder, errors in its configuration.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -37,10 +37,12 @@ const statuses = async (url: string) =>
   (await createLablinkClient({ baseUrl: url }).GET('/api/vm-status')).data;
 
 describe('serve', { timeout: TIMEOUT_MS }, () => {
-  test('tells where it is and the password it made, once; everything is there after a restart', async () => {
+  test('serve prints the address, and the generated password once and last; a restart keeps everything', async () => {
     const first = startProgram(['serve'], env);
     const url = await first.url();
-    const password = /password (\S+) \(shown this once/.exec(first.output())?.[1] ?? '';
+    const password = /password +(\S+) +\(shown only this time/.exec(first.output())?.[1] ?? '';
+    const lastLine = first.output().trimEnd().split('\n').at(-1);
+    expect(lastLine).toContain(password);
     const admin = createLablinkClient({ baseUrl: url, user: 'admin', password });
     expect((await admin.GET('/api/v1/vms')).response.status).toBe(200);
     const { data } = await admin.POST('/api/v1/vms', { body: { hostname: 'own' } });
@@ -59,7 +61,7 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
     expect(response.status).toBe(200);
   });
 
-  test('that is killed leaves a database that the next one takes over, with everything in it', async () => {
+  test('serve after a kill -9 takes over the database with everything in it', async () => {
     const first = startProgram(['serve'], env);
     expect(await report(await first.url(), 'a')).toBe(200);
     first.child.kill('SIGKILL');
@@ -69,7 +71,7 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
     expect(await statuses(await second.url())).toEqual({ a: 'running' });
   });
 
-  test('a second time on the same folder says so, and harms nobody', async () => {
+  test('a second serve on the same data folder is refused and leaves the first one alone', async () => {
     await using first = startProgram(['serve'], env);
     const url = await first.url();
     const second = startProgram(['serve'], env);
@@ -80,7 +82,7 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
     expect(await report(url, 'a')).toBe(200);
   });
 
-  test('lets waiting polls go at Ctrl-C, and tells them to come again', async () => {
+  test('Ctrl-C ends waiting polls with 503 and Retry-After', async () => {
     await using program = startProgram(['serve'], env);
     const url = await program.url();
     await report(url, 'a');
@@ -101,7 +103,7 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
     expect(await program.ended).toBe(0);
   });
 
-  test('waits at Ctrl-C for a request that runs; a second one forces', async () => {
+  test('Ctrl-C waits for a running request, and a second Ctrl-C forces the stop', async () => {
     const program = startProgram(['serve'], { ...env, SHUTDOWN_GRACE_SECONDS: '3600' });
     const { port } = new URL(await program.url());
     const socket = connect(Number(port), '127.0.0.1');
@@ -129,7 +131,7 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
     expect(existsSync(postmaster())).toBe(false);
   });
 
-  test('on a port that is in use says so, and leaves nothing behind', async () => {
+  test('serve on a port that is in use is refused and leaves nothing behind', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => other.once('listening', resolve));
     const address = other.address();
@@ -142,7 +144,7 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
     other.close();
   });
 
-  test('with a faulty configuration tells all faults at once, with remedies, and makes nothing', async () => {
+  test('serve with a wrong configuration reports every error at once and creates nothing', async () => {
     const program = startProgram(['serve'], {
       ...env,
       PORT: '70000',
@@ -155,7 +157,7 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
     expect(existsSync(join(folder, 'data'))).toBe(false);
   });
 
-  test('with a database that cannot be reached says so', async () => {
+  test('serve with a database that cannot be reached is refused without showing the password', async () => {
     const program = startProgram(['serve'], { ...env, DATABASE_URL: 'postgres://u:secretpw@127.0.0.1:1/x' });
     expect(await program.ended).toBe(1);
     expect(program.output()).toContain('DATABASE_URL');
@@ -164,19 +166,22 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
 });
 
 describe('the program', { timeout: TIMEOUT_MS }, () => {
-  test('brings the schema up to date and ends, when asked to migrate', async () => {
+  test('migrate updates the schema and exits', async () => {
     const program = startProgram(['migrate'], env);
     expect(await program.ended).toBe(0);
     expect(program.output()).toContain('The schema is up to date.');
     expect(existsSync(postmaster())).toBe(false);
   });
 
-  test('says what it can do, its version, and that it cannot do something else', async () => {
+  test('help, version and an unknown command print the right text and exit code', async () => {
     const help = startProgram(['help'], {});
     const version = startProgram(['version'], {});
     const other = startProgram(['dance'], {});
     expect(await help.ended).toBe(0);
     expect(help.output()).toContain('lablink serve');
+    const settings = startProgram(['help', 'config'], {});
+    expect(await settings.ended).toBe(0);
+    expect(settings.output()).toContain('START_DEADLINE_MINUTES');
     expect(await version.ended).toBe(0);
     expect(version.output()).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect(await other.ended).toBe(2);
@@ -186,7 +191,7 @@ describe('the program', { timeout: TIMEOUT_MS }, () => {
 
 describe('the SSH key', () => {
   test(
-    'is printed for an admin, as OpenSSH reads it, and is that of the public file',
+    'ssh-key prints a private key that OpenSSH reads and that belongs to the public file',
     { timeout: TIMEOUT_MS },
     async () => {
       const keys = [startProgram(['ssh-key'], env), startProgram(['ssh-key'], env)];
@@ -204,7 +209,7 @@ describe('the SSH key', () => {
   );
 
   test(
-    'that was sealed with another SECRET_KEY is a reason not to start',
+    'serve is refused when the SSH key was sealed with another SECRET_KEY',
     { timeout: TIMEOUT_MS },
     async () => {
       expect(await startProgram(['ssh-key'], env).ended).toBe(0);

@@ -1,4 +1,4 @@
-// The allocator's SSH key: made once, sealed at rest, taken over from earlier versions.
+// The allocator's SSH key: made once, sealed at rest, adopted from earlier versions.
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -17,23 +17,23 @@ afterAll(() => rm(folder, { recursive: true }));
 describe('SSH keys', () => {
   const key = randomBytes(32);
 
-  test('a pair is made once, and everybody gets the same', async () => {
+  test('an SSH key pair is created once, and starts at the same time get the same pair', async () => {
     const dataDir = join(folder, 'keys');
     const pairs = await Promise.all(Array.from({ length: 10 }, () => loadOrMakeSshKeyPair(dataDir, key)));
-    const privates = new Set(pairs.map((pair) => (pair.ok ? pair.keyPair.privateKey : 'none')));
+    const privates = new Set(pairs.map((pair) => (pair.ok ? pair.value.privateKey : 'none')));
     expect(privates.size).toBe(1);
     expect([...privates][0]).toMatch(/^-----BEGIN OPENSSH PRIVATE KEY-----/);
     const first = pairs[0]!;
-    expect(first.ok && (await stat(first.path)).mode & 0o777).toBe(0o600);
+    expect(first.ok && (await stat(first.value.path)).mode & 0o777).toBe(0o600);
     const publicLine = await readFile(join(dataDir, 'ssh/id_ed25519.pub'), 'utf8');
-    expect(first.ok && publicLine.startsWith(first.keyPair.publicKey)).toBe(true);
+    expect(first.ok && publicLine.startsWith(first.value.publicKey)).toBe(true);
     expect((await readdir(join(dataDir, 'ssh'))).sort()).toEqual(['id_ed25519.pub', 'id_ed25519.sealed']);
   });
 
-  test('the private half is sealed: nothing in the folder holds it', async () => {
+  test('no file in the folder contains the private half of the SSH key in plain text', async () => {
     const dataDir = join(folder, 'sealed-keys');
     const made = await loadOrMakeSshKeyPair(dataDir, key);
-    const lines = made.ok ? made.keyPair.privateKey.split('\n').filter((line) => line !== '') : [];
+    const lines = made.ok ? made.value.privateKey.split('\n').filter((line) => line !== '') : [];
     expect(lines.length).toBeGreaterThan(3);
     for (const name of await readdir(join(dataDir, 'ssh'))) {
       const text = await readFile(join(dataDir, 'ssh', name), 'utf8');
@@ -42,70 +42,70 @@ describe('SSH keys', () => {
     }
   });
 
-  test('a plain key of before is taken over once: sealed, the same, and removed', async () => {
+  test('a plain SSH key of an earlier version is sealed unchanged, and its file is removed', async () => {
     const dataDir = join(folder, 'plain-keys');
     const plain = makeSshKeyPair();
     await mkdir(join(dataDir, 'ssh'), { recursive: true });
     await writeFile(join(dataDir, 'ssh/id_ed25519'), plain.privateKey, { mode: 0o644 });
     const results = await Promise.all(Array.from({ length: 5 }, () => loadOrMakeSshKeyPair(dataDir, key)));
-    for (const result of results) expect(result).toMatchObject({ ok: true, keyPair: plain });
+    for (const result of results) expect(result).toMatchObject({ ok: true, value: plain });
     expect((await readdir(join(dataDir, 'ssh'))).sort()).toEqual(['id_ed25519.pub', 'id_ed25519.sealed']);
-    expect(await loadOrMakeSshKeyPair(dataDir, key)).toMatchObject({ ok: true, keyPair: plain });
+    expect(await loadOrMakeSshKeyPair(dataDir, key)).toMatchObject({ ok: true, value: plain });
   });
 
-  test('a plain key beside another sealed one is a fault: neither is thrown away', async () => {
+  test('a plain SSH key beside another sealed one is refused, and neither is removed', async () => {
     const dataDir = join(folder, 'two-keys');
     await loadOrMakeSshKeyPair(dataDir, key);
     await writeFile(join(dataDir, 'ssh/id_ed25519'), makeSshKeyPair().privateKey);
     const result = await loadOrMakeSshKeyPair(dataDir, key);
-    expect(result.ok ? 'no fault' : result.problem).toMatch(/two different keys/);
+    expect(result.ok ? '' : result.failure.message).toMatch(/two different keys/);
     expect(await readdir(join(dataDir, 'ssh'))).toHaveLength(3);
   });
 
-  test('with another secret it is not opened, and stays: the fault says what to do', async () => {
+  test('an SSH key that another secret sealed is refused with what to do, and stays', async () => {
     const dataDir = join(folder, 'foreign-keys');
     const made = await loadOrMakeSshKeyPair(dataDir, key);
     const other = await loadOrMakeSshKeyPair(dataDir, randomBytes(32));
-    expect(other.ok ? 'no fault' : `${other.problem} ${other.remedy}`).toMatch(
-      /another SECRET_KEY.*SECRET_KEY of before/,
+    expect(other.ok ? '' : `${other.failure.message} ${other.failure.remedy}`).toMatch(
+      /another SECRET_KEY.*the earlier SECRET_KEY/,
     );
     expect(await loadOrMakeSshKeyPair(dataDir, key)).toEqual(made);
   });
 
-  test('what is sealed is opened by its key alone, never looks the same, and no byte of it can be changed', () => {
+  test('a sealed text opens with its key alone, never looks the same twice, and no byte of it can be changed', () => {
     const sealed = seal('a text, ä', key);
-    expect(unseal(sealed, key)).toEqual({ ok: true, text: 'a text, ä' });
+    expect(unseal(sealed, key)).toEqual({ ok: true, value: 'a text, ä' });
     expect(seal('a text, ä', key)).not.toBe(sealed);
-    expect(unseal(sealed, randomBytes(32))).toEqual({ ok: false, why: 'wrong-key' });
+    expect(unseal(sealed, randomBytes(32))).toEqual({ ok: false, failure: 'wrong_key' });
     const [header = '', iv = '', content = ''] = sealed.trim().split(' ');
     const bytes = Buffer.from(content, 'base64');
     for (let at = 0; at < bytes.length; at++) {
       const changed = Buffer.from(bytes);
       changed[at] = (changed[at] ?? 0) ^ 1;
       const line = `${header} ${iv} ${changed.toString('base64')}`;
-      expect(unseal(line, key)).toEqual({ ok: false, why: 'wrong-key' });
+      expect(unseal(line, key)).toEqual({ ok: false, failure: 'wrong_key' });
     }
     for (const line of ['', 'no key', header, `${header} ${iv}`, `${header} ${iv} AAAA`])
-      expect(unseal(line, key)).toEqual({ ok: false, why: 'damaged' });
+      expect(unseal(line, key)).toEqual({ ok: false, failure: 'damaged' });
   });
 
-  test('a key that others could read is closed to them', async () => {
+  test('an SSH key file that others can read is closed to them', async () => {
     const dataDir = join(folder, 'open-keys');
     const made = await loadOrMakeSshKeyPair(dataDir, key);
-    await chmod(made.ok ? made.path : '', 0o644);
+    await chmod(made.ok ? made.value.path : '', 0o644);
     const again = await loadOrMakeSshKeyPair(dataDir, key);
-    expect(again.ok && (await stat(again.path)).mode & 0o777).toBe(0o600);
+    expect(again.ok && (await stat(again.value.path)).mode & 0o777).toBe(0o600);
   });
 
-  test('a damaged key is told, with what to do', async () => {
+  test('a damaged SSH key is refused with what to do', async () => {
     const dataDir = join(folder, 'damaged-keys');
     const made = await loadOrMakeSshKeyPair(dataDir, key);
-    await writeFile(made.ok ? made.path : '', 'no key');
+    await writeFile(made.ok ? made.value.path : '', 'no key');
     const again = await loadOrMakeSshKeyPair(dataDir, key);
-    expect(again.ok ? 'no fault' : again.remedy).toMatch(/remove the file/);
+    expect(again.ok ? '' : again.failure.remedy).toMatch(/remove the file/);
   });
 
-  test('a thousand pairs all work, although one in 256 that ssh2 makes does not', () => {
+  test('a thousand generated SSH key pairs all work, although one in 256 of ssh2 does not', () => {
     const pairs = Array.from({ length: 1000 }, makeSshKeyPair);
     const lengths = new Set(
       pairs.map(({ publicKey }) => Buffer.from(publicKey.split(' ')[1]!, 'base64').length),

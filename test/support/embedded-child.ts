@@ -2,7 +2,7 @@
 // user. Argument: a data folder and, for root, a system folder. Prints one JSON object a line; stops on SIGINT or SIGTERM.
 import { hostname } from 'node:os';
 import { Client } from 'pg';
-import { thisMachine } from '../../src/db/embedded/machine.ts';
+import { thisPlatform } from '../../src/db/embedded/platform.ts';
 import { startOwnedPostgres } from '../../src/db/embedded/own.ts';
 
 const [dataDir = '', systemDir = ''] = process.argv.slice(2);
@@ -15,13 +15,13 @@ const started = await startOwnedPostgres({
   settings: { fsync: 'off' },
   log: (line) => tell({ log: line }),
   env: process.env,
-  machine: { ...thisMachine(), systemDir },
+  platform: { ...thisPlatform(), systemDir },
   self: { pid: process.pid, host: hostname() },
   onTaken: () => tell({ taken: true }),
 });
 
 if (started.ok) {
-  const { connectionString, stop, ...told } = started.postgres;
+  const { connectionString, stop, ...told } = started.value;
   const finish = async (signal: string): Promise<void> => {
     // The drain: what is under way when Ctrl-C comes still needs the database.
     const client = new Client({ connectionString });
@@ -37,5 +37,5 @@ if (started.ok) {
   process.once('SIGTERM', (signal) => void finish(signal));
   tell({ ready: { connectionString, ...told } });
 } else {
-  tell({ refused: started.problem });
+  tell({ refused: started.failure });
 }

@@ -9,19 +9,19 @@ import { Client, type QueryResultRow } from 'pg';
 import { afterAll, inject, onTestFinished, vi } from 'vitest';
 import { z } from 'zod';
 import { parsePasswd } from '../../src/db/embedded/account.ts';
-import { thisMachine, type Machine } from '../../src/db/embedded/machine.ts';
-import { placesIn } from '../../src/db/embedded/places.ts';
+import { thisPlatform, type Platform } from '../../src/db/embedded/platform.ts';
+import { pathsIn } from '../../src/db/embedded/paths.ts';
 import { findPostmaster } from '../../src/db/embedded/postmaster.ts';
 import {
   startEmbeddedPostgres,
   type EmbeddedOptions,
   type EmbeddedPostgres,
-  type EmbeddedResult,
 } from '../../src/db/embedded/start.ts';
+import type { Result } from '../../src/result.ts';
 import './provided.ts';
 import { makeTemporaryFolder, postgresIn } from './leftovers.ts';
 
-export const isRoot = thisMachine().uid === 0;
+export const isRoot = thisPlatform().uid === 0;
 /** Somebody who may do nothing in particular. */
 export const ordinary = parsePasswd(isRoot ? readFileSync('/etc/passwd', 'utf8') : '').find(
   ({ name }) => name === 'nobody',
@@ -64,38 +64,38 @@ export async function preparedData(): Promise<string> {
 async function prepareData(): Promise<string> {
   const folder = await makeTemporaryFolder(inject('runPid'));
   const started = await start(join(folder, 'data'));
-  if (!started.ok) throw new Error(started.problem.message);
-  await started.postgres.stop();
-  return started.postgres.dataDir;
+  if (!started.ok) throw new Error(started.failure.message);
+  await started.value.stop();
+  return started.value.dataDir;
 }
 
-type StartOptions = Partial<Omit<EmbeddedOptions, 'machine'>> & { readonly machine?: Partial<Machine> };
+type StartOptions = Partial<Omit<EmbeddedOptions, 'platform'>> & { readonly platform?: Partial<Platform> };
 
 /** A start as the tests want it: quick, quiet, and not touching the machine's own folders. */
-export function start(dataDir: string, options: StartOptions = {}): Promise<EmbeddedResult> {
+export function start(dataDir: string, options: StartOptions = {}): Promise<Result<EmbeddedPostgres>> {
   return startEmbeddedPostgres({
     dataDir,
     log: () => undefined,
     env: process.env,
     ...options,
     settings: { fsync: 'off', ...options.settings },
-    machine: { ...thisMachine(), systemDir: join(dataDir, 'never-used'), ...options.machine },
+    platform: { ...thisPlatform(), systemDir: join(dataDir, 'never-used'), ...options.platform },
   });
 }
 
 /** As `start`, for tests in which it has to work; the server is stopped at the end of the test. */
 export async function startWell(dataDir: string, options: StartOptions = {}): Promise<EmbeddedPostgres> {
   const started = await start(dataDir, options);
-  if (!started.ok) throw new Error(`${started.problem.message} ${started.problem.remedy}`);
-  onTestFinished(() => started.postgres.stop());
-  return started.postgres;
+  if (!started.ok) throw new Error(`${started.failure.message} ${started.failure.remedy}`);
+  onTestFinished(() => started.value.stop());
+  return started.value;
 }
 
 /** The sentences of a start that has to be refused. */
 export async function refusal(dataDir: string, options: StartOptions = {}): Promise<string> {
   const started = await start(dataDir, options);
-  if (!started.ok) return `${started.problem.message} | ${started.problem.remedy}`;
-  await started.postgres.stop();
+  if (!started.ok) return `${started.failure.message} | ${started.failure.remedy}`;
+  await started.value.stop();
   throw new Error('It started.');
 }
 
@@ -113,7 +113,7 @@ export async function ask<Row extends QueryResultRow>(url: string, statement: st
 
 /** The process of the server that runs on a data folder. */
 export async function serverPid(dataDir: string): Promise<number> {
-  const found = await findPostmaster(placesIn(dataDir).cluster);
+  const found = await findPostmaster(pathsIn(dataDir).cluster);
   if (found === undefined) throw new Error(`No server runs on ${dataDir}.`);
   return found.pid;
 }

@@ -34,7 +34,7 @@ export function startProgram(args: readonly string[], env: Readonly<Record<strin
     output: () => output,
     ended,
     url: async () => {
-      const listening = /listening on (http:\S+)/;
+      const listening = /listening on (http:\S+)\. /;
       await expect
         .poll(() => listening.test(output) || isOver(), { timeout: START_MS, message: 'it listens, or ends' })
         .toBe(true);

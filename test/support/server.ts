@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startAllocator, type Allocator } from '../../src/app.ts';
-import type { Environment } from '../../src/app/environment.ts';
+import type { AppContext } from '../../src/app/context.ts';
 import { createLablinkClient, type LablinkClient } from '../../src/client/client.ts';
 import { loadConfig } from '../../src/config.ts';
-import { thisMachine } from '../../src/db/embedded/machine.ts';
+import { thisPlatform } from '../../src/db/embedded/platform.ts';
 import { createLog } from '../../src/log.ts';
 import { createTestDatabase, type TestDatabase } from './postgres.ts';
 
@@ -32,11 +32,11 @@ export type TestServer = AsyncDisposable & {
 };
 
 /** What a test puts in the place of the program's own. */
-export type ServerParts = Pick<Environment, 'provider' | 'operationIntervals' | 'awsLimits'> & {
+export type ServerParts = Pick<AppContext, 'provider' | 'operationIntervals' | 'awsLimits'> & {
   /** The text of the config file. */
   readonly configFile?: string;
   /** In the place of this process's own environment. */
-  readonly processEnv?: Environment['env'];
+  readonly processEnv?: AppContext['env'];
 };
 
 /** Starts it with these variables on top of those of tests; disposing stops it and fails when something stays open. */
@@ -111,12 +111,12 @@ async function startOn({ database, dataDir, logLines, env, parts: given }: Start
   const started = await startAllocator({
     config: loaded.value.config,
     env: processEnv ?? process.env,
-    machine: thisMachine(),
+    platform: thisPlatform(),
     self: { pid: process.pid, host: 'test' },
     log: createLog({ level: 'debug', destination: { write: (line) => void logLines.push(line) } }),
     say: () => undefined,
     ...parts,
   });
-  if (!started.ok) throw new Error(`${started.problem} ${started.remedy}`);
-  return started.allocator;
+  if (!started.ok) throw new Error(`${started.failure.message} ${started.failure.remedy}`);
+  return started.value;
 }

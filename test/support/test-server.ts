@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { Client } from 'pg';
 import { connectDatabase } from '../../src/db/connect.ts';
-import { thisMachine } from '../../src/db/embedded/machine.ts';
+import { thisPlatform } from '../../src/db/embedded/platform.ts';
 import { startEmbeddedPostgres } from '../../src/db/embedded/start.ts';
 import { migrateToLatest } from '../../src/db/migrate.ts';
 import { endLeftovers, makeTemporaryFolder } from './leftovers.ts';
@@ -28,10 +28,10 @@ export async function startTestPostgres(): Promise<TestPostgres> {
     settings: forgetful,
     log: console.log,
     env: process.env,
-    machine: thisMachine(),
+    platform: thisPlatform(),
   });
-  if (!started.ok) throw new Error(`${started.problem.message} ${started.problem.remedy}`);
-  const { connectionString, stop } = started.postgres;
+  if (!started.ok) throw new Error(`${started.failure.message} ${started.failure.remedy}`);
+  const { connectionString, stop } = started.value;
   await makeTemplate(connectionString);
   return {
     connectionString,

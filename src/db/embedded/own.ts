@@ -1,37 +1,37 @@
 // The embedded server together with the right to use it: what the composition calls. One allocator per data folder.
+import { succeed, type Result } from '../../result.ts';
 import { acquireDeploymentLock, describeHolder, type DeploymentLockOptions } from '../deployment-lock.ts';
-import { refuse, type Failure } from './problem.ts';
+import { refuse } from './failure.ts';
 import { startEmbeddedPostgres, type EmbeddedOptions, type EmbeddedPostgres } from './start.ts';
 
-/** A server that its last owner stops just while we find it is started by us the next time. */
+/** Where the last owner stops the server just when we find it, the next try starts it. */
 const TRIES = 3;
 
 export type OwnedOptions = EmbeddedOptions & Pick<DeploymentLockOptions, 'self' | 'onTaken'>;
 
-/** As `EmbeddedPostgres`; `stop` also gives the deployment lock up, last. */
+/** As `EmbeddedPostgres`; `stop` also releases the deployment lock, last. */
 export type OwnedPostgres = Omit<EmbeddedPostgres, 'leave'>;
 
 /**
  * Starts or takes over the server of the data folder and takes the exclusive deployment lock on it. Where another
- * allocator has that, its server is left alone and the failure says who it is.
+ * allocator holds that lock, its server is left alone and the failure names it.
  */
-export async function startOwnedPostgres(
-  options: OwnedOptions,
-): Promise<{ readonly ok: true; readonly postgres: OwnedPostgres } | Failure> {
+export async function startOwnedPostgres(options: OwnedOptions): Promise<Result<OwnedPostgres>> {
   let unreachable = '';
   for (let tries = 0; tries < TRIES; tries++) {
     const started = await startEmbeddedPostgres(options);
     if (!started.ok) return started;
-    const { leave, ...postgres } = started.postgres;
+    const { leave, ...postgres } = started.value;
     const { connectionString, dataDir } = postgres;
     const locked = await acquireDeploymentLock({ ...options, connectionString, mode: 'exclusive' });
     if (locked.ok) {
       const stop = (): Promise<void> => locked.lock.release(postgres.stop);
-      return { ok: true, postgres: { ...postgres, stop } };
+      return succeed({ ...postgres, stop });
     }
     if (locked.reason === 'held') {
       await leave();
       return refuse(
+        'in_use',
         `Another allocator (${describeHolder(locked.holder)}) is using the data folder ${dataDir}.`,
         'Stop it first, or give this one its own folder and port with DATA_DIR and PORT.',
       );
@@ -40,7 +40,8 @@ export async function startOwnedPostgres(
     unreachable = locked.error.message;
   }
   return refuse(
-    `The embedded Postgres started, but does not let the allocator in (${unreachable}).`,
-    'Start again; if it stays so, look at postgres/log/server.log in the data folder.',
+    'unreachable',
+    `The embedded Postgres has started, but the allocator cannot connect to it (${unreachable}).`,
+    'Start again; if it fails again, look at postgres/log/server.log in the data folder.',
   );
 }

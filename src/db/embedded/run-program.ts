@@ -1,77 +1,62 @@
-// Runs one program to its end, as another user where asked. Knows nothing of Postgres.
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import type { Readable } from 'node:stream';
+// Runs one program to its end, as another user if asked. Knows nothing of Postgres.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 
-/** A user of the machine, to run programs as. */
+/** A user of the computer, to run programs as. */
 export type Account = { readonly name: string; readonly uid: number; readonly gid: number };
 
 export type RunOptions = {
   readonly env: Readonly<Record<string, string>>;
-  /** Undefined: as the user of this process. */
+  /** Undefined: the user of this process. */
   readonly account: Account | undefined;
   readonly timeoutMs: number;
-  /** `/` unless said, because the other user may not be able to stand where we do. */
+  /** `/` by default, because the other user may have no access to our working directory. */
   readonly cwd?: string;
 };
 
-/** `code` is null where the program did not start (`output` says why) or was ended by a signal or the time-out. */
+/** `code` is null where the program did not start (`output` has the reason) or was ended by a signal or the time-out. */
 export type RunResult = { readonly code: number | null; readonly output: string };
 
 /** The end of a program's output that is kept. */
 const OUTPUT_CHARACTERS = 16_384;
 
 /**
- * Runs `file` with an argument vector and collects what it prints. Never rejects. The program gets a session of its own,
- * so that a Ctrl-C in our terminal does not reach it: we decide when it ends.
+ * Runs `file` with an argument vector and collects its output. Never rejects. The program gets its own session, so that
+ * a Ctrl-C in our terminal does not reach it.
  */
-export function runProgram(file: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
-  return new Promise((resolve) => {
-    const child = spawnOrFail(file, args, options);
-    if (child instanceof Error) {
-      resolve({ code: null, output: child.message });
-      return;
-    }
-    let output = '';
-    const keep = (chunk: string): void => {
-      output = (output + chunk).slice(-OUTPUT_CHARACTERS);
-    };
-    child.stdout.setEncoding('utf8').on('data', keep);
-    child.stderr.setEncoding('utf8').on('data', keep);
-    child.once('error', (error) => resolve({ code: null, output: output + error.message }));
-    child.once('close', (code) => resolve({ code, output }));
-  });
-}
-
-/** Some errors of the start come as an event, others (that we may not become this user) are thrown. */
-function spawnOrFail(
+export async function runProgram(
   file: string,
   args: readonly string[],
-  { account, ...options }: RunOptions,
-): ChildProcessByStdio<null, Readable, Readable> | Error {
+  { account, env, timeoutMs, cwd = '/' }: RunOptions,
+): Promise<RunResult> {
+  let output = '';
+  const keep = (chunk: string): void => {
+    output = (output + chunk).slice(-OUTPUT_CHARACTERS);
+  };
   try {
-    return spawn(file, args, {
-      cwd: options.cwd ?? '/',
-      env: options.env,
+    const child = spawn(file, args, {
+      cwd,
+      env,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
-      timeout: options.timeoutMs,
+      timeout: timeoutMs,
       killSignal: 'SIGKILL',
-      ...(account === undefined ? {} : { uid: account.uid, gid: account.gid }),
+      ...(account && { uid: account.uid, gid: account.gid }),
     });
+    child.stdout.setEncoding('utf8').on('data', keep);
+    child.stderr.setEncoding('utf8').on('data', keep);
+    await once(child, 'close');
+    return { code: child.exitCode, output };
   } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
+    return { code: null, output: output + (error instanceof Error ? error.message : String(error)) };
   }
 }
 
 /**
- * The environment that the programs of Postgres get: nothing of ours (secrets stay here, a PGDATA or PGPORT of the
- * caller must not lead astray), the C locale (messages are read by us) and UTC.
+ * The environment of the programs of Postgres: none of our variables (secrets stay here; the caller's PGDATA or PGPORT
+ * must have no effect), the C locale (we read the messages) and UTC.
  */
 export function programEnv(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const kept: Record<string, string> = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
-  for (const name of ['PATH', 'LD_LIBRARY_PATH']) {
-    const value = env[name];
-    if (value !== undefined) kept[name] = value;
-  }
-  return kept;
+  const { PATH = '/usr/bin:/bin', LD_LIBRARY_PATH } = env;
+  return { PATH, LC_ALL: 'C', TZ: 'UTC', ...(LD_LIBRARY_PATH !== undefined && { LD_LIBRARY_PATH }) };
 }

@@ -1,36 +1,31 @@
-// Watches the embedded server while the allocator lives: one that was killed (by the kernel when memory ran out, by hand)
-// is started again on its port, so that pool and listener find it by themselves; its log is kept small.
+// Watches the embedded server while the allocator lives: a server that was killed (by the kernel when memory ran out, by
+// hand) is started again on its port, so that pool and listener reconnect by themselves; its log is kept small.
 import { setInterval } from 'node:timers/promises';
-import type { Context } from './context.ts';
 import { tryFileLock, type FileLock } from './file-lock.ts';
+import type { Context } from './paths.ts';
 import { findPostmaster } from './postmaster.ts';
 import { startServer } from './server.ts';
 import { boundLog, LOG_LIMIT_BYTES } from './server-log.ts';
 
 const WATCH_MS = 1_000;
 
-/** `end` stops watching and hands over the owner lock: undefined where another process has it. */
+/** `end` stops watching and returns the owner lock: undefined where another process has it. */
 export type Supervision = { end(): Promise<FileLock | undefined> };
 
 /** Watches from now on, as soon and as long as the owner lock is ours. Does not keep the process alive. */
-export function supervise(
-  context: Context,
-  port: number,
-  ownerLock: FileLock | undefined,
-  watchMs: number = WATCH_MS,
-): Supervision {
-  const { places, keeper, log } = context;
+export function supervise(context: Context, port: number, ownerLock: FileLock | undefined): Supervision {
+  const { paths, log } = context;
   const ending = new AbortController();
   let owner = ownerLock;
-  let lastTrouble: string | undefined;
-  const look = async (): Promise<void> => {
-    owner ??= lockOf(places.ownerLock, keeper);
+  let lastError: string | undefined;
+  const check = async (): Promise<void> => {
+    owner ??= lockOf(paths.ownerLock, context);
     if (owner === undefined) return;
-    const trouble = await lookAfter(context, port);
-    if (trouble !== undefined && trouble !== lastTrouble) log(trouble);
-    lastTrouble = trouble;
+    const error = await restartIfDead(context, port);
+    if (error !== undefined && error !== lastError) log(error);
+    lastError = error;
   };
-  const watching = everyInterval(watchMs, ending.signal, look).catch((error: unknown) =>
+  const watching = everyInterval(WATCH_MS, ending.signal, check).catch((error: unknown) =>
     log(`The embedded Postgres is not watched any more: ${String(error)}`),
   );
   return {
@@ -44,33 +39,33 @@ export function supervise(
 
 async function everyInterval(ms: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
   try {
-    const ticks = setInterval(ms, work, { signal, ref: false });
-    for await (const tick of ticks) await tick();
+    for await (const run of setInterval(ms, work, { signal, ref: false })) await run();
   } catch (error) {
     if (!signal.aborted) throw error;
   }
 }
 
-/** A sentence where the server is gone and does not come back. */
-async function lookAfter(context: Context, port: number): Promise<string | undefined> {
-  const { places, keeper, log } = context;
-  if ((await findPostmaster(places.cluster)) !== undefined) {
-    await boundLog(places.log, LOG_LIMIT_BYTES);
+/** A sentence where the server has died and cannot be started. */
+async function restartIfDead(context: Context, port: number): Promise<string | undefined> {
+  const { paths, log } = context;
+  const isAlive = async (): Promise<boolean> => (await findPostmaster(paths.cluster)) !== undefined;
+  if (await isAlive()) {
+    await boundLog(paths.log, LOG_LIMIT_BYTES);
     return undefined;
   }
-  const startLock = lockOf(places.startLock, keeper);
+  const startLock = lockOf(paths.startLock, context);
   if (startLock === undefined) return undefined;
   try {
-    if ((await findPostmaster(places.cluster)) !== undefined) return undefined;
-    log(`The embedded Postgres has died; starting it again (its log: ${places.log}).`);
+    if (await isAlive()) return undefined;
+    log(`The embedded Postgres has died; starting it again (its log: ${paths.log}).`);
     const started = await startServer(context, port);
-    return started.ok ? undefined : `${started.problem.message} ${started.problem.remedy}`;
+    return started.ok ? undefined : `${started.failure.message} ${started.failure.remedy}`;
   } finally {
     startLock.release();
   }
 }
 
-function lockOf(path: string, keeper: Context['keeper']): FileLock | undefined {
-  const tried = tryFileLock(path, keeper);
-  return tried.ok ? tried.lock : undefined;
+function lockOf(path: string, { fileOwner }: Context): FileLock | undefined {
+  const tried = tryFileLock(path, fileOwner);
+  return tried.ok ? tried.value : undefined;
 }

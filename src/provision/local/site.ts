@@ -40,8 +40,8 @@ export async function openSite(
   try {
     const places = await realPlaces(dataDir);
     const locked = tryFileLock(places.ownerLock, undefined);
-    if (!locked.ok) return refuse(locked.problem.message, locked.problem.remedy);
-    if (locked.lock === undefined) {
+    if (!locked.ok) return refuse(locked.failure.message, locked.failure.remedy);
+    if (locked.value === undefined) {
       return refuse(
         `Another allocator keeps its local VMs in ${places.root}.`,
         'Stop it, or set DATA_DIR to another folder.',
@@ -54,7 +54,7 @@ export async function openSite(
     await removeHalfDone(places);
     await forgetOldCodes(places.usedCodes, Date.now());
     const fleet = createFleet({ ...options, places, table, starts: createGate(startsAtOnce) });
-    return succeed({ places, fleet, lock: locked.lock });
+    return succeed({ places, fleet, lock: locked.value });
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error;
     return refuse(

@@ -1,20 +1,19 @@
-// What the embedded Postgres asks of the machine it is on. Handed in, so that tests can stand in another machine's shoes.
+// The computer and the process, as far as the embedded Postgres depends on them. Passed in, so that tests can replace them.
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 
-/** Where things go that the user who runs Postgres could not reach otherwise. Written only as root. */
+/** For files that the user of Postgres could not reach otherwise. Written only as root. */
 const SYSTEM_DIR = '/var/lib/lablink';
 
-/** Facts of the machine and of this process. */
-export type Machine = {
-  /** As `process.platform` says it. */
+export type Platform = {
+  /** As in `process.platform`. */
   readonly os: string;
-  /** As `process.arch` says it. */
+  /** As in `process.arch`. */
   readonly arch: string;
-  /** The user of this process; -1 where the system knows no user numbers. */
+  /** The user of this process; -1 where the system has no user numbers. */
   readonly uid: number;
-  /** A folder for what must be reachable by every user; used only by root. */
+  /** A folder that every user can reach; used only by root. */
   readonly systemDir: string;
   /** The text of /etc/passwd; empty where there is none. */
   readonly passwd: () => Promise<string>;
@@ -22,8 +21,7 @@ export type Machine = {
   readonly findPackage: (name: string) => string | undefined;
 };
 
-/** The machine that this process runs on. */
-export function thisMachine(): Machine {
+export function thisPlatform(): Platform {
   return {
     os: process.platform,
     arch: process.arch,

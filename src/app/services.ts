@@ -1,0 +1,121 @@
+// What works beside the HTTP server: the desk where VMs wait, the listener that wakes it, the watch for silent machines,
+// the history of the lab, and the collector of the participants' work.
+import { randomUUID } from 'node:crypto';
+import { createCollector, type Collector } from '../collect/collector.ts';
+import { defaultLimits, type Place } from '../collect/target.ts';
+import type { Config } from '../config.ts';
+import { pinHostKey } from '../db/downloads.ts';
+import { listen, type Listener } from '../db/listen.ts';
+import { createDesk, type Desk } from '../delivery/desk.ts';
+import { watchSilence } from '../delivery/silence.ts';
+import { startSampler } from '../delivery/state-sampler.ts';
+import type { Lifecycle } from '../lifecycle.ts';
+import type { SshKeyPair } from '../ssh/key-pair.ts';
+import { StartError, type AppContext } from './context.ts';
+import type { Data } from './data.ts';
+
+export type Delivery = { readonly desk: Desk; readonly listener: Listener };
+
+export type Collecting = {
+  readonly collector: Collector;
+  readonly placeOn: (provider: Config['provider']) => Place;
+  readonly defaultSshUser: string;
+};
+
+/** Local VMs run commands in their own folder. */
+const LOCAL_FOLDER = 'Desktop';
+const NO_CONTAINER = 'none';
+
+/** The stop of the HTTP server closes the desk, while running requests finish. Throws StartError. */
+export async function openDelivery(
+  { config, log }: AppContext,
+  lifecycle: Lifecycle,
+  { database }: Data,
+): Promise<Delivery> {
+  const { db, connectionString } = database;
+  const warn = (error: unknown, action: string): void =>
+    log.warn({ err: error }, `An error while ${action}; it is tried again.`);
+  const desk = createDesk({
+    db,
+    maxWaiters: config.limits.waitingVms,
+    codeLifetimeSeconds: config.limits.codeLifetimeMs / 1_000,
+    pollMaxSeconds: config.limits.pollMaxSeconds ?? null,
+    now: Date.now,
+    onError: warn,
+  });
+  const listening = await lifecycle.acquire(
+    'listener',
+    () =>
+      listen({
+        connectionString,
+        channel: config.notifyChannel,
+        onHostname: desk.hint,
+        onConnected: () => void desk.reread(),
+        onError: (error) => log.warn({ err: error }, 'The listener lost its connection; it reconnects.'),
+      }),
+    async (result) => {
+      // A start that fails later has no HTTP server yet that would have closed it.
+      await desk.close();
+      if (result.ok) await result.listener.close();
+    },
+  );
+  if (!listening.ok) {
+    const { problem, remedy } = listening;
+    throw new StartError({ code: 'listener', message: problem, remedy });
+  }
+  await lifecycle.acquire(
+    'silence watch',
+    () =>
+      watchSilence({
+        db,
+        silentMs: config.limits.silentAfterMs,
+        now: Date.now,
+        onSilent: (hostnames) =>
+          log.warn({ hostnames }, 'These machines have stopped responding; they are unreachable.'),
+        onError: warn,
+      }),
+    (watch) => watch.close(),
+  );
+  return { desk, listener: listening.listener };
+}
+
+/** Records how the state of the lab changes, while the server runs. */
+export async function openHistory(
+  { log }: AppContext,
+  lifecycle: Lifecycle,
+  { database: { db } }: Data,
+): Promise<void> {
+  const onError = (error: unknown, action: string): void =>
+    log.debug({ err: error }, `An error while ${action}; it is tried again.`);
+  await lifecycle.acquire(
+    'history',
+    () => startSampler({ db, onError }),
+    (sampler) => sampler.close(),
+  );
+}
+
+export function openCollecting(
+  { config, log }: AppContext,
+  { database: { db } }: Data,
+  { privateKey }: Pick<SshKeyPair, 'privateKey'>,
+): Collecting {
+  const { extensions, leftOut, parallel, maxRunning, stallMs, sshUser } = config.download;
+  const collector = createCollector({
+    privateKey,
+    choice: { extensions, leftOut },
+    limits: { ...defaultLimits, sending: parallel, downloads: maxRunning, stallMs },
+    log,
+    now: () => new Date(),
+    nowMs: () => performance.now(),
+    randomUuid: () => randomUUID(),
+    pin: (hostname, hostKey) => pinHostKey(db, hostname, hostKey),
+  });
+  return { collector, placeOn: (provider) => placeOn(config, provider), defaultSshUser: sshUser };
+}
+
+function placeOn({ download }: Config, provider: Config['provider']): Place {
+  const { folder, container } = download;
+  if (provider === 'local') return { kind: 'folder', folder: LOCAL_FOLDER };
+  if (provider === 'external' || container === NO_CONTAINER) return { kind: 'folder', folder };
+  return { kind: 'container', name: container ?? null, folder };
+}
