@@ -2,7 +2,7 @@
 // the history of the lab, and the collector of the participants' work.
 import { randomUUID } from 'node:crypto';
 import { createCollector, type Collector } from '../collect/collector.ts';
-import { defaultLimits, type Place } from '../collect/target.ts';
+import { defaultLimits, type FilePlace } from '../collect/target.ts';
 import type { Config } from '../config.ts';
 import { pinHostKey } from '../db/downloads.ts';
 import { listen, type Listener } from '../db/listen.ts';
@@ -18,7 +18,7 @@ export type Delivery = { readonly desk: Desk; readonly listener: Listener };
 
 export type Collecting = {
   readonly collector: Collector;
-  readonly placeOn: (provider: Config['provider']) => Place;
+  readonly placeOn: (provider: Config['provider']) => FilePlace;
   readonly defaultSshUser: string;
 };
 
@@ -113,7 +113,7 @@ export function openCollecting(
   return { collector, placeOn: (provider) => placeOn(config, provider), defaultSshUser: sshUser };
 }
 
-function placeOn({ download }: Config, provider: Config['provider']): Place {
+function placeOn({ download }: Config, provider: Config['provider']): FilePlace {
   const { folder, container } = download;
   if (provider === 'local') return { kind: 'folder', folder: LOCAL_FOLDER };
   if (provider === 'external' || container === NO_CONTAINER) return { kind: 'folder', folder };

@@ -1,136 +1,146 @@
-// What a command on a machine says, piece by piece, no faster than it is taken: what is not taken stays there. A machine
-// that is asked and says nothing, or next to nothing, is given up.
+// The output of a command on a machine, piece by piece, read no faster than it is taken: the rest waits on the machine. A
+// machine that sends nothing, or next to nothing, while it is waited for is given up.
 import type { ClientChannel } from 'ssh2';
 import { VmFailure } from './failure.ts';
 
-export type Running = {
+export type RemoteCommand = {
   /** The next piece of its output; null at the end. Rejects with a VmFailure when it stalls. */
   readonly next: () => Promise<Buffer | null>;
-  /** How it ended, once its output has: a code of null was never told. */
+  /** After its output has ended: its exit code, null if the connection was lost, and its error output. */
   readonly ended: () => Promise<{ readonly code: number | null; readonly errors: string }>;
   readonly close: () => void;
 };
 
-const ERROR_BYTES = 65_536;
-
-export type Patience = {
-  /** It is given up once it was waited for so long without having sent `dripBytes` meanwhile. */
+export type StallLimits = {
+  /** The command is given up when it was waited for this long since it last sent `dripBytes`. */
   readonly stallMs: number;
   readonly dripBytes: number;
-  /** All waiting together; endless where it is not said. */
+  /** The same for all waiting together; no limit by default. */
   readonly waitMs?: number;
 };
-type Options = Patience & { readonly readAheadBytes: number };
+type Options = StallLimits & { readonly readAheadBytes: number };
+
+/** Of the error output only the beginning is kept. */
+const ERROR_CHARACTERS = 65_536;
 
 export function readChannel(
   channel: ClientChannel,
-  { readAheadBytes, ...options }: Options,
+  { readAheadBytes, ...limits }: Options,
   nowMs: () => number = () => performance.now(),
-): Running {
-  const patience = createPatience(options, nowMs);
+): RemoteCommand {
+  const stall = createStallTimer(limits, nowMs);
   const queue: Buffer[] = [];
-  let queued = 0;
-  let over = false;
-  let closed = false;
+  let queuedBytes = 0;
+  let isOver = false;
+  let isClosed = false;
   let code: number | null = null;
-  const said = collectErrors(channel);
-  const bell = createBell(patience);
+  const errors = collectErrors(channel);
+  const news = createNews(stall);
 
   channel.on('data', (piece: Buffer) => {
     queue.push(piece);
-    queued += piece.length;
-    if (queued >= readAheadBytes) channel.pause();
-    bell.ring();
+    queuedBytes += piece.length;
+    if (queuedBytes >= readAheadBytes) channel.pause();
+    news.notify();
   });
-  channel.once('exit', (told: unknown) => {
-    if (typeof told === 'number') code = told;
+  channel.once('exit', (exitCode: unknown) => {
+    if (typeof exitCode === 'number') code = exitCode;
   });
   channel.once('end', () => {
-    over = true;
-    bell.ring();
+    isOver = true;
+    news.notify();
   });
   channel.once('close', () => {
-    [over, closed] = [true, true];
-    bell.ring();
+    [isOver, isClosed] = [true, true];
+    news.notify();
   });
   channel.on('error', () => undefined);
 
   return {
     next: async () => {
-      while (queue.length === 0 && !over) await bell.wait();
+      while (queue.length === 0 && !isOver) await news.wait();
       const piece = queue.shift();
       if (piece === undefined) return null;
-      queued -= piece.length;
-      patience.came(piece.length);
-      if (queued < readAheadBytes / 2 && channel.isPaused()) channel.resume();
+      queuedBytes -= piece.length;
+      stall.received(piece.length);
+      if (queuedBytes < readAheadBytes / 2 && channel.isPaused()) channel.resume();
       return piece;
     },
     ended: async () => {
-      if (!closed) patience.came(options.dripBytes);
-      while (!closed) await bell.wait();
-      return { code, errors: said() };
+      if (!isClosed) stall.received(limits.dripBytes);
+      while (!isClosed) await news.wait();
+      return { code, errors: errors() };
     },
     close: () => channel.close(),
   };
 }
 
-/** Who waits is woken, or told that there is no patience left. */
-function createBell(patience: ReturnType<typeof createPatience>) {
+/** `wait` resolves at the next `notify`, or rejects when the stall timer has run out. */
+function createNews(stall: StallTimer) {
   let wake: (() => void) | null = null;
   return {
-    ring: (): void => {
+    notify: (): void => {
       wake?.();
       wake = null;
     },
     wait: (): Promise<void> =>
       new Promise((resolve, reject) => {
-        const wait = patience.begin();
+        const wait = stall.start();
         const timer = setTimeout(() => {
           wake = null;
-          reject(patience.failure());
-        }, wait.atMostMs);
+          reject(stall.failure());
+        }, wait.leftMs);
         wake = () => {
           clearTimeout(timer);
-          wait.end();
+          wait.stop();
           resolve();
         };
       }),
   };
 }
 
-/** A byte now and then is no answer: only so many of them make the waiting begin anew. */
-function createPatience({ stallMs, dripBytes, waitMs = Infinity }: Patience, nowMs: () => number) {
-  let [came, waitedMs, allMs] = [0, 0, 0];
+type StallTimer = {
+  /** Waiting begins. */
+  readonly start: () => { readonly leftMs: number; readonly stop: () => void };
+  /** Only every `dripBytes` bytes start the stall time-out anew: single bytes do not keep a download alive. */
+  readonly received: (bytes: number) => void;
+  readonly failure: () => VmFailure;
+};
+
+function createStallTimer(
+  { stallMs, dripBytes, waitMs = Infinity }: StallLimits,
+  nowMs: () => number,
+): StallTimer {
+  let [receivedBytes, waitedMs, totalMs] = [0, 0, 0];
   return {
-    begin: () => {
+    start: () => {
       const startedMs = nowMs();
       return {
-        atMostMs: Math.max(Math.min(stallMs - waitedMs, waitMs - allMs), 0),
-        end: (): void => {
+        leftMs: Math.max(Math.min(stallMs - waitedMs, waitMs - totalMs), 0),
+        stop: () => {
           const elapsedMs = nowMs() - startedMs;
           waitedMs += elapsedMs;
-          allMs += elapsedMs;
+          totalMs += elapsedMs;
         },
       };
     },
-    came: (bytes: number): void => {
-      came += bytes;
-      if (came >= dripBytes) [came, waitedMs] = [0, 0];
+    received: (bytes) => {
+      receivedBytes += bytes;
+      if (receivedBytes >= dripBytes) [receivedBytes, waitedMs] = [0, 0];
     },
-    failure: (): VmFailure => {
-      if (waitMs - allMs <= stallMs - waitedMs)
-        return new VmFailure('stalled', `The machine was not done after ${waitMs / 1_000} s.`);
-      const sent = came === 0 ? 'said nothing for' : `sent only ${came} bytes in`;
-      return new VmFailure('stalled', `The machine ${sent} ${stallMs / 1_000} s.`);
+    failure: () => {
+      if (waitMs - totalMs <= stallMs - waitedMs)
+        return new VmFailure('stalled', `The machine did not finish within ${waitMs / 1_000} s.`);
+      const sent = receivedBytes === 0 ? 'nothing' : `only ${receivedBytes} bytes`;
+      return new VmFailure('stalled', `The machine sent ${sent} for ${stallMs / 1_000} s.`);
     },
   };
 }
 
-/** The beginning of what a command complains about. */
 function collectErrors(channel: ClientChannel): () => string {
   let errors = '';
   channel.stderr.on('data', (piece: Buffer) => {
-    if (errors.length < ERROR_BYTES) errors += piece.toString('utf8');
+    if (errors.length < ERROR_CHARACTERS) errors += piece.toString('utf8');
   });
   return () => errors;
 }

@@ -1,17 +1,17 @@
-// Which files come along, and what is said of those that stay. Pure.
+// Which files are downloaded, and a count of the others. Pure.
 import type { Choice } from './target.ts';
 
 export type Sum = { readonly files: number; readonly bytes: number };
-/** What was left behind, by extension: `csv`, or one of the two words below. */
+/** What is left behind, by extension (`csv`) or by one of the words below. */
 export type LeftBehind = Sum & { readonly byExtension: Readonly<Record<string, Sum>> };
 
 const NO_EXTENSION = '(none)';
 const LINK = '(link)';
-/** More kinds than this are told together. */
+/** More kinds than this are counted together. */
 const KINDS = 50;
 const OTHERS = '(others)';
 
-/** Whether a file's path below the folder is one that comes along. */
+/** Whether the file of this path below the folder is downloaded. */
 export function isChosen(path: string, { extensions, leftOut }: Choice): boolean {
   const steps = path.split('/');
   const name = steps.at(-1) ?? '';
@@ -21,7 +21,7 @@ export function isChosen(path: string, { extensions, leftOut }: Choice): boolean
   return extensions.some((extension) => lower.endsWith(`.${extension}`));
 }
 
-/** Its last extension in lower case. A name that begins with its only dot has none. */
+/** The last extension in lower case. A name whose only dot comes first has none. */
 export function extensionOf(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1);
   const dot = name.lastIndexOf('.');

@@ -1,17 +1,17 @@
-// Everybody's work as one archive: all machines are searched, then it is decided what to answer, then they send, several
-// at once, as fast as the archive is read. Nothing touches our disk. Whoever leaves ends all of it.
+// The files of all participants as one zip. First all machines are searched; then either there is a reason why there is no
+// archive, or they send, several at once, as fast as the client reads. Nothing is written to the allocator's disk.
 import type { Readable } from 'node:stream';
-import { mapBounded } from './bounded.ts';
-import { asFailure, type VmFailure } from './failure.ts';
+import pLimit from 'p-limit';
+import { fail, succeed, type Result } from '../result.ts';
+import { createArchive, type Archive } from './archive.ts';
 import type { LeftBehind } from './choose.ts';
-import { manifestCsv, manifestJson, missingText, type About } from './manifest.ts';
+import { allFailed, noFiles, tooManyDownloads, type DownloadFailure } from './download-failure.ts';
+import { asFailure, describeFailure, type VmFailure } from './failure.ts';
+import { metadataFiles, type About } from './manifest.ts';
 import { createProgressBoard, type Progress, type ProgressCounter } from './progress.ts';
-import { describeRefusal, type Refused } from './refusal.ts';
 import type { VmReport } from './report.ts';
 import type { Target } from './target.ts';
 import { send, visit, type Visit, type VisitDependencies } from './visit.ts';
-import { createZipOutput } from './zip/output.ts';
-import { createZipWriter, type ZipWriter } from './zip/writer.ts';
 
 export type CollectDependencies = VisitDependencies & {
   readonly now: () => Date;
@@ -22,19 +22,16 @@ export type DownloadRequest = {
   /** At least one. */
   readonly targets: readonly Target[];
   readonly by: string;
-  /** Of the one machine that was asked for; null: all. */
+  /** The one machine to download from; null: all. */
   readonly hostname: string | null;
   readonly signal: AbortSignal;
-  /** The archive was read to its end. */
+  /** Called when the client has read the archive to its end. */
   readonly onComplete: (reports: readonly VmReport[], startedAt: Date) => Promise<void>;
 };
 
-export type Download =
-  | { readonly kind: 'archive'; readonly stream: Readable; readonly startedAt: Date }
-  | Refused
-  | { readonly kind: 'busy' };
+export type Download = { readonly stream: Readable; readonly startedAt: Date };
 
-/** What a machine holds right now. */
+/** The files of a machine right now. */
 export type Survey = {
   readonly hostname: string;
   readonly failure: VmFailure | null;
@@ -45,30 +42,31 @@ export type Survey = {
 };
 
 export type Collector = {
-  readonly download: (request: DownloadRequest) => Promise<Download>;
-  /** Searches the machines and sends nothing; who has not answered by then is told as a failure. */
+  readonly download: (request: DownloadRequest) => Promise<Result<Download, DownloadFailure>>;
+  /** Searches the machines without downloading; a machine that has not answered in time has a failure. */
   readonly survey: (targets: readonly Target[], withinMs: number) => Promise<readonly Survey[]>;
-  /** Downloads that run, and the last that ended; the newest first. */
+  /** The downloads that run and the last that ended, newest first. */
   readonly downloads: () => readonly Progress[];
 };
 
 export function createCollector(dependencies: CollectDependencies): Collector {
   const board = createProgressBoard(dependencies.now);
+  const { limits } = dependencies;
   return {
     downloads: board.list,
     survey: async (targets, withinMs) => {
       const signal = AbortSignal.timeout(withinMs);
-      const { searching } = dependencies.limits;
-      const visits = await mapBounded(targets, searching, (target) => visit(dependencies, target, signal));
+      const search = (target: Target): Promise<Visit> => visit(dependencies, target, signal);
+      const visits = await pLimit(limits.searching).map(targets, search);
       visits.forEach(({ session }) => session?.close());
       return visits.map(surveyOf);
     },
     download: async (request) => {
-      if (board.running() >= dependencies.limits.downloads) return { kind: 'busy' };
+      if (board.running() >= limits.downloads) return fail(tooManyDownloads);
       const { by: requestedBy, hostname, targets } = request;
       const id = dependencies.randomUuid();
       const progress = board.begin({ id, requestedBy, hostname, vms: targets.length });
-      return begin(dependencies, request, progress);
+      return start(dependencies, request, progress);
     },
   };
 }
@@ -78,36 +76,39 @@ function surveyOf({ target, found, failure }: Visit): Survey {
   return { hostname: target.hostname, failure, files, bytes, fingerprint, leftBehind };
 }
 
-async function begin(
+async function start(
   dependencies: CollectDependencies,
   request: DownloadRequest,
   progress: ProgressCounter,
-): Promise<Download> {
+): Promise<Result<Download, DownloadFailure>> {
   const startedAt = dependencies.now();
   const stopping = new AbortController();
   const signal = AbortSignal.any([stopping.signal, request.signal]);
-  const visits = await mapBounded(request.targets, dependencies.limits.searching, async (target) => {
-    const seen = await visit(dependencies, target, signal);
-    progress.searched(seen.found?.listing ?? null);
-    return seen;
+  const visits = await pLimit(dependencies.limits.searching).map(request.targets, async (target) => {
+    const visited = await visit(dependencies, target, signal);
+    progress.searched(visited.found?.listing ?? null);
+    return visited;
   });
+  if (!signal.aborted && visits.some(({ found }) => found !== null && found.listing.files > 0)) {
+    const stream = archiveOf(dependencies, request, { visits, progress, startedAt, stopping, signal });
+    return succeed({ stream, startedAt });
+  }
+  stopping.abort();
+  const failure = failureOf(visits);
+  if (request.signal.aborted) progress.end('abandoned');
+  else progress.end('failed', describeFailure(failure));
+  return fail(failure);
+}
+
+function failureOf(visits: readonly Visit[]): DownloadFailure {
   const failed = visits.flatMap(({ target, failure }) =>
     failure === null ? [] : [{ hostname: target.hostname, failure }],
   );
-  const any = visits.some(({ found }) => found !== null && found.listing.files > 0);
-  if (any && !signal.aborted) {
-    const stream = archiveOf(dependencies, request, { visits, progress, startedAt, stopping, signal });
-    return { kind: 'archive', stream, startedAt };
-  }
-  stopping.abort();
-  const leftBehind = visits.reduce((sum, { found }) => sum + (found?.listing.leftBehind.files ?? 0), 0);
-  const refused: Refused =
-    failed.length === visits.length
-      ? { kind: 'all_failed', failed }
-      : { kind: 'no_files', failed, leftBehind };
-  if (request.signal.aborted) progress.end('abandoned');
-  else progress.end('failed', describeRefusal(refused));
-  return refused;
+  if (failed.length === visits.length) return allFailed(failed);
+  return noFiles(
+    failed,
+    visits.reduce((sum, { found }) => sum + (found?.listing.leftBehind.files ?? 0), 0),
+  );
 }
 
 type Running = {
@@ -118,87 +119,58 @@ type Running = {
   readonly signal: AbortSignal;
 };
 
-/** The archive, which begins when somebody begins to read it. */
+/** Nothing is sent before the client begins to read. */
 function archiveOf(dependencies: CollectDependencies, request: DownloadRequest, running: Running): Readable {
   const { progress, stopping, startedAt } = running;
   const { log } = dependencies;
   let reports: readonly VmReport[] = [];
-  let begun = false;
-  const output = createZipOutput(
-    () => {
-      begun = true;
-      fill(dependencies, createZipWriter(output), running).then(
-        (all) => {
-          reports = all;
-          output.end();
-        },
-        (error: unknown) => {
-          stopping.abort();
-          if (output.stream.destroyed) return;
-          log.error({ err: error }, 'An archive broke off.');
-          output.fail(asFailure(error));
-        },
-      );
-    },
-    () => {
-      stopping.abort();
-      // HEAD: it was asked what would be sent, and that was told.
-      if (begun || request.signal.aborted) progress.end('abandoned');
-      else progress.withdraw();
-    },
-  );
-  output.stream.once('end', () => {
+  let hasBegun = false;
+  const onStart = (): void => {
+    hasBegun = true;
+    fill(dependencies, archive, running).then(
+      (all) => (reports = all),
+      (error: unknown) => {
+        stopping.abort();
+        if (archive.stream.destroyed) return;
+        log.error({ err: error }, 'A download broke off.');
+        archive.fail(asFailure(error));
+      },
+    );
+  };
+  const onClosed = (): void => {
+    stopping.abort();
+    // A HEAD request reads nothing: it is no download.
+    if (hasBegun || request.signal.aborted) progress.end('abandoned');
+    else progress.withdraw();
+  };
+  const archive = createArchive(onStart, onClosed);
+  archive.stream.once('end', () => {
     progress.end('done');
     request.onComplete(reports, startedAt).catch((error: unknown) => {
-      log.error({ err: error }, 'A download could not be written down.');
+      log.error({ err: error }, 'A download could not be recorded.');
     });
   });
-  return output.stream;
+  return archive.stream;
 }
 
 async function fill(
   dependencies: CollectDependencies,
-  zip: ZipWriter,
+  archive: Archive,
   { visits, progress, startedAt, signal }: Running,
 ): Promise<readonly VmReport[]> {
   progress.sending();
-  const reports = await mapBounded(visits, dependencies.limits.sending, async (seen) => {
-    const report = await send(dependencies, seen, { zip, progress, signal });
+  const reports = await pLimit(dependencies.limits.sending).map(visits, async (visited) => {
+    const report = await send(dependencies, visited, { archive, progress, signal });
     progress.vmDone(report.failure !== null);
     return report;
   });
   const { choice, now } = dependencies;
-  await addPapers(zip, { startedAt, endedAt: now(), choice, reports });
-  await zip.finish();
+  await addMetadata(archive, { startedAt, endedAt: now(), choice, reports });
+  await archive.finish();
   return reports;
 }
 
-const PIECE_CHARACTERS = 65_536;
-
-/** The one that tells what is missing comes last. */
-async function addPapers(zip: ZipWriter, about: About): Promise<void> {
-  const papers: readonly (readonly [string, Iterable<string> | null])[] = [
-    ['manifest.json', manifestJson(about)],
-    ['manifest.csv', manifestCsv(about)],
-    ['MISSING.txt', missingText(about)],
-  ];
-  for (const [name, text] of papers) {
-    if (text === null) continue;
-    const entry = { name, cutName: name, modified: about.endedAt, mode: 0o644 };
-    const target = await zip.begin({ ...entry, announcedBytes: 0, packed: true });
-    for (const piece of inPieces(text)) await target.write(piece);
-    await target.finish();
-  }
-}
-
-/** Many lines together: each piece is a turn of its own. */
-function* inPieces(text: Iterable<string>): Generator<Buffer> {
-  let together = '';
-  for (const part of text) {
-    together += part;
-    if (together.length < PIECE_CHARACTERS) continue;
-    yield Buffer.from(together);
-    together = '';
-  }
-  if (together !== '') yield Buffer.from(together);
+async function addMetadata(archive: Archive, about: About): Promise<void> {
+  for (const { name, content } of metadataFiles(about))
+    await archive.add({ name, modified: about.endedAt, mode: 0o644, stored: false }, content);
 }

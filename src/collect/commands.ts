@@ -1,38 +1,45 @@
-// The commands that machines are asked to run, as argument vectors of ours. SSH hands them to a shell, so every argument
-// is quoted; names of files never stand in them: tar is told those on its standard input, between zero bytes.
+// The commands that run on machines, as argument vectors. SSH gives them to a shell, so every argument is quoted. Names of
+// files are never arguments: tar reads them from its standard input, separated by zero bytes.
 
 type Arguments = readonly string[];
 
-/** A machine's place, once it is known which container. */
-export type FoundPlace = { readonly container: string | null; readonly folder: string };
+/** Where the files of a machine are: a folder, in the container that was found or on the machine itself (null). */
+export type SearchedFolder = { readonly container: string | null; readonly folder: string };
 
-/** Lists `<id> <name>` of each running container, the newest first. */
+/** Lists `<id> <name>` of each running container, newest first. */
 export const listContainers = commandLine(['sudo', '-n', 'docker', 'ps', '--format', '{{.ID}} {{.Names}}']);
 
 /**
- * Every file and link below the folder, whatever it is called: `<type> <bytes> <mtime> <path>` and a zero byte each. The
- * folder itself may be a link; no other is followed.
+ * Lists every file and link below the folder, whatever its name is: `<type> <bytes> <mtime> <path>`, each ended by a
+ * zero byte. The folder itself may be a link; other links are not followed.
  */
-export function searchCommand(place: FoundPlace): string {
+export function searchCommand(searched: SearchedFolder): string {
   const onlyFilesAndLinks = ['-mindepth', '1', '(', '-type', 'f', '-o', '-type', 'l', ')'];
-  return inPlace(place, ['find', '-H', place.folder, ...onlyFilesAndLinks, '-printf', '%y %s %T@ %P\\0']);
+  return within(searched, [
+    'find',
+    '-H',
+    searched.folder,
+    ...onlyFilesAndLinks,
+    '-printf',
+    '%y %s %T@ %P\\0',
+  ]);
 }
 
-/** The files that its standard input names, in the order of that list. */
-export function sendCommand(place: FoundPlace): string {
+/** Sends the files whose paths are on its standard input, in that order. */
+export function sendCommand(searched: SearchedFolder): string {
   const names = ['--null', '--no-unquote', '--no-recursion', '-T', '-'];
   const format = ['--format=gnu', '--blocking-factor=128'];
-  return inPlace(place, ['tar', '-c', '-f', '-', ...format, '-C', place.folder, ...names]);
+  return within(searched, ['tar', '-c', '-f', '-', ...format, '-C', searched.folder, ...names]);
 }
 
-/** In the one language whose messages and bytes we know. */
-function inPlace({ container }: FoundPlace, program: Arguments): string {
-  const said = ['env', 'LC_ALL=C', ...program];
-  if (container === null) return commandLine(said);
-  return commandLine(['sudo', '-n', 'docker', 'exec', '-i', '--user', '0', container, ...said]);
+/** In the C locale, whose messages we know. */
+function within({ container }: SearchedFolder, program: Arguments): string {
+  const inLocale = ['env', 'LC_ALL=C', ...program];
+  if (container === null) return commandLine(inLocale);
+  return commandLine(['sudo', '-n', 'docker', 'exec', '-i', '--user', '0', container, ...inLocale]);
 }
 
-/** One line for a POSIX shell: each argument arrives as it is. */
+/** One line for a POSIX shell, which passes each argument on unchanged. */
 export function commandLine(args: Arguments): string {
   return args.map(quote).join(' ');
 }

@@ -1,40 +1,61 @@
-// Why a machine's work could not be had: a kind for programs, a sentence for people.
+// Why the files of a machine could not be downloaded.
+import type { Failure } from '../result.ts';
 
-export type FailureKind =
-  | 'no_address'
-  | 'unreachable'
-  | 'key_refused'
-  | 'host_key_changed'
-  | 'no_container'
-  | 'no_folder'
-  | 'search_failed'
-  | 'stalled'
-  | 'connection_lost'
-  | 'broken_stream'
-  | 'too_much'
-  | 'stopped';
+/** What to do about each. */
+const remedies = {
+  no_address: 'Register the machine with its address.',
+  unreachable: 'Check that it is running and lets the allocator reach its SSH port.',
+  key_refused: "Add the allocator's public key to the authorized keys of that user.",
+  host_key_changed:
+    'If the machine was created again under the same name, remove it and register it again; if it was not, somebody may be intercepting the connection.',
+  no_container: 'Start the container, or set DOWNLOAD_CONTAINER to the right name.',
+  no_folder: 'Check DOWNLOAD_FOLDER.',
+  search_failed: 'Check the folder on the machine, then download again.',
+  stalled: 'Check the machine, then download again.',
+  connection_lost: 'Check the machine, then download again.',
+  broken_stream: 'Check the tar program on the machine, then download again.',
+  too_much: 'Choose fewer files with DOWNLOAD_EXTENSIONS or DOWNLOAD_LEAVE_OUT.',
+  stopped: 'Download again.',
+} as const;
 
-/** Crosses the layers between a socket and the report; whoever reports it knows the machine. */
-export class VmFailure extends Error {
-  readonly kind: FailureKind;
-  constructor(kind: FailureKind, sentence: string, options?: ErrorOptions) {
-    super(sentence, options);
+export type VmFailureCode = keyof typeof remedies;
+
+/** A failure that is thrown: it crosses streams on its way from a socket to the report, which names the machine. */
+export class VmFailure extends Error implements Failure<VmFailureCode> {
+  readonly code: VmFailureCode;
+  readonly remedy: string;
+  constructor(code: VmFailureCode, message: string, options?: ErrorOptions) {
+    super(message, options);
     this.name = 'VmFailure';
-    this.kind = kind;
+    this.code = code;
+    this.remedy = remedies[code];
   }
 }
 
-/** What else was thrown is a bug of ours, or of a library: it is told as what it says. */
+/** Anything else that was thrown is a bug of ours or of a library. */
 export function asFailure(error: unknown): VmFailure {
   if (error instanceof VmFailure) return error;
-  const said = error instanceof Error ? error.message : String(error);
-  return new VmFailure('broken_stream', `What came could not be understood: ${said}`, { cause: error });
+  const message = error instanceof Error ? error.message : String(error);
+  return new VmFailure('broken_stream', `The allocator could not read the machine's data: ${message}.`, {
+    cause: error,
+  });
+}
+
+/** What happened, then what to do. */
+export function describeFailure({ message, remedy }: Failure): string {
+  return `${message} ${remedy}`;
 }
 
 const SHOWN_CHARACTERS = 300;
 
-/** What a remote program said, as one short line without control characters. */
+/** The output of a remote program as one short line without control characters. */
 export function oneLine(text: string): string {
   const line = text.replaceAll(/\p{Cc}+/gu, ' ').trim();
   return line.length > SHOWN_CHARACTERS ? `${line.slice(0, SHOWN_CHARACTERS)} …` : line;
+}
+
+/** The lines of a remote program's error output, without empty ones. */
+export function errorLines(output: string, limit: number): readonly string[] {
+  const lines = output.split('\n').map(oneLine);
+  return lines.filter((line) => line !== '').slice(0, limit);
 }

@@ -1,5 +1,5 @@
-// What a machine's search has found: the files that come along, and a count of those that stay. Kept as bytes: there may
-// be fifty thousand on each of a hundred machines.
+// The result of a search: the files to download, and a count of the others. Kept as bytes, because there may be fifty
+// thousand files on each of a hundred machines.
 import { hash } from 'node:crypto';
 import { countLeftBehind, isChosen, type LeftBehind, type LeftBehindCounter, type Sum } from './choose.ts';
 import { VmFailure } from './failure.ts';
@@ -7,7 +7,7 @@ import { decodeName, isSafePath } from './names.ts';
 import type { Choice } from './target.ts';
 
 export type Listing = Sum & {
-  /** Their paths below the folder, a `./` before and a zero byte after each. */
+  /** The paths below the folder, each with `./` before it and a zero byte after it. */
   readonly names: Buffer;
   /** Changes with every name, size and time; the order does not matter. */
   readonly fingerprint: string;
@@ -22,12 +22,12 @@ export type ListingReader = {
 const HASH_BYTES = 32;
 const ZERO = 0;
 
-/** @throws VmFailure where the list is too long. */
+/** `take` throws a VmFailure when the list is too long. */
 export function readListing(choice: Choice, limitBytes: number): ListingReader {
   let rest: Buffer = Buffer.alloc(0);
   let taken = 0;
   const names: Buffer[] = [];
-  const mixed = Buffer.alloc(HASH_BYTES);
+  const combined = Buffer.alloc(HASH_BYTES);
   const chosen = { files: 0, bytes: 0 };
   const left = countLeftBehind();
 
@@ -43,17 +43,14 @@ export function readListing(choice: Choice, limitBytes: number): ListingReader {
     chosen.bytes += found.bytes;
     names.push(Buffer.concat([Buffer.from('./'), found.path, Buffer.of(ZERO)]));
     const own = hash('sha256', record, 'buffer');
-    for (let at = 0; at < HASH_BYTES; at++) mixed[at] = (mixed[at] ?? 0) ^ (own[at] ?? 0);
+    for (let at = 0; at < HASH_BYTES; at++) combined[at] = (combined[at] ?? 0) ^ (own[at] ?? 0);
   }
 
   return {
     take: (piece) => {
       taken += piece.length;
       if (taken > limitBytes)
-        throw new VmFailure(
-          'too_much',
-          'There are too many files: their list alone is longer than is taken.',
-        );
+        throw new VmFailure('too_much', 'There are too many files: their list is too long.');
       let text = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
       for (let end = text.indexOf(ZERO); end >= 0; end = text.indexOf(ZERO)) {
         takeRecord(text.subarray(0, end));
@@ -61,22 +58,22 @@ export function readListing(choice: Choice, limitBytes: number): ListingReader {
       }
       rest = Buffer.from(text);
     },
-    finish: () => finished(names, mixed, chosen, left),
+    finish: () => finished(names, combined, chosen, left),
   };
 }
 
-function finished(names: Buffer[], mixed: Buffer, chosen: Sum, left: LeftBehindCounter): Listing {
+function finished(names: Buffer[], combined: Buffer, chosen: Sum, left: LeftBehindCounter): Listing {
   return {
     ...chosen,
     names: Buffer.concat(names),
-    fingerprint: hash('sha256', `${chosen.files} ${mixed.toString('hex')}`),
+    fingerprint: hash('sha256', `${chosen.files} ${combined.toString('hex')}`),
     leftBehind: left.total(),
   };
 }
 
 type Found = { readonly isLink: boolean; readonly bytes: number; readonly path: Buffer };
 
-/** `f 123 1764033000.1234 path`; null where it is nothing of the kind. */
+/** `f 123 1764033000.1234 path`; null if it is something else. */
 function readRecord(record: Buffer): Found | null {
   const { type, bytes } =
     /^(?<type>[fl]) (?<bytes>\d{1,15}) -?\d+(\.\d+)? /.exec(record.subarray(0, 80).toString('latin1'))
@@ -87,7 +84,7 @@ function readRecord(record: Buffer): Found | null {
   return { isLink: type === 'l', bytes: Number(bytes), path };
 }
 
-/** The paths of a listing, each letter a byte, for looking them up. */
+/** The paths of a listing, each character one byte. */
 export function pathsOf({ names }: Listing): Set<string> {
   const texts = names.toString('latin1').split('\0');
   return new Set(texts.filter((text) => text !== '').map((text) => text.slice('./'.length)));

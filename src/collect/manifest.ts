@@ -1,5 +1,6 @@
-// What the archive says about itself: manifest.json, manifest.csv, and MISSING.txt where something is missing. Told
-// piece by piece: there may be a million files.
+// The metadata files of an archive: manifest.json, manifest.csv, and MISSING.txt if something is missing. Generated piece by
+// piece, because there may be a million files.
+import { describeFailure } from './failure.ts';
 import type { Choice } from './target.ts';
 import type { VmReport } from './report.ts';
 import { bytesOf } from './report.ts';
@@ -11,7 +12,33 @@ export type About = {
   readonly reports: readonly VmReport[];
 };
 
-export function* manifestJson({ startedAt, endedAt, choice, reports }: About): Generator<string> {
+type MetadataFile = { readonly name: string; readonly content: AsyncIterable<Buffer> };
+
+/** In the order of the archive: what is missing comes last, where people see it. */
+export function metadataFiles(about: About): readonly MetadataFile[] {
+  const incomplete = about.reports.filter(({ failure, missing }) => failure !== null || missing.length > 0);
+  return [
+    { name: 'manifest.json', content: inPieces(manifestJson(about)) },
+    { name: 'manifest.csv', content: inPieces(manifestCsv(about)) },
+    ...(incomplete.length > 0 ? [{ name: 'MISSING.txt', content: inPieces(missingText(incomplete)) }] : []),
+  ];
+}
+
+const PIECE_CHARACTERS = 65_536;
+
+/** Joins short texts, so that each piece is worth its way through the archive. */
+async function* inPieces(texts: Iterable<string>): AsyncGenerator<Buffer, void> {
+  let joined = '';
+  for (const text of texts) {
+    joined += text;
+    if (joined.length < PIECE_CHARACTERS) continue;
+    yield Buffer.from(joined);
+    joined = '';
+  }
+  if (joined !== '') yield Buffer.from(joined);
+}
+
+function* manifestJson({ startedAt, endedAt, choice, reports }: About): Generator<string> {
   const head = {
     started_at: startedAt.toISOString(),
     ended_at: endedAt.toISOString(),
@@ -22,8 +49,15 @@ export function* manifestJson({ startedAt, endedAt, choice, reports }: About): G
   for (const [at, report] of reports.entries()) {
     yield `${at === 0 ? '' : ','}\n  {${membersOf(report)},\n   "entries": [`;
     for (const [index, file] of report.files.entries()) {
-      const { name, bytes, sha256, modified, cut } = file;
-      const entry = { name, bytes, sha256, modified: modified.toISOString(), cut };
+      const { name, path, bytes, sha256, modified, cut } = file;
+      const entry = {
+        name,
+        ...(path !== null && { path_base64: path.toString('base64') }),
+        bytes,
+        sha256,
+        modified: modified.toISOString(),
+        cut,
+      };
       yield `${index === 0 ? '' : ','}\n    ${JSON.stringify(entry)}`;
     }
     yield '\n   ],\n   "missing": [';
@@ -42,7 +76,7 @@ function membersOf(report: VmReport): string {
     files: report.files.length,
     bytes: bytesOf(report),
     seconds: Number(seconds.toFixed(3)),
-    failure: failure && { kind: failure.kind, reason: failure.message },
+    failure: failure && { kind: failure.code, reason: describeFailure(failure) },
     left_behind: leftBehind && {
       files: leftBehind.files,
       bytes: leftBehind.bytes,
@@ -56,19 +90,19 @@ function membersOf(report: VmReport): string {
 const COLUMNS =
   'row,hostname,participant,name,files,bytes,sha256,modified,seconds,left_behind_files,left_behind_bytes,problem';
 
-/** One row for each machine, each file, each file that is missing. */
-export function* manifestCsv({ reports }: About): Generator<string> {
+/** One row for each machine, each file and each missing file. */
+function* manifestCsv({ reports }: About): Generator<string> {
   yield `${COLUMNS}\r\n`;
   for (const report of reports) {
     const { hostname, participant, leftBehind, failure } = report;
-    const who = [hostname, participant ?? ''];
+    const owner = [hostname, participant ?? ''];
     const left = [leftBehind?.files ?? '', leftBehind?.bytes ?? ''];
     const sums = [report.files.length, bytesOf(report), '', '', report.seconds.toFixed(3)];
-    yield row(['vm', ...who, '', ...sums, ...left, failure?.message ?? '']);
+    yield row(['vm', ...owner, '', ...sums, ...left, failure === null ? '' : describeFailure(failure)]);
     for (const { name, bytes, sha256, modified, cut } of report.files)
       yield row([
         'file',
-        ...who,
+        ...owner,
         name,
         '',
         bytes,
@@ -80,7 +114,7 @@ export function* manifestCsv({ reports }: About): Generator<string> {
         cut ? 'Cut short.' : '',
       ]);
     for (const { name, reason } of report.missing)
-      yield row(['missing', ...who, name, '', '', '', '', '', '', '', reason]);
+      yield row(['missing', ...owner, name, '', '', '', '', '', '', '', reason]);
   }
 }
 
@@ -88,7 +122,7 @@ function row(cells: readonly (string | number)[]): string {
   return `${cells.map(csvCell).join(',')}\r\n`;
 }
 
-/** Quoted; what a spreadsheet would take for a formula begins with an apostrophe. */
+/** Quoted, with an apostrophe before what a spreadsheet would take for a formula. */
 export function csvCell(value: string | number): string {
   if (typeof value === 'number') return String(value);
   if (value === '') return '';
@@ -96,18 +130,13 @@ export function csvCell(value: string | number): string {
   return `"${harmless.replaceAll('"', '""')}"`;
 }
 
-/** Null where nothing is missing. */
-export function missingText({ reports }: About): Iterable<string> | null {
-  const lacking = reports.filter(({ failure, missing }) => failure !== null || missing.length > 0);
-  return lacking.length === 0 ? null : missingLines(lacking);
-}
-
-function* missingLines(reports: readonly VmReport[]): Generator<string> {
+function* missingText(incomplete: readonly VmReport[]): Generator<string> {
   yield 'This archive is not complete. What is missing, and why:\n';
-  for (const { hostname, participant, failure, missing, files } of reports) {
+  for (const { hostname, participant, failure, missing, files } of incomplete) {
     yield `\n${hostname}${participant === null ? '' : ` (${participant})`}\n`;
-    if (failure !== null) yield `  ${failure.message}\n`;
-    if (failure !== null && files.length === 0 && missing.length === 0) yield '  Nothing of it is here.\n';
+    if (failure !== null) yield `  ${describeFailure(failure)}\n`;
+    if (failure !== null && files.length === 0 && missing.length === 0)
+      yield '  The archive has no files of this machine.\n';
     // As JSON text: a name may hold a line break.
     for (const { name, reason } of missing) yield `  ${JSON.stringify(name)}: ${reason}\n`;
   }

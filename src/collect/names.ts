@@ -1,28 +1,37 @@
-// Names of files as machines have them, which are bytes, and as the archive has them, which are paths. Pure.
+// Names of files: bytes on the machines, paths in the archive. Pure.
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const PATH_BYTES_MAX = 16_384;
 
-/** UTF-8, or, where the bytes are none, each byte a letter: what old programs write. */
-export function decodeName(name: Buffer): string {
+/** As text: UTF-8, or, where the bytes are no UTF-8, each byte as one Latin-1 letter, as old programs write them. */
+export function decodeName(path: Buffer): string {
   try {
-    return utf8.decode(name);
+    return utf8.decode(path);
   } catch {
-    return name.toString('latin1');
+    return path.toString('latin1');
   }
 }
 
-/** Whether a path stays below the folder: relative, no step that is empty, `.` or `..`, no zero byte, not endless. */
+/** Whether a path stays below the folder: relative, no zero byte, no step that is empty, `.` or `..`, not endless. */
 export function isSafePath(path: Buffer): boolean {
   if (path.length === 0 || path.length > PATH_BYTES_MAX || path.includes(0)) return false;
   const steps = path.toString('latin1').split('/');
   return steps.every((step) => step !== '' && step !== '.' && step !== '..');
 }
 
-/** `name`, or `name (2)` where that is taken: two names of bytes can be the same letters. */
-export function freeName(name: string, taken: Set<string>): string {
-  let free = name;
-  for (let number = 2; taken.has(free); number++) free = `${name} (${number})`;
-  taken.add(free);
-  return free;
+/**
+ * The name of a machine's file in the archive, and whether it tells the bytes of its path. A backslash becomes `_`, because
+ * archiver and Windows take it for a slash. A name that is taken already gets a number: two names of bytes can be the
+ * same letters.
+ */
+export function archiveName(
+  hostname: string,
+  path: Buffer,
+  taken: Set<string>,
+): { readonly name: string; readonly isExact: boolean } {
+  const wanted = `${hostname}/${decodeName(path).replaceAll('\\', '_')}`;
+  let name = wanted;
+  for (let number = 2; taken.has(name); number++) name = `${wanted} (${number})`;
+  taken.add(name);
+  return { name, isExact: Buffer.from(name).equals(Buffer.concat([Buffer.from(`${hostname}/`), path])) };
 }

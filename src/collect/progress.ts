@@ -1,24 +1,24 @@
-// How downloads are getting on: those that run, and the last ones that ended. Of this process alone.
+// The downloads of this process: those that run, and the last ones that ended.
 
 export type DownloadState = 'searching' | 'sending' | 'done' | 'failed' | 'abandoned';
 
 export type Progress = {
   readonly id: string;
   readonly requestedBy: string;
-  /** The one machine that was asked for; null: all of them. */
+  /** The one machine to download from; null: all. */
   readonly hostname: string | null;
   readonly startedAt: Date;
   readonly endedAt: Date | null;
-  /** `left`: whoever downloaded it went away before its end. */
+  /** `abandoned`: the client stopped reading before the end. */
   readonly state: DownloadState;
   /** Why it failed. */
   readonly message: string | null;
   readonly vms: number;
-  /** Searched, or found to be out of reach. */
+  /** Whose search has ended, well or not. */
   readonly vmsSearched: number;
   readonly vmsDone: number;
   readonly vmsFailed: number;
-  /** Of all that was found. */
+  /** On all machines. */
   readonly filesFound: number;
   readonly bytesFound: number;
   readonly files: number;
@@ -31,28 +31,28 @@ export type ProgressCounter = {
   readonly bytes: (bytes: number) => void;
   readonly file: () => void;
   readonly vmDone: (failed: boolean) => void;
-  /** Nobody has read any of it: it is not told. */
+  /** Nothing of it was read: it is not listed. */
   readonly withdraw: () => void;
-  /** The first end counts. */
+  /** Only the first call counts. */
   readonly end: (state: 'done' | 'failed' | 'abandoned', message?: string) => void;
 };
 
 export type ProgressBoard = {
   readonly begin: (about: Pick<Progress, 'id' | 'requestedBy' | 'hostname' | 'vms'>) => ProgressCounter;
-  /** The newest first. */
+  /** Newest first. */
   readonly list: () => readonly Progress[];
   readonly running: () => number;
 };
 
-/** So many that have ended are still told. */
-const REMEMBERED = 10;
+/** This many that have ended are listed. */
+const KEPT = 10;
 
 export function createProgressBoard(now: () => Date): ProgressBoard {
   let all: { progress: Progress }[] = [];
 
   function forget(): void {
     const ended = all.filter(({ progress }) => progress.endedAt !== null);
-    const old = new Set(ended.slice(REMEMBERED));
+    const old = new Set(ended.slice(KEPT));
     all = all.filter((each) => !old.has(each));
   }
 

@@ -1,14 +1,16 @@
-// What is known of a machine's part in a download: while it runs, and in the manifest.
+// One machine's part in a download, for the manifest and for the record of downloads.
 import type { LeftBehind } from './choose.ts';
 import type { VmFailure } from './failure.ts';
 
 export type FileReport = {
   /** Its name in the archive. */
   readonly name: string;
+  /** Its path on the machine, where the name does not tell its bytes. */
+  readonly path: Buffer | null;
   readonly bytes: number;
   readonly sha256: string;
   readonly modified: Date;
-  /** Only its beginning came. */
+  /** Only its beginning is in the archive. */
   readonly cut: boolean;
 };
 
@@ -19,17 +21,17 @@ export type VmReport = {
   readonly participant: string | null;
   readonly files: readonly FileReport[];
   readonly missing: readonly MissingFile[];
-  /** What the machine said beside its files. */
+  /** What the programs on the machine complained about. */
   readonly notes: readonly string[];
-  /** Null where nothing was found out. */
+  /** Null if the machine could not be searched. */
   readonly leftBehind: LeftBehind | null;
   readonly failure: VmFailure | null;
   readonly seconds: number;
-  /** Of what its search has found; null where it has found nothing out. */
+  /** Of the files that its search found; null if it could not be searched. */
   readonly fingerprint: string | null;
 };
 
-/** All that was asked for has come. */
+/** Whether all files that were asked for are in the archive. */
 export function isWhole({ failure, missing }: VmReport): boolean {
   return failure === null && missing.length === 0;
 }

@@ -1,20 +1,20 @@
-// A machine is entered and searched: which container, which files. Rejects with a VmFailure.
-import type { Patience } from './channel.ts';
-import { listContainers, searchCommand, type FoundPlace } from './commands.ts';
-import { oneLine, VmFailure } from './failure.ts';
+// Searches a machine: in which container, for which files. Rejects with a VmFailure.
+import type { StallLimits } from './channel.ts';
+import { listContainers, searchCommand, type SearchedFolder } from './commands.ts';
+import { errorLines, VmFailure } from './failure.ts';
 import { readListing, type Listing } from './listing.ts';
 import type { Session } from './session.ts';
-import type { Choice, CollectLimits, Place } from './target.ts';
+import type { Choice, CollectLimits, FilePlace } from './target.ts';
 
 export type Found = {
-  readonly place: FoundPlace;
+  readonly searched: SearchedFolder;
   readonly listing: Listing;
   readonly notes: readonly string[];
 };
 
 type Search = {
   readonly session: Session;
-  readonly place: Place;
+  readonly place: FilePlace;
   readonly choice: Choice;
   readonly limits: CollectLimits;
 };
@@ -23,77 +23,69 @@ const CONTAINER = /^(?<id>[a-f0-9]{6,64}) /;
 const CONTAINER_LIST_BYTES = 65_536;
 const NOTES = 5;
 
-export async function search(parts: Search): Promise<Found> {
-  const { place, session, limits } = parts;
-  if (place.kind === 'folder') return searchIn(parts, { container: null, folder: place.folder });
+export async function search(options: Search): Promise<Found> {
+  const { place, session, limits } = options;
+  if (place.kind === 'folder') return searchFolder(options, { container: null, folder: place.folder });
   const containers = place.name === null ? await runningContainers(session, limits) : [place.name];
   let last: VmFailure | null = null;
-  // Usually there is one. Of several, the newest that has the folder is the one that people work in.
+  // Usually there is one. If several run, people work in the newest that has the folder.
   for (const container of containers) {
     try {
-      return await searchIn(parts, { container, folder: place.folder });
+      return await searchFolder(options, { container, folder: place.folder });
     } catch (error) {
-      if (!(error instanceof VmFailure) || error.kind !== 'no_folder') throw error;
+      if (!(error instanceof VmFailure) || error.code !== 'no_folder') throw error;
       last = error;
     }
   }
   throw last ?? new VmFailure('no_container', 'No container runs on the machine.');
 }
 
-function patienceOf({ searchStallMs, searchDripBytes, searchMs }: CollectLimits): Patience {
+function stallLimits({ searchStallMs, searchDripBytes, searchMs }: CollectLimits): StallLimits {
   return { stallMs: searchStallMs, dripBytes: searchDripBytes, waitMs: searchMs };
 }
 
 async function runningContainers(session: Session, limits: CollectLimits): Promise<readonly string[]> {
-  const running = await session.start(listContainers, patienceOf(limits));
+  const command = await session.start(listContainers, stallLimits(limits));
   let text = '';
-  for (let piece = await running.next(); piece !== null; piece = await running.next())
+  for (let piece = await command.next(); piece !== null; piece = await command.next())
     if (text.length < CONTAINER_LIST_BYTES) text += piece.toString('utf8');
-  const { code, errors } = await running.ended();
+  const { code, errors } = await command.ended();
   if (code !== 0)
-    throw new VmFailure('no_container', `Docker on the machine gave no answer: ${said(errors, code)}.`);
+    throw new VmFailure('no_container', `Docker on the machine did not answer: ${reasonOf(errors, code)}.`);
   return text.split('\n').flatMap((line) => CONTAINER.exec(line)?.groups?.['id'] ?? []);
 }
 
-async function searchIn({ session, choice, limits }: Search, place: FoundPlace): Promise<Found> {
-  const running = await session.start(searchCommand(place), patienceOf(limits));
+async function searchFolder({ session, choice, limits }: Search, searched: SearchedFolder): Promise<Found> {
+  const command = await session.start(searchCommand(searched), stallLimits(limits));
   const reader = readListing(choice, limits.listingBytes);
-  let any = false;
+  let hasOutput = false;
   try {
-    for (let piece = await running.next(); piece !== null; piece = await running.next()) {
-      any = true;
+    for (let piece = await command.next(); piece !== null; piece = await command.next()) {
+      hasOutput = true;
       reader.take(piece);
     }
   } catch (error) {
-    running.close();
+    command.close();
     throw error;
   }
-  const { code, errors } = await running.ended();
-  if (code === null)
-    throw new VmFailure('connection_lost', 'The machine was lost while its disk was searched.');
-  if (code !== 0 && !any) throw notSearched(place, errors, code);
-  const notes = errors
-    .split('\n')
-    .map(oneLine)
-    .filter((line) => line !== '');
-  return { place, listing: reader.finish(), notes: notes.slice(0, NOTES) };
+  const { code, errors } = await command.ended();
+  if (code === null) throw new VmFailure('connection_lost', 'The connection was lost during the search.');
+  if (code !== 0 && !hasOutput) throw searchFailure(searched, errors, code);
+  return { searched, listing: reader.finish(), notes: errorLines(errors, NOTES) };
 }
 
-function notSearched({ container, folder }: FoundPlace, errors: string, code: number): VmFailure {
+/** Docker and find have no codes: this is the one place that knows their words. */
+function searchFailure({ container, folder }: SearchedFolder, errors: string, code: number): VmFailure {
   if (/no such container|is not running/i.test(errors))
     return new VmFailure('no_container', `The container ${container ?? ''} does not run on the machine.`);
-  if (/no such file or directory/i.test(errors) && errors.includes('find:'))
-    return new VmFailure(
-      'no_folder',
-      `There is no folder ${folder} ${container === null ? 'on the machine' : `in the container ${container}`}.`,
-    );
-  return new VmFailure('search_failed', `The machine could not search ${folder}: ${said(errors, code)}.`);
+  if (/no such file or directory/i.test(errors) && errors.includes('find:')) {
+    const where = container === null ? 'on the machine' : `in the container ${container}`;
+    return new VmFailure('no_folder', `There is no folder ${folder} ${where}.`);
+  }
+  return new VmFailure('search_failed', `The search of ${folder} failed: ${reasonOf(errors, code)}.`);
 }
 
-function said(errors: string, code: number | null): string {
-  const [first = ''] = errors
-    .split('\n')
-    .map(oneLine)
-    .filter((line) => line !== '');
-  return first === '' ? `it ended with ${code ?? 'no code'}` : first.replace(/\.$/, '');
+function reasonOf(errors: string, code: number | null): string {
+  const [first] = errorLines(errors, 1);
+  return first === undefined ? `it ended with ${code ?? 'no code'}` : first.replace(/\.$/, '');
 }

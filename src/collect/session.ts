@@ -1,36 +1,35 @@
-// One SSH connection into one machine: let in by our key, only where the host key is the right one. Runs commands; knows
-// nothing of files.
+// One SSH connection to one machine, with the allocator's key, and only if the host key is the right one. Runs commands;
+// knows nothing of files.
 import ssh2, { type ClientChannel, type ConnectConfig, type ServerHostKeyAlgorithm } from 'ssh2';
-import { readChannel, type Patience, type Running } from './channel.ts';
+import { readChannel, type RemoteCommand, type StallLimits } from './channel.ts';
 import { VmFailure } from './failure.ts';
 import { algorithmsFor, fingerprintOf, hostKeyLine, isSameKey } from './host-key.ts';
 import type { CollectLimits, Target } from './target.ts';
 
 export type Session = {
-  /** The key that the machine has shown. */
+  /** The host key that the machine has shown. */
   readonly hostKey: string;
   /** Starts a command. Rejects with a VmFailure. @param input all of its standard input */
-  readonly start: (command: string, options: StartOptions) => Promise<Running>;
-  /** Ends the connection and all that runs over it. */
+  readonly start: (command: string, options: StartOptions) => Promise<RemoteCommand>;
+  /** Closes the connection, which ends its commands. */
   readonly close: () => void;
 };
 
-export type StartOptions = Patience & { readonly input?: Buffer };
+export type StartOptions = StallLimits & { readonly input?: Buffer };
 
 const KEEP_ALIVE_MS = 10_000;
 const KEEP_ALIVE_TRIES = 3;
 
-type Entering = {
+type LogIn = {
   readonly privateKey: string;
   readonly limits: CollectLimits;
   readonly signal: AbortSignal;
 };
 
-/** Enters the machine. Rejects with a VmFailure that says why not. */
-export async function enter(target: Target, { privateKey, limits, signal }: Entering): Promise<Session> {
+/** Logs in to the machine. Rejects with a VmFailure. */
+export async function logIn(target: Target, { privateKey, limits, signal }: LogIn): Promise<Session> {
   const { address } = target;
-  if (address === null)
-    throw new VmFailure('no_address', 'No SSH address of this machine is known; register it with one.');
+  if (address === null) throw new VmFailure('no_address', 'The SSH address of this machine is not known.');
   const client = new ssh2.Client();
   const shown: { key: string | null } = { key: null };
   const close = (): void => void client.destroy();
@@ -54,7 +53,7 @@ export async function enter(target: Target, { privateKey, limits, signal }: Ente
     });
   } catch (error) {
     close();
-    throw refusal(error, target, shown.key, signal);
+    throw logInFailure(error, target, shown.key, signal);
   }
   client.setNoDelay(true);
   return {
@@ -88,29 +87,34 @@ function hostKeyAlgorithms(line: string): ServerHostKeyAlgorithm[] {
   return ALGORITHMS.filter((algorithm) => fitting.includes(algorithm));
 }
 
-/** Why the machine was not entered, as a sentence. */
-function refusal(error: unknown, target: Target, shownKey: string | null, signal: AbortSignal): VmFailure {
-  const said = error instanceof Error ? error.message : String(error);
+/** ssh2 has few codes: this is the one place that knows its words. */
+function logInFailure(
+  error: unknown,
+  target: Target,
+  shownKey: string | null,
+  signal: AbortSignal,
+): VmFailure {
+  const reason = error instanceof Error ? error.message : String(error);
   const where = `${target.address ?? ''} port ${target.port}`;
   if (signal.aborted) return new VmFailure('stopped', 'The download was stopped.', { cause: error });
   const pinned = target.hostKey;
   if (pinned !== null && shownKey !== null && !isSameKey(shownKey, pinned))
     return new VmFailure(
       'host_key_changed',
-      `The host key has changed: ${fingerprintOf(pinned)} is known, ${fingerprintOf(shownKey)} was shown. ` +
-        'Either the machine was made anew under the same name, or somebody stands in between; it was not entered.',
+      `The host key has changed: expected ${fingerprintOf(pinned)}, got ${fingerprintOf(shownKey)}. ` +
+        'The allocator did not log in.',
     );
-  if (pinned !== null && /no matching host key/i.test(said))
+  if (pinned !== null && /no matching host key/i.test(reason))
     return new VmFailure(
       'host_key_changed',
-      `The host key has changed: the machine has none of the kind of ${fingerprintOf(pinned)} any more; it was not entered.`,
+      `The host key has changed: the machine no longer has a key of the type of ${fingerprintOf(pinned)}. The allocator did not log in.`,
     );
-  if (/authentication methods failed/i.test(said))
+  if (/authentication methods failed/i.test(reason))
     return new VmFailure(
       'key_refused',
-      `The machine refused our key for the user ${target.user} (${where}).`,
+      `The machine refused the allocator's key for the user ${target.user} (${where}).`,
     );
-  return new VmFailure('unreachable', `The machine cannot be reached by SSH (${where}): ${said}.`, {
+  return new VmFailure('unreachable', `The machine cannot be reached by SSH (${where}): ${reason}.`, {
     cause: error,
   });
 }
@@ -118,13 +122,14 @@ function refusal(error: unknown, target: Target, shownKey: string | null, signal
 async function start(
   client: ssh2.Client,
   command: string,
-  { input, limits, ...patience }: StartOptions & { readonly limits: CollectLimits },
-): Promise<Running> {
-  const { stallMs } = patience;
+  { input, limits, ...stallLimits }: StartOptions & { readonly limits: CollectLimits },
+): Promise<RemoteCommand> {
+  const { stallMs } = stallLimits;
   return new Promise((resolve, reject) => {
     const lost = (): void => reject(new VmFailure('connection_lost', 'The connection was lost.'));
     const timer = setTimeout(
-      () => reject(new VmFailure('stalled', `The machine started no command for ${stallMs / 1_000} s.`)),
+      () =>
+        reject(new VmFailure('stalled', `The machine did not start a command within ${stallMs / 1_000} s.`)),
       stallMs,
     );
     const settled = (): void => {
@@ -135,11 +140,11 @@ async function start(
     const begun = (error: Error | undefined, channel: ClientChannel): void => {
       settled();
       if (error) {
-        reject(new VmFailure('connection_lost', `The machine ran no command: ${error.message}.`));
+        reject(new VmFailure('connection_lost', `The machine did not run a command: ${error.message}.`));
         return;
       }
-      // Listened to at once: a quick command has ended before a promise tells that it was started.
-      resolve(readChannel(channel, { ...patience, readAheadBytes: limits.readAheadBytes }));
+      // Read at once: a quick command ends before code that awaits this promise runs.
+      resolve(readChannel(channel, { ...stallLimits, readAheadBytes: limits.readAheadBytes }));
       channel.end(input);
     };
     try {

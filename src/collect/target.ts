@@ -1,10 +1,10 @@
-// What the room is told: where the machines are, which files count, how much may happen at once. Knows no table.
+// The input of a download: where the machines are, which files are wanted, and the limits.
 
 /** Where a participant's files are on a machine. */
-export type Place =
+export type FilePlace =
   | {
       readonly kind: 'container';
-      /** Null: whichever runs. */
+      /** Null: the one that runs. */
       readonly name: string | null;
       readonly folder: string;
     }
@@ -12,49 +12,49 @@ export type Place =
 
 export type Target = {
   readonly hostname: string;
-  /** Null where none is known. */
+  /** Null if none is known. */
   readonly address: string | null;
   readonly port: number;
   readonly user: string;
-  /** As in known_hosts, without the host: `ssh-ed25519 AAAA…`; null: whatever is shown first is pinned. */
+  /** As in known_hosts, without the host: `ssh-ed25519 AAAA…`; null: the key that it shows first is pinned. */
   readonly hostKey: string | null;
-  readonly place: Place;
-  /** E-mail of whoever has it, or had it last. */
+  readonly place: FilePlace;
+  /** E-mail of the participant who has the machine, or had it last. */
   readonly participant: string | null;
 };
 
 export type Choice = {
   /** Without dots, in lower case; null: every file. */
   readonly extensions: readonly string[] | null;
-  /** Names of folders that are left out with all that is in them. */
+  /** Names of folders that are left out, with everything in them. */
   readonly leftOut: readonly string[];
 };
 
 export type CollectLimits = {
-  /** Downloads at once; one more is told to come back. */
+  /** Downloads at once. */
   readonly downloads: number;
-  /** Machines of one download that send at once. */
+  /** Machines of one download that send at the same time. */
   readonly sending: number;
-  /** Machines of one download that are entered and searched at once. */
+  /** Machines of one download that are searched at the same time. */
   readonly searching: number;
-  /** From dialling to being let in. */
+  /** For connecting and logging in. */
   readonly connectMs: number;
-  /** A machine that is read and says nothing for this long is given up. */
+  /** A machine that sends nothing for this long while it is read is given up. */
   readonly stallMs: number;
-  /** Fewer bytes than this do not count as an answer. */
+  /** Less data than this does not count. */
   readonly dripBytes: number;
-  /** The same while it searches its disk. */
+  /** The same during the search. */
   readonly searchStallMs: number;
   readonly searchDripBytes: number;
-  /** All waiting for one search. */
+  /** For one search. */
   readonly searchMs: number;
-  /** What is read of a machine before the archive takes it. */
+  /** Read from a machine before the archive takes it. */
   readonly readAheadBytes: number;
-  /** Files up to this size are put into the archive whole. */
+  /** Files up to this size are held in memory before they are added to the archive. */
   readonly wholeFileBytes: number;
-  /** The list of one machine's files. */
+  /** Length of the list of one machine's files. */
   readonly listingBytes: number;
-  /** What a machine may send beyond what it has listed: files grow while they are read. */
+  /** A machine may send this much more than it has listed: files grow while they are read. */
   readonly surplusBytes: number;
 };
 

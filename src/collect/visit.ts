@@ -1,15 +1,15 @@
-// One machine from being entered to being left: searched first, for all machines, and sent from later, when it is its
-// turn. What fails is part of what is known of it, not an error.
+// One machine in a download: it is searched first, like all machines, and sends later, when it is its turn. Its failure is
+// part of the report, not an error.
 import type { Log } from '../log.ts';
+import type { Archive } from './archive.ts';
 import { sendCommand } from './commands.ts';
 import { asFailure, VmFailure } from './failure.ts';
-import { gather } from './gather.ts';
+import { gather, type Gathered } from './gather.ts';
 import type { ProgressCounter } from './progress.ts';
 import type { VmReport } from './report.ts';
 import { search, type Found } from './search.ts';
-import { enter, type Session } from './session.ts';
+import { logIn, type Session } from './session.ts';
 import type { Choice, CollectLimits, Target } from './target.ts';
-import type { ZipWriter } from './zip/writer.ts';
 
 export type VisitDependencies = {
   readonly privateKey: string;
@@ -17,12 +17,13 @@ export type VisitDependencies = {
   readonly limits: CollectLimits;
   readonly log: Log;
   readonly nowMs: () => number;
-  /** Keeps the host key that a machine has shown first. */
+  /** Stores the host key that a machine has shown first. */
   readonly pin: (hostname: string, hostKey: string) => Promise<void>;
 };
 
 export type Visit = {
   readonly target: Target;
+  /** Open until the machine has sent its files, or the visit is over. */
   readonly session: Session | null;
   readonly found: Found | null;
   readonly failure: VmFailure | null;
@@ -31,7 +32,7 @@ export type Visit = {
 
 const SECOND_MS = 1_000;
 
-/** Enters and searches. What is open stays open in the visit. Never rejects. */
+/** Logs in and searches. Never rejects. */
 export async function visit(
   dependencies: VisitDependencies,
   target: Target,
@@ -42,81 +43,82 @@ export async function visit(
   const seconds = (): number => (nowMs() - startedMs) / SECOND_MS;
   let session: Session | null = null;
   try {
-    session = await enterPinned(dependencies, target, signal);
+    session = await logInPinned(dependencies, target, signal);
     const found = await search({ session, place: target.place, choice, limits });
     return { target, session, found, failure: null, seconds: seconds() };
   } catch (error) {
     session?.close();
     const failure = signal.aborted
-      ? new VmFailure('stopped', 'It did not answer in time.')
+      ? new VmFailure('stopped', 'The machine did not answer in time.')
       : asFailure(error);
     return { target, session: null, found: null, failure, seconds: seconds() };
   }
 }
 
-async function enterPinned(
+async function logInPinned(
   { privateKey, limits, pin, log }: VisitDependencies,
   target: Target,
   signal: AbortSignal,
 ): Promise<Session> {
-  const session = await enter(target, { privateKey, limits, signal });
+  const session = await logIn(target, { privateKey, limits, signal });
   if (target.hostKey === null) {
     await pin(target.hostname, session.hostKey).catch((error: unknown) => {
-      log.warn({ err: error, hostname: target.hostname }, 'A host key seen first could not be kept.');
+      log.warn({ err: error, hostname: target.hostname }, 'Could not store the host key of a machine.');
     });
   }
   return session;
 }
 
 export type Sending = {
-  readonly zip: ZipWriter;
+  readonly archive: Archive;
   readonly progress: ProgressCounter;
   readonly signal: AbortSignal;
 };
 
-/** Lets the machine send its files, and leaves it. Rejects only where the archive cannot be written any more. */
+/** Lets the machine send its files, and closes the session. Rejects only with ArchiveClosed. */
 export async function send(
   dependencies: VisitDependencies,
-  seen: Visit,
-  { zip, progress, signal }: Sending,
+  visited: Visit,
+  { archive, progress, signal }: Sending,
 ): Promise<VmReport> {
-  const { target, found } = seen;
+  const { target, found } = visited;
   if (found === null || found.listing.files === 0) {
-    seen.session?.close();
-    return reportOf(seen, { files: [], missing: [], notes: [], failure: seen.failure }, 0);
+    visited.session?.close();
+    return reportOf(visited, nothing(visited.failure), 0);
   }
-  const startedMs = dependencies.nowMs();
-  let session = seen.session;
+  const { limits, nowMs } = dependencies;
+  const startedMs = nowMs();
+  const seconds = (): number => (nowMs() - startedMs) / SECOND_MS;
+  const { listing, searched } = found;
+  const { stallMs, dripBytes } = limits;
+  const options = { input: listing.names, stallMs, dripBytes };
+  let session = visited.session;
   try {
-    const { limits } = dependencies;
-    const { listing, place } = found;
-    const { stallMs, dripBytes } = limits;
-    const options = { input: listing.names, stallMs, dripBytes };
-    session ??= await enterPinned(dependencies, target, signal);
-    const running = await session.start(sendCommand(place), options).catch(async (error: unknown) => {
-      // It may have been lost while others had their turn: once more, then.
-      if (!(error instanceof VmFailure) || error.kind !== 'connection_lost' || signal.aborted) throw error;
-      session = await enterPinned(dependencies, target, signal);
-      return session.start(sendCommand(place), options);
+    session ??= await logInPinned(dependencies, target, signal);
+    const command = await session.start(sendCommand(searched), options).catch(async (error: unknown) => {
+      const isLost = error instanceof VmFailure && error.code === 'connection_lost';
+      if (!isLost || signal.aborted) throw error;
+      // The connection may have been lost while other machines sent their files: try once more.
+      session = await logInPinned(dependencies, target, signal);
+      return session.start(sendCommand(searched), options);
     });
     const { hostname } = target;
     const { bytes: onBytes, file: onFile } = progress;
-    const gathered = await gather({ hostname, listing, running, zip, limits, onBytes, onFile });
-    return reportOf(seen, gathered, (dependencies.nowMs() - startedMs) / SECOND_MS);
+    const gathered = await gather({ hostname, listing, command, archive, limits, onBytes, onFile });
+    return reportOf(visited, gathered, seconds());
   } catch (error) {
     if (!(error instanceof VmFailure)) throw error;
-    const nothing = { files: [], missing: [], notes: [], failure: error };
-    return reportOf(seen, nothing, (dependencies.nowMs() - startedMs) / SECOND_MS);
+    return reportOf(visited, nothing(error), seconds());
   } finally {
     session?.close();
   }
 }
 
-function reportOf(
-  { target, found, seconds }: Visit,
-  gathered: Pick<VmReport, 'files' | 'missing' | 'notes' | 'failure'>,
-  sendingSeconds: number,
-): VmReport {
+function nothing(failure: VmFailure | null): Gathered {
+  return { files: [], missing: [], notes: [], failure };
+}
+
+function reportOf({ target, found, seconds }: Visit, gathered: Gathered, sendingSeconds: number): VmReport {
   return {
     hostname: target.hostname,
     participant: target.participant,

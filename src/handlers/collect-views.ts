@@ -1,7 +1,7 @@
 // What downloads need, rows as targets, and progress as the contract tells it.
 import type { Collector } from '../collect/collector.ts';
 import type { Progress } from '../collect/progress.ts';
-import type { Place, Target } from '../collect/target.ts';
+import type { FilePlace, Target } from '../collect/target.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
 import type { DownloadTarget } from '../db/downloads.ts';
@@ -11,7 +11,7 @@ export type CollectDependencies = {
   readonly db: Db;
   readonly collector: Collector;
   /** Where participants' files are on machines of this provider. */
-  readonly placeOn: (provider: Provider) => Place;
+  readonly placeOn: (provider: Provider) => FilePlace;
   /** Where a machine has not told its own. */
   readonly defaultSshUser: string;
 };

@@ -1,8 +1,8 @@
-// Everybody's work as one zip, one machine's alone, and how that is getting on.
+// Downloads of all participants' files or of one machine's, and their progress.
 import type { HandlersOf, Reply } from '../contract/handlers.ts';
 import { problem, type ProblemReply } from '../contract/problems.ts';
-import type { Download } from '../collect/collector.ts';
-import { describeRefusal, NAMED_FAILURES } from '../collect/refusal.ts';
+import type { DownloadFailure } from '../collect/download-failure.ts';
+import { describeFailure } from '../collect/failure.ts';
 import { bytesOf, isWhole, type VmReport } from '../collect/report.ts';
 import { listDownloadTargets, recordDownloads } from '../db/downloads.ts';
 import { findStatus } from '../db/vms.ts';
@@ -44,34 +44,32 @@ async function download(
       reports.flatMap((report) => recordOf(report, by, startedAt)),
     );
   const answer = await collector.download({ targets, by, hostname, signal, onComplete });
-  if (answer.kind !== 'archive') return refusal(answer);
+  if (!answer.ok) return failed(answer.failure);
+  const { stream, startedAt } = answer.value;
   return {
     status: 200,
     type: 'application/zip',
     headers: {
-      'Content-Disposition': `attachment; filename="${fileName(answer.startedAt)}"`,
+      'Content-Disposition': `attachment; filename="${fileName(startedAt)}"`,
       'X-Accel-Buffering': 'no',
     },
-    body: answer.stream,
+    body: stream,
   };
 }
 
 const NOT_UP = 'The machine has not started yet, so there is no work on it.';
 
-function refusal(
-  answer: Exclude<Download, { readonly kind: 'archive' }>,
-): ProblemReply<'overloaded' | 'no_files' | 'download_failed'> {
-  if (answer.kind === 'busy') return problem('overloaded', { detail: BUSY });
-  const errors = answer.failed
-    .slice(0, NAMED_FAILURES)
-    .map(({ hostname, failure }) => ({ field: hostname, code: failure.kind, message: failure.message }));
-  const extras = { detail: describeRefusal(answer), ...(errors.length > 0 && { errors }) };
-  return problem(answer.kind === 'no_files' ? 'no_files' : 'download_failed', extras);
+function failed(failure: DownloadFailure): ProblemReply<DownloadFailure['code']> {
+  const errors = failure.vms.map(({ hostname, failure: reason }) => ({
+    field: hostname,
+    code: reason.code,
+    message: describeFailure(reason),
+  }));
+  const extras = { detail: describeFailure(failure), ...(errors.length > 0 && { errors }) };
+  return problem(failure.code, extras);
 }
 
-const BUSY = 'The maximum number of downloads is running. Try again when one has finished.';
-
-/** Nothing where nothing was found out: what was downloaded before stays known. */
+/** None if nothing was found out: what was downloaded before stays recorded. */
 function recordOf(report: VmReport, requestedBy: string, downloadedAt: Date) {
   const { hostname, fingerprint, files, failure, leftBehind } = report;
   if (fingerprint === null || (failure !== null && files.length === 0)) return [];

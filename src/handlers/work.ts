@@ -1,4 +1,5 @@
 // What pages tell of participants' work: what was downloaded of each machine, and what is on it right now.
+import { describeFailure } from '../collect/failure.ts';
 import { listDownloadTargets, listLastDownloads, type LastDownload } from '../db/downloads.ts';
 import type { LastDownloadModel, StakeModel, WorkModel } from '../pages/work.ts';
 import type { Provider } from '../vms/status.ts';
@@ -48,7 +49,7 @@ export async function surveyStake(dependencies: WorkDependencies, provider: Prov
         hostname,
         email: rows[at]?.email ?? null,
         last: lastModel(before),
-        problem: failure?.message ?? null,
+        problem: failure && describeFailure(failure),
         files,
         bytes,
         changed: before !== undefined && before.fingerprint !== fingerprint,

@@ -1,5 +1,5 @@
-// Machines of tests, which are real OpenSSH servers, and a collector that knows them; archives are opened by others'
-// programs.
+// Test machines, which are real OpenSSH servers, and a collector that knows them. Archives are opened by Info-ZIP and
+// Python.
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import { createCollector, type Collector, type Download } from '../../src/collect/collector.ts';
+import { createCollector, type Collector } from '../../src/collect/collector.ts';
 import type { VmReport } from '../../src/collect/report.ts';
 import { defaultLimits, type Choice, type CollectLimits, type Target } from '../../src/collect/target.ts';
 import { createLog } from '../../src/log.ts';
@@ -24,15 +24,17 @@ export const hasSshd = requirePart('sshd', SSHD !== undefined, 'Install openssh-
 
 export type Lab = AsyncDisposable & {
   readonly collector: Collector;
-  /** Host keys as they were pinned. */
+  /** Hostname → the host key that was pinned. */
   readonly pinned: Map<string, string>;
   readonly reports: VmReport[];
   readonly machine: (
     hostname: string,
     options?: Partial<SshdOptions>,
   ) => Promise<{ readonly sshd: Sshd; readonly target: Target }>;
-  readonly download: (targets: readonly Target[], signal?: AbortSignal) => Promise<Download>;
-  /** Downloads to the end, and has it opened. */
+  readonly download: (targets: readonly Target[], signal?: AbortSignal) => ReturnType<Collector['download']>;
+  /** The archive of a download that must succeed, not read yet. */
+  readonly stream: (targets: readonly Target[]) => Promise<Readable>;
+  /** Downloads to the end and opens the archive. */
   readonly archive: (targets: readonly Target[]) => Promise<Archive>;
 };
 
@@ -61,6 +63,11 @@ export function startLab({
       signal,
       onComplete: (all) => Promise.resolve(void reports.splice(0, reports.length, ...all)),
     });
+  const stream: Lab['stream'] = async (targets) => {
+    const answer = await download(targets);
+    if (!answer.ok) throw new Error(`there is no archive: ${answer.failure.message}`);
+    return answer.value.stream;
+  };
   return {
     collector,
     pinned,
@@ -79,11 +86,8 @@ export function startLab({
       return { sshd, target };
     },
     download,
-    archive: async (targets) => {
-      const answer = await download(targets);
-      if (answer.kind !== 'archive') throw new Error(`there is no archive: ${JSON.stringify(answer)}`);
-      return openArchive(await buffer(answer.stream));
-    },
+    stream,
+    archive: async (targets) => openArchive(await buffer(await stream(targets))),
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
 }
@@ -108,6 +112,7 @@ export const manifestSchema = z.object({
       entries: z.array(
         z.object({
           name: z.string(),
+          path_base64: z.string().optional(),
           bytes: z.number(),
           sha256: z.string(),
           modified: z.string(),
@@ -120,11 +125,11 @@ export const manifestSchema = z.object({
 });
 
 export type Archive = {
-  /** Name → SHA-256, as Python's zipfile reads them; those of machines alone. */
+  /** Name → SHA-256 of the machines' files, as Python's zipfile reads them. */
   readonly files: Readonly<Record<string, string>>;
   readonly manifest: z.output<typeof manifestSchema>;
   readonly csv: string;
-  /** Null where nothing is missing. */
+  /** Null if nothing is missing. */
   readonly missing: string | null;
   /** All names, in order. */
   readonly names: readonly string[];

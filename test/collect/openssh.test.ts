@@ -1,4 +1,4 @@
-// Everybody's work from real OpenSSH servers: what comes along, under which names, with which papers.
+// Downloads from real OpenSSH servers: which files, under which names, with which metadata files.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, symlink, utimes, writeFile } from 'node:fs/promises';
@@ -28,9 +28,9 @@ const CONTAINER = {
 };
 const IN_CONTAINER = { kind: 'container', name: null, folder: '/home/client/Desktop' } as const;
 
-describe.skipIf(!hasSshd)('from OpenSSH servers', () => {
+describe.skipIf(!hasSshd)('a download', () => {
   test(
-    'every name arrives intact, with its bytes and its time; folders that are left out stay, and are counted',
+    'every file arrives with its name, content and time, and files that are left out are counted',
     async () => {
       await using lab = startLab();
       const { sshd, target } = await lab.machine('vm-1');
@@ -42,7 +42,6 @@ describe.skipIf(!hasSshd)('from OpenSSH servers', () => {
         '-rf.slp': 'dash',
         '--checkpoint-action=exec=sh.slp': 'dashes',
         'Übung Ångström/Müller – Zählung.slp': 'letters',
-        'a\\nb\\.slp': 'backslash',
         '*.slp': 'star',
         ' lead and trail .slp': 'spaces',
         'deep/er/and/deep/er/still/UPPER.SLP': 'deep',
@@ -98,7 +97,7 @@ describe.skipIf(!hasSshd)('from OpenSSH servers', () => {
   );
 
   test(
-    'several extensions, or every file; names that are no UTF-8 come as letters all the same',
+    'several extensions or all files can be chosen, and names that are not UTF-8 are made readable, with their bytes in the manifest',
     async () => {
       await using lab = startLab({ choice: { extensions: ['slp', 'tar.gz'], leftOut: [] } });
       await using all = startLab({ choice: { extensions: null, leftOut: [] } });
@@ -107,14 +106,23 @@ describe.skipIf(!hasSshd)('from OpenSSH servers', () => {
       await writeFile(Buffer.concat([Buffer.from(`${sshd.folder}/caf`), Buffer.of(0xe9)]), '5');
       const some = Object.keys((await lab.archive([target])).files);
       expect(some.toSorted()).toEqual(['vm-1/a.slp', 'vm-1/b.tar.gz', 'vm-1/models/d.slp']);
-      const every = Object.keys((await all.archive([{ ...target, hostKey: null }])).files);
-      expect(every.toSorted()).toEqual([...some, 'vm-1/c.gz', 'vm-1/café'].toSorted());
+      await writeFiles(sshd.folder, { 'back\\slash.txt': '6' });
+      const { files, manifest } = await all.archive([{ ...target, hostKey: null }]);
+      const others = ['vm-1/c.gz', 'vm-1/café', 'vm-1/back_slash.txt'];
+      expect(Object.keys(files).toSorted()).toEqual([...some, ...others].toSorted());
+      const paths = manifest.vms[0]?.entries.flatMap(({ name, path_base64: path }) =>
+        path === undefined ? [] : [[name, Buffer.from(path, 'base64').toString('latin1')]],
+      );
+      expect(paths?.toSorted()).toEqual([
+        ['vm-1/back_slash.txt', 'back\\slash.txt'],
+        ['vm-1/café', 'café'],
+      ]);
     },
     PATIENT,
   );
 
   test(
-    'out of the container that runs, or the one that is named',
+    'files are taken from the container that runs, or from the one that is configured',
     async () => {
       await using lab = startLab();
       const options = { programs: CONTAINER, environment: { CONTAINERS: '0123456789ab desktop' } };
@@ -129,7 +137,7 @@ describe.skipIf(!hasSshd)('from OpenSSH servers', () => {
   );
 
   test(
-    'machines that cannot be had are each told with the reason; when there is no other, nothing is sent',
+    'each machine that cannot be searched is reported with its reason, and if there is no other, there is no archive',
     async () => {
       await using lab = startLab({ limits: { connectMs: 3_000 } });
       const good = await lab.machine('good');
@@ -150,20 +158,23 @@ describe.skipIf(!hasSshd)('from OpenSSH servers', () => {
         { ...good.target, hostname: 'elsewhere', place: { kind: 'folder', folder: '/no/such' } as const },
       ];
       const reasons = {
-        nowhere: 'no_address: No SSH address of this machine is known; register it with one.',
+        nowhere: 'no_address: The SSH address of this machine is not known.',
         dead: 'unreachable: The machine cannot be reached by SSH (127.0.0.1 port 1): connect ECONNREFUSED 127.0.0.1:1.',
-        orphan: expect.stringMatching(/^key_refused: The machine refused our key for the user /) as string,
+        orphan: expect.stringMatching(
+          /^key_refused: The machine refused the allocator's key for the user /,
+        ) as string,
         changed: expect.stringMatching(/^host_key_changed: The host key has changed: SHA256:/) as string,
         idle: 'no_container: No container runs on the machine.',
         other: 'no_container: The container nobody does not run on the machine.',
-        bare: 'no_container: Docker on the machine gave no answer: sudo: docker: command not found.',
+        bare: 'no_container: Docker on the machine did not answer: sudo: docker: command not found.',
         elsewhere: 'no_folder: There is no folder /no/such on the machine.',
       };
       const answer = await lab.download(bad);
-      const failed = answer.kind === 'all_failed' ? answer.failed : [];
+      const failed = answer.ok ? [] : answer.failure.vms;
+      expect(answer).toMatchObject({ failure: { code: 'download_failed' } });
       expect(
         Object.fromEntries(
-          failed.map(({ hostname, failure }) => [hostname, `${failure.kind}: ${failure.message}`]),
+          failed.map(({ hostname, failure }) => [hostname, `${failure.code}: ${failure.message}`]),
         ),
       ).toEqual(reasons);
 
@@ -180,7 +191,7 @@ describe.skipIf(!hasSshd)('from OpenSSH servers', () => {
   );
 
   test(
-    'the first host key that a machine shows is kept; another one later is not talked to',
+    'the first host key that a machine shows is pinned, and a machine with another key is refused',
     async () => {
       await using lab = startLab();
       const { sshd, target } = await lab.machine('vm-1');
@@ -191,22 +202,27 @@ describe.skipIf(!hasSshd)('from OpenSSH servers', () => {
       await writeFiles(replaced.sshd.folder, { 'a.slp': 'of somebody in between' });
       const answer = await lab.download([{ ...replaced.target, hostKey: sshd.hostKey }]);
       expect(answer).toMatchObject({
-        kind: 'all_failed',
-        failed: [{ failure: { kind: 'host_key_changed' } }],
+        failure: { code: 'download_failed', vms: [{ failure: { code: 'host_key_changed' } }] },
       });
     },
     PATIENT,
   );
 
   test(
-    'no files anywhere is told, with what stays behind; nothing is sent',
+    'if no machine has files to download, there is no archive, and the files left out are counted',
     async () => {
       await using lab = startLab();
       const one = await lab.machine('vm-1');
       const two = await lab.machine('vm-2');
       await writeFiles(two.sshd.folder, { 'notes.csv': 'x', 'models/a.slp': 'y' });
       const answer = await lab.download([one.target, two.target]);
-      expect(answer).toMatchObject({ kind: 'no_files', failed: [], leftBehind: 2 });
+      expect(answer).toMatchObject({
+        failure: {
+          code: 'no_files',
+          vms: [],
+          message: expect.stringContaining('2 other files are') as string,
+        },
+      });
       await expect
         .poll(() => [...one.sshd.children(), ...two.sshd.children()], { timeout: 10_000 })
         .toEqual([]);
@@ -215,7 +231,7 @@ describe.skipIf(!hasSshd)('from OpenSSH servers', () => {
   );
 
   test(
-    'fifty thousand tiny files come whole',
+    'fifty thousand small files of one machine are downloaded',
     async () => {
       await using lab = startLab();
       const { sshd, target } = await lab.machine('vm-1');

@@ -46,7 +46,7 @@ test(
     );
     const { names, missing } = await zipOf(response);
     expect(names).toEqual(['vm-1/a.txt', 'manifest.json', 'manifest.csv', 'MISSING.txt']);
-    expect(missing).toContain('No SSH address of this machine is known');
+    expect(missing).toContain('The SSH address of this machine is not known');
     await vi.waitFor(async () => {
       const rows = await server.db.selectFrom('vm_downloads').selectAll().execute();
       expect(rows).toMatchObject([
@@ -111,7 +111,7 @@ test(
     const { code, detail, errors } = await problemOf(nobody);
     expect(code).toBe('download_failed');
     expect(errors?.map(({ field }) => field)).toEqual(['vm-1', 'vm-2']);
-    expect(detail).toContain('vm-2: No SSH address of this machine is known');
+    expect(detail).toContain('vm-2: The SSH address of this machine is not known');
     await using machine = await startSshMachine(server.dataDir, { 'b.csv': '1' });
     await reached(server, 'vm-1', machine);
     const none = await get(server, '/api/scp-client');
@@ -154,7 +154,7 @@ test(
     const changed = await page();
     expect(changed).toContain('Work that would be lost');
     expect(changed).toContain('Nobody vm-1 2 files, 21 bytes. Changed since the last download.');
-    expect(changed).toContain('Nobody vm-2 What is on it is not known. No SSH address');
+    expect(changed).toContain('Nobody vm-2 What is on it is not known. The SSH address');
     const overview = (await (await get(server, '/admin')).text()).replaceAll(/<[^>]*>/g, ' ');
     expect(overview).toMatch(/vm-1\s+Nobody\s+2 files, 8 bytes, /);
   },

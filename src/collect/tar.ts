@@ -1,0 +1,94 @@
+// The files of a machine, as its tar stream brings them. tar-stream finds wrong headers and sizes; here that becomes a
+// VmFailure. The machine is read only as fast as the files are taken.
+import { extract, type Extract } from 'tar-stream';
+import { asFailure, VmFailure } from './failure.ts';
+
+export type TarEntry = {
+  readonly isFile: boolean;
+  /** Each character stands for one byte: names on a machine are bytes, not text. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly mode: number;
+  readonly modified: Date;
+  /** Its data; may be left unread. Rejects with a VmFailure. */
+  readonly data: AsyncIterator<Buffer, void>;
+};
+
+/** Latin-1 keeps every byte of a name. */
+const OPTIONS = { filenameEncoding: 'latin1', highWaterMark: 65_536 };
+
+/**
+ * The entries of a tar stream, one at a time. Rejects with a VmFailure.
+ *
+ * @param next the next piece of the stream; null at its end. It may reject with a VmFailure, which is passed on.
+ */
+export async function* readTar(next: () => Promise<Buffer | null>): AsyncGenerator<TarEntry, void> {
+  const tar = extract(OPTIONS);
+  void feed(tar, next);
+  try {
+    for await (const entry of tar) {
+      yield entryOf(entry);
+      entry.resume();
+    }
+  } catch (error) {
+    throw tarFailure(error);
+  }
+}
+
+/** Never rejects: what goes wrong ends the reading of the tar stream with that error. */
+async function feed(tar: Extract, next: () => Promise<Buffer | null>): Promise<void> {
+  try {
+    for (let piece = await next(); piece !== null; piece = await next()) {
+      if (tar.destroyed) return;
+      if (!tar.write(piece)) await drained(tar);
+    }
+    tar.end(null);
+  } catch (error) {
+    tar.destroy(asFailure(error));
+  }
+}
+
+function drained(tar: Extract): Promise<void> {
+  return new Promise<void>((resolve) => {
+    const done = (): void => {
+      tar.off('drain', done);
+      tar.off('close', done);
+      resolve();
+    };
+    tar.on('drain', done);
+    tar.on('close', done);
+  });
+}
+
+type Source = Extract extends AsyncIterable<infer Entry> ? Entry : never;
+
+function entryOf(entry: Source): TarEntry {
+  const { type, name, size, mode, mtime } = entry.header;
+  return {
+    isFile: type === 'file' || type === 'contiguous-file',
+    path: name,
+    bytes: size,
+    mode: Number.isNaN(mode) ? 0 : mode,
+    // A number that is no time would break the manifest.
+    modified: Number.isNaN(mtime.getTime()) ? new Date(0) : mtime,
+    data: dataOf(entry),
+  };
+}
+
+async function* dataOf(entry: Source): AsyncGenerator<Buffer, void> {
+  try {
+    for await (const piece of entry) if (Buffer.isBuffer(piece)) yield piece;
+  } catch (error) {
+    throw tarFailure(error);
+  }
+}
+
+/** tar-stream has no codes: this is the one place that knows its words. */
+function tarFailure(error: unknown): VmFailure {
+  if (error instanceof VmFailure) return error;
+  if (error instanceof Error && error.message === 'Unexpected end of data')
+    return new VmFailure('connection_lost', 'The machine stopped sending before the end.', { cause: error });
+  return new VmFailure('broken_stream', 'The machine sent something that is not a tar archive.', {
+    cause: error,
+  });
+}
