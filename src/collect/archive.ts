@@ -15,6 +15,9 @@ export type ArchivedFile = {
   readonly stored: boolean;
 };
 
+/** A whole file, or its pieces. */
+type Content = Buffer | Iterable<Buffer> | AsyncIterable<Buffer>;
+
 export type Archive = {
   /** What the client reads. */
   readonly stream: Readable;
@@ -22,7 +25,7 @@ export type Archive = {
    * Adds a file, after the files that were added before. Its content is taken as fast as the client reads, and must not end
    * with an error. Rejects with ArchiveClosed when the client has stopped reading.
    */
-  readonly add: (file: ArchivedFile, content: Buffer | AsyncIterable<Buffer>) => Promise<void>;
+  readonly add: (file: ArchivedFile, content: Content) => Promise<void>;
   /** Writes the directory of the archive and ends it. */
   readonly finish: () => Promise<void>;
   /** Breaks the archive off, so that the client notices. */
@@ -54,7 +57,7 @@ export function createArchive(onStart: () => void, onClosed: () => void): Archiv
   zip.on('data', output.push);
   zip.on('error', (error) => void output.stream.destroy(error));
 
-  async function append(file: ArchivedFile, content: Buffer | AsyncIterable<Buffer>): Promise<void> {
+  async function append(file: ArchivedFile, content: Content): Promise<void> {
     await output.room();
     const source = Buffer.isBuffer(content) ? content : readableOf(content, output.room);
     const { name, modified: date, mode, stored: store } = file;
@@ -81,7 +84,7 @@ export function createArchive(onStart: () => void, onClosed: () => void): Archiv
 }
 
 /** archiver cannot recover from an error of a stream that it was given: this one ends instead. */
-function readableOf(content: AsyncIterable<Buffer>, room: () => Promise<void>): Readable {
+function readableOf(content: Exclude<Content, Buffer>, room: () => Promise<void>): Readable {
   async function* paced(): AsyncGenerator<Buffer> {
     for await (const piece of content) {
       await room();

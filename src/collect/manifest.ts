@@ -12,7 +12,7 @@ export type About = {
   readonly reports: readonly VmReport[];
 };
 
-type MetadataFile = { readonly name: string; readonly content: AsyncIterable<Buffer> };
+type MetadataFile = { readonly name: string; readonly content: Iterable<Buffer> };
 
 /** In the order of the archive: what is missing comes last, where people see it. */
 export function metadataFiles(about: About): readonly MetadataFile[] {
@@ -27,7 +27,7 @@ export function metadataFiles(about: About): readonly MetadataFile[] {
 const PIECE_CHARACTERS = 65_536;
 
 /** Joins short texts, so that each piece is worth its way through the archive. */
-async function* inPieces(texts: Iterable<string>): AsyncGenerator<Buffer, void> {
+function* inPieces(texts: Iterable<string>): Generator<Buffer, void> {
   let joined = '';
   for (const text of texts) {
     joined += text;

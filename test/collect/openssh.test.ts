@@ -163,7 +163,9 @@ describe.skipIf(!hasSshd)('a download', () => {
         orphan: expect.stringMatching(
           /^key_refused: The machine refused the allocator's key for the user /,
         ) as string,
-        changed: expect.stringMatching(/^host_key_changed: The host key has changed: SHA256:/) as string,
+        changed: expect.stringMatching(
+          /^host_key_changed: The host key has changed: expected SHA256:/,
+        ) as string,
         idle: 'no_container: No container runs on the machine.',
         other: 'no_container: The container nobody does not run on the machine.',
         bare: 'no_container: Docker on the machine did not answer: sudo: docker: command not found.',
