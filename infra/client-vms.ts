@@ -1,5 +1,5 @@
-// The program that makes a fleet of client VMs on AWS, and what they share: a pure function of its spec, keyed by hostname.
-// Asks the cloud nothing (no invokes): what has to be known of it comes in the spec. Knows no driver, no rows, no server.
+// The Pulumi program for client VMs and their shared resources: a pure function of its spec, keyed by hostname. It makes no
+// lookups (invokes); the spec contains everything that has to be known about the AWS account.
 import type { Output } from '@pulumi/pulumi';
 import { InstanceProfile } from '@pulumi/aws/iam/instanceProfile.js';
 import { Role } from '@pulumi/aws/iam/role.js';
@@ -7,10 +7,10 @@ import { RolePolicy } from '@pulumi/aws/iam/rolePolicy.js';
 import { LogGroup } from '@pulumi/aws/cloudwatch/logGroup.js';
 import { KeyPair } from '@pulumi/aws/ec2/keyPair.js';
 import { SecurityGroup } from '@pulumi/aws/ec2/securityGroup.js';
-import { makeLogForwarder } from './forwarder.ts';
-import { makeMachine } from './machine.ts';
+import { createLogForwarder } from './forwarder.ts';
+import { createMachine } from './machine.ts';
 import { resourceNames, type ResourceNames } from './names.ts';
-import { trustOf, writeLogsPolicy } from './policies.ts';
+import { trustPolicy, writeLogsPolicy } from './policies.ts';
 import type { ClientVmsSpec, MachineOutput, MachineSpec } from './spec.ts';
 import { sharedTags } from './tags.ts';
 import { userData } from './user-data.ts';
@@ -18,31 +18,31 @@ import { userData } from './user-data.ts';
 export type ClientVmsOutputs = { readonly machines: Record<string, Output<MachineOutput>> };
 
 /**
- * An inline program for the Automation API; its outputs are `{ machines: { [hostname]: MachineOutput } }`. What machines
- * share is there also while there are none. Throws where user data would be too large (ask `userData()` before).
+ * An inline program for the Automation API; its outputs are `{ machines: { [hostname]: MachineOutput } }`. The shared
+ * resources exist even without machines. Throws if user data is too large (check with `userData()` first).
  */
 export function clientVms(spec: ClientVmsSpec): () => Promise<ClientVmsOutputs> {
-  return () => new Promise((resolve) => resolve(makeFleet(spec)));
+  return () => new Promise((resolve) => resolve(createResources(spec)));
 }
 
-function makeFleet(spec: ClientVmsSpec): ClientVmsOutputs {
-  // Before anything is made: a machine whose user data is too large must not leave half a fleet.
-  const boots = new Map(spec.machines.map((machine) => [machine, userDataOrThrow(spec, machine)]));
+function createResources(spec: ClientVmsSpec): ClientVmsOutputs {
+  // Computed first, so that too large user data fails before anything is created.
+  const bootData = new Map(spec.machines.map((machine) => [machine, userDataOrThrow(spec, machine)]));
   const names = resourceNames(spec);
   const logGroup = new LogGroup('logs', {
     name: spec.logs.group,
     retentionInDays: spec.logs.retentionDays,
     tags: sharedTags(spec, spec.logs.group),
   });
-  makeLogForwarder(spec, names, logGroup);
+  createLogForwarder(spec, names, logGroup);
   const shared = {
-    securityGroup: makeSecurityGroup(spec, names),
-    keyPair: makeKeyPair(spec, names),
-    profile: makeProfile(spec, names, logGroup),
+    securityGroup: createSecurityGroup(spec, names),
+    keyPair: createKeyPair(spec, names),
+    profile: createInstanceProfile(spec, names, logGroup),
   };
-  const machines = Array.from(boots, ([machine, data]): [string, Output<MachineOutput>] => [
+  const machines = Array.from(bootData, ([machine, data]): [string, Output<MachineOutput>] => [
     machine.hostname,
-    makeMachine(spec, machine, data, shared),
+    createMachine(spec, machine, data, shared),
   ]);
   return { machines: Object.fromEntries(machines) };
 }
@@ -53,8 +53,8 @@ function userDataOrThrow(spec: ClientVmsSpec, machine: MachineSpec): string {
   return data.base64;
 }
 
-/** SSH from the allocator, and nothing else, comes in; everything may go out. */
-function makeSecurityGroup(spec: ClientVmsSpec, names: ResourceNames): SecurityGroup {
+/** Allows incoming SSH from the allocator, and all outgoing traffic. */
+function createSecurityGroup(spec: ClientVmsSpec, names: ResourceNames): SecurityGroup {
   const { sshCidrs } = spec.allocator;
   const ssh = {
     description: 'SSH from the allocator',
@@ -76,12 +76,12 @@ function makeSecurityGroup(spec: ClientVmsSpec, names: ResourceNames): SecurityG
       ],
       tags: sharedTags(spec, names.securityGroup),
     },
-    // It cannot move to another VPC while machines are in it; who may come in can change at any time.
+    // The group cannot move to another VPC while machines use it; the SSH rule can change at any time.
     { ignoreChanges: ['vpcId', 'description'] },
   );
 }
 
-function makeKeyPair(spec: ClientVmsSpec, names: ResourceNames): KeyPair {
+function createKeyPair(spec: ClientVmsSpec, names: ResourceNames): KeyPair {
   return new KeyPair('allocator', {
     keyName: names.keyPair,
     publicKey: spec.sshPublicKey,
@@ -89,13 +89,17 @@ function makeKeyPair(spec: ClientVmsSpec, names: ResourceNames): KeyPair {
   });
 }
 
-/** What a machine may do in the cloud: write its logs, into the fleet's log group alone. */
-function makeProfile(spec: ClientVmsSpec, names: ResourceNames, logGroup: LogGroup): InstanceProfile {
+/** Allows a machine only to write its logs into the shared log group. */
+function createInstanceProfile(
+  spec: ClientVmsSpec,
+  names: ResourceNames,
+  logGroup: LogGroup,
+): InstanceProfile {
   const role = new Role('machine', {
     name: names.machineRole,
     description: 'What client VMs of a LabLink allocator may do: write their logs',
-    assumeRolePolicy: trustOf('ec2.amazonaws.com'),
-    // A policy that no state knows must not keep it.
+    assumeRolePolicy: trustPolicy('ec2.amazonaws.com'),
+    // A policy outside the Pulumi state must not block the deletion.
     forceDetachPolicies: true,
     tags: sharedTags(spec, names.machineRole),
   });

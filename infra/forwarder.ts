@@ -1,5 +1,5 @@
-// What carries log lines from CloudWatch to the allocator: a Lambda function, its role, its own log group, and the filter
-// that feeds it. The function's program is log-forwarder/index.mjs, as it is.
+// The log forwarder: a Lambda function with its role and log group, and the subscription filter that sends it the machines'
+// log lines. The code of the function is log-forwarder/index.mjs.
 import { readFileSync } from 'node:fs';
 import { asset, interpolate, secret } from '@pulumi/pulumi';
 import { LogGroup } from '@pulumi/aws/cloudwatch/logGroup.js';
@@ -9,19 +9,19 @@ import { RolePolicy } from '@pulumi/aws/iam/rolePolicy.js';
 import { Function as LambdaFunction } from '@pulumi/aws/lambda/function.js';
 import { Permission } from '@pulumi/aws/lambda/permission.js';
 import type { ResourceNames } from './names.ts';
-import { trustOf, writeLogsPolicy } from './policies.ts';
+import { trustPolicy, writeLogsPolicy } from './policies.ts';
 import type { ClientVmsSpec } from './spec.ts';
 import { sharedTags } from './tags.ts';
 
 const PROGRAM = readFileSync(new URL('log-forwarder/index.mjs', import.meta.url), 'utf8');
 
-/** Longer than the program's own tries take together. */
+/** Longer than all attempts of the function together. */
 const TIMEOUT_SECONDS = 120;
 const MEMORY_MB = 256;
 
-export function makeLogForwarder(spec: ClientVmsSpec, names: ResourceNames, logGroup: LogGroup): void {
+export function createLogForwarder(spec: ClientVmsSpec, names: ResourceNames, logGroup: LogGroup): void {
   const tags = sharedTags(spec, names.forwarder);
-  // Made by us, so that it has an end, and is destroyed with the rest: Lambda would make one that stays for ever.
+  // Lambda would create a log group that is never deleted; this one has a retention time and is destroyed with the rest.
   const ownLogs = new LogGroup('forwarder-logs', {
     name: names.forwarderLogGroup,
     retentionInDays: spec.logs.retentionDays,
@@ -30,8 +30,8 @@ export function makeLogForwarder(spec: ClientVmsSpec, names: ResourceNames, logG
   const role = new Role('forwarder', {
     name: names.forwarder,
     description: 'What the log forwarder of a LabLink allocator may do: write its own logs',
-    assumeRolePolicy: trustOf('lambda.amazonaws.com'),
-    // A policy that no state knows must not keep it.
+    assumeRolePolicy: trustPolicy('lambda.amazonaws.com'),
+    // A policy outside the Pulumi state must not block the deletion.
     forceDetachPolicies: true,
     tags,
   });

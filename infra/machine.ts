@@ -1,4 +1,4 @@
-// One client VM. Made as its spec says; once it is there, no later spec changes, restarts or replaces it.
+// One client VM. An existing machine is never changed, restarted or replaced by a later spec.
 import { all, secret, type Output } from '@pulumi/pulumi';
 import { Instance, type InstanceArgs } from '@pulumi/aws/ec2/instance.js';
 import type { KeyPair } from '@pulumi/aws/ec2/keyPair.js';
@@ -8,10 +8,10 @@ import type { ClientVmsSpec, MachineOutput, MachineSpec } from './spec.ts';
 import { machineTags } from './tags.ts';
 
 /**
- * Every input that we give. The engine ignores their changes where the machine exists: a newer image behind the same
- * name, another type, other tags are for machines to come. What is not in this list cannot be given (see `Inputs`).
+ * All inputs that we set. Pulumi ignores changes of them for existing machines, so a newer image, another type or other tags
+ * apply to new machines only. An input that is not in this list does not compile (see `Inputs`).
  */
-const INPUTS_OF_A_MACHINE = [
+const MACHINE_INPUTS = [
   'ami',
   'iamInstanceProfile',
   'instanceInitiatedShutdownBehavior',
@@ -26,10 +26,10 @@ const INPUTS_OF_A_MACHINE = [
   'vpcSecurityGroupIds',
 ] as const satisfies readonly (keyof InstanceArgs)[];
 
-type Inputs = Required<Pick<InstanceArgs, (typeof INPUTS_OF_A_MACHINE)[number]>>;
+type Inputs = Required<Pick<InstanceArgs, (typeof MACHINE_INPUTS)[number]>>;
 
-/** What we do not give, and the provider may fill in by itself some day. */
-const LEFT_TO_THE_CLOUD = [
+/** Inputs that we do not set, and that the provider may set itself in a later version. */
+const UNSET_INPUTS = [
   'associatePublicIpAddress',
   'availabilityZone',
   'creditSpecification',
@@ -41,7 +41,6 @@ const LEFT_TO_THE_CLOUD = [
   'userDataReplaceOnChange',
 ] as const;
 
-/** EC2 takes its time to say that a machine is there, and more to say that it is gone. */
 const TIMEOUTS = { create: '10m', update: '10m', delete: '20m' };
 
 export type SharedResources = {
@@ -50,17 +49,17 @@ export type SharedResources = {
   readonly profile: InstanceProfile;
 };
 
-/** Its resource is called by its hostname. */
-export function makeMachine(
+/** The name of the resource is the hostname. */
+export function createMachine(
   spec: ClientVmsSpec,
   machine: MachineSpec,
   userDataBase64: string,
   shared: SharedResources,
 ): Output<MachineOutput> {
-  // It holds the machine's token.
+  // User data contains the machine's token.
   const inputs: Inputs = { ...inputsOf(spec, machine, shared), userDataBase64: secret(userDataBase64) };
   const instance = new Instance(machine.hostname, inputs, {
-    ignoreChanges: [...INPUTS_OF_A_MACHINE, ...LEFT_TO_THE_CLOUD],
+    ignoreChanges: [...MACHINE_INPUTS, ...UNSET_INPUTS],
     customTimeouts: TIMEOUTS,
   });
   return all([instance.id, instance.publicIp, instance.privateIp]).apply(
@@ -87,9 +86,9 @@ function inputsOf(
       encrypted: true,
       deleteOnTermination: true,
     },
-    // Version 2 only; one hop is enough for a container on the machine's own network.
+    // IMDSv2 only; one hop is enough for a container on the host network.
     metadataOptions: { httpEndpoint: 'enabled', httpTokens: 'required', httpPutResponseHopLimit: 1 },
-    // A machine that shuts itself down at the end costs nothing any more.
+    // A machine that shuts itself down is terminated, and costs nothing.
     instanceInitiatedShutdownBehavior: 'terminate',
     tags,
     volumeTags: tags,

@@ -1,5 +1,5 @@
-// What our parts are called in the cloud: unique per deployment, environment and uid, so that two servers may share an
-// account; short enough for every kind (64 characters is the least that one takes). Pure.
+// The names of the shared resources in AWS: unique per deployment, environment and uid, so that two servers can share an
+// account, and at most 64 characters, the smallest limit of all kinds.
 import { createHash } from 'node:crypto';
 import type { ClientVmsSpec } from './spec.ts';
 
@@ -23,9 +23,9 @@ export function resourceNames(
     .slice(0, READABLE_CHARACTERS);
   const prefix = `${readable}-${digest(deployment, environment, deploymentUid)}`;
   return {
-    // EC2 takes no name that begins with `sg-`, as a deployment's may.
+    // EC2 rejects names that start with `sg-`.
     securityGroup: `client-vms-${prefix}`,
-    // A key pair cannot be changed: another key is another name, so that the new one is there before the old one goes.
+    // A key pair cannot be changed: a new key gets a new name, and is created before the old one is deleted.
     keyPair: `${prefix}-${digest(spec.sshPublicKey)}`,
     machineRole: `${prefix}-machine`,
     forwarder: `${prefix}-logs`,

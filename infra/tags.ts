@@ -1,20 +1,19 @@
-// The tags that every machine carries, and by which the cloud is asked for what is ours. Written by the program, read by
-// the driver's own listing; pure.
+// The tags of machines and shared resources. The Pulumi program sets them, and the server lists resources by them.
 import type { ClientVmsSpec, MachineSpec } from './spec.ts';
 
 export const TAG = {
   deployment: 'lablink:deployment',
-  /** Random, made once: two servers may share an account and a deployment's name. */
+  /** Random, created once: two servers may share an account and the name of a deployment. */
   uid: 'lablink:uid',
   environment: 'lablink:environment',
   hostname: 'lablink:hostname',
-  /** The operation that made the machine. */
+  /** The operation that created the machine. */
   launch: 'lablink:launch',
 } as const;
 
 type Owner = Pick<ClientVmsSpec, 'deployment' | 'deploymentUid' | 'environment'>;
 
-/** Of what machines share. */
+/** Tags of a shared resource. */
 export function sharedTags(owner: Owner, name: string): Record<string, string> {
   return {
     Name: name,
@@ -24,7 +23,7 @@ export function sharedTags(owner: Owner, name: string): Record<string, string> {
   };
 }
 
-/** Of a machine and its disk. */
+/** Tags of a machine and its disk. */
 export function machineTags(
   owner: Owner,
   machine: Pick<MachineSpec, 'hostname' | 'launchId'>,

@@ -1,5 +1,5 @@
-// The user data of a machine: an environment, quoted, and the boot script, which is a real file (boot/boot.sh) and never
-// templated. gzip (cloud-init unpacks it) and base64. Pure; holds the machine's token, and no other secret.
+// The user data of a machine: quoted environment variables and the boot script (boot/boot.sh), compressed with gzip, which
+// cloud-init unpacks. Contains the machine's token and no other secret.
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import type { ClientVmsSpec, MachineSpec } from './spec.ts';
@@ -8,14 +8,13 @@ export type UserData =
   | { readonly ok: true; readonly base64: string; readonly bytes: number }
   | {
       readonly ok: false;
-      /** What it would have. */
       readonly bytes: number;
       readonly limit: number;
       readonly message: string;
       readonly remedy: string;
     };
 
-/** EC2's limit, of the data before base64. */
+/** EC2's limit for the data before base64. */
 export const USER_DATA_LIMIT_BYTES = 16_384;
 
 const BEST = { level: 9 } as const;
@@ -28,7 +27,7 @@ const FILES = {
   startup: bootFile('custom-startup.sh'),
 } as const;
 
-/** What cloud-init is given for this machine; or how much too large it is. Throws on a value that no shell can hold. */
+/** Fails if the data is too large. Throws if a value contains a NUL byte. */
 export function userData(
   spec: Pick<
     ClientVmsSpec,
@@ -44,14 +43,14 @@ export function userData(
     API_TOKEN: machine.token,
     AWS_REGION: spec.region,
     CLOUD_INIT_LOG_GROUP: spec.logs.group,
-    // Unset is unset: a program that finds an empty or an invented value would clone it.
+    // Left out if not set: a program would try to clone an empty value.
     ...(spec.container.repository !== null && { TUTORIAL_REPO_TO_CLONE: spec.container.repository }),
     ...(spec.container.software !== null && { SUBJECT_SOFTWARE: spec.container.software }),
     STARTUP_ON_ERROR: spec.startupScript?.onError ?? 'continue',
     LABLINK_IMAGE: spec.container.image,
     LABLINK_AGENT: spec.agent,
     LABLINK_NVIDIA: String(machine.nvidia),
-    LABLINK_END_AT: endOf(machine.shutdownAt, spec.graceMinutes),
+    LABLINK_END_AT: shutdownSeconds(machine.shutdownAt, spec.graceMinutes),
     LABLINK_STARTUP: script === '' ? '' : gzipSync(script, BEST).toString('base64'),
   };
   const files = { LABLINK_FILE_END: FILES.end, LABLINK_FILE_STARTUP: FILES.startup };
@@ -67,22 +66,23 @@ export function userData(
   return tooLarge(packed.length, Buffer.byteLength(script));
 }
 
-/** Epoch seconds; nothing where there is no end. */
-function endOf(shutdownAt: string | null, graceMinutes: number): string {
+/** Epoch seconds; empty if the machine never shuts down. */
+function shutdownSeconds(shutdownAt: string | null, graceMinutes: number): string {
   if (shutdownAt === null) return '';
   const seconds = Date.parse(shutdownAt) / 1_000 + graceMinutes * SECONDS_PER_MINUTE;
   if (!Number.isFinite(seconds))
-    throw new Error(`${JSON.stringify(shutdownAt)} is no time at which machines end.`);
+    throw new Error(`${JSON.stringify(shutdownAt)} is not a valid shutdown time.`);
   return String(Math.round(seconds));
 }
 
-/** For bash: nothing within single quotes means anything. */
+/** Single quotes: bash interprets nothing in them. */
 function quoted(name: string, value: string): string {
-  if (value.includes('\u0000')) throw new Error(`${name} holds a NUL byte, which no environment can hold.`);
+  if (value.includes('\u0000'))
+    throw new Error(`${name} contains a NUL byte, which an environment variable cannot contain.`);
   return `'${value.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** Whole lines of comment stay here: a third of the script, and nobody reads them there. The first line stays. */
+/** Removes comment lines, a third of the script, but keeps the shebang. */
 function withoutComments(script: string): string {
   return script.replace(/^[ \t]*#(?!!).*\n/gm, '');
 }
@@ -94,7 +94,7 @@ function tooLarge(bytes: number, scriptBytes: number): UserData {
     ok: false,
     bytes,
     limit,
-    message: `The user data of a machine would have ${bytes.toLocaleString('en-US')} bytes, compressed; EC2 takes ${limit.toLocaleString('en-US')}. The start-up script has ${script}.`,
-    remedy: 'Make the start-up script smaller: let it fetch what it needs, or put that into the image.',
+    message: `The compressed user data of a machine would have ${bytes.toLocaleString('en-US')} bytes, but EC2 accepts ${limit.toLocaleString('en-US')}. The start-up script has ${script}.`,
+    remedy: 'Make the start-up script smaller: let it download what it needs, or put that into the image.',
   };
 }

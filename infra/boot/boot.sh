@@ -1,13 +1,13 @@
 #!/bin/bash
-# What a client VM does at its first boot, as root: arm its own end, report, send logs, look at the GPU, start the
-# container, report again. The environment comes before it in the user data (user-data.ts); it knows nothing else.
-# LABLINK_ROOT puts every file that is written below a folder, and LABLINK_PATIENCE shortens waits: both for tests.
+# Runs as root at the first boot of a client VM: schedules the shutdown, reports, sends logs, checks the GPU, starts the
+# container, reports again. The user data (user-data.ts) sets the environment before this script.
+# For tests: LABLINK_ROOT is the folder for all written files, and LABLINK_RETRY_SECONDS shortens the retries.
 set -Eeuo pipefail
 umask 022
 
 root=${LABLINK_ROOT:-}
-# How long, in seconds, the allocator is tried for what can wait, and for what cannot.
-patience=${LABLINK_PATIENCE:-1800}
+# How long reports to the allocator are retried, in seconds; some use a multiple or a fraction of it.
+retry_seconds=${LABLINK_RETRY_SECONDS:-1800}
 pause=${LABLINK_PAUSE:-5}
 container=lablink
 user=client
@@ -27,14 +27,14 @@ begin() {
   say "$step ..."
 }
 
-# json TEXT: as a JSON string. What is not plain text is left out.
+# json TEXT: prints a JSON string, without characters that are not printable ASCII.
 json() {
   printf '"%s"' "$(printf %s "$1" | LC_ALL=C tr -cd '\40-\176' | sed 's/[\\"]/\\&/g')"
 }
 
-# tell SECONDS PATH BODY: tells the allocator, and tries again for so long while it cannot be reached or is busy. The token
-# goes in by standard input, where nobody on the machine can see it.
-tell() {
+# post SECONDS PATH BODY: sends a request to the allocator, and retries for so many seconds while the allocator is
+# unreachable or busy. The token is passed on standard input, so the list of processes does not show it.
+post() {
   local until=$((SECONDS + $1)) wait=1 answer
   while :; do
     answer=$(printf 'header = "Authorization: Bearer %s"\n' "$API_TOKEN" |
@@ -44,12 +44,12 @@ tell() {
       2??) return 0 ;;
       000 | 408 | 429 | 5??) ;;
       *)
-        say "The allocator refused $2 ($answer)."
+        say "The allocator rejected $2 ($answer)."
         return 1
         ;;
     esac
     if [ "$SECONDS" -ge "$until" ]; then
-      say "The allocator could not be told $2 ($answer)."
+      say "The allocator did not answer $2 in time ($answer)."
       return 1
     fi
     sleep "$wait"
@@ -58,10 +58,10 @@ tell() {
 }
 
 # report SECONDS STATUS
-report() { tell "$1" /api/vm-status "{\"hostname\":$(json "$VM_NAME"),\"status\":\"$2\"}"; }
+report() { post "$1" /api/vm-status "{\"hostname\":$(json "$VM_NAME"),\"status\":\"$2\"}"; }
 
-# again TIMES COMMAND...: until it succeeds.
-again() {
+# retry TIMES COMMAND...
+retry() {
   local times=$1 try
   shift
   for ((try = 1; try <= times; try++)); do
@@ -74,29 +74,29 @@ again() {
   return 1
 }
 
-# The last words go where an admin looks for them, also where nothing else sends logs.
-last_words() {
+# The end of the log as a request body: it reaches the machine's log page even if nothing else sends logs.
+log_tail() {
   local line lines=
   while IFS= read -r line; do lines+=",$(json "$line")"; done < <(tail -n 20 "$log")
   printf '{"log_group":%s,"log_stream":%s,"messages":[%s%s]}' \
     "$(json "$CLOUD_INIT_LOG_GROUP")" "$(json "$VM_NAME")" "$(json "Boot failed at: $step. The last lines:")" "$lines"
 }
 
-# However the script ends before its end: by a command that fails, by a signal, by a bug of ours.
-ended() {
+# Reports every early exit: a command that fails, a signal, a bug in this script.
+on_exit() {
   local code=$?
   trap - EXIT
   if [ "$code" != 0 ]; then
     set +e
     say "Boot failed at: $step (exit status $code)."
-    # What was written last is on its way through tee.
+    # tee may still be writing the last lines.
     sleep 0.2
-    report "$patience" error
-    tell 60 /api/vm-logs "$(last_words)"
+    report "$retry_seconds" error
+    post 60 /api/vm-logs "$(log_tail)"
   fi
   exit "$code"
 }
-trap ended EXIT
+trap on_exit EXIT
 trap 'exit 143' TERM INT HUP
 
 fail() {
@@ -104,20 +104,20 @@ fail() {
   exit 1
 }
 
-arm_end() {
+schedule_shutdown() {
   printf '%s\n' "$LABLINK_FILE_END" >"$root/usr/local/sbin/lablink-end"
   chmod 755 "$root/usr/local/sbin/lablink-end"
   if [ -n "$LABLINK_END_AT" ]; then "$root/usr/local/sbin/lablink-end" "$LABLINK_END_AT"; fi
 }
 
-# Sends cloud-init's output, ours included, to the stream of this machine's name.
+# Sends the output of cloud-init, which includes this script, to the log stream with the machine's name.
 send_logs() {
   local folder=$root/opt/aws/amazon-cloudwatch-agent package=$home/cloudwatch-agent.deb
   local site="https://amazoncloudwatch-agent-$AWS_REGION.s3.$AWS_REGION.amazonaws.com"
   if [ ! -x "$folder/bin/amazon-cloudwatch-agent-ctl" ]; then
-    again 3 curl --fail --silent --show-error --location --max-time 180 --output "$package" \
+    retry 3 curl --fail --silent --show-error --location --max-time 180 --output "$package" \
       "${LABLINK_CLOUDWATCH_SITE:-$site}/ubuntu/$(dpkg --print-architecture)/latest/amazon-cloudwatch-agent.deb" || return 1
-    again 6 dpkg --install "$package" || return 1
+    retry 6 dpkg --install "$package" || return 1
     rm -f "$package"
   fi
   mkdir -p "$folder/etc"
@@ -132,21 +132,21 @@ EOF
   "$folder/bin/amazon-cloudwatch-agent-ctl" -a fetch-config -m ec2 -s -c "file:$folder/etc/lablink.json"
 }
 
-# Sets `gpu`. A type with a GPU and an image without its driver is somebody's choice; a driver that fails is a fault.
+# Sets `gpu`. An image without the driver is accepted; a driver that fails is an error.
 check_gpu() {
   gpu=()
   if [ "$LABLINK_NVIDIA" != true ]; then return 0; fi
   if ! command -v nvidia-smi >/dev/null; then
-    say 'This machine has an NVIDIA GPU, but its image (AMI) has no driver: the container gets no GPU.'
+    say 'This machine has an NVIDIA GPU, but its image (AMI) has no driver. The container gets no GPU.'
     return 0
   fi
-  again 5 nvidia-smi || fail 'nvidia-smi fails: the GPU or its driver does not work'
+  retry 5 nvidia-smi || fail 'nvidia-smi failed: the GPU or its driver does not work'
   gpu=(--gpus all)
   if docker info --format '{{json .Runtimes}}' | grep -q '"nvidia"'; then gpu=(--runtime=nvidia --gpus all); fi
 }
 
-# The script of the config file is run within the container, once, and its exit status kept. Images of the field run what
-# lies at this place, when they are ready for it; in others it is run from here.
+# The start-up script of the config file runs once, in the container, and its exit status is kept. Published LabLink images
+# run the file at this path by themselves; in other images this script runs it.
 prepare_script() {
   script=()
   if [ -z "$LABLINK_STARTUP" ]; then return 0; fi
@@ -165,9 +165,9 @@ start_container() {
   local name environment=()
   for name in ALLOCATOR_HOST ALLOCATOR_URL TUTORIAL_REPO_TO_CLONE VM_NAME SUBJECT_SOFTWARE CLOUD_INIT_LOG_GROUP AWS_REGION \
     STARTUP_ON_ERROR API_TOKEN; do
-    # With our own agent on the machine nobody in the container needs the token.
+    # With our own agent on the machine, the container does not need the token.
     if [ "$name" = API_TOKEN ] && [ "$LABLINK_AGENT" = lablink ]; then continue; fi
-    # By name alone: the value is not seen in the list of processes.
+    # Only the name, so the list of processes does not show the value.
     if [ -n "${!name:-}" ]; then environment+=(--env "$name"); fi
   done
   docker run --detach --name "$container" --restart unless-stopped --network host "${gpu[@]}" "${environment[@]}" \
@@ -176,33 +176,33 @@ start_container() {
 
 is_up() { [ "$(docker inspect --format '{{.State.Running}} {{.RestartCount}}' "$container")" = 'true 0' ]; }
 
-# A container that ends at once is no machine for anybody.
+# A container that stops right after its start is an error.
 check_container() {
   sleep "$pause"
   if is_up; then return 0; fi
   docker logs --tail 20 "$container" || :
-  fail 'the container ended by itself'
+  fail 'the container stopped by itself'
 }
 
-# What images of the field do by themselves.
+# Published LabLink images clone the repository by themselves.
 clone_repository() {
   if [ -z "${TUTORIAL_REPO_TO_CLONE:-}" ]; then return 0; fi
   docker exec --user "$user" "$container" mkdir -p "$desktop"
-  again 3 docker exec --user "$user" --workdir "$desktop" "$container" git clone "$TUTORIAL_REPO_TO_CLONE" ||
-    say "$TUTORIAL_REPO_TO_CLONE could not be cloned; going on without."
+  retry 3 docker exec --user "$user" --workdir "$desktop" "$container" git clone "$TUTORIAL_REPO_TO_CLONE" ||
+    say "$TUTORIAL_REPO_TO_CLONE could not be cloned. Continuing without it."
 }
 
-# Waits for the script, which an image of the field runs, to end. Fails where it does not.
+# Waits until the image has run the start-up script. Fails if the script does not start or end in time.
 await_script() {
-  local until=$((SECONDS + patience)) begun=$((SECONDS + patience / 3))
+  local until=$((SECONDS + retry_seconds)) start_by=$((SECONDS + retry_seconds / 3))
   while [ ! -e "$home/startup/exit" ]; do
-    if ! is_up; then fail 'the container ended before the start-up script did'; fi
-    if [ ! -e "$home/startup/begun" ] && [ "$SECONDS" -ge "$begun" ]; then
-      say 'The image does not run start-up scripts (/docker_scripts/custom-startup.sh) by itself.'
+    if ! is_up; then fail 'the container stopped before the start-up script ended'; fi
+    if [ ! -e "$home/startup/begun" ] && [ "$SECONDS" -ge "$start_by" ]; then
+      say 'The image does not run start-up scripts (/docker_scripts/custom-startup.sh).'
       return 1
     fi
     if [ "$SECONDS" -ge "$until" ]; then
-      say 'The start-up script runs for too long.'
+      say 'The start-up script did not end in time.'
       return 1
     fi
     sleep 1
@@ -220,14 +220,14 @@ run_script() {
   if [ -e "$home/startup/exit" ]; then code=$(cat "$home/startup/exit"); fi
   if [ "$code" = 0 ]; then return 0; fi
   if [ "$STARTUP_ON_ERROR" != fail ]; then
-    say "The start-up script failed (exit status $code); going on."
+    say "The start-up script failed (exit status $code). Continuing."
     return 0
   fi
   docker stop "$container" || :
-  fail "it failed (exit status $code)"
+  fail "the script failed (exit status $code)"
 }
 
-# For an EnvironmentFile of systemd.
+# setting NAME VALUE: prints a line for systemd's EnvironmentFile.
 setting() {
   local value=${2//\\/\\\\}
   printf '%s="%s"\n' "$1" "${value//\"/\\\"}"
@@ -240,10 +240,10 @@ fetch_agent() {
     curl --fail --silent --show-error --max-time 60 "$site/SHA256SUMS" | sha256sum --check --ignore-missing --strict
 }
 
-# Our agent, on the machine: it reaches into the container by `docker exec`.
+# Our agent runs on the machine, and uses `docker exec` to work in the container.
 start_agent() {
   cd "$root/usr/local/bin"
-  again 5 fetch_agent || fail "the agent could not be fetched from $ALLOCATOR_URL/agent (make agent builds it)"
+  retry 5 fetch_agent || fail "the agent could not be downloaded from $ALLOCATOR_URL/agent (make agent builds it)"
   chmod 755 lablink-agent-linux-x64
   (
     umask 077
@@ -282,24 +282,24 @@ EOF
   systemctl enable --now lablink-agent.service
 }
 
-# timings PHASE START END
+# timings START_NAME START END_NAME END DURATION_NAME
 timings() {
   local body="{\"$1\":$2,\"$3\":$4,\"$5\":$(($4 - $2))}"
-  tell 120 "/api/vm-metrics/$VM_NAME" "$body" || :
+  post 120 "/api/vm-metrics/$VM_NAME" "$body" || :
 }
 
-begin 'arming the end of this machine'
-arm_end
-begin 'telling the allocator'
-report $((patience / 10)) initializing || :
-begin 'the CloudWatch agent'
-send_logs || say 'The CloudWatch agent does not run: the logs of this machine do not reach the allocator. Going on.'
-begin 'looking for Docker'
-again 5 docker info --format '{{.ServerVersion}}' || fail 'it does not run; use a machine image (AMI) with Docker'
-begin 'looking at the GPU'
+begin 'scheduling the shutdown'
+schedule_shutdown
+begin 'reporting to the allocator'
+report $((retry_seconds / 10)) initializing || :
+begin 'starting the CloudWatch agent'
+send_logs || say 'The CloudWatch agent does not run, so the logs of this machine do not reach the allocator. Continuing.'
+begin 'checking Docker'
+retry 5 docker info --format '{{.ServerVersion}}' || fail 'Docker does not run; use an image (AMI) with Docker'
+begin 'checking the GPU'
 check_gpu
 begin "pulling the image $LABLINK_IMAGE"
-again 5 docker pull --quiet "$LABLINK_IMAGE"
+retry 5 docker pull --quiet "$LABLINK_IMAGE"
 begin 'preparing the start-up script'
 prepare_script
 container_start=$(date +%s)
@@ -310,15 +310,15 @@ if [ "$LABLINK_AGENT" = lablink ]; then
   begin 'cloning the repository'
   clone_repository
 fi
-begin 'the start-up script'
+begin 'running the start-up script'
 run_script
 if [ "$LABLINK_AGENT" = lablink ]; then
   begin 'starting the agent'
   start_agent
 else
   begin 'reporting that the machine runs'
-  # A machine that works is not given up for an allocator that is away.
-  report $((patience * 12)) running
+  # A working machine waits longer for an allocator that is down.
+  report $((retry_seconds * 12)) running
 fi
 timings cloud_init_start "$started" cloud_init_end "$container_start" cloud_init_duration_seconds
 timings container_start_time "$container_start" container_end_time "$(date +%s)" container_startup_duration_seconds

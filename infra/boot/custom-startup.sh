@@ -1,6 +1,6 @@
 #!/bin/bash
-# Within the container, at the place where images of the field look for a start-up script: runs the real one, once, and
-# keeps its exit status where the machine sees it. Runs again with every start of the container.
+# Mounted into the container where published LabLink images look for a start-up script. Runs the real script once, and stores
+# its exit status for the machine. The image calls this file at every start of the container.
 folder=${LABLINK_STARTUP_FOLDER:-/lablink-startup}
 if [ ! -e "$folder/exit" ]; then
   touch "$folder/begun"

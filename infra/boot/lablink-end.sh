@@ -1,7 +1,7 @@
 #!/bin/bash
-# lablink-end EPOCH_SECONDS: this machine shuts itself down at that time, whatever happens to the allocator; with its
-# shutdown behaviour `terminate` it is gone then, and costs nothing. Said again, the new time counts. It survives reboots.
-# Lies at /usr/local/sbin/lablink-end on every client VM; over SSH: sudo /usr/local/sbin/lablink-end 1764093600
+# lablink-end EPOCH_SECONDS: schedules the shutdown of this machine, independent of the allocator. A shutdown terminates the
+# instance, so it costs nothing afterwards. A later call replaces the time. The timer survives reboots.
+# Installed on every client VM; over SSH: sudo /usr/local/sbin/lablink-end 1764093600
 set -euo pipefail
 
 root=${LABLINK_ROOT:-}
@@ -12,13 +12,13 @@ if [[ $# != 1 || ! $1 =~ ^[0-9]{1,11}$ ]]; then
 fi
 at=$1
 soonest=$(($(date +%s) + 60))
-# A time that is over would never come.
+# A timer for a past time would never fire.
 if ((at < soonest)); then at=$soonest; fi
 when=$(date --utc --date "@$at" '+%Y-%m-%d %H:%M:%S UTC')
 
 cat >"$units/lablink-end.service" <<EOF
 [Unit]
-Description=The end of this LabLink machine
+Description=Shutdown of this LabLink machine
 
 [Service]
 Type=oneshot
@@ -26,7 +26,7 @@ ExecStart=/sbin/shutdown -P now
 EOF
 cat >"$units/lablink-end.timer" <<EOF
 [Unit]
-Description=The end of this LabLink machine, at $when
+Description=Shutdown of this LabLink machine at $when
 
 [Timer]
 OnCalendar=$when
@@ -36,8 +36,8 @@ Persistent=true
 [Install]
 WantedBy=timers.target
 EOF
-# A new time begins anew: Persistent= compares with the time at which the timer was last seen.
+# Restart the timer: Persistent= compares the new time with the last activation.
 systemctl daemon-reload
 systemctl enable --quiet lablink-end.timer
 systemctl restart lablink-end.timer
-echo "This machine ends at $when."
+echo "This machine shuts down at $when."

@@ -1,34 +1,34 @@
 // @ts-check
-// The log forwarder: CloudWatch gives lines of machines, the allocator takes them. A Lambda function as it is uploaded,
-// plain JavaScript on Node's own modules. Fails where AWS shall send the lines again; event ids keep them single.
+// The log forwarder: a Lambda function that sends the log lines of machines from CloudWatch to the allocator. Uploaded as it
+// is: plain JavaScript without packages. It fails when AWS should retry; event ids prevent duplicate lines.
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 
 /**
- * What CloudWatch sends, decoded.
+ * `Payload` is the decoded event of CloudWatch.
  * @typedef {{ messageType: string, logGroup: string, logStream: string, logEvents: { id: string, message: string }[] }} Payload
  * @typedef {{ id: string, message: string }} Line
  * @typedef {{ url: string, token: string, pausesMs: readonly number[] }} Settings
  * @typedef {{ sent: number, dropped: number }} Counts
  */
 
-/** The allocator takes 4 MiB; a proxy in front of it often no more than 1 MiB. */
+/** The allocator accepts 4 MiB, but many proxies accept only 1 MiB. */
 export const BODY_LIMIT_BYTES = 900_000;
-/** The contract's, of lines in one body. */
+/** The limit of the API for one request. */
 export const LINES_LIMIT = 10_000;
-/** A longer line becomes several. The contract's limit is 262,144; each character may take six bytes as JSON. */
+/** Longer lines are split. The API accepts 262,144 characters; in JSON, a character can take six bytes. */
 export const LINE_LIMIT_CHARACTERS = 65_536;
-/** What CloudWatch sends may not unpack to more. */
+/** For the uncompressed event. */
 const PAYLOAD_LIMIT_BYTES = 64 * 1024 * 1024;
 const REQUEST_MS = 20_000;
-/** Between tries; after the last one it is for AWS to try again. */
+/** Pauses between attempts; after the last attempt, AWS retries. */
 const PAUSES_MS = [1_000, 4_000];
 
 const unpack = promisify(gunzip);
 
 /**
- * Lambda's entry point.
+ * The entry point of the Lambda function.
  * @param {{ awslogs: { data: string } }} event
  * @returns {Promise<Counts>}
  */
@@ -39,8 +39,8 @@ export async function handler(event) {
 }
 
 /**
- * Sends one payload, in order. Throws where the allocator could not take a part of it now; then all of it may be sent
- * again. What it will never take (a machine that it does not know any more) is dropped, and said.
+ * Sends the lines of one event in order. Throws if the allocator could not accept some of them now, so that AWS retries the
+ * whole event. Drops lines that the allocator will never accept, such as those of a destroyed machine, and logs it.
  * @param {string} data gzip + base64
  * @param {Settings} settings
  * @returns {Promise<Counts>}
@@ -50,7 +50,7 @@ export async function forward(data, settings) {
     await unpack(Buffer.from(data, 'base64'), { maxOutputLength: PAYLOAD_LIMIT_BYTES }),
   );
   const counts = { sent: 0, dropped: 0 };
-  // CloudWatch's own control messages have an empty stream, and are nobody's.
+  // Control messages of CloudWatch belong to no machine.
   if (payload.messageType !== 'DATA_MESSAGE' || payload.logStream === '') return counts;
   for (const batch of inBatches(payload.logEvents.flatMap(inPieces))) {
     await deliver(payload, batch, settings, counts);
@@ -65,7 +65,7 @@ export async function forward(data, settings) {
 function readPayload(bytes) {
   /** @type {unknown} */
   const payload = JSON.parse(bytes.toString('utf8'));
-  if (!isPayload(payload)) throw new Error('This is no payload of CloudWatch Logs.');
+  if (!isPayload(payload)) throw new Error('This is not an event of CloudWatch Logs.');
   return payload;
 }
 
@@ -88,7 +88,7 @@ function inPieces({ id, message }) {
   let from = 0;
   while (from < message.length) {
     const end = from + LINE_LIMIT_CHARACTERS;
-    // A pair of surrogates is one character.
+    // Do not split a surrogate pair.
     const isWithinPair = /[\ud800-\udbff]/.test(message.charAt(end - 1)) && end < message.length;
     const to = isWithinPair ? end - 1 : end;
     pieces.push({ id: `${id}:${pieces.length}`, message: message.slice(from, to) });
@@ -98,7 +98,7 @@ function inPieces({ id, message }) {
 }
 
 /**
- * Each as large as one body may be; lines stay in their order.
+ * Splits the lines into batches of at most one request, in order.
  * @param {readonly Line[]} lines
  * @returns {Line[][]}
  */
@@ -109,7 +109,7 @@ export function inBatches(lines) {
   let batch = [];
   let bytes = 0;
   for (const line of lines) {
-    // With quotes and commas; the rest of the body is in what is left of the limit.
+    // Includes quotes and commas; the limit leaves room for the rest of the body.
     const cost = Buffer.byteLength(JSON.stringify(line.message)) + Buffer.byteLength(line.id) + 4;
     if (batch.length > 0 && (bytes + cost > BODY_LIMIT_BYTES || batch.length === LINES_LIMIT)) {
       batches.push(batch);
@@ -142,11 +142,11 @@ async function deliver(payload, lines, settings, counts) {
     return;
   }
   counts.dropped += lines.length;
-  console.error(`${payload.logStream}: ${lines.length} lines dropped, the allocator answered ${status}`);
+  console.error(`${payload.logStream}: ${lines.length} lines dropped: the allocator answered ${status}`);
 }
 
 /**
- * The answer's status: of success, or of a refusal that no later try would change. Throws on everything else.
+ * Returns the status of a success or of a final rejection. Throws after all attempts have failed.
  * @param {Payload} payload
  * @param {readonly Line[]} lines
  * @param {Settings} settings
@@ -182,8 +182,8 @@ async function post({ logGroup, logStream }, lines, { url, token, pausesMs }) {
 }
 
 /**
- * The lines are refused, not their sender: an unknown machine (404: destroyed, say), a line that breaks the contract. A
- * wrong token may be put right, and a busy allocator has time later.
+ * Whether the lines themselves are rejected: an unknown machine (404), an invalid line. A wrong token can be corrected, and
+ * a busy allocator accepts the lines later.
  * @param {number} status
  */
 function isFinal(status) {

@@ -1,6 +1,6 @@
-// The allocator, a process of its own, is killed at every phase of a launch and of a destroy on AWS and started again:
-// cloud, state and rows tell of the same machines, no process is left, the next launch and destroy work. Its database is a
-// server's: how the embedded one survives is told in test/process/killed.test.ts.
+// The allocator, a process of its own, is killed while Pulumi works on a launch or a destroy, and started again: AWS, state
+// and rows list the same machines, no process is left, and the next launch and destroy work. The database is external;
+// test/process/killed.test.ts has the embedded one.
 import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,26 +21,26 @@ const MACHINES = 3;
 type Lab = { readonly program: Program; readonly admin: LablinkClient };
 type Phase = {
   readonly name: string;
-  /** One machine is not answered for until the allocator is back. */
+  /** AWS does not confirm one machine until the allocator is back. */
   readonly holds?: boolean;
   readonly reached: (id: string) => Promise<unknown>;
 };
 
-describe.skipIf(!cloudIsThere())('the allocator of a fleet on AWS, killed', { timeout: 400_000 }, () => {
+describe.skipIf(!cloudIsThere())('a killed allocator with machines on AWS', { timeout: 400_000 }, () => {
   const table = createFaultTable('allocator-killed');
   let open = new AsyncDisposableStack();
   let cloud: TestCloud;
   let database: TestDatabase;
   let folder: string;
   let lab: Lab;
-  /** What a failed test has left is thrown away. */
+  /** The lab of a failed test is thrown away. */
   let isClean = false;
 
   beforeEach(async () => {
     if (!isClean) await openAnew();
     isClean = false;
     cloud.faults.reset();
-    // Names of what was destroyed rest for an hour.
+    // Hostnames of destroyed machines are not reused for an hour.
     await database.db.deleteFrom('tombstones').execute();
   }, 120_000);
   afterAll(async () => {
@@ -55,7 +55,7 @@ describe.skipIf(!cloudIsThere())('the allocator of a fleet on AWS, killed', { ti
     database = open.use(await createTestDatabase());
     folder = await realpath(await mkdtemp(join(tmpdir(), 'lablink-aws-killed-')));
     open.defer(() => rm(folder, { recursive: true }));
-    // Started as root, the server lets another user run Postgres, who must reach its data.
+    // A server that runs as root starts Postgres as another user, who must reach the data.
     await chmod(folder, 0o711);
     await mkdir(join(folder, 'config'));
     await writeFile(join(folder, 'config/config.yaml'), await configText(cloud));
@@ -87,7 +87,7 @@ describe.skipIf(!cloudIsThere())('the allocator of a fleet on AWS, killed', { ti
   const ended = (id: string) =>
     expect.poll(async () => (await find(id))?.ended_at ?? null, AWS_WAIT).not.toBeNull();
 
-  /** A server that has just come back says for a moment that it is still starting. */
+  /** Right after its start, the server rejects operations for a moment. */
   async function begin(path: '/api/launch' | '/destroy', count = 0): Promise<string> {
     let id = '';
     const ask = async (): Promise<number> => {
@@ -118,71 +118,61 @@ describe.skipIf(!cloudIsThere())('the allocator of a fleet on AWS, killed', { ti
     lab = await start();
   }
 
-  async function isWhole(fault: string, id: string): Promise<void> {
+  /** The operation has ended, AWS, state and rows agree, and no process of the engine is left. */
+  async function expectConsistent(fault: string, id: string): Promise<void> {
     await ended(id);
     const { status = '?' } = (await find(id)) ?? {};
-    const there = (await agree()).length;
+    const machines = (await agree()).length;
     expect(await engineProcesses(dataDir())).toEqual([]);
-    await ended(await begin('/api/launch', 1));
-    expect(await agree()).toHaveLength(there + 1);
+    table.add({ fault, outcome: status, asked: MACHINES, machines });
+  }
+
+  async function destroyAll(): Promise<void> {
     await ended(await begin('/destroy'));
     expect(await agree()).toEqual([]);
     expect(await engineProcesses(dataDir())).toEqual([]);
     expect(await cloud.parts.list()).toEqual([]);
     isClean = true;
-    table.add({ fault, outcome: status, asked: MACHINES, machines: there, then: `${there + 1}, 0` });
   }
 
-  /** Asked without a pause: what is waited for lasts for moments. */
+  /** Without pauses: the awaited moment may be short. */
   const SOON = { ...AWS_WAIT, interval: 10 };
 
+  // test/process/killed.test.ts has all phases, with local machines. These are the phases in which Pulumi is at work.
   const launchPhases: Phase[] = [
-    { name: 'before the child', reached: () => Promise.resolve() },
-    {
-      name: 'while the stack is selected',
-      reached: () => expect.poll(() => engineProcesses(dataDir()), SOON).not.toEqual([]),
-    },
     {
       name: 'before the first machine',
       reached: () => expect.poll(() => cloud.diary(), SOON).not.toEqual([]),
     },
     {
-      name: 'in the middle of making machines',
+      name: 'while machines are created',
       holds: true,
       reached: () => expect.poll(machines, AWS_WAIT).toHaveLength(MACHINES),
     },
     {
-      name: 'after all are made, before it is settled',
+      name: 'after all machines are created',
       reached: (id) => expect.poll(async () => (await find(id))?.progress.done, SOON).toBe(MACHINES),
     },
   ];
 
-  test.each(launchPhases)('in a launch, $name: whole again after a start', async (phase) => {
+  test.each(launchPhases)('an allocator that is killed in a launch $name recovers', async (phase) => {
     if (phase.holds === true) cloud.faults.hold('lab-vm-test-2');
     const id = await begin('/api/launch', MACHINES);
     await phase.reached(id);
     await killAndStartAgain();
-    await isWhole(`allocator killed: launch, ${phase.name}`, id);
+    await expectConsistent(`allocator killed: launch, ${phase.name}`, id);
+    await destroyAll();
   });
 
-  const destroyPhases: Phase[] = [
-    { name: 'before the child', reached: () => Promise.resolve() },
-    {
-      name: 'in the middle of ending machines',
-      reached: () => expect.poll(async () => (await machines()).length, SOON).toBeLessThan(MACHINES),
-    },
-    {
-      name: 'after all have ended, before it is settled',
-      reached: () => expect.poll(machines, SOON).toEqual([]),
-    },
-  ];
-
-  test.each(destroyPhases)('in a destroy, $name: whole again after a start', async ({ name, reached }) => {
+  test('an allocator that is killed while a destroy terminates machines recovers', async () => {
     await ended(await begin('/api/launch', MACHINES));
     expect(await agree()).toHaveLength(MACHINES);
     const id = await begin('/destroy');
-    await reached(id);
+    await expect.poll(async () => (await machines()).length, SOON).toBeLessThan(MACHINES);
     await killAndStartAgain();
-    await isWhole(`allocator killed: destroy, ${name}`, id);
+    await expectConsistent('allocator killed: destroy, while machines are terminated', id);
+    await ended(await begin('/api/launch', 1));
+    expect(await agree()).toHaveLength(1);
+    await destroyAll();
   });
 });

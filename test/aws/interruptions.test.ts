@@ -1,5 +1,5 @@
-// A run that does not come to its end: the engine killed, its child killed, cancelled, locked out. Cloud, state and rows
-// tell of the same machines afterwards, nothing is orphaned, no process is left, and everything goes on.
+// Interrupted runs: the engine or its child process is killed, the run is cancelled, the state is locked. Afterwards AWS,
+// state and rows list the same machines, no process is left, and launches and destroys work.
 import { mkdir, realpath, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { createFaultTable } from '../support/fault-table.ts';
 import { createSharedLab } from '../support/shared-lab.ts';
 
 type Phase = {
+  readonly role: EngineProcess['role'];
   readonly name: string;
   /** The operation's id. */
   readonly begin: () => Promise<string>;
@@ -18,7 +19,7 @@ type Phase = {
   readonly asked: number;
 };
 
-/** False where it has ended by itself. */
+/** False if the process has ended by itself. */
 function endNow(pid: number): boolean {
   try {
     return process.kill(pid, 'SIGKILL');
@@ -27,10 +28,10 @@ function endNow(pid: number): boolean {
   }
 }
 
-/** Asked without a pause: what is waited for may last for a moment. */
+/** Without pauses: the awaited moment may be short. */
 const SOON = { ...AWS_WAIT, interval: 5 };
 
-describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000 }, () => {
+describe.skipIf(!cloudIsThere())('an interrupted run', { timeout: 300_000 }, () => {
   const table = createFaultTable('interruptions');
   const shared = createSharedLab();
   let cloud: TestCloud;
@@ -45,22 +46,23 @@ describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000
   });
   afterEach(async () => expect(await cloud.machines()).toEqual([]));
 
-  async function isWhole(fault: string, operation: Operation, asked: number): Promise<void> {
-    const there = await lab.agree();
+  /**
+   * Cloud, state and rows agree, no process is left, and a destroy leaves nothing. The launch of the next test, on the same
+   * data folder, shows that launches work again; the last test shows it for its predecessor.
+   */
+  async function expectConsistent(fault: string, operation: Operation, asked: number): Promise<void> {
+    const existing = await lab.agree();
     expect(await engineProcesses(lab.server.dataDir)).toEqual([]);
     cloud.faults.reset();
-    const next = await lab.launch(1);
-    expect(next, (await lab.output(next.id)).join('\n')).toMatchObject({ status: 'succeeded' });
-    expect(await lab.agree()).toHaveLength(there.length + 1);
     const destroyed = await lab.destroy();
     expect(destroyed, (await lab.output(destroyed.id)).join('\n')).toMatchObject({ status: 'succeeded' });
     expect(await lab.agree()).toEqual([]);
     expect(await cloud.parts.list()).toEqual([]);
     const outcome = [operation.status, operation.problem?.kind].filter(Boolean).join(', ');
-    table.add({ fault, outcome, asked, machines: there.length, then: `${there.length + 1}, 0` });
+    table.add({ fault, outcome, asked, machines: existing.length });
   }
 
-  /** Waits until so many machines exist that the engine has not heard of. */
+  /** Waits until so many machines exist, including those that AWS has not confirmed. */
   const heldMachines = (count: number) =>
     vi.waitFor(async () => expect(await cloud.machines()).toHaveLength(count), AWS_WAIT);
 
@@ -69,7 +71,7 @@ describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000
     expect(found.filter(({ pid }) => endNow(pid))).not.toEqual([]);
   }
 
-  test('the engine is killed while it makes machines: what no state knows is ended', async () => {
+  test('a machine that a killed engine left outside the state is terminated', async () => {
     cloud.faults.hold('lab-vm-test-2');
     const { id } = await lab.beginLaunch(3);
     await heldMachines(3);
@@ -77,10 +79,10 @@ describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000
     const operation = await lab.ended(id);
     expect(operation, (await lab.output(id)).join('\n')).toMatchObject({ status: 'failed' });
     expect(await lab.machines()).not.toContain('lab-vm-test-2');
-    await isWhole('the engine killed while it creates', operation, 3);
+    await expectConsistent('the engine killed while it creates machines', operation, 3);
   });
 
-  test('the child is killed while the engine makes machines: the engine finishes, and all is known', async () => {
+  test('the engine finishes a launch whose child process was killed', async () => {
     cloud.faults.hold('lab-vm-test-2');
     const { id } = await lab.beginLaunch(3);
     await heldMachines(3);
@@ -88,18 +90,20 @@ describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000
     cloud.faults.release();
     const operation = await lab.ended(id);
     expect(operation.problem?.kind ?? 'none', (await lab.output(id)).join('\n')).toMatch(/engine|none/);
-    await isWhole('the child killed while the engine creates', operation, 3);
+    await expectConsistent('the child killed while the engine creates machines', operation, 3);
   });
 
   const phases: readonly Phase[] = [
     {
-      name: 'as soon as it is there',
+      role: 'engine',
+      name: 'as soon as it runs',
       begin: async () => (await lab.beginLaunch(2)).id,
       reached: () => Promise.resolve(),
       asked: 2,
     },
     {
-      name: 'while it makes what machines share',
+      role: 'engine',
+      name: 'while it creates shared resources',
       begin: async () => {
         cloud.faults.hold('aws:iam/role:Role::machine');
         return (await lab.beginLaunch(2)).id;
@@ -107,8 +111,9 @@ describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000
       reached: async () => expect((await cloud.parts.list()).join()).toMatch(/role \S+-machine/),
       asked: 2,
     },
-    {
-      name: 'while it ends machines',
+    ...(['engine', 'child'] as const).map((role) => ({
+      role,
+      name: 'while it terminates machines',
       begin: async () => {
         await lab.launch(2);
         cloud.faults.hold('lab-vm-test-2');
@@ -116,40 +121,41 @@ describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000
       },
       reached: async () => expect(await lab.machines()).not.toContain('lab-vm-test-2'),
       asked: 2,
-    },
+    })),
   ];
 
-  describe.each(['engine', 'child'] as const)('the %s is killed', (role) => {
-    test.each(phases)('$name: everything goes on', async ({ name, begin, reached, asked }) => {
+  test.each(phases)(
+    'state, AWS and rows agree after the $role is killed $name',
+    async ({ role, name, begin, reached, asked }) => {
       const id = await begin();
       await vi.waitFor(reached, SOON);
       await vi.waitFor(() => kill(role), SOON);
       cloud.faults.release();
-      await isWhole(`the ${role} killed, ${name}`, await lab.ended(id), asked);
-    });
-  });
+      await expectConsistent(`the ${role} killed, ${name}`, await lab.ended(id), asked);
+    },
+  );
 
-  test('the plugin dies when a machine is made and not told of: the machine is ended', async () => {
+  test('a machine that a dying plugin created but did not report is terminated', async () => {
     cloud.faults.dieCreating('lab-vm-test-1');
     const operation = await lab.launch(1);
     expect(operation.status, (await lab.output(operation.id)).join('\n')).toBe('failed');
-    await isWhole('the plugin dies while it creates', operation, 1);
+    await expectConsistent('the plugin dies while it creates a machine', operation, 1);
   });
 
-  test('cancelled while it makes machines: what is under way is finished and stays', async () => {
+  test('a cancelled launch finishes and keeps the machines that it has started', async () => {
     cloud.faults.hold();
     const { id } = await lab.beginLaunch(2);
     await heldMachines(2);
     await lab.cancel(id);
     cloud.faults.release();
     const operation = await lab.ended(id);
-    // Both were under way: the engine finishes them, and then there is nothing left to cancel.
+    // Both were started: the engine finishes them, and may then have nothing left to cancel.
     expect(['cancelled', 'succeeded']).toContain(operation.status);
     expect(await lab.agree()).toHaveLength(2);
-    await isWhole('cancelled while creating', operation, 2);
+    await expectConsistent('cancelled while it creates machines', operation, 2);
   });
 
-  test('a second launch and a destroy while one runs are told what runs', async () => {
+  test('a second launch and a destroy during a launch are answered with 409', async () => {
     cloud.faults.hold();
     const first = await lab.beginLaunch(1);
     await expect(lab.beginLaunch(1)).rejects.toThrow(/409/);
@@ -159,10 +165,10 @@ describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000
     cloud.faults.release();
     const operation = await lab.ended(first.id);
     expect(operation.status).toBe('succeeded');
-    await isWhole('two launches at once, destroy during launch', operation, 1);
+    await expectConsistent('a second launch, and a destroy, during a launch', operation, 1);
   });
 
-  test('a lock that a dead run left is removed, which is said', async () => {
+  test('the next launch removes the lock of a dead run, and reports it', async () => {
     await lab.launch(1);
     await lock(process.pid + 4_000_000);
     const second = await lab.launch(1);
@@ -170,14 +176,21 @@ describe.skipIf(!cloudIsThere())('a run that is interrupted', { timeout: 300_000
     expect((await lab.output(second.id)).join('\n')).toContain(
       'left a lock on the Pulumi state. The lock was removed',
     );
-    await isWhole('a lock left behind', second, 1);
+    await expectConsistent('the lock of a dead run', second, 1);
+  });
+
+  test('a launch succeeds after all these interruptions', async () => {
+    const operation = await lab.launch(1);
+    expect(operation, (await lab.output(operation.id)).join('\n')).toMatchObject({ status: 'succeeded' });
+    expect(await lab.agree()).toHaveLength(1);
+    expect(await lab.destroy()).toMatchObject({ status: 'succeeded' });
   });
 
   async function lock(pid: number): Promise<void> {
     const folder = await realpath(join(lab.server.dataDir, 'aws/state/.pulumi'));
     const locks = join(folder, 'locks/organization/lablink-lab/test');
     await mkdir(locks, { recursive: true });
-    // The engine names the host as the system does; the server of tests is called otherwise.
+    // The engine uses the host name of the system; the test server has another one.
     const content = { pid, username: 'lablink', hostname: hostname(), timestamp: new Date().toISOString() };
     await writeFile(join(locks, `${crypto.randomUUID()}.json`), JSON.stringify(content));
   }

@@ -26,16 +26,21 @@ describe.skipIf(!isThere)('a server that is not set up', { timeout: 300_000 }, (
   beforeEach(() => cloud.faults.reset());
   afterEach(async () => expect(await cloud.machines()).toEqual([]));
 
-  async function isWhole(lab: AwsLab, fault: string, operation: Operation, asked: number): Promise<void> {
-    const there = (await lab.agree()).length;
+  async function expectConsistent(
+    lab: AwsLab,
+    fault: string,
+    operation: Operation,
+    asked: number,
+  ): Promise<void> {
+    const machines = (await lab.agree()).length;
     const next = await lab.launch(1);
     expect(next, (await lab.output(next.id)).join('\n')).toMatchObject({ status: 'succeeded' });
-    expect(await lab.agree()).toHaveLength(there + 1);
+    expect(await lab.agree()).toHaveLength(machines + 1);
     const destroyed = await lab.destroy();
     expect(destroyed, (await lab.output(destroyed.id)).join('\n')).toMatchObject({ status: 'succeeded' });
     expect(await lab.agree()).toEqual([]);
     const outcome = [operation.status, operation.problem?.kind].filter(Boolean).join(', ');
-    table.add({ fault, outcome, asked, machines: there, then: `${there + 1}, 0` });
+    table.add({ fault, outcome, asked, machines });
   }
 
   async function launchPage(lab: AwsLab): Promise<string> {
@@ -48,7 +53,7 @@ describe.skipIf(!isThere)('a server that is not set up', { timeout: 300_000 }, (
     expect(await launchPage(lab)).toMatch(/Pulumi CLI 3\.260\.0.*is not installed[\s\S]*make setup-aws/);
     await expect(lab.beginLaunch(1)).rejects.toThrow(/is not installed/);
     expect(await lab.destroy()).toMatchObject({ status: 'succeeded' });
-    table.add({ fault: 'the CLI missing', outcome: 'not begun', asked: 1, machines: 0, then: 'destroy: 0' });
+    table.add({ fault: 'the CLI missing', outcome: 'not started', asked: 1, machines: 0 });
   });
 
   test('without the plugin, the launch page shows how to install it', async () => {
@@ -57,7 +62,7 @@ describe.skipIf(!isThere)('a server that is not set up', { timeout: 300_000 }, (
       /pulumi-resource-aws 7\.48\.0.*is not installed[\s\S]*make setup-aws/,
     );
     await expect(lab.beginLaunch(1)).rejects.toThrow(/is not installed/);
-    table.add({ fault: 'the plugin missing', outcome: 'not begun', asked: 1, machines: 0, then: '-' });
+    table.add({ fault: 'the plugin missing', outcome: 'not started', asked: 1, machines: 0 });
   });
 
   test('without its configuration, the launch page lists the missing keys, and the server works', async () => {
@@ -75,16 +80,16 @@ describe.skipIf(!isThere)('a server that is not set up', { timeout: 300_000 }, (
     const right = await readFile(file, 'utf8');
     await writeFile(file, `${'wrong'.repeat(10)}\n`);
     await lab.server.restart();
-    const refused = await lab.launch(1);
-    expect(refused).toMatchObject({ status: 'failed', problem: { kind: 'credentials' } });
-    expect(refused.problem?.problem).toContain('passphrase');
+    const failed = await lab.launch(1);
+    expect(failed).toMatchObject({ status: 'failed', problem: { kind: 'credentials' } });
+    expect(failed.problem?.problem).toContain('passphrase');
     await writeFile(file, right);
     await lab.server.restart();
-    await isWhole(lab, 'a wrong passphrase', refused, 1);
+    await expectConsistent(lab, 'a wrong passphrase', failed, 1);
   });
 
-  describe.skipIf(!disksAreThere)('on a disk', () => {
-    async function onDisk(
+  describe.skipIf(!disksAreThere)('the disk of the state', () => {
+    async function testDisk(
       fault: string,
       spoil: (disk: SmallDisk) => Promise<void>,
       words: RegExp,
@@ -93,18 +98,18 @@ describe.skipIf(!isThere)('a server that is not set up', { timeout: 300_000 }, (
       await using disk = await mountSmallDisk(join(lab.server.dataDir, 'aws/state'));
       await lab.launch(1);
       await spoil(disk);
-      const refused = await lab.launch(1);
-      expect(refused, (await lab.output(refused.id)).join('\n')).toMatchObject({ status: 'failed' });
-      expect(refused.problem?.problem).toMatch(words);
+      const failed = await lab.launch(1);
+      expect(failed, (await lab.output(failed.id)).join('\n')).toMatchObject({ status: 'failed' });
+      expect(failed.problem?.problem).toMatch(words);
       disk.allowWrites(true);
       await disk.empty();
-      await isWhole(lab, fault, refused, 1);
+      await expectConsistent(lab, fault, failed, 1);
     }
 
-    test('that is full: said so, and nothing is made', () =>
-      onDisk('a full disk', (disk) => disk.fill(), /disk of this server is full/));
-    test('that is read-only: said so, and nothing is made', () =>
-      onDisk(
+    test('a launch on a full disk fails with a remedy and creates nothing', () =>
+      testDisk('a full disk', (disk) => disk.fill(), /disk of this server is full/));
+    test('a launch on a read-only disk fails with a remedy and creates nothing', () =>
+      testDisk(
         'the state folder read-only',
         (disk) => {
           disk.allowWrites(false);

@@ -66,21 +66,21 @@ const isStep = (event: Event, key: string, op: string, name: string) => {
 };
 const begins = (name: string) => (event: Event) => isStep(event, 'resourcePreEvent', 'create', name);
 
-describe.skipIf(!cloudIsThere())('beside the real engine', () => {
+describe.skipIf(!cloudIsThere())('the engine double compared with recordings of the real engine', () => {
   let cloud: TestCloud;
   beforeAll(async () => {
     cloud = await startCloud();
   });
   afterAll(() => cloud[Symbol.asyncDispose]());
 
-  describe('a fleet that grows, loses a machine and goes', () => {
+  describe('a stack that grows, shrinks and is destroyed', () => {
     let lab: Lab;
     beforeAll(async () => {
       lab = await createLab(cloud);
     });
     afterAll(() => lab[Symbol.asyncDispose]());
 
-    test('up-3: three machines on an empty stack', { timeout: CASE_MS }, async () => {
+    test('up-3: an up on an empty stack creates three machines', { timeout: CASE_MS }, async () => {
       const run = await lab.run('up', ['a-1', 'a-2', 'a-3']);
       expectEvents('up-3', run.events);
       expectCli('up-3', run);
@@ -96,17 +96,21 @@ describe.skipIf(!cloudIsThere())('beside the real engine', () => {
       expect(await lab.locks()).toEqual([]);
     });
 
-    test('grow-to-5: two more; the others are left alone', { timeout: CASE_MS }, async () => {
-      const before = await cloud.machines();
-      const run = await lab.run('up', ['a-1', 'a-2', 'a-3', 'a-4', 'a-5']);
-      expectEvents('grow-to-5', run.events);
-      expectCli('grow-to-5', run);
-      expect((await cloud.machines()).slice(0, 3)).toEqual(before);
-      expect(await names(cloud)).toEqual(['a-1', 'a-2', 'a-3', 'a-4', 'a-5']);
-    });
+    test(
+      'grow-to-5: an up with two more machines does not change the others',
+      { timeout: CASE_MS },
+      async () => {
+        const before = await cloud.machines();
+        const run = await lab.run('up', ['a-1', 'a-2', 'a-3', 'a-4', 'a-5']);
+        expectEvents('grow-to-5', run.events);
+        expectCli('grow-to-5', run);
+        expect((await cloud.machines()).slice(0, 3)).toEqual(before);
+        expect(await names(cloud)).toEqual(['a-1', 'a-2', 'a-3', 'a-4', 'a-5']);
+      },
+    );
 
     test(
-      'partial: one of three more is refused; the other two are made, the run fails',
+      'partial: a run with one rejected machine creates the others and fails',
       { timeout: CASE_MS },
       async () => {
         cloud.faults.refuse('a-7', 'VcpuLimitExceeded');
@@ -122,20 +126,24 @@ describe.skipIf(!cloudIsThere())('beside the real engine', () => {
       },
     );
 
-    test('refresh: everything is as the state says', { timeout: CASE_MS }, async () => {
+    test('refresh: a refresh of an unchanged stack changes nothing', { timeout: CASE_MS }, async () => {
       const run = await lab.run('refresh', []);
       expectEvents('refresh', run.events);
       expectCli('refresh', run);
     });
 
-    test('remove-one: what is no longer wanted goes', { timeout: CASE_MS }, async () => {
-      const run = await lab.run('up', ['a-1', 'a-2', 'a-3', 'a-4']);
-      expectEvents('remove-one', run.events);
-      expectCli('remove-one', run);
-      expect(await names(cloud)).toEqual(['a-1', 'a-2', 'a-3', 'a-4']);
-    });
+    test(
+      'remove-one: an up deletes machines that the program no longer has',
+      { timeout: CASE_MS },
+      async () => {
+        const run = await lab.run('up', ['a-1', 'a-2', 'a-3', 'a-4']);
+        expectEvents('remove-one', run.events);
+        expectCli('remove-one', run);
+        expect(await names(cloud)).toEqual(['a-1', 'a-2', 'a-3', 'a-4']);
+      },
+    );
 
-    test('destroy: nothing is left', { timeout: CASE_MS }, async () => {
+    test('destroy: a destroy deletes everything', { timeout: CASE_MS }, async () => {
       const run = await lab.run('destroy', []);
       expectEvents('destroy', run.events);
       expectCli('destroy', run);
@@ -143,38 +151,42 @@ describe.skipIf(!cloudIsThere())('beside the real engine', () => {
       expect(lab.stateFile().resources).toEqual([]);
     });
 
-    test('destroy-empty: and a second time succeeds', { timeout: CASE_MS }, async () => {
+    test('destroy-empty: a second destroy succeeds', { timeout: CASE_MS }, async () => {
       const run = await lab.run('destroy', []);
       expectEvents('destroy-empty', run.events);
       expectCli('destroy-empty', run);
     });
   });
 
-  describe('a fleet whose engine is interrupted', () => {
+  describe('a stack whose engine is interrupted', () => {
     let lab: Lab;
     beforeAll(async () => {
       lab = await createLab(cloud);
     });
     afterAll(() => lab[Symbol.asyncDispose]());
 
-    test('cancel: creates that are under way finish and are kept', { timeout: CASE_MS }, async () => {
-      cloud.faults.hold();
-      const run = await lab.drive('up', ['b-1', 'b-2']);
-      await run.sees('b-1 is being made', begins('b-1'));
-      await run.sees('b-2 is being made', begins('b-2'));
-      run.abort();
-      await run.sees('that it heard the signal', (event) => 'stdoutEvent' in event);
-      cloud.faults.release();
-      const ended = await run.ended;
-      expectEvents('cancel', ended.events, FINISHED);
-      expectCli('cancel', ended);
-      expect(ended.failed).toMatchObject({ name: 'CommandError' });
-      expect(await names(cloud)).toEqual(['b-1', 'b-2']);
-      expect(lab.stateFile().pending_operations).toEqual([]);
-      expect(await lab.locks()).toEqual([]);
-    });
+    test(
+      'cancel: a cancelled run finishes and keeps the creates that it has started',
+      { timeout: CASE_MS },
+      async () => {
+        cloud.faults.hold();
+        const run = await lab.drive('up', ['b-1', 'b-2']);
+        await run.sees('b-1 is being made', begins('b-1'));
+        await run.sees('b-2 is being made', begins('b-2'));
+        run.abort();
+        await run.sees('that it heard the signal', (event) => 'stdoutEvent' in event);
+        cloud.faults.release();
+        const ended = await run.ended;
+        expectEvents('cancel', ended.events, FINISHED);
+        expectCli('cancel', ended);
+        expect(ended.failed).toMatchObject({ name: 'CommandError' });
+        expect(await names(cloud)).toEqual(['b-1', 'b-2']);
+        expect(lab.stateFile().pending_operations).toEqual([]);
+        expect(await lab.locks()).toEqual([]);
+      },
+    );
 
-    test('after-cancel: the next run finds them', { timeout: CASE_MS }, async () => {
+    test('after-cancel: the run after a cancelled one keeps its machines', { timeout: CASE_MS }, async () => {
       const run = await lab.run('up', ['b-1', 'b-2']);
       expectEvents('after-cancel', run.events);
       expectCli('after-cancel', run);
@@ -182,7 +194,7 @@ describe.skipIf(!cloudIsThere())('beside the real engine', () => {
     });
 
     test(
-      'engine-killed: the machine that was being made runs, the lock and a pending operation stay',
+      'engine-killed: a killed engine leaves a running machine, a lock and a pending operation',
       { timeout: CASE_MS },
       async () => {
         cloud.faults.hold('b-3');
@@ -204,22 +216,26 @@ describe.skipIf(!cloudIsThere())('beside the real engine', () => {
       },
     );
 
-    test('after-kill-locked: the next run is refused', { timeout: CASE_MS }, async () => {
-      const run = await lab.run('up', ['b-1', 'b-2', 'b-3']);
-      expect(run.events).toEqual([]);
-      expectCli('after-kill-locked', run);
-      expect(run.failed).toMatchObject({ name: 'ConcurrentUpdateError' });
-      expect(await lab.locks()).toHaveLength(1);
-    });
+    test(
+      'after-kill-locked: the run after a killed one is rejected by the lock',
+      { timeout: CASE_MS },
+      async () => {
+        const run = await lab.run('up', ['b-1', 'b-2', 'b-3']);
+        expect(run.events).toEqual([]);
+        expectCli('after-kill-locked', run);
+        expect(run.failed).toMatchObject({ name: 'ConcurrentUpdateError' });
+        expect(await lab.locks()).toHaveLength(1);
+      },
+    );
 
-    test('cancel-stale-lock: `cancel` removes the lock', { timeout: CASE_MS }, async () => {
+    test('cancel-stale-lock: `pulumi cancel` removes the lock', { timeout: CASE_MS }, async () => {
       const run = await lab.run('cancel', []);
       expectCli('cancel-stale-lock', run);
       expect(await lab.locks()).toEqual([]);
     });
 
     test(
-      'pending-operations: the same machine is made a second time, with a warning',
+      'pending-operations: an up creates a machine with a pending create again, with a warning',
       { timeout: CASE_MS },
       async () => {
         const run = await lab.run('up', ['b-1', 'b-2', 'b-3']);
@@ -232,7 +248,7 @@ describe.skipIf(!cloudIsThere())('beside the real engine', () => {
     );
 
     test(
-      'refresh-clear-pending: the pending create is forgotten, the first machine runs on in nobody’s state',
+      'refresh-clear-pending: a refresh forgets the pending create, and its machine keeps running',
       { timeout: CASE_MS },
       async () => {
         const run = await lab.run('refresh', [], { clearPendingCreates: true });
@@ -244,27 +260,35 @@ describe.skipIf(!cloudIsThere())('beside the real engine', () => {
       },
     );
 
-    test('program-error: nothing is deleted, the outputs stay', { timeout: CASE_MS }, async () => {
-      await lab.run('up', ['b-1', 'b-2', 'b-3', 'b-4']);
-      const run = await lab.run('up', { machines: [], throws: 'boom in program' });
-      expectEvents('program-error', run.events);
-      expectCli('program-error', run);
-      expect(run.failed).toMatchObject({ name: 'CommandError' });
-      expect(await names(cloud)).toEqual(['b-1', 'b-2', 'b-3', 'b-3', 'b-4']);
-    });
+    test(
+      'program-error: a failing program deletes nothing and keeps the outputs',
+      { timeout: CASE_MS },
+      async () => {
+        await lab.run('up', ['b-1', 'b-2', 'b-3', 'b-4']);
+        const run = await lab.run('up', { machines: [], throws: 'boom in program' });
+        expectEvents('program-error', run.events);
+        expectCli('program-error', run);
+        expect(run.failed).toMatchObject({ name: 'CommandError' });
+        expect(await names(cloud)).toEqual(['b-1', 'b-2', 'b-3', 'b-3', 'b-4']);
+      },
+    );
 
-    test('wrong-passphrase: a state with a secret in it is not opened', { timeout: CASE_MS }, async () => {
-      await lab.run('up', { machines: [], secrets: { word: 'abracadabra' } });
-      const run = await lab.run('up', [], { env: { PULUMI_CONFIG_PASSPHRASE: 'y' } });
-      expect(run.events).toEqual([]);
-      expectCli('wrong-passphrase', run);
-      expect(run.failed).toMatchObject({ name: 'CommandError' });
-      expect(await lab.locks()).toEqual([]);
-    });
+    test(
+      'wrong-passphrase: a state with a secret is not opened with a wrong passphrase',
+      { timeout: CASE_MS },
+      async () => {
+        await lab.run('up', { machines: [], secrets: { word: 'abracadabra' } });
+        const run = await lab.run('up', [], { env: { PULUMI_CONFIG_PASSPHRASE: 'y' } });
+        expect(run.events).toEqual([]);
+        expectCli('wrong-passphrase', run);
+        expect(run.failed).toMatchObject({ name: 'CommandError' });
+        expect(await lab.locks()).toEqual([]);
+      },
+    );
   });
 
   test(
-    'plugin-missing: the run fails at the provider, with the sentence that says so',
+    'plugin-missing: a run without the plugin fails at the provider and names the plugin',
     { timeout: CASE_MS },
     async () => {
       await using lab = await createLab(cloud);

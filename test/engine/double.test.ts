@@ -22,7 +22,7 @@ const begins = (event: Event) => {
 const opOf = (event: Event) =>
   (event['resOutputsEvent'] as { metadata: { op: string; urn: string } } | undefined)?.metadata;
 
-describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
+describe.skipIf(!cloudIsThere())('the engine double on an emulator of AWS', () => {
   let cloud: TestCloud;
   let lab: Lab;
   beforeAll(async () => {
@@ -42,7 +42,7 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
   const machinesInState = () =>
     lab.stateFile().resources.flatMap(({ urn }) => (urn.includes(':Instance::') ? [urn.split('::')[3]] : []));
 
-  test('no more than eight creates are under way at once', { timeout: CASE_MS }, async () => {
+  test('the engine runs at most eight creates at once', { timeout: CASE_MS }, async () => {
     cloud.faults.slow(200);
     await lab.run('up', many(12));
     let [underWay, most] = [0, 0];
@@ -56,7 +56,7 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
   });
 
   test(
-    'what had not begun when a machine was refused is not made, and what had begun is kept',
+    'after a rejected machine, the engine starts nothing new and keeps what it has started',
     { timeout: CASE_MS },
     async () => {
       cloud.faults.slow(500);
@@ -70,7 +70,7 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
   );
 
   test(
-    'a second interrupt waits for nothing: a pending operation, no lock',
+    'a second interrupt ends the engine at once, with a pending operation and no lock',
     { timeout: CASE_MS },
     async () => {
       cloud.faults.hold();
@@ -94,7 +94,7 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
   );
 
   test(
-    'when its driver is killed, the engine finishes what is under way, saves and unlocks',
+    'an engine whose driver is killed finishes its work, saves the state and unlocks it',
     { timeout: CASE_MS },
     async () => {
       cloud.faults.hold();
@@ -108,7 +108,7 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
     },
   );
 
-  test('the plugin outlives an engine that is killed, finishes, and ends', { timeout: CASE_MS }, async () => {
+  test('the plugin of a killed engine finishes its work and ends', { timeout: CASE_MS }, async () => {
     cloud.faults.hold();
     const run = await lab.drive('up', ['m-1']);
     await run.sees('m-1 is being made', begins);
@@ -124,7 +124,7 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
   });
 
   test(
-    'a plugin that dies while it creates leaves a machine that no state knows',
+    'a plugin that dies during a create leaves a machine outside the state',
     { timeout: CASE_MS },
     async () => {
       cloud.faults.dieCreating('m-1');
@@ -136,19 +136,23 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
     },
   );
 
-  test('a second run at the same time is refused; the first one goes on', { timeout: CASE_MS }, async () => {
-    cloud.faults.hold();
-    const first = await lab.drive('up', ['m-1']);
-    await first.sees('m-1 is being made', begins);
-    const second = await lab.run('up', ['m-1', 'm-2']);
-    expect(second.failed).toMatchObject({ name: 'ConcurrentUpdateError' });
-    cloud.faults.release();
-    expect((await first.ended).done).not.toBeNull();
-    expect(await names()).toEqual(['m-1']);
-  });
+  test(
+    'a second run at the same time is rejected, and the first one continues',
+    { timeout: CASE_MS },
+    async () => {
+      cloud.faults.hold();
+      const first = await lab.drive('up', ['m-1']);
+      await first.sees('m-1 is being made', begins);
+      const second = await lab.run('up', ['m-1', 'm-2']);
+      expect(second.failed).toMatchObject({ name: 'ConcurrentUpdateError' });
+      cloud.faults.release();
+      expect((await first.ended).done).not.toBeNull();
+      expect(await names()).toEqual(['m-1']);
+    },
+  );
 
   test(
-    'inputs of living machines are ignored where the program says so, and updated where not',
+    'changed inputs of existing machines are ignored only with ignoreChanges',
     { timeout: CASE_MS },
     async () => {
       const machine = { name: 'm-1', tags: { purpose: 'first', 'lablink:launch': '1' } };
@@ -171,7 +175,7 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
   );
 
   test(
-    'secrets are sealed in the state, hidden in events, marked in outputs, and reach the machine',
+    'secrets are encrypted in the state, hidden in events, marked in outputs, and passed to the machine',
     { timeout: CASE_MS },
     async () => {
       const userData = '#!/bin/sh\necho opensesame';
@@ -196,7 +200,7 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
   );
 
   test(
-    'a state without secrets is sealed anew by a wrong passphrase; then the right one fails',
+    'a wrong passphrase encrypts a state without secrets again, and then the right one fails',
     { timeout: CASE_MS },
     async () => {
       const wrong = { env: { PULUMI_CONFIG_PASSPHRASE: 'y' } };
@@ -207,7 +211,7 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
     },
   );
 
-  test('what others need is made first and goes last', { timeout: CASE_MS }, async () => {
+  test('resources that others need are created first and deleted last', { timeout: CASE_MS }, async () => {
     const program = { machines: [{ name: 'm-1' }, { name: 'm-2' }], group: 'door' };
     await lab.run('up', program);
     const [first, second] = await cloud.machines();
@@ -221,7 +225,7 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
     expect(await cloud.machines()).toEqual([]);
   });
 
-  test('the state may be in a bucket: the same layout, and the lock', { timeout: CASE_MS }, async () => {
+  test('a state in a bucket has the same layout and lock as in a folder', { timeout: CASE_MS }, async () => {
     const endpoint = { endpoint: cloud.endpoint, region: cloud.region, forcePathStyle: true };
     const s3 = new S3Client({
       ...endpoint,
@@ -251,22 +255,26 @@ describe.skipIf(!cloudIsThere())('an engine on a cloud', () => {
     s3.destroy();
   });
 
-  test('a refresh notices what was terminated behind its back', { timeout: CASE_MS }, async () => {
-    await lab.run('up', ['m-1', 'm-2']);
-    const [gone] = await cloud.machines();
-    await cloud.terminate(gone!.instanceId);
-    const { events } = await lab.run('refresh', []);
-    expect(
-      events
-        .map(opOf)
-        .filter((step) => step?.op === 'delete')
-        .map((step) => step?.urn.split('::')[3]),
-    ).toEqual(['m-1']);
-    expect(machinesInState()).toEqual(['m-2']);
-  });
+  test(
+    'a refresh removes machines that were terminated without the engine',
+    { timeout: CASE_MS },
+    async () => {
+      await lab.run('up', ['m-1', 'm-2']);
+      const [gone] = await cloud.machines();
+      await cloud.terminate(gone!.instanceId);
+      const { events } = await lab.run('refresh', []);
+      expect(
+        events
+          .map(opOf)
+          .filter((step) => step?.op === 'delete')
+          .map((step) => step?.urn.split('::')[3]),
+      ).toEqual(['m-1']);
+      expect(machinesInState()).toEqual(['m-2']);
+    },
+  );
 });
 
-describe('the engine double by itself', () => {
+describe('the engine double without AWS', () => {
   const pulumi = (...args: string[]) => {
     const { status, stderr } = spawnSync(join(testEngine().pulumiRoot, 'bin', 'pulumi'), args, {
       env: { ...process.env, PULUMI_BACKEND_URL: 'file:///nowhere', PULUMI_CONFIG_PASSPHRASE: 'x' },
@@ -280,14 +288,14 @@ describe('the engine double by itself', () => {
     ['up', '--yes', '--stack', 'organization/lablink/dev'],
     ['stack', 'rm', '--stack', 'organization/lablink/dev'],
     ['stack', 'select', '--stack', 'dev'],
-  ])('what it was not built for fails loudly: %s %s %s', (...args) => {
+  ])('the engine double rejects the unsupported command %s %s %s', (...args) => {
     expect(pulumi(...args)).toMatchObject({
       status: 97,
       stderr: expect.stringContaining('DOES NOT DO THIS') as string,
     });
   });
 
-  test('the order in which it begins things follows its seed', async () => {
+  test('the engine double starts resources in the order of its seed', async () => {
     const orderOf = async (seed: number) => {
       const order: number[] = [];
       const scheduler = createScheduler(createRandom(seed), 2);

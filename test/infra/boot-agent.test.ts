@@ -37,7 +37,7 @@ mv "$here/given.part" "$here/given"
 const eventually = <T>(condition: () => Promise<T> | T): Promise<T> =>
   vi.waitFor(condition, { timeout: 45_000, interval: 50 });
 
-describe.skipIf(!canRun)("the allocator's own agent", () => {
+describe.skipIf(!canRun)('the LabLink agent on a machine', () => {
   let server: TestServer;
 
   beforeAll(async () => {
@@ -70,7 +70,7 @@ describe.skipIf(!canRun)("the allocator's own agent", () => {
     (await server.admin.GET('/api/v1/vms/{hostname}', { params: { path: { hostname } } })).data;
 
   test(
-    'is fetched and started; connects a participant within the container, and empties their folder there',
+    'the agent is downloaded, connects a participant in the container, and empties their folder there',
     async () => {
       const machineSpec = await launched('lablink-vm-agent-1');
       const { hostname, token } = machineSpec;
@@ -130,7 +130,7 @@ describe.skipIf(!canRun)("the allocator's own agent", () => {
   );
 
   test(
-    'the start-up script runs in the container before the agent; where it fails for good there is no agent',
+    'the start-up script runs in the container before the agent, and a failed script prevents the agent',
     async () => {
       const [good, bad] = [await launched('lablink-vm-agent-2'), await launched('lablink-vm-agent-3')];
       await using machine = await createBareMachine();
@@ -158,7 +158,7 @@ describe.skipIf(!canRun)("the allocator's own agent", () => {
   );
 
   test(
-    'an executable that is not what the checksums say is not started',
+    'an agent with a wrong checksum is not started',
     async () => {
       const told: string[] = [];
       const allocator = createServer((request, response) => {

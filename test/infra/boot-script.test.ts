@@ -12,9 +12,9 @@ beforeAll(async () => {
 });
 afterAll(() => lab[Symbol.asyncDispose]());
 
-describe('the GPU', () => {
+describe('the GPU of a machine', () => {
   test(
-    'a type with a GPU and an image without its driver: no GPU for the container, and that is said',
+    'the container gets no GPU if the image has no driver, and the log says it',
     async () => {
       const it = await lab.launched();
       await using machine = await createBareMachine({ hasDriver: false });
@@ -27,7 +27,7 @@ describe('the GPU', () => {
   );
 
   test(
-    'where Docker knows no NVIDIA runtime it is asked for the GPU alone',
+    'the container gets the GPU without a runtime if Docker has no NVIDIA runtime',
     async () => {
       const it = await lab.launched();
       await using machine = await createBareMachine();
@@ -41,13 +41,13 @@ describe('the GPU', () => {
   );
 });
 
-describe('the start-up script, in an image of the field, which runs it by itself', () => {
+describe('the start-up script in a published LabLink image, which runs it by itself', () => {
   const awkward = `#!/bin/bash\nprintf '%s\\n' "It's \\$HOME: \${VM_NAME} \\\\ äöü" >&2\n`;
   const withScript = (content: string, onError: 'continue' | 'fail') =>
     lab.specOf({ startupScript: { content, onError } });
 
   test(
-    'lies at its place to the byte, is run once, and the machine is free when it has ended',
+    'the start-up script arrives unchanged and runs once, and the machine is free when it has ended',
     async () => {
       const it = await lab.launched();
       await using machine = await createBareMachine();
@@ -67,21 +67,21 @@ describe('the start-up script, in an image of the field, which runs it by itself
   );
 
   test(
-    'one that fails is passed over where the config says continue',
+    'a failed start-up script is ignored with on_error: continue',
     async () => {
       const it = await lab.launched();
       await using machine = await createBareMachine();
       await machine.set('runs-scripts');
       const boot = await machine.boot(withScript('exit 7', 'continue'), lab.machineOf(it));
       expect(boot.code).toBe(0);
-      expect(boot.output).toContain('The start-up script failed (exit status 7); going on.');
+      expect(boot.output).toContain('The start-up script failed (exit status 7). Continuing.');
       expect(await lab.status(it)).toBe('running');
     },
     BOOT_MS,
   );
 
   test(
-    'one that fails makes the machine an error where the config says fail, and stops its container',
+    'a failed start-up script stops the container and makes the machine an error with on_error: fail',
     async () => {
       const it = await lab.launched();
       await using machine = await createBareMachine();
@@ -89,19 +89,21 @@ describe('the start-up script, in an image of the field, which runs it by itself
       const boot = await machine.boot(withScript('echo no space; exit 7', 'fail'), lab.machineOf(it));
       expect(boot.code).toBe(1);
       expect(await lab.status(it)).toBe('error');
-      expect(await lab.logs(it)).toContain('Boot failed at: the start-up script: it failed (exit status 7)');
+      expect(await lab.logs(it)).toContain(
+        'Boot failed at: running the start-up script: the script failed (exit status 7)',
+      );
       expect(await machine.calls()).toContain('docker stop lablink');
     },
     BOOT_MS,
   );
 
   test(
-    'an image that does not run it is not waited for without end',
+    'the boot waits only a limited time for an image that does not run the start-up script',
     async () => {
       const it = await lab.launched();
       await using machine = await createBareMachine();
       const boot = await machine.boot(withScript('true', 'continue'), lab.machineOf(it), {
-        LABLINK_PATIENCE: '3',
+        LABLINK_RETRY_SECONDS: '3',
       });
       expect(boot.output).toContain('The image does not run start-up scripts');
       expect(boot.code).toBe(0);

@@ -20,9 +20,9 @@ beforeAll(async () => {
 });
 afterAll(() => lab[Symbol.asyncDispose]());
 
-describe('a boot that goes well', () => {
+describe('a successful boot', () => {
   test(
-    'reports, sends logs, starts the container with its environment, and reports again with its timings',
+    'a boot reports, sends logs, starts the container with its environment, and reports its timings',
     async () => {
       const it = await lab.launched();
       await using machine = await createBareMachine();
@@ -83,7 +83,7 @@ describe('a boot that goes well', () => {
   );
 
   test(
-    'what the config leaves out is not in the environment, and there is no GPU where there is none',
+    'the container gets no variables that the config leaves out, and no GPU that the machine does not have',
     async () => {
       const it = await lab.launched();
       await using machine = await createBareMachine();
@@ -97,7 +97,7 @@ describe('a boot that goes well', () => {
   );
 
   test(
-    'an allocator that is away at first is told when it is back',
+    'a boot retries its report until the allocator is available',
     async () => {
       const it = await lab.launched();
       await using machine = await createBareMachine();
@@ -106,10 +106,10 @@ describe('a boot that goes well', () => {
       const seen = watchFor(machine, 'docker run').then(() => relay.mend());
       // The first status is given up after a tenth of the patience; the boot goes on, and the last one gets through.
       const boot = await machine.boot(lab.specOf({}, relay.url), lab.machineOf(it), {
-        LABLINK_PATIENCE: '30',
+        LABLINK_RETRY_SECONDS: '30',
       });
       await seen;
-      expect(boot.output).toContain('The allocator could not be told /api/vm-status (000).');
+      expect(boot.output).toContain('The allocator did not answer /api/vm-status in time (000).');
       expect(boot.code).toBe(0);
       expect(await lab.status(it)).toBe('running');
       expect((await lab.timings(it))?.cloud_init_seconds).toBeGreaterThanOrEqual(0);
@@ -118,7 +118,7 @@ describe('a boot that goes well', () => {
   );
 
   test(
-    'the CloudWatch agent is installed where the image lacks it; where that fails the boot goes on and says so',
+    'the CloudWatch agent is installed if the image lacks it, and a failure does not stop the boot',
     async () => {
       const [fails, works] = [await lab.launched(), await lab.launched()];
       const site = createServer((request, response) => response.end(`the package ${request.url ?? ''}`));
@@ -146,9 +146,9 @@ describe('a boot that goes well', () => {
   );
 });
 
-describe('the end', () => {
+describe('the shutdown timer', () => {
   test(
-    'is armed before anything else, at end and grace, and again by one command',
+    'the shutdown is scheduled first, after the grace period, and can be rescheduled by one command',
     async () => {
       const it = await lab.launched();
       await using machine = await createBareMachine();
@@ -168,7 +168,7 @@ describe('the end', () => {
       expect((await machine.calls()).slice(0, 3)).toEqual(armed);
       const command = join(machine.root, 'usr/local/sbin/lablink-end');
       const again = await machine.run(command, [String(END_PLUS_GRACE + 3_600)]);
-      expect(again).toEqual({ code: 0, output: 'This machine ends at 2100-01-01 13:30:00 UTC.\n' });
+      expect(again).toEqual({ code: 0, output: 'This machine shuts down at 2100-01-01 13:30:00 UTC.\n' });
       expect(await timer()).toContain('OnCalendar=2100-01-01 13:30:00 UTC\n');
       expect((await machine.calls()).slice(-3)).toEqual(armed);
       for (const wrong of [[], ['soon'], ['-1'], ['1; reboot'], ['1', '2']])
@@ -178,7 +178,7 @@ describe('the end', () => {
   );
 
   test(
-    'a time that is over already means in a minute; without an end none is armed',
+    'a past shutdown time means in one minute, and without a time there is no timer',
     async () => {
       const it = await lab.launched();
       await using machine = await createBareMachine();
@@ -186,7 +186,7 @@ describe('the end', () => {
       await machine.boot(lab.specOf(), lab.machineOf(it, { shutdownAt: null }));
       expect((await machine.calls()).filter((call) => call.startsWith('systemctl'))).toEqual([]);
       const { output } = await machine.run(join(machine.root, 'usr/local/sbin/lablink-end'), ['1000']);
-      const when = Date.parse(`${/ends at (.*) UTC/.exec(output)?.[1] ?? ''}Z`);
+      const when = Date.parse(`${/shuts down at (.*) UTC/.exec(output)?.[1] ?? ''}Z`);
       expect(when).toBeGreaterThan(Date.now());
       expect(when).toBeLessThan(Date.now() + 120_000);
     },
@@ -194,21 +194,21 @@ describe('the end', () => {
   );
 
   test(
-    'a machine that cannot arm it is an error, because it would go on costing money',
+    'a machine that cannot schedule its shutdown is an error, because it would cost money',
     async () => {
       const it = await lab.launched();
       await using machine = await createBareMachine();
       await machine.set('no-systemd');
       expect((await machine.boot(lab.specOf(), lab.machineOf(it))).code).toBe(1);
       expect(await lab.status(it)).toBe('error');
-      expect(await lab.logs(it)).toContain('Boot failed at: arming the end of this machine');
+      expect(await lab.logs(it)).toContain('Boot failed at: scheduling the shutdown');
       expect((await machine.calls()).some((call) => call.startsWith('docker'))).toBe(false);
     },
     BOOT_MS,
   );
 });
 
-describe('a boot that fails is reported as an error, with its step and the last lines', () => {
+describe('a failed boot', () => {
   const failures: readonly {
     readonly what: string;
     readonly control: readonly [name: string, content?: string];
@@ -225,25 +225,25 @@ describe('a boot that fails is reported as an error, with its step and the last 
     {
       what: 'a machine image without Docker',
       control: ['docker-down'],
-      step: 'looking for Docker: it does not run; use a machine image (AMI) with Docker',
+      step: 'checking Docker: Docker does not run; use an image (AMI) with Docker',
       line: 'Cannot connect to the Docker daemon.',
     },
     {
       what: 'a GPU that does not work',
       control: ['nvidia-smi-fails'],
       nvidia: true,
-      step: 'looking at the GPU: nvidia-smi fails: the GPU or its driver does not work',
+      step: 'checking the GPU: nvidia-smi failed: the GPU or its driver does not work',
       line: 'nvidia-smi: broken',
     },
     {
-      what: 'a container that ends at once',
+      what: 'a container that stops at once',
       control: ['container-ends'],
-      step: 'starting the container: the container ended by itself',
+      step: 'starting the container: the container stopped by itself',
       line: 'the last words of the container',
     },
   ];
   test.each(failures)(
-    '$what',
+    'a boot that meets $what is reported as an error with its step and its last lines',
     async ({ control: [name, content], nvidia, step, line }) => {
       const it = await lab.launched();
       await using machine = await createBareMachine();
@@ -260,7 +260,7 @@ describe('a boot that fails is reported as an error, with its step and the last 
   );
 
   test(
-    'a pull that works at the third try is no failure',
+    'a pull that succeeds at the third attempt is not a failure',
     async () => {
       const it = await lab.launched();
       await using machine = await createBareMachine();

@@ -86,8 +86,8 @@ async function stored(hostname: string): Promise<string[]> {
   return rows.map(({ line }) => line);
 }
 
-describe('what is delivered', () => {
-  test('lines arrive in order, whatever is in them, with the token of the environment', async () => {
+describe('delivered lines', () => {
+  test('lines arrive unchanged and in order, with the token of the environment', async () => {
     const hostname = await launched();
     const messages = [
       'first',
@@ -103,7 +103,7 @@ describe('what is delivered', () => {
     expect(await stored(hostname)).toEqual(messages);
   });
 
-  test('what AWS sends again is not stored again, also where only a part had arrived; what is new is', async () => {
+  test('lines that AWS sends again are stored once, even if only some of them had arrived', async () => {
     const hostname = await launched();
     const lines = linesOf(['a', 'b', 'c', 'd']);
     await forward(payload(hostname, lines.slice(0, 2)), settings());
@@ -112,7 +112,7 @@ describe('what is delivered', () => {
     expect(await stored(hostname)).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  test("CloudWatch's control messages are nobody's lines", async () => {
+  test('control messages of CloudWatch are ignored', async () => {
     const control = payload(
       '',
       linesOf(['CWL CONTROL MESSAGE: Checking health of destination']),
@@ -126,7 +126,7 @@ describe('what is delivered', () => {
     });
   });
 
-  test('more than one body may hold becomes several, in order', async () => {
+  test('more lines than one request may contain become several requests, in order', async () => {
     const hostname = await launched();
     const messages = Array.from({ length: LINES_LIMIT + 500 }, (_, index) => `line ${index}`);
     expect(await forward(payload(hostname, linesOf(messages)), settings())).toEqual({
@@ -136,7 +136,7 @@ describe('what is delivered', () => {
     expect(await stored(hostname)).toEqual(messages);
   });
 
-  test('a line that is longer than any body becomes several, and no character is cut', async () => {
+  test('a line that is longer than a request is split between characters', async () => {
     const hostname = await launched();
     const long = 'x' + '😀'.repeat(LINE_LIMIT_CHARACTERS * 2);
     await forward(payload(hostname, linesOf(['before', long, 'after'])), settings());
@@ -148,7 +148,7 @@ describe('what is delivered', () => {
   });
 });
 
-test('every batch stays within the limit of a body, lines and bytes, whatever the lines hold', () => {
+test('every batch stays within the limits of a request, whatever the lines contain', () => {
   const kinds = ['a', '"', '\u0001', 'ä', '日', '😀'];
   const lines = kinds.flatMap((kind, index) =>
     Array.from({ length: 40 }, (_, number) => ({
@@ -171,14 +171,14 @@ test('every batch stays within the limit of a body, lines and bytes, whatever th
   expect(batches.length).toBeLessThan(60);
 });
 
-describe('what cannot be delivered', () => {
-  test('lines of a machine that nobody knows are dropped and said: sending them again would change nothing', async () => {
+describe('undeliverable lines', () => {
+  test('lines of an unknown machine are dropped and logged, because a retry would not help', async () => {
     const data = payload('lablink-vm-nobody-1', linesOf(['a', 'b']));
     expect(await forward(data, settings())).toEqual({ sent: 0, dropped: 2 });
     expect(complaints).toEqual(['lablink-vm-nobody-1: 2 lines dropped, the allocator answered 404']);
   });
 
-  test("a stream that is no machine's name is dropped too", async () => {
+  test('lines of a stream that is not a hostname are dropped', async () => {
     expect(await forward(payload('i-0a1/[$LATEST]', linesOf(['a'])), settings())).toEqual({
       sent: 0,
       dropped: 1,
@@ -186,7 +186,7 @@ describe('what cannot be delivered', () => {
     expect(complaints[0]).toContain('the allocator answered 400');
   });
 
-  test('the tail of a machine that was destroyed a moment ago is taken, and brings nothing back', async () => {
+  test('late lines of a destroyed machine are accepted, and do not create the machine again', async () => {
     const hostname = await launched();
     await server.db.deleteFrom('vms').where('hostname', '=', hostname).execute();
     await server.db.insertInto('tombstones').values({ hostname }).execute();
@@ -197,7 +197,7 @@ describe('what cannot be delivered', () => {
     expect(await stored(hostname)).toEqual([]);
   });
 
-  test('a wrong token fails at once, so that AWS tries again and the fault is seen', async () => {
+  test('a wrong token fails at once, so that AWS retries', async () => {
     const hostname = await launched();
     const data = payload(hostname, linesOf(['a']));
     await expect(forward(data, settings({ token: 'wrong' }))).rejects.toThrow(
@@ -206,7 +206,7 @@ describe('what cannot be delivered', () => {
     expect(await stored(hostname)).toEqual([]);
   });
 
-  test('an allocator that is away fails after some tries; one that comes back in between has all lines', async () => {
+  test('an unreachable allocator is a failure after some attempts, and gets all lines if it comes back', async () => {
     const hostname = await launched();
     const data = payload(hostname, linesOf(['a', 'b']));
     await using relay = await startRelay(() => server.url);
@@ -223,7 +223,7 @@ describe('what cannot be delivered', () => {
     expect(await stored(hostname)).toEqual(['a', 'b']);
   });
 
-  test('a proxy that takes less is given less; a line that it never takes is dropped alone', async () => {
+  test('a batch that a proxy rejects as too large is halved, and only a line that is too large is dropped', async () => {
     const bodies: number[] = [];
     const proxy = createServer((request, response) => {
       let bytes = 0;
@@ -246,7 +246,7 @@ describe('what cannot be delivered', () => {
     expect(bodies.length).toBeGreaterThan(3);
   });
 
-  test('a busy or broken allocator fails, after its tries; 503 for once is no failure', async () => {
+  test('a busy or broken allocator is a failure after all attempts, but a single 503 is not', async () => {
     let left = 1;
     let requests = 0;
     const busy = createServer((_request, response) => {
@@ -265,7 +265,7 @@ describe('what cannot be delivered', () => {
     busy.close();
   });
 
-  test('what is no payload, and a function without its settings, fail', async () => {
+  test('an invalid event and missing settings are failures', async () => {
     await expect(forward(randomBytes(40).toString('base64'), settings())).rejects.toThrow();
     await expect(forward(gzipSync('{"hello": 1}').toString('base64'), settings())).rejects.toThrow(
       'no payload',

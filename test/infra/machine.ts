@@ -58,7 +58,7 @@ export async function createBareMachine(
     STAND_IN: at('stand-in'),
     LABLINK_ROOT: at('root'),
     LABLINK_PAUSE: '0',
-    LABLINK_PATIENCE: '20',
+    LABLINK_RETRY_SECONDS: '20',
   };
   return {
     root: at('root'),

@@ -28,8 +28,8 @@ const securityGroup = (run: ProgramRun) =>
 
 const run = await runProgram(fleetSpec());
 
-describe('what a fleet consists of', () => {
-  test('one instance per hostname, and what they share, once', () => {
+describe('the resources of the program', () => {
+  test('the program creates one instance per hostname and the shared resources once', () => {
     expect(run.resources.map(({ type, name }) => `${type} ${name}`).toSorted()).toEqual([
       'aws:cloudwatch/logGroup:LogGroup forwarder-logs',
       'aws:cloudwatch/logGroup:LogGroup logs',
@@ -48,7 +48,7 @@ describe('what a fleet consists of', () => {
     ]);
   });
 
-  test('a machine is as its spec says, with an encrypted disk, and ends itself by shutting down', () => {
+  test('a machine has the inputs of its spec and an encrypted disk, and terminates when it shuts down', () => {
     const { inputs } = find(run, INSTANCE, 'lablink-vm-prod-1');
     const { userDataBase64, tags, volumeTags, ...rest } = inputs;
     expect(rest).toEqual({
@@ -74,7 +74,7 @@ describe('what a fleet consists of', () => {
     expect(String(userDataBase64)).toMatch(/^[A-Za-z0-9+/]+=*$/);
   });
 
-  test('machines of one fleet may differ in type, GPU, zone and launch', async () => {
+  test('machines may differ in type, GPU, zone and launch', async () => {
     const other = machineSpec(3, {
       instanceType: 't3.large',
       nvidia: false,
@@ -92,7 +92,7 @@ describe('what a fleet consists of', () => {
     ]);
   });
 
-  test('the outputs tell of each hostname where its machine is', () => {
+  test('the outputs have the addresses of each machine by hostname', () => {
     const facts = { publicIp: '203.0.113.7', privateIp: '10.0.0.7' };
     expect(run.outputs).toEqual({
       machines: {
@@ -102,7 +102,7 @@ describe('what a fleet consists of', () => {
     });
   });
 
-  test('all that can carry tags carries ours, and nothing is protected or deleted before its successor is there', () => {
+  test('every taggable resource has our tags, and no resource is protected', () => {
     for (const { type, inputs, protect, deleteBeforeReplace } of run.resources) {
       expect([protect, deleteBeforeReplace]).toEqual([false, false]);
       if (WITHOUT_TAGS.includes(type)) continue;
@@ -114,14 +114,14 @@ describe('what a fleet consists of', () => {
     }
   });
 
-  test('a fleet of no machines keeps what machines share', async () => {
+  test('the shared resources exist without machines', async () => {
     const empty = await runProgram(fleetSpec({ machines: [] }));
     expect(empty.outputs).toEqual({ machines: {} });
     expect(empty.resources).toHaveLength(run.resources.length - 2);
     expect(machines(empty)).toEqual([]);
   });
 
-  test('user data that would be too large stops the program before it makes anything, with the sizes', async () => {
+  test('too large user data stops the program before it creates anything', async () => {
     const content = Array.from({ length: 40_000 }, (_, index) => String(Math.sin(index))).join('');
     await expect(clientVms(fleetSpec({ startupScript: { content, onError: 'fail' } }))()).rejects.toThrow(
       /would have [\d,]+ bytes, compressed; EC2 takes 16,384\. The start-up script has [\d,]+\./,
@@ -129,13 +129,13 @@ describe('what a fleet consists of', () => {
   });
 });
 
-describe('a machine that lives', () => {
-  test('is not touched by anything that we give it: every input is ignored', () => {
+describe('an existing machine', () => {
+  test('changes of all inputs of an existing machine are ignored', () => {
     for (const { inputs, ignoreChanges } of machines(run))
       expect(Object.keys(inputs).filter((name) => !ignoreChanges.includes(name))).toEqual([]);
   });
 
-  test('growing adds names, and asks for nothing else', async () => {
+  test('a larger spec adds machines and changes nothing else', async () => {
     const grown = await runProgram(
       fleetSpec({ machines: [1, 2, 3, 4].map((number) => machineSpec(number)) }),
     );
@@ -145,7 +145,7 @@ describe('a machine that lives', () => {
     expect(grown.resources).toHaveLength(run.resources.length + 2);
   });
 
-  test('another config changes of the shared parts only what machines do not notice', async () => {
+  test('another configuration changes shared resources only where machines do not notice', async () => {
     const changed = await runProgram(
       fleetSpec({
         vpcId: 'vpc-0b2',
@@ -171,15 +171,15 @@ describe('a machine that lives', () => {
     ]);
   });
 
-  test('another key of the allocator is another key pair, under another name', async () => {
+  test('another SSH key creates a key pair with another name', async () => {
     const changed = await runProgram(fleetSpec({ sshPublicKey: 'ssh-ed25519 another' }));
     const nameIn = (of: ProgramRun) => find(of, 'aws:ec2/keyPair:KeyPair', 'allocator').inputs['keyName'];
     expect(nameIn(changed)).not.toBe(nameIn(run));
   });
 });
 
-describe('who may do what', () => {
-  test('SSH comes in from the allocator alone, everything goes out', async () => {
+describe('the permissions', () => {
+  test('the security group allows SSH from the allocator and all outgoing traffic', async () => {
     const sshCidrs = ['198.51.100.7/32', '2001:db8::7/128'];
     const spec = fleetSpec({ allocator: { url: 'https://lab.example.org', sshCidrs } });
     expect(securityGroup(await runProgram(spec))).toMatchObject({
@@ -197,12 +197,12 @@ describe('who may do what', () => {
     });
   });
 
-  test('with no address to come from, nothing comes in', async () => {
+  test('the security group allows no incoming traffic without an SSH address', async () => {
     const spec = fleetSpec({ allocator: { url: 'https://lab.example.org', sshCidrs: [] } });
     expect(securityGroup(await runProgram(spec))['ingress']).toEqual([]);
   });
 
-  test('a machine writes into the log group of the fleet, the forwarder into its own, and both may do nothing else', () => {
+  test('machines may write only to their log group, and the forwarder only to its own', () => {
     const policies = run.resources.filter(({ type }) => type === 'aws:iam/rolePolicy:RolePolicy');
     const statements = policies.map(({ name, inputs }) => [
       name,
@@ -225,7 +225,7 @@ describe('who may do what', () => {
     expect(run.resources.some(({ type }) => type.includes('olicyAttachment'))).toBe(false);
   });
 
-  test('the forwarder is fed by the log group of the fleet, once it may be', () => {
+  test('the subscription filter sends the log group to the forwarder after the permission exists', () => {
     const permission = find(run, 'aws:lambda/permission:Permission', 'forwarder');
     expect(permission.inputs).toMatchObject({
       action: 'lambda:InvokeFunction',
@@ -246,7 +246,7 @@ describe('names', () => {
       return isOwn && name !== '/lablink/prod' ? [name] : [];
     });
 
-  test('two deployments in one account do not meet, whatever they are called', async () => {
+  test('two deployments in one account have different resource names', async () => {
     const others: Partial<ClientVmsSpec>[] = [
       { deploymentUid: 'another' },
       { environment: 'test' },
@@ -259,7 +259,7 @@ describe('names', () => {
     expect(new Set(names.flat()).size).toBe(names.flat().length);
   });
 
-  test('the longest names of a configuration stay within what AWS takes', async () => {
+  test('the longest configured names stay within the limits of AWS', async () => {
     const long = 'a'.repeat(24);
     const names = namesOf(await runProgram(fleetSpec({ deployment: long, environment: long })));
     for (const name of names.filter((one) => !one.startsWith('/')))
@@ -268,7 +268,7 @@ describe('names', () => {
 });
 
 describe('secrets', () => {
-  test("a machine's token is in its own user data and nowhere else; the forwarder's in its environment alone", () => {
+  test('the token of a machine is only in its user data, and that of the forwarder only in its environment', () => {
     for (const resource of run.resources) {
       const isMachine = resource.type === INSTANCE;
       const isForwarder = resource.type === 'aws:lambda/function:Function';
@@ -286,7 +286,7 @@ describe('secrets', () => {
     for (const text of [first, second]) expect(text).not.toContain('the token of the forwarder');
   });
 
-  test('the same spec asks for the same, to the byte', async () => {
+  test('the same spec gives identical resources', async () => {
     expect((await runProgram(fleetSpec())).resources.map((one) => JSON.stringify(one)).toSorted()).toEqual(
       run.resources.map((one) => JSON.stringify(one)).toSorted(),
     );

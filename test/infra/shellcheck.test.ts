@@ -16,7 +16,7 @@ const hasShellCheck = requirePart(
 );
 
 describe.skipIf(!hasShellCheck)('ShellCheck', () => {
-  test.each(scripts)('has nothing to say about %s', (script) => {
+  test.each(scripts)('ShellCheck finds no problem in %s', (script) => {
     const { status, stdout } = spawnSync('shellcheck', ['--severity=style', script], { encoding: 'utf8' });
     expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
   });

@@ -35,34 +35,34 @@ function inItsEnvironment(text: string, command: string): string {
   return stdout;
 }
 
-describe('its size', () => {
-  test('without a start-up script it is small', () => {
+describe('the size of user data', () => {
+  test('user data without a start-up script is small', () => {
     const data = userData(fleetSpec(), machineSpec(1));
     expect(data.ok).toBe(true);
     expect(data.bytes).toBeLessThan(5_500);
   });
 
-  test('a start-up script of 10 kB that hardly compresses fits, with room to spare', () => {
+  test('an incompressible start-up script of 10 kB fits into user data', () => {
     const data = withScript(noise(TEN_KB));
     expect(data.ok).toBe(true);
     expect(data.bytes).toBeLessThan(USER_DATA_LIMIT_BYTES * 0.85);
     if (data.ok) expect(Buffer.from(data.base64, 'base64')).toHaveLength(data.bytes);
   });
 
-  test('one that is too large is refused with the sizes and what to do', () => {
+  test('a start-up script that is too large fails with the sizes and a remedy', () => {
     const data = withScript(noise(3 * TEN_KB));
     expect(data).toMatchObject({ ok: false, limit: 16_384 });
     if (data.ok) return;
     expect(data.bytes).toBeGreaterThan(16_384);
     expect(data.message).toBe(
-      `The user data of a machine would have ${data.bytes.toLocaleString('en-US')} bytes, compressed; EC2 takes 16,384. The start-up script has 30,720.`,
+      `The compressed user data of a machine would have ${data.bytes.toLocaleString('en-US')} bytes, but EC2 accepts 16,384. The start-up script has 30,720.`,
     );
     expect(data.remedy).toContain('Make the start-up script smaller');
   });
 });
 
-describe('what it carries', () => {
-  test('is a script that bash understands, the same to the byte for the same spec', () => {
+describe('the content of user data', () => {
+  test('user data is a valid bash script, and identical for the same spec', () => {
     const text = unpacked(withScript(noise(TEN_KB)));
     expect(text.startsWith('#!/bin/bash\n')).toBe(true);
     const { status, stderr } = spawnSync('/bin/bash', ['-n'], { input: text, encoding: 'utf8' });
@@ -75,12 +75,12 @@ describe('what it carries', () => {
     ['lines that look like the end of a here-document', 'cat <<EOF\nEOF\nEOF\n\n# a comment\n'],
     ['carriage returns, tabs, other alphabets', '\ttab\r\nöäü 日本語 😀\r\n'],
     ['noise', noise(TEN_KB)],
-  ])('the start-up script arrives to the byte: %s', (_what, content) => {
+  ])('a start-up script with %s arrives unchanged', (_what, content) => {
     const text = unpacked(withScript(content));
     expect(inItsEnvironment(text, 'base64 -d <<<"$LABLINK_STARTUP" | gunzip')).toBe(content);
   });
 
-  test('values mean nothing to the shell', () => {
+  test('the shell does not interpret values', () => {
     const nasty = `'; touch /tmp/x; echo '$(id)\`id\`"\\`;
     const text = unpacked(
       userData(
@@ -95,7 +95,7 @@ describe('what it carries', () => {
     expect(told).toBe(`${nasty}\n${nasty}\n${nasty}\n`);
   });
 
-  test('what is not set is not there, and the end is end plus grace', () => {
+  test('unset values are left out, and the shutdown is the end plus the grace period', () => {
     const text = unpacked(userData(fleetSpec(), machineSpec(1)));
     const told = inItsEnvironment(
       text,
@@ -106,15 +106,17 @@ describe('what it carries', () => {
     expect(inItsEnvironment(endless, 'echo "[$LABLINK_END_AT]"')).toBe('[]\n');
   });
 
-  test('what no environment can hold, and what is no time, is a bug of the caller', () => {
+  test('a NUL byte and an invalid time are thrown as errors', () => {
     const container = { image: 'a\u0000b', repository: null, software: null };
     expect(() => userData(fleetSpec({ container }), machineSpec(1))).toThrow(
-      'LABLINK_IMAGE holds a NUL byte',
+      'LABLINK_IMAGE contains a NUL byte',
     );
-    expect(() => userData(fleetSpec(), machineSpec(1, { shutdownAt: 'soon' }))).toThrow('is no time');
+    expect(() => userData(fleetSpec(), machineSpec(1, { shutdownAt: 'soon' }))).toThrow(
+      'is not a valid shutdown time',
+    );
   });
 
-  test("it holds the machine's token and no other secret", () => {
+  test('user data contains the token of the machine and no other secret', () => {
     const text = unpacked(userData(fleetSpec(), machineSpec(1)));
     expect(text.split('lvt_token-of-machine-1')).toHaveLength(2);
     expect(text).not.toContain('the token of the forwarder');

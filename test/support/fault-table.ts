@@ -1,17 +1,15 @@
-// What the fault tests saw, as one table in the test log and beside the results: which fault, what the operation said, how
-// many machines the cloud, the state and the rows told of after it.
+// The results of the fault tests as a table, in the test log and in .cache: the fault, the outcome of the operation, and the
+// number of machines in AWS, state and rows afterwards.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export type FaultRow = {
   readonly fault: string;
-  /** Status and kind of the problem. */
+  /** Status, and code of the problem. */
   readonly outcome: string;
   readonly asked: number;
-  /** After the fault: the same in the cloud, in the state and in the rows. */
+  /** After the fault: the same number in AWS, in the state and in the rows. */
   readonly machines: number;
-  /** After one more launch, and after a destroy. */
-  readonly then: string;
 };
 
 export function createFaultTable(name: string): {
@@ -23,7 +21,7 @@ export function createFaultTable(name: string): {
     add: (row) => rows.push(row),
     print: async () => {
       const lines = [
-        `fault | outcome | asked | cloud = state = rows | next launch, destroy`,
+        'fault | outcome | asked | AWS = state = rows',
         ...rows.map((row) => Object.values(row).join(' | ')),
       ];
       console.log(lines.join('\n'));
