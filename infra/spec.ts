@@ -12,7 +12,7 @@ export type MachineSpec = {
   /** Whether the type has an NVIDIA GPU, from EC2's DescribeInstanceTypes. */
   readonly nvidia: boolean;
   readonly subnetId: string;
-  /** When the fleet is to be over, ISO 8601; the machine ends itself then, plus the grace. Null = no end. */
+  /** ISO 8601; the machine shuts down at this time plus the grace period. Null = never. */
   readonly shutdownAt: string | null;
 };
 
@@ -44,7 +44,7 @@ export type ClientVmsSpec = {
   /** `container`: the image runs a published LabLink agent. `lablink`: our agent runs on the machine. */
   readonly agent: 'container' | 'lablink';
   readonly startupScript: { readonly content: string; readonly onError: 'continue' | 'fail' } | null;
-  /** Minutes that a machine lives on past the end of its fleet. */
+  /** Minutes between the shutdown time and the shutdown of a machine. */
   readonly graceMinutes: number;
   readonly logs: {
     readonly group: string;

@@ -105,7 +105,12 @@ describe('the doctor', () => {
       {
         findTools: () =>
           Promise.resolve(
-            fail({ code: 'cli_missing', message: 'The CLI is missing.', remedy: 'Run the set-up.' }),
+            fail({
+              missing: 'cli',
+              code: 'program',
+              message: 'The CLI is missing.',
+              remedy: 'Run the set-up.',
+            }),
           ),
       },
     ],
@@ -115,7 +120,12 @@ describe('the doctor', () => {
       {
         findTools: () =>
           Promise.resolve(
-            fail({ code: 'plugin_missing', message: 'It is missing.', remedy: 'Run the set-up.' }),
+            fail({
+              missing: 'plugin',
+              code: 'program',
+              message: 'It is missing.',
+              remedy: 'Run the set-up.',
+            }),
           ),
       },
     ],

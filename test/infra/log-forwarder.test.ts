@@ -175,7 +175,7 @@ describe('undeliverable lines', () => {
   test('lines of an unknown machine are dropped and logged, because a retry would not help', async () => {
     const data = payload('lablink-vm-nobody-1', linesOf(['a', 'b']));
     expect(await forward(data, settings())).toEqual({ sent: 0, dropped: 2 });
-    expect(complaints).toEqual(['lablink-vm-nobody-1: 2 lines dropped, the allocator answered 404']);
+    expect(complaints).toEqual(['lablink-vm-nobody-1: 2 lines dropped: the allocator answered 404']);
   });
 
   test('lines of a stream that is not a hostname are dropped', async () => {
@@ -268,7 +268,7 @@ describe('undeliverable lines', () => {
   test('an invalid event and missing settings are failures', async () => {
     await expect(forward(randomBytes(40).toString('base64'), settings())).rejects.toThrow();
     await expect(forward(gzipSync('{"hello": 1}').toString('base64'), settings())).rejects.toThrow(
-      'no payload',
+      'not an event of CloudWatch Logs',
     );
     vi.stubEnv('ALLOCATOR_URL', '');
     await expect(handler({ awslogs: { data: '' } })).rejects.toThrow(

@@ -124,7 +124,7 @@ describe('the resources of the program', () => {
   test('too large user data stops the program before it creates anything', async () => {
     const content = Array.from({ length: 40_000 }, (_, index) => String(Math.sin(index))).join('');
     await expect(clientVms(fleetSpec({ startupScript: { content, onError: 'fail' } }))()).rejects.toThrow(
-      /would have [\d,]+ bytes, compressed; EC2 takes 16,384\. The start-up script has [\d,]+\./,
+      /would have [\d,]+ bytes, but EC2 accepts 16,384\. The start-up script has [\d,]+\./,
     );
   });
 });

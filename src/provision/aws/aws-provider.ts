@@ -1,6 +1,6 @@
 // The AWS provider: Pulumi creates and destroys machines, and the EC2 API says which machines exist.
 import { access, mkdir, realpath } from 'node:fs/promises';
-import { fail, succeed, type Failure, type Result } from '../../result.ts';
+import { fail, succeed, type Result } from '../../result.ts';
 import type {
   LaunchSpec,
   ListedVm,
@@ -116,7 +116,7 @@ async function planMachines(context: AwsContext, signal: AbortSignal): Promise<V
 async function checkReadiness({ findTools, readSettings }: AwsContext): Promise<ProvisionResult> {
   const [tools, settings] = await Promise.all([findTools(), readSettings()]);
   if (!settings.ok) return settings;
-  return tools.ok ? succeed() : cannotRun(tools.failure);
+  return tools.ok ? succeed() : tools;
 }
 
 /** Every run needs Pulumi and the region; only some need the other settings. */
@@ -127,7 +127,7 @@ async function prepare(
   tokens: readonly string[] = [],
 ): Promise<Result<Prepared, RunFailure>> {
   const [tools, settings] = await Promise.all([context.findTools(), context.readSettings()]);
-  if (!tools.ok) return cannotRun(tools.failure);
+  if (!tools.ok) return tools;
   const region = regionOf(context, settings);
   if (region === null) return settings.ok ? fail(NO_REGION) : settings;
   const run = createRun(context, region, tools.value.cliRoot, signals, report, tokens);
@@ -158,10 +158,6 @@ const NO_REGION: ProvisionFailure = {
   message: 'The AWS region is not set.',
   remedy: 'Set app.region in the config file, then restart the server.',
 };
-
-function cannotRun({ message, remedy }: Failure): Result<never, ProvisionFailure> {
-  return fail({ code: 'program', message, remedy });
-}
 
 /** Machines can be destroyed even if other settings are missing. */
 function regionOf(context: AwsContext, settings: Settings): string | null {

@@ -5,9 +5,9 @@ import { succeed, type Result } from '../../result.ts';
 import type { ProvisionFailure, ProvisionReport } from '../provider.ts';
 import type { CloudMachine } from './cloud.ts';
 import { composeSpec } from './compose-spec.ts';
-import { failureOf, withEngine, type Engine, type EngineRun } from './engine-run.ts';
-import { lastLine, type RunFailure } from './engine/failure.ts';
-import type { EngineCommand, EngineFact } from './engine/messages.ts';
+import { executeAndEmit, failureOf, withEngine, type Engine, type EngineRun } from './engine-run.ts';
+import type { RunFailure } from './engine/failure.ts';
+import type { EngineCommand } from './engine/messages.ts';
 import { findNetworkContext } from './network-context.ts';
 import { listRunning, repairAfterFailure, repairState, type Repair } from './repair-state.ts';
 import type { AwsSettings } from './settings.ts';
@@ -94,27 +94,15 @@ async function execute(
   command: EngineCommand,
   report: ProvisionReport,
 ): Promise<RunResult> {
-  const reports: Promise<void>[] = [];
-  const result = await engine.execute(command, (fact) => reports.push(handleFact(run, report, fact)));
-  await Promise.all(reports);
+  const { result } = await executeAndEmit(run, engine, command, 'delete', ({ hostname }) =>
+    reportGone(run, report, hostname),
+  );
   if (result.ok) return DONE;
   if (result.failure.code === 'engine') {
     const repaired = await repairAfterFailure(run, result.failure, null);
     for (const hostname of repaired?.terminated ?? []) await reportGone(run, report, hostname);
   }
   return result;
-}
-
-async function handleFact(run: EngineRun, report: ProvisionReport, fact: EngineFact): Promise<void> {
-  const { emit, redact } = run;
-  if (fact.kind === 'started' && fact.action === 'delete')
-    emit({ level: 'info', hostname: fact.hostname, text: 'Terminating the machine.' });
-  if (fact.kind === 'failed') {
-    const text = `The machine was not terminated: ${lastLine(redact(fact.text))}`;
-    emit({ level: 'error', hostname: fact.hostname, text });
-  }
-  if (fact.kind === 'output' && fact.hostname === null) emit({ level: fact.level, text: redact(fact.text) });
-  if (fact.kind === 'finished' && fact.action === 'delete') await reportGone(run, report, fact.hostname);
 }
 
 async function reportGone({ context }: EngineRun, report: ProvisionReport, hostname: string): Promise<void> {

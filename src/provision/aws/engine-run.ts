@@ -6,7 +6,7 @@ import type { ProvisionEvent } from '../provider.ts';
 import type { Cloud } from './cloud.ts';
 import { CloudError } from './cloud-error.ts';
 import type { AwsContext } from './context.ts';
-import { explainFailure, hasCause, readLock, type RunFailure } from './engine/failure.ts';
+import { explainFailure, hasCause, lastLine, readLock, type RunFailure } from './engine/failure.ts';
 import { isStale } from './engine/lock.ts';
 import type { CommandResult, EngineCommand, EngineFact, EngineState } from './engine/messages.ts';
 import { startSession, type EngineSession } from './engine/session.ts';
@@ -136,6 +136,44 @@ async function execute(
   if (result.kind === 'failed' && (await removeStaleLock(run, session, outputOf(result))))
     result = await session.execute(command, listener);
   return result.kind === 'done' ? succeed(result.state) : explain(run, outputOf(result));
+}
+
+const texts = {
+  create: { level: 'warning', started: 'Creating the machine.', failed: 'The machine was not created' },
+  delete: { level: 'error', started: 'Terminating the machine.', failed: 'The machine was not terminated' },
+} as const;
+
+type FinishedFact = Extract<EngineFact, { kind: 'finished' }>;
+
+/**
+ * Executes a command that creates or deletes machines, and emits its output.
+ * @returns the result, and the output about failed machines by hostname
+ */
+export async function executeAndEmit(
+  { emit, redact }: EngineRun,
+  engine: Engine,
+  command: EngineCommand,
+  action: keyof typeof texts,
+  onFinished: (fact: FinishedFact) => Promise<void>,
+): Promise<{ result: Result<EngineState | null, RunFailure>; failures: ReadonlyMap<string, string> }> {
+  const { level, started, failed } = texts[action];
+  const finishing: Promise<void>[] = [];
+  const failures = new Map<string, string>();
+  const result = await engine.execute(command, (fact) => {
+    // The output about a machine is repeated when the machine fails.
+    if (fact.kind === 'output' && fact.hostname === null)
+      emit({ level: fact.level, text: redact(fact.text) });
+    if (fact.kind === 'started' && fact.action === action)
+      emit({ level: 'info', hostname: fact.hostname, text: started });
+    if (fact.kind === 'failed') {
+      const output = redact(fact.text);
+      failures.set(fact.hostname, output);
+      emit({ level, hostname: fact.hostname, text: `${failed}: ${lastLine(output)}` });
+    }
+    if (fact.kind === 'finished' && fact.action === action) finishing.push(onFinished(fact));
+  });
+  await Promise.all(finishing);
+  return { result, failures };
 }
 
 async function removeStaleLock(run: EngineRun, session: EngineSession, output: string): Promise<boolean> {

@@ -3,7 +3,6 @@
 import type { LaunchSpec, ProvisionReport } from '../provider.ts';
 import { sshAccess } from './cloud.ts';
 import type { EarlySession, EngineRun } from './engine-run.ts';
-import { lastLine } from './engine/failure.ts';
 import type { EngineFact, EngineState } from './engine/messages.ts';
 import type { NetworkContext, Placement } from './network-context.ts';
 import type { AwsSettings } from './settings.ts';
@@ -29,20 +28,7 @@ export function missingMachines({ spec, created }: Launch): RequestedMachine[] {
   return spec.vms.filter(({ hostname }) => !created.has(hostname));
 }
 
-export async function handleFact(launch: Launch, placement: Placement, fact: EngineFact): Promise<void> {
-  const { emit, redact } = launch.run;
-  if (fact.kind === 'started' && fact.action === 'create')
-    emit({ level: 'info', hostname: fact.hostname, text: 'Creating the machine.' });
-  if (fact.kind === 'failed') {
-    const text = `AWS rejected the machine: ${lastLine(redact(fact.text))}`;
-    emit({ level: 'warning', hostname: fact.hostname, text });
-  }
-  // The output about a machine is repeated when the machine fails.
-  if (fact.kind === 'output' && fact.hostname === null) emit({ level: fact.level, text: redact(fact.text) });
-  if (fact.kind === 'finished' && fact.action === 'create') await handleCreated(launch, placement, fact);
-}
-
-async function handleCreated(
+export async function handleCreated(
   { run: { context }, spec, report, created }: Launch,
   { instanceType }: Placement,
   { hostname, instanceId, publicIp, seconds }: Extract<EngineFact, { kind: 'finished' }>,

@@ -4,10 +4,17 @@ import { userData } from '../../../infra/user-data.ts';
 import { fail, succeed, type Result } from '../../result.ts';
 import type { LaunchSpec, ProvisionReport } from '../provider.ts';
 import { composeSpec } from './compose-spec.ts';
-import { failureOf, startEarlySession, withEngine, type Engine, type EngineRun } from './engine-run.ts';
+import {
+  executeAndEmit,
+  failureOf,
+  startEarlySession,
+  withEngine,
+  type Engine,
+  type EngineRun,
+} from './engine-run.ts';
 import { explainFailure, hasCause, lastLine, type RunFailure } from './engine/failure.ts';
 import {
-  handleFact,
+  handleCreated,
   missingMachines,
   reportExisting,
   reportTerminated,
@@ -138,18 +145,15 @@ async function up(
   machines: readonly RequestedMachine[],
 ): Promise<RunResult> {
   const { run } = launch;
-  const reports: Promise<void>[] = [];
-  const failures = new Map<string, string>();
   run.emit({
     level: 'info',
     text: `Pulumi starts: ${machines.length} × ${placement.instanceType} in ${placement.zone}.`,
   });
   const spec = specOf(launch, existing, placement, machines);
-  const result = await engine.execute({ kind: 'up', spec }, (fact) => {
-    if (fact.kind === 'failed') failures.set(fact.hostname, fact.text);
-    reports.push(handleFact(launch, placement, fact));
-  });
-  await Promise.all(reports);
+  const command = { kind: 'up', spec } as const;
+  const { result, failures } = await executeAndEmit(run, engine, command, 'create', (fact) =>
+    handleCreated(launch, placement, fact),
+  );
   if (!result.ok) {
     const failure = rejectMachines(launch, failures);
     if (failure) return fail(failure);
@@ -162,10 +166,11 @@ async function up(
 
 /** The failure of a machine says more than Pulumi's "update failed". */
 function rejectMachines(launch: Launch, failures: ReadonlyMap<string, string>): RunFailure | null {
-  const explained = [...failures].map(([hostname, text]) => {
-    const output = launch.run.redact(text);
-    return { hostname, output, failure: explainFailure(output) };
-  });
+  const explained = [...failures].map(([hostname, output]) => ({
+    hostname,
+    output,
+    failure: explainFailure(output),
+  }));
   const lasting = explained.filter(({ failure }) => !isCapacity(failure));
   for (const { hostname, output } of lasting) launch.rejected.set(hostname, lastLine(output));
   return (lasting[0] ?? explained[0])?.failure ?? null;

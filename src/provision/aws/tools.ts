@@ -6,7 +6,8 @@ import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import { fail, succeed, type Failure, type Result } from '../../result.ts';
+import { fail, succeed, type Result } from '../../result.ts';
+import type { ProvisionFailure } from '../provider.ts';
 
 export type ToolFolders = {
   /** The configured folder that contains bin/pulumi. */
@@ -19,7 +20,10 @@ export type ToolFolders = {
 };
 
 /** `cliRoot` contains bin/pulumi. */
-export type Tools = Result<{ readonly cliRoot: string }, Failure<'cli_missing' | 'plugin_missing'>>;
+export type Tools = Result<
+  { readonly cliRoot: string },
+  ProvisionFailure & { readonly missing: 'cli' | 'plugin' }
+>;
 
 export type ToolVersions = { readonly cli: string; readonly plugin: string };
 
@@ -66,7 +70,7 @@ async function find(folders: ToolFolders, versionAt: (file: string) => Promise<s
     others.length === 0
       ? `The Pulumi CLI ${required.cli}, which creates machines on AWS, is not installed.`
       : `The Pulumi CLI ${required.cli} is required to create machines on AWS, but ${others.join(', ')}.`;
-  return fail({ code: 'cli_missing', message, remedy: SETUP });
+  return fail({ missing: 'cli', code: 'program', message, remedy: SETUP });
 }
 
 /** A configured folder excludes all others. On the PATH, only folders called `bin` count, as Pulumi's installer creates them. */
@@ -91,7 +95,8 @@ async function withPlugin(
   ];
   for (const file of files) if (await isExecutable(file)) return succeed({ cliRoot });
   return fail({
-    code: 'plugin_missing',
+    missing: 'plugin',
+    code: 'program',
     message: `The AWS plugin of Pulumi (${PLUGIN} ${version}) is not installed.`,
     remedy: SETUP,
   });

@@ -79,8 +79,8 @@ function checkTools(tools: Tools): Finding[] {
       ok('program', `The Pulumi CLI is ${tools.value.cliRoot}/bin/pulumi, in the required version.`),
       ok('plugin', 'The AWS plugin of Pulumi is installed.'),
     ];
-  const { code, message, remedy } = tools.failure;
-  return code === 'plugin_missing'
+  const { missing, message, remedy } = tools.failure;
+  return missing === 'plugin'
     ? [
         ok('program', 'The Pulumi CLI is installed, in the required version.'),
         problem('plugin', message, remedy),
