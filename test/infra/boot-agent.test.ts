@@ -177,7 +177,7 @@ describe.skipIf(!canRun)('the LabLink agent on a machine', () => {
       expect(boot.code).toBe(1);
       expect(boot.output).toContain('lablink-agent-linux-x64: FAILED');
       expect(told.some((body) => body.includes('"status":"error"'))).toBe(true);
-      expect(told.some((body) => body.includes('the agent could not be fetched from'))).toBe(true);
+      expect(told.some((body) => body.includes('the agent could not be downloaded from'))).toBe(true);
       expect((await machine.calls()).some((call) => call.includes('lablink-agent'))).toBe(false);
     },
     BOOT_MS,
