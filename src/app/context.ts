@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import type { Platform } from '../db/embedded/platform.ts';
 import type { Log } from '../log.ts';
 import type { AwsLimits } from '../provision/aws/context.ts';
-import type { OperationIntervals } from '../provision/machinery.ts';
+import type { OperationIntervals } from '../provision/operation-service.ts';
 import type { Provider } from '../provision/provider.ts';
 import type { Failure, Result } from '../result.ts';
 

@@ -2,9 +2,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { recordReach } from '../db/fleet.ts';
 import { markFailed } from '../db/reports.ts';
-import { createExternalProvider } from '../provision/external.ts';
+import { createExternalProvider } from '../provision/external-provider.ts';
 import { createLocalProvider } from '../provision/local/local-provider.ts';
-import { createOperations, type Operations } from '../provision/operations.ts';
+import { createOperationService, type OperationService } from '../provision/operation-service.ts';
 import type { Provider } from '../provision/provider.ts';
 import type { Data } from './data.ts';
 import type { Identity } from './identity.ts';
@@ -20,11 +20,11 @@ export async function createFleet(
   context: AppContext,
   dependencies: Dependencies,
   url: () => string,
-): Promise<Operations> {
+): Promise<OperationService> {
   const { config, log } = context;
   const { data } = dependencies;
   const { db, connectionString } = data.database;
-  return createOperations({
+  return createOperationService({
     db,
     connectionString,
     provider: context.provider ?? (await createProvider(context, dependencies, url)),

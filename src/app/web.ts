@@ -13,7 +13,7 @@ import { createLogKeeper } from '../handlers/logs.ts';
 import type { HealthCheck } from '../handlers/system.ts';
 import { createHttpApp, type HttpApp } from '../http/app.ts';
 import { renderProblem } from '../pages/problem.ts';
-import type { Operations } from '../provision/operations.ts';
+import type { OperationService } from '../provision/operation-service.ts';
 import { deriveKey } from '../secrets.ts';
 import type { AppContext } from './context.ts';
 import type { Data } from './data.ts';
@@ -23,7 +23,7 @@ import type { Collecting, Delivery } from './services.ts';
 export type WebDependencies = Pick<Identity, 'admin' | 'secretKey' | 'forwarderToken'> & {
   readonly data: Data;
   readonly delivery: Delivery;
-  readonly operations: Operations;
+  readonly operations: OperationService;
   readonly collecting: Collecting;
   readonly isStopping: () => boolean;
 };

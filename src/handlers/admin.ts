@@ -5,7 +5,7 @@ import type { Db } from '../db/connect.ts';
 import { databaseProblem } from '../db/errors.ts';
 import { renderAdmin } from '../pages/admin.ts';
 import { fleetLine } from '../pages/fleet.ts';
-import type { Operations } from '../provision/operations.ts';
+import type { OperationService } from '../provision/operation-service.ts';
 import type { WorkModel } from '../pages/work.ts';
 import { fleetView } from './fleet-view.ts';
 import { instancesPage } from './instances-page.ts';
@@ -18,7 +18,7 @@ export type AdminDependencies = MachineDependencies &
   WorkDependencies & {
     readonly db: Db;
     readonly checks: readonly HealthCheck[];
-    readonly operations: Operations;
+    readonly operations: OperationService;
   };
 
 export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf<'admin'> {

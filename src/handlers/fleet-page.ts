@@ -1,7 +1,7 @@
 // The page of the fleet: its end, its cost, orphans.
 import type { Db } from '../db/connect.ts';
 import { renderFleet } from '../pages/fleet.ts';
-import type { Operations } from '../provision/operations.ts';
+import type { OperationService } from '../provision/operation-service.ts';
 import type { Survey } from '../provision/orphans.ts';
 import { fleetView } from './fleet-view.ts';
 import { orphansView } from './orphan-view.ts';
@@ -9,7 +9,7 @@ import type { Clock } from './views.ts';
 
 export type FleetPageDependencies = {
   readonly db: Db;
-  readonly operations: Operations;
+  readonly operations: OperationService;
   readonly now: Clock;
 };
 

@@ -4,7 +4,7 @@ import type { Db } from '../db/connect.ts';
 import { listShutdowns, type ShutdownRow } from '../db/shutdown.ts';
 import { listVmHours, type LedgerEntry } from '../db/vm-hours.ts';
 import { listOperations, type OperationRecord } from '../db/operations.ts';
-import type { Operations } from '../provision/operations.ts';
+import type { OperationService } from '../provision/operation-service.ts';
 import { bills, costSoFar, type Cost } from '../vms/cost.ts';
 import { isOverdue } from '../vms/shutdown.ts';
 import { PRICED_REGION, PRICES_AS_OF } from '../vms/prices.ts';
@@ -17,7 +17,7 @@ const LAUNCHES_SHOWN = 100;
 const OPERATIONS_READ = 1_000;
 
 export async function fleetView(
-  { db, operations }: { readonly db: Db; readonly operations: Operations },
+  { db, operations }: { readonly db: Db; readonly operations: OperationService },
   now: Date,
 ): Promise<Fleet> {
   const [rows, ledger, { operations: known }] = await Promise.all([

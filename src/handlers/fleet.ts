@@ -2,7 +2,7 @@
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
 import { findOperation, type OperationRecord } from '../db/operations.ts';
-import type { NotReady } from '../provision/operations.ts';
+import type { NotReady } from '../provision/operation-service.ts';
 import type { Requested } from '../provision/request.ts';
 import { describeOperation } from '../vms/operation.ts';
 import type { Caller } from '../contract/handlers.ts';

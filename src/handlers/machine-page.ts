@@ -4,7 +4,7 @@ import { readTimeline } from '../db/vm-timeline.ts';
 import { findVm, countFree, findLaunchOf } from '../db/vms.ts';
 import type { Db } from '../db/connect.ts';
 import { renderVm } from '../pages/vm.ts';
-import type { Operations } from '../provision/operations.ts';
+import type { OperationService } from '../provision/operation-service.ts';
 import type { ActionName } from './see-machine.ts';
 import { timelineEntryView } from './timeline-view.ts';
 import { viewContext, vmView, type ViewDependencies } from './views.ts';
@@ -12,7 +12,7 @@ import { lastModel } from './work.ts';
 
 export type MachineDependencies = ViewDependencies & {
   readonly db: Db;
-  readonly operations: Pick<Operations, 'restart' | 'providerName'>;
+  readonly operations: Pick<OperationService, 'restart' | 'providerName'>;
 };
 
 /** As it is now, with what was done or why it was not; null where there is no such machine. */

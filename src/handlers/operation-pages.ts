@@ -12,7 +12,7 @@ import { fleetLine } from '../pages/fleet.ts';
 import type { FormError } from '../pages/index-page.ts';
 import type { LaunchFormModel } from '../pages/launch-form.ts';
 import { renderOperations } from '../pages/operations.ts';
-import type { Operations } from '../provision/operations.ts';
+import type { OperationService } from '../provision/operation-service.ts';
 import { readPeople } from '../vms/launch-size.ts';
 import { fleetView } from './fleet-view.ts';
 import { operationEventView, operationVmView, operationView } from './operation-views.ts';
@@ -22,7 +22,7 @@ import { readStake, surveyStake, type WorkDependencies } from './work.ts';
 export type FleetDependencies = ViewDependencies &
   WorkDependencies & {
     readonly db: Db;
-    readonly operations: Operations;
+    readonly operations: OperationService;
     readonly maxVmsPerLaunch: number;
   };
 

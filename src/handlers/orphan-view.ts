@@ -2,7 +2,7 @@
 import type { components } from '../contract/openapi.gen.ts';
 import type { Survey } from '../provision/orphans.ts';
 
-export function orphansView({ items, askedAt, problem }: Survey): components['schemas']['Orphans'] {
+export function orphansView({ items, askedAt, error }: Survey): components['schemas']['Orphans'] {
   return {
     items: items.map((item) => ({
       id: item.id,
@@ -15,6 +15,6 @@ export function orphansView({ items, askedAt, problem }: Survey): components['sc
       terminable: item.terminable,
     })),
     checked_at: askedAt?.toISOString() ?? null,
-    error: problem,
+    error,
   };
 }

@@ -7,7 +7,7 @@ import { findVm, listVms } from '../db/vms.ts';
 import type { OperationRecord } from '../db/operations.ts';
 import { renderLedOn } from '../pages/led-on.ts';
 import { operationAddress as operationPageHref } from '../pages/operation-view.ts';
-import type { Operations } from '../provision/operations.ts';
+import type { OperationService } from '../provision/operation-service.ts';
 import { describeOperation } from '../vms/operation.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';
 import { nameOf } from './fleet.ts';
@@ -18,7 +18,7 @@ import { vmsCsv } from './vms-csv.ts';
 
 export type VmsDependencies = MachineDependencies & {
   readonly db: Db;
-  readonly operations: Operations;
+  readonly operations: OperationService;
   readonly randomBytes: (count: number) => Buffer;
 };
 

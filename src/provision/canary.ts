@@ -1,73 +1,72 @@
-// The first machine of a large launch goes alone: a broken image or start-up script is seen on one machine, not on forty.
-// Waits for its report; knows nothing of how machines are made.
-import { setTimeout as delay } from 'node:timers/promises';
+// The first VM of a large launch is created alone, as a canary: a broken image or start-up script then fails on one VM, not
+// on forty. Waits for its report; knows nothing of how VMs are created.
+import { isAborted, sleep } from '../async/abort.ts';
 import { findStatus } from '../db/vms.ts';
+import { fail, succeed } from '../result.ts';
 import type { VmStatus } from '../vms/status.ts';
 import type { Outcome, Run } from './run.ts';
 
 export type CanaryOptions = {
-  /** A launch of more machines than this sends one ahead; null = none does. */
+  /** A launch of more VMs than this has a canary; null = none has. */
   readonly above: number | null;
-  /** How long it may take from being made to its report. */
+  /** From the creation of the canary to its report. */
   readonly limitMs: number;
-  /** How often its row is read. */
-  readonly askMs: number;
+  /** Between two reads of its row. */
+  readonly pollMs: number;
 };
 
-/** What its status says; null = nothing yet. */
+/** Null = not decided yet. */
 const verdicts = {
-  running: 'runs',
-  recycling: 'runs',
+  running: 'works',
+  recycling: 'works',
   error: 'broken',
   unreachable: 'broken',
   destroying: 'broken',
   initializing: null,
-} as const satisfies Record<VmStatus, 'runs' | 'broken' | null>;
+} as const satisfies Record<VmStatus, 'works' | 'broken' | null>;
 
-/** Null when it runs; else why the others do not follow. Ends at once where the run is asked to end. */
+/** Succeeds when the canary runs; otherwise says why the other VMs are not created. Ends at once if the run is cancelled. */
 export async function awaitCanary(
-  run: Pick<Run, 'db' | 'tell' | 'control'>,
+  { db, emit, control }: Pick<Run, 'db' | 'emit' | 'control'>,
   hostname: string,
   others: number,
-  { limitMs, askMs }: CanaryOptions,
+  { limitMs, pollMs }: CanaryOptions,
 ): Promise<Outcome> {
-  const { db, tell, control } = run;
   const startedAt = performance.now();
-  const seconds = (): number => Math.round((performance.now() - startedAt) / 1_000);
-  tell({
-    level: 'info',
-    hostname,
-    text: `Goes ahead alone; ${others} more follow when it has reported.`,
-  });
-  while (!control.asked.aborted) {
+  const text = `Created first, alone; ${others} more follow when it has reported.`;
+  emit({ level: 'info', hostname, text });
+  while (!isAborted(control.signal)) {
     const status = await findStatus(db, hostname);
     const verdict = status === null ? 'broken' : verdicts[status];
-    if (verdict === 'runs') {
-      tell({ level: 'info', hostname, text: `Runs after ${seconds()} s; the others follow.` });
-      return null;
+    const elapsedMs = performance.now() - startedAt;
+    if (verdict === 'works') {
+      const seconds = Math.round(elapsedMs / 1_000);
+      emit({ level: 'info', hostname, text: `Runs after ${seconds} s; the others follow.` });
+      return succeed();
     }
     if (verdict === 'broken') return broken(hostname, status);
-    if (performance.now() - startedAt > limitMs) return silent(hostname, limitMs);
-    await delay(askMs, undefined, { signal: control.asked }).catch(() => undefined);
+    if (elapsedMs > limitMs) return silent(hostname, limitMs);
+    await sleep(pollMs, control.signal);
   }
-  return { kind: 'cancelled', problem: 'The others were not begun.', remedy: STAYS };
+  return fail({ code: 'cancelled', message: 'The other machines were not started.', remedy: KEPT });
 }
 
-const STAYS = 'The machine stays, to be looked at; destroy it when that is done.';
+const KEPT = 'The first machine stays, so that you can look at it; destroy it afterwards.';
 
 function broken(hostname: string, status: VmStatus | null): Outcome {
   const what = status === 'error' ? 'reported an error' : 'is gone';
-  return {
-    kind: 'program',
-    problem: `${hostname}, which went ahead alone, ${what}: the others were not made.`,
-    remedy: `Read its log, and mend the image, the AMI or the start-up script. ${STAYS}`,
-  };
+  return fail({
+    code: 'program',
+    message: `${hostname}, which was created first, ${what}: the others were not created.`,
+    remedy: `Read its log, and repair the image, the AMI or the start-up script. ${KEPT}`,
+  });
 }
 
 function silent(hostname: string, limitMs: number): Outcome {
-  return {
-    kind: 'timeout',
-    problem: `${hostname}, which went ahead alone, has not reported within ${Math.round(limitMs / 60_000)} minutes: the others were not made.`,
-    remedy: `See whether it reaches this server (PUBLIC_URL), and read its log. ${STAYS}`,
-  };
+  const minutes = Math.round(limitMs / 60_000);
+  return fail({
+    code: 'timeout',
+    message: `${hostname}, which was created first, has not reported within ${minutes} minutes: the others were not created.`,
+    remedy: `Check whether it reaches this server (PUBLIC_URL), and read its log. ${KEPT}`,
+  });
 }

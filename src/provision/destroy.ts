@@ -1,128 +1,135 @@
-// A destroy: nobody is given a machine any more, the provider ends them all, and only when it says that nothing is left
-// is it a success. Machines that come by themselves are not ours to end: their rows are cleared.
-import { listMachineRows, markDestroying, removeGone } from '../db/fleet.ts';
-import { planOperationVms, recordOperationVms, finishOperationVms } from '../db/operation-vms.ts';
+// A destroy: no VM is assigned any more, the provider destroys them all, and only if it lists none afterwards the operation
+// succeeds. External VMs cannot be destroyed from here; only their rows are removed.
+import { listMachineRows, markDestroying, removeGone, type MachineRow } from '../db/fleet.ts';
+import {
+  planOperationVms,
+  recordOperationVms,
+  finishOperationVms,
+} from '../db/operation-vms.ts';
+import { fail, succeed } from '../result.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
-import { createReport, type RunReport } from './report.ts';
-import { callProvider, problemOf, type Outcome, type Run } from './run.ts';
-import { settle } from './settle.ts';
+import { reconcile } from './reconcile.ts';
+import { createRunReport, type RunReport } from './report.ts';
+import { callProvider, type Outcome, type Run } from './run.ts';
 
-/** As many names are said in a sentence. */
-const NAMES_SAID = 10;
+/** A sentence names this many VMs. */
+const NAMES_MAX = 10;
 
+/** Its outcome is not used if the lease was lost. */
 export async function runDestroy(run: Run): Promise<Outcome> {
-  const { db, provider, control, tell, progress } = run;
+  const { db, provider, control, emit, progress } = run;
   const only = run.operation.hostnames;
-  const isMeant = ({ hostname }: { readonly hostname: string }): boolean => only?.includes(hostname) ?? true;
-  const rows = (await listMachineRows(db)).filter(isMeant);
+  const isWanted = ({ hostname }: { readonly hostname: string }): boolean => only?.includes(hostname) ?? true;
+  const rows = (await listMachineRows(db)).filter(isWanted);
   await markDestroying(db, [...new Set([provider.name, 'external' as const])], only);
-  const comers = rows.filter((row) => row.provider === 'external').map(({ hostname }) => hostname);
-  tellOfOthers(run, rows);
-  if (only !== null) tellOfParticipants(run, rows);
-  const ours = rows.filter((row) => row.provider === provider.name && row.provider !== 'external');
-  const listed = (await provider.list()).filter(isMeant);
-  const names = new Set([...ours, ...listed].map(({ hostname }) => hostname));
-  progress.add({ total: names.size + comers.length });
-  await planOperationVms(db, run.operation.id, [...names, ...comers]);
-  tell({
+  const external = rows.filter((row) => row.provider === 'external').map(({ hostname }) => hostname);
+  warnOfOtherProviders(run, rows);
+  if (only !== null) warnOfParticipants(run, rows);
+  const own = rows.filter((row) => row.provider === provider.name && row.provider !== 'external');
+  const listed = (await provider.list()).filter(isWanted);
+  const hostnames = new Set([...own, ...listed].map(({ hostname }) => hostname));
+  progress.add({ total: hostnames.size + external.length });
+  await planOperationVms(db, run.operation.id, [...hostnames, ...external]);
+  emit({
     level: 'info',
-    text: names.size > 0 ? `Ending ${machinesWord(names.size)}.` : 'No machines to end.',
+    text: hostnames.size > 0 ? `Destroying ${machinesWord(hostnames.size)}.` : 'No machines to destroy.',
   });
-  const reporting = createReport(run, null);
-  const result = await callProvider(run, () =>
-    provider.destroy(only === null ? 'all' : [...names], reporting.report, control.asked, control.forced),
+  const runReport = createRunReport(run, null);
+  const target = only === null ? 'all' : [...hostnames];
+  const outcome = await callProvider(run, () =>
+    provider.destroy(target, runReport.report, control.signal, control.forceSignal),
   );
-  if (control.reason() === 'lost') return null;
-  if (result.ok) await clearComers(run, comers);
-  const left = await settleDestroy(run, reporting, isMeant);
-  if (!result.ok) return problemOf(result.failure);
-  if (left === null) return UNPROVEN;
+  if (control.reason() === 'lost') return outcome;
+  if (outcome.ok) await removeExternal(run, external);
+  const left = await reconcileDestroy(run, runReport, isWanted);
+  if (!outcome.ok) return outcome;
+  if (left === null) return UNVERIFIED;
   if (left.length > 0) return leftOver(left);
-  if (only === null) tell({ level: 'info', text: proofs[provider.name] });
-  return only !== null && names.size + comers.length === 0 && rows.length > 0 ? leftOver(only) : null;
+  if (only === null) emit({ level: 'info', text: proofs[provider.name] });
+  const nothingDone = only !== null && hostnames.size + external.length === 0 && rows.length > 0;
+  return nothingDone ? leftOver(only) : succeed();
 }
 
-/** Said when the provider was asked, and had nothing more. */
+/** Emitted when the provider lists no more VMs. */
 const proofs = {
-  aws: 'EC2 was asked: 0 machines with the tags of this deployment are left.',
-  local: 'Looked after it: 0 machines of this deployment are left on this computer.',
-  external: 'No machine is known here any more.',
+  aws: 'EC2 lists 0 machines with the tags of this deployment.',
+  local: '0 machines of this deployment are left on this computer.',
+  external: 'No machine is registered here any more.',
 } as const satisfies Record<Run['provider']['name'], string>;
 
-/** One machine is destroyed on purpose: whose work goes with it is said by name. */
-function tellOfParticipants({ tell }: Run, rows: Awaited<ReturnType<typeof listMachineRows>>): void {
+/** When one VM is destroyed on purpose, the output names the participant whose work is lost. */
+function warnOfParticipants({ emit }: Run, rows: readonly MachineRow[]): void {
   for (const { hostname, email, provider } of rows)
     if (email !== null && provider !== 'external')
-      tell({
+      emit({
         level: 'warning',
         hostname,
-        text: `${email} has this machine: what they left on it, and was not collected, is lost with it.`,
+        text: `This machine is assigned to ${email}: work on it that was not collected is lost.`,
       });
 }
 
-async function clearComers(
-  { db, operation, tell, progress }: Run,
+async function removeExternal(
+  { db, operation, emit, progress }: Run,
   hostnames: readonly string[],
 ): Promise<void> {
   if (hostnames.length === 0) return;
   await removeGone(db, hostnames);
   await recordOperationVms(db, operation.id, hostnames, {
     state: 'destroyed',
-    detail: 'Cleared from here; it runs on.',
+    detail: 'Removed from the list; it keeps running.',
   });
   progress.add({ done: hostnames.length });
-  tell({
+  emit({
     level: 'warning',
-    text: `Machines that came by themselves run on; they were only cleared from here: ${hostnames.length}.`,
+    text: `External machines keep running; they were only removed from the list: ${hostnames.length}.`,
   });
 }
 
-/** What the provider still has; null where it could not be asked. */
-async function settleDestroy(
+/** The VMs that still exist; null if the provider could not list them. */
+async function reconcileDestroy(
   run: Run,
-  reporting: RunReport,
-  isMeant: (machine: { readonly hostname: string }) => boolean,
+  runReport: RunReport,
+  isWanted: (vm: { readonly hostname: string }) => boolean,
 ): Promise<string[] | null> {
-  const { db, provider, tell, progress, control } = run;
+  const { db, provider, emit, progress, control } = run;
   try {
-    await reporting.writeRest();
-    const { kept, missing, unknown } = await settle(
-      { db, provider, tell, signal: control.forced },
-      { row: isMeant, orphan: () => false },
+    await runReport.writeRest();
+    const { kept, missing, unmanaged } = await reconcile(
+      { db, provider, emit, signal: control.forceSignal },
+      { row: isWanted, orphan: () => false },
     );
     await finishOperationVms(db, run.operation.id, missing, { state: 'destroyed' });
     progress.add({ done: missing.length });
-    return [...kept, ...unknown.filter((hostname) => isMeant({ hostname }))];
+    return [...kept, ...unmanaged.filter((hostname) => isWanted({ hostname }))];
   } catch (error) {
-    run.onError(error, 'settling a destroy');
-    run.unsettled();
+    run.onError(error, 'reconciling a destroy');
+    run.requestReconcile();
     return null;
   }
 }
 
-/** A destroy without proof is none. */
-const UNPROVEN = {
-  kind: 'engine',
-  problem: 'Whether anything is left could not be checked.',
+const UNVERIFIED: Outcome = fail({
+  code: 'engine',
+  message: 'Could not check whether any machine is left.',
   remedy: 'Destroy again.',
-} as const satisfies Outcome;
+});
 
 function leftOver(left: readonly string[]): Outcome {
-  const named = left.slice(0, NAMES_SAID).join(', ') + (left.length > NAMES_SAID ? ', …' : '');
-  return {
-    kind: 'left_over',
-    problem: `${machinesWord(left.length)} still ${left.length === 1 ? 'exists' : 'exist'}: ${named}.`,
-    remedy: 'Destroy again. If they stay, end them where they run.',
-  };
+  const named = left.slice(0, NAMES_MAX).join(', ') + (left.length > NAMES_MAX ? ', …' : '');
+  return fail({
+    code: 'left_over',
+    message: `${machinesWord(left.length)} still ${left.length === 1 ? 'exists' : 'exist'}: ${named}.`,
+    remedy: 'Destroy again. If they stay, terminate them where they run.',
+  });
 }
 
-/** Machines of a provider that this server does not run now cannot be ended from here: nothing of them is forgotten. */
-function tellOfOthers({ provider, tell }: Run, rows: Awaited<ReturnType<typeof listMachineRows>>): void {
+/** VMs of a provider that this server does not run cannot be destroyed from here; their rows stay. */
+function warnOfOtherProviders({ provider, emit }: Run, rows: readonly MachineRow[]): void {
   const others = rows.filter((row) => row.provider !== provider.name && row.provider !== 'external');
   for (const { hostname, provider: other } of others)
-    tell({
+    emit({
       level: 'warning',
       hostname,
-      text: `Belongs to the provider ${other}, and this server runs with ${provider.name}: it stays. Start the server with PROVIDER=${other} to destroy it.`,
+      text: `Belongs to the provider ${other}, but this server runs with ${provider.name}: it stays. Start the server with PROVIDER=${other} to destroy it.`,
     });
 }

@@ -1,16 +1,19 @@
-// Machines without a row, and rows without a machine: looked for now and then and on demand, shown, and decided by an
-// admin. What is ended by itself, after an interruption, is settle.ts' matter.
+// Orphans: VMs without a row, and rows without a VM. Found at intervals and on request, shown to admins, who decide about
+// each. What an interrupted operation left is cleaned up by reconcile.ts instead.
+import pTimeout from 'p-timeout';
 import { recordAuditEvent } from '../db/audit.ts';
-import type { Db } from '../db/connect.ts';
 import { adoptMachine } from '../db/adoption.ts';
+import type { Db } from '../db/connect.ts';
 import { listMachineRows, removeGone, type MachineRow } from '../db/fleet.ts';
 import { recordDestroyed } from '../db/vm-hours.ts';
 import { findActiveOperation, findOperation } from '../db/operations.ts';
-import { matchMachines } from './match.ts';
-import type { ListedVm, Provider, ProvisionReport, ProvisionResult } from './provider.ts';
+import { fail, succeed, type Failure, type Result } from '../result.ts';
+import type { ListedVm, Provider, ProvisionResult } from './provider.ts';
+import { matchVms } from './reconcile.ts';
+import { createGoneReport } from './report.ts';
 
 export type Orphan = {
-  /** The provider's own id; where it has none, and for a row, the hostname. */
+  /** The provider's own id; the hostname if the provider has no ids, and for a row. */
   readonly id: string;
   readonly kind: 'machine' | 'row';
   readonly hostname: string | null;
@@ -23,24 +26,24 @@ export type Orphan = {
 
 export type Survey = {
   readonly items: readonly Orphan[];
-  /** When the provider answered last; null = not yet. */
+  /** When the provider last listed its VMs; null = not yet. */
   readonly askedAt: Date | null;
-  /** Why it did not the last time. */
-  readonly problem: string | null;
+  /** Why it could not the last time. */
+  readonly error: string | null;
 };
 
-export type Decided =
-  | { readonly kind: 'done'; readonly message: string }
-  | { readonly kind: 'unknown' }
-  | { readonly kind: 'refused'; readonly problem: string };
+/** What was done, in a sentence; `not_found` if there is no such orphan (any more). */
+export type Decision = Result<string, Failure<'not_found' | 'refused'>>;
 
 export type Orphans = {
-  /** As seen last. */
+  /** The last survey. */
   readonly seen: () => Survey;
-  /** Asks the provider now. Never throws for its sake. */
+  /** Makes a new survey. Never rejects. */
   look(): Promise<Survey>;
-  adopt(id: string, by: string): Promise<Decided>;
-  terminate(id: string, by: string): Promise<Decided>;
+  /** Gives a VM a row, so that the next destroy includes it. */
+  adopt(id: string, by: string): Promise<Decision>;
+  /** Destroys a VM, or removes a row. */
+  terminate(id: string, by: string): Promise<Decision>;
 };
 
 export type OrphansOptions = {
@@ -51,75 +54,87 @@ export type OrphansOptions = {
   readonly signal: AbortSignal;
 };
 
-const ASK_LIMIT_MS = 30_000;
-const BUSY: Decided = {
-  kind: 'refused',
-  problem: 'An operation is running, and may be about this. Wait for its end, or cancel it.',
-};
-const AWAY: Decided = {
-  kind: 'refused',
-  problem: 'The provider could not be asked what exists, so nothing was changed. Try again in a minute.',
-};
+const LIST_TIMEOUT_MS = 30_000;
+const NOT_FOUND = fail({
+  code: 'not_found',
+  message: 'There is no such orphan.',
+  remedy: 'Reload the list.',
+} as const);
+const BUSY = refused(
+  'An operation is running and may change this machine.',
+  'Wait for its end, or cancel it.',
+);
+const UNAVAILABLE = refused(
+  'The provider could not list its machines, so nothing was changed.',
+  'Try again in a minute.',
+);
 
 export function createOrphans(options: OrphansOptions): Orphans {
   const { db, provider, now, onError, signal } = options;
-  let seen: Survey = { items: [], askedAt: null, problem: null };
+  let seen: Survey = { items: [], askedAt: null, error: null };
 
   async function look(): Promise<Survey> {
     try {
-      const listed = await withLimit(provider.list(), signal);
-      seen = { items: await compare(options, listed), askedAt: now(), problem: null };
+      const listed = await pTimeout(provider.list(), {
+        milliseconds: LIST_TIMEOUT_MS,
+        message: 'the provider did not list its machines in time',
+        signal,
+      });
+      seen = { items: await findOrphans(options, listed), askedAt: now(), error: null };
     } catch (error) {
       onError(error, 'looking for orphans');
-      seen = { ...seen, problem: 'The provider could not be asked what exists; the log says why.' };
+      seen = {
+        ...seen,
+        error: 'The provider could not list its machines; the log of the server has the error.',
+      };
     }
     return seen;
   }
 
-  /** Looks again first: only what is an orphan still is decided upon. */
-  async function decide(id: string, work: (orphan: Orphan) => Promise<Decided>): Promise<Decided> {
+  /** Makes a new survey first, so that only a current orphan is acted on. */
+  async function decide(id: string, act: (orphan: Orphan) => Promise<Decision>): Promise<Decision> {
     if (await findActiveOperation(db)) return BUSY;
     const survey = await look();
-    if (survey.problem !== null) return AWAY;
+    if (survey.error !== null) return UNAVAILABLE;
     const orphan = survey.items.find((item) => item.id === id);
-    if (!orphan) return { kind: 'unknown' };
-    const decided = await work(orphan);
+    if (!orphan) return NOT_FOUND;
+    const decision = await act(orphan);
     await look();
-    return decided;
+    return decision;
   }
 
   return {
     seen: () => seen,
     look,
     adopt: (id, by) => decide(id, (orphan) => adopt(options, orphan, by)),
-    terminate: (id, by) => decide(id, (orphan) => end(options, orphan, by, signal)),
+    terminate: (id, by) => decide(id, (orphan) => terminate(options, orphan, by)),
   };
 }
 
-async function compare({ db, provider }: OrphansOptions, listed: readonly ListedVm[]): Promise<Orphan[]> {
+async function findOrphans({ db, provider }: OrphansOptions, listed: readonly ListedVm[]): Promise<Orphan[]> {
   const active = await findActiveOperation(db);
   const rows = await listMachineRows(db);
-  const { machines, orphans } = matchMachines(rows, listed);
-  const taken = new Set(rows.map(({ hostname }) => hostname));
+  const { vms, orphans } = matchVms(rows, listed);
+  const hostnames = new Set(rows.map(({ hostname }) => hostname));
   const found: Orphan[] = [];
-  for (const machine of orphans)
-    if (machine.operationId === null || machine.operationId !== active?.id)
-      found.push(await ofMachine(db, provider, machine, taken));
-  // While something is made or ended, rows are ahead of machines and behind them.
-  const lonely = active
+  for (const vm of orphans)
+    if (vm.operationId === null || vm.operationId !== active?.id)
+      found.push(await orphanOfVm(db, provider, vm, hostnames));
+  // While an operation runs, rows exist before their VM and after it.
+  const own = active
     ? []
     : rows.filter((row) => row.provider === provider.name && row.provider !== 'external');
-  found.push(...lonely.filter(({ hostname }) => !machines.has(hostname)).map(ofRow));
+  found.push(...own.filter(({ hostname }) => !vms.has(hostname)).map(orphanOfRow));
   return found;
 }
 
-async function ofMachine(
+async function orphanOfVm(
   db: Db,
   provider: Provider,
   { id, hostname, operationId, instanceType }: ListedVm,
-  taken: ReadonlySet<string>,
+  hostnames: ReadonlySet<string>,
 ): Promise<Orphan> {
-  const isSecond = taken.has(hostname);
+  const isDuplicate = hostnames.has(hostname);
   const launch = operationId === null ? null : await findOperation(db, operationId);
   return {
     id: id ?? hostname,
@@ -127,103 +142,78 @@ async function ofMachine(
     hostname,
     launchId: operationId,
     instanceType: instanceType ?? null,
-    reason: reasonOf(isSecond, launch !== null),
-    adoptable: !isSecond,
-    terminable: (id !== undefined && provider.terminate !== undefined) || !isSecond,
+    reason: reasonOf(isDuplicate, launch !== null),
+    adoptable: !isDuplicate,
+    terminable: (id !== undefined && provider.terminate !== undefined) || !isDuplicate,
   };
 }
 
-function reasonOf(isSecond: boolean, launchIsKnown: boolean): string {
-  if (isSecond)
-    return 'There is another machine of this name, which the row is about: this one was made twice.';
+function reasonOf(isDuplicate: boolean, launchIsKnown: boolean): string {
+  if (isDuplicate) return 'It was created twice: the row of this name belongs to another machine.';
   return launchIsKnown
-    ? 'It was made by a launch of this server, and has no row (any more).'
-    : 'It carries the tags of this deployment, and its launch is not known here: the database may be new, or another one.';
+    ? 'It was created by a launch of this server, but has no row.'
+    : 'It has the tags of this deployment, but this server does not know its launch: the database may be new, or another one.';
 }
 
-function ofRow({ hostname, operationId, email }: MachineRow): Orphan {
-  const whose = email === null ? '' : ` ${email} has it, and needs another one.`;
+function orphanOfRow({ hostname, operationId, email }: MachineRow): Orphan {
+  const assigned = email === null ? '' : ` It is assigned to ${email}, who needs another one.`;
   return {
     id: hostname,
     kind: 'row',
     hostname,
     launchId: operationId,
     instanceType: null,
-    reason: `It has a row, and the provider does not know it: it was ended elsewhere.${whose}`,
+    reason: `It has a row, but the provider does not list it: it was terminated elsewhere.${assigned}`,
     adoptable: false,
     terminable: true,
   };
 }
 
-async function adopt({ db, provider }: OrphansOptions, orphan: Orphan, by: string): Promise<Decided> {
+function refused(message: string, remedy: string): Decision {
+  return fail({ code: 'refused', message, remedy });
+}
+
+async function adopt({ db, provider }: OrphansOptions, orphan: Orphan, by: string): Promise<Decision> {
   const { hostname, adoptable, launchId } = orphan;
-  if (!adoptable || hostname === null) return { kind: 'refused', problem: orphan.reason };
-  const machine = (await provider.list()).find((each) => (each.id ?? each.hostname) === orphan.id);
-  if (!machine) return { kind: 'unknown' };
+  if (!adoptable || hostname === null) return refused(orphan.reason, 'Terminate it, or leave it.');
+  const vm = (await provider.list()).find((each) => (each.id ?? each.hostname) === orphan.id);
+  if (!vm) return NOT_FOUND;
   const adopted = await db.transaction().execute(async (trx) => {
-    const done = await adoptMachine(trx, {
-      ...machine,
-      ...machine.ssh,
-      createdAt: machine.createdAt,
-      provider: provider.name,
-    });
+    const row = { ...vm, ...vm.ssh, createdAt: vm.createdAt, provider: provider.name };
+    const done = await adoptMachine(trx, row);
     const detail = `${hostname} (${orphan.id}), of the launch ${launchId ?? 'unknown'}`;
     if (done) await recordAuditEvent(trx, { who: by, what: 'adopt', detail, operationId: null });
     return done;
   });
-  if (!adopted) return { kind: 'refused', problem: 'Its name was taken meanwhile. Look at the list again.' };
-  return {
-    kind: 'done',
-    message: `${hostname} has a row now, and is destroyed with the others. It is given to nobody: the token that it holds is known to no row, so that (with VM_AUTH=required) its reports are refused.`,
-  };
+  return adopted
+    ? succeed(
+        `${hostname} has a row now and is destroyed with the others. It is not assigned to anybody: its token is unknown, so with VM_AUTH=required its reports are refused.`,
+      )
+    : refused('Another machine has taken its name in the meantime.', 'Reload the list.');
 }
 
-async function end(
-  options: OrphansOptions,
-  orphan: Orphan,
-  by: string,
-  signal: AbortSignal,
-): Promise<Decided> {
+async function terminate(options: OrphansOptions, orphan: Orphan, by: string): Promise<Decision> {
   const { db } = options;
   const { hostname, kind, id } = orphan;
-  if (!orphan.terminable) return { kind: 'refused', problem: orphan.reason };
+  if (!orphan.terminable) return refused(orphan.reason, 'Terminate it where it runs.');
   const named = hostname === null || hostname === id ? id : `${hostname} (${id})`;
   const action = { who: by, what: 'terminate', detail: `${kind} ${named}`, operationId: null } as const;
   if (kind === 'row') {
     await removeGone(db, [id]);
     await recordAuditEvent(db, action);
-    return { kind: 'done', message: `The row of ${named} was cleared.` };
+    return succeed(`The row of ${named} was removed.`);
   }
-  const result = await endMachine(options, orphan, signal);
-  if (!result.ok) return { kind: 'refused', problem: `${result.failure.message} ${result.failure.remedy}` };
+  const result = await terminateVm(options, orphan);
+  if (!result.ok) return refused(result.failure.message, result.failure.remedy);
   await recordAuditEvent(db, action);
-  return { kind: 'done', message: `${named} was ended.` };
+  return succeed(`${named} was destroyed.`);
 }
 
-async function endMachine(
-  { db, provider }: OrphansOptions,
+async function terminateVm(
+  { db, provider, signal }: OrphansOptions,
   { id, hostname }: Orphan,
-  signal: AbortSignal,
 ): Promise<ProvisionResult> {
   if (provider.terminate && id !== hostname) return provider.terminate([id], signal);
-  const report: ProvisionReport = {
-    event: () => undefined,
-    created: () => Promise.resolve(),
-    failed: () => Promise.resolve(),
-    gone: (gone) => recordDestroyed(db, [gone]),
-  };
+  const report = createGoneReport((gone) => recordDestroyed(db, [gone]));
   return provider.destroy(hostname === null ? [] : [hostname], report, signal, signal);
-}
-
-async function withLimit<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error('the provider does not answer')), ASK_LIMIT_MS);
-  const stop = (): void => late.reject(new Error('the server stops'));
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-    clearTimeout(timer);
-  }
 }

@@ -1,5 +1,5 @@
-// The output of a run, on its way to the database: in order, in batches, bounded. What cannot be stored now is kept
-// and tried again; what is left at the end is handed to whoever ends the operation.
+// The output of a run, on its way to the database: in order, in batches, limited. Lines that cannot be stored now are tried
+// again; lines that are left at the end are stored with the end of the operation.
 import type { NewOperationEvent } from '../db/operation-events.ts';
 import type { ProvisionEvent } from './provider.ts';
 
@@ -12,14 +12,13 @@ export type OutputOptions = {
 
 export type Output = {
   readonly write: (event: ProvisionEvent) => void;
-  /** Stores nothing more by itself; returns what is not stored yet, in order. */
+  /** Stops storing; returns the lines that are not stored yet, in order. */
   readonly drain: () => Promise<readonly NewOperationEvent[]>;
 };
 
-/** An operation tells at most this much; the rest is not kept, which is said. */
+/** Further lines of one operation are dropped, and the last line says so. */
 const EVENTS_PER_OPERATION = 20_000;
-/** Of one statement. */
-const BATCH_EVENTS = 500;
+const EVENTS_PER_STATEMENT = 500;
 
 export function createOutput({ store, flushMs, now, onError }: OutputOptions): Output {
   const pending: NewOperationEvent[] = [];
@@ -31,7 +30,7 @@ export function createOutput({ store, flushMs, now, onError }: OutputOptions): O
 
   async function storePending(): Promise<void> {
     while (pending.length > 0 && !draining) {
-      const batch = pending.slice(0, BATCH_EVENTS);
+      const batch = pending.slice(0, EVENTS_PER_STATEMENT);
       await store(batch);
       pending.splice(0, batch.length);
     }
@@ -39,7 +38,7 @@ export function createOutput({ store, flushMs, now, onError }: OutputOptions): O
 
   function flushLater(): void {
     if (draining || timer !== undefined || storing !== null) return;
-    // What comes after a silence is stored at once, what follows in batches.
+    // The first line after a pause is stored at once, the next ones in batches.
     const waitMs = Math.max(0, storedAtMs + flushMs - performance.now());
     timer = setTimeout(() => {
       timer = undefined;
@@ -57,12 +56,12 @@ export function createOutput({ store, flushMs, now, onError }: OutputOptions): O
     write: ({ level, hostname, text }) => {
       written += 1;
       if (written > EVENTS_PER_OPERATION) return;
-      const last = written === EVENTS_PER_OPERATION;
+      const isLast = written === EVENTS_PER_OPERATION;
       pending.push({
         at: now(),
-        level: last ? 'warning' : level,
-        hostname: last ? null : (hostname ?? null),
-        text: last ? 'There is more output than is kept; the rest is left out.' : text,
+        level: isLast ? 'warning' : level,
+        hostname: isLast ? null : (hostname ?? null),
+        text: isLast ? 'The output is too long; further lines are not stored.' : text,
       });
       flushLater();
     },

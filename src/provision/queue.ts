@@ -1,37 +1,37 @@
-// The queue of operations: pg-boss on our own Postgres, in a schema of its own. A job is put in by the transaction that
-// writes the operation, and bears its id; the operation's row stays the truth. The only file that knows pg-boss.
+// The queue of operations: pg-boss in a schema of its own. The transaction that inserts an operation also inserts its job,
+// with the same id; the row of the operation is authoritative. The only file that uses pg-boss.
 import { fromKysely, PgBoss } from 'pg-boss';
 import type { Db } from '../db/connect.ts';
 
 export type QueueOptions = {
   readonly connectionString: string;
-  /** Longest that a run may take, seconds: the job outlives it. */
+  /** The time limit of a run, in seconds: the job must live longer. */
   readonly runLimitSeconds: number;
-  /** Told of errors of the queue's own work; it goes on. */
+  /** Receives errors of the queue itself, which goes on. */
   readonly onError: (error: unknown, doing: string) => void;
 };
 
 export type OperationQueue = {
-  /** Connects, and brings the queue's schema up to date. Throws where the database is away. */
+  /** Connects and migrates the schema of the queue. Rejects if the database is away. */
   open(): Promise<void>;
-  /** Begins to take jobs, one at a time; one runs per stack, also among several processes. */
+  /** Starts to take jobs; only one runs at a time, across all processes. */
   work(run: (operationId: string) => Promise<void>): Promise<void>;
-  /** Puts an operation in, as a part of this transaction. */
+  /** Adds the job of an operation, within this transaction. */
   enqueue(trx: Db, operationId: string): Promise<void>;
-  /** Takes an operation's job out, whoever holds it, as a part of this transaction. */
-  drop(trx: Db, operationId: string): Promise<void>;
-  /** Something was put in: look now. */
+  /** Removes the job of an operation, even if another process holds it, within this transaction. */
+  remove(trx: Db, operationId: string): Promise<void>;
+  /** A job was added: looks for it now. */
   wake(): void;
-  /** Takes no more jobs, waits for the one that runs, and closes. */
+  /** Takes no more jobs, waits for the current one, and closes. */
   close(): Promise<void>;
 };
 
 const SCHEMA = 'lablink_queue';
 const QUEUE = 'operations';
-/** All operations of a database are about one stack; the policy lets one of a key run. */
-const STACK = 'stack';
+/** All operations of a database share this key; the policy runs one job per key. */
+const SINGLETON_KEY = 'stack';
 const POOL_SIZE = 3;
-/** Other processes see a new job after this long; the process that put it in is woken. */
+/** Other processes see a new job within this time; the process that added it is woken. */
 const POLL_SECONDS = 2;
 const HEARTBEAT_SECONDS = 30;
 const HEARTBEAT_REFRESH_SECONDS = 10;
@@ -53,13 +53,13 @@ const schemaOptions = {
 
 export function createQueue(options: QueueOptions): OperationQueue {
   const boss = new PgBoss({ ...schemaOptions, connectionString: options.connectionString });
-  boss.on('error', (error) => options.onError(error, 'working the queue'));
+  boss.on('error', (error) => options.onError(error, 'working on the queue'));
   let workId: string | null = null;
   return {
     open: async () => {
       await boss.start();
       const settings = {
-        // An interrupted run is found by its lease and cleared up; it is never run a second time by itself.
+        // recovery.ts cleans up after an interrupted run; it is never run a second time.
         retryLimit: 0,
         expireInSeconds: options.runLimitSeconds + EXPIRY_MARGIN_SECONDS,
         heartbeatSeconds: HEARTBEAT_SECONDS,
@@ -79,11 +79,11 @@ export function createQueue(options: QueueOptions): OperationQueue {
       });
     },
     enqueue: async (trx, operationId) => {
-      const put = { id: operationId, singletonKey: STACK, db: fromKysely(trx) };
-      const id = await boss.send(QUEUE, null, put);
+      const job = { id: operationId, singletonKey: SINGLETON_KEY, db: fromKysely(trx) };
+      const id = await boss.send(QUEUE, null, job);
       if (id === null) throw new Error(`the queue refused operation ${operationId}`);
     },
-    drop: async (trx, operationId) => {
+    remove: async (trx, operationId) => {
       await boss.deleteJob(QUEUE, operationId, { db: fromKysely(trx) });
     },
     wake: () => {

@@ -1,53 +1,52 @@
-// What a provider tells, on its way to the rows: machines that are made, could not be, or are gone. A row that cannot
-// be written now is no fault of the provider: it goes on, and what is missing is written when the run is settled.
+// Turns what a provider reports into rows, progress and output. If a row cannot be written now, the provider goes on, and
+// the row is written when the run is reconciled.
 import { recordProviderId, recordProvisioning, recordReach, removeGone, removeUnmade } from '../db/fleet.ts';
 import { recordCreated as recordHours } from '../db/vm-hours.ts';
 import { recordOperationVms } from '../db/operation-vms.ts';
-import type { CreatedVm, ProvisionReport } from './provider.ts';
+import type { CreatedVm, ProvisionEvent, ProvisionReport } from './provider.ts';
 import type { Run } from './run.ts';
 
 export type RunReport = {
   readonly report: ProvisionReport;
-  /** What was told, whether it was written or not. */
-  readonly made: ReadonlyMap<string, CreatedVm>;
+  /** What was reported, whether or not it could be written. */
+  readonly created: ReadonlyMap<string, CreatedVm>;
   readonly failed: ReadonlyMap<string, string>;
-  readonly gone: ReadonlySet<string>;
-  /** Writes what could not be written when it was told; throws where it still cannot. */
+  /** Writes what could not be written at the time of the report; rejects if it still cannot. */
   writeRest(): Promise<void>;
 };
 
-/** @param ours the machines that the run is about; null = all. What is told of others changes no row of a launch. */
-export function createReport(run: Run, ours: ReadonlySet<string> | null): RunReport {
-  const { db, operation, tell, progress, onError } = run;
-  const made = new Map<string, CreatedVm>();
+/** @param hostnames the VMs of the run; null = all. Reports about other VMs change no row of a launch. */
+export function createRunReport(run: Run, hostnames: ReadonlySet<string> | null): RunReport {
+  const { db, operation, emit, progress, onError } = run;
+  const created = new Map<string, CreatedVm>();
   const failed = new Map<string, string>();
   const gone = new Set<string>();
   const unwritten = new Set<() => Promise<void>>();
-  const isOurs = (hostname: string): boolean => ours === null || ours.has(hostname);
+  const belongs = (hostname: string): boolean => hostnames === null || hostnames.has(hostname);
 
   async function write(action: () => Promise<void>): Promise<void> {
     try {
       await action();
     } catch (error) {
       unwritten.add(action);
-      onError(error, 'recording what the provider told');
+      onError(error, 'recording what the provider reported');
     }
   }
 
   const report: ProvisionReport = {
-    event: tell,
-    created: async (hostname, facts) => {
-      if (!isOurs(hostname) || made.has(hostname)) return;
-      made.set(hostname, facts);
+    event: emit,
+    created: async (hostname, vm) => {
+      if (!belongs(hostname) || created.has(hostname)) return;
+      created.set(hostname, vm);
       progress.add({ done: 1 });
-      tell({ level: 'info', hostname, text: `Made in ${facts.provisioningSeconds.toFixed(1)} s.` });
-      await write(() => recordMade(run, hostname, facts));
+      emit({ level: 'info', hostname, text: `Created in ${vm.provisioningSeconds.toFixed(1)} s.` });
+      await write(() => recordCreated(run, hostname, vm));
     },
     failed: async (hostname, reason) => {
-      if (!isOurs(hostname) || failed.has(hostname)) return;
+      if (!belongs(hostname) || failed.has(hostname)) return;
       failed.set(hostname, reason);
       progress.add({ failed: 1 });
-      tell({ level: 'error', hostname, text: `Could not be made: ${reason}` });
+      emit({ level: 'error', hostname, text: `Could not be created: ${reason}` });
       await write(async () => {
         await recordOperationVms(db, operation.id, [hostname], { state: 'failed', detail: reason });
         await removeUnmade(db, [hostname]);
@@ -56,8 +55,8 @@ export function createReport(run: Run, ours: ReadonlySet<string> | null): RunRep
     gone: async (hostname) => {
       if (gone.has(hostname)) return;
       gone.add(hostname);
-      if (isOurs(hostname)) progress.add({ done: 1 });
-      tell({ level: 'info', hostname, text: 'Ended.' });
+      if (belongs(hostname)) progress.add({ done: 1 });
+      emit({ level: 'info', hostname, text: 'Destroyed.' });
       await write(async () => {
         await removeGone(db, [hostname]);
         await recordOperationVms(db, operation.id, [hostname], { state: 'destroyed' });
@@ -66,9 +65,8 @@ export function createReport(run: Run, ours: ReadonlySet<string> | null): RunRep
   };
   return {
     report,
-    made,
+    created,
     failed,
-    gone,
     writeRest: async () => {
       for (const action of unwritten) {
         await action();
@@ -78,14 +76,23 @@ export function createReport(run: Run, ours: ReadonlySet<string> | null): RunRep
   };
 }
 
-async function recordMade(
+/** For calls that create nothing. */
+export function createGoneReport(
+  onGone: (hostname: string) => Promise<void>,
+  onEvent: (event: ProvisionEvent) => void = () => undefined,
+): ProvisionReport {
+  const ignore = (): Promise<void> => Promise.resolve();
+  return { event: onEvent, created: ignore, failed: ignore, gone: onGone };
+}
+
+async function recordCreated(
   { db, operation, provider }: Run,
   hostname: string,
-  facts: CreatedVm,
+  vm: CreatedVm,
 ): Promise<void> {
-  const { provisioningSeconds: seconds, instanceType = null } = facts;
-  await recordReach(db, hostname, facts);
-  await recordProviderId(db, hostname, facts.id);
+  const { provisioningSeconds: seconds, instanceType = null } = vm;
+  await recordReach(db, hostname, vm);
+  await recordProviderId(db, hostname, vm.id);
   await recordHours(db, { hostname, operationId: operation.id, provider: provider.name, instanceType });
   await recordProvisioning(db, hostname, seconds);
   await recordOperationVms(db, operation.id, [hostname], { state: 'created', seconds });

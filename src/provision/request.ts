@@ -1,5 +1,5 @@
-// Asking for operations, and for their end: row, job, audit and the first line of output are one transaction. At most one operation is active;
-// who comes second is told which.
+// Requests to start and to cancel operations: row, job, audit event and first line of output are one transaction. At most one
+// operation is active; a second request is answered with the active one.
 import { recordAuditEvent } from '../db/audit.ts';
 import type { Db } from '../db/connect.ts';
 import { appendOperationEvents } from '../db/operation-events.ts';
@@ -11,8 +11,9 @@ import {
   type OperationRecord,
   type OperationRequest,
 } from '../db/operations.ts';
-import { describeRequest, machines, namesOrCount, type OperationProblem } from '../vms/operation.ts';
+import { describeRequest, machines, namesOrCount } from '../vms/operation.ts';
 import type { OperationQueue } from './queue.ts';
+import { problemOf } from './run.ts';
 
 export type Requested =
   | { readonly kind: 'accepted'; readonly operation: OperationRecord }
@@ -23,18 +24,21 @@ export type Cancelled =
   | { readonly kind: 'over'; readonly operation: OperationRecord }
   | { readonly kind: 'unknown' };
 
-type Place = { readonly db: Db; readonly queue: Pick<OperationQueue, 'enqueue' | 'drop' | 'wake'> };
+type Context = { readonly db: Db; readonly queue: Pick<OperationQueue, 'enqueue' | 'remove' | 'wake'> };
 
-/** The one that is in the way may end before it is looked at: then it is tried again. */
+/** The active operation may end before it is read: then the request is tried again. */
 const ATTEMPTS = 3;
 
-const CANCELLED_UNBEGUN = {
-  kind: 'cancelled',
-  problem: 'Cancelled before it began; nothing was changed.',
-  remedy: 'Ask for it again, if it is wanted after all.',
-} as const satisfies OperationProblem;
+const CANCELLED_IN_QUEUE = problemOf({
+  code: 'cancelled',
+  message: 'Cancelled before it began; nothing was changed.',
+  remedy: 'Start it again if you need it after all.',
+});
 
-export async function requestOperation({ db, queue }: Place, request: OperationRequest): Promise<Requested> {
+export async function requestOperation(
+  { db, queue }: Context,
+  request: OperationRequest,
+): Promise<Requested> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const operation = await db.transaction().execute(async (trx) => {
       const inserted = await insertOperation(trx, request);
@@ -46,7 +50,7 @@ export async function requestOperation({ db, queue }: Place, request: OperationR
           detail: detailOf(request),
           operationId: inserted.id,
         });
-        // Whoever asked is led to its page, and reads there at once that it was heard.
+        // The page of the operation then shows the request at once.
         const text = `${describeRequest(request)}.`;
         const line = { at: inserted.requestedAt, level: 'info', hostname: null, text } as const;
         await appendOperationEvents(trx, inserted.id, [line]);
@@ -60,7 +64,7 @@ export async function requestOperation({ db, queue }: Place, request: OperationR
     const running = await findActiveOperation(db);
     if (running) return { kind: 'busy', running };
   }
-  throw new Error('an operation could not be begun, and none is in its way');
+  throw new Error('an operation could not be inserted, although none is active');
 }
 
 function detailOf({ numVms, hostnames, shutdownAt }: OperationRequest): string {
@@ -69,11 +73,11 @@ function detailOf({ numVms, hostnames, shutdownAt }: OperationRequest): string {
   return shutdownAt ? `${machines(numVms)}, until ${shutdownAt.toISOString()}` : machines(numVms);
 }
 
-export async function cancelOperation({ db, queue }: Place, id: string, by: string): Promise<Cancelled> {
+export async function cancelOperation({ db, queue }: Context, id: string, by: string): Promise<Cancelled> {
   return db.transaction().execute(async (trx): Promise<Cancelled> => {
     const before = await findOperation(trx, id);
-    const result = await askToCancel(trx, id, CANCELLED_UNBEGUN);
-    if (result === 'ended') await queue.drop(trx, id);
+    const result = await askToCancel(trx, id, CANCELLED_IN_QUEUE);
+    if (result === 'ended') await queue.remove(trx, id);
     if (before?.cancelRequestedAt === null && (result === 'asked' || result === 'ended'))
       await recordAuditEvent(trx, { who: by, what: 'cancel', detail: before.kind, operationId: id });
     const operation = await findOperation(trx, id);

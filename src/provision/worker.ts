@@ -1,6 +1,7 @@
-// Runs one operation at a time: takes its row, keeps the lease, passes on what it tells, ends it. What is launched or
-// destroyed, and how, is elsewhere.
-import { setTimeout as delay } from 'node:timers/promises';
+// Runs one operation at a time: takes its row, renews the lease, stores its output and its end. What a launch and a destroy
+// do is in launch.ts and destroy.ts.
+import pRetry from 'p-retry';
+import { isAborted, sleep } from '../async/abort.ts';
 import type { Db } from '../db/connect.ts';
 import { appendOperationEvents } from '../db/operation-events.ts';
 import {
@@ -11,17 +12,18 @@ import {
   type OperationEnd,
   type OperationRecord,
 } from '../db/operations.ts';
-import { createRunControl, type EndReason, type Patience, type RunControl } from './control.ts';
+import { fail } from '../result.ts';
 import { runDestroy } from './destroy.ts';
 import { runLaunch, type LaunchOptions } from './launch.ts';
 import { createOutput, type Output } from './output.ts';
 import type { Provider } from './provider.ts';
-import { createCounter, type Outcome, type Run } from './run.ts';
+import { createProgressCounter, problemOf, type OperationFailure, type Outcome, type Run } from './run.ts';
+import { createRunControl, type CancelReason, type CancelTimeouts, type RunControl } from './run-control.ts';
 
 /** All in milliseconds; tests set them short. */
-export type WorkerIntervals = Patience & {
+export type WorkerIntervals = CancelTimeouts & {
   readonly leaseMs: number;
-  /** How often the lease is renewed, and looked whether somebody asked for the end. */
+  /** Between two renewals of the lease, each of which also notices a requested cancellation. */
   readonly renewMs: number;
   readonly flushMs: number;
   readonly runLimitMs: number;
@@ -30,53 +32,50 @@ export type WorkerIntervals = Patience & {
 export type WorkerOptions = LaunchOptions & {
   readonly db: Db;
   readonly provider: Provider;
-  /** Unlike that of any other process, also of this program's earlier runs. */
+  /** Unique among all processes, including earlier runs of this program. */
   readonly owner: string;
   readonly intervals: WorkerIntervals;
   readonly now: () => Date;
-  /** Rows and machines could not be brought together: to be done later. */
-  readonly onUnsettled: () => void;
+  readonly requestReconcile: () => void;
   readonly onError: (error: unknown, doing: string) => void;
 };
 
 export type Worker = {
-  /** Runs an operation to its end; returns at once where it is not queued any more. Throws while stopping. */
+  /** Runs an operation to its end; returns at once if it is no longer queued. Throws while stopping. */
   run(operationId: string): Promise<void>;
-  /** What runs right now. */
+  /** The operation that runs right now. */
   readonly active: string | null;
-  /** Asks what runs to end, and begins nothing more. Resolves when it has ended. */
+  /** Cancels the current run and starts no other. Resolves when it has ended. */
   stop(): Promise<void>;
-  /** Ends what runs by force. */
+  /** Forces the current run to end. */
   readonly force: () => void;
 };
 
-/** The end of an operation is written again and again while the database is away, so often at most. */
+/** The end of an operation is written again while the database is away, this often at most. */
 const END_ATTEMPTS = 20;
 
 export function createWorker(options: WorkerOptions): Worker {
-  let current: { readonly id: string; readonly control: RunControl; readonly ended: Promise<void> } | null =
-    null;
-  let stopping = false;
+  type Current = { readonly id: string; readonly control: RunControl; readonly ended: Promise<void> };
+  let current: Current | null = null;
+  const stopping = new AbortController();
 
   async function run(id: string): Promise<void> {
-    if (stopping || current !== null) throw new Error(`not now: operation ${id} stays queued`);
+    if (stopping.signal.aborted || current !== null) throw new Error(`operation ${id} stays queued`);
     const { db, owner, intervals } = options;
     const operation = await takeOperation(db, { id, owner, leaseMs: intervals.leaseMs });
     if (operation === null) return;
     const control = createRunControl(intervals);
-    const ended = runTaken(options, operation, control);
+    const cancel = (): void => control.cancel('stopping');
+    stopping.signal.addEventListener('abort', cancel);
+    if (isAborted(stopping.signal)) cancel();
+    const ended = execute(options, operation, control);
     current = { id, control, ended };
-    if (isStopping()) control.ask('stopping');
     try {
       await ended;
     } finally {
       current = null;
+      stopping.signal.removeEventListener('abort', cancel);
     }
-  }
-
-  /** Asked anew: it may have changed while the operation was taken. */
-  function isStopping(): boolean {
-    return stopping;
   }
 
   return {
@@ -85,20 +84,19 @@ export function createWorker(options: WorkerOptions): Worker {
       return current?.id ?? null;
     },
     stop: async () => {
-      stopping = true;
-      current?.control.ask('stopping');
+      stopping.abort();
       await current?.ended.catch(() => undefined);
     },
     force: () => current?.control.force(),
   };
 }
 
-async function runTaken(
+async function execute(
   options: WorkerOptions,
   operation: OperationRecord,
   control: RunControl,
 ): Promise<void> {
-  const { db, owner, provider, intervals, now, onError, onUnsettled: unsettled } = options;
+  const { db, owner, provider, intervals, now, requestReconcile, onError } = options;
   const { id } = operation;
   const output = createOutput({
     store: (events) => appendOperationEvents(db, id, events),
@@ -106,118 +104,114 @@ async function runTaken(
     now,
     onError,
   });
-  const progress = createCounter((counts) =>
+  const progress = createProgressCounter((counts) =>
     recordProgress(db, { id, owner }, counts).catch((error: unknown) =>
       onError(error, 'recording the progress of an operation'),
     ),
   );
-  const keeping = keepLease(options, operation, control);
-  const limit = setTimeout(() => control.ask('timeout'), intervals.runLimitMs);
-  const run: Run = { db, provider, operation, control, tell: output.write, progress, unsettled, onError };
+  const ended = new AbortController();
+  void keepLease(options, id, control, ended.signal);
+  const limit = setTimeout(() => control.cancel('timeout'), intervals.runLimitMs);
+  const emit = output.write;
+  const run: Run = { db, provider, operation, control, emit, progress, requestReconcile, onError };
   try {
-    const outcome = await runKind(run, options);
-    if (control.reason() === 'lost') return;
-    const problem = explain(outcome, control.reason());
-    await writeEnd(options, operation, output, {
-      status: statusOf(problem, control.reason()),
+    const outcome = await (operation.kind === 'launch' ? runLaunch(run, options) : runDestroy(run)).catch(
+      (error: unknown): Outcome => {
+        onError(error, `running a ${operation.kind}`);
+        requestReconcile();
+        return UNEXPECTED_ERROR;
+      },
+    );
+    const reason = control.reason();
+    if (reason === 'lost') return;
+    const failure = outcome.ok ? null : explain(outcome.failure, reason);
+    if (failure) output.write({ level: 'error', text: `${failure.message} ${failure.remedy}` });
+    else output.write({ level: 'info', text: 'Done.' });
+    await writeEnd(options, id, output, {
+      status: statusOf(failure, reason),
       progress: progress.get(),
-      problem,
+      problem: failure && problemOf(failure),
     });
   } finally {
     clearTimeout(limit);
     control.close();
-    keeping.abort();
+    ended.abort();
   }
 }
 
-async function runKind(run: Run, options: LaunchOptions): Promise<Outcome> {
-  try {
-    return run.operation.kind === 'launch' ? await runLaunch(run, options) : await runDestroy(run);
-  } catch (error) {
-    run.onError(error, `running a ${run.operation.kind}`);
-    run.unsettled();
-    return {
-      kind: 'engine',
-      problem: 'The server met a fault of its own; its log has it.',
-      remedy: 'Try again. If it stays like this, report it with the log.',
-    };
-  }
-}
+const UNEXPECTED_ERROR = fail({
+  code: 'engine',
+  message: 'The server failed unexpectedly; its log has the error.',
+  remedy: 'Try again. If it happens again, report it with the log.',
+} as const);
 
-const asked = {
+const cancelFailures = {
   cancelled: {
-    kind: 'cancelled',
-    problem: 'Cancelled.',
-    remedy: 'What was made stays; launch more, or destroy all.',
+    code: 'cancelled',
+    message: 'Cancelled.',
+    remedy: 'Machines that were created stay; launch more, or destroy all.',
   },
   timeout: {
-    kind: 'timeout',
-    problem: 'It took too long, and was ended.',
-    remedy: 'Look at the output for what hung; then try again.',
+    code: 'timeout',
+    message: 'The operation took too long and was ended.',
+    remedy: 'Look in the output for what hung, then try again.',
   },
   stopping: {
-    kind: 'interrupted',
-    problem: 'The server was stopped in the middle of it.',
+    code: 'interrupted',
+    message: 'The server was stopped during the operation.',
     remedy: 'Look at the machines; launch or destroy again as needed.',
   },
-  lost: null,
-} as const satisfies Record<EndReason, Outcome>;
+} as const satisfies Record<Exclude<CancelReason, 'lost'>, OperationFailure>;
 
-/** The problem as people are told it: why it was asked to end comes before what the provider made of that. */
-function explain(outcome: Outcome, reason: EndReason | null): Outcome {
-  const given = reason === null ? null : asked[reason];
-  if (outcome === null || given === null) return outcome;
-  return { ...given, problem: `${given.problem} ${outcome.problem}` };
+/** Puts the reason of a cancellation before what the provider returned because of it. */
+function explain(failure: OperationFailure, reason: Exclude<CancelReason, 'lost'> | null): OperationFailure {
+  if (reason === null) return failure;
+  const { code, message, remedy } = cancelFailures[reason];
+  return { code, message: `${message} ${failure.message}`, remedy };
 }
 
-function statusOf(problem: Outcome, reason: EndReason | null): OperationEnd['status'] {
-  if (problem === null) return 'succeeded';
+function statusOf(failure: OperationFailure | null, reason: CancelReason | null): OperationEnd['status'] {
+  if (failure === null) return 'succeeded';
   if (reason === 'cancelled') return 'cancelled';
   return reason === 'stopping' ? 'interrupted' : 'failed';
 }
 
-/** Until it is aborted: keeps the lease, and hears of somebody who wants the end. */
-function keepLease(
+/** Renews the lease until the signal is aborted, and cancels the run when an admin has asked for it. */
+async function keepLease(
   { db, owner, intervals, onError }: WorkerOptions,
-  { id }: OperationRecord,
+  id: string,
   control: RunControl,
-): AbortController {
-  const ending = new AbortController();
-  const keep = async (): Promise<void> => {
-    while (await delay(intervals.renewMs, true, { signal: ending.signal }).catch(() => false)) {
-      try {
-        const lease = await renewLease(db, { id, owner, leaseMs: intervals.leaseMs });
-        if (lease === null) control.ask('lost');
-        else if (lease.cancelAsked) control.ask('cancelled');
-      } catch (error) {
-        onError(error, 'renewing the lease of an operation');
-      }
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    await sleep(intervals.renewMs, signal);
+    if (signal.aborted) return;
+    try {
+      const lease = await renewLease(db, { id, owner, leaseMs: intervals.leaseMs });
+      if (lease === null) control.cancel('lost');
+      else if (lease.cancelAsked) control.cancel('cancelled');
+    } catch (error) {
+      onError(error, 'renewing the lease of an operation');
     }
-  };
-  void keep();
-  return ending;
+  }
 }
 
-/** The last lines and the end appear together: who reads the end has read all lines. */
+/** Stores the last lines and the end in one transaction: a reader who sees the end has all lines. */
 async function writeEnd(
   { db, owner, intervals, onError }: WorkerOptions,
-  { id }: OperationRecord,
+  id: string,
   output: Output,
   end: OperationEnd,
 ): Promise<void> {
-  if (end.problem) output.write({ level: 'error', text: `${end.problem.problem} ${end.problem.remedy}` });
-  else output.write({ level: 'info', text: 'Done.' });
   const rest = await output.drain();
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await db.transaction().execute(async (trx) => {
-        if (await endOperation(trx, { id, owner }, end)) await appendOperationEvents(trx, id, rest);
-      });
-      return;
-    } catch (error) {
-      onError(error, 'writing the end of an operation');
-      if (attempt >= END_ATTEMPTS) throw error;
-      await delay(intervals.renewMs);
-    }
-  }
+  const write = (): Promise<void> =>
+    db.transaction().execute(async (trx) => {
+      if (await endOperation(trx, { id, owner }, end)) await appendOperationEvents(trx, id, rest);
+    });
+  await pRetry(write, {
+    retries: END_ATTEMPTS - 1,
+    minTimeout: intervals.renewMs,
+    factor: 1,
+    onFailedAttempt: ({ error }) => onError(error, 'writing the end of an operation'),
+  });
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { CloudError } from '../../src/provision/aws/cloud-error.ts';
 import type { Cloud } from '../../src/provision/aws/cloud.ts';
 import { readPlan } from '../../src/provision/aws/plan.ts';
-import { createPlanner } from '../../src/provision/plan.ts';
+import { createPlanner } from '../../src/provision/launch-checks.ts';
 import type { VmPlan } from '../../src/provision/provider.ts';
 import { PRICES_AS_OF } from '../../src/vms/prices.ts';
 

@@ -13,7 +13,7 @@ async function goesAhead(lab: TestOperations): Promise<void> {
 const report = ({ db }: TestOperations, status: string) =>
   db.updateTable('vms').set({ status }).where('hostname', '=', FIRST).execute();
 
-test('the first machine of a large launch goes alone, and the others follow when it has reported', async () => {
+test('the first machine of a large launch is created alone, and the others follow when it has reported', async () => {
   await using lab = await startTestOperations({ rules });
   const { id } = await lab.launch(4);
   await goesAhead(lab);
@@ -21,10 +21,10 @@ test('the first machine of a large launch goes alone, and the others follow when
   await report(lab, 'running');
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 4, failed: 0, total: 4 });
   expect(lab.provider.world.size).toBe(4);
-  expect(await lab.texts(id)).toContain('Goes ahead alone; 3 more follow when it has reported.');
+  expect(await lab.texts(id)).toContain('Created first, alone; 3 more follow when it has reported.');
 });
 
-test('one that reports an error stays to be looked at, and the others are not made', async () => {
+test('a canary that reports an error stays, and the other machines are not created', async () => {
   await using lab = await startTestOperations({ rules });
   const { id } = await lab.launch(4);
   await goesAhead(lab);
@@ -32,13 +32,13 @@ test('one that reports an error stays to be looked at, and the others are not ma
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'failed', done: 1, total: 4, problem: { kind: 'program' } });
   expect(operation.problem?.problem).toBe(
-    `${FIRST}, which went ahead alone, reported an error: the others were not made. 1 of 4 machines was made, and stays.`,
+    `${FIRST}, which was created first, reported an error: the others were not created. 1 of 4 machines was created and stays.`,
   );
   expect([...lab.provider.world.keys()]).toEqual([FIRST]);
   expect(await listMachineRows(lab.db)).toMatchObject([{ hostname: FIRST, status: 'error' }]);
 });
 
-test('one that does not report in time ends the launch', async () => {
+test('a canary that does not report in time ends the launch', async () => {
   await using lab = await startTestOperations({
     rules: { hours: null, canary: { above: 2, limitMs: 30 } },
   });
@@ -46,7 +46,7 @@ test('one that does not report in time ends the launch', async () => {
   expect(operation).toMatchObject({ status: 'failed', done: 1, problem: { kind: 'timeout' } });
 });
 
-test('a cancel while it is waited for is heard at once', async () => {
+test('a launch that waits for its canary is cancelled at once', async () => {
   await using lab = await startTestOperations({ rules });
   const { id } = await lab.launch(4);
   await goesAhead(lab);
@@ -55,7 +55,7 @@ test('a cancel while it is waited for is heard at once', async () => {
   expect(lab.provider.calls.filter((call) => call === 'launch')).toHaveLength(1);
 });
 
-test('one that cannot be made ends the launch', async () => {
+test('a canary that cannot be created ends the launch', async () => {
   await using lab = await startTestOperations({
     rules,
     script: { failing: new Map([[FIRST, 'No capacity.']]) },
@@ -64,7 +64,7 @@ test('one that cannot be made ends the launch', async () => {
   expect(lab.provider.world.size).toBe(0);
 });
 
-test('a small launch goes at once', async () => {
+test('a small launch has no canary', async () => {
   await using lab = await startTestOperations({ rules });
   expect(await lab.ended((await lab.launch(2)).id)).toMatchObject({ status: 'succeeded', done: 2 });
 });

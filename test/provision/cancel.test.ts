@@ -3,18 +3,18 @@ import { listMachineRows } from '../../src/db/fleet.ts';
 import { insertOperation } from '../../src/db/operations.ts';
 import { shortIntervals, startTestOperations, WAIT } from '../support/operations.ts';
 
-test('a launch that is asked to end keeps what was made, and removes the rows of the rest', async () => {
+test('a cancelled launch keeps the machines that were created and removes the rows of the others', async () => {
   await using lab = await startTestOperations({ script: { holdAfter: 1 } });
   const { id } = await lab.launch(3);
   await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
   expect(await lab.operations.cancel(id, 'grace')).toMatchObject({ kind: 'asked', operation: { id } });
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'cancelled', done: 1, problem: { kind: 'cancelled' } });
-  expect(operation.problem?.problem).toBe('Cancelled. 1 of 3 machines was made, and stays.');
+  expect(operation.problem?.problem).toBe('Cancelled. 1 of 3 machines was created and stays.');
   expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-1']);
 });
 
-test('asking again changes nothing; when it is over, that is said', async () => {
+test('cancelling twice changes nothing, and a finished operation cannot be cancelled', async () => {
   await using lab = await startTestOperations({
     script: { holdAfter: 0, heeds: 'force' },
     intervals: { ...shortIntervals, forceAfterMs: 500 },
@@ -38,7 +38,7 @@ test('asking again changes nothing; when it is over, that is said', async () => 
   ]);
 });
 
-test('a provider that does not heed the asking is forced', async () => {
+test('a provider that ignores the cancellation is forced to end', async () => {
   await using lab = await startTestOperations({
     script: { holdAfter: 1, heeds: 'force' },
     intervals: { ...shortIntervals, forceAfterMs: 50 },
@@ -49,7 +49,7 @@ test('a provider that does not heed the asking is forced', async () => {
   expect(await lab.ended(id)).toMatchObject({ status: 'cancelled', done: 1 });
 });
 
-test('a provider that heeds nothing is left to itself, and the next launch works', async () => {
+test('a provider that ignores everything is abandoned, and the next launch works', async () => {
   await using lab = await startTestOperations({
     script: { holdAfter: 0, heeds: 'nothing' },
     intervals: { ...shortIntervals, forceAfterMs: 50, abandonAfterMs: 50 },
@@ -65,7 +65,7 @@ test('a provider that heeds nothing is left to itself, and the next launch works
   expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
 });
 
-test('a run that takes too long is ended', async () => {
+test('a run that takes too long is cancelled', async () => {
   await using lab = await startTestOperations({
     script: { holdAfter: 0 },
     intervals: { ...shortIntervals, runLimitMs: 50 },
@@ -74,7 +74,7 @@ test('a run that takes too long is ended', async () => {
   expect(operation).toMatchObject({ status: 'failed', problem: { kind: 'timeout' } });
 });
 
-test('an operation that nobody has taken yet is cancelled at once', async () => {
+test('an operation that is still queued is cancelled at once', async () => {
   await using lab = await startTestOperations();
   const id = crypto.randomUUID();
   // Without a job, as if all workers were away.

@@ -9,7 +9,7 @@ async function destroyOne(lab: TestOperations, hostname: string): Promise<string
   return answer.operation.id;
 }
 
-test('one machine is destroyed alone, and whose work goes with it is said', async () => {
+test('destroying one machine leaves the others, and the output names its participant', async () => {
   await using lab = await startTestOperations();
   await lab.ended((await lab.launch(3)).id);
   await giveThisVm(lab.db, 'lab-vm-test-2');
@@ -25,10 +25,12 @@ test('one machine is destroyed alone, and whose work goes with it is said', asyn
     'lab-vm-test-1',
     'lab-vm-test-3',
   ]);
-  expect((await lab.texts(id)).join(' ')).toMatch(/@example\.org has this machine: what they left on it/);
+  expect((await lab.texts(id)).join(' ')).toMatch(
+    /assigned to ada@example\.org: work on it that was not collected is lost/,
+  );
 });
 
-test('one that stays is a failure, and the others keep their status', async () => {
+test('destroying one machine fails if it stays, and the others keep their status', async () => {
   await using lab = await startTestOperations({ script: { lasting: new Set(['lab-vm-test-1']) } });
   await lab.ended((await lab.launch(2)).id);
   const id = await destroyOne(lab, 'lab-vm-test-1');
@@ -39,7 +41,7 @@ test('one that stays is a failure, and the others keep their status', async () =
   ]);
 });
 
-test('a machine that came by itself runs on, and its row is cleared', async () => {
+test('destroying an external machine only removes its row', async () => {
   await using lab = await startTestOperations();
   await insertFreeVms(lab.db, ['lab-pc-7', 'lab-pc-8']);
   const id = await destroyOne(lab, 'lab-pc-7');
@@ -47,7 +49,7 @@ test('a machine that came by itself runs on, and its row is cleared', async () =
   expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-pc-8']);
 });
 
-test('a machine that is not there is unknown; while another operation runs, it is told which', async () => {
+test('destroying an unknown machine is answered with unknown, and during another operation with that operation', async () => {
   await using lab = await startTestOperations({ script: { holdAfter: 0 } });
   expect(await lab.operations.destroyOne({ hostname: 'nobody', by: 'ada' })).toEqual({ kind: 'unknown' });
   const { id } = await lab.launch(1);
@@ -59,20 +61,18 @@ test('a machine that is not there is unknown; while another operation runs, it i
   await lab.ended(id);
 });
 
-test('after everything is destroyed, the operation says that nothing is left, as the provider was asked', async () => {
+test('after a complete destroy, the output says that the provider lists no more machines', async () => {
   await using lab = await startTestOperations({ as: 'aws' });
   await lab.ended((await lab.launch(2)).id);
   const { id } = await lab.destroy();
   await lab.ended(id);
-  expect(await lab.texts(id)).toContain(
-    'EC2 was asked: 0 machines with the tags of this deployment are left.',
-  );
+  expect(await lab.texts(id)).toContain('EC2 lists 0 machines with the tags of this deployment.');
 });
 
-test('where something is left, nothing of the kind is said', async () => {
+test('after an incomplete destroy, the output does not say that nothing is left', async () => {
   await using lab = await startTestOperations({ as: 'aws', script: { lasting: new Set(['lab-vm-test-1']) } });
   await lab.ended((await lab.launch(2)).id);
   const { id } = await lab.destroy();
   expect(await lab.ended(id)).toMatchObject({ status: 'failed' });
-  expect((await lab.texts(id)).join(' ')).not.toContain('EC2 was asked');
+  expect((await lab.texts(id)).join(' ')).not.toContain('EC2 lists');
 });

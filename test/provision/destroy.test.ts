@@ -4,7 +4,7 @@ import { reportStatus } from '../../src/db/reports.ts';
 import { startTestOperations, WAIT } from '../support/operations.ts';
 import { giveVm, insertFreeVms } from '../support/rows.ts';
 
-test('a destroy ends every machine, removes the rows, and buries the names', async () => {
+test('a destroy destroys all machines, removes the rows, and reserves the hostnames', async () => {
   await using lab = await startTestOperations();
   await lab.ended((await lab.launch(2)).id);
   const operation = await lab.ended((await lab.destroy()).id);
@@ -18,12 +18,12 @@ test('a destroy ends every machine, removes the rows, and buries the names', asy
   expect([...lab.provider.world.keys()]).toEqual(['lab-vm-test-3']);
 });
 
-test('a destroy with nothing there succeeds', async () => {
+test('a destroy without machines succeeds', async () => {
   await using lab = await startTestOperations();
   expect(await lab.ended((await lab.destroy()).id)).toMatchObject({ status: 'succeeded', done: 0, total: 0 });
 });
 
-test('a destroy while a launch runs is refused, and ends nothing', async () => {
+test('a destroy during a launch is refused and destroys nothing', async () => {
   await using lab = await startTestOperations({ script: { holdAfter: 1 } });
   const { id } = await lab.launch(2);
   await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
@@ -32,7 +32,7 @@ test('a destroy while a launch runs is refused, and ends nothing', async () => {
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 2 });
 });
 
-test('machines that are being destroyed are given to nobody', async () => {
+test('machines that are being destroyed are not assigned', async () => {
   await using lab = await startTestOperations();
   await lab.ended((await lab.launch(1)).id);
   await reportStatus(lab.db, { hostname: 'lab-vm-test-1', status: 'running', provider: 'external' });
@@ -45,7 +45,7 @@ test('machines that are being destroyed are given to nobody', async () => {
   await lab.ended(id);
 });
 
-test('a destroy that is cancelled gives the machines that are left their status back', async () => {
+test('a cancelled destroy restores the status of the remaining machines', async () => {
   await using lab = await startTestOperations();
   await lab.ended((await lab.launch(2)).id);
   await reportStatus(lab.db, { hostname: 'lab-vm-test-2', status: 'running', provider: 'external' });
@@ -57,7 +57,7 @@ test('a destroy that is cancelled gives the machines that are left their status 
   expect(await listMachineRows(lab.db)).toMatchObject([{ hostname: 'lab-vm-test-2', status: 'running' }]);
 });
 
-test('a destroy that leaves something is no success, and says what is left', async () => {
+test('a destroy that leaves machines fails and names them', async () => {
   await using lab = await startTestOperations({ script: { lasting: new Set(['lab-vm-test-2']) } });
   await lab.ended((await lab.launch(2)).id);
   const operation = await lab.ended((await lab.destroy()).id);
@@ -66,7 +66,7 @@ test('a destroy that leaves something is no success, and says what is left', asy
   expect(await listMachineRows(lab.db)).toMatchObject([{ hostname: 'lab-vm-test-2' }]);
 });
 
-test('machines that came by themselves lose their rows, and their late reports change nothing', async () => {
+test('external machines lose their rows, and their late reports change nothing', async () => {
   await using lab = await startTestOperations();
   await insertFreeVms(lab.db, ['lab-pc-7']);
   await giveVm(lab.db, 'ada@example.org');
@@ -74,13 +74,13 @@ test('machines that came by themselves lose their rows, and their late reports c
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 1, total: 1 });
   expect(await listMachineRows(lab.db)).toEqual([]);
   expect(await lab.texts(id)).toContain(
-    'Machines that came by themselves run on; they were only cleared from here: 1.',
+    'External machines keep running; they were only removed from the list: 1.',
   );
   const late = { hostname: 'lab-pc-7', status: 'running', provider: 'external' } as const;
   expect(await reportStatus(lab.db, late)).toBe('late');
 });
 
-test('machines of another provider stay, and it is said how they are reached', async () => {
+test('machines of another provider stay, and the output says how to destroy them', async () => {
   await using lab = await startTestOperations();
   await lab.db
     .insertInto('vms')
@@ -92,7 +92,7 @@ test('machines of another provider stay, and it is said how they are reached', a
   expect((await lab.texts(id)).join('\n')).toContain('PROVIDER=aws');
 });
 
-test('a destroy whose outcome cannot be checked is no success; rows are settled when it can', async () => {
+test('a destroy that cannot be verified fails, and rows are reconciled as soon as the provider answers', async () => {
   await using lab = await startTestOperations({ script: { lasting: new Set(['lab-vm-test-2']) } });
   await lab.ended((await lab.launch(2)).id);
   lab.provider.script.holdAfter = 2;
@@ -102,7 +102,7 @@ test('a destroy whose outcome cannot be checked is no success; rows are settled 
   lab.provider.release();
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'failed', done: 1, problem: { kind: 'engine' } });
-  expect(operation.problem?.problem).toBe('Whether anything is left could not be checked.');
+  expect(operation.problem?.problem).toBe('Could not check whether any machine is left.');
   expect(await listMachineRows(lab.db)).toMatchObject([{ status: 'destroying' }]);
   lab.provider.script.listFails = false;
   await expect.poll(() => listMachineRows(lab.db), WAIT).toMatchObject([{ status: 'initializing' }]);

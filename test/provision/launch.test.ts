@@ -9,7 +9,7 @@ import { hashToken } from '../../src/vms/token.ts';
 import { startTestOperations, WAIT } from '../support/operations.ts';
 import { insertFreeVms } from '../support/rows.ts';
 
-test('a launch makes machines, with rows, tokens, addresses and timings', async () => {
+test('a launch creates machines with rows, tokens, addresses and timings', async () => {
   await using lab = await startTestOperations();
   const { id } = await lab.launch(3);
   const operation = await lab.ended(id);
@@ -32,22 +32,22 @@ test('a launch makes machines, with rows, tokens, addresses and timings', async 
   expect((await lab.texts(id)).at(-1)).toBe('Done.');
 });
 
-test('a machine that cannot be made leaves no row, and what was made stays', async () => {
+test('a machine that cannot be created leaves no row, and the others stay', async () => {
   await using lab = await startTestOperations({
     script: { failing: new Map([['lab-vm-test-2', 'No room for it.']]) },
   });
   const { id } = await lab.launch(3);
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'failed', done: 2, failed: 1, total: 3 });
-  expect(operation.problem?.problem).toBe('2 of 3 machines were made, and stay.');
+  expect(operation.problem?.problem).toBe('2 of 3 machines were created and stay.');
   expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual([
     'lab-vm-test-1',
     'lab-vm-test-3',
   ]);
-  expect(await lab.texts(id)).toContain('Could not be made: No room for it.');
+  expect(await lab.texts(id)).toContain('Could not be created: No room for it.');
 });
 
-test('the rows are there, with their tokens, before a machine can report', async () => {
+test('rows and tokens are stored before a machine can report', async () => {
   await using lab = await startTestOperations({ script: { holdAfter: 0 } });
   const { id } = await lab.launch(2);
   const rows = await vi.waitFor(async () => {
@@ -63,14 +63,14 @@ test('the rows are there, with their tokens, before a machine can report', async
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded' });
 });
 
-test('a machine that came into being without being reported is found and kept', async () => {
+test('a machine that the provider created without reporting it is found and kept', async () => {
   await using lab = await startTestOperations({ script: { silent: new Set(['lab-vm-test-1']) } });
   const { id } = await lab.launch(1);
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 1 });
   expect(await findVm(lab.db, 'lab-vm-test-1')).toMatchObject({ address: '127.0.0.1', sshPort: 2222 });
 });
 
-test('names of rows, of tombstones and of machines that nobody knows are left out', async () => {
+test('a launch uses no hostname of a row, a tombstone or an orphan', async () => {
   await using lab = await startTestOperations();
   await insertFreeVms(lab.db, ['lab-vm-test-1']);
   await bury(lab.db, ['lab-vm-test-3']);
@@ -83,7 +83,7 @@ test('names of rows, of tombstones and of machines that nobody knows are left ou
   ]);
 });
 
-test('a second launch while one runs is told who is running what, and launches nothing', async () => {
+test('a second launch while one runs is answered with the running operation and creates nothing', async () => {
   await using lab = await startTestOperations({ script: { holdAfter: 0 } });
   const { id } = await lab.launch(2);
   const second = await lab.operations.launch({ numVms: 1, by: 'grace' });
@@ -97,7 +97,7 @@ test('a second launch while one runs is told who is running what, and launches n
   expect(lab.provider.world.size).toBe(2);
 });
 
-test('of ten launches asked for at once, one is accepted', async () => {
+test('of ten launches requested at once, one is accepted', async () => {
   await using lab = await startTestOperations({ script: { holdAfter: 0 } });
   const answers = await Promise.all(
     Array.from({ length: 10 }, () => lab.operations.launch({ numVms: 1, by: 'ada' })),
@@ -110,7 +110,7 @@ test('of ten launches asked for at once, one is accepted', async () => {
   if (first?.kind === 'accepted') await lab.ended(first.operation.id);
 });
 
-test('one launch after the other works, and the second takes the next names', async () => {
+test('a second launch after the first one takes the next hostnames', async () => {
   await using lab = await startTestOperations();
   await lab.ended((await lab.launch(1)).id);
   const second = await lab.ended((await lab.launch(1)).id);
@@ -118,7 +118,7 @@ test('one launch after the other works, and the second takes the next names', as
   expect([...lab.provider.world.keys()]).toEqual(['lab-vm-test-1', 'lab-vm-test-2']);
 });
 
-test('a provider that is not ready is told, and no operation is begun', async () => {
+test('a launch is refused without an operation if the provider is not ready', async () => {
   const readiness = fail({ code: 'credentials', message: 'No credentials.', remedy: 'Sign in.' } as const);
   await using lab = await startTestOperations({ script: { readiness } });
   expect(await lab.operations.launch({ numVms: 1, by: 'ada' })).toEqual({
@@ -128,7 +128,7 @@ test('a provider that is not ready is told, and no operation is begun', async ()
   expect(await findActiveOperation(lab.db)).toBeNull();
 });
 
-test('a provider that throws fails the launch, and leaves no row without a machine', async () => {
+test('a launch fails if the provider throws, and leaves no row without a machine', async () => {
   await using lab = await startTestOperations({ script: { throws: new Error('a bug') } });
   const operation = await lab.ended((await lab.launch(2)).id);
   expect(operation).toMatchObject({ status: 'failed', done: 0, problem: { kind: 'engine' } });
@@ -136,7 +136,7 @@ test('a provider that throws fails the launch, and leaves no row without a machi
   expect(lab.warnings.join('\n')).toContain('a bug');
 });
 
-test('who launched what, and when, is kept', async () => {
+test('the audit keeps who launched what, and when', async () => {
   await using lab = await startTestOperations();
   const { id } = await lab.launch(2);
   await lab.ended(id);

@@ -23,8 +23,8 @@ afterAll(() => stub[Symbol.asyncDispose]());
 
 const open = (): Promise<Lab> => openLab(() => stub.url);
 
-describe('a restart', () => {
-  test('ends what runs on the machine and starts it anew from its folder, with its files and its door', async () => {
+describe('restarting a local VM', () => {
+  test('a restart ends the processes of a local VM and starts it again with its files and its SSH port', async () => {
     await using lab = await open();
     const provider = lab.provider();
     await provider.start();
@@ -42,7 +42,7 @@ describe('a restart', () => {
     expect(stub.statusesOf('vm-r2').filter((each) => each === 'running')).toHaveLength(1);
   });
 
-  test('of a machine that is not there makes none', async () => {
+  test('restarting an unknown local VM fails and creates none', async () => {
     await using lab = await open();
     const provider = lab.provider();
     await provider.start();

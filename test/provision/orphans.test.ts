@@ -10,7 +10,7 @@ import { giveThisVm } from '../support/rows.ts';
 const actions = ({ db }: TestOperations) =>
   db.selectFrom('audit_events').select(['who', 'what', 'detail']).orderBy('id').execute();
 
-test('at start, a machine of another database is found, told, and left alone', async () => {
+test('at start, a machine of another database is found as an orphan and left running', async () => {
   const scripted = createScriptedProvider({}, 'aws');
   const launch = randomUUID();
   scripted.world.set('x', { hostname: 'lab-vm-test-1', id: 'i-1', operationId: launch });
@@ -27,12 +27,12 @@ test('at start, a machine of another database is found, told, and left alone', a
       },
     ]);
   }, WAIT);
-  expect(lab.operations.orphans.seen().items[0]?.reason).toContain('its launch is not known here');
+  expect(lab.operations.orphans.seen().items[0]?.reason).toContain('does not know its launch');
   expect(scripted.world.size).toBe(1);
   expect(scripted.calls).not.toContain('terminate i-1');
 });
 
-test('an adopted machine has a row, is given to nobody, costs money, and is destroyed with the others', async () => {
+test('an adopted machine has a row, is not assigned, counts as cost, and is destroyed with the others', async () => {
   await using lab = await startTestOperations({ as: 'aws' });
   lab.provider.world.set('x', {
     hostname: 'lab-vm-test-1',
@@ -41,7 +41,7 @@ test('an adopted machine has a row, is given to nobody, costs money, and is dest
     instanceType: 'g5.xlarge',
     ssh: { address: '192.0.2.7' },
   });
-  expect(await lab.operations.orphans.adopt('i-1', 'ada')).toMatchObject({ kind: 'done' });
+  expect(await lab.operations.orphans.adopt('i-1', 'ada')).toMatchObject({ ok: true });
   expect(await findVm(lab.db, 'lab-vm-test-1')).toMatchObject({
     provider: 'aws',
     status: 'unreachable',
@@ -52,10 +52,10 @@ test('an adopted machine has a row, is given to nobody, costs money, and is dest
   expect(await actions(lab)).toMatchObject([{ who: 'ada', what: 'adopt' }]);
   const hours = await lab.db.selectFrom('vm_hours').select(['hostname', 'instance_type']).execute();
   expect(hours).toEqual([{ hostname: 'lab-vm-test-1', instance_type: 'g5.xlarge' }]);
-  expect(await lab.operations.orphans.adopt('i-1', 'ada')).toEqual({ kind: 'unknown' });
+  expect(await lab.operations.orphans.adopt('i-1', 'ada')).toMatchObject({ failure: { code: 'not_found' } });
 });
 
-test('a machine that was made twice is told from the one of the row, cannot be adopted, and ends by its own id', async () => {
+test('a duplicate machine cannot be adopted and is terminated by its own id', async () => {
   await using lab = await startTestOperations({ as: 'aws' });
   await lab.ended((await lab.launch(1)).id);
   const [row] = await listMachineRows(lab.db);
@@ -67,8 +67,10 @@ test('a machine that was made twice is told from the one of the row, cannot be a
   lab.provider.world.set('lab-vm-test-1', mine);
   const { items } = await lab.operations.orphans.look();
   expect(items).toMatchObject([{ id: 'i-second', adoptable: false, terminable: true }]);
-  expect(await lab.operations.orphans.adopt('i-second', 'ada')).toMatchObject({ kind: 'refused' });
-  expect(await lab.operations.orphans.terminate('i-second', 'ada')).toMatchObject({ kind: 'done' });
+  expect(await lab.operations.orphans.adopt('i-second', 'ada')).toMatchObject({
+    failure: { code: 'refused' },
+  });
+  expect(await lab.operations.orphans.terminate('i-second', 'ada')).toMatchObject({ ok: true });
   expect([...lab.provider.world.values()]).toEqual([mine]);
   expect(await listMachineRows(lab.db)).toHaveLength(1);
   expect(await actions(lab)).toContainEqual({
@@ -78,32 +80,34 @@ test('a machine that was made twice is told from the one of the row, cannot be a
   });
 });
 
-test('a row whose machine was ended elsewhere is shown with its participant, and cleared only when an admin says so', async () => {
+test('a row without a machine is shown with its participant and removed only on request', async () => {
   await using lab = await startTestOperations({ as: 'aws' });
   await lab.ended((await lab.launch(2)).id);
   await giveThisVm(lab.db, 'lab-vm-test-2');
   lab.provider.world.delete('lab-vm-test-2');
   const { items } = await lab.operations.orphans.look();
   expect(items).toMatchObject([{ id: 'lab-vm-test-2', kind: 'row', adoptable: false, terminable: true }]);
-  expect(items[0]?.reason).toContain('@example.org has it, and needs another one.');
+  expect(items[0]?.reason).toContain('@example.org, who needs another one.');
   expect(await listMachineRows(lab.db)).toHaveLength(2);
   await lab.operations.orphans.terminate('lab-vm-test-2', 'ada');
   expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-1']);
 });
 
-test('while an operation runs nothing is decided, and its machines are no orphans', async () => {
+test('while an operation runs, its machines are no orphans, and no orphan can be terminated', async () => {
   await using lab = await startTestOperations({ as: 'aws', script: { holdAfter: 1 } });
   const { id } = await lab.launch(2);
   await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
   lab.provider.world.set('x', { hostname: 'other', id: 'i-1', operationId: null });
   expect((await lab.operations.orphans.look()).items).toMatchObject([{ id: 'i-1' }]);
-  expect(await lab.operations.orphans.terminate('i-1', 'ada')).toMatchObject({ kind: 'refused' });
+  expect(await lab.operations.orphans.terminate('i-1', 'ada')).toMatchObject({
+    failure: { code: 'refused' },
+  });
   expect(lab.provider.world.has('x')).toBe(true);
   lab.provider.release();
   await lab.ended(id);
 });
 
-test('a provider that cannot be asked leaves the last list, and nothing is decided on it', async () => {
+test('if the provider cannot list its machines, the last survey stays, and no orphan can be terminated', async () => {
   await using lab = await startTestOperations({ as: 'aws' });
   lab.provider.world.set('x', { hostname: 'other', id: 'i-1', operationId: null });
   await lab.operations.orphans.look();
@@ -111,9 +115,11 @@ test('a provider that cannot be asked leaves the last list, and nothing is decid
   const survey = await lab.operations.orphans.look();
   expect(survey).toMatchObject({
     items: [{ id: 'i-1' }],
-    problem: expect.stringContaining('could not be asked') as unknown,
+    error: expect.stringContaining('could not list its machines') as unknown,
   });
-  expect(await lab.operations.orphans.terminate('i-1', 'ada')).toMatchObject({ kind: 'refused' });
+  expect(await lab.operations.orphans.terminate('i-1', 'ada')).toMatchObject({
+    failure: { code: 'refused' },
+  });
   expect(lab.provider.world.size).toBe(1);
 });
 
@@ -127,7 +133,7 @@ async function launchThat(db: TestOperations['db'], status: string): Promise<str
   return id;
 }
 
-test('ended by itself is only what an unfinished launch left: by its id, and never what a good launch made', async () => {
+test('only machines that an unfinished launch left are terminated automatically', async () => {
   await using database = await createTestDatabase();
   const scripted = createScriptedProvider({}, 'aws');
   const interrupted = await launchThat(database.db, 'interrupted');

@@ -26,15 +26,18 @@ describe('a launch', () => {
     ['textual', { num_vms: 'three' }],
     ['hexadecimal', { num_vms: '0x10' }],
     ['in the notation of floats', { num_vms: '1e1' }],
-  ])('whose number is %s answers the dashboard with the message, and launches nothing', async (_, form) => {
-    const response = await lab.post('/api/launch', form);
-    expect(response.status).toBe(200);
-    const html = await response.text();
-    expect(html).toContain('<h1>Launch</h1>');
-    expect(html).toContain('Number of VMs must be greater than 0.');
-    expect(lab.provider.calls).toEqual([]);
-    expect((await lab.postJson('/api/launch', form)).status).toBe(400);
-  });
+  ])(
+    'a launch whose number of VMs is %s is answered with the page and a message, and creates nothing',
+    async (_, form) => {
+      const response = await lab.post('/api/launch', form);
+      expect(response.status).toBe(200);
+      const html = await response.text();
+      expect(html).toContain('<h1>Launch</h1>');
+      expect(html).toContain('Number of VMs must be greater than 0.');
+      expect(lab.provider.calls).toEqual([]);
+      expect((await lab.postJson('/api/launch', form)).status).toBe(400);
+    },
+  );
 
   test.each(['101', '1001', '99999999999999999999'])(
     'of %s machines is too large, and launches nothing',
@@ -51,7 +54,7 @@ describe('a launch', () => {
     },
   );
 
-  test('is answered at once with the page that shows the run', async () => {
+  test('a launch from the page is answered at once with the page that shows the operation', async () => {
     lab.provider.script.holdAfter = 0;
     const response = await lab.post('/api/launch', { num_vms: '2' });
     expect(response.status).toBe(200);
@@ -70,7 +73,7 @@ describe('a launch', () => {
     expect(await lab.page(`/admin/operations/${id}`)).not.toContain('http-equiv="refresh"');
   });
 
-  test('is 202 with the operation for programs', async () => {
+  test('a launch from a program is answered with 202 and the operation', async () => {
     const response = await lab.postJson('/api/launch', { num_vms: '1' });
     expect(response.status).toBe(202);
     const operation = (await response.json()) as Operation;
@@ -85,7 +88,7 @@ describe('a launch', () => {
     });
   });
 
-  test('while another operation runs is told which: who, what, since when', async () => {
+  test('a launch while another operation runs is answered with that operation', async () => {
     lab.provider.script.holdAfter = 0;
     const first = await lab.launch(3);
     const html = await (await lab.post('/api/launch', { num_vms: '1' })).text();
@@ -103,7 +106,7 @@ describe('a launch', () => {
     expect((await lab.postJson('/destroy')).status).toBe(409);
   });
 
-  test('that the provider is not ready for says what is missing', async () => {
+  test('a launch for which the provider is not ready is answered with what is missing', async () => {
     lab.provider.script.readiness = fail({
       code: 'credentials',
       message: 'No credentials.',
@@ -120,7 +123,7 @@ describe('a launch', () => {
 });
 
 describe('cancelling', () => {
-  test('asks, is the same when asked again, and is 409 when it is over', async () => {
+  test('cancelling twice has the same answer, and cancelling a finished operation is 409', async () => {
     lab.provider.script.holdAfter = 0;
     lab.provider.script.heeds = 'force';
     const { id } = await lab.launch(2);
@@ -140,7 +143,7 @@ describe('cancelling', () => {
     expect((await lab.postJson(`/api/v1/operations/${crypto.randomUUID()}/cancel`)).status).toBe(404);
   });
 
-  test('is refused where it comes from another site', async () => {
+  test('a cancellation from another site is refused', async () => {
     const response = await fetch(`${lab.server.url}/api/v1/operations/${crypto.randomUUID()}/cancel`, {
       method: 'POST',
       headers: { ...lab.auth, 'sec-fetch-site': 'cross-site' },
@@ -150,7 +153,7 @@ describe('cancelling', () => {
 });
 
 describe('a destroy', () => {
-  test('from the page needs the name of the deployment', async () => {
+  test('a destroy from the page needs the name of the deployment', async () => {
     for (const confirm of ['', 'lablink', 'LAB']) {
       const html = await (await lab.post('/destroy', { confirm })).text();
       expect(html).toContain('Nothing was destroyed: to confirm, type lab.');
@@ -163,7 +166,7 @@ describe('a destroy', () => {
     expect(lab.provider.world.size).toBe(0);
   });
 
-  test('with nothing there succeeds, without a body too', async () => {
+  test('a destroy without machines succeeds, also without a request body', async () => {
     const response = await lab.postJson('/destroy');
     expect(response.status).toBe(202);
     await lab.idle();
@@ -176,7 +179,7 @@ describe('a destroy', () => {
     await lab.idle();
   });
 
-  test('says on its page who is affected', async () => {
+  test('the page of a destroy names the participants', async () => {
     await lab.launch(1);
     await lab.idle();
     await lab.server.client.POST('/api/vm-status', { body: { hostname: 'lab-pc-7', status: 'running' } });
@@ -189,7 +192,7 @@ describe('a destroy', () => {
 });
 
 describe('the list of operations', () => {
-  test('is newest first, and paged', async () => {
+  test('the list of operations is paged, newest first', async () => {
     const all = await lab.get<{ items: Operation[] }>('/api/v1/operations');
     expect(all.items.length).toBeGreaterThan(4);
     const seen: string[] = [];
@@ -204,7 +207,7 @@ describe('the list of operations', () => {
     expect(seen).toEqual(all.items.map(({ id }) => id));
   });
 
-  test('does not hold what nobody asked for', async () => {
+  test('an unknown operation is 404', async () => {
     const unknown = `/api/v1/operations/${crypto.randomUUID()}`;
     const response = await fetch(lab.server.url + unknown, { headers: lab.auth });
     expect(response.status).toBe(404);

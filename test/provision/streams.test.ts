@@ -15,11 +15,11 @@ beforeEach(async () => {
   lab.provider.calls.length = 0;
 });
 
-describe('the streams', () => {
+describe('event streams', () => {
   const textsOf = (events: readonly { event: string; data: unknown }[]) =>
     events.flatMap(({ event, data }) => (event === 'output' ? [(data as { text: string }).text] : []));
 
-  test('of an operation tell its output as it comes, its progress, and its end', async () => {
+  test('the stream of an operation sends its output, its progress and its end', async () => {
     lab.provider.script.holdAfter = 1;
     const { id } = await lab.launch(2);
     await using stream = await readEvents(`${lab.server.url}/api/v1/operations/${id}/events`, lab.auth);
@@ -33,7 +33,7 @@ describe('the streams', () => {
     expect(textsOf([...before, ...after]).at(-1)).toBe('Done.');
   });
 
-  test('resume after the last event, without loss or repetition', async () => {
+  test('a stream resumes after the last event without loss or repetition', async () => {
     await lab.launch(5);
     await lab.idle();
     const { id } = await lab.newest();
@@ -58,7 +58,7 @@ describe('the streams', () => {
     expect(all.length).toBeGreaterThan(6);
   });
 
-  test('of the machines tell what changes, and only that', async () => {
+  test('the stream of machines sends only what changes', async () => {
     await lab.server.client.POST('/api/vm-status', { body: { hostname: 'lab-pc-7', status: 'running' } });
     await using stream = await readEvents(`${lab.server.url}/api/v1/vms/events`, lab.auth);
     const first = await stream.next();
@@ -72,7 +72,7 @@ describe('the streams', () => {
     });
   });
 
-  test('of an operation and of the machines fit into one, and resume both', async () => {
+  test('one stream can carry an operation and the machines, and resumes both', async () => {
     lab.provider.script.holdAfter = 0;
     const { id } = await lab.launch(1);
     const url = `${lab.server.url}/api/v1/operations/${id}/events?vms=true`;
@@ -106,7 +106,7 @@ describe('the streams', () => {
     expect(change.at(-1)?.event).toBe('vms');
   });
 
-  test('of what is not there are 404, and need credentials', async () => {
+  test('the stream of an unknown operation is 404, and streams need credentials', async () => {
     const url = `${lab.server.url}/api/v1/operations/${crypto.randomUUID()}/events`;
     await using unknown = await readEvents(url, lab.auth);
     expect(unknown.status).toBe(404);

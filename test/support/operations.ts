@@ -1,10 +1,10 @@
-// Operations on a database of their own, with a scripted provider and short intervals.
+// An operation service on a database of its own, with a scripted provider and short intervals.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { vi } from 'vitest';
 import { findOperation, type OperationRecord } from '../../src/db/operations.ts';
 import { readOperationEvents } from '../../src/db/operation-events.ts';
-import type { OperationsOptions } from '../../src/provision/machinery.ts';
-import { createOperations, type Operations } from '../../src/provision/operations.ts';
+import type { OperationServiceOptions } from '../../src/provision/operation-service.ts';
+import { createOperationService, type OperationService } from '../../src/provision/operation-service.ts';
 import type { Provider } from '../../src/provision/provider.ts';
 import { isActive, type OperationStatus } from '../../src/vms/operation.ts';
 import { createScriptedProvider, type Script, type ScriptedProvider } from '../doubles/scripted-provider.ts';
@@ -14,7 +14,7 @@ export type TestOperations = AsyncDisposable & {
   readonly database: TestDatabase;
   readonly db: TestDatabase['db'];
   readonly provider: ScriptedProvider;
-  readonly operations: Operations;
+  readonly operations: OperationService;
   /** What went wrong besides, in the order of its happening. */
   readonly warnings: string[];
   /** Launches, and expects it to be accepted. */
@@ -35,14 +35,14 @@ export const shortIntervals = {
   abandonAfterMs: 5_000,
   recoverMs: 50,
   stopForceAfterMs: 3_000,
-  canaryAskMs: 20,
-  endsMs: 50,
+  canaryPollMs: 20,
+  expiryMs: 50,
   orphansMs: 60_000,
 } as const;
 
 export const WAIT = { timeout: 25_000, interval: 20 };
 
-export type TestOptions = Partial<OperationsOptions> & {
+export type TestOptions = Partial<OperationServiceOptions> & {
   readonly script?: Partial<Script>;
   /** The provider that the scripted one pretends to be. */
   readonly as?: Provider['name'];
@@ -60,7 +60,7 @@ export async function startTestOperations(options: TestOptions = {}): Promise<Te
   const note = (fields: Readonly<Record<string, unknown>>, message: string): void => {
     warnings.push(`${message} ${fields['err'] instanceof Error ? fields['err'].message : ''}`.trim());
   };
-  const operations = createOperations({
+  const operations = createOperationService({
     db,
     connectionString: database.connectionString,
     provider,
@@ -99,7 +99,7 @@ export async function startTestOperations(options: TestOptions = {}): Promise<Te
   };
 }
 
-function accepted(answer: Awaited<ReturnType<Operations['launch']>>): OperationRecord {
+function accepted(answer: Awaited<ReturnType<OperationService['launch']>>): OperationRecord {
   if (answer.kind !== 'accepted') throw new Error(`expected to be accepted: ${JSON.stringify(answer)}`);
   return answer.operation;
 }

@@ -1,9 +1,9 @@
 import { describe, expect, test, vi } from 'vitest';
 import type { NewOperationEvent } from '../../src/db/operation-events.ts';
 import { merge } from '../../src/delivery/merge.ts';
-import { createRunControl } from '../../src/provision/control.ts';
+import { createRunControl } from '../../src/provision/run-control.ts';
 import { createOutput } from '../../src/provision/output.ts';
-import { createCounter } from '../../src/provision/run.ts';
+import { createProgressCounter } from '../../src/provision/run.ts';
 import type { Progress } from '../../src/db/operations.ts';
 import { nextHostnames } from '../../src/vms/hostnames.ts';
 import { describeOperation, operationMessage, type OperationFacts } from '../../src/vms/operation.ts';
@@ -60,21 +60,21 @@ test('the next hostnames are the lowest that are free', () => {
 });
 
 describe('the control of a run', () => {
-  test('asks, then forces, then leaves it to itself', async () => {
+  test('a run is cancelled, then forced to end, then abandoned', async () => {
     vi.useFakeTimers();
     try {
       const control = createRunControl({ forceAfterMs: 1_000, abandonAfterMs: 500 });
       const abandoned = vi.fn();
       void control.abandoned.then(abandoned);
-      control.ask('cancelled');
-      control.ask('timeout');
-      expect([control.asked.aborted, control.forced.aborted, control.reason()]).toEqual([
+      control.cancel('cancelled');
+      control.cancel('timeout');
+      expect([control.signal.aborted, control.forceSignal.aborted, control.reason()]).toEqual([
         true,
         false,
         'cancelled',
       ]);
       await vi.advanceTimersByTimeAsync(1_000);
-      expect(control.forced.aborted).toBe(true);
+      expect(control.forceSignal.aborted).toBe(true);
       expect(abandoned).not.toHaveBeenCalled();
       await vi.advanceTimersByTimeAsync(500);
       expect(abandoned).toHaveBeenCalledOnce();
@@ -83,20 +83,24 @@ describe('the control of a run', () => {
     }
   });
 
-  test('forces at once what lost its lease, whatever was the reason before', () => {
+  test('a run that lost its lease is forced to end at once, whatever the earlier reason', () => {
     const control = createRunControl({ forceAfterMs: 1_000, abandonAfterMs: 1_000 });
-    control.ask('cancelled');
-    control.ask('lost');
-    expect([control.forced.aborted, control.reason()]).toEqual([true, 'lost']);
+    control.cancel('cancelled');
+    control.cancel('lost');
+    expect([control.forceSignal.aborted, control.reason()]).toEqual([true, 'lost']);
     control.close();
   });
 
-  test('does nothing any more when the run has ended', () => {
+  test('after its end, a run cannot be cancelled or forced', () => {
     const control = createRunControl({ forceAfterMs: 1_000, abandonAfterMs: 1_000 });
     control.close();
-    control.ask('cancelled');
+    control.cancel('cancelled');
     control.force();
-    expect([control.asked.aborted, control.forced.aborted, control.reason()]).toEqual([false, false, null]);
+    expect([control.signal.aborted, control.forceSignal.aborted, control.reason()]).toEqual([
+      false,
+      false,
+      null,
+    ]);
   });
 });
 
@@ -118,7 +122,7 @@ describe('the output of a run', () => {
     return { stored, output };
   }
 
-  test('is stored in order, also when storing fails at first; what is left is handed over', async () => {
+  test('output is stored in order although storing fails at first, and the rest is returned at the end', async () => {
     const { stored, output } = collect(2);
     const texts = Array.from({ length: 1_200 }, (_, index) => `line ${index}`);
     for (const text of texts) output.write({ level: 'info', text });
@@ -128,19 +132,19 @@ describe('the output of a run', () => {
     expect([...stored, ...rest.map(({ text }) => text)]).toEqual([...texts, 'last']);
   });
 
-  test('has an end, which is said', async () => {
+  test('output is limited, and its last line says that further lines are not stored', async () => {
     const { stored, output } = collect();
     for (let index = 0; index < 20_100; index += 1) output.write({ level: 'info', text: 'again' });
     const all = [...stored, ...(await output.drain()).map(({ text }) => text)];
     expect(all).toHaveLength(20_000);
-    expect(all.at(-1)).toContain('the rest is left out');
+    expect(all.at(-1)).toContain('further lines are not stored');
   });
 });
 
-test('counts are written one after the other, and the newest last', async () => {
+test('progress counts are written one at a time, and the newest is written last', async () => {
   const written: Progress[] = [];
   let open = 0;
-  const counter = createCounter(async (progress) => {
+  const counter = createProgressCounter(async (progress) => {
     open += 1;
     expect(open).toBe(1);
     await Promise.resolve();

@@ -15,7 +15,7 @@ async function remove({ server, auth }: FleetServer, hostname: string): Promise<
   return fetch(`${server.url}/api/v1/vms/${hostname}`, { method: 'DELETE', headers: auth });
 }
 
-test('a launch with hours has an end, which is served, shown and moved', async () => {
+test('a launch with hours has an end time, which the API and the page show and which can be extended', async () => {
   await using lab = await startFleetServer();
   const launched = await lab.postJson('/api/launch', { num_vms: '2', hours: '3' });
   expect(launched.status).toBe(202);
@@ -52,13 +52,13 @@ test.each(['0', '73', 'many'])(
   },
 );
 
-test('an empty field of the hours is the rule of the server', async () => {
+test('an empty hours field uses the default of the server', async () => {
   await using lab = await startFleetServer();
   const launched = await lab.postJson('/api/launch', { num_vms: '1', hours: '' });
   expect(((await launched.json()) as Operation).shutdown_at).toBeNull();
 });
 
-test('one machine is destroyed by its address, and stays in what its launch has made', async () => {
+test('one machine can be destroyed by its path, and stays in the list of its launch', async () => {
   await using lab = await startFleetServer();
   await lab.launch(2);
   await lab.idle();
@@ -73,7 +73,7 @@ test('one machine is destroyed by its address, and stays in what its launch has 
   expect(fleet.launches).toMatchObject([{ total: 2, existing: 1 }]);
 });
 
-test('a launch that the checks refuse is told before anything is made', async () => {
+test('a launch that the checks refuse is answered before anything is created', async () => {
   await using lab = await startFleetServer();
   lab.provider.script.preflight = fail({
     code: 'quota',
@@ -89,7 +89,7 @@ test('a launch that the checks refuse is told before anything is made', async ()
   expect(await lab.get('/api/v1/operations')).toMatchObject({ items: [] });
 });
 
-test('orphans are listed and decided on; the second click says that there is none any more', async () => {
+test('orphans are listed and terminated, and a second click is answered with 404', async () => {
   await using lab = await startFleetServer();
   lab.provider.world.set('x', { hostname: 'lab-vm-prod-5', operationId: null });
   const { items } = await lab.get<Orphans>('/api/v1/orphans?fresh=true');

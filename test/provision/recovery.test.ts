@@ -41,7 +41,7 @@ async function insertMachine(
     .execute();
 }
 
-test('a launch whose server vanished is interrupted, and what was half done is cleared up', async () => {
+test('a launch whose server was killed is interrupted, and what was half done is cleaned up', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   const id = await vanishWhileRunning(db, 'launch');
@@ -57,17 +57,17 @@ test('a launch whose server vanished is interrupted, and what was half done is c
   expect(await listMachineRows(db)).toMatchObject([{ hostname: 'made' }]);
   expect([...scripted.world.keys()]).toEqual(['made', 'unknown']);
   expect(await lab.texts(id)).toEqual([
-    'Was not made; its row was removed.',
-    'Was left over from an unfinished launch; it was ended.',
-    'This machine exists, but nothing is known of it; it stays.',
-    'The server ended in the middle of it; what was half done was cleared up. Look at the machines; launch or destroy again as needed.',
+    'Was not created; its row was removed.',
+    'Was left by an unfinished launch; it was destroyed.',
+    'This machine exists but has no row; it stays.',
+    'The server stopped during the operation; what was half done was cleaned up. Look at the machines; launch or destroy again as needed.',
   ]);
   expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
   expect(await lab.ended((await lab.destroy()).id)).toMatchObject({ status: 'succeeded' });
   expect(scripted.world.size).toBe(0);
 });
 
-test('a destroy whose server vanished is interrupted: what is gone is forgotten, what is left goes on', async () => {
+test('a destroy whose server was killed is interrupted, and the remaining machines get their status back', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   const scripted = createScriptedProvider();
@@ -95,7 +95,7 @@ async function giveVmOn({ db }: TestOperations, hostname: string): Promise<void>
   await giveVm(db, 'ada@example.org');
 }
 
-test('where several servers share a database, an operation is interrupted when its lease ran out, not before', async () => {
+test('if several servers share a database, an operation is interrupted only after its lease has expired', async () => {
   await using database = await createTestDatabase();
   const id = await vanishWhileRunning(database.db, 'launch', 3_000);
   await using lab = await startTestOperations({ on: database, alone: false });
@@ -109,7 +109,7 @@ test('where several servers share a database, an operation is interrupted when i
   expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
 });
 
-test('a run that lost its lease writes nothing any more', async () => {
+test('a run that lost its lease writes nothing more', async () => {
   await using lab = await startTestOperations({ script: { holdAfter: 1, heeds: 'force' }, alone: false });
   const { id } = await lab.launch(2);
   await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
@@ -127,7 +127,7 @@ test('a run that lost its lease writes nothing any more', async () => {
   expect(await lab.reached(id, 'interrupted')).toMatchObject({ problem: null });
 });
 
-test('a server that stops in the middle of a launch asks it to end, and says that it was interrupted', async () => {
+test('a server that stops during a launch cancels it and marks it as interrupted', async () => {
   await using database = await createTestDatabase();
   const scripted = createScriptedProvider({ holdAfter: 1 });
   const lab = await startTestOperations({ on: database, scripted });
@@ -139,7 +139,7 @@ test('a server that stops in the middle of a launch asks it to end, and says tha
   expect(scripted.calls).toEqual(['start', 'launch', 'stop']);
 });
 
-test('a launch that was asked for just before the server vanished is run by the next one', async () => {
+test('a launch that was queued when the server was killed is run by the next server', async () => {
   await using database = await createTestDatabase();
   const id = crypto.randomUUID();
   await insertOperation(database.db, { id, kind: 'launch', requestedBy: 'ada', numVms: 1 });
@@ -147,7 +147,7 @@ test('a launch that was asked for just before the server vanished is run by the 
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 1 });
 });
 
-test('a launch that nobody took for long is not run any more', async () => {
+test('a launch that stayed in the queue too long is not run', async () => {
   await using database = await createTestDatabase();
   const id = crypto.randomUUID();
   await insertOperation(database.db, { id, kind: 'launch', requestedBy: 'ada', numVms: 1 });
@@ -160,7 +160,7 @@ test('a launch that nobody took for long is not run any more', async () => {
   expect(lab.provider.calls).toEqual(['start']);
 });
 
-test('at start, a machine that vanished meanwhile is given to nobody, and its participant is not forgotten', async () => {
+test('at start, an assigned machine that no longer exists becomes unreachable and keeps its participant', async () => {
   await using database = await createTestDatabase();
   const scripted = createScriptedProvider();
   {
@@ -173,10 +173,10 @@ test('at start, a machine that vanished meanwhile is given to nobody, and its pa
   expect(await listMachineRows(database.db)).toMatchObject([
     { hostname: 'lab-vm-test-1', status: 'unreachable', email: 'ada@example.org' },
   ]);
-  expect(lab.warnings).toContain('This machine does not exist any more; its participant needs another one.');
+  expect(lab.warnings).toContain('This machine no longer exists; its participant needs another one.');
 });
 
-test('at start, rows learn where their machines are reached now', async () => {
+test('at start, rows get the current addresses of their machines', async () => {
   await using database = await createTestDatabase();
   const scripted = createScriptedProvider();
   {
@@ -191,14 +191,14 @@ test('at start, rows learn where their machines are reached now', async () => {
   expect(row).toEqual({ ssh_port: 4444, address: '127.0.0.1' });
 });
 
-test('an outage of the provider at start does not keep the server from starting', async () => {
+test('the server starts although the provider is away', async () => {
   await using lab = await startTestOperations({ script: { listFails: true } });
   expect(lab.warnings.join('\n')).toContain('the provider cannot be asked');
   lab.provider.script.listFails = false;
   expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
 });
 
-test('a database that goes away in the middle of a launch is waited for', async () => {
+test('a launch survives an outage of the database', async () => {
   await using lab = await startTestOperations({
     script: { holdAfter: 1 },
     intervals: { ...shortIntervals, leaseMs: 20_000 },
@@ -211,7 +211,7 @@ test('a database that goes away in the middle of a launch is waited for', async 
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 2 });
 });
 
-test('a provider that cannot start fails the start, and nothing is left open', async () => {
+test('if the provider cannot start, the server does not start and leaves nothing open', async () => {
   await using database = await createTestDatabase();
   const scripted = createScriptedProvider();
   scripted.start = () => Promise.reject(new Error('no room'));
@@ -219,7 +219,7 @@ test('a provider that cannot start fails the start, and nothing is left open', a
   expect(scripted.calls).toEqual(['stop']);
 });
 
-test('two servers that share a database run one operation at a time, each hears of the other one', async () => {
+test('two servers that share a database run one operation at a time, and each can cancel it', async () => {
   await using database = await createTestDatabase();
   const scripted = createScriptedProvider({ holdAfter: 0 });
   await using one = await startTestOperations({ on: database, scripted, alone: false });

@@ -21,7 +21,7 @@ const audit = ({ db }: TestOperations) =>
 
 const hoursRule = { hours: 8, canary: { above: null, limitMs: 1_000 } } as const;
 
-test('a launch has the end that it was given, else the one of the rules, and tells it to the provider', async () => {
+test('a launch uses the requested end time, or else the default one, and passes it to the provider', async () => {
   const clock = clockAt(START);
   await using lab = await startTestOperations({ as: 'aws', now: () => clock.now(), rules: hoursRule });
   const first = await lab.launch(1);
@@ -34,14 +34,14 @@ test('a launch has the end that it was given, else the one of the rules, and tel
   expect((await audit(lab))[0]?.detail).toBe('1 machine, until 2026-11-25T17:00:00.000Z');
 });
 
-test('where machines cost nothing, a launch has no end unless it is given one', async () => {
+test('a launch without a default has no end time unless one is requested', async () => {
   await using lab = await startTestOperations();
   await lab.ended((await lab.launch(1)).id);
   expect(lab.provider.spec().shutdownAt).toBeNull();
   expect(await listShutdowns(lab.db)).toMatchObject([{ shutdownAt: null }]);
 });
 
-test('extending tells every machine; one that is deaf keeps its end, with the reason, and is told later', async () => {
+test('extending sends every machine its new end time, and again to a machine that could not be reached', async () => {
   const clock = clockAt(START);
   await using lab = await startTestOperations({ as: 'aws', now: () => clock.now(), rules: hoursRule });
   await lab.ended((await lab.launch(2)).id);
@@ -72,7 +72,7 @@ test('extending tells every machine; one that is deaf keeps its end, with the re
   expect(lab.provider.armed.get('lab-vm-test-2')).toEqual(at(12));
 });
 
-test('at the end the audit says so; machines end themselves, and only then their rows go', async () => {
+test('at the end time an audit event is written, and a row is removed only after its machine has shut itself down', async () => {
   const clock = clockAt(START);
   await using lab = await startTestOperations({ as: 'aws', now: () => clock.now(), rules: hoursRule });
   const { id } = await lab.launch(2);
@@ -80,9 +80,9 @@ test('at the end the audit says so; machines end themselves, and only then their
   clock.set(at(8.1));
   await vi.waitFor(async () => {
     expect(await audit(lab)).toContainEqual({
-      who: 'the clock',
+      who: 'the end time',
       what: 'end',
-      detail: 'the end has come of lab-vm-test-1, lab-vm-test-2',
+      detail: 'end time reached: lab-vm-test-1, lab-vm-test-2',
     });
   }, WAIT);
   expect(await listMachineRows(lab.db)).toHaveLength(2);
@@ -91,9 +91,9 @@ test('at the end the audit says so; machines end themselves, and only then their
     expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-2']);
   }, WAIT);
   expect(await audit(lab)).toContainEqual({
-    who: 'the clock',
+    who: 'the end time',
     what: 'end',
-    detail: 'lab-vm-test-1 ended by themselves',
+    detail: 'shut down: lab-vm-test-1',
   });
   // The ledger keeps both.
   const ledger = await listVmHours(lab.db);
@@ -106,7 +106,7 @@ test('at the end the audit says so; machines end themselves, and only then their
   expect(lab.provider.calls).not.toContain('destroy');
 });
 
-test('a participant whose machine has ended keeps their row, and is told', async () => {
+test('the row of an assigned machine that has shut itself down stays and is unreachable', async () => {
   const clock = clockAt(START);
   await using lab = await startTestOperations({ as: 'aws', now: () => clock.now(), rules: hoursRule });
   await lab.ended((await lab.launch(1)).id);
@@ -118,7 +118,7 @@ test('a participant whose machine has ended keeps their row, and is told', async
   }, WAIT);
 });
 
-test('machines that do not end themselves are destroyed by the server at their end, and only those', async () => {
+test('only expired machines that cannot shut themselves down are destroyed by the server', async () => {
   const clock = clockAt(START);
   await using lab = await startTestOperations({ now: () => clock.now() });
   await lab.ended((await lab.launch(1, 2)).id);
@@ -129,6 +129,6 @@ test('machines that do not end themselves are destroyed by the server at their e
   }, WAIT);
   const { operations } = await listOperations(lab.db, { limit: 1 });
   expect(operations).toMatchObject([
-    { kind: 'destroy', hostnames: ['lab-vm-test-1'], requestedBy: 'the clock' },
+    { kind: 'destroy', hostnames: ['lab-vm-test-1'], requestedBy: 'the end time' },
   ]);
 });

@@ -1,0 +1,151 @@
+// The end time of VMs: an admin extends it, its arrival is recorded, and the VM goes. VMs that shut themselves down get their
+// new time until they accept it, and their rows follow; other VMs are destroyed by the server.
+import pLimit from 'p-limit';
+import pTimeout from 'p-timeout';
+import { recordAuditEvent } from '../db/audit.ts';
+import type { Db } from '../db/connect.ts';
+import { listShutdowns, recordShutdownSet, recordShutdownError, takeDueShutdowns, requestShutdown, type ShutdownRow } from '../db/shutdown.ts';
+import { findActiveOperation } from '../db/operations.ts';
+import { hoursFrom } from '../vms/shutdown.ts';
+import { machines, namesOrCount } from '../vms/operation.ts';
+import type { Provider, ProvisionEvent } from './provider.ts';
+import { reconcile } from './reconcile.ts';
+
+export type ExpiryOptions = {
+  readonly db: Db;
+  readonly provider: Provider;
+  readonly now: () => Date;
+  readonly onEvent: (event: ProvisionEvent) => void;
+  readonly onError: (error: unknown, doing: string) => void;
+  /** False if another operation is active. */
+  readonly requestDestroy: (hostnames: readonly string[]) => Promise<boolean>;
+  /** Aborted when the server stops. */
+  readonly signal: AbortSignal;
+};
+
+export type Expiry = {
+  /** All VMs expire this many hours from now. Returns when the VMs have the new time, or after a while. */
+  extend(request: { readonly hours: number; readonly by: string }): Promise<void>;
+  /** Sends VMs the shutdown time that they do not have yet. Never rejects. */
+  reschedule(): Promise<void>;
+  /** Called at intervals while no operation runs: handles expired VMs. Never rejects. */
+  follow(): Promise<void>;
+};
+
+/** The actor in audit events that no person caused. */
+export const EXPIRY_ACTOR = 'the end time';
+/** `extend` waits this long; later VMs get the new time from the next `reschedule`. */
+const EXTEND_WAIT_MS = 20_000;
+/** A destroy of expired VMs that failed is requested again after this time. */
+const DESTROY_AGAIN_MS = 600_000;
+
+export function createExpiry(options: ExpiryOptions): Expiry {
+  const { db, provider, now, onError } = options;
+  const requestedAt = new Map<string, number>();
+  const oneAtATime = pLimit(1);
+
+  const reschedule = (): Promise<void> =>
+    oneAtATime(() =>
+      rescheduleAll(options).catch((error: unknown) =>
+        onError(error, 'sending machines their new shutdown time'),
+      ),
+    );
+
+  return {
+    extend: async ({ hours, by }) => {
+      const shutdownAt = hoursFrom(now(), hours);
+      await db.transaction().execute(async (trx) => {
+        const onVm = provider.rescheduleShutdown !== undefined;
+        const count = await requestShutdown(trx, { provider: provider.name, shutdownAt, onVm });
+        const detail = `${machines(count)}, until ${shutdownAt.toISOString()}`;
+        await recordAuditEvent(trx, { who: by, what: 'reschedule-shutdown', detail, operationId: null });
+      });
+      requestedAt.clear();
+      await pTimeout(reschedule(), { milliseconds: EXTEND_WAIT_MS, fallback: () => undefined });
+    },
+    reschedule,
+    follow: async () => {
+      try {
+        await recordExpired(options);
+        const expired = (await listShutdowns(db)).filter((row) => isExpired(row, options));
+        if (expired.length === 0 || (await findActiveOperation(db))) return;
+        if (provider.rescheduleShutdown) await removeShutDown(options, expired);
+        else await destroyExpired(options, expired, requestedAt);
+      } catch (error) {
+        onError(error, 'looking for expired machines');
+      }
+    },
+  };
+}
+
+function isExpired({ provider, shutdownAt }: ShutdownRow, { now, provider: own }: ExpiryOptions): boolean {
+  return provider === own.name && shutdownAt !== null && shutdownAt <= now();
+}
+
+async function recordExpired({ db, now, onEvent }: ExpiryOptions): Promise<void> {
+  const expired = await db.transaction().execute(async (trx) => {
+    const rows = await takeDueShutdowns(trx, now());
+    for (const [operationId, group] of Map.groupBy(rows, (row) => row.operationId)) {
+      const detail = `end time reached: ${namesOrCount(hostnamesOf(group))}`;
+      await recordAuditEvent(trx, { who: EXPIRY_ACTOR, what: 'shutdown', detail, operationId });
+    }
+    return rows;
+  });
+  for (const { hostname } of expired)
+    onEvent({ level: 'info', hostname, text: 'The end time of this machine is reached.' });
+}
+
+/** These VMs shut themselves down: the rows of those that the provider no longer lists are removed. */
+async function removeShutDown(
+  { db, provider, onEvent, signal }: ExpiryOptions,
+  expired: readonly ShutdownRow[],
+): Promise<void> {
+  const hostnames = new Set(hostnamesOf(expired));
+  const { missing } = await reconcile(
+    { db, provider, emit: onEvent, signal },
+    { row: ({ hostname }) => hostnames.has(hostname), orphan: () => false },
+  );
+  if (missing.length === 0) return;
+  const detail = `shut down: ${namesOrCount(missing)}`;
+  await recordAuditEvent(db, { who: EXPIRY_ACTOR, what: 'shutdown', detail, operationId: null });
+}
+
+/** These VMs do not shut themselves down: an ordinary destroy operation is requested. */
+async function destroyExpired(
+  { requestDestroy, now }: ExpiryOptions,
+  expired: readonly ShutdownRow[],
+  requestedAt: Map<string, number>,
+): Promise<void> {
+  const at = now().getTime();
+  const due = hostnamesOf(expired).filter(
+    (hostname) => at - (requestedAt.get(hostname) ?? -Infinity) > DESTROY_AGAIN_MS,
+  );
+  if (due.length === 0 || !(await requestDestroy(due))) return;
+  for (const hostname of due) requestedAt.set(hostname, at);
+}
+
+async function rescheduleAll({ db, provider, signal, onError }: ExpiryOptions): Promise<void> {
+  const { rescheduleShutdown } = provider;
+  if (!rescheduleShutdown) return;
+  const rows = (await listShutdowns(db)).filter((row) => row.provider === provider.name);
+  const byTime = Map.groupBy(rows, ({ requestedShutdownAt }) => requestedShutdownAt?.getTime() ?? null);
+  for (const [time, group] of byTime) {
+    if (time === null) continue;
+    const hostnames = hostnamesOf(group);
+    const shutdownAt = new Date(time);
+    const results = await rescheduleShutdown(hostnames, shutdownAt, signal).catch((error: unknown) => {
+      onError(error, 'sending machines their new shutdown time');
+      return hostnames.map((hostname) => ({ hostname, error: NOT_SENT }));
+    });
+    for (const { hostname, error } of results) {
+      if (error === null) await recordShutdownSet(db, hostname, shutdownAt);
+      else await recordShutdownError(db, hostname, error);
+    }
+  }
+}
+
+const NOT_SENT = 'The new end time could not be sent; the log of the server has the error.';
+
+function hostnamesOf(rows: readonly { readonly hostname: string }[]): string[] {
+  return rows.map(({ hostname }) => hostname);
+}

@@ -1,0 +1,286 @@
+// Operations (launch and destroy runs) for the rest of the program: requests, cancellation, and the background work that
+// runs them, recovers from interruptions, and watches the expiry of VMs and orphans.
+import pLimit from 'p-limit';
+import { sleep } from '../async/abort.ts';
+import type { Db } from '../db/connect.ts';
+import { findMachineRow } from '../db/fleet.ts';
+import type { OperationRequest } from '../db/operations.ts';
+import type { LogFields } from '../log.ts';
+import { fail, type Failure } from '../result.ts';
+import { hoursFrom } from '../vms/shutdown.ts';
+import type { Deployment } from '../vms/hostnames.ts';
+import type { CanaryOptions } from './canary.ts';
+import { createExpiry, EXPIRY_ACTOR, type Expiry } from './expiry.ts';
+import { checkLaunch, createPlanner } from './launch-checks.ts';
+import { createOrphans, type Orphans } from './orphans.ts';
+import type { Provider, ProvisionEvent, ProvisionResult, VmPlan } from './provider.ts';
+import { createQueue } from './queue.ts';
+import { createRecovery, type Recovery } from './recovery.ts';
+import { cancelOperation, requestOperation, type Cancelled, type Requested } from './request.ts';
+import { createWorker, type WorkerIntervals } from './worker.ts';
+
+export type OperationIntervals = WorkerIntervals & {
+  /** Between two searches for operations that no process runs. */
+  readonly recoverMs: number;
+  /** A queued operation that no process has taken by then is given up. */
+  readonly queuedMs: number;
+  /** When the server stops: from asking the current run to end until it is forced to. */
+  readonly stopForceAfterMs: number;
+  /** Between two reads of the canary's row. */
+  readonly canaryPollMs: number;
+  /** Between two attempts to send VMs their new shutdown time, and two searches for expired VMs. */
+  readonly expiryMs: number;
+  /** Between two searches for orphans. */
+  readonly orphansMs: number;
+};
+
+export const defaultIntervals: OperationIntervals = {
+  leaseMs: 20_000,
+  renewMs: 1_000,
+  flushMs: 200,
+  runLimitMs: 2 * 3_600_000,
+  forceAfterMs: 60_000,
+  abandonAfterMs: 15_000,
+  recoverMs: 10_000,
+  queuedMs: 600_000,
+  stopForceAfterMs: 10_000,
+  canaryPollMs: 1_000,
+  expiryMs: 30_000,
+  orphansMs: 600_000,
+};
+
+export type LaunchRules = {
+  /** Used if a launch names no hours; null = the VMs never expire. */
+  readonly hours: number | null;
+  readonly canary: Pick<CanaryOptions, 'above' | 'limitMs'>;
+};
+
+const NO_RULES: LaunchRules = { hours: null, canary: { above: null, limitMs: 900_000 } };
+
+export type OperationServiceOptions = {
+  readonly db: Db;
+  /** Of the same database: the queue opens a few connections of its own. */
+  readonly connectionString: string;
+  readonly provider: Provider;
+  readonly deployment: Deployment;
+  readonly rules?: LaunchRules;
+  /** True if no other allocator uses this database. */
+  readonly alone: boolean;
+  readonly log: {
+    readonly info: (fields: LogFields, message: string) => void;
+    readonly warn: (fields: LogFields, message: string) => void;
+    readonly error: (fields: LogFields, message: string) => void;
+  };
+  readonly now: () => Date;
+  readonly randomUuid: () => string;
+  readonly randomBytes: (count: number) => Buffer;
+  readonly intervals?: Partial<OperationIntervals>;
+};
+
+export type NotReady = { readonly kind: 'not_ready'; readonly failure: Failure };
+
+export type OperationService = {
+  readonly deployment: Deployment;
+  readonly providerName: Provider['name'];
+  /** Where VMs are created, if prices depend on it. */
+  readonly region: string | null;
+  /** How long after its end time a VM shuts itself down; 0 if VMs do not shut themselves down. */
+  readonly graceMinutes: number;
+  /** A launch of more VMs than this creates one first, as a canary; null = never. */
+  readonly canaryAbove: number | null;
+  /** What the next VMs would cost and how many are possible; null if VMs cost nothing. Cached, with a time limit. */
+  readonly plan: () => Promise<VmPlan | null>;
+  /** Whether VMs can be launched right now. */
+  readonly readiness: () => Promise<ProvisionResult>;
+  /** Used if a launch names no hours; null = the VMs never expire. */
+  readonly defaultHours: number | null;
+  readonly launch: (request: {
+    readonly numVms: number;
+    readonly by: string;
+    readonly hours?: number | undefined;
+  }) => Promise<Requested | NotReady>;
+  readonly destroy: (request: { readonly by: string }) => Promise<Requested | NotReady>;
+  /** Destroys one VM. */
+  readonly destroyOne: (request: {
+    readonly hostname: string;
+    readonly by: string;
+  }) => Promise<Requested | NotReady | { readonly kind: 'unknown' }>;
+  readonly extend: Expiry['extend'];
+  readonly orphans: Orphans;
+  /** Restarts one VM and keeps its disk. Null if the provider cannot. */
+  readonly restart: ((hostname: string) => Promise<ProvisionResult>) | null;
+  readonly cancel: (id: string, by: string) => Promise<Cancelled>;
+  /** For the health of the server; null = ready. */
+  readonly checks: readonly { readonly name: string; readonly check: () => Promise<string | null> }[];
+  /** Starts the provider, recovers interrupted operations, and begins to run queued ones. */
+  readonly start: () => Promise<void>;
+  /** Cancels the current run and releases everything. @param force aborted = do not wait any longer */
+  readonly stop: (force?: AbortSignal) => Promise<void>;
+};
+
+const STARTING = fail({
+  code: 'program',
+  message: 'The server is still starting.',
+  remedy: 'Try again in a few seconds.',
+} as const);
+
+export function createOperationService(options: OperationServiceOptions): OperationService {
+  const components = createComponents(options);
+  const { request, stopping, expiry, queue } = components;
+  const { db, provider } = options;
+  const { hours: defaultHours, canary } = options.rules ?? NO_RULES;
+  let started = false;
+  const readiness = async (): Promise<ProvisionResult> => (started ? provider.readiness() : STARTING);
+  return {
+    deployment: options.deployment,
+    providerName: provider.name,
+    region: provider.region ?? null,
+    graceMinutes: provider.graceMinutes ?? 0,
+    canaryAbove: canary.above,
+    plan: createPlanner(options),
+    readiness,
+    defaultHours,
+    launch: async ({ numVms, by, hours = defaultHours }) => {
+      const ready = await readiness();
+      const checked = ready.ok ? await checkLaunch(options, numVms) : ready;
+      if (!checked.ok) return { kind: 'not_ready', failure: checked.failure };
+      const shutdownAt = hours === null ? null : hoursFrom(options.now(), hours);
+      return request({ kind: 'launch', requestedBy: by, numVms, shutdownAt });
+    },
+    destroy: async ({ by }) => (started ? request(destroyRequest(by, null)) : NOT_READY),
+    destroyOne: async ({ hostname, by }) => {
+      if (!started) return NOT_READY;
+      if (!(await findMachineRow(db, hostname))) return { kind: 'unknown' };
+      return request(destroyRequest(by, [hostname]));
+    },
+    extend: (asked) => expiry.extend(asked),
+    orphans: components.orphans,
+    restart:
+      provider.restart === undefined
+        ? null
+        : async (hostname) =>
+            started && provider.restart ? provider.restart(hostname, stopping.signal) : STARTING,
+    cancel: (id, by) => cancelOperation({ db, queue }, id, by),
+    checks: [{ name: 'operations', check: () => Promise.resolve(started ? null : NOT_STARTED) }],
+    start: async () => {
+      try {
+        await start(options, components);
+        started = true;
+      } catch (error) {
+        await stop(options, components);
+        throw error;
+      }
+    },
+    stop: async (force) => {
+      started = false;
+      await stop(options, components, force);
+    },
+  };
+}
+
+const NOT_STARTED = 'The operation queue has not started.';
+const NOT_READY: NotReady = { kind: 'not_ready', failure: STARTING.failure };
+
+type Components = ReturnType<typeof createComponents>;
+
+function createComponents(options: OperationServiceOptions) {
+  const { db, provider, log, now, alone, randomUuid } = options;
+  const intervals = { ...defaultIntervals, ...options.intervals };
+  const owner = randomUuid();
+  const stopping = new AbortController();
+  const background: Promise<void>[] = [];
+  const onError = (error: unknown, doing: string): void =>
+    log.warn({ err: error }, `An error while ${doing}.`);
+  const onEvent = ({ text, hostname }: ProvisionEvent): void => log.warn({ hostname }, text);
+  const queue = createQueue({
+    connectionString: options.connectionString,
+    runLimitSeconds: Math.ceil(intervals.runLimitMs / 1_000),
+    onError,
+  });
+  const worker = createWorker({
+    ...options,
+    owner,
+    canary: { ...(options.rules ?? NO_RULES).canary, pollMs: intervals.canaryPollMs },
+    intervals,
+    requestReconcile: () => recovery.requestReconcile(),
+    onError,
+  });
+  const common = { db, provider, now, onEvent, onError, signal: stopping.signal };
+  const recovery: Recovery = createRecovery({
+    ...common,
+    queue,
+    owner,
+    leaseMs: intervals.leaseMs,
+    queuedMs: intervals.queuedMs,
+    alone,
+    activeOperation: () => worker.active,
+  });
+  const request = (asked: Omit<OperationRequest, 'id'>): Promise<Requested> =>
+    requestOperation({ db, queue }, { id: randomUuid(), ...asked });
+  const requestDestroy = async (hostnames: readonly string[]): Promise<boolean> =>
+    (await request(destroyRequest(EXPIRY_ACTOR, hostnames))).kind === 'accepted';
+  return {
+    queue,
+    worker,
+    recovery,
+    request,
+    expiry: createExpiry({ ...common, requestDestroy }),
+    orphans: createOrphans(common),
+    /** Runs, recovery and the follow-up of expired VMs exclude each other. */
+    exclusively: pLimit(1),
+    background,
+    stopping,
+    intervals,
+  };
+}
+
+function destroyRequest(by: string, hostnames: readonly string[] | null): Omit<OperationRequest, 'id'> {
+  return { kind: 'destroy', requestedBy: by, numVms: null, hostnames };
+}
+
+async function start({ provider }: OperationServiceOptions, components: Components): Promise<void> {
+  const { queue, worker, recovery, expiry, orphans, exclusively, background, intervals } = components;
+  const { signal } = components.stopping;
+  await provider.start();
+  await queue.open();
+  await recovery.atStart();
+  await queue.work((id) => exclusively(() => worker.run(id)));
+  const whileIdle = async (work: () => Promise<void>): Promise<void> => {
+    if (worker.active === null) await exclusively(work);
+  };
+  background.push(
+    repeat(intervals.recoverMs, signal, () => whileIdle(() => recovery.check())),
+    repeat(intervals.expiryMs, signal, () => whileIdle(() => expiry.follow())),
+    repeat(intervals.expiryMs, signal, () => expiry.reschedule()),
+    orphans.look().then(() => repeat(intervals.orphansMs, signal, () => orphans.look())),
+  );
+}
+
+async function stop(
+  { provider }: OperationServiceOptions,
+  { queue, worker, background, stopping, intervals }: Components,
+  force?: AbortSignal,
+): Promise<void> {
+  stopping.abort();
+  const forceTimer = setTimeout(worker.force, intervals.stopForceAfterMs);
+  force?.addEventListener('abort', worker.force, { once: true });
+  const stopped = worker.stop();
+  if (force?.aborted) worker.force();
+  await stopped;
+  clearTimeout(forceTimer);
+  await Promise.all(background);
+  try {
+    await queue.close();
+  } finally {
+    await provider.stop();
+  }
+}
+
+/** Runs `work`, which never rejects, again and again, until the signal is aborted. */
+async function repeat(ms: number, signal: AbortSignal, work: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    await sleep(ms, signal);
+    if (signal.aborted) return;
+    await work();
+  }
+}

@@ -1,0 +1,212 @@
+// Finds operations that no process runs any more and cleans up after them, at start and at intervals. At start, rows are
+// also compared with the VMs that exist, because either may have changed while the server was away.
+import type { Db } from '../db/connect.ts';
+import { listMachineRows, removeGone } from '../db/fleet.ts';
+import { appendOperationEvents, type NewOperationEvent } from '../db/operation-events.ts';
+import {
+  endedOperations,
+  endOperation,
+  findActiveOperation,
+  interruptUntaken,
+  pruneOperations,
+  takeOverOrphan,
+  unfinishedLaunches,
+  type OperationRecord,
+  type Progress,
+} from '../db/operations.ts';
+import type { Provider, ProvisionEvent } from './provider.ts';
+import type { OperationQueue } from './queue.ts';
+import { reconcile, type Reconciled } from './reconcile.ts';
+import { createGoneReport } from './report.ts';
+import { problemOf, type OperationFailure } from './run.ts';
+
+export type RecoveryOptions = {
+  readonly db: Db;
+  readonly provider: Provider;
+  readonly queue: Pick<OperationQueue, 'enqueue' | 'remove'>;
+  readonly owner: string;
+  readonly leaseMs: number;
+  /** A queued operation that no process has taken by then is given up. */
+  readonly queuedMs: number;
+  /** True if no other process uses this database: then an operation that this process does not run has no process. */
+  readonly alone: boolean;
+  /** The operation that this process runs right now. */
+  readonly activeOperation: () => string | null;
+  readonly now: () => Date;
+  /** Receives what was found and done outside any operation. */
+  readonly onEvent: (event: ProvisionEvent) => void;
+  readonly onError: (error: unknown, doing: string) => void;
+  /** Aborted = stop destroying VMs. */
+  readonly signal: AbortSignal;
+};
+
+export type Recovery = {
+  /** Before the first run. Rejects if the database is away; a provider that is away is tried again later. */
+  atStart(): Promise<void>;
+  /** Called at intervals. Never rejects. */
+  check(): Promise<void>;
+  /** The next check compares rows with VMs. */
+  requestReconcile(): void;
+};
+
+const INTERRUPTED = {
+  code: 'interrupted',
+  message: 'The server stopped during the operation; what was half done was cleaned up.',
+  remedy: 'Look at the machines; launch or destroy again as needed.',
+} as const satisfies OperationFailure;
+
+const NOT_STARTED = {
+  code: 'interrupted',
+  message: 'The operation was not started in time; nothing was changed.',
+  remedy: 'Start it again.',
+} as const satisfies OperationFailure;
+
+const OPERATIONS_KEPT = 1_000;
+
+export function createRecovery(options: RecoveryOptions): Recovery {
+  const { onError } = options;
+  let needsReconcile = false;
+
+  /** Null if it could not be done; then the next check does it. */
+  async function reconcileAll(
+    interruptedId: string | null,
+    emit: (event: ProvisionEvent) => void,
+  ): Promise<Reconciled | null> {
+    try {
+      if (interruptedId !== null || needsReconcile) await repair(options, emit);
+      const reconciled = await reconcileInactive(options, interruptedId, emit);
+      needsReconcile = reconciled === null;
+      return reconciled;
+    } catch (error) {
+      needsReconcile = true;
+      onError(error, 'comparing rows with the machines of the provider');
+      return null;
+    }
+  }
+
+  /** Whether an interrupted operation was found. */
+  async function recoverInterrupted(): Promise<boolean> {
+    const operation = await takeOver(options);
+    if (operation === null) return false;
+    const events: NewOperationEvent[] = [];
+    const reconciled = await reconcileAll(operation.id, ({ level, hostname, text }) => {
+      events.push({ at: options.now(), level, hostname: hostname ?? null, text });
+    });
+    await endInterrupted(options, operation, events, reconciled);
+    return true;
+  }
+
+  return {
+    atStart: async () => {
+      await giveUpUntaken(options);
+      await requeue(options);
+      if (!(await recoverInterrupted())) await reconcileAll(null, options.onEvent);
+      await pruneOperations(options.db, OPERATIONS_KEPT);
+    },
+    check: async () => {
+      try {
+        await giveUpUntaken(options);
+        const recovered = await recoverInterrupted();
+        if (!recovered && needsReconcile && options.activeOperation() === null)
+          await reconcileAll(null, options.onEvent);
+      } catch (error) {
+        onError(error, 'looking for interrupted operations');
+      }
+    },
+    requestReconcile: () => {
+      needsReconcile = true;
+    },
+  };
+}
+
+/** Lets the provider finish or destroy what the interrupted run left half done. Rejects if it cannot. */
+async function repair(
+  { db, provider, signal }: RecoveryOptions,
+  emit: (event: ProvisionEvent) => void,
+): Promise<void> {
+  const report = createGoneReport((hostname) => removeGone(db, [hostname]), emit);
+  const result = await provider.repair?.(report, signal);
+  if (result?.ok !== false) return;
+  const { message, remedy } = result.failure;
+  emit({ level: 'error', text: `What is left could not be cleaned up yet. ${message} ${remedy}` });
+  throw new Error(message);
+}
+
+/** The operation stays `running`, owned by this process, until it is cleaned up, so that no other operation starts. */
+function takeOver(options: RecoveryOptions): Promise<OperationRecord | null> {
+  const { db, queue, owner, leaseMs, alone } = options;
+  return db.transaction().execute(async (trx) => {
+    const except = options.activeOperation();
+    const operation = await takeOverOrphan(trx, { owner, leaseMs, alone, except });
+    if (operation) await queue.remove(trx, operation.id);
+    return operation;
+  });
+}
+
+async function endInterrupted(
+  { db, owner, now }: RecoveryOptions,
+  operation: OperationRecord,
+  events: readonly NewOperationEvent[],
+  reconciled: Reconciled | null,
+): Promise<void> {
+  const text = `${INTERRUPTED.message} ${INTERRUPTED.remedy}`;
+  const last: NewOperationEvent = { at: now(), level: 'error', hostname: null, text };
+  await db.transaction().execute(async (trx) => {
+    const progress = await progressOf(trx, operation, reconciled);
+    const end = { status: 'interrupted', progress, problem: problemOf(INTERRUPTED) } as const;
+    await endOperation(trx, { id: operation.id, owner }, end);
+    await appendOperationEvents(trx, operation.id, [...events, last]);
+  });
+}
+
+/** A launch has done as many VMs as have a row after the reconciliation. */
+async function progressOf(
+  db: Db,
+  { id, kind, done, failed, total }: OperationRecord,
+  reconciled: Reconciled | null,
+): Promise<Progress> {
+  if (kind === 'destroy' || reconciled === null) return { done, failed, total };
+  const rows = await listMachineRows(db);
+  return { done: rows.filter(({ operationId }) => operationId === id).length, failed, total };
+}
+
+/** Reconciles the VMs of all operations that have ended, and of the interrupted one. Null while another process runs one. */
+async function reconcileInactive(
+  { db, provider, signal }: RecoveryOptions,
+  interruptedId: string | null,
+  emit: (event: ProvisionEvent) => void,
+): Promise<Reconciled | null> {
+  const active = await findActiveOperation(db);
+  if (active?.status === 'running' && active.id !== interruptedId) return null;
+  const ended = await endedOperations(db);
+  const unfinished = await unfinishedLaunches(db);
+  const reconciled = await reconcile(
+    { db, provider, emit, signal },
+    {
+      row: ({ operationId }) =>
+        operationId === null || operationId === interruptedId || ended.has(operationId),
+      // A VM of a launch that succeeded was in use once: an admin decides about it.
+      orphan: (operationId) => operationId === interruptedId || unfinished.has(operationId),
+    },
+  );
+  for (const hostname of reconciled.unmanaged)
+    emit({ level: 'warning', hostname, text: 'This machine exists but has no row; it stays.' });
+  return reconciled;
+}
+
+/** Gives a queued operation a new job, in case its job was lost. */
+async function requeue({ db, queue }: RecoveryOptions): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    const active = await findActiveOperation(trx);
+    if (active?.status !== 'queued') return;
+    await queue.remove(trx, active.id);
+    await queue.enqueue(trx, active.id);
+  });
+}
+
+async function giveUpUntaken({ db, queue, queuedMs }: RecoveryOptions): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    const id = await interruptUntaken(trx, queuedMs, problemOf(NOT_STARTED));
+    if (id !== null) await queue.remove(trx, id);
+  });
+}
