@@ -2,11 +2,11 @@
 import type { components } from '../contract/openapi.gen.ts';
 import type { Survey } from '../provision/orphans.ts';
 
-export function orphansView({ items, askedAt, error }: Survey): components['schemas']['Orphans'] {
+export function orphansView({ items, checkedAt, error }: Survey): components['schemas']['Orphans'] {
   return {
     items: items.map((item) => ({
       id: item.id,
-      kind: item.kind === 'row' ? 'record' : 'vm',
+      kind: item.kind,
       hostname: item.hostname,
       launch_id: item.launchId,
       instance_type: item.instanceType,
@@ -14,7 +14,7 @@ export function orphansView({ items, askedAt, error }: Survey): components['sche
       adoptable: item.adoptable,
       terminable: item.terminable,
     })),
-    checked_at: askedAt?.toISOString() ?? null,
+    checked_at: checkedAt?.toISOString() ?? null,
     error,
   };
 }

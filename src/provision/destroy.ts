@@ -1,11 +1,7 @@
 // A destroy: no VM is assigned any more, the provider destroys them all, and only if it lists none afterwards the operation
 // succeeds. External VMs cannot be destroyed from here; only their rows are removed.
 import { listMachineRows, markDestroying, removeGone, type MachineRow } from '../db/fleet.ts';
-import {
-  planOperationVms,
-  recordOperationVms,
-  finishOperationVms,
-} from '../db/operation-vms.ts';
+import { planOperationVms, recordOperationVms, finishOperationVms } from '../db/operation-vms.ts';
 import { fail, succeed } from '../result.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
 import { reconcile } from './reconcile.ts';

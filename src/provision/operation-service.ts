@@ -1,5 +1,5 @@
 // Operations (launch and destroy runs) for the rest of the program: requests, cancellation, and the background work that
-// runs them, recovers from interruptions, and watches the expiry of VMs and orphans.
+// runs them, recovers from interruptions, and watches the shutdown of VMs and orphans.
 import pLimit from 'p-limit';
 import { sleep } from '../async/abort.ts';
 import type { Db } from '../db/connect.ts';
@@ -10,7 +10,7 @@ import { fail, type Failure } from '../result.ts';
 import { hoursFrom } from '../vms/shutdown.ts';
 import type { Deployment } from '../vms/hostnames.ts';
 import type { CanaryOptions } from './canary.ts';
-import { createExpiry, EXPIRY_ACTOR, type Expiry } from './expiry.ts';
+import { createShutdowns, SHUTDOWN_ACTOR, type Shutdowns } from './shutdowns.ts';
 import { checkLaunch, createPlanner } from './launch-checks.ts';
 import { createOrphans, type Orphans } from './orphans.ts';
 import type { Provider, ProvisionEvent, ProvisionResult, VmPlan } from './provider.ts';
@@ -28,8 +28,8 @@ export type OperationIntervals = WorkerIntervals & {
   readonly stopForceAfterMs: number;
   /** Between two reads of the canary's row. */
   readonly canaryPollMs: number;
-  /** Between two attempts to send VMs their new shutdown time, and two searches for expired VMs. */
-  readonly expiryMs: number;
+  /** Between two attempts to send VMs their new shutdown time, and two searches for VMs whose shutdown is due. */
+  readonly shutdownsMs: number;
   /** Between two searches for orphans. */
   readonly orphansMs: number;
 };
@@ -45,12 +45,12 @@ export const defaultIntervals: OperationIntervals = {
   queuedMs: 600_000,
   stopForceAfterMs: 10_000,
   canaryPollMs: 1_000,
-  expiryMs: 30_000,
+  shutdownsMs: 30_000,
   orphansMs: 600_000,
 };
 
 export type LaunchRules = {
-  /** Used if a launch names no hours; null = the VMs never expire. */
+  /** Used if a launch names no hours; null = the VMs never shut down. */
   readonly hours: number | null;
   readonly canary: Pick<CanaryOptions, 'above' | 'limitMs'>;
 };
@@ -84,7 +84,7 @@ export type OperationService = {
   readonly providerName: Provider['name'];
   /** Where VMs are created, if prices depend on it. */
   readonly region: string | null;
-  /** How long after its end time a VM shuts itself down; 0 if VMs do not shut themselves down. */
+  /** How long after its shutdown time a VM shuts itself down; 0 if VMs do not shut themselves down. */
   readonly graceMinutes: number;
   /** A launch of more VMs than this creates one first, as a canary; null = never. */
   readonly canaryAbove: number | null;
@@ -92,7 +92,7 @@ export type OperationService = {
   readonly plan: () => Promise<VmPlan | null>;
   /** Whether VMs can be launched right now. */
   readonly readiness: () => Promise<ProvisionResult>;
-  /** Used if a launch names no hours; null = the VMs never expire. */
+  /** Used if a launch names no hours; null = the VMs never shut down. */
   readonly defaultHours: number | null;
   readonly launch: (request: {
     readonly numVms: number;
@@ -105,7 +105,7 @@ export type OperationService = {
     readonly hostname: string;
     readonly by: string;
   }) => Promise<Requested | NotReady | { readonly kind: 'unknown' }>;
-  readonly extend: Expiry['extend'];
+  readonly extend: Shutdowns['extend'];
   readonly orphans: Orphans;
   /** Restarts one VM and keeps its disk. Null if the provider cannot. */
   readonly restart: ((hostname: string) => Promise<ProvisionResult>) | null;
@@ -126,7 +126,7 @@ const STARTING = fail({
 
 export function createOperationService(options: OperationServiceOptions): OperationService {
   const components = createComponents(options);
-  const { request, stopping, expiry, queue } = components;
+  const { request, stopping, shutdowns, queue } = components;
   const { db, provider } = options;
   const { hours: defaultHours, canary } = options.rules ?? NO_RULES;
   let started = false;
@@ -153,7 +153,7 @@ export function createOperationService(options: OperationServiceOptions): Operat
       if (!(await findMachineRow(db, hostname))) return { kind: 'unknown' };
       return request(destroyRequest(by, [hostname]));
     },
-    extend: (asked) => expiry.extend(asked),
+    extend: (asked) => shutdowns.extend(asked),
     orphans: components.orphans,
     restart:
       provider.restart === undefined
@@ -218,15 +218,15 @@ function createComponents(options: OperationServiceOptions) {
   const request = (asked: Omit<OperationRequest, 'id'>): Promise<Requested> =>
     requestOperation({ db, queue }, { id: randomUuid(), ...asked });
   const requestDestroy = async (hostnames: readonly string[]): Promise<boolean> =>
-    (await request(destroyRequest(EXPIRY_ACTOR, hostnames))).kind === 'accepted';
+    (await request(destroyRequest(SHUTDOWN_ACTOR, hostnames))).kind === 'accepted';
   return {
     queue,
     worker,
     recovery,
     request,
-    expiry: createExpiry({ ...common, requestDestroy }),
+    shutdowns: createShutdowns({ ...common, requestDestroy }),
     orphans: createOrphans(common),
-    /** Runs, recovery and the follow-up of expired VMs exclude each other. */
+    /** Runs, recovery and the follow-up of due shutdowns exclude each other. */
     exclusively: pLimit(1),
     background,
     stopping,
@@ -239,7 +239,7 @@ function destroyRequest(by: string, hostnames: readonly string[] | null): Omit<O
 }
 
 async function start({ provider }: OperationServiceOptions, components: Components): Promise<void> {
-  const { queue, worker, recovery, expiry, orphans, exclusively, background, intervals } = components;
+  const { queue, worker, recovery, shutdowns, orphans, exclusively, background, intervals } = components;
   const { signal } = components.stopping;
   await provider.start();
   await queue.open();
@@ -250,8 +250,8 @@ async function start({ provider }: OperationServiceOptions, components: Componen
   };
   background.push(
     repeat(intervals.recoverMs, signal, () => whileIdle(() => recovery.check())),
-    repeat(intervals.expiryMs, signal, () => whileIdle(() => expiry.follow())),
-    repeat(intervals.expiryMs, signal, () => expiry.reschedule()),
+    repeat(intervals.shutdownsMs, signal, () => whileIdle(() => shutdowns.follow())),
+    repeat(intervals.shutdownsMs, signal, () => shutdowns.reschedule()),
     orphans.look().then(() => repeat(intervals.orphansMs, signal, () => orphans.look())),
   );
 }

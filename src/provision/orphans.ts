@@ -15,7 +15,7 @@ import { createGoneReport } from './report.ts';
 export type Orphan = {
   /** The provider's own id; the hostname if the provider has no ids, and for a row. */
   readonly id: string;
-  readonly kind: 'machine' | 'row';
+  readonly kind: 'vm' | 'record';
   readonly hostname: string | null;
   readonly launchId: string | null;
   readonly instanceType: string | null;
@@ -27,7 +27,7 @@ export type Orphan = {
 export type Survey = {
   readonly items: readonly Orphan[];
   /** When the provider last listed its VMs; null = not yet. */
-  readonly askedAt: Date | null;
+  readonly checkedAt: Date | null;
   /** Why it could not the last time. */
   readonly error: string | null;
 };
@@ -71,7 +71,7 @@ const UNAVAILABLE = refused(
 
 export function createOrphans(options: OrphansOptions): Orphans {
   const { db, provider, now, onError, signal } = options;
-  let seen: Survey = { items: [], askedAt: null, error: null };
+  let seen: Survey = { items: [], checkedAt: null, error: null };
 
   async function look(): Promise<Survey> {
     try {
@@ -80,7 +80,7 @@ export function createOrphans(options: OrphansOptions): Orphans {
         message: 'the provider did not list its machines in time',
         signal,
       });
-      seen = { items: await findOrphans(options, listed), askedAt: now(), error: null };
+      seen = { items: await findOrphans(options, listed), checkedAt: now(), error: null };
     } catch (error) {
       onError(error, 'looking for orphans');
       seen = {
@@ -138,7 +138,7 @@ async function orphanOfVm(
   const launch = operationId === null ? null : await findOperation(db, operationId);
   return {
     id: id ?? hostname,
-    kind: 'machine',
+    kind: 'vm',
     hostname,
     launchId: operationId,
     instanceType: instanceType ?? null,
@@ -159,7 +159,7 @@ function orphanOfRow({ hostname, operationId, email }: MachineRow): Orphan {
   const assigned = email === null ? '' : ` It is assigned to ${email}, who needs another one.`;
   return {
     id: hostname,
-    kind: 'row',
+    kind: 'record',
     hostname,
     launchId: operationId,
     instanceType: null,
@@ -198,7 +198,7 @@ async function terminate(options: OrphansOptions, orphan: Orphan, by: string): P
   if (!orphan.terminable) return refused(orphan.reason, 'Terminate it where it runs.');
   const named = hostname === null || hostname === id ? id : `${hostname} (${id})`;
   const action = { who: by, what: 'terminate', detail: `${kind} ${named}`, operationId: null } as const;
-  if (kind === 'row') {
+  if (kind === 'record') {
     await removeGone(db, [id]);
     await recordAuditEvent(db, action);
     return succeed(`The row of ${named} was removed.`);

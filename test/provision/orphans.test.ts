@@ -19,7 +19,7 @@ test('at start, a machine of another database is found as an orphan and left run
     expect(lab.operations.orphans.seen().items).toMatchObject([
       {
         id: 'i-1',
-        kind: 'machine',
+        kind: 'vm',
         hostname: 'lab-vm-test-1',
         launchId: launch,
         adoptable: true,
@@ -76,7 +76,7 @@ test('a duplicate machine cannot be adopted and is terminated by its own id', as
   expect(await actions(lab)).toContainEqual({
     who: 'ada',
     what: 'terminate',
-    detail: 'machine lab-vm-test-1 (i-second)',
+    detail: 'vm lab-vm-test-1 (i-second)',
   });
 });
 
@@ -86,7 +86,7 @@ test('a row without a machine is shown with its participant and removed only on 
   await giveThisVm(lab.db, 'lab-vm-test-2');
   lab.provider.world.delete('lab-vm-test-2');
   const { items } = await lab.operations.orphans.look();
-  expect(items).toMatchObject([{ id: 'lab-vm-test-2', kind: 'row', adoptable: false, terminable: true }]);
+  expect(items).toMatchObject([{ id: 'lab-vm-test-2', kind: 'record', adoptable: false, terminable: true }]);
   expect(items[0]?.reason).toContain('@example.org, who needs another one.');
   expect(await listMachineRows(lab.db)).toHaveLength(2);
   await lab.operations.orphans.terminate('lab-vm-test-2', 'ada');

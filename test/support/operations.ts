@@ -36,7 +36,7 @@ export const shortIntervals = {
   recoverMs: 50,
   stopForceAfterMs: 3_000,
   canaryPollMs: 20,
-  expiryMs: 50,
+  shutdownsMs: 50,
   orphansMs: 60_000,
 } as const;
 

@@ -1,17 +1,24 @@
-// The end time of VMs: an admin extends it, its arrival is recorded, and the VM goes. VMs that shut themselves down get their
+// The shutdown time of VMs: an admin changes it, its arrival is recorded, and the VM goes. VMs that shut themselves down get their
 // new time until they accept it, and their rows follow; other VMs are destroyed by the server.
 import pLimit from 'p-limit';
 import pTimeout from 'p-timeout';
 import { recordAuditEvent } from '../db/audit.ts';
 import type { Db } from '../db/connect.ts';
-import { listShutdowns, recordShutdownSet, recordShutdownError, takeDueShutdowns, requestShutdown, type ShutdownRow } from '../db/shutdown.ts';
+import {
+  listShutdowns,
+  recordShutdownSet,
+  recordShutdownError,
+  takeDueShutdowns,
+  requestShutdown,
+  type ShutdownRow,
+} from '../db/shutdown.ts';
 import { findActiveOperation } from '../db/operations.ts';
 import { hoursFrom } from '../vms/shutdown.ts';
 import { machines, namesOrCount } from '../vms/operation.ts';
 import type { Provider, ProvisionEvent } from './provider.ts';
 import { reconcile } from './reconcile.ts';
 
-export type ExpiryOptions = {
+export type ShutdownsOptions = {
   readonly db: Db;
   readonly provider: Provider;
   readonly now: () => Date;
@@ -23,23 +30,23 @@ export type ExpiryOptions = {
   readonly signal: AbortSignal;
 };
 
-export type Expiry = {
-  /** All VMs expire this many hours from now. Returns when the VMs have the new time, or after a while. */
+export type Shutdowns = {
+  /** All VMs shut down this many hours from now. Returns when the VMs have the new time, or after a while. */
   extend(request: { readonly hours: number; readonly by: string }): Promise<void>;
   /** Sends VMs the shutdown time that they do not have yet. Never rejects. */
   reschedule(): Promise<void>;
-  /** Called at intervals while no operation runs: handles expired VMs. Never rejects. */
+  /** Called at intervals while no operation runs: handles VMs whose shutdown is due. Never rejects. */
   follow(): Promise<void>;
 };
 
 /** The actor in audit events that no person caused. */
-export const EXPIRY_ACTOR = 'the end time';
+export const SHUTDOWN_ACTOR = 'the shutdown time';
 /** `extend` waits this long; later VMs get the new time from the next `reschedule`. */
 const EXTEND_WAIT_MS = 20_000;
-/** A destroy of expired VMs that failed is requested again after this time. */
+/** A failed destroy of VMs whose shutdown is due is requested again after this time. */
 const DESTROY_AGAIN_MS = 600_000;
 
-export function createExpiry(options: ExpiryOptions): Expiry {
+export function createShutdowns(options: ShutdownsOptions): Shutdowns {
   const { db, provider, now, onError } = options;
   const requestedAt = new Map<string, number>();
   const oneAtATime = pLimit(1);
@@ -66,65 +73,65 @@ export function createExpiry(options: ExpiryOptions): Expiry {
     reschedule,
     follow: async () => {
       try {
-        await recordExpired(options);
-        const expired = (await listShutdowns(db)).filter((row) => isExpired(row, options));
-        if (expired.length === 0 || (await findActiveOperation(db))) return;
-        if (provider.rescheduleShutdown) await removeShutDown(options, expired);
-        else await destroyExpired(options, expired, requestedAt);
+        await recordDue(options);
+        const due = (await listShutdowns(db)).filter((row) => isDue(row, options));
+        if (due.length === 0 || (await findActiveOperation(db))) return;
+        if (provider.rescheduleShutdown) await removeShutDown(options, due);
+        else await destroyDue(options, due, requestedAt);
       } catch (error) {
-        onError(error, 'looking for expired machines');
+        onError(error, 'looking for machines whose shutdown is due');
       }
     },
   };
 }
 
-function isExpired({ provider, shutdownAt }: ShutdownRow, { now, provider: own }: ExpiryOptions): boolean {
+function isDue({ provider, shutdownAt }: ShutdownRow, { now, provider: own }: ShutdownsOptions): boolean {
   return provider === own.name && shutdownAt !== null && shutdownAt <= now();
 }
 
-async function recordExpired({ db, now, onEvent }: ExpiryOptions): Promise<void> {
-  const expired = await db.transaction().execute(async (trx) => {
+async function recordDue({ db, now, onEvent }: ShutdownsOptions): Promise<void> {
+  const due = await db.transaction().execute(async (trx) => {
     const rows = await takeDueShutdowns(trx, now());
     for (const [operationId, group] of Map.groupBy(rows, (row) => row.operationId)) {
-      const detail = `end time reached: ${namesOrCount(hostnamesOf(group))}`;
-      await recordAuditEvent(trx, { who: EXPIRY_ACTOR, what: 'shutdown', detail, operationId });
+      const detail = `shutdown time reached: ${namesOrCount(hostnamesOf(group))}`;
+      await recordAuditEvent(trx, { who: SHUTDOWN_ACTOR, what: 'shutdown', detail, operationId });
     }
     return rows;
   });
-  for (const { hostname } of expired)
-    onEvent({ level: 'info', hostname, text: 'The end time of this machine is reached.' });
+  for (const { hostname } of due)
+    onEvent({ level: 'info', hostname, text: 'The shutdown time of this machine is reached.' });
 }
 
 /** These VMs shut themselves down: the rows of those that the provider no longer lists are removed. */
 async function removeShutDown(
-  { db, provider, onEvent, signal }: ExpiryOptions,
-  expired: readonly ShutdownRow[],
+  { db, provider, onEvent, signal }: ShutdownsOptions,
+  due: readonly ShutdownRow[],
 ): Promise<void> {
-  const hostnames = new Set(hostnamesOf(expired));
+  const hostnames = new Set(hostnamesOf(due));
   const { missing } = await reconcile(
     { db, provider, emit: onEvent, signal },
     { row: ({ hostname }) => hostnames.has(hostname), orphan: () => false },
   );
   if (missing.length === 0) return;
   const detail = `shut down: ${namesOrCount(missing)}`;
-  await recordAuditEvent(db, { who: EXPIRY_ACTOR, what: 'shutdown', detail, operationId: null });
+  await recordAuditEvent(db, { who: SHUTDOWN_ACTOR, what: 'shutdown', detail, operationId: null });
 }
 
 /** These VMs do not shut themselves down: an ordinary destroy operation is requested. */
-async function destroyExpired(
-  { requestDestroy, now }: ExpiryOptions,
-  expired: readonly ShutdownRow[],
+async function destroyDue(
+  { requestDestroy, now }: ShutdownsOptions,
+  due: readonly ShutdownRow[],
   requestedAt: Map<string, number>,
 ): Promise<void> {
   const at = now().getTime();
-  const due = hostnamesOf(expired).filter(
+  const hostnames = hostnamesOf(due).filter(
     (hostname) => at - (requestedAt.get(hostname) ?? -Infinity) > DESTROY_AGAIN_MS,
   );
-  if (due.length === 0 || !(await requestDestroy(due))) return;
-  for (const hostname of due) requestedAt.set(hostname, at);
+  if (hostnames.length === 0 || !(await requestDestroy(hostnames))) return;
+  for (const hostname of hostnames) requestedAt.set(hostname, at);
 }
 
-async function rescheduleAll({ db, provider, signal, onError }: ExpiryOptions): Promise<void> {
+async function rescheduleAll({ db, provider, signal, onError }: ShutdownsOptions): Promise<void> {
   const { rescheduleShutdown } = provider;
   if (!rescheduleShutdown) return;
   const rows = (await listShutdowns(db)).filter((row) => row.provider === provider.name);
@@ -144,7 +151,7 @@ async function rescheduleAll({ db, provider, signal, onError }: ExpiryOptions): 
   }
 }
 
-const NOT_SENT = 'The new end time could not be sent; the log of the server has the error.';
+const NOT_SENT = 'The new shutdown time could not be sent; the log of the server has the error.';
 
 function hostnamesOf(rows: readonly { readonly hostname: string }[]): string[] {
   return rows.map(({ hostname }) => hostname);

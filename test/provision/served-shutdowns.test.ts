@@ -25,8 +25,8 @@ test('a launch with hours has an end time, which the API and the page show and w
   expect(fleet).toMatchObject({
     provider: 'local',
     costs_money: false,
-    machines: 2,
-    cost: { usd: 0, unpriced_machines: 0 },
+    total: 2,
+    cost: { usd: 0, unpriced_vms: 0 },
   });
   expect(fleet.launches).toMatchObject([{ total: 2, existing: 2, requested_by: 'admin' }]);
   expect(hoursUntil(fleet.shutdown_at)).toBeCloseTo(3, 1);
@@ -92,11 +92,11 @@ test('a launch that the checks refuse is answered before anything is created', a
 test('orphans are listed and terminated, and a second click is answered with 404', async () => {
   await using lab = await startFleetServer();
   lab.provider.world.set('x', { hostname: 'lab-vm-prod-5', operationId: null });
-  const { items } = await lab.get<Orphans>('/api/v1/orphans?fresh=true');
-  expect(items).toMatchObject([{ id: 'lab-vm-prod-5', kind: 'machine', adoptable: true }]);
+  const { items } = await lab.get<Orphans>('/api/v1/orphans?refresh=true');
+  expect(items).toMatchObject([{ id: 'lab-vm-prod-5', kind: 'vm', adoptable: true }]);
   const adopted = await lab.postJson('/api/v1/orphans/lab-vm-prod-5/adopt');
   expect(adopted.status).toBe(200);
   expect(((await adopted.json()) as { message: string }).message).toContain('has a row now');
   expect((await lab.postJson('/api/v1/orphans/lab-vm-prod-5/adopt')).status).toBe(404);
-  expect(await lab.get<Orphans>('/api/v1/orphans')).toMatchObject({ items: [], problem: null });
+  expect(await lab.get<Orphans>('/api/v1/orphans')).toMatchObject({ items: [], error: null });
 });

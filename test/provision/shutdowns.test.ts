@@ -58,7 +58,7 @@ test('extending sends every machine its new end time, and again to a machine tha
   ]);
   expect(await audit(lab)).toContainEqual({
     who: 'ada',
-    what: 'extend',
+    what: 'reschedule-shutdown',
     detail: '2 machines, until 2026-11-25T21:00:00.000Z',
   });
   lab.provider.script.deaf = new Map();
@@ -80,9 +80,9 @@ test('at the end time an audit event is written, and a row is removed only after
   clock.set(at(8.1));
   await vi.waitFor(async () => {
     expect(await audit(lab)).toContainEqual({
-      who: 'the end time',
-      what: 'end',
-      detail: 'end time reached: lab-vm-test-1, lab-vm-test-2',
+      who: 'the shutdown time',
+      what: 'shutdown',
+      detail: 'shutdown time reached: lab-vm-test-1, lab-vm-test-2',
     });
   }, WAIT);
   expect(await listMachineRows(lab.db)).toHaveLength(2);
@@ -91,8 +91,8 @@ test('at the end time an audit event is written, and a row is removed only after
     expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-2']);
   }, WAIT);
   expect(await audit(lab)).toContainEqual({
-    who: 'the end time',
-    what: 'end',
+    who: 'the shutdown time',
+    what: 'shutdown',
     detail: 'shut down: lab-vm-test-1',
   });
   // The ledger keeps both.
@@ -129,6 +129,6 @@ test('only expired machines that cannot shut themselves down are destroyed by th
   }, WAIT);
   const { operations } = await listOperations(lab.db, { limit: 1 });
   expect(operations).toMatchObject([
-    { kind: 'destroy', hostnames: ['lab-vm-test-1'], requestedBy: 'the end time' },
+    { kind: 'destroy', hostnames: ['lab-vm-test-1'], requestedBy: 'the shutdown time' },
   ]);
 });
