@@ -2,6 +2,9 @@
 const room = (name) => `^src/${name}(/|\\.ts$)`;
 // What everybody may use: no effects, no knowledge of the product.
 const COMMON = ['result', 'async'];
+/** Modules of the pages that browsers run too: text in, text out. */
+const SHARED_PAGES =
+  'pages/(assignment-steps|bytes|chart-labels|download-sentence|launch-cost|machine-row|operation-labels|spans|status-labels|vm-href)';
 const only = (from, allowed, comment) => ({
   name: `${from}-knows-only-its-neighbours`,
   comment,
@@ -35,6 +38,23 @@ module.exports = {
     only('secrets', [], 'Secrets in the data folder.'),
     only('db', ['contract', 'vms', 'lifecycle', 'log'], 'All SQL; knows nothing of HTTP.'),
     only('pages', ['contract', 'vms'], 'View models in, HTML out.'),
+    only(
+      'browser',
+      ['contract', 'vms', SHARED_PAGES],
+      'What runs in browsers; what it shares with pages is pure.',
+    ),
+    {
+      name: 'what-pages-share-with-browsers-is-pure',
+      severity: 'error',
+      from: { path: room(SHARED_PAGES) },
+      to: { path: '^(src/|node_modules/)|^node:', pathNot: [SHARED_PAGES, 'vms', 'contract'].map(room) },
+    },
+    {
+      name: 'only-the-browser-knows-the-browser',
+      severity: 'error',
+      from: { pathNot: '^src/browser/' },
+      to: { path: '^src/browser/' },
+    },
     only('delivery', ['contract', 'vms', 'db', 'lifecycle', 'log'], 'Waiting VMs and what wakes them.'),
     only(
       'handlers',

@@ -26,7 +26,7 @@ $(MODULES_STAMP): $(TOOLS_STAMP) package.json package-lock.json
 setup: $(MODULES_STAMP) ## set up Node and the packages; every other command does it by itself
 
 .PHONY: run
-run: setup ## start the allocator in the foreground with its embedded defaults
+run: setup assets ## start the allocator in the foreground with its embedded defaults
 	@node codegen/agent-bundle.ts || echo "The agent could not be built, and is not served: \`make agent\` says why."
 	@# The flag bounds V8's young generation: a quarter less memory per waiting VM (docs/performance.md).
 	@exec node --max-semi-space-size=8 src/main.ts serve
@@ -57,7 +57,7 @@ CHECKS := check-lint check-format check-types check-drift check-contract check-b
 .PHONY: $(CHECKS)
 check-lint: ; @eslint .
 check-format: ; @prettier --check --log-level=warn .
-check-types: ; @tsc
+check-types: ; @tsc && tsc --project src/browser
 check-drift: ; @node codegen/check.ts
 check-contract: ; @redocly lint --config redocly.yaml openapi.yaml
 check-borders: ; @depcruise --config .dependency-cruiser.cjs src infra
@@ -77,7 +77,7 @@ python: $(patsubst test/python/%.txt,.cache/python/%/.done,$(wildcard test/pytho
 	@touch $@
 
 .PHONY: bench
-bench: setup ## the measurements, as ratios; one table
+bench: setup assets ## the measurements, as ratios; one table
 	@node bench/main.ts
 
 .PHONY: screenshots
@@ -85,6 +85,10 @@ screenshots: setup ## a picture of every page in every state, in dist/screenshot
 	@rm -rf dist/screenshots
 	@SCREENSHOTS=$(CURDIR)/dist/screenshots vitest run test/screens
 	@echo "Look at them: dist/screenshots"
+
+.PHONY: assets
+assets: setup ## the styles and scripts of the pages, in dist/public; `run`, `test` and `bench` build them
+	@node codegen/assets.ts
 
 .PHONY: agent
 agent: setup ## the agent's program, in dist/agent: one JavaScript file, one executable that needs no Node

@@ -12,7 +12,6 @@ export default defineConfig(
       '.cache/**',
       'dist/**',
       'data/**',
-      'templates/**',
       '**/*.cjs',
       'eslint.config.js',
     ],

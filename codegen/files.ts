@@ -2,7 +2,6 @@
 import { connectDatabase } from '../src/db/connect.ts';
 import { migrateToLatest } from '../src/db/migrate.ts';
 import { startTestPostgres } from '../test/support/test-server.ts';
-import { browserModule } from './browser-modules.ts';
 import { contractFiles, type GeneratedFile } from './contract.ts';
 import { problemsDoc } from './problems-doc.ts';
 import { configurationFiles } from './configuration.ts';
@@ -10,13 +9,7 @@ import { rowTypesFile } from './rows.ts';
 
 /** All of them, as they should be. Starts a Postgres of its own for the row types, and ends it. */
 export async function generatedFiles(): Promise<GeneratedFile[]> {
-  return [
-    ...(await contractFiles()),
-    await problemsDoc(),
-    ...(await configurationFiles()),
-    await browserModule(),
-    await rowTypes(),
-  ];
+  return [...(await contractFiles()), await problemsDoc(), ...(await configurationFiles()), await rowTypes()];
 }
 
 async function rowTypes(): Promise<GeneratedFile> {

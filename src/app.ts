@@ -10,6 +10,7 @@ import { createWebApp } from './app/web.ts';
 import { listenUrl } from './config/derive.ts';
 import { startHttpServer } from './http/server.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
+import { checkAssets } from './pages/assets.ts';
 import { fail, succeed, type Result } from './result.ts';
 
 export type Allocator = {
@@ -29,6 +30,8 @@ const CLOSE_TIMEOUT_MS = 35_000;
 /** Starts everything, or nothing. */
 export async function startAllocator(context: AppContext): Promise<Result<Allocator>> {
   return withLifecycle(context, async (lifecycle) => {
+    const assets = checkAssets();
+    if (!assets.ok) throw new StartError(assets.failure);
     const lost = new AbortController();
     const data = await openData(context, lifecycle, lost);
     const identity = await openIdentity(context, data);

@@ -487,8 +487,9 @@ export interface paths {
     };
     /**
      * VMs as a CSV file
-     * @description RFC 4180, UTF-8, one line per VM in the natural order of hostnames (`-2` before `-10`), at most 10,000 lines. Values
-     *     that a spreadsheet could read as a formula are prefixed with an apostrophe. PINs are not included.
+     * @description RFC 4180, UTF-8, one line per VM, at most 10,000 lines: the VMs that the table of `/admin/instances` shows for the same
+     *     parameters, in the same order (by default the natural order of hostnames: `-2` before `-10`). Values that a spreadsheet
+     *     could read as a formula are prefixed with an apostrophe. PINs are not included.
      */
     get: operations['downloadVmsCsv'];
     put?: never;
@@ -1361,6 +1362,22 @@ export interface components {
      * @description UTC, RFC 3339.
      */
     Timestamp: string;
+    /**
+     * @description Which VMs are shown. `free`: running and not assigned. `assigned`: with an assignment that is not released. `attention`:
+     *     with an `attention`, or with a deadline that has passed. Any other value: with this status.
+     * @enum {string}
+     */
+    VmFilter:
+      | 'all'
+      | 'free'
+      | 'assigned'
+      | 'attention'
+      | 'initializing'
+      | 'running'
+      | 'error'
+      | 'unreachable'
+      | 'recycling'
+      | 'destroying';
     /**
      * @description VMs report `initializing`, `running` and `error`; the server sets the others.
      * @enum {string}
@@ -3205,12 +3222,15 @@ export interface operations {
   downloadVmsCsv: {
     parameters: {
       query?: {
-        /** @description Only VMs with this status. */
-        status?: components['schemas']['VmStatus'];
-        /** @description Only assigned VMs (true) or unassigned VMs (false). */
-        assigned?: boolean;
         /** @description Only VMs whose hostname or participant e-mail contains this text. */
-        search?: string;
+        q?: string;
+        /** @description Only these VMs. */
+        show?: components['schemas']['VmFilter'];
+        /**
+         * @description The column to sort by; with `-` in front, in descending order. Unknown values come last.
+         * @example -seen
+         */
+        sort?: string;
       };
       header?: never;
       path?: never;

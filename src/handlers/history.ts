@@ -11,7 +11,7 @@ import {
 } from '../db/history.ts';
 import { listVms } from '../db/vms.ts';
 import { renderCharts } from '../pages/charts.ts';
-import { assignmentSummary, stateSummary, timingSummary } from '../pages/words/chart-sentences.ts';
+import { assignmentSummary, stateSummary, timingSummary } from '../pages/chart-sentences.ts';
 import { vmView, type Clock } from './views.ts';
 
 export type HistoryDependencies = {

@@ -1,26 +1,19 @@
-// The page of machines: what was asked for, a page of it, and from where the live page goes on.
+// The page of machines: the query, one page of the machines that match, and where the live page continues.
 import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
 import { readPageCursor } from '../db/vm-changes.ts';
-import { findVms, listStatuses, listVms, type VmRecord } from '../db/vms.ts';
+import { findVms, listStatuses, listVms } from '../db/vms.ts';
 import { renderInstances } from '../pages/instances.ts';
-import {
-  isEverything,
-  isShown,
-  pageOf,
-  readMachineQuery,
-  sortMachines,
-  type MachineQuery,
-} from '../pages/machine-order.ts';
 import { compareHostnames } from '../vms/hostnames.ts';
+import { pageOf, queryVms, readVmQuery, sortVms, type VmQuery } from '../vms/vm-table.ts';
 import { viewContext, vmView, type ViewDependencies } from './views.ts';
 
 type Vm = components['schemas']['Vm'];
+type Dependencies = ViewDependencies & { readonly db: Db };
 
-/** So many are searched and sorted for the page; the rest is behind /api/v1/vms. */
-const INSTANCES_READ = 10_000;
+/** At most so many machines are searched and sorted. */
+const MACHINES_READ = 10_000;
 
-type ViewOf = (record: VmRecord) => Vm;
 type Found = {
   readonly vms: readonly Vm[];
   readonly page: number;
@@ -30,30 +23,50 @@ type Found = {
 };
 
 export async function instancesPage(
-  dependencies: ViewDependencies & { readonly db: Db },
-  given: Parameters<typeof readMachineQuery>[0],
+  dependencies: Dependencies,
+  given: Parameters<typeof readVmQuery>[0] & { readonly page?: string | undefined },
 ): Promise<string> {
-  const { db } = dependencies;
-  const query = readMachineQuery(given);
-  // Before the machines are read: what changes meanwhile comes by the stream.
-  const cursor = await readPageCursor(db);
-  const context = viewContext(dependencies);
-  const viewOf: ViewOf = (record) => vmView(record, context);
-  const found = isEverything(query) ? await ofAll(db, query, viewOf) : await ofMatching(db, query, viewOf);
-  return renderInstances({ ...found, query, cursor, now: context.now });
+  const query = readVmQuery(given);
+  const page = Math.max(1, Number(given.page ?? '') || 1);
+  // Read before the machines: the stream sends what changes meanwhile.
+  const cursor = await readPageCursor(dependencies.db);
+  const found = isEverything(query)
+    ? await everything(dependencies, query, page)
+    : await matchingPage(dependencies, query, page);
+  return renderInstances({ ...found, query, cursor, now: viewContext(dependencies).now });
 }
 
-/** As most look at it: only the machines of the page are read whole. */
-async function ofAll(db: Db, { sort, page }: MachineQuery, viewOf: ViewOf): Promise<Found> {
+/** The machines that the table shows for this query, in its order; and how many machines there are. */
+export async function findMatching(
+  dependencies: Dependencies,
+  query: VmQuery,
+): Promise<{ readonly vms: readonly Vm[]; readonly total: number }> {
+  const context = viewContext(dependencies);
+  const { vms, total } = await listVms(dependencies.db, {}, { limit: MACHINES_READ });
+  const views = vms.map((record) => vmView(record, context));
+  return { vms: queryVms(views, query, context.now), total };
+}
+
+function isEverything({ q, show, sort }: VmQuery): boolean {
+  return q === '' && show === 'all' && sort.column === 'machine';
+}
+
+/** The usual query: only the machines of one page are read completely. */
+async function everything(dependencies: Dependencies, { sort }: VmQuery, page: number): Promise<Found> {
+  const { db } = dependencies;
+  const context = viewContext(dependencies);
   const ascending = [...(await listStatuses(db)).keys()].sort(compareHostnames);
   const { shown, ...place } = pageOf(sort.descending ? ascending.reverse() : ascending, page);
-  const vms = sortMachines((await findVms(db, shown)).map(viewOf), sort);
+  const records = await findVms(db, shown);
+  const vms = sortVms(
+    records.map((record) => vmView(record, context)),
+    sort,
+  );
   return { ...place, vms, matching: ascending.length, total: ascending.length };
 }
 
-async function ofMatching(db: Db, query: MachineQuery, viewOf: ViewOf): Promise<Found> {
-  const { vms, total } = await listVms(db, {}, { limit: INSTANCES_READ });
-  const matching = vms.map(viewOf).filter((vm) => isShown(vm, query));
-  const { shown, ...place } = pageOf(sortMachines(matching, query.sort), query.page);
-  return { ...place, vms: shown, matching: matching.length, total };
+async function matchingPage(dependencies: Dependencies, query: VmQuery, page: number): Promise<Found> {
+  const { vms, total } = await findMatching(dependencies, query);
+  const { shown, ...place } = pageOf(vms, page);
+  return { ...place, vms: shown, matching: vms.length, total };
 }

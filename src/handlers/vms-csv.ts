@@ -1,6 +1,5 @@
-// Machines as a table for spreadsheets (RFC 4180). What a spreadsheet would take for a formula is made plain text.
+// Machines as CSV for spreadsheets (RFC 4180). A value that a spreadsheet would take for a formula becomes plain text.
 import type { components } from '../contract/openapi.gen.ts';
-import { compareHostnames } from '../vms/hostnames.ts';
 
 type Vm = components['schemas']['Vm'];
 type Cell = string | number | boolean | null;
@@ -26,14 +25,13 @@ const columns = {
   overdue: (vm) => vm.deadline?.overdue_message ?? null,
 } as const satisfies Record<string, (vm: Vm) => Cell>;
 
-/** In the natural order of hostnames, with a head line; lines end with CR LF. */
+/** In this order, with a header line; lines end with CR LF. */
 export function vmsCsv(vms: readonly Vm[]): string {
-  const sorted = vms.toSorted((one, other) => compareHostnames(one.hostname, other.hostname));
-  const lines = sorted.map((vm) => Object.values(columns).map((read) => cell(read(vm))));
+  const lines = vms.map((vm) => Object.values(columns).map((read) => cell(read(vm))));
   return [Object.keys(columns), ...lines].map((line) => `${line.join(',')}\r\n`).join('');
 }
 
-/** `=`, `+`, `-`, `@`, tab and line breaks begin formulas, in one program or another. */
+/** Spreadsheet programs take these at the start of a value for a formula. */
 const FORMULA = /^[=+\-@\t\r\n]/;
 
 function cell(value: Cell): string {

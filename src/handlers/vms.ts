@@ -10,8 +10,10 @@ import { operationAddress as operationPageHref } from '../pages/operation-view.t
 import type { OperationService } from '../provision/operation-service.ts';
 import { describeOperation } from '../vms/operation.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';
+import { readVmQuery } from '../vms/vm-table.ts';
 import { nameOf } from './fleet.ts';
 import { machinePage, type MachineDependencies } from './machine-page.ts';
+import { findMatching } from './instances-page.ts';
 import { operationAddress, operationView } from './operation-views.ts';
 import { viewContext, vmView } from './views.ts';
 import { vmsCsv } from './vms-csv.ts';
@@ -23,7 +25,6 @@ export type VmsDependencies = MachineDependencies & {
 };
 
 const PAGE_LIMIT_DEFAULT = 100;
-const CSV_MACHINES = 10_000;
 
 export function createVmsHandlers(dependencies: VmsDependencies): HandlersOf<'vms'> {
   const { db } = dependencies;
@@ -44,12 +45,11 @@ export function createVmsHandlers(dependencies: VmsDependencies): HandlersOf<'vm
       return { status: 200, type: 'application/json', body: vmView(vm, viewContext(dependencies)) };
     },
     downloadVmsCsv: async ({ query }) => {
-      const { vms } = await listVms(db, query, { limit: CSV_MACHINES });
-      const context = viewContext(dependencies);
+      const { vms } = await findMatching(dependencies, readVmQuery(query));
       return {
         status: 200,
         type: 'text/csv',
-        body: vmsCsv(vms.map((vm) => vmView(vm, context))),
+        body: vmsCsv(vms),
         headers: { 'Content-Disposition': 'attachment; filename="machines.csv"' },
       };
     },

@@ -1,11 +1,16 @@
-// Pictures of how the lab came to be: drawn by a module, with the same numbers as tables and sentences.
+// Charts of start-up times, states and assignments: drawn in the browser, with the same numbers as tables and sentences.
 import type { components } from '../contract/openapi.gen.ts';
-import { stateNames, stateOrder, totalOf } from './words/chart-sentences.ts';
+import {
+  changeLabels,
+  startupPhases,
+  stateCells,
+  stateNames,
+  stateOrder,
+  timingCells,
+} from './chart-labels.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
-import { sayNumber } from './spans.ts';
 import { utcText } from './times.ts';
-import { words } from './words.ts';
 
 type Schemas = components['schemas'];
 
@@ -16,17 +21,18 @@ export type ChartsModel = {
   readonly assignments: Schemas['AssignmentHistory'];
 };
 
+const windows = { '1': 'The last hour', '6': '6 hours', '24': '24 hours', '168': 'A week' } as const;
+
 export function renderCharts(model: ChartsModel): string {
   return render('charts', {
     ...layoutView({
-      title: words.charts.title,
+      title: 'Charts',
       area: 'admin',
       current: '/admin/charts',
-      styles: ['uplot.css', 'charts.css'],
-      scripts: ['uplot.js'],
+      styles: ['charts.css'],
       modules: ['charts.js'],
     }),
-    windows: Object.entries(words.charts.hours).map(([hours, label]) => ({
+    windows: Object.entries(windows).map(([hours, label]) => ({
       href: `/admin/charts?hours=${hours}`,
       label,
       current: Number(hours) === model.hours,
@@ -39,11 +45,12 @@ export function renderCharts(model: ChartsModel): string {
 export function chartsView({ hours, timings, states, assignments }: ChartsModel): View {
   return {
     hours,
-    states: stateOrder.map((state) => ({ state, label: stateNames[state] })),
-    labels: JSON.stringify({ ...words.charts, stateNames }),
+    states: stateOrder.map((state) => stateNames[state]),
+    phases: startupPhases.map(({ label }) => label),
+    changes: changeLabels,
     timings: {
       summary: timings.summary,
-      rows: timings.items.map(timingRow),
+      rows: timings.items.map((item) => ({ hostname: item.hostname, cells: timingCells(item.timings) })),
     },
     stateHistory: {
       summary: states.summary,
@@ -56,25 +63,11 @@ export function chartsView({ hours, timings, states, assignments }: ChartsModel)
   };
 }
 
-function timingRow({ hostname, timings }: Schemas['TimingHistory']['items'][number]): View {
-  const say = (seconds: number | null): string =>
-    seconds === null ? words.charts.timings.unknown : sayNumber(seconds);
-  return {
-    hostname,
-    cells: [
-      timings.provisioning_seconds,
-      timings.cloud_init_seconds,
-      timings.container_seconds,
-      timings.total_seconds,
-    ].map(say),
-  };
-}
-
 function stateRow(sample: Schemas['StateSample']): View {
   return {
     timestamp: sample.at,
     at: utcText(sample.at),
-    cells: [...stateOrder.map((state) => sample[state]), totalOf(sample)],
+    cells: stateCells(sample),
   };
 }
 
@@ -83,7 +76,7 @@ function assignmentRow(change: Schemas['AssignmentChange']): View {
     timestamp: change.at,
     at: utcText(change.at),
     hostname: change.hostname,
-    what: words.charts.assignments[change.kind],
+    what: changeLabels[change.kind],
     assigned: change.assigned_total,
     released: change.released_total,
   };

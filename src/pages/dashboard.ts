@@ -1,14 +1,15 @@
 // An operation as it runs, and its machines: live where there is JavaScript, refreshing where not. The same page says why
 // an operation was not begun, with the form again.
 import type { components } from '../contract/openapi.gen.ts';
-import { countWords, leftSentence, operationTitle, upSentence } from './words/fleet.ts';
+import { operationTitle } from './words/fleet.ts';
 import type { FormError } from './index-page.ts';
 import { launchFormView, type LaunchFormModel } from './launch-form.ts';
 import type { FleetLine } from './fleet.ts';
 import { layoutView } from './layout.ts';
+import { leftSentence, machineOutcome, readySentence, reportedLabel } from './operation-labels.ts';
 import { isActive, lineView, operationAddress, operationView } from './operation-view.ts';
 import { render, type View } from './render.ts';
-import { say } from './spans.ts';
+import { vmLogsHref } from './vm-href.ts';
 import { words } from './words.ts';
 
 type Operation = components['schemas']['Operation'];
@@ -79,7 +80,7 @@ export function renderDashboard(model: DashboardModel): string {
     hasOlder: olderLines > 0,
     older: olderLines,
     stream: streamAddress(model),
-    labels: labelsOf(kind),
+    kind,
     machines: machines && operation && monitorView(machines, operation),
   });
 }
@@ -87,21 +88,6 @@ export function renderDashboard(model: DashboardModel): string {
 /** A destroy of some machines: the others stay. */
 function isOfSome({ kind, hostnames }: Operation): boolean {
   return kind === 'destroy' && hostnames !== null;
-}
-
-/** What the page's module says. */
-function labelsOf(kind: Operation['kind']): string {
-  const { dashboard, operationStatus, machineState } = words.fleet;
-  return JSON.stringify({
-    operation: operationStatus,
-    machine: machineState[kind],
-    vm: words.vmStatus,
-    notReported: dashboard.notReported,
-    noRow: dashboard.noRow,
-    nobody: words.instances.nobody,
-    logsOf: words.instances.logsOf,
-    ...countWords,
-  });
 }
 
 /** Whether something may still change by itself: it runs, or its machines come up. */
@@ -130,9 +116,10 @@ function monitorView({ items, left, provider }: OperationMachines, operation: Op
     isOfSome: isOfSome(operation),
     makingLabel: operation.kind === 'launch' ? words.fleet.dashboard.making : words.fleet.dashboard.ending,
     rows: items.map((item) => rowView(item, operation.kind)),
+    blankRow,
     up,
     upMax: Math.max(made, 1),
-    upSentence: upSentence(up, made),
+    upSentence: readySentence(up, made),
     anyMade: made > 0,
     left,
     leftSentence: leftSentence(left),
@@ -142,24 +129,23 @@ function monitorView({ items, left, provider }: OperationMachines, operation: Op
 }
 
 function rowView({ machine, vm }: OperationMachines['items'][number], kind: Operation['kind']): View {
-  const { hostname, state, seconds, detail } = machine;
+  const { hostname } = machine;
   return {
     hostname,
-    logs: `/admin/logs/${encodeURIComponent(hostname)}`,
-    state,
-    stateLabel: words.fleet.machineState[kind][state],
-    seconds: seconds === null ? null : say(seconds.toFixed(1), 's'),
-    detail,
-    hasRow: vm !== null,
+    logs: vmLogsHref(hostname),
+    made: machineOutcome(kind, machine),
     status: vm?.status ?? null,
-    statusLabel: reportedLabel(vm),
+    reported: reportedLabel(vm),
     email: vm?.assignment?.email ?? null,
   };
 }
 
-/** A machine that was made is told apart from one that has said something itself. */
-function reportedLabel(vm: Vm | null): string {
-  if (vm === null) return words.fleet.dashboard.noRow;
-  if (vm.status === 'initializing' && vm.last_seen_at === null) return words.fleet.dashboard.notReported;
-  return words.vmStatus[vm.status];
-}
+/** What the browser makes rows of machines from that come later. */
+const blankRow: View = {
+  hostname: '',
+  logs: '',
+  made: { state: '', label: '', seconds: null, detail: null },
+  status: null,
+  reported: reportedLabel(null),
+  email: null,
+};

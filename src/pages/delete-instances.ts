@@ -41,7 +41,7 @@ export function renderDeleteInstances(model: DeleteInstancesModel): string {
       area: 'admin',
       current: '/admin/instances/delete',
       styles: ['operations.css'],
-      modules: ['stake.js'],
+      modules: ['unsaved-work.js'],
       ...(error && { titlePrefix: words.errorPrefix }),
     }),
     error: error && { message: error.message },

@@ -13,7 +13,7 @@ export function renderDocs(): string {
       area: 'docs',
       styles: ['swagger-ui.css'],
       scripts: ['swagger-ui-bundle.js'],
-      modules: ['docs-init.js'],
+      modules: ['docs.js'],
     }),
     problems: Object.entries(problems).map(([code, { status, title, detail }]) => ({
       code,

@@ -43,6 +43,5 @@ export function renderInstanceLogs(model: InstanceLogsModel): string {
     isEmpty: lines.length === 0,
     lines: lines.map(({ text, isError }, index) => ({ number: first + index, text, isError })),
     why: status === 'initializing' ? words.logs.notYet : words.logs.empty,
-    labels: JSON.stringify({ ...words.logs.live, vm: words.vmStatus }),
   });
 }

@@ -1,19 +1,24 @@
-// The machines as a table, one row each: searched, filtered and sorted by the address, a page of them at once. Where there
-// is JavaScript, the others follow and all are live.
+// The machines as a table, one row each: searched, filtered and sorted by the address, one page at a time. Where there is
+// JavaScript, the other machines follow and all rows are live (src/browser/pages/instances.ts).
 import type { components } from '../contract/openapi.gen.ts';
-import { overdueSentences } from '../vms/deadlines.ts';
-import { minuteWords } from '../vms/minutes.ts';
-import { vmStatuses } from '../vms/status.ts';
+import {
+  csvHref,
+  queryParameters,
+  sortColumns,
+  sortText,
+  vmFilters,
+  type SortColumn,
+  type VmQuery,
+} from '../vms/vm-table.ts';
 import { layoutView } from './layout.ts';
-import { shows, sortColumns, type MachineQuery, type SortColumn } from './machine-order.ts';
-import { machineRow } from './machine-row.ts';
+import { countText, machineRow, tableVm } from './machine-row.ts';
 import { render, type View } from './render.ts';
-import { words } from './words.ts';
+import { vmStatusLabels } from './status-labels.ts';
 
 type Vm = components['schemas']['Vm'];
 
 export type InstancesModel = {
-  /** Those of this page, in their order. */
+  /** The machines of this page, in their order. */
   readonly vms: readonly Vm[];
   /** From 1. */
   readonly page: number;
@@ -22,133 +27,118 @@ export type InstancesModel = {
   readonly matching: number;
   /** How many machines there are. */
   readonly total: number;
-  readonly query: MachineQuery;
-  /** Where the live page goes on; null = it reads everything first. */
+  readonly query: VmQuery;
+  /** Where the event stream continues; null = it sends everything first. */
   readonly cursor: number | null;
-  /** Times are told against this clock. */
   readonly now: Date;
 };
 
+const HERE = '/admin/instances';
+
 /** The page of machines. */
 export function renderInstances(model: InstancesModel): string {
-  const { vms, matching, total, query, now } = model;
+  const { vms, matching, total, query, now, cursor } = model;
   return render('instances', {
     ...layoutView({
-      title: words.instances.title,
+      title: 'Machines',
       area: 'admin',
-      current: '/admin/instances',
+      current: HERE,
       styles: ['admin.css'],
       modules: ['instances.js'],
     }),
     any: total > 0,
     none: matching === 0,
-    shown: words.lab.table.count.replace('{count}', countText(model)),
-    rows: vms.map((vm) => machineRow(vm, now)),
+    shown: countText(matching, total),
+    rows: vms.map((vm) => ({ ...machineRow(vm, now), facts: JSON.stringify(tableVm(vm)) })),
+    blankRow: { ...machineRow(blankVm, now), facts: '' },
     q: query.q,
-    sort: sortText(query),
-    options: shows.map((show) => ({ value: show, label: showLabels[show], selected: show === query.show })),
+    sort: sortText(query.sort),
+    options: vmFilters.map((show) => ({
+      value: show,
+      label: filterLabels[show],
+      selected: show === query.show,
+    })),
     columns: sortColumns.map((column) => columnView(column, query)),
     csv: csvHref(query),
     pager: pagerView(model),
-    whole: isWhole(model),
-    stream: streamHref(model.cursor),
-    labels: JSON.stringify(labels),
+    // Whether the page shows every machine that there is.
+    whole: vms.length === total,
+    stream: cursor === null ? '/api/v1/vms/events' : `/api/v1/vms/events?after=${cursor}`,
   });
 }
 
-/** `12`, or `3 / 12` where not all match. */
-function countText({ matching, total }: InstancesModel): string {
-  return matching === total ? `${total}` : `${matching} / ${total}`;
-}
-
-const showLabels = {
-  all: words.lab.table.all,
-  free: words.lab.table.free,
-  assigned: words.lab.table.assigned,
-  attention: words.lab.table.attention,
-  ...words.vmStatus,
+const filterLabels = {
+  all: 'All machines',
+  free: 'Free',
+  assigned: 'Assigned',
+  attention: 'Needs attention',
+  ...vmStatusLabels,
 };
 
 const columnLabels = {
-  machine: words.instances.hostname,
-  status: words.instances.status,
-  person: words.instances.participant,
-  use: words.instances.inUse,
-  gpu: words.instances.gpu,
-  seen: words.lab.table.seen,
-  startup: words.lab.table.startup,
+  machine: 'Machine',
+  status: 'Status',
+  person: 'Participant',
+  use: 'In use',
+  gpu: 'GPU',
+  seen: 'Last seen',
+  startup: 'Start-up',
 } as const satisfies Record<SortColumn, string>;
 
-/** What the live page says by itself. */
-const labels = {
-  vm: words.vmStatus,
-  statusOrder: vmStatuses,
-  assignment: words.assignmentState,
-  overdue: overdueSentences,
-  minutes: minuteWords,
-  yes: words.yes,
-  no: words.no,
-  notSaid: words.notSaid,
-  nobody: words.instances.nobody,
-  never: words.lab.table.never,
-  logs: words.lab.table.logs,
-  notAllYet: words.lab.table.notAllYet,
-  logsOf: words.instances.logsOf,
-  parts: words.lab.table.startupParts,
+/** What the browser makes rows of machines from that come later. */
+const blankVm: Vm = {
+  hostname: '',
+  provider: 'external',
+  status: 'initializing',
+  status_since: '1970-01-01T00:00:00.000Z',
+  in_use: null,
+  gpu_health: null,
+  address: null,
+  ssh_user: null,
+  ssh_port: null,
+  has_token: false,
+  created_at: '1970-01-01T00:00:00.000Z',
+  last_seen_at: null,
+  waiting: false,
+  boot_id: null,
+  free_disk_bytes: null,
+  assignment: null,
+  timings: {
+    provisioning_seconds: null,
+    cloud_init_seconds: null,
+    container_seconds: null,
+    total_seconds: null,
+  },
+  deadline: null,
+  attention: null,
 };
 
-function sortText({ sort }: MachineQuery): string {
-  return `${sort.descending ? '-' : ''}${sort.column}`;
-}
-
-/** A second choice of the same column turns the order round. */
-function columnView(column: SortColumn, query: MachineQuery): View {
+/** Choosing the sorted column again reverses the order. */
+function columnView(column: SortColumn, query: VmQuery): View {
   const isSorted = query.sort.column === column;
   const descending = isSorted && !query.sort.descending;
   return {
     column,
     label: columnLabels[column],
-    href: pageHref({ ...query, sort: { column, descending }, page: 1 }),
+    href: pageHref({ ...query, sort: { column, descending } }, 1),
     order: isSorted ? (query.sort.descending ? 'descending' : 'ascending') : null,
   };
 }
 
-function pageHref(query: MachineQuery): string {
-  const search = new URLSearchParams({
-    ...(query.q !== '' && { q: query.q }),
-    ...(query.show !== 'all' && { show: query.show }),
-    sort: sortText(query),
-    ...(query.page > 1 && { page: String(query.page) }),
-  });
-  return `/admin/instances?${search.toString()}`;
+function pageHref(query: VmQuery, page: number): string {
+  const search = queryParameters(query);
+  if (page > 1) search.set('page', String(page));
+  const text = search.toString();
+  return text === '' ? HERE : `${HERE}?${text}`;
 }
 
 /** Null where one page holds all that match. */
 function pagerView({ page, pages, query }: InstancesModel): View | null {
   if (pages === 1) return null;
   return {
-    place: words.lab.table.place.replace('{page}', String(page)).replace('{pages}', String(pages)),
-    previous: page > 1 ? pageHref({ ...query, page: page - 1 }) : null,
-    next: page < pages ? pageHref({ ...query, page: page + 1 }) : null,
+    page,
+    pages,
+    previous: page > 1 ? pageHref(query, page - 1) : null,
+    next: page < pages ? pageHref(query, page + 1) : null,
   };
-}
-
-function csvHref({ q, show }: MachineQuery): string {
-  const status = vmStatuses.find((known) => known === show);
-  const search = new URLSearchParams({
-    ...(q !== '' && { search: q }),
-    ...(status && { status }),
-    ...((show === 'free' || show === 'assigned') && { assigned: String(show === 'assigned') }),
-    ...(show === 'free' && { status: 'running' }),
-  }).toString();
-  return search === '' ? '/api/v1/vms.csv' : `/api/v1/vms.csv?${search}`;
-}
-
-/** Whether there are no machines but those that are shown. The stream tells of the others, and its reader asks for them. */
-function isWhole({ vms, total }: InstancesModel): boolean {
-  return vms.length === total;
-}
-
-function streamHref(cursor: number | null): string {
-  return cursor === null ? '/api/v1/vms/events' : `/api/v1/vms/events?after=${cursor}`;
 }

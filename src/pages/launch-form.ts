@@ -1,7 +1,8 @@
 // The form that launches machines: on its own page, and again where a launch was refused.
-import { ONE_SPARE_IN, suggestMachines } from '../vms/launch-size.ts';
+import { suggestMachines } from '../vms/launch-size.ts';
 import type { FormError } from './index-page.ts';
-import { canarySentence, quotaSentence, totalSentence } from './words/fleet.ts';
+import { COST_UNKNOWN, costSentence, readWholeNumber } from './launch-cost.ts';
+import { canarySentence, quotaSentence } from './words/fleet.ts';
 import type { View } from './render.ts';
 import { words } from './words.ts';
 
@@ -52,9 +53,9 @@ export function launchFormView(model: LaunchFormModel, error: FormError | null):
     hoursError: wrong['hours'] ?? null,
     people: people?.typed ?? '',
     peopleError: people && people.count === null ? words.fleet.create.peopleWrong : null,
-    oneSpareIn: ONE_SPARE_IN,
     suggested,
-    plan: plan && planView(plan, { machines: wholeOf(typed), hours: hoursOf(model) }, model.defaultHours),
+    plan:
+      plan && planView(plan, { machines: readWholeNumber(typed), hours: hoursOf(model) }, model.defaultHours),
   };
 }
 
@@ -67,17 +68,13 @@ function planView(plan: LaunchPlan, wanted: Wanted, defaultHours: number | null)
     price: price === null ? null : price.toFixed(2),
     pricedAt: price === null ? null : pricedAt,
     quota: quotaSentence(plan),
-    /** For the page's module, which says the sum anew as numbers are typed: `totalSentence` in words/fleet.ts. */
-    sum: price === null ? null : JSON.stringify({ price, defaultHours, text: words.fleet.create.plan.sum }),
-    total: price === null ? null : totalSentence(price, wanted),
+    cost:
+      price === null
+        ? null
+        : { price, defaultHours: defaultHours ?? '', text: costSentence(price, wanted) ?? COST_UNKNOWN },
   };
 }
 
-/** A whole number that a form may have; null where something else, or nothing, was typed. */
-function wholeOf(typed: string): number | null {
-  return /^\s*[1-9]\d{0,4}\s*$/.test(typed) ? Number(typed) : null;
-}
-
 function hoursOf({ hours, defaultHours }: LaunchFormModel): number | null {
-  return hours.trim() === '' ? defaultHours : wholeOf(hours);
+  return hours.trim() === '' ? defaultHours : readWholeNumber(hours);
 }

@@ -51,7 +51,6 @@ export function layoutView(layout: Layout): { readonly page: View; readonly word
       styles: [...(layout.styles ?? []), ...ALWAYS.styles].map(assetUrl),
       scripts: (layout.scripts ?? []).map(assetUrl),
       modules: modules.map(assetUrl),
-      spans: JSON.stringify(words.spans),
       refresh: layout.refresh ?? null,
       hasNav: links.length > 0,
       links: links.map((link) => ({ ...link, current: link.href === layout.current })),

@@ -1,56 +1,87 @@
-// One row of the table of machines. The live page builds the same row (templates/public/machine-row.js).
+// One row of the table of machines as text: rendered by the server, and kept up to date by the browser. Pure.
 import type { components } from '../contract/openapi.gen.ts';
-import type { View } from './render.ts';
+import { overdueSentence } from '../vms/deadlines.ts';
+import { isOverdue, type TableVm } from '../vms/vm-table.ts';
+import { startupPhases } from './chart-labels.ts';
 import { ago, say, sayNumber } from './spans.ts';
+import { assignmentStateLabels, vmStatusLabels } from './status-labels.ts';
 import { vmLogsHref, vmPageHref } from './vm-href.ts';
-import { words } from './words.ts';
 
 type Vm = components['schemas']['Vm'];
 
-export function machineRow(vm: Vm, now: Date): View {
+export const NOT_REPORTED = 'Not reported';
+export const NEVER = 'Never';
+
+export function machineRow(vm: Vm, now: Date) {
+  const { hostname, status, assignment } = vm;
   return {
-    hostname: vm.hostname,
-    href: vmPageHref(vm.hostname),
-    logs: vmLogsHref(vm.hostname),
+    hostname,
+    href: vmPageHref(hostname),
+    logs: vmLogsHref(hostname),
+    logsLabel: `Log of ${hostname}`,
     provider: vm.provider,
-    status: vm.status,
-    statusLabel: words.vmStatus[vm.status],
+    status,
+    statusLabel: vmStatusLabels[status],
     since: timeView(vm.status_since, now),
-    attention: vm.attention?.message ?? null,
-    deadline:
-      vm.deadline &&
-      JSON.stringify({
-        activity: vm.deadline.activity,
-        since: vm.deadline.since,
-        due_at: vm.deadline.due_at,
-      }),
-    released: vm.assignment?.state === 'released',
-    email: vm.assignment?.email ?? null,
-    person: vm.assignment && {
-      email: vm.assignment.email,
-      state: words.assignmentState[vm.assignment.state],
-    },
-    inUse: vm.in_use === null ? words.notSaid : vm.in_use ? words.yes : words.no,
-    gpu: vm.gpu_health ?? words.notSaid,
+    attention: attentionText(vm, now),
+    email: assignment?.email ?? '',
+    assignment: assignment ? assignmentStateLabels[assignment.state] : 'Nobody',
+    inUse: yesOrNo(vm.in_use),
+    gpu: vm.gpu_health ?? NOT_REPORTED,
     seen: vm.last_seen_at === null ? null : timeView(vm.last_seen_at, now),
-    startup: startupText(vm.timings),
-    total: vm.timings.total_seconds ?? '',
+    never: NEVER,
+    startup: startupText(vm.timings) ?? '',
   };
 }
 
-export function timeView(timestamp: string, now: Date): View {
+export type MachineRow = ReturnType<typeof machineRow>;
+
+/** `Machines: 12`, or `Machines: 3 / 12` where not all match. */
+export function countText(matching: number, total: number): string {
+  return `Machines: ${matching === total ? total : `${matching} / ${total}`}`;
+}
+
+/** What the browser keeps of a machine, to search, filter and sort it without asking the server. */
+export function tableVm(vm: TableVm): TableVm {
+  const { hostname, status, in_use, gpu_health, last_seen_at, assignment, attention, deadline, timings } = vm;
+  return {
+    hostname,
+    status,
+    in_use,
+    gpu_health,
+    last_seen_at,
+    assignment: assignment && { email: assignment.email, state: assignment.state },
+    attention: attention && {},
+    deadline: deadline && { activity: deadline.activity, since: deadline.since, due_at: deadline.due_at },
+    timings: { total_seconds: timings.total_seconds },
+  };
+}
+
+/** Why the machine needs the admin; empty where it does not. */
+function attentionText(vm: Vm, now: Date): string {
+  return vm.attention?.message ?? overdueText(vm, now) ?? '';
+}
+
+/** What takes too long; null where nothing does. */
+export function overdueText(vm: Pick<TableVm, 'deadline'>, now: Date): string | null {
+  const { deadline } = vm;
+  if (deadline === null || !isOverdue(vm, now)) return null;
+  return overdueSentence(deadline.activity, now.getTime() - Date.parse(deadline.since));
+}
+
+export function timeView(timestamp: string, now: Date) {
   return { timestamp, ago: ago(timestamp, now) };
 }
 
-/** `made 41 s, boot 62 s, container 12 s`; null where nothing is known. */
+export function yesOrNo(value: boolean | null): string {
+  return value === null ? NOT_REPORTED : value ? 'Yes' : 'No';
+}
+
+/** `provisioning 41 s, boot 62 s, container 12 s`; null where nothing is known. */
 export function startupText(timings: Vm['timings']): string | null {
-  const parts = [
-    [words.lab.table.startupParts.provisioning, timings.provisioning_seconds],
-    [words.lab.table.startupParts.cloud_init, timings.cloud_init_seconds],
-    [words.lab.table.startupParts.container, timings.container_seconds],
-  ] as const;
-  const known = parts.flatMap(([label, seconds]) =>
-    seconds === null ? [] : [`${label}\u00a0${say(sayNumber(seconds), 's')}`],
-  );
+  const known = startupPhases.flatMap(({ key, label }) => {
+    const seconds = timings[key];
+    return seconds === null ? [] : [`${label.toLowerCase()}\u00a0${say(sayNumber(seconds), 's')}`];
+  });
   return known.length === 0 ? null : known.join(', ');
 }

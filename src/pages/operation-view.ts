@@ -1,5 +1,6 @@
 // An operation as pages show it.
 import type { components } from '../contract/openapi.gen.ts';
+import { operationStatusLabels, progressText } from './operation-labels.ts';
 import type { View } from './render.ts';
 import { sayDuration } from './spans.ts';
 import { utcClock, utcText } from './times.ts';
@@ -42,7 +43,7 @@ export function operationView(operation: Operation): View {
     href: operationAddress(id),
     cancelHref: `/api/v1/operations/${id}/cancel`,
     status,
-    statusLabel: words.fleet.operationStatus[status],
+    statusLabel: operationStatusLabels[status],
     message,
     remedy: problem?.remedy ?? null,
     active,
@@ -51,7 +52,7 @@ export function operationView(operation: Operation): View {
     cancelling: active && cancelAt !== null ? { at: utcClock(cancelAt), timestamp: cancelAt } : null,
     done: progress.done + progress.failed,
     total: Math.max(progress.total, 1),
-    progressText: progress.total > 0 ? `${progress.done + progress.failed} / ${progress.total}` : '',
+    progressText: progressText(progress),
     hasProgress: progress.total > 0,
     cancelHint: words.fleet.dashboard.cancelHint[kind],
     by: requested_by,

@@ -1,6 +1,7 @@
 // What was launched and destroyed: a page of operations, the newest first.
 import type { components } from '../contract/openapi.gen.ts';
 import { layoutView } from './layout.ts';
+import { operationStatusLabels } from './operation-labels.ts';
 import { isActive, operationAddress } from './operation-view.ts';
 import { render, type View } from './render.ts';
 import { sayDuration } from './spans.ts';
@@ -37,7 +38,6 @@ export function renderOperations({ operations, next, isFirst, now }: OperationsM
     any: operations.length > 0,
     isFirst,
     rows: operations.map((operation) => rowView(operation, now)),
-    labels: JSON.stringify(words.fleet.operationStatus),
     olderHref: next === null ? null : `${HERE}?after=${next}`,
     newestHref: isFirst ? null : HERE,
     hasPages: next !== null || !isFirst,
@@ -65,7 +65,7 @@ function rowView(operation: Operation, now: Date): View {
     what: operationTitle(operation) + count,
     ends: shutdown_at === null ? null : { at: utcText(shutdown_at), timestamp: shutdown_at },
     status,
-    statusLabel: words.fleet.operationStatus[status],
+    statusLabel: operationStatusLabels[status],
     message,
     by: requested_by,
     timestamp: requested_at,

@@ -1,10 +1,9 @@
 // The participant's machine: hostname, PIN, and how far its connection is.
 import type { components } from '../contract/openapi.gen.ts';
-import type { AssignmentState } from '../vms/assignment.ts';
+import { mayConnect, needsFreshCommand, stepLabels, stepsOf } from './assignment-steps.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
 import { words } from './words.ts';
-import { stepsByState } from './words/participant.ts';
 import { workshopView, type Workshop } from './workshop.ts';
 
 type Assignment = components['schemas']['Assignment'];
@@ -16,10 +15,7 @@ export type SuccessModel = Pick<Assignment, 'id' | 'hostname' | 'pin' | 'email' 
   readonly workshop?: Workshop;
 };
 
-/** In these states the machine needs a fresh command: its form is open. */
-const needsFreshCommand: ReadonlySet<AssignmentState> = new Set<AssignmentState>(['failed', 'expired']);
-
-/** The success page; templates/public/success.js keeps its state up to date. */
+/** The success page; src/browser/pages/success.ts keeps its state up to date. */
 export function renderSuccess(model: SuccessModel): string {
   return render('success', {
     ...layoutView({ title: words.success.title, area: 'participant', modules: ['success.js'] }),
@@ -33,24 +29,17 @@ export function renderSuccess(model: SuccessModel): string {
     state: model.state,
     message: model.message,
     steps: stepsView(model),
-    /** For the module: the same as JSON. */
-    live: JSON.stringify({
-      steps: stepsByState,
-      labels: words.success.stepStates,
-      gone: words.success.gone,
-    }),
     returning: model.returning ?? false,
     released: model.state === 'released',
-    connected: model.state === 'connected' || model.state === 'sent_unconfirmed',
-    freshOpen: needsFreshCommand.has(model.state),
+    connected: mayConnect(model.state),
+    freshOpen: needsFreshCommand(model.state),
   });
 }
 
-function stepsView({ state, delivered_at: deliveredAt }: SuccessModel): View[] {
-  const wasSent = deliveredAt !== null && deliveredAt !== undefined;
-  return stepsByState[state === 'expired' && wasSent ? 'expired_sent' : state].map((step, index) => ({
+function stepsView({ state, delivered_at: deliveredAt = null }: SuccessModel): View[] {
+  return stepsOf(state, deliveredAt).map((step, index) => ({
     step,
-    label: words.success.stepStates[step],
+    label: stepLabels[step],
     name: words.success.steps[index] ?? '',
   }));
 }

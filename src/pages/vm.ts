@@ -1,7 +1,7 @@
 // The page of one machine: what is known of it, its person, what can be done, and what happened.
 import type { components } from '../contract/openapi.gen.ts';
 import { layoutView } from './layout.ts';
-import { startupText, timeView } from './machine-row.ts';
+import { NEVER, NOT_REPORTED, startupText, timeView, yesOrNo } from './machine-row.ts';
 import { operationAddress } from './operation-view.ts';
 import { render, type View } from './render.ts';
 import { vmApiHref, vmLogsHref, vmPageHref } from './vm-href.ts';
@@ -46,21 +46,19 @@ function factViews({ vm, launchId, now }: VmModel): View[] {
   const { facts } = words.machine;
   const text = (label: string, value: string | null) => ({
     label,
-    value: value ?? words.notSaid,
+    value: value ?? NOT_REPORTED,
     time: null,
     href: null,
   });
   const time = (label: string, at: string | null) =>
-    at === null
-      ? text(label, words.lab.table.never)
-      : { label, value: '', time: timeView(at, now), href: null };
+    at === null ? text(label, NEVER) : { label, value: '', time: timeView(at, now), href: null };
   return [
     text(facts.provider, vm.provider),
     text(facts.address, addressText(vm)),
     text(facts.gpu, vm.gpu_health),
-    text(facts.inUse, vm.in_use === null ? null : vm.in_use ? words.yes : words.no),
+    text(facts.inUse, yesOrNo(vm.in_use)),
     time(facts.seen, vm.last_seen_at),
-    text(facts.waiting, vm.waiting ? words.yes : words.no),
+    text(facts.waiting, yesOrNo(vm.waiting)),
     text(facts.boot, vm.boot_id),
     text(facts.disk, vm.free_disk_bytes === null ? null : gigabytes(vm.free_disk_bytes)),
     text(facts.startup, startupText(vm.timings)),

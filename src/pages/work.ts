@@ -3,6 +3,7 @@ import type { components } from '../contract/openapi.gen.ts';
 import { compareHostnames } from '../vms/hostnames.ts';
 import { ago } from './spans.ts';
 import { countFiles, formatBytes } from './bytes.ts';
+import { downloadLabel, downloadSentence } from './download-sentence.ts';
 import type { View } from './render.ts';
 import { words } from './words.ts';
 
@@ -32,7 +33,6 @@ export function workView({ now, vms, downloads }: WorkModel): View {
   const more = vms.length - MACHINES_SHOWN;
   return {
     any: vms.length > 0,
-    labels: JSON.stringify(scriptWords),
     downloads: downloads.map(downloadView),
     more: more > 0 ? words.collect.more.replace('{n}', String(more)) : null,
     machines: peopleFirst(vms)
@@ -54,10 +54,6 @@ function peopleFirst(vms: WorkModel['vms']): WorkModel['vms'] {
   );
 }
 
-/** What the script says, in the same words. */
-const { everybody, machines, lacking, states } = words.collect;
-const scriptWords = { everybody, machines, lacking, states };
-
 export function dataAddress(hostname: string): string {
   return `/api/v1/vms/${encodeURIComponent(hostname)}/data`;
 }
@@ -69,27 +65,17 @@ export function lastSentence(last: LastDownloadModel | null, now: Date): string 
   return complete ? what : `${what}; ${words.collect.incomplete}`;
 }
 
-/** As the page's script tells it too (templates/public/downloads.js). */
 function downloadView(download: components['schemas']['Download']): View {
-  const { id, hostname, bytes, bytes_found: found, ended_at: endedAt } = download;
+  const { id, bytes, bytes_found: found, ended_at: endedAt } = download;
   return {
     id,
     state: download.state,
-    label: hostname ?? words.collect.everybody,
+    label: downloadLabel(download),
     max: Math.max(found, 1),
     value: Math.min(bytes, Math.max(found, 1)),
     active: endedAt === null,
     text: downloadSentence(download),
   };
-}
-
-function downloadSentence(download: components['schemas']['Download']): string {
-  const { state, message, vms, vms_done: done, vms_searched: searched, vms_failed: failed } = download;
-  if (state === 'searching') return `${words.collect.states.searching} ${searched} / ${vms}`;
-  if (state === 'failed') return `${words.collect.states.failed} ${message ?? ''}`;
-  const sent = `${done} / ${vms} ${words.collect.machines}, ${countFiles(download.files)}, ${formatBytes(download.bytes)}`;
-  const lacking = failed === 0 ? '' : `; ${failed} ${words.collect.lacking}`;
-  return `${words.collect.states[state]} ${sent}${lacking}`;
 }
 
 /** What machines hold: as they were asked a moment ago, or what is known without asking. */

@@ -44,7 +44,7 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     await report('lab-vm-prod-1', 'running');
     await page.getByText('Nothing needs you right now.').waitFor();
     await report('lab-vm-prod-1', 'error');
-    const entry = page.getByRole('listitem').filter({ hasText: 'It has reported an error.' });
+    const entry = page.getByRole('listitem').filter({ hasText: 'The machine reported an error.' });
     await entry.getByRole('link', { name: 'See what can be done' }).waitFor();
     await page.getByText('No machine is free').waitFor();
     await isInOrder(page);
@@ -108,7 +108,7 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     for (const page of pages) await page.context().setOffline(false);
     await table.getByRole('row', { name: 'ada@example.org' }).getByText('Error', { exact: true }).waitFor();
     await overview.getByRole('link', { name: `Give another machine: ${first}` }).waitFor();
-    await machine.getByText('It has reported an error, and its person cannot work.').waitFor();
+    await machine.getByText('The machine reported an error and its participant cannot work.').waitFor();
     fleet.complaints.length = 0;
   });
 

@@ -21,7 +21,7 @@ describe.skipIf(!hasBrowser)('the charts in a browser', () => {
   test('of an empty lab say that there is nothing', async () => {
     const page = await fleet.open('/admin/charts');
     await page.getByText('There were no machines in this time.').waitFor();
-    await page.getByText('Nobody was given a machine in the last 24 hours.').waitFor();
+    await page.getByText('No machine was assigned in the last 24 hours.').waitFor();
     await isInOrderEverywhere(page);
   });
 
@@ -52,7 +52,7 @@ describe.skipIf(!hasBrowser)('the charts in a browser', () => {
     const page = await fleet.open('/admin/charts', { javaScriptEnabled: false });
     await expect
       .poll(() => page.locator('main').innerText(), WAIT)
-      .toContain('The pictures need JavaScript; the numbers below do not.');
+      .toContain('The charts need JavaScript; the numbers below do not.');
     await page.getByRole('link', { name: 'The last hour' }).click();
     await page.getByText('in the last hour.').waitFor();
     await page.locator('details > summary').first().click();

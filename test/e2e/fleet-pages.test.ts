@@ -46,13 +46,13 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await first.getByText('1.5 s').waitFor();
     await first.getByText('Has not reported yet').waitFor();
     const second = page.getByRole('row', { name: 'lab-vm-prod-2' });
-    await second.getByText('Being made').waitFor();
+    await second.getByText('Being created').waitFor();
     await report('lab-vm-prod-1', 'running');
     await first.getByText('Running').waitFor();
     await page.getByText('The machine is ready.').waitFor();
     lab.provider.release();
     await page.getByText('3 machines were created.').waitFor();
-    await second.getByText('Made', { exact: true }).waitFor();
+    await second.getByText('Created', { exact: true }).waitFor();
     await page.getByText('1 of 3 machines are ready.').waitFor();
     await page.getByRole('log').getByText('Done.').waitFor();
     expect(await page.getByRole('button', { name: 'Cancel it' }).isVisible()).toBe(false);

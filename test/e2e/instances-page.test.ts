@@ -38,7 +38,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     await report('vm-10', 'error');
     const row = page.getByRole('row', { name: 'vm-10' });
     await row.getByText('Error', { exact: true }).waitFor();
-    await row.getByText('It has reported an error.').waitFor();
+    await row.getByText('The machine reported an error.').waitFor();
     expect(await page.evaluate('document.activeElement.textContent')).toBe('vm-10');
     await page.getByLabel('Search').focus();
     await report('vm-1', 'running');
@@ -123,7 +123,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     expect(await hostnamesOf(page)).toHaveLength(11);
     // What is searched before the others are there is found when they are.
     await page.getByLabel('Search').fill('test-10');
-    await page.getByText('Not all machines are here yet.').waitFor();
+    await page.getByText('Not all machines have been loaded yet.').waitFor();
     await reads[0]?.abort();
     await expect.poll(() => reads.length, WAIT).toBe(2);
     // The answer is older than what the stream tells before it comes.

@@ -68,7 +68,7 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     const page = await open(PAGE);
     await page.getByText('line 400', { exact: true }).waitFor();
     await ofLog(page, '{ log.scrollTop = 0; }');
-    await page.getByText('Paused, because you have scrolled up.').waitFor();
+    await page.getByText('Paused because you scrolled up.').waitFor();
     await send(numbered(3_212, 401));
     const toEnd = page.getByRole('button', { name: '3,212 new lines: go to the end' });
     await toEnd.waitFor();

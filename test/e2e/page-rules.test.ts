@@ -72,7 +72,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
     ['/', 'machines are free'],
     ['/admin', 'news-1'],
     ['/admin/instances', 'news-1'],
-    [`/admin/vms/${labHostname(6)}`, 'It has reported an error.'],
+    [`/admin/vms/${labHostname(6)}`, 'The machine reported an error.'],
   ])('%s does not jump while news come', async (path, news) => {
     const { client, url } = fleet.lab.server;
     const report = (hostname: string, status: 'running' | 'error') =>

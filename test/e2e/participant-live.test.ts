@@ -53,7 +53,7 @@ describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
   }
 
   const shifted = (page: Page) => page.evaluate<number>('globalThis.shift');
-  const standing = (page: Page) => page.locator('[data-standing]');
+  const standing = (page: Page) => page.locator('[data-availability]');
 
   test('of the form counts live, and says when it is worth trying again, which needs no typing', () =>
     withPage(async (page) => {

@@ -165,9 +165,7 @@ test('the lab at a glance, and its machines as CSV', async () => {
   const { data } = await lab.server.admin.GET('/api/v1/overview');
   expect(data).toMatchObject({ total: 2, assigned: 1, failed: 1, by_status: { running: 1, error: 1 } });
   expect(data?.attention).toHaveLength(1);
-  const csv = await (
-    await fetch(`${lab.server.url}/api/v1/vms.csv?search=vm-`, { headers: lab.auth })
-  ).text();
+  const csv = await (await fetch(`${lab.server.url}/api/v1/vms.csv?q=vm-`, { headers: lab.auth })).text();
   expect(csv.split('\r\n').map((line) => line.split(',')[0])).toEqual(['hostname', 'vm-2', 'vm-10', '']);
 });
 

@@ -1,10 +1,11 @@
-// Starts the one Postgres that all test files share, and ends it.
+// Builds the static files of the pages; starts the one Postgres that all test files share, and ends it.
 import type { TestProject } from 'vitest/node';
+import { buildAssets } from '../../codegen/assets.ts';
 import './provided.ts';
 import { startTestPostgres } from './test-server.ts';
 
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startTestPostgres();
+  const [server] = await Promise.all([startTestPostgres(), buildAssets()]);
   project.provide('runPid', process.pid);
   project.provide('postgres', server.connectionString);
   return () => server.stop();

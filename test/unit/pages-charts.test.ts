@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { assignmentSummary, stateSummary, timingSummary } from '../../src/pages/words/chart-sentences.ts';
+import { assignmentSummary, stateSummary, timingSummary } from '../../src/pages/chart-sentences.ts';
 import { renderCharts } from '../../src/pages/charts.ts';
 import { readPeople, suggestMachines } from '../../src/vms/launch-size.ts';
 import { HOSTILE, textOf } from '../support/page-models.ts';
@@ -32,7 +32,7 @@ describe('the pictures in a sentence', () => {
   test('of assignments', () => {
     const change = { at, hostname: 'vm-1', kind: 'assigned', assigned_total: 2, released_total: 1 } as const;
     expect(assignmentSummary([change], 24)).toBe('2 assignments and 1 release in the last 24 hours.');
-    expect(assignmentSummary([], 1)).toBe('Nobody was given a machine in the last hour.');
+    expect(assignmentSummary([], 1)).toBe('No machine was assigned in the last hour.');
   });
 
   test('of start-up timings', () => {
@@ -45,7 +45,7 @@ describe('the pictures in a sentence', () => {
       'Of 3 machines, 2 have started; half of them took at most 94 s, the slowest (vm-2) 120 s.',
     );
     expect(timingSummary(items.slice(0, 1))).toBe('Of 1 machine, 1 has started; it took 94 s.');
-    expect(timingSummary(items.slice(2))).toBe('None of 1 machine has told all of its timings yet.');
+    expect(timingSummary(items.slice(2))).toBe('None of 1 machine has reported all of its timings yet.');
     expect(timingSummary([])).toBe('There are no machines.');
   });
 });

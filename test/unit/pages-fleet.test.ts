@@ -145,7 +145,7 @@ describe('the dashboard', () => {
     expect(html).toContain('<noscript><meta http-equiv="refresh"');
     expect(textOf(html)).toContain('Running 1 of 3 machines made.');
     expect(textOf(html)).toContain('11:59:01 UTC It begins.');
-    expect(textOf(html)).toContain('Log of lablink-vm-prod-1 Made 1.5 s Running Nobody');
+    expect(textOf(html)).toContain('Log of lablink-vm-prod-1 Created 1.5 s Running Nobody');
     expect(textOf(html)).toContain('The machine is ready.');
     expect(html).toContain('<progress class="progress" id="progress" max="3" value="1">');
   });

@@ -45,8 +45,10 @@ describe('the launch page', () => {
     const sum = (typed: Partial<typeof page>) => textOf(renderCreateInstances({ ...page, plan, ...typed }));
     expect(sum({ numVms: '10', hours: '3' })).toContain('about 15.78 USD, for 10 × 3 h');
     expect(sum({ numVms: '10', hours: '' })).toContain('about 42.08 USD, for 10 × 8 h');
-    expect(sum({ numVms: 'many' })).toContain('Say how many and for how long');
-    expect(sum({ numVms: '1', hours: '', defaultHours: null })).toContain('Say how many and for how long');
+    expect(sum({ numVms: 'many' })).toContain('Enter how many machines and for how long');
+    expect(sum({ numVms: '1', hours: '', defaultHours: null })).toContain(
+      'Enter how many machines and for how long',
+    );
     expect(sum({ canaryAbove: null })).not.toContain('made alone');
   });
 

@@ -110,12 +110,12 @@ describe('the success page', () => {
     const html = renderSuccess(assigned);
     expect(html).toContain('<dd class="big">lablink-vm-prod-1</dd>');
     expect(html).toContain('<dd class="big pin">482913</dd>');
-    expect(html).toContain(`role="status" data-assignment="${ID}" data-state="waiting" data-live=`);
+    expect(html).toContain(`role="status" data-assignment="${ID}" data-state="waiting" data-gone=`);
     expect(html).toContain(
       '<a href="https://remotedesktop.google.com/access" target="_blank" rel="noopener">',
     );
     expect(html).toContain(`<a class="btn" href="/assignments/${ID}">Refresh</a>`);
-    expect(html).toMatch(/<script type="module" src="\/static\/success\.[0-9a-f]{12}\.js">/);
+    expect(html).toMatch(/<script type="module" src="\/static\/success\.[0-9A-Z]{8}\.js">/);
     expect(html).toContain('<noscript>');
   });
 

@@ -92,8 +92,8 @@ describe('the page of a problem', () => {
 describe('the docs page', () => {
   test('loads the viewer from here, and lists every problem where its type leads', () => {
     const html = renderDocs();
-    for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js', 'docs-init.js']) {
-      expect(html).toMatch(new RegExp(`"/static/${file.replace('.', '[.][0-9a-f]{12}[.]')}"`));
+    for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js', 'docs.js']) {
+      expect(html).toMatch(new RegExp(`"/static/${file.replace('.', '[.][0-9A-Z]{8}[.]')}"`));
     }
     expect(html).toContain('data-contract="/openapi.json"');
     for (const code of Object.keys(problems) as (keyof typeof problems)[]) {

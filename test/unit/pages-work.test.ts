@@ -43,7 +43,7 @@ test('the overview offers the download, tells how far one has come, and what was
   const text = textOf(html);
   expect(html).toContain('href="/api/scp-client" download');
   expect(html).not.toContain('<script>alert');
-  expect(text).toContain('On its way: 1 / 3 machines, 4 files, 1.2 kB; 1 not complete');
+  expect(text).toContain('Downloading: 1 / 3 machines, 4 files, 1.2 kB; 1 not complete');
   expect(text).toContain('Failed. No files.');
   expect(text).toContain('vm-2 Nobody Never downloaded');
   expect(text).toContain('vm-3 Nobody 3 files, 3.4 MB, 3 min ago; not complete');

@@ -8,7 +8,7 @@ import { renderIndex } from '../../src/pages/index-page.ts';
 import { renderInstanceLogs } from '../../src/pages/instance-logs.ts';
 import { renderInstances } from '../../src/pages/instances.ts';
 import { renderLedOn } from '../../src/pages/led-on.ts';
-import { readMachineQuery } from '../../src/pages/machine-order.ts';
+import { readVmQuery } from '../../src/vms/vm-table.ts';
 import { renderSuccess } from '../../src/pages/success.ts';
 import { renderVm } from '../../src/pages/vm.ts';
 import { assigned, assignment, form, HOSTILE, NOW, vm } from '../support/page-models.ts';
@@ -61,7 +61,7 @@ describe('every page', () => {
         total: 1,
         page: 1,
         pages: 1,
-        query: readMachineQuery({ q: HOSTILE }),
+        query: readVmQuery({ q: HOSTILE }),
         cursor: null,
         now: NOW,
       }),

@@ -1,27 +1,5 @@
 // What the pages of launching and destroying say. No markup.
-import type { components } from '../../contract/openapi.gen.ts';
-
-type OperationStatus = components['schemas']['OperationStatus'];
-type OperationVmState = components['schemas']['OperationVmState'];
-
-const operationStatus = {
-  queued: 'Waiting',
-  running: 'Running',
-  succeeded: 'Done',
-  failed: 'Failed',
-  cancelled: 'Cancelled',
-  interrupted: 'Interrupted',
-} as const satisfies Record<OperationStatus, string>;
-
-/** Of a machine in a launch, and in a destroy. */
-const machineState = {
-  launch: { waiting: 'Being made', created: 'Made', failed: 'Could not be made', destroyed: 'Ended' },
-  destroy: { waiting: 'Being ended', created: 'Stays', failed: 'Could not be ended', destroyed: 'Ended' },
-} as const satisfies Record<'launch' | 'destroy', Record<OperationVmState, string>>;
-
 export const fleetWords = {
-  operationStatus,
-  machineState,
   create: {
     title: 'Launch machines',
     lead: 'New machines are launched beside those that are there. Each is ready some minutes later.',
@@ -57,8 +35,6 @@ export const fleetWords = {
       quota: 'Quota',
       quotaUnknown: 'The quota could not be read. A launch may stop at it.',
       total: 'All of them, until their end',
-      totalUnknown: 'Say how many and for how long, and it is shown here.',
-      sum: 'about {usd} USD, for {n} × {h} h; disks, addresses and traffic are not in it',
     },
   },
   dashboard: {
@@ -89,8 +65,6 @@ export const fleetWords = {
     making: 'Making',
     ending: 'Ending',
     reported: 'Status',
-    notReported: 'Has not reported yet',
-    noRow: 'Not there',
     up: 'Ready',
     noMachines: 'Which machines it is about is not known yet.',
     allMachines: 'See all machines',
@@ -147,16 +121,6 @@ export const fleetWords = {
   },
 } as const;
 
-/** `{n}` and `{of}` are put in by the functions below, and by the page's module. */
-export const countWords = {
-  up: {
-    some: '{n} of {of} machines are ready.',
-    all: 'All {of} machines are ready.',
-    theOne: 'The machine is ready.',
-  },
-  left: { none: 'There are no machines.', one: '1 machine is left.', many: '{n} machines are left.' },
-} as const;
-
 /** What an operation is, as a title. */
 export function operationTitle({
   kind,
@@ -172,38 +136,11 @@ export function operationTitle({
   return destroySome.replace('{n}', String(others.length + 1));
 }
 
-/** `3 of 40 machines are ready.` */
-export function upSentence(up: number, total: number): string {
-  if (total === 0) return '';
-  const { some, all, theOne } = countWords.up;
-  if (up === total && total === 1) return theOne;
-  return (up === total ? all : some).replace('{n}', String(up)).replace('{of}', String(total));
-}
-
-/** How many machines there are still. */
-export function leftSentence(left: number): string {
-  const { none, one, many } = countWords.left;
-  if (left === 0) return none;
-  return left === 1 ? one : many.replace('{n}', String(left));
-}
-
 /** Who is hit by a destroy. */
 export function affectedSentence(machines: number, people: number): string {
   const ended = machines === 1 ? '1 machine is ended' : `${machines} machines are ended`;
   if (people === 0) return `${ended}; nobody has one of them.`;
   return `${ended}, and ${people === 1 ? '1 person loses theirs' : `${people} people lose theirs`}.`;
-}
-
-/** What so many machines cost for so many hours. `price` is US dollars an hour. */
-export function totalSentence(
-  price: number,
-  { machines, hours }: { readonly machines: number | null; readonly hours: number | null },
-): string | null {
-  if (machines === null || hours === null) return null;
-  return fleetWords.create.plan.sum
-    .replace('{usd}', (price * machines * hours).toFixed(2))
-    .replace('{n}', String(machines))
-    .replace('{h}', String(hours));
 }
 
 /** When one machine goes ahead of the others; null where none ever does. */

@@ -1,4 +1,4 @@
-// What the logs page says. No markup. `{n}` and `{of}` are put in by the page's module.
+// What the logs page says. No markup.
 export const logWords = {
   title: 'Logs of',
   back: 'All machines',
@@ -16,20 +16,6 @@ export const logWords = {
   onlyErrorsHint: 'Lines that look like errors. It is a guess.',
   wrap: 'Wrap long lines',
   tools: 'Search and view',
-  /** What the page's module says. */
-  live: {
-    following: 'Following: new lines appear at the end.',
-    paused: 'Paused, because you have scrolled up.',
-    gone: 'This machine is gone, and its logs with it. What you see is the last of them.',
-    none: 'No line looks like an error.',
-    noMatch: 'No match',
-    matches: 'Match {n} of {of}',
-    newLines: '{n} new lines: go to the end',
-    newLine: '1 new line: go to the end',
-    toEnd: 'Go to the end',
-    skipped:
-      '{n} lines were skipped here: they came faster than this page could show them. The download has them.',
-  },
   keyboard:
     'In the lines, press / to search, n and p for the next and previous match. In this field, Enter goes to the next one.',
 } as const;

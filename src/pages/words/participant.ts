@@ -1,6 +1,4 @@
 // What participants read: the form, their machine, the check before the workshop. No markup.
-import type { AssignmentState } from '../../vms/assignment.ts';
-
 export const indexWords = {
   title: 'Get your machine',
   lead: 'Fill in this form and you are given a machine for the workshop, to use in your browser.',
@@ -40,31 +38,6 @@ export const indexWords = {
   labels: { email: 'The e-mail address', crd_command: 'The command', pin: 'The PIN' },
 } as const;
 
-/** What has become of a step on the way to the machine, said to who cannot see its mark. */
-const stepStates = {
-  done: 'Done:',
-  now: 'Now:',
-  next: 'Next:',
-  wrong: 'Went wrong:',
-  unknown: 'Cannot be confirmed:',
-} as const;
-
-export type StepState = keyof typeof stepStates;
-
-/** How far the way is, state by state: the command is sent, the machine registers, it is ready. */
-export const stepsByState = {
-  waiting: ['now', 'next', 'next'],
-  sent: ['done', 'now', 'next'],
-  sent_unconfirmed: ['done', 'unknown', 'unknown'],
-  connected: ['done', 'done', 'done'],
-  failed: ['done', 'wrong', 'next'],
-  expired: ['wrong', 'next', 'next'],
-  /** It had reached the machine, which told nothing in time. */
-  expired_sent: ['done', 'wrong', 'next'],
-  machine_lost: ['unknown', 'unknown', 'wrong'],
-  released: ['unknown', 'unknown', 'wrong'],
-} as const satisfies Record<AssignmentState | 'expired_sent', readonly [StepState, StepState, StepState]>;
-
 export const successWords = {
   title: 'Your machine',
   returning: 'This is the machine that you have already; it stays yours.',
@@ -74,7 +47,6 @@ export const successWords = {
   email: 'Given to',
   stateTitle: 'How far it is',
   steps: ['The command is sent to the machine', 'The machine registers with Google', 'Ready to connect'],
-  stepStates,
   open: 'Open Chrome Remote Desktop',
   nextTitle: 'How to get in',
   next1: 'Open',

@@ -1,0 +1,43 @@
+// How far a participant's connection is: three steps, for the page and for the browser that keeps it up to date. Pure.
+import type { AssignmentState } from '../vms/assignment.ts';
+
+/** What a screen reader hears before the name of a step. */
+export const stepLabels = {
+  done: 'Done:',
+  now: 'Now:',
+  next: 'Next:',
+  wrong: 'Went wrong:',
+  unknown: 'Cannot be confirmed:',
+} as const;
+
+export type StepState = keyof typeof stepLabels;
+type Steps = readonly [StepState, StepState, StepState];
+
+/** The command is sent; the machine registers; it is ready. */
+const stepsByState = {
+  waiting: ['now', 'next', 'next'],
+  sent: ['done', 'now', 'next'],
+  sent_unconfirmed: ['done', 'unknown', 'unknown'],
+  connected: ['done', 'done', 'done'],
+  failed: ['done', 'wrong', 'next'],
+  expired: ['wrong', 'next', 'next'],
+  machine_lost: ['unknown', 'unknown', 'wrong'],
+  released: ['unknown', 'unknown', 'wrong'],
+} as const satisfies Record<AssignmentState, Steps>;
+
+/** The command had reached the machine, which did not report an outcome in time. */
+const EXPIRED_AFTER_DELIVERY: Steps = ['done', 'wrong', 'next'];
+
+export function stepsOf(state: AssignmentState, deliveredAt: string | null): Steps {
+  return state === 'expired' && deliveredAt !== null ? EXPIRED_AFTER_DELIVERY : stepsByState[state];
+}
+
+/** The participant should send a fresh command. */
+export function needsFreshCommand(state: AssignmentState): boolean {
+  return state === 'failed' || state === 'expired';
+}
+
+/** It is worth opening Chrome Remote Desktop. */
+export function mayConnect(state: AssignmentState): boolean {
+  return state === 'connected' || state === 'sent_unconfirmed';
+}

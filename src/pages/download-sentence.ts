@@ -1,0 +1,27 @@
+// How far a download is, in a sentence: on the page, and again in the browser while it runs. Pure.
+import type { components } from '../contract/openapi.gen.ts';
+import { countFiles, formatBytes } from './bytes.ts';
+
+type Download = components['schemas']['Download'];
+
+const states = {
+  searching: 'Searching the machines:',
+  sending: 'Downloading:',
+  done: 'Done:',
+  failed: 'Failed.',
+  abandoned: 'Stopped:',
+} as const satisfies Record<Download['state'], string>;
+
+/** The machine of a download, or all of them. */
+export function downloadLabel({ hostname }: Pick<Download, 'hostname'>): string {
+  return hostname ?? 'All machines';
+}
+
+/** `Downloading: 3 / 12 machines, 40 files, 3.4 MB; 1 not complete` */
+export function downloadSentence(download: Download): string {
+  const { state, message, vms, vms_done: done, vms_searched: searched, vms_failed: failed } = download;
+  if (state === 'searching') return `${states.searching} ${searched} / ${vms}`;
+  if (state === 'failed') return `${states.failed} ${message ?? ''}`;
+  const sent = `${done} / ${vms} machines, ${countFiles(download.files)}, ${formatBytes(download.bytes)}`;
+  return `${states[state]} ${sent}${failed === 0 ? '' : `; ${failed} not complete`}`;
+}

@@ -1,0 +1,67 @@
+// What an operation's page says about its status and its machines, for the server and for the browser that keeps the page
+// up to date. Pure.
+import type { components } from '../contract/openapi.gen.ts';
+import { say } from './spans.ts';
+import { vmStatusLabels } from './status-labels.ts';
+
+type Schemas = components['schemas'];
+type Kind = Schemas['Operation']['kind'];
+
+export const operationStatusLabels = {
+  queued: 'Waiting',
+  running: 'Running',
+  succeeded: 'Done',
+  failed: 'Failed',
+  cancelled: 'Cancelled',
+  interrupted: 'Interrupted',
+} as const satisfies Record<Schemas['OperationStatus'], string>;
+
+const machineStateLabels = {
+  launch: {
+    waiting: 'Being created',
+    created: 'Created',
+    failed: 'Could not be created',
+    destroyed: 'Destroyed',
+  },
+  destroy: {
+    waiting: 'Being destroyed',
+    created: 'Stays',
+    failed: 'Could not be destroyed',
+    destroyed: 'Destroyed',
+  },
+} as const satisfies Record<Kind, Record<Schemas['OperationVmState'], string>>;
+
+/** What the operation did with a machine. */
+export function machineOutcome(kind: Kind, { state, seconds, detail }: Schemas['OperationVm']) {
+  return {
+    state,
+    label: machineStateLabels[kind][state],
+    seconds: seconds === null ? null : say(seconds.toFixed(1), 's'),
+    detail,
+  };
+}
+
+/** What the machine itself reports, as far as it is in the list. */
+export function reportedLabel(vm: Pick<Schemas['Vm'], 'status' | 'last_seen_at'> | null): string {
+  if (vm === null) return 'Not in the list';
+  if (vm.status === 'initializing' && vm.last_seen_at === null) return 'Has not reported yet';
+  return vmStatusLabels[vm.status];
+}
+
+/** `3 of 40 machines are ready.` */
+export function readySentence(ready: number, total: number): string {
+  if (total === 0) return '';
+  if (ready < total) return `${ready} of ${total} machines are ready.`;
+  return total === 1 ? 'The machine is ready.' : `All ${total} machines are ready.`;
+}
+
+/** How many machines are left. */
+export function leftSentence(left: number): string {
+  if (left === 0) return 'There are no machines.';
+  return left === 1 ? '1 machine is left.' : `${left} machines are left.`;
+}
+
+/** `3 / 40`; empty while the number of steps is not known. */
+export function progressText({ done, failed, total }: Schemas['Operation']['progress']): string {
+  return total > 0 ? `${done + failed} / ${total}` : '';
+}

@@ -1,0 +1,23 @@
+// What statuses and states are called on admins' pages; participants get a sentence. Pure.
+import type { AssignmentState } from '../vms/assignment.ts';
+import type { VmStatus } from '../vms/status.ts';
+
+export const vmStatusLabels = {
+  initializing: 'Initializing',
+  running: 'Running',
+  error: 'Error',
+  unreachable: 'Unreachable',
+  recycling: 'Recycling',
+  destroying: 'Destroying',
+} as const satisfies Record<VmStatus, string>;
+
+export const assignmentStateLabels = {
+  waiting: 'Command not fetched yet',
+  sent: 'Command sent',
+  sent_unconfirmed: 'Command sent; cannot confirm',
+  connected: 'Connected',
+  failed: 'Command failed',
+  expired: 'Code expired',
+  machine_lost: 'Machine lost',
+  released: 'Released',
+} as const satisfies Record<AssignmentState, string>;
