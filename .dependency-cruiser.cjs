@@ -34,7 +34,7 @@ module.exports = {
     only('vms', ['contract'], 'The rules are pure: no database, no network, no clock of their own.'),
     only('log', [], 'Lines without secrets; everybody may log, it knows nobody.'),
     only('lifecycle', ['log'], 'A stack of releases.'),
-    only('config', [], 'The only reader of process.env.'),
+    only('config', [], 'Settings from the environment and the config file.'),
     only('secrets', [], 'Secrets in the data folder.'),
     only('db', ['contract', 'vms', 'lifecycle', 'log'], 'All SQL; knows nothing of HTTP.'),
     only('pages', ['contract', 'vms'], 'View models in, HTML out.'),

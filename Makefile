@@ -1,4 +1,4 @@
-# The commands of the house. `make help` lists them; the first run of any of them sets the machine up.
+# The commands of the project. `make help` lists them; the first run of any of them installs what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -7,28 +7,33 @@ NPM_VERSION := 11.19.1
 TOOLS := $(CURDIR)/.tools
 export PATH := $(TOOLS)/node_modules/.bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-# The project's own Node, from the npm registry: the machine's may be old.
+# Prints every ten seconds that the command after it still runs, and ends within a second of it.
+TICK = ( s=0; while sleep 1 && kill -0 $$$$ 2>/dev/null; do s=$$((s + 1)); \
+  [ $$((s % 10)) -ne 0 ] || echo "  still installing, $$s seconds"; done ) &
+
+# The project's own Node, from the npm registry: the installed one may be old.
 TOOLS_STAMP := $(TOOLS)/.node-$(NODE_VERSION)-npm-$(NPM_VERSION)
 MODULES_STAMP := node_modules/.package-lock.json
 
 $(TOOLS_STAMP):
-	@echo "Setting up Node $(NODE_VERSION) in .tools/ ..."
+	@echo "Installing Node $(NODE_VERSION) in .tools (first run only: 210 MB, about 15 seconds) ..."
 	@mkdir -p $(TOOLS)
-	@npm install --prefix $(TOOLS) --no-save --no-audit --no-fund --loglevel=error node@$(NODE_VERSION) npm@$(NPM_VERSION)
+	@$(TICK) npm install --prefix $(TOOLS) --no-save --no-audit --no-fund --loglevel=error node@$(NODE_VERSION) npm@$(NPM_VERSION)
 	@touch $@
 
 $(MODULES_STAMP): $(TOOLS_STAMP) package.json package-lock.json
-	@echo "Installing packages ..."
-	@npm ci --no-audit --no-fund --loglevel=error
+	@echo "Installing packages in node_modules (first run and after updates: 600 MB, one to three minutes) ..."
+	@$(TICK) npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .PHONY: setup
 setup: $(MODULES_STAMP) ## set up Node and the packages; every other command does it by itself
 
 .PHONY: run
-run: setup assets ## start the allocator in the foreground with its embedded defaults
+run: setup assets ## start the allocator in the foreground; the first run installs everything (2 minutes, 1 GB)
 	@node codegen/agent-bundle.ts || echo "The agent could not be built, and is not served: \`make agent\` says why."
 	@# The flag bounds V8's young generation: a quarter less memory per waiting VM (docs/performance.md).
+	@echo "Starting the allocator (the first start creates its database, which takes a few seconds) ..."
 	@exec node --max-semi-space-size=8 src/main.ts serve
 
 .PHONY: setup-aws

@@ -130,6 +130,6 @@ async function buildAll(): Promise<void> {
 }
 
 if (!(await isBuilt())) {
-  console.log('Building the agent ...');
+  console.log('Building the agent, the program that machines run, in dist (160 MB, about 10 seconds) ...');
   await buildAll();
 }
