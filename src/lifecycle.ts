@@ -1,49 +1,49 @@
-// The stack of what was opened: whoever opens registers the close, and all closes run in reverse, once.
+// A stack of opened resources: opening one registers its close, and all closes run once, in reverse.
 // Knows nothing of what it holds. In the spirit of graphile/worker's releasers.
 import type { Log } from './log.ts';
 
-/** How long one close may take in peace; then it is forced. */
+/** How long one close may take; then it is forced. */
 const CLOSE_TIMEOUT_MS = 10_000;
-/** How long a forced close may still take; then it is given up and the next one has its turn. */
+/** How long a forced close may still take; then it is given up and the next close runs. */
 const FORCED_CLOSE_TIMEOUT_MS = 1_000;
 
 export type Closing = {
-  /** Aborted when this close is out of time, or the grace of `kill` is over: wait for nobody any more, cut. */
+  /** Aborted when this close takes too long, or the grace period of `kill` is over: stop waiting, cut connections. */
   readonly force: AbortSignal;
 };
 
 export type Lifecycle = {
   /**
-   * Opens something and registers its close. If the opening fails, everything opened before is closed again and the
-   * promise rejects with the reason. Once stopping has begun it rejects too, and what was still opened is closed.
-   * @param name told in logs and errors, such as `http server`.
-   * @param open may watch the signal, which tells that stopping has begun.
+   * Opens a resource and registers its close. If that fails, everything opened before is closed and the promise rejects
+   * with the reason. Once stopping has begun it rejects too, and what was still opened is closed.
+   * @param name for logs and errors, such as `http server`.
+   * @param open may watch the signal, which is aborted when stopping begins.
    */
   readonly acquire: <T>(
     name: string,
     open: (signal: AbortSignal) => T | Promise<T>,
     close: (opened: T, closing: Closing) => void | Promise<void>,
   ) => Promise<T>;
-  /** Aborted when stopping begins, before anything is closed. Its reason is an Error that tells why. */
+  /** Aborted when stopping begins, before anything is closed. Its reason is an Error. */
   readonly signal: AbortSignal;
   /**
-   * Closes everything in reverse. A close that throws or does not end is logged and the rest is closed all the same;
-   * then the first such error is thrown. Calls meanwhile share the outcome; a call after the end is a bug and throws.
+   * Closes everything in reverse. A close that throws or does not end is logged and the rest is still closed; then the
+   * first such error is thrown. Calls meanwhile share the outcome; a call after the end is a bug and throws.
    */
   readonly stop: (reason: string) => Promise<void>;
   /**
-   * `stop`, and force after the grace. May be called while stopping, also again with less grace, and after the end,
-   * where it repeats the outcome: a second signal can come at any moment.
+   * `stop`, and force after the grace period. May be called while stopping, also again with a shorter period, and after
+   * the end, where it repeats the outcome: a second signal can come at any moment.
    */
   readonly kill: (graceMs: number) => Promise<void>;
-  /** For `await using`: stops, or waits for a stop that runs. After the end there is nothing to do. */
+  /** For `await using`: stops, or waits for a running stop. Does nothing after the end. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
 export type LifecycleOptions = {
   readonly closeTimeoutMs?: number;
   readonly forcedCloseTimeoutMs?: number;
-  /** Runs the action after the delay, unless the function that it returns is called before. */
+  /** Runs the action after the delay, unless the returned function is called before. */
   readonly after?: (delayMs: number, action: () => void) => () => void;
 };
 
@@ -51,7 +51,7 @@ type Close = (closing: Closing) => void | Promise<void>;
 type Held = { readonly name: string; readonly close: Close };
 type Bounds = Required<LifecycleOptions> & { readonly log: Log; readonly force: AbortSignal };
 
-/** An empty stack. Nothing is done at the end of the process by itself: the caller stops, kills or disposes. */
+/** An empty stack. The caller must stop, kill or dispose it: the end of the process does nothing. */
 export function createLifecycle(log: Log, options: LifecycleOptions = {}): Lifecycle {
   const { closeTimeoutMs = CLOSE_TIMEOUT_MS, forcedCloseTimeoutMs = FORCED_CLOSE_TIMEOUT_MS } = options;
   const { after = afterTimeout } = options;
@@ -64,16 +64,16 @@ export function createLifecycle(log: Log, options: LifecycleOptions = {}): Lifec
   let ended = false;
 
   const releaseAll = async (): Promise<void> => {
-    const settled: Held = { name: 'what was still opening', close: () => settle(opening) };
+    const settled: Held = { name: 'resources that were still opening', close: () => settle(opening) };
     const errors = [...(await closeOne(settled, bounds)), ...(await closeAll(held, bounds))];
     ended = true;
-    // From here on whoever still opens something closes it too; what came just before is closed here.
+    // From here on an acquire closes what it opens; what was opened just before is closed here.
     errors.push(...(await closeAll(held, bounds)));
     if (errors.length > 0) throw errors[0];
   };
   const begin = (reason: string): Promise<void> => {
     if (release) return release;
-    // Assigned before anybody hears of it, so that whoever hears of it may call stop.
+    // Assigned before the signal is aborted, so that its listeners may call stop.
     const outcome = Promise.withResolvers<undefined>();
     release = outcome.promise;
     log.info({ reason }, 'Stopping.');
@@ -102,7 +102,7 @@ export function createLifecycle(log: Log, options: LifecycleOptions = {}): Lifec
       }
     },
     stop: async (reason) => {
-      if (ended) throw new Error(`Everything is closed already; stopping again ("${reason}") is a bug.`);
+      if (ended) throw new Error(`Everything is already closed; stopping again ("${reason}") is a bug.`);
       await begin(reason);
     },
     kill: async (graceMs) => {
@@ -133,16 +133,13 @@ async function closeAll(held: Held[], bounds: Bounds): Promise<unknown[]> {
   return errors;
 }
 
-/** What went wrong, if anything: at most one error, logged already. */
+/** At most one error, which is already logged. */
 async function closeOne({ name, close }: Held, bounds: Bounds): Promise<unknown[]> {
   try {
     await closeInTime(name, close, bounds);
     return [];
   } catch (error) {
-    bounds.log.error(
-      { err: error, resource: name },
-      `Closing ${name} failed; the rest is closed all the same.`,
-    );
+    bounds.log.error({ err: error, resource: name }, `Closing ${name} failed; the rest is still closed.`);
     return [error];
   }
 }

@@ -1,18 +1,18 @@
-// The log: JSON lines by pino behind a narrow type, so that no other file knows pino. What is secret never reaches it:
-// log/redact.ts looks at every field and every sentence first. Knows nobody else.
+// The log: JSON lines by pino behind a narrow type, so that no other file knows pino. log/redact.ts removes secrets from
+// every field and message first.
 import { pino } from 'pino';
 import { redactFields } from './log/redact.ts';
 import { scrubText } from './log/scrub.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** What the rest of the program may do with a log: fields for programs, one sentence for people. */
+/** Fields for programs, one sentence for people. */
 export type Log = {
   readonly debug: (fields: LogFields, message: string) => void;
   readonly info: (fields: LogFields, message: string) => void;
   readonly warn: (fields: LogFields, message: string) => void;
   readonly error: (fields: LogFields, message: string) => void;
-  /** A log whose every line carries these fields too. */
+  /** A log with these fields in every line. */
   readonly child: (fields: LogFields) => Log;
 };
 
@@ -26,21 +26,21 @@ export type LogOptions = {
 
 type PinoLogger = ReturnType<typeof pino>;
 
-/** The root of all logs. Errors go under the field `err` by custom, and are described wherever they stand. */
+/** The root of all logs. Errors belong in the field `err`, but are described in every field. */
 export function createLog({ level, destination }: LogOptions): Log {
   const options = {
     level,
-    // Not the machine's name, which pino adds by itself: `hostname` is a VM's here.
+    // Without the name of this computer, which pino adds by default: here `hostname` is that of a VM.
     base: { pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    // The errors are plain fields by then.
+    // Errors are plain fields already.
     serializers: { err: (value: unknown) => value },
   };
   return wrap(destination === undefined ? pino(options) : pino(options, destination));
 }
 
-/** The log of one request: every line tells its id, as the field `request_id`. */
+/** The log of one request: every line has its id in the field `request_id`. */
 export function logForRequest(log: Log, requestId: string): Log {
   return log.child({ request_id: requestId });
 }

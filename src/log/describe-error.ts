@@ -1,7 +1,7 @@
-// An error as fields for the log: its kind, message, stack and cause, and never what people wrote.
-// Knows no logger; texts are scrubbed by whoever asks.
+// An error as fields for the log: its kind, message, stack and cause, and never what people wrote. The caller scrubs the
+// texts.
 
-/** What tells the kind of an error. Detail, query, parameters and body are left out: they hold values. */
+/** The kind of an error. Detail, query, parameters and body are left out, because they contain values. */
 const KIND_FIELDS = [
   'code',
   'errno',
@@ -20,7 +20,7 @@ const ERRORS_OF_AN_AGGREGATE = 10;
 /** Postgres class 22, data exception: the message quotes the value that was sent. */
 const DATA_EXCEPTION = /^22[0-9A-Z]{3}$/;
 
-/** The error as plain fields. Its cause stays as it is: the caller describes that too. */
+/** The error as plain fields. The cause stays an error, which the caller describes too. */
 export function describeError(error: Error): Record<string, unknown> {
   const message = messageWithoutValues(error);
   const kind = Object.entries(error).filter(

@@ -1,22 +1,22 @@
-// What must not stand in a log, taken out of running text by its shape: messages quote what they stumble over.
+// Removes secrets from running text by their shape, because messages quote what they failed on.
 
 export const REDACTED = '[redacted]';
-/** A longer text is cut: a log line is read by people. */
+/** A longer text is cut: people read log lines. */
 const LOGGED_TEXT_CHARACTERS = 8_192;
 
-/** What stands before the name's last word is bounded, so that no text is slow to read. */
+/** The part before the last word of a name is bounded, so that no text makes the pattern slow. */
 const SECRET_NAMES = 'crd_?command|pin|[\\w-]{0,40}(?:password|passphrase|secret|token|cookie)';
 
 const SHAPES: readonly (readonly [RegExp, string])[] = [
   // postgres://user:password@host
   [/\/\/[^\s/?#]+@/g, `//${REDACTED}@`],
   [/(\bauthorization["']?\s*[:=]\s*["']?(?:(?:Bearer|Basic) +)?)[^\s"',;]+/gi, `$1${REDACTED}`],
-  // Elsewhere a word of small letters, such as "Basic authentication", is no credential.
+  // Elsewhere a word of small letters, as in "Basic authentication", is no credential.
   [/\b(Bearer|Basic) +(?=[\w.~+/-]*[A-Z0-9])[\w.~+/-]{8,}=*/g, `$1 ${REDACTED}`],
-  // The code of a CRD command, behind its option or alone, as Google writes it.
+  // The code of a Chrome Remote Desktop command, after its option or alone.
   [/(--code(?:=|\s+))(?:"[^"]*"?|'[^']*'?|[^\s"']+)/g, `$1${REDACTED}`],
   [/\b4\/0[\w-]{8,}/g, REDACTED],
-  // Connection strings and forms; then JSON, also broken or cut, and what util.inspect writes.
+  // Connection strings and forms; then JSON, also broken or cut, and the output of util.inspect.
   [new RegExp(`\\b(${SECRET_NAMES})=(?:"[^"]*"?|'[^']*'?|[^\\s&;,"']+)`, 'gi'), `$1=${REDACTED}`],
   [
     new RegExp(`(["'](?:${SECRET_NAMES})["']\\s*:\\s*)("(?:[^"\\\\]|\\\\.)*"?|[^\\s,}]+)`, 'gi'),

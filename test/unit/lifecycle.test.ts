@@ -56,7 +56,7 @@ const untilForced = ({ force }: Closing): Promise<void> =>
 const never = (): Promise<void> => Promise.withResolvers<undefined>().promise;
 
 describe('stopping', () => {
-  test('closes everything once, in reverse, each after the one before', async () => {
+  test('stop closes everything once and in reverse, each after the one before', async () => {
     const { lifecycle, acquire, events, timers } = setUp();
     await acquire('pool');
     await acquire('listener', async () => {
@@ -74,7 +74,7 @@ describe('stopping', () => {
     expect(timers.pending()).toBe(0);
   });
 
-  test('hands each close what its open returned', async () => {
+  test('each close gets what its open returned', async () => {
     const { lifecycle } = setUp();
     const close = vi.fn<(opened: { port: number }) => void>();
     const opened = await lifecycle.acquire('server', () => Promise.resolve({ port: 5000 }), close);
@@ -83,7 +83,7 @@ describe('stopping', () => {
     expect(close.mock.calls[0]?.[0]).toBe(opened);
   });
 
-  test('tells everybody by the signal before anything is closed', async () => {
+  test('stop aborts the signal before anything is closed', async () => {
     const { lifecycle, acquire, events } = setUp();
     await acquire('pool');
     lifecycle.signal.addEventListener('abort', () => events.push('told'));
@@ -93,7 +93,7 @@ describe('stopping', () => {
     expect(lifecycle.signal.reason).toStrictEqual(new Error('Stopping: SIGTERM'));
   });
 
-  test('goes on when a close throws, and rethrows the first error; the log has them all', async () => {
+  test('stop continues when a close throws, rethrows the first error, and logs all of them', async () => {
     const { lifecycle, acquire, events, lines } = setUp();
     await acquire('pool');
     await acquire('listener', fail('second'));
@@ -104,7 +104,7 @@ describe('stopping', () => {
     expect(lines.join()).toMatch(/"message":"first".*"message":"second"/s);
   });
 
-  test('at once from several places is one stop with one outcome', async () => {
+  test('several stops at the same time are one stop with one outcome', async () => {
     const { lifecycle, acquire, events } = setUp();
     await acquire('pool', fail('broken'));
     const outcomes = await Promise.allSettled([
@@ -116,7 +116,7 @@ describe('stopping', () => {
     expect(events).toStrictEqual(['open pool', 'close pool']);
   });
 
-  test('from inside of the signal is no second stop', async () => {
+  test('a stop from a listener of the signal is no second stop', async () => {
     const { lifecycle, acquire, events } = setUp();
     await acquire('pool');
     const inner: Promise<void>[] = [];
@@ -127,7 +127,7 @@ describe('stopping', () => {
     expect(events).toStrictEqual(['open pool', 'close pool']);
   });
 
-  test('again after the end is a bug and throws, while kill and dispose have nothing to do', async () => {
+  test('a stop after the end throws, while kill and dispose have nothing to do', async () => {
     const { lifecycle, acquire, events, timers } = setUp();
     await acquire('pool');
     await lifecycle.stop('asked to');
@@ -138,7 +138,7 @@ describe('stopping', () => {
     expect(timers.pending()).toBe(0);
   });
 
-  test('comes by itself at the end of an `await using`', async () => {
+  test('a lifecycle stops by itself at the end of `await using`', async () => {
     const { lifecycle, acquire, events } = setUp();
     {
       await using disposed = lifecycle;
@@ -150,7 +150,7 @@ describe('stopping', () => {
 });
 
 describe('starting', () => {
-  test('that fails half-way closes what it had and tells the reason', async () => {
+  test('an acquire that fails closes what was opened before and rejects with the reason', async () => {
     const { lifecycle, acquire, events } = setUp();
     await acquire('pool');
     await acquire('listener');
@@ -162,7 +162,7 @@ describe('starting', () => {
     await lifecycle[Symbol.asyncDispose]();
   });
 
-  test('that fails tells its own reason also where a close fails then', async () => {
+  test('an acquire that fails rejects with its own reason even when a close fails too', async () => {
     const { lifecycle, acquire, lines } = setUp();
     await acquire('pool', fail('the pool is broken'));
     const opening = lifecycle.acquire(
@@ -174,7 +174,7 @@ describe('starting', () => {
     expect(lines.join()).toContain('the pool is broken');
   });
 
-  test('is refused once stopping has begun', async () => {
+  test('an acquire is refused once stopping has begun', async () => {
     const { lifecycle } = setUp();
     await lifecycle.stop('SIGTERM');
     const open = vi.fn();
@@ -182,7 +182,7 @@ describe('starting', () => {
     expect(open).not.toHaveBeenCalled();
   });
 
-  test('that is still opening when stopping begins is closed first, and rejects', async () => {
+  test('a resource that is still opening when stopping begins is closed first, and its acquire rejects', async () => {
     const { lifecycle, acquire, events } = setUp();
     await acquire('pool');
     const server = Promise.withResolvers<string>();
@@ -198,7 +198,7 @@ describe('starting', () => {
     expect(events).toStrictEqual(['open pool', 'close late server', 'close pool']);
   });
 
-  test('may watch the signal and give up by itself', async () => {
+  test('an open can watch the signal and give up by itself', async () => {
     const { lifecycle } = setUp();
     const open = (signal: AbortSignal) =>
       new Promise<never>((_, reject) => {
@@ -210,7 +210,7 @@ describe('starting', () => {
     await stopped;
   });
 
-  test('that ends when everything is closed already is closed there and then', async () => {
+  test('a resource that opens after everything is closed is closed at once', async () => {
     const { lifecycle, timers, events } = setUp();
     const server = Promise.withResolvers<string>();
     const opening = lifecycle.acquire(
@@ -221,7 +221,7 @@ describe('starting', () => {
     const stopped = lifecycle.stop('SIGTERM');
     timers.pass(100);
     timers.pass(10);
-    await expect(stopped).rejects.toThrow('Closing what was still opening did not end within 10 ms');
+    await expect(stopped).rejects.toThrow('Closing resources that were still opening did not end within 10 ms');
     server.resolve('very late server');
     await expect(opening).rejects.toThrow('Stopping: SIGTERM');
     expect(events).toStrictEqual(['close very late server']);
@@ -229,7 +229,7 @@ describe('starting', () => {
 });
 
 describe('time', () => {
-  test('a close that is out of time is forced, and may still end well', async () => {
+  test('a close that takes too long is forced, and can still succeed', async () => {
     const { lifecycle, acquire, events, timers, lines } = setUp();
     await acquire('pool');
     await acquire('server', untilForced);
@@ -244,7 +244,7 @@ describe('time', () => {
     expect(timers.pending()).toBe(0);
   });
 
-  test('a close that does not end even so is given up by name, and the rest is closed', async () => {
+  test('a close that does not end when forced is given up by name, and the rest is closed', async () => {
     const { lifecycle, acquire, events, timers } = setUp();
     await acquire('pool');
     await acquire('server', never);
@@ -260,7 +260,7 @@ describe('time', () => {
     expect(timers.pending()).toBe(0);
   });
 
-  test('kill lets everything end within the grace', async () => {
+  test('kill lets everything close within the grace period', async () => {
     const { lifecycle, acquire, events, timers } = setUp();
     const forced: boolean[] = [];
     await acquire('server', ({ force }) => void forced.push(force.aborted));
@@ -270,7 +270,7 @@ describe('time', () => {
     expect(timers.pending()).toBe(0);
   });
 
-  test('kill forces what has not ended by the grace, and what comes after at once', async () => {
+  test('kill forces what has not closed within the grace period, and everything after it at once', async () => {
     const { lifecycle, acquire, events, timers } = setUp();
     const poolForced: boolean[] = [];
     await acquire('pool', ({ force }) => void poolForced.push(force.aborted));
@@ -283,7 +283,7 @@ describe('time', () => {
     expect(timers.pending()).toBe(0);
   });
 
-  test('a second kill with less grace shortens the first', async () => {
+  test('a second kill with a shorter grace period shortens the first', async () => {
     const { lifecycle, acquire, events, timers } = setUp();
     await acquire('server', untilForced);
     const first = lifecycle.kill(90);
@@ -294,7 +294,7 @@ describe('time', () => {
     expect(timers.pending()).toBe(0);
   });
 
-  test('the real clock is used where no other is given', async () => {
+  test('a lifecycle uses the real clock by default', async () => {
     const log = createLog({ level: 'silent' });
     const lifecycle = createLifecycle(log, { closeTimeoutMs: 1, forcedCloseTimeoutMs: 1 });
     await lifecycle.acquire('server', vi.fn(), never);

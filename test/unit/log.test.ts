@@ -22,7 +22,7 @@ function logged(fields: LogFields, message = 'said'): Record<string, unknown> {
 }
 
 describe('a line', () => {
-  test('is one line of JSON with level, time, process, fields and sentence', () => {
+  test('a log line is one line of JSON with level, time, process, fields and message', () => {
     const { log, text } = recording();
     log.warn({ hostname: 'lablink-vm-prod-1', vms: 3 }, 'Two\nlines.');
     expect(text().trimEnd().split('\n')).toHaveLength(1);
@@ -36,7 +36,7 @@ describe('a line', () => {
     });
   });
 
-  test('below the level is not written', () => {
+  test('a log line below the level is not written', () => {
     const { log, text } = recording('warn');
     log.info({}, 'no');
     log.child({ a: 1 }).debug({}, 'no');
@@ -45,7 +45,7 @@ describe('a line', () => {
     expect(text()).toContain('yes');
   });
 
-  test('of a request tells its id, also in its children', () => {
+  test('the log of a request has the request id in every line, also in those of its children', () => {
     const { log, last } = recording();
     logForRequest(log, 'r-1').child({ operation: 'requestVm' }).info({ status: 200 }, 'answered');
     expect(last()).toMatchObject({ request_id: 'r-1', operation: 'requestVm', status: 200 });
@@ -82,7 +82,7 @@ describe('what is secret by its key', () => {
     'rawHeaders',
   ];
 
-  test.each(keys)('%s is gone at every depth, in lists and in children', (key) => {
+  test.each(keys)('a value under the key %s is redacted at every depth, in lists and in children', (key) => {
     const { log, text } = recording();
     const fields = {
       [key]: 'hidden',
@@ -94,7 +94,7 @@ describe('what is secret by its key', () => {
     expect(text().match(/\[redacted\]/g)).toHaveLength(6);
   });
 
-  test('numbers are gone too, while absence and yes or no stay', () => {
+  test('a secret number is redacted, while null, undefined and booleans stay', () => {
     expect(logged({ pin: 123456, token: null, password: false, cookie: true })).toMatchObject({
       pin: '[redacted]',
       token: null,
@@ -103,7 +103,7 @@ describe('what is secret by its key', () => {
     });
   });
 
-  test('keys that only look like one stay', () => {
+  test('keys that only look like a secret one are not redacted', () => {
     const fields = { pinned: 'x', pid_file: 'x', spinning: 'x', code: '23505', assignment_id: 'x' };
     expect(logged(fields)).toMatchObject(fields);
   });
@@ -126,20 +126,20 @@ describe('what is secret inside of texts', () => {
     ['Unexpected token in {"pin": "hidden", "a": 1}', 'Unexpected token in {"pin": [redacted], "a": 1}'],
     ['{"crd_command":"hid\\"hidden', '{"crd_command":[redacted]'],
     ["{ Pin: 'hidden', HostName: 'vm' }", "{ Pin: [redacted], HostName: 'vm' }"],
-  ])('%s is logged as %s', (text, expected) => {
+  ])('the text %s is logged as %s', (text, expected) => {
     expect(logged({ text })).toMatchObject({ text: expected });
     expect(logged({ deep: [{ text }] }, text)).toMatchObject({ deep: [{ text: expected }], msg: expected });
     expect(logged({ err: new Error(text) })).toMatchObject({ err: { message: expected } });
     expect(JSON.stringify(logged({ err: new Error(text) }))).not.toContain('hidden');
   });
 
-  test('ordinary sentences stay as they are', () => {
+  test('ordinary sentences are logged unchanged', () => {
     const sentence =
       'A token is required: sign in with Basic authentication, or see https://lab.example.org/docs?x=1.';
     expect(logged({}, sentence)).toMatchObject({ msg: sentence });
   });
 
-  test('a text that was made to be slow to read is not', () => {
+  test('a text that is made to be slow for the patterns is scrubbed in time', () => {
     const texts = [
       'a-'.repeat(4_000),
       '//'.repeat(4_000),
@@ -152,7 +152,7 @@ describe('what is secret inside of texts', () => {
     expect(performance.now() - started).toBeLessThan(500);
   });
 
-  test('a connection string keeps what helps', () => {
+  test('a connection string keeps host and database, but not the password', () => {
     expect(
       logged({ connectionString: 'postgres://u:hidden@db/x', url: new URL('http://u:hidden@db/') }),
     ).toMatchObject({
@@ -163,7 +163,7 @@ describe('what is secret inside of texts', () => {
 });
 
 describe('an error', () => {
-  test('is told with its kind, message, stack and causes', () => {
+  test('an error is logged with its kind, message, stack and causes', () => {
     const cause = Object.assign(new TypeError('the cause'), { code: 'ECONNREFUSED', syscall: 'connect' });
     const { err } = logged({ err: new Error('the error', { cause }) });
     expect(err).toMatchObject({
@@ -174,7 +174,7 @@ describe('an error', () => {
     });
   });
 
-  test('is described under any name and in lists, and an aggregate with its parts', () => {
+  test('an error is described under any key and in lists, and an AggregateError with its errors', () => {
     const parts = [new Error('one'), new Error('two')];
     expect(logged({ reasons: [new AggregateError(parts, 'both')] })).toMatchObject({
       reasons: [
@@ -183,12 +183,12 @@ describe('an error', () => {
     });
   });
 
-  test('without a message keeps its stack readable', () => {
+  test('an error without a message keeps a readable stack', () => {
     const { err } = logged({ err: new Error('') });
     expect(err).toMatchObject({ message: '', stack: expect.stringMatching(/^Error:? ?\n {4}at /) as string });
   });
 
-  test('of Postgres tells the constraint and not the values', () => {
+  test('an error of Postgres is logged with the constraint but without the values', () => {
     const error = Object.assign(
       new Error('duplicate key value violates unique constraint "assignments_email"'),
       {
@@ -212,7 +212,7 @@ describe('an error', () => {
     expect(JSON.stringify(line)).toContain('violates unique constraint');
   });
 
-  test('of Postgres about a value does not quote it, not even in its stack', () => {
+  test('an error of Postgres about a value does not quote it, not even in its stack', () => {
     const error = Object.assign(new Error('invalid input syntax for type integer: "hid"den"'), {
       code: '22P02',
       severity: 'ERROR',
@@ -222,7 +222,7 @@ describe('an error', () => {
     expect(line['err']).toMatchObject({ message: 'invalid input syntax for type integer: "[redacted]"' });
   });
 
-  test('of a body parser does not bring the body along', () => {
+  test('an error of a body parser is logged without the body', () => {
     const error = Object.assign(new SyntaxError('Unexpected end'), {
       body: 'hidden',
       status: 400,
@@ -234,7 +234,7 @@ describe('an error', () => {
 });
 
 describe('what would not end', () => {
-  test('circles, depths, lists, widths and texts are cut', () => {
+  test('circular, deep, long and wide values and texts are cut in the log', () => {
     const circle: Record<string, unknown> = { name: 'circle' };
     circle['self'] = circle;
     const deep = Array.from({ length: 50 }).reduce<unknown>((inner) => ({ inner }), 'bottom');
@@ -246,7 +246,7 @@ describe('what would not end', () => {
     expect(String(logged({ text: 'x'.repeat(100_000) })['text']).length).toBeLessThan(9_000);
   });
 
-  test('values that JSON does not know are told in words', () => {
+  test('values that JSON does not know are logged in words', () => {
     const line = logged({
       big: 10n,
       bytes: Buffer.from('hidden'),
@@ -270,7 +270,7 @@ describe('what would not end', () => {
     });
   });
 
-  test('a field that cannot be read does not make the line fail', () => {
+  test('a field that throws when it is read does not make the log line fail', () => {
     const fields = {
       get broken(): string {
         throw new Error('no');
