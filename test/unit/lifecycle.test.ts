@@ -221,7 +221,9 @@ describe('starting', () => {
     const stopped = lifecycle.stop('SIGTERM');
     timers.pass(100);
     timers.pass(10);
-    await expect(stopped).rejects.toThrow('Closing resources that were still opening did not end within 10 ms');
+    await expect(stopped).rejects.toThrow(
+      'Closing resources that were still opening did not end within 10 ms',
+    );
     server.resolve('very late server');
     await expect(opening).rejects.toThrow('Stopping: SIGTERM');
     expect(events).toStrictEqual(['close very late server']);
