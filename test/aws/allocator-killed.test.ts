@@ -131,7 +131,7 @@ describe.skipIf(!cloudIsThere())('a killed allocator with machines on AWS', { ti
     await ended(await begin('/destroy'));
     expect(await agree()).toEqual([]);
     expect(await engineProcesses(dataDir())).toEqual([]);
-    expect(await cloud.parts.list()).toEqual([]);
+    expect(await cloud.sharedResources.list()).toEqual([]);
     isClean = true;
   }
 
@@ -142,7 +142,7 @@ describe.skipIf(!cloudIsThere())('a killed allocator with machines on AWS', { ti
   const launchPhases: Phase[] = [
     {
       name: 'before the first machine',
-      reached: () => expect.poll(() => cloud.diary(), SOON).not.toEqual([]),
+      reached: () => expect.poll(() => cloud.calls(), SOON).not.toEqual([]),
     },
     {
       name: 'while machines are created',

@@ -1,5 +1,5 @@
-// A launch never changes a machine that exists, whatever has changed since; one machine can be ended alone; and what has
-// ended by itself, or was made behind our back, is found.
+// A launch never changes an existing machine, whatever else has changed; a machine that was terminated without the
+// allocator is noticed.
 import { DescribeInstanceAttributeCommand } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TAG } from '../../infra/tags.ts';
@@ -7,31 +7,31 @@ import { configText } from '../support/aws-config.ts';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
 import { cloudIsThere, startCloud, type TestCloud } from '../support/cloud.ts';
 
-describe.skipIf(!cloudIsThere())('machines that live', { timeout: 300_000 }, () => {
+describe.skipIf(!cloudIsThere())('existing machines', { timeout: 300_000 }, () => {
   let cloud: TestCloud;
   beforeAll(async () => {
     cloud = await startCloud();
   }, 120_000);
   afterAll(() => cloud[Symbol.asyncDispose]());
 
-  /** All that EC2 tells of the machines, their user data included. */
-  async function portrait(hostnames: readonly string[]): Promise<unknown[]> {
+  /** Everything that EC2 says about the machines, including their user data. */
+  async function describeMachines(hostnames: readonly string[]): Promise<unknown[]> {
     const machines = (await cloud.machines()).filter(({ tags }) =>
       hostnames.includes(tags[TAG.hostname] ?? ''),
     );
     return Promise.all(
       machines.map(async (machine) => {
-        const asked = { InstanceId: machine.instanceId, Attribute: 'userData' as const };
-        const { UserData } = await cloud.ec2.send(new DescribeInstanceAttributeCommand(asked));
+        const input = { InstanceId: machine.instanceId, Attribute: 'userData' as const };
+        const { UserData } = await cloud.ec2.send(new DescribeInstanceAttributeCommand(input));
         return { ...machine, userData: UserData?.Value };
       }),
     );
   }
 
-  test('are the same after a launch with another image, type, script, disk and address', async () => {
+  test('existing machines do not change in a launch with another image, type, disk and address', async () => {
     await using lab = await startAwsLab(cloud);
     await lab.launch(2);
-    const before = await portrait(['lab-vm-test-1', 'lab-vm-test-2']);
+    const before = await describeMachines(['lab-vm-test-1', 'lab-vm-test-2']);
     expect(before).toHaveLength(2);
     await lab.server.restart({
       configFile: await configText(cloud, {
@@ -44,23 +44,23 @@ describe.skipIf(!cloudIsThere())('machines that live', { timeout: 300_000 }, () 
     });
     const grown = await lab.launch(1);
     expect(grown, (await lab.output(grown.id)).join('\n')).toMatchObject({ status: 'succeeded' });
-    expect(await portrait(['lab-vm-test-1', 'lab-vm-test-2'])).toEqual(before);
-    expect(await portrait(['lab-vm-test-3'])).toMatchObject([{ instanceType: 'g4dn.xlarge' }]);
-    // What EC2 says of the type's GPU reaches the boot of its machines.
+    expect(await describeMachines(['lab-vm-test-1', 'lab-vm-test-2'])).toEqual(before);
+    expect(await describeMachines(['lab-vm-test-3'])).toMatchObject([{ instanceType: 'g4dn.xlarge' }]);
+    // The boot script gets the GPU flag of the type.
     const boots = (await cloud.machines()).map(({ instanceId }) => cloud.bootOf(instanceId));
     const gpus = (await Promise.all(boots)).map((boot) => /LABLINK_NVIDIA='?(\w+)/.exec(boot)?.[1]);
     expect(gpus).toEqual(['false', 'false', 'true']);
-    expect(cloud.diary().filter(({ what, type }) => what === 'update' && type.includes('Instance'))).toEqual(
+    expect(cloud.calls().filter(({ what, type }) => what === 'update' && type.includes('Instance'))).toEqual(
       [],
     );
     await lab.agree();
-    await orphansAndGhosts(lab);
+    await terminateAndLaunch(lab);
     expect(await lab.destroy()).toMatchObject({ status: 'succeeded' });
     expect(await lab.agree()).toEqual([]);
   });
 
-  /** One ends by itself: it is not made again, and the next launch knows. One alone is ended by name. */
-  async function orphansAndGhosts(lab: AwsLab): Promise<void> {
+  /** A machine that was terminated without the allocator leaves the state at the next launch, and is not created again. */
+  async function terminateAndLaunch(lab: AwsLab): Promise<void> {
     const [first] = await cloud.machines();
     await cloud.terminate(first?.instanceId ?? '');
     const next = await lab.launch(1);

@@ -57,7 +57,7 @@ describe.skipIf(!cloudIsThere())('an interrupted run', { timeout: 300_000 }, () 
     const destroyed = await lab.destroy();
     expect(destroyed, (await lab.output(destroyed.id)).join('\n')).toMatchObject({ status: 'succeeded' });
     expect(await lab.agree()).toEqual([]);
-    expect(await cloud.parts.list()).toEqual([]);
+    expect(await cloud.sharedResources.list()).toEqual([]);
     const outcome = [operation.status, operation.problem?.kind].filter(Boolean).join(', ');
     table.add({ fault, outcome, asked, machines: existing.length });
   }
@@ -108,7 +108,7 @@ describe.skipIf(!cloudIsThere())('an interrupted run', { timeout: 300_000 }, () 
         cloud.faults.hold('aws:iam/role:Role::machine');
         return (await lab.beginLaunch(2)).id;
       },
-      reached: async () => expect((await cloud.parts.list()).join()).toMatch(/role \S+-machine/),
+      reached: async () => expect((await cloud.sharedResources.list()).join()).toMatch(/role \S+-machine/),
       asked: 2,
     },
     ...(['engine', 'child'] as const).map((role) => ({

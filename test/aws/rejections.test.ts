@@ -34,13 +34,13 @@ describe.skipIf(!cloudIsThere())('a rejected machine', { timeout: 300_000 }, () 
     const destroyed = await lab.destroy();
     expect(destroyed, (await lab.output(destroyed.id)).join('\n')).toMatchObject({ status: 'succeeded' });
     expect(await lab.agree()).toEqual([]);
-    expect(await cloud.parts.list()).toEqual([]);
+    expect(await cloud.sharedResources.list()).toEqual([]);
     const outcome = [operation.status, operation.problem?.kind].filter(Boolean).join(', ');
     table.add({ fault, outcome, asked, machines });
   }
 
   test('a launch creates the other four machines if the third of five exceeds the quota', async () => {
-    cloud.faults.refuseNth(3, 'VcpuLimitExceeded');
+    cloud.faults.rejectNth(3, 'VcpuLimitExceeded');
     const operation = await lab.launch(5);
     expect(operation).toMatchObject({
       status: 'failed',
@@ -52,7 +52,7 @@ describe.skipIf(!cloudIsThere())('a rejected machine', { timeout: 300_000 }, () 
   });
 
   test('a launch ends if every machine exceeds the quota', async () => {
-    cloud.faults.refuseWhere({ instanceType: 't3.micro' }, 'VcpuLimitExceeded');
+    cloud.faults.rejectWhere({ instanceType: 't3.micro' }, 'VcpuLimitExceeded');
     const operation = await lab.launch(3);
     expect(operation).toMatchObject({ status: 'failed', problem: { kind: 'quota' } });
     await expectConsistent('every machine rejected (quota)', operation, 3, 0);
@@ -60,7 +60,7 @@ describe.skipIf(!cloudIsThere())('a rejected machine', { timeout: 300_000 }, () 
 
   test('a launch uses the next zone if the first has no capacity', async () => {
     const first = await firstSubnet();
-    cloud.faults.refuseWhere({ subnetId: first }, 'InsufficientInstanceCapacity');
+    cloud.faults.rejectWhere({ subnetId: first }, 'InsufficientInstanceCapacity');
     const operation = await lab.launch(3);
     expect(operation, (await lab.output(operation.id)).join('\n')).toMatchObject({ status: 'succeeded' });
     expect(new Set((await cloud.machines()).map(({ subnetId }) => subnetId))).not.toContain(first);
@@ -68,7 +68,7 @@ describe.skipIf(!cloudIsThere())('a rejected machine', { timeout: 300_000 }, () 
   });
 
   test('a launch uses the next of machine_types, with its GPU, if the first has no capacity', async () => {
-    cloud.faults.refuseWhere({ instanceType: 't3.micro' }, 'InsufficientInstanceCapacity');
+    cloud.faults.rejectWhere({ instanceType: 't3.micro' }, 'InsufficientInstanceCapacity');
     const operation = await lab.launch(2);
     expect(operation, (await lab.output(operation.id)).join('\n')).toMatchObject({ status: 'succeeded' });
     const created = await cloud.machines();
@@ -81,14 +81,14 @@ describe.skipIf(!cloudIsThere())('a rejected machine', { timeout: 300_000 }, () 
 
   test('a launch fails without machines if no placement has capacity', async () => {
     for (const instanceType of ['t3.micro', 'g4dn.xlarge'])
-      cloud.faults.refuseWhere({ instanceType }, 'InsufficientInstanceCapacity');
+      cloud.faults.rejectWhere({ instanceType }, 'InsufficientInstanceCapacity');
     const operation = await lab.launch(2);
     expect(operation).toMatchObject({ status: 'failed', problem: { kind: 'capacity' } });
     await expectConsistent('no capacity anywhere', operation, 2, 0);
   });
 
   test('a launch keeps its created machines if the credentials expire', async () => {
-    for (const nth of [3, 4, 5]) cloud.faults.refuseNth(nth, 'ExpiredToken');
+    for (const nth of [3, 4, 5]) cloud.faults.rejectNth(nth, 'ExpiredToken');
     const operation = await lab.launch(5);
     expect(operation).toMatchObject({ status: 'failed', problem: { kind: 'credentials' } });
     const { done } = operation.progress;
@@ -97,7 +97,7 @@ describe.skipIf(!cloudIsThere())('a rejected machine', { timeout: 300_000 }, () 
 
   test('a machine that AWS does not terminate is kept, and a second destroy terminates it', async () => {
     await lab.launch(3);
-    cloud.faults.refuseWhere({ name: 'lab-vm-test-2' }, 'RequestExpired', { when: 'delete' });
+    cloud.faults.rejectWhere({ name: 'lab-vm-test-2' }, 'RequestExpired', { when: 'delete' });
     const destroyed = await lab.destroy();
     expect(destroyed.status).toBe('failed');
     expect(await lab.agree()).toContain('lab-vm-test-2');

@@ -1,5 +1,5 @@
-// The state in a bucket: launch, growth from another data folder, and destroy. The check value of the passphrase lies
-// beside the state, so that a second allocator with another passphrase is refused before it begins.
+// A Pulumi state in a bucket: launch, launch from another data folder, destroy. The check value of the passphrase is next to
+// the state, so an allocator with another passphrase is rejected before it starts a run.
 import { CreateBucketCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { cloudIsThere, startCloud, type TestCloud } from '../support/cloud.ts';
 const BUCKET = 'lab-state';
 const CHECK = 'workshop/lablink-check.lablink-lab.test';
 
-describe.skipIf(!cloudIsThere())('a state in a bucket', { timeout: 300_000 }, () => {
+describe.skipIf(!cloudIsThere())('a state in S3', { timeout: 300_000 }, () => {
   let cloud: TestCloud;
   let s3: S3Client;
 
@@ -38,22 +38,22 @@ describe.skipIf(!cloudIsThere())('a state in a bucket', { timeout: 300_000 }, ()
       env: { PULUMI_BACKEND_URL: `s3://${BUCKET}/workshop`, PULUMI_CONFIG_PASSPHRASE: passphrase },
     });
 
-  test('launch and destroy work; what is kept is in the bucket alone; another passphrase is refused', async () => {
-    await using lab = await open('the passphrase of all');
+  test('launch and destroy work with a state in a bucket, and another passphrase is rejected', async () => {
+    await using lab = await open('the shared passphrase');
     const launched = await lab.launch(2);
     expect(launched, (await lab.output(launched.id)).join('\n')).toMatchObject({ status: 'succeeded' });
     expect(await lab.machines()).toEqual(await lab.rows());
     expect(await lab.machines()).toHaveLength(2);
-    const kept = await keys();
-    expect(kept).toContain(CHECK);
-    expect(kept).toContain('workshop/.pulumi/stacks/lablink-lab/test.json');
-    expect(await lab.inState(), 'nothing on this disk').toEqual([]);
-    // Another passphrase, on a disk that knows nothing of the first: as a second allocator has it.
+    const stored = await keys();
+    expect(stored).toContain(CHECK);
+    expect(stored).toContain('workshop/.pulumi/stacks/lablink-lab/test.json');
+    expect(await lab.inState(), 'no state on this disk').toEqual([]);
+    // Another passphrase and an empty data folder, as a second allocator has.
     await rm(join(lab.server.dataDir, 'aws'), { recursive: true });
     await lab.server.restart({ env: { PULUMI_CONFIG_PASSPHRASE: 'another passphrase' } });
-    const refused = await lab.launch(1);
-    expect(refused).toMatchObject({ status: 'failed', problem: { kind: 'credentials' } });
-    expect(refused.problem?.problem).toContain('passphrase');
+    const failed = await lab.launch(1);
+    expect(failed).toMatchObject({ status: 'failed', problem: { kind: 'credentials' } });
+    expect(failed.problem?.problem).toContain('passphrase');
     expect(await lab.machines()).toHaveLength(2);
     await lab.server.restart();
     const grown = await lab.launch(1);
@@ -64,15 +64,15 @@ describe.skipIf(!cloudIsThere())('a state in a bucket', { timeout: 300_000 }, ()
     expect(destroyed, (await lab.output(destroyed.id)).join('\n')).toMatchObject({ status: 'succeeded' });
     expect(await lab.machines()).toEqual([]);
     expect(await lab.rows()).toEqual([]);
-    expect(await cloud.parts.list()).toEqual([]);
+    expect(await cloud.sharedResources.list()).toEqual([]);
     expect((await keys()).filter((key) => key.includes('/locks/'))).toEqual([]);
   });
 
-  test('a bucket that is not there is said, and nothing is made', async () => {
+  test('a missing bucket fails a launch without machines', async () => {
     await using lab = await startAwsLab(cloud, { env: { PULUMI_BACKEND_URL: 's3://no-such-bucket' } });
-    const refused = await lab.launch(1);
-    expect(refused).toMatchObject({ status: 'failed' });
-    expect(refused.problem?.problem).toMatch(/bucket/i);
+    const failed = await lab.launch(1);
+    expect(failed).toMatchObject({ status: 'failed' });
+    expect(failed.problem?.problem).toMatch(/bucket/i);
     expect(await cloud.machines()).toEqual([]);
   });
 });

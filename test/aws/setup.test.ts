@@ -1,5 +1,5 @@
-// `lablink setup`, as people start it: what is there is said; what can be downloaded is brought by the Automation API's own
-// calls; what cannot is named, with where to put it. Nothing here reaches a network: get.pulumi.com is a file.
+// `lablink setup`: reports installed tools, installs missing ones with the Automation API, and otherwise says what to install
+// by hand. No network: get.pulumi.com is a file.
 import { chmod, mkdir, mkdtemp, readFile, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { startProgram } from '../support/program.ts';
 const DOUBLES = join(import.meta.dirname, '../doubles');
 const SITE = pathToFileURL(join(import.meta.dirname, '../support/pulumi-site.ts')).href;
 
-/** What get.pulumi.com/install.sh would be: brings a CLI that brings a plugin, and notes how both were called. */
+/** In the place of get.pulumi.com/install.sh: installs a CLI that installs a plugin, and records the calls of both. */
 const INSTALLER = `#!/bin/sh
 echo "install.sh $*" >> "$PULUMI_SITE_DIARY"
 while [ $# -gt 0 ]; do
@@ -43,62 +43,63 @@ beforeEach(async () => {
     PROVIDER: 'aws',
     HOME: folder,
     NODE_OPTIONS: `--import=${SITE}`,
-    PULUMI_SITE_DIARY: join(folder, 'diary'),
+    PULUMI_SITE_DIARY: join(folder, 'calls'),
   };
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-const diary = () => readFile(join(folder, 'diary'), 'utf8').catch(() => '');
+const calls = () => readFile(join(folder, 'calls'), 'utf8').catch(() => '');
 
-async function setUp(more: Readonly<Record<string, string>>): Promise<{ code: unknown; said: string }> {
+async function setUp(more: Readonly<Record<string, string>>): Promise<{ code: unknown; output: string }> {
   const program = startProgram(['setup'], { ...env, ...more });
-  return { code: await program.ended, said: program.output() };
+  return { code: await program.ended, output: program.output() };
 }
 
 describe('lablink setup', { timeout: 120_000 }, () => {
-  test('finds what is there, says so, and asks for nothing', async () => {
+  test('lablink setup reports installed tools and downloads nothing', async () => {
     const { pulumiRoot, env: engine } = testEngine();
     const path = `${DOUBLES}:${process.env['PATH'] ?? ''}`;
-    const { code, said } = await setUp({ ...engine, PULUMI_CLI_DIR: pulumiRoot, PATH: path });
-    expect(said).toContain(`Pulumi and its plugin for AWS are there already: ${pulumiRoot}.`);
+    const { code, output } = await setUp({ ...engine, PULUMI_CLI_DIR: pulumiRoot, PATH: path });
+    expect(output).toContain(`Pulumi and its plugin for AWS are there already: ${pulumiRoot}.`);
     expect(code).toBe(0);
-    expect(await diary()).toBe('');
+    expect(await calls()).toBe('');
   });
 
-  test('brings both at exactly the versions of the packages; a second run finds them', async () => {
+  test('lablink setup installs both tools in the versions of the packages, and a second run finds them', async () => {
     const first = await setUp({ PULUMI_SITE: join(folder, 'install.sh') });
-    expect(first.said).toContain('Pulumi and its plugin for AWS are in place.');
+    expect(first.output).toContain('Pulumi and its plugin for AWS are in place.');
     expect(first.code).toBe(0);
     const root = join(folder, 'data/aws/pulumi');
-    const asked = [
+    const expectedCalls = [
       'fetch https://get.pulumi.com/install.sh',
       `install.sh --no-edit-path --install-root ${root} --version 3.260.0`,
       'pulumi plugin install resource aws v7.48.0 --non-interactive',
     ];
-    expect((await diary()).trim().split('\n')).toEqual(asked);
+    expect((await calls()).trim().split('\n')).toEqual(expectedCalls);
     const again = await setUp({ PULUMI_SITE: 'unreachable' });
-    expect(again.said).toContain(`are there already: ${root}.`);
+    expect(again.output).toContain(`are there already: ${root}.`);
     expect(again.code).toBe(0);
-    expect((await diary()).trim().split('\n')).toEqual(asked);
+    expect((await calls()).trim().split('\n')).toEqual(expectedCalls);
   });
 
-  test('without a network says what could not be downloaded, what to bring, and where to put it; done so, both are found', async () => {
-    const { code, said } = await setUp({ PULUMI_SITE: 'unreachable' });
+  test('lablink setup without a network says what to install by hand, and finds it afterwards', async () => {
+    const { code, output } = await setUp({ PULUMI_SITE: 'unreachable' });
     expect(code).toBe(1);
-    expect(said).toMatch(/could not be downloaded \(.*https:\/\/get\.pulumi\.com\/install\.sh.*fetch failed/);
-    expect(said).toContain(`pulumi-v3.260.0-${process.platform}-${process.arch}.tar.gz`);
-    expect(said).toContain(join(folder, 'data/aws/pulumi/bin'));
-    expect(said).toMatch(/pulumi-resource-aws-v7\.48\.0-[a-z]+-(amd64|arm64)\.tar\.gz/);
-    expect(said).toContain(join(folder, 'data/aws/pulumi-home/plugins/resource-aws-v7.48.0'));
+    expect(output).toMatch(
+      /could not be downloaded \(.*https:\/\/get\.pulumi\.com\/install\.sh.*fetch failed/,
+    );
+    expect(output).toContain(`pulumi-v3.260.0-${process.platform}-${process.arch}.tar.gz`);
+    expect(output).toContain(join(folder, 'data/aws/pulumi/bin'));
+    expect(output).toMatch(/pulumi-resource-aws-v7\.48\.0-[a-z]+-(amd64|arm64)\.tar\.gz/);
+    expect(output).toContain(join(folder, 'data/aws/pulumi-home/plugins/resource-aws-v7.48.0'));
     expect(await readdir(join(folder, 'data/aws'))).not.toContain('pulumi');
-    await broughtByHand();
+    await installByHand();
     const again = await setUp({ PULUMI_SITE: 'unreachable' });
-    expect(again.said).toContain('are there already');
+    expect(again.output).toContain('are there already');
     expect(again.code).toBe(0);
   });
 
-  /** Both, where it said. */
-  async function broughtByHand(): Promise<void> {
+  async function installByHand(): Promise<void> {
     const bin = join(folder, 'data/aws/pulumi/bin');
     const plugin = join(folder, 'data/aws/pulumi-home/plugins/resource-aws-v7.48.0');
     for (const [where, name, content] of [

@@ -49,9 +49,9 @@ describe.skipIf(!cloudIsThere())('shared resources of an interrupted run', { tim
   async function roleOfLaunch(): Promise<{ RoleName: string; Tags: Tag[] }> {
     if (seen.lab === lab) return seen.role;
     await succeeds(await lab.launch(1));
-    const line = (await cloud.parts.list()).find((part) => /^role \S+-machine/.test(part));
+    const line = (await cloud.sharedResources.list()).find((part) => /^role \S+-machine/.test(part));
     const RoleName = line?.split(' ')[1] ?? '';
-    const { Role } = await cloud.parts.iam.send(new GetRoleCommand({ RoleName }));
+    const { Role } = await cloud.sharedResources.iam.send(new GetRoleCommand({ RoleName }));
     await succeeds(await lab.destroy());
     await lab.server.db.deleteFrom('tombstones').execute();
     seen = { lab, role: { RoleName, Tags: Role?.Tags ?? [] } };
@@ -59,7 +59,7 @@ describe.skipIf(!cloudIsThere())('shared resources of an interrupted run', { tim
   }
 
   const makeRole = (role: { RoleName: string; Tags: Tag[] }) =>
-    cloud.parts.iam.send(new CreateRoleCommand({ ...role, AssumeRolePolicyDocument: '{}' }));
+    cloud.sharedResources.iam.send(new CreateRoleCommand({ ...role, AssumeRolePolicyDocument: '{}' }));
 
   test('resources that a dying plugin left are deleted by the same operation, and the next launch succeeds', async () => {
     const removed: string[] = [];
@@ -90,10 +90,10 @@ describe.skipIf(!cloudIsThere())('shared resources of an interrupted run', { tim
     ]);
     await succeeds(await lab.launch(1));
     expect(await lab.agree()).toHaveLength(1);
-    expect(await cloud.parts.list()).toHaveLength(ROOTS.length + REST.length);
+    expect(await cloud.sharedResources.list()).toHaveLength(ROOTS.length + REST.length);
     const destroyed = await succeeds(await lab.destroy());
     expect(destroyed).toContain('Checked with AWS: no shared resources are left.');
-    expect(await cloud.parts.list()).toEqual([]);
+    expect(await cloud.sharedResources.list()).toEqual([]);
   });
 
   test('a launch deletes a resource that is in its way, and succeeds', async () => {
@@ -104,7 +104,7 @@ describe.skipIf(!cloudIsThere())('shared resources of an interrupted run', { tim
     const fault = 'a shared resource outside the state in the way';
     table.add({ fault, outcome: 'succeeded', asked: 2, machines: 2 });
     await succeeds(await lab.destroy());
-    expect(await cloud.parts.list()).toEqual([]);
+    expect(await cloud.sharedResources.list()).toEqual([]);
   });
 
   test('a resource with our name and another uid is kept, and the launch says what to do', async () => {
@@ -115,24 +115,26 @@ describe.skipIf(!cloudIsThere())('shared resources of an interrupted run', { tim
     expect(launch, await outputOf(launch)).toMatchObject({ status: 'failed' });
     expect(launch.problem?.remedy).toContain('Delete the resource that the output names');
     await succeeds(await lab.destroy());
-    expect(await cloud.parts.list()).toEqual([`role ${RoleName}`]);
-    await cloud.parts.iam.send(new DeleteRoleCommand({ RoleName }));
+    expect(await cloud.sharedResources.list()).toEqual([`role ${RoleName}`]);
+    await cloud.sharedResources.iam.send(new DeleteRoleCommand({ RoleName }));
   });
 
   test('a log group with logs is kept by a launch and deleted by a destroy', async () => {
     const { Tags } = await roleOfLaunch();
     const tags = Object.fromEntries(Tags.map(({ Key, Value }) => [Key, Value])) as Record<string, string>;
     const logGroupName = '/lablink/lab/test';
-    await cloud.parts.logs.send(new CreateLogGroupCommand({ logGroupName, tags }));
-    await cloud.parts.logs.send(new CreateLogStreamCommand({ logGroupName, logStreamName: 'lab-vm-test-1' }));
+    await cloud.sharedResources.logs.send(new CreateLogGroupCommand({ logGroupName, tags }));
+    await cloud.sharedResources.logs.send(
+      new CreateLogStreamCommand({ logGroupName, logStreamName: 'lab-vm-test-1' }),
+    );
     const launch = await lab.launch(1);
     const output = await outputOf(launch);
     expect(launch, output).toMatchObject({ status: 'failed' });
     expect(output).toContain(`An interrupted run left the log group ${logGroupName}`);
     expect(output).toContain('It is kept, because it contains logs.');
-    expect(await cloud.parts.list()).toContain(`log group ${logGroupName}`);
+    expect(await cloud.sharedResources.list()).toContain(`log group ${logGroupName}`);
     expect(await succeeds(await lab.destroy())).toContain(`left the log group ${logGroupName}`);
-    expect(await cloud.parts.list()).toEqual([]);
+    expect(await cloud.sharedResources.list()).toEqual([]);
   });
 
   test('resources are kept while a machine outside the state runs', async () => {
@@ -145,6 +147,6 @@ describe.skipIf(!cloudIsThere())('shared resources of an interrupted run', { tim
     expect(output).toMatch(/these shared resources are left: the role \S+\./);
     await cloud.terminate(orphan);
     await succeeds(await lab.destroy());
-    expect(await cloud.parts.list()).toEqual([]);
+    expect(await cloud.sharedResources.list()).toEqual([]);
   });
 });

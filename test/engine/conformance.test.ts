@@ -113,7 +113,7 @@ describe.skipIf(!cloudIsThere())('the engine double compared with recordings of 
       'partial: a run with one rejected machine creates the others and fails',
       { timeout: CASE_MS },
       async () => {
-        cloud.faults.refuse('a-7', 'VcpuLimitExceeded');
+        cloud.faults.reject('a-7', 'VcpuLimitExceeded');
         const wanted = ['a-1', 'a-2', 'a-3', 'a-4', 'a-5', 'a-6', 'a-7', 'a-8'];
         const run = await lab.run('up', wanted, { env: { LABLINK_ENGINE_SEED: '7' } });
         cloud.faults.reset();

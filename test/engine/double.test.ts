@@ -46,7 +46,7 @@ describe.skipIf(!cloudIsThere())('the engine double on an emulator of AWS', () =
     cloud.faults.slow(200);
     await lab.run('up', many(12));
     let [underWay, most] = [0, 0];
-    for (const { what } of cloud.diary()) {
+    for (const { what } of cloud.calls()) {
       if (what === 'create') underWay += 1;
       if (what === 'created') underWay -= 1;
       most = Math.max(most, underWay);
@@ -60,12 +60,12 @@ describe.skipIf(!cloudIsThere())('the engine double on an emulator of AWS', () =
     { timeout: CASE_MS },
     async () => {
       cloud.faults.slow(500);
-      cloud.faults.refuseNth(1, 'InsufficientInstanceCapacity');
+      cloud.faults.rejectNth(1, 'InsufficientInstanceCapacity');
       const { failed } = await lab.run('up', many(12));
       expect(failed?.message).toContain('InsufficientInstanceCapacity: We currently do not have sufficient');
       expect(await cloud.machines()).toHaveLength(7);
       expect(machinesInState().sort()).toEqual((await names()).sort());
-      expect(cloud.diary().filter(({ what }) => what === 'create')).toHaveLength(8);
+      expect(cloud.calls().filter(({ what }) => what === 'create')).toHaveLength(8);
     },
   );
 
@@ -112,14 +112,14 @@ describe.skipIf(!cloudIsThere())('the engine double on an emulator of AWS', () =
     cloud.faults.hold();
     const run = await lab.drive('up', ['m-1']);
     await run.sees('m-1 is being made', begins);
-    await expect.poll(() => cloud.diary().map(({ what }) => what), { timeout: CASE_MS }).toEqual(['create']);
-    const plugin = cloud.diary()[0]!.pid;
+    await expect.poll(() => cloud.calls().map(({ what }) => what), { timeout: CASE_MS }).toEqual(['create']);
+    const plugin = cloud.calls()[0]!.pid;
     process.kill(run.enginePid(), 'SIGKILL');
     await run.ended;
     expect(isAlive(plugin)).toBe(true);
     cloud.faults.release();
     await expect.poll(() => isAlive(plugin), { timeout: CASE_MS }).toBe(false);
-    expect(cloud.diary().map(({ what }) => what)).toEqual(['create', 'created']);
+    expect(cloud.calls().map(({ what }) => what)).toEqual(['create', 'created']);
     expect(machinesInState()).toEqual([]);
   });
 
@@ -219,7 +219,7 @@ describe.skipIf(!cloudIsThere())('the engine double on an emulator of AWS', () =
     expect(first?.securityGroupIds).toHaveLength(1);
     await lab.run('destroy', program);
     const asked = (what: string) =>
-      cloud.diary().flatMap((entry) => (entry.what === what ? [entry.name] : []));
+      cloud.calls().flatMap((entry) => (entry.what === what ? [entry.name] : []));
     expect(asked('create')[0]).toBe('door');
     expect(asked('delete').at(-1)).toBe('door');
     expect(await cloud.machines()).toEqual([]);

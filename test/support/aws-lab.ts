@@ -1,5 +1,5 @@
-// A whole allocator whose machines are on AWS: the engine that LABLINK_TEST_ENGINE names, the cloud double, moto behind it.
-// What exists is asked of moto, of the engine's state file and of the server, so that a test can hold the three together.
+// An allocator with machines on AWS: Pulumi (the double or the real one, LABLINK_TEST_ENGINE), the double of the AWS plugin, and
+// moto. Tests compare what moto, the Pulumi state and the server list.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, vi } from 'vitest';
@@ -14,14 +14,14 @@ import { asForm } from '../../src/client/client.ts';
 
 export type Operation = components['schemas']['Operation'];
 
-/** Generous: the machine may be busy with other tests. */
+/** Generous, because other tests may run at the same time. */
 export const AWS_WAIT = { timeout: 120_000, interval: 150 };
 
 export type AwsLab = AsyncDisposable & {
   readonly server: TestServer;
   readonly launch: (numVms: number) => Promise<Operation>;
   readonly destroy: () => Promise<Operation>;
-  /** Asks, and answers the operation as it began. */
+  /** Returns the operation as it was accepted. */
   readonly beginLaunch: (numVms: number) => Promise<Operation>;
   readonly beginDestroy: () => Promise<Operation>;
   readonly ended: (id: string) => Promise<Operation>;
@@ -29,11 +29,11 @@ export type AwsLab = AsyncDisposable & {
   readonly cancel: (id: string) => Promise<unknown>;
   readonly output: (id: string) => Promise<string[]>;
   readonly rows: () => Promise<string[]>;
-  /** Hostnames of machines in moto, that are not ending. */
+  /** Hostnames in moto, without terminating machines. */
   readonly machines: () => Promise<string[]>;
-  /** Hostnames of machines in the engine's state. */
+  /** Hostnames in the Pulumi state. */
   readonly inState: () => Promise<string[]>;
-  /** Cloud, state and rows tell of the same machines, and of these. */
+  /** Expects that AWS, state and rows list the same machines, and returns their hostnames. */
   readonly agree: () => Promise<string[]>;
 };
 
@@ -138,7 +138,7 @@ const stateFile = z.object({
   }),
 });
 
-/** As the engine keeps them: hostnames of instances in the state's file. */
+/** Hostnames of the instances in Pulumi's state file. */
 export async function readStateNames(dataDir: string): Promise<string[]> {
   const file = join(dataDir, 'aws/state/.pulumi/stacks/lablink-lab/test.json');
   const text = await readFile(file, 'utf8').catch(() => null);

@@ -1,5 +1,5 @@
-// A cloud for tests: moto's EC2 API as a process of its own, the provider double that makes machines in it, and the faults
-// that it can be told to have. What exists is read back by a client that has nothing to do with either.
+// AWS for tests: moto in a process of its own, the AWS plugin double that creates resources in it, and faults. Tests list what
+// exists with a separate client.
 import {
   DescribeInstanceAttributeCommand,
   EC2Client,
@@ -20,14 +20,14 @@ import { gunzipSync } from 'node:zlib';
 import {
   CONTROL_VARIABLE,
   NO_FAULTS,
-  diaryFile,
+  callsFile,
   faultsFile,
-  readDiary,
-  type DiaryEntry,
+  readCalls,
+  type RecordedCall,
   type Faults,
-  type Refusal,
+  type Rejection,
 } from '../doubles/aws/faults.ts';
-import { readCloudParts, type CloudPartsReader } from './cloud-parts.ts';
+import { readSharedResources, type SharedResourcesReader } from './cloud-resources.ts';
 import { requirePart } from './required.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -36,14 +36,14 @@ const DOUBLES = join(root, 'test', 'doubles');
 const REGION = 'us-east-1';
 const START_MS = 60_000;
 
-/** Whether the cloud can be started, for `describe.skipIf(!cloudIsThere())`. */
+/** Whether moto is installed, for `describe.skipIf(!cloudIsThere())`. */
 export function cloudIsThere(): boolean {
   return requirePart('moto server', existsSync(MOTO), 'Run `make python`.');
 }
 
 export type TestMachine = {
   readonly instanceId: string;
-  /** The tag `Name`, or nothing. */
+  /** The tag `Name`, or an empty string. */
   readonly name: string;
   readonly state: string;
   readonly instanceType: string;
@@ -55,7 +55,7 @@ export type TestMachine = {
   readonly securityGroupIds: readonly string[];
 };
 
-/** What AWS says with the codes that tests use; the provider prints `<code>: <text>`. */
+/** The messages of AWS; the plugin prints `<code>: <text>`. */
 const AWS_TEXTS: Readonly<Record<string, string>> = {
   VcpuLimitExceeded: 'You have requested more vCPU capacity than your current vCPU limit of 0 allows',
   InsufficientInstanceCapacity:
@@ -68,47 +68,46 @@ const AWS_TEXTS: Readonly<Record<string, string>> = {
 };
 
 export type CloudFaults = {
-  /** Refuses the creation of this resource (a hostname) until reset. */
-  refuse(name: string, code: string, message?: string): void;
-  /** Refuses the n-th machine asked for since the last reset, from 1. */
-  refuseNth(nth: number, code: string, message?: string): void;
-  /** Refuses where everything that is given fits; `times`: only so often. */
-  refuseWhere(
-    match: Refusal['match'],
+  /** Rejects the creation of this machine (by hostname) until reset. */
+  reject(name: string, code: string, message?: string): void;
+  /** Rejects the n-th requested machine since the last reset, from 1. */
+  rejectNth(nth: number, code: string, message?: string): void;
+  /** Rejects calls that match all given properties, at most `times` times. */
+  rejectWhere(
+    match: Rejection['match'],
     code: string,
-    options?: { message?: string; times?: number; when?: Refusal['when'] },
+    options?: { message?: string; times?: number; when?: Rejection['when'] },
   ): void;
-  /** Milliseconds that EC2 takes to answer for a machine that exists; of all machines, or of one. */
+  /** Delays the confirmation of created machines, or of one machine. */
   slow(ms: number, name?: string): void;
-  /** AWS makes or ends this (a hostname, or `type::name`) and does not answer until `release()`; without a name, all machines. */
+  /** AWS creates or deletes this (hostname or `type::name`; all machines if omitted), and confirms it after `release()`. */
   hold(name?: string): void;
   release(): void;
-  /** The plugin ends when these (hostnames, or `type::name`) have been made and before it has said so of any. */
+  /** The plugin dies when these (hostname or `type::name`) are created, before it confirms any of them. */
   dieCreating(...names: readonly string[]): void;
-  /** None of all that, and the counting begins anew. */
+  /** Removes all faults and recorded calls. */
   reset(): void;
 };
 
 export type TestCloud = AsyncDisposable & {
   readonly endpoint: string;
   readonly region: string;
-  /** For the server, its child and the CLI: where AWS is, who we are, and a PATH on which the plugin double is found. */
+  /** For the server, its child process and the CLI: endpoint, credentials, and a PATH with the plugin double. */
   readonly env: Readonly<Record<string, string>>;
-  /** The same, but without the plugin double on the PATH. */
+  /** The same without the plugin double on the PATH. */
   readonly envWithoutPlugin: Readonly<Record<string, string>>;
-  /** An EC2 client of its own. */
   readonly ec2: EC2Client;
-  /** Every machine that is not terminated. */
+  /** All machines that are not terminated. */
   machines(): Promise<readonly TestMachine[]>;
-  /** The script that a machine boots with, in the clear. */
+  /** The user data of a machine, uncompressed. */
   bootOf(instanceId: string): Promise<string>;
-  /** What machines share: roles, log groups, functions and so on. */
-  readonly parts: CloudPartsReader;
-  /** What was asked of the provider double, in order. */
-  diary(): readonly DiaryEntry[];
-  /** Makes a machine behind everybody's back. */
+  /** Roles, log groups, functions and so on. */
+  readonly sharedResources: SharedResourcesReader;
+  /** The calls of the plugin double, in order. */
+  calls(): readonly RecordedCall[];
+  /** Creates a machine without the allocator. */
   runOrphan(tags: Readonly<Record<string, string>>, instanceType?: string): Promise<string>;
-  /** Terminates a machine behind everybody's back. */
+  /** Terminates a machine without the allocator. */
   terminate(instanceId: string): Promise<void>;
   readonly faults: CloudFaults;
 };
@@ -119,9 +118,9 @@ export async function startCloud(): Promise<TestCloud> {
   const credentials = { accessKeyId: 'testing', secretAccessKey: 'testing' };
   const env = environmentOf(moto.endpoint, control);
   const ec2 = new EC2Client({ endpoint: moto.endpoint, region: REGION, credentials });
-  // Moto loads what it knows of a service at the first question, which takes seconds.
-  const parts = readCloudParts(ec2, { endpoint: moto.endpoint, region: REGION, credentials });
-  await Promise.all([listMachines(ec2), parts.list()]);
+  // Moto loads each service at its first request, which takes seconds.
+  const sharedResources = readSharedResources(ec2, { endpoint: moto.endpoint, region: REGION, credentials });
+  await Promise.all([listMachines(ec2), sharedResources.list()]);
   return {
     endpoint: moto.endpoint,
     region: REGION,
@@ -134,8 +133,8 @@ export async function startCloud(): Promise<TestCloud> {
       const { UserData } = await ec2.send(new DescribeInstanceAttributeCommand(asked));
       return gunzipSync(Buffer.from(UserData?.Value ?? '', 'base64')).toString('utf8');
     },
-    parts,
-    diary: () => readDiary(control),
+    sharedResources,
+    calls: () => readCalls(control),
     runOrphan: async (tags, instanceType = 't3.micro') => {
       const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
       const made = await ec2.send(
@@ -153,7 +152,7 @@ export async function startCloud(): Promise<TestCloud> {
     [Symbol.asyncDispose]: async () => {
       endPlugins(control);
       ec2.destroy();
-      parts.destroy();
+      sharedResources.destroy();
       await moto.stop();
       await rm(control, { recursive: true, force: true, maxRetries: 5 });
     },
@@ -171,7 +170,7 @@ function environmentOf(endpoint: string, control: string): Record<string, string
   };
 }
 
-/** Ends moto when its own input does: also when a test run is killed, no server is left behind. */
+/** Kills moto when its standard input closes, so that a killed test run leaves no server. */
 const KEEPER = '"$@" & server=$!; while read -r _; do :; done; kill -9 $server';
 
 async function startMoto(): Promise<{ endpoint: string; stop: () => Promise<void> }> {
@@ -228,43 +227,43 @@ function machineOf(found: Instance): TestMachine {
 
 function createFaults(control: string): CloudFaults {
   let faults: Faults = NO_FAULTS;
-  let refusals = 0;
+  let rejections = 0;
   const set = (change: Partial<Faults>) => {
     faults = { ...faults, ...change };
     const file = faultsFile(control);
     writeFileSync(`${file}.tmp`, JSON.stringify(faults));
     renameSync(`${file}.tmp`, file);
   };
-  const refuseWhere: CloudFaults['refuseWhere'] = (match, code, options = {}) => {
-    const text = `${code}: ${options.message ?? AWS_TEXTS[code] ?? 'The request was refused.'}`;
-    const refusal = {
-      id: (refusals += 1),
+  const rejectWhere: CloudFaults['rejectWhere'] = (match, code, options = {}) => {
+    const text = `${code}: ${options.message ?? AWS_TEXTS[code] ?? 'The request was rejected.'}`;
+    const rejection = {
+      id: (rejections += 1),
       when: options.when ?? 'create',
       match,
       text,
       times: options.times ?? null,
     };
-    set({ refusals: [...faults.refusals, refusal] });
+    set({ rejections: [...faults.rejections, rejection] });
   };
   const said = (message: string | undefined) => (message === undefined ? {} : { message });
   return {
-    refuseWhere,
-    refuse: (name, code, message) => refuseWhere({ name }, code, said(message)),
-    refuseNth: (nth, code, message) => refuseWhere({ nth }, code, said(message)),
+    rejectWhere,
+    reject: (name, code, message) => rejectWhere({ name }, code, said(message)),
+    rejectNth: (nth, code, message) => rejectWhere({ nth }, code, said(message)),
     slow: (ms, name = '*') => set({ slow: { ...faults.slow, [name]: ms } }),
     hold: (name = '*') => set({ hold: [...faults.hold, name] }),
     release: () => set({ hold: [] }),
     dieCreating: (...names) => set({ dieCreating: names }),
     reset: () => {
       set(NO_FAULTS);
-      rmSync(diaryFile(control), { force: true });
+      rmSync(callsFile(control), { force: true });
     },
   };
 }
 
-/** Plugins that outlived their engine; each is asked for by the id that it wrote into the diary. */
+/** Kills plugins that outlived their engine, by the process ids in the recorded calls. */
 function endPlugins(control: string): void {
-  for (const pid of new Set(readDiary(control).map((entry) => entry.pid)))
+  for (const pid of new Set(readCalls(control).map((entry) => entry.pid)))
     try {
       process.kill(pid, 'SIGKILL');
     } catch {

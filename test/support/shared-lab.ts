@@ -1,12 +1,12 @@
-// One cloud and one allocator for the tests of a file: a start costs seconds, and the engine's first run of a data folder
-// compiles its modules. Each test is given them empty; what a failed one has left is thrown away, and all begins anew.
+// One emulator of AWS and one allocator for all tests of a file, because a start takes seconds. Each test gets them empty;
+// after a failed test that left something, both are started again.
 import { startAwsLab, type AwsLab } from './aws-lab.ts';
 import { startCloud, type TestCloud } from './cloud.ts';
 
 export type CloudAndLab = { readonly cloud: TestCloud; readonly lab: AwsLab };
 
 export type SharedLab = AsyncDisposable & {
-  /** Empty, without faults, and with all names free. */
+  /** Without machines, faults and reserved hostnames. */
   readonly take: () => Promise<CloudAndLab>;
 };
 
@@ -25,7 +25,7 @@ export function createSharedLab(options: Parameters<typeof startAwsLab>[1] = {})
         open = { cloud, lab: await startAwsLab(cloud, options) };
       }
       open.cloud.faults.reset();
-      // Names of what was destroyed rest for an hour; tests name machines.
+      // Hostnames of destroyed machines are not reused for an hour, but tests expect certain hostnames.
       await open.lab.server.db.deleteFrom('tombstones').execute();
       return open;
     },
@@ -36,9 +36,9 @@ export function createSharedLab(options: Parameters<typeof startAwsLab>[1] = {})
 async function isEmpty({ cloud, lab }: CloudAndLab): Promise<boolean> {
   const left = [
     ...(await cloud.machines()),
-    ...(await cloud.parts.list()),
+    ...(await cloud.sharedResources.list()),
     ...(await lab.rows()),
-    ...(await lab.inState().catch(() => ['a state that tells of something under way'])),
+    ...(await lab.inState().catch(() => ['a state with pending operations'])),
   ];
   return left.length === 0;
 }

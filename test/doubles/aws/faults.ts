@@ -1,71 +1,71 @@
-// How the cloud double is told to misbehave: a file that tests write and every plugin process reads before each call, and
-// a diary of what was asked of it. Shared with test/support/cloud.ts.
+// The faults of the AWS plugin double, in a file that tests write and every plugin process reads before each call; and a
+// record of its calls. Shared with test/support/cloud.ts.
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** The folder of the control files. */
 export const CONTROL_VARIABLE = 'LABLINK_CLOUD_DOUBLE';
 
-export type Refusal = {
+export type Rejection = {
   readonly id: number;
   readonly when: 'create' | 'delete' | 'read';
-  /** All that are given must fit. `nth` counts the machines asked for since the last reset, from 1. */
+  /** All given properties must match. `nth` counts the requested machines since the last reset, from 1. */
   readonly match: {
     readonly name?: string;
     readonly nth?: number;
     readonly instanceType?: string;
     readonly subnetId?: string;
   };
-  /** What the provider says. */
+  /** The error message. */
   readonly text: string;
-  /** How often; null = always. */
+  /** Null = always. */
   readonly times: number | null;
 };
 
 export type Faults = {
-  readonly refusals: readonly Refusal[];
-  /** Milliseconds that EC2 takes until a machine that exists is answered for; by name, `*` for the others. */
+  readonly rejections: readonly Rejection[];
+  /** Milliseconds until EC2 confirms a created machine; by name, `*` for all others. */
   readonly slow: Readonly<Record<string, number>>;
-  /** What is made, or ended, and not answered for while it (a hostname, `type::name`, or `*` for all machines) stands here. */
+  /** Resources (hostname, `type::name`, or `*` for all machines) that are created or deleted but not confirmed while listed here. */
   readonly hold: readonly string[];
-  /** The plugin ends when all of these (hostnames, `type::name`) have been made: they exist, nobody hears of them. */
+  /** The plugin dies when all of these (hostname, `type::name`) are created, before it confirms any of them. */
   readonly dieCreating: readonly string[];
 };
 
-export const NO_FAULTS: Faults = { refusals: [], slow: {}, hold: [], dieCreating: [] };
+export const NO_FAULTS: Faults = { rejections: [], slow: {}, hold: [], dieCreating: [] };
 
-export type DiaryEntry = {
-  readonly what: 'create' | 'created' | 'delete' | 'read' | 'update' | 'refused';
+export type RecordedCall = {
+  readonly what: 'create' | 'created' | 'delete' | 'read' | 'update' | 'rejected';
   readonly type: string;
   readonly name: string;
   readonly pid: number;
-  /** Of a refusal. */
-  readonly refusal?: number;
+  /** The id of the rejection. */
+  readonly rejection?: number;
 };
 
 export const faultsFile = (folder: string) => join(folder, 'faults.json');
-export const diaryFile = (folder: string) => join(folder, 'diary.jsonl');
+export const callsFile = (folder: string) => join(folder, 'calls.jsonl');
 
 export function readFaults(folder: string): Faults {
   const file = faultsFile(folder);
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Faults) : NO_FAULTS;
 }
 
-export function readDiary(folder: string): DiaryEntry[] {
-  const file = diaryFile(folder);
+export function readCalls(folder: string): RecordedCall[] {
+  const file = callsFile(folder);
   if (!existsSync(file)) return [];
   const lines = readFileSync(file, 'utf8').split('\n');
-  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as DiaryEntry);
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as RecordedCall);
 }
 
-export function note(folder: string, entry: Omit<DiaryEntry, 'pid'>): void {
-  appendFileSync(diaryFile(folder), `${JSON.stringify({ ...entry, pid: process.pid })}\n`);
+export function note(folder: string, entry: Omit<RecordedCall, 'pid'>): void {
+  appendFileSync(callsFile(folder), `${JSON.stringify({ ...entry, pid: process.pid })}\n`);
 }
 
-/** The text with which a call is refused, or null. */
-export function refusalOf(
+/** The error message if the call is to be rejected, else null. */
+export function rejectionOf(
   folder: string,
-  when: Refusal['when'],
+  when: Rejection['when'],
   asked: {
     readonly type: string;
     readonly name: string;
@@ -73,13 +73,13 @@ export function refusalOf(
     readonly subnetId?: unknown;
   },
 ): string | null {
-  const { refusals } = readFaults(folder);
-  if (refusals.length === 0) return null;
-  const diary = readDiary(folder);
-  const machines = diary.filter(
+  const { rejections } = readFaults(folder);
+  if (rejections.length === 0) return null;
+  const calls = readCalls(folder);
+  const machines = calls.filter(
     ({ what, type }) => what === 'create' && type === 'aws:ec2/instance:Instance',
   );
-  const refusal = refusals.find(
+  const rejection = rejections.find(
     ({ id, match, times, when: moment }) =>
       moment === when &&
       (match.name === undefined || match.name === asked.name) &&
@@ -87,9 +87,9 @@ export function refusalOf(
         (asked.type === 'aws:ec2/instance:Instance' && match.nth === machines.length)) &&
       (match.instanceType === undefined || match.instanceType === asked.instanceType) &&
       (match.subnetId === undefined || match.subnetId === asked.subnetId) &&
-      (times === null || diary.filter((entry) => entry.refusal === id).length < times),
+      (times === null || calls.filter((entry) => entry.rejection === id).length < times),
   );
-  if (!refusal) return null;
-  note(folder, { what: 'refused', type: asked.type, name: asked.name, refusal: refusal.id });
-  return refusal.text;
+  if (!rejection) return null;
+  note(folder, { what: 'rejected', type: asked.type, name: asked.name, rejection: rejection.id });
+  return rejection.text;
 }

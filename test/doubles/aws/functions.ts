@@ -1,4 +1,4 @@
-// What lives in Lambda: functions and who may invoke them. Made in the API that AWS_ENDPOINT_URL names; never run there.
+// Lambda functions and their permissions, created at AWS_ENDPOINT_URL and never run.
 import type { CreateFunctionCommandInput, Runtime } from '@aws-sdk/client-lambda';
 import { isObject, type Props } from '../engine/values.ts';
 import type { Kind } from './provider.ts';

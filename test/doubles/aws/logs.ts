@@ -1,4 +1,4 @@
-// What lives in CloudWatch Logs: log groups and what feeds on them. Made in the API that AWS_ENDPOINT_URL names.
+// CloudWatch log groups and subscription filters, created at AWS_ENDPOINT_URL.
 import type { Props } from '../engine/values.ts';
 import type { Kind } from './provider.ts';
 import { ACCOUNT, differs, lazily, region, tagMapOf, unlessGone } from './sdk.ts';

@@ -1,5 +1,4 @@
-// What lives in EC2: machines, security groups, key pairs. They are made in the EC2 API that AWS_ENDPOINT_URL names, so that
-// any other client finds them there.
+// EC2 instances, security groups and key pairs, created at AWS_ENDPOINT_URL, where any other client finds them.
 import type * as Ec2 from '@aws-sdk/client-ec2';
 import { isEqual, type Props } from '../engine/values.ts';
 import type { Kind } from './provider.ts';

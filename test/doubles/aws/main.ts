@@ -1,5 +1,5 @@
-// The cloud double's program: the provider protocol as the SDK's own server speaks it, started as the engine starts a
-// plugin (address of the engine in, port on stdout).
+// The AWS plugin double: the SDK's own server speaks the provider protocol. Started like a plugin: it gets the address of the
+// engine and prints its port.
 import { main } from '@pulumi/pulumi/provider/server.js';
 import { mkdirSync } from 'node:fs';
 import { CONTROL_VARIABLE } from './faults.ts';

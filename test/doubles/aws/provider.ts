@@ -1,5 +1,5 @@
-// What every resource of the cloud double has in common: faults, the diary, secrets taken off before use, and which type
-// is kept where.
+// The common part of all resources of the AWS plugin double: faults, recorded calls, removal of secret markers, and the table
+// of types.
 import type {
   CheckResult,
   CreateResult,
@@ -11,7 +11,7 @@ import type {
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isEqual, isObject, plain, type Props } from '../engine/values.ts';
-import { note, readFaults, refusalOf } from './faults.ts';
+import { note, readFaults, rejectionOf } from './faults.ts';
 import { functionKinds } from './functions.ts';
 import { logKinds } from './logs.ts';
 import { machineKinds } from './machines.ts';
@@ -20,7 +20,7 @@ import { propsOf } from './sdk.ts';
 
 /** One resource type: how it is made and found again. Inputs come without Pulumi's wrappings. */
 export type Kind = {
-  /** Input properties that it knows; any other is refused. */
+  /** The known input properties; others are rejected. */
   readonly inputs: readonly string[];
   /** The input that is made up when it is missing, as the real provider does (`<resource>-<random>`). */
   readonly autoname?: string;
@@ -77,7 +77,7 @@ export function createProvider(folder: string): { provider: Provider; busy: () =
       counted(async () => {
         const asked = { type: typeOf(urn), name: nameOf(urn) };
         note(folder, { what: 'delete', ...asked });
-        refuseIf(refusalOf(folder, 'delete', asked));
+        throwIf(rejectionOf(folder, 'delete', asked));
         await kindOf(kinds, urn).delete(id, unwrap(propsOf(props)));
         await takeTime(folder, asked);
       }),
@@ -114,8 +114,8 @@ async function create(
   const asked = { type: typeOf(urn), name: nameOf(urn) };
   const wanted = unwrap(inputs);
   note(folder, { what: 'create', ...asked });
-  refuseIf(
-    refusalOf(folder, 'create', {
+  throwIf(
+    rejectionOf(folder, 'create', {
       ...asked,
       instanceType: wanted['instanceType'],
       subnetId: wanted['subnetId'],
@@ -137,7 +137,7 @@ async function read(
 ): Promise<ReadResult> {
   const asked = { type: typeOf(urn), name: nameOf(urn) };
   note(folder, { what: 'read', ...asked });
-  refuseIf(refusalOf(folder, 'read', asked));
+  throwIf(rejectionOf(folder, 'read', asked));
   const computed = await kindOf(kinds, urn).read(id, unwrap(props));
   return computed ? { id, props: { ...props, ...computed } } : { id: '', props: {} };
 }
@@ -178,7 +178,7 @@ function asTold(error: unknown): unknown {
   return new Error(`${error.name}: ${error.message}`);
 }
 
-function refuseIf(text: string | null): void {
+function throwIf(text: string | null): void {
   if (text !== null) throw new Error(text);
 }
 

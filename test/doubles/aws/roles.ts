@@ -1,4 +1,4 @@
-// What lives in IAM: roles, their policies, instance profiles. Made in the API that AWS_ENDPOINT_URL names.
+// IAM roles, policies and instance profiles, created at AWS_ENDPOINT_URL.
 import type { Kind } from './provider.ts';
 import { lazily, tagListOf, textOf, unlessGone } from './sdk.ts';
 

@@ -1,4 +1,4 @@
-// AWS' clients as the double's kinds use them: loaded when the first resource of the kind is asked for, one of each.
+// The AWS clients of the double, one per service, loaded at their first use.
 import { isEqual, isObject, type Props } from '../engine/values.ts';
 
 export const ACCOUNT = '123456789012';
@@ -27,17 +27,17 @@ export function propsOf(value: unknown): Props {
   return isObject(value) ? value : {};
 }
 
-/** As most services want them. */
+/** Tags as a list, for most services. */
 export function tagListOf(tags: unknown): { Key: string; Value: string }[] {
   return Object.entries(propsOf(tags)).map(([Key, Value]) => ({ Key, Value: String(Value) }));
 }
 
-/** As the others do. */
+/** Tags as a map, for the other services. */
 export function tagMapOf(tags: unknown): Record<string, string> {
   return Object.fromEntries(Object.entries(propsOf(tags)).map(([key, value]) => [key, String(value)]));
 }
 
-/** Whether an update is about any of these. */
+/** Whether one of these properties has changed. */
 export function differs(olds: Props, news: Props, ...keys: readonly string[]): boolean {
   return keys.some((key) => !isEqual(olds[key], news[key]));
 }

@@ -1,4 +1,4 @@
-// The state's backend (`file://`, `s3://`) in Pulumi's own layout: which stack is meant, its checkpoint, its locks, its history.
+// The backend of the state (`file://`, `s3://`) in Pulumi's layout: stacks, checkpoints, locks, history.
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';

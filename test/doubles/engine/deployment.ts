@@ -1,5 +1,5 @@
-// One run over a stack: what each resource needs, done step by step against the plugin, every step told as an event and
-// kept in the state before it begins and after it ends.
+// One run over a stack: finds out what each resource needs and does it through the plugin. Each step is an event, and is saved
+// in the state before it starts and after it ends.
 import { randomUUID } from 'node:crypto';
 import { diagnostic, stepMetadata, type EngineEvent, type Op } from './events.ts';
 import { Failure, beyond } from './failure.ts';

@@ -1,5 +1,4 @@
-// The engine's events: made here in the engine's own form, sent over gRPC to whoever asked for them (`--event-log`), and
-// told to the screen.
+// The engine's events, in Pulumi's form: sent over gRPC to the address of `--event-log`, and printed on the screen.
 import { credentials } from '@grpc/grpc-js';
 import eventsGrpc from '@pulumi/pulumi/proto/events_grpc_pb.js';
 import eventsProto from '@pulumi/pulumi/proto/events_pb.js';

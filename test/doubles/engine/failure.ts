@@ -1,4 +1,4 @@
-// How a command of the engine double fails: a sentence on stderr and an exit status.
+// A failed command of the engine double: a message on stderr and an exit status.
 
 export class Failure extends Error {
   readonly exitCode: number;

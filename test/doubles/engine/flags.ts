@@ -1,5 +1,4 @@
-// The flags of a command line. Whatever is not in the table of its command is refused: a flag that the double ignored
-// would be a flag that no test tests.
+// The flags of a command line. Unknown flags are rejected, because no test would notice a flag that the double ignores.
 import { beyond } from './failure.ts';
 
 export type Flags = {

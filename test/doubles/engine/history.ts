@@ -1,4 +1,4 @@
-// An entry of the stack's history, as `stack history --json` lists it.
+// An entry of the stack's history, as in `stack history --json`.
 import type { Flags } from './flags.ts';
 import type { RunCommand } from './run.ts';
 import { VERSION } from './snapshot.ts';

@@ -1,5 +1,5 @@
-// The engine double: the command lines of the Pulumi CLI that the Automation API was recorded to use, and no others. See
-// ../README.md; held against the real engine's recordings by test/engine.
+// The engine double: the commands of the Pulumi CLI that the Automation API uses, and no others. See ../README.md; test/engine
+// compares it with recordings of the real engine.
 import type { Backend } from './backend.ts';
 import { Failure, beyond } from './failure.ts';
 import { parseFlags, type FlagTable, type Flags } from './flags.ts';

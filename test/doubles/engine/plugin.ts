@@ -1,4 +1,4 @@
-// The provider's plugin: found as the engine finds it, started, spoken to over the real provider protocol.
+// Finds and starts the provider's plugin like Pulumi, and calls it over the real provider protocol.
 import { credentials, status, type ServiceError } from '@grpc/grpc-js';
 import providerGrpc from '@pulumi/pulumi/proto/provider_grpc_pb.js';
 import providerProto from '@pulumi/pulumi/proto/provider_pb.js';

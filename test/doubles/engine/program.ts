@@ -1,5 +1,4 @@
-// The inline program: we serve what it registers with (ResourceMonitor) and logs to (Engine), and ask its language host to
-// run it.
+// Runs the inline program: serves ResourceMonitor and Engine for it, and calls its language host.
 import {
   Server,
   ServerCredentials,

@@ -1,7 +1,7 @@
-// What may run at once, and in which order: the engine's own order is not fixed, so the double's is drawn from a seed, and
-// no more run at a time than were seen to.
+// How many steps run at once, and in which order. The order of the real engine is random; that of the double comes from a
+// seed.
 
-/** As many creates as the real engine was seen to have under way on two cores. */
+/** The concurrency of the real engine on two cores. */
 export const LIMIT = 8;
 
 export type Scheduler = {

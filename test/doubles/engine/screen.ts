@@ -1,4 +1,4 @@
-// What people would see in a terminal: the engine's non-interactive output, which the Automation API hands on as text.
+// The engine's non-interactive terminal output, which the Automation API returns as text.
 import type { EngineEvent } from './events.ts';
 import { isObject, isSecret, type Props } from './values.ts';
 

@@ -1,5 +1,5 @@
-// Secrets of the state, by passphrase: the salt holds a known word, encrypted, by which a wrong passphrase is told.
-// The engine's own form; its million rounds of key derivation are a thousand here, since every test pays for them.
+// Passphrase encryption of secrets in the state, in Pulumi's format: the salt contains an encrypted constant that reveals a
+// wrong passphrase. Key derivation has 1,000 rounds instead of a million, to keep tests quick.
 import { createCipheriv, createDecipheriv, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { Failure } from './failure.ts';

@@ -1,5 +1,5 @@
-// The stack's settings file beside the project (`Pulumi.<stack>.yaml`), in which `stack init` leaves the salt. Where it has
-// one, the passphrase must fit.
+// The settings file of a stack (`Pulumi.<stack>.yaml`), in which `stack init` stores the salt. If there is a salt, the
+// passphrase must match.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';

@@ -1,5 +1,4 @@
-// What the engine knows to exist: the resources of a stack and the operations that nobody saw end; and how a checkpoint
-// keeps them.
+// The resources and pending operations of a stack, and their form in a checkpoint.
 import type { Backend, StackRef } from './backend.ts';
 import { Failure } from './failure.ts';
 import { createCrypter, open, openCrypter, seal, wrongPassphrase, type Crypter } from './secrets.ts';

@@ -1,5 +1,5 @@
-// Where a backend keeps its files: a folder, or a bucket of S3. The bucket is spoken to without signing, and only at
-// AWS_ENDPOINT_URL: an emulator does not ask who we are, and nothing else is meant.
+// The files of a backend, in a folder or in an S3 bucket. Requests to S3 are not signed and go only to AWS_ENDPOINT_URL, an
+// emulator.
 import {
   closeSync,
   existsSync,

@@ -1,5 +1,4 @@
-// Property values as they go over the wire and into the state: plain JSON, in which a secret is an object with Pulumi's
-// signature. Pure.
+// Property values as Pulumi sends and stores them: JSON, in which a secret is an object with Pulumi's signature.
 export type Props = Record<string, unknown>;
 
 /** The key by which Pulumi tells its own kinds of values from plain objects, and the kind "secret". */

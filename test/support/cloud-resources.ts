@@ -1,5 +1,4 @@
-// What machines share, read back by clients that have nothing to do with the server or the double: everything that is no
-// machine and did not come with the emulator.
+// Lists the shared resources with separate clients: everything except machines and the emulator's own resources.
 import {
   CloudWatchLogsClient,
   DescribeLogGroupsCommand,
@@ -21,7 +20,7 @@ type Settings = {
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
 };
 
-export type CloudPartsReader = {
+export type SharedResourcesReader = {
   /** Sorted lines such as `role lab-test-…-machine`, with what belongs to each behind it. */
   list(): Promise<string[]>;
   destroy(): void;
@@ -30,7 +29,7 @@ export type CloudPartsReader = {
   readonly lambda: LambdaClient;
 };
 
-export function readCloudParts(ec2: EC2Client, settings: Settings): CloudPartsReader {
+export function readSharedResources(ec2: EC2Client, settings: Settings): SharedResourcesReader {
   const iam = new IAMClient(settings);
   const logs = new CloudWatchLogsClient(settings);
   const lambda = new LambdaClient(settings);
