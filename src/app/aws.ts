@@ -39,8 +39,7 @@ export async function openAwsProvider(
   const uid = await deploymentUid(data);
   const { deployment } = config;
   const limits = { ...defaultLimits, ...context.awsLimits };
-  const tags = { deployment: deployment.name, uid, environment: deployment.environment };
-  const cloud = oncePer((region) => createCloud({ region, tags }));
+  const cloud = oncePer((region) => createCloud({ region, uid }));
   const cachedFacts = oncePer((region) => cacheFacts(cloud(region), () => performance.now()));
   const { publicKey: sshPublicKey } = sshKey;
   const aws = awsConfig(config);

@@ -82,7 +82,7 @@ async function diagnose(flags: Flags, loaded: ConfigResult, env: Env): Promise<D
       path: env['PATH'] ?? '',
     }),
     // It lists none of our machines: the uid is not needed.
-    cloud: (where) => createCloud({ region: where, tags: tagsOf(config) }),
+    cloud: (where) => createCloud({ region: where, uid: 'none' }),
     checkState: () => checkState({ backendUrl, folder: folders.state, region }, signal),
     signal,
   });
@@ -109,9 +109,4 @@ function settingsOf(flags: Flags, config: Config | null, env: Env) {
 function configuredCli(env: Env): string | undefined {
   const folder = env['PULUMI_CLI_DIR'];
   return folder === undefined || folder.trim() === '' ? undefined : resolve(folder);
-}
-
-function tagsOf(config: Config | null) {
-  const { name = 'lablink', environment = 'prod' } = config?.deployment ?? {};
-  return { deployment: name, environment, uid: 'none' };
 }

@@ -13,7 +13,7 @@ import { createCloud, type Cloud } from '../../src/provision/aws/cloud.ts';
 import { CloudError } from '../../src/provision/aws/cloud-error.ts';
 import { moto, MOTO_REGION, startMoto, type Moto } from '../support/moto.ts';
 
-const TAGS = { deployment: 'lablink', uid: 'uid-of-this-one', environment: 'test' };
+const UID = 'uid-of-this-one';
 
 describe.skipIf(!moto)('AWS', () => {
   let emulator: Moto;
@@ -25,7 +25,12 @@ describe.skipIf(!moto)('AWS', () => {
     emulator = await startMoto();
     for (const [name, value] of Object.entries(emulator.env)) vi.stubEnv(name, value);
     ec2 = new EC2Client({ region: MOTO_REGION });
-    cloud = createCloud({ region: MOTO_REGION, tags: TAGS, terminatePollMs: 10, terminateTimeoutMs: 20_000 });
+    cloud = createCloud({
+      region: MOTO_REGION,
+      uid: UID,
+      terminatePollMs: 10,
+      terminateTimeoutMs: 20_000,
+    });
     amiId = await anAmi();
   }, 100_000);
   afterAll(async () => {
@@ -40,7 +45,7 @@ describe.skipIf(!moto)('AWS', () => {
     return Images[0]?.ImageId ?? '';
   }
 
-  async function run(hostname: string, { uid = TAGS.uid, launch = 'launch-1' } = {}): Promise<string> {
+  async function run(hostname: string, { uid = UID, launch = 'launch-1' } = {}): Promise<string> {
     const tags = { [TAG.uid]: uid, [TAG.hostname]: hostname, [TAG.launch]: launch };
     const { Instances = [] } = await ec2.send(
       new RunInstancesCommand({
@@ -157,7 +162,7 @@ describe('an answer of AWS', () => {
     vi.stubEnv('AWS_ACCESS_KEY_ID', 'testing');
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'testing');
     return {
-      cloud: createCloud({ region: MOTO_REGION, tags: TAGS }),
+      cloud: createCloud({ region: MOTO_REGION, uid: UID }),
       [Symbol.asyncDispose]: () =>
         new Promise<void>((closed) => {
           server.closeAllConnections();

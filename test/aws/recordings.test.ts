@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { explainFailure, lastLine, readLock } from '../../src/provision/aws/engine/failure.ts';
 import { isStale } from '../../src/provision/aws/engine/lock.ts';
 import type { EngineFact } from '../../src/provision/aws/engine/messages.ts';
-import { FACT_TEXT_LIMIT, initialState, reduceEvent } from '../../src/provision/aws/engine/reduce-event.ts';
+import { createEventReducer, FACT_TEXT_LIMIT } from '../../src/provision/aws/engine/reduce-event.ts';
 
 const FOLDER = join(import.meta.dirname, '../golden/pulumi-engine');
 const lines = async (name: string): Promise<unknown[]> =>
@@ -16,12 +16,10 @@ const lines = async (name: string): Promise<unknown[]> =>
     .map((line) => JSON.parse(line) as unknown);
 
 async function factsOf(name: string): Promise<EngineFact[]> {
-  let state = initialState;
+  const reduce = createEventReducer();
   return (await lines(`${name}.events.jsonl`)).flatMap((event) => {
     const { timestamp } = z.object({ timestamp: z.number() }).parse(event);
-    const reduced = reduceEvent(state, event, timestamp * 1000);
-    ({ state } = reduced);
-    return reduced.facts;
+    return reduce(event, timestamp * 1000);
   });
 }
 
@@ -104,12 +102,12 @@ describe('the reduced events of the real Pulumi', () => {
 
   test.each([null, 7, 'x', {}, { resourcePreEvent: {} }, { diagnosticEvent: { message: 5 } }])(
     'the invalid event %j gives no facts',
-    (event) => expect(reduceEvent(initialState, event, 0).facts).toEqual([]),
+    (event) => expect(createEventReducer()(event, 0)).toEqual([]),
   );
 
   test('a long line is cut', () => {
     const event = { diagnosticEvent: { message: 'x'.repeat(100_000), severity: 'error' } };
-    const [fact] = reduceEvent(initialState, event, 0).facts;
+    const [fact] = createEventReducer()(event, 0);
     expect(fact).toMatchObject({ text: 'x'.repeat(FACT_TEXT_LIMIT) });
   });
 });

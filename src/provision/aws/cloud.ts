@@ -30,8 +30,6 @@ export type CloudMachine = {
   readonly launchedAt: Date | null;
 };
 
-type CloudTags = { readonly deployment: string; readonly uid: string; readonly environment: string };
-
 export type Cloud = {
   /** Instances with our uid that are not terminated, oldest first. */
   listMachines(signal?: AbortSignal): Promise<readonly CloudMachine[]>;
@@ -57,7 +55,8 @@ export type Cloud = {
 
 export type CloudOptions = {
   readonly region: string;
-  readonly tags: CloudTags;
+  /** The uid of the deployment, which is a tag of its instances. */
+  readonly uid: string;
   readonly terminateTimeoutMs?: number;
   readonly terminatePollMs?: number;
 };
@@ -69,7 +68,7 @@ const TERMINATE_BATCH = 100;
 
 export function createCloud(options: CloudOptions): Cloud {
   const clients = createClients(options.region);
-  const ours: Filter = { Name: `tag:${TAG.uid}`, Values: [options.tags.uid] };
+  const ours: Filter = { Name: `tag:${TAG.uid}`, Values: [options.uid] };
   return {
     listMachines: async (signal) => {
       const found = await callAws('listing the machines', () => listInstances(clients, [ours], signal));

@@ -5,7 +5,7 @@ import process from 'node:process';
 import type { EngineEvent } from '@pulumi/pulumi/automation/events.js';
 import { LocalWorkspace, PulumiCommand } from '@pulumi/pulumi/automation/index.js';
 import type { CommandResult, EngineCommand, EngineFact } from '../engine/messages.ts';
-import { initialState, reduceEvent } from '../engine/reduce-event.ts';
+import { createEventReducer } from '../engine/reduce-event.ts';
 import { openStack, type OpenStack } from './stack.ts';
 
 type OnFact = (fact: EngineFact) => void;
@@ -51,8 +51,15 @@ async function run(
     await stack.cancel();
     return { kind: 'done', state: await readState() };
   }
-  const listener = createListener(onFact);
-  const options = { onEvent: listener.onEvent, signal, showSecrets: false };
+  const reduce = createEventReducer();
+  const summary = { succeeded: false };
+  const onEvent = (event: EngineEvent): void => {
+    for (const fact of reduce(event, performance.now())) {
+      if (fact.kind === 'summary') summary.succeeded = fact.succeeded;
+      onFact(fact);
+    }
+  };
+  const options = { onEvent, signal, showSecrets: false };
   if (command.kind === 'up') {
     const { clientVms } = await loadProgram();
     signal.throwIfAborted();
@@ -60,27 +67,8 @@ async function run(
   } else if (command.kind === 'destroy') await stack.destroy(options);
   else await stack.refresh({ ...options, clearPendingCreates: true });
   // Pulumi can exit with status 0 in the middle of its work.
-  if (!listener.succeeded()) throw new Error('Pulumi ended without reporting success.');
+  if (!summary.succeeded) throw new Error('Pulumi ended without reporting success.');
   return { kind: 'done', state: await readState() };
-}
-
-function createListener(onFact: OnFact): {
-  readonly onEvent: (event: EngineEvent) => void;
-  readonly succeeded: () => boolean;
-} {
-  let state = initialState;
-  let succeeded = false;
-  return {
-    succeeded: () => succeeded,
-    onEvent: (event) => {
-      const reduced = reduceEvent(state, event, performance.now());
-      ({ state } = reduced);
-      for (const fact of reduced.facts) {
-        if (fact.kind === 'summary') ({ succeeded } = fact);
-        onFact(fact);
-      }
-    },
-  };
 }
 
 /** Loaded late, because the program loads the AWS package. */

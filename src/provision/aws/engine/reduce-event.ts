@@ -1,19 +1,7 @@
-// Reduces one event of Pulumi's engine to facts. Pure: the clock is an argument, because the engine's own timestamps are
-// whole seconds. Unknown events give no facts; most events are debug output.
+// Reduces the events of Pulumi's engine to facts. The clock is an argument, because the engine's own timestamps are whole
+// seconds. Unknown events give no facts; most events are debug output.
 import { z } from 'zod';
 import type { EngineFact, MachineAction } from './messages.ts';
-
-/** What the reducer remembers of earlier events of the same run. */
-export type ReducerState = {
-  /** When work on a resource started, by URN, in milliseconds. */
-  readonly startedAt: ReadonlyMap<string, number>;
-  /** The last error of a resource, by URN. */
-  readonly errors: ReadonlyMap<string, string>;
-};
-
-export type Reduced = { readonly state: ReducerState; readonly facts: readonly EngineFact[] };
-
-export const initialState: ReducerState = { startedAt: new Map(), errors: new Map() };
 
 /** Longer lines are cut. */
 export const FACT_TEXT_LIMIT = 2_000;
@@ -54,19 +42,26 @@ const engineEvent = z.object({
 type EngineEvent = z.output<typeof engineEvent>;
 type Step = z.output<typeof step>['metadata'];
 
-export function reduceEvent(state: ReducerState, received: unknown, nowMs: number): Reduced {
-  const read = engineEvent.safeParse(received);
-  if (!read.success) return { state, facts: [] };
-  const event = read.data;
-  if (event.diagnosticEvent) return reduceDiagnostic(state, event.diagnosticEvent);
-  if (event.resourcePreEvent) return reduceStart(state, event.resourcePreEvent.metadata, nowMs);
-  if (event.resOutputsEvent) return reduceFinish(state, event.resOutputsEvent.metadata, nowMs);
-  if (event.resOpFailedEvent) return reduceFailure(state, event.resOpFailedEvent.metadata);
-  if (event.summaryEvent) {
-    const succeeded = event.summaryEvent.result === 'succeeded' && event.summaryEvent.maybeCorrupt !== true;
-    return { state, facts: [{ kind: 'summary', succeeded }] };
-  }
-  return { state, facts: [] };
+export type EventReducer = (event: unknown, nowMs: number) => readonly EngineFact[];
+
+/** For the events of one run. */
+export function createEventReducer(): EventReducer {
+  /** By URN, in milliseconds. */
+  const startedAt = new Map<string, number>();
+  /** The last error of a resource, by URN. */
+  const errors = new Map<string, string>();
+  return (received, nowMs) => {
+    const read = engineEvent.safeParse(received);
+    if (!read.success) return [];
+    const { diagnosticEvent, resourcePreEvent, resOutputsEvent, resOpFailedEvent, summaryEvent } = read.data;
+    if (diagnosticEvent) return reduceDiagnostic(errors, diagnosticEvent);
+    if (resourcePreEvent) return reduceStart(startedAt, resourcePreEvent.metadata, nowMs);
+    if (resOutputsEvent) return reduceFinish(startedAt, resOutputsEvent.metadata, nowMs);
+    if (resOpFailedEvent) return reduceFailure(errors, resOpFailedEvent.metadata);
+    if (!summaryEvent) return [];
+    const succeeded = summaryEvent.result === 'succeeded' && summaryEvent.maybeCorrupt !== true;
+    return [{ kind: 'summary', succeeded }];
+  };
 }
 
 const levels: Readonly<Record<string, 'info' | 'warning' | 'error'>> = {
@@ -77,67 +72,47 @@ const levels: Readonly<Record<string, 'info' | 'warning' | 'error'>> = {
 };
 
 function reduceDiagnostic(
-  state: ReducerState,
+  errors: Map<string, string>,
   { message, severity, urn = '', ephemeral }: NonNullable<EngineEvent['diagnosticEvent']>,
-): Reduced {
+): EngineFact[] {
   const level = levels[severity];
   const text = message.trim().slice(0, FACT_TEXT_LIMIT);
-  if (level === undefined || ephemeral === true || text === '' || text.startsWith(PLUGIN_PATH))
-    return { state, facts: [] };
+  if (level === undefined || ephemeral === true || text === '' || text.startsWith(PLUGIN_PATH)) return [];
+  if (level === 'error' && urn !== '') errors.set(urn, text);
   const hostname = urn.includes(`${MACHINE_TYPE}::`) ? resourceName(urn) : null;
-  const errors = level === 'error' && urn !== '' ? new Map(state.errors).set(urn, text) : state.errors;
-  return { state: { ...state, errors }, facts: [{ kind: 'output', level, hostname, text }] };
+  return [{ kind: 'output', level, hostname, text }];
 }
 
-function reduceStart(state: ReducerState, step: Step, nowMs: number): Reduced {
-  const action = actionOf(step.op);
-  if (action === null) return { state, facts: [] };
-  const startedAt = new Map(state.startedAt).set(step.urn, nowMs);
-  const facts: EngineFact[] =
-    step.type === MACHINE_TYPE ? [{ kind: 'started', hostname: resourceName(step.urn), action }] : [];
-  return { state: { ...state, startedAt }, facts };
+function reduceStart(startedAt: Map<string, number>, { op, urn, type }: Step, nowMs: number): EngineFact[] {
+  const action = actionOf(op);
+  if (action === null) return [];
+  startedAt.set(urn, nowMs);
+  return type === MACHINE_TYPE ? [{ kind: 'started', hostname: resourceName(urn), action }] : [];
 }
 
-function reduceFinish(state: ReducerState, step: Step, nowMs: number): Reduced {
+function reduceFinish(startedAt: Map<string, number>, step: Step, nowMs: number): EngineFact[] {
   const action = actionOf(step.op);
-  if (action === null) return { state, facts: [] };
-  const seconds = (nowMs - (state.startedAt.get(step.urn) ?? nowMs)) / 1000;
-  if (step.type !== MACHINE_TYPE) return { state, facts: otherFinished(step, action) };
+  if (action === null) return [];
+  if (step.type !== MACHINE_TYPE) return otherFinished(step, action);
   const created = action === 'create' ? step.new : undefined;
-  return {
-    state,
-    facts: [
-      {
-        kind: 'finished',
-        hostname: resourceName(step.urn),
-        action,
-        instanceId: created?.id ?? null,
-        publicIp: textOf(created?.outputs?.['publicIp']),
-        seconds,
-      },
-    ],
-  };
+  const instanceId = created?.id ?? null;
+  const publicIp = textOf(created?.outputs?.['publicIp']);
+  const seconds = (nowMs - (startedAt.get(step.urn) ?? nowMs)) / 1000;
+  return [{ kind: 'finished', hostname: resourceName(step.urn), action, instanceId, publicIp, seconds }];
 }
 
 /** Shared resources, such as the security group, are reported in one line. */
 function otherFinished({ type, urn }: Step, action: MachineAction): EngineFact[] {
   if (type === PROVIDER_TYPE || type === STACK_TYPE) return [];
   const shortType = type.slice(type.lastIndexOf(':') + 1);
-  return [
-    {
-      kind: 'output',
-      level: 'info',
-      hostname: null,
-      text: `${shortType} ${resourceName(urn)}: ${actionVerbs[action]}.`,
-    },
-  ];
+  const text = `${shortType} ${resourceName(urn)}: ${actionVerbs[action]}.`;
+  return [{ kind: 'output', level: 'info', hostname: null, text }];
 }
 
-function reduceFailure(state: ReducerState, step: Step): Reduced {
-  const action = actionOf(step.op) ?? 'update';
-  if (step.type !== MACHINE_TYPE) return { state, facts: [] };
-  const text = state.errors.get(step.urn) ?? 'Pulumi did not say why.';
-  return { state, facts: [{ kind: 'failed', hostname: resourceName(step.urn), action, text }] };
+function reduceFailure(errors: ReadonlyMap<string, string>, { op, urn, type }: Step): EngineFact[] {
+  if (type !== MACHINE_TYPE) return [];
+  const text = errors.get(urn) ?? 'Pulumi did not say why.';
+  return [{ kind: 'failed', hostname: resourceName(urn), action: actionOf(op) ?? 'update', text }];
 }
 
 const actionVerbs = { create: 'created', delete: 'deleted', update: 'updated' } as const satisfies Record<
