@@ -23,7 +23,7 @@ const FOLDER = new URL('../../dist/public/', import.meta.url);
 const NAMES = 'assets.json';
 const namesSchema = z.record(z.string(), z.string());
 
-const loaded = loadAssets(FOLDER);
+const loaded = readAssets(FOLDER);
 
 /** Fails where the files were not built. */
 export function checkAssets(): Result {
@@ -55,7 +55,8 @@ function assets(): Assets {
   return loaded.value;
 }
 
-function loadAssets(folder: URL): Result<Assets> {
+/** What `make assets` put into this folder; fails where it did not. */
+export function readAssets(folder: URL): Result<Assets> {
   try {
     const names = namesSchema.parse(JSON.parse(readFileSync(new URL(NAMES, folder), 'utf8')));
     const files = readdirSync(folder)

@@ -18,14 +18,14 @@ describe.skipIf(!hasBrowser)('the charts in a browser', () => {
   afterAll(() => fleet[Symbol.asyncDispose]());
   afterEach(() => fleet.tidy());
 
-  test('of an empty lab say that there is nothing', async () => {
+  test('the charts of an empty lab say that there is nothing to show', async () => {
     const page = await fleet.open('/admin/charts');
     await page.getByText('There were no machines in this time.').waitFor();
     await page.getByText('No machine was assigned in the last 24 hours.').waitFor();
     await isInOrderEverywhere(page);
   });
 
-  test('are drawn, follow what changes, and have all their numbers in sentences and tables', async () => {
+  test('the charts are drawn, follow changes, and have their numbers in sentences and tables', async () => {
     const { db } = fleet.lab.server;
     await insertFreeVms(db, ['vm-1', 'vm-2']);
     await sampleStates(db);
@@ -48,7 +48,7 @@ describe.skipIf(!hasBrowser)('the charts in a browser', () => {
     expect(await page.locator('details[open]').count()).toBe(3);
   });
 
-  test('have their numbers without JavaScript too, of another window', async () => {
+  test('without JavaScript the charts page has the numbers, also of another period', async () => {
     const page = await fleet.open('/admin/charts', { javaScriptEnabled: false });
     await expect
       .poll(() => page.locator('main').innerText(), WAIT)

@@ -20,7 +20,7 @@ describe.skipIf(!hasBrowser)("everybody's work in a browser", () => {
   afterAll(() => fleet[Symbol.asyncDispose]());
   afterEach(() => fleet.tidy());
 
-  test('a download that is on its way shows how far it is, then that it is done', async () => {
+  test('a running download shows its progress, then that it is done', async () => {
     const { server, auth } = fleet.lab;
     await using machine = await startSshMachine(server.dataDir, { 'big.slp': 'x'.repeat(FILE_BYTES) });
     await insertFreeVms(server.db, ['vm-1']);
@@ -38,7 +38,7 @@ describe.skipIf(!hasBrowser)("everybody's work in a browser", () => {
     await work.getByText('Never downloaded').waitFor({ state: 'attached' });
     const held = await fetch(`${server.url}/api/scp-client`, { headers: auth });
     const reader = held.body?.getReader();
-    await work.getByText('On its way:').waitFor();
+    await work.getByText('Downloading:').waitFor();
     await work.getByRole('progressbar', { name: 'All machines' }).waitFor();
     await isInOrder(page);
     for (let part = await reader?.read(); part && !part.done; part = await reader?.read());
@@ -47,7 +47,7 @@ describe.skipIf(!hasBrowser)("everybody's work in a browser", () => {
     await isInOrder(page);
   });
 
-  test('a page whose server is away says so, and goes on when another one is there', async () => {
+  test('a page whose server is away shows it, and continues when the server is back', async () => {
     const { server } = fleet.lab;
     const page = await fleet.open('/admin');
     await page.route('**/*', (route) => route.abort());

@@ -33,7 +33,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
   const report = (hostname: string, status: 'initializing' | 'running') =>
     lab.server.client.POST('/api/vm-status', { body: { hostname, status } });
 
-  test('an admin launches machines and watches them come, without loading the page again', async () => {
+  test('an admin launches machines and sees them come up without loading the page again', async () => {
     lab.provider.script.holdAfter = 1;
     const page = await open('/admin/create');
     await isInOrderEverywhere(page);
@@ -66,7 +66,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await isInOrder(page);
   });
 
-  test('a machine that could not be made stays on the page, with the reason', async () => {
+  test('a machine that could not be created stays on the page, with the reason', async () => {
     lab.provider.script.failing = new Map([['lab-vm-prod-5', 'There is no capacity.']]);
     const { id } = await lab.launch(2);
     await lab.idle();
@@ -76,7 +76,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await isInOrderEverywhere(page);
   });
 
-  test('a number is suggested as people are typed, and without JavaScript after asking', async () => {
+  test('the launch form suggests a number of machines while the number of people is typed, without JavaScript after Suggest', async () => {
     const page = await open('/admin/create');
     await page.getByLabel('How many people come?').fill('40');
     await page.getByText('Suggested: 44').waitFor();
@@ -92,7 +92,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     expect(await plain.getByLabel('How many machines').inputValue()).toBe('28');
   });
 
-  test('a number that is too large is told at the field, and what was typed is kept', async () => {
+  test('a number that is too large is an error at its field, and what was typed is kept', async () => {
     const page = await open('/admin/create');
     await page.evaluate(`document.querySelector('#num-vms').removeAttribute('max')`);
     await launch(page, 101);
@@ -102,7 +102,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     expect(await field.getAttribute('aria-invalid')).toBe('true');
   });
 
-  test('a launch is cancelled from its page, which tells both steps of it', async () => {
+  test('a launch is cancelled from its page, which shows both steps of the cancellation', async () => {
     lab.provider.script.holdAfter = 0;
     lab.provider.script.heeds = 'force';
     const page = await open('/admin/create');
@@ -114,13 +114,13 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await asked.waitFor();
     await page.getByText('Ending: what is half done').waitFor();
     await isInOrderEverywhere(page);
-    await page.getByRole('status').getByText('Cancelled. None was made.').waitFor();
+    await page.getByRole('status').getByText('Cancelled. None was created.').waitFor();
     lab.provider.script.heeds = 'ask';
     expect(await asked.isVisible()).toBe(false);
     await isInOrder(page);
   });
 
-  test('who asks while something runs is told, and led there', async () => {
+  test('a launch while an operation runs is refused with a link to that operation', async () => {
     lab.provider.script.holdAfter = 0;
     await lab.launch(1);
     const page = await open('/admin/create');
@@ -129,7 +129,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await page.getByRole('button', { name: 'Cancel it' }).waitFor();
   });
 
-  test('without JavaScript the page loads itself again, until all are up', async () => {
+  test('without JavaScript the page of an operation loads itself again until all machines run', async () => {
     lab.provider.script.holdAfter = 1;
     const page = await open('/admin/create', { javaScriptEnabled: false });
     await launch(page, 2);
@@ -146,7 +146,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     expect(await page.locator('meta[http-equiv="refresh"]').count()).toBe(0);
   });
 
-  test('a page whose connection breaks says so, comes again and goes on', async () => {
+  test('a page whose connection breaks shows it, reconnects and continues', async () => {
     lab.provider.script.holdAfter = 1;
     const { id } = await lab.launch(2);
     const page = await open(`/admin/operations/${id}`);
@@ -162,7 +162,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     fleet.complaints.length = 0;
   });
 
-  test('what was launched and destroyed is listed, the one that runs live, and older ones by pages', async () => {
+  test('operations are listed: the running one live, older ones on further pages', async () => {
     lab.provider.script.holdAfter = 0;
     const { id } = await lab.launch(1);
     const page = await open('/admin/operations');
@@ -181,7 +181,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await beyond.locator(`tr[data-id="${id}"]`).waitFor();
   });
 
-  test('everything is destroyed after the name was typed and Enter pressed, and the count goes to zero', async () => {
+  test('all machines are destroyed after the name was typed and Enter pressed, and the count goes to zero', async () => {
     await lab.launch(2);
     await lab.idle();
     const before = lab.provider.world.size;
@@ -205,7 +205,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await isInOrder(page);
   });
 
-  test('an admin sees the end and the orphans, moves the one, and decides on the others', async () => {
+  test('an admin sees the end time and the orphans, moves the end, and decides on the orphans', async () => {
     await lab.postJson('/api/launch', { num_vms: '2', hours: '3' });
     await lab.idle();
     const id = 'lab-vm-prod-9';
@@ -221,19 +221,19 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await page.goto(`${lab.server.url}/admin/fleet`);
     await page.locator('summary', { hasText: 'lab-vm-prod-9' }).click();
     await page.getByRole('button', { name: /Terminate of lab-vm-prod-9/ }).click();
-    await page.getByText(/was ended\./).waitFor();
+    await page.getByText(/was destroyed\./).waitFor();
     await page.getByText('There are none: every machine has its row').waitFor();
     expect(lab.provider.world.has(id)).toBe(false);
   });
 
-  test('the page of the end fits a phone, with a long list', async () => {
+  test('the page of end and cost fits a phone, with a long list', async () => {
     lab.provider.world.set('orphan', { hostname: `lab-vm-prod-${'9'.repeat(200)}`, operationId: null });
     const page = await open('/admin/fleet', { viewport: { width: 390, height: 844 } });
     await isInOrder(page);
     lab.provider.world.delete('orphan');
   });
 
-  test('without JavaScript too, by Enter', async () => {
+  test('without JavaScript all machines are destroyed by Enter too', async () => {
     await lab.launch(1);
     await lab.idle();
     const page = await open('/admin/instances/delete', { javaScriptEnabled: false });

@@ -1,7 +1,8 @@
 // The table of machines in a real browser: live, searched, sorted, in pages, with a thousand rows.
 import { sql } from 'kysely';
-import type { Route } from 'playwright-core';
+import type { Page, Route } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { vmFilters } from '../../src/vms/vm-table.ts';
 import { fillLab, labHostname } from '../support/admin-lab.ts';
 import { hasBrowser } from '../support/browser.ts';
 import { isInOrder, startFleetBrowser, type FleetBrowser } from '../support/fleet-browser.ts';
@@ -30,7 +31,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
   const report = (hostname: string, status: 'running' | 'error') =>
     lab.server.client.POST('/api/vm-status', { body: { hostname, status } });
 
-  test('the table is live: rows come, change in place and go, and the focus stays', async () => {
+  test('rows are added, change in place and are removed while the page is open, and the focus stays', async () => {
     await insertFreeVms(lab.server.db, ['vm-10', 'vm-2']);
     const page = await open('/admin/instances');
     expect(await hostnamesOf(page)).toEqual(['vm-2', 'vm-10']);
@@ -48,7 +49,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     await isInOrder(page);
   });
 
-  test('search, filter and sort work at once, and the address keeps them', async () => {
+  test('search, filter and sort apply immediately, and the address keeps them', async () => {
     await fillLab(lab.server.db);
     const page = await open('/admin/instances');
     await page.getByLabel('Search').fill('grace');
@@ -78,7 +79,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     expect(await hostnamesOf(page)).toHaveLength(12);
   });
 
-  test('what takes too long says so while the page is looked at', async () => {
+  test('a machine that takes too long is marked while the page is open, without an event', async () => {
     await insertFreeVms(lab.server.db, ['vm-1']);
     await sql`update vms set status = 'initializing', status_since = now() - interval '14 minutes 50 seconds'`.execute(
       lab.server.db,
@@ -90,7 +91,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
       .waitFor({ timeout: 60_000 });
   }, 90_000);
 
-  test('without JavaScript: many machines are on several pages', async () => {
+  test('without JavaScript many machines are on several pages', async () => {
     await insertFreeVms(lab.server.db, vmNames(60));
     const page = await open('/admin/instances', { javaScriptEnabled: false });
     await page.getByRole('link', { name: 'Machine', exact: true }).click();
@@ -104,15 +105,45 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     await page.getByText('Page 2 of 3').waitFor();
   });
 
-  test('the CSV has what the table shows', async () => {
+  /** The hostnames of the CSV that the page links to. */
+  const csvHostnames = async (page: Page): Promise<string[]> => {
+    const href = await page.getByRole('link', { name: 'Download as CSV' }).getAttribute('href');
+    const csv = await (await fetch(lab.server.url + href!, { headers: lab.auth })).text();
+    return csv
+      .split('\r\n')
+      .slice(1, -1)
+      .map((line) => line.split(',')[0]!);
+  };
+
+  test('the CSV has exactly the machines that the table shows, for every filter, a search and an order', async () => {
     await fillLab(lab.server.db);
-    const page = await open('/admin/instances?show=error');
+    const page = await open('/admin/instances');
+    const plain = await open('/admin/instances', { javaScriptEnabled: false });
+    const counts: number[] = [];
+    for (const show of vmFilters) {
+      await page.getByLabel('Show').selectOption(show);
+      const shown = await hostnamesOf(page);
+      counts.push(shown.length);
+      expect(await csvHostnames(page), show).toEqual(shown);
+      await plain.goto(`${lab.server.url}/admin/instances?show=${show}&sort=-seen`);
+      expect((await hostnamesOf(plain)).toSorted(), show).toEqual(shown.toSorted());
+      expect(await csvHostnames(plain), show).toEqual(await hostnamesOf(plain));
+    }
+    expect(new Set(counts).size).toBeGreaterThan(4);
+    await page.getByLabel('Show').selectOption('all');
+    await page.getByLabel('Search').fill('GRACE');
+    await expect.poll(() => hostnamesOf(page), WAIT).toEqual([labHostname(2)]);
+    expect(await csvHostnames(page)).toEqual([labHostname(2)]);
+    await page.getByLabel('Search').fill('');
+    await page.getByRole('link', { name: 'Status', exact: true }).click();
+    await page.getByRole('link', { name: 'Status', exact: true }).click();
+    expect(await csvHostnames(page)).toEqual(await hostnamesOf(page));
     const download = page.waitForEvent('download');
     await page.getByRole('link', { name: 'Download as CSV' }).click();
     expect((await download).suggestedFilename()).toBe('machines.csv');
   });
 
-  test('of many machines the page comes with the first, and the others follow, whatever happens meanwhile', async () => {
+  test('the page arrives with the first of many machines, and the others follow, whatever changes meanwhile', async () => {
     await insertFreeVms(lab.server.db, vmNames(120));
     const vmName = (number: number) => vmNames(number).at(-1)!;
     const page = await open('/check');
@@ -149,7 +180,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     fleet.complaints.length = 0;
   });
 
-  test('until all machines are here, the server searches, and a focus is not lost when they come', async () => {
+  test('until all machines are loaded the server searches, and the focus is not lost when they arrive', async () => {
     await insertFreeVms(lab.server.db, vmNames(60));
     const page = await open('/check');
     const reads: Route[] = [];
@@ -170,7 +201,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     expect(await hostnamesOf(page)).toEqual(vmNames(60));
   });
 
-  test('rows that come while one has the focus are put around it', async () => {
+  test('rows that arrive while a row has the focus are put around it', async () => {
     await insertFreeVms(lab.server.db, vmNames(60));
     const page = await open('/check');
     const reads: Route[] = [];
@@ -184,7 +215,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     expect(await page.evaluate('document.activeElement.textContent')).toBe(focused);
   });
 
-  test('what goes before it was drawn is never drawn', async () => {
+  test('a machine that is removed before it was drawn is never drawn', async () => {
     await insertFreeVms(lab.server.db, vmNames(60));
     const page = await open('/check');
     // As in a tab that nobody looks at, and with a stream that says when.
@@ -205,7 +236,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     expect(await hostnamesOf(page)).toEqual(vmNames(50));
   });
 
-  test('who goes back to the table is where they were, among rows that follow the page', async () => {
+  test('going back to the table restores the scroll position, also among rows that arrive after the page', async () => {
     await insertFreeVms(lab.server.db, vmNames(100));
     // Rows of two heights: those out of sight are guessed.
     await sql`update vms set status = 'error' where hostname like '%5'`.execute(lab.server.db);
@@ -229,7 +260,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     expect(await page.evaluate('scrollY')).toBe(0);
   });
 
-  test('a thousand machines: the page is small on the wire, and stays smooth while they change', async () => {
+  test('a page of a thousand machines is small on the wire, and shows changes of all of them', async () => {
     await insertFreeVms(
       lab.server.db,
       Array.from({ length: 1_000 }, (_, index) => `vm-${index + 1}`),

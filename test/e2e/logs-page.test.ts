@@ -47,7 +47,7 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
   const isAtEnd = (page: Page): Promise<boolean> =>
     ofLog(page, 'log.scrollHeight - log.scrollTop - log.clientHeight < 4');
 
-  test('follows what comes, in order and numbered, and says when there is nothing yet', async () => {
+  test('the log page shows new lines in order and numbered, and says when there are none yet', async () => {
     const page = await open(PAGE);
     await page.getByText('This machine has sent no logs yet.').waitFor();
     await isInOrderEverywhere(page);
@@ -63,7 +63,7 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     await isInOrderEverywhere(page);
   });
 
-  test('pauses where the reader has scrolled up, counts what waits, and goes to the end when asked', async () => {
+  test('the log page pauses when the reader scrolls up, counts waiting lines, and goes to the end on request', async () => {
     await send(numbered(400));
     const page = await open(PAGE);
     await page.getByText('line 400', { exact: true }).waitFor();
@@ -83,7 +83,7 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     expect(await page.evaluate('document.activeElement.matches("[data-log]")')).toBe(true);
   });
 
-  test('searches, marks, and steps through what it finds, by keyboard alone', async () => {
+  test('the log page is searched by keyboard alone: matches are marked and stepped through', async () => {
     await send(numbered(500).map((line, index) => (index % 100 === 0 ? `${line} Needle` : line)));
     const page = await open(PAGE);
     await page.getByText('line 500', { exact: true }).waitFor();
@@ -109,7 +109,7 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     expect(await page.getByRole('button', { name: 'Next match' }).isDisabled()).toBe(true);
   });
 
-  test('shows errors only, and says when there are none', async () => {
+  test('the log page shows only errors on request, and says when there are none', async () => {
     await send(['all is well', 'ERROR it broke', 'all is well again']);
     const page = await open(PAGE);
     await page.getByLabel('Errors only').check();
@@ -128,7 +128,7 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     await calm.getByText('No line looks like an error.').waitFor();
   });
 
-  test('loads earlier lines when asked, and gives all of them as a file', async () => {
+  test('the log page loads earlier lines on request, and offers all lines as a file', async () => {
     await send(numbered(1_200));
     const page = await open(PAGE);
     await page.getByText('700 earlier lines are not shown.').waitFor();
@@ -146,7 +146,7 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     expect(await response.text()).toBe(`${numbered(1_200).join('\n')}\n`);
   });
 
-  test('wraps long lines or not', async () => {
+  test('the log page wraps long lines, or does not, as chosen', async () => {
     await send(['x'.repeat(3_000)]);
     const page = await open(PAGE);
     const isWide = (): Promise<boolean> => ofLog(page, 'log.scrollWidth > log.clientWidth');
@@ -156,7 +156,7 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     await isInOrder(page);
   });
 
-  test('a connection that breaks is said, and nothing is lost or told twice', async () => {
+  test('when the connection of the log page breaks, no line is lost or shown twice', async () => {
     await send(numbered(10));
     const page = await open(PAGE);
     await send(['before the break']);
@@ -172,7 +172,7 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     fleet.complaints.length = 0;
   });
 
-  test('a machine that is destroyed is told, and its last lines stay', async () => {
+  test('the log page says that a machine was destroyed, and keeps its last lines', async () => {
     await send(['the last words']);
     const page = await open(PAGE);
     await page.getByText('the last words').waitFor();
@@ -182,7 +182,7 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     await isInOrderEverywhere(page);
   });
 
-  test('without JavaScript shows the newest lines and a way to refresh', async () => {
+  test('without JavaScript the log page shows the newest lines and a link to refresh', async () => {
     await send(numbered(3));
     const page = await open(PAGE, { javaScriptEnabled: false });
     await page.getByText('line 3', { exact: true }).waitFor();

@@ -42,7 +42,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
   ] as const;
   const addressOf = (path: string): string => path.replace(':id', operation);
 
-  test.each(pages)('%s is small on the wire, with everything that it loads', async (path) => {
+  test.each(pages)('the page %s is small on the wire, with everything that it loads', async (path) => {
     const page = await fleet.open('/check');
     const received = await countBytes(page);
     await page.goto(fleet.lab.server.url + addressOf(path));
@@ -51,7 +51,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
     expect(received()).toBeLessThan(BYTES_MAX);
   });
 
-  test.each(pages)('%s is whole without JavaScript, on a phone', async (path) => {
+  test.each(pages)('the page %s is complete without JavaScript, on a phone', async (path) => {
     const page = await fleet.open(addressOf(path), { ...PHONE, javaScriptEnabled: false });
     expect(await page.locator('h1').count()).toBe(1);
     expect((await page.locator('main').innerText()).length).toBeGreaterThan(100);
@@ -63,7 +63,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
     expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
   });
 
-  test.each(pages)('%s does not speak of what it is made with', async (path) => {
+  test.each(pages)('the page %s does not mention the tools behind it', async (path) => {
     const html = await fleet.lab.page(addressOf(path));
     expect(html.toLowerCase()).not.toContain('terraform');
   });
@@ -73,7 +73,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
     ['/admin', 'news-1'],
     ['/admin/instances', 'news-1'],
     [`/admin/vms/${labHostname(6)}`, 'The machine reported an error.'],
-  ])('%s does not jump while news come', async (path, news) => {
+  ])('the page %s does not jump while it is updated', async (path, news) => {
     const { client, url } = fleet.lab.server;
     const report = (hostname: string, status: 'running' | 'error') =>
       client.POST('/api/vm-status', { body: { hostname, status } });
@@ -101,7 +101,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
     }
   });
 
-  test('nothing moves for who does not want it', async () => {
+  test('no animation runs for readers who prefer reduced motion', async () => {
     await insertFreeVms(fleet.lab.server.db, ['for-somebody']);
     const page = await fleet.open('/', { reducedMotion: 'no-preference' });
     await page.fill('#email', 'still@example.org');

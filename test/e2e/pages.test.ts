@@ -20,7 +20,7 @@ describe.skipIf(!hasBrowser)('the page', () => {
     await server[Symbol.asyncDispose]();
   });
 
-  test('of success shows markup in a name as text, and no script of an orphan runs', async () => {
+  test('the success page shows markup in a hostname as text and runs no script of it', async () => {
     const context = await browser.newContext();
     const page = await context.newPage();
     let ran = false;
@@ -43,7 +43,7 @@ describe.skipIf(!hasBrowser)('the page', () => {
     await context.close();
   });
 
-  test('of the docs tries an operation out, as the admin that the browser knows', async () => {
+  test('the docs page tries an endpoint out as the signed-in admin', async () => {
     const context = await browser.newContext({
       httpCredentials: { username: ADMIN.user, password: ADMIN.password },
     });

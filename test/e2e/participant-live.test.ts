@@ -55,7 +55,7 @@ describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
   const shifted = (page: Page) => page.evaluate<number>('globalThis.shift');
   const standing = (page: Page) => page.locator('[data-availability]');
 
-  test('of the form counts live, and says when it is worth trying again, which needs no typing', () =>
+  test('the form page counts free machines live, and says when to try again without typing again', () =>
     withPage(async (page) => {
       await insertFreeVms(server.db, vmNames(1));
       const { id } = await giveVm(server.db, 'first@example.org');
@@ -73,7 +73,7 @@ describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
       await page.locator('[data-assignment]').waitFor();
     }));
 
-  test('of the machine goes step by step to its end, and nothing moves', () =>
+  test('the page of the machine shows each step up to the end, and nothing moves', () =>
     withPage(async (page) => {
       await insertFreeVms(server.db, vmNames(1));
       await ask(page);
@@ -96,7 +96,7 @@ describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
       expect(await shifted(page)).toBeLessThan(0.02);
     }));
 
-  test('of the machine says that it is offline, and that it is not any more', () =>
+  test('the page of the machine shows that it is offline, and that it is back', () =>
     withPage(async (page) => {
       await insertFreeVms(server.db, vmNames(1));
       await ask(page);
@@ -110,7 +110,7 @@ describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
       expect(await shifted(page)).toBeLessThan(0.02);
     }));
 
-  test('of the form does not send into nothing, and keeps what was typed for the next load', () =>
+  test('the form is not sent while offline, and what was typed is kept for the next load', () =>
     withPage(async (page) => {
       await insertFreeVms(server.db, vmNames(1));
       await page.goto(`${server.url}/`);
@@ -128,7 +128,7 @@ describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
       expect(await page.locator('#crd-command').inputValue()).toBe('');
     }));
 
-  test('is filled in and sent by keyboard alone, past the header', () =>
+  test('the form is filled in and sent by keyboard alone', () =>
     withPage(async (page) => {
       await insertFreeVms(server.db, vmNames(1));
       await page.goto(`${server.url}/`);
@@ -147,7 +147,7 @@ describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
       await page.locator('[data-assignment]').waitFor();
     }));
 
-  test('of the form is small on the wire, and is there on a slow network before its modules are', () =>
+  test('the form page is small on the wire, and usable on a slow network before its modules arrive', () =>
     withPage(async (page) => {
       await insertFreeVms(server.db, vmNames(1));
       const session = await page.context().newCDPSession(page);

@@ -50,7 +50,7 @@ describe.skipIf(!hasBrowser)('a participant', () => {
 
   const closeAll = (...contexts: BrowserContext[]) => Promise.all(contexts.map((context) => context.close()));
 
-  test('asks, is given a machine, and sees the waiting VM take the command', async () => {
+  test('a participant asks for a machine, gets one, and the waiting VM takes the command', async () => {
     await insertFreeVms(server.db, ['lablink-vm-test-1']);
     const told = server.client.POST('/vm_startup', {
       body: { hostname: 'lablink-vm-test-1', confirms: true },
@@ -73,7 +73,7 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     await closeAll(context);
   });
 
-  test('reloads, comes back by the link, and from the start page, to the same machine', async () => {
+  test('a participant who reloads, uses the link or the start page gets to the same machine', async () => {
     await insertFreeVms(server.db, ['lablink-vm-test-1', 'lablink-vm-test-2']);
     const { context, page } = await newBrowser();
     await send(page, 'ada@example.org', command('4/0Aada'));
@@ -87,7 +87,7 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     await closeAll(context);
   });
 
-  test('whose answer was lost asks again and gets the same page', async () => {
+  test('a participant whose answer was lost asks again and gets the same page', async () => {
     await insertFreeVms(server.db, ['lablink-vm-test-1', 'lablink-vm-test-2']);
     const { context, page } = await newBrowser();
     let lost = 0;
@@ -107,7 +107,7 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     await closeAll(context);
   });
 
-  test('from another browser is asked for the PIN, without the machine being named', async () => {
+  test('a participant in another browser is asked for the PIN, without the name of the machine', async () => {
     await insertFreeVms(server.db, ['lablink-vm-test-1']);
     const first = await newBrowser();
     await send(first.page, 'ada@example.org', command('4/0Aada'));
@@ -127,7 +127,7 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     await closeAll(first.context, second.context);
   });
 
-  test('is told that none is free, with what was typed kept', async () => {
+  test('a participant sees that no machine is free, and what was typed is kept', async () => {
     const { context, page } = await newBrowser();
     await send(page, 'ada@example.org', command('4/0Aada'));
     expect(await page.locator('[role="alert"]').innerText()).toContain('No available VMs');
@@ -136,7 +136,7 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     await closeAll(context);
   });
 
-  test('who pastes something else is told what is wrong, at the field, by the browser already', async () => {
+  test('a wrong command is an error at the field before the form is sent', async () => {
     await insertFreeVms(server.db, ['lablink-vm-test-1']);
     const { context, page } = await newBrowser();
     let asked = 0;
@@ -154,7 +154,7 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     await closeAll(context);
   });
 
-  test('who pastes something else is told what is wrong, at the field, without JavaScript', async () => {
+  test('without JavaScript a wrong command is an error at the field after the form is sent', async () => {
     await insertFreeVms(server.db, ['lablink-vm-test-1']);
     const { context, page } = await newBrowser({ javaScriptEnabled: false });
     await send(page, 'ada@example.org', 'sudo rm -rf / # "><script>alert(1)</script>');
@@ -165,7 +165,7 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     await closeAll(context);
   });
 
-  test('without JavaScript gets along', async () => {
+  test('without JavaScript a participant gets a machine', async () => {
     await insertFreeVms(server.db, ['lablink-vm-test-1']);
     const { context, page } = await newBrowser({ javaScriptEnabled: false });
     await send(page, 'ada@example.org', command('4/0Aada'));

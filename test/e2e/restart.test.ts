@@ -62,7 +62,7 @@ describe.skipIf(!hasBrowser)('an allocator that starts again under open pages', 
   const log = (message: string) =>
     client.POST('/api/vm-logs', { body: { log_group: 'g', log_stream: 'vm-1', messages: [message] } });
 
-  test('each page says that the server is away, and shows what has changed when it is back', async () => {
+  test('each page shows that the server is away, and what has changed when the server is back', async () => {
     await log('a line before');
     const [form, admin, machines, lines] = await Promise.all(
       ['/', '/admin', '/admin/instances', '/admin/logs/vm-1'].map(show),

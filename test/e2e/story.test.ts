@@ -58,7 +58,7 @@ describe.skipIf(!hasBrowser)('the story', { timeout: 180_000 }, () => {
     return { context, page, send, state, hostname };
   }
 
-  test('begins with a launch of three, whose machines come up before the eyes of the admin', async () => {
+  test('an admin launches three machines, and the page shows them come up', async () => {
     await launch(3);
     await expect.poll(() => run().getAttribute('data-status'), PATIENCE).toBe('succeeded');
     const monitor = admin.locator('table');
@@ -69,7 +69,7 @@ describe.skipIf(!hasBrowser)('the story', { timeout: 180_000 }, () => {
     expect((await server.client.GET('/api/unassigned_vms_count')).data).toEqual({ count: 3 });
   });
 
-  test('gives two people a machine each, and both are connected', async () => {
+  test('two participants get a machine each, and both are connected', async () => {
     const ada = await participant('ada@example.org');
     const bob = await participant('bob@example.org');
     await Promise.all([ada.send('4/0Aada'), bob.send('4/0Abob')]);
@@ -83,7 +83,7 @@ describe.skipIf(!hasBrowser)('the story', { timeout: 180_000 }, () => {
     await Promise.all([ada.context.close(), bob.context.close()]);
   });
 
-  test('tells a third one that the code had expired, and takes a fresh one to the same machine', async () => {
+  test('a third participant sees that the code had expired, and sends a fresh one to the same machine', async () => {
     const eve = await participant('eve@example.org');
     await eve.send('4/0Aexpired');
     await expect.poll(eve.state, PATIENCE).toBe('failed');
@@ -106,7 +106,7 @@ describe.skipIf(!hasBrowser)('the story', { timeout: 180_000 }, () => {
     expect(logs).not.toContain('4/0Afresh');
   });
 
-  test('lets the admin cancel a second launch, and what was made is told', async () => {
+  test('the admin cancels a second launch, and the page says what was created', async () => {
     await launch(40);
     await admin.click('[data-cancel] button');
     await expect.poll(() => run().getAttribute('data-status'), PATIENCE).toBe('cancelled');
@@ -117,7 +117,7 @@ describe.skipIf(!hasBrowser)('the story', { timeout: 180_000 }, () => {
     await expect.poll(folders, PATIENCE).toEqual(rows);
   });
 
-  test('ends with everything gone', async () => {
+  test('at the end all machines are destroyed', async () => {
     await admin.goto(`${server.url}/admin/instances/delete`);
     expect(await admin.locator('main').innerText()).toContain('ada@example.org');
     await admin.fill('#confirm', 'lablink');
@@ -135,7 +135,7 @@ describe.skipIf(!hasBrowser)('the story', { timeout: 180_000 }, () => {
     expect((await server.client.GET('/api/vm-status')).response.status).toBe(404);
   });
 
-  test('was told without a complaint of the browser', () => {
+  test('the browser reported no error during the whole story', () => {
     expect(complaints).toEqual([]);
   });
 });

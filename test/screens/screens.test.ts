@@ -40,14 +40,14 @@ describe.skipIf(!hasBrowser)('the screen', { timeout: 120_000 }, () => {
   let server: TestServer;
   let fleet: FleetServer;
   let browser: Browser;
-  let open: ReturnType<typeof createRooms>;
+  let open: ReturnType<typeof createContexts>;
 
   beforeAll(async () => {
     if (folder !== undefined) await mkdir(folder, { recursive: true });
     server = await startTestServer(workshop);
     fleet = await startFleetServer(workshop, 'aws');
     browser = await launchBrowser();
-    open = createRooms(browser);
+    open = createContexts(browser);
   });
   afterAll(async () => {
     await browser.close();
@@ -60,7 +60,7 @@ describe.skipIf(!hasBrowser)('the screen', { timeout: 120_000 }, () => {
   });
 
   describe.each(windows)('in the window $name', (window) => {
-    test.each(screens)('$name', async (screen) => {
+    test.each(screens)('the screen $name breaks no rule: policy, axe, width', async (screen) => {
       const { page, complaints } = await open(window, screen);
       try {
         let status = 0;
@@ -84,7 +84,7 @@ describe.skipIf(!hasBrowser)('the screen', { timeout: 120_000 }, () => {
     });
   });
 
-  test('has a name of its own', () => {
+  test('every screen has a name of its own', () => {
     const names = screens.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
     for (const name of names) expect(name).toMatch(/^[a-z0-9-]+$/);
@@ -98,16 +98,16 @@ const empty = (db: TestServer['db']) =>
 
 type Opened = { readonly page: Page; readonly complaints: string[] };
 
-/** One browser context for each window, with and without scripts: what the pages are made of is loaded once. */
-function createRooms(browser: Browser) {
-  const rooms = new Map<string, Promise<BrowserContext>>();
-  const enter = (
+/** One browser context for each window, with and without scripts: static files are loaded once. */
+function createContexts(browser: Browser) {
+  const contexts = new Map<string, Promise<BrowserContext>>();
+  const contextOf = (
     { name, viewport, colorScheme }: Window,
     javaScriptEnabled: boolean,
   ): Promise<BrowserContext> => {
     const key = `${name} ${javaScriptEnabled}`;
-    const room =
-      rooms.get(key) ??
+    const context =
+      contexts.get(key) ??
       browser.newContext({
         viewport,
         colorScheme,
@@ -115,15 +115,15 @@ function createRooms(browser: Browser) {
         javaScriptEnabled,
         httpCredentials: { username: ADMIN.user, password: ADMIN.password },
       });
-    rooms.set(key, room);
-    return room;
+    contexts.set(key, context);
+    return context;
   };
   return async (
     window: Window,
     { javaScript }: { readonly javaScript?: false | undefined },
   ): Promise<Opened> => {
-    const context = await enter(window, javaScript ?? true);
-    // Whoever comes is new here.
+    const context = await contextOf(window, javaScript ?? true);
+    // As a new visitor.
     await context.clearCookies();
     await context.setOffline(false);
     const page = await context.newPage();
@@ -140,7 +140,7 @@ function createRooms(browser: Browser) {
 
 /** What axe finds. It is a script, with timers: a page without scripts is judged as it stands, in a window that runs none of ours. */
 async function judge(
-  open: ReturnType<typeof createRooms>,
+  open: ReturnType<typeof createContexts>,
   window: Window,
   page: Page,
   screen: Screen,

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { brotliCompressSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { endpoints } from '../../src/contract/endpoints.gen.ts';
-import { assetNames, assetUrl, getAsset } from '../../src/pages/assets.ts';
+import { assetNames, assetUrl, checkAssets, getAsset, readAssets } from '../../src/pages/assets.ts';
 
 const root = new URL('../../', import.meta.url);
 const textsOf = (folder: string, ends: string): string[] =>
@@ -45,6 +45,14 @@ test('the address of a static file names it by its hash, under which its body ne
   expect(getAsset('app.css')?.immutable).toBe(false);
   expect(getAsset('app.00000000.css')).toBeNull();
   expect(() => assetUrl('nothing.css')).toThrow(/no static file/);
+});
+
+test('a server whose static files were not built is told to run `make assets`', () => {
+  expect(checkAssets()).toMatchObject({ ok: true });
+  expect(readAssets(new URL('nowhere/', root))).toMatchObject({
+    ok: false,
+    failure: { code: 'assets_not_built', remedy: expect.stringContaining('`make assets`') as string },
+  });
 });
 
 test('modules import each other by their hashes', () => {
