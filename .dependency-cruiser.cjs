@@ -99,7 +99,7 @@ module.exports = {
       },
     },
     only('client', ['contract'], 'The SDK.'),
-    only('agent', ['client', 'contract'], 'What runs in a VM.'),
+    only('agent', ['client', 'contract', 'vms/crd-command'], 'What runs in a VM.'),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -1,115 +1,129 @@
-// Waits for assignments, one after the other: each command is run once, and its outcome told until it is answered.
+// Waits for assignments, one after the other. Each command is run once, and its outcome reported until it is answered.
+import * as z from 'zod';
+import { isAborted, sleep } from '../async/abort.ts';
 import type { Schemas } from '../client/client.ts';
-import { ORPHAN, type Answer } from './api.ts';
-import { readCrdCommand } from './crd-command.ts';
-import { findCommand, withCommand, type CommandRecord } from './memory.ts';
-import type { AgentParts } from './parts.ts';
-import { delayAfter, isFinal, isUnknownVm, sentenceOf, untilAnswered } from './retry.ts';
-import { runStartHost, type StartHostOutcome } from './start-host.ts';
-import { isAborted } from './turn.ts';
+import { fail, succeed, type Result } from '../result.ts';
+import { parseCrdCommand } from '../vms/crd-command.ts';
+import type { AgentContext } from './context.ts';
+import {
+  delayAfter,
+  describeFailure,
+  isFinal,
+  notAnAllocator,
+  untilAnswered,
+  type Answer,
+  type Send,
+} from './requests.ts';
+import { runStartHost } from './start-host.ts';
+import { findCommand, withCommand, type CommandRecord } from './state.ts';
 
-/** A poll that lived so long was a good one: what ended it is not held against the allocator. */
+/** After a poll of this length the back-off begins anew. */
 const GOOD_POLL_MS = 30_000;
 /** The contract's limit is 2,000. */
 const MESSAGE_MAX_LENGTH = 1_000;
 const POLLING = 'waiting for an assignment';
 
+const deliverySchema = z.object({
+  status: z.literal('success'),
+  command: z.string(),
+  pin: z.string().regex(/^[0-9]{6}$/),
+  assignment_id: z.string(),
+  command_number: z.number(),
+});
+type Delivery = z.output<typeof deliverySchema>;
+
 /** Runs until the agent stops. */
-export async function deliverAssignments(parts: AgentParts): Promise<void> {
-  const { options, stopping, presence } = parts;
-  await finishCommands(parts);
+export async function deliverAssignments(context: AgentContext): Promise<void> {
+  const { options, stopping, presence, errors } = context;
+  await finishCommands(context);
   await presence.announced;
-  if (!isAborted(stopping)) options.world.log.info('waiting for an assignment');
+  if (!isAborted(stopping)) options.dependencies.log.info('waiting for an assignment');
   let failures = 0;
   while (!isAborted(stopping)) {
-    const began = options.world.clock.now();
-    const answer = readDelivery(await poll(parts));
-    if (isAborted(stopping) && answer.kind !== 'ok') return;
-    if (answer.kind === 'ok') {
-      const isNew = await handle(parts, answer.data);
-      // Given again what it was told about: that is not worth a hurry.
-      await options.world.clock.sleep(isNew ? 0 : options.intervals.backoffMaxMs, stopping);
+    const startedMs = Date.now();
+    const answer = await poll(context);
+    if (answer.ok) {
+      const isNew = await handle(context, answer.value);
       failures = 0;
+      // A delivery whose outcome the allocator has already is not worth a quick next poll.
+      if (!isNew) await sleep(options.intervals.backoffMaxMs, stopping);
       continue;
     }
-    if (isUnknownVm(answer)) presence.tellAgain();
-    if (options.world.clock.now() - began >= GOOD_POLL_MS) failures = 0;
-    parts.troubles.tell(POLLING, sentenceOf(answer));
-    await options.world.clock.sleep(delayAfter(answer, failures++, parts), stopping);
+    if (isAborted(stopping)) return;
+    if (answer.failure.code === 'unknown_vm') presence.reportAgain();
+    if (Date.now() - startedMs >= GOOD_POLL_MS) failures = 0;
+    errors.report(POLLING, describeFailure(answer.failure));
+    await sleep(delayAfter(answer, failures++, options.intervals), stopping);
   }
 }
 
-async function poll({ api, options, stopping, troubles }: AgentParts): Promise<Answer<Schemas['Delivery']>> {
-  return api.wait(
-    (client, signal) =>
-      client.POST('/vm_startup', { body: { hostname: options.hostname, confirms: true }, signal }),
+/** An answer of 200 may come from something other than the allocator. */
+async function poll({ api, options, stopping, errors }: AgentContext): Promise<Answer<Delivery>> {
+  const body = { hostname: options.hostname, confirms: true };
+  const answer = await api.poll(
+    (client, signal) => client.POST('/vm_startup', { body, signal }),
     stopping,
-    () => troubles.over(POLLING),
+    () => errors.resolve(POLLING),
   );
+  if (!answer.ok) return answer;
+  const read = deliverySchema.safeParse(answer.value);
+  return read.success ? succeed(read.data) : fail(notAnAllocator);
 }
 
-/** An answer of 200 may come from something else than the allocator: what does not look like a delivery is none. */
-function readDelivery(answer: Answer<Schemas['Delivery']>): Answer<Schemas['Delivery']> {
-  if (answer.kind !== 'ok') return answer;
-  const given: Partial<Record<keyof Schemas['Delivery'], unknown>> = answer.data;
-  const isDelivery =
-    given.status === 'success' &&
-    typeof given.command === 'string' &&
-    typeof given.pin === 'string' &&
-    /^[0-9]{6}$/.test(given.pin) &&
-    typeof given.assignment_id === 'string' &&
-    typeof given.command_number === 'number';
-  return isDelivery ? answer : ORPHAN;
-}
-
-/** False where it was nothing new: the allocator has given what it was told about already. */
-async function handle(parts: AgentParts, delivery: Schemas['Delivery']): Promise<boolean> {
-  const { memory, options } = parts;
+/** False: the command was run before; its outcome was only reported again. */
+async function handle(context: AgentContext, delivery: Delivery): Promise<boolean> {
+  const { state, options, exclusive } = context;
   const key = { assignmentId: delivery.assignment_id, commandNumber: delivery.command_number };
-  const known = findCommand(memory.content, key);
+  const known = findCommand(state.content, key);
   if (known) {
-    await acknowledge(parts, known);
+    await acknowledge(context, known);
     return false;
   }
-  options.world.log.info(`given command ${key.commandNumber} of assignment ${key.assignmentId}`);
-  await remember(parts, { ...key, outcome: 'started', message: null, told: false });
-  const outcome = await parts.turns(() => run(parts, delivery));
-  const message = outcome.outcome === 'failed' ? outcome.message.slice(0, MESSAGE_MAX_LENGTH) : null;
-  const record: CommandRecord = { ...key, outcome: outcome.outcome, message, told: false };
-  await remember(parts, record);
-  await acknowledge(parts, record);
+  options.dependencies.log.info(`received command ${key.commandNumber} of assignment ${key.assignmentId}`);
+  await save(context, { ...key, outcome: 'started', message: null, reported: false });
+  const outcome = await exclusive.runExclusive(() => run(context, delivery));
+  const record: CommandRecord = {
+    ...key,
+    outcome: outcome.ok ? 'registered' : 'failed',
+    message: outcome.ok ? null : outcome.failure.slice(0, MESSAGE_MAX_LENGTH),
+    reported: false,
+  };
+  await save(context, record);
+  await acknowledge(context, record);
   return true;
 }
 
+/** The command is never run: the code is taken out of it. */
 async function run(
-  { options, closing }: AgentParts,
-  delivery: Schemas['Delivery'],
-): Promise<StartHostOutcome> {
-  const command = readCrdCommand(delivery.command);
-  if (!command) return { outcome: 'failed', message: 'The command holds no code that this agent would run.' };
-  return runStartHost(options, { ...command, pin: delivery.pin }, closing);
+  { options, closing }: AgentContext,
+  { command, pin }: Delivery,
+): Promise<Result<undefined, string>> {
+  const parsed = parseCrdCommand(command);
+  if (!parsed.ok) return fail('The command has no code that the agent would run.');
+  return runStartHost(options, { code: parsed.code, pin }, closing);
 }
 
-function remember({ memory }: AgentParts, record: CommandRecord): Promise<void> {
-  return memory.change((content) => withCommand(content, record));
+function save({ state }: AgentContext, record: CommandRecord): Promise<void> {
+  return state.change((content) => withCommand(content, record));
 }
 
-/** What an earlier life of the agent left: a command that was begun is never run again. */
-async function finishCommands(parts: AgentParts): Promise<void> {
-  for (const record of parts.memory.content.commands) {
-    if (record.told) continue;
+/** After a restart: a command that was started is never run again. */
+async function finishCommands(context: AgentContext): Promise<void> {
+  for (const record of context.state.content.commands) {
+    if (record.reported) continue;
     const finished: CommandRecord =
       record.outcome === 'started'
         ? { ...record, outcome: 'failed', message: 'The agent was restarted while start-host ran.' }
         : record;
-    await remember(parts, finished);
-    await acknowledge(parts, finished);
+    await save(context, finished);
+    await acknowledge(context, finished);
   }
 }
 
-/** Tells the outcome until it is answered. Told to stop, it tries once more: the memory has it for the next life. */
-async function acknowledge(parts: AgentParts, record: CommandRecord): Promise<void> {
-  const { options, stopping } = parts;
+/** Reports the outcome until it is answered; once more when the agent stops, or else after its restart. */
+async function acknowledge(context: AgentContext, record: CommandRecord): Promise<void> {
+  const { options, stopping, closing, api } = context;
+  const { log } = options.dependencies;
   const body: Schemas['Outcome'] = {
     hostname: options.hostname,
     command_number: record.commandNumber,
@@ -117,15 +131,13 @@ async function acknowledge(parts: AgentParts, record: CommandRecord): Promise<vo
     ...(record.message !== null && { message: record.message }),
   };
   const params = { path: { id: record.assignmentId } };
-  const send: Parameters<typeof untilAnswered<Schemas['Message']>>[2] = (client, signal) =>
+  const send: Send<Schemas['Message']> = (client, signal) =>
     client.POST('/api/v1/assignments/{id}/outcome', { params, body, signal });
   const answer =
-    (stopping.aborted ? null : await untilAnswered(parts, 'acknowledging', send, stopping)) ??
-    (await parts.api.ask(send, parts.closing));
-  if (answer.kind === 'ok')
-    options.world.log.info(`acknowledged command ${record.commandNumber}: ${body.outcome}`);
-  else if (isFinal(answer))
-    options.world.log.warn(`the outcome was refused (${answer.status}): ${answer.detail}`);
+    (stopping.aborted ? null : await untilAnswered(context, 'acknowledging', send, stopping)) ??
+    (await api.ask(send, closing));
+  if (answer.ok) log.info(`acknowledged command ${record.commandNumber}: ${body.outcome}`);
+  else if (isFinal(answer.failure)) log.warn(`acknowledging: ${describeFailure(answer.failure)}`);
   else return;
-  await remember(parts, { ...record, told: true });
+  await save(context, { ...record, reported: true });
 }

@@ -1,50 +1,50 @@
-// Empties a folder: its contents, not itself. Links are removed, never followed, also where somebody puts one in the place
-// of a folder at that very moment; what is mounted in it is left alone.
+// Deletes everything in a folder, but not the folder. Links are deleted, never followed, even if one replaces a folder at
+// that very moment. What is mounted in the folder stays.
 import { chmod, constants, open, readdir, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 
 export type EmptiedFolder = {
-  /** Null = nobody has counted. */
+  /** Null: not counted. */
   readonly removed: number | null;
-  /** What could not be removed, the first few; empty = the folder is empty now, mounts aside. */
+  /** The first few that could not be deleted; none: the folder is empty now, except for mounts. */
   readonly failures: readonly string[];
 };
 
-type Sweep = { removed: number; readonly failures: string[]; device: number | null };
+type Emptying = { removed: number; readonly failures: string[]; device: number | null };
 
-/** Names are bytes: a participant may have given one that is no text. `shown` is for people. */
-type Place = { readonly path: Buffer; readonly shown: string };
+/** Names are bytes, and may be no text. `shown` is for people. */
+type Item = { readonly path: Buffer; readonly shown: string };
 
-const FAILURES_TOLD = 5;
+const FAILURES_LISTED = 5;
 const OWNER_MAY_ALL = 0o700;
 const AS_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const SEPARATOR = Buffer.from('/');
 
-/** Goes on where something cannot be removed. A folder that is not there is empty; one that is a link is refused. */
+/** Continues when something cannot be deleted. A folder that does not exist is empty; a folder that is a link is refused. */
 export async function emptyFolder(folder: string): Promise<EmptiedFolder> {
-  const sweep: Sweep = { removed: 0, failures: [], device: null };
-  const place = { path: Buffer.from(folder), shown: folder };
+  const emptying: Emptying = { removed: 0, failures: [], device: null };
+  const item = { path: Buffer.from(folder), shown: folder };
   try {
-    await sweepFolder(place, sweep);
+    await emptyHandle(item, emptying);
   } catch (error) {
-    note(sweep, place, error);
+    note(emptying, item, error);
   }
-  return { removed: sweep.removed, failures: sweep.failures };
+  return { removed: emptying.removed, failures: emptying.failures };
 }
 
-/** True where the folder is empty now. */
-async function sweepFolder(place: Place, sweep: Sweep): Promise<boolean> {
-  const handle = await openFolder(place.path);
+/** Whether the folder is empty now. */
+async function emptyHandle(item: Item, emptying: Emptying): Promise<boolean> {
+  const handle = await openFolder(item.path);
   try {
     const { dev, mode } = await handle.stat();
-    sweep.device ??= dev;
-    if (dev !== sweep.device) return false;
+    emptying.device ??= dev;
+    if (dev !== emptying.device) return false;
     if ((mode & OWNER_MAY_ALL) !== OWNER_MAY_ALL) await handle.chmod(mode | OWNER_MAY_ALL);
-    const held = heldPath(handle, place.path);
+    const held = heldPath(handle, item.path);
     let isEmpty = true;
     for (const entry of await readdir(held, { withFileTypes: true, encoding: 'buffer' })) {
       const path = Buffer.concat([held, SEPARATOR, entry.name]);
-      const inside = { path, shown: `${place.shown}/${entry.name.toString()}` };
-      isEmpty = (await remove(inside, entry.isDirectory(), sweep)) && isEmpty;
+      const inside = { path, shown: `${item.shown}/${entry.name.toString()}` };
+      isEmpty = (await remove(inside, entry.isDirectory(), emptying)) && isEmpty;
     }
     return isEmpty;
   } finally {
@@ -52,20 +52,20 @@ async function sweepFolder(place: Place, sweep: Sweep): Promise<boolean> {
   }
 }
 
-/** True where it is gone. */
-async function remove(place: Place, isFolder: boolean, sweep: Sweep): Promise<boolean> {
+/** Whether it is gone. */
+async function remove(item: Item, isFolder: boolean, emptying: Emptying): Promise<boolean> {
   try {
-    if (!isFolder) await unlink(place.path);
-    else if (!(await sweepFolder(place, sweep))) return false;
-    else await rmdir(place.path);
-    sweep.removed += 1;
+    if (!isFolder) await unlink(item.path);
+    else if (!(await emptyHandle(item, emptying))) return false;
+    else await rmdir(item.path);
+    emptying.removed += 1;
     return true;
   } catch (error) {
-    return note(sweep, place, error);
+    return note(emptying, item, error);
   }
 }
 
-/** A folder that its owner has closed is opened by name; only root is never refused, and root must not trust a name. */
+/** A folder without permissions for its owner is opened by name. That never happens to root, who must not trust a name. */
 async function openFolder(path: Buffer): Promise<FileHandle> {
   try {
     return await open(path, AS_FOLDER);
@@ -76,17 +76,17 @@ async function openFolder(path: Buffer): Promise<FileHandle> {
   }
 }
 
-/** On Linux everything is done relative to the folder that is held open, whatever its name has come to mean. */
+/** On Linux the folder is reached through its open handle, whatever its name means by now. */
 function heldPath(handle: FileHandle, path: Buffer): Buffer {
   return process.platform === 'linux' ? Buffer.from(`/proc/self/fd/${handle.fd}`) : path;
 }
 
-/** True where nothing is wrong: it is gone already. A file that is a mount stays, and is no failure. */
-function note(sweep: Sweep, place: Place, error: unknown): boolean {
+/** Whether it is gone anyway. A file that is a mount stays, which is not a failure. */
+function note(emptying: Emptying, item: Item, error: unknown): boolean {
   const code = codeOf(error);
   if (code === 'ENOENT') return true;
-  if (code !== 'EBUSY' && sweep.failures.length < FAILURES_TOLD)
-    sweep.failures.push(`${place.shown}: ${code}`);
+  if (code !== 'EBUSY' && emptying.failures.length < FAILURES_LISTED)
+    emptying.failures.push(`${item.shown}: ${code}`);
   return false;
 }
 

@@ -1,19 +1,19 @@
-// The GPU's health, as nvidia-smi has it: it works, it fails, or there is none.
+// The GPU's health by nvidia-smi: it works, it fails, or there is none.
 import type { Schemas } from '../client/client.ts';
-import type { AgentParts } from './parts.ts';
+import type { AgentContext } from './context.ts';
 import { runProgram } from './program.ts';
 
-/** A driver that is stuck answers never. */
+/** A driver that hangs never answers. */
 const NVIDIA_SMI_MS = 15_000;
-/** What a shell says of a command that is not there; a wrapper script may pass it on. */
+/** A shell's exit code for a command that does not exist; a wrapper script may pass it on. */
 const NOT_FOUND_EXIT_CODE = 127;
 
-/** Null = the agent is stopping. */
+/** Null: the agent is stopping. */
 export async function readGpuHealth(
-  parts: Pick<AgentParts, 'options' | 'stopping'>,
+  context: Pick<AgentContext, 'options' | 'stopping'>,
 ): Promise<Schemas['GpuHealth'] | null> {
-  const { options, stopping } = parts;
-  const end = await runProgram(options.world, {
+  const { options, stopping } = context;
+  const end = await runProgram({
     program: 'nvidia-smi',
     args: [],
     input: '',

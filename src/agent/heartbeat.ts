@@ -1,55 +1,55 @@
-// Tells that the machine is alive, and hears what it is to do.
+// Reports that the machine is alive, and learns from the answer whether it must be reset.
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { AgentParts } from './parts.ts';
+import { isAborted, sleep } from '../async/abort.ts';
+import type { AgentContext } from './context.ts';
 import type { Recycler } from './recycle.ts';
-import { delayAfter, isUnknownVm, sentenceOf } from './retry.ts';
-import { isAborted } from './turn.ts';
+import { delayAfter, describeFailure } from './requests.ts';
 
-/** After so long without an answer the allocator may have thought the machine lost. */
+/** After this long without an answer the allocator may have marked the machine unreachable. */
 const GAP_MS = 60_000;
 const WHAT = 'heartbeat';
 
 /** Runs until the agent stops. */
-export async function sendHeartbeats(parts: AgentParts, recycler: Recycler): Promise<void> {
-  const { options, presence, stopping, troubles } = parts;
-  const { clock } = options.world;
+export async function sendHeartbeats(context: AgentContext, recycler: Recycler): Promise<void> {
+  const { api, options, presence, stopping, errors } = context;
+  const { intervals } = options;
   await presence.announced;
-  let answeredAt = clock.now();
+  let answeredMs = Date.now();
   let failures = 0;
   while (!stopping.aborted) {
     const free = await freeDiskBytes(options.folder);
     const body = { boot_id: options.bootId, ...(free !== null && { free_disk_bytes: free }) };
     const params = { path: { hostname: options.hostname } };
-    const recyclingsBefore = recycler.ended;
-    const answer = await parts.api.ask(
+    const { completed } = recycler;
+    const answer = await api.ask(
       (client, signal) => client.POST('/api/v1/vms/{hostname}/heartbeat', { params, body, signal }),
       stopping,
     );
-    let delay = jittered(options.intervals.heartbeatMs, parts.random());
-    if (answer.kind === 'ok') {
-      troubles.over(WHAT);
-      if (clock.now() - answeredAt > GAP_MS) presence.tellAgain();
-      answeredAt = clock.now();
+    let delayMs = jittered(intervals.heartbeatMs);
+    if (answer.ok) {
+      errors.resolve(WHAT);
+      if (Date.now() - answeredMs > GAP_MS) presence.reportAgain();
+      answeredMs = Date.now();
       failures = 0;
-      const { action, assignment_id: assignmentId } = answer.data;
-      // What was asked for before a recycling ended was seen to by it: the folder may be somebody else's by now.
-      if (action === 'recycle' && recycler.ended === recyclingsBefore) recycler.begin(assignmentId);
+      const { action, assignment_id: assignmentId } = answer.value;
+      // A request from before the last reset was fulfilled by it: the files may be the next participant's by now.
+      if (action === 'recycle' && recycler.completed === completed) recycler.begin(assignmentId);
     } else if (!isAborted(stopping)) {
-      troubles.tell(WHAT, sentenceOf(answer));
-      if (isUnknownVm(answer)) presence.tellAgain();
-      delay = Math.max(delay, delayAfter(answer, failures++, parts));
+      errors.report(WHAT, describeFailure(answer.failure));
+      if (answer.failure.code === 'unknown_vm') presence.reportAgain();
+      delayMs = Math.max(delayMs, delayAfter(answer, failures++, intervals));
     }
-    await clock.sleep(delay, stopping);
+    await sleep(delayMs, stopping);
   }
 }
 
-/** Within a tenth: machines that were started together do not report together for ever. */
-function jittered(ms: number, random: number): number {
-  return ms * (0.9 + random * 0.2);
+/** Within a tenth: machines that started together must not report together for ever. */
+function jittered(ms: number): number {
+  return ms * (0.9 + Math.random() * 0.2);
 }
 
-/** Of the disk that the folder is on, or will be on; null where nobody can tell. */
+/** Of the disk of the folder, or of the nearest parent that exists; null if that fails. */
 async function freeDiskBytes(folder: string): Promise<number | null> {
   try {
     const { bavail, bsize } = await statfs(folder);

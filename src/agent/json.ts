@@ -1,16 +1,12 @@
-// Reading JSON that something else than this very process has written.
+// JSON text that something other than this process has written.
+import * as z from 'zod';
 
-export type JsonRecord = { readonly [name: string]: unknown };
-
-export function isRecord(value: unknown): value is JsonRecord {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** Undefined where the text is no JSON. */
-export function parseJson(text: string): unknown {
+/** Parses a JSON text; continue with `.pipe(schema)`. */
+export const jsonText = z.string().transform((text, context): unknown => {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined;
+    context.addIssue('is not JSON');
+    return z.NEVER;
   }
-}
+});

@@ -3,62 +3,64 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import manifest from '../../package.json' with { type: 'json' };
 import { startHostWithin } from './container.ts';
-import { environmentHelp, parseTimings, readSettings, type AgentSettings } from './environment.ts';
+import { parseTimings, readConfig, variableHelp, type AgentConfig } from './config.ts';
 import { defaultIntervals, type AgentLog, type AgentOptions } from './options.ts';
 import { runAgent } from './run.ts';
-import { createAgentWorld } from './world.ts';
+import { listProcesses } from './processes.ts';
 
 const EXIT_FAULT = 1;
 const EXIT_USAGE = 2;
-/** After the second signal; whatever still runs then is left behind. */
+/** After the second signal the agent exits, whatever still runs. */
 const FORCED_EXIT_MS = 5_000;
 
 async function main(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
   if (args.includes('--version')) return print(`lablink-agent ${manifest.version}\n`);
   if (args.includes('--help')) return print(help());
   if (args.length > 0) {
-    complain([`lablink-agent takes no argument ${JSON.stringify(args[0])}; see lablink-agent --help`]);
+    complain([`lablink-agent has no argument ${JSON.stringify(args[0])}. See lablink-agent --help.`]);
     return EXIT_USAGE;
   }
-  const result = readSettings(environment);
-  if (!result.ok) {
-    complain(result.faults);
+  const config = readConfig(environment);
+  if (!config.ok) {
+    complain(config.failure);
     return EXIT_USAGE;
   }
-  const exit = await runAgent(await assemble(result.settings, environment));
-  if (exit.kind === 'stopped') return 0;
-  complain([exit.message]);
+  const end = await runAgent(await createOptions(config.value, environment));
+  if (end.ok) return 0;
+  complain([end.failure]);
   return EXIT_FAULT;
 }
 
-async function assemble(settings: AgentSettings, environment: NodeJS.ProcessEnv): Promise<AgentOptions> {
+async function createOptions(config: AgentConfig, environment: NodeJS.ProcessEnv): Promise<AgentOptions> {
   return {
-    ...settings,
-    startHost: settings.container
-      ? startHostWithin(settings.container, settings.startHost)
-      : [settings.startHost],
+    ...config,
+    startHost: config.container ? startHostWithin(config.container, config.startHost) : [config.startHost],
     bootId: await readBootId(),
-    timings: () => readTimings(settings.timings),
+    timings: () => readTimings(config.timings),
     childEnvironment: { ...environment, API_TOKEN: undefined },
     intervals: defaultIntervals,
-    world: createAgentWorld(createLog()),
+    dependencies: {
+      fetch: (request) => fetch(request),
+      listProcesses: () => listProcesses(),
+      log: createLog(),
+    },
     ...createSignals(),
   };
 }
 
-/** The kernel's; where there is none, every start of the agent counts as a boot. */
+/** The kernel's; without one, every start of the agent counts as a boot. */
 async function readBootId(): Promise<string> {
   const text = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
   return text.trim() === '' ? randomUUID() : text.trim();
 }
 
-async function readTimings(timings: AgentSettings['timings']): ReturnType<AgentOptions['timings']> {
+async function readTimings(timings: AgentConfig['timings']): ReturnType<AgentOptions['timings']> {
   if (timings === null) return null;
   if ('known' in timings) return timings.known;
   return parseTimings(await readFile(timings.file, 'utf8').catch(() => ''));
 }
 
-/** The first signal asks, the second forces. */
+/** The first signal stops the agent, the second forces it. */
 function createSignals(): Pick<AgentOptions, 'signal' | 'forceSignal'> {
   const stop = new AbortController();
   const force = new AbortController();
@@ -83,8 +85,8 @@ function createLog(): AgentLog {
   return { info: write('info'), warn: write('warn'), error: write('error') };
 }
 
-function complain(faults: readonly string[]): void {
-  for (const fault of faults) process.stderr.write(`lablink-agent: ${fault}\n`);
+function complain(sentences: readonly string[]): void {
+  for (const sentence of sentences) process.stderr.write(`lablink-agent: ${sentence}\n`);
 }
 
 function print(text: string): 0 {
@@ -93,9 +95,9 @@ function print(text: string): 0 {
 }
 
 function help(): string {
-  const lines = environmentHelp.map(([name, what, standard]) => {
+  const lines = variableHelp.map(({ name, description, standard }) => {
     const note = standard === undefined ? 'required' : standard === null ? 'optional' : `default ${standard}`;
-    return `  ${name}\n      ${what} (${note})`;
+    return `  ${name}\n      ${description} (${note})`;
   });
   return [
     'lablink-agent: reports this machine to a LabLink allocator, waits for participants, and connects them.',
@@ -105,8 +107,8 @@ function help(): string {
     'Environment:',
     ...lines,
     '',
-    'It runs in the foreground and writes its log to standard error. SIGTERM or SIGINT stops it; a second one at once.',
-    'Exit codes: 0 stopped, 1 it could not go on, 2 its arguments or environment are wrong.',
+    'It runs in the foreground and writes its log to standard error. SIGTERM or SIGINT stops it; a second signal stops it at once.',
+    'Exit codes: 0 stopped, 1 cannot continue, 2 wrong arguments or environment.',
     '',
   ].join('\n');
 }

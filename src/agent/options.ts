@@ -1,12 +1,10 @@
-// What the agent is given: whom it reports to, what it looks after, how often, and its hold on the world. Everything
-// that it touches comes through here, so that one process can run it for one machine, and a test with its own clock.
-import type { ChildProcess, SpawnOptions } from 'node:child_process';
+// The options of an agent. main.ts makes them from the environment; local VMs and tests make their own.
 import type { Schemas } from '../client/client.ts';
 
 export type AgentContainer = {
   /** As Docker knows it. */
   readonly name: string;
-  /** Whose desktop it is, within. */
+  /** The user of the desktop in the container. */
   readonly user: string;
 };
 
@@ -15,56 +13,40 @@ export type AgentOptions = {
   readonly allocatorUrl: string;
   /** This machine's name, as the allocator knows it. */
   readonly hostname: string;
-  /** This machine's token; null where the allocator asks for none. */
+  /** This machine's token; null if the allocator needs none. */
   readonly token: string | null;
-  /** In use = a process with this in its command line is running; null = in-use is not reported. */
+  /** The machine is in use while a process has this in its command line; null: not reported. */
   readonly software: string | null;
-  /** The program that registers the machine with Chrome Remote Desktop, and arguments that come before ours. */
+  /** The program that registers the machine with Chrome Remote Desktop, and the arguments before ours. */
   readonly startHost: readonly [program: string, ...firstArguments: string[]];
-  /** Where start-host and the folder are, if they are not on this machine itself; `startHost` leads there already. */
+  /** The container of start-host and the folder, if there is one; `startHost` runs there already. */
   readonly container: AgentContainer | null;
-  /** The participant's folder: its free disk is reported, and it is emptied when the machine is recycled. */
+  /** The participant's folder: its free disk is reported, and it is emptied when the machine is reset. */
   readonly folder: string;
   /** Log files to ship; they may not exist yet. */
   readonly logFiles: readonly string[];
-  /** The agent's own folder: what it must remember across restarts. Made where it is missing. */
+  /** The agent's own folder, for what it must know after a restart. Created if it is missing. */
   readonly stateFolder: string;
   /** Changes at every boot of this machine: letters, digits, dot, dash, underscore; 64 at most. */
   readonly bootId: string;
-  /** Start-up timings, once they are known; null = not known (yet). Asked again until they are. */
+  /** Start-up timings; null: not known yet. */
   readonly timings: () => Promise<Schemas['MetricsReport'] | null>;
-  /** What programs started by the agent find in their environment; never the token. */
+  /** The environment of the programs that the agent starts, without the token. */
   readonly childEnvironment: Readonly<Record<string, string | undefined>>;
   readonly intervals: AgentIntervals;
-  readonly world: AgentWorld;
-  /** Aborted = stop: a running start-host may finish within `intervals.stopGraceMs`. */
+  readonly dependencies: AgentDependencies;
+  /** Aborted: stop; a running start-host may finish within `intervals.stopGraceMs`. */
   readonly signal: AbortSignal;
-  /** Aborted = stop at once: a running start-host is killed. */
+  /** Aborted: stop at once; a running start-host is killed. */
   readonly forceSignal: AbortSignal;
 };
 
-/** How `runAgent` ends: it was told to stop, or it cannot go on (its state folder is not to be written, say). */
-export type AgentExit = { readonly kind: 'stopped' } | { readonly kind: 'fault'; readonly message: string };
-
-/** The world, as far as the agent touches it beside files; `world.ts` has the real one. */
-export type AgentWorld = {
-  readonly clock: AgentClock;
+/** What the agent uses of its process; tests and local VMs have others. */
+export type AgentDependencies = {
   readonly fetch: (request: Request) => Promise<Response>;
-  readonly spawn: (program: string, args: readonly string[], options: SpawnOptions) => ChildProcess;
-  /** Signals a process group. A group that is gone already is no error. */
-  readonly killGroup: (leaderPid: number, signal: NodeJS.Signals) => void;
-  /** The command lines of all processes; null where they cannot be listed. */
+  /** Null if processes cannot be listed. */
   readonly listProcesses: () => Promise<readonly RunningProcess[] | null>;
-  /** As Math.random: 0 ≤ x < 1. */
-  readonly random: () => number;
   readonly log: AgentLog;
-};
-
-export type AgentClock = {
-  /** Milliseconds since 1970-01-01 UTC. */
-  readonly now: () => number;
-  /** Resolves after `ms`, or as soon as the signal is aborted. Never rejects. */
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 };
 
 export type RunningProcess = { readonly pid: number; readonly commandLine: readonly string[] };
@@ -77,29 +59,29 @@ export type AgentLog = {
 
 export type AgentIntervals = {
   readonly heartbeatMs: number;
-  /** How often start-host is looked for before `running` is reported, and afterwards. */
+  /** How often the agent checks that start-host can be run. */
   readonly readinessMs: number;
   readonly gpuMs: number;
   readonly inUseMs: number;
-  /** How often log files are looked at while nothing new comes. */
+  /** How often log files are read while nothing new comes. */
   readonly logsMs: number;
-  /** A line that waits for its end this long is shipped as it is. */
+  /** A line without its end is shipped after this. */
   readonly partialLineMs: number;
   readonly timingsMs: number;
-  /** A poll on which nothing came for so long, not even a keep-alive space, is dead. */
+  /** A poll is dead when nothing came for this long, not even a keep-alive space. */
   readonly pollIdleMs: number;
-  /** Every other request must be answered within this. */
+  /** For the answer to any other request. */
   readonly requestMs: number;
   /** The first delay of a back-off is at most this; it doubles up to `backoffMaxMs`. */
   readonly backoffFirstMs: number;
   readonly backoffMaxMs: number;
-  /** Between tries while the allocator refuses our token. */
+  /** Between attempts while the allocator refuses the token. */
   readonly refusedMs: number;
-  /** A start-host that runs longer is killed. */
+  /** start-host is killed when it runs longer. */
   readonly startHostMs: number;
-  /** How long a running start-host and a last report may take once the agent is told to stop. */
+  /** For a running start-host and a last report, when the agent stops. */
   readonly stopGraceMs: number;
-  /** Between tries to empty a folder that could not be emptied. */
+  /** Between attempts to empty a folder that could not be emptied. */
   readonly recycleRetryMs: number;
 };
 

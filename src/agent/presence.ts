@@ -1,117 +1,109 @@
-// The machine's status, as the allocator is told it: announced at first, again when it changes, and again when the
-// allocator has forgotten the machine.
+// The machine's status as the allocator knows it: reported at start, when it changes, and when the allocator has forgotten
+// the machine.
 import { access, constants } from 'node:fs/promises';
+import { createWakeUp } from '../async/wake-up.ts';
 import type { Schemas } from '../client/client.ts';
-import { whyNotReadyWithin } from './container.ts';
-import type { Memory } from './memory.ts';
-import type { AgentOptions } from './options.ts';
-import { untilAnswered, type RetryDependencies } from './retry.ts';
-import { createBell } from './turn.ts';
+import { fail, succeed, type Result } from '../result.ts';
+import { checkStartHostWithin } from './container.ts';
+import { describeFailure, untilAnswered, type RequestContext } from './requests.ts';
+import type { SavedState } from './state.ts';
 
 type Status = Schemas['ReportedStatus'];
 
 export type Presence = {
-  /** Resolves once the allocator knows the machine, or the agent stops. */
+  /** Resolves when the allocator knows the machine, or the agent stops. */
   readonly announced: Promise<void>;
-  /** Moves with every status that was accepted: it may have given birth to a machine of which nothing else is known. */
-  readonly births: number;
-  /** The allocator does not know the machine (any more), or may have thought it lost. */
-  tellAgain(): void;
+  /** Grows with every accepted status: the allocator may have created the machine anew, and know nothing else of it. */
+  readonly generation: number;
+  /** The allocator does not know the machine (any more), or may have marked it unreachable. */
+  reportAgain(): void;
   /** Something is wrong with the machine (a sentence), or right again (null). */
   setFault(sentence: string | null): void;
   run(): Promise<void>;
 };
 
-export type PresenceDependencies = RetryDependencies & {
-  readonly options: AgentOptions;
-  readonly memory: Memory;
+export type PresenceContext = RequestContext & {
+  readonly state: SavedState;
   readonly stopping: AbortSignal;
 };
 
-export function createPresence(dependencies: PresenceDependencies): Presence {
-  const { options, memory, stopping } = dependencies;
-  const bell = createBell(options.world.clock);
+export function createPresence(context: PresenceContext): Presence {
+  const { options, state, stopping, errors } = context;
+  const { refusedMs, readinessMs } = options.intervals;
+  const { wake, pause } = createWakeUp();
   const announced = Promise.withResolvers<undefined>();
   stopping.addEventListener('abort', () => announced.resolve(undefined), { once: true });
   if (stopping.aborted) announced.resolve(undefined);
   let accepted: Status | null = null;
-  let births = 0;
+  let generation = 0;
   let fault: string | null = null;
 
-  function tellAgain(): void {
-    accepted = null;
-    bell.ring();
-  }
-
   async function report(status: Status): Promise<void> {
-    if (!(await reportStatus(dependencies, status))) return;
+    if (!(await reportStatus(context, status))) return;
     accepted = status;
-    births += 1;
+    generation += 1;
     announced.resolve(undefined);
   }
 
-  /** An agent that is restarted within a boot does not make its machine look as if it were starting. */
+  /** Once a boot: a restart of the agent must not make the machine look as if it were starting. */
   async function announceBoot(): Promise<void> {
-    if (memory.content.announcedBootId === options.bootId) return;
+    if (state.content.announcedBootId === options.bootId) return;
     await report('initializing');
-    if (accepted !== null) await memory.change(() => ({ announcedBootId: options.bootId }));
-  }
-
-  async function run(): Promise<void> {
-    await announceBoot();
-    while (!stopping.aborted) {
-      const wrong = fault ?? (await whyNotReady(dependencies));
-      if (wrong === null) dependencies.troubles.over('this machine');
-      else dependencies.troubles.tell('this machine', wrong);
-      const status = wrong === null ? 'running' : 'error';
-      if (status !== accepted) await report(status);
-      await bell.wait(
-        accepted === null ? options.intervals.refusedMs : options.intervals.readinessMs,
-        stopping,
-      );
-    }
+    if (accepted !== null) await state.change(() => ({ announcedBootId: options.bootId }));
   }
 
   return {
     announced: announced.promise,
-    get births() {
-      return births;
+    get generation() {
+      return generation;
     },
-    tellAgain,
+    reportAgain() {
+      accepted = null;
+      wake();
+    },
     setFault(sentence) {
       fault = sentence;
-      bell.ring();
+      wake();
     },
-    run,
+    async run() {
+      await announceBoot();
+      while (!stopping.aborted) {
+        const ready = fault === null ? await checkStartHost(context) : fail(fault);
+        if (ready.ok) errors.resolve('this machine');
+        else errors.report('this machine', ready.failure);
+        const status = ready.ok ? 'running' : 'error';
+        if (status !== accepted) await report(status);
+        await pause(accepted === null ? refusedMs : readinessMs, stopping);
+      }
+    },
   };
 }
 
-/** Tells the status until it is answered; false where it was refused, or the agent stops. */
-async function reportStatus(dependencies: PresenceDependencies, status: Status): Promise<boolean> {
-  const { options, stopping } = dependencies;
-  const { log } = options.world;
+/** Reports until it is answered. False: refused, or the agent stops. */
+async function reportStatus(context: PresenceContext, status: Status): Promise<boolean> {
+  const { options, stopping } = context;
+  const { log } = options.dependencies;
   const body = { hostname: options.hostname, status };
   const answer = await untilAnswered(
-    dependencies,
+    context,
     'reporting the status',
     (client, signal) => client.POST('/api/vm-status', { body, signal }),
     stopping,
   );
-  if (answer?.kind === 'refused') log.error(`the status was refused (${answer.status}): ${answer.detail}`);
-  if (answer?.kind === 'ok') log.info(`reported ${status}`);
-  return answer?.kind === 'ok';
+  if (answer?.ok === false) log.error(`reporting the status: ${describeFailure(answer.failure)}`);
+  if (answer?.ok === true) log.info(`reported ${status}`);
+  return answer?.ok === true;
 }
 
-/** A name without a slash is looked for on the PATH when it is run; there is nothing to look at before. */
-async function whyNotReady(dependencies: PresenceDependencies): Promise<string | null> {
-  const { container, startHost } = dependencies.options;
-  if (container !== null) return whyNotReadyWithin(dependencies, container);
+/** A name without a slash is found on the PATH when it is run, and not checked before. */
+async function checkStartHost(context: PresenceContext): Promise<Result<undefined, string>> {
+  const { container, startHost } = context.options;
+  if (container !== null) return checkStartHostWithin(context, container);
   const [program] = startHost;
-  if (!program.includes('/')) return null;
   try {
-    await access(program, constants.X_OK);
-    return null;
+    if (program.includes('/')) await access(program, constants.X_OK);
+    return succeed(undefined);
   } catch {
-    return `${program} is not there, or cannot be run: participants could not be connected`;
+    return fail(`${program} does not exist, or cannot be run. Participants cannot connect.`);
   }
 }

@@ -1,8 +1,9 @@
-// Running a program: an argument vector, its own process group, bounded in time and output. Never a shell.
-import type { ChildProcess } from 'node:child_process';
+// Runs a program: an argument vector, its own process group, limits of time and output. Never a shell.
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
-import type { AgentClock, AgentWorld } from './options.ts';
+import { sleep } from '../async/abort.ts';
+import { killGroup } from './processes.ts';
 
 export type ProgramSpec = {
   readonly program: string;
@@ -10,13 +11,13 @@ export type ProgramSpec = {
   readonly input: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly timeoutMs: number;
-  /** Aborted = ask the group to end, then kill it. */
+  /** Aborted: the group is asked to end, then killed. */
   readonly stopSignal: AbortSignal;
-  /** Aborted = kill the group at once. */
+  /** Aborted: the group is killed at once. */
   readonly forceSignal: AbortSignal;
 };
 
-/** `output` is the end of what it wrote, both streams together. */
+/** `output` is the end of its output and error output together. */
 export type ProgramEnd =
   | { readonly kind: 'exited'; readonly code: number | null; readonly output: string }
   | { readonly kind: 'timed_out' | 'stopped'; readonly output: string }
@@ -25,16 +26,13 @@ export type ProgramEnd =
 const OUTPUT_LIMIT_BYTES = 8_192;
 /** Between asking a group to end and killing it. */
 const KILL_AFTER_MS = 2_000;
-/** Daemons that a program leaves behind may hold its output open: it is read this long after its end. */
+/** Daemons of a program may hold its output open: it is read for this long after its end. */
 const DRAIN_MS = 250;
 
-/** Runs a program to its end, or to ours. Children that it leaves behind after a normal end live on. */
-export async function runProgram(
-  world: Pick<AgentWorld, 'clock' | 'spawn' | 'killGroup'>,
-  spec: ProgramSpec,
-): Promise<ProgramEnd> {
+/** Runs a program until it ends or must end. Daemons that it leaves behind after a normal end go on. */
+export async function runProgram(spec: ProgramSpec): Promise<ProgramEnd> {
   if (spec.stopSignal.aborted || spec.forceSignal.aborted) return { kind: 'stopped', output: '' };
-  const child = world.spawn(spec.program, spec.args, {
+  const child = spawn(spec.program, spec.args, {
     env: { ...spec.environment },
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
@@ -43,16 +41,16 @@ export async function runProgram(
   const exit = exitOf(child);
   feed(child, spec.input);
   const ended = new AbortController();
-  const limits = watchLimits(world, child, spec, ended.signal);
+  const limits = watchLimits(child, spec, ended.signal);
   const end = await exit;
   ended.abort();
-  const why = await limits;
+  const limit = await limits;
   if (end instanceof Error) return { kind: 'not_started', missing: isMissing(end), reason: end.message };
-  await drain(world.clock, child);
-  return why === null ? { kind: 'exited', code: end, output: output() } : { kind: why, output: output() };
+  await drain(child);
+  return limit === null ? { kind: 'exited', code: end, output: output() } : { kind: limit, output: output() };
 }
 
-/** The exit code (null: a signal), or why it could not be started. */
+/** The exit code (null: ended by a signal), or the error of a program that could not be started. */
 async function exitOf(child: ChildProcess): Promise<number | null | Error> {
   const failed = once(child, 'error').then(([error]: unknown[]) =>
     error instanceof Error ? error : new Error(String(error)),
@@ -61,7 +59,7 @@ async function exitOf(child: ChildProcess): Promise<number | null | Error> {
   return Promise.race([failed, exited]);
 }
 
-/** A program that does not read its input is no fault of ours. */
+/** A program that does not read its input is not an error. */
 function feed(child: ChildProcess, input: string): void {
   child.stdin?.on('error', () => undefined);
   child.stdin?.end(input);
@@ -80,31 +78,30 @@ function collect(child: ChildProcess): () => string {
   return () => kept.toString('utf8');
 }
 
-/** Ends the group when it is time, or when we are told to stop; null = it ended by itself. */
+/** Ends the group after its time, or when the agent stops; null: the program ended before. */
 async function watchLimits(
-  world: Pick<AgentWorld, 'clock' | 'killGroup'>,
   child: ChildProcess,
   spec: ProgramSpec,
   ended: AbortSignal,
 ): Promise<'timed_out' | 'stopped' | null> {
   const interrupted = AbortSignal.any([ended, spec.stopSignal, spec.forceSignal]);
-  await world.clock.sleep(spec.timeoutMs, interrupted);
+  await sleep(spec.timeoutMs, interrupted);
   if (ended.aborted || child.pid === undefined) return null;
-  const why = interrupted.aborted ? 'stopped' : 'timed_out';
+  const limit = interrupted.aborted ? 'stopped' : 'timed_out';
   if (!spec.forceSignal.aborted) {
-    world.killGroup(child.pid, 'SIGTERM');
-    await world.clock.sleep(KILL_AFTER_MS, AbortSignal.any([ended, spec.forceSignal]));
+    killGroup(child.pid, 'SIGTERM');
+    await sleep(KILL_AFTER_MS, AbortSignal.any([ended, spec.forceSignal]));
   }
-  // Also where the leader has ended meanwhile: others of the group may not have.
-  world.killGroup(child.pid, 'SIGKILL');
-  return why;
+  // Even if the leader has ended meanwhile: others of the group may not have.
+  killGroup(child.pid, 'SIGKILL');
+  return limit;
 }
 
-async function drain(clock: AgentClock, child: ChildProcess): Promise<void> {
+async function drain(child: ChildProcess): Promise<void> {
   const closed = new AbortController();
   if (child.stdout?.readableEnded === false || child.stderr?.readableEnded === false) {
     child.once('close', () => closed.abort());
-    await clock.sleep(DRAIN_MS, closed.signal);
+    await sleep(DRAIN_MS, closed.signal);
   }
   child.stdout?.destroy();
   child.stderr?.destroy();

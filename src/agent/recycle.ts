@@ -1,95 +1,91 @@
-// Empties the participant's folder when the allocator says that its participant is gone, and tells that it is done.
+// Resets the machine between two participants: deletes the participant's files when the allocator asks for it, and reports
+// that it is done.
+import { createWakeUp } from '../async/wake-up.ts';
 import { emptyFolderWithin } from './container.ts';
+import type { AgentContext } from './context.ts';
 import { emptyFolder } from './empty-folder.ts';
-import type { AgentParts } from './parts.ts';
-import { untilAnswered } from './retry.ts';
-import { createBell } from './turn.ts';
+import { describeFailure, untilAnswered } from './requests.ts';
 
 export type Recycler = {
-  /** How often it has ended. What was asked for before the last end has been seen to. */
-  readonly ended: number;
-  /** The allocator wants the remains of this assignment gone (null: of nobody in particular). */
+  /** How many resets have ended, well or not. */
+  readonly completed: number;
+  /** The allocator wants the files of this assignment deleted (null: of no particular one). */
   begin(assignmentId: string | null): void;
   /** Runs until the agent stops. */
   run(): Promise<void>;
 };
 
-/** Only the bell ends a wait of this length. */
+/** Only `begin` ends a pause of this length. */
 const NOTHING_TO_DO_MS = 3_600_000;
 
-export function createRecycler(parts: AgentParts): Recycler {
-  const { clock } = parts.options.world;
-  const bell = createBell(clock);
+export function createRecycler(context: AgentContext): Recycler {
+  const { options, stopping, exclusive } = context;
+  const { wake, pause } = createWakeUp();
   let wanted: { readonly assignmentId: string | null } | null = null;
-  let notBefore = 0;
-  let ended = 0;
-
-  async function run(): Promise<void> {
-    while (!parts.stopping.aborted) {
-      if (wanted === null) {
-        await bell.wait(NOTHING_TO_DO_MS, parts.stopping);
-        continue;
-      }
-      const { assignmentId } = wanted;
-      const isDone = await parts.turns(() => recycle(parts, assignmentId));
-      if (!isDone) notBefore = clock.now() + parts.options.intervals.recycleRetryMs;
-      wanted = null;
-      ended += 1;
-    }
-  }
+  let notBeforeMs = 0;
+  let completed = 0;
 
   return {
-    get ended() {
-      return ended;
+    get completed() {
+      return completed;
     },
     begin(assignmentId) {
-      if (wanted !== null || clock.now() < notBefore) return;
+      if (wanted !== null || Date.now() < notBeforeMs) return;
       wanted = { assignmentId };
-      bell.ring();
+      wake();
     },
-    run,
+    async run() {
+      while (!stopping.aborted) {
+        if (wanted === null) {
+          await pause(NOTHING_TO_DO_MS, stopping);
+          continue;
+        }
+        const { assignmentId } = wanted;
+        const isDone = await exclusive.runExclusive(() => recycle(context, assignmentId));
+        if (!isDone) notBeforeMs = Date.now() + options.intervals.recycleRetryMs;
+        wanted = null;
+        completed += 1;
+      }
+    },
   };
 }
 
-/** False where the folder could not be emptied. */
-async function recycle(parts: AgentParts, assignmentId: string | null): Promise<boolean> {
-  const { log } = parts.options.world;
-  if (!(await isEmptied(parts, assignmentId))) return false;
-  const params = { path: { hostname: parts.options.hostname } };
+/** False: the folder could not be emptied. */
+async function recycle(context: AgentContext, assignmentId: string | null): Promise<boolean> {
+  const { options, stopping, presence } = context;
+  const { log } = options.dependencies;
+  if (!(await deleteFiles(context, assignmentId))) return false;
+  const params = { path: { hostname: options.hostname } };
+  const body = { assignment_id: assignmentId };
+  const what = 'reporting that the machine was reset';
   const answer = await untilAnswered(
-    parts,
-    'telling that the machine was emptied',
-    (client, signal) =>
-      client.POST('/api/v1/vms/{hostname}/recycled', {
-        params,
-        body: { assignment_id: assignmentId },
-        signal,
-      }),
-    parts.stopping,
+    context,
+    what,
+    (client, signal) => client.POST('/api/v1/vms/{hostname}/recycled', { params, body, signal }),
+    stopping,
   );
-  if (answer?.kind === 'ok') log.info('told that the machine was emptied');
-  if (answer?.kind === 'refused') log.warn(`"emptied" was refused (${answer.status}): ${answer.detail}`);
-  parts.presence.setFault(null);
+  if (answer?.ok === true) log.info('reported that the machine was reset');
+  if (answer?.ok === false) log.warn(`${what}: ${describeFailure(answer.failure)}`);
+  presence.setFault(null);
   return true;
 }
 
-/** An assignment's remains are removed once: what lies there afterwards is the next participant's. */
-async function isEmptied(parts: AgentParts, assignmentId: string | null): Promise<boolean> {
-  const { memory, options, presence } = parts;
-  const { log } = options.world;
-  if (assignmentId !== null && memory.content.recycled.includes(assignmentId)) return true;
+/** Once for each assignment: files that come later belong to the next participant. */
+async function deleteFiles(context: AgentContext, assignmentId: string | null): Promise<boolean> {
+  const { state, options, presence } = context;
+  if (assignmentId !== null && state.content.recycled.includes(assignmentId)) return true;
   const { removed, failures } =
     options.container === null
       ? await emptyFolder(options.folder)
-      : await emptyFolderWithin(parts, options.container, options.folder);
+      : await emptyFolderWithin(context, options.container, options.folder);
   if (failures.length > 0) {
     presence.setFault(`the participant's folder could not be emptied: ${failures.join('; ')}`);
     return false;
   }
-  const count = removed === null ? '' : `: ${removed} files and folders removed`;
-  log.info(`emptied the participant's folder${count}`);
+  const count = removed === null ? '' : `: ${removed} files and folders deleted`;
+  options.dependencies.log.info(`emptied the participant's folder${count}`);
   if (assignmentId !== null) {
-    await memory.change((content) => ({ recycled: [...content.recycled, assignmentId] }));
+    await state.change((content) => ({ recycled: [...content.recycled, assignmentId] }));
   }
   return true;
 }

@@ -1,72 +1,72 @@
-// What is reported when it changes: GPU health, in-use, start-up timings.
-import type { Send } from './api.ts';
+// Values that are reported when they change: GPU health, in-use, start-up timings.
+import { isAborted, sleep } from '../async/abort.ts';
+import type { AgentContext } from './context.ts';
 import { readGpuHealth } from './gpu.ts';
 import type { RunningProcess } from './options.ts';
-import type { AgentParts } from './parts.ts';
-import { delayAfter, isFinal, isUnknownVm, sentenceOf } from './retry.ts';
-import { isAborted } from './turn.ts';
+import { delayAfter, describeFailure, isFinal, type Send } from './requests.ts';
 
 type Report<T> = {
   /** For the log: "the GPU's health". */
   readonly what: string;
   readonly everyMs: number;
-  /** Null = nothing to report (yet). */
+  /** Null: nothing to report (yet). */
   readonly read: () => Promise<T | null>;
   readonly send: (value: T) => Send<unknown>;
   /** For the log. */
   readonly show: (value: T) => string;
 };
 
-/** Reads again and again, and reports what differs from what was reported last. Runs until the agent stops. */
-async function reportChanges<T>(parts: AgentParts, report: Report<T>): Promise<void> {
-  const { stopping, presence, troubles, options } = parts;
+/** Reads again and again, and reports what differs from the last report. Runs until the agent stops. */
+async function reportChanges<T>(context: AgentContext, report: Report<T>): Promise<void> {
+  const { api, stopping, presence, errors, options } = context;
   await presence.announced;
-  let reported: { readonly text: string; readonly births: number } | null = null;
+  let reported: { readonly text: string; readonly generation: number } | null = null;
   let failures = 0;
   while (!stopping.aborted) {
-    let delay = report.everyMs;
+    let delayMs = report.everyMs;
     const value = await report.read();
-    const current = { text: JSON.stringify(value), births: presence.births };
-    const isNew = reported?.text !== current.text || reported.births !== current.births;
+    const current = { text: JSON.stringify(value), generation: presence.generation };
+    const isNew = reported?.text !== current.text || reported.generation !== current.generation;
     if (value !== null && isNew && !isAborted(stopping)) {
-      const answer = await parts.api.ask(report.send(value), stopping);
-      if (answer.kind === 'ok') {
-        troubles.over(report.what);
+      const answer = await api.ask(report.send(value), stopping);
+      if (answer.ok) {
+        errors.resolve(report.what);
         if (reported?.text !== current.text)
-          options.world.log.info(`reported ${report.what}: ${report.show(value)}`);
+          options.dependencies.log.info(`reported ${report.what}: ${report.show(value)}`);
         reported = current;
         failures = 0;
       } else if (!isAborted(stopping)) {
-        troubles.tell(report.what, sentenceOf(answer));
-        if (isUnknownVm(answer)) presence.tellAgain();
-        else if (isFinal(answer)) reported = current;
-        delay = Math.max(delay, delayAfter(answer, failures++, parts));
+        const { failure } = answer;
+        errors.report(report.what, describeFailure(failure));
+        if (failure.code === 'unknown_vm') presence.reportAgain();
+        else if (isFinal(failure)) reported = current;
+        delayMs = Math.max(delayMs, delayAfter(answer, failures++, options.intervals));
       }
     }
-    await options.world.clock.sleep(delay, stopping);
+    await sleep(delayMs, stopping);
   }
 }
 
-export function reportGpuHealth(parts: AgentParts): Promise<void> {
-  const { hostname, intervals } = parts.options;
-  return reportChanges(parts, {
+export function reportGpuHealth(context: AgentContext): Promise<void> {
+  const { hostname, intervals } = context.options;
+  return reportChanges(context, {
     what: "the GPU's health",
     everyMs: intervals.gpuMs,
-    read: () => readGpuHealth(parts),
+    read: () => readGpuHealth(context),
     send: (health) => (client, signal) =>
       client.POST('/api/gpu_health', { body: { hostname, gpu_status: health }, signal }),
     show: (health) => health,
   });
 }
 
-export async function reportInUse(parts: AgentParts): Promise<void> {
-  const { hostname, intervals, software, world } = parts.options;
+export async function reportInUse(context: AgentContext): Promise<void> {
+  const { hostname, intervals, software, dependencies } = context.options;
   if (software === null) return;
-  await reportChanges(parts, {
+  await reportChanges(context, {
     what: 'whether the machine is in use',
     everyMs: intervals.inUseMs,
     read: async () => {
-      const processes = await world.listProcesses();
+      const processes = await dependencies.listProcesses();
       return processes && isRunning(software, processes);
     },
     send: (isInUse) => (client, signal) =>
@@ -75,9 +75,9 @@ export async function reportInUse(parts: AgentParts): Promise<void> {
   });
 }
 
-export function reportTimings(parts: AgentParts): Promise<void> {
-  const { hostname, intervals, timings } = parts.options;
-  return reportChanges(parts, {
+export function reportTimings(context: AgentContext): Promise<void> {
+  const { hostname, intervals, timings } = context.options;
+  return reportChanges(context, {
     what: 'start-up timings',
     everyMs: intervals.timingsMs,
     read: timings,
@@ -87,7 +87,7 @@ export function reportTimings(parts: AgentParts): Promise<void> {
   });
 }
 
-/** As the agents of the field have it: the software's name is somewhere in the command line of a process. */
+/** As in the published agents: the software's name is anywhere in the command line of a process. */
 export function isRunning(software: string, processes: readonly RunningProcess[]): boolean {
   return processes.some(({ commandLine }) => commandLine.some((part) => part.includes(software)));
 }

@@ -7,7 +7,7 @@ import type { components, paths } from '../contract/openapi.gen.ts';
 export type Schemas = components['schemas'];
 export type LablinkClient = Client<paths>;
 
-/** Who calls: a VM (or its forwarder, or a registrar) with a token, an admin with a password, or nobody in particular. */
+/** A VM (or its forwarder, or a registrar) has a token, an admin a password; without either the client is anonymous. */
 export type Credentials =
   | { readonly token: string; readonly user?: never }
   | { readonly user: string; readonly password: string; readonly token?: never }

@@ -96,7 +96,7 @@ function readableOf(content: Exclude<Content, Buffer>, room: () => Promise<void>
 
 type Output = {
   readonly stream: Readable;
-  /** Takes a piece; whoever makes pieces waits for `room` first. */
+  /** Takes a piece; the caller waits for `room` before it makes one. */
   readonly push: (piece: Buffer) => void;
   /** Resolves when the client has room for more. Rejects with ArchiveClosed when it has stopped reading. */
   readonly room: () => Promise<void>;

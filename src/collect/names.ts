@@ -20,7 +20,7 @@ export function isSafePath(path: Buffer): boolean {
 }
 
 /**
- * The name of a machine's file in the archive, and whether it tells the bytes of its path. A backslash becomes `_`, because
+ * The name of a machine's file in the archive, and whether it is exactly the path of the file. A backslash becomes `_`, because
  * archiver and Windows take it for a slash. A name that is taken already gets a number: two names of bytes can be the
  * same letters.
  */

@@ -5,7 +5,7 @@ import type { VmFailure } from './failure.ts';
 export type FileReport = {
   /** Its name in the archive. */
   readonly name: string;
-  /** Its path on the machine, where the name does not tell its bytes. */
+  /** The bytes of its path on the machine, if the name is not exactly that path. */
   readonly path: Buffer | null;
   readonly bytes: number;
   readonly sha256: string;

@@ -6,7 +6,7 @@ const CODE = /^[A-Za-z0-9_/-]+$/;
 /** A code pasted alone must look like Google's, or any word would be taken for one. */
 const BARE_CODE = /^4\/[A-Za-z0-9_/-]{6,}$/;
 const CODE_MAX_LENGTH = 512;
-const REDIRECT_URL = 'https://remotedesktop.google.com/_/oauthredirect';
+export const REDIRECT_URL = 'https://remotedesktop.google.com/_/oauthredirect';
 const START_HOST = '/opt/google/chrome-remote-desktop/start-host';
 
 /** `--code`, then `=` or white space, then the value: in quotes of either kind, or up to the next white space. */

@@ -4,15 +4,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { emptyFolderWithin, whyNotReadyWithin } from '../../src/agent/container.ts';
-import { readSettings } from '../../src/agent/environment.ts';
-import { createAgentWorld } from '../../src/agent/world.ts';
+import { checkStartHostWithin, emptyFolderWithin } from '../../src/agent/container.ts';
+import { readConfig } from '../../src/agent/config.ts';
 
 const DESKTOP = '/home/client/Desktop';
 const START_HOST = '/opt/start-host';
 const container = { name: 'lablink', user: 'client' };
 const never = new AbortController().signal;
-const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 let home: string;
 const within = (path: string) => join(home, 'rootfs', path);
@@ -32,13 +30,12 @@ function running(path = `${join(home, 'bin')}:${process.env['PATH'] ?? ''}`) {
   const options = {
     startHost: ['docker', 'exec', START_HOST] as const,
     childEnvironment: { PATH: path, STAND_IN: home },
-    world: createAgentWorld(silent),
     forceSignal: never,
   };
   return { options, stopping: never };
 }
 
-test("the folder is emptied by the container's root, links are not followed, and what is outside stays", async () => {
+test("the container's root empties the folder, without following links", async () => {
   await mkdir(within(`${DESKTOP}/a/b`), { recursive: true });
   await writeFile(within(`${DESKTOP}/a/b/c`), 'c');
   await writeFile(within('/home/client/kept'), 'kept');
@@ -51,7 +48,7 @@ test("the folder is emptied by the container's root, links are not followed, and
   );
 });
 
-test('a folder that is not there is empty; one that is a link is refused', async () => {
+test('in a container, a folder that does not exist counts as empty, and a folder that is a link is refused', async () => {
   expect((await emptyFolderWithin(running(), container, DESKTOP)).failures).toEqual([]);
   await mkdir(within('/home/client'), { recursive: true });
   await symlink('/etc', within(DESKTOP));
@@ -60,37 +57,44 @@ test('a folder that is not there is empty; one that is a link is refused', async
   ]);
 });
 
-test('a container that does not answer is neither empty nor ready, with its reason', async () => {
+test('a container that does not answer is neither emptied nor ready, with the reason', async () => {
   await writeFile(join(home, 'control/docker-down'), '');
-  const said = 'Cannot connect to the Docker daemon.';
-  expect((await emptyFolderWithin(running(), container, DESKTOP)).failures).toEqual([`${DESKTOP}: ${said}`]);
-  expect(await whyNotReadyWithin(running(), container)).toBe(
-    `${START_HOST} in the container lablink: ${said}; participants could not be connected`,
-  );
-  expect(await whyNotReadyWithin(running('/nowhere'), container)).toContain('docker could not be started');
+  const output = 'Cannot connect to the Docker daemon.';
+  expect((await emptyFolderWithin(running(), container, DESKTOP)).failures).toEqual([
+    `${DESKTOP}: ${output}`,
+  ]);
+  expect(await checkStartHostWithin(running(), container)).toEqual({
+    ok: false,
+    failure: `${START_HOST} in the container lablink: ${output}. Participants cannot connect.`,
+  });
+  expect(await checkStartHostWithin(running('/nowhere'), container)).toMatchObject({
+    failure: expect.stringContaining('docker could not be started') as string,
+  });
 });
 
-test('it is ready as soon as start-host can be run in the container', async () => {
-  expect(await whyNotReadyWithin(running(), container)).toContain('it is not there, or cannot be run');
+test('a container is ready as soon as start-host can be run in it', async () => {
+  expect(await checkStartHostWithin(running(), container)).toMatchObject({
+    failure: expect.stringContaining('it does not exist, or cannot be run') as string,
+  });
   await mkdir(dirname(within(START_HOST)), { recursive: true });
   await writeFile(within(START_HOST), '#!/bin/sh\n');
   await chmod(within(START_HOST), 0o755);
-  expect(await whyNotReadyWithin(running(), container)).toBeNull();
+  expect(await checkStartHostWithin(running(), container)).toEqual({ ok: true, value: undefined });
 });
 
-test('what Docker would take for an option is no name of a container or a user', () => {
+test('an option of Docker is not accepted as the name of a container or a user', () => {
   const read = (name: string, user?: string) =>
-    readSettings({
+    readConfig({
       ALLOCATOR_URL: 'http://127.0.0.1',
       VM_NAME: 'a',
       LABLINK_AGENT_CONTAINER: name,
       LABLINK_AGENT_CONTAINER_USER: user,
     });
-  const settings = read('lablink');
-  expect(settings.ok && settings.settings.container).toEqual({ name: 'lablink', user: 'client' });
+  const config = read('lablink');
+  expect(config.ok && config.value.container).toEqual({ name: 'lablink', user: 'client' });
   expect(read('--privileged')).toMatchObject({
     ok: false,
-    faults: [`LABLINK_AGENT_CONTAINER is "--privileged", which is no container's name.`],
+    failure: ['LABLINK_AGENT_CONTAINER is "--privileged", which is not the name of a container.'],
   });
   expect(read('lablink', '-u root').ok).toBe(false);
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asForm } from '../../src/client/client.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
-import { createMachine, eventually, quick } from './fixture.ts';
+import { createMachine, eventually, quick, stopped } from './fixture.ts';
 import { startRelay } from './relay.ts';
 
 let server: TestServer;
@@ -51,7 +51,7 @@ async function waitsAlone(hostname: string): Promise<void> {
 }
 
 describe('an assignment', () => {
-  test('reaches the waiting agent, is run with code, address, name and the PIN twice, and is acknowledged', async () => {
+  test('an assignment reaches the waiting agent, start-host gets code, address, name and the PIN twice, and the outcome is acknowledged', async () => {
     const hostname = name();
     await using machine = await createMachine(hostname);
     const agent = machine.start(server.url);
@@ -67,13 +67,13 @@ describe('an assignment', () => {
     ]);
     expect(runs[0]?.stdin).toBe(`${given.pin}\n${given.pin}\n`);
     expect(runs[0]?.env).toContain('DISPLAY=');
-    expect(agent.said.join('\n')).not.toContain('xyz_');
-    expect(agent.said.join('\n')).not.toContain(given.pin);
+    expect(agent.logged.join('\n')).not.toContain('xyz_');
+    expect(agent.logged.join('\n')).not.toContain(given.pin);
     await eventually(async () => expect(await vm(hostname)).toMatchObject({ waiting: true }));
-    expect(await agent.stop()).toEqual({ kind: 'stopped' });
+    expect(await agent.stop()).toEqual(stopped);
   });
 
-  test('whose code has expired is told as failed, without its secrets, and a fresh command works', async () => {
+  test('an expired code is reported as failed, without code and PIN, and a fresh command works', async () => {
     const hostname = name();
     await using machine = await createMachine(hostname);
     const agent = machine.start(server.url);
@@ -98,10 +98,10 @@ describe('an assignment', () => {
       '--code=4/0Aexpired',
       '--code=4/0Afresh',
     ]);
-    expect(agent.said.join('\n')).not.toContain('0Aexpired');
+    expect(agent.logged.join('\n')).not.toContain('0Aexpired');
   });
 
-  test('whose start-host hangs is failed in time, and its participant is asked for another command', async () => {
+  test('a start-host that hangs is killed after its time limit, and the command is reported as failed', async () => {
     const hostname = name();
     await using machine = await createMachine(hostname);
     machine.start(server.url, { intervals: { ...quick, startHostMs: 200 } });
@@ -113,7 +113,7 @@ describe('an assignment', () => {
 });
 
 describe('a restart of the agent', () => {
-  test('while start-host runs does not run the command again: it is failed, and a fresh one asked for', async () => {
+  test('an agent that is killed while start-host runs reports the command as failed after its restart, and does not run it again', async () => {
     const hostname = name();
     await using machine = await createMachine(hostname);
     await using relay = await startRelay(() => server.url);
@@ -124,16 +124,16 @@ describe('a restart of the agent', () => {
     await eventually(async () => expect(await machine.runs()).toHaveLength(1));
     relay.cut();
     agent.force();
-    expect(await agent.exit).toEqual({ kind: 'stopped' });
+    expect(await agent.exit).toEqual(stopped);
     await machine.set('wait', null);
-    relay.mend();
+    relay.restore();
     machine.start(relay.url);
     await eventually(async () => expect((await assignment(given.assignment_id))?.state).toBe('failed'));
     await eventually(async () => expect(await vm(hostname)).toMatchObject({ waiting: true }));
     expect(await machine.runs()).toHaveLength(1);
   });
 
-  test('between running and acknowledging tells the outcome, and does not run the command again', async () => {
+  test('an agent that is restarted before it could acknowledge reports the outcome, and does not run the command again', async () => {
     const hostname = name();
     await using machine = await createMachine(hostname);
     await using relay = await startRelay(() => server.url);
@@ -144,16 +144,16 @@ describe('a restart of the agent', () => {
     await eventually(async () => expect(await machine.runs()).toHaveLength(1));
     relay.cut();
     await machine.set('wait', null);
-    await eventually(() => expect(agent.said.join('\n')).toContain('start-host succeeded'));
+    await eventually(() => expect(agent.logged.join('\n')).toContain('start-host succeeded'));
     await agent.stop();
     expect((await assignment(given.assignment_id))?.state).toBe('sent');
-    relay.mend();
+    relay.restore();
     machine.start(relay.url);
     await eventually(async () => expect((await assignment(given.assignment_id))?.state).toBe('connected'));
     expect(await machine.runs()).toHaveLength(1);
   });
 
-  test('lets a running start-host finish first, and tells its outcome', async () => {
+  test('an agent that stops lets a running start-host finish first, and reports its outcome', async () => {
     const hostname = name();
     await using machine = await createMachine(hostname);
     const agent = machine.start(server.url);
@@ -161,15 +161,15 @@ describe('a restart of the agent', () => {
     await machine.set('wait', '');
     const given = await ask('max@x.org', '4/0Agrace');
     await eventually(async () => expect(await machine.runs()).toHaveLength(1));
-    const stopped = agent.stop();
+    const stopping = agent.stop();
     await machine.set('wait', null);
-    expect(await stopped).toEqual({ kind: 'stopped' });
+    expect(await stopping).toEqual(stopped);
     expect((await assignment(given.assignment_id))?.state).toBe('connected');
   });
 });
 
 describe('the way to the allocator', () => {
-  test('is found again after a restart of the allocator, and the assignment arrives', async () => {
+  test('an assignment arrives after a restart of the allocator', async () => {
     const hostname = name();
     await using machine = await createMachine(hostname);
     await using relay = await startRelay(() => server.url);
@@ -180,7 +180,7 @@ describe('the way to the allocator', () => {
     await eventually(async () => expect((await assignment(given.assignment_id))?.state).toBe('connected'));
   });
 
-  test('that went dead without a word is noticed, and the machine polls again', async () => {
+  test('a dead connection is noticed, and the machine polls again', async () => {
     const hostname = name();
     await using machine = await createMachine(hostname);
     await using relay = await startRelay(() => server.url);
@@ -188,21 +188,21 @@ describe('the way to the allocator', () => {
     await waitsAlone(hostname);
     relay.freeze();
     await eventually(() =>
-      expect(agent.said.join('\n')).toContain(
+      expect(agent.logged.join('\n')).toContain(
         'waiting for an assignment: the allocator cannot be reached: nothing came',
       ),
     );
-    relay.mend();
+    relay.restore();
     const given = await ask('pia@x.org', '4/0Adead');
     await eventually(async () => expect((await assignment(given.assignment_id))?.state).toBe('connected'));
   });
 
-  test('to an allocator that forgot the machine: it announces itself again, and tells everything again', async () => {
+  test('when the allocator has forgotten the machine, the agent reports everything again', async () => {
     const hostname = name();
     await using machine = await createMachine(hostname);
     machine.start(server.url, {
       software: 'paint',
-      world: { listProcesses: () => Promise.resolve([{ pid: 1, commandLine: ['init'] }]) },
+      dependencies: { listProcesses: () => Promise.resolve([{ pid: 1, commandLine: ['init'] }]) },
     });
     await waitsAlone(hostname);
     await eventually(async () =>

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { environmentHelp } from '../../src/agent/environment.ts';
+import { variableHelp } from '../../src/agent/config.ts';
 import { endpoints } from '../../src/contract/endpoints.gen.ts';
 
 const docs = await readFile(new URL('../../docs/agent.md', import.meta.url), 'utf8');
@@ -10,11 +10,11 @@ test('docs/agent.md lists every variable of the agent with its default, and no o
     name,
     without,
   ]);
-  const told = new Map(rows.map(([name, without]) => [name, without]));
-  expect([...told.keys()]).toEqual(environmentHelp.map(([name]) => name));
-  for (const [name, , standard] of environmentHelp) {
-    if (standard === undefined) expect(told.get(name)).toBe('must be set');
-    else if (standard !== null) expect(told.get(name)).toBe(`\`${standard}\``);
+  const listed = new Map(rows.map(([name, without]) => [name, without]));
+  expect([...listed.keys()]).toEqual(variableHelp.map(({ name }) => name));
+  for (const { name, standard } of variableHelp) {
+    if (standard === undefined) expect(listed.get(name)).toBe('required');
+    else if (standard !== null) expect(listed.get(name)).toBe(`\`${standard}\``);
   }
 });
 

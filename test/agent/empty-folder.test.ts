@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(home, { recursive: true, force: true }));
 
-test('what is in it is gone, whatever it is called and however deep; the folder itself stays as it was', async () => {
+test('everything in the folder is deleted, whatever its name and depth, and the folder itself stays unchanged', async () => {
   await mkdir(join(folder, 'a/b/c'), { recursive: true });
   await writeFile(join(folder, 'a/b/c/work.txt'), 'work');
   await writeFile(join(folder, '.hidden'), 'x');
@@ -33,7 +33,7 @@ test('what is in it is gone, whatever it is called and however deep; the folder 
   expect({ ino, mode }).toEqual({ ino: before.ino, mode: before.mode });
 });
 
-test('links are removed, and what they lead to is not touched', async () => {
+test('links are deleted, and their targets are not touched', async () => {
   const outside = join(home, 'outside');
   await mkdir(outside);
   await writeFile(join(outside, 'precious'), 'keep me');
@@ -56,7 +56,7 @@ test('a folder that was replaced by a link is refused', async () => {
   expect(await readdir(outside)).toEqual(['precious']);
 });
 
-test('a folder that is not there is empty', async () => {
+test('a folder that does not exist counts as empty', async () => {
   expect(await emptyFolder(join(home, 'nothing'))).toEqual({ removed: 0, failures: [] });
 });
 
@@ -71,7 +71,7 @@ function can(...command: [string, ...string[]]): boolean {
   }
 }
 
-test('what cannot be removed is told, and everything else is removed all the same', async (context) => {
+test('what cannot be deleted is reported, and everything else is deleted', async (context) => {
   await mkdir(join(folder, 'deep'));
   const stubborn = join(folder, 'deep/stubborn');
   await writeFile(stubborn, 'x');
@@ -86,7 +86,7 @@ test('what cannot be removed is told, and everything else is removed all the sam
   }
 });
 
-test('what is mounted in it is left alone, and is no failure', async (context) => {
+test('what is mounted in the folder stays, and is not a failure', async (context) => {
   const shared = join(folder, 'data/shared');
   await mkdir(shared, { recursive: true });
   await writeFile(join(folder, 'own'), 'x');

@@ -4,14 +4,9 @@ import { appendFile, chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { vi } from 'vitest';
-import {
-  defaultIntervals,
-  type AgentExit,
-  type AgentOptions,
-  type AgentWorld,
-} from '../../src/agent/options.ts';
+import { defaultIntervals, type AgentDependencies, type AgentOptions } from '../../src/agent/options.ts';
+import { listProcesses } from '../../src/agent/processes.ts';
 import { runAgent } from '../../src/agent/run.ts';
-import { createAgentWorld } from '../../src/agent/world.ts';
 
 /** Waits for a condition as long as a busy machine may need. */
 export const eventually = <T>(condition: () => Promise<T> | T): Promise<T> =>
@@ -34,7 +29,7 @@ export const quick: AgentOptions['intervals'] = {
   recycleRetryMs: 50,
 };
 
-/** Writes down what it was given; waits while there is a file `wait`; ends with the number in the file `exit`. */
+/** Records its arguments and input; waits while there is a file `wait`; ends with the number in the file `exit`. */
 const STAND_IN = `#!/bin/sh
 here=\${0%/*}
 given="$here/run-$$"
@@ -54,20 +49,25 @@ export type Machine = AsyncDisposable & {
   readonly folder: string;
   readonly logFile: string;
   readonly startHost: string;
-  /** Makes or removes a control file of the stand-in: `wait`, `say`, `exit`. */
+  /** Creates or removes a control file of the stand-in: `wait`, `say`, `exit`. */
   set(name: 'wait' | 'say' | 'exit', content: string | null): Promise<void>;
   runs(): Promise<StartHostRun[]>;
   log(...lines: string[]): Promise<void>;
-  /** Starts the machine's agent; `overrides` on top of what a test wants by default. */
+  /** Starts the machine's agent. */
   start(url: string, overrides?: Overrides): RunningAgent;
 };
 
-export type Overrides = Partial<Omit<AgentOptions, 'world'>> & { readonly world?: Partial<AgentWorld> };
+export type Overrides = Partial<Omit<AgentOptions, 'dependencies'>> & {
+  readonly dependencies?: Partial<AgentDependencies>;
+};
+export type AgentExit = Awaited<ReturnType<typeof runAgent>>;
+/** How an agent that was stopped ends. */
+export const stopped: AgentExit = { ok: true, value: undefined };
 
 export type RunningAgent = AsyncDisposable & {
   readonly exit: Promise<AgentExit>;
-  /** What it logged. */
-  readonly said: readonly string[];
+  /** The lines that it logged. */
+  readonly logged: readonly string[];
   stop(): Promise<AgentExit>;
   force(): void;
 };
@@ -124,7 +124,7 @@ async function readRuns(crd: string): Promise<StartHostRun[]> {
   );
 }
 
-type Place = {
+type MachineFiles = {
   readonly url: string;
   readonly hostname: string;
   readonly home: string;
@@ -133,22 +133,22 @@ type Place = {
   readonly logFile: string;
 };
 
-function startAgent(place: Place, { world, ...overrides }: Overrides): RunningAgent {
+function startAgent(files: MachineFiles, { dependencies, ...overrides }: Overrides): RunningAgent {
   const stop = new AbortController();
   const force = new AbortController();
-  const said: string[] = [];
-  const say = (level: string) => (message: string) => void said.push(`${level} ${message}`);
-  const log = { info: say('info'), warn: say('warn'), error: say('error') };
+  const logged: string[] = [];
+  const write = (level: string) => (message: string) => void logged.push(`${level} ${message}`);
+  const log = { info: write('info'), warn: write('warn'), error: write('error') };
   const exit = runAgent({
-    allocatorUrl: place.url,
-    hostname: place.hostname,
+    allocatorUrl: files.url,
+    hostname: files.hostname,
     token: null,
     software: null,
-    startHost: [place.startHost],
+    startHost: [files.startHost],
     container: null,
-    folder: place.folder,
-    logFiles: [place.logFile],
-    stateFolder: join(place.home, 'state'),
+    folder: files.folder,
+    logFiles: [files.logFile],
+    stateFolder: join(files.home, 'state'),
     bootId: randomUUID(),
     timings: () => Promise.resolve(null),
     childEnvironment: { PATH: process.env['PATH'] },
@@ -156,11 +156,16 @@ function startAgent(place: Place, { world, ...overrides }: Overrides): RunningAg
     signal: stop.signal,
     forceSignal: force.signal,
     ...overrides,
-    world: { ...createAgentWorld(log), ...world },
+    dependencies: {
+      fetch: (request) => fetch(request),
+      listProcesses: () => listProcesses(),
+      log,
+      ...dependencies,
+    },
   });
   return {
     exit,
-    said,
+    logged,
     stop: () => {
       stop.abort();
       return exit;

@@ -26,7 +26,7 @@ async function stored(hostname: string): Promise<string[]> {
   return rows.map(({ line }) => line);
 }
 
-test('10,000 lines are there once and in order, through three restarts of the allocator, cut answers, and two of the agent', async () => {
+test('10,000 lines are stored once and in order, despite three restarts of the allocator, two of the agent, and cut connections', async () => {
   const hostname = name();
   await using machine = await createMachine(hostname);
   await using relay = await startRelay(() => server.url);
@@ -45,7 +45,7 @@ test('10,000 lines are there once and in order, through three restarts of the al
     if (round === 4 || round === 10 || round === 16) await server.restart();
     if (round % 3 === 0) {
       relay.cut();
-      relay.mend();
+      relay.restore();
     }
     if (round === 7) {
       agent.force();
@@ -62,7 +62,7 @@ test('10,000 lines are there once and in order, through three restarts of the al
   expect(await stored(hostname)).toEqual(numbered(0, 10_000));
 }, 120_000);
 
-test('a batch whose answer was lost is not stored twice, also when the agent was restarted before it knew', async () => {
+test('a batch whose answer was lost is not stored twice, even if the agent is restarted meanwhile', async () => {
   const hostname = name();
   await using machine = await createMachine(hostname);
   let isAnswerLost = true;
@@ -72,7 +72,7 @@ test('a batch whose answer was lost is not stored twice, also when the agent was
     return response;
   };
   await machine.log(...numbered(0, 100));
-  const agent = machine.start(server.url, { world: { fetch: fetchLosing } });
+  const agent = machine.start(server.url, { dependencies: { fetch: fetchLosing } });
   await eventually(async () => expect(await stored(hostname)).toHaveLength(100));
   agent.force();
   await agent.exit;
@@ -83,7 +83,7 @@ test('a batch whose answer was lost is not stored twice, also when the agent was
   expect(await stored(hostname)).toEqual(numbered(0, 200));
 });
 
-test('a file that is rotated, truncated and written anew, also while no agent runs, loses no line and tells none twice', async () => {
+test('a file that is rotated, truncated or written anew, also while no agent runs, loses and repeats no line', async () => {
   const hostname = name();
   await using machine = await createMachine(hostname);
   let agent = machine.start(server.url);
@@ -115,7 +115,7 @@ test('a file that is rotated, truncated and written anew, also while no agent ru
   expect(await stored(hostname)).toEqual(numbered(0, 100));
 });
 
-test('long lines come in pieces, bytes that are no text are replaced, and a line without an end comes in the end', async () => {
+test('long lines are shipped in pieces, bytes that are no text are replaced, and a line without an end is shipped after a while', async () => {
   const hostname = name();
   await using machine = await createMachine(hostname);
   const long = 'ü'.repeat(50_000);
@@ -135,7 +135,7 @@ test('long lines come in pieces, bytes that are no text are replaced, and a line
   expect(lines.slice(-3)).toEqual(['bad \ufffd\ufffd \ufffd byte', '', 'last']);
 });
 
-test('what is left when the agent is told to stop is shipped before it ends', async () => {
+test('the last lines are shipped before the agent stops', async () => {
   const hostname = name();
   await using machine = await createMachine(hostname);
   const agent = machine.start(server.url);
@@ -146,7 +146,7 @@ test('what is left when the agent is told to stop is shipped before it ends', as
   expect(await stored(hostname)).toEqual(['first', 'last words']);
 });
 
-test('a proxy that allows little gets the same lines in smaller batches, and a line that is refused for ever stops nothing', async () => {
+test('lines that are too many for a proxy are shipped in smaller batches, and a line that is always refused is skipped', async () => {
   const hostname = name();
   await using machine = await createMachine(hostname);
   await machine.log(...numbered(0, 300), 'poison', ...numbered(300, 10));
@@ -157,10 +157,10 @@ test('a proxy that allows little gets the same lines in smaller batches, and a l
     if (body.includes('poison')) return new Response('no', { status: 400 });
     return fetch(request);
   };
-  const agent = machine.start(server.url, { world: { fetch: fetchBehindProxy } });
+  const agent = machine.start(server.url, { dependencies: { fetch: fetchBehindProxy } });
   await eventually(async () => expect((await stored(hostname)).at(-1)).toBe('line 309 of the machine'));
   expect(await stored(hostname)).toEqual(numbered(0, 310));
-  expect(agent.said.filter((line) => line.includes('left out'))).toEqual([
-    `error a log line of ${machine.logFile} was left out`,
+  expect(agent.logged.filter((line) => line.includes('skipped'))).toEqual([
+    `error a log line of ${machine.logFile} was skipped`,
   ]);
 });

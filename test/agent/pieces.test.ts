@@ -1,26 +1,24 @@
 import { randomInt } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { atLeastMs, backoffMs, readRetryAfter } from '../../src/agent/backoff.ts';
-import { readCrdCommand } from '../../src/agent/crd-command.ts';
-import { parseTimings, readSettings } from '../../src/agent/environment.ts';
+import { parseTimings, readConfig } from '../../src/agent/config.ts';
 import { cutMessages, messageLimits } from '../../src/agent/logs/messages.ts';
 import { isRunning } from '../../src/agent/reports.ts';
-import { buildCrdCommand } from '../../src/vms/crd-command.ts';
+import { atLeastMs, backoffMs, readRetryAfter } from '../../src/agent/requests.ts';
 
 describe('a back-off', () => {
   const limits = { backoffFirstMs: 1_000, backoffMaxMs: 15_000 };
 
-  test('doubles its ceiling up to the bound, however many tries there were', () => {
+  test('a back-off doubles up to its limit, however many attempts there were', () => {
     const ceilings = [0, 1, 2, 3, 4, 5, 5_000].map((attempt) => backoffMs(attempt, limits, 1));
     expect(ceilings).toEqual([1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000]);
   });
 
-  test('is spread over the whole range, but is never nothing', () => {
+  test('a back-off is spread over its whole range, but is never zero', () => {
     expect(backoffMs(3, limits, 0)).toBe(50);
     expect(backoffMs(3, limits, 0.5)).toBe(4_000);
   });
 
-  test('honours what the allocator asks for, up to five minutes, and spreads those who come back', () => {
+  test('Retry-After is honoured up to five minutes, and spread', () => {
     expect([atLeastMs(5_000, 0), atLeastMs(5_000, 1)]).toEqual([5_000, 7_500]);
     expect(atLeastMs(86_400_000, 0)).toBe(300_000);
     const now = Date.UTC(2026, 0, 1);
@@ -31,45 +29,12 @@ describe('a back-off', () => {
   });
 });
 
-describe('a delivered command', () => {
-  const redirectUrl = 'https://remotedesktop.google.com/_/oauthredirect';
-
-  test('as the allocator builds it gives its code and address', () => {
-    expect(readCrdCommand(buildCrdCommand('4/0Axyz_-'))).toEqual({ code: '4/0Axyz_-', redirectUrl });
-  });
-
-  test.each(['crd --code=4/0A', 'start-host --code="4/0A"', 'x --code=4/0A --code="4/0A"'])(
-    'may be any text that holds one code: %s',
-    (command) => {
-      expect(readCrdCommand(command)).toEqual({ code: '4/0A', redirectUrl });
-    },
-  );
-
-  test.each([
-    '',
-    'start-host --code=',
-    'start-host --code="4/0A',
-    'start-host --code="4/0A;reboot"',
-    'start-host --code=$(reboot)',
-    "start-host --code='4/0A'",
-    'start-host --code=--user-name=root',
-    'start-host --code=4/0A --code=4/0B',
-    'start-host --xcode=4/0A',
-    `start-host --code=${'a'.repeat(513)}`,
-    'start-host --code=4/0A --redirect-url="https://evil.example.org/"',
-    'start-host --code=4/0A --redirect-url="https://remotedesktop.google.com.evil.example.org/"',
-    'start-host --code=4/0A --redirect-url=http://remotedesktop.google.com/',
-  ])('that holds none, several, or something else is not run: %s', (command) => {
-    expect(readCrdCommand(command)).toBeNull();
-  });
-});
-
 describe('log messages', () => {
   const limits = { batchBytes: 400, batchMessages: 5, pieceBytes: 100 };
   const cut = (bytes: Uint8Array, offset = 0, takeRest = false) =>
     cutMessages(bytes, { generation: 'g', offset }, { limits, takeRest });
 
-  test('are lines, with ids that tell their place; a line without its end is left', () => {
+  test('log messages are lines with ids of their position, and a line without its end is not taken', () => {
     expect(cut(Buffer.from('one\ntwo\r\n\nthr'), 10)).toEqual({
       messages: [
         { text: 'one', id: 'g:10-14' },
@@ -85,7 +50,7 @@ describe('log messages', () => {
     });
   });
 
-  test('are the same whatever the pieces in which a file was read', () => {
+  test('log messages are the same whatever the pieces in which a file was read', () => {
     const characters = ['a', 'ü', '€', '😀', '\n', '\n', 'x'.repeat(30)];
     const text = Array.from({ length: 3_000 }, () => characters[randomInt(characters.length)]).join('');
     const bytes = Buffer.concat([
@@ -108,7 +73,7 @@ describe('log messages', () => {
     expect(whole.every(({ text: piece }) => Buffer.byteLength(piece) <= 100 + 6 * 2)).toBe(true);
   });
 
-  test('of one batch stay below the allocator’s limit, whatever JSON makes of them', () => {
+  test('the log messages of one batch stay below the allocator’s limit, also as JSON', () => {
     const worst = Buffer.alloc(messageLimits.batchBytes, 0x01);
     worst[worst.length - 1] = 0x0a;
     const { messages } = cutMessages(
@@ -127,7 +92,7 @@ describe('log messages', () => {
 });
 
 describe('in use', () => {
-  test('means that the software is in the command line of some process', () => {
+  test('a machine is in use when the software is in the command line of a process', () => {
     const processes = [
       { pid: 1, commandLine: ['/sbin/init'] },
       { pid: 7, commandLine: ['python3', '/opt/sleap/bin/sleap-label', 'a.slp'] },
@@ -139,14 +104,14 @@ describe('in use', () => {
 
 describe('the environment', () => {
   const given = { ALLOCATOR_URL: 'https://lab.example.org', VM_NAME: 'lablink-vm-prod-1' };
-  const faults = (environment: Record<string, string>) => {
-    const result = readSettings({ ...given, ...environment });
-    return result.ok ? [] : result.faults;
+  const wrong = (environment: Record<string, string>) => {
+    const result = readConfig({ ...given, ...environment });
+    return result.ok ? [] : result.failure;
   };
 
-  test('of the field is enough', () => {
+  test('the environment of a published agent is enough', () => {
     expect(
-      readSettings({
+      readConfig({
         ...given,
         ALLOCATOR_URL: 'https://.lab.example.org/',
         API_TOKEN: '',
@@ -154,7 +119,7 @@ describe('the environment', () => {
       }),
     ).toEqual({
       ok: true,
-      settings: {
+      value: {
         allocatorUrl: 'https://lab.example.org',
         hostname: 'lablink-vm-prod-1',
         token: null,
@@ -169,12 +134,12 @@ describe('the environment', () => {
     });
   });
 
-  test('names every fault at once, each in a sentence with its variable', () => {
-    const result = readSettings({
+  test('everything that is wrong with the environment is reported at once, each in a sentence with its variable', () => {
+    const result = readConfig({
       LABLINK_AGENT_LOGS: '/var/log/syslog:log',
       LABLINK_AGENT_TIMINGS: '{"x":1}',
     });
-    expect(result.ok ? [] : result.faults.map((fault) => fault.split(' ')[0])).toEqual([
+    expect(result.ok ? [] : result.failure.map((sentence) => sentence.split(' ')[0])).toEqual([
       'ALLOCATOR_URL',
       'VM_NAME',
       'LABLINK_AGENT_LOGS',
@@ -193,11 +158,11 @@ describe('the environment', () => {
     { LABLINK_AGENT_FOLDER: '/home/' },
     { LABLINK_AGENT_STATE: '/home/client/Desktop' },
     { LABLINK_AGENT_STATE: '/home/client/Desktop/../Desktop/state' },
-  ])('is refused with one sentence: %o', (environment) => {
-    expect(faults(environment)).toHaveLength(1);
+  ])('a wrong environment is refused with one sentence: %o', (environment) => {
+    expect(wrong(environment)).toHaveLength(1);
   });
 
-  test('may hold start-up timings, of which only those of the contract are told', () => {
+  test('of the start-up timings only those of the contract are reported', () => {
     expect(
       parseTimings('{"container_start": 5, "cloud_init_end": "6", "colour": 7, "container_end": -1}'),
     ).toEqual({

@@ -44,7 +44,7 @@ const forms = [
 function start(
   command: readonly string[],
   environment: Record<string, string>,
-): ChildProcess & { said: () => string } {
+): ChildProcess & { log: () => string } {
   const [program = '', ...args] = command;
   const child = spawn(program, args, { env: environment, stdio: ['ignore', 'ignore', 'pipe'] });
   children.add(child);
@@ -52,7 +52,7 @@ function start(
   child.stderr.on('data', (chunk: Buffer) => {
     text += chunk.toString();
   });
-  return Object.assign(child, { said: () => text });
+  return Object.assign(child, { log: () => text });
 }
 
 function environmentOf(machine: Machine, hostname: string): Record<string, string> {
@@ -70,14 +70,14 @@ function environmentOf(machine: Machine, hostname: string): Record<string, strin
 describe.each(forms)('the program as one %s', (form, command) => {
   const [program = '', ...args] = command;
 
-  test('tells its version and its variables with nothing at all in its environment', async () => {
-    const told = await run(program, [...args, '--version'], { env: {} });
-    expect(told).toEqual({ stdout: `lablink-agent ${version}\n`, stderr: '' });
+  test('the agent prints its version and its variables with an empty environment', async () => {
+    const printed = await run(program, [...args, '--version'], { env: {} });
+    expect(printed).toEqual({ stdout: `lablink-agent ${version}\n`, stderr: '' });
     const help = await run(program, [...args, '--help'], { env: { PATH: '' } });
     expect(help.stdout).toContain('LABLINK_AGENT_START_HOST');
   });
 
-  test('ends with 2 and a sentence for each fault', async () => {
+  test('the agent ends with 2 and a sentence for each wrong variable', async () => {
     const wrong = run(program, args, { env: { ALLOCATOR_URL: 'nowhere' } });
     await expect(wrong).rejects.toMatchObject({
       code: 2,
@@ -88,7 +88,7 @@ describe.each(forms)('the program as one %s', (form, command) => {
     await expect(run(program, [...args, '--verbose'], { env: {} })).rejects.toMatchObject({ code: 2 });
   });
 
-  test('reports, ships logs, waits, and ends with 0 when it is told to stop', async () => {
+  test('the agent reports, ships logs, waits, and ends with 0 on SIGTERM', async () => {
     const hostname = `lablink-vm-program-${form}`;
     await using machine = await createMachine(hostname);
     await machine.log('hello from the machine');
@@ -102,17 +102,17 @@ describe.each(forms)('the program as one %s', (form, command) => {
     });
     agent.kill('SIGTERM');
     expect(await once(agent, 'exit')).toEqual([0, null]);
-    expect(agent.said()).toMatch(/Z info waiting for an assignment\n/);
-    expect(agent.said()).toMatch(/Z info stopped\n$/);
+    expect(agent.log()).toMatch(/Z info waiting for an assignment\n/);
+    expect(agent.log()).toMatch(/Z info stopped\n$/);
   });
 });
 
-test('a second signal ends the agent at once, with whatever it runs', async () => {
+test('a second signal ends the agent at once, with the programs that it runs', async () => {
   const hostname = 'lablink-vm-program-forced';
   await using machine = await createMachine(hostname);
   await machine.set('wait', '');
   const agent = start([process.execPath, script], environmentOf(machine, hostname));
-  await eventually(() => expect(agent.said()).toContain('waiting for an assignment'));
+  await eventually(() => expect(agent.log()).toContain('waiting for an assignment'));
   await eventually(async () => {
     const { data } = await server.admin.GET('/api/v1/vms/{hostname}', { params: { path: { hostname } } });
     expect(data).toMatchObject({ status: 'running', waiting: true });
@@ -127,9 +127,9 @@ test('a second signal ends the agent at once, with whatever it runs', async () =
   agent.kill('SIGINT');
   agent.kill('SIGTERM');
   expect(await once(agent, 'exit')).toEqual([0, null]);
-  const memory = await readFile(join(machine.home, 'state/memory.json'), 'utf8');
-  expect(memory).toContain('The agent was stopped while start-host ran.');
-  expect(memory).not.toContain('0Aforced');
+  const state = await readFile(join(machine.home, 'state/state.json'), 'utf8');
+  expect(state).toContain('The agent was stopped while start-host ran.');
+  expect(state).not.toContain('0Aforced');
 });
 
 describe('the allocator', () => {
@@ -139,7 +139,7 @@ describe('the allocator', () => {
     return { response, content: new Uint8Array(await response.arrayBuffer()) };
   };
 
-  test('serves both forms of the program, with checksums that are right', async () => {
+  test('the allocator serves both forms of the agent, with correct checksums', async () => {
     const sums = new TextDecoder().decode((await download('SHA256SUMS')).content);
     const sumOf = new Map(
       sums
@@ -157,7 +157,7 @@ describe('the allocator', () => {
     expect(sha256(gunzipSync(packed.content))).toBe(sumOf.get('lablink-agent-linux-x64'));
   });
 
-  test('serves nothing else from there, and says what to do where the agent was not built', async () => {
+  test('the allocator serves no other file from the agent folder, and answers agent_not_built if the agent was not built', async () => {
     for (const file of [
       'lablink-agent-linux-x64',
       '.built-from',

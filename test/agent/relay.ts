@@ -1,18 +1,18 @@
-// The way between an agent and its allocator: one address that stays while allocators come and go, and that can be cut or
-// go dead, as networks do.
+// A network between an agent and its allocator: one address, also across restarts of the allocator, that can be cut or go
+// dead.
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 export type Relay = AsyncDisposable & {
   readonly url: string;
-  /** Ends every connection, and refuses new ones until it is mended. */
+  /** Closes every connection, and refuses new ones until `restore`. */
   cut(): void;
-  /** Lets every connection stand, and passes nothing on any more in either direction. */
+  /** Keeps every connection open, but passes nothing on in either direction. */
   freeze(): void;
-  mend(): void;
+  restore(): void;
 };
 
-/** @param target where to connect to at this moment; null = nowhere */
+/** @param target the allocator's address at this moment; null: none */
 export async function startRelay(target: () => string | null): Promise<Relay> {
   const open = new Set<Socket>();
   let state: 'open' | 'cut' | 'frozen' = 'open';
@@ -46,7 +46,7 @@ export async function startRelay(target: () => string | null): Promise<Relay> {
       state = 'frozen';
       for (const socket of open) socket.unpipe().pause();
     },
-    mend() {
+    restore() {
       state = 'open';
     },
     async [Symbol.asyncDispose]() {

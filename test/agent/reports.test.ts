@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { giveVm } from '../support/rows.ts';
-import { createMachine, eventually, quick, type Machine } from './fixture.ts';
+import { createMachine, eventually, quick, stopped, type Machine } from './fixture.ts';
 
 let server: TestServer;
 let machines = 0;
@@ -37,23 +37,23 @@ async function putNvidiaSmi(machine: Machine, exitCode: number): Promise<string>
 }
 
 describe('an agent reports', () => {
-  test('its status: initializing once a boot, then running; error while start-host is not there', async () => {
+  test('an agent reports initializing once a boot, then running, and error while start-host cannot be run', async () => {
     const { hostname, token } = await register();
     await using machine = await createMachine(hostname);
     await chmod(machine.startHost, 0o644);
     const agent = machine.start(server.url, { token, bootId: 'boot-1' });
     await eventually(async () => expect((await vm(hostname))?.status).toBe('error'));
-    const statuses = () => agent.said.filter((line) => /^info reported [a-z]+$/.test(line));
+    const statuses = () => agent.logged.filter((line) => /^info reported [a-z]+$/.test(line));
     await eventually(() => expect(statuses()).toEqual(['info reported initializing', 'info reported error']));
     await chmod(machine.startHost, 0o755);
     await eventually(async () => expect((await vm(hostname))?.status).toBe('running'));
     await agent.stop();
     const again = machine.start(server.url, { token, bootId: 'boot-1' });
-    await eventually(() => expect(again.said).toContain('info reported running'));
-    expect(again.said).not.toContain('info reported initializing');
+    await eventually(() => expect(again.logged).toContain('info reported running'));
+    expect(again.logged).not.toContain('info reported initializing');
   });
 
-  test('the health of its GPU, when it changes', async () => {
+  test('an agent reports the health of the GPU when it changes', async () => {
     const { hostname, token } = await register();
     await using machine = await createMachine(hostname);
     const bin = await putNvidiaSmi(machine, 0);
@@ -66,14 +66,14 @@ describe('an agent reports', () => {
     await eventually(async () => expect(await health()).toBe('N/A'));
   });
 
-  test('whether its software runs, when it changes', async () => {
+  test('an agent reports whether the software runs when that changes', async () => {
     const { hostname, token } = await register();
     await using machine = await createMachine(hostname);
     let commandLine = ['bash'];
     machine.start(server.url, {
       token,
       software: 'sleap',
-      world: { listProcesses: () => Promise.resolve([{ pid: 1, commandLine }]) },
+      dependencies: { listProcesses: () => Promise.resolve([{ pid: 1, commandLine }]) },
     });
     const inUse = async () => (await vm(hostname))?.in_use;
     await eventually(async () => expect(await inUse()).toBe(false));
@@ -83,7 +83,7 @@ describe('an agent reports', () => {
     await eventually(async () => expect(await inUse()).toBe(false));
   });
 
-  test('that it lives: boot, free disk; and its start-up timings once they are known', async () => {
+  test('an agent sends heartbeats with boot and free disk, and the start-up timings when they are known', async () => {
     const { hostname, token } = await register();
     await using machine = await createMachine(hostname);
     let timings: { container_start: number; container_end: number } | null = null;
@@ -99,7 +99,7 @@ describe('a recycled machine', () => {
   const release = (id: string) =>
     server.admin.POST('/api/v1/assignments/{id}/release', { params: { path: { id } } });
 
-  test('is emptied, and only then free; what the next participant saves is not touched', async () => {
+  test('a released machine is emptied before it is free, and files of the next participant are not touched', async () => {
     const { hostname, token } = await register();
     await using machine = await createMachine(hostname);
     let agent = machine.start(server.url, { token });
@@ -122,18 +122,18 @@ describe('a recycled machine', () => {
     expect(second.hostname).toBe(hostname);
     await writeFile(join(machine.folder, 'his'), 'his');
     await agent.stop();
-    // A wiped database, a restored one, a confused admin: whatever asks for the first participant's remains again.
+    // After a restore of the database, for example, the allocator may ask for the first participant's files again.
     agent = machine.start(server.url, { token });
     await server.db
       .updateTable('vms')
       .set({ assignment_id: first.id })
       .where('hostname', '=', hostname)
       .execute();
-    await eventually(() => expect(agent.said).toContain('info told that the machine was emptied'));
+    await eventually(() => expect(agent.logged).toContain('info reported that the machine was reset'));
     expect(await readdir(machine.folder)).toEqual(['his']);
   });
 
-  test('that cannot be emptied is in error, is given to nobody, and is tried again', async () => {
+  test('a machine that cannot be emptied reports error and tries again', async () => {
     const { hostname, token } = await register();
     await using machine = await createMachine(hostname);
     machine.start(server.url, { token });
@@ -156,43 +156,43 @@ describe('a recycled machine', () => {
 });
 
 describe('an agent', () => {
-  test('whose token is refused says so once, in a sentence, and goes on as soon as it is right', async () => {
+  test('an agent whose token is refused logs it once, and goes on when the token is accepted', async () => {
     const { hostname, token } = await register();
     await using machine = await createMachine(hostname);
     let given = `wrong-${token}`;
     const agent = machine.start(server.url, {
-      world: {
+      dependencies: {
         fetch: (request) => {
           request.headers.set('Authorization', `Bearer ${given}`);
           return fetch(request);
         },
       },
     });
-    await eventually(() => expect(agent.said.join('\n')).toContain('refuses'));
+    await eventually(() => expect(agent.logged.join('\n')).toContain('refuses'));
     given = token;
     await eventually(async () => expect((await vm(hostname))?.waiting).toBe(true));
-    const complaints = agent.said.filter((line) => line.includes('refuses'));
+    const complaints = agent.logged.filter((line) => line.includes('refuses'));
     expect(complaints).toHaveLength(1);
     expect(complaints[0]).toMatch(/refuses this machine's token \(401\).*Check API_TOKEN and VM_NAME\.$/);
   });
 
   test.each(['<html>Please sign in</html>', 'null', '{"status": "success"}'])(
-    'that meets something else at the allocator’s address says so, runs nothing, and goes on: %s',
+    'an agent that reaches something other than an allocator logs it, runs nothing, and goes on: %s',
     async (body) => {
       const { hostname, token } = await register();
       await using machine = await createMachine(hostname);
       let isPortal = true;
       const fetchThroughPortal = (request: Request) =>
         isPortal ? Promise.resolve(new Response(body, { status: 200 })) : fetch(request);
-      const agent = machine.start(server.url, { token, world: { fetch: fetchThroughPortal } });
-      await eventually(() => expect(agent.said.join('\n')).toContain('is not a LabLink allocator'));
+      const agent = machine.start(server.url, { token, dependencies: { fetch: fetchThroughPortal } });
+      await eventually(() => expect(agent.logged.join('\n')).toContain('is not a LabLink allocator'));
       isPortal = false;
       await eventually(async () => expect((await vm(hostname))?.waiting).toBe(true));
       expect(await machine.runs()).toEqual([]);
     },
   );
 
-  test('whose poll has waited so long that everything around it was collected as garbage still stops at once', async () => {
+  test('an agent whose poll has outlived several garbage collections still stops at once', async () => {
     const { hostname, token } = await register();
     await using machine = await createMachine(hostname);
     const agent = machine.start(server.url, { token, intervals: { ...quick, heartbeatMs: 60_000 } });
@@ -203,33 +203,35 @@ describe('an agent', () => {
       await collect({ execution: 'async', type: 'major' });
       await vm(hostname);
     }
-    expect(await agent.stop()).toEqual({ kind: 'stopped' });
+    expect(await agent.stop()).toEqual(stopped);
   });
 
-  test('whose memory makes no sense sets it aside and works on', async () => {
+  test('an agent renames a damaged state file and goes on without it', async () => {
     const { hostname, token } = await register();
     await using machine = await createMachine(hostname);
     const state = join(machine.home, 'state');
     await mkdir(state);
-    await writeFile(join(state, 'memory.json'), '{"commands": 5');
+    await writeFile(join(state, 'state.json'), '{"commands": 5');
     await writeFile(join(state, 'logs.json'), '[]');
     const agent = machine.start(server.url, { token });
     await eventually(async () => expect((await vm(hostname))?.status).toBe('running'));
-    expect(agent.said.filter((line) => line.includes('made no sense'))).toHaveLength(2);
+    expect(agent.logged.filter((line) => line.includes('is damaged'))).toHaveLength(2);
     expect((await readdir(state)).filter((name) => name.endsWith('.unreadable'))).toHaveLength(2);
   });
 
-  test('that has no folder of its own ends with a fault that names the variable', async () => {
+  test('an agent that cannot use its own folder ends with a sentence that names the variable', async () => {
     await using machine = await createMachine();
     const stateFolder = join(machine.startHost, 'state');
     const agent = machine.start(server.url, { stateFolder });
     const exit = await agent.exit;
-    expect(exit.kind).toBe('fault');
-    expect(exit).toHaveProperty('message', expect.stringContaining('LABLINK_AGENT_STATE'));
+    expect(exit).toMatchObject({
+      ok: false,
+      failure: expect.stringContaining('LABLINK_AGENT_STATE') as string,
+    });
   });
 });
 
-test('a machine that is not being recycled hears of nothing to do, and a release needs an admin and an assignment', async () => {
+test('the heartbeat of a machine in use is answered with no action, and a release needs an admin and an assignment', async () => {
   const { hostname, token } = await register();
   const client = server.withToken(token);
   const params = { path: { hostname } };

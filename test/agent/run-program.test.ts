@@ -1,14 +1,11 @@
 import { expect, test } from 'vitest';
 import { runProgram, type ProgramSpec } from '../../src/agent/program.ts';
-import { createAgentWorld } from '../../src/agent/world.ts';
 import { eventually } from './fixture.ts';
 
 const never = new AbortController().signal;
-const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
-const world = createAgentWorld(silent);
 
 const sh = (script: string, parts: Partial<ProgramSpec> = {}) =>
-  runProgram(world, {
+  runProgram({
     program: '/bin/sh',
     args: ['-c', script],
     input: '',
@@ -28,7 +25,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test('a program that ends normally may leave a daemon behind, which holds its output open and nobody up', async () => {
+test('a program may leave a daemon behind that holds its output open, without delaying its end', async () => {
   const end = await sh('sleep 60 & echo $!');
   expect(end).toMatchObject({ kind: 'exited', code: 0 });
   const daemon = Number(end.kind === 'exited' ? end.output : '');
@@ -36,7 +33,7 @@ test('a program that ends normally may leave a daemon behind, which holds its ou
   process.kill(daemon, 'SIGKILL');
 });
 
-test('a program that takes too long and does not listen is killed, with all that it started', async () => {
+test('a program that takes too long and ignores SIGTERM is killed with everything that it started', async () => {
   const started: number[] = [];
   const end = await sh(`trap '' TERM; sleep 60 & echo $$ $!; while :; do sleep 0.05; done`, {
     timeoutMs: 200,
@@ -47,7 +44,7 @@ test('a program that takes too long and does not listen is killed, with all that
   await eventually(() => expect(started.map(isAlive)).toEqual([false, false]));
 });
 
-test('a program that writes without end is bounded to its last words', async () => {
+test('of the output of a program only the end is kept', async () => {
   const end = await sh(
     'i=0; while [ $i -lt 3000 ]; do echo "line $i of many, many lines"; i=$((i+1)); done; echo last >&2',
   );
@@ -57,14 +54,14 @@ test('a program that writes without end is bounded to its last words', async () 
   expect(end.output).toContain('last');
 });
 
-test('a program that is not there is told from one that fails, and one that reads nothing is no fault', async () => {
+test('a program that does not exist differs from one that fails, and a program that does not read its input succeeds', async () => {
   expect(await sh('', { program: '/no/such/program' })).toMatchObject({ kind: 'not_started', missing: true });
   expect(await sh('', { program: '/' })).toMatchObject({ kind: 'not_started', missing: false });
   expect(await sh('exit 3', { input: 'x'.repeat(1_000_000) })).toMatchObject({ kind: 'exited', code: 3 });
   expect(await sh('kill -9 $$')).toMatchObject({ kind: 'exited', code: null });
 });
 
-test('a program that is to stop is asked, and one that is forced is killed at once', async () => {
+test('a program that must stop is asked first, and one that is forced is killed at once', async () => {
   const stop = new AbortController();
   const asked = sh('trap "exit 0" TERM; while :; do sleep 0.02; done', { stopSignal: stop.signal });
   stop.abort();

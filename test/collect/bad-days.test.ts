@@ -66,7 +66,7 @@ describe.skipIf(!hasSshd)('machines', () => {
       const stalling = await lab.machine('stalling', { programs: tarThen(2_000_000, 'sleep 600') });
       const mute = await lab.machine('mute', { programs: { tar: 'sleep 600' } });
       await writeFiles(good.sshd.folder, { 'a.slp': 'whole' });
-      await writeFiles(mute.sshd.folder, { 'a.slp': 'never told' });
+      await writeFiles(mute.sshd.folder, { 'a.slp': 'never sent' });
       await writeFiles(stalling.sshd.folder, {
         'one.slp': Buffer.alloc(1_500_000, 'one'),
         'two.slp': Buffer.alloc(1_500_000, 'two'),

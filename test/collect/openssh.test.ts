@@ -11,7 +11,7 @@ import { hasSshd, startLab } from './lab.ts';
 const sha256 = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');
 const PATIENT = 60_000;
 
-/** A container is here a shell that does what it is told in a folder of its own. */
+/** Instead of a container: programs that run commands in the machine's folder. */
 const CONTAINER = {
   sudo: 'shift; exec "$@"',
   docker: `
@@ -201,7 +201,7 @@ describe.skipIf(!hasSshd)('a download', () => {
       await lab.archive([{ ...target, hostKey: null }]);
       expect(lab.pinned.get('vm-1')).toBe(sshd.hostKey);
       const replaced = await lab.machine('vm-1');
-      await writeFiles(replaced.sshd.folder, { 'a.slp': 'of somebody in between' });
+      await writeFiles(replaced.sshd.folder, { 'a.slp': 'of an attacker' });
       const answer = await lab.download([{ ...replaced.target, hostKey: sshd.hostKey }]);
       expect(answer).toMatchObject({
         failure: { code: 'download_failed', vms: [{ failure: { code: 'host_key_changed' } }] },

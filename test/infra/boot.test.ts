@@ -103,7 +103,7 @@ describe('a successful boot', () => {
       await using machine = await createBareMachine();
       await using relay = await startRelay(() => lab.server.url);
       relay.cut();
-      const seen = watchFor(machine, 'docker run').then(() => relay.mend());
+      const seen = watchFor(machine, 'docker run').then(() => relay.restore());
       // The first status is given up after a tenth of the patience; the boot goes on, and the last one gets through.
       const boot = await machine.boot(lab.specOf({}, relay.url), lab.machineOf(it), {
         LABLINK_RETRY_SECONDS: '30',

@@ -218,7 +218,7 @@ describe('undeliverable lines', () => {
       data,
       settings({ url: relay.url, pausesMs: Array.from({ length: 100 }, () => 50) }),
     );
-    relay.mend();
+    relay.restore();
     expect(await delivered).toEqual({ sent: 2, dropped: 0 });
     expect(await stored(hostname)).toEqual(['a', 'b']);
   });

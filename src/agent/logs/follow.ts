@@ -1,4 +1,4 @@
-// Follows one log file: from where it was left, through truncation and rotation, as far as it is written. Reads; ships nothing.
+// Follows one log file from the saved position, through truncation and rotation. Reads only.
 import { createHash } from 'node:crypto';
 import { constants, open, readdir, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -7,13 +7,13 @@ import type { Position, Positions } from './positions.ts';
 
 export type LogBatch = {
   readonly messages: readonly LogMessage[];
-  /** Where the file stands once these were shipped. */
+  /** The position when these are shipped. */
   readonly after: Position;
 };
 
 export type Follower = {
   readonly path: string;
-  /** What comes next; null where nothing has been written (yet). Throws where the file cannot be read. */
+  /** The next lines; null if there are none (yet). Throws if the file cannot be read. */
   next(limits: MessageLimits): Promise<LogBatch | null>;
   /** The batch was shipped. */
   advance(batch: LogBatch): Promise<void>;
@@ -22,9 +22,7 @@ export type Follower = {
 
 export type FollowerOptions = {
   readonly positions: Positions;
-  readonly now: () => number;
-  readonly random: () => number;
-  /** A last line without its end is taken as it is after so long, and a rotated file is left after so long. */
+  /** A last line without its end is shipped after this, and a rotated file is left after this. */
   readonly quietMs: number;
 };
 
@@ -35,13 +33,13 @@ type Bytes = { readonly context: Buffer; readonly data: Buffer; readonly isEnd: 
 const READ_WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK;
 const FINGERPRINT_BYTES = 64;
 const GENERATION_LENGTH = 12;
-/** A rotated file is looked for among so many of its neighbours. */
+/** A rotated file is searched among this many files of its folder. */
 const NEIGHBOURS_MAX = 1_000;
 
 export function createFollower(path: string, options: FollowerOptions): Follower {
   const { positions } = options;
   let current: OpenFile | null = null;
-  // The file that the kept position belongs to was read to its end, and has another name by now.
+  // The file of the saved position was read to its end, and has another name by now.
   let isLeft = false;
 
   async function next(limits: MessageLimits): Promise<LogBatch | null> {
@@ -62,10 +60,10 @@ export function createFollower(path: string, options: FollowerOptions): Follower
     return usedBytes === 0 ? null : { messages, after: positionAfter(current.position, bytes, usedBytes) };
   }
 
-  /** True once the file has been waited for long enough since it last moved on. */
+  /** Whether the file has not grown for `quietMs`. */
   function isQuiet(file: OpenFile): boolean {
-    file.quietSince ??= options.now();
-    return options.now() - file.quietSince >= options.quietMs;
+    file.quietSince ??= Date.now();
+    return Date.now() - file.quietSince >= options.quietMs;
   }
 
   async function leaveIfRotated(file: OpenFile): Promise<void> {
@@ -96,7 +94,7 @@ export function createFollower(path: string, options: FollowerOptions): Follower
   };
 }
 
-/** The file that the kept position belongs to, by whatever name; else the one of this name, from its beginning. */
+/** The file of the saved position, whatever its name is now; else the file of this name, from its beginning. */
 async function openFile(
   path: string,
   kept: Position | undefined,
@@ -114,9 +112,9 @@ async function openFile(
   return { handle, position: await begin(path, inode, options), quietSince: null };
 }
 
-/** The generation is kept before anything is shipped under it: what is shipped again has the same ids. */
+/** The generation is saved before anything is shipped under it: lines that are shipped again have the same ids. */
 async function begin(path: string, inode: number, options: FollowerOptions): Promise<Position> {
-  const generation = digest(`${path}\0${inode}\0${options.now()}\0${options.random()}`);
+  const generation = digest(`${path}\0${inode}\0${Date.now()}\0${Math.random()}`);
   const position = {
     generation: generation.slice(0, GENERATION_LENGTH),
     inode,
@@ -127,10 +125,10 @@ async function begin(path: string, inode: number, options: FollowerOptions): Pro
   return position;
 }
 
-/** What stands after the position; null where what stands before it is not what was shipped: it is another text by now. */
+/** The bytes after the position; null if those before it are not the ones that were shipped: the file has other content. */
 async function readAfter({ handle, position }: OpenFile, limits: MessageLimits): Promise<Bytes | null> {
   const contextBytes = Math.min(position.offset, FINGERPRINT_BYTES);
-  // More than a piece, or the end of a long one could not be told.
+  // More than a piece, or the end of a long one could not be recognized.
   const wanted = contextBytes + Math.max(limits.batchBytes, limits.pieceBytes + 1);
   const { buffer, bytesRead } = await handle.read(
     Buffer.alloc(wanted),
@@ -158,7 +156,7 @@ async function openOrNull(path: string): Promise<FileHandle | null> {
   }
 }
 
-/** A file that was renamed stays beside its old name, as every log rotation has it. */
+/** Log rotation keeps a renamed file in its folder. */
 async function findByInode(path: string, inode: number): Promise<FileHandle | null> {
   const folder = dirname(path);
   const names = await readdir(folder).catch(() => []);

@@ -1,10 +1,10 @@
-// Bytes of a log file -> messages: one per line, long lines in pieces, each with an id that tells where it stood. The same
-// bytes at the same place make the same messages, however often they are read. Pure.
+// Bytes of a log file -> messages: one per line, long lines in pieces, each with an id that contains its position. The same
+// bytes at the same position give the same messages, however often they are read. Pure.
 
 export type LogMessage = { readonly text: string; readonly id: string };
 export type CutMessages = {
   readonly messages: readonly LogMessage[];
-  /** So many of the bytes are in the messages. */
+  /** How many of the bytes are in the messages. */
   readonly usedBytes: number;
 };
 
@@ -14,7 +14,7 @@ export type MessageLimits = {
   readonly pieceBytes: number;
 };
 
-/** With all that JSON may make of them, well below the allocator's limit, and below what proxies allow by default. */
+/** Even as JSON well below the allocator's limit, and below what proxies allow by default. */
 export const messageLimits: MessageLimits = { batchBytes: 131_072, batchMessages: 1_000, pieceBytes: 32_768 };
 
 const NEWLINE = 0x0a;
@@ -44,7 +44,7 @@ export function cutMessages(
   return { messages, usedBytes: start };
 }
 
-/** Where the piece ends, and where the next begins; null where its end has not been written yet. */
+/** Where the piece ends and the next begins; null if its end has not been written yet. */
 function nextPiece(
   bytes: Uint8Array,
   start: number,
@@ -64,7 +64,7 @@ function nextPiece(
   return takeRest ? { end: bytes.length, next: bytes.length } : null;
 }
 
-/** The last place at or before `at` where a character begins, so that no piece ends within one. */
+/** The last position at or before `at` where a character begins: no piece ends within one. */
 function characterStart(bytes: Uint8Array, at: number): number {
   for (let back = 0; back < 4; back++) {
     if (((bytes[at - back] ?? 0) & 0xc0) !== 0x80) return at - back;

@@ -1,63 +1,37 @@
 // How far each log file was shipped, kept across restarts of the agent.
 import { join } from 'node:path';
-import { isRecord, parseJson } from '../json.ts';
-import { readKept, replaceFile, setAside } from '../keep.ts';
-import type { Troubles } from '../troubles.ts';
+import * as z from 'zod';
+import type { ErrorLog } from '../error-log.ts';
+import { savedFile } from '../saved-file.ts';
 
-export type Position = {
-  /** A name of our own for this very file: a new file under the same name, or number, has another. */
-  readonly generation: string;
-  readonly inode: number;
+const positionSchema = z.object({
+  /** Our own name for this very file: a new file of the same name, or inode number, has another. */
+  generation: z.string(),
+  inode: z.number(),
   /** Everything before it was shipped. */
-  readonly offset: number;
-  /** Of the last bytes before the offset: another file, or the same one written anew, has others. */
-  readonly fingerprint: string;
-};
+  offset: z.number(),
+  /** A hash of the last bytes before the offset, which shows whether the file was written anew. */
+  fingerprint: z.string(),
+});
+
+export type Position = Readonly<z.output<typeof positionSchema>>;
 
 export type Positions = {
   get(path: string): Position | undefined;
-  /** Resolves once it is on disk, or is known not to get there. Calls must not overlap. */
+  /** Resolves when the position is on disk, or could not be written. Calls must not overlap. */
   set(path: string, position: Position): Promise<void>;
 };
 
-const WRITING = 'writing how far logs were shipped';
-
-/** Opens the positions in the agent's folder. Where their file makes no sense, it is set aside, and all is shipped anew. */
-export async function openPositions(folder: string, troubles: Troubles): Promise<Positions> {
-  const path = join(folder, 'logs.json');
-  const positions = await read(path, troubles);
+/** If the file is damaged, all logs are shipped again. */
+export async function openPositions(folder: string, errors: ErrorLog): Promise<Positions> {
+  const schema = z.record(z.string(), positionSchema);
+  const file = savedFile(join(folder, 'logs.json'), schema, 'the positions of log files', errors);
+  const positions = new Map(Object.entries((await file.read()) ?? {}));
   return {
-    get: (file) => positions.get(file),
-    async set(file, position) {
-      positions.set(file, position);
-      try {
-        await replaceFile(path, `${JSON.stringify(Object.fromEntries(positions))}\n`);
-        troubles.over(WRITING);
-      } catch (error) {
-        troubles.tell(WRITING, String(error));
-      }
+    get: (path) => positions.get(path),
+    set: async (path, position) => {
+      positions.set(path, position);
+      await file.write(Object.fromEntries(positions));
     },
   };
-}
-
-async function read(path: string, troubles: Troubles): Promise<Map<string, Position>> {
-  const text = await readKept(path);
-  if (text === null) return new Map();
-  const value = parseJson(text);
-  const entries = isRecord(value)
-    ? Object.entries(value).map(([file, given]) => [file, readPosition(given)] as const)
-    : null;
-  if (entries?.every((entry): entry is readonly [string, Position] => entry[1] !== null))
-    return new Map(entries);
-  await setAside(path);
-  troubles.tell('reading how far logs were shipped', `${path} made no sense and was set aside`);
-  return new Map();
-}
-
-function readPosition(value: unknown): Position | null {
-  if (!isRecord(value)) return null;
-  const { generation, inode, offset, fingerprint } = value;
-  if (typeof generation !== 'string' || typeof fingerprint !== 'string') return null;
-  if (typeof inode !== 'number' || typeof offset !== 'number') return null;
-  return { generation, inode, offset, fingerprint };
 }

@@ -1,7 +1,7 @@
 // Ships log files, batch after batch, in order, each until it is answered. What is not shipped yet stays in the files.
-import type { AgentParts } from '../parts.ts';
-import { delayAfter, isFinal, isUnknownVm, sentenceOf } from '../retry.ts';
-import { isAborted } from '../turn.ts';
+import { isAborted, sleep } from '../../async/abort.ts';
+import type { AgentContext } from '../context.ts';
+import { delayAfter, describeFailure, isFinal } from '../requests.ts';
 import { createFollower, type Follower, type LogBatch } from './follow.ts';
 import { messageLimits, type MessageLimits } from './messages.ts';
 import { openPositions, type Position } from './positions.ts';
@@ -11,22 +11,19 @@ const BODY_TOO_LARGE = 413;
 /** The contract's limit. */
 const LOG_GROUP_MAX_LENGTH = 512;
 
-/** Runs until the agent stops; what is there by then is shipped within the grace, if the allocator takes it. */
-export async function shipLogs(parts: AgentParts): Promise<void> {
-  const { options, stopping, troubles } = parts;
+/** Runs until the agent stops; the lines of that moment are shipped within the grace, if the allocator accepts them. */
+export async function shipLogs(context: AgentContext): Promise<void> {
+  const { options, stopping, errors, presence } = context;
   if (options.logFiles.length === 0) return;
-  const { clock, random } = options.world;
-  const positions = await openPositions(options.stateFolder, troubles);
+  const positions = await openPositions(options.stateFolder, errors);
   const quietMs = options.intervals.partialLineMs;
-  const followers = options.logFiles.map((path) =>
-    createFollower(path, { positions, now: clock.now, random, quietMs }),
-  );
-  const shipment = createShipment(parts);
+  const followers = options.logFiles.map((path) => createFollower(path, { positions, quietMs }));
+  const shipment = createShipment(context);
   try {
-    await parts.presence.announced;
+    await presence.announced;
     while (!stopping.aborted) {
       const isShipped = await shipRound(followers, (follower) => shipment.ship(follower, stopping));
-      if (!isShipped) await clock.sleep(options.intervals.logsMs, stopping);
+      if (!isShipped) await sleep(options.intervals.logsMs, stopping);
     }
     let isMore = true;
     while (isMore) isMore = await shipRound(followers, (follower) => shipment.shipLast(follower));
@@ -35,7 +32,7 @@ export async function shipLogs(parts: AgentParts): Promise<void> {
   }
 }
 
-/** One batch of each file, so that a busy one does not keep the others waiting. True where there was any. */
+/** One batch of each file, so that a busy file does not delay the others. Whether there was any. */
 async function shipRound(
   followers: readonly Follower[],
   ship: (follower: Follower) => Promise<boolean>,
@@ -46,48 +43,49 @@ async function shipRound(
 }
 
 type Shipment = {
-  /** Ships the next batch, until it is answered or the signal aborted. False where there was nothing to ship. */
+  /** Ships the next batch, until it is answered or the signal is aborted. False: nothing was shipped. */
   ship(follower: Follower, signal: AbortSignal): Promise<boolean>;
-  /** Tries once. */
+  /** The same, with one attempt. */
   shipLast(follower: Follower): Promise<boolean>;
 };
 
-function createShipment(parts: AgentParts): Shipment {
-  const { options, troubles } = parts;
+function createShipment(context: AgentContext): Shipment {
+  const { options, errors, presence } = context;
   const sizes = createBatchSizes();
 
   async function ship(follower: Follower, signal: AbortSignal): Promise<boolean> {
-    const batch = await nextBatch(parts, follower, sizes.limits());
+    const batch = await nextBatch(context, follower, sizes.limits());
     if (!batch) return false;
     for (let attempt = 0; !isAborted(signal); attempt++) {
-      const answer = await send(parts, follower.path, batch, signal);
-      if (answer.kind === 'ok') {
-        troubles.over(WHAT);
+      const answer = await send(context, follower.path, batch, signal);
+      if (answer.ok) {
+        errors.resolve(WHAT);
         sizes.passed(batch);
         await follower.advance(batch);
         return true;
       }
       if (isAborted(signal)) break;
-      troubles.tell(WHAT, sentenceOf(answer));
-      if (isUnknownVm(answer)) parts.presence.tellAgain();
-      else if (isFinal(answer)) {
-        if (sizes.shrink(batch, answer.status === BODY_TOO_LARGE)) return true;
-        // It would be refused for ever, and everything after it would never come.
-        options.world.log.error(`a log line of ${follower.path} was left out`);
+      const { failure } = answer;
+      errors.report(WHAT, describeFailure(failure));
+      if (failure.code === 'unknown_vm') presence.reportAgain();
+      else if (isFinal(failure)) {
+        if (sizes.shrink(batch, failure.status === BODY_TOO_LARGE)) return true;
+        // It would be refused for ever, and no later line would be shipped.
+        options.dependencies.log.error(`a log line of ${follower.path} was skipped`);
         sizes.passed(batch);
         await follower.advance(batch);
         return true;
       }
-      await options.world.clock.sleep(delayAfter(answer, attempt, parts), signal);
+      await sleep(delayAfter(answer, attempt, options.intervals), signal);
     }
     return false;
   }
 
   async function shipLast(follower: Follower): Promise<boolean> {
-    const batch = isAborted(parts.closing) ? null : await nextBatch(parts, follower, sizes.limits());
+    const batch = isAborted(context.closing) ? null : await nextBatch(context, follower, sizes.limits());
     if (!batch) return false;
-    const answer = await send(parts, follower.path, batch, parts.closing);
-    if (answer.kind !== 'ok') return false;
+    const answer = await send(context, follower.path, batch, context.closing);
+    if (!answer.ok) return false;
     await follower.advance(batch);
     return true;
   }
@@ -97,12 +95,12 @@ function createShipment(parts: AgentParts): Shipment {
 
 type BatchSizes = {
   limits(): MessageLimits;
-  /** The same lines are to come again in smaller batches; false where it is one line already. */
+  /** The same lines will come again in smaller batches. False: it is one line already. */
   shrink(batch: LogBatch, isTooLarge: boolean): boolean;
   passed(batch: LogBatch): void;
 };
 
-/** A proxy may allow less than the allocator: that is learnt for good. What else is refused is narrowed down to its line. */
+/** A proxy may allow less than the allocator: that limit is kept. Any other refusal is narrowed down to its line. */
 function createBatchSizes(): BatchSizes {
   let most = messageLimits.batchMessages;
   let suspect: { readonly messages: number; readonly until: Position } | null = null;
@@ -123,23 +121,23 @@ function createBatchSizes(): BatchSizes {
 }
 
 async function nextBatch(
-  { troubles }: AgentParts,
+  { errors }: AgentContext,
   follower: Follower,
   limits: MessageLimits,
 ): Promise<LogBatch | null> {
   const what = `reading ${follower.path}`;
   try {
     const batch = await follower.next(limits);
-    troubles.over(what);
+    errors.resolve(what);
     return batch;
   } catch (error) {
-    troubles.tell(what, error instanceof Error ? error.message : String(error));
+    errors.report(what, error instanceof Error ? error.message : String(error));
     await follower.close();
     return null;
   }
 }
 
-function send({ api, options }: AgentParts, path: string, batch: LogBatch, signal: AbortSignal) {
+function send({ api, options }: AgentContext, path: string, batch: LogBatch, signal: AbortSignal) {
   const body = {
     log_group: path.slice(-LOG_GROUP_MAX_LENGTH),
     log_stream: options.hostname,

@@ -85,12 +85,10 @@ export async function runMachineAgent(
   const containerStart = nowSeconds();
   const { runAgent } = await import('../../agent/run.ts');
   const { defaultIntervals } = await import('../../agent/options.ts');
-  const { createAgentWorld } = await import('../../agent/world.ts');
   // So that later machines start from what this one has compiled; at its end it may be killed.
   flushCompileCache();
   const timings = { ...cloudInit, container_start_time: containerStart, container_end_time: nowSeconds() };
   const { machine, places, log } = boot;
-  const world = createAgentWorld(log);
   const options: AgentOptions = {
     allocatorUrl: machine.allocatorUrl,
     hostname: machine.hostname,
@@ -105,14 +103,18 @@ export async function runMachineAgent(
     timings: () => Promise.resolve(withDurations(timings)),
     childEnvironment: boot.environment,
     intervals: { ...defaultIntervals, inUseMs: IN_USE_MS, stopGraceMs: AGENT_GRACE_MS },
-    world: { ...world, listProcesses: () => listDescendants(process.pid) },
+    dependencies: {
+      fetch: (request) => fetch(request),
+      listProcesses: () => listDescendants(process.pid),
+      log,
+    },
     signal: stopping.signal,
     forceSignal: stopping.force,
   };
   if (stopping.signal.aborted) return;
   const end = await runAgent(options);
-  if (end.kind === 'stopped') return;
-  log.error(`the agent cannot go on: ${end.message}`);
+  if (end.ok) return;
+  log.error(`the agent cannot go on: ${end.failure}`);
   await reportError(boot, stopping.signal);
 }
 
