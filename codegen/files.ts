@@ -32,7 +32,7 @@ async function migrate(connectionString: string): Promise<void> {
   });
   try {
     const migrated = await migrateToLatest(db);
-    if (!migrated.ok) throw new Error(migrated.problem);
+    if (!migrated.ok) throw new Error(migrated.failure.message);
   } finally {
     await db.destroy();
   }

@@ -1,25 +1,14 @@
 // Who did what, and when: written in the transaction of the action itself.
+import type { AuditAction } from '../vms/timeline.ts';
 import type { Db } from './connect.ts';
 
 export type AuditEvent = {
   readonly who: string;
-  readonly what:
-    | 'launch'
-    | 'destroy'
-    | 'cancel'
-    | 'reschedule-shutdown'
-    | 'shutdown'
-    | 'adopt'
-    | 'terminate'
-    | 'allow-browser'
-    | 'reassign'
-    | 'release'
-    | 'mark-healthy'
-    | 'restart';
+  readonly what: AuditAction;
   /** A few words: how many, which. */
   readonly detail: string;
   readonly operationId?: string | null;
-  /** The machine that it is about, if it is about one. */
+  /** Of the VM, if the action is about one. */
   readonly hostname?: string;
 };
 

@@ -2,6 +2,7 @@
 // Exported as text too, because the bench runs the very same statement through pgbench.
 import { CompiledQuery } from 'kysely';
 import type { Db } from './connect.ts';
+import { isFree, isGpuUnhealthy } from './predicates.ts';
 import type { PreparedNames } from './prepared.ts';
 
 export type Claim = {
@@ -27,7 +28,7 @@ export type ClaimRow = {
 export type Locking = 'skip locked' | '';
 
 /** Machines whose agent waits right now, then those seen lately; an unhealthy GPU only when no other is free. */
-export const CLAIM_ORDER = `(v.gpu_health is not distinct from 'Unhealthy'),
+export const CLAIM_ORDER = `${isGpuUnhealthy('v')},
            (p.waiting_until is not null and p.waiting_until > now()) desc,
            date_trunc('minute', p.last_seen_at) desc nulls last,
            v.hostname`;
@@ -43,7 +44,7 @@ with live as (
 ), picked as (
   select v.hostname
   from vms v left join vm_presence p on p.hostname = v.hostname
-  where v.assignment_id is null and v.status = 'running' and not exists (select 1 from live)
+  where ${isFree('v')} and not exists (select 1 from live)
   order by ${CLAIM_ORDER}
   for no key update of v ${locking} limit 1
 ), claimed as (

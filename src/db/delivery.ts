@@ -1,6 +1,7 @@
 // Deliveries: which command a waiting VM is to be given, and who is waiting. The row is the truth, a notification a hint.
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
+import { condition, statusIs } from './predicates.ts';
 import { endSilence } from './silence.ts';
 
 export type Delivery = {
@@ -29,7 +30,7 @@ export async function takeDelivery(
     .where('a.acknowledged_at', 'is', null)
     .where('a.reassigned_at', 'is', null)
     .where('a.command_at', '>', olderThan(codeLifetimeSeconds))
-    .where('v.status', 'not in', ['recycling', 'destroying'])
+    .where(condition(statusIs('deliverable', 'v')))
     .returning(['a.id', 'a.crd_command', 'a.pin', 'a.command_number'])
     .executeTakeFirst();
   if (!row) return null;

@@ -1,6 +1,7 @@
 // History for pictures: machines by state over time, assignments over time. A week of it is kept.
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
+import { isFree, statusIs } from './predicates.ts';
 
 /** Every machine counts once. */
 export type StateCounts = {
@@ -14,14 +15,15 @@ export type StateCounts = {
 };
 export type StateSample = StateCounts & { readonly at: Date };
 
-const counted = sql`
-  count(*) filter (where status = 'running' and assignment_id is null)::int as free,
-  count(*) filter (where status = 'running' and assignment_id is not null and in_use is not true)::int as assigned,
-  count(*) filter (where status = 'running' and assignment_id is not null and in_use)::int as in_use,
+const held = `${statusIs('usable')} and assignment_id is not null`;
+const counted = sql.raw(`
+  count(*) filter (where ${isFree()})::int as free,
+  count(*) filter (where ${held} and in_use is not true)::int as assigned,
+  count(*) filter (where ${held} and in_use)::int as in_use,
   count(*) filter (where status = 'initializing')::int as initializing,
   count(*) filter (where status = 'recycling')::int as recycling,
-  count(*) filter (where status in ('error', 'unreachable'))::int as failed,
-  count(*) filter (where status = 'destroying')::int as destroying`;
+  count(*) filter (where ${statusIs('failed')})::int as failed,
+  count(*) filter (where status = 'destroying')::int as destroying`);
 
 const columns = sql`free, assigned, in_use, initializing, recycling, failed, destroying`;
 

@@ -1,9 +1,11 @@
-// The one LISTEN connection of this process. It reconnects by itself; every connect says that something may have been
-// missed. A NOTIFY that never comes back (PgBouncer in transaction mode) is found at start.
+// The LISTEN connection of this process. It reconnects by itself; after each connect, notifications may have been lost.
+// A server that never delivers notifications (PgBouncer in transaction mode) is detected at the start.
 import pgListen, { type Subscriber } from 'pg-listen';
+import { withTimeLimit } from '../async/time-limit.ts';
+import { fail, succeed, type Result } from '../result.ts';
 
 export type Listener = {
-  /** False while the connection is away. */
+  /** False while there is no connection. */
   readonly connected: boolean;
   close(): Promise<void>;
 };
@@ -11,27 +13,23 @@ export type Listener = {
 export type ListenOptions = {
   readonly connectionString: string;
   readonly channel: string;
-  /** A hint: this hostname may have something to fetch. */
+  /** A hint: this VM may have a command to fetch. */
   readonly onHostname: (hostname: string) => void;
-  /** (Re)connected: something may have been missed. */
+  /** (Re)connected: notifications may have been lost. */
   readonly onConnected: () => void;
   readonly onError: (error: Error) => void;
 };
 
-export type ListenResult =
-  | { readonly ok: true; readonly listener: Listener }
-  | { readonly ok: false; readonly problem: string; readonly remedy: string };
-
-/** How long a probe may take from NOTIFY to its arrival. */
+/** How long a notification may take at the start. */
 const PROBE_TIMEOUT_MS = 5_000;
 const RECONNECT_INTERVAL_MS = 500;
-/** The connection is asked this often whether it is alive. */
+/** How often the connection is checked. */
 const PARANOID_CHECK_MS = 15_000;
-/** A server that does not answer within this is taken for lost: a dead network says nothing. */
+/** A connection without an answer for this long counts as lost. */
 const ANSWER_TIMEOUT_MS = 5_000;
 
-/** Connects, listens, and proves that a notification comes back. Throws where the server cannot be reached at all. */
-export async function listen(options: ListenOptions): Promise<ListenResult> {
+/** Connects, listens, and checks that a notification arrives. Throws if the server cannot be reached. */
+export async function listen(options: ListenOptions): Promise<Result<Listener>> {
   let closed = false;
   const subscriber: Subscriber = pgListen.default(
     {
@@ -42,12 +40,12 @@ export async function listen(options: ListenOptions): Promise<ListenResult> {
     },
     {
       paranoidChecking: PARANOID_CHECK_MS,
-      // Its close() does not end its tries to come back, and a throw does.
+      // close() does not stop its reconnecting; throwing here does.
       retryInterval: () => {
         if (closed) throw new Error('The listener was closed.');
         return RECONNECT_INTERVAL_MS;
       },
-      // For ever: the server serves what the rows say meanwhile, and health tells of it.
+      // Forever: meanwhile the rows are read on a timer, and the health check reports the lost connection.
       retryLimit: Number.POSITIVE_INFINITY,
       retryTimeout: Number.POSITIVE_INFINITY,
       parse: parsePayload,
@@ -59,7 +57,7 @@ export async function listen(options: ListenOptions): Promise<ListenResult> {
     await subscriber.close();
   };
   subscriber.events.on('connected', () => {
-    // A try that was under way when it was closed.
+    // close() was called during a reconnect.
     if (closed) return void subscriber.close();
     connected = true;
     options.onConnected();
@@ -77,25 +75,22 @@ export async function listen(options: ListenOptions): Promise<ListenResult> {
   await subscriber.listenTo(options.channel);
   if (!(await probe(subscriber, options.channel))) {
     await close();
-    return {
-      ok: false,
-      problem: 'Postgres accepted LISTEN, but a notification did not come back.',
+    return fail({
+      code: 'notification_lost',
+      message: 'Postgres accepted LISTEN, but did not deliver a notification.',
       remedy:
-        'A pooler in transaction mode (PgBouncer) is most likely in between: point DATABASE_URL at Postgres itself, or at a pool in session mode.',
-    };
+        'The cause is probably a pooler in transaction mode (PgBouncer). Set DATABASE_URL to the address of Postgres itself, or of a pool in session mode.',
+    });
   }
-  return {
-    ok: true,
-    listener: {
-      get connected() {
-        return connected;
-      },
-      close,
+  return succeed({
+    get connected() {
+      return connected;
     },
-  };
+    close,
+  });
 }
 
-/** What is not JSON is none of ours. */
+/** Null for a payload that is not JSON: it is not ours. */
 function parsePayload(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -104,7 +99,7 @@ function parsePayload(text: string): unknown {
   }
 }
 
-/** Payloads come from our own statements; anybody with access to the database may send others. */
+/** Other users of the database can send anything. */
 function hostnameOf(payload: unknown): string | null {
   if (typeof payload !== 'object' || payload === null || !('HostName' in payload)) return null;
   return typeof payload.HostName === 'string' ? payload.HostName : null;
@@ -112,16 +107,18 @@ function hostnameOf(payload: unknown): string | null {
 
 async function probe(subscriber: Subscriber, channel: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(resolve, PROBE_TIMEOUT_MS, false);
   const onArrival = (payload: unknown) => {
     if (typeof payload === 'object' && payload !== null && 'probe' in payload) resolve(true);
   };
   subscriber.notifications.on(channel, onArrival);
   try {
     await subscriber.notify(channel, { probe: true });
-    return await promise;
+    return await withTimeLimit(
+      PROBE_TIMEOUT_MS,
+      () => promise,
+      () => false,
+    );
   } finally {
-    clearTimeout(timer);
     subscriber.notifications.removeListener(channel, onArrival);
   }
 }

@@ -1,21 +1,21 @@
-// Brings the schema up to date, under a lock. Processes that start at once wait for each other; a program that is older
-// than a breaking migration refuses the schema.
+// Brings the schema up to date, under a lock, so that processes that start together wait for each other. A program that
+// is older than a breaking migration rejects the schema.
 import { sql, type Kysely } from 'kysely';
 import { Migrator } from 'kysely/migration';
+import { fail, succeed, type Result } from '../result.ts';
 import { migrations as allMigrations, type ListedMigration } from './migrations/list.ts';
 
 /** Key of the advisory lock that serializes migrations; any constant of ours. */
 const MIGRATION_LOCK = 7_236_001;
-/** What a table of this name says survives older and newer programs alike. */
+/** The table that older and newer programs can both read. */
 const COMPATIBILITY = 'schema_compatibility';
 
-export type MigrateResult =
-  | { readonly ok: true; readonly applied: readonly string[] }
-  | { readonly ok: false; readonly problem: string; readonly remedy: string };
+/** The names of the migrations that were applied. */
+export type MigrateResult = Result<readonly string[]>;
 
 /**
- * Applies the migrations that are missing. Refuses (ok: false) a schema that a newer program has changed in a way that
- * this one cannot work with. A migration that fails is rolled back, and its error thrown.
+ * Applies the missing migrations. Fails with `schema_too_new` if a newer program made a breaking change. A migration that
+ * fails is rolled back, and its error is thrown.
  */
 export async function migrateToLatest<DB>(
   db: Kysely<DB>,
@@ -40,14 +40,13 @@ async function migrateUnderLock<DB>(
   const foreign = (await appliedMigrations(db)).filter(({ name }) => !known.has(name));
   const breaking = foreign.filter((migration) => migration.breaking).map(({ name }) => name);
   if (breaking.length > 0) {
-    return {
-      ok: false,
-      problem: `A newer version of LabLink has changed this database (${breaking.join(', ')}); this version cannot work with it.`,
-      remedy: 'Start the newer version, or restore a backup that was made before it ran.',
-    };
+    return fail({
+      code: 'schema_too_new',
+      message: `A newer version of LabLink has changed this database (${breaking.join(', ')}). This version cannot use it.`,
+      remedy: 'Start the newer version, or restore a backup from before it ran.',
+    });
   }
-  if (foreign.length > 0) return { ok: true, applied: [] };
-  return { ok: true, applied: await applyMissing(db, migrations) };
+  return succeed(foreign.length > 0 ? [] : await applyMissing(db, migrations));
 }
 
 async function createCompatibilityTable<DB>(db: Kysely<DB>): Promise<void> {

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { pinLockAfter } from '../vms/pin.ts';
 import { claim, type Claim, type ClaimRow } from './claim.ts';
 import type { Db } from './connect.ts';
+import { condition, isFree } from './predicates.ts';
 import { errorCode, LOCK_NOT_AVAILABLE, UNIQUE_VIOLATION } from './errors.ts';
 
 export type VmRequest = Claim & {
@@ -63,8 +64,7 @@ async function anyFree(db: Db): Promise<boolean> {
   const row = await db
     .selectFrom('vms')
     .select('hostname')
-    .where('assignment_id', 'is', null)
-    .where('status', '=', 'running')
+    .where(condition(isFree()))
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;

@@ -1,8 +1,10 @@
 // What an admin does about one machine: each is one transaction, with its audit.
 import { sql } from 'kysely';
+import { isGpuUnhealthy, isStatus, readGpuHealth, readVmStatus } from '../vms/status.ts';
 import { recordAuditEvent } from './audit.ts';
 import { CLAIM_ORDER } from './claim.ts';
 import type { Db } from './connect.ts';
+import { condition, isFree, isReleased, statusIs } from './predicates.ts';
 
 /** Who does it, to which machine. */
 export type Doing = { readonly hostname: string; readonly by: string };
@@ -78,7 +80,7 @@ async function lockLive(trx: Db, hostname: string): Promise<LiveAssignment | nul
 async function lockFree(trx: Db): Promise<string | null> {
   const { rows } = await sql<{ hostname: string }>`
     select v.hostname from vms v left join vm_presence p on p.hostname = v.hostname
-    where v.assignment_id is null and v.status = 'running'
+    where ${condition(isFree('v'))}
     order by ${sql.raw(CLAIM_ORDER)} for no key update of v skip locked limit 1`.execute(trx);
   return rows[0]?.hostname ?? null;
 }
@@ -87,6 +89,7 @@ type Leaving = Move & { readonly assignmentId: string };
 
 /** The old machine keeps a released copy: it says whose work is on it until it was emptied. */
 async function leaveRemains(trx: Db, { hostname, remainsId, assignmentId }: Leaving): Promise<void> {
+  const lost = condition(statusIs('lost'));
   await sql`
     insert into assignments (id, hostname, email, browsers, crd_command, pin, command_number, command_at, assigned_at,
       delivered_at, acknowledged_at, outcome, outcome_message, released_at)
@@ -95,8 +98,8 @@ async function leaveRemains(trx: Db, { hostname, remainsId, assignmentId }: Leav
     from assignments where id = ${assignmentId}`.execute(trx);
   await sql`
     update vms set assignment_id = ${remainsId},
-      status = case when status in ('error', 'unreachable', 'destroying') then status else 'recycling' end,
-      status_since = case when status in ('error', 'unreachable', 'destroying', 'recycling') then status_since else now() end
+      status = case when ${lost} then status else 'recycling' end,
+      status_since = case when ${lost} or status = 'recycling' then status_since else now() end
     where hostname = ${hostname}`.execute(trx);
 }
 
@@ -121,22 +124,24 @@ async function arrive(trx: Db, move: Leaving & { readonly to: string }): Promise
  */
 export async function markHealthy(db: Db, { hostname, by }: Doing): Promise<boolean> {
   return db.transaction().execute(async (trx) => {
-    const { rows: known } = await sql<{ status: string; gpu: string | null }>`
-      select status, gpu_health as gpu from vms where hostname = ${hostname} for no key update`.execute(trx);
-    const [before] = known;
+    const before = await trx
+      .selectFrom('vms')
+      .select(['status', 'gpu_health'])
+      .where('hostname', '=', hostname)
+      .forNoKeyUpdate()
+      .executeTakeFirst();
     if (!before) return false;
-    const isIll = ['error', 'unreachable'].includes(before.status);
-    if (!isIll && before.gpu !== 'Unhealthy') return true;
+    const status = readVmStatus(before.status);
+    const gpuIsUnhealthy = isGpuUnhealthy({ gpuHealth: readGpuHealth(before.gpu_health ?? '') });
+    const hasFailed = isStatus(status, 'failed');
+    if (!hasFailed && !gpuIsUnhealthy) return true;
     await sql`
-      update vms v set gpu_health = nullif(v.gpu_health, 'Unhealthy'),
-        status = case when not ${isIll}::boolean then v.status
-          when exists (select from assignments a where a.id = v.assignment_id and a.released_at is not null)
-            then 'recycling' else 'running' end,
-        status_since = case when ${isIll}::boolean then now() else v.status_since end
-      where v.hostname = ${hostname}`.execute(trx);
-    const detail = [...(isIll ? [before.status] : []), ...(before.gpu === 'Unhealthy' ? ['GPU'] : [])].join(
-      ', ',
-    );
+      update vms set gpu_health = nullif(gpu_health, 'Unhealthy'),
+        status = case when not ${hasFailed}::boolean then status
+          when ${condition(isReleased())} then 'recycling' else 'running' end,
+        status_since = case when ${hasFailed}::boolean then now() else status_since end
+      where hostname = ${hostname}`.execute(trx);
+    const detail = [...(hasFailed ? [status] : []), ...(gpuIsUnhealthy ? ['GPU'] : [])].join(', ');
     await recordAuditEvent(trx, { who: by, what: 'mark-healthy', detail, hostname });
     return true;
   });

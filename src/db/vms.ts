@@ -10,6 +10,7 @@ import {
 } from '../vms/status.ts';
 import { readAssignmentRow, selectAssignments, type AssignmentRecord } from './assignments.ts';
 import type { Db } from './connect.ts';
+import { condition, isFree, isIdle } from './predicates.ts';
 import { phaseSeconds } from './timings.ts';
 
 export type VmRecord = {
@@ -121,9 +122,7 @@ export async function findVms(db: Db, hostnames: readonly string[]): Promise<VmR
 /** Machines that somebody has, or that may need somebody: all but those that run, are well and free. */
 export async function listVmsInQuestion(db: Db): Promise<VmRecord[]> {
   const rows = await selectVms(db)
-    .where(
-      sql<boolean>`not (v.status = 'running' and v.assignment_id is null and v.gpu_health is distinct from 'Unhealthy')`,
-    )
+    .where(condition(`not ${isIdle('v')}`))
     .execute();
   return withAssignments(db, rows);
 }
@@ -190,8 +189,7 @@ export async function countFree(db: Db): Promise<number> {
   const { count } = await db
     .selectFrom('vms')
     .select(({ fn }) => fn.countAll<number>().as('count'))
-    .where('assignment_id', 'is', null)
-    .where('status', '=', 'running')
+    .where(condition(isFree()))
     .executeTakeFirstOrThrow();
   return count;
 }
@@ -210,6 +208,7 @@ export async function countVms(db: Db): Promise<VmCounts> {
     .selectFrom('vms')
     .select(['status', ({ fn }) => fn.countAll<number>().as('total')])
     .select(({ fn }) => fn.count<number>('assignment_id').as('assigned'))
+    .select(({ fn }) => fn.countAll<number>().filterWhere(condition(isFree())).as('free'))
     .select(({ fn }) => fn.countAll<number>().filterWhere('in_use', '=', true).as('in_use'))
     .groupBy('status')
     .execute();
@@ -217,7 +216,7 @@ export async function countVms(db: Db): Promise<VmCounts> {
     rows.reduce((total, row) => total + value(row), 0);
   return {
     total: sum((row) => row.total),
-    free: sum((row) => (row.status === 'running' ? row.total - row.assigned : 0)),
+    free: sum((row) => row.free),
     assigned: sum((row) => row.assigned),
     inUse: sum((row) => row.in_use),
     byStatus: new Map(rows.map((row) => [readVmStatus(row.status), row.total])),

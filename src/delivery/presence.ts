@@ -21,7 +21,7 @@ export type PresenceOptions = {
 
 /** Changes are written together, this long after the first. */
 const WRITE_DELAY_MS = 50;
-/** A lease outlives two missed renewals (see RENEW_INTERVAL_MS of the desk). */
+/** A lease outlives two missed renewals (see RENEW_INTERVAL_MS of the dispatcher). */
 const LEASE_SECONDS = 35;
 
 export function createPresence({ db, find, all, onError }: PresenceOptions): Presence {

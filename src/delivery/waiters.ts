@@ -1,7 +1,7 @@
 // The polls that wait in this process: a bounded map, hostname to the newest poll. Knows nothing of HTTP or SQL.
 
 /** How a poll ends without a delivery. */
-export type WaitEnd = 'superseded' | 'stopping' | 'ended' | 'gone';
+export type WaitEnd = 'superseded' | 'stopping' | 'timed_out' | 'gone';
 export type WaitResult<Delivery> =
   { readonly kind: 'delivered'; readonly delivery: Delivery } | { readonly kind: WaitEnd };
 

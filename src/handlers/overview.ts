@@ -5,6 +5,7 @@ import { databaseProblem } from '../db/errors.ts';
 import { findActiveOperation } from '../db/operations.ts';
 import { countVms, listVmsInQuestion } from '../db/vms.ts';
 import { byUrgency } from '../vms/attention.ts';
+import { isAssigned, statusesThatAre } from '../vms/status.ts';
 import { operationView } from './operation-views.ts';
 import { attentionView, viewContext, type ViewDependencies } from './views.ts';
 
@@ -26,10 +27,10 @@ export async function readOverview(dependencies: OverviewDependencies): Promise<
   return {
     total: counts.total,
     free: counts.free,
-    assigned: vms.filter(({ assignment }) => assignment !== null && assignment.releasedAt === null).length,
+    assigned: vms.filter(isAssigned).length,
     in_use: counts.inUse,
     starting: of('initializing'),
-    failed: of('error') + of('unreachable'),
+    failed: statusesThatAre('failed').reduce((total, status) => total + of(status), 0),
     by_status: Object.fromEntries(counts.byStatus),
     attention: attention.slice(0, ATTENTION_NAMED),
     attention_total: attention.length,

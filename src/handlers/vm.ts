@@ -12,14 +12,14 @@ import {
 } from '../db/reports.ts';
 import { pendingRecycle } from '../db/recycling.ts';
 import { recordTimings } from '../db/timings.ts';
-import type { Desk } from '../delivery/desk.ts';
+import type { Dispatcher } from '../delivery/dispatcher.ts';
 import { readGpuHealth, type Provider } from '../vms/status.ts';
 import { readTimings } from '../vms/timings.ts';
 import { createLogHandler, type LogKeeper } from './logs.ts';
 
 export type VmDependencies = {
   readonly db: Db;
-  readonly desk: Desk;
+  readonly dispatcher: Dispatcher;
   readonly logs: LogKeeper;
   /** Of machines that come by themselves. */
   readonly bornAs: Provider;
@@ -87,12 +87,12 @@ function answerHeartbeat(recycle: { readonly assignmentId: string | null } | nul
 }
 
 async function waitForAssignment(
-  { db, desk }: VmDependencies,
+  { db, dispatcher }: VmDependencies,
   { body, signal }: Input<'vmStartup'>,
 ): Promise<Reply<'vmStartup'>> {
   const { hostname } = body;
   if (!(await vmExists(db, hostname))) return problem('vm_not_found');
-  const result = await desk.wait({ hostname, confirms: body.confirms === true, signal });
+  const result = await dispatcher.wait({ hostname, confirms: body.confirms === true, signal });
   switch (result.kind) {
     case 'delivered': {
       const { assignmentId, command, commandNumber, pin } = result.delivery;
@@ -108,7 +108,7 @@ async function waitForAssignment(
       return problem('overloaded', {
         detail: 'Too many VMs are waiting on this server. Poll again in a minute.',
       });
-    case 'ended':
+    case 'timed_out':
       return problem('poll_timed_out');
     case 'stopping':
     case 'gone':

@@ -1,4 +1,5 @@
 // What can be done with a machine as it is now, each with what it will do. What cannot be done is not offered.
+import { isStatus, isUnhealthy, vmFacts } from '../vms/status.ts';
 import type { View } from './render.ts';
 import { vmApiHref } from './vm-href.ts';
 import type { VmModel } from './vm-model.ts';
@@ -36,7 +37,7 @@ function personActions(model: VmModel): Action[] {
   if (!assignment || assignment.state === 'released') return [];
   const api = vmApiHref(vm.hostname);
   const { allowBrowser, reassign, release } = words.machine;
-  const isBroken = vm.status === 'error' || vm.status === 'unreachable';
+  const isBroken = isStatus(vm.status, 'failed');
   const another = isBroken ? { ...reassign, what: reassign.whatBroken } : reassign;
   const hindrance = freeCount === 0 ? reassign.none : null;
   const actions = [
@@ -62,7 +63,7 @@ function machineActions(model: VmModel): Action[] {
   const api = vmApiHref(vm.hostname);
   const { markHealthy, restart, destroy, forget } = words.machine;
   const ending = vm.provider === 'external' ? forget : withWork(destroy, model);
-  const isIll = vm.status === 'error' || vm.status === 'unreachable' || vm.gpu_health === 'Unhealthy';
+  const isIll = isUnhealthy(vmFacts(vm));
   const isEnding = vm.status === 'destroying';
   return [
     ...(isIll ? [action('mark-healthy', markHealthy, `${api}/mark-healthy`)] : []),

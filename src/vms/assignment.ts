@@ -1,6 +1,6 @@
 // The state of an assignment, and its sentence for the participant. Pure; the clock is an argument.
 import type { components } from '../contract/openapi.gen.ts';
-import { isLost, type VmStatus } from './status.ts';
+import { isStatus, type VmStatus } from './status.ts';
 
 export type AssignmentState = components['schemas']['AssignmentState'];
 
@@ -19,7 +19,7 @@ export type AssignmentFacts = {
 /** The state at `now`. A code that was not used within `codeLifetimeMs` has expired. */
 export function assignmentState(facts: AssignmentFacts, now: Date, codeLifetimeMs: number): AssignmentState {
   if (facts.releasedAt) return 'released';
-  if (isLost(facts.vmStatus)) return 'machine_lost';
+  if (isStatus(facts.vmStatus, 'lost')) return 'machine_lost';
   if (facts.outcome === 'registered') return 'connected';
   if (facts.outcome === 'failed') return 'failed';
   if (facts.reassignedAt) return 'expired';

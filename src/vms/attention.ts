@@ -3,7 +3,7 @@ import type { components } from '../contract/openapi.gen.ts';
 import type { AssignmentState } from './assignment.ts';
 import type { Deadline } from './deadlines.ts';
 import { compareHostnames } from './hostnames.ts';
-import type { GpuHealth, VmStatus } from './status.ts';
+import { isGpuUnhealthy, type GpuHealth, type VmStatus } from './status.ts';
 
 export type AttentionReason = components['schemas']['Attention']['reason'];
 
@@ -49,7 +49,7 @@ export function byUrgency(one: Urgent, other: Urgent): number {
 
 /** Null where the machine needs no attention. */
 export function attentionOf(machine: AttentionFacts): Attention | null {
-  const { hostname, status, statusSince, gpuHealth, assignment, deadline } = machine;
+  const { hostname, status, statusSince, assignment, deadline } = machine;
   const live = assignment && assignment.state !== 'released' ? assignment : null;
   const say = (reason: AttentionReason, message: string, since: Date): Attention => ({
     hostname,
@@ -65,7 +65,7 @@ export function attentionOf(machine: AttentionFacts): Attention | null {
   if (live && (live.state === 'failed' || live.state === 'expired'))
     return say('command_failed', commands[live.state], live.commandAt);
   if (deadline?.overdue) return say('overdue', deadline.overdue, deadline.since);
-  if (gpuHealth === 'Unhealthy') return say('gpu_unhealthy', GPU, statusSince);
+  if (isGpuUnhealthy(machine)) return say('gpu_unhealthy', GPU, statusSince);
   return null;
 }
 

@@ -26,6 +26,17 @@ const assignments = {
   released: 'Assignment ended',
 } as const;
 
+/** Every action that the audit records. */
+export type AuditAction =
+  | Schemas['ActionName']
+  | 'launch'
+  | 'destroy'
+  | 'cancel'
+  | 'reschedule-shutdown'
+  | 'shutdown'
+  | 'adopt'
+  | 'terminate';
+
 const actions = {
   'allow-browser': 'New browser allowed',
   reassign: 'Other machine assigned',
@@ -33,7 +44,16 @@ const actions = {
   'mark-healthy': 'Marked as healthy',
   restart: 'Restarted',
   destroy: 'Destroyed',
-} as const satisfies Record<Schemas['ActionName'] | 'destroy', string>;
+  launch: 'Launched',
+  cancel: 'Operation cancelled',
+  'reschedule-shutdown': 'Shutdown time changed',
+  shutdown: 'Shutdown time reached',
+  adopt: 'Added to the list',
+  terminate: 'Terminated',
+} as const satisfies Record<AuditAction, string>;
+
+/** Every step of an assignment that the timeline shows. */
+export type AssignmentStep = keyof typeof assignments;
 
 /** A name that this program does not know is shown as it is. */
 export function timelineText({ kind, what, detail }: TimelineFacts): string {

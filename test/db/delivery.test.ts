@@ -2,19 +2,19 @@ import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { takeDelivery, recordOutcome, withDelivery } from '../../src/db/delivery.ts';
 import { listen } from '../../src/db/listen.ts';
-import { createDesk, type Desk } from '../../src/delivery/desk.ts';
+import { createDispatcher, type Dispatcher } from '../../src/delivery/dispatcher.ts';
 import { createTestDatabase, withAdmin, type TestDatabase } from '../support/postgres.ts';
 import { ageCommand, CHANNEL, giveVm, insertFreeVms } from '../support/rows.ts';
 
 const LIFETIME_SECONDS = 600;
 let database: TestDatabase;
-let desk: Desk;
+let dispatcher: Dispatcher;
 let errors: unknown[];
 
 beforeEach(async () => {
   database = await createTestDatabase();
   errors = [];
-  desk = createDesk({
+  dispatcher = createDispatcher({
     db: database.db,
     maxWaiters: 3,
     codeLifetimeSeconds: LIFETIME_SECONDS,
@@ -24,24 +24,24 @@ beforeEach(async () => {
   });
 });
 afterEach(async () => {
-  await desk.close();
+  await dispatcher.close();
   await database[Symbol.asyncDispose]();
   expect(errors).toEqual([]);
 });
 
 const never = new AbortController().signal;
-const poll = (hostname: string, signal = never) => desk.wait({ hostname, confirms: true, signal });
+const poll = (hostname: string, signal = never) => dispatcher.wait({ hostname, confirms: true, signal });
 
 async function listening() {
   const result = await listen({
     connectionString: database.connectionString,
     channel: CHANNEL,
-    onHostname: desk.hint,
-    onConnected: () => void desk.reread(),
+    onHostname: dispatcher.onNotification,
+    onConnected: () => void dispatcher.readAll(),
     onError: () => undefined,
   });
-  if (!result.ok) throw new Error(result.problem);
-  return result.listener;
+  if (!result.ok) throw new Error(result.failure.message);
+  return result.value;
 }
 
 describe('a waiting VM', () => {
@@ -49,7 +49,7 @@ describe('a waiting VM', () => {
     await insertFreeVms(database.db, ['a']);
     const listener = await listening();
     const told = poll('a');
-    await expect.poll(() => desk.waiting).toBe(1);
+    await expect.poll(() => dispatcher.waiting).toBe(1);
     const { id } = await giveVm(database.db, 'ada@x.org', { pin: '424242' });
     expect(await told).toEqual({
       kind: 'delivered',
@@ -68,7 +68,7 @@ describe('a waiting VM', () => {
     await insertFreeVms(database.db, ['a']);
     const listener = await listening();
     const told = poll('a');
-    await expect.poll(() => desk.waiting).toBe(1);
+    await expect.poll(() => dispatcher.waiting).toBe(1);
     await withAdmin(async (admin) => {
       // The listener's connection ends, and the command is given before it is back.
       await admin.query(
@@ -86,9 +86,9 @@ describe('a waiting VM', () => {
     const older = poll('a');
     const newer = poll('a');
     expect(await older).toEqual({ kind: 'superseded' });
-    expect(desk.waiting).toBe(1);
+    expect(dispatcher.waiting).toBe(1);
     await giveVm(database.db, 'ada@x.org');
-    desk.hint('a');
+    dispatcher.onNotification('a');
     expect(await newer).toMatchObject({ kind: 'delivered' });
   });
 
@@ -96,16 +96,16 @@ describe('a waiting VM', () => {
     await insertFreeVms(database.db, ['a']);
     const caller = new AbortController();
     const told = poll('a', caller.signal);
-    expect(desk.waiting).toBe(1);
+    expect(dispatcher.waiting).toBe(1);
     caller.abort();
     expect(await told).toEqual({ kind: 'gone' });
-    expect(desk.waiting).toBe(0);
+    expect(dispatcher.waiting).toBe(0);
   });
 
   test('is one of a bounded number', async () => {
     const told = ['a', 'b', 'c'].map((hostname) => poll(hostname));
     expect(await poll('d')).toEqual({ kind: 'full' });
-    await desk.close();
+    await dispatcher.close();
     expect(await Promise.all(told)).toEqual([
       { kind: 'stopping' },
       { kind: 'stopping' },
@@ -205,11 +205,11 @@ describe('the listener', () => {
       onConnected: () => undefined,
       onError: () => undefined,
     });
-    if (!result.ok) throw new Error(result.problem);
+    if (!result.ok) throw new Error(result.failure.message);
     for (const payload of ['not json', '[]', 'null', '{"HostName": 3}', '{"HostName": "a"}']) {
       await sql`select pg_notify(${CHANNEL}, ${payload})`.execute(database.db);
     }
     await expect.poll(() => told).toEqual(['a']);
-    await result.listener.close();
+    await result.value.close();
   });
 });

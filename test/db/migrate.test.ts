@@ -29,7 +29,7 @@ describe('migrating', () => {
     const results = await Promise.all(processes.map((db) => migrateToLatest(db)));
     await Promise.all(processes.map((db) => db.destroy()));
     expect(results.every(({ ok }) => ok)).toBe(true);
-    const applied = results.flatMap((result) => (result.ok ? result.applied : []));
+    const applied = results.flatMap((result) => (result.ok ? result.value : []));
     expect(applied).toEqual(migrations.map(({ name }) => name));
   });
 
@@ -38,15 +38,18 @@ describe('migrating', () => {
     await migrateToLatest(database.db, [...migrations, { ...next, breaking: true }]);
     expect(await migrateToLatest(database.db)).toEqual({
       ok: false,
-      problem: expect.stringContaining('9999-next') as string,
-      remedy: expect.stringContaining('newer version') as string,
+      failure: {
+        code: 'schema_too_new',
+        message: expect.stringContaining('9999-next') as string,
+        remedy: expect.stringContaining('newer version') as string,
+      },
     });
   });
 
   test('of a schema with a newer migration that breaks nothing goes on', async () => {
     await using database = await createTestDatabase();
     await migrateToLatest(database.db, [...migrations, { ...next, breaking: false }]);
-    expect(await migrateToLatest(database.db)).toEqual({ ok: true, applied: [] });
+    expect(await migrateToLatest(database.db)).toEqual({ ok: true, value: [] });
   });
 
   test('that fails changes nothing, and can be tried again', async () => {
@@ -68,7 +71,7 @@ describe('migrating', () => {
     expect(rows).toEqual([{ found: null }]);
     expect(await migrateToLatest(database.db, [...migrations, { ...next, breaking: true }])).toEqual({
       ok: true,
-      applied: ['9999-next'],
+      value: ['9999-next'],
     });
   });
 });

@@ -81,7 +81,7 @@ test('a lab in use is upgraded from the released schema, and all of it is there,
 
   expect(await migrateToLatest(db)).toEqual({
     ok: true,
-    applied: migrations.slice(at + 1).map(({ name }) => name),
+    value: migrations.slice(at + 1).map(({ name }) => name),
   });
 
   const after = await dump();
@@ -114,7 +114,7 @@ test('a lab in use is upgraded from the released schema, and all of it is there,
   expect(await recordRecycled(db, { hostname: 'vm-2', assignmentId: BOB })).toBe('recorded');
   expect(await findVm(db, 'vm-2')).toMatchObject({ status: 'running', assignment: null });
   expect(await giveVm(db, 'dan@x.org')).toMatchObject({ hostname: 'vm-2' });
-  expect(await migrateToLatest(db)).toEqual({ ok: true, applied: [] });
+  expect(await migrateToLatest(db)).toEqual({ ok: true, value: [] });
 });
 
 test('actions, shutdown times and results that were stored under older names are read under the new ones', async () => {

@@ -17,7 +17,7 @@ const QUICK = { limits: { keepAliveSecondMs: 1 } };
 const HALF_A_POLL = `POST /vm_startup HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{"hostname":`;
 
 /** Polls that wait until the test says something. */
-async function desk(options: Partial<HttpOptions> = {}) {
+async function waitingServer(options: Partial<HttpOptions> = {}) {
   const waiting: { reply: (reply: AnyReply) => void; fail: (error: Error) => void; signal: AbortSignal }[] =
     [];
   const http = await startStub(
@@ -43,7 +43,7 @@ const spaces = (text: string): number => text.split('\r\n1\r\n \r\n'.slice(2)).l
 
 describe('a poll that waits', () => {
   test('is answered like any other before the first space', async () => {
-    await using t = await desk();
+    await using t = await waitingServer();
     const delivered = t.poll();
     await expect.poll(() => t.waiting.length).toBe(1);
     t.waiting[0]?.reply(json(DELIVERY));
@@ -55,7 +55,7 @@ describe('a poll that waits', () => {
   });
 
   test('is sent spaces, then its JSON, which any parser reads', async () => {
-    await using t = await desk(QUICK);
+    await using t = await waitingServer(QUICK);
     using client = await t.pollOnWire();
     await expect.poll(() => spaces(client.text())).toBeGreaterThan(3);
     expect(client.text()).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
@@ -78,7 +78,7 @@ describe('a poll that waits', () => {
     ['an outage', ({ fail }: { fail: (error: Error) => void }) => fail(new Error('the database is away'))],
     ['a wrong body', ({ reply }: { reply: (reply: AnyReply) => void }) => reply(json({ status: 'success' }))],
   ])('is cut by %s after the first space', async (_, end) => {
-    await using t = await desk(QUICK);
+    await using t = await waitingServer(QUICK);
     const response = await t.poll();
     const [waiter] = t.waiting;
     expect(waiter).toBeDefined();
@@ -88,7 +88,7 @@ describe('a poll that waits', () => {
   });
 
   test('tells its handler when the client leaves, and leaves nothing behind', async () => {
-    await using t = await desk(QUICK);
+    await using t = await waitingServer(QUICK);
     const client = await t.pollOnWire();
     await expect.poll(() => spaces(client.text())).toBeGreaterThan(0);
     client.socket.destroy();
@@ -98,7 +98,7 @@ describe('a poll that waits', () => {
   });
 
   test('tells its handler also where the client half-closes the connection and is gone', async () => {
-    await using t = await desk(QUICK);
+    await using t = await waitingServer(QUICK);
     const client = await t.pollOnWire();
     await expect.poll(() => t.waiting.length).toBe(1);
     client.socket.end();
@@ -107,7 +107,7 @@ describe('a poll that waits', () => {
   });
 
   test('outlives the time limit of requests, which is about their arrival', async () => {
-    await using t = await desk({
+    await using t = await waitingServer({
       limits: { requestTimeoutMs: 60, headersTimeoutMs: 50, timeoutCheckMs: 10 },
     });
     const delivered = t.poll();
@@ -120,7 +120,7 @@ describe('a poll that waits', () => {
   });
 
   test('is let go with 503 when the server stops, before its first space', async () => {
-    await using t = await desk();
+    await using t = await waitingServer();
     const waiting = t.poll();
     await expect.poll(() => t.waiting.length).toBe(1);
     const stopped = t.http.server.stop(60_000);
@@ -131,7 +131,7 @@ describe('a poll that waits', () => {
   });
 
   test('is cut when the server stops, after its first space', async () => {
-    await using t = await desk(QUICK);
+    await using t = await waitingServer(QUICK);
     const response = await t.poll();
     const text = response.text().catch(() => 'cut');
     await t.http.server.stop(60_000);
@@ -139,7 +139,7 @@ describe('a poll that waits', () => {
   });
 
   test('is logged once, at its end', async () => {
-    await using t = await desk();
+    await using t = await waitingServer();
     const delivered = t.poll();
     await expect.poll(() => t.waiting.length).toBe(1);
     expect(t.http.lines).toEqual([]);
@@ -155,7 +155,7 @@ describe('a poll that waits', () => {
   });
 
   test('whose client reads nothing at all is cut in the end', async () => {
-    await using t = await desk({ limits: { keepAliveSecondMs: 1, unreadSpacesBytes: -1 } });
+    await using t = await waitingServer({ limits: { keepAliveSecondMs: 1, unreadSpacesBytes: -1 } });
     const response = await t.poll().catch(() => null);
     await expect(response === null ? Promise.reject(new Error('cut')) : response.text()).rejects.toThrow();
     await expect.poll(() => t.waiting[0]?.signal.aborted).toBe(true);

@@ -5,6 +5,7 @@ import { connectDatabase } from '../../src/db/connect.ts';
 import { thisPlatform } from '../../src/db/embedded/platform.ts';
 import { startEmbeddedPostgres } from '../../src/db/embedded/start.ts';
 import { migrateToLatest } from '../../src/db/migrate.ts';
+import { createQueue } from '../../src/provision/queue.ts';
 import { endLeftovers, makeTemporaryFolder } from './leftovers.ts';
 
 /** Cloned for every test database. Nobody can connect to it, so that cloning never finds it in use. */
@@ -50,10 +51,24 @@ async function makeTemplate(connectionString: string): Promise<void> {
     const url = new URL(connectionString);
     url.pathname = TEMPLATE_DATABASE;
     await migrate(url.href);
+    await installQueue(url.href);
     await admin.query(`alter database ${TEMPLATE_DATABASE} with is_template true allow_connections false`);
   } finally {
     await admin.end();
   }
+}
+
+/** Installs the schema of pg-boss, so that not every test that starts operations installs it. */
+async function installQueue(connectionString: string): Promise<void> {
+  const queue = createQueue({
+    connectionString,
+    runLimitSeconds: 60,
+    onError: (error) => {
+      throw error;
+    },
+  });
+  await queue.open();
+  await queue.close();
 }
 
 async function migrate(connectionString: string): Promise<void> {
@@ -67,7 +82,7 @@ async function migrate(connectionString: string): Promise<void> {
   });
   try {
     const migrated = await migrateToLatest(db);
-    if (!migrated.ok) throw new Error(migrated.problem);
+    if (!migrated.ok) throw new Error(migrated.failure.message);
   } finally {
     await db.destroy();
   }

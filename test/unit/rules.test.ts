@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { assignmentSentences, assignmentState, type AssignmentFacts } from '../../src/vms/assignment.ts';
 import { normalizeEmail } from '../../src/vms/email.ts';
 import { makePin, pinLockAfter } from '../../src/vms/pin.ts';
-import { isLost, readGpuHealth, readVmStatus, reportableStatuses } from '../../src/vms/status.ts';
+import { statusesThatAre, readGpuHealth, readVmStatus, statusesReplacedBy } from '../../src/vms/status.ts';
 import { readTimings, totalSeconds } from '../../src/vms/timings.ts';
 import { hashToken, makeVmToken } from '../../src/vms/token.ts';
 
@@ -101,19 +101,16 @@ describe('the state of an assignment', () => {
 });
 
 describe('statuses', () => {
-  test('of the machine itself are replaced by its report, what the server has begun is not', () => {
-    expect(reportableStatuses).toEqual(['initializing', 'running', 'error', 'unreachable']);
+  test('a report replaces the statuses of a VM that the server did not set', () => {
+    expect(statusesReplacedBy('running')).toEqual(['initializing', 'running', 'error', 'unreachable']);
+    expect(statusesReplacedBy('error')).toEqual([...statusesReplacedBy('running'), 'recycling']);
   });
   test('unknown in the database are a bug', () => {
     expect(readVmStatus('running')).toBe('running');
     expect(() => readVmStatus('runnin')).toThrow('runnin');
   });
-  test('that lose a machine to its participant', () => {
-    expect(
-      ['initializing', 'running', 'error', 'unreachable', 'recycling', 'destroying'].map((s) =>
-        isLost(readVmStatus(s)),
-      ),
-    ).toEqual([false, false, true, true, false, true]);
+  test('error, unreachable and destroying make a VM useless to its participant', () => {
+    expect(statusesThatAre('lost')).toEqual(['error', 'unreachable', 'destroying']);
   });
   test('of GPUs are read without regard to case', () => {
     expect(['healthy', 'UNHEALTHY', 'n/a', 'Healthy', 'fine'].map(readGpuHealth)).toEqual([

@@ -1,0 +1,34 @@
+// The predicates of vms/status.ts as SQL. test/db/predicates.test.ts holds the two together. The conditions are text
+// without parameters, so that the claim can be a prepared statement and the planner can use the partial index on free VMs.
+import { sql, type RawBuilder } from 'kysely';
+import { statusesThatAre } from '../vms/status.ts';
+
+type Meaning = Parameters<typeof statusesThatAre>[0];
+
+/** The status of `vm` (an alias of `vms`) has this meaning. */
+export function statusIs(meaning: Meaning, vm = 'vms'): string {
+  const statuses = statusesThatAre(meaning).map((status) => `'${status}'`);
+  return statuses.length === 1
+    ? `${vm}.status = ${statuses.join()}`
+    : `${vm}.status in (${statuses.join(', ')})`;
+}
+
+export const isFree = (vm = 'vms'): string => `(${vm}.assignment_id is null and ${statusIs('usable', vm)})`;
+
+export const isGpuUnhealthy = (vm = 'vms'): string => `(${vm}.gpu_health is not distinct from 'Unhealthy')`;
+
+export const isIdle = (vm = 'vms'): string => `(${isFree(vm)} and not ${isGpuUnhealthy(vm)})`;
+
+export const isUnhealthy = (vm = 'vms'): string => `(${statusIs('failed', vm)} or ${isGpuUnhealthy(vm)})`;
+
+/** The assignment on the VM has ended, but the VM has not been reset. */
+export const isReleased = (vm = 'vms'): string =>
+  `exists (select from assignments held where held.id = ${vm}.assignment_id and held.released_at is not null)`;
+
+export const isAssigned = (vm = 'vms'): string =>
+  `(${vm}.assignment_id is not null and not ${isReleased(vm)})`;
+
+/** A predicate, for Kysely's `where`. */
+export function condition(text: string): RawBuilder<boolean> {
+  return sql.raw<boolean>(text);
+}

@@ -1,0 +1,87 @@
+// The predicates exist as TypeScript and as SQL; this test holds them together over every combination of facts.
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import * as inSql from '../../src/db/predicates.ts';
+import {
+  gpuHealths,
+  isAssigned,
+  isFree,
+  isGpuUnhealthy,
+  isIdle,
+  isStatus,
+  isUnhealthy,
+  vmStatuses,
+  type VmFacts,
+} from '../../src/vms/status.ts';
+import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+
+const assignments = [null, { releasedAt: null }, { releasedAt: new Date() }];
+const vms = vmStatuses.flatMap((status) =>
+  [null, ...gpuHealths].flatMap((gpuHealth) =>
+    assignments.map((assignment, held): VmFacts & { readonly hostname: string } => ({
+      hostname: `${status}-${(gpuHealth ?? 'none').replace('/', '')}-${['free', 'assigned', 'released'][held] ?? ''}`,
+      status,
+      gpuHealth,
+      assignment,
+    })),
+  ),
+);
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  const { db } = database;
+  for (const { hostname, status, gpuHealth, assignment } of vms) {
+    await db
+      .insertInto('vms')
+      .values({ hostname, status, provider: 'local', gpu_health: gpuHealth })
+      .execute();
+    if (assignment === null) continue;
+    const id = randomUUID();
+    const email = `${hostname}@x.org`.toLowerCase();
+    await db
+      .insertInto('assignments')
+      .values({ id, hostname, email, crd_command: 'c', pin: '123456', released_at: assignment.releasedAt })
+      .execute();
+    await db.updateTable('vms').set({ assignment_id: id }).where('hostname', '=', hostname).execute();
+  }
+});
+
+afterAll(() => database[Symbol.asyncDispose]());
+
+const pairs: readonly (readonly [string, string, (vm: VmFacts) => boolean])[] = [
+  ['free', inSql.isFree('v'), isFree],
+  ['assigned', inSql.isAssigned('v'), isAssigned],
+  ['idle', inSql.isIdle('v'), isIdle],
+  ['unhealthy', inSql.isUnhealthy('v'), isUnhealthy],
+  ['of an unhealthy GPU', inSql.isGpuUnhealthy('v'), isGpuUnhealthy],
+  ...(['usable', 'failed', 'lost', 'reportable', 'deliverable'] as const).map(
+    (meaning) =>
+      [
+        `of a status that is ${meaning}`,
+        inSql.statusIs(meaning, 'v'),
+        (vm: VmFacts) => isStatus(vm.status, meaning),
+      ] as const,
+  ),
+];
+
+test.each(pairs)('SQL and TypeScript agree on which VMs are %s', async (_, text, predicate) => {
+  const { rows } = await sql<{ hostname: string }>`
+    select v.hostname from vms v where ${inSql.condition(text)} order by v.hostname`.execute(database.db);
+  const expected = vms.filter(predicate).map(({ hostname }) => hostname);
+  expect(rows.map(({ hostname }) => hostname)).toEqual(expected.toSorted());
+  expect(expected.length).toBeGreaterThan(0);
+  expect(expected.length).toBeLessThan(vms.length);
+});
+
+test('the planner uses the partial index on free VMs for the condition of a claim', async () => {
+  const plan = await database.db.transaction().execute(async (trx) => {
+    await sql`set local enable_seqscan = off`.execute(trx);
+    const { rows } = await sql<{ 'QUERY PLAN': string }>`
+      explain select hostname from vms v where ${inSql.condition(inSql.isFree('v'))}`.execute(trx);
+    return rows.map((row) => row['QUERY PLAN']).join('\n');
+  });
+  expect(plan).toContain('vms_free');
+});
