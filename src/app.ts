@@ -96,7 +96,7 @@ async function serve(
       stopping = true;
       force.addEventListener('abort', () => void http.kill(), { once: true });
       // Waiting polls are running requests: they end while the others finish.
-      await Promise.all([delivery.desk.close(), http.stop(config.limits.shutdownGraceMs)]);
+      await Promise.all([delivery.dispatcher.close(), http.stop(config.limits.shutdownGraceMs)]);
     },
   );
   url = listenUrl(host, server.port);

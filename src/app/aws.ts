@@ -4,8 +4,7 @@ import { mkdir, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Config } from '../config.ts';
 import { variableNames } from '../config/read.ts';
-import { recordReach } from '../db/fleet.ts';
-import { readReach } from '../db/reach.ts';
+import { readSshAddress, recordSshAddress } from '../db/vm-rows.ts';
 import { launchRecordsOf, type LaunchedMachine } from '../db/launch-records.ts';
 import { createAwsProvider } from '../provision/aws/aws-provider.ts';
 import { cacheFacts } from '../provision/aws/cached-facts.ts';
@@ -89,10 +88,10 @@ function rescheduleShutdownOf(
   { privateKey }: Identity['sshKey'],
 ): NonNullable<Provider['rescheduleShutdown']> {
   return createRescheduleShutdown({
-    reachOf: (hostname) => readReach(db, hostname),
+    reachOf: (hostname) => readSshAddress(db, hostname),
     privateKey,
     defaultUser: SSH_USER,
-    onHostKey: (hostname, sshHostKey) => recordReach(db, hostname, { sshHostKey }),
+    onHostKey: (hostname, sshHostKey) => recordSshAddress(db, hostname, { sshHostKey }),
   });
 }
 

@@ -1,6 +1,6 @@
 // Where machines come from, and the operations that create and destroy them.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { recordReach } from '../db/fleet.ts';
+import { recordSshAddress } from '../db/vm-rows.ts';
 import { markFailed } from '../db/reports.ts';
 import { createExternalProvider } from '../provision/external-provider.ts';
 import { createLocalProvider } from '../provision/local/local-provider.ts';
@@ -67,6 +67,6 @@ async function createProvider(
       log.error({ hostname }, `A local VM is lost. ${reason}`);
       await markFailed(db, hostname);
     },
-    onMoved: (hostname, reach) => recordReach(db, hostname, reach),
+    onMoved: (hostname, reach) => recordSshAddress(db, hostname, reach),
   });
 }

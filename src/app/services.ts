@@ -1,4 +1,4 @@
-// What works beside the HTTP server: the desk where VMs wait, the listener that wakes it, the watch for silent machines,
+// What works beside the HTTP server: the dispatcher where VMs wait, the listener that wakes it, the watch for silent machines,
 // the history of the lab, and the collector of the participants' work.
 import { randomUUID } from 'node:crypto';
 import { createCollector, type Collector } from '../collect/collector.ts';
@@ -6,7 +6,7 @@ import { defaultLimits, type FilePlace } from '../collect/target.ts';
 import type { Config } from '../config.ts';
 import { pinHostKey } from '../db/downloads.ts';
 import { listen, type Listener } from '../db/listen.ts';
-import { createDesk, type Desk } from '../delivery/desk.ts';
+import { createDispatcher, type Dispatcher } from '../delivery/dispatcher.ts';
 import { watchSilence } from '../delivery/silence.ts';
 import { startSampler } from '../delivery/state-sampler.ts';
 import type { Lifecycle } from '../lifecycle.ts';
@@ -14,7 +14,7 @@ import type { SshKeyPair } from '../ssh/key-pair.ts';
 import { StartError, type AppContext } from './context.ts';
 import type { Data } from './data.ts';
 
-export type Delivery = { readonly desk: Desk; readonly listener: Listener };
+export type Delivery = { readonly dispatcher: Dispatcher; readonly listener: Listener };
 
 export type Collecting = {
   readonly collector: Collector;
@@ -26,7 +26,7 @@ export type Collecting = {
 const LOCAL_FOLDER = 'Desktop';
 const NO_CONTAINER = 'none';
 
-/** The stop of the HTTP server closes the desk, while running requests finish. Throws StartError. */
+/** The stop of the HTTP server closes the dispatcher, while running requests finish. Throws StartError. */
 export async function openDelivery(
   { config, log }: AppContext,
   lifecycle: Lifecycle,
@@ -35,7 +35,7 @@ export async function openDelivery(
   const { db, connectionString } = database;
   const warn = (error: unknown, action: string): void =>
     log.warn({ err: error }, `An error while ${action}; it is tried again.`);
-  const desk = createDesk({
+  const dispatcher = createDispatcher({
     db,
     maxWaiters: config.limits.waitingVms,
     codeLifetimeSeconds: config.limits.codeLifetimeMs / 1_000,
@@ -49,20 +49,17 @@ export async function openDelivery(
       listen({
         connectionString,
         channel: config.notifyChannel,
-        onHostname: desk.hint,
-        onConnected: () => void desk.reread(),
+        onHostname: dispatcher.onNotification,
+        onConnected: () => void dispatcher.readAll(),
         onError: (error) => log.warn({ err: error }, 'The listener lost its connection; it reconnects.'),
       }),
     async (result) => {
       // A start that fails later has no HTTP server yet that would have closed it.
-      await desk.close();
-      if (result.ok) await result.listener.close();
+      await dispatcher.close();
+      if (result.ok) await result.value.close();
     },
   );
-  if (!listening.ok) {
-    const { problem, remedy } = listening;
-    throw new StartError({ code: 'listener', message: problem, remedy });
-  }
+  if (!listening.ok) throw new StartError(listening.failure);
   await lifecycle.acquire(
     'silence watch',
     () =>
@@ -76,7 +73,7 @@ export async function openDelivery(
       }),
     (watch) => watch.close(),
   );
-  return { desk, listener: listening.listener };
+  return { dispatcher, listener: listening.value };
 }
 
 /** Records how the state of the lab changes, while the server runs. */

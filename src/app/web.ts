@@ -7,9 +7,9 @@ import type { Config } from '../config.ts';
 import { databaseProblem } from '../db/errors.ts';
 import { checkDatabase } from '../db/health.ts';
 import { createVmFeed } from '../delivery/vm-feed.ts';
-import { createHandlers } from '../handlers/all.ts';
+import { createHandlers } from '../handlers/index.ts';
 import { createAuthenticator } from '../handlers/authenticate.ts';
-import { createLogKeeper } from '../handlers/logs.ts';
+import { createLogKeeper } from '../handlers/log-intake.ts';
 import type { HealthCheck } from '../handlers/system.ts';
 import { createHttpApp, type HttpApp } from '../http/app.ts';
 import { renderProblem } from '../pages/problem.ts';
@@ -47,7 +47,7 @@ export async function createWebApp(
       ...handlerOptions(config),
       ...dependencies.collecting,
       db,
-      desk: dependencies.delivery.desk,
+      dispatcher: dependencies.delivery.dispatcher,
       logs: createLogKeeper(db, config.limits.logBytesPerVm),
       operations: dependencies.operations,
       vmFeed: createVmFeed({

@@ -1,6 +1,6 @@
 // One row of the table of machines: only cells that differ are touched. Text, never markup.
 import type { Schema } from '../contract/answer.ts';
-import { machineRow, overdueText, tableVm, type MachineRow } from '../pages/machine-row.ts';
+import { machineRow, overdueText, tableVm, type VmRow } from '../pages/machine-row.ts';
 import type { TableVm } from '../vms/vm-table.ts';
 import { dataOf, find, make, makeFrom, need, setData, setText } from './dom.ts';
 import type { MachineEntry } from './machine-table.ts';
@@ -47,7 +47,7 @@ export function fillRow(entry: MachineEntry, vm: Schema<'Vm'>): void {
   setText(startup, view.startup);
 }
 
-function fillName(name: HTMLElement, logs: HTMLElement, view: MachineRow): void {
+function fillName(name: HTMLElement, logs: HTMLElement, view: VmRow): void {
   const link = need(HTMLAnchorElement, 'a', name);
   link.href = view.href;
   link.textContent = view.hostname;
@@ -65,12 +65,12 @@ function showAttention(state: HTMLElement, text: string): void {
   else state.append(make('span', text, { className: 'under why' }));
 }
 
-function showPerson(person: HTMLElement, { email, assignment }: MachineRow): void {
+function showPerson(person: HTMLElement, { email, assignment }: VmRow): void {
   if (person.textContent !== `${email}${assignment}`)
     person.replaceChildren(email, make('span', assignment, { className: 'under' }));
 }
 
-function showSeen(cell: HTMLElement, { seen, never }: MachineRow): void {
+function showSeen(cell: HTMLElement, { seen, never }: VmRow): void {
   if (seen === null) {
     setText(cell, never);
     return;
@@ -84,7 +84,7 @@ function showSeen(cell: HTMLElement, { seen, never }: MachineRow): void {
   setTime(time, seen);
 }
 
-function setTime(time: HTMLTimeElement, { timestamp, ago }: MachineRow['since']): void {
+function setTime(time: HTMLTimeElement, { timestamp, ago }: VmRow['since']): void {
   if (time.getAttribute('datetime') !== timestamp) time.dateTime = timestamp;
   setText(time, ago);
 }

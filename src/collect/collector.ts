@@ -13,7 +13,7 @@ import type { VmReport } from './report.ts';
 import type { Target } from './target.ts';
 import { send, visit, type Visit, type VisitDependencies } from './visit.ts';
 
-export type CollectDependencies = VisitDependencies & {
+export type DownloadDependencies = VisitDependencies & {
   readonly now: () => Date;
   readonly randomUuid: () => string;
 };
@@ -49,7 +49,7 @@ export type Collector = {
   readonly downloads: () => readonly Progress[];
 };
 
-export function createCollector(dependencies: CollectDependencies): Collector {
+export function createCollector(dependencies: DownloadDependencies): Collector {
   const board = createProgressBoard(dependencies.now);
   const { limits } = dependencies;
   return {
@@ -77,7 +77,7 @@ function surveyOf({ target, found, failure }: Visit): Survey {
 }
 
 async function start(
-  dependencies: CollectDependencies,
+  dependencies: DownloadDependencies,
   request: DownloadRequest,
   progress: ProgressCounter,
 ): Promise<Result<Download, DownloadFailure>> {
@@ -120,7 +120,7 @@ type Running = {
 };
 
 /** Nothing is sent before the client begins to read. */
-function archiveOf(dependencies: CollectDependencies, request: DownloadRequest, running: Running): Readable {
+function archiveOf(dependencies: DownloadDependencies, request: DownloadRequest, running: Running): Readable {
   const { progress, stopping, startedAt } = running;
   const { log } = dependencies;
   let reports: readonly VmReport[] = [];
@@ -154,7 +154,7 @@ function archiveOf(dependencies: CollectDependencies, request: DownloadRequest, 
 }
 
 async function fill(
-  dependencies: CollectDependencies,
+  dependencies: DownloadDependencies,
   archive: Archive,
   { visits, progress, startedAt, signal }: Running,
 ): Promise<readonly VmReport[]> {

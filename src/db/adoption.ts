@@ -3,9 +3,9 @@ import { sql } from 'kysely';
 import type { Provider } from '../vms/status.ts';
 import type { Db } from './connect.ts';
 import { recordCreated } from './vm-hours.ts';
-import type { Reach } from './fleet.ts';
+import type { SshAddress } from './vm-rows.ts';
 
-export type Adopted = Reach & {
+export type Adopted = SshAddress & {
   readonly hostname: string;
   readonly provider: Provider;
   readonly operationId: string | null;
@@ -15,7 +15,7 @@ export type Adopted = Reach & {
 };
 
 /** Within a transaction. False where the name is taken. */
-export async function adoptMachine(trx: Db, machine: Adopted): Promise<boolean> {
+export async function adoptVm(trx: Db, machine: Adopted): Promise<boolean> {
   const { hostname, provider, operationId, id = null } = machine;
   const { address = null, sshUser = null, sshPort = null, sshHostKey = null } = machine;
   const { rows } = await sql`

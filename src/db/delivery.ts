@@ -56,15 +56,6 @@ export async function withDelivery(
   return rows.map(({ hostname }) => hostname);
 }
 
-export async function vmExists(db: Db, hostname: string): Promise<boolean> {
-  const row = await db
-    .selectFrom('vms')
-    .select('hostname')
-    .where('hostname', '=', hostname)
-    .executeTakeFirst();
-  return row !== undefined;
-}
-
 function olderThan(seconds: number) {
   return sql<Date>`now() - make_interval(secs => ${seconds}::float8)`;
 }

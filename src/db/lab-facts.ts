@@ -1,5 +1,5 @@
 // What the rule of where things stand wants to know: the machines by status, and what the newest operation is about.
-import type { LabFacts } from '../vms/standing.ts';
+import type { LabFacts } from '../vms/lab-availability.ts';
 import type { Db } from './connect.ts';
 import { countVms } from './vms.ts';
 

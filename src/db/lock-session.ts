@@ -1,6 +1,6 @@
 // One connection that takes and asks after the deployment lock. Knows nothing of when or why.
-import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
+import { withTimeLimit } from '../async/time-limit.ts';
 
 /** Exclusive: alone. Shared: together with everybody else who shares. */
 export type LockMode = 'exclusive' | 'shared';
@@ -106,6 +106,11 @@ function sessionOn(client: Client, name: string, gone: AbortSignal): LockSession
       );
       return rows.length > 0;
     },
-    close: () => Promise.race([client.end(), delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]),
+    close: () =>
+      withTimeLimit(
+        CLOSE_TIMEOUT_MS,
+        () => client.end(),
+        () => undefined,
+      ),
   };
 }

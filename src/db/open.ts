@@ -52,9 +52,9 @@ export async function openDatabase(options: OpenOptions): Promise<Result<OpenDat
     (pool) => pool.destroy(),
   );
   const migrated = await migrateToLatest(db);
-  if (!migrated.ok) return fail({ code: 'schema', message: migrated.problem, remedy: migrated.remedy });
-  if (migrated.applied.length > 0)
-    options.log.info({ migrations: migrated.applied }, 'The schema was brought up to date.');
+  if (!migrated.ok) return migrated;
+  if (migrated.value.length > 0)
+    options.log.info({ migrations: migrated.value }, 'The schema was brought up to date.');
   return succeed({ ...server.value, db });
 }
 

@@ -1,6 +1,6 @@
 // Machines that come by themselves and are registered, and the tokens by which VMs are known. Only hashes are kept.
 import type { Db } from './connect.ts';
-import { buriedWithToken, isBuried } from './tombstones.ts';
+import { hostnameOfTombstone, hasTombstone } from './tombstones.ts';
 
 export type Registration = {
   readonly hostname: string;
@@ -16,7 +16,7 @@ export type Registration = {
  */
 export async function registerVm(db: Db, registration: Registration): Promise<'registered' | 'taken'> {
   const { hostname, address, sshUser, sshPort, tokenHash } = registration;
-  if (await isBuried(db, hostname)) return 'taken';
+  if (await hasTombstone(db, hostname)) return 'taken';
   const row = await db
     .insertInto('vms')
     .values({
@@ -41,5 +41,5 @@ export async function hostnameOfToken(db: Db, tokenHash: Buffer): Promise<string
     .select('hostname')
     .where('token_hash', '=', tokenHash)
     .executeTakeFirst();
-  return row?.hostname ?? (await buriedWithToken(db, tokenHash));
+  return row?.hostname ?? (await hostnameOfTombstone(db, tokenHash));
 }

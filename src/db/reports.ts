@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import type { GpuHealth, Provider, ReportedStatus } from '../vms/status.ts';
 import { statusesReplacedBy } from '../vms/status.ts';
 import type { Db } from './connect.ts';
-import { isBuried } from './tombstones.ts';
+import { hasTombstone } from './tombstones.ts';
 
 /** `late`: the machine was destroyed within the last hour; nothing was changed. */
 export type ReportResult = 'recorded' | 'late' | 'unknown_vm';
@@ -15,7 +15,7 @@ export async function reportStatus(
   report: { hostname: string; status: ReportedStatus; provider: Provider },
 ): Promise<'recorded' | 'late'> {
   if (await updateStatus(db, report)) return 'recorded';
-  if (await isBuried(db, report.hostname)) return 'late';
+  if (await hasTombstone(db, report.hostname)) return 'late';
   const { hostname, status, provider } = report;
   await db
     .insertInto('vms')
@@ -75,13 +75,13 @@ export type Heartbeat = { readonly bootId: string; readonly freeDiskBytes: numbe
 export async function reportHeartbeat(db: Db, hostname: string, heartbeat: Heartbeat): Promise<ReportResult> {
   const known = await recordSeen(db, hostname, heartbeat);
   if (known) return 'recorded';
-  return (await isBuried(db, hostname)) ? 'late' : 'unknown_vm';
+  return (await hasTombstone(db, hostname)) ? 'late' : 'unknown_vm';
 }
 
 /** The answer to a report of a machine that may be unknown, or dead already. */
 export async function seenOrLate(db: Db, hostname: string): Promise<ReportResult> {
   if (await recordSeen(db, hostname)) return 'recorded';
-  return (await isBuried(db, hostname)) ? 'late' : 'unknown_vm';
+  return (await hasTombstone(db, hostname)) ? 'late' : 'unknown_vm';
 }
 
 /** Notes that the machine was heard of, which ends its silence (the count makes that come first); false where there is no such machine. */

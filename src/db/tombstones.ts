@@ -4,7 +4,7 @@ import type { Db } from './connect.ts';
 
 const TOMBSTONE_LIFETIME = '1 hour';
 
-export async function isBuried(db: Db, hostname: string): Promise<boolean> {
+export async function hasTombstone(db: Db, hostname: string): Promise<boolean> {
   const row = await db
     .selectFrom('tombstones')
     .select('hostname')
@@ -15,7 +15,7 @@ export async function isBuried(db: Db, hostname: string): Promise<boolean> {
 }
 
 /** The names of what was destroyed within the hour. */
-export async function freshTombstones(db: Db): Promise<string[]> {
+export async function recentTombstones(db: Db): Promise<string[]> {
   const rows = await db
     .selectFrom('tombstones')
     .select('hostname')
@@ -25,7 +25,7 @@ export async function freshTombstones(db: Db): Promise<string[]> {
 }
 
 /** Notes that these were destroyed now, with the tokens of their rows, and forgets those whose hour is over. */
-export async function bury(db: Db, hostnames: readonly string[]): Promise<void> {
+export async function recordTombstones(db: Db, hostnames: readonly string[]): Promise<void> {
   await db
     .deleteFrom('tombstones')
     .where('destroyed_at', '<=', sql<Date>`now() - ${TOMBSTONE_LIFETIME}::interval`)
@@ -39,7 +39,7 @@ export async function bury(db: Db, hostnames: readonly string[]): Promise<void> 
 }
 
 /** Whose token this was, of those destroyed within the hour; null where it was nobody's. */
-export async function buriedWithToken(db: Db, tokenHash: Buffer): Promise<string | null> {
+export async function hostnameOfTombstone(db: Db, tokenHash: Buffer): Promise<string | null> {
   const row = await db
     .selectFrom('tombstones')
     .select('hostname')

@@ -37,7 +37,7 @@ export type Moved =
 
 export type Move = Doing & {
   /** A new id, under which the old machine remembers whose work is on it. */
-  readonly remainsId: string;
+  readonly releasedCopyId: string;
   /** The NOTIFY channel. */
   readonly channel: string;
 };
@@ -50,7 +50,7 @@ export async function reassign(db: Db, move: Move): Promise<Moved> {
     if (!live) return { kind: 'not_assigned' };
     const to = await lockFree(trx);
     if (to === null) return { kind: 'none_free' };
-    await leaveRemains(trx, { ...move, assignmentId: live.id });
+    await keepReleasedCopy(trx, { ...move, assignmentId: live.id });
     await arrive(trx, { ...move, assignmentId: live.id, to });
     await recordAuditEvent(trx, { who: by, what: 'reassign', detail: `${live.email} → ${to}`, hostname });
     await recordAuditEvent(trx, {
@@ -88,16 +88,16 @@ async function lockFree(trx: Db): Promise<string | null> {
 type Leaving = Move & { readonly assignmentId: string };
 
 /** The old machine keeps a released copy: it says whose work is on it until it was emptied. */
-async function leaveRemains(trx: Db, { hostname, remainsId, assignmentId }: Leaving): Promise<void> {
+async function keepReleasedCopy(trx: Db, { hostname, releasedCopyId, assignmentId }: Leaving): Promise<void> {
   const lost = condition(statusIs('lost'));
   await sql`
     insert into assignments (id, hostname, email, browsers, crd_command, pin, command_number, command_at, assigned_at,
       delivered_at, acknowledged_at, outcome, outcome_message, released_at)
-    select ${remainsId}, hostname, email, '{}', crd_command, pin, command_number, command_at, assigned_at,
+    select ${releasedCopyId}, hostname, email, '{}', crd_command, pin, command_number, command_at, assigned_at,
       delivered_at, acknowledged_at, outcome, outcome_message, now()
     from assignments where id = ${assignmentId}`.execute(trx);
   await sql`
-    update vms set assignment_id = ${remainsId},
+    update vms set assignment_id = ${releasedCopyId},
       status = case when ${lost} then status else 'recycling' end,
       status_since = case when ${lost} or status = 'recycling' then status_since else now() end
     where hostname = ${hostname}`.execute(trx);

@@ -169,6 +169,11 @@ export async function listStatuses(db: Db): Promise<Map<string, VmStatus>> {
   return new Map(rows.map(({ hostname, status }) => [hostname, readVmStatus(status)]));
 }
 
+/** Whether there is a VM with this hostname. */
+export async function vmExists(db: Db, hostname: string): Promise<boolean> {
+  return (await findStatus(db, hostname)) !== null;
+}
+
 export async function findStatus(db: Db, hostname: string): Promise<VmStatus | null> {
   const row = await db.selectFrom('vms').select('status').where('hostname', '=', hostname).executeTakeFirst();
   return row ? readVmStatus(row.status) : null;

@@ -1,5 +1,6 @@
 // The change feed of machines, without NOTIFY: while anybody looks, the rows that changed are read, once for all, and
 // every viewer is told what is news to them.
+import { untilAborted } from '../async/abort.ts';
 import type { VmRecord } from '../db/vms.ts';
 import { openVmSource, type VmFeedIntervals, type VmSource, type VmSourceOptions } from './vm-source.ts';
 
@@ -55,7 +56,7 @@ async function* view(
   signal: AbortSignal,
 ): AsyncGenerator<VmChange, void> {
   const sent = new Map<string, number>();
-  await unlessAborted(source.ready, signal);
+  await untilAborted(source.ready, signal);
   if (after !== null)
     for (const [hostname, { revision }] of source.known) if (revision <= after) sent.set(hostname, revision);
   let isFirst = true;
@@ -65,7 +66,7 @@ async function* view(
     const change = news(source, sent, isFirst);
     if (isFirst || change.changed.length > 0 || change.gone.length > 0) yield change;
     isFirst = false;
-    await unlessAborted(next, signal);
+    await untilAborted(next, signal);
   }
 }
 
@@ -81,16 +82,4 @@ function news({ known, cursor }: VmSource, sent: Map<string, number>, isFirst: b
   for (const hostname of gone) sent.delete(hostname);
   changed.sort((one, other) => (one.hostname < other.hostname ? -1 : 1));
   return { cursor: cursor(), all: isFirst ? [...known.keys()].sort() : null, changed, gone };
-}
-
-function unlessAborted(work: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      signal.removeEventListener('abort', done);
-      resolve(null);
-    };
-    signal.addEventListener('abort', done);
-    void work.then(done);
-  });
 }

@@ -5,13 +5,12 @@ import { problem, ProblemError, type ProblemReply } from '../contract/problems.t
 import { beginRestart, reassign, allowBrowser, markHealthy, undoRestart } from '../db/vm-actions.ts';
 import { readTimeline } from '../db/vm-timeline.ts';
 import { findVm } from '../db/vms.ts';
-import { nameOf } from './fleet.ts';
-import { machinePage, type MachineDependencies } from './machine-page.ts';
-import { seeMachine, type ActionName } from './see-machine.ts';
-import { timelineEntryView } from './timeline-view.ts';
-import { viewContext, vmView } from './views.ts';
+import { callerName } from '../contract/caller.ts';
+import { vmPage, type VmPageDependencies } from './vm-page.ts';
+import { redirectToVm, type ActionName } from './redirect-to-vm.ts';
+import { timelineEntryView, viewContext, vmView } from './views.ts';
 
-export type ActionsDependencies = MachineDependencies & {
+export type ActionsDependencies = VmPageDependencies & {
   /** The NOTIFY channel. */
   readonly channel: string;
   readonly randomUuid: () => string;
@@ -58,7 +57,7 @@ async function moveOn(
   { db, channel, randomUuid }: ActionsDependencies,
   input: Asked,
 ): Promise<Done | Refusal> {
-  const moved = await reassign(db, { ...doing(input), remainsId: randomUuid(), channel });
+  const moved = await reassign(db, { ...doing(input), releasedCopyId: randomUuid(), channel });
   switch (moved.kind) {
     case 'not_assigned':
       return notAssigned({ db }, input.path.hostname);
@@ -105,7 +104,7 @@ async function restart({ db, operations }: ActionsDependencies, input: Asked): P
 }
 
 function doing({ path, caller }: Asked) {
-  return { hostname: path.hostname, by: nameOf(caller) };
+  return { hostname: path.hostname, by: callerName(caller) };
 }
 
 async function notAssigned({ db }: Pick<ActionsDependencies, 'db'>, hostname: string): Promise<Refusal> {
@@ -118,7 +117,7 @@ async function tell(
   result: Done | Refusal,
 ): Promise<Reply<'allowBrowser'> & Reply<'restartVm'>> {
   if ('done' in result) {
-    if (accept === 'text/html') return seeMachine(result.hostname, result.done);
+    if (accept === 'text/html') return redirectToVm(result.hostname, result.done);
     const vm = await findVm(dependencies.db, result.hostname);
     if (!vm) return problem('vm_not_found');
     const body = { message: result.message, vm: vmView(vm, viewContext(dependencies)) };
@@ -126,7 +125,7 @@ async function tell(
   }
   if (accept !== 'text/html') return result;
   if (result.status === 404) throw new ProblemError('vm_not_found');
-  const body = await machinePage(dependencies, path.hostname, { done: null, error: result.body.detail });
+  const body = await vmPage(dependencies, path.hostname, { done: null, error: result.body.detail });
   if (body === null) throw new ProblemError('vm_not_found');
   return { status: result.status, type: 'text/html', body, headers: result.headers ?? {} };
 }

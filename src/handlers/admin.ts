@@ -10,11 +10,11 @@ import type { WorkModel } from '../pages/work.ts';
 import { fleetView } from './fleet-view.ts';
 import { instancesPage } from './instances-page.ts';
 import { overviewOrNull, readOverview } from './overview.ts';
-import { machinePage, type MachineDependencies } from './machine-page.ts';
+import { vmPage, type VmPageDependencies } from './vm-page.ts';
 import { runChecks, type HealthCheck } from './system.ts';
 import { readWork, type WorkDependencies } from './work.ts';
 
-export type AdminDependencies = MachineDependencies &
+export type AdminDependencies = VmPageDependencies &
   WorkDependencies & {
     readonly db: Db;
     readonly checks: readonly HealthCheck[];
@@ -56,7 +56,7 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
       return { status: 200, type: 'text/html', body };
     },
     vmPage: async ({ path, query }) => {
-      const body = await machinePage(dependencies, path.hostname, { done: query.done ?? null, error: null });
+      const body = await vmPage(dependencies, path.hostname, { done: query.done ?? null, error: null });
       if (body === null) throw new ProblemError('vm_not_found');
       return { status: 200, type: 'text/html', body };
     },

@@ -1,11 +1,11 @@
 // Launching and destroying machines, and the pages for it.
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
+import { callerName } from '../contract/caller.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
 import { findOperation, type OperationRecord } from '../db/operations.ts';
 import type { NotReady } from '../provision/operation-service.ts';
 import type { Requested } from '../provision/request.ts';
 import { describeOperation } from '../vms/operation.ts';
-import type { Caller } from '../contract/handlers.ts';
 import {
   createPage,
   dashboardPage,
@@ -13,7 +13,7 @@ import {
   operationsPage,
   type FleetDependencies,
 } from './operation-pages.ts';
-import { operationAddress, operationView } from './operation-views.ts';
+import { operationAddress, operationView } from './views.ts';
 
 export function createFleetHandlers(dependencies: FleetDependencies): HandlersOf<'fleet'> {
   return {
@@ -46,7 +46,7 @@ async function launch(
       await dashboardPage(dependencies, { operation: null, kind: 'launch', error, numVms: typed, hours }),
     );
   }
-  const answer = await operations.launch({ numVms, hours, by: nameOf(input.caller) });
+  const answer = await operations.launch({ numVms, hours, by: callerName(input.caller) });
   return tell(dependencies, answer, { kind: 'launch', numVms: String(numVms), hours }, wantsJson(input));
 }
 
@@ -65,7 +65,7 @@ async function destroy(
       });
     return page(await deletePage(dependencies, {}, { message, fields: { confirm: message } }));
   }
-  const answer = await operations.destroy({ by: nameOf(input.caller) });
+  const answer = await operations.destroy({ by: callerName(input.caller) });
   return tell(dependencies, answer, { kind: 'destroy' }, wantsJson(input));
 }
 
@@ -112,9 +112,4 @@ function page(body: string) {
 
 function wantsJson({ accept }: { readonly accept: string }): boolean {
   return accept === 'application/json';
-}
-
-/** Only admins get here; others would be told by what they are. */
-export function nameOf(caller: Caller): string {
-  return caller.kind === 'admin' ? caller.user : caller.kind;
 }

@@ -2,7 +2,7 @@
 import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
 import { readLabFacts } from '../db/lab-facts.ts';
-import { labSentence, labState } from '../vms/standing.ts';
+import { labSentence, labState } from '../vms/lab-availability.ts';
 
 export type Lab = components['schemas']['Lab'];
 

@@ -7,9 +7,15 @@ import { findOperation } from '../db/operations.ts';
 import { merge } from '../delivery/merge.ts';
 import { tailOperation, type Tail } from '../delivery/operation-tail.ts';
 import type { VmChange, VmFeed } from '../delivery/vm-feed.ts';
-import { viewContext, vmView, type ViewDependencies } from './views.ts';
-import { operationEventView, operationVmView, operationView } from './operation-views.ts';
-import { followVmLogs } from './vm-logs.ts';
+import {
+  viewContext,
+  vmView,
+  type ViewDependencies,
+  operationEventView,
+  operationVmView,
+  operationView,
+} from './views.ts';
+import { followVmLogs } from './logs.ts';
 
 export type LiveDependencies = ViewDependencies & {
   readonly db: Db;

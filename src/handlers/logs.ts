@@ -1,64 +1,118 @@
-// Log lines of VMs: checked, appended, kept within the limit.
-import type { Handler, Reply } from '../contract/handlers.ts';
-import { problem } from '../contract/problems.ts';
+// What machines have logged: as a page, as JSON, as a file, and as a stream.
+import type { HandlersOf, Input, Reply, ServerSentEvent } from '../contract/handlers.ts';
+import type { components } from '../contract/openapi.gen.ts';
+import { problem, ProblemError } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
-import { appendLogs, logBytes, pruneLogs } from '../db/logs.ts';
-import { seenOrLate } from '../db/reports.ts';
+import { readLogs, readLogTail, type NumberedLine, type StoredLogs } from '../db/logs.ts';
+import { findStatus } from '../db/vms.ts';
+import { LOG_LIMITS, tailLogs, type LogTailItem } from '../delivery/log-tail.ts';
+import { renderInstanceLogs } from '../pages/instance-logs.ts';
+import { looksLikeError } from '../vms/log-errors.ts';
 
-/** Keeps the logs of each VM within a limit, without looking at all of them for every batch. */
-export type LogKeeper = {
-  /** Told of what was appended. */
-  appended(hostname: string, bytes: number): Promise<void>;
-};
+/** The page shows so many of the newest lines, and so much of them; with JavaScript it goes on from there. */
+const TAIL_LINES = 500;
+const TAIL_CHARACTERS = 60_000;
+const LOG_READ_MS = 250;
 
-/** Lines are cut when this share of the limit has come since the last cut, so a VM has at most that much too many. */
-const SLACK = 0.1;
-
-/** @param maxBytes of text kept per VM */
-export function createLogKeeper(db: Db, maxBytes: number): LogKeeper {
-  // A VM that this process has not cut yet may be over the limit already: its first batch is looked at.
-  const sinceCut = new Map<string, number>();
+export function createLogHandlers({ db }: { readonly db: Db }): HandlersOf<'logs'> {
   return {
-    async appended(hostname, bytes) {
-      const total = (sinceCut.get(hostname) ?? maxBytes) + bytes;
-      sinceCut.set(hostname, total);
-      if (total < maxBytes * SLACK) return;
-      sinceCut.set(hostname, 0);
-      await pruneLogs(db, hostname, maxBytes);
+    instanceLogsPage: async ({ path: { hostname } }) => {
+      const status = await findStatus(db, hostname);
+      if (status === null) throw new ProblemError('vm_not_found');
+      const maxLength = LOG_LIMITS.lineLength;
+      const tail = await readLogTail(db, hostname, { limit: TAIL_LINES, maxLength });
+      const lines = newest(tail.lines);
+      const older = tail.older + tail.lines.length - lines.length;
+      const body = renderInstanceLogs({
+        hostname,
+        status,
+        lines: lines.map(({ line }) => ({ text: shown(line), isError: looksLikeError(line) })),
+        older,
+        linesCut: tail.linesCut,
+        after: lines.at(-1)?.id ?? 0,
+      });
+      return { status: 200, type: 'text/html', body };
+    },
+    getVmLogs: async ({ path: { hostname } }) => {
+      const status = await findStatus(db, hostname);
+      if (status === null) return problem('vm_not_found');
+      const stored = await readLogs(db, hostname);
+      if (stored.lines.length === 0 && stored.linesCut === 0 && status === 'initializing')
+        return problem('logs_not_yet');
+      const body = {
+        hostname,
+        logs: logText(stored),
+        lines: stored.lines.length,
+        lines_cut: stored.linesCut,
+      };
+      return { status: 200, type: 'application/json', body };
+    },
+    downloadVmLogs: async ({ path: { hostname } }) => {
+      if ((await findStatus(db, hostname)) === null) return problem('vm_not_found');
+      const text = logText(await readLogs(db, hostname));
+      // A hostname has no character that would have to be quoted.
+      const headers = { 'Content-Disposition': `attachment; filename="${hostname}.log.txt"` };
+      return { status: 200, type: 'text/plain', headers, body: text === '' ? '' : `${text}\n` };
     },
   };
 }
 
-export function createLogHandler(dependencies: {
-  readonly db: Db;
-  readonly logs: LogKeeper;
-}): Handler<'postVmLogs'> {
-  const { db, logs } = dependencies;
-  return async ({ body }) => {
-    const eventIds = body.event_ids ?? null;
-    if (eventIds !== null && eventIds.length !== body.messages.length) {
-      const error = { field: 'event_ids', code: 'mismatch', message: 'must have one id per message' };
-      return problem('invalid_request', { errors: [error] });
-    }
-    const hostname = body.log_stream;
-    const seen = await seenOrLate(db, hostname);
-    if (seen === 'unknown_vm') return problem('vm_not_found');
-    // A machine that was destroyed a moment ago has no row that lines could hang on.
-    if (seen === 'late') return stored;
-    const lines = body.messages.map(storable);
-    await appendLogs(db, { hostname, lines, eventIds });
-    await logs.appended(hostname, logBytes(lines));
-    return stored;
-  };
+/** As many of the newest lines as make a page of a bounded size. */
+function newest(lines: readonly NumberedLine[]): readonly NumberedLine[] {
+  let characters = 0;
+  const first = lines.findLastIndex(({ line }) => (characters += line.length) > TAIL_CHARACTERS);
+  return lines.slice(Math.min(first + 1, Math.max(lines.length - 1, 0)));
 }
 
-const stored: Reply<'postVmLogs'> = {
-  status: 200,
-  type: 'application/json',
-  body: { message: 'VM logs posted successfully.' },
-};
+function shown(line: string): string {
+  return line.length > LOG_LIMITS.lineLength ? `${line.slice(0, LOG_LIMITS.lineLength)}…` : line;
+}
 
-/** Postgres stores no NUL; a line that holds one is kept all the same. One message is one line, whatever ends it. */
-function storable(message: string): string {
-  return message.replaceAll('\u0000', '\ufffd').replace(/\r?\n$/, '');
+/** What was cut is told where it is missing: at the beginning. */
+function logText({ lines, linesCut }: StoredLogs): string {
+  const cut = linesCut > 0 ? [`[${linesCut} earlier lines were dropped to stay within the limit]`] : [];
+  return [...cut, ...lines].join('\n');
+}
+
+/** The stream, for those who may follow. */
+export async function followVmLogs(
+  { db }: { readonly db: Db },
+  { path: { hostname }, query, lastEventId, signal }: Input<'streamVmLogs'>,
+): Promise<Reply<'streamVmLogs'>> {
+  if ((await findStatus(db, hostname)) === null) return problem('vm_not_found');
+  const after = readCursor(lastEventId ?? query.after);
+  const items = tailLogs({ db, hostname, after, readMs: LOG_READ_MS, signal });
+  return { status: 200, type: 'text/event-stream', body: logEvents(items) };
+}
+
+/** What is no id of this stream is the beginning. */
+function readCursor(id: string | null | undefined): number {
+  return /^\d{1,15}$/.test(id ?? '') ? Number(id) : 0;
+}
+
+async function* logEvents(items: AsyncIterable<LogTailItem>): AsyncGenerator<ServerSentEvent, void> {
+  for await (const item of items) {
+    switch (item.kind) {
+      case 'lines':
+        yield { event: 'lines', data: linesView(item), id: String(item.lines.at(-1)?.id ?? 0) };
+        break;
+      case 'status':
+        yield { event: 'status', data: { status: item.status } };
+        break;
+      case 'gone':
+        yield { event: 'gone', data: { status: null } };
+        break;
+    }
+  }
+}
+
+function linesView({
+  number,
+  lines,
+}: Extract<LogTailItem, { readonly kind: 'lines' }>): components['schemas']['LogLines'] {
+  return {
+    first_number: number,
+    lines: lines.map(({ line }) => shown(line)),
+    error_indexes: lines.flatMap(({ line }, index) => (looksLikeError(line) ? [index] : [])),
+  };
 }

@@ -1,6 +1,6 @@
 // The pages on which operations are asked for and watched, with what they need of the database.
 import type { Db } from '../db/connect.ts';
-import { listMachineRows } from '../db/fleet.ts';
+import { listVmRows } from '../db/vm-rows.ts';
 import { readLastOperationEvents } from '../db/operation-events.ts';
 import { readOperationVms } from '../db/operation-vms.ts';
 import { findActiveOperation, listOperations, type OperationRecord } from '../db/operations.ts';
@@ -15,8 +15,14 @@ import { renderOperations } from '../pages/operations.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import { readPeople } from '../vms/launch-size.ts';
 import { fleetView } from './fleet-view.ts';
-import { operationEventView, operationVmView, operationView } from './operation-views.ts';
-import { viewContext, vmView, type ViewDependencies } from './views.ts';
+import {
+  operationEventView,
+  operationVmView,
+  operationView,
+  viewContext,
+  vmView,
+  type ViewDependencies,
+} from './views.ts';
 import { readStake, surveyStake, type WorkDependencies } from './work.ts';
 
 export type FleetDependencies = ViewDependencies &
@@ -135,7 +141,7 @@ export async function deletePage(
   return renderDeleteInstances({
     deployment: operations.deployment.name,
     provider: operations.providerName,
-    machines: await listMachineRows(db),
+    machines: await listVmRows(db),
     stake: await (asked.survey === true ? surveyStake : readStake)(dependencies, operations.providerName),
     running: running && operationView(running),
     error,

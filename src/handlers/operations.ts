@@ -3,9 +3,9 @@ import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
 import { readOperationVms } from '../db/operation-vms.ts';
 import { findOperation, listOperations } from '../db/operations.ts';
-import { nameOf } from './fleet.ts';
+import { callerName } from '../contract/caller.ts';
 import { dashboardPage, type FleetDependencies } from './operation-pages.ts';
-import { operationVmView, operationView } from './operation-views.ts';
+import { operationVmView, operationView } from './views.ts';
 
 const PAGE_LIMIT_DEFAULT = 100;
 
@@ -32,7 +32,7 @@ async function cancel(
   { path, caller, accept }: Input<'cancelOperation'>,
 ): Promise<Reply<'cancelOperation'>> {
   const asPage = accept === 'text/html';
-  const answer = await dependencies.operations.cancel(path.id, nameOf(caller));
+  const answer = await dependencies.operations.cancel(path.id, callerName(caller));
   if (answer.kind === 'unknown') {
     if (asPage) throw new ProblemError('operation_not_found');
     return problem('operation_not_found');

@@ -2,9 +2,9 @@
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
 import type { Decision } from '../provision/orphans.ts';
-import { nameOf } from './fleet.ts';
-import { fleetPage, type FleetPageDependencies } from './fleet-page.ts';
-import { orphansView } from './orphan-view.ts';
+import { callerName } from '../contract/caller.ts';
+import { fleetPage, type FleetPageDependencies } from './shutdown.ts';
+import { orphansView } from './views.ts';
 
 type DecisionEndpoint = 'adoptOrphan' | 'terminateOrphan';
 
@@ -16,11 +16,11 @@ export function createOrphansHandlers(dependencies: FleetPageDependencies): Hand
       return { status: 200, type: 'application/json', body: orphansView(survey) };
     },
     adoptOrphan: async (input) => {
-      const decision = await orphans.adopt(input.path.id, nameOf(input.caller));
+      const decision = await orphans.adopt(input.path.id, callerName(input.caller));
       return answer(dependencies, input, decision, 'orphan_not_adoptable');
     },
     terminateOrphan: async (input) => {
-      const decision = await orphans.terminate(input.path.id, nameOf(input.caller));
+      const decision = await orphans.terminate(input.path.id, callerName(input.caller));
       return answer(dependencies, input, decision, 'orphan_not_terminable');
     },
   };

@@ -6,8 +6,7 @@ import { findActiveOperation } from '../db/operations.ts';
 import { countVms, listVmsInQuestion } from '../db/vms.ts';
 import { byUrgency } from '../vms/attention.ts';
 import { isAssigned, statusesThatAre } from '../vms/status.ts';
-import { operationView } from './operation-views.ts';
-import { attentionView, viewContext, type ViewDependencies } from './views.ts';
+import { operationView, attentionView, viewContext, type ViewDependencies } from './views.ts';
 
 type Overview = components['schemas']['Overview'];
 export type OverviewDependencies = ViewDependencies & { readonly db: Db };

@@ -6,11 +6,11 @@ import { countFree } from '../db/vms.ts';
 import { renderCheck } from '../pages/check.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { renderSuccess } from '../pages/success.ts';
-import { askForVm, type AskDependencies } from './ask.ts';
+import { requestVmHandler, type RequestVmDependencies } from './request-vm.ts';
 import { createLabReader, readLab } from './lab.ts';
 import { assignmentView } from './views.ts';
 
-export function createParticipantHandlers(dependencies: AskDependencies): HandlersOf<'participant'> {
+export function createParticipantHandlers(dependencies: RequestVmDependencies): HandlersOf<'participant'> {
   const { db, now, codeLifetimeMs, workshop } = dependencies;
   const labForAll = createLabReader(db, now);
   const view = (record: AssignmentRecord) => assignmentView(record, { now: now(), codeLifetimeMs });
@@ -26,7 +26,7 @@ export function createParticipantHandlers(dependencies: AskDependencies): Handle
       });
       return { status: 200, type: 'text/html', body };
     },
-    requestVm: askForVm(dependencies),
+    requestVm: requestVmHandler(dependencies),
     assignmentPage: async ({ path, browserId }) => {
       const record = await findAssignment(db, path.id);
       if (!record || !isBoundTo(record, browserId)) throw new ProblemError('assignment_not_found');

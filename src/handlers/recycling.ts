@@ -4,8 +4,8 @@ import { problem, ProblemError } from '../contract/problems.ts';
 import { findAssignment } from '../db/assignments.ts';
 import type { Db } from '../db/connect.ts';
 import { recordRecycled, releaseAssignment } from '../db/recycling.ts';
-import { nameOf } from './fleet.ts';
-import { seeMachine } from './see-machine.ts';
+import { callerName } from '../contract/caller.ts';
+import { redirectToVm } from './redirect-to-vm.ts';
 import { assignmentView, type Clock } from './views.ts';
 
 export type RecyclingDependencies = {
@@ -31,14 +31,14 @@ export function createRecyclingHandlers(dependencies: RecyclingDependencies): Ha
     },
     releaseAssignment: async ({ path, caller, accept }) => {
       const asPage = accept === 'text/html';
-      await releaseAssignment(db, path.id, nameOf(caller));
+      await releaseAssignment(db, path.id, callerName(caller));
       const record = await findAssignment(db, path.id);
       if (!record) {
         const detail = 'There is no such assignment.';
         if (asPage) throw new ProblemError('assignment_not_found', { detail });
         return problem('assignment_not_found', { detail });
       }
-      if (asPage) return seeMachine(record.hostname, 'release');
+      if (asPage) return redirectToVm(record.hostname, 'release');
       const body = assignmentView(record, { now: now(), codeLifetimeMs });
       return { status: 200, type: 'application/json', body };
     },

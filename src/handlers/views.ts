@@ -1,10 +1,17 @@
 // Records of the database as the contract tells them.
 import type { components } from '../contract/openapi.gen.ts';
 import type { AssignmentRecord } from '../db/assignments.ts';
+import type { OperationEventRecord } from '../db/operation-events.ts';
+import type { OperationVmRecord } from '../db/operation-vms.ts';
+import type { OperationRecord } from '../db/operations.ts';
+import type { TimelineEntry } from '../db/vm-timeline.ts';
 import type { VmRecord } from '../db/vms.ts';
+import type { Survey } from '../provision/orphans.ts';
 import { assignmentSentences, assignmentState, movedSentence } from '../vms/assignment.ts';
 import { attentionOf } from '../vms/attention.ts';
 import { deadlineOf, defaultDeadlines, type Deadline, type DeadlineLimits } from '../vms/deadlines.ts';
+import { operationMessage } from '../vms/operation.ts';
+import { timelineText } from '../vms/timeline.ts';
 import { totalSeconds } from '../vms/timings.ts';
 
 export type Clock = () => Date;
@@ -115,4 +122,61 @@ export function attentionView(
     deadline: deadlineOfVm(record, context),
   });
   return attention && { ...attention, since: attention.since.toISOString() };
+}
+
+export function timelineEntryView(entry: TimelineEntry): components['schemas']['VmTimelineEntry'] {
+  return { at: entry.at.toISOString(), kind: entry.kind, text: timelineText(entry), who: entry.who };
+}
+
+export function orphansView({ items, checkedAt, error }: Survey): components['schemas']['Orphans'] {
+  return {
+    items: items.map((item) => ({
+      id: item.id,
+      kind: item.kind,
+      hostname: item.hostname,
+      launch_id: item.launchId,
+      instance_type: item.instanceType,
+      reason: item.reason,
+      adoptable: item.adoptable,
+      terminable: item.terminable,
+    })),
+    checked_at: checkedAt?.toISOString() ?? null,
+    error,
+  };
+}
+
+export function operationView(record: OperationRecord): components['schemas']['Operation'] {
+  return {
+    id: record.id,
+    kind: record.kind,
+    status: record.status,
+    message: operationMessage(record),
+    requested_by: record.requestedBy,
+    requested_at: record.requestedAt.toISOString(),
+    started_at: record.startedAt?.toISOString() ?? null,
+    ended_at: record.endedAt?.toISOString() ?? null,
+    cancel_requested_at: record.cancelRequestedAt?.toISOString() ?? null,
+    num_vms: record.numVms,
+    hostnames: record.hostnames && [...record.hostnames],
+    shutdown_at: record.shutdownAt?.toISOString() ?? null,
+    progress: { done: record.done, failed: record.failed, total: record.total },
+    problem: record.problem,
+  };
+}
+
+export function operationEventView(record: OperationEventRecord): components['schemas']['OperationEvent'] {
+  return {
+    at: record.at.toISOString(),
+    level: record.level,
+    hostname: record.hostname,
+    text: record.text,
+  };
+}
+
+export function operationVmView({ at, ...machine }: OperationVmRecord): components['schemas']['OperationVm'] {
+  return { ...machine, at: at.toISOString() };
+}
+
+export function operationAddress({ id }: Pick<OperationRecord, 'id'>): string {
+  return `/api/v1/operations/${id}`;
 }

@@ -2,7 +2,7 @@
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
-import { recordOutcome, vmExists } from '../db/delivery.ts';
+import { recordOutcome } from '../db/delivery.ts';
 import {
   reportGpuHealth,
   reportHeartbeat,
@@ -11,11 +11,12 @@ import {
   type ReportResult,
 } from '../db/reports.ts';
 import { pendingRecycle } from '../db/recycling.ts';
+import { vmExists } from '../db/vms.ts';
 import { recordTimings } from '../db/timings.ts';
 import type { Dispatcher } from '../delivery/dispatcher.ts';
 import { readGpuHealth, type Provider } from '../vms/status.ts';
 import { readTimings } from '../vms/timings.ts';
-import { createLogHandler, type LogKeeper } from './logs.ts';
+import { createLogIntake, type LogKeeper } from './log-intake.ts';
 
 export type VmDependencies = {
   readonly db: Db;
@@ -48,7 +49,7 @@ export function createVmHandlers(dependencies: VmDependencies): HandlersOf<'vm'>
         await recordTimings(db, path.hostname, readTimings(body)),
         'VM metrics posted successfully.',
       ),
-    postVmLogs: createLogHandler(dependencies),
+    postVmLogs: createLogIntake(dependencies),
     postHeartbeat: async ({ path, body }) => {
       const heartbeat = { bootId: body.boot_id, freeDiskBytes: body.free_disk_bytes ?? null };
       const result = await reportHeartbeat(db, path.hostname, heartbeat);

@@ -10,15 +10,14 @@ import { operationAddress as operationPageHref } from '../pages/operation-view.t
 import type { OperationService } from '../provision/operation-service.ts';
 import { describeOperation } from '../vms/operation.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';
-import { readVmQuery } from '../vms/vm-table.ts';
-import { nameOf } from './fleet.ts';
-import { machinePage, type MachineDependencies } from './machine-page.ts';
+import { callerName } from '../contract/caller.ts';
 import { findMatching } from './instances-page.ts';
-import { operationAddress, operationView } from './operation-views.ts';
-import { viewContext, vmView } from './views.ts';
+import { readVmQuery } from '../vms/vm-table.ts';
+import { operationAddress, operationView, viewContext, vmView } from './views.ts';
+import { vmPage, type VmPageDependencies } from './vm-page.ts';
 import { vmsCsv } from './vms-csv.ts';
 
-export type VmsDependencies = MachineDependencies & {
+export type VmsDependencies = VmPageDependencies & {
   readonly db: Db;
   readonly operations: OperationService;
   readonly randomBytes: (count: number) => Buffer;
@@ -68,7 +67,7 @@ async function destroyOne(
   { operations }: VmsDependencies,
   { path, caller }: Pick<Input<'deleteVm'>, 'path' | 'caller'>,
 ): Promise<{ readonly begun: OperationRecord } | Refusal> {
-  const answer = await operations.destroyOne({ hostname: path.hostname, by: nameOf(caller) });
+  const answer = await operations.destroyOne({ hostname: path.hostname, by: callerName(caller) });
   switch (answer.kind) {
     case 'accepted':
       return { begun: answer.operation };
@@ -107,7 +106,7 @@ async function destroyFromPage(
   }
   if (answer.status === 404) throw new ProblemError('vm_not_found');
   const { hostname } = input.path;
-  const body = await machinePage(dependencies, hostname, { done: null, error: answer.body.detail });
+  const body = await vmPage(dependencies, hostname, { done: null, error: answer.body.detail });
   if (body === null) throw new ProblemError('vm_not_found');
   return { status: answer.status, type: 'text/html', body, headers: answer.headers ?? {} };
 }

@@ -3,10 +3,10 @@ import { describeFailure } from '../collect/failure.ts';
 import { listDownloadTargets, listLastDownloads, type LastDownload } from '../db/downloads.ts';
 import type { LastDownloadModel, StakeModel, WorkModel } from '../pages/work.ts';
 import type { Provider } from '../vms/status.ts';
-import { downloadView, targetOf, type CollectDependencies } from './collect-views.ts';
+import { downloadView, targetOf, type DownloadDependencies } from './downloads.ts';
 import type { Clock } from './views.ts';
 
-export type WorkDependencies = CollectDependencies & { readonly now: Clock };
+export type WorkDependencies = DownloadDependencies & { readonly now: Clock };
 
 /** A page waits so long for the machines' answers. */
 const SURVEY_MS = 3_000;

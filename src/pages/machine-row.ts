@@ -34,7 +34,7 @@ export function machineRow(vm: Vm, now: Date) {
   };
 }
 
-export type MachineRow = ReturnType<typeof machineRow>;
+export type VmRow = ReturnType<typeof machineRow>;
 
 /** `Machines: 12`, or `Machines: 3 / 12` where not all match. */
 export function countText(matching: number, total: number): string {

@@ -1,6 +1,6 @@
 // A destroy: no VM is assigned any more, the provider destroys them all, and only if it lists none afterwards the operation
 // succeeds. External VMs cannot be destroyed from here; only their rows are removed.
-import { listMachineRows, markDestroying, removeGone, type MachineRow } from '../db/fleet.ts';
+import { listVmRows, markDestroying, removeDestroyed, type VmRow } from '../db/vm-rows.ts';
 import { planOperationVms, recordOperationVms, finishOperationVms } from '../db/operation-vms.ts';
 import { fail, succeed } from '../result.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
@@ -16,7 +16,7 @@ export async function runDestroy(run: Run): Promise<Outcome> {
   const { db, provider, control, emit, progress } = run;
   const only = run.operation.hostnames;
   const isWanted = ({ hostname }: { readonly hostname: string }): boolean => only?.includes(hostname) ?? true;
-  const rows = (await listMachineRows(db)).filter(isWanted);
+  const rows = (await listVmRows(db)).filter(isWanted);
   await markDestroying(db, [...new Set([provider.name, 'external' as const])], only);
   const external = rows.filter((row) => row.provider === 'external').map(({ hostname }) => hostname);
   warnOfOtherProviders(run, rows);
@@ -54,7 +54,7 @@ const proofs = {
 } as const satisfies Record<Run['provider']['name'], string>;
 
 /** When one VM is destroyed on purpose, the output names the participant whose work is lost. */
-function warnOfParticipants({ emit }: Run, rows: readonly MachineRow[]): void {
+function warnOfParticipants({ emit }: Run, rows: readonly VmRow[]): void {
   for (const { hostname, email, provider } of rows)
     if (email !== null && provider !== 'external')
       emit({
@@ -69,7 +69,7 @@ async function removeExternal(
   hostnames: readonly string[],
 ): Promise<void> {
   if (hostnames.length === 0) return;
-  await removeGone(db, hostnames);
+  await removeDestroyed(db, hostnames);
   await recordOperationVms(db, operation.id, hostnames, {
     state: 'destroyed',
     detail: 'Removed from the list; it keeps running.',
@@ -120,7 +120,7 @@ function leftOver(left: readonly string[]): Outcome {
 }
 
 /** VMs of a provider that this server does not run cannot be destroyed from here; their rows stay. */
-function warnOfOtherProviders({ provider, emit }: Run, rows: readonly MachineRow[]): void {
+function warnOfOtherProviders({ provider, emit }: Run, rows: readonly VmRow[]): void {
   const others = rows.filter((row) => row.provider !== provider.name && row.provider !== 'external');
   for (const { hostname, provider: other } of others)
     emit({

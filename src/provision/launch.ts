@@ -1,6 +1,6 @@
 // A launch: rows are inserted before a VM can report, then the provider creates as many VMs as it can. VMs that were
 // created stay; the rows of the others are removed.
-import { insertMachines, takenHostnames } from '../db/fleet.ts';
+import { insertVms, takenHostnames } from '../db/vm-rows.ts';
 import { planOperationVms, finishOperationVms } from '../db/operation-vms.ts';
 import { fail } from '../result.ts';
 import { nextHostnames, type Deployment } from '../vms/hostnames.ts';
@@ -84,7 +84,7 @@ async function insertRows(
     }));
     const rows = wanted.map(({ hostname, token }) => ({ hostname, tokenHash: hashToken(token) }));
     const launch = { operationId: operation.id, provider: provider.name, shutdownAt: operation.shutdownAt };
-    const free = new Set(await insertMachines(db, launch, rows));
+    const free = new Set(await insertVms(db, launch, rows));
     inserted.push(...wanted.filter(({ hostname }) => free.has(hostname)));
   }
   if (inserted.length < count) throw new Error('no free hostnames were found');

@@ -3,7 +3,7 @@
 import pLimit from 'p-limit';
 import { sleep } from '../async/abort.ts';
 import type { Db } from '../db/connect.ts';
-import { findMachineRow } from '../db/fleet.ts';
+import { vmExists } from '../db/vms.ts';
 import type { OperationRequest } from '../db/operations.ts';
 import type { LogFields } from '../log.ts';
 import { fail, type Failure } from '../result.ts';
@@ -150,7 +150,7 @@ export function createOperationService(options: OperationServiceOptions): Operat
     destroy: async ({ by }) => (started ? request(destroyRequest(by, null)) : NOT_READY),
     destroyOne: async ({ hostname, by }) => {
       if (!started) return NOT_READY;
-      if (!(await findMachineRow(db, hostname))) return { kind: 'unknown' };
+      if (!(await vmExists(db, hostname))) return { kind: 'unknown' };
       return request(destroyRequest(by, [hostname]));
     },
     extend: (asked) => shutdowns.extend(asked),

@@ -2,9 +2,9 @@
 // each. What an interrupted operation left is cleaned up by reconcile.ts instead.
 import pTimeout from 'p-timeout';
 import { recordAuditEvent } from '../db/audit.ts';
-import { adoptMachine } from '../db/adoption.ts';
+import { adoptVm } from '../db/adoption.ts';
 import type { Db } from '../db/connect.ts';
-import { listMachineRows, removeGone, type MachineRow } from '../db/fleet.ts';
+import { listVmRows, removeDestroyed, type VmRow } from '../db/vm-rows.ts';
 import { recordDestroyed } from '../db/vm-hours.ts';
 import { findActiveOperation, findOperation } from '../db/operations.ts';
 import { fail, succeed, type Failure, type Result } from '../result.ts';
@@ -113,7 +113,7 @@ export function createOrphans(options: OrphansOptions): Orphans {
 
 async function findOrphans({ db, provider }: OrphansOptions, listed: readonly ListedVm[]): Promise<Orphan[]> {
   const active = await findActiveOperation(db);
-  const rows = await listMachineRows(db);
+  const rows = await listVmRows(db);
   const { vms, orphans } = matchVms(rows, listed);
   const hostnames = new Set(rows.map(({ hostname }) => hostname));
   const found: Orphan[] = [];
@@ -155,7 +155,7 @@ function reasonOf(isDuplicate: boolean, launchIsKnown: boolean): string {
     : 'It has the tags of this deployment, but this server does not know its launch: the database may be new, or another one.';
 }
 
-function orphanOfRow({ hostname, operationId, email }: MachineRow): Orphan {
+function orphanOfRow({ hostname, operationId, email }: VmRow): Orphan {
   const assigned = email === null ? '' : ` It is assigned to ${email}, who needs another one.`;
   return {
     id: hostname,
@@ -180,7 +180,7 @@ async function adopt({ db, provider }: OrphansOptions, orphan: Orphan, by: strin
   if (!vm) return NOT_FOUND;
   const adopted = await db.transaction().execute(async (trx) => {
     const row = { ...vm, ...vm.ssh, createdAt: vm.createdAt, provider: provider.name };
-    const done = await adoptMachine(trx, row);
+    const done = await adoptVm(trx, row);
     const detail = `${hostname} (${orphan.id}), of the launch ${launchId ?? 'unknown'}`;
     if (done) await recordAuditEvent(trx, { who: by, what: 'adopt', detail, operationId: null });
     return done;
@@ -199,7 +199,7 @@ async function terminate(options: OrphansOptions, orphan: Orphan, by: string): P
   const named = hostname === null || hostname === id ? id : `${hostname} (${id})`;
   const action = { who: by, what: 'terminate', detail: `${kind} ${named}`, operationId: null } as const;
   if (kind === 'record') {
-    await removeGone(db, [id]);
+    await removeDestroyed(db, [id]);
     await recordAuditEvent(db, action);
     return succeed(`The row of ${named} was removed.`);
   }

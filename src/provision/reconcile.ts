@@ -2,15 +2,15 @@
 // a failed launch left are destroyed; an assigned VM is never destroyed.
 import type { Db } from '../db/connect.ts';
 import {
-  listMachineRows,
+  listVmRows,
   recordProviderId,
-  recordReach,
-  removeGone,
-  removeUnmade,
+  recordSshAddress,
+  removeDestroyed,
+  removeNeverCreated,
   restoreDestroying,
   setUnreachable,
-  type MachineRow,
-} from '../db/fleet.ts';
+  type VmRow,
+} from '../db/vm-rows.ts';
 import { recordCreated } from '../db/vm-hours.ts';
 import type { ListedVm, Provider, ProvisionEvent } from './provider.ts';
 import { createGoneReport } from './report.ts';
@@ -25,7 +25,7 @@ export type ReconcileContext = {
 
 export type ReconcileScope = {
   /** Whether a row may be changed; rows of another provider never are. */
-  readonly row: (row: MachineRow) => boolean;
+  readonly row: (row: VmRow) => boolean;
   /** Whether a VM without a row, created by this launch, is destroyed. */
   readonly orphan: (operationId: string) => boolean;
 };
@@ -43,7 +43,7 @@ export type Reconciled = {
 export async function reconcile(context: ReconcileContext, scope: ReconcileScope): Promise<Reconciled> {
   const { db, provider } = context;
   const listed = await provider.list();
-  const all = await listMachineRows(db);
+  const all = await listVmRows(db);
   // The provider does not list external VMs; for them, only an unfinished destroy is undone.
   const external = all.filter((row) => row.provider === 'external' && scope.row(row));
   const rows = all.filter(
@@ -66,7 +66,7 @@ export type Matched = {
   readonly orphans: readonly ListedVm[];
 };
 
-type MatchedRow = Pick<MachineRow, 'hostname' | 'providerId' | 'address'>;
+type MatchedRow = Pick<VmRow, 'hostname' | 'providerId' | 'address'>;
 
 /** Two VMs can have one hostname: the VM of a row has its provider id, else its address, else is the first listed. */
 export function matchVms(rows: readonly MatchedRow[], listed: readonly ListedVm[]): Matched {
@@ -86,25 +86,25 @@ export function matchVms(rows: readonly MatchedRow[], listed: readonly ListedVm[
 
 async function recordExisting(
   { db }: ReconcileContext,
-  { hostname, operationId, provider }: MachineRow,
+  { hostname, operationId, provider }: VmRow,
   vm: ListedVm | undefined,
 ): Promise<void> {
   if (vm === undefined) return;
   const { ssh = {}, id, instanceType = null, createdAt } = vm;
-  await recordReach(db, hostname, ssh);
+  await recordSshAddress(db, hostname, ssh);
   await recordProviderId(db, hostname, id);
   await recordCreated(db, { hostname, operationId, provider, instanceType, createdAt });
 }
 
-async function removeMissing({ db, emit }: ReconcileContext, missing: readonly MachineRow[]): Promise<void> {
+async function removeMissing({ db, emit }: ReconcileContext, missing: readonly VmRow[]): Promise<void> {
   const assigned = missing.filter(({ email, status }) => email !== null && status !== 'destroying');
   const free = missing.filter((row) => !assigned.includes(row));
   const uncreated = free.filter(({ status }) => status === 'initializing');
   const gone = free.filter((row) => !uncreated.includes(row));
   await setUnreachable(db, hostnamesOf(assigned));
-  await removeUnmade(db, hostnamesOf(uncreated));
-  await removeGone(db, hostnamesOf(gone));
-  const emitAll = (rows: readonly MachineRow[], level: ProvisionEvent['level'], text: string): void => {
+  await removeNeverCreated(db, hostnamesOf(uncreated));
+  await removeDestroyed(db, hostnamesOf(gone));
+  const emitAll = (rows: readonly VmRow[], level: ProvisionEvent['level'], text: string): void => {
     for (const { hostname } of rows) emit({ level, hostname, text });
   };
   emitAll(assigned, 'warning', 'This machine no longer exists; its participant needs another one.');
@@ -112,7 +112,7 @@ async function removeMissing({ db, emit }: ReconcileContext, missing: readonly M
   emitAll(gone, 'info', 'No longer exists; its row was removed.');
 }
 
-type Found = { readonly orphans: readonly ListedVm[]; readonly rows: readonly MachineRow[] };
+type Found = { readonly orphans: readonly ListedVm[]; readonly rows: readonly VmRow[] };
 
 /** Destroys the orphans in scope. Returns the hostnames of those that stay. */
 async function destroyOrphans(
@@ -164,7 +164,7 @@ async function destroyByHostname(
   const report = createGoneReport(async (hostname) => {
     destroyed.add(hostname);
     emit({ level: 'warning', hostname, text: LEFT_OVER });
-    await removeGone(db, [hostname]);
+    await removeDestroyed(db, [hostname]);
   }, emit);
   const result = await provider.destroy(hostnamesOf(vms), report, signal, signal);
   if (!result.ok) emit({ level: 'error', text: `${result.failure.message} ${result.failure.remedy}` });

@@ -1,7 +1,7 @@
 // Finds operations that no process runs any more and cleans up after them, at start and at intervals. At start, rows are
 // also compared with the VMs that exist, because either may have changed while the server was away.
 import type { Db } from '../db/connect.ts';
-import { listMachineRows, removeGone } from '../db/fleet.ts';
+import { listVmRows, removeDestroyed } from '../db/vm-rows.ts';
 import { appendOperationEvents, type NewOperationEvent } from '../db/operation-events.ts';
 import {
   endedOperations,
@@ -124,7 +124,7 @@ async function repair(
   { db, provider, signal }: RecoveryOptions,
   emit: (event: ProvisionEvent) => void,
 ): Promise<void> {
-  const report = createGoneReport((hostname) => removeGone(db, [hostname]), emit);
+  const report = createGoneReport((hostname) => removeDestroyed(db, [hostname]), emit);
   const result = await provider.repair?.(report, signal);
   if (result?.ok !== false) return;
   const { message, remedy } = result.failure;
@@ -166,7 +166,7 @@ async function progressOf(
   reconciled: Reconciled | null,
 ): Promise<Progress> {
   if (kind === 'destroy' || reconciled === null) return { done, failed, total };
-  const rows = await listMachineRows(db);
+  const rows = await listVmRows(db);
   return { done: rows.filter(({ operationId }) => operationId === id).length, failed, total };
 }
 

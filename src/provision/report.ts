@@ -1,6 +1,12 @@
 // Turns what a provider reports into rows, progress and output. If a row cannot be written now, the provider goes on, and
 // the row is written when the run is reconciled.
-import { recordProviderId, recordProvisioning, recordReach, removeGone, removeUnmade } from '../db/fleet.ts';
+import {
+  recordProviderId,
+  recordProvisioning,
+  recordSshAddress,
+  removeDestroyed,
+  removeNeverCreated,
+} from '../db/vm-rows.ts';
 import { recordCreated as recordHours } from '../db/vm-hours.ts';
 import { recordOperationVms } from '../db/operation-vms.ts';
 import type { CreatedVm, ProvisionEvent, ProvisionReport } from './provider.ts';
@@ -49,7 +55,7 @@ export function createRunReport(run: Run, hostnames: ReadonlySet<string> | null)
       emit({ level: 'error', hostname, text: `Could not be created: ${reason}` });
       await write(async () => {
         await recordOperationVms(db, operation.id, [hostname], { state: 'failed', detail: reason });
-        await removeUnmade(db, [hostname]);
+        await removeNeverCreated(db, [hostname]);
       });
     },
     gone: async (hostname) => {
@@ -58,7 +64,7 @@ export function createRunReport(run: Run, hostnames: ReadonlySet<string> | null)
       if (belongs(hostname)) progress.add({ done: 1 });
       emit({ level: 'info', hostname, text: 'Destroyed.' });
       await write(async () => {
-        await removeGone(db, [hostname]);
+        await removeDestroyed(db, [hostname]);
         await recordOperationVms(db, operation.id, [hostname], { state: 'destroyed' });
       });
     },
@@ -91,7 +97,7 @@ async function recordCreated(
   vm: CreatedVm,
 ): Promise<void> {
   const { provisioningSeconds: seconds, instanceType = null } = vm;
-  await recordReach(db, hostname, vm);
+  await recordSshAddress(db, hostname, vm);
   await recordProviderId(db, hostname, vm.id);
   await recordHours(db, { hostname, operationId: operation.id, provider: provider.name, instanceType });
   await recordProvisioning(db, hostname, seconds);

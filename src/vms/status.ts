@@ -5,6 +5,7 @@ export type VmStatus = components['schemas']['VmStatus'];
 export type ReportedStatus = components['schemas']['ReportedStatus'];
 export type GpuHealth = components['schemas']['GpuHealth'];
 export type Provider = components['schemas']['Provider'];
+type AssignmentState = components['schemas']['AssignmentState'];
 
 type Meaning = {
   /** The VM can be assigned, and a participant can work on it. */
@@ -46,12 +47,12 @@ export function isStatus(status: VmStatus, meaning: keyof Meaning): boolean {
 export type VmFacts = {
   readonly status: VmStatus;
   readonly gpuHealth: GpuHealth | null;
-  readonly assignment: { readonly releasedAt: Date | string | null } | null;
+  readonly assignment: { readonly releasedAt: Date | null } | { readonly state: AssignmentState } | null;
 };
 
 /** The facts of a VM from the API. */
 export function vmFacts({ status, gpu_health, assignment }: components['schemas']['Vm']): VmFacts {
-  return { status, gpuHealth: gpu_health, assignment: assignment && { releasedAt: assignment.released_at } };
+  return { status, gpuHealth: gpu_health, assignment };
 }
 
 /** The VM can be assigned now. */
@@ -61,7 +62,8 @@ export function isFree({ status, assignment }: Pick<VmFacts, 'status' | 'assignm
 
 /** A participant has the VM. */
 export function isAssigned({ assignment }: Pick<VmFacts, 'assignment'>): boolean {
-  return assignment !== null && assignment.releasedAt === null;
+  if (assignment === null) return false;
+  return 'state' in assignment ? assignment.state !== 'released' : assignment.releasedAt === null;
 }
 
 /** The VM is free and healthy, so that neither a participant nor an admin is concerned with it. */

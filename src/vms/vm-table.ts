@@ -2,7 +2,7 @@
 // the same definitions. Pure; the clock is an argument.
 import type { components } from '../contract/openapi.gen.ts';
 import { compareHostnames } from './hostnames.ts';
-import { vmStatuses } from './status.ts';
+import { isAssigned, isFree, vmStatuses } from './status.ts';
 
 type Vm = components['schemas']['Vm'];
 export type VmFilter = components['schemas']['VmFilter'];
@@ -73,9 +73,9 @@ export function isShown(vm: TableVm, { q, show }: Pick<VmQuery, 'q' | 'show'>, n
     case 'all':
       return true;
     case 'free':
-      return vm.status === 'running' && vm.assignment === null;
+      return isFree(vm);
     case 'assigned':
-      return vm.assignment !== null && vm.assignment.state !== 'released';
+      return isAssigned(vm);
     case 'attention':
       return vm.attention !== null || isOverdue(vm, now);
     default:

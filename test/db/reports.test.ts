@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { appendLogs, logBytes, pruneLogs, readLogs } from '../../src/db/logs.ts';
-import { removeGone } from '../../src/db/fleet.ts';
+import { removeDestroyed } from '../../src/db/vm-rows.ts';
 import { registerVm, hostnameOfToken } from '../../src/db/registration.ts';
 import {
   markFailed,
@@ -12,7 +12,7 @@ import {
 } from '../../src/db/reports.ts';
 import { recordTimings } from '../../src/db/timings.ts';
 import { countVms, findVm, listVms } from '../../src/db/vms.ts';
-import { createLogKeeper } from '../../src/handlers/logs.ts';
+import { createLogKeeper } from '../../src/handlers/log-intake.ts';
 import { readTimings } from '../../src/vms/timings.ts';
 import { hashToken } from '../../src/vms/token.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -250,7 +250,7 @@ describe('a registration', () => {
 
   test('is remembered by its token for an hour after the machine is gone, so that its last reports are welcome', async () => {
     await registerVm(database.db, registration);
-    await removeGone(database.db, ['lab-pc-7']);
+    await removeDestroyed(database.db, ['lab-pc-7']);
     expect(await findVm(database.db, 'lab-pc-7')).toBeNull();
     expect(await hostnameOfToken(database.db, hashToken('t'))).toBe('lab-pc-7');
     expect(await report('lab-pc-7', 'running')).toBe('late');

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { leaseWaiting } from '../../src/db/delivery.ts';
-import { setUnreachable } from '../../src/db/fleet.ts';
+import { setUnreachable } from '../../src/db/vm-rows.ts';
 import { reportHeartbeat, reportInUse, reportStatus } from '../../src/db/reports.ts';
 import { markSilent } from '../../src/db/silence.ts';
 import { findStatus } from '../../src/db/vms.ts';

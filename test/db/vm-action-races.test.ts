@@ -21,7 +21,7 @@ beforeEach(async () => {
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 const doing = (hostname: string) => ({ hostname, by: 'grace' });
 const move = (hostname: string) =>
-  reassign(database.db, { ...doing(hostname), remainsId: crypto.randomUUID(), channel: CHANNEL });
+  reassign(database.db, { ...doing(hostname), releasedCopyId: crypto.randomUUID(), channel: CHANNEL });
 const ask = (index: number) => requestVm(database.db, vmRequest(`person-${index}@x.org`));
 
 /** What would be wrong, whatever has happened: each row is a fault. */

@@ -25,7 +25,7 @@ beforeEach(async () => {
 const LIFETIME_SECONDS = 600;
 const doing = (hostname: string) => ({ hostname, by: 'grace' });
 const move = (hostname: string) =>
-  reassign(database.db, { ...doing(hostname), remainsId: crypto.randomUUID(), channel: CHANNEL });
+  reassign(database.db, { ...doing(hostname), releasedCopyId: crypto.randomUUID(), channel: CHANNEL });
 const find = async (hostname: string) => {
   const vm = await findVm(database.db, hostname);
   if (!vm) throw new Error(`there is no ${hostname}`);

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { listMachineRows } from '../../src/db/fleet.ts';
+import { listVmRows } from '../../src/db/vm-rows.ts';
 import { startTestOperations, WAIT, type TestOperations } from '../support/operations.ts';
 
 const rules = { hours: null, canary: { above: 2, limitMs: 60_000 } } as const;
@@ -17,7 +17,7 @@ test('the first machine of a large launch is created alone, and the others follo
   await using lab = await startTestOperations({ rules });
   const { id } = await lab.launch(4);
   await goesAhead(lab);
-  expect(await listMachineRows(lab.db)).toHaveLength(1);
+  expect(await listVmRows(lab.db)).toHaveLength(1);
   await report(lab, 'running');
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 4, failed: 0, total: 4 });
   expect(lab.provider.world.size).toBe(4);
@@ -35,7 +35,7 @@ test('a canary that reports an error stays, and the other machines are not creat
     `${FIRST}, which was created first, reported an error: the others were not created. 1 of 4 machines was created and stays.`,
   );
   expect([...lab.provider.world.keys()]).toEqual([FIRST]);
-  expect(await listMachineRows(lab.db)).toMatchObject([{ hostname: FIRST, status: 'error' }]);
+  expect(await listVmRows(lab.db)).toMatchObject([{ hostname: FIRST, status: 'error' }]);
 });
 
 test('a canary that does not report in time ends the launch', async () => {

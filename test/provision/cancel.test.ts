@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { listMachineRows } from '../../src/db/fleet.ts';
+import { listVmRows } from '../../src/db/vm-rows.ts';
 import { insertOperation } from '../../src/db/operations.ts';
 import { shortIntervals, startTestOperations, WAIT } from '../support/operations.ts';
 
@@ -11,7 +11,7 @@ test('a cancelled launch keeps the machines that were created and removes the ro
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'cancelled', done: 1, problem: { kind: 'cancelled' } });
   expect(operation.problem?.problem).toBe('Cancelled. 1 of 3 machines was created and stays.');
-  expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-1']);
+  expect((await listVmRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-1']);
 });
 
 test('cancelling twice changes nothing, and a finished operation cannot be cancelled', async () => {
@@ -60,7 +60,7 @@ test('a provider that ignores everything is abandoned, and the next launch works
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'cancelled', done: 0 });
   expect(operation.problem?.problem).toContain('did not end, although it was forced to');
-  expect(await listMachineRows(lab.db)).toEqual([]);
+  expect(await listVmRows(lab.db)).toEqual([]);
   lab.provider.script.holdAfter = null;
   expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
 });

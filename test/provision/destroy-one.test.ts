@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { listMachineRows } from '../../src/db/fleet.ts';
+import { listVmRows } from '../../src/db/vm-rows.ts';
 import { startTestOperations, type TestOperations } from '../support/operations.ts';
 import { giveThisVm, insertFreeVms } from '../support/rows.ts';
 
@@ -21,7 +21,7 @@ test('destroying one machine leaves the others, and the output names its partici
     hostnames: ['lab-vm-test-2'],
   });
   expect([...lab.provider.world.keys()]).toEqual(['lab-vm-test-1', 'lab-vm-test-3']);
-  expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual([
+  expect((await listVmRows(lab.db)).map(({ hostname }) => hostname)).toEqual([
     'lab-vm-test-1',
     'lab-vm-test-3',
   ]);
@@ -35,7 +35,7 @@ test('destroying one machine fails if it stays, and the others keep their status
   await lab.ended((await lab.launch(2)).id);
   const id = await destroyOne(lab, 'lab-vm-test-1');
   expect(await lab.ended(id)).toMatchObject({ status: 'failed', problem: { kind: 'left_over' } });
-  expect(await listMachineRows(lab.db)).toMatchObject([
+  expect(await listVmRows(lab.db)).toMatchObject([
     { hostname: 'lab-vm-test-1', status: 'initializing' },
     { hostname: 'lab-vm-test-2', status: 'initializing' },
   ]);
@@ -46,7 +46,7 @@ test('destroying an external machine only removes its row', async () => {
   await insertFreeVms(lab.db, ['lab-pc-7', 'lab-pc-8']);
   const id = await destroyOne(lab, 'lab-pc-7');
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 1 });
-  expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-pc-8']);
+  expect((await listVmRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-pc-8']);
 });
 
 test('destroying an unknown machine is answered with unknown, and during another operation with that operation', async () => {

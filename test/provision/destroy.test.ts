@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { listMachineRows } from '../../src/db/fleet.ts';
+import { listVmRows } from '../../src/db/vm-rows.ts';
 import { reportStatus } from '../../src/db/reports.ts';
 import { startTestOperations, WAIT } from '../support/operations.ts';
 import { giveVm, insertFreeVms } from '../support/rows.ts';
@@ -10,10 +10,10 @@ test('a destroy destroys all machines, removes the rows, and reserves the hostna
   const operation = await lab.ended((await lab.destroy()).id);
   expect(operation).toMatchObject({ status: 'succeeded', done: 2, total: 2 });
   expect(lab.provider.world.size).toBe(0);
-  expect(await listMachineRows(lab.db)).toEqual([]);
+  expect(await listVmRows(lab.db)).toEqual([]);
   const late = { hostname: 'lab-vm-test-1', status: 'running', provider: 'external' } as const;
   expect(await reportStatus(lab.db, late)).toBe('late');
-  expect(await listMachineRows(lab.db)).toEqual([]);
+  expect(await listVmRows(lab.db)).toEqual([]);
   await lab.ended((await lab.launch(1)).id);
   expect([...lab.provider.world.keys()]).toEqual(['lab-vm-test-3']);
 });
@@ -39,7 +39,7 @@ test('machines that are being destroyed are not assigned', async () => {
   lab.provider.script.holdAfter = 0;
   const { id } = await lab.destroy();
   await vi.waitFor(() => expect(lab.provider.calls).toContain('destroy'), WAIT);
-  expect(await listMachineRows(lab.db)).toMatchObject([{ status: 'destroying' }]);
+  expect(await listVmRows(lab.db)).toMatchObject([{ status: 'destroying' }]);
   await expect(giveVm(lab.db, 'ada@example.org')).rejects.toThrow('none_free');
   lab.provider.release();
   await lab.ended(id);
@@ -54,7 +54,7 @@ test('a cancelled destroy restores the status of the remaining machines', async 
   await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
   await lab.operations.cancel(id, 'ada');
   expect(await lab.ended(id)).toMatchObject({ status: 'cancelled', done: 1 });
-  expect(await listMachineRows(lab.db)).toMatchObject([{ hostname: 'lab-vm-test-2', status: 'running' }]);
+  expect(await listVmRows(lab.db)).toMatchObject([{ hostname: 'lab-vm-test-2', status: 'running' }]);
 });
 
 test('a destroy that leaves machines fails and names them', async () => {
@@ -63,7 +63,7 @@ test('a destroy that leaves machines fails and names them', async () => {
   const operation = await lab.ended((await lab.destroy()).id);
   expect(operation).toMatchObject({ status: 'failed', done: 1, problem: { kind: 'left_over' } });
   expect(operation.problem?.problem).toBe('1 machine still exists: lab-vm-test-2.');
-  expect(await listMachineRows(lab.db)).toMatchObject([{ hostname: 'lab-vm-test-2' }]);
+  expect(await listVmRows(lab.db)).toMatchObject([{ hostname: 'lab-vm-test-2' }]);
 });
 
 test('external machines lose their rows, and their late reports change nothing', async () => {
@@ -72,7 +72,7 @@ test('external machines lose their rows, and their late reports change nothing',
   await giveVm(lab.db, 'ada@example.org');
   const { id } = await lab.destroy();
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 1, total: 1 });
-  expect(await listMachineRows(lab.db)).toEqual([]);
+  expect(await listVmRows(lab.db)).toEqual([]);
   expect(await lab.texts(id)).toContain(
     'External machines keep running; they were only removed from the list: 1.',
   );
@@ -88,7 +88,7 @@ test('machines of another provider stay, and the output says how to destroy them
     .execute();
   const { id } = await lab.destroy();
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', total: 0 });
-  expect(await listMachineRows(lab.db)).toMatchObject([{ hostname: 'cloud-1', status: 'running' }]);
+  expect(await listVmRows(lab.db)).toMatchObject([{ hostname: 'cloud-1', status: 'running' }]);
   expect((await lab.texts(id)).join('\n')).toContain('PROVIDER=aws');
 });
 
@@ -103,7 +103,7 @@ test('a destroy that cannot be verified fails, and rows are reconciled as soon a
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'failed', done: 1, problem: { kind: 'engine' } });
   expect(operation.problem?.problem).toBe('Could not check whether any machine is left.');
-  expect(await listMachineRows(lab.db)).toMatchObject([{ status: 'destroying' }]);
+  expect(await listVmRows(lab.db)).toMatchObject([{ status: 'destroying' }]);
   lab.provider.script.listFails = false;
-  await expect.poll(() => listMachineRows(lab.db), WAIT).toMatchObject([{ status: 'initializing' }]);
+  await expect.poll(() => listVmRows(lab.db), WAIT).toMatchObject([{ status: 'initializing' }]);
 });

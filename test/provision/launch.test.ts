@@ -1,8 +1,8 @@
 import { expect, test, vi } from 'vitest';
-import { listMachineRows } from '../../src/db/fleet.ts';
+import { listVmRows } from '../../src/db/vm-rows.ts';
 import { findActiveOperation } from '../../src/db/operations.ts';
 import { hostnameOfToken } from '../../src/db/registration.ts';
-import { bury } from '../../src/db/tombstones.ts';
+import { recordTombstones } from '../../src/db/tombstones.ts';
 import { findVm } from '../../src/db/vms.ts';
 import { fail } from '../../src/result.ts';
 import { hashToken } from '../../src/vms/token.ts';
@@ -17,7 +17,7 @@ test('a launch creates machines with rows, tokens, addresses and timings', async
   expect(operation.startedAt).not.toBeNull();
   const names = ['lab-vm-test-1', 'lab-vm-test-2', 'lab-vm-test-3'];
   expect([...lab.provider.world.keys()]).toEqual(names);
-  expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual(names);
+  expect((await listVmRows(lab.db)).map(({ hostname }) => hostname)).toEqual(names);
   expect(await findVm(lab.db, 'lab-vm-test-2')).toMatchObject({
     provider: 'local',
     status: 'initializing',
@@ -40,7 +40,7 @@ test('a machine that cannot be created leaves no row, and the others stay', asyn
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'failed', done: 2, failed: 1, total: 3 });
   expect(operation.problem?.problem).toBe('2 of 3 machines were created and stay.');
-  expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual([
+  expect((await listVmRows(lab.db)).map(({ hostname }) => hostname)).toEqual([
     'lab-vm-test-1',
     'lab-vm-test-3',
   ]);
@@ -52,7 +52,7 @@ test('rows and tokens are stored before a machine can report', async () => {
   const { id } = await lab.launch(2);
   const rows = await vi.waitFor(async () => {
     expect(lab.provider.calls).toContain('launch');
-    return listMachineRows(lab.db);
+    return listVmRows(lab.db);
   }, WAIT);
   expect(rows).toMatchObject([
     { hostname: 'lab-vm-test-1', status: 'initializing', operationId: id },
@@ -73,7 +73,7 @@ test('a machine that the provider created without reporting it is found and kept
 test('a launch uses no hostname of a row, a tombstone or an orphan', async () => {
   await using lab = await startTestOperations();
   await insertFreeVms(lab.db, ['lab-vm-test-1']);
-  await bury(lab.db, ['lab-vm-test-3']);
+  await recordTombstones(lab.db, ['lab-vm-test-3']);
   lab.provider.world.set('lab-vm-test-4', { hostname: 'lab-vm-test-4', operationId: null });
   await lab.ended((await lab.launch(3)).id);
   expect(lab.provider.spec().vms.map(({ hostname }) => hostname)).toEqual([
@@ -132,7 +132,7 @@ test('a launch fails if the provider throws, and leaves no row without a machine
   await using lab = await startTestOperations({ script: { throws: new Error('a bug') } });
   const operation = await lab.ended((await lab.launch(2)).id);
   expect(operation).toMatchObject({ status: 'failed', done: 0, problem: { kind: 'engine' } });
-  expect(await listMachineRows(lab.db)).toEqual([]);
+  expect(await listVmRows(lab.db)).toEqual([]);
   expect(lab.warnings.join('\n')).toContain('a bug');
 });
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test, vi } from 'vitest';
-import { listMachineRows } from '../../src/db/fleet.ts';
+import { listVmRows } from '../../src/db/vm-rows.ts';
 import { findVm } from '../../src/db/vms.ts';
 import { createScriptedProvider } from '../doubles/scripted-provider.ts';
 import { startTestOperations, WAIT, type TestOperations } from '../support/operations.ts';
@@ -58,7 +58,7 @@ test('an adopted machine has a row, is not assigned, counts as cost, and is dest
 test('a duplicate machine cannot be adopted and is terminated by its own id', async () => {
   await using lab = await startTestOperations({ as: 'aws' });
   await lab.ended((await lab.launch(1)).id);
-  const [row] = await listMachineRows(lab.db);
+  const [row] = await listVmRows(lab.db);
   expect(row?.providerId).toBe('i-lab-vm-test-1');
   // The older one comes first in the listing.
   const mine = lab.provider.world.get('lab-vm-test-1')!;
@@ -72,7 +72,7 @@ test('a duplicate machine cannot be adopted and is terminated by its own id', as
   });
   expect(await lab.operations.orphans.terminate('i-second', 'ada')).toMatchObject({ ok: true });
   expect([...lab.provider.world.values()]).toEqual([mine]);
-  expect(await listMachineRows(lab.db)).toHaveLength(1);
+  expect(await listVmRows(lab.db)).toHaveLength(1);
   expect(await actions(lab)).toContainEqual({
     who: 'ada',
     what: 'terminate',
@@ -88,9 +88,9 @@ test('a row without a machine is shown with its participant and removed only on 
   const { items } = await lab.operations.orphans.look();
   expect(items).toMatchObject([{ id: 'lab-vm-test-2', kind: 'record', adoptable: false, terminable: true }]);
   expect(items[0]?.reason).toContain('@example.org, who needs another one.');
-  expect(await listMachineRows(lab.db)).toHaveLength(2);
+  expect(await listVmRows(lab.db)).toHaveLength(2);
   await lab.operations.orphans.terminate('lab-vm-test-2', 'ada');
-  expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-1']);
+  expect((await listVmRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-1']);
 });
 
 test('while an operation runs, its machines are no orphans, and no orphan can be terminated', async () => {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { expect, test, vi } from 'vitest';
-import { listMachineRows } from '../../src/db/fleet.ts';
+import { listVmRows } from '../../src/db/vm-rows.ts';
 import { insertOperation } from '../../src/db/operations.ts';
 import { createScriptedProvider } from '../doubles/scripted-provider.ts';
 import { shortIntervals, startTestOperations, WAIT, type TestOperations } from '../support/operations.ts';
@@ -54,7 +54,7 @@ test('a launch whose server was killed is interrupted, and what was half done is
   await using lab = await startTestOperations({ on: database, scripted });
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'interrupted', done: 1, problem: { kind: 'interrupted' } });
-  expect(await listMachineRows(db)).toMatchObject([{ hostname: 'made' }]);
+  expect(await listVmRows(db)).toMatchObject([{ hostname: 'made' }]);
   expect([...scripted.world.keys()]).toEqual(['made', 'unknown']);
   expect(await lab.texts(id)).toEqual([
     'Was not created; its row was removed.',
@@ -84,7 +84,7 @@ test('a destroy whose server was killed is interrupted, and the remaining machin
   scripted.world.delete('lab-vm-test-1');
   await using lab = await startTestOperations({ on: database, scripted });
   expect(await lab.ended(id)).toMatchObject({ status: 'interrupted' });
-  expect(await listMachineRows(db)).toMatchObject([
+  expect(await listVmRows(db)).toMatchObject([
     { hostname: 'lab-vm-test-2', status: 'running', email: 'ada@example.org' },
   ]);
   expect(await lab.ended((await lab.destroy()).id)).toMatchObject({ status: 'succeeded' });
@@ -135,7 +135,7 @@ test('a server that stops during a launch cancels it and marks it as interrupted
   await vi.waitFor(() => expect(scripted.world.size).toBe(1), WAIT);
   await lab[Symbol.asyncDispose]();
   expect(await lab.reached(id, 'interrupted')).toMatchObject({ done: 1, problem: { kind: 'interrupted' } });
-  expect(await listMachineRows(database.db)).toMatchObject([{ hostname: 'lab-vm-test-1' }]);
+  expect(await listVmRows(database.db)).toMatchObject([{ hostname: 'lab-vm-test-1' }]);
   expect(scripted.calls).toEqual(['start', 'launch', 'stop']);
 });
 
@@ -170,7 +170,7 @@ test('at start, an assigned machine that no longer exists becomes unreachable an
   }
   scripted.world.clear();
   await using lab = await startTestOperations({ on: database, scripted });
-  expect(await listMachineRows(database.db)).toMatchObject([
+  expect(await listVmRows(database.db)).toMatchObject([
     { hostname: 'lab-vm-test-1', status: 'unreachable', email: 'ada@example.org' },
   ]);
   expect(lab.warnings).toContain('This machine no longer exists; its participant needs another one.');

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { listShutdowns } from '../../src/db/shutdown.ts';
-import { listMachineRows } from '../../src/db/fleet.ts';
+import { listVmRows } from '../../src/db/vm-rows.ts';
 import { listVmHours } from '../../src/db/vm-hours.ts';
 import { listOperations } from '../../src/db/operations.ts';
 import { startTestOperations, WAIT, type TestOperations } from '../support/operations.ts';
@@ -85,10 +85,10 @@ test('at the end time an audit event is written, and a row is removed only after
       detail: 'shutdown time reached: lab-vm-test-1, lab-vm-test-2',
     });
   }, WAIT);
-  expect(await listMachineRows(lab.db)).toHaveLength(2);
+  expect(await listVmRows(lab.db)).toHaveLength(2);
   lab.provider.world.delete('lab-vm-test-1');
   await vi.waitFor(async () => {
-    expect((await listMachineRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-2']);
+    expect((await listVmRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-2']);
   }, WAIT);
   expect(await audit(lab)).toContainEqual({
     who: 'the shutdown time',
@@ -114,7 +114,7 @@ test('the row of an assigned machine that has shut itself down stays and is unre
   clock.set(at(8.1));
   lab.provider.world.clear();
   await vi.waitFor(async () => {
-    expect(await listMachineRows(lab.db)).toMatchObject([{ status: 'unreachable' }]);
+    expect(await listVmRows(lab.db)).toMatchObject([{ status: 'unreachable' }]);
   }, WAIT);
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { labSentence, labState, type LabFacts } from '../../src/vms/standing.ts';
+import { labSentence, labState, type LabFacts } from '../../src/vms/lab-availability.ts';
 
 const nothing: LabFacts = { free: 0, ready: 0, starting: 0, emptying: 0, total: 0, ended: false };
 

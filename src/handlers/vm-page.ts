@@ -5,19 +5,18 @@ import { findVm, countFree, findLaunchOf } from '../db/vms.ts';
 import type { Db } from '../db/connect.ts';
 import { renderVm } from '../pages/vm.ts';
 import type { OperationService } from '../provision/operation-service.ts';
-import type { ActionName } from './see-machine.ts';
-import { timelineEntryView } from './timeline-view.ts';
-import { viewContext, vmView, type ViewDependencies } from './views.ts';
+import type { ActionName } from './redirect-to-vm.ts';
+import { timelineEntryView, viewContext, vmView, type ViewDependencies } from './views.ts';
 import { lastModel } from './work.ts';
 
-export type MachineDependencies = ViewDependencies & {
+export type VmPageDependencies = ViewDependencies & {
   readonly db: Db;
   readonly operations: Pick<OperationService, 'restart' | 'providerName'>;
 };
 
 /** As it is now, with what was done or why it was not; null where there is no such machine. */
-export async function machinePage(
-  dependencies: MachineDependencies,
+export async function vmPage(
+  dependencies: VmPageDependencies,
   hostname: string,
   said: { readonly done: ActionName | null; readonly error: string | null },
 ): Promise<string | null> {

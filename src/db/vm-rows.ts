@@ -3,9 +3,9 @@ import { sql } from 'kysely';
 import { readProvider, readVmStatus, type Provider, type VmStatus } from '../vms/status.ts';
 import type { Db } from './connect.ts';
 import { recordDestroyed } from './vm-hours.ts';
-import { bury, freshTombstones } from './tombstones.ts';
+import { recordTombstones, recentTombstones } from './tombstones.ts';
 
-export type NewMachine = {
+export type NewVm = {
   readonly hostname: string;
   /** SHA-256 of its token. */
   readonly tokenHash: Buffer;
@@ -14,14 +14,14 @@ export type NewMachine = {
 /** Hostnames that no new machine may take: of rows, and of what was destroyed within the hour. */
 export async function takenHostnames(db: Db): Promise<Set<string>> {
   const rows = await db.selectFrom('vms').select('hostname').execute();
-  return new Set([...rows.map(({ hostname }) => hostname), ...(await freshTombstones(db))]);
+  return new Set([...rows.map(({ hostname }) => hostname), ...(await recentTombstones(db))]);
 }
 
 /** Makes the rows of machines to come, `initializing`. Returns the hostnames that were still free. */
-export async function insertMachines(
+export async function insertVms(
   db: Db,
   launch: { readonly operationId: string; readonly provider: Provider; readonly shutdownAt: Date | null },
-  machines: readonly NewMachine[],
+  machines: readonly NewVm[],
 ): Promise<string[]> {
   const rows = await db
     .insertInto('vms')
@@ -42,7 +42,7 @@ export async function insertMachines(
 }
 
 /** How SSH reaches a machine; what is undefined stays as it is. */
-export type Reach = {
+export type SshAddress = {
   readonly address?: string | undefined;
   readonly sshUser?: string | undefined;
   readonly sshPort?: number | undefined;
@@ -50,7 +50,7 @@ export type Reach = {
 };
 
 /** Writes how a machine is reached, where that is news. */
-export async function recordReach(db: Db, hostname: string, reach: Reach): Promise<void> {
+export async function recordSshAddress(db: Db, hostname: string, reach: SshAddress): Promise<void> {
   const { address = null, sshUser = null, sshPort = null, sshHostKey = null } = reach;
   await sql`update vms set address = coalesce(${address}, address), ssh_user = coalesce(${sshUser}, ssh_user),
       ssh_port = coalesce(${sshPort}::integer, ssh_port), ssh_host_key = coalesce(${sshHostKey}, ssh_host_key)
@@ -79,17 +79,17 @@ export async function recordProvisioning(db: Db, hostname: string, seconds: numb
 }
 
 /** Removes rows whose machines were never made: nothing will report under these names. */
-export async function removeUnmade(db: Db, hostnames: readonly string[]): Promise<void> {
+export async function removeNeverCreated(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
   await recordDestroyed(db, hostnames);
   await db.deleteFrom('vms').where('hostname', 'in', hostnames).execute();
 }
 
 /** Removes the rows of machines that are gone, and buries their names; those without a row too. */
-export async function removeGone(db: Db, hostnames: readonly string[]): Promise<void> {
+export async function removeDestroyed(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
   await db.transaction().execute(async (trx) => {
-    await bury(trx, hostnames);
+    await recordTombstones(trx, hostnames);
     await recordDestroyed(trx, hostnames);
     await trx.deleteFrom('vms').where('hostname', 'in', hostnames).execute();
   });
@@ -147,7 +147,7 @@ export async function setUnreachable(db: Db, hostnames: readonly string[]): Prom
     .execute();
 }
 
-export type MachineRow = {
+export type VmRow = {
   readonly hostname: string;
   readonly provider: Provider;
   readonly status: VmStatus;
@@ -160,18 +160,8 @@ export type MachineRow = {
   readonly address: string | null;
 };
 
-/** Whether there is a row of this name. */
-export async function findMachineRow(db: Db, hostname: string): Promise<boolean> {
-  const row = await db
-    .selectFrom('vms')
-    .select('hostname')
-    .where('hostname', '=', hostname)
-    .executeTakeFirst();
-  return row !== undefined;
-}
-
 /** All machines by hostname, with who has them. */
-export async function listMachineRows(db: Db): Promise<MachineRow[]> {
+export async function listVmRows(db: Db): Promise<VmRow[]> {
   const rows = await db
     .selectFrom('vms as v')
     .leftJoin('assignments as a', 'a.id', 'v.assignment_id')
@@ -195,4 +185,27 @@ export async function listMachineRows(db: Db): Promise<MachineRow[]> {
     providerId: row.provider_id,
     address: row.address,
   }));
+}
+
+export type KnownSshAddress = {
+  readonly address?: string;
+  readonly sshUser?: string;
+  readonly sshPort?: number;
+  readonly sshHostKey?: string;
+};
+
+/** Null where there is no such row. */
+export async function readSshAddress(db: Db, hostname: string): Promise<KnownSshAddress | null> {
+  const row = await db
+    .selectFrom('vms')
+    .select(['address', 'ssh_user', 'ssh_port', 'ssh_host_key'])
+    .where('hostname', '=', hostname)
+    .executeTakeFirst();
+  if (!row) return null;
+  return {
+    ...(row.address !== null && { address: row.address }),
+    ...(row.ssh_user !== null && { sshUser: row.ssh_user }),
+    ...(row.ssh_port !== null && { sshPort: row.ssh_port }),
+    ...(row.ssh_host_key !== null && { sshHostKey: row.ssh_host_key }),
+  };
 }

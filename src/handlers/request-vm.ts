@@ -14,7 +14,7 @@ import { makePin } from '../vms/pin.ts';
 import { readLab } from './lab.ts';
 import { assignmentView, type Clock } from './views.ts';
 
-export type AskDependencies = {
+export type RequestVmDependencies = {
   readonly db: Db;
   readonly now: Clock;
   readonly codeLifetimeMs: number;
@@ -39,7 +39,7 @@ type Refusal = ProblemReply<
 type Typed = { readonly email: string; readonly crdCommand: string };
 type Found = Extract<VmRequestResult, { readonly kind: 'assigned' | 'returned' }>;
 
-export function askForVm(dependencies: AskDependencies): Handler<'requestVm'> {
+export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'requestVm'> {
   return async (input) => {
     const typed = readForm(input.body);
     if ('refusal' in typed) return refuse(dependencies, input, typed.refusal);
@@ -117,7 +117,7 @@ function refusalOf(result: Exclude<VmRequestResult, Found>): Refusal {
 
 /** As a problem to programs; to people as the form again, with the message and what they typed. */
 async function refuse(
-  { db, workshop }: AskDependencies,
+  { db, workshop }: RequestVmDependencies,
   input: Ask,
   refusal: Refusal,
 ): Promise<Reply<'requestVm'>> {
@@ -140,7 +140,7 @@ async function refuse(
 }
 
 async function give(
-  { db, now, codeLifetimeMs, workshop }: AskDependencies,
+  { db, now, codeLifetimeMs, workshop }: RequestVmDependencies,
   input: Ask,
   given: Typed & { readonly found: Found },
 ): Promise<Reply<'requestVm'>> {

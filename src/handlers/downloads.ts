@@ -1,4 +1,11 @@
-// Downloads of all participants' files or of one machine's, and their progress.
+// Everybody's work as one zip, one machine's alone, and how that is getting on.
+import type { Collector } from '../collect/collector.ts';
+import type { Progress } from '../collect/progress.ts';
+import type { FilePlace, Target } from '../collect/target.ts';
+import type { components } from '../contract/openapi.gen.ts';
+import type { Db } from '../db/connect.ts';
+import type { DownloadTarget } from '../db/downloads.ts';
+import type { Provider } from '../vms/status.ts';
 import type { HandlersOf, Reply } from '../contract/handlers.ts';
 import { problem, type ProblemReply } from '../contract/problems.ts';
 import type { DownloadFailure } from '../collect/download-failure.ts';
@@ -6,13 +13,58 @@ import { describeFailure } from '../collect/failure.ts';
 import { bytesOf, isWhole, type VmReport } from '../collect/report.ts';
 import { listDownloadTargets, recordDownloads } from '../db/downloads.ts';
 import { findStatus } from '../db/vms.ts';
-import { downloadView, targetOf, type CollectDependencies } from './collect-views.ts';
-import { nameOf } from './fleet.ts';
+import { callerName } from '../contract/caller.ts';
 import type { Caller } from '../contract/handlers.ts';
+
+export type DownloadDependencies = {
+  readonly db: Db;
+  readonly collector: Collector;
+  /** Where participants' files are on machines of this provider. */
+  readonly placeOn: (provider: Provider) => FilePlace;
+  /** Where a machine has not told its own. */
+  readonly defaultSshUser: string;
+};
+
+const SSH_PORT = 22;
+
+export function targetOf(
+  { placeOn, defaultSshUser }: Pick<DownloadDependencies, 'placeOn' | 'defaultSshUser'>,
+  { hostname, provider, address, sshUser, sshPort, sshHostKey, email }: DownloadTarget,
+): Target {
+  return {
+    hostname,
+    address,
+    port: sshPort ?? SSH_PORT,
+    user: sshUser ?? defaultSshUser,
+    hostKey: sshHostKey,
+    place: placeOn(provider),
+    participant: email,
+  };
+}
+
+export function downloadView(progress: Progress): components['schemas']['Download'] {
+  return {
+    id: progress.id,
+    requested_by: progress.requestedBy,
+    hostname: progress.hostname,
+    state: progress.state,
+    message: progress.message,
+    started_at: progress.startedAt.toISOString(),
+    ended_at: progress.endedAt?.toISOString() ?? null,
+    vms: progress.vms,
+    vms_searched: progress.vmsSearched,
+    vms_done: progress.vmsDone,
+    vms_failed: progress.vmsFailed,
+    files_found: progress.filesFound,
+    bytes_found: progress.bytesFound,
+    files: progress.files,
+    bytes: progress.bytes,
+  };
+}
 
 type Asked = { readonly caller: Caller; readonly signal: AbortSignal };
 
-export function createCollectHandlers(dependencies: CollectDependencies): HandlersOf<'downloads'> {
+export function createDownloadHandlers(dependencies: DownloadDependencies): HandlersOf<'downloads'> {
   const { db, collector } = dependencies;
   return {
     downloadData: (input) => download(dependencies, input, null),
@@ -29,7 +81,7 @@ export function createCollectHandlers(dependencies: CollectDependencies): Handle
 }
 
 async function download(
-  dependencies: CollectDependencies,
+  dependencies: DownloadDependencies,
   { caller, signal }: Asked,
   hostname: string | null,
 ): Promise<Reply<'downloadData'>> {
@@ -37,7 +89,7 @@ async function download(
   const targets = (await listDownloadTargets(db, hostname)).map((row) => targetOf(dependencies, row));
   if (targets.length === 0)
     return hostname === null ? problem('no_vms') : problem('no_files', { detail: NOT_UP });
-  const by = nameOf(caller);
+  const by = callerName(caller);
   const onComplete = (reports: readonly VmReport[], startedAt: Date): Promise<void> =>
     recordDownloads(
       db,

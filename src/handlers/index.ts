@@ -2,11 +2,11 @@
 import type { Handlers } from '../contract/handlers.ts';
 import { createAdminHandlers, type AdminDependencies } from './admin.ts';
 import { createAgentHandlers, type AgentDependencies } from './agent.ts';
-import type { AskDependencies } from './ask.ts';
-import type { CollectDependencies } from './collect-views.ts';
-import { createCollectHandlers } from './collect.ts';
+import type { RequestVmDependencies } from './request-vm.ts';
+import type { DownloadDependencies } from './downloads.ts';
+import { createDownloadHandlers } from './downloads.ts';
 import { createActionsHandlers, type ActionsDependencies } from './actions.ts';
-import { createEndsHandlers } from './ends.ts';
+import { createShutdownHandlers } from './shutdown.ts';
 import { createFleetHandlers } from './fleet.ts';
 import { createHistoryHandlers } from './history.ts';
 import { createLiveHandlers, type LiveDependencies } from './live.ts';
@@ -17,11 +17,11 @@ import { createRecyclingHandlers } from './recycling.ts';
 import { createStatusHandlers } from './status.ts';
 import { createOrphansHandlers } from './orphans.ts';
 import { createSystemHandlers, type SystemDependencies } from './system.ts';
-import { createVmLogHandlers } from './vm-logs.ts';
+import { createLogHandlers } from './logs.ts';
 import { createVmHandlers, type VmDependencies } from './vm.ts';
 import { createVmsHandlers, type VmsDependencies } from './vms.ts';
 
-export type HandlerDependencies = AskDependencies &
+export type HandlerDependencies = RequestVmDependencies &
   VmDependencies &
   VmsDependencies &
   AdminDependencies &
@@ -30,7 +30,7 @@ export type HandlerDependencies = AskDependencies &
   AgentDependencies &
   FleetDependencies &
   LiveDependencies &
-  CollectDependencies;
+  DownloadDependencies;
 
 export function createHandlers(dependencies: HandlerDependencies): Handlers {
   return {
@@ -43,13 +43,13 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createAdminHandlers(dependencies),
     ...createActionsHandlers(dependencies),
     ...createFleetHandlers(dependencies),
-    ...createEndsHandlers(dependencies),
+    ...createShutdownHandlers(dependencies),
     ...createOrphansHandlers(dependencies),
     ...createOperationHandlers(dependencies),
     ...createHistoryHandlers(dependencies),
-    ...createVmLogHandlers(dependencies),
+    ...createLogHandlers(dependencies),
     ...createLiveHandlers(dependencies),
-    ...createCollectHandlers(dependencies),
+    ...createDownloadHandlers(dependencies),
     ...createSystemHandlers(dependencies),
   };
 }

@@ -5,7 +5,7 @@ import { vmPageHref } from '../pages/vm-href.ts';
 
 export type ActionName = components['schemas']['ActionName'];
 
-export function seeMachine(hostname: string, done: ActionName) {
+export function redirectToVm(hostname: string, done: ActionName) {
   const href = vmPageHref(hostname, done);
   return { status: 303, type: 'text/html', headers: { Location: href }, body: renderLedOn(href) } as const;
 }
