@@ -73,7 +73,7 @@ test: check ## every check and every test
 	@node test/support/run.ts
 
 .PHONY: python
-python: $(patsubst test/python/%.txt,.cache/python/%/.done,$(wildcard test/python/*.txt)) ## the Python parts of the tests: the field's VM programs, Schemathesis, moto
+python: $(patsubst test/python/%.txt,.cache/python/%/.done,$(wildcard test/python/*.txt)) ## the Python parts of the tests: the published LabLink VM programs, Schemathesis, moto
 
 .cache/python/%/.done: test/python/%.txt
 	@echo "Installing $* ..."

@@ -1,11 +1,11 @@
-// Machines of which nothing is heard any more. Only those can be called silent that would speak: whose agent has sent a
-// heartbeat. Agents of the field report changes alone, and a quiet one may be well.
+// VMs that have stopped responding. Only a VM that has sent heartbeats can be called silent: the published LabLink agents
+// (0.0.4–0.1.2) report only changes, so a quiet VM may be healthy.
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
 
 /**
- * Marks running machines `unreachable` that have sent heartbeats, hold no poll, and have not been heard of for so long.
- * Returns them.
+ * Marks running VMs as `unreachable` that have sent heartbeats before, but neither a poll nor a report for
+ * `silentSeconds`. Returns their hostnames.
  */
 export async function markSilent(db: Db, silentSeconds: number): Promise<string[]> {
   const { rows } = await sql<{ hostname: string }>`
@@ -18,7 +18,7 @@ export async function markSilent(db: Db, silentSeconds: number): Promise<string[
   return rows.map(({ hostname }) => hostname);
 }
 
-/** These were heard of: those that were unreachable because of their silence alone are running again. */
+/** These VMs responded: those that were unreachable only because of their silence become running. */
 export async function endSilence(db: Db, hostnames: readonly string[]): Promise<void> {
   await sql`update vms set status = 'running', status_since = now()
     where hostname = any(${hostnames}::text[]) and status = 'unreachable' and silent_since is not null`.execute(

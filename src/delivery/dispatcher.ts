@@ -3,7 +3,7 @@
 import type { Db } from '../db/connect.ts';
 import { takeDelivery, withDelivery, type Delivery } from '../db/delivery.ts';
 import { createPresence } from './presence.ts';
-import { createWaiters, type Waiter, type WaitResult } from './waiters.ts';
+import { createWaiters, type Waiter, type Waiters, type WaitResult } from './waiters.ts';
 
 export type DispatcherOptions = {
   readonly db: Db;
@@ -37,10 +37,11 @@ const RENEW_INTERVAL_MS = 10_000;
 const TIME_OUT_INTERVAL_MS = 250;
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { db, codeLifetimeSeconds, pollMaxSeconds, onError } = options;
+  const { db, pollMaxSeconds, onError } = options;
   let closed = false;
   const waiters = createWaiters<Delivery>({ ...options, onChange: (hostname) => presence.changed(hostname) });
   const presence = createPresence({ db, find: waiters.get, all: waiters.all, onError });
+  const { deliver, onNotification, readAll } = createDeliveries(options, waiters);
   const timers = [setInterval(renew, RENEW_INTERVAL_MS)];
   if (pollMaxSeconds !== null) timers.push(setInterval(endOldPolls, TIME_OUT_INTERVAL_MS, pollMaxSeconds));
 
@@ -52,26 +53,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   function endOldPolls(maxSeconds: number): void {
     const oldest = options.now() - maxSeconds * 1_000;
     for (const waiter of waiters.all()) if (waiter.since <= oldest) waiter.settle({ kind: 'timed_out' });
-  }
-
-  async function deliver(waiter: Waiter<Delivery>): Promise<void> {
-    const delivery = await takeDelivery(db, waiter.hostname, codeLifetimeSeconds);
-    if (delivery) waiter.settle({ kind: 'delivered', delivery });
-  }
-
-  function onNotification(hostname: string): void {
-    const waiter = waiters.get(hostname);
-    if (waiter) deliver(waiter).catch((error: unknown) => onError(error, 'delivering a command'));
-  }
-
-  async function readAll(): Promise<void> {
-    try {
-      const hostnames = waiters.all().map((waiter) => waiter.hostname);
-      if (hostnames.length > 0)
-        (await withDelivery(db, hostnames, codeLifetimeSeconds)).forEach(onNotification);
-    } catch (error) {
-      onError(error, 'reading the assignments of the waiting VMs');
-    }
   }
 
   async function wait(poll: Poll): Promise<WaitResult<Delivery> | { kind: 'full' }> {
@@ -106,4 +87,36 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
     close,
   };
+}
+
+type Deliveries = Pick<Dispatcher, 'onNotification' | 'readAll'> & {
+  readonly deliver: (waiter: Waiter<Delivery>) => Promise<void>;
+};
+
+/** Reads the rows of waiting VMs, and ends the polls of those that have a command. */
+function createDeliveries(
+  { db, codeLifetimeSeconds, onError }: DispatcherOptions,
+  waiters: Waiters<Delivery>,
+): Deliveries {
+  async function deliver(waiter: Waiter<Delivery>): Promise<void> {
+    const delivery = await takeDelivery(db, waiter.hostname, codeLifetimeSeconds);
+    if (delivery) waiter.settle({ kind: 'delivered', delivery });
+  }
+
+  function onNotification(hostname: string): void {
+    const waiter = waiters.get(hostname);
+    if (waiter) deliver(waiter).catch((error: unknown) => onError(error, 'delivering a command'));
+  }
+
+  async function readAll(): Promise<void> {
+    try {
+      const hostnames = waiters.all().map((waiter) => waiter.hostname);
+      if (hostnames.length > 0)
+        (await withDelivery(db, hostnames, codeLifetimeSeconds)).forEach(onNotification);
+    } catch (error) {
+      onError(error, 'reading the assignments of the waiting VMs');
+    }
+  }
+
+  return { deliver, onNotification, readAll };
 }

@@ -31,7 +31,13 @@ const meanings = {
   destroying: { ...usual, lost: true, reportable: false, deliverable: false },
 } as const satisfies Record<VmStatus, Meaning>;
 
-export const vmStatuses = Object.keys(meanings) as readonly VmStatus[];
+export const vmStatuses: readonly VmStatus[] = keysOf(meanings);
+
+function keysOf<Key extends string>(table: Readonly<Record<Key, unknown>>): Key[] {
+  const keys: Key[] = [];
+  for (const key in table) keys.push(key);
+  return keys;
+}
 
 /** The statuses with this meaning. */
 export function statusesThatAre(meaning: keyof Meaning): readonly VmStatus[] {

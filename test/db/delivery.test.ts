@@ -45,7 +45,7 @@ async function listening() {
 }
 
 describe('a waiting VM', () => {
-  test('is told by a notification', async () => {
+  test('a waiting VM receives its command after a notification', async () => {
     await insertFreeVms(database.db, ['a']);
     const listener = await listening();
     const told = poll('a');
@@ -58,13 +58,13 @@ describe('a waiting VM', () => {
     await listener.close();
   });
 
-  test('that comes after its command was given is told at once', async () => {
+  test('a VM that polls after the assignment receives its command at once', async () => {
     await insertFreeVms(database.db, ['a']);
     await giveVm(database.db, 'ada@x.org');
     expect(await poll('a')).toMatchObject({ kind: 'delivered' });
   });
 
-  test('is told by the rows when the notification was lost with the connection', async () => {
+  test('a waiting VM receives its command from the rows if the notification was lost with the connection', async () => {
     await insertFreeVms(database.db, ['a']);
     const listener = await listening();
     const told = poll('a');
@@ -81,7 +81,7 @@ describe('a waiting VM', () => {
     await listener.close();
   });
 
-  test('is superseded by its own newer poll, which is told', async () => {
+  test('a newer poll of the same VM supersedes the older one and receives the command', async () => {
     await insertFreeVms(database.db, ['a']);
     const older = poll('a');
     const newer = poll('a');
@@ -92,7 +92,7 @@ describe('a waiting VM', () => {
     expect(await newer).toMatchObject({ kind: 'delivered' });
   });
 
-  test('that hangs up is dropped', async () => {
+  test('a poll whose client disconnects is dropped', async () => {
     await insertFreeVms(database.db, ['a']);
     const caller = new AbortController();
     const told = poll('a', caller.signal);
@@ -102,7 +102,7 @@ describe('a waiting VM', () => {
     expect(dispatcher.waiting).toBe(0);
   });
 
-  test('is one of a bounded number', async () => {
+  test('the number of waiting VMs is limited', async () => {
     const told = ['a', 'b', 'c'].map((hostname) => poll(hostname));
     expect(await poll('d')).toEqual({ kind: 'full' });
     await dispatcher.close();
@@ -114,7 +114,7 @@ describe('a waiting VM', () => {
     expect(await poll('a')).toEqual({ kind: 'stopping' });
   });
 
-  test('is written down as waiting, and not any more when it has left', async () => {
+  test('a VM is recorded as waiting until its poll ends', async () => {
     await insertFreeVms(database.db, ['a']);
     const caller = new AbortController();
     const told = poll('a', caller.signal);
@@ -132,7 +132,7 @@ describe('a waiting VM', () => {
 });
 
 describe('a command', () => {
-  test('is given again while nobody has acknowledged it, and keeps the time of its first delivery', async () => {
+  test('a command is delivered again until it is acknowledged, and keeps the time of its first delivery', async () => {
     const { db } = database;
     await insertFreeVms(db, ['a']);
     await giveVm(db, 'ada@x.org');
@@ -147,7 +147,7 @@ describe('a command', () => {
     });
   });
 
-  test('is not given again once it is acknowledged, until there is a new one', async () => {
+  test('an acknowledged command is not delivered again; a new command is', async () => {
     const { db } = database;
     await insertFreeVms(db, ['a']);
     const { id } = await giveVm(db, 'ada@x.org');
@@ -165,7 +165,7 @@ describe('a command', () => {
     expect(await recordOutcome(db, outcome)).toBe('replaced');
   });
 
-  test('whose code is too old is given to nobody, and a fresh one is', async () => {
+  test('a command with an expired code is not delivered; a new command is', async () => {
     const { db } = database;
     await insertFreeVms(db, ['a']);
     await giveVm(db, 'ada@x.org');
@@ -179,7 +179,7 @@ describe('a command', () => {
     });
   });
 
-  test('is acknowledged by its own machine only, while the assignment lives', async () => {
+  test('only the assigned VM can acknowledge a command, and only before the release', async () => {
     const { db } = database;
     await insertFreeVms(db, ['a', 'b']);
     const { id } = await giveVm(db, 'ada@x.org');
@@ -196,7 +196,7 @@ describe('a command', () => {
 });
 
 describe('the listener', () => {
-  test('is told of hostnames only, whatever else arrives on its channel', async () => {
+  test('the listener passes on hostnames and ignores all other payloads', async () => {
     const told: string[] = [];
     const result = await listen({
       connectionString: database.connectionString,

@@ -92,7 +92,7 @@ const endConnections = (url: string): Promise<number | null> =>
   });
 
 describe('the deployment lock', () => {
-  test('is for one, who is named to the second', async () => {
+  test('the deployment lock has one holder, and names it to others', async () => {
     await using database = await createTestDatabase();
     const { connectionString } = database;
     const lock = await acquired({ connectionString });
@@ -117,14 +117,14 @@ describe('the deployment lock', () => {
     await lock.release();
   });
 
-  test('counts for one database', async () => {
+  test('the deployment lock applies to one database', async () => {
     await using one = await createTestDatabase();
     await using other = await createTestDatabase();
     const locks = [await acquired(one), await acquired(other)];
     for (const lock of locks) await lock.release();
   });
 
-  test('waits a moment for a holder that is just ending', async () => {
+  test('the deployment lock waits briefly for a holder that is stopping', async () => {
     await using database = await createTestDatabase();
     const { connectionString } = database;
     const first = await acquired({ connectionString });
@@ -133,7 +133,7 @@ describe('the deployment lock', () => {
     await (await second).release();
   });
 
-  test('keeps the name of a host that is too long within what the server shows', async () => {
+  test('a long host name is shortened to the length that the server keeps', async () => {
     await using database = await createTestDatabase();
     const { connectionString } = database;
     const lock = await acquired({ connectionString, self: { pid: 4_194_304, host: 'h'.repeat(253) } });
@@ -143,12 +143,12 @@ describe('the deployment lock', () => {
     await lock.release();
   });
 
-  test('says so when the server cannot be reached', async () => {
+  test('the deployment lock reports a server that cannot be reached', async () => {
     const result = await acquire({ connectionString: 'postgres://nobody:x@127.0.0.1:1/none' });
     expect(result).toMatchObject({ ok: false, reason: 'unreachable', error: { code: 'ECONNREFUSED' } });
   });
 
-  test('is still held while the work of the release runs, and free afterwards', async () => {
+  test('the deployment lock is held until the work of its release has finished', async () => {
     await using database = await createTestDatabase();
     const { connectionString } = database;
     const lock = await acquired({ connectionString });
@@ -158,7 +158,7 @@ describe('the deployment lock', () => {
     await (await acquired({ connectionString })).release();
   });
 
-  test('is released when the server ends its connection during the release', async () => {
+  test('the deployment lock is released if the server closes the connection during the release', async () => {
     await using database = await createTestDatabase();
     const { connectionString } = database;
     const log = vi.fn();
@@ -171,7 +171,7 @@ describe('the deployment lock', () => {
 });
 
 describe('a lock whose connection is lost', () => {
-  test('is taken again in the background', async () => {
+  test('a lock whose connection was lost is taken again in the background', async () => {
     await using database = await createTestDatabase();
     const { connectionString } = database;
     const log = vi.fn();
@@ -184,7 +184,7 @@ describe('a lock whose connection is lost', () => {
     expect(onTaken).not.toHaveBeenCalled();
   });
 
-  test('is taken again though the server has not noticed, because the network is silent', async () => {
+  test('a lock is taken again although the server has not noticed the silent network', async () => {
     await using database = await createTestDatabase();
     const proxy = await proxyTo(database.connectionString);
     const log = vi.fn();
@@ -196,7 +196,7 @@ describe('a lock whose connection is lost', () => {
     await lock.release();
   });
 
-  test('is told when somebody else has it meanwhile, once, and who', async () => {
+  test('a lock that another process took in the meantime is reported once, with its holder', async () => {
     await using database = await createTestDatabase();
     const { connectionString } = database;
     const proxy = await proxyTo(connectionString);
@@ -211,7 +211,7 @@ describe('a lock whose connection is lost', () => {
     await other.release();
   });
 
-  test('can be released while the server is away', async () => {
+  test('a lock can be released while the server is not reachable', async () => {
     await using database = await createTestDatabase();
     const proxy = await proxyTo(database.connectionString);
     const log = vi.fn();

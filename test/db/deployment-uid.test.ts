@@ -12,7 +12,7 @@ async function folder(): Promise<string> {
   return made;
 }
 
-test('the uid is made once, survives a wiped database and a lost folder, and is shared by all on one database', async () => {
+test('the uid is created once, survives a wiped database and a lost folder, and is shared by all servers of a database', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   const uidIn = (dataDir: string) => deploymentUid({ dataDir, database: { db } } as never);

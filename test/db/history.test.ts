@@ -15,7 +15,7 @@ import { giveVm, insertFreeVms } from '../support/rows.ts';
 const DAY_MS = 86_400_000;
 const EVER = new Date(0);
 
-test('machines count once each, by what somebody would do with them', async () => {
+test('each VM is counted in exactly one state', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await insertFreeVms(db, ['a', 'b', 'c', 'd', 'e', 'f', 'g']);
@@ -37,7 +37,7 @@ test('machines count once each, by what somebody would do with them', async () =
   });
 });
 
-test('a sample is noted only when the counts have changed, and none of an empty lab', async () => {
+test('a sample is stored only when the counts change, and never for an empty lab', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   expect(await sampleStates(db)).toBe(false);
@@ -48,7 +48,7 @@ test('a sample is noted only when the counts have changed, and none of an empty 
   expect((await readStateSamples(db, EVER, 100)).map(({ free }) => free)).toEqual([1, 0]);
 });
 
-test('what held at the beginning of a window is told as of its beginning; many samples are thinned, the last one stays', async () => {
+test('the sample valid at the start of a window is returned with that start; many samples are thinned, except the last', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await sql`insert into vm_state_samples (at, free, assigned, in_use, initializing, recycling, failed, destroying)
@@ -63,7 +63,7 @@ test('what held at the beginning of a window is told as of its beginning; many s
   expect(thinned.at(-1)?.free).toBe(100);
 });
 
-test('assignments and releases are noted, also where the machine is destroyed, and without people', async () => {
+test('assignments and releases are stored without participants, also when the VM is destroyed', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await insertFreeVms(db, ['a', 'b']);
@@ -83,7 +83,7 @@ test('assignments and releases are noted, also where the machine is destroyed, a
   expect(newest).toEqual([changes[3]]);
 });
 
-test('after a week all is forgotten but the sample that still holds', async () => {
+test('after a week everything is deleted except the sample that is still valid', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await sql`insert into vm_state_samples (at, free, assigned, in_use, initializing, recycling, failed, destroying)
@@ -97,7 +97,7 @@ test('after a week all is forgotten but the sample that still holds', async () =
   expect((await readAssignmentChanges(db, EVER, 100)).map(({ kind }) => kind)).toEqual(['released']);
 });
 
-test('the sampler notes what changes while it runs, survives a fault, and leaves nothing behind', async () => {
+test('the sampler stores changes, survives an error and closes cleanly', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   const errors: unknown[] = [];

@@ -16,7 +16,7 @@ const next = {
 };
 
 describe('migrating', () => {
-  test('by several processes at once is done once', async () => {
+  test('several processes that migrate at once apply each migration once', async () => {
     await using database = await createTestDatabase('empty');
     const processes = Array.from({ length: 4 }, () =>
       connectDatabase({
@@ -33,7 +33,7 @@ describe('migrating', () => {
     expect(applied).toEqual(migrations.map(({ name }) => name));
   });
 
-  test('of a schema with a newer breaking migration is refused, and says what to do', async () => {
+  test('a schema with a newer breaking migration is rejected, with a remedy', async () => {
     await using database = await createTestDatabase();
     await migrateToLatest(database.db, [...migrations, { ...next, breaking: true }]);
     expect(await migrateToLatest(database.db)).toEqual({
@@ -46,13 +46,13 @@ describe('migrating', () => {
     });
   });
 
-  test('of a schema with a newer migration that breaks nothing goes on', async () => {
+  test('a schema with a newer compatible migration is accepted', async () => {
     await using database = await createTestDatabase();
     await migrateToLatest(database.db, [...migrations, { ...next, breaking: false }]);
     expect(await migrateToLatest(database.db)).toEqual({ ok: true, value: [] });
   });
 
-  test('that fails changes nothing, and can be tried again', async () => {
+  test('a failed migration changes nothing and can be repeated', async () => {
     await using database = await createTestDatabase();
     const failing = {
       ...next,
@@ -77,7 +77,7 @@ describe('migrating', () => {
 });
 
 describe('the migrated schema', () => {
-  test('is the one that was looked at (UPDATE_GOLDEN=1 writes it anew)', async () => {
+  test('the migrated schema equals test/golden/schema.txt (UPDATE_GOLDEN=1 rewrites it)', async () => {
     await using database = await createTestDatabase();
     const golden = new URL('../golden/schema.txt', import.meta.url);
     const schema = await describeSchema(database.db);
@@ -85,7 +85,7 @@ describe('the migrated schema', () => {
     expect(schema).toBe(await readFile(golden, 'utf8'));
   });
 
-  test('is the one that the row types were made of (`make codegen`)', async () => {
+  test('the row types match the migrated schema (`make codegen` rewrites them)', async () => {
     await using database = await createTestDatabase();
     const { path, text } = await rowTypesFile(database.connectionString);
     expect(await readFile(path, 'utf8')).toBe(text);

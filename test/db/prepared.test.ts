@@ -33,7 +33,7 @@ async function preparedStatements(): Promise<unknown[]> {
   return rows;
 }
 
-test('the claim is prepared once and run again, with what each person gave', async () => {
+test('the claim is prepared once and runs again with new parameters', async () => {
   await insertFreeVms(db, vmNames(2));
   const first = await giveVm(db, 'ada@x.org', { pin: '111111' });
   const second = await giveVm(db, 'bob@x.org', { pin: '222222' });
@@ -42,7 +42,7 @@ test('the claim is prepared once and run again, with what each person gave', asy
   expect(await preparedStatements()).toEqual([{ name: 'claim', runs: 2 }]);
 });
 
-test('a claim that is prepared runs on when the table has been changed', async () => {
+test('a prepared claim still works after the table was altered', async () => {
   await insertFreeVms(db, vmNames(2));
   await giveVm(db, 'ada@x.org');
   await sql`alter table vms add column later text`.execute(db);

@@ -24,7 +24,7 @@ const recycled = (assignmentId: string | null) =>
 const status = async () => (await findVm(database.db, 'a'))?.status;
 
 describe('a released assignment', () => {
-  test('leaves its machine recycling: no command is delivered, and nobody is given it', async () => {
+  test('a release makes the VM recycling: no command is delivered, and it is not assigned', async () => {
     await insertFreeVms(database.db, ['a']);
     const { id } = await giveVm(database.db, 'ada@x.org');
     expect(await releaseAssignment(database.db, id)).toBe('released');
@@ -34,7 +34,7 @@ describe('a released assignment', () => {
     expect(await requestVm(database.db, vmRequest('ada@x.org'))).toEqual({ kind: 'none_free' });
   });
 
-  test('that is released again stays as it is, also when its machine has a new participant', async () => {
+  test('a second release changes nothing, also when the VM has a new participant', async () => {
     await insertFreeVms(database.db, ['a']);
     const { id } = await giveVm(database.db, 'ada@x.org');
     await releaseAssignment(database.db, id);
@@ -51,7 +51,7 @@ describe('a released assignment', () => {
     expect(await first.executeTakeFirstOrThrow()).toEqual(released);
   });
 
-  test('of a machine that is being destroyed does not keep it', async () => {
+  test('a release does not stop the destruction of its VM', async () => {
     await insertFreeVms(database.db, ['a']);
     const { id } = await giveVm(database.db, 'ada@x.org');
     await database.db.updateTable('vms').set({ status: 'destroying' }).execute();
@@ -60,13 +60,13 @@ describe('a released assignment', () => {
     expect(await pendingRecycle(database.db, 'a')).toBeNull();
   });
 
-  test('that nobody has is unknown', async () => {
+  test('the release of an unknown assignment is reported as unknown', async () => {
     expect(await releaseAssignment(database.db, crypto.randomUUID())).toBe('unknown');
   });
 });
 
 describe('recycling', () => {
-  test('frees the machine once it was emptied, and told twice it counts once', async () => {
+  test('a reset frees the VM, and a repeated report changes nothing', async () => {
     await insertFreeVms(database.db, ['a']);
     expect(await pendingRecycle(database.db, 'a')).toBeNull();
     const { id } = await giveVm(database.db, 'ada@x.org');
@@ -80,7 +80,7 @@ describe('recycling', () => {
     expect((await giveVm(database.db, 'bob@x.org')).hostname).toBe('a');
   });
 
-  test('is refused while somebody has the machine', async () => {
+  test('a reset is rejected while the VM is assigned', async () => {
     await insertFreeVms(database.db, ['a']);
     const { id } = await giveVm(database.db, 'ada@x.org');
     expect(await recycled(null)).toBe('refused');
@@ -88,7 +88,7 @@ describe('recycling', () => {
     expect(await findVm(database.db, 'a')).toMatchObject({ status: 'running', assignment: { id } });
   });
 
-  test("told late of one participant's remains does not free a machine that holds another's", async () => {
+  test('a late reset report for one participant does not free a VM with files of another', async () => {
     await insertFreeVms(database.db, ['a']);
     const first = await giveVm(database.db, 'ada@x.org');
     await releaseAssignment(database.db, first.id);
@@ -100,7 +100,7 @@ describe('recycling', () => {
     expect(await recycled(second.id)).toBe('recorded');
   });
 
-  test('that failed shows as an error, goes on being asked for, and keeps the machine from everybody', async () => {
+  test('a failed reset is an error, is requested again, and keeps the VM unassigned', async () => {
     await insertFreeVms(database.db, ['a']);
     const { id } = await giveVm(database.db, 'ada@x.org');
     await releaseAssignment(database.db, id);
@@ -117,13 +117,13 @@ describe('recycling', () => {
     expect((await giveVm(database.db, 'bob@x.org')).hostname).toBe('a');
   });
 
-  test('of an unknown machine is told so, of a destroyed one it is nobody’s business', async () => {
+  test('a reset of an unknown VM is rejected, and of a destroyed VM ignored', async () => {
     expect(await recycled(null)).toBe('unknown_vm');
     await database.db.insertInto('tombstones').values({ hostname: 'a' }).execute();
     expect(await recycled(null)).toBe('late');
   });
 
-  test('of one machine, told by twenty at once while people ask, frees it for one of them', async () => {
+  test('twenty simultaneous reset reports of one VM free it for one participant', async () => {
     await insertFreeVms(database.db, ['a']);
     const { id } = await giveVm(database.db, 'ada@x.org');
     await releaseAssignment(database.db, id);

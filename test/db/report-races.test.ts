@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => database[Symbol.asyncDispose]());
 
-test('a machine that reports while it is deleted is told to ask again, not that the server is broken', async () => {
+test('a report during the deletion of its VM returns overloaded, not an internal error', async () => {
   await insertFreeVms(database.db, ['a']);
   const told = await database.db.transaction().execute(async (trx) => {
     await trx.deleteFrom('vms').execute();

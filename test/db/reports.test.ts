@@ -33,14 +33,14 @@ const report = (hostname: string, status: 'initializing' | 'running' | 'error') 
   reportStatus(database.db, { hostname, status, provider: 'external' });
 
 describe('a status report', () => {
-  test('gives birth to an unknown machine, once, however many come at once', async () => {
+  test('simultaneous status reports of an unknown hostname add one VM', async () => {
     await Promise.all(Array.from({ length: 20 }, () => report('a', 'initializing')));
     expect((await listVms(database.db, {}, { limit: 10 })).vms).toMatchObject([
       { hostname: 'a', status: 'initializing' },
     ]);
   });
 
-  test('changes the status and its time; the same status again changes neither', async () => {
+  test('a status report changes the status and its time; a repeated status changes neither', async () => {
     await report('a', 'initializing');
     const born = await findVm(database.db, 'a');
     await report('a', 'running');
@@ -51,7 +51,7 @@ describe('a status report', () => {
     expect((await findVm(database.db, 'a'))?.statusSince).toEqual(running?.statusSince);
   });
 
-  test('does not touch the row that a claim looks for when it says nothing new', async () => {
+  test('a status report without news does not lock the row that a claim needs', async () => {
     await report('a', 'running');
     const revision = () => database.db.selectFrom('vms').select('revision').executeTakeFirstOrThrow();
     const before = await revision();
@@ -62,17 +62,14 @@ describe('a status report', () => {
     expect((await revision()).revision).toBeGreaterThan(before.revision);
   });
 
-  test.each(['recycling', 'destroying'])(
-    'leaves a machine that the server is %s as it is',
-    async (status) => {
-      await report('a', 'running');
-      await database.db.updateTable('vms').set({ status }).execute();
-      expect(await report('a', 'running')).toBe('recorded');
-      expect((await findVm(database.db, 'a'))?.status).toBe(status);
-    },
-  );
+  test.each(['recycling', 'destroying'])('a status report does not replace the status %s', async (status) => {
+    await report('a', 'running');
+    await database.db.updateTable('vms').set({ status }).execute();
+    expect(await report('a', 'running')).toBe('recorded');
+    expect((await findVm(database.db, 'a'))?.status).toBe(status);
+  });
 
-  test('is not needed of a machine that its provider has given up, which is not seen by that, and never born', async () => {
+  test('a VM that its provider gave up becomes error without a report, does not count as seen, and is never added', async () => {
     await report('a', 'running');
     const before = await findVm(database.db, 'a');
     await markFailed(database.db, 'a');
@@ -81,7 +78,7 @@ describe('a status report', () => {
     expect((await countVms(database.db)).total).toBe(1);
   });
 
-  test('of a machine destroyed within the hour recreates nothing; after the hour it does', async () => {
+  test('a status report of a VM destroyed within the last hour adds nothing; a later one does', async () => {
     await sql`insert into tombstones (hostname) values ('a')`.execute(database.db);
     expect(await report('a', 'running')).toBe('late');
     expect(await findVm(database.db, 'a')).toBeNull();
@@ -92,7 +89,7 @@ describe('a status report', () => {
 });
 
 describe('other reports', () => {
-  test('of an unknown machine are told so, and make no row', async () => {
+  test('other reports of an unknown VM are rejected and add no row', async () => {
     expect(await reportInUse(database.db, 'ghost', true)).toBe('unknown_vm');
     expect(await reportGpuHealth(database.db, 'ghost', 'Healthy')).toBe('unknown_vm');
     expect(await reportHeartbeat(database.db, 'ghost', { bootId: 'x', freeDiskBytes: null })).toBe(
@@ -102,7 +99,7 @@ describe('other reports', () => {
     expect((await countVms(database.db)).total).toBe(0);
   });
 
-  test('are in the rows', async () => {
+  test('in-use, GPU and heartbeat reports are stored', async () => {
     await insertFreeVms(database.db, ['a']);
     await reportInUse(database.db, 'a', true);
     await reportGpuHealth(database.db, 'a', 'Unhealthy');
@@ -116,7 +113,7 @@ describe('other reports', () => {
     });
   });
 
-  test('of GPU health survive an assignment', async () => {
+  test('the GPU health survives an assignment', async () => {
     await insertFreeVms(database.db, ['a']);
     await reportGpuHealth(database.db, 'a', 'Healthy');
     await giveVm(database.db, 'ada@x.org');
@@ -125,7 +122,7 @@ describe('other reports', () => {
 });
 
 describe('timings', () => {
-  test('of all phases come in parts, in any order and at once, and none is lost', async () => {
+  test('timings that arrive in parts, in any order and at once are all stored', async () => {
     const names = vmNames(30);
     await insertFreeVms(database.db, names);
     const parts = [
@@ -142,7 +139,7 @@ describe('timings', () => {
     for (const vm of vms) expect(vm).toMatchObject({ cloudInitSeconds: 61, containerSeconds: 15.5 });
   });
 
-  test('whose start and end came in two reports have a duration', async () => {
+  test('timings whose start and end arrived in two reports have a duration', async () => {
     await insertFreeVms(database.db, ['a']);
     await recordTimings(database.db, 'a', readTimings({ container_start: 100 }));
     expect((await findVm(database.db, 'a'))?.containerSeconds).toBeNull();
@@ -150,7 +147,7 @@ describe('timings', () => {
     expect((await findVm(database.db, 'a'))?.containerSeconds).toBe(30);
   });
 
-  test('of a clock that ran backwards say nothing', async () => {
+  test('timings of a clock that ran backwards have no duration', async () => {
     await insertFreeVms(database.db, ['a']);
     await recordTimings(database.db, 'a', readTimings({ cloud_init_start: 130, cloud_init_end: 100 }));
     expect((await findVm(database.db, 'a'))?.cloudInitSeconds).toBeNull();
@@ -164,7 +161,7 @@ describe('logs', () => {
   const lines = (from: number, count: number) =>
     Array.from({ length: count }, (_, index) => `line ${from + index}`);
 
-  test('of 200 pushes at once are all there, once, each push in its order', async () => {
+  test('the logs of 200 simultaneous batches are stored once, each batch in its order', async () => {
     await insertFreeVms(database.db, ['a']);
     await Promise.all(
       Array.from({ length: 200 }, (_, push) =>
@@ -179,7 +176,7 @@ describe('logs', () => {
     }
   });
 
-  test('with event ids are stored once, however often a batch is sent', async () => {
+  test('logs with event ids are stored once, however often a batch is sent', async () => {
     await insertFreeVms(database.db, ['a', 'b']);
     const batch = { hostname: 'a', lines: ['x', 'x', 'y'], eventIds: ['1', '2', '3'] };
     const stored = await Promise.all([1, 2, 3].map(() => appendLogs(database.db, batch)));
@@ -189,7 +186,7 @@ describe('logs', () => {
     expect(await readLogs(database.db, 'a')).toEqual({ lines: ['x', 'x', 'y', 'z'], linesCut: 0 });
   });
 
-  test('are cut to the newest within the limit, and the cut is counted', async () => {
+  test('logs beyond the limit are dropped, oldest first, and counted', async () => {
     await insertFreeVms(database.db, ['a', 'b']);
     await appendLogs(database.db, { hostname: 'a', lines: lines(10, 90), eventIds: null });
     await appendLogs(database.db, { hostname: 'b', lines: lines(10, 90), eventIds: null });
@@ -200,7 +197,7 @@ describe('logs', () => {
     expect((await readLogs(database.db, 'b')).lines).toHaveLength(90);
   });
 
-  test('that are a flood of empty lines are cut too', async () => {
+  test('a flood of empty log lines is dropped too', async () => {
     await insertFreeVms(database.db, ['a']);
     await appendLogs(database.db, {
       hostname: 'a',
@@ -210,7 +207,7 @@ describe('logs', () => {
     expect(await pruneLogs(database.db, 'a', 6_400)).toBe(400);
   });
 
-  test('never grow beyond the limit and its slack, also from before a restart', async () => {
+  test('logs never exceed the limit and its slack, also after a restart', async () => {
     await insertFreeVms(database.db, ['a']);
     const maxBytes = 72_000;
     await appendLogs(database.db, { hostname: 'a', lines: lines(1000, 3000), eventIds: null });
@@ -237,7 +234,7 @@ describe('a registration', () => {
     tokenHash: hashToken('t'),
   };
 
-  test('makes a machine that is known by its token', async () => {
+  test('a registered VM is identified by its token', async () => {
     expect(await registerVm(database.db, registration)).toBe('registered');
     expect(await hostnameOfToken(database.db, hashToken('t'))).toBe('lab-pc-7');
     expect(await hostnameOfToken(database.db, hashToken('u'))).toBeNull();
@@ -248,7 +245,7 @@ describe('a registration', () => {
     });
   });
 
-  test('is remembered by its token for an hour after the machine is gone, so that its last reports are welcome', async () => {
+  test('the token of a destroyed VM is valid for an hour, for its last reports', async () => {
     await registerVm(database.db, registration);
     await removeDestroyed(database.db, ['lab-pc-7']);
     expect(await findVm(database.db, 'lab-pc-7')).toBeNull();
@@ -258,7 +255,7 @@ describe('a registration', () => {
     expect(await hostnameOfToken(database.db, hashToken('t'))).toBeNull();
   });
 
-  test('of a name that is taken, or was until an hour ago, is refused', async () => {
+  test('a hostname that is taken, or was within the last hour, cannot be registered', async () => {
     await registerVm(database.db, registration);
     expect(await registerVm(database.db, { ...registration, tokenHash: hashToken('u') })).toBe('taken');
     await sql`insert into tombstones (hostname) values ('gone')`.execute(database.db);
@@ -269,7 +266,7 @@ describe('a registration', () => {
 });
 
 describe('the list of machines', () => {
-  test('is paged by hostname, filtered, and searched by hostname and e-mail', async () => {
+  test('the list of VMs has pages by hostname, filters, and a search by hostname and e-mail', async () => {
     await insertFreeVms(database.db, ['c', 'a', 'B', 'lab_1', 'lab-2']);
     await sql`update vms set status = 'error' where hostname = 'c'`.execute(database.db);
     const given = await giveVm(database.db, 'ada@x.org');
@@ -287,7 +284,7 @@ describe('the list of machines', () => {
     expect(await list({ search: '%' })).toEqual([[], null, 0]);
   });
 
-  test('is counted by status', async () => {
+  test('VMs are counted by status', async () => {
     await insertFreeVms(database.db, ['a', 'b', 'c', 'd']);
     await sql`update vms set status = 'error' where hostname = 'a'`.execute(database.db);
     await giveVm(database.db, 'ada@x.org');

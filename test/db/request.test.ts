@@ -28,7 +28,7 @@ beforeEach(async () => {
 });
 
 describe('a crowd', () => {
-  test('of 22 on 22 free machines is given 22 different ones', async () => {
+  test('22 requests for 22 free VMs receive 22 different VMs', async () => {
     await insertFreeVms(db, vmNames(22));
     const results = await Promise.all(vmNames(22).map((name) => requestVm(db, vmRequest(`${name}@x.org`))));
     expect(new Set(results.map((result) => result.kind))).toEqual(new Set(['assigned']));
@@ -36,7 +36,7 @@ describe('a crowd', () => {
     expect(await countFree(db)).toBe(0);
   });
 
-  test('of 100 on 40 free machines gives 40 different ones and 60 are told that none is free', async () => {
+  test('100 requests for 40 free VMs receive 40 different VMs and 60 times none_free', async () => {
     await insertFreeVms(db, vmNames(40));
     const results = await Promise.all(vmNames(100).map((name) => requestVm(db, vmRequest(`${name}@x.org`))));
     const given = results.flatMap((result) => ('hostname' in result ? [result.hostname] : []));
@@ -45,7 +45,7 @@ describe('a crowd', () => {
     expect(results.filter((result) => result.kind === 'none_free')).toHaveLength(60);
   });
 
-  test('of one e-mail sending at once is given one machine', async () => {
+  test('simultaneous requests of one e-mail receive one VM', async () => {
     await insertFreeVms(db, vmNames(10));
     const results = await Promise.all(
       Array.from({ length: 20 }, () => requestVm(db, vmRequest('ada@x.org', { browserId: 'one' }))),
@@ -58,7 +58,7 @@ describe('a crowd', () => {
 });
 
 describe('a free machine', () => {
-  test('whose row is merely locked is waited for, not told to be taken', async () => {
+  test('a request waits for a free VM whose row is locked, and does not return none_free', async () => {
     await insertFreeVms(db, ['only']);
     const lock = await db.startTransaction().execute();
     await sql`update vms set in_use = true where hostname = 'only'`.execute(lock);
@@ -73,7 +73,7 @@ describe('a free machine', () => {
     expect(await asked).toMatchObject({ kind: 'assigned', hostname: 'only' });
   });
 
-  test('that is taken under the eyes of one who waits for its lock is not given twice', async () => {
+  test('a VM that is claimed while another claim waits for its lock is not assigned twice', async () => {
     await insertFreeVms(db, ['only']);
     const lock = await db.startTransaction().execute();
     await sql`update vms set status = 'error' where hostname = 'only'`.execute(lock);
@@ -88,7 +88,7 @@ describe('a free machine', () => {
     expect(await asked).toEqual({ kind: 'none_free' });
   });
 
-  test('whose agent waits is preferred, then one that was seen lately, then any', async () => {
+  test('a claim prefers a VM whose agent waits, then a recently seen VM, then any', async () => {
     await insertFreeVms(db, ['a-silent', 'b-seen', 'c-waiting']);
     await sql`insert into vm_presence (hostname, waiting_until) values ('b-seen', null), ('c-waiting', now() + interval '30 s')`.execute(
       db,
@@ -98,7 +98,7 @@ describe('a free machine', () => {
     expect((await giveVm(db, 'three@x.org')).hostname).toBe('a-silent');
   });
 
-  test('with an unhealthy GPU is given only when no other is free', async () => {
+  test('a VM with an unhealthy GPU is assigned only if no other VM is free', async () => {
     await insertFreeVms(db, ['a-sick', 'b-unknown']);
     await sql`update vms set gpu_health = 'Unhealthy' where hostname = 'a-sick'`.execute(db);
     expect((await giveVm(db, 'one@x.org')).hostname).toBe('b-unknown');
@@ -106,7 +106,7 @@ describe('a free machine', () => {
   });
 
   test.each(['initializing', 'error', 'unreachable', 'recycling', 'destroying'])(
-    'that is %s is none',
+    'a VM with the status %s is not free',
     async (status) => {
       await db.insertInto('vms').values({ hostname: 'x', provider: 'external', status }).execute();
       expect(await requestVm(db, vmRequest('ada@x.org'))).toEqual({ kind: 'none_free' });
@@ -115,7 +115,7 @@ describe('a free machine', () => {
 });
 
 describe('coming back', () => {
-  test('from the same browser gives the same machine and PIN, and changes nothing', async () => {
+  test('a second request from the same browser returns the same VM and PIN, and changes nothing', async () => {
     await insertFreeVms(db, vmNames(2));
     const first = await giveVm(db, 'ada@x.org', { pin: '111111' });
     const before = await db.selectFrom('assignments').selectAll().execute();
@@ -124,13 +124,13 @@ describe('coming back', () => {
     expect(await db.selectFrom('assignments').selectAll().execute()).toEqual(before);
   });
 
-  test('works when nothing is free any more', async () => {
+  test('a participant can return when no VM is free', async () => {
     await insertFreeVms(db, ['only']);
     const first = await giveVm(db, 'ada@x.org');
     expect(await giveVm(db, 'ada@x.org')).toEqual({ ...first, kind: 'returned' });
   });
 
-  test('with a new command sends it to the same machine, and delivery begins anew', async () => {
+  test('a new command goes to the same VM, and its delivery starts again', async () => {
     await insertFreeVms(db, vmNames(2));
     const first = await giveVm(db, 'ada@x.org');
     await sql`update assignments set delivered_at = now(), acknowledged_at = now(), outcome = 'failed'`.execute(
@@ -148,7 +148,7 @@ describe('coming back', () => {
     });
   });
 
-  test('from another browser needs the PIN, and names no machine', async () => {
+  test('a request from another browser needs the PIN, and the answer names no VM', async () => {
     await insertFreeVms(db, vmNames(2));
     const first = await giveVm(db, 'ada@x.org', { pin: '111111' });
     const orphan = { browserId: 'another', crdCommand: 'start-host --code="4/0Aevil"' };
@@ -169,7 +169,7 @@ describe('coming back', () => {
     expect(await giveVm(db, 'ada@x.org')).toEqual({ ...first, kind: 'returned' });
   });
 
-  test('with wrong PINs is locked after five of them, even when they come at once, and for the right one too', async () => {
+  test('five wrong PINs lock the assignment, also for the right PIN and for simultaneous attempts', async () => {
     await insertFreeVms(db, vmNames(1));
     await giveVm(db, 'ada@x.org', { pin: '111111' });
     const guess = (pin: string) =>
@@ -186,7 +186,7 @@ describe('coming back', () => {
     expect(await guess('111111')).toMatchObject({ kind: 'returned' });
   });
 
-  test('after a release is asking anew', async () => {
+  test('a request after a release is a new request', async () => {
     await insertFreeVms(db, vmNames(2));
     const first = await giveVm(db, 'ada@x.org');
     await sql`update assignments set released_at = now()`.execute(db);

@@ -35,7 +35,7 @@ async function silentFor(seconds: number, hostname = 'a'): Promise<void> {
 }
 
 describe('a silent machine', () => {
-  test('becomes unreachable, and only then', async () => {
+  test('a VM becomes unreachable after the silence limit, and not before', async () => {
     await silentFor(SILENT_SECONDS - 10);
     expect(await markSilent(database.db, SILENT_SECONDS)).toEqual([]);
     await age(20);
@@ -60,14 +60,14 @@ describe('a silent machine', () => {
     expect(await markSilent(database.db, SILENT_SECONDS)).toEqual([]);
   });
 
-  test('that does not exist any more does not come back by a late heartbeat', async () => {
+  test('a VM that no longer exists does not come back after a late heartbeat', async () => {
     await insertFreeVms(database.db, ['a']);
     await setUnreachable(database.db, ['a']);
     await heartbeat('a');
     expect(await status()).toBe('unreachable');
   });
 
-  test('that reported an error meanwhile, and is gone then, stays unreachable', async () => {
+  test('a VM that reported an error and then disappeared stays unreachable', async () => {
     await silentFor(SILENT_SECONDS + 10);
     await markSilent(database.db, SILENT_SECONDS);
     await reportStatus(database.db, { hostname: 'a', status: 'error', provider: 'external' });
@@ -77,8 +77,8 @@ describe('a silent machine', () => {
   });
 });
 
-describe('nobody is called silent', () => {
-  test('who reports changes alone, as agents of the field do', async () => {
+describe('VMs that are never silent', () => {
+  test('a VM whose agent sends no heartbeats does not become unreachable', async () => {
     await insertFreeVms(database.db, ['a']);
     await reportInUse(database.db, 'a', true);
     await leaseWaiting(database.db, [{ hostname: 'a', confirms: false }], 0);
@@ -86,19 +86,22 @@ describe('nobody is called silent', () => {
     expect(await markSilent(database.db, SILENT_SECONDS)).toEqual([]);
   });
 
-  test('who was never heard of, or holds a poll', async () => {
+  test('a VM that was never seen, or is polling, does not become unreachable', async () => {
     await insertFreeVms(database.db, ['b']);
     await silentFor(SILENT_SECONDS + 10);
     await sql`update vm_presence set waiting_until = now() + interval '10 seconds'`.execute(database.db);
     expect(await markSilent(database.db, SILENT_SECONDS)).toEqual([]);
   });
 
-  test.each(['initializing', 'error', 'recycling', 'destroying'])('who is %s', async (other) => {
-    await silentFor(SILENT_SECONDS + 10);
-    await database.db.updateTable('vms').set({ status: other }).execute();
-    expect(await markSilent(database.db, SILENT_SECONDS)).toEqual([]);
-    expect(await status()).toBe(other);
-  });
+  test.each(['initializing', 'error', 'recycling', 'destroying'])(
+    'a VM with the status %s does not become unreachable',
+    async (other) => {
+      await silentFor(SILENT_SECONDS + 10);
+      await database.db.updateTable('vms').set({ status: other }).execute();
+      expect(await markSilent(database.db, SILENT_SECONDS)).toEqual([]);
+      expect(await status()).toBe(other);
+    },
+  );
 });
 
 describe('the watch', () => {
@@ -126,7 +129,7 @@ describe('the watch', () => {
     return { ...watching, clock, silent, pass };
   }
 
-  test('gives machines all of their time again when the server starts', async () => {
+  test('the silence limit starts again when the server starts', async () => {
     await silentFor(3_600);
     const { pass, silent, close } = watch();
     await pass(4);
@@ -136,7 +139,7 @@ describe('the watch', () => {
     await close();
   });
 
-  test('and when its computer has slept, or its clock was put back', async () => {
+  test('the silence limit starts again after a sleep of the server or a clock change', async () => {
     await silentFor(0);
     const { clock, pass, silent, close } = watch();
     await pass(6);

@@ -9,16 +9,16 @@ describe('a test database', () => {
   });
   afterAll(() => shared[Symbol.asyncDispose]());
 
-  test('is migrated, and empty of rows', async () => {
+  test('a test database is migrated and has no rows', async () => {
     expect(await shared.db.selectFrom('vms').selectAll().execute()).toEqual([]);
   });
 
-  test('has nothing in it where an empty one is asked for', async () => {
+  test('an empty test database has no tables', async () => {
     await using empty = await createTestDatabase('empty');
     await expect(empty.db.selectFrom('vms').selectAll().execute()).rejects.toThrow('does not exist');
   });
 
-  test('is gone after the test', async () => {
+  test('a test database is dropped after the test', async () => {
     const name = await (async () => {
       await using database = await createTestDatabase();
       return new URL(database.connectionString).pathname.slice(1);
@@ -29,7 +29,7 @@ describe('a test database', () => {
     expect(rows).toEqual([]);
   });
 
-  test('complains about a connection that is left open, and is gone all the same', async () => {
+  test('a test database with an open connection fails its test and is dropped', async () => {
     const database = await createTestDatabase();
     const forgotten = new Client({
       connectionString: database.connectionString,

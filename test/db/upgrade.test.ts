@@ -62,7 +62,7 @@ const TABLES = [
   'tombstones',
 ];
 
-test('a lab in use is upgraded from the released schema, and all of it is there, and goes on', async () => {
+test('an upgrade from the released schema keeps every row of a lab in use, which continues to work', async () => {
   await using database = await createTestDatabase('empty');
   const { db } = database;
   const at = migrations.findIndex(({ name }) => name === RELEASED);

@@ -46,7 +46,7 @@ async function faults(): Promise<unknown> {
   return rows;
 }
 
-test('a hundred people and thirty moves at once: everybody another machine, nobody two', async () => {
+test('a hundred requests and thirty reassignments at once give each participant one VM', async () => {
   const names = vmNames(30);
   await insertFreeVms(database.db, names);
   for (const index of upTo(30)) await ask(1_000 + index);
@@ -68,7 +68,7 @@ test('a hundred people and thirty moves at once: everybody another machine, nobo
   expect(await faults()).toEqual([]);
 }, 60_000);
 
-test('moves, releases, marks, restarts and emptyings of the same machines at once leave no fault', async () => {
+test('simultaneous reassignments, releases, restarts and resets of the same VMs leave consistent rows', async () => {
   const names = vmNames(8);
   await insertFreeVms(database.db, names);
   for (const index of upTo(5)) await ask(index);
@@ -101,7 +101,7 @@ test('moves, releases, marks, restarts and emptyings of the same machines at onc
   }
 }, 60_000);
 
-test('one allow-browser lets one browser in, whoever comes at once', async () => {
+test('one allow-browser admits one of several simultaneous browsers', async () => {
   await insertFreeVms(database.db, ['a']);
   await giveVm(database.db, 'ada@x.org');
   await allowBrowser(database.db, doing('a'), 600);
@@ -114,7 +114,7 @@ test('one allow-browser lets one browser in, whoever comes at once', async () =>
   expect(came.filter(({ kind }) => kind === 'pin_required')).toHaveLength(19);
 });
 
-test('a hundred guesses of a PIN at once are five', async () => {
+test('a hundred simultaneous PIN guesses count as five attempts', async () => {
   await insertFreeVms(database.db, ['a']);
   await giveVm(database.db, 'ada@x.org', { pin: '999999' });
   const guessed = await Promise.all(
@@ -129,7 +129,7 @@ test('a hundred guesses of a PIN at once are five', async () => {
   expect(guessed.filter(({ kind }) => kind === 'returned' || kind === 'assigned')).toEqual([]);
 });
 
-test('a release that waits for a move ends the assignment where it is then', async () => {
+test('a release that waits for a reassignment ends the assignment on its new VM', async () => {
   await insertFreeVms(database.db, ['a']);
   const { id } = await giveVm(database.db, 'ada@x.org');
   await insertFreeVms(database.db, ['b']);

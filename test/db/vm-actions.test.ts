@@ -44,8 +44,8 @@ const audited = async () =>
     .orderBy('id')
     .execute();
 
-describe('letting somebody in', () => {
-  test('needs no PIN from the next browser, once, and the browser stays in', async () => {
+describe('allow-browser', () => {
+  test('after allow-browser, one new browser needs no PIN and stays allowed', async () => {
     await insertFreeVms(database.db, ['a']);
     await giveVm(database.db, 'ada@x.org');
     expect(await allowBrowser(database.db, doing('a'), 600)).toMatchObject({ email: 'ada@x.org' });
@@ -60,7 +60,7 @@ describe('letting somebody in', () => {
     ]);
   });
 
-  test('ends with its window, and opens a lock of wrong PINs', async () => {
+  test('allow-browser ends after its window, and lifts a lock after wrong PINs', async () => {
     await insertFreeVms(database.db, ['a']);
     await giveVm(database.db, 'ada@x.org');
     await allowBrowser(database.db, doing('a'), 0);
@@ -74,15 +74,15 @@ describe('letting somebody in', () => {
     expect(await requestVm(database.db, phone)).toMatchObject({ kind: 'returned' });
   });
 
-  test('is nothing where nobody has the machine', async () => {
+  test('allow-browser does nothing on a VM that is not assigned', async () => {
     await insertFreeVms(database.db, ['a']);
     expect(await allowBrowser(database.db, doing('a'), 600)).toBeNull();
     expect(await audited()).toEqual([]);
   });
 });
 
-describe('giving another machine', () => {
-  test('moves the assignment with its PIN and browsers; the old machine is emptied, then free', async () => {
+describe('reassign', () => {
+  test('reassign moves the assignment with its PIN and browsers; the old VM is reset, then free', async () => {
     await insertFreeVms(database.db, ['a']);
     const { id, pin } = await giveVm(database.db, 'ada@x.org');
     await takeDelivery(database.db, 'a', LIFETIME_SECONDS);
@@ -102,7 +102,7 @@ describe('giving another machine', () => {
     ]);
   });
 
-  test('asks for a fresh command where the old machine had it, and never gives the used one away', async () => {
+  test('reassign requires a new command if the old VM fetched the command, and never delivers the used one', async () => {
     await insertFreeVms(database.db, ['a']);
     const { id } = await giveVm(database.db, 'ada@x.org');
     await takeDelivery(database.db, 'a', LIFETIME_SECONDS);
@@ -126,7 +126,7 @@ describe('giving another machine', () => {
     });
   });
 
-  test('takes a command along that no machine has seen', async () => {
+  test('reassign delivers a command that the old VM has not fetched to the new VM', async () => {
     await insertFreeVms(database.db, ['a']);
     await giveVm(database.db, 'ada@x.org');
     await insertFreeVms(database.db, ['b']);
@@ -136,7 +136,7 @@ describe('giving another machine', () => {
   });
 
   test.each(['error', 'unreachable'])(
-    'leaves a machine in %s as it is, with what is to be emptied',
+    'reassign leaves a VM with the status %s as it is, with the files to delete',
     async (status) => {
       await insertFreeVms(database.db, ['a']);
       await giveVm(database.db, 'ada@x.org');
@@ -150,7 +150,7 @@ describe('giving another machine', () => {
     },
   );
 
-  test('changes nothing where none is free, or nobody has the machine', async () => {
+  test('reassign changes nothing if no VM is free or the VM is not assigned', async () => {
     await insertFreeVms(database.db, ['a']);
     expect(await move('a')).toEqual({ kind: 'not_assigned' });
     expect(await move('nobody')).toEqual({ kind: 'not_assigned' });
@@ -160,7 +160,7 @@ describe('giving another machine', () => {
     expect(await audited()).toEqual([]);
   });
 
-  test('twenty at once, while people ask: everybody has one machine, and no machine has two people', async () => {
+  test('twenty reassignments during requests leave one VM per participant and one participant per VM', async () => {
     await insertFreeVms(database.db, vmNames(20));
     for (let person = 0; person < 20; person++) await giveVm(database.db, `person${person}@x.org`);
     await insertFreeVms(
@@ -190,8 +190,8 @@ describe('giving another machine', () => {
   });
 });
 
-describe('marking healthy', () => {
-  test('takes back an error and an unhealthy GPU; a second time it changes and notes nothing', async () => {
+describe('mark-healthy', () => {
+  test('mark-healthy clears an error and a GPU warning; a second call changes and records nothing', async () => {
     await insertFreeVms(database.db, ['a']);
     await database.db.updateTable('vms').set({ status: 'error', gpu_health: 'Unhealthy' }).execute();
     expect(await markHealthy(database.db, doing('a'))).toBe(true);
@@ -203,7 +203,7 @@ describe('marking healthy', () => {
     expect(await markHealthy(database.db, doing('nobody'))).toBe(false);
   });
 
-  test("does not free a machine that holds somebody's work", async () => {
+  test("mark-healthy does not free a VM that has a participant's files", async () => {
     await insertFreeVms(database.db, ['a']);
     const { id } = await giveVm(database.db, 'ada@x.org');
     await releaseAssignment(database.db, id, 'grace');
@@ -212,7 +212,7 @@ describe('marking healthy', () => {
     expect(await find('a')).toMatchObject({ status: 'recycling', assignment: { id } });
   });
 
-  test('leaves a healthy GPU, and a machine that starts', async () => {
+  test('mark-healthy leaves a healthy GPU and a starting VM as they are', async () => {
     await insertFreeVms(database.db, ['a']);
     await database.db.updateTable('vms').set({ status: 'initializing', gpu_health: 'Healthy' }).execute();
     await markHealthy(database.db, doing('a'));
@@ -220,8 +220,8 @@ describe('marking healthy', () => {
   });
 });
 
-describe('a restart', () => {
-  test('makes the machine initializing, and is undone where it did not happen', async () => {
+describe('restart', () => {
+  test('a restart makes the VM initializing, and is undone if it fails', async () => {
     await insertFreeVms(database.db, ['a']);
     expect(await beginRestart(database.db, doing('a'))).toEqual({ status: 'running' });
     expect(await find('a')).toMatchObject({ status: 'initializing' });
@@ -229,7 +229,7 @@ describe('a restart', () => {
     expect(await find('a')).toMatchObject({ status: 'running' });
   });
 
-  test('leaves a machine that is to be emptied so, and one that is being destroyed alone', async () => {
+  test('a restart keeps the status recycling, and does not touch a VM that is being destroyed', async () => {
     await insertFreeVms(database.db, ['a']);
     await setStatus('a', 'recycling');
     expect(await beginRestart(database.db, doing('a'))).toEqual({ status: 'recycling' });
@@ -240,8 +240,8 @@ describe('a restart', () => {
   });
 });
 
-describe('the timeline', () => {
-  test('tells statuses, people and actions, newest first', async () => {
+describe('timeline', () => {
+  test('the timeline contains statuses, assignments and actions, newest first', async () => {
     await reportStatus(database.db, { hostname: 'a', status: 'initializing', provider: 'external' });
     await reportStatus(database.db, { hostname: 'a', status: 'running', provider: 'external' });
     await reportStatus(database.db, { hostname: 'a', status: 'running', provider: 'external' });
@@ -264,7 +264,7 @@ describe('the timeline', () => {
     ]);
   });
 
-  test('is bounded: of a machine that flaps the newest 200 statuses are kept', async () => {
+  test('the timeline keeps the newest 200 statuses of a VM', async () => {
     await insertFreeVms(database.db, ['a', 'b']);
     await sql`do $$ begin for i in 1..150 loop
       update vms set status = 'error' where hostname = 'a';

@@ -49,7 +49,7 @@ function follow(db: Db, after = 0): Follower {
   };
 }
 
-test('a viewer sees what is there, then what comes, numbered; who comes back goes on after the last line', async () => {
+test('a viewer receives the existing lines, then new ones, with numbers, and can continue after the last line', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await insertFreeVms(db, [hostname]);
@@ -80,7 +80,7 @@ test('many lines come in batches, and none is lost between them', async () => {
   expect(batches.flatMap(({ texts }) => texts)).toEqual(numbered(2_500));
 });
 
-test('who is too far behind gets the newest lines, and the number tells what is missing', async () => {
+test('a viewer who is too far behind skips to the newest lines, and the number shows the gap', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await insertFreeVms(db, [hostname]);
@@ -92,7 +92,7 @@ test('who is too far behind gets the newest lines, and the number tells what is 
   expect(texts[0]).toBe(`line ${number}`);
 });
 
-test('numbers go on where older lines are dropped meanwhile', async () => {
+test('line numbers stay right when older lines are dropped', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await insertFreeVms(db, [hostname]);
@@ -112,7 +112,7 @@ test('numbers go on where older lines are dropped meanwhile', async () => {
   expect(tail.linesCut + tail.older).toBe(9);
 });
 
-test('very long lines are cut', async () => {
+test('very long lines are shortened', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await insertFreeVms(db, [hostname]);
@@ -121,7 +121,7 @@ test('very long lines are cut', async () => {
   expect((await viewer.lines()).texts[0]).toHaveLength(LOG_LIMITS.lineLength + 1);
 });
 
-test('a machine that is gone is told, and ends it', async () => {
+test('the stream reports a destroyed VM and ends', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await insertFreeVms(db, [hostname]);
@@ -139,7 +139,7 @@ test('a machine that is gone is told, and ends it', async () => {
   expect(seen).toEqual(['status', 'gone']);
 });
 
-test('batches of one machine that come at once are each whole, and a reader misses none', async () => {
+test('simultaneous batches of one VM stay whole, and a reader misses no line', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await insertFreeVms(db, [hostname]);

@@ -31,7 +31,7 @@ function tail(db: Db, id: string, after = 0, signal = NOBODY_LEAVES) {
 
 const textOf = (item: TailItem): string => (item.kind === 'output' ? item.event.text : `[${item.kind}]`);
 
-test('a viewer sees the lines, how the operation stands, and its end', async () => {
+test('a viewer receives the output, the state and the end of an operation', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   const id = await begin(db);
@@ -47,7 +47,7 @@ test('a viewer sees the lines, how the operation stands, and its end', async () 
   expect(seen).toEqual(['one', 'two', '[operation]', 'three', '[end]']);
 });
 
-test('a viewer who comes back goes on after the last line, and nothing is lost or told twice', async () => {
+test('a viewer who reconnects continues after the last line, and no line is lost or repeated', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   const id = await begin(db);
@@ -94,7 +94,7 @@ test('lines of several writers become visible in the order of their ids', async 
   expect(seen).toEqual(['first', 'second']);
 });
 
-test('who leaves is not told any more, and an operation that is over tells everything at once', async () => {
+test('a stream ends when its viewer leaves, and a finished operation is sent at once', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   const id = await begin(db);

@@ -45,7 +45,7 @@ async function setStatus(db: Db, hostname: string, status: string): Promise<void
   await db.updateTable('vms').set({ status }).where('hostname', '=', hostname).execute();
 }
 
-test('a viewer gets all machines first, and then only what changed', async () => {
+test('a viewer receives all VMs first, then only changes', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await insertFreeVms(db, ['a', 'b', 'c']);
@@ -63,7 +63,7 @@ test('a viewer gets all machines first, and then only what changed', async () =>
   });
 });
 
-test('machines that are gone are told, also when others came at the same moment', async () => {
+test('destroyed VMs are reported, also when others were added at the same moment', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await insertFreeVms(db, ['a', 'b']);
@@ -78,7 +78,7 @@ test('machines that are gone are told, also when others came at the same moment'
   expect(change.gone).toEqual(['a']);
 });
 
-test('a change that is committed late, behind newer ones, is not missed', async () => {
+test('a change that is committed after newer ones is not missed', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await insertFreeVms(db, ['early', 'late']);
@@ -95,7 +95,7 @@ test('a change that is committed late, behind newer ones, is not missed', async 
   expect(await viewer.next()).toMatchObject({ changed: [{ hostname: 'late', status: 'error' }] });
 });
 
-test('a change that is committed even later than the overlap is found by reading everything', async () => {
+test('a change that is committed after the overlap is found by the next full read', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await insertFreeVms(db, ['early', 'late', 'other']);
@@ -116,7 +116,7 @@ test('a change that is committed even later than the overlap is found by reading
   expect(await viewer.next()).toMatchObject({ changed: [{ hostname: 'late', status: 'error' }] });
 });
 
-test('a viewer who comes back gets what changed since, and the names of all', async () => {
+test('a viewer who reconnects receives the changes since then, and all hostnames', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await insertFreeVms(db, ['a', 'b', 'c']);
@@ -144,7 +144,7 @@ test('a viewer who comes back gets what changed since, and the names of all', as
   expect(gone).toEqual(['c']);
 });
 
-test('rows are read only while somebody looks', async () => {
+test('rows are read only while there are viewers', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   let reads = 0;
@@ -170,7 +170,7 @@ test('rows are read only while somebody looks', async () => {
   expect(reads - before).toBeLessThanOrEqual(1);
 });
 
-test('an outage is told and waited for', async () => {
+test('the feed reports an outage and continues after it', async () => {
   await using database = await createTestDatabase('empty');
   const errors: string[] = [];
   const feed = createVmFeed({

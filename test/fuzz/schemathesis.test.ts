@@ -70,7 +70,7 @@ function expectServedWell({ logLines }: TestServer): number {
 
 describe.skipIf(!hasSchemathesis)('the contract under fuzz', () => {
   test(
-    'as the admin and as nobody, then /destroy: thousands of cases, no fault, nothing undeclared',
+    'thousands of generated requests by an admin and by nobody get only declared answers and no internal error',
     async () => {
       await using server = await startTestServer(MODE);
       await seedLab(server.db);
@@ -104,7 +104,7 @@ describe.skipIf(!hasSchemathesis)('the contract under fuzz', () => {
   );
 
   test(
-    'as a VM with its token, where tokens are required',
+    'generated requests by a VM with its token get only declared answers and no internal error',
     async () => {
       await using server = await startTestServer({ ...MODE, VM_AUTH: 'required' });
       await seedLab(server.db);

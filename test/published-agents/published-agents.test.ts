@@ -1,4 +1,4 @@
-// The truest test of the contract: the field's own VM programs, as published, unmodified, against a running server.
+// The VM programs of the published LabLink releases, unmodified, against a running server.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { access, chmod, constants, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -11,16 +11,16 @@ import { requirePart } from '../support/required.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
 const VERSIONS = ['0.0.4', '0.1.0', '0.1.2'] as const;
-/** Where the programs look for it; it cannot be configured. */
+/** The programs use this path; it cannot be configured. */
 const START_HOST = '/opt/google/chrome-remote-desktop/start-host';
 const MARK = 'stand-in of the LabLink tests';
-/** The programs look at their processes every 20 to 25 seconds. */
+/** The programs check their processes every 20 to 25 seconds. */
 const ONE_ROUND_MS = 60_000;
 
 const bin = (version: string): string =>
-  fileURLToPath(new URL(`../../.cache/python/field-${version}/bin/`, import.meta.url));
+  fileURLToPath(new URL(`../../.cache/python/published-agent-${version}/bin/`, import.meta.url));
 const programs = requirePart(
-  "The field's VM programs",
+  'The published LabLink VM programs',
   VERSIONS.every((version) => existsSync(bin(version))),
   'Run `make python`.',
 );
@@ -41,7 +41,7 @@ async function mayPlaceStandIn(): Promise<boolean> {
   }
 }
 
-/** Notes what it is given in a file named after the VM, and is content. */
+/** Records its arguments and input in a file named after the VM, and succeeds. */
 const STAND_IN = `#!/bin/sh
 # ${MARK}
 for given in "$@"; do case "$given" in --name=*) name="\${given#--name=}";; esac; done
@@ -51,7 +51,7 @@ mv "$STAND_IN_NOTES/$name.part" "$STAND_IN_NOTES/$name"
 
 type Given = { readonly args: string[]; readonly input: string[]; readonly display: string | undefined };
 
-describe.skipIf(!programs || !place)("the field's own programs", () => {
+describe.skipIf(!programs || !place)('the published LabLink VM programs', () => {
   let server: TestServer;
   let folder: string;
   const running: ChildProcess[] = [];
@@ -59,11 +59,11 @@ describe.skipIf(!programs || !place)("the field's own programs", () => {
 
   beforeAll(async () => {
     server = await startTestServer();
-    folder = await mkdtemp(join(tmpdir(), 'lablink-field-'));
+    folder = await mkdtemp(join(tmpdir(), 'lablink-published-'));
     madeStandIn = !existsSync(START_HOST);
     await writeFile(START_HOST, STAND_IN);
     await chmod(START_HOST, 0o755);
-    // What update_inuse_status looks for among the processes: a program of this name.
+    // update_inuse_status looks for a process with this name.
     for (const version of VERSIONS)
       await symlink('/bin/sleep', join(folder, softwareOf(hostOf(version, 'update_inuse_status'))));
   });
@@ -75,14 +75,14 @@ describe.skipIf(!programs || !place)("the field's own programs", () => {
   });
 
   /**
-   * The programs look for this name in the whole command line of every process, their neighbours' arguments included,
-   * and pass over those that hold `update_inuse_status`.
+   * The programs search the command lines of all processes for this name, and skip those that contain
+   * `update_inuse_status`.
    */
   const softwareOf = (hostname: string): string => `subject-of-${hostname.replaceAll('_', '-')}`;
   const hostOf = (version: string, program: string): string =>
     `lablink-vm-${program}-${version.replaceAll('.', '')}`;
 
-  /** Starts a program as its image does; its own folder, because hydra writes there. */
+  /** Starts a program as its image does, in a folder of its own, because hydra writes there. */
   function start(version: string, program: string, env: Record<string, string> = {}): ChildProcess {
     const { hostname, port, origin } = new URL(server.url);
     const vmName = env['VM_NAME'] ?? hostOf(version, program);
@@ -106,7 +106,7 @@ describe.skipIf(!programs || !place)("the field's own programs", () => {
     return child;
   }
 
-  async function born(hostname: string): Promise<void> {
+  async function reportRunning(hostname: string): Promise<void> {
     const { response } = await server.client.POST('/api/vm-status', {
       body: { hostname, status: 'running' },
     });
@@ -138,7 +138,7 @@ describe.skipIf(!programs || !place)("the field's own programs", () => {
     return data;
   }
 
-  /** Programs report changes only: one that began to look when its subject ran already reports its end first. */
+  /** Programs report only changes: one that started after its subject first reports the end of the subject. */
   async function reportsUse(hostname: string): Promise<void> {
     const reported = async () => (await vm(hostname))?.in_use;
     for (let round = 0; round < 2; round++) {
@@ -157,10 +157,10 @@ describe.skipIf(!programs || !place)("the field's own programs", () => {
   }
 
   test.each(VERSIONS)(
-    'subscribe %s hands the code and the PIN of the page to start-host, and ends',
+    'subscribe %s passes the code and the PIN to start-host and exits',
     async (version) => {
       const hostname = hostOf(version, 'subscribe');
-      await born(hostname);
+      await reportRunning(hostname);
       const subscribe = start(version, 'subscribe');
       await expect.poll(async () => (await vm(hostname))?.waiting, { timeout: 20_000 }).toBe(true);
       const assigned = await ask(`${version}@example.org`, `4/0A${version.replaceAll('.', '_')}`);
@@ -180,10 +180,10 @@ describe.skipIf(!programs || !place)("the field's own programs", () => {
   );
 
   test.each(VERSIONS)(
-    'subscribe %s that starts after the request is told at once',
+    'subscribe %s that starts after the request receives the command at once',
     async (version) => {
       const hostname = `late-${hostOf(version, 'subscribe')}`;
-      await born(hostname);
+      await reportRunning(hostname);
       const assigned = await ask(`late-${version}@example.org`, '4/0Alate');
       expect(assigned.hostname).toBe(hostname);
       start(version, 'subscribe', { VM_NAME: hostname });
@@ -193,11 +193,11 @@ describe.skipIf(!programs || !place)("the field's own programs", () => {
   );
 
   test(
-    'subscribe 0.1.2 with a VM token is served',
+    'subscribe 0.1.2 with a VM token receives its assignment',
     async () => {
       const hostname = 'lablink-vm-token-012';
       const { data } = await server.admin.POST('/api/v1/vms', { body: { hostname } });
-      await born(hostname);
+      await reportRunning(hostname);
       start('0.1.2', 'subscribe', { VM_NAME: hostname, API_TOKEN: data?.token ?? '' });
       await expect.poll(async () => (await vm(hostname))?.waiting, { timeout: 20_000 }).toBe(true);
       const assigned = await ask('token@example.org', '4/0Atoken');
@@ -207,11 +207,11 @@ describe.skipIf(!programs || !place)("the field's own programs", () => {
   );
 
   test(
-    'check_gpu and update_inuse_status of all versions report, and their reports are in the rows',
+    'the reports of check_gpu and update_inuse_status of all versions are stored',
     async () => {
       for (const version of VERSIONS) {
-        await born(hostOf(version, 'check_gpu'));
-        await born(hostOf(version, 'update_inuse_status'));
+        await reportRunning(hostOf(version, 'check_gpu'));
+        await reportRunning(hostOf(version, 'update_inuse_status'));
         start(version, 'check_gpu');
         start(version, 'update_inuse_status');
       }
