@@ -16,15 +16,18 @@ import {
 } from '../../src/vms/status.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 
-const assignments = [null, { releasedAt: null }, { releasedAt: new Date() }];
+type Held = { readonly releasedAt: Date | null } | null;
+const assignments: readonly Held[] = [null, { releasedAt: null }, { releasedAt: new Date() }];
 const vms = vmStatuses.flatMap((status) =>
   [null, ...gpuHealths].flatMap((gpuHealth) =>
-    assignments.map((assignment, held): VmFacts & { readonly hostname: string } => ({
-      hostname: `${status}-${(gpuHealth ?? 'none').replace('/', '')}-${['free', 'assigned', 'released'][held] ?? ''}`,
-      status,
-      gpuHealth,
-      assignment,
-    })),
+    assignments.map(
+      (assignment, held): VmFacts & { readonly hostname: string; readonly assignment: Held } => ({
+        hostname: `${status}-${(gpuHealth ?? 'none').replace('/', '')}-${['free', 'assigned', 'released'][held] ?? ''}`,
+        status,
+        gpuHealth,
+        assignment,
+      }),
+    ),
   ),
 );
 
