@@ -96,7 +96,6 @@ async function setup(context: AppContext): Promise<number> {
   const { setUpAws } = await import('./app/setup.ts');
   const result = await setUpAws(context);
   if (!result.ok) return failed(result.failure);
-  say('Pulumi and its plugin for AWS are installed.');
   return EXIT_OK;
 }
 

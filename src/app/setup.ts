@@ -52,7 +52,10 @@ export async function setUpAws(context: AppContext): Promise<Result> {
     };
     const result = await session.execute({ kind: 'install', workspace, pluginVersion: needed.plugin });
     const after = await find();
-    if (result.kind === 'done' && after.ok) return succeed(undefined);
+    if (result.kind === 'done' && after.ok) {
+      say('Pulumi and its plugin for AWS are installed.');
+      return succeed(undefined);
+    }
     const output = result.kind === 'failed' ? result.output : after.ok ? '' : after.failure.message;
     return installByHand(output, workspace.cliRoot, folders.pulumiHome, { ...needed, ...platform });
   } finally {

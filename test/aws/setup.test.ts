@@ -60,14 +60,14 @@ describe('lablink setup', { timeout: 120_000 }, () => {
     const { pulumiRoot, env: engine } = testEngine();
     const path = `${DOUBLES}:${process.env['PATH'] ?? ''}`;
     const { code, output } = await setUp({ ...engine, PULUMI_CLI_DIR: pulumiRoot, PATH: path });
-    expect(output).toContain(`Pulumi and its plugin for AWS are there already: ${pulumiRoot}.`);
+    expect(output).toContain(`Pulumi and its plugin for AWS are already installed: ${pulumiRoot}.`);
     expect(code).toBe(0);
     expect(await calls()).toBe('');
   });
 
   test('lablink setup installs both tools in the versions of the packages, and a second run finds them', async () => {
     const first = await setUp({ PULUMI_SITE: join(folder, 'install.sh') });
-    expect(first.output).toContain('Pulumi and its plugin for AWS are in place.');
+    expect(first.output).toContain('Pulumi and its plugin for AWS are installed.');
     expect(first.code).toBe(0);
     const root = join(folder, 'data/aws/pulumi');
     const expectedCalls = [
@@ -77,7 +77,7 @@ describe('lablink setup', { timeout: 120_000 }, () => {
     ];
     expect((await calls()).trim().split('\n')).toEqual(expectedCalls);
     const again = await setUp({ PULUMI_SITE: 'unreachable' });
-    expect(again.output).toContain(`are there already: ${root}.`);
+    expect(again.output).toContain(`are already installed: ${root}.`);
     expect(again.code).toBe(0);
     expect((await calls()).trim().split('\n')).toEqual(expectedCalls);
   });
@@ -95,7 +95,7 @@ describe('lablink setup', { timeout: 120_000 }, () => {
     expect(await readdir(join(folder, 'data/aws'))).not.toContain('pulumi');
     await installByHand();
     const again = await setUp({ PULUMI_SITE: 'unreachable' });
-    expect(again.output).toContain('are there already');
+    expect(again.output).toContain('are already installed');
     expect(again.code).toBe(0);
   });
 
