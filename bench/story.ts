@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asForm, createLablinkClient, type LablinkClient } from '../src/client/client.ts';
 import { openProcessTable } from '../src/process/process-table.ts';
-import { LOCAL_VM_MARK } from '../src/provision/local/machine-environment.ts';
+import { LOCAL_VM_MARK } from '../src/provision/local/vm-process.ts';
 import { type Bench, type Measurement, type Row } from './measurement.ts';
 import { acquireAllocator } from './support/allocator.ts';
 import { acquireFolder } from './support/folder.ts';

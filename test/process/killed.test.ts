@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { asForm, createLablinkClient, type LablinkClient } from '../../src/client/client.ts';
 import { openProcessTable } from '../../src/process/process-table.ts';
-import { LOCAL_VM_MARK } from '../../src/provision/local/machine-environment.ts';
+import { LOCAL_VM_MARK } from '../../src/provision/local/vm-process.ts';
 import { startProgram, type Program } from '../support/program.ts';
 
 const PASSWORD = 'a password for tests';

@@ -1,16 +1,15 @@
-// How local VMs are kept: marks of processes, turns, restarts.
+// The supervision of local VMs: marks of processes, restarts.
 import { spawn } from 'node:child_process';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { listDescendants } from '../../src/provision/local/descendants.ts';
-import { createGate } from '../../src/provision/local/gate.ts';
-import { keepMachine, type KeeperOptions } from '../../src/provision/local/keeper.ts';
+import { superviseVm, type SupervisorOptions } from '../../src/provision/local/supervisor.ts';
 import { endMarkedProcesses } from '../../src/process/end-marked.ts';
 import { openProcessTable, readPsOutput } from '../../src/process/process-table.ts';
-import { LOCAL_VM_MARK } from '../../src/provision/local/machine-environment.ts';
-import type { CameUp } from '../../src/provision/local/machine-process.ts';
+import { LOCAL_VM_MARK, type StartResult } from '../../src/provision/local/vm-process.ts';
+import { succeed } from '../../src/result.ts';
 import { isRunning } from './local-lab.ts';
 
 let folder: string;
@@ -20,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 describe('processes', () => {
-  test('a process is found by its mark, and so is what it started and disowned', async () => {
+  test('a process is found by its mark, and so are its children and orphaned children', async () => {
     const root = join(folder, 'marked vms');
     const child = spawn('/bin/sh', ['-c', 'setsid sleep 1000 & sleep 1000 & echo $!; wait'], {
       env: { PATH: '/usr/bin:/bin', [LOCAL_VM_MARK.variable]: join(root, 'vm-1') },
@@ -40,7 +39,7 @@ describe('processes', () => {
     expect(await isRunning(child.pid!)).toBe(false);
   });
 
-  test('where there is no /proc, ps is read: marks with spaces too, and nothing but marks', () => {
+  test('without /proc, marks are read from the output of ps, also marks with spaces', () => {
     const output = [
       '    1 Mon Nov 23 13:00:00 2026 /sbin/launchd',
       '  812 Mon Nov 23 13:51:19 2026 /opt/node/bin/node --x /srv/lab/src/machine-main.ts --local-vm=/data/my lab/local-vms/vm-1',
@@ -53,7 +52,7 @@ describe('processes', () => {
     ]);
   });
 
-  test('the processes of a machine are those that it has started, and theirs', async () => {
+  test('the processes of a local VM are its children and their children', async () => {
     const child = spawn('/bin/sh', ['-c', '/bin/sh -c "sleep 1001; true" & echo $!; wait'], {
       stdio: ['ignore', 'pipe', 'ignore'],
       detached: true,
@@ -69,53 +68,13 @@ describe('processes', () => {
   });
 });
 
-describe('turns', () => {
-  test('so many run at once, the others in order, and a place is never lost', async () => {
-    const gate = createGate(2);
-    let running = 0;
-    let most = 0;
-    const order: number[] = [];
-    const leaving = new AbortController();
-    const work = (index: number) => async (): Promise<void> => {
-      running += 1;
-      most = Math.max(most, running);
-      order.push(index);
-      await new Promise((resolve) => setImmediate(resolve));
-      running -= 1;
-      if (index === 3) throw new Error('work may fail');
-    };
-    const passes = Array.from({ length: 10 }, (_, index) =>
-      gate.pass(work(index), index === 5 ? leaving.signal : undefined).then(
-        () => 'done',
-        (error: unknown) => (error as Error).message,
-      ),
-    );
-    leaving.abort(new Error('left'));
-    const ends = await Promise.all(passes);
-    expect({ most, order }).toEqual({ most: 2, order: [0, 1, 2, 3, 4, 6, 7, 8, 9] });
-    expect(ends).toEqual([
-      'done',
-      'done',
-      'done',
-      'work may fail',
-      'done',
-      'left',
-      'done',
-      'done',
-      'done',
-      'done',
-    ]);
-    expect(await gate.pass(() => Promise.resolve('again'))).toBe('again');
-  });
-});
-
-describe('keeping a machine', () => {
-  /** A machine process that comes up, or not, and ends when it is told to here. */
-  function fakeProcess(up: CameUp) {
+describe('supervising a local VM', () => {
+  /** A process that becomes ready, or not, and ends when the test says so. */
+  function fakeProcess(ready: StartResult) {
     const ended = Promise.withResolvers<string>();
     return {
       process: {
-        up: Promise.resolve(up),
+        ready: Promise.resolve(ready),
         ended: ended.promise,
         terminate: vi.fn(() => ended.resolve('exit code 0')),
         kill: vi.fn(() => ended.resolve('signal SIGKILL')),
@@ -124,94 +83,103 @@ describe('keeping a machine', () => {
     };
   }
 
-  function keep(starts: (ReturnType<typeof fakeProcess> | Error)[], changes: Partial<KeeperOptions> = {}) {
-    const told: string[] = [];
-    const keeper = keepMachine({
+  function supervise(
+    starts: (ReturnType<typeof fakeProcess> | Error)[],
+    changes: Partial<SupervisorOptions> = {},
+  ) {
+    const events: string[] = [];
+    const supervisor = superviseVm({
       start: () => {
         const next = starts.shift();
         if (next === undefined) throw new Error('started once too often');
-        told.push('start');
+        events.push('start');
         return next instanceof Error ? Promise.reject(next) : Promise.resolve(next.process);
       },
-      cleanUp: () => Promise.resolve(void told.push('clean')),
-      onUp: (port) => Promise.resolve(void told.push(`up ${port}`)),
-      onDied: (how, ms) => void told.push(`died, again in ${ms}: ${how}`),
-      onLost: (reason) => Promise.resolve(void told.push(`lost: ${reason}`)),
-      patience: { restartMs: [1, 2], stableMs: 3_600_000, graceMs: 5_000 },
+      cleanUp: () => Promise.resolve(void events.push('clean')),
+      onReady: (port) => Promise.resolve(void events.push(`up ${port}`)),
+      onDied: (how, ms) => void events.push(`died, again in ${ms}: ${how}`),
+      onLost: (reason) => Promise.resolve(void events.push(`lost: ${reason}`)),
+      timeouts: { restartMs: [1, 2], stableMs: 3_600_000, graceMs: 5_000 },
       ...changes,
     });
-    return { keeper, told };
+    return { supervisor, events };
   }
-  const up = { ok: true, sshPort: 22 } as const;
+  const up = succeed(22);
 
-  test('one that dies is cleaned up after and started again, with longer waits, and is lost in the end', async () => {
+  test('a local VM that dies is cleaned up and restarted after growing delays, and finally lost', async () => {
     const lives = [fakeProcess(up), fakeProcess(up), fakeProcess(up)];
     for (const life of lives) life.die();
-    const { keeper, told } = keep([...lives]);
-    expect(await keeper.firstStart).toEqual(up);
-    await expect.poll(() => told.at(-1)).toMatch(/^lost/);
-    expect(told).toEqual([
+    const { supervisor, events } = supervise([...lives]);
+    expect(await supervisor.firstStart).toEqual(up);
+    await expect.poll(() => events.at(-1)).toMatch(/^lost/);
+    expect(events).toEqual([
       ...['start', 'up 22', 'clean', 'died, again in 1: Its process ended (exit code 9).'],
       ...['start', 'up 22', 'clean', 'died, again in 2: Its process ended (exit code 9).'],
       ...[
         'start',
         'up 22',
         'clean',
-        'lost: Its process ended (exit code 9). It was started again 2 times, in vain.',
+        'lost: Its process ended (exit code 9). It was restarted 2 times without success.',
       ],
     ]);
-    await keeper.end();
+    await supervisor.stop();
   });
 
-  test('one that ran for long has its restarts back', async () => {
+  test('the restarts of a local VM that ran for long are counted anew', async () => {
     const lives = Array.from({ length: 7 }, () => fakeProcess(up));
-    const { keeper, told } = keep([...lives], { patience: { restartMs: [1], stableMs: -1, graceMs: 5_000 } });
+    const { supervisor, events } = supervise([...lives], {
+      timeouts: { restartMs: [1], stableMs: -1, graceMs: 5_000 },
+    });
     for (const life of lives.slice(0, 6)) life.die();
-    await expect.poll(() => told.filter((line) => line === 'start').length).toBe(7);
-    expect(told.some((line) => line.startsWith('lost'))).toBe(false);
-    await keeper.end();
+    await expect.poll(() => events.filter((line) => line === 'start').length).toBe(7);
+    expect(events.some((line) => line.startsWith('lost'))).toBe(false);
+    await supervisor.stop();
   });
 
-  test('one that is ended is asked, and is not started again', async () => {
+  test('a local VM that is stopped is asked to end and is not restarted', async () => {
     const life = fakeProcess(up);
-    const { keeper, told } = keep([life]);
-    await keeper.firstStart;
-    await keeper.end();
+    const { supervisor, events } = supervise([life]);
+    await supervisor.firstStart;
+    await supervisor.stop();
     expect(life.process.terminate).toHaveBeenCalledOnce();
     expect(life.process.kill).not.toHaveBeenCalled();
-    expect(told).toEqual(['start', 'up 22']);
+    expect(events).toEqual(['start', 'up 22']);
   });
 
   test.each([
-    ['after its grace', 1, undefined],
-    ['at once where it is forced', 3_600_000, AbortSignal.abort()],
-  ])('one that does not listen is killed %s', async (_, graceMs, force) => {
+    ['after its grace period', 1, undefined],
+    ['at once if it is forced', 3_600_000, AbortSignal.abort()],
+  ])('a local VM that ignores the stop is killed %s', async (_, graceMs, force) => {
     const life = fakeProcess(up);
     life.process.terminate.mockImplementation(() => undefined);
-    const { keeper } = keep([life], { patience: { restartMs: [1], stableMs: 1, graceMs } });
-    await keeper.firstStart;
-    await keeper.end(force);
+    const { supervisor } = supervise([life], { timeouts: { restartMs: [1], stableMs: 1, graceMs } });
+    await supervisor.firstStart;
+    await supervisor.stop(force);
     expect(life.process.kill).toHaveBeenCalledOnce();
   });
 
-  test('one that cannot be started is tried again; what came first is told', async () => {
-    const { keeper, told } = keep([new Error('no memory'), fakeProcess(up)]);
-    expect(await keeper.firstStart).toEqual({
+  test('a local VM that cannot be started is tried again, and its first failure is returned', async () => {
+    const { supervisor, events } = supervise([new Error('no memory'), fakeProcess(up)]);
+    expect(await supervisor.firstStart).toEqual({
       ok: false,
-      reason: 'Its process could not be started: no memory.',
+      failure: {
+        code: 'not_started',
+        message: 'Its process could not be started: no memory.',
+        remedy: 'Look at the log of the machine.',
+      },
     });
-    await expect.poll(() => told.at(-1)).toBe('up 22');
-    await keeper.end();
+    await expect.poll(() => events.at(-1)).toBe('up 22');
+    await supervisor.stop();
   });
 
-  test('one that is ended while it waits for its restart is not started again', async () => {
+  test('a local VM that is stopped while it waits for its restart is not restarted', async () => {
     const life = fakeProcess(up);
     life.die();
-    const { keeper, told } = keep([life], {
-      patience: { restartMs: [3_600_000], stableMs: 3_600_000, graceMs: 1 },
+    const { supervisor, events } = supervise([life], {
+      timeouts: { restartMs: [3_600_000], stableMs: 3_600_000, graceMs: 1 },
     });
-    await expect.poll(() => told.at(-1)).toMatch(/^died/);
-    await keeper.end();
-    expect(told.filter((line) => line === 'start')).toHaveLength(1);
+    await expect.poll(() => events.at(-1)).toMatch(/^died/);
+    await supervisor.stop();
+    expect(events.filter((line) => line === 'start')).toHaveLength(1);
   });
 });

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { machinePlaces } from '../../src/provision/local/places.ts';
+import { vmPaths } from '../../src/provision/local/vm-folder.ts';
 import {
   destroy,
   folders,
@@ -59,7 +59,7 @@ const count = ({ said }: Supervisor, kind: Said['kind']): number =>
   said.filter((one) => one.kind === kind).length;
 
 describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
-  test('the machines end by themselves within seconds, with all that runs on them', async () => {
+  test('after a kill -9 of the allocator, the local VMs and their commands end within seconds', async () => {
     await using lab = await openLab(() => stub.url);
     const supervisor = supervise(lab);
     await expect.poll(() => count(supervisor, 'launched'), PATIENT).toBe(1);
@@ -79,7 +79,7 @@ describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
     expect(await folders(lab)).toEqual(NAMES);
   });
 
-  test('also machines that were just being started end by themselves', async () => {
+  test('after a kill -9 of the allocator, local VMs that were just starting end too', async () => {
     const seen: number[] = [];
     for (let round = 0; round < 4; round++) {
       await using lab = await openLab(() => stub.url);
@@ -97,7 +97,7 @@ describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
     );
   });
 
-  test('the next start ends what hangs, and brings every machine back once', async () => {
+  test('after a kill -9, the next start kills what is left and starts every local VM once', async () => {
     await using lab = await openLab(() => stub.url);
     const supervisor = supervise(lab);
     await expect.poll(() => count(supervisor, 'launched'), PATIENT).toBe(1);
@@ -112,7 +112,9 @@ describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
     const now = await lab.processes();
     const oldPids = new Set(old.map(({ pid }) => pid));
     expect(now.some(({ pid }) => oldPids.has(pid))).toBe(false);
-    expect(lab.logLines.join('')).toMatch(/"processes":3,"msg":"Processes of local VMs had outlived/);
+    expect(lab.logLines.join('')).toMatch(
+      /"processes":3,"msg":"Processes of local VMs of an earlier allocator/,
+    );
     const report = keepReport();
     expect(await destroy(provider, 'all', report)).toEqual({ ok: true });
     expect({ ended: report.ended.sort(), running: await running(lab), folders: await folders(lab) }).toEqual({
@@ -122,7 +124,7 @@ describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
     });
   });
 
-  test('at every phase of a launch, the next one knows what there is, and ends it', async () => {
+  test('after a kill -9 at any phase of a launch, the next allocator lists and destroys what exists', async () => {
     const seen: string[] = [];
     for (const phase of ['started', 1, 2, 3, 'launched'] as const) {
       await using lab = await openLab(() => stub.url);
@@ -149,7 +151,7 @@ describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
     console.log(`killed in a launch (phase: machines found, all ended): ${seen.join(', ')}`);
   });
 
-  test('at every phase of a destroy, the next one ends the rest', async () => {
+  test('after a kill -9 at any phase of a destroy, the next allocator destroys the rest', async () => {
     const seen: string[] = [];
     for (const phase of ['launched', 1, 3] as const) {
       await using lab = await openLab(() => stub.url);
@@ -174,7 +176,7 @@ describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
   });
 });
 
-test('machines that are told to end while they boot end in peace all the same', async () => {
+test('local VMs that are stopped while they boot end gracefully', async () => {
   await using lab = await openLab(() => stub.url);
   const provider = lab.provider();
   await provider.start();
@@ -183,7 +185,7 @@ test('machines that are told to end while they boot end in peace all the same', 
   await provider.stop();
   expect(await running(lab)).toEqual([]);
   for (const hostname of NAMES) {
-    const { log } = machinePlaces(join(lab.root, hostname));
+    const { log } = vmPaths(join(lab.root, hostname));
     expect(await readFile(log, 'utf8')).toMatch(/INFO shut down\n$/);
   }
 });

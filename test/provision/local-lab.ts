@@ -8,9 +8,9 @@ import { basename, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { endMarkedProcesses } from '../../src/process/end-marked.ts';
 import { openProcessTable, type MarkedProcess } from '../../src/process/process-table.ts';
-import { LOCAL_VM_MARK } from '../../src/provision/local/machine-environment.ts';
+import { LOCAL_VM_MARK } from '../../src/provision/local/vm-process.ts';
 import { createLocalProvider, type LocalProviderOptions } from '../../src/provision/local/local-provider.ts';
-import { localPlaces } from '../../src/provision/local/places.ts';
+import { localPaths } from '../../src/provision/local/vm-folder.ts';
 import type { CreatedVm, Provider, ProvisionReport, ProvisionResult } from '../../src/provision/provider.ts';
 import { createLog } from '../../src/log.ts';
 import { makeSshKeyPair, type SshKeyPair } from '../../src/ssh/key-pair.ts';
@@ -72,7 +72,7 @@ export type Lab = AsyncDisposable & {
 /** `allocatorUrl`: where machines report. */
 export async function openLab(allocatorUrl: () => string): Promise<Lab> {
   const dataDir = await mkdtemp(join(await realpath(tmpdir()), 'lablink-local-'));
-  const { root } = localPlaces(dataDir);
+  const { root } = localPaths(dataDir);
   const key = makeSshKeyPair();
   const table = await openProcessTable(LOCAL_VM_MARK);
   const lost: string[] = [];

@@ -1,20 +1,22 @@
-// The parts of local VMs that need no process: what the stand-in checks, files.
+// The parts of local VMs that need no process: the start-host simulator, files.
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  parseMachineFile,
-  readMachineFile,
-  writeMachineFile,
-} from '../../src/provision/local/machine-file.ts';
+import { isVmFile, readVmFile, writeVmFile } from '../../src/provision/local/vm-folder.ts';
 import { sampleFiles } from '../../src/provision/local/samples.ts';
-import { checkStartHostCall, type StartHostCall } from '../../src/provision/local/start-host-check.ts';
-import { forgetOldCodes, useCode } from '../../src/provision/local/used-codes.ts';
+import {
+  checkStartHostCall,
+  forgetOldCodes,
+  useCode,
+  type StartHostCall,
+} from '../../src/provision/local/start-host-check.ts';
 
-const STAND_IN = fileURLToPath(new URL('../../src/provision/local/start-host-stand-in.ts', import.meta.url));
+const SIMULATOR = fileURLToPath(
+  new URL('../../src/provision/local/start-host-simulator.ts', import.meta.url),
+);
 
 let folder: string;
 beforeAll(async () => {
@@ -22,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-describe('what the stand-in for start-host checks', () => {
+describe('the start-host simulator', () => {
   const right: StartHostCall = {
     args: [
       '--code=4/0Axyz_-09',
@@ -36,8 +38,8 @@ describe('what the stand-in for start-host checks', () => {
   const withArgs = (...args: string[]): StartHostCall => ({ ...right, args });
   const [code = '', redirect = '', name = ''] = right.args;
 
-  test('a call as it should be gives its code', () => {
-    expect(checkStartHostCall(right)).toEqual({ ok: true, code: '4/0Axyz_-09' });
+  test('the start-host simulator accepts a correct call and returns its code', () => {
+    expect(checkStartHostCall(right)).toEqual({ kind: 'valid', code: '4/0Axyz_-09' });
   });
 
   test.each([
@@ -48,7 +50,7 @@ describe('what the stand-in for start-host checks', () => {
     [
       'a code that came apart from its option',
       withArgs('--code', '4/0A', redirect, name),
-      /"4\/0A" is not expected/,
+      /"4\/0A" is not allowed/,
     ],
     ['two codes', withArgs(code, code, redirect, name), /--code is given more than once/],
     [
@@ -70,40 +72,40 @@ describe('what the stand-in for start-host checks', () => {
     [
       'an option that nobody asked for',
       withArgs(...right.args, '--pin=123456'),
-      /"--pin=123456" is not expected/,
+      /"--pin=123456" is not allowed/,
     ],
     ['a DISPLAY', { ...right, display: ':0' }, /DISPLAY is ":0"/],
     ['no DISPLAY at all', { ...right, display: undefined }, /DISPLAY is not set/],
-    ['no input', { ...right, input: '' }, /no two lines/],
+    ['no input', { ...right, input: '' }, /fewer than two lines/],
     ['one PIN', { ...right, input: '123456\n' }, /not the same/],
     ['a PIN of five digits', { ...right, input: '12345\n12345\n' }, /not 6 digits/],
     ['a PIN of seven digits', { ...right, input: '1234567\n1234567\n' }, /not 6 digits/],
     ['two PINs that differ', { ...right, input: '123456\n123457\n' }, /not the same/],
-    ['more than two lines', { ...right, input: '123456\n123456\n123456\n' }, /goes on/],
-  ])('%s is told', (_, call, fault) => {
+    ['more than two lines', { ...right, input: '123456\n123456\n123456\n' }, /more than the two PINs/],
+  ])('the start-host simulator rejects %s', (_, call, fault) => {
     const checked = checkStartHostCall(call);
-    expect(checked).toMatchObject({ ok: false });
-    expect(checked.ok ? '' : checked.faults.join(' ')).toMatch(fault);
+    expect(checked).toMatchObject({ kind: 'invalid' });
+    expect(checked.kind === 'valid' ? '' : checked.errors.join(' ')).toMatch(fault);
   });
 
-  test('all that is wrong is told at once, and neither code nor PIN', () => {
+  test('the start-host simulator reports all errors at once, without the code or the PIN', () => {
     const checked = checkStartHostCall({
       args: ['--code=secret!', '--x'],
       display: ':1',
       input: '13579\n97531',
       hostname: 'vm',
     });
-    const told = checked.ok ? [] : checked.faults;
+    const told = checked.kind === 'valid' ? [] : checked.errors;
     expect(told.length).toBeGreaterThanOrEqual(6);
     expect(told.join(' ')).not.toMatch(/secret|13579|97531/);
   });
 
-  test('the program itself refuses a wrong call with what is wrong, and uses no code for it', () => {
+  test('the start-host program rejects a wrong call without using up its code', () => {
     const codes = join(folder, 'untouched-codes');
     const call = (args: readonly string[], display: string, input: string) =>
       spawnSync(
         process.execPath,
-        [STAND_IN, 'lablink-vm-test-1', codes, join(folder, 'registration.json'), ...args],
+        [SIMULATOR, 'lablink-vm-test-1', codes, join(folder, 'registration.json'), ...args],
         {
           env: { DISPLAY: display },
           input,
@@ -112,10 +114,10 @@ describe('what the stand-in for start-host checks', () => {
       );
     const refused = call(right.args, ':0', '123456\n654321\n');
     expect(refused.status).toBe(1);
-    expect(refused.stdout).toContain('start-host-stand-in: this machine is a local VM');
+    expect(refused.stdout).toContain('start-host simulator: this machine is a local VM');
     expect(refused.stderr.trim().split('\n')).toEqual([
-      'start-host-stand-in: DISPLAY is ":0", and should be set to nothing.',
-      'start-host-stand-in: The two PINs are not the same.',
+      'start-host simulator: DISPLAY is ":0" but should be empty.',
+      'start-host simulator: The two PINs are not the same.',
     ]);
     expect(call(right.args, '', right.input)).toMatchObject({ status: 0, stderr: '' });
     expect(call(right.args, '', right.input)).toMatchObject({
@@ -124,14 +126,14 @@ describe('what the stand-in for start-host checks', () => {
     });
   });
 
-  test('a code is used once, also when a hundred machines try it at the same moment', async () => {
+  test('a code is accepted once, also if a hundred machines use it at the same moment', async () => {
     const codes = join(folder, 'codes');
     const uses = await Promise.all(Array.from({ length: 100 }, () => useCode(codes, '4/0Aonce')));
     expect(uses.filter((use) => use === 'first-use')).toHaveLength(1);
     expect(await useCode(codes, '4/0Aanother')).toBe('first-use');
   });
 
-  test('codes are forgotten after a day, and not before', async () => {
+  test('used codes are forgotten after a day and not before', async () => {
     const codes = join(folder, 'old-codes');
     await useCode(codes, 'old');
     const [name = ''] = await readdir(codes);
@@ -166,20 +168,21 @@ describe('machine.json', () => {
     provisioningSeconds: 0.25,
   } as const;
 
-  test('comes back as it was written, for its owner alone', async () => {
+  test('machine.json is read as it was written, and only its owner can read it', async () => {
     const path = join(folder, 'machine.json');
-    await writeMachineFile(path, machine);
-    await writeMachineFile(path, { ...machine, sshPort: 4023 });
-    expect(await readMachineFile(path)).toEqual({ ...machine, sshPort: 4023 });
+    await writeVmFile(path, machine);
+    await writeVmFile(path, { ...machine, sshPort: 4023 });
+    expect(await readVmFile(path)).toEqual({ ...machine, sshPort: 4023 });
     expect((await stat(path)).mode & 0o777).toBe(0o600);
   });
 
-  test('is nothing where it is missing, cut off, or of another version', async () => {
+  test('machine.json is ignored if it is missing, truncated, or of another version', async () => {
     const path = join(folder, 'damaged.json');
-    expect(await readMachineFile(path)).toBeUndefined();
+    expect(await readVmFile(path)).toBeUndefined();
     await writeFile(path, JSON.stringify(machine).slice(0, 50));
-    expect(await readMachineFile(path)).toBeUndefined();
-    expect(parseMachineFile({ ...machine, version: 2 })).toBeUndefined();
+    expect(await readVmFile(path)).toBeUndefined();
+    expect(isVmFile(machine)).toBe(true);
+    expect(isVmFile({ ...machine, version: 2 })).toBe(false);
     for (const key of [
       'hostname',
       'token',
@@ -189,12 +192,12 @@ describe('machine.json', () => {
       'sshHostKey',
       'authorizedKey',
     ]) {
-      expect(parseMachineFile({ ...machine, [key]: undefined })).toBeUndefined();
+      expect(isVmFile({ ...machine, [key]: undefined })).toBe(false);
     }
   });
 });
 
-test('the samples have sub-folders, spaces, letters beyond ASCII, and folders that downloads leave out', () => {
+test('the sample files have sub-folders, spaces, non-ASCII letters, and folders that downloads leave out', () => {
   const paths = sampleFiles('vm-1').map(({ path }) => path);
   for (const trait of [
     /\//,

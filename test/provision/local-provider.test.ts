@@ -3,7 +3,7 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { machinePlaces } from '../../src/provision/local/places.ts';
+import { vmPaths } from '../../src/provision/local/vm-folder.ts';
 import {
   destroy,
   folders,
@@ -28,10 +28,10 @@ afterAll(() => stub[Symbol.asyncDispose]());
 const open = (): Promise<Lab> => openLab(() => stub.url);
 
 const logOf = (lab: Lab, hostname: string): Promise<string> =>
-  readFile(machinePlaces(join(lab.root, hostname)).log, 'utf8');
+  readFile(vmPaths(join(lab.root, hostname)).log, 'utf8');
 
 describe('a launch', () => {
-  test('makes processes with folders of their own, that report with their own token', async () => {
+  test('a launch starts processes with their own folders that report with their own tokens', async () => {
     await using lab = await open();
     const provider = lab.provider();
     await provider.start();
@@ -50,23 +50,21 @@ describe('a launch', () => {
     expect([await running(lab), await folders(lab)]).toEqual([['vm-a3'], ['vm-a3']]);
   });
 
-  test('leaves secrets to the owner of the folder, and out of arguments and environments', async () => {
+  test('secrets of a local VM are only in files of its owner, not in arguments or environments', async () => {
     await using lab = await open();
     const provider = lab.provider();
     await provider.start();
     await launch(provider, ['vm-1']);
-    const { folder, machineFile } = machinePlaces(join(lab.root, 'vm-1'));
-    expect([(await stat(folder)).mode & 0o777, (await stat(machineFile)).mode & 0o777]).toEqual([
-      0o700, 0o600,
-    ]);
-    expect(await readFile(machineFile, 'utf8')).toContain('token-of-vm-1');
+    const { folder, vmFile } = vmPaths(join(lab.root, 'vm-1'));
+    expect([(await stat(folder)).mode & 0o777, (await stat(vmFile)).mode & 0o777]).toEqual([0o700, 0o600]);
+    expect(await readFile(vmFile, 'utf8')).toContain('token-of-vm-1');
     const [machine] = await lab.processes();
     for (const file of ['cmdline', 'environ']) {
       expect(await readFile(`/proc/${machine!.pid}/${file}`, 'utf8')).not.toContain('token-of-vm-1');
     }
   });
 
-  test('of a machine that is there makes it once; with another token it is the same machine with that token', async () => {
+  test('launching an existing local VM keeps it, also with another token', async () => {
     await using lab = await open();
     const provider = lab.provider();
     await provider.start();
@@ -97,9 +95,9 @@ describe('a launch', () => {
     expect((await provider.list()).map(({ operationId }) => operationId)).toEqual(['another']);
   });
 
-  test('of machines that do not come up tells why, and leaves nothing of them', async () => {
+  test('a launch of local VMs that do not start reports why and leaves nothing', async () => {
     await using lab = await open();
-    const provider = lab.provider({ limits: { upMs: 1 } });
+    const provider = lab.provider({ limits: { readyTimeoutMs: 1 } });
     await provider.start();
     const report = keepReport();
     const result = await launch(provider, ['vm-1', 'vm-2'], report);
@@ -111,7 +109,7 @@ describe('a launch', () => {
     expect([await running(lab), await folders(lab), await provider.list()]).toEqual([[], [], []]);
   });
 
-  test('that is cancelled begins nothing new and keeps what was made; forced, it undoes what is half done', async () => {
+  test('a cancelled launch keeps the local VMs that were created, and a forced one undoes what is half done', async () => {
     await using lab = await open();
     const provider = lab.provider({ limits: { startsAtOnce: 1 } });
     await provider.start();
@@ -149,9 +147,9 @@ describe('a launch', () => {
     expect([await running(lab), await folders(lab)]).toEqual([['vm-1'], ['vm-1']]);
   });
 
-  test('that does not fit the free memory is refused before anything is made', async () => {
+  test('a launch that needs more than the free memory is refused', async () => {
     await using lab = await open();
-    const provider = lab.provider({ limits: { machineMemoryBytes: 2 ** 50 } });
+    const provider = lab.provider({ limits: { vmMemoryBytes: 2 ** 50 } });
     await provider.start();
     expect(await launch(provider, ['vm-1'])).toMatchObject({ ok: false, failure: { code: 'capacity' } });
     expect(await folders(lab)).toEqual([]);
@@ -159,13 +157,13 @@ describe('a launch', () => {
 });
 
 describe('a machine that dies', () => {
-  test('comes back by itself under its name, at its address, with what lay on its desktop', async () => {
+  test('a local VM that dies is restarted with its name, address and files', async () => {
     await using lab = await open();
-    const provider = lab.provider({ patience: { restartMs: [1, 1] } });
+    const provider = lab.provider({ timeouts: { restartMs: [1, 1] } });
     await provider.start();
     const report = keepReport();
     await launch(provider, ['vm-c'], report);
-    const { desktop } = machinePlaces(join(lab.root, 'vm-c'));
+    const { desktop } = vmPaths(join(lab.root, 'vm-c'));
     await writeFile(join(desktop, 'mine.txt'), 'work');
     await expect.poll(() => stub.statusesOf('vm-c'), PATIENT).toContain('running');
     const [before] = await lab.processes();
@@ -179,9 +177,9 @@ describe('a machine that dies', () => {
     expect(lab.lost).toEqual([]);
   });
 
-  test('again and again is given up, which is told once; others go on', async () => {
+  test('a local VM that dies repeatedly is given up and reported once, and others keep running', async () => {
     await using lab = await open();
-    const provider = lab.provider({ patience: { restartMs: [1, 1] } });
+    const provider = lab.provider({ timeouts: { restartMs: [1, 1] } });
     await provider.start();
     await launch(provider, ['vm-1', 'vm-2']);
     for (let deaths = 0; deaths < 3; deaths++) {
@@ -189,20 +187,20 @@ describe('a machine that dies', () => {
       for (const { pid, folder } of await lab.processes())
         if (basename(folder) === 'vm-1') process.kill(pid, 'SIGKILL');
       await expect
-        .poll(() => lab.logLines.filter((line) => /has died|given up/.test(line)).length, PATIENT)
+        .poll(() => lab.logLines.filter((line) => /VM died|given up/.test(line)).length, PATIENT)
         .toBe(deaths + 1);
     }
     await expect.poll(() => lab.lost, PATIENT).toHaveLength(1);
-    expect(lab.lost[0]).toMatch(/^vm-1: .*started again 2 times, in vain/);
+    expect(lab.lost[0]).toMatch(/^vm-1: .*restarted 2 times without success/);
     expect(await running(lab)).toEqual(['vm-2']);
     expect((await provider.list()).map(({ hostname }) => hostname)).toEqual(['vm-1', 'vm-2']);
     expect(await destroy(provider, 'all')).toEqual({ ok: true });
     expect(await folders(lab)).toEqual([]);
   });
 
-  test('in the middle of a command takes it along', async () => {
+  test('a local VM that dies takes its running commands along', async () => {
     await using lab = await open();
-    const provider = lab.provider({ patience: { restartMs: [] } });
+    const provider = lab.provider({ timeouts: { restartMs: [] } });
     await provider.start();
     const report = keepReport();
     await launch(provider, ['vm-1'], report);
@@ -218,7 +216,7 @@ describe('a machine that dies', () => {
 });
 
 describe('stop and start', () => {
-  test('end all in peace and bring all back: same names, tokens, ports, keys; the boot is another one', async () => {
+  test('stop and start keep names, tokens, ports and keys of all local VMs, with a new boot id', async () => {
     await using lab = await open();
     const provider = lab.provider();
     await provider.start();
@@ -242,7 +240,7 @@ describe('stop and start', () => {
     expect(lab.moved).toEqual([]);
   });
 
-  test('a machine whose port was taken meanwhile comes back at another one, which is told', async () => {
+  test('a local VM whose port is taken comes back with another port, which is reported', async () => {
     await using lab = await open();
     const provider = lab.provider();
     await provider.start();
@@ -262,7 +260,7 @@ describe('stop and start', () => {
     await new Promise((resolve) => squatter.close(resolve));
   });
 
-  test('an allocator that moved is found by its machines', async () => {
+  test('local VMs find an allocator whose address has changed', async () => {
     await using lab = await open();
     await using elsewhere = await startStubAllocator();
     const first = lab.provider();
@@ -274,7 +272,7 @@ describe('stop and start', () => {
     await expect.poll(() => elsewhere.statusesOf('vm-e'), PATIENT).toContain('running');
   });
 
-  test('one folder has one keeper: a second allocator is refused, and can see what is there', async () => {
+  test('a second allocator on the same folder is refused but can list the local VMs', async () => {
     await using lab = await open();
     const first = lab.provider();
     await first.start();
@@ -292,13 +290,13 @@ describe('stop and start', () => {
     expect(await running(lab)).toEqual(['vm-1']);
   });
 
-  test('what is half made or damaged is no hindrance', async () => {
+  test('half-created and damaged folders do not prevent a launch or a destroy', async () => {
     await using lab = await open();
     await mkdir(join(lab.root, '.new-1234', 'Desktop'), { recursive: true });
     await mkdir(join(lab.root, '.old-1234', 'Desktop'), { recursive: true });
     await mkdir(join(lab.root, 'vm-damaged'));
     await writeFile(join(lab.root, 'vm-damaged', 'machine.json'), '{');
-    const provider = lab.provider({ patience: { restartMs: [1] } });
+    const provider = lab.provider({ timeouts: { restartMs: [1] } });
     await provider.start();
     expect(await folders(lab)).toEqual(['vm-damaged']);
     await expect.poll(() => lab.lost, PATIENT).toHaveLength(1);

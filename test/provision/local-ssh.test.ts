@@ -56,8 +56,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-describe('who may enter', () => {
-  test('the allocator enters with its key, and finds the host key that was told', async () => {
+describe('logging in to a local VM', () => {
+  test('the allocator logs in with its key and finds the expected host key', async () => {
     using ssh = await enter();
     const { code, out } = await ssh.run('pwd; echo "$MARK"; env | wc -l');
     expect({ code, out: out.toString().split('\n').slice(0, 2) }).toEqual({
@@ -70,19 +70,19 @@ describe('who may enter', () => {
     ['another key', { privateKey: orphan.privateKey }],
     ['a password', { password: 'password' }],
     ['another user with the right key', { privateKey: allocator.privateKey, username: 'root' }],
-    ['nothing at all', {}],
-  ])('%s is refused', async (_, how) => {
+    ['no credentials', {}],
+  ])('a login with %s is refused', async (_, how) => {
     await expect(connect(reach, how)).rejects.toThrow('All configured authentication methods failed');
   });
 
-  test('a server with another host key is not talked to', async () => {
+  test('a client that expects another host key does not connect', async () => {
     const impostor = { ...reach, sshHostKey: orphan.publicKey };
     await expect(connect(impostor, { privateKey: allocator.privateKey })).rejects.toThrow(
       /verification failed/i,
     );
   });
 
-  test('nobody but this computer reaches it', async () => {
+  test('the SSH server of a local VM is reachable only from this computer', async () => {
     const others = Object.values(networkInterfaces()).flatMap((addresses = []) =>
       addresses.filter(({ internal }) => !internal),
     );
@@ -99,8 +99,8 @@ describe('who may enter', () => {
   });
 });
 
-describe('what may be done', () => {
-  test('the desktop comes out of a tar stream as it is, every byte and every name', async () => {
+describe('commands on a local VM', () => {
+  test('a tar stream of the desktop contains every byte and every name', async () => {
     using ssh = await enter();
     const { code, out, error } = await ssh.run('tar -C Desktop -cf - .');
     expect({ code, error }).toEqual({ code: 0, error: '' });
@@ -116,7 +116,7 @@ describe('what may be done', () => {
     await rm(target, { recursive: true });
   });
 
-  test('names come out of find between zero bytes', async () => {
+  test('find returns names separated by zero bytes', async () => {
     using ssh = await enter();
     const { out } = await ssh.run(
       String.raw`find Desktop -name '*.slp' -not -path '*/predictions/*' -print0`,
@@ -129,14 +129,14 @@ describe('what may be done', () => {
     );
   });
 
-  test('exit codes, signals and both outputs come through', async () => {
+  test('a command returns its exit code or signal and both outputs', async () => {
     using ssh = await enter();
     expect(await ssh.run('echo out; echo err >&2; exit 7')).toMatchObject({ code: 7, error: 'err\n' });
     expect(await ssh.run('kill -TERM $$')).toMatchObject({ code: null, signal: 'SIGTERM' });
     expect(await ssh.run('no-such-program')).toMatchObject({ code: 127 });
   });
 
-  test('40 MB come out and go in, unchanged', async () => {
+  test('40 MB are read and written unchanged over SSH', async () => {
     using ssh = await enter();
     const bytes = 40 * 1024 * 1024;
     const { out, code } = await ssh.run(`head -c ${bytes} /dev/zero`);
@@ -146,7 +146,7 @@ describe('what may be done', () => {
     expect(summed.out.toString().split(' ')[0]).toBe(createHash('sha256').update(input).digest('hex'));
   });
 
-  test('the last words on standard error are not cut off', async () => {
+  test('the last lines of standard error are not cut off', async () => {
     using ssh = await enter();
     const { error } = await ssh.run('head -c 3000000 /dev/zero | tr "\\0" x >&2; exit 3');
     expect(error.length).toBe(3_000_000);
@@ -174,7 +174,7 @@ describe('what may be done', () => {
   });
 });
 
-describe('what ends', () => {
+describe('the end of commands', () => {
   /** Runs something that would go on for ever, and returns the number of its process. */
   async function startEndless(ssh: Connected): Promise<number> {
     const { channel } = await ssh.start('sleep 1000 & echo $!; wait');
@@ -184,7 +184,7 @@ describe('what ends', () => {
     return Number(first);
   }
 
-  test('a client that hangs up takes its command with it', async () => {
+  test('the command of a client that disconnects is killed', async () => {
     const ssh = await enter();
     const pid = await startEndless(ssh);
     expect(await isRunning(pid)).toBe(true);
@@ -192,14 +192,14 @@ describe('what ends', () => {
     await expect.poll(() => isRunning(pid), PATIENT).toBe(false);
   });
 
-  test('a command that takes too long is killed with what it started', async () => {
+  test('a command that takes too long is killed with its children', async () => {
     const hasty = await start({ execLimitMs: 50 });
     using ssh = await enter(reachOf(hasty));
     expect(await ssh.run('sleep 1000 & sleep 1000')).toMatchObject({ code: null, signal: 'SIGKILL' });
     await hasty.close();
   });
 
-  test('one command too many is refused, and there is room again when one has ended', async () => {
+  test('one command too many is refused until another one ends', async () => {
     const small = await start({ commands: 2 });
     using ssh = await enter(reachOf(small));
     const first = await ssh.start('cat');
@@ -212,7 +212,7 @@ describe('what ends', () => {
     await small.close();
   });
 
-  test('closing the server ends commands and connections', async () => {
+  test('closing the SSH server ends its commands and connections', async () => {
     const ending = await start();
     const ssh = await enter(reachOf(ending));
     const closed = new Promise((resolve) => ssh.client.once('close', () => resolve(undefined)));
@@ -222,7 +222,7 @@ describe('what ends', () => {
     await expect.poll(() => isRunning(pid), PATIENT).toBe(false);
   });
 
-  test('a port that is taken is no hindrance', async () => {
+  test('the SSH server uses another port if its own is taken', async () => {
     const other = await startSshServer({
       folder,
       env: ENV,

@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { asForm } from '../../src/client/client.ts';
 import { sampleFiles } from '../../src/provision/local/samples.ts';
-import { machinePlaces } from '../../src/provision/local/places.ts';
+import { vmPaths } from '../../src/provision/local/vm-folder.ts';
 import type { Provider } from '../../src/provision/provider.ts';
 import { hashToken } from '../../src/vms/token.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
@@ -75,7 +75,7 @@ function outcomeOf(email: string) {
     .executeTakeFirstOrThrow();
 }
 
-test('they go from initializing to running, with timings, heartbeats, GPU health and logs of their own', async () => {
+test('local VMs go from initializing to running, each with its timings, heartbeats, GPU health and logs', async () => {
   await expect.poll(statuses, PATIENT).toEqual(allRunning);
   await expect
     .poll(async () => (await vm(NAMES[0])).timings, PATIENT)
@@ -94,10 +94,10 @@ test('they go from initializing to running, with timings, heartbeats, GPU health
     .toMatch(/booting lablink-vm-test-1[^]*SSH listens/);
 });
 
-test('one takes its command, one is refused an expired code, one a code that was used on another', async () => {
+test('a local VM accepts a valid command and rejects an expired or used code', async () => {
   const first = await ask('ada@example.org', '4/0Afresh_code-1');
   await expect.poll(() => outcomeOf('ada@example.org'), PATIENT).toMatchObject({ outcome: 'registered' });
-  const { registration } = machinePlaces(join(lab.root, first));
+  const { registration } = vmPaths(join(lab.root, first));
   expect(JSON.parse(await readFile(registration, 'utf8'))).toMatchObject({ name: first });
 
   const second = await ask('bob@example.org', '4/0Aexpired_code');
@@ -108,10 +108,10 @@ test('one takes its command, one is refused an expired code, one a code that was
   await expect.poll(() => outcomeOf('cy@example.org'), PATIENT).toMatchObject({ outcome: 'failed' });
   expect((await outcomeOf('cy@example.org')).outcome_message).toMatch(/invalid_grant.*already used/);
   expect(new Set([first, second, third]).size).toBe(3);
-  await expect(stat(machinePlaces(join(lab.root, third)).registration)).rejects.toThrow('ENOENT');
+  await expect(stat(vmPaths(join(lab.root, third)).registration)).rejects.toThrow('ENOENT');
 });
 
-test('SSH enters as it was told, and the software of a machine is its own', async () => {
+test('SSH works with the stored access data, and each local VM reports only its own software use', async () => {
   const facts = report.facts.get(NAMES[1])!;
   using ssh = await connect(facts, { privateKey: lab.key.privateKey });
   const { out } = await ssh.run('tar -C Desktop -cf - .');
@@ -128,7 +128,7 @@ test('SSH enters as it was told, and the software of a machine is its own', asyn
   await expect.poll(async () => (await vm(NAMES[1])).in_use, PATIENT).toBe(false);
 });
 
-test('a restart of everything costs nobody a seat', async () => {
+test('all assignments survive a restart of the server and of the local VMs', async () => {
   const assigned = () =>
     server.db
       .selectFrom('vms')
@@ -151,7 +151,7 @@ test('a restart of everything costs nobody a seat', async () => {
   expect(await assigned()).toEqual(before);
 });
 
-test('after destroy there is no process and no folder', async () => {
+test('after a destroy, no process and no folder is left', async () => {
   const ended = keepReport();
   const processes = (await lab.processes()).length;
   expect(await destroy(provider, 'all', ended)).toEqual({ ok: true });

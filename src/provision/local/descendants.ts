@@ -1,12 +1,11 @@
-// The processes that a machine's process has started, and theirs: on a computer that plays many machines, these are
-// the ones that run "on" this machine.
+// The children of the process of a local VM, and their children: the processes that run "on" this VM.
 import { readdir, readFile } from 'node:fs/promises';
 import type { RunningProcess } from '../../agent/options.ts';
 
-/** A machine with more processes than this is looked at only so far. */
-const PROCESSES_LOOKED_AT = 2_000;
+/** Further processes are ignored. */
+const PROCESSES_MAX = 2_000;
 
-/** The processes below `pid`, without itself; null where the system does not tell. */
+/** The processes below `pid`, without itself; null if the operating system does not list them. */
 export async function listDescendants(pid: number, proc = '/proc'): Promise<RunningProcess[] | null> {
   if ((await childrenOf(proc, pid)) === null) return null;
   const found: RunningProcess[] = [];
@@ -17,12 +16,12 @@ export async function listDescendants(pid: number, proc = '/proc'): Promise<Runn
       if (commandLine !== '') found.push({ pid: child, commandLine: commandLine.split('\0').slice(0, -1) });
       toVisit.push(child);
     }
-    if (found.length > PROCESSES_LOOKED_AT) break;
+    if (found.length > PROCESSES_MAX) break;
   }
   return found;
 }
 
-/** Each thread has the children that it started itself. proc_tid_children(5) */
+/** Each thread lists the children that it started itself. proc_tid_children(5) */
 async function childrenOf(proc: string, pid: number): Promise<number[] | null> {
   try {
     const threads = await readdir(`${proc}/${pid}/task`);

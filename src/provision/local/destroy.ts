@@ -1,58 +1,79 @@
-// The end of local VMs: their processes, then their folders, a few at a time, so that progress can be told.
+// Destroying and restarting local VMs: their processes are stopped; a destroy also removes their folders.
 import { fail, succeed } from '../../result.ts';
 import type { ProvisionReport, ProvisionResult } from '../provider.ts';
 import type { Fleet } from './fleet.ts';
-import { removeMachineFolder } from './machine-folder.ts';
-import { isHostname, type LocalPlaces } from './places.ts';
+import { isHostname, listVmFolders, removeVmFolder, type LocalPaths } from './vm-folder.ts';
 
-export type Destruction = {
-  readonly places: LocalPlaces;
+export type Destroy = {
+  readonly paths: LocalPaths;
   readonly fleet: Fleet;
   readonly report: ProvisionReport;
   readonly signal: AbortSignal;
   readonly force: AbortSignal;
 };
 
-/** Ended side by side: they have a grace, and its end is waited for together. */
-const BATCH_MACHINES = 20;
+/** Stopped in parallel, so that their grace periods overlap; the next batch follows so that progress is reported. */
+const BATCH_SIZE = 20;
 
-/** Ends these machines and removes their folders. One that is not there is gone. */
-export async function destroyMachines(
-  { places, fleet, report, signal, force }: Destruction,
+/** A VM that does not exist is reported as gone. */
+export async function destroyVms(
+  { paths, fleet, report, signal, force }: Destroy,
   hostnames: readonly string[],
 ): Promise<ProvisionResult> {
   const left = new Set(hostnames);
   const stuck: string[] = [];
   while (left.size > 0) {
     if (signal.aborted) return cancelled(left.size);
-    const batch = [...left].slice(0, BATCH_MACHINES);
+    const batch = [...left].slice(0, BATCH_SIZE);
     for (const hostname of batch) left.delete(hostname);
-    const { survivors } = await fleet.end(batch.filter(isHostname), force);
+    const { survivors } = await fleet.stop(batch.filter(isHostname), force);
     stuck.push(...survivors.map(({ pid, folder }) => `process ${pid} (${folder})`));
-    const held = new Set(survivors.map(({ folder }) => folder));
+    const inUse = new Set(survivors.map(({ folder }) => folder));
     await Promise.all(
       batch.map(async (hostname) => {
-        if (held.has(fleet.folderOf(hostname))) return;
-        await removeMachineFolder(places, hostname);
+        if (inUse.has(fleet.folderOf(hostname))) return;
+        await removeVmFolder(paths, hostname);
         await report.gone(hostname);
       }),
     );
   }
-  return stuck.length === 0 ? succeed() : cannotEnd(stuck);
+  return stuck.length === 0 ? succeed() : failed(`The system could not end ${stuck.join(', ')}.`, STUCK);
+}
+
+/** Keeps the folder. */
+export async function restartVm(
+  { paths, fleet }: Pick<Destroy, 'paths' | 'fleet'>,
+  hostname: string,
+  signal: AbortSignal,
+): Promise<ProvisionResult> {
+  const hasFolder = async (): Promise<boolean> => (await listVmFolders(paths)).includes(hostname);
+  if (!(await hasFolder())) return MISSING;
+  const { survivors } = await fleet.stop([hostname], signal);
+  if (survivors.length > 0) {
+    const pids = survivors.map(({ pid }) => pid).join(', ');
+    return failed(`The system could not end its processes (${pids}).`, STUCK);
+  }
+  if (signal.aborted) return failed('The server is stopping.', 'The machine starts again with the server.');
+  // It may have been destroyed in the meantime.
+  if (!(await hasFolder())) return MISSING;
+  const started = await fleet.start(hostname);
+  return started.ok
+    ? succeed()
+    : failed(started.failure.message, 'The server tries again by itself; read the log of the machine.');
+}
+
+const STUCK = 'Find out what blocks them (ps -o pid,stat,wchan,args), then try again.';
+const MISSING = failed('It has no folder on this computer.', 'Destroy it, and launch another one.');
+
+function failed(message: string, remedy: string): ProvisionResult {
+  return fail({ code: 'engine', message, remedy });
 }
 
 function cancelled(left: number): ProvisionResult {
+  const rest = left === 1 ? '1 machine still exists' : `${left} machines still exist`;
   return fail({
     code: 'cancelled',
-    message: `It was cancelled with ${left === 1 ? '1 machine' : `${left} machines`} still there.`,
+    message: `The destroy was cancelled; ${rest}.`,
     remedy: 'Destroy again to end the rest.',
-  });
-}
-
-function cannotEnd(stuck: readonly string[]): ProvisionResult {
-  return fail({
-    code: 'engine',
-    message: `The system could not end ${stuck.join(', ')}.`,
-    remedy: 'Look at what holds them (ps -o pid,stat,wchan,args), then destroy again.',
   });
 }

@@ -1,145 +1,139 @@
-// The machines that this allocator keeps: brought up from their folders, looked after, ended. Knows folders and
-// processes; nothing of launches, reports and rows.
+// The local VMs that this process supervises: started from their folders, restarted, stopped. Knows folders and processes, but
+// no launches, reports or rows.
 import { join } from 'node:path';
+import type { LimitFunction } from 'p-limit';
 import type { Log } from '../../log.ts';
 import { endMarkedProcesses, type EndedProcesses } from '../../process/end-marked.ts';
 import type { ProcessTable } from '../../process/process-table.ts';
 import type { SshAccess } from '../provider.ts';
-import type { Gate } from './gate.ts';
-import { keepMachine, type Keeper, type Patience } from './keeper.ts';
-import { readMachineFile, writeMachineFile, type MachineFile } from './machine-file.ts';
-import { startMachineProcess, type CameUp, type MachineProcess } from './machine-process.ts';
-import { machinePlaces, type LocalPlaces } from './places.ts';
-import { machineReach } from './reach.ts';
+import { superviseVm, type Supervisor, type SupervisorTimeouts } from './supervisor.ts';
+import { readVmFile, sshAccessOf, vmPaths, writeVmFile, type LocalPaths, type VmFile } from './vm-folder.ts';
+import { startVmProcess, type StartResult, type VmProcess } from './vm-process.ts';
+
+export type VmSettings = Pick<VmFile, 'allocatorUrl' | 'software' | 'sshUser' | 'authorizedKey'>;
 
 export type FleetOptions = {
-  readonly places: LocalPlaces;
+  readonly paths: LocalPaths;
   readonly table: ProcessTable;
-  /** What every machine must know of us now, whatever its file says from last time. */
-  readonly settings: () => Pick<MachineFile, 'allocatorUrl' | 'software' | 'sshUser' | 'authorizedKey'>;
-  /** So many machines start at once. */
-  readonly starts: Gate;
-  readonly upMs: number;
-  readonly patience: Patience;
+  /** The current settings, which replace those in the file of a VM at each start. */
+  readonly settings: () => VmSettings;
+  /** Limits how many VMs start at once. */
+  readonly startLimit: LimitFunction;
+  readonly readyTimeoutMs: number;
+  readonly timeouts: SupervisorTimeouts;
   readonly log: Log;
-  /** A machine is given up. `reason` is a sentence. */
+  /** A VM is given up. `reason` is a sentence. */
   readonly onLost: (hostname: string, reason: string) => Promise<void>;
-  /** A machine that came back is reached in another way than before. */
-  readonly onMoved: (hostname: string, reach: SshAccess) => Promise<void>;
+  /** A VM came back with another address. */
+  readonly onMoved: (hostname: string, ssh: SshAccess) => Promise<void>;
 };
 
 export type Fleet = {
-  /** Starts a machine from its folder and keeps it. Resolves with how its first start went; then it is still kept. */
-  readonly bringUp: (hostname: string) => Promise<CameUp>;
-  readonly isKept: (hostname: string) => boolean;
+  /** Starts a VM from its folder. Resolves with the first start; afterwards the VM is supervised in any case. */
+  readonly start: (hostname: string) => Promise<StartResult>;
+  readonly isSupervised: (hostname: string) => boolean;
   readonly folderOf: (hostname: string) => string;
-  /** Ends machines with all of their processes; their folders stay. */
-  readonly end: (hostnames: readonly string[], force?: AbortSignal) => Promise<EndedProcesses>;
-  /** Ends all. */
-  readonly endAll: () => Promise<EndedProcesses>;
+  /** Stops VMs with all their processes; their folders stay. */
+  readonly stop: (hostnames: readonly string[], force?: AbortSignal) => Promise<EndedProcesses>;
+  readonly stopAll: () => Promise<EndedProcesses>;
 };
 
 /** An empty fleet. */
 export function createFleet(options: FleetOptions): Fleet {
-  const { places, table } = options;
-  const keepers = new Map<string, Keeper>();
-  const folderOf = (hostname: string): string => join(places.root, hostname);
+  const { paths, table } = options;
+  const supervisors = new Map<string, Supervisor>();
+  const folderOf = (hostname: string): string => join(paths.root, hostname);
 
-  const keep = (hostname: string): Keeper => {
+  const supervise = (hostname: string): Supervisor => {
     const log = options.log.child({ hostname });
-    const { onLost } = options;
-    const keeper = keepMachine({
-      patience: options.patience,
-      start: (signal) => startMachine(options, hostname, signal),
+    const supervisor = superviseVm({
+      timeouts: options.timeouts,
+      start: (signal) => startInTurn(options, hostname, signal),
       cleanUp: () =>
-        telling(log, () => endMarkedProcesses(table, places.root, new Set([folderOf(hostname)]))),
-      onUp: (sshPort) => telling(log, () => rememberPort(options, hostname, sshPort)),
+        logErrors(log, () => endMarkedProcesses(table, paths.root, new Set([folderOf(hostname)]))),
+      onReady: (sshPort) => logErrors(log, () => recordPort(options, hostname, sshPort)),
       onDied: (how, restartMs) =>
-        log.warn({ restart_ms: restartMs }, `A local VM has died; it is started again. ${how}`),
+        log.warn({ restart_ms: restartMs }, `A local VM died and is restarted. ${how}`),
       onLost: (reason) => {
-        if (keepers.get(hostname) === keeper) keepers.delete(hostname);
+        if (supervisors.get(hostname) === supervisor) supervisors.delete(hostname);
         log.error({}, `A local VM is given up. ${reason}`);
-        return telling(log, () => onLost(hostname, reason));
+        return logErrors(log, () => options.onLost(hostname, reason));
       },
     });
-    return keeper;
+    return supervisor;
   };
-  const end = async (hostnames: readonly string[], force?: AbortSignal): Promise<void> => {
+  const stop = async (hostnames: readonly string[], force?: AbortSignal): Promise<void> => {
     await Promise.all(
       hostnames.map(async (hostname) => {
-        const keeper = keepers.get(hostname);
-        keepers.delete(hostname);
-        await keeper?.end(force);
+        const supervisor = supervisors.get(hostname);
+        supervisors.delete(hostname);
+        await supervisor?.stop(force);
       }),
     );
   };
 
   return {
-    isKept: (hostname) => keepers.has(hostname),
+    isSupervised: (hostname) => supervisors.has(hostname),
     folderOf,
-    bringUp: (hostname) => {
-      const keeper = keepers.get(hostname) ?? keep(hostname);
-      keepers.set(hostname, keeper);
-      return keeper.firstStart;
+    start: (hostname) => {
+      const supervisor = supervisors.get(hostname) ?? supervise(hostname);
+      supervisors.set(hostname, supervisor);
+      return supervisor.firstStart;
     },
-    end: async (hostnames, force) => {
-      await end(hostnames, force);
-      return endMarkedProcesses(table, places.root, new Set(hostnames.map(folderOf)));
+    stop: async (hostnames, force) => {
+      await stop(hostnames, force);
+      return endMarkedProcesses(table, paths.root, new Set(hostnames.map(folderOf)));
     },
-    endAll: async () => {
-      await end([...keepers.keys()]);
-      return endMarkedProcesses(table, places.root);
+    stopAll: async () => {
+      await stop([...supervisors.keys()]);
+      return endMarkedProcesses(table, paths.root);
     },
   };
 }
 
-/** Returns as soon as the process is started; its turn lasts until it is up, because that is what costs. */
-async function startMachine(
-  options: FleetOptions,
-  hostname: string,
-  signal: AbortSignal,
-): Promise<MachineProcess> {
-  const started = Promise.withResolvers<MachineProcess>();
-  const turn = options.starts.pass(async () => {
+/** Resolves when the process is started; its turn lasts until it is ready. Rejects if the signal is aborted before its turn. */
+async function startInTurn(options: FleetOptions, hostname: string, signal: AbortSignal): Promise<VmProcess> {
+  const started = Promise.withResolvers<VmProcess>();
+  const giveUp = (): void => started.reject(signal.reason);
+  signal.addEventListener('abort', giveUp, { once: true });
+  const turn = options.startLimit(async () => {
+    signal.removeEventListener('abort', giveUp);
+    signal.throwIfAborted();
     const process = await startFromFolder(options, hostname);
     started.resolve(process);
-    await process.up;
-  }, signal);
+    await process.ready;
+  });
   turn.catch(started.reject);
   return started.promise;
 }
 
 async function startFromFolder(
-  { places, settings, upMs }: FleetOptions,
+  { paths, settings, readyTimeoutMs }: FleetOptions,
   hostname: string,
-): Promise<MachineProcess> {
-  const own = machinePlaces(join(places.root, hostname));
-  const known = await readMachineFile(own.machineFile);
-  if (known === undefined) throw new Error(`${own.machineFile} is missing or damaged`);
-  if (known.hostname !== hostname) throw new Error(`${own.machineFile} is that of ${known.hostname}`);
+): Promise<VmProcess> {
+  const own = vmPaths(join(paths.root, hostname));
+  const known = await readVmFile(own.vmFile);
+  if (known === undefined) throw new Error(`${own.vmFile} is missing or damaged`);
+  if (known.hostname !== hostname) throw new Error(`${own.vmFile} belongs to ${known.hostname}`);
   const current = { ...known, ...settings() };
-  if (!isSame(known, current)) await writeMachineFile(own.machineFile, current);
-  return startMachineProcess({ places: own, compileCache: places.compileCache, upMs });
+  if (JSON.stringify(known) !== JSON.stringify(current)) await writeVmFile(own.vmFile, current);
+  return startVmProcess({ paths: own, compileCache: paths.compileCache, readyTimeoutMs });
 }
 
-async function rememberPort(options: FleetOptions, hostname: string, sshPort: number): Promise<void> {
-  const { machineFile } = machinePlaces(join(options.places.root, hostname));
-  const known = await readMachineFile(machineFile);
+async function recordPort(options: FleetOptions, hostname: string, sshPort: number): Promise<void> {
+  const { vmFile } = vmPaths(join(options.paths.root, hostname));
+  const known = await readVmFile(vmFile);
   if (known === undefined || known.sshPort === sshPort) return;
   const current = { ...known, sshPort };
-  await writeMachineFile(machineFile, current);
-  if (known.sshPort !== null) await options.onMoved(hostname, machineReach(current));
+  await writeVmFile(vmFile, current);
+  if (known.sshPort !== null) await options.onMoved(hostname, sshAccessOf(current));
 }
 
-function isSame(one: MachineFile, other: MachineFile): boolean {
-  return JSON.stringify(one) === JSON.stringify(other);
-}
-
-/** What concerns others may fail; the machine is kept all the same. */
-async function telling(log: Log, tell: () => Promise<unknown>): Promise<void> {
+/** The VM stays supervised although the work fails. */
+async function logErrors(log: Log, work: () => Promise<unknown>): Promise<void> {
   try {
-    await tell();
+    await work();
   } catch (error) {
-    log.error({ err: error }, 'What a local VM did could not be followed up.');
+    log.error({ err: error }, 'A change of a local VM could not be recorded.');
   }
 }

@@ -1,157 +1,146 @@
-// A launch of local VMs: each gets its folder and is brought up; one that does not come up is removed again.
+// A launch of local VMs: each gets its folder and is started; the folder of a VM that does not start is removed again.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeSshKeyPair } from '../../ssh/key-pair.ts';
+import pLimit from 'p-limit';
+import { untilAborted } from '../../async/abort.ts';
 import { fail, succeed } from '../../result.ts';
+import { makeSshKeyPair } from '../../ssh/key-pair.ts';
 import type { CreatedVm, LaunchSpec, ProvisionReport, ProvisionResult } from '../provider.ts';
-import type { Fleet } from './fleet.ts';
-import { createGate } from './gate.ts';
-import { makeMachineFolder, removeMachineFolder } from './machine-folder.ts';
-import { readMachineFile, writeMachineFile, type MachineFile } from './machine-file.ts';
-import type { CameUp } from './machine-process.ts';
-import { isHostname, machinePlaces, type LocalPlaces } from './places.ts';
-import { machineReach } from './reach.ts';
+import type { Fleet, VmSettings } from './fleet.ts';
+import {
+  createVmFolder,
+  isHostname,
+  newVmFile,
+  readVmFile,
+  removeVmFolder,
+  sshAccessOf,
+  vmPaths,
+  writeVmFile,
+  type LocalPaths,
+} from './vm-folder.ts';
 
 export type Launch = {
-  readonly places: LocalPlaces;
+  readonly paths: LocalPaths;
   readonly fleet: Fleet;
-  readonly settings: () => Pick<MachineFile, 'allocatorUrl' | 'software' | 'sshUser' | 'authorizedKey'>;
-  /** So many machines are made at once. */
+  readonly settings: () => VmSettings;
+  /** As many VMs as are created at once. */
   readonly atOnce: number;
   readonly report: ProvisionReport;
   readonly signal: AbortSignal;
   readonly force: AbortSignal;
 };
 
-type Machine = LaunchSpec['vms'][number];
-type Outcome = { readonly kind: 'made' | 'cancelled' } | { readonly kind: 'failed'; readonly reason: string };
+type NewVm = LaunchSpec['vms'][number];
+type Created =
+  { readonly kind: 'created' | 'cancelled' } | { readonly kind: 'failed'; readonly reason: string };
 
 const CANCELLED: ProvisionResult = fail({
   code: 'cancelled',
   message: 'The launch was cancelled.',
-  remedy: 'Machines that were made before that are kept; destroy them if they are not wanted.',
+  remedy: 'Machines that were created before that stay; destroy them if you do not need them.',
 });
 
-/** Makes and starts these machines. Rejects only where a report does, or on a bug, and then when all have settled. */
-export async function launchMachines(launch: Launch, spec: LaunchSpec): Promise<ProvisionResult> {
-  const { report } = launch;
-  report.event({
+/** Rejects only if a report does, or on a bug, and then after all VMs are done. */
+export async function launchVms(launch: Launch, spec: LaunchSpec): Promise<ProvisionResult> {
+  launch.report.event({
     level: 'info',
     text: `Starting ${count(spec.vms.length)} as processes of this computer.`,
   });
-  // So many at once as can start at once: then a machine's making time is its own, not that of the queue before it.
-  const turns = createGate(launch.atOnce);
+  // As many as can start at once: then the time of a VM does not include waiting for others.
+  const limit = pLimit(launch.atOnce);
   const settled = await Promise.allSettled(
-    spec.vms.map((machine) => turns.pass(() => launchOne(launch, machine, spec.operationId))),
+    spec.vms.map((vm) => limit(() => launchOne(launch, vm, spec.operationId))),
   );
-  const outcomes = settled.map((one) => {
+  const results = settled.map((one) => {
     if (one.status === 'rejected') throw one.reason;
     return one.value;
   });
-  if (outcomes.some(({ kind }) => kind === 'cancelled')) return CANCELLED;
-  const reasons = outcomes.flatMap((outcome) => (outcome.kind === 'failed' ? [outcome.reason] : []));
+  if (results.some(({ kind }) => kind === 'cancelled')) return CANCELLED;
+  const reasons = results.flatMap((result) => (result.kind === 'failed' ? [result.reason] : []));
   if (reasons.length === 0) return succeed();
   return fail({
     code: 'program',
-    message: `${reasons.length} of ${count(outcomes.length)} could not be started: ${reasons[0] ?? ''}`,
-    remedy: 'Mend what it says and launch the missing machines again; those that were made are kept.',
+    message: `${reasons.length} of ${count(results.length)} could not be started: ${reasons[0] ?? ''}`,
+    remedy: 'Repair the cause and launch the missing machines again; the others stay.',
   });
 }
 
-async function launchOne(launch: Launch, machine: Machine, operationId: string): Promise<Outcome> {
-  const { fleet, places, report, signal, force } = launch;
-  const { hostname } = machine;
+async function launchOne(launch: Launch, vm: NewVm, operationId: string): Promise<Created> {
+  const { fleet, paths, report, signal, force } = launch;
+  const { hostname } = vm;
   if (signal.aborted) return { kind: 'cancelled' };
   const begunAt = performance.now();
-  const folderFault = await prepareFolder(launch, machine, operationId);
-  if (folderFault !== undefined) return undo(launch, hostname, folderFault);
-  // What has begun is finished, which takes a moment; only force undoes it.
-  const up = await orForced(fleet.bringUp(hostname), force);
-  if (force.aborted && !up.ok) {
+  const folderError = await prepareFolder(launch, vm, operationId);
+  if (folderError !== undefined) return undo(launch, hostname, folderError);
+  // A start that has begun takes only a moment to finish; only `force` undoes it.
+  const started = await untilAborted(fleet.start(hostname), force);
+  if (started === null || (force.aborted && !started.ok)) {
     await undo(launch, hostname, 'The launch was cancelled before the machine was up.');
     return { kind: 'cancelled' };
   }
-  if (!up.ok) return undo(launch, hostname, await explain(places, hostname, up.reason));
-  await report.created(hostname, await recordMade(places, hostname, (performance.now() - begunAt) / 1000));
-  return { kind: 'made' };
+  if (!started.ok) return undo(launch, hostname, await withLogTail(paths, hostname, started.failure.message));
+  const seconds = (performance.now() - begunAt) / 1000;
+  await report.created(hostname, await recordCreated(paths, hostname, seconds));
+  return { kind: 'created' };
 }
 
-async function undo(launch: Launch, hostname: string, reason: string): Promise<Outcome> {
-  const { fleet, places, report, force } = launch;
-  await fleet.end([hostname], force);
-  await removeMachineFolder(places, hostname);
+async function undo(launch: Launch, hostname: string, reason: string): Promise<Created> {
+  const { fleet, paths, report, force } = launch;
+  await fleet.stop([hostname], force);
+  await removeVmFolder(paths, hostname);
   await report.failed(hostname, reason);
   return { kind: 'failed', reason };
 }
 
-/** Makes its folder, or says in a sentence why it cannot be made. */
-async function prepareFolder(
-  launch: Launch,
-  machine: Machine,
-  operationId: string,
-): Promise<string | undefined> {
-  if (!isHostname(machine.hostname)) throw new Error(`not a hostname: ${machine.hostname}`);
+/** Returns why the folder could not be created, as a sentence. */
+async function prepareFolder(launch: Launch, vm: NewVm, operationId: string): Promise<string | undefined> {
+  if (!isHostname(vm.hostname)) throw new Error(`not a hostname: ${vm.hostname}`);
   try {
-    await settle(launch, machine, operationId);
+    await createOrUpdateFolder(launch, vm, operationId);
     return undefined;
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error;
-    return `Its folder could not be made: ${error.message}.`;
+    return `Its folder could not be created: ${error.message}.`;
   }
 }
 
-/** Its folder, new or as it is there already; a machine that runs with another token is started anew with this one. */
-async function settle(launch: Launch, { hostname, token }: Machine, operationId: string): Promise<void> {
-  const { fleet, places, settings } = launch;
-  const { machineFile } = machinePlaces(join(places.root, hostname));
-  const known = await readMachineFile(machineFile);
-  if (known?.token === token && fleet.isKept(hostname)) return;
-  await fleet.end([hostname]);
+/** Keeps an existing folder; a VM that runs with another token is stopped, so that it starts with this one. */
+async function createOrUpdateFolder(
+  { fleet, paths, settings }: Launch,
+  { hostname, token }: NewVm,
+  operationId: string,
+): Promise<void> {
+  const { vmFile } = vmPaths(join(paths.root, hostname));
+  const known = await readVmFile(vmFile);
+  if (known?.token === token && fleet.isSupervised(hostname)) return;
+  await fleet.stop([hostname]);
   if (known !== undefined) {
-    await writeMachineFile(machineFile, { ...known, ...settings(), token, operationId });
+    await writeVmFile(vmFile, { ...known, ...settings(), token, operationId });
     return;
   }
-  await removeMachineFolder(places, hostname);
-  await makeMachineFolder(places, {
-    version: 1,
-    hostname,
-    token,
-    operationId,
-    ...settings(),
-    sshPort: null,
-    sshHostKey: makeSshKeyPair().privateKey,
-    provisioningSeconds: null,
-  });
+  await removeVmFolder(paths, hostname);
+  const sshHostKey = makeSshKeyPair().privateKey;
+  await createVmFolder(paths, newVmFile({ hostname, token, operationId, ...settings(), sshHostKey }));
 }
 
-/** Notes how long it took, unless it is known from its first launch. */
-async function recordMade(places: LocalPlaces, hostname: string, seconds: number): Promise<CreatedVm> {
-  const { machineFile } = machinePlaces(join(places.root, hostname));
-  const known = await readMachineFile(machineFile);
-  if (known === undefined) throw new Error(`${machineFile} vanished while its machine was made`);
+/** Stores how long the creation took, unless an earlier launch has. */
+async function recordCreated(paths: LocalPaths, hostname: string, seconds: number): Promise<CreatedVm> {
+  const { vmFile } = vmPaths(join(paths.root, hostname));
+  const known = await readVmFile(vmFile);
+  if (known === undefined) throw new Error(`${vmFile} was removed during the launch`);
   const provisioningSeconds = known.provisioningSeconds ?? seconds;
-  if (known.provisioningSeconds === null)
-    await writeMachineFile(machineFile, { ...known, provisioningSeconds });
-  return { ...machineReach(known), provisioningSeconds };
+  if (known.provisioningSeconds === null) await writeVmFile(vmFile, { ...known, provisioningSeconds });
+  return { ...sshAccessOf(known), provisioningSeconds };
 }
 
-async function orForced(up: Promise<CameUp>, force: AbortSignal): Promise<CameUp> {
-  const forced = Promise.withResolvers<CameUp>();
-  const onForce = (): void => forced.resolve({ ok: false, reason: 'It was not waited for.' });
-  force.addEventListener('abort', onForce);
-  if (force.aborted) onForce();
-  return Promise.race([up, forced.promise]).finally(() => force.removeEventListener('abort', onForce));
+const LOG_TAIL_CHARACTERS = 500;
+
+async function withLogTail(paths: LocalPaths, hostname: string, reason: string): Promise<string> {
+  const { log } = vmPaths(join(paths.root, hostname));
+  const tail = (await readFile(log, 'utf8').catch(() => '')).trim().slice(-LOG_TAIL_CHARACTERS);
+  return tail === '' ? reason : `${reason} The end of its log: ${tail}`;
 }
 
-const LAST_WORDS_CHARACTERS = 500;
-
-/** The reason, with what the machine said last. */
-async function explain(places: LocalPlaces, hostname: string, reason: string): Promise<string> {
-  const { log } = machinePlaces(join(places.root, hostname));
-  const said = (await readFile(log, 'utf8').catch(() => '')).trim().slice(-LAST_WORDS_CHARACTERS);
-  return said === '' ? reason : `${reason} It said last: ${said}`;
-}
-
-function count(machines: number): string {
-  return machines === 1 ? '1 machine' : `${machines} machines`;
+function count(vms: number): string {
+  return vms === 1 ? '1 machine' : `${vms} machines`;
 }

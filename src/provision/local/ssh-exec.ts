@@ -1,10 +1,10 @@
-// Commands that come in over a local VM's SSH: run by `sh -c` in the machine's folder, streamed both ways, bounded.
+// Commands over the SSH server of a local VM: run by `sh -c` in its folder, streamed in both directions, with a time limit.
 import { spawn } from 'node:child_process';
 import type { ServerChannel } from 'ssh2';
 import { signalGroup } from '../../process/signal.ts';
 
-export type ExecPlace = {
-  /** Where commands run, as a participant's home. */
+export type ExecOptions = {
+  /** The working folder, like the home of a participant. */
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
   /** A command that runs longer is killed. */
@@ -12,30 +12,30 @@ export type ExecPlace = {
 };
 
 export type RunningCommand = {
-  /** Kills it and all that it started. */
+  /** Kills it and its children. */
   readonly kill: () => void;
-  /** Resolves when it has ended and everything is said. */
+  /** Resolves when it has ended and all output is sent. */
   readonly ended: Promise<void>;
 };
 
-/** As the shell says it: a command that could not be run at all. */
+/** The exit code that shells use if a command cannot be run. */
 const CANNOT_RUN = 126;
 
-/** Runs one command for one channel, to its end or the channel's. Never rejects. */
-export function runCommand(command: string, channel: ServerChannel, place: ExecPlace): RunningCommand {
-  // A group of its own, so that what it starts can be killed with it.
+/** Runs one command until it ends or its channel closes. Never rejects. */
+export function runCommand(command: string, channel: ServerChannel, options: ExecOptions): RunningCommand {
+  // A group of its own, so that its children can be killed with it.
   const child = spawn('/bin/sh', ['-c', command], {
-    cwd: place.folder,
-    env: place.env,
+    cwd: options.folder,
+    env: options.env,
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const kill = (): void => {
     if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
-    // A client that has stopped reading must not keep it from ending.
+    // A client that does not read must not delay the end.
     for (const stream of child.stdio) stream?.destroy();
   };
-  const limit = setTimeout(kill, place.execLimitMs);
+  const limit = setTimeout(kill, options.execLimitMs);
   const ended = Promise.withResolvers<undefined>();
   const finish = async (result: number | string): Promise<void> => {
     clearTimeout(limit);
@@ -47,7 +47,7 @@ export function runCommand(command: string, channel: ServerChannel, place: ExecP
     ended.resolve(undefined);
   };
 
-  // A command need not read all that it is sent.
+  // A command need not read all its input.
   child.stdin.on('error', () => undefined);
   channel.on('error', () => undefined);
   channel.pipe(child.stdin);
@@ -59,11 +59,11 @@ export function runCommand(command: string, channel: ServerChannel, place: ExecP
   return { kill, ended: ended.promise };
 }
 
-/** Standard error waits for its own window: without this its last words could be cut off by the end of the channel. */
+/** Standard error has its own window: without this, the end of the channel could cut off its last lines. */
 async function endWriting(channel: ServerChannel): Promise<void> {
-  const said = Promise.withResolvers<undefined>();
-  channel.once('close', () => said.resolve(undefined));
-  channel.stderr.end(() => said.resolve(undefined));
-  if (channel.destroyed) said.resolve(undefined);
-  await said.promise;
+  const written = Promise.withResolvers<undefined>();
+  channel.once('close', () => written.resolve(undefined));
+  channel.stderr.end(() => written.resolve(undefined));
+  if (channel.destroyed) written.resolve(undefined);
+  await written.promise;
 }

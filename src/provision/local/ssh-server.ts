@@ -1,17 +1,17 @@
-// A local VM's own SSH server: one key may enter, on the loopback address only, and only to run commands. No password,
-// no terminal, no forwarding, no sftp: what nobody listens to, ssh2 refuses. Knows nothing of agents.
+// The SSH server of a local VM, on the loopback address only: one key may log in, and only to run commands. ssh2 refuses what
+// has no listener here: passwords, terminals, forwarding, sftp. Knows nothing of agents.
 import { timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import ssh2, { type AuthContext, type Connection, type ParsedKey, type Session } from 'ssh2';
-import { runCommand, type ExecPlace, type RunningCommand } from './ssh-exec.ts';
+import { runCommand, type ExecOptions, type RunningCommand } from './ssh-exec.ts';
 
-export type SshServerOptions = ExecPlace & {
+export type SshServerOptions = ExecOptions & {
   /** In OpenSSH's format. */
   readonly hostKey: string;
   readonly user: string;
   /** `ssh-ed25519 AAAA…`. */
   readonly authorizedKey: string;
-  /** Taken where it is free, else any other one; null: any. */
+  /** Used if it is free; otherwise, or if null, any free port. */
   readonly preferredPort: number | null;
   readonly limits: SshLimits;
 };
@@ -20,7 +20,7 @@ export type SshLimits = {
   readonly connections: number;
   /** Of all connections together. */
   readonly commands: number;
-  /** Who has not shown the key by then is hung up on. */
+  /** Unauthenticated connections are closed after this time. */
   readonly authenticationMs: number;
 };
 
@@ -28,13 +28,13 @@ export const defaultSshLimits: SshLimits = { connections: 16, commands: 16, auth
 
 export type SshServer = {
   readonly port: number;
-  /** Hangs up on everybody and kills what runs. */
+  /** Closes all connections and kills all commands. */
   readonly close: () => Promise<void>;
 };
 
 const LOOPBACK = '127.0.0.1';
 
-/** Resolves when it listens. Rejects where no port can be had, or a key cannot be read. */
+/** Resolves when it listens. Rejects if no port is free, or a key cannot be read. */
 export async function startSshServer(options: SshServerOptions): Promise<SshServer> {
   const authorized = ssh2.utils.parseKey(options.authorizedKey);
   if (authorized instanceof Error) throw authorized;
@@ -86,33 +86,33 @@ function serveConnection(
   commands: Set<RunningCommand>,
   options: SshServerOptions,
 ): void {
-  sendAtOnce(connection);
-  const hangUp = setTimeout(() => void connection.end(), options.limits.authenticationMs);
+  disableDelay(connection);
+  const timeout = setTimeout(() => void connection.end(), options.limits.authenticationMs);
   connection.on('authentication', (context) => {
-    if (mayEnter(context, options.user, authorized)) context.accept();
+    if (isAuthorized(context, options.user, authorized)) context.accept();
     else context.reject(['publickey']);
   });
-  connection.once('ready', () => clearTimeout(hangUp));
-  connection.once('close', () => clearTimeout(hangUp));
-  // Clients hang up as they like; what they ran is killed when its channel closes.
+  connection.once('ready', () => clearTimeout(timeout));
+  connection.once('close', () => clearTimeout(timeout));
+  // A lost connection is no error; its commands are killed when their channels close.
   connection.on('error', () => undefined);
   connection.on('session', (accept) => serveSession(accept(), commands, options));
 }
 
-/** Commands are small messages to and fro; waiting to fill a packet costs 40 ms each. Its types leave it out. */
-function sendAtOnce(connection: Connection): void {
+/** Without TCP_NODELAY, each small message waits 40 ms. The types of ssh2 lack this method. */
+function disableDelay(connection: Connection): void {
   if ('setNoDelay' in connection && typeof connection.setNoDelay === 'function') {
     Reflect.apply(connection.setNoDelay, connection, [true]);
   }
 }
 
-/** Asked twice: whether the key would do, then with a signature that proves it. */
-function mayEnter(context: AuthContext, user: string, authorized: ParsedKey): boolean {
+/** Called twice: first for the key alone, then with a signature. */
+function isAuthorized(context: AuthContext, user: string, authorized: ParsedKey): boolean {
   if (context.method !== 'publickey' || context.username !== user) return false;
   if (context.key.algo !== authorized.type || !equal(context.key.data, authorized.getPublicSSH()))
     return false;
   if (context.signature === undefined || context.blob === undefined) return true;
-  // Its type says boolean; what it answers to a broken signature is an Error.
+  // Typed as boolean, but returns an Error for a malformed signature.
   const proven: unknown = authorized.verify(context.blob, context.signature, context.hashAlgo);
   return proven === true;
 }

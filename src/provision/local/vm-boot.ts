@@ -1,5 +1,5 @@
-// How a local VM boots, and what it is then: its SSH server and a real agent, in one process. Told what it is by its
-// folder alone; knows the allocator only over the wire.
+// How a local VM boots: its desktop, its SSH server and a real agent, in one process. Everything it needs is in its folder; it
+// reaches the allocator only over HTTP.
 import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { flushCompileCache } from 'node:module';
@@ -7,23 +7,22 @@ import { fileURLToPath } from 'node:url';
 import type { AgentLog, AgentOptions } from '../../agent/options.ts';
 import { createLablinkClient, type Schemas } from '../../client/client.ts';
 import { listDescendants } from './descendants.ts';
-import type { MachineFile } from './machine-file.ts';
-import type { MachinePlaces } from './places.ts';
 import { writeSamples } from './samples.ts';
 import { defaultSshLimits, startSshServer, type SshServer } from './ssh-server.ts';
+import type { VmFile, VmPaths } from './vm-folder.ts';
 
 export type Boot = {
-  readonly machine: MachineFile;
-  readonly places: MachinePlaces;
-  /** Shared by all machines. */
+  readonly vm: VmFile;
+  readonly paths: VmPaths;
+  /** Shared by all VMs. */
   readonly usedCodes: string;
-  /** What is run on it finds this in its environment. */
+  /** The environment of commands that run on the VM. */
   readonly environment: Readonly<Record<string, string>>;
   readonly log: AgentLog;
 };
 
 export type Stopping = {
-  /** Aborted = end, in peace. */
+  /** Aborted = end gracefully. */
   readonly signal: AbortSignal;
   /** Aborted = end at once. */
   readonly force: AbortSignal;
@@ -31,53 +30,53 @@ export type Stopping = {
 
 type Timings = Schemas['MetricsReport'];
 
-const STAND_IN = fileURLToPath(new URL('./start-host-stand-in.ts', import.meta.url));
+const SIMULATOR = fileURLToPath(new URL('./start-host-simulator.ts', import.meta.url));
 const EXEC_LIMIT_MS = 15 * 60_000;
-/** A look at a machine's own few processes costs next to nothing, and people who try this wait for it. */
+/** Short, because listing the few processes of a VM is cheap and somebody who tries this waits for it. */
 const IN_USE_MS = 2_000;
-/** A start-host that runs when the machine is told to stop. */
+/** For a start-host that still runs at the stop. */
 const AGENT_GRACE_MS = 2_000;
-/** The report of a failed boot is one that nobody else will make: it is tried again. */
+/** No other process reports a failed boot, so the report is tried again. */
 const ERROR_REPORT_TRIES = 5;
 const ERROR_REPORT_TIMEOUT_MS = 5_000;
 
-/** What cloud-init does on a real machine: its disk and its SSH. Rejects where it cannot be had. */
-export async function prepareMachine({ machine, places, environment, log }: Boot): Promise<SshServer> {
-  await mkdir(places.agentState, { recursive: true });
-  await makeDesktop(places, machine.hostname);
+/** Does what cloud-init does on a real VM: disk and SSH server. */
+export async function prepareVm({ vm, paths, environment, log }: Boot): Promise<SshServer> {
+  await mkdir(paths.agentState, { recursive: true });
+  await createDesktop(paths, vm.hostname);
   const ssh = await startSshServer({
-    folder: places.folder,
+    folder: paths.folder,
     env: environment,
     execLimitMs: EXEC_LIMIT_MS,
-    hostKey: machine.sshHostKey,
-    user: machine.sshUser,
-    authorizedKey: machine.authorizedKey,
-    preferredPort: machine.sshPort,
+    hostKey: vm.sshHostKey,
+    user: vm.sshUser,
+    authorizedKey: vm.authorizedKey,
+    preferredPort: vm.sshPort,
     limits: defaultSshLimits,
   });
   log.info(`SSH listens on 127.0.0.1, port ${ssh.port}`);
   return ssh;
 }
 
-/** Only at the first boot; a desktop that is empty was emptied. */
-async function makeDesktop({ desktop }: MachinePlaces, hostname: string): Promise<void> {
+/** Only at the first boot: an empty desktop was emptied between participants. */
+async function createDesktop({ desktop }: VmPaths, hostname: string): Promise<void> {
   const isThere = await stat(desktop).then(
     () => true,
     () => false,
   );
   if (isThere) return;
-  const halfMade = `${desktop}.new`;
-  await rm(halfMade, { recursive: true, force: true });
-  await mkdir(halfMade, { recursive: true });
-  await writeSamples(halfMade, hostname);
-  await rename(halfMade, desktop);
+  const halfDone = `${desktop}.new`;
+  await rm(halfDone, { recursive: true, force: true });
+  await mkdir(halfDone, { recursive: true });
+  await writeSamples(halfDone, hostname);
+  await rename(halfDone, desktop);
 }
 
 /**
- * Runs the agent until the machine is told to stop. An agent that gives up is what the boot script's error trap is for:
- * the machine's status becomes `error`, and it stays, so that somebody can look at it over SSH.
+ * Runs the agent until the signal is aborted. If the agent gives up, the status of the VM becomes `error`, as with the boot
+ * script; the VM keeps running, so that an admin can look at it over SSH.
  */
-export async function runMachineAgent(
+export async function runVmAgent(
   boot: Boot,
   cloudInit: Pick<Timings, 'cloud_init_start' | 'cloud_init_end'>,
   stopping: Stopping,
@@ -85,20 +84,20 @@ export async function runMachineAgent(
   const containerStart = nowSeconds();
   const { runAgent } = await import('../../agent/run.ts');
   const { defaultIntervals } = await import('../../agent/options.ts');
-  // So that later machines start from what this one has compiled; at its end it may be killed.
+  // Now, because this process may be killed before it exits: later VMs use its compiled code.
   flushCompileCache();
   const timings = { ...cloudInit, container_start_time: containerStart, container_end_time: nowSeconds() };
-  const { machine, places, log } = boot;
+  const { vm, paths, log } = boot;
   const options: AgentOptions = {
-    allocatorUrl: machine.allocatorUrl,
-    hostname: machine.hostname,
-    token: machine.token,
-    software: machine.software,
+    allocatorUrl: vm.allocatorUrl,
+    hostname: vm.hostname,
+    token: vm.token,
+    software: vm.software,
     container: null,
-    startHost: [process.execPath, STAND_IN, machine.hostname, boot.usedCodes, places.registration],
-    folder: places.desktop,
-    logFiles: [places.log],
-    stateFolder: places.agentState,
+    startHost: [process.execPath, SIMULATOR, vm.hostname, boot.usedCodes, paths.registration],
+    folder: paths.desktop,
+    logFiles: [paths.log],
+    stateFolder: paths.agentState,
     bootId: randomUUID(),
     timings: () => Promise.resolve(withDurations(timings)),
     childEnvironment: boot.environment,
@@ -118,9 +117,9 @@ export async function runMachineAgent(
   await reportError(boot, stopping.signal);
 }
 
-/** The boot script's error trap. */
-export async function reportError({ machine, log }: Boot, signal: AbortSignal): Promise<void> {
-  const { allocatorUrl: baseUrl, token, hostname } = machine;
+/** Does what the error trap of the boot script does. */
+export async function reportError({ vm, log }: Boot, signal: AbortSignal): Promise<void> {
+  const { allocatorUrl: baseUrl, token, hostname } = vm;
   const client = createLablinkClient({ baseUrl, token });
   for (let tries = 0; tries < ERROR_REPORT_TRIES && !signal.aborted; tries++) {
     try {
@@ -146,7 +145,7 @@ function withDurations(known: Timings): Timings {
   };
 }
 
-/** Since 1970-01-01 UTC. */
+/** Since the epoch. */
 export function nowSeconds(): number {
   return Date.now() / 1000;
 }

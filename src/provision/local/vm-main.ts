@@ -1,22 +1,19 @@
-// The process that plays one machine: `node machine-main.ts --local-vm=<its folder>`, started by the allocator with an
-// IPC channel. Says over that once that it is up, and ends when it is told to, or when the channel closes: then the
-// allocator has died, and nothing of it shall live on. Exit codes: 0 told to end, 1 could not come up.
+// The process of one local VM: `node vm-main.ts --local-vm=<folder>`, started by the allocator with an IPC channel. Reports over
+// it that it is ready; ends on a signal, or when the channel closes because the allocator died. Exit codes: 0 stopped, 1 failed.
 import { dirname } from 'node:path';
 import type { AgentLog } from '../../agent/options.ts';
 import { endMarkedProcesses } from '../../process/end-marked.ts';
 import { openProcessTable } from '../../process/process-table.ts';
-import { nowSeconds, prepareMachine, reportError, runMachineAgent, type Boot } from './boot.ts';
-import { LOCAL_VM_MARK, machineEnvironment } from './machine-environment.ts';
-import { readMachineFile } from './machine-file.ts';
-import type { MachineMessage } from './machine-messages.ts';
-import { localPlaces, machinePlaces } from './places.ts';
 import type { SshServer } from './ssh-server.ts';
+import { nowSeconds, prepareVm, reportError, runVmAgent, type Boot } from './vm-boot.ts';
+import { localPaths, readVmFile, vmPaths } from './vm-folder.ts';
+import { LOCAL_VM_MARK, vmEnvironment, type VmMessage } from './vm-process.ts';
 
-/** From being told to end to ending whatever is not done. */
+/** From the signal to forcing the agent to end. */
 const GRACE_MS = 3_000;
-/** The same when the allocator has died: nobody waits for what is not done. */
+/** The same if the allocator has died. */
 const ORPHAN_GRACE_MS = 1_000;
-/** From ending what is not done to going without it. */
+/** From forcing to exiting. */
 const FORCE_MS = 250;
 
 const stop = new AbortController();
@@ -33,11 +30,11 @@ function endWithin(graceMs: number): void {
 process.on('SIGTERM', () => endWithin(GRACE_MS));
 process.on('SIGINT', () => endWithin(GRACE_MS));
 process.on('disconnect', () => endWithin(ORPHAN_GRACE_MS));
-// It may have died while we were being loaded, when nobody listened.
+// The allocator may have died while this program was loaded.
 if (!process.connected) endWithin(ORPHAN_GRACE_MS);
 await leave(await main());
 
-/** What left our process group is ended by the allocator; where that has died, by us. */
+/** The allocator kills children that left the process group; if it has died, this process does. */
 async function leave(exitCode: number): Promise<never> {
   const folder = ownFolder();
   if (!process.connected && folder !== undefined) {
@@ -52,33 +49,33 @@ async function main(): Promise<number> {
   const startedAt = nowSeconds() - process.uptime();
   const boot = await readBoot(log);
   if (typeof boot === 'string') return fail(boot);
-  log.info(`booting ${boot.machine.hostname}`);
+  log.info(`booting ${boot.vm.hostname}`);
   const ssh = await prepare(boot);
   if (typeof ssh === 'string') return fail(ssh);
   const closed = whenStopped().then(() => ssh.close());
-  await tell({ kind: 'ready', sshPort: ssh.port });
+  await send({ kind: 'ready', sshPort: ssh.port });
   const cloudInit = { cloud_init_start: startedAt, cloud_init_end: nowSeconds() };
-  await runMachineAgent(boot, cloudInit, { signal: stop.signal, force: force.signal });
+  await runVmAgent(boot, cloudInit, { signal: stop.signal, force: force.signal });
   await closed;
   log.info('shut down');
   return 0;
 }
 
-/** What the folder says, or why it says nothing: a sentence. */
+/** Returns a sentence if the folder cannot be read. */
 async function readBoot(log: AgentLog): Promise<Boot | string> {
   const folder = ownFolder();
-  if (folder === undefined) return `Say which machine this is: ${LOCAL_VM_MARK.argument}<folder>.`;
-  const places = machinePlaces(folder);
-  const machine = await readMachineFile(places.machineFile);
-  if (machine === undefined) return `${places.machineFile} is missing or damaged.`;
-  const { usedCodes, compileCache } = localPlaces(dirname(dirname(folder)));
-  return { machine, places, usedCodes, environment: machineEnvironment(folder, compileCache), log };
+  if (folder === undefined) return `The argument ${LOCAL_VM_MARK.argument}<folder> is missing.`;
+  const paths = vmPaths(folder);
+  const vm = await readVmFile(paths.vmFile);
+  if (vm === undefined) return `${paths.vmFile} is missing or damaged.`;
+  const { usedCodes, compileCache } = localPaths(dirname(dirname(folder)));
+  return { vm, paths, usedCodes, environment: vmEnvironment(folder, compileCache), log };
 }
 
-/** The SSH server, or why there is none: a sentence. */
+/** Returns a sentence if the VM cannot boot. */
 async function prepare(boot: Boot): Promise<SshServer | string> {
   try {
-    return await prepareMachine(boot);
+    return await prepareVm(boot);
   } catch (error) {
     boot.log.error(`booting failed: ${String(error)}`);
     await reportError(boot, AbortSignal.any([stop.signal, AbortSignal.timeout(GRACE_MS)]));
@@ -94,12 +91,12 @@ function ownFolder(): string | undefined {
 
 async function fail(reason: string): Promise<number> {
   process.stderr.write(`${reason}\n`);
-  await tell({ kind: 'failed', reason });
+  await send({ kind: 'failed', reason });
   return 1;
 }
 
-/** An allocator that has died meanwhile is told nothing. */
-async function tell(message: MachineMessage): Promise<void> {
+/** Sends nothing if the allocator has died. */
+async function send(message: VmMessage): Promise<void> {
   await new Promise((resolve) => {
     if (process.send === undefined || !process.connected) resolve(null);
     else process.send(message, undefined, undefined, resolve);
@@ -111,7 +108,7 @@ async function whenStopped(): Promise<void> {
   await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
 }
 
-/** Standard output is the machine's log file. */
+/** Standard output is the log file of the VM. */
 function createLog(): AgentLog {
   const write = (level: string) => (message: string) => {
     process.stdout.write(`${new Date().toISOString()} ${level} ${message}\n`);
