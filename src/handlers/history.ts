@@ -12,6 +12,7 @@ import {
 import { listVms } from '../db/vms.ts';
 import { renderCharts } from '../pages/charts.ts';
 import { assignmentSummary, stateSummary, timingSummary } from '../pages/chart-sentences.ts';
+import { compareHostnames } from '../vms/hostnames.ts';
 import { vmView, type Clock } from './views.ts';
 
 export type HistoryDependencies = {
@@ -97,9 +98,11 @@ function changeView({ at, ...change }: AssignmentChange): Schemas['AssignmentCha
 async function timings({ db, now, codeLifetimeMs }: HistoryDependencies): Promise<Schemas['TimingHistory']> {
   const { vms } = await listVms(db, {}, { limit: ITEMS_MAX });
   const context = { now: now(), codeLifetimeMs };
-  const items = vms.map((record) => {
-    const { hostname, timings: known } = vmView(record, context);
-    return { hostname, timings: known };
-  });
+  const items = vms
+    .map((record) => {
+      const { hostname, timings: known } = vmView(record, context);
+      return { hostname, timings: known };
+    })
+    .toSorted((one, other) => compareHostnames(one.hostname, other.hostname));
   return { items, summary: timingSummary(items) };
 }

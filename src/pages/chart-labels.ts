@@ -5,12 +5,12 @@ import { sayNumber } from './spans.ts';
 type Schemas = components['schemas'];
 type Timings = Schemas['Vm']['timings'];
 
-/** The phases of a start-up, in their order. */
+/** The phases of a start-up, in their order; `short` is for the narrow column of a table. */
 export const startupPhases = [
-  { key: 'provisioning_seconds', label: 'Provisioning' },
-  { key: 'cloud_init_seconds', label: 'Boot' },
-  { key: 'container_seconds', label: 'Container' },
-] as const satisfies readonly { key: keyof Timings; label: string }[];
+  { key: 'provisioning_seconds', label: 'Provisioning', short: 'created' },
+  { key: 'cloud_init_seconds', label: 'Boot', short: 'boot' },
+  { key: 'container_seconds', label: 'Container', short: 'container' },
+] as const satisfies readonly { key: keyof Timings; label: string; short: string }[];
 
 /** The states in the order of the table and the picture. */
 export const stateNames = {
@@ -50,7 +50,7 @@ export function timingCells(timings: Timings): string[] {
 
 /** `41.5`, or that it is not known. */
 export function saySeconds(seconds: number | null): string {
-  return seconds === null ? 'Not reported' : sayNumber(seconds);
+  return seconds === null ? 'Not known' : sayNumber(seconds);
 }
 
 /** The cells of a sample's row: every state, then all of them. */

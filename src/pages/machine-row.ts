@@ -9,7 +9,7 @@ import { vmLogsHref, vmPageHref } from './vm-href.ts';
 
 type Vm = components['schemas']['Vm'];
 
-export const NOT_REPORTED = 'Not reported';
+export const NOT_KNOWN = 'Not known';
 export const NEVER = 'Never';
 
 export function machineRow(vm: Vm, now: Date) {
@@ -27,7 +27,7 @@ export function machineRow(vm: Vm, now: Date) {
     email: assignment?.email ?? '',
     assignment: assignment ? assignmentStateLabels[assignment.state] : 'Nobody',
     inUse: yesOrNo(vm.in_use),
-    gpu: vm.gpu_health ?? NOT_REPORTED,
+    gpu: vm.gpu_health ?? NOT_KNOWN,
     seen: vm.last_seen_at === null ? null : timeView(vm.last_seen_at, now),
     never: NEVER,
     startup: startupText(vm.timings) ?? '',
@@ -74,14 +74,14 @@ export function timeView(timestamp: string, now: Date) {
 }
 
 export function yesOrNo(value: boolean | null): string {
-  return value === null ? NOT_REPORTED : value ? 'Yes' : 'No';
+  return value === null ? NOT_KNOWN : value ? 'Yes' : 'No';
 }
 
-/** `provisioning 41 s, boot 62 s, container 12 s`; null where nothing is known. */
+/** `created 41 s, boot 62 s, container 12 s`; null where nothing is known. */
 export function startupText(timings: Vm['timings']): string | null {
-  const known = startupPhases.flatMap(({ key, label }) => {
+  const known = startupPhases.flatMap(({ key, short }) => {
     const seconds = timings[key];
-    return seconds === null ? [] : [`${label.toLowerCase()}\u00a0${say(sayNumber(seconds), 's')}`];
+    return seconds === null ? [] : [`${short}\u00a0${say(sayNumber(seconds), 's')}`];
   });
   return known.length === 0 ? null : known.join(', ');
 }

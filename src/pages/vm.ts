@@ -1,7 +1,7 @@
 // The page of one machine: what is known of it, its person, what can be done, and what happened.
 import type { components } from '../contract/openapi.gen.ts';
 import { layoutView } from './layout.ts';
-import { NEVER, NOT_REPORTED, startupText, timeView, yesOrNo } from './machine-row.ts';
+import { NEVER, NOT_KNOWN, startupText, timeView, yesOrNo } from './machine-row.ts';
 import { operationAddress } from './operation-view.ts';
 import { render, type View } from './render.ts';
 import { vmApiHref, vmLogsHref, vmPageHref } from './vm-href.ts';
@@ -46,7 +46,7 @@ function factViews({ vm, launchId, now }: VmModel): View[] {
   const { facts } = words.machine;
   const text = (label: string, value: string | null) => ({
     label,
-    value: value ?? NOT_REPORTED,
+    value: value ?? NOT_KNOWN,
     time: null,
     href: null,
   });
