@@ -1,4 +1,4 @@
-// A machine that has no row is given one. Its token is not known: it is given to nobody until it reports.
+// Adds a row for an existing VM without one. Its token is unknown, so it is never assigned.
 import { sql } from 'kysely';
 import type { Provider } from '../vms/status.ts';
 import type { Db } from './connect.ts';

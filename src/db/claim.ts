@@ -1,5 +1,5 @@
-// The claim: one statement that finds a free machine, changes its row, writes the assignment and notifies.
-// Exported as text too, because the bench runs the very same statement through pgbench.
+// The claim: one statement that finds a free VM, changes its row, writes the assignment and notifies.
+// Its text is exported, because the benchmark runs the same statement through pgbench.
 import { CompiledQuery } from 'kysely';
 import type { Db } from './connect.ts';
 import { isFree, isGpuUnhealthy } from './predicates.ts';
@@ -16,7 +16,7 @@ export type Claim = {
   readonly channel: string;
 };
 
-/** `given`: it is new. `live`: this e-mail has one already, and nothing was changed. */
+/** `given`: a new assignment. `live`: the e-mail already has one, and nothing was changed. */
 export type ClaimRow = {
   readonly outcome: 'given' | 'live';
   readonly id: string;
@@ -24,18 +24,18 @@ export type ClaimRow = {
   readonly pin: string;
 };
 
-/** Whether rows that another transaction has locked are skipped, or waited for. */
+/** Whether to skip rows that another transaction has locked, or to wait for them. */
 export type Locking = 'skip locked' | '';
 
-/** Machines whose agent waits right now, then those seen lately; an unhealthy GPU only when no other is free. */
+/** VMs whose agent is waiting come first, then those seen recently; VMs with an unhealthy GPU come last. */
 export const CLAIM_ORDER = `${isGpuUnhealthy('v')},
            (p.waiting_until is not null and p.waiting_until > now()) desc,
            date_trunc('minute', p.last_seen_at) desc nulls last,
            v.hostname`;
 
 /**
- * The locked row is the one that is changed: under READ COMMITTED it is checked again after the lock, so no machine is
- * given twice. `no key update` lets the foreign keys of presence and logs pass.
+ * The locked row is the changed row: READ COMMITTED checks it again after the lock, so no VM is assigned twice.
+ * `no key update` does not block the foreign keys of presence and logs.
  */
 export function claimSql(locking: Locking): string {
   return `
@@ -66,10 +66,10 @@ select 'live', id, hostname, pin, null from live`;
 const skipping = claimSql('skip locked');
 const waiting = claimSql('');
 
-/** Planned every time, claims take a third longer (docs/performance.md). */
+/** Without preparation, claims take a third longer (docs/performance.md). */
 export const preparedClaim: PreparedNames = new Map([[skipping, 'claim']]);
 
-/** Runs the claim; null = nothing free (or, when skipping, nothing that is not locked at this moment). */
+/** Runs the claim; null = no VM is free (when skipping: none that is not locked at this moment). */
 export async function claim(db: Db, given: Claim, locking: Locking): Promise<ClaimRow | null> {
   const { rows } = await db.executeQuery<ClaimRow>(
     CompiledQuery.raw(locking === '' ? waiting : skipping, [

@@ -1,4 +1,4 @@
-// Deliveries: which command a waiting VM is to be given, and who is waiting. The row is the truth, a notification a hint.
+// Deliveries: the command for a waiting VM, and which VMs are waiting.
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
 import { condition, statusIs } from './predicates.ts';
@@ -37,7 +37,7 @@ export async function takeDelivery(
   return { assignmentId: row.id, command: row.crd_command, pin: row.pin, commandNumber: row.command_number };
 }
 
-/** Which of these VMs have a command to be taken. For the slow timer and after a reconnect of the listener. */
+/** Those of these VMs that have a command to fetch. For the slow timer and after a reconnect of the listener. */
 export async function withDelivery(
   db: Db,
   hostnames: readonly string[],
@@ -60,10 +60,10 @@ function olderThan(seconds: number) {
   return sql<Date>`now() - make_interval(secs => ${seconds}::float8)`;
 }
 
-/** A VM that waits, and whether its agent will acknowledge what it is given (null: not said). */
+/** A waiting VM, and whether its agent will acknowledge the command. */
 export type WaitingVm = { readonly hostname: string; readonly confirms: boolean };
 
-/** Notes or renews that these VMs wait, for `leaseSeconds`. One statement for all of them, in one order. */
+/** Records or renews that these VMs wait, for `leaseSeconds`: one statement, in a fixed order of rows. */
 export async function leaseWaiting(
   db: Db,
   waiting: readonly WaitingVm[],
@@ -85,7 +85,7 @@ export async function leaseWaiting(
       last_seen_at = now(), confirms = excluded.confirms, waiting_until = excluded.waiting_until`.execute(db);
 }
 
-/** These VMs do not wait any more. */
+/** These VMs no longer wait. */
 export async function endWaiting(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
   await sql`
@@ -105,7 +105,7 @@ export type OutcomeReport = {
 
 export type OutcomeResult = 'recorded' | 'unknown' | 'over' | 'replaced';
 
-/** Records what became of a delivered command. The same outcome told twice is recorded once. */
+/** Records the outcome of a command. A repeated report changes nothing. */
 export async function recordOutcome(db: Db, report: OutcomeReport): Promise<OutcomeResult> {
   return db.transaction().execute(async (trx) => {
     const row = await trx

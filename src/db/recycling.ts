@@ -1,12 +1,12 @@
-// From one participant to the next: an assignment ends, its machine is emptied, and only then is it free again.
+// Between two participants: an assignment ends, its VM is reset, and only then is the VM free.
 import { sql } from 'kysely';
 import { recordAuditEvent } from './audit.ts';
 import type { Db } from './connect.ts';
 import { seenOrLate } from './reports.ts';
 
 /**
- * Ends an assignment; its machine waits to be emptied. One that is over already stays as it is.
- * @param by the admin who did it, for the audit
+ * Ends an assignment; its VM waits for its reset. An assignment that has already ended stays unchanged.
+ * @param by the admin, for the audit
  */
 export async function releaseAssignment(
   db: Db,
@@ -19,7 +19,7 @@ export async function releaseAssignment(
   }
 }
 
-/** `moved`: an admin has given its person another machine meanwhile; nothing was changed. */
+/** `moved`: an admin has moved the assignment to another VM in the meantime; nothing was changed. */
 async function releaseWhereItIs(
   db: Db,
   id: string,
@@ -28,7 +28,7 @@ async function releaseWhereItIs(
   return db.transaction().execute(async (trx) => {
     const found = await hostnameOf(trx, id);
     if (found === null) return 'unknown';
-    // The machine before its assignment, as a claim, a move and a removal of the machine lock them.
+    // Locks the VM before its assignment, in the same order as a claim, a reassignment and a removal of the VM.
     await sql`select from vms where hostname = ${found} for no key update`.execute(trx);
     const ended = await trx
       .updateTable('assignments')
@@ -56,7 +56,7 @@ async function hostnameOf(db: Db, id: string): Promise<string | null> {
   return row?.hostname ?? null;
 }
 
-/** Whose remains the machine still holds (null: nobody's in particular); null = nothing is to be emptied. */
+/** The assignment whose files the VM must delete (`assignmentId` null: not known); null if there is nothing to delete. */
 export async function pendingRecycle(
   db: Db,
   hostname: string,
@@ -75,8 +75,8 @@ export async function pendingRecycle(
 export type RecycledResult = 'recorded' | 'late' | 'unknown_vm' | 'refused';
 
 /**
- * The machine was emptied, and is free again. Told again it changes nothing. `refused`: somebody has the machine, or it
- * holds the remains of another assignment than `assignmentId` (null: whichever it holds).
+ * The VM has been reset and is free. A repeated report changes nothing. `refused`: the VM is assigned, or has the files of
+ * another assignment than `assignmentId` (null: any).
  */
 export async function recordRecycled(
   db: Db,

@@ -1,4 +1,4 @@
-// Machines that come by themselves and are registered, and the tokens by which VMs are known. Only hashes are kept.
+// Registration of external VMs, and VM tokens. Only the hashes of tokens are stored.
 import type { Db } from './connect.ts';
 import { hostnameOfTombstone, hasTombstone } from './tombstones.ts';
 
@@ -12,7 +12,7 @@ export type Registration = {
 };
 
 /**
- * Makes the row of an external machine, `initializing`. `taken`: the hostname exists, or was destroyed within the hour.
+ * Adds an external VM as `initializing`. `taken`: the hostname exists, or was destroyed within the last hour.
  */
 export async function registerVm(db: Db, registration: Registration): Promise<'registered' | 'taken'> {
   const { hostname, address, sshUser, sshPort, tokenHash } = registration;
@@ -34,7 +34,7 @@ export async function registerVm(db: Db, registration: Registration): Promise<'r
   return row ? 'registered' : 'taken';
 }
 
-/** The hostname that a token belongs to, or belonged to until it was destroyed within the hour; null where it is nobody's. */
+/** The hostname of a token, also of a VM destroyed within the last hour; null for an unknown token. */
 export async function hostnameOfToken(db: Db, tokenHash: Buffer): Promise<string | null> {
   const row = await db
     .selectFrom('vms')

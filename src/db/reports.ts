@@ -1,12 +1,12 @@
-// What VMs report of themselves: status, in-use, GPU, heartbeat. A report that changes nothing writes nothing to `vms`,
-// so that reports do not lock what a claim looks for.
+// Reports of VMs: status, in-use, GPU, heartbeat. A report without news writes nothing to `vms`, so that reports do not
+// lock the rows that a claim needs.
 import { sql } from 'kysely';
 import type { GpuHealth, Provider, ReportedStatus } from '../vms/status.ts';
 import { statusesReplacedBy } from '../vms/status.ts';
 import type { Db } from './connect.ts';
 import { hasTombstone } from './tombstones.ts';
 
-/** `late`: the machine was destroyed within the last hour; nothing was changed. */
+/** `late`: the VM was destroyed within the last hour; nothing was changed. */
 export type ReportResult = 'recorded' | 'late' | 'unknown_vm';
 
 /** Records a status; an unknown hostname becomes a row of this provider. */
@@ -28,13 +28,13 @@ export async function reportStatus(
 
 type StatusChange = { readonly hostname: string; readonly status: ReportedStatus };
 
-/** False where there is no such row. */
+/** False if there is no such row. */
 async function updateStatus(db: Db, report: StatusChange): Promise<boolean> {
   await changeStatus(db, report);
   return recordSeen(db, report.hostname);
 }
 
-/** A status that the server has set (see vms/status.ts) stays. */
+/** Does not replace a status that only the server ends (see vms/status.ts). */
 async function changeStatus(db: Db, { hostname, status }: StatusChange): Promise<void> {
   await db
     .updateTable('vms')
@@ -45,7 +45,7 @@ async function changeStatus(db: Db, { hostname, status }: StatusChange): Promise
     .execute();
 }
 
-/** A machine that its provider has given up becomes `error`, where it is still there. It was not heard of by that. */
+/** The provider has given up the VM: it becomes `error`, but does not count as seen. */
 export async function markFailed(db: Db, hostname: string): Promise<void> {
   await changeStatus(db, { hostname, status: 'error' });
 }
@@ -78,13 +78,13 @@ export async function reportHeartbeat(db: Db, hostname: string, heartbeat: Heart
   return (await hasTombstone(db, hostname)) ? 'late' : 'unknown_vm';
 }
 
-/** The answer to a report of a machine that may be unknown, or dead already. */
+/** Records that the VM was seen; the result for a VM that may be unknown or destroyed. */
 export async function seenOrLate(db: Db, hostname: string): Promise<ReportResult> {
   if (await recordSeen(db, hostname)) return 'recorded';
   return (await hasTombstone(db, hostname)) ? 'late' : 'unknown_vm';
 }
 
-/** Notes that the machine was heard of, which ends its silence (the count makes that come first); false where there is no such machine. */
+/** Records that the VM was seen, which ends its silence (the count makes that happen first). False if there is no such VM. */
 async function recordSeen(db: Db, hostname: string, heartbeat?: Heartbeat): Promise<boolean> {
   const { rows } = await sql`
     with back as (

@@ -1,4 +1,4 @@
-// Asking for a machine: claiming one, coming back to it, and the PIN where the browser is another one.
+// Requests for a VM: claiming one, returning to it, and the PIN for another browser.
 import { sql } from 'kysely';
 import { pinLockAfter } from '../vms/pin.ts';
 import { claim, type Claim, type ClaimRow } from './claim.ts';
@@ -7,7 +7,7 @@ import { condition, isFree } from './predicates.ts';
 import { errorCode, LOCK_NOT_AVAILABLE, UNIQUE_VIOLATION } from './errors.ts';
 
 export type VmRequest = Claim & {
-  /** The PIN that somebody gives who comes back from another browser. */
+  /** The PIN that a participant enters in another browser. */
   readonly givenPin: string | null;
 };
 
@@ -18,13 +18,13 @@ export type VmRequestResult =
   | { readonly kind: 'none_free' | 'pin_required' | 'pin_wrong' | 'busy' }
   | { readonly kind: 'pin_locked'; readonly retryAfterSeconds: number };
 
-/** An assignment is bound to so many browsers at most; the newest stay. */
+/** The most browsers of an assignment; the newest are kept. */
 const BROWSERS_PER_ASSIGNMENT = 10;
-/** How often a claim that found only locked rows, or lost a race of its e-mail, is tried again. */
+/** How often a claim is tried that found only locked rows, or lost a race with the same e-mail. */
 const CLAIM_ATTEMPTS = 5;
 const LOCK_TIMEOUT_MS = 2_000;
 
-/** Gives a machine to an e-mail, or the one that it has. `busy`: the rows stayed locked; try again. */
+/** Assigns a VM to an e-mail, or returns the one it has. `busy`: the rows stayed locked; try again. */
 export async function requestVm(db: Db, request: VmRequest): Promise<VmRequestResult> {
   for (let attempt = 0; attempt < CLAIM_ATTEMPTS; attempt++) {
     const row = await claimOnce(db, request, attempt);
@@ -38,7 +38,7 @@ export async function requestVm(db: Db, request: VmRequest): Promise<VmRequestRe
   return { kind: 'busy' };
 }
 
-/** `retry`: another request of the same e-mail was first, or every free row was locked for too long. */
+/** `retry`: another request of the same e-mail was faster, or every free row was locked for too long. */
 async function claimOnce(db: Db, request: VmRequest, attempt: number): Promise<ClaimRow | null | 'retry'> {
   try {
     const row = attempt === 0 ? await claim(db, request, 'skip locked') : await claimWaiting(db, request);
@@ -51,7 +51,7 @@ async function claimOnce(db: Db, request: VmRequest, attempt: number): Promise<C
   }
 }
 
-/** Without SKIP LOCKED: a row that is merely locked (by a report, say) is waited for, so that "full" is never said of it. */
+/** Without SKIP LOCKED: waits for a row that is only locked (for example by a report), so that "full" is never wrong. */
 async function claimWaiting(db: Db, request: VmRequest): Promise<ClaimRow | null> {
   return db.transaction().execute(async (trx) => {
     await sql`select set_config('lock_timeout', ${`${LOCK_TIMEOUT_MS}ms`}, true)`.execute(trx);
@@ -59,7 +59,7 @@ async function claimWaiting(db: Db, request: VmRequest): Promise<ClaimRow | null
   });
 }
 
-/** Is there a free machine, locked or not? */
+/** Whether a VM is free, locked or not. */
 async function anyFree(db: Db): Promise<boolean> {
   const row = await db
     .selectFrom('vms')
@@ -106,7 +106,7 @@ type LivePin = {
   readonly locked_seconds: number | null;
 };
 
-/** null = the PIN is right. */
+/** Null if the PIN is right. */
 async function checkPin(trx: Db, live: LivePin, givenPin: string | null): Promise<VmRequestResult | null> {
   if (live.locked_seconds !== null && live.locked_seconds > 0) {
     return { kind: 'pin_locked', retryAfterSeconds: live.locked_seconds };
@@ -128,7 +128,7 @@ async function checkPin(trx: Db, live: LivePin, givenPin: string | null): Promis
     : { kind: 'pin_wrong' };
 }
 
-/** A new command goes to the same machine: delivery and outcome begin anew. */
+/** A new command goes to the same VM; delivery and outcome start again. */
 async function replaceCommand(
   trx: Db,
   live: { readonly id: string; readonly hostname: string; readonly pin: string },

@@ -1,4 +1,4 @@
-// Destroyed hostnames, for an hour: a late report of a dying VM recreates nothing, and no new machine takes the name.
+// Hostnames destroyed within the last hour: a late report does not add the VM again, and no new VM takes the hostname.
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
 
@@ -14,7 +14,7 @@ export async function hasTombstone(db: Db, hostname: string): Promise<boolean> {
   return row !== undefined;
 }
 
-/** The names of what was destroyed within the hour. */
+/** The hostnames destroyed within the last hour. */
 export async function recentTombstones(db: Db): Promise<string[]> {
   const rows = await db
     .selectFrom('tombstones')
@@ -24,7 +24,7 @@ export async function recentTombstones(db: Db): Promise<string[]> {
   return rows.map(({ hostname }) => hostname);
 }
 
-/** Notes that these were destroyed now, with the tokens of their rows, and forgets those whose hour is over. */
+/** Records these hostnames with the tokens of their rows, and deletes expired tombstones. */
 export async function recordTombstones(db: Db, hostnames: readonly string[]): Promise<void> {
   await db
     .deleteFrom('tombstones')
@@ -38,7 +38,7 @@ export async function recordTombstones(db: Db, hostnames: readonly string[]): Pr
       destroyed_at = now(), token_hash = coalesce(excluded.token_hash, tombstones.token_hash)`.execute(db);
 }
 
-/** Whose token this was, of those destroyed within the hour; null where it was nobody's. */
+/** The hostname of the destroyed VM that had this token; null if there is none. */
 export async function hostnameOfTombstone(db: Db, tokenHash: Buffer): Promise<string | null> {
   const row = await db
     .selectFrom('tombstones')

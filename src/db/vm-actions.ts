@@ -1,4 +1,4 @@
-// What an admin does about one machine: each is one transaction, with its audit.
+// The actions of admins on one VM, each in one transaction with its audit event.
 import { sql } from 'kysely';
 import { isGpuUnhealthy, isStatus, readGpuHealth, readVmStatus } from '../vms/status.ts';
 import { recordAuditEvent } from './audit.ts';
@@ -6,12 +6,12 @@ import { CLAIM_ORDER } from './claim.ts';
 import type { Db } from './connect.ts';
 import { condition, isFree, isReleased, statusIs } from './predicates.ts';
 
-/** Who does it, to which machine. */
+/** The VM, and the admin who acts. */
 export type Doing = { readonly hostname: string; readonly by: string };
 
 export type LiveAssignment = { readonly id: string; readonly email: string };
 
-/** Lets the next browser in without the PIN, for so long. Null where nobody has the machine. */
+/** For `windowSeconds`, the next browser needs no PIN. Null if the VM is not assigned. */
 export async function allowBrowser(
   db: Db,
   { hostname, by }: Doing,
@@ -36,13 +36,13 @@ export type Moved =
   | { readonly kind: 'not_assigned' | 'none_free' };
 
 export type Move = Doing & {
-  /** A new id, under which the old machine remembers whose work is on it. */
+  /** A new id for the released copy of the assignment, which stays on the old VM. */
   readonly releasedCopyId: string;
   /** The NOTIFY channel. */
   readonly channel: string;
 };
 
-/** Moves the machine's assignment to a free machine. A command that was not delivered goes along. */
+/** Moves the assignment to a free VM, with a command that has not been delivered yet. */
 export async function reassign(db: Db, move: Move): Promise<Moved> {
   return db.transaction().execute(async (trx): Promise<Moved> => {
     const { hostname, by } = move;
@@ -63,7 +63,7 @@ export async function reassign(db: Db, move: Move): Promise<Moved> {
   });
 }
 
-/** The machine before its assignment, as a claim and a release lock them. */
+/** Locks the VM before its assignment, in the same order as a claim and a release. */
 async function lockLive(trx: Db, hostname: string): Promise<LiveAssignment | null> {
   await sql`select from vms where hostname = ${hostname} for no key update`.execute(trx);
   const live = await trx
@@ -76,7 +76,7 @@ async function lockLive(trx: Db, hostname: string): Promise<LiveAssignment | nul
   return live ?? null;
 }
 
-/** By the rules of a claim. One that is merely locked may be being claimed: the admin is told that none is free. */
+/** By the rules of a claim. A locked row is probably being claimed, so it does not count as free. */
 async function lockFree(trx: Db): Promise<string | null> {
   const { rows } = await sql<{ hostname: string }>`
     select v.hostname from vms v left join vm_presence p on p.hostname = v.hostname
@@ -87,7 +87,7 @@ async function lockFree(trx: Db): Promise<string | null> {
 
 type Leaving = Move & { readonly assignmentId: string };
 
-/** The old machine keeps a released copy: it says whose work is on it until it was emptied. */
+/** The old VM keeps a released copy of the assignment, which says whose files are on it until its reset. */
 async function keepReleasedCopy(trx: Db, { hostname, releasedCopyId, assignmentId }: Leaving): Promise<void> {
   const lost = condition(statusIs('lost'));
   await sql`
@@ -103,7 +103,7 @@ async function keepReleasedCopy(trx: Db, { hostname, releasedCopyId, assignmentI
     where hostname = ${hostname}`.execute(trx);
 }
 
-/** A command that no machine has seen is good for this one; any other is used up. */
+/** A command that no VM has fetched is delivered to this one; any other is used up. */
 async function arrive(trx: Db, move: Leaving & { readonly to: string }): Promise<void> {
   const { assignmentId, to, channel } = move;
   await sql`
@@ -119,8 +119,8 @@ async function arrive(trx: Db, move: Leaving & { readonly to: string }): Promise
 }
 
 /**
- * Takes back an error, a silence or an unhealthy GPU; a machine that is well stays as it is, unaudited. One that still holds
- * somebody's work is `recycling` again. False where there is no such machine.
+ * Clears an error, a silence or a GPU warning; a VM with a participant's files becomes `recycling`. A healthy VM is not
+ * changed and not audited. False if there is no such VM.
  */
 export async function markHealthy(db: Db, { hostname, by }: Doing): Promise<boolean> {
   return db.transaction().execute(async (trx) => {
@@ -147,7 +147,7 @@ export async function markHealthy(db: Db, { hostname, by }: Doing): Promise<bool
   });
 }
 
-/** A machine that is about to be restarted is `initializing`. Null where it is being destroyed, or is not there. */
+/** Makes the VM `initializing` before its restart. Null if it is being destroyed or does not exist. */
 export async function beginRestart(
   db: Db,
   { hostname, by }: Doing,
@@ -167,7 +167,7 @@ export async function beginRestart(
   });
 }
 
-/** The restart did not happen: the machine is as it was, unless it has said something else meanwhile. */
+/** The restart failed: restores the status, unless the VM has reported another one in the meantime. */
 export async function undoRestart(db: Db, hostname: string, status: string): Promise<void> {
   await db
     .updateTable('vms')

@@ -1,4 +1,4 @@
-// The rows of machines that we launch and destroy: born before their machine, gone after it. Knows no provider.
+// The rows of launched VMs: added before the VM exists, removed after it is destroyed. Knows no provider.
 import { sql } from 'kysely';
 import { readProvider, readVmStatus, type Provider, type VmStatus } from '../vms/status.ts';
 import type { Db } from './connect.ts';
@@ -11,13 +11,13 @@ export type NewVm = {
   readonly tokenHash: Buffer;
 };
 
-/** Hostnames that no new machine may take: of rows, and of what was destroyed within the hour. */
+/** Hostnames that a new VM cannot have: those of rows, and of VMs destroyed within the last hour. */
 export async function takenHostnames(db: Db): Promise<Set<string>> {
   const rows = await db.selectFrom('vms').select('hostname').execute();
   return new Set([...rows.map(({ hostname }) => hostname), ...(await recentTombstones(db))]);
 }
 
-/** Makes the rows of machines to come, `initializing`. Returns the hostnames that were still free. */
+/** Adds the rows of VMs that will be created, as `initializing`. Returns the hostnames that were free. */
 export async function insertVms(
   db: Db,
   launch: { readonly operationId: string; readonly provider: Provider; readonly shutdownAt: Date | null },
@@ -41,7 +41,7 @@ export async function insertVms(
   return rows.map(({ hostname }) => hostname);
 }
 
-/** How SSH reaches a machine; what is undefined stays as it is. */
+/** How to reach a VM by SSH; undefined fields stay unchanged. */
 export type SshAddress = {
   readonly address?: string | undefined;
   readonly sshUser?: string | undefined;
@@ -49,7 +49,7 @@ export type SshAddress = {
   readonly sshHostKey?: string | undefined;
 };
 
-/** Writes how a machine is reached, where that is news. */
+/** Writes how to reach a VM by SSH, if it has changed. */
 export async function recordSshAddress(db: Db, hostname: string, reach: SshAddress): Promise<void> {
   const { address = null, sshUser = null, sshPort = null, sshHostKey = null } = reach;
   await sql`update vms set address = coalesce(${address}, address), ssh_user = coalesce(${sshUser}, ssh_user),
@@ -60,7 +60,7 @@ export async function recordSshAddress(db: Db, hostname: string, reach: SshAddre
       or ssh_host_key is distinct from coalesce(${sshHostKey}, ssh_host_key))`.execute(db);
 }
 
-/** Writes what the provider calls the machine, where it says. */
+/** Writes the id of the VM at its provider, if known. */
 export async function recordProviderId(db: Db, hostname: string, id: string | undefined): Promise<void> {
   if (id === undefined) return;
   await db
@@ -71,21 +71,21 @@ export async function recordProviderId(db: Db, hostname: string, id: string | un
     .execute();
 }
 
-/** How long it took to make the machine. Nothing where its row is gone. */
+/** How long the creation of the VM took. Does nothing if its row is gone. */
 export async function recordProvisioning(db: Db, hostname: string, seconds: number): Promise<void> {
   await sql`insert into vm_timings (hostname, provisioning_seconds)
     select hostname, ${seconds}::float8 from vms where hostname = ${hostname}
     on conflict (hostname) do update set provisioning_seconds = excluded.provisioning_seconds`.execute(db);
 }
 
-/** Removes rows whose machines were never made: nothing will report under these names. */
+/** Removes the rows of VMs that were never created: nothing will report under these hostnames. */
 export async function removeNeverCreated(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
   await recordDestroyed(db, hostnames);
   await db.deleteFrom('vms').where('hostname', 'in', hostnames).execute();
 }
 
-/** Removes the rows of machines that are gone, and buries their names; those without a row too. */
+/** Removes the rows of destroyed VMs and records tombstones, also for hostnames without a row. */
 export async function removeDestroyed(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
   await db.transaction().execute(async (trx) => {
@@ -95,7 +95,7 @@ export async function removeDestroyed(db: Db, hostnames: readonly string[]): Pro
   });
 }
 
-/** Marks machines of these providers (all, or these) as being destroyed; nobody is given one any more. Returns their hostnames. */
+/** Marks VMs of these providers (all, or `hostnames`) as `destroying`, so that they are not assigned. Returns their hostnames. */
 export async function markDestroying(
   db: Db,
   providers: readonly Provider[],
@@ -120,7 +120,7 @@ export async function markDestroying(
   return rows.map(({ hostname }) => hostname);
 }
 
-/** Gives machines that were to be destroyed, and were not, their status back. */
+/** Restores the status of VMs that were not destroyed after all. */
 export async function restoreDestroying(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
   await db
@@ -135,7 +135,7 @@ export async function restoreDestroying(db: Db, hostnames: readonly string[]): P
     .execute();
 }
 
-/** Machines that do not exist any more, but that somebody has: nobody else is given them. */
+/** Marks assigned VMs that no longer exist as `unreachable`, so that they are not assigned again. */
 export async function setUnreachable(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
   await recordDestroyed(db, hostnames);

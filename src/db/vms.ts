@@ -1,4 +1,4 @@
-// Machines as admins and dashboards see them: one, a page of them, statuses, counts.
+// VMs as admins and dashboards see them: one, a page, statuses, counts.
 import { sql } from 'kysely';
 import {
   readGpuHealth,
@@ -106,20 +106,20 @@ async function withAssignments(db: Db, rows: readonly Row[]): Promise<VmRecord[]
   return rows.map((row) => readVmRow(row, byId.get(row.assignment_id ?? '') ?? null));
 }
 
-/** One machine; null where there is none. */
+/** One VM; null if there is none. */
 export async function findVm(db: Db, hostname: string): Promise<VmRecord | null> {
   const row = await selectVms(db).where('v.hostname', '=', hostname).executeTakeFirst();
   const [vm] = row ? await withAssignments(db, [row]) : [];
   return vm ?? null;
 }
 
-/** Those of these machines that there are. */
+/** Those of these VMs that exist. */
 export async function findVms(db: Db, hostnames: readonly string[]): Promise<VmRecord[]> {
   if (hostnames.length === 0) return [];
   return withAssignments(db, await selectVms(db).where('v.hostname', 'in', hostnames).execute());
 }
 
-/** Machines that somebody has, or that may need somebody: all but those that run, are well and free. */
+/** VMs that a participant or an admin may be concerned with: all that are not idle. */
 export async function listVmsInQuestion(db: Db): Promise<VmRecord[]> {
   const rows = await selectVms(db)
     .where(condition(`not ${isIdle('v')}`))
@@ -127,7 +127,7 @@ export async function listVmsInQuestion(db: Db): Promise<VmRecord[]> {
   return withAssignments(db, rows);
 }
 
-/** Machines by hostname, after `after`, at most `limit`; and how many match in all. */
+/** VMs by hostname, after `after`, at most `limit`, and the number of all matching VMs. */
 export async function listVms(
   db: Db,
   filter: VmFilter,
@@ -163,7 +163,7 @@ function matchingVms(filter: VmFilter) {
   return sql<boolean>`${sql.join(conditions, sql` and `)}`;
 }
 
-/** Hostname to status, of every machine. */
+/** Hostname to status, of every VM. */
 export async function listStatuses(db: Db): Promise<Map<string, VmStatus>> {
   const rows = await db.selectFrom('vms').select(['hostname', 'status']).orderBy('hostname').execute();
   return new Map(rows.map(({ hostname, status }) => [hostname, readVmStatus(status)]));
@@ -179,7 +179,7 @@ export async function findStatus(db: Db, hostname: string): Promise<VmStatus | n
   return row ? readVmStatus(row.status) : null;
 }
 
-/** The launch that made this machine, where one of ours did. */
+/** The launch that created this VM; null for an external VM. */
 export async function findLaunchOf(db: Db, hostname: string): Promise<string | null> {
   const row = await db
     .selectFrom('vms')
@@ -189,7 +189,7 @@ export async function findLaunchOf(db: Db, hostname: string): Promise<string | n
   return row?.operation_id ?? null;
 }
 
-/** How many machines are running and not assigned. */
+/** The number of free VMs. */
 export async function countFree(db: Db): Promise<number> {
   const { count } = await db
     .selectFrom('vms')
