@@ -22,7 +22,7 @@ const canBuildExecutable = process.platform === 'linux' && process.arch === 'x64
 const SEA_FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 const SEA_BLOB = 'NODE_SEA_BLOB';
 
-/** Of package.json the program needs its version, and nobody needs more. */
+/** The program needs the version of package.json only. */
 const versionOnly: Plugin = {
   name: 'version only',
   setup(given) {
@@ -74,7 +74,7 @@ async function buildExecutable(program: string, target: string): Promise<void> {
   runQuietly(target, ['--version']);
 }
 
-/** What it writes is shown only where it fails: both tools tell of things that nobody needs to do anything about. */
+/** Its output is shown only where it fails: both tools print warnings that need no action. */
 function runQuietly(program: string, args: readonly string[]): void {
   execFileSync(program, args, { stdio: 'pipe', env: {} });
 }
@@ -105,7 +105,7 @@ async function isBuilt(): Promise<boolean> {
   return built === stamp && names.every((name) => existsSync(join(out, name)));
 }
 
-/** Made beside its place and moved there whole: nobody is served half a program. */
+/** Written beside its place and then moved, so that half a program is never served. */
 async function buildAll(): Promise<void> {
   const fresh = join(dirname(out), `.agent-${process.pid}`);
   await mkdir(fresh, { recursive: true });

@@ -1,5 +1,5 @@
-// What one schema lets through and another does not: of a request, what was accepted and is no more; of a response, what
-// comes now and never did. Where a comparison cannot be decided it counts as a change that breaks. Pure.
+// What one schema accepts and another does not: in a request, what was accepted and is not any more; in a response, what
+// was never answered and is now. A comparison that cannot be decided counts as a change that breaks. Pure.
 import { isDeepStrictEqual } from 'node:util';
 import { isRecord, textOf, type Json, type JsonObject } from './json.ts';
 import { branchesOf, type Side } from './schema-branches.ts';
@@ -35,7 +35,7 @@ const COMPARED = new Set([
 
 /** The comparison of two schemas, with where it is and what it has been through. */
 type Comparison = {
-  /** The wider one, where nothing breaks: what is let in, or what a client was told. */
+  /** The wider one, where nothing breaks: what is accepted, or what was answered. */
   readonly to: Side;
   readonly from: Side;
   readonly direction: Direction;
@@ -128,7 +128,7 @@ const defaults: Rule = (from, to, { direction, at }) =>
 const required: Rule = (from, to, { direction, at }) => {
   const always = Array.isArray(from['required']) ? from['required'] : [];
   const wanted = Array.isArray(to['required']) ? to['required'] : [];
-  // What is gone altogether is told as removed.
+  // A property that is gone is reported as removed.
   const isGone = (name: string): boolean => name in propertiesOf(to) && !(name in propertiesOf(from));
   return wanted
     .filter((name) => !always.includes(name) && !(direction === 'response' && isGone(textOf(name))))

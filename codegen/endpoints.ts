@@ -1,11 +1,11 @@
 // openapi.yaml -> the endpoint table: what the server must know about an endpoint at run time.
-import { isRecord, type Json, type JsonObject } from './json.ts';
+import { isRecord, textOf, type Json, type JsonObject } from './json.ts';
 
 export const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
 export const DEFAULT_BODY_LIMIT_BYTES = 65_536;
 const NO_SECURITY: Json[] = [{}];
 
-/** Follows a local `$ref`; throws where it leads nowhere, since the linter has already said more. */
+/** Follows a local `$ref`; throws where it leads nowhere; the linter reports that in detail. */
 export function resolveRef(document: JsonObject, node: Json | undefined): JsonObject {
   if (!isRecord(node)) throw new Error('openapi.yaml: an object is missing');
   if (typeof node['$ref'] !== 'string') return node;
@@ -37,6 +37,20 @@ function formFields(document: JsonObject, operation: JsonObject): JsonObject | n
   return Object.fromEntries(fields);
 }
 
+/** name → type of the query parameters. */
+function queryParameters(document: JsonObject, operation: JsonObject): JsonObject {
+  const parameters = Array.isArray(operation['parameters']) ? operation['parameters'] : [];
+  const declared = parameters.map((parameter) => resolveRef(document, parameter));
+  return Object.fromEntries(
+    declared
+      .filter((parameter) => parameter['in'] === 'query')
+      .map((parameter) => [
+        textOf(parameter['name']),
+        resolveRef(document, parameter['schema'])['type'] ?? 'string',
+      ]),
+  );
+}
+
 function describe(document: JsonObject, method: string, path: string, operation: JsonObject): JsonObject {
   const responses = operation['responses'];
   if (!isRecord(responses)) throw new Error(`openapi.yaml: ${method} ${path} has no responses`);
@@ -52,6 +66,8 @@ function describe(document: JsonObject, method: string, path: string, operation:
     consumes: operation['requestBody'] === undefined ? [] : mediaTypes(document, operation['requestBody']),
     bodyRequired: bodyRequired(document, operation['requestBody']),
     form: formFields(document, operation),
+    query: queryParameters(document, operation),
+    unknownQueryAllowed: operation['x-allow-unknown-query-parameters'] === true,
     responses: Object.fromEntries(
       Object.entries(responses).map(([status, response]) => [status, mediaTypes(document, response)]),
     ),

@@ -89,8 +89,8 @@ async function serve(
     'http server',
     async () => {
       const started = await startHttpServer({ app, host, port, log });
-      if (started.ok) return started.server;
-      throw new StartError({ code: 'listen', message: started.problem, remedy: started.remedy });
+      if (started.ok) return started.value;
+      throw new StartError(started.failure);
     },
     async (http, { force }) => {
       stopping = true;

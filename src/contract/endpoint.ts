@@ -4,7 +4,9 @@
 export type SecurityScheme =
   'adminBasic' | 'vmToken' | 'forwarderToken' | 'registrationToken' | 'browserCookie';
 
-/** What a form field is on the wire a string, and in the contract this. */
+export type QueryType = 'string' | 'integer' | 'number' | 'boolean';
+
+/** On the wire a form field is a string; in the contract it is this. */
 export type FormFieldType = 'string' | 'integer' | 'boolean';
 
 export type EndpointInfo = {
@@ -21,6 +23,10 @@ export type EndpointInfo = {
   readonly bodyRequired: boolean;
   /** Fields of the form body, where there is one. */
   readonly form: Readonly<Record<string, FormFieldType>> | null;
+  /** Name → type of the query parameters. */
+  readonly query: Readonly<Record<string, QueryType>>;
+  /** Unknown query parameters are ignored instead of refused. */
+  readonly unknownQueryAllowed: boolean;
   /** Status → media types. */
   readonly responses: Readonly<Record<string, readonly string[]>>;
   /** `body.hostname`: where the request names the VM that a VM token must belong to. */

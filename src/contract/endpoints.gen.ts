@@ -11,6 +11,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: { '200': ['text/html'], '429': ['text/html'], '500': ['text/html'], '503': ['text/html'] },
     hostnameIn: null,
     keepAliveSeconds: null,
@@ -27,6 +29,8 @@ export const endpoints = {
     consumes: ['application/x-www-form-urlencoded'],
     bodyRequired: true,
     form: { email: 'string', crd_command: 'string', pin: 'string' },
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['text/html', 'application/json'],
       '400': ['text/html', 'application/problem+json'],
@@ -52,6 +56,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['text/html'],
       '400': ['text/html'],
@@ -75,6 +81,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -99,6 +107,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['application/json'],
       '429': ['application/problem+json'],
@@ -120,6 +130,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['application/json'],
       '429': ['application/problem+json'],
@@ -141,6 +153,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: { '200': ['text/html'], '429': ['text/html'], '500': ['text/html'] },
     hostnameIn: null,
     keepAliveSeconds: null,
@@ -157,6 +171,8 @@ export const endpoints = {
     consumes: ['application/json'],
     bodyRequired: true,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -184,6 +200,8 @@ export const endpoints = {
     consumes: ['application/json'],
     bodyRequired: true,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -210,6 +228,8 @@ export const endpoints = {
     consumes: ['application/json'],
     bodyRequired: true,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -236,6 +256,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['application/json'],
       '404': ['application/problem+json'],
@@ -258,6 +280,8 @@ export const endpoints = {
     consumes: ['application/json'],
     bodyRequired: true,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -283,6 +307,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -306,6 +332,8 @@ export const endpoints = {
     consumes: ['application/json'],
     bodyRequired: true,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -332,6 +360,8 @@ export const endpoints = {
     consumes: ['application/json'],
     bodyRequired: true,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -358,6 +388,8 @@ export const endpoints = {
     consumes: ['application/json'],
     bodyRequired: true,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -384,6 +416,8 @@ export const endpoints = {
     consumes: ['application/json'],
     bodyRequired: true,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -411,6 +445,8 @@ export const endpoints = {
     consumes: ['application/json'],
     bodyRequired: true,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -438,6 +474,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '303': ['text/html'],
@@ -465,6 +503,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['text/javascript', 'text/plain', 'application/gzip'],
       '400': ['application/problem+json'],
@@ -487,6 +527,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { limit: 'integer', after: 'string', status: 'string', assigned: 'boolean', search: 'string' },
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -510,6 +552,8 @@ export const endpoints = {
     consumes: ['application/json'],
     bodyRequired: true,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '201': ['application/json'],
       '400': ['application/problem+json'],
@@ -537,6 +581,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { after: 'string' },
+    unknownQueryAllowed: false,
     responses: {
       '200': ['text/event-stream'],
       '400': ['application/problem+json'],
@@ -560,6 +606,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -584,6 +632,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '202': ['application/json'],
       '400': ['application/problem+json'],
@@ -611,6 +661,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '202': ['application/json'],
       '303': ['text/html'],
@@ -639,6 +691,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { q: 'string', show: 'string', sort: 'string' },
+    unknownQueryAllowed: false,
     responses: {
       '200': ['text/csv'],
       '400': ['application/problem+json'],
@@ -662,6 +716,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '303': ['text/html'],
@@ -690,6 +746,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '303': ['text/html'],
@@ -718,6 +776,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '303': ['text/html'],
@@ -745,6 +805,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '303': ['text/html'],
@@ -773,6 +835,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -797,6 +861,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['text/plain'],
       '400': ['application/problem+json'],
@@ -821,6 +887,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { after: 'string' },
+    unknownQueryAllowed: false,
     responses: {
       '200': ['text/event-stream'],
       '400': ['application/problem+json'],
@@ -845,6 +913,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -869,6 +939,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['text/html'],
       '401': ['text/html'],
@@ -891,6 +963,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -914,6 +988,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { done: 'string' },
+    unknownQueryAllowed: true,
     responses: {
       '200': ['text/html'],
       '400': ['text/html'],
@@ -938,6 +1014,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { participants: 'string' },
+    unknownQueryAllowed: true,
     responses: {
       '200': ['text/html'],
       '400': ['text/html'],
@@ -961,6 +1039,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { q: 'string', show: 'string', sort: 'string', page: 'string' },
+    unknownQueryAllowed: true,
     responses: {
       '200': ['text/html'],
       '400': ['text/html'],
@@ -984,6 +1064,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { survey: 'boolean' },
+    unknownQueryAllowed: true,
     responses: {
       '200': ['text/html'],
       '400': ['text/html'],
@@ -1007,6 +1089,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['text/html'],
       '400': ['text/html'],
@@ -1031,6 +1115,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { after: 'string' },
+    unknownQueryAllowed: true,
     responses: {
       '200': ['text/html'],
       '400': ['text/html'],
@@ -1054,6 +1140,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['text/html'],
       '400': ['text/html'],
@@ -1078,6 +1166,8 @@ export const endpoints = {
     consumes: ['application/x-www-form-urlencoded'],
     bodyRequired: true,
     form: { num_vms: 'integer', hours: 'integer' },
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['text/html'],
       '202': ['application/json'],
@@ -1106,6 +1196,8 @@ export const endpoints = {
     consumes: ['application/x-www-form-urlencoded'],
     bodyRequired: false,
     form: { confirm: 'string' },
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['text/html'],
       '202': ['application/json'],
@@ -1134,6 +1226,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['text/html'],
       '401': ['text/html'],
@@ -1156,6 +1250,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '401': ['application/problem+json'],
@@ -1178,6 +1274,8 @@ export const endpoints = {
     consumes: ['application/json', 'application/x-www-form-urlencoded'],
     bodyRequired: true,
     form: { hours: 'integer' },
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json', 'text/html'],
       '400': ['text/html', 'application/problem+json'],
@@ -1204,6 +1302,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { refresh: 'boolean' },
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -1227,6 +1327,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json', 'text/html'],
       '400': ['text/html', 'application/problem+json'],
@@ -1254,6 +1356,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json', 'text/html'],
       '400': ['text/html', 'application/problem+json'],
@@ -1281,6 +1385,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { limit: 'integer', after: 'string' },
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -1304,6 +1410,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -1328,6 +1436,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json', 'text/html'],
       '400': ['text/html', 'application/problem+json'],
@@ -1355,6 +1465,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { vms: 'boolean', after: 'string' },
+    unknownQueryAllowed: false,
     responses: {
       '200': ['text/event-stream'],
       '400': ['application/problem+json'],
@@ -1379,6 +1491,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { hours: 'integer' },
+    unknownQueryAllowed: true,
     responses: {
       '200': ['text/html'],
       '400': ['text/html'],
@@ -1402,6 +1516,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { hours: 'integer' },
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -1425,6 +1541,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { hours: 'integer' },
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -1448,6 +1566,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -1471,6 +1591,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['application/zip'],
       '401': ['application/problem+json'],
@@ -1494,6 +1616,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/zip'],
       '400': ['application/problem+json'],
@@ -1518,6 +1642,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],
       '400': ['application/problem+json'],
@@ -1541,6 +1667,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['application/json'],
       '500': ['application/problem+json'],
@@ -1561,6 +1689,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: { '200': ['application/json'], '500': ['application/problem+json'] },
     hostnameIn: null,
     keepAliveSeconds: null,
@@ -1577,6 +1707,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['application/yaml'],
       '429': ['application/problem+json'],
@@ -1597,6 +1729,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: {
       '200': ['application/json'],
       '429': ['application/problem+json'],
@@ -1617,6 +1751,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: {},
+    unknownQueryAllowed: true,
     responses: { '200': ['text/html'], '429': ['text/html'], '500': ['text/html'] },
     hostnameIn: null,
     keepAliveSeconds: null,
@@ -1633,6 +1769,8 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
+    query: { v: 'string' },
+    unknownQueryAllowed: true,
     responses: {
       '200': ['text/css', 'text/javascript', 'image/svg+xml'],
       '400': ['application/problem+json'],

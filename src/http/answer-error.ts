@@ -1,86 +1,99 @@
-// The one error path: any error becomes a problem, and the problem JSON, the endpoint's page, or its form with the
-// message. It cannot fail itself: a page that cannot be rendered falls back to the barest one.
+// Any error becomes a problem, and the problem JSON, the endpoint's page, or its form with the message. It cannot fail
+// itself: a page that cannot be rendered falls back to the barest one.
 import type { Endpoint } from '../contract/erased.ts';
 import { problemBody, problems, ProblemError, type Problem } from '../contract/problems.ts';
 import { answersHtml, prefersHtml } from './accept.ts';
-import type { Adapter } from './adapter.ts';
-import { retryHeaders } from './answer-reply.ts';
-import { isOver, type Exchange } from './exchange.ts';
-import { toProblem } from './failure.ts';
-import { send } from './send.ts';
+import { isOver, type RequestContext } from './context.ts';
+import { prepareHead, sendWhole } from './send.ts';
+import { requestProblem } from './validator.ts';
 
-/** Never throws. Where the answer has begun already, the connection is cut: a half answer must not look whole. */
-export function answerError(adapter: Adapter, exchange: Exchange, error: unknown): void {
-  const { res } = exchange;
-  if (isOver(exchange)) return;
+/** Never throws. Where the answer has begun, the connection is cut: a half answer must not look whole. */
+export function answerError(context: RequestContext, error: unknown): void {
+  const { adapter, res, requestId } = context;
+  if (isOver(context)) return;
   try {
-    const found = toProblem(adapter, exchange, error);
+    const found = toProblem(context, error);
     if (res.headersSent) res.destroy();
-    else sendProblem(adapter, exchange, declaredProblem(adapter, exchange, found));
+    else sendProblem(context, declaredProblem(context, found));
   } catch (fault) {
-    // A header that cannot be sent, say.
-    const { requestId } = exchange;
+    // A header that cannot be sent, for example.
     adapter.options.log.error({ err: fault, request_id: requestId }, 'An error could not be answered.');
     res.destroy();
   }
 }
 
-/** A problem whose status the endpoint does not declare is a fault like any other answer that breaks the contract. */
-function declaredProblem(adapter: Adapter, exchange: Exchange, found: ProblemError): ProblemError {
+/** Logs a bug once, with its stack. The client learns nothing of an unknown error. */
+function toProblem(context: RequestContext, error: unknown): ProblemError {
+  const { options, isStopping } = context.adapter;
+  if (error instanceof ProblemError) return error;
+  const wrong = requestProblem(error);
+  if (wrong !== null) return wrong;
+  const known = options.classifyError?.(error) ?? null;
+  if (known !== null) {
+    options.log.warn(about(context, error), `Answered with ${known.code}.`);
+    return known;
+  }
+  // A handler whose signal was aborted may end by throwing.
+  if (context.controller?.signal.aborted === true && isStopping()) return new ProblemError('stopping');
+  // Express throws this for a path that is not percent-encoded UTF-8.
+  if (error instanceof URIError)
+    return new ProblemError('bad_request', {
+      detail: 'The address is damaged: it is not percent-encoded UTF-8.',
+    });
+  options.log.error(about(context, error), 'A request failed because of a fault of the server.');
+  return new ProblemError('internal_error');
+}
+
+function about({ requestId, endpoint }: RequestContext, error: unknown): Readonly<Record<string, unknown>> {
+  return { err: error, request_id: requestId, endpoint: endpoint?.id ?? null };
+}
+
+/** A problem whose status the endpoint does not declare breaks the contract like any other answer. */
+function declaredProblem(context: RequestContext, found: ProblemError): ProblemError {
+  const { adapter, endpoint } = context;
   const { status } = problems[found.code];
-  if (exchange.endpoint === null || String(status) in exchange.endpoint.responses) return found;
+  if (endpoint === null || String(status) in endpoint.responses) return found;
   try {
-    adapter.onResponseFault(exchange, `status ${status} (${found.code}) is not declared`);
+    adapter.onResponseFault(context, `status ${status} (${found.code}) is not declared`);
     return found;
   } catch (fault) {
-    return toProblem(adapter, exchange, fault);
+    return toProblem(context, fault);
   }
 }
 
-function sendProblem(adapter: Adapter, exchange: Exchange, { code, extras }: ProblemError): void {
-  const { req, endpoint, requestId } = exchange;
+function sendProblem(context: RequestContext, { code, extras }: ProblemError): void {
+  const { req, res, endpoint, requestId } = context;
   const problem: Problem = { ...problemBody(code, extras), request_id: requestId };
   const { status } = problem;
-  const headers = retryHeaders({ status, headers: extras.headers ?? {} });
+  const { headers } = extras;
   const html = endpoint === null ? prefersHtml(req) : answersHtml(req, endpoint, status);
   if (!html) {
-    send(adapter, exchange, {
-      status,
-      type: 'application/problem+json',
-      headers,
-      body: JSON.stringify(problem),
-    });
+    prepareHead(context, { status, type: 'application/problem+json', headers });
+    sendWhole(res, JSON.stringify(problem));
     return;
   }
-  const form = endpoint !== null && isFormMatter(exchange, endpoint, problem);
-  const body = form
-    ? renderSafely(adapter, exchange, problem, () =>
-        adapter.options.pages.form({ endpointId: endpoint.id, problem, values: exchange.typed }),
-      )
-    : renderSafely(adapter, exchange, problem, () =>
-        adapter.options.pages.error({ problem, endpointId: endpoint?.id ?? null }),
-      );
-  const isFieldError = form && code === 'invalid_request';
-  send(adapter, exchange, { status: isFieldError ? 200 : status, type: 'text/html', headers, body });
+  const isForm = endpoint !== null && showsForm(context, endpoint, problem);
+  const body = renderPage(context, problem, isForm ? endpoint : null);
+  const isFieldError = isForm && code === 'invalid_request';
+  prepareHead(context, { status: isFieldError ? 200 : status, type: 'text/html', headers });
+  sendWhole(res, body);
 }
 
-/** What the sender of the form can mend, or has to wait for. Nobody else gets to see the form of an admin. */
+/** What the sender of the form can correct, or has to wait for. Only the admin gets to see the form of an admin. */
 const FORM_STATUSES = [400, 413, 415, 503];
 
-function isFormMatter({ admitted }: Exchange, { formPage }: Endpoint, { status }: Problem): boolean {
-  return formPage && admitted && FORM_STATUSES.includes(status);
+function showsForm({ caller }: RequestContext, { formPage }: Endpoint, { status }: Problem): boolean {
+  return formPage && caller !== null && FORM_STATUSES.includes(status);
 }
 
-function renderSafely(
-  { options }: Adapter,
-  { requestId }: Exchange,
-  problem: Problem,
-  render: () => string,
-): string {
+function renderPage(context: RequestContext, problem: Problem, form: Endpoint | null): string {
+  const { options } = context.adapter;
   try {
-    return render();
+    return form === null
+      ? options.pages.error({ problem, endpointId: context.endpoint?.id ?? null })
+      : options.pages.form({ endpointId: form.id, problem, values: context.typed });
   } catch (error) {
-    options.log.error({ err: error, request_id: requestId }, 'The page of a problem could not be rendered.');
+    options.log.error(about(context, error), 'The page of a problem could not be rendered.');
     const title = escapeHtml(problem.title);
     return `<!doctype html><html lang="en"><title>${title}</title><h1>${title}</h1><p>${escapeHtml(problem.detail)}</p></html>`;
   }

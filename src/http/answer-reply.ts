@@ -1,67 +1,79 @@
-// A reply of a handler, sent as what it is: JSON, text, a stream of bytes, a stream of events.
+// A reply of a handler, sent as what it is: JSON, text, a stream of bytes, a stream of events. The compiler proves that
+// the contract declares it; what it cannot see is checked here, and the JSON by the validator.
 import { Readable } from 'node:stream';
 import type { Endpoint } from '../contract/erased.ts';
-import type { AnyReply } from '../contract/handlers.ts';
-import type { Adapter } from './adapter.ts';
-import { mergeHeaders } from './answer-headers.ts';
-import { isOver, type Exchange } from './exchange.ts';
+import type { AnyReply, ServerSentEvent } from '../contract/handlers.ts';
+import { isJsonType } from './accept.ts';
+import { isOver, type RequestContext } from './context.ts';
 import { isRecord } from './records.ts';
-import { isEvents, isJsonType, replyFault } from './reply-check.ts';
 import { sendEvents } from './send-events.ts';
 import { sendStream } from './send-stream.ts';
-import { send } from './send.ts';
+import { jsonText, prepareHead, sendWhole } from './send.ts';
 
-const RETRY_AFTER_SECONDS = 5;
-
-/** Throws where the reply breaks the contract and that is not let pass, or where its stream fails before it begins. */
+/** Throws where the reply breaks the contract and such faults throw, or where its stream fails before it begins. */
 export async function answerReply(
-  adapter: Adapter,
-  exchange: Exchange,
+  context: RequestContext,
   endpoint: Endpoint,
   reply: AnyReply,
 ): Promise<void> {
   holdErrors(reply);
-  const fault = await replyFault(adapter.validator, endpoint, reply);
+  const fault = replyFault(endpoint, reply);
   if (fault !== null) {
     release(reply);
-    adapter.onResponseFault(exchange, fault);
+    context.adapter.onResponseFault(context, fault);
   }
-  if (isOver(exchange)) {
+  if (isOver(context)) {
     release(reply);
     return;
   }
-  const headers = retryHeaders(reply);
-  if (isEvents(reply)) return sendEvents(adapter, exchange, headers, reply.body);
-  if (reply.body instanceof Readable) return sendStream(adapter, exchange, { ...reply, headers }, reply.body);
-  const { status, type } = reply;
-  const body = replyText(reply, exchange.requestId);
-  send(adapter, exchange, { status, type, ...(await adapter.compress(exchange, { type, headers, body })) });
+  if (isEvents(reply)) return sendEvents(context, reply.headers, reply.body);
+  if (reply.body instanceof Readable) return sendStream(context, reply, reply.body);
+  if (isJsonType(reply.type)) sendJson(context, reply, fault === null);
+  else await sendText(context, reply);
 }
 
-/** The body of a reply that is sent whole. */
-export function replyText({ type, body }: AnyReply, requestId: string): string {
-  if (type === 'application/problem+json' && isRecord(body))
-    return JSON.stringify({ ...body, request_id: requestId });
-  if (typeof body === 'string' && !isJsonType(type)) return body;
-  return JSON.stringify(body === undefined ? null : body);
+/** `validated`: by way of `res.json`, where the validator looks at the body. */
+function sendJson(context: RequestContext, reply: AnyReply, validated: boolean): void {
+  prepareHead(context, reply);
+  const { type, body } = reply;
+  const isProblem = type === 'application/problem+json' && isRecord(body);
+  const value = isProblem ? { ...body, request_id: context.requestId } : body;
+  if (validated) context.res.json(value);
+  else sendWhole(context.res, jsonText(value));
 }
 
-/** The contract promises Retry-After with every 429 and 503, also on pages. */
-export function retryHeaders({
-  status,
-  headers = {},
-}: Pick<AnyReply, 'status' | 'headers'>): Readonly<Record<string, string>> {
-  if (status !== 429 && status !== 503) return headers;
-  return mergeHeaders({ 'Retry-After': String(RETRY_AFTER_SECONDS) }, headers);
+async function sendText(context: RequestContext, reply: AnyReply): Promise<void> {
+  const { adapter, req, res } = context;
+  const encoded = await adapter.compressOnce(req, reply);
+  if (isOver(context)) return;
+  prepareHead(context, reply);
+  if (encoded !== null) res.set('Content-Encoding', encoded.encoding);
+  sendWhole(res, encoded?.body ?? String(reply.body));
 }
 
-/** A stream may fail before anybody reads it, and an error that nobody hears ends the process. */
+function isEvents(reply: AnyReply): reply is AnyReply & { readonly body: AsyncIterable<ServerSentEvent> } {
+  const { type, body } = reply;
+  return (
+    type === 'text/event-stream' && typeof body === 'object' && body !== null && Symbol.asyncIterator in body
+  );
+}
+
+/** The status, type or kind of body that the contract does not declare; null = nothing. */
+function replyFault(endpoint: Endpoint, reply: AnyReply): string | null {
+  const declared = endpoint.responses[String(reply.status)];
+  if (declared === undefined) return `status ${reply.status} is not declared`;
+  if (!declared.includes(reply.type)) return `${reply.type} is not declared for status ${reply.status}`;
+  if (isJsonType(reply.type) || typeof reply.body === 'string') return null;
+  return reply.body instanceof Readable || isEvents(reply) ? null : `the body is no ${reply.type}`;
+}
+
+/** A stream may fail before anybody reads it, and an error without a listener ends the process. */
 function holdErrors({ body }: AnyReply): void {
   if (body instanceof Readable) body.on('error', () => undefined);
 }
 
-/** What nobody will read is let go. */
-export function release(reply: AnyReply): void {
+/** Closes what nobody will read. */
+function release(reply: AnyReply): void {
   if (reply.body instanceof Readable) reply.body.destroy();
   else if (isEvents(reply))
     reply.body[Symbol.asyncIterator]()

@@ -1,13 +1,18 @@
-// Who calls, and whether the endpoint lets them: the alternatives of the contract's `security`. Where an Authorization
-// header is present it decides, also where none is needed. Knows no body.
-import type { Endpoint } from '../contract/erased.ts';
-import type { Caller } from '../contract/handlers.ts';
+// Who calls, and whether the endpoint allows it: the alternatives of the contract's `security`. An Authorization header
+// decides where there is one, also where none is needed. Runs before the body is read.
+import type { Request } from 'express';
 import type { SecurityScheme } from '../contract/endpoint.ts';
+import type { AnyInput, Endpoint } from '../contract/erased.ts';
+import type { Caller } from '../contract/handlers.ts';
 import { ProblemError, type ProblemCode } from '../contract/problems.ts';
-import type { Credentials } from './credentials.ts';
-import type { Authenticate } from './options.ts';
+import { readBrowserId } from './browser-cookie.ts';
+import type { RequestContext } from './context.ts';
+import { readCredentials, type Credentials } from './credentials.ts';
+import type { HttpOptions } from './options.ts';
+import { member } from './records.ts';
+import { isSameOrigin } from './same-origin.ts';
 
-export type Door = { readonly authenticate: Authenticate; readonly vmAuth: 'open' | 'required' };
+type Authentication = Pick<HttpOptions, 'authenticate' | 'vmAuth'>;
 
 const BASIC = 'Basic realm="LabLink", charset="UTF-8"';
 const BEARER = 'Bearer realm="LabLink"';
@@ -24,23 +29,45 @@ const schemeOf: Readonly<Record<Caller['kind'], SecurityScheme | null>> = {
   registrar: 'registrationToken',
 };
 
-/** The caller. Throws a problem of status 401, with its challenge. */
-export async function authorize(
-  door: Door,
+/** Leaves the caller and the browser's id in the context. Throws a problem of status 401, with its challenge, or 403. */
+export async function authorize(context: RequestContext, endpoint: Endpoint): Promise<void> {
+  const { adapter, req } = context;
+  const { options } = adapter;
+  if (endpoint.browserCookie || accepts(endpoint, 'browserCookie'))
+    context.browserId = readBrowserId(req.headers.cookie, adapter.cookieKey);
+  const caller = await identifyCaller(options, endpoint, req, context.browserId);
+  if (caller.kind === 'admin' && endpoint.method !== 'get' && !isOwnPage(req, options.publicUrl))
+    throw new ProblemError('cross_site');
+  context.caller = caller;
+}
+
+async function identifyCaller(
+  authentication: Authentication,
   endpoint: Endpoint,
-  credentials: Credentials,
+  req: Request,
   browserId: string | null,
 ): Promise<Caller> {
-  // Browsers send the admin's password to public pages too; nobody looks at it there.
+  // Browsers send the admin's password to public pages too; it is not checked there.
   if (isPublic(endpoint)) return { kind: 'anonymous' };
-  if (credentials.kind === 'none') return withoutCredentials(door, endpoint, browserId);
-  const caller = await identify(door, endpoint, credentials);
+  const credentials = readCredentials(req.headers.authorization);
+  if (credentials.kind === 'none') return withoutCredentials(authentication, endpoint, browserId);
+  const caller = await identify(authentication, endpoint, credentials);
   if (caller === null) throw refusal(endpoint, credentials);
   return caller;
 }
 
+/** Whether one of our own pages, a person, or a program sent the request, and no page of another site. */
+export function isOwnPage(req: Request, publicUrl: string | undefined): boolean {
+  return isSameOrigin({
+    secFetchSite: req.get('sec-fetch-site'),
+    origin: req.get('origin'),
+    host: req.host,
+    publicUrl,
+  });
+}
+
 /** Whether one alternative of the endpoint names this scheme. */
-export function accepts({ security }: Endpoint, scheme: SecurityScheme): boolean {
+function accepts({ security }: Endpoint, scheme: SecurityScheme): boolean {
   return security.some((alternative) => alternative.includes(scheme));
 }
 
@@ -48,7 +75,11 @@ function isPublic({ security }: Endpoint): boolean {
   return security.every((alternative) => alternative.length === 0);
 }
 
-function withoutCredentials({ vmAuth }: Door, endpoint: Endpoint, browserId: string | null): Caller {
+function withoutCredentials(
+  { vmAuth }: Authentication,
+  endpoint: Endpoint,
+  browserId: string | null,
+): Caller {
   const anybody = endpoint.security.some((alternative) => alternative.length === 0);
   const vmTokens = accepts(endpoint, 'vmToken');
   if (anybody && !(vmAuth === 'required' && vmTokens)) return { kind: 'anonymous' };
@@ -60,7 +91,7 @@ function withoutCredentials({ vmAuth }: Door, endpoint: Endpoint, browserId: str
 }
 
 async function identify(
-  { authenticate }: Door,
+  { authenticate }: Authentication,
   endpoint: Endpoint,
   credentials: Credentials,
 ): Promise<Caller | null> {
@@ -89,14 +120,11 @@ function challenge(code: ProblemCode, header: string): ProblemError {
 }
 
 /**
- * Whether the token of a VM may speak for the machine that the request names (`x-hostname-in`). Asked once the request
- * is known to be valid. Throws `token_wrong`.
+ * Whether the token of a VM may speak for the machine that the valid request names (`x-hostname-in`). Throws
+ * `token_wrong`.
  */
-export function requireOwnHostname(
-  endpoint: Endpoint,
-  caller: Caller,
-  named: (place: string) => unknown,
-): void {
-  if (caller.kind !== 'vm' || endpoint.hostnameIn === null) return;
-  if (named(endpoint.hostnameIn) !== caller.hostname) throw challenge('token_wrong', BEARER_WRONG);
+export function requireOwnHostname({ hostnameIn }: Endpoint, input: AnyInput): void {
+  if (input.caller.kind !== 'vm' || hostnameIn === null) return;
+  const named = hostnameIn.split('.').reduce<unknown>(member, { path: input.path, body: input.body });
+  if (named !== input.caller.hostname) throw challenge('token_wrong', BEARER_WRONG);
 }

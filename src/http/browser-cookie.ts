@@ -1,7 +1,7 @@
-// The signed cookie by which a browser is known again: `<id>.<hmac>`. Knows no request.
-import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
+// The signed cookie by which a browser is recognised: `<id>.<hmac>`. Knows no request.
+import { createHmac, randomBytes, timingSafeEqual, type KeyObject } from 'node:crypto';
 
-/** A KeyObject: a Buffer would be made one at every signature, which takes five times as long. */
+/** A KeyObject: Node would make one of a Buffer at every signature, which takes five times as long. */
 export type BrowserCookieOptions = { readonly key: KeyObject; readonly secure: boolean };
 
 const NAME = 'lablink_browser';
@@ -18,7 +18,7 @@ export function readBrowserId(header: string | undefined, key: KeyObject): strin
 }
 
 /** A new id. */
-export function makeBrowserId(randomBytes: (size: number) => Buffer): string {
+export function makeBrowserId(): string {
   return randomBytes(ID_BYTES).toString('base64url');
 }
 

@@ -1,4 +1,4 @@
-// What is no HTTP that could be answered properly: refused in a line, and the connection closed. Below the contract.
+// Requests that are not valid HTTP: refused with one line, and the connection closed. Below the contract.
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
@@ -7,14 +7,14 @@ const ANSWERS: Readonly<Record<string, readonly [status: string, sentence: strin
   HPE_CHUNK_EXTENSIONS_OVERFLOW: ['413 Payload Too Large', 'The chunk extensions are too long.'],
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The request did not arrive in time.'],
 };
-const OTHERWISE = ['400 Bad Request', 'This is not a valid HTTP request.'] as const;
+const OTHER = ['400 Bad Request', 'This is not a valid HTTP request.'] as const;
 
 export function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable || hasAnswerUnderWay(socket)) {
     socket.destroy();
     return;
   }
-  const [status, sentence] = ANSWERS[error.code ?? ''] ?? OTHERWISE;
+  const [status, sentence] = ANSWERS[error.code ?? ''] ?? OTHER;
   const body = `${sentence}\n`;
   const head = [
     `HTTP/1.1 ${status}`,
@@ -25,7 +25,7 @@ export function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): 
   socket.end(`${head}\r\n\r\n${body}`, () => socket.destroy());
 }
 
-/** A second answer in the middle of one would look like a part of it. */
+/** A second answer in the middle of another one would look like a part of it. */
 function hasAnswerUnderWay(socket: Duplex | Socket): boolean {
   const message: unknown = Reflect.get(socket, '_httpMessage');
   return typeof message === 'object' && message !== null && Reflect.get(message, '_headerSent') === true;

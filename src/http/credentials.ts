@@ -1,4 +1,4 @@
-// The Authorization header, read. Pure; knows nobody's password.
+// Reads the Authorization header. Pure; knows no password.
 
 export type Credentials =
   | { readonly kind: 'none' }

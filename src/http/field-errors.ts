@@ -20,14 +20,6 @@ export function fieldErrors(found: readonly ValidatorError[]): readonly FieldErr
     if (byField.size === ERRORS_MAX) break;
     const field = fieldName(path);
     if (byField.has(field)) continue;
-    if (message.startsWith('Unknown query parameter')) {
-      byField.set(field, { field, code: 'unknown', message: `${field} is not a known query parameter` });
-      continue;
-    }
-    if (message.startsWith('Empty value found')) {
-      byField.set(field, { field, code: 'min_length', message: `${field} must not be empty` });
-      continue;
-    }
     const { code, say } = RULES[errorCode.split('.', 1)[0] ?? ''] ?? OTHER_RULE;
     byField.set(field, { field, code, message: `${field} ${say(message)}` });
   }
@@ -79,7 +71,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /** Takes one type of JSON schema or several, as `integer,null`. */
-function mustBe(types: string): string {
+export function mustBe(types: string): string {
   return `must be ${types
     .split(',')
     .map((type) => TYPES[type] ?? type)
@@ -88,7 +80,7 @@ function mustBe(types: string): string {
 
 /** The contract's pattern of texts that Postgres can store. */
 const NO_NUL = String.raw`^[^\u0000]*$`;
-const HAS_NUL = 'must not contain NUL characters';
+export const HAS_NUL = 'must not contain NUL characters';
 
 function mustMatch(pattern: string): string {
   return pattern.includes(NO_NUL)

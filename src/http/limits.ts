@@ -1,45 +1,29 @@
 // The limits of the HTTP adapter, each with its name and unit. Knows nothing but numbers.
 
-export type HttpLimits = {
+export const defaultLimits = {
   /** Request line and headers together; more is 431. */
-  readonly headerBytes: number;
-  /** From the connection, or the end of the request before, to the end of the headers; longer is 408. */
-  readonly headersTimeoutMs: number;
-  /** To the end of the request's body; longer is 408. The answer may take as long as it likes. */
-  readonly requestTimeoutMs: number;
-  /** How often the two above are looked at. */
-  readonly timeoutCheckMs: number;
-  /** How long an idle connection is kept; longer than the 60 s of common proxies. */
-  readonly idleConnectionMs: number;
-  /** TCP probes begin after this long without a byte, so that a dead peer is noticed. */
-  readonly tcpProbeMs: number;
-  readonly connections: number;
-  /** How long the rest of a refused body is still read, so that its sender gets to read the answer. */
-  readonly lingerMs: number;
-  /** How often a stream of events says that it is alive. */
-  readonly heartbeatMs: number;
-  /** What one of the contract's keep-alive seconds lasts. */
-  readonly keepAliveSecondMs: number;
-  /** What a client that waits may leave unread of the spaces; more cuts the connection. */
-  readonly unreadSpacesBytes: number;
-  /** Entries of a list in a body, checked before anything looks at them one by one. */
-  readonly listEntries: number;
-  /** What was typed into a field, where the form is shown again. */
-  readonly typedCharacters: number;
-};
-
-export const defaultLimits: HttpLimits = {
   headerBytes: 16_384,
+  /** From the connection, or the end of the request before, to the end of the headers; longer is 408. */
   headersTimeoutMs: 20_000,
+  /** To the end of the request's body; longer is 408. The answer may take as long as it likes. */
   requestTimeoutMs: 60_000,
+  /** How often the two limits above are checked. */
   timeoutCheckMs: 5_000,
+  /** How long an idle connection is kept; longer than the 60 s of common proxies. */
   idleConnectionMs: 65_000,
+  /** TCP probes begin after this long without a byte, so that a dead peer is noticed. */
   tcpProbeMs: 60_000,
   connections: 20_000,
-  lingerMs: 2_000,
+  /** How often a stream of events sends a heartbeat. */
   heartbeatMs: 15_000,
+  /** How long one of the contract's keep-alive seconds lasts. */
   keepAliveSecondMs: 1_000,
+  /** How many bytes of a long poll its client may leave unread; more cuts the connection. */
   unreadSpacesBytes: 16_384,
+  /** Entries of a list in a body, checked before the entries are. */
   listEntries: 10_000,
+  /** Characters of each field that are shown again in a form. */
   typedCharacters: 8_192,
 };
+
+export type HttpLimits = Readonly<typeof defaultLimits>;

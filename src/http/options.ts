@@ -1,19 +1,20 @@
-// What the adapter is given: the contract, the handlers, and everything that it must not know by itself.
+// What the adapter needs: the contract, the handlers, and what it must not know by itself.
+import type { RequestHandler } from 'express';
+import type { Endpoint } from '../contract/erased.ts';
 import type { Caller, Handlers } from '../contract/handlers.ts';
 import type { EndpointId } from '../contract/endpoints.gen.ts';
 import type { Problem, ProblemError } from '../contract/problems.ts';
 import type { Log } from '../log.ts';
 import type { HttpLimits } from './limits.ts';
-import type { Validator } from './validator.ts';
 
 export type Authenticate = {
   /** In constant time. */
   readonly basic: (user: string, password: string) => boolean;
-  /** Whose token it is; null = nobody's. May throw what `classifyError` understands. */
+  /** The owner of the token; null = the token is unknown. May throw what `classifyError` understands. */
   readonly bearer: (token: string) => Promise<Caller | null>;
 };
 
-/** The pages that problems become, for endpoints that answer HTML. */
+/** The pages of problems, for endpoints that answer HTML. */
 export type ProblemPages = {
   readonly error: (view: { readonly problem: Problem; readonly endpointId: EndpointId | null }) => string;
   /** The endpoint's own form, with the message and what was typed. */
@@ -24,10 +25,13 @@ export type ProblemPages = {
   }) => string;
 };
 
+/** The middlewares that validate the requests of an endpoint, and the JSON that is sent by `res.json`. */
+export type Validator = (endpoint: Endpoint) => readonly RequestHandler[];
+
 export type HttpOptions = {
   /** openapi.yaml, parsed. */
   readonly document: unknown;
-  /** Made from the document before; without it, it is made now. */
+  /** Made by `createValidator`, where several apps share it. */
   readonly validator?: Validator;
   readonly handlers: Handlers;
   readonly authenticate: Authenticate;
@@ -39,7 +43,7 @@ export type HttpOptions = {
   readonly trustProxy: boolean | number | string | readonly string[];
   /** An origin like `https://lab.example.org` that is this server too, where a proxy hides the name. */
   readonly publicUrl?: string | undefined;
-  /** Of one address; probes of health are not counted. */
+  /** From one address; health checks are not counted. */
   readonly requestsPerMinute: number;
   readonly log: Log;
   /** Whether every request is logged at `info` (the default), or only those that failed or were slow. */
@@ -47,10 +51,9 @@ export type HttpOptions = {
   /** An answer that breaks the contract: `throw` makes it a 500, `log` logs, counts and sends it. */
   readonly responseFaults: 'throw' | 'log';
   readonly isStopping: () => boolean;
-  /** The problem that an error is (an outage, say); null = a bug. */
+  /** The problem that an error means (an outage, for example); null = a bug. */
   readonly classifyError?: (error: unknown) => ProblemError | null;
   readonly limits?: Partial<HttpLimits>;
   /** Milliseconds that only go forward. */
   readonly nowMs?: () => number;
-  readonly randomBytes?: (size: number) => Buffer;
 };

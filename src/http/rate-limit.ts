@@ -1,23 +1,18 @@
 // Requests of one address, bounded. A whole workshop can be one address, so the bound is generous (config).
-import type { Request, Response } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { MemoryStore, rateLimit } from 'express-rate-limit';
-import type { EndpointId } from '../contract/endpoints.gen.ts';
 import { ProblemError } from '../contract/problems.ts';
 import { member } from './records.ts';
 
-export type RateLimit = {
-  /** Rejects with `too_many_requests`. */
-  readonly check: (req: Request, res: Response, endpointId: EndpointId | null) => Promise<void>;
-  readonly close: () => void;
-};
-
 const WINDOW_MS = 60_000;
-/** A probe must not be refused because others are loud. */
-const NOT_COUNTED: readonly (EndpointId | null)[] = ['getHealth', 'getLiveness'];
 
-export function createRateLimit(requestsPerMinute: number): RateLimit {
+/** The middleware passes `too_many_requests` on. `close` ends its timer. */
+export function createRateLimit(requestsPerMinute: number): {
+  readonly middleware: RequestHandler;
+  readonly close: () => void;
+} {
   const store = new MemoryStore();
-  const limiter = rateLimit({
+  const middleware = rateLimit({
     windowMs: WINDOW_MS,
     limit: requestsPerMinute,
     store,
@@ -27,19 +22,7 @@ export function createRateLimit(requestsPerMinute: number): RateLimit {
     validate: false,
     handler: (req, _res, next) => next(tooMany(req)),
   });
-  return {
-    check: (req, res, endpointId) => {
-      if (NOT_COUNTED.includes(endpointId)) return Promise.resolve();
-      return new Promise((resolve, reject) => {
-        void limiter(req, res, (error?: unknown) => {
-          if (error === undefined) resolve();
-          else
-            reject(error instanceof Error ? error : new Error('the rate limiter failed', { cause: error }));
-        });
-      });
-    },
-    close: () => store.shutdown(),
-  };
+  return { middleware, close: () => store.shutdown() };
 }
 
 function tooMany(req: Request): ProblemError {

@@ -1,13 +1,91 @@
-// The body of a request as the endpoint consumes it: bytes, then JSON or a form, then a value. Knows no schema.
+// The body of a request: its media type, its bytes (by express.raw), then JSON or a form. Knows no schema.
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import { MIMEType } from 'node:util';
+import express, { type Request, type RequestHandler } from 'express';
 import type { Endpoint } from '../contract/erased.ts';
 import { ProblemError, type FieldError } from '../contract/problems.ts';
-import type { Exchange } from './exchange.ts';
-import { listFaults } from './json-faults.ts';
-import type { HttpLimits } from './limits.ts';
-import { isUtf8, readMediaType } from './media-type.ts';
-import { convertForm, parseFormBody, typedValues } from './parse-form.ts';
-import { decodeUtf8, parseJson } from './parse-json.ts';
-import { readBody } from './read-body.ts';
+import type { RequestContext } from './context.ts';
+import { convertForm, parseForm, typedValues } from './form.ts';
+import { isRecord, member } from './records.ts';
+
+const FORM = 'application/x-www-form-urlencoded';
+const JSON_ERROR_CHARACTERS = 200;
+
+/** Leaves the bytes in `req.body`. A body that the endpoint does not take is read, and forgotten. */
+export function bodyReader(endpoint: Endpoint): readonly RequestHandler[] {
+  if (endpoint.method === 'get') return [];
+  const limit = endpoint.bodyLimitBytes;
+  const read: RequestHandler = express.raw({ type: () => true, limit });
+  return [
+    (req, res, next) => {
+      if (declaredBytes(req) > limit) throw tooLarge(limit);
+      if (endpoint.consumes.length > 0) mediaTypeOf(req, endpoint);
+      if (req.headers.expect !== undefined) res.writeContinue();
+      void read(req, res, (error?: unknown) => {
+        if (error === undefined) next();
+        // Nobody is there to read an answer.
+        else if (member(error, 'type') !== 'request.aborted') next(readProblem(error, limit));
+      });
+    },
+  ];
+}
+
+function declaredBytes({ headers }: IncomingMessage): number {
+  return Number(headers['content-length'] ?? 0);
+}
+
+/** Throws `unsupported_media_type`. A POST without a body and a type is an empty form, or no JSON. */
+function mediaTypeOf(req: Request, { consumes }: Endpoint): string {
+  const header = req.headers['content-type'];
+  const isEmpty = req.headers['transfer-encoding'] === undefined && declaredBytes(req) === 0;
+  if (header === undefined && isEmpty) return consumes[0] ?? '';
+  const given = header === undefined ? null : parseMediaType(header);
+  if (given === null || !consumes.includes(given.essence))
+    throw unsupported(`The content type is not supported here. Send ${consumes.join(' or ')}.`);
+  if (!UTF8.includes((given.params.get('charset') ?? 'utf-8').toLowerCase()))
+    throw unsupported('The charset is not supported here. Send UTF-8.');
+  return given.essence;
+}
+
+/** US-ASCII is UTF-8 too. */
+const UTF8 = ['utf-8', 'utf8', 'us-ascii'];
+
+function parseMediaType(header: string): MIMEType | null {
+  try {
+    return new MIMEType(header);
+  } catch {
+    return null;
+  }
+}
+
+/** What express.raw found wrong, by the type of its error. */
+function readProblem(error: unknown, limitBytes: number): unknown {
+  switch (member(error, 'type')) {
+    case 'entity.too.large':
+      return tooLarge(limitBytes);
+    case 'encoding.unsupported':
+      return unsupported(
+        'The content encoding is not supported here. Send the body as it is, or as gzip, deflate or br.',
+      );
+    case 'request.size.invalid':
+      return new ProblemError('request_incomplete');
+    default:
+      return member(error, 'status') === 400
+        ? new ProblemError('bad_request', { detail: 'The compressed body is damaged or incomplete.' })
+        : error;
+  }
+}
+
+function tooLarge(limitBytes: number): ProblemError {
+  return new ProblemError('body_too_large', {
+    detail: `The body is over the limit of this endpoint (${limitBytes} bytes). Send less at once.`,
+  });
+}
+
+function unsupported(detail: string): ProblemError {
+  return new ProblemError('unsupported_media_type', { detail });
+}
 
 export type RequestBody = { readonly value: unknown; readonly errors: readonly FieldError[] };
 
@@ -16,55 +94,55 @@ const MISSING: RequestBody = {
   value: undefined,
   errors: [{ field: 'body', code: 'required', message: 'body is required' }],
 };
-const FORM = 'application/x-www-form-urlencoded';
 
-/** Leaves what was typed into a form in the exchange. Throws the problems of an unreadable body. */
-export async function readRequestBody(
-  exchange: Exchange,
-  endpoint: Endpoint,
-  limits: HttpLimits,
-): Promise<RequestBody> {
-  const { req, res } = exchange;
-  if (endpoint.method === 'get') return NOTHING;
-  const bytes = await readBody(req, res, endpoint.bodyLimitBytes);
-  // A body that the contract does not know of is read, and forgotten.
-  if (endpoint.consumes.length === 0) return NOTHING;
-  const type = mediaTypeOf(req.headers['content-type'], bytes.length, endpoint);
-  if (type === FORM) return readForm(exchange, endpoint, limits, bytes);
+/**
+ * What the bytes are. Leaves what was typed into a form in the context, and the plain media type in the header: the
+ * validator keeps a compiled schema for every spelling that it sees. Throws the problems of an unreadable body.
+ */
+export function parseBody(context: RequestContext, endpoint: Endpoint): RequestBody {
+  const { req, adapter } = context;
+  const bytes: unknown = req.body;
+  if (endpoint.consumes.length === 0) {
+    delete req.headers['content-type'];
+    return NOTHING;
+  }
+  const type = mediaTypeOf(req, endpoint);
+  req.headers['content-type'] = type;
+  const text = Buffer.isBuffer(bytes) ? decodeUtf8(bytes) : '';
+  if (type === FORM) {
+    const fields = parseForm(text);
+    context.typed = typedValues(fields, endpoint.form ?? {}, adapter.limits.typedCharacters);
+    return convertForm(fields, endpoint.form ?? {});
+  }
   // The validator would let it pass where no field is required.
-  if (bytes.length === 0) return endpoint.bodyRequired ? MISSING : NOTHING;
-  return readJson(limits, bytes);
+  if (text === '') return endpoint.bodyRequired ? MISSING : NOTHING;
+  const value = parseJson(text);
+  return { value, errors: longLists(value, adapter.limits.listEntries) };
 }
 
-/** A POST without a body says no type: it is an empty form, or no JSON. */
-function mediaTypeOf(header: string | undefined, sizeBytes: number, { consumes }: Endpoint): string {
-  const given = readMediaType(header);
-  const expected = consumes[0] ?? '';
-  if (given === null && sizeBytes === 0) return expected;
-  if (given === null || !consumes.includes(given.type))
-    throw new ProblemError('unsupported_media_type', {
-      detail: `The content type is not supported here. Send ${consumes.join(' or ')}.`,
-    });
-  if (!isUtf8(given))
-    throw new ProblemError('unsupported_media_type', {
-      detail: 'The charset is not supported here. Send UTF-8.',
-    });
-  return given.type;
+/** Throws `bad_request`: what is not UTF-8 would be changed without a word. */
+function decodeUtf8(bytes: Buffer): string {
+  if (!isUtf8(bytes)) throw new ProblemError('bad_request', { detail: 'The body is not valid UTF-8.' });
+  return bytes.toString();
 }
 
-function readForm(
-  exchange: Exchange,
-  { form }: Endpoint,
-  { typedCharacters }: HttpLimits,
-  bytes: Buffer,
-): RequestBody {
-  const fields = parseFormBody(decodeUtf8(bytes));
-  exchange.typed = typedValues(fields, form ?? {}, typedCharacters);
-  const { body, errors } = convertForm(fields, form ?? {});
-  return { value: body, errors };
+/** Throws `invalid_json`, which says where. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const what = error instanceof Error ? error.message.slice(0, JSON_ERROR_CHARACTERS) : '';
+    throw new ProblemError('invalid_json', { detail: `The body is not valid JSON: ${what}.` });
+  }
 }
 
-function readJson({ listEntries }: HttpLimits, bytes: Buffer): RequestBody {
-  const value = parseJson(bytes);
-  return { value, errors: listFaults(value, listEntries) };
+/** The validator would complain about a list that is too long entry by entry. */
+function longLists(body: unknown, maxEntries: number): readonly FieldError[] {
+  return Object.entries(isRecord(body) ? body : {})
+    .filter(([, value]) => Array.isArray(value) && value.length > maxEntries)
+    .map(([field]) => ({
+      field,
+      code: 'max_items',
+      message: `${field} must have at most ${maxEntries} entries`,
+    }));
 }

@@ -1,4 +1,6 @@
 // The id of a request, in its answer and in every line of the log about it.
+import { randomBytes } from 'node:crypto';
+
 const ACCEPTED = /^[A-Za-z0-9_-]{8,64}$/;
 const PREFIX_BYTES = 9;
 const COUNT_DIGITS = 4;
@@ -7,7 +9,7 @@ const COUNT_DIGITS = 4;
 export type RequestIds = (given: string | undefined) => string;
 
 /** New ids are random for the process, and counted within it: unique, and cheaper than random ones. */
-export function createRequestIds(randomBytes: (size: number) => Buffer): RequestIds {
+export function createRequestIds(): RequestIds {
   const prefix = randomBytes(PREFIX_BYTES).toString('base64url');
   let count = 0;
   return (given) => {

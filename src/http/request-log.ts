@@ -1,7 +1,7 @@
 // The one line that the log gets of a request, at its end. Never a body, a query or a header.
 import type { EndpointId } from '../contract/endpoints.gen.ts';
 import type { Log } from '../log.ts';
-import { isEndless, type Exchange } from './exchange.ts';
+import { isEndless, type RequestContext } from './context.ts';
 
 /** Requested all the time, and of no interest while they succeed. */
 const QUIET: readonly (EndpointId | undefined)[] = ['getHealth', 'getLiveness', 'getAsset'];
@@ -9,9 +9,9 @@ const PATH_CHARACTERS = 300;
 const SLOW_MS = 2_000;
 
 /** @param all whether every request is logged at `info`, not only those that failed or were slow */
-export function logRequest(log: Log, exchange: Exchange, nowMs: number, all: boolean): void {
-  const { req, res, endpoint, requestId, startedMs } = exchange;
-  const isQuiet = all ? QUIET.includes(endpoint?.id) : !isNotable(exchange, nowMs - startedMs);
+export function logRequest(log: Log, context: RequestContext, nowMs: number, all: boolean): void {
+  const { req, res, endpoint, requestId, startedMs } = context;
+  const isQuiet = all ? QUIET.includes(endpoint?.id) : !isNotable(context, nowMs - startedMs);
   const level = isQuiet ? 'debug' : 'info';
   const [path = ''] = req.originalUrl.split('?', 1);
   log[level](
@@ -29,7 +29,7 @@ export function logRequest(log: Log, exchange: Exchange, nowMs: number, all: boo
 }
 
 /** A poll that waits and a stream of events always take long, and end when their client or the server leaves. */
-function isNotable(exchange: Exchange, tookMs: number): boolean {
-  const { res } = exchange;
-  return !isEndless(exchange) && (!res.writableFinished || res.statusCode >= 500 || tookMs > SLOW_MS);
+function isNotable(context: RequestContext, tookMs: number): boolean {
+  const { res } = context;
+  return !isEndless(context.endpoint) && (!res.writableFinished || res.statusCode >= 500 || tookMs > SLOW_MS);
 }

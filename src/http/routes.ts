@@ -1,32 +1,27 @@
 // The endpoint table as routes of Express: every endpoint, and nothing else. HEAD is served as GET.
-import type { Express, Request, Response } from 'express';
+import type { Express, RequestHandler } from 'express';
 import type { Endpoint } from '../contract/erased.ts';
-
-export type Serve = (req: Request, res: Response, endpoint: Endpoint) => void;
-export type Refuse = (req: Request, res: Response, allow: string) => void;
-
-/** All endpoints of one path. */
-type Place = { readonly path: string; readonly endpoints: readonly Endpoint[] };
+import { ProblemError } from '../contract/problems.ts';
 
 /** Fixed paths come before those with parameters that would match them too. */
 export function mountEndpoints(
   app: Express,
   endpoints: readonly Endpoint[],
-  { serve, refuseMethod }: { readonly serve: Serve; readonly refuseMethod: Refuse },
+  parts: {
+    readonly middlewares: (endpoint: Endpoint) => readonly RequestHandler[];
+    readonly rateLimit: RequestHandler;
+  },
 ): void {
-  for (const { path, endpoints: here } of placesOf(endpoints)) {
-    const route = app.route(expressPath(path));
-    for (const endpoint of here) route[endpoint.method]((req, res) => serve(req, res, endpoint));
-    const allow = allowedMethods(here);
-    route.all((req, res) => refuseMethod(req, res, allow));
-  }
-}
-
-function placesOf(endpoints: readonly Endpoint[]): readonly Place[] {
   const byPath = Map.groupBy(endpoints, ({ path }) => path);
-  return [...byPath]
-    .map(([path, here]) => ({ path, endpoints: here }))
-    .toSorted((a, b) => parametersOf(a.path) - parametersOf(b.path));
+  const sorted = [...byPath].toSorted(([a], [b]) => parametersOf(a) - parametersOf(b));
+  for (const [path, here] of sorted) {
+    const route = app.route(expressPath(path));
+    for (const endpoint of here) route[endpoint.method](...parts.middlewares(endpoint));
+    const allow = allowedMethods(here);
+    route.all(parts.rateLimit, () => {
+      throw new ProblemError('method_not_allowed', { headers: { Allow: allow } });
+    });
+  }
 }
 
 function parametersOf(path: string): number {
@@ -58,9 +53,10 @@ function matches(path: string, steps: readonly string[]): boolean {
 
 /** What is mounted, as `GET /api/vm-status/:hostname`, read out of Express itself. */
 export function mountedRoutes(app: Express): readonly string[] {
-  return app.router.stack.flatMap(({ route }) =>
+  const routes = app.router.stack.flatMap(({ route }) =>
     (route?.stack ?? []).flatMap(({ method }) =>
       route && method ? [`${method.toUpperCase()} ${route.path}`] : [],
     ),
   );
+  return [...new Set(routes)];
 }

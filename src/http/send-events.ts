@@ -1,27 +1,26 @@
 // Sends server-sent events as they come. One writer; a heartbeat says that the connection lives; it ends with the
-// request, or when the server lets go.
+// request, or when the server stops.
 import type { ServerResponse } from 'node:http';
+import { untilAborted } from '../async/abort.ts';
 import type { ServerSentEvent } from '../contract/handlers.ts';
-import type { Adapter } from './adapter.ts';
-import { answerHeaders, contentType } from './answer-headers.ts';
-import { signalOf, type Exchange } from './exchange.ts';
+import { signalOf, type RequestContext } from './context.ts';
+import { prepareHead } from './send.ts';
 
-const TYPE = 'text/event-stream';
 const HEARTBEAT = ':\n\n';
 
 /** Never rejects. A source that fails cuts the connection: EventSource comes again, and resumes. */
 export async function sendEvents(
-  adapter: Adapter,
-  exchange: Exchange,
-  headers: Readonly<Record<string, string>>,
+  context: RequestContext,
+  headers: Readonly<Record<string, string>> | undefined,
   events: AsyncIterable<ServerSentEvent>,
 ): Promise<void> {
-  const { req, res, requestId } = exchange;
+  const { adapter, req, res, requestId } = context;
   const iterator = events[Symbol.asyncIterator]();
-  const signal = signalOf(exchange);
-  res.writeHead(200, {
-    ...answerHeaders(adapter, exchange, { 'X-Accel-Buffering': 'no', ...headers }),
-    'Content-Type': contentType(TYPE),
+  const signal = signalOf(context);
+  prepareHead(context, {
+    status: 200,
+    type: 'text/event-stream',
+    headers: { 'X-Accel-Buffering': 'no', ...headers },
   });
   try {
     if (req.method !== 'HEAD') await relay(res, iterator, signal, adapter.limits.heartbeatMs);
@@ -51,9 +50,9 @@ async function relay(
   try {
     res.write(HEARTBEAT);
     for (;;) {
-      const next = await unlessAborted(signal, iterator.next());
+      const next = await untilAborted(iterator.next(), signal);
       if (next === null || next.done === true) return;
-      if (!res.write(formatEvent(next.value)) && (await unlessAborted(signal, drained(res))) === null) return;
+      if (!res.write(formatEvent(next.value)) && (await untilAborted(drained(res), signal)) === null) return;
     }
   } finally {
     clearInterval(heartbeat);
@@ -76,17 +75,4 @@ function oneLine(text: string): string {
 
 function drained(res: ServerResponse): Promise<true> {
   return new Promise((resolve) => res.once('drain', () => resolve(true)));
-}
-
-/** null = aborted. Not Promise.race: a promise that lives as long as the stream would collect what waits on it. */
-function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T | null> {
-  if (signal.aborted) {
-    work.catch(() => undefined);
-    return Promise.resolve(null);
-  }
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => resolve(null);
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -1,55 +1,72 @@
-// Sends a whole answer. A refused body that still comes is read for a little while, so that its sender gets to read why;
-// cut at once, the connection would take the answer with it.
-import type { Adapter } from './adapter.ts';
-import { answerHeaders, contentType } from './answer-headers.ts';
-import { isOver, type Exchange } from './exchange.ts';
-import { declaredBytes } from './read-body.ts';
+// The head that every answer has, and answers that are sent whole.
+import type { Response } from 'express';
+import type { RequestContext } from './context.ts';
 
-export type WholeAnswer = {
+export type AnswerHead = {
   readonly status: number;
   readonly type: string;
-  readonly body: string | Buffer;
   readonly headers?: Readonly<Record<string, string>> | undefined;
 };
 
-/** A rest of a refused body that is no longer than this is read by Node, and the connection lives on. */
-const SMALL_REST_BYTES = 65_536;
+type Headers = Readonly<Record<string, string>>;
 
-export function send(
-  adapter: Adapter,
-  exchange: Exchange,
-  { status, type, body, headers = {} }: WholeAnswer,
-): void {
-  const { res } = exchange;
-  if (isOver(exchange) || res.headersSent) return;
-  const leaves = restIsLarge(exchange);
-  res.writeHead(status, {
-    ...answerHeaders(adapter, exchange, headers),
-    'Content-Type': contentType(type),
-    'Content-Length': Buffer.byteLength(body),
-    ...(leaves && { Connection: 'close' }),
-  });
-  if (leaves) linger(exchange, body, adapter.limits.lingerMs);
-  // A string is sent in one piece with the headers.
-  else res.end(body);
-}
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'self'",
+  "img-src 'self' data:",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join('; ');
 
-/** Also where the client waits to be told that it may send (100-continue), and never was. */
-function restIsLarge({ req }: Exchange): boolean {
-  if (req.complete) return false;
-  if (req.headers.expect !== undefined || req.headers['transfer-encoding'] !== undefined) return true;
-  return (declaredBytes(req) ?? 0) > SMALL_REST_BYTES;
-}
+const ALWAYS = {
+  'Content-Security-Policy': CONTENT_SECURITY_POLICY,
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Cache-Control': 'no-store',
+};
 
-function linger({ req, res }: Exchange, body: string | Buffer, lingerMs: number): void {
-  // All of the answer, but not yet its end, which would close the connection.
-  res.write(body);
-  const end = (): void => {
-    clearTimeout(timer);
-    req.off('end', end).off('close', end);
-    res.end();
+const RETRY_AFTER_SECONDS = 5;
+
+/** Every header of an answer; those of `head` win, however they are spelled. */
+export function answerHeaders({ adapter, req, requestId }: RequestContext, head: AnswerHead): Headers {
+  const { status, type, headers = {} } = head;
+  const given = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
+  const usual: Headers = {
+    ...ALWAYS,
+    'X-Request-Id': requestId,
+    // The contract promises it with every 429 and 503, also on pages.
+    ...((status === 429 || status === 503) && { 'Retry-After': String(RETRY_AFTER_SECONDS) }),
+    // A client that waits for "100 Continue" and is refused may send its body or not: the next request could not be found.
+    ...((adapter.isStopping() || (!req.complete && req.headers.expect !== undefined)) && {
+      Connection: 'close',
+    }),
   };
-  const timer = setTimeout(end, lingerMs);
-  req.on('end', end).on('close', end);
-  req.resume();
+  const kept = Object.entries(usual).filter(([name]) => !given.has(name.toLowerCase()));
+  return { ...Object.fromEntries(kept), ...headers, 'Content-Type': contentType(type) };
+}
+
+/** Sets the status and the headers of an answer that is sent whole. Throws where a header cannot be sent. */
+export function prepareHead(context: RequestContext, head: AnswerHead): void {
+  const { res } = context;
+  // What a failed attempt to answer has left.
+  for (const name of res.getHeaderNames()) res.removeHeader(name);
+  res.status(head.status);
+  // Not by Express, which would give JSON a charset.
+  for (const [name, value] of Object.entries(answerHeaders(context, head))) res.setHeader(name, value);
+}
+
+/** As sent: the types of text say their charset. */
+function contentType(type: string): string {
+  return type.startsWith('text/') || type === 'application/yaml' ? `${type}; charset=utf-8` : type;
+}
+
+export function sendWhole(res: Response, body: string | Buffer): void {
+  res.setHeader('Content-Length', Buffer.byteLength(body));
+  res.end(body);
+}
+
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value === undefined ? null : value);
 }

@@ -1,41 +1,98 @@
-// One request of an endpoint, from its first byte to the handler and back.
-import { handlerOf, type Endpoint } from '../contract/erased.ts';
+// The middlewares of an endpoint, in the order in which a request may be refused, and its handler at the end.
+import type { RequestHandler } from 'express';
+import { handlerOf, type AnyInput, type Endpoint } from '../contract/erased.ts';
 import type { AnyReply } from '../contract/handlers.ts';
-import { mergeHeaders } from './answer-headers.ts';
-import type { Adapter } from './adapter.ts';
+import { ProblemError } from '../contract/problems.ts';
+import { preferredType } from './accept.ts';
 import { answerError } from './answer-error.ts';
 import { answerReply } from './answer-reply.ts';
-import { browserCookieHeader } from './browser-cookie.ts';
-import type { Exchange } from './exchange.ts';
+import { authorize, isOwnPage, requireOwnHostname } from './authorize.ts';
+import { browserCookieHeader, makeBrowserId } from './browser-cookie.ts';
+import { contextOf, isEndless, signalOf, type Adapter, type RequestContext } from './context.ts';
+import { queryErrors } from './form.ts';
 import { answerKeptAlive } from './keep-alive.ts';
-import { prepareInput, type Prepared } from './request-input.ts';
+import { bodyReader, parseBody } from './request-body.ts';
+import { invalidRequest } from './validator.ts';
 
-/** Never rejects. */
-export async function serve(adapter: Adapter, exchange: Exchange, endpoint: Endpoint): Promise<void> {
-  try {
-    const prepared = await prepareInput(adapter, exchange, endpoint);
-    await answer(adapter, exchange, endpoint, prepared);
-  } catch (error) {
-    answerError(adapter, exchange, error);
-  }
+/** A probe must not be refused because others are loud. */
+const NOT_LIMITED = ['getHealth', 'getLiveness'];
+
+export function endpointMiddlewares(adapter: Adapter, endpoint: Endpoint): readonly RequestHandler[] {
+  return [
+    (req, _res, next) => {
+      contextOf(req).endpoint = endpoint;
+      if (adapter.isStopping() && '503' in endpoint.responses) throw new ProblemError('stopping');
+      next();
+    },
+    ...(NOT_LIMITED.includes(endpoint.id) ? [] : [adapter.rateLimit]),
+    async (req, _res, next) => {
+      await authorize(contextOf(req), endpoint);
+      next();
+    },
+    ...(isEndless(endpoint) ? [] : [adapter.compression]),
+    ...bodyReader(endpoint),
+    (req, _res, next) => {
+      const body = parseBody(contextOf(req), endpoint);
+      const errors = [...body.errors, ...queryErrors(req.query, endpoint)];
+      if (errors.length > 0) throw invalidRequest(errors);
+      req.body = body.value;
+      next();
+    },
+    ...adapter.validator(endpoint),
+    (req) => {
+      const context = contextOf(req);
+      // Not returned: Express would keep its way through the routes for as long as a poll waits.
+      void serve(context, endpoint).catch((error: unknown) => answerError(context, error));
+    },
+  ];
 }
 
-function answer(adapter: Adapter, exchange: Exchange, endpoint: Endpoint, prepared: Prepared): Promise<void> {
+async function serve(context: RequestContext, endpoint: Endpoint): Promise<void> {
+  const { adapter, req } = context;
   const handle = handlerOf(adapter.options.handlers, endpoint.id);
-  const pending = Promise.try(handle, prepared.input);
-  if (endpoint.keepAliveSeconds !== null) return answerKeptAlive(adapter, exchange, endpoint, pending);
-  const { newBrowserId } = prepared;
-  return pending.then((reply) =>
-    answerReply(
-      adapter,
-      exchange,
-      endpoint,
-      newBrowserId === null ? reply : withCookie(adapter, reply, newBrowserId),
-    ),
+  const { input, newBrowserId } = readInput(context, endpoint);
+  requireOwnHostname(endpoint, input);
+  const pending = Promise.try(handle, input);
+  if (endpoint.keepAliveSeconds !== null) return answerKeptAlive(context, endpoint, pending);
+  const reply = await pending;
+  // A form of another site brings no cookie (SameSite): one that is set then would replace the browser's own.
+  const mayBeRemembered = endpoint.method === 'get' || isOwnPage(req, adapter.options.publicUrl);
+  return answerReply(
+    context,
+    endpoint,
+    newBrowserId !== null && mayBeRemembered ? withCookie(context, reply, newBrowserId) : reply,
   );
 }
 
-function withCookie({ browserCookie }: Adapter, reply: AnyReply, browserId: string): AnyReply {
-  const cookie = { 'Set-Cookie': browserCookieHeader(browserId, browserCookie) };
-  return { ...reply, headers: mergeHeaders(reply.headers ?? {}, cookie) };
+/** What the handler gets: nothing of the request is reachable from it. */
+function readInput(
+  context: RequestContext,
+  endpoint: Endpoint,
+): { readonly input: AnyInput; readonly newBrowserId: string | null } {
+  const { adapter, req, caller } = context;
+  if (caller === null) throw new Error('the request was not authorized');
+  const known = context.browserId;
+  const newBrowserId = known === null && endpoint.browserCookie ? makeBrowserId() : null;
+  const body: unknown = req.body;
+  const input: AnyInput = {
+    path: req.params,
+    query: req.query,
+    body,
+    caller,
+    browserId: known ?? newBrowserId,
+    accept: preferredType(req, adapter.successTypes(endpoint)),
+    lastEventId: req.get('last-event-id') ?? null,
+    get signal() {
+      return signalOf(context);
+    },
+  };
+  return { input, newBrowserId };
+}
+
+function withCookie({ adapter }: RequestContext, reply: AnyReply, browserId: string): AnyReply {
+  const cookie = browserCookieHeader(browserId, {
+    key: adapter.cookieKey,
+    secure: adapter.options.browserCookie.secure,
+  });
+  return { ...reply, headers: { ...reply.headers, 'Set-Cookie': cookie } };
 }

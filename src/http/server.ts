@@ -1,18 +1,19 @@
-// The listening server: bounds on what arrives, a start that says what is in its way, a stop that finishes what runs.
+// The listening server: limits on what arrives, a start that fails with what to do, a stop that finishes what runs.
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { HttpApp } from './app.ts';
 import { refuseConnection } from './client-error.ts';
 import { defaultLimits, type HttpLimits } from './limits.ts';
 import type { Log } from '../log.ts';
+import { fail, succeed, type Failure, type Result } from '../result.ts';
 
 export type HttpServer = {
   readonly port: number;
   /** Where it can be reached from this machine. */
   readonly url: string;
   /**
-   * Listens no more, refuses new requests on connections that are kept, lets polls and streams go, waits for what runs,
-   * and ends what is left after the grace. Resolves when nothing is open any more; may be called again.
+   * Stops listening, refuses new requests on connections that are kept, ends long polls and streams of events, waits for
+   * running requests, and cuts what is left after the grace. Resolves when nothing is open; may be called again.
    */
   readonly stop: (graceMs: number) => Promise<void>;
   /** Ends everything at once. */
@@ -28,26 +29,22 @@ export type ServerOptions = {
   readonly log: Log;
 };
 
-export type StartedServer =
-  | { readonly ok: true; readonly server: HttpServer }
-  | { readonly ok: false; readonly problem: string; readonly remedy: string };
-
 /** Connections that have become idle while stopping are closed this often. */
 const IDLE_SWEEP_MS = 20;
 
-export async function startHttpServer(options: ServerOptions): Promise<StartedServer> {
+export async function startHttpServer(options: ServerOptions): Promise<Result<HttpServer, ListenFailure>> {
   const { app, host, port, log } = options;
   const server = configure(app, { ...defaultLimits, ...options.limits });
   const { stop, kill } = endings(server, app);
   const failure = await listen(server, host, port);
   if (failure !== null) {
     app.close();
-    return { ok: false, ...listenProblem(failure, host, port) };
+    return fail(listenFailure(failure, host, port));
   }
   server.on('error', (error) => log.error({ err: error }, 'The HTTP server has a fault.'));
   const address = server.address();
   const bound = typeof address === 'object' && address !== null ? address.port : port;
-  return { ok: true, server: { port: bound, url: localUrl(host, bound), stop, kill } };
+  return succeed({ port: bound, url: localUrl(host, bound), stop, kill });
 }
 
 function configure(app: HttpApp, limits: HttpLimits): Server {
@@ -63,7 +60,7 @@ function configure(app: HttpApp, limits: HttpLimits): Server {
   });
   server.maxConnections = limits.connections;
   server.on('request', app.listener);
-  // Told to go on only where the body is wanted (read-body.ts).
+  // The client is asked to go on only where the body is wanted (request-body.ts).
   server.on('checkContinue', app.listener);
   server.on('clientError', refuseConnection);
   return server;
@@ -79,7 +76,7 @@ function listen(server: Server, host: string, port: number): Promise<NodeJS.Errn
   });
 }
 
-/** Connections on which nothing was asked yet: Node does not count them as idle. */
+/** Connections without a request so far: Node does not count them as idle. */
 function watchUnused(server: Server): ReadonlySet<Socket> {
   const unused = new Set<Socket>();
   server.on('connection', (socket) => {
@@ -98,7 +95,7 @@ function endings(server: Server, app: HttpApp): Pick<HttpServer, 'stop' | 'kill'
   let closed: Promise<void> | null = null;
   const close = (): Promise<void> => {
     closed ??= new Promise<void>((resolve) => {
-      app.letGo();
+      app.endLongPolls();
       const sweep = setInterval(() => {
         server.closeIdleConnections();
         for (const socket of unused) if (socket.bytesRead === 0) socket.destroy();
@@ -129,31 +126,36 @@ function endings(server: Server, app: HttpApp): Pick<HttpServer, 'stop' | 'kill'
   };
 }
 
-function listenProblem(
-  { code, message }: NodeJS.ErrnoException,
-  host: string,
-  port: number,
-): { readonly problem: string; readonly remedy: string } {
+type ListenFailure = Failure<'listen'>;
+
+function listenFailure({ code, message }: NodeJS.ErrnoException, host: string, port: number): ListenFailure {
   switch (code) {
     case 'EADDRINUSE':
       return {
-        problem: `Port ${port} of ${host} is in use by another program.`,
+        code: 'listen',
+        message: `Port ${port} of ${host} is in use by another program.`,
         remedy: 'Stop that program, or set PORT to another port.',
       };
     case 'EACCES':
       return {
-        problem: `This user may not listen on port ${port}.`,
+        code: 'listen',
+        message: `This user may not listen on port ${port}.`,
         remedy: 'Set PORT to 1024 or more, and put a proxy in front for the lower port.',
       };
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return {
-        problem: `${host} is not an address of this machine.`,
+        code: 'listen',
+        message: `${host} is not an address of this machine.`,
         remedy: 'Set HOST to 127.0.0.1 (this machine only) or 0.0.0.0 (all of its addresses).',
       };
     default:
-      return { problem: `Cannot listen on ${host}:${port}: ${message}.`, remedy: 'Check HOST and PORT.' };
+      return {
+        code: 'listen',
+        message: `Cannot listen on ${host}:${port}: ${message}.`,
+        remedy: 'Check HOST and PORT.',
+      };
   }
 }
 

@@ -1,192 +1,141 @@
-// express-openapi-validator, driven part by part: its request and its response stage are handed plain values in the
-// place of Express' objects, and each endpoint's metadata is looked up once (its own stage compiles every path of the
-// contract anew for every request). Media types are normalised before: it keeps a compiled schema for each that it sees.
-import { error as validatorErrors, middleware } from 'express-openapi-validator';
-import type { Endpoint } from '../contract/erased.ts';
-import type { FieldError } from '../contract/problems.ts';
-import { PROBLEM_PATH, statusForValidator, validatorDocument } from './contract-document.ts';
+// express-openapi-validator: requests and JSON answers against the contract. What it cannot do stands in docs/adr/0003.
+import * as OpenApiValidator from 'express-openapi-validator';
+import type { Request, RequestHandler } from 'express';
+import { endpoints, type EndpointId } from '../contract/endpoints.gen.ts';
+import { ProblemError, type FieldError } from '../contract/problems.ts';
+import { isJsonType } from './accept.ts';
+import { contextOf } from './context.ts';
 import { fieldErrors } from './field-errors.ts';
-import { isRecord } from './records.ts';
+import type { Validator } from './options.ts';
+import { isRecord, member } from './records.ts';
 
-export type RequestParts = {
-  readonly path: Readonly<Record<string, string>>;
-  readonly query: Readonly<Record<string, unknown>>;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: unknown;
-};
+type ContractDocument = Exclude<Parameters<typeof OpenApiValidator.middleware>[0]['apiSpec'], string>;
 
-/** With defaults filled in, and query parameters turned into what the contract declares. */
-export type ValidParts = { readonly path: unknown; readonly query: unknown; readonly body: unknown };
+/** These are called by a whole workshop, or by all of its VMs, at the same moment. */
+const BUSY: readonly EndpointId[] = ['vmStartup', 'requestVm'];
 
-export type Validator = {
-  readonly request: (
-    endpoint: Endpoint,
-    parts: RequestParts,
-  ) => Promise<
-    | { readonly ok: true; readonly parts: ValidParts }
-    | { readonly ok: false; readonly errors: readonly FieldError[] }
-  >;
-  /** What breaks the contract in a JSON body (of a success) or a problem; null = nothing. */
-  readonly response: (
-    endpoint: Endpoint,
-    reply: { readonly status: number; readonly type: string; readonly body: unknown },
-  ) => Promise<string | null>;
-};
+/**
+ * The validator compiles every path of its document anew for each request, 4 KiB of garbage for each VM that waits. So the
+ * busy endpoints have instances with their own path alone. Throws where the document is no OpenAPI document.
+ */
+export function createValidator(document: unknown): Validator {
+  const shared = createMiddlewares(partOf(document, () => true));
+  const busy = new Map(
+    BUSY.map((id) => [id, createMiddlewares(partOf(document, (path) => path === endpoints[id].path))]),
+  );
+  return ({ id }) => busy.get(id) ?? shared;
+}
 
-type Stage = (...stage: never[]) => unknown;
-/** Throws what the validator finds wrong. */
-type ResponseCheck = (status: string, body: unknown) => void;
-
-/** Rejects where the document is no contract. What an endpoint needs is compiled when it is first asked for. */
-export async function createValidator(document: unknown): Promise<Validator> {
-  const stages = middleware({
-    apiSpec: validatorDocument(document),
+function createMiddlewares(apiSpec: ContractDocument): readonly RequestHandler[] {
+  return OpenApiValidator.middleware({
+    apiSpec,
+    // `make check` has done it.
     validateApiSpec: false,
+    // authorize.ts does it, before the body is read.
     validateSecurity: false,
     fileUploader: false,
-    // Lists are bounded before (limits.listEntries), so that the number of errors is.
-    validateRequests: { allErrors: true },
-    validateResponses: {},
+    // As app.ts has cut it to the path and the query.
+    useRequestUrl: true,
+    // Lists are bounded before (limits.listEntries), so the number of errors is bounded too. Unknown query parameters are
+    // refused before, where the contract refuses them.
+    validateRequests: { allErrors: true, allowUnknownQueryParameters: true },
+    validateResponses: {
+      onError: ({ message }, _body, req: Request) => {
+        const context = contextOf(req);
+        context.adapter.onResponseFault(context, message);
+      },
+    },
   });
-  const lookUp = metadataLookup(stageNamed(stages, 'metadataMiddleware'));
-  const requestStage = stageNamed(stages, 'requestMiddleware');
-  const responseStage = stageNamed(stages, 'responseMiddleware');
-  const responseChecks = new Map<string, Promise<ResponseCheck>>();
-  const checkFor = (method: string, path: string): Promise<ResponseCheck> => {
-    const key = `${method} ${path}`;
-    const known =
-      responseChecks.get(key) ??
-      lookUp(method, path).then((openapi) => responseCheck(responseStage, method, openapi));
-    responseChecks.set(key, known);
-    return known;
-  };
-  // The first look-up waits for the document; a fault of it is told at start.
-  await lookUp('get', PROBLEM_PATH);
-
-  return {
-    request: async (endpoint, parts) => {
-      const openapi = await lookUp(endpoint.method, endpoint.path);
-      return validateRequest(requestStage, endpoint, { ...openapi, pathParams: parts.path }, parts);
-    },
-    response: async ({ method, path }, { status, type, body }) => {
-      const isProblem = type === 'application/problem+json';
-      const check = await (isProblem ? checkFor('get', PROBLEM_PATH) : checkFor(method, path));
-      try {
-        check(isProblem ? '200' : statusForValidator(String(status)), body);
-        return null;
-      } catch (error) {
-        if (error instanceof validatorErrors.InternalServerError) return error.message;
-        throw error;
-      }
-    },
-  };
 }
 
-type Metadata = Readonly<Record<string, unknown>>;
-
-/** Asks the validator's own stage, once for each endpoint. */
-function metadataLookup(stage: Stage): (method: string, path: string) => Promise<Metadata> {
-  const known = new Map<string, Promise<Metadata>>();
-  return (method, path) => {
-    const key = `${method} ${path}`;
-    const found = known.get(key) ?? readMetadata(stage, method, path);
-    known.set(key, found);
-    return found;
-  };
+/** The problem that the validator found with a request; null where the error is another one. */
+export function requestProblem(error: unknown): ProblemError | null {
+  return error instanceof OpenApiValidator.error.BadRequest
+    ? invalidRequest(fieldErrors(error.errors))
+    : null;
 }
 
-async function readMetadata(stage: Stage, method: string, path: string): Promise<Metadata> {
-  const concrete = path.replaceAll(/\{\w+\}/g, '0');
-  const req = { ...standIn(method, concrete), baseUrl: '', app: { enabled: () => true } };
-  await pass(stage, req, {});
-  const openapi: unknown = Reflect.get(req, 'openapi');
-  if (!isRecord(openapi) || openapi['openApiRoute'] !== path)
-    throw new Error(`the contract has no ${method} ${path}`);
-  return openapi;
-}
+const NAMED_ERRORS = 3;
 
-async function validateRequest(
-  stage: Stage,
-  endpoint: Endpoint,
-  openapi: Metadata,
-  parts: RequestParts,
-): ReturnType<Validator['request']> {
-  const [mediaType] = endpoint.consumes;
-  const headers = mediaType === undefined ? parts.headers : { ...parts.headers, 'content-type': mediaType };
-  const req = {
-    ...standIn(endpoint.method, '/'),
-    openapi,
-    headers,
-    params: parts.path,
-    query: parts.query,
-    body: parts.body,
-  };
-  try {
-    await pass(stage, req, {});
-    return { ok: true, parts: { path: req.params, query: req.query, body: req.body } };
-  } catch (error) {
-    if (!(error instanceof validatorErrors.BadRequest)) throw error;
-    return { ok: false, errors: fieldErrors(error.errors) };
-  }
+/** The detail names the first errors: programs that read only `error` learn what is wrong too. */
+export function invalidRequest(errors: readonly FieldError[]): ProblemError {
+  const named = errors.slice(0, NAMED_ERRORS).map(({ message }) => message);
+  const detail = `${named.join('; ')}${errors.length > NAMED_ERRORS ? '; and more.' : '.'}`;
+  return new ProblemError('invalid_request', { errors, ...(errors.length > 0 && { detail }) });
 }
 
 /**
- * The stage replaces `res.json` by a function that looks at the body first; that function is kept, with one stand-in
- * for all answers of the endpoint: it runs to its end at once.
+ * Some paths of the contract as the validator needs them: with HEAD, which it would refuse, beside GET; with reserved
+ * characters allowed in queries; and without what it never reads.
  */
-async function responseCheck(stage: Stage, method: string, openapi: Metadata): Promise<ResponseCheck> {
-  const res: { statusCode: string; json: unknown } & Record<string, unknown> = {
-    statusCode: '200',
-    headersSent: false,
-    getHeaders: () => ({ 'content-type': 'application/json' }),
-    json: () => undefined,
-  };
-  const req = { ...standIn(method, '/'), openapi, headers: {} };
-  let fault: unknown;
-  await new Promise<void>((resolve) => {
-    Reflect.apply(stage, undefined, [
-      req,
-      res,
-      (error?: unknown) => {
-        fault = error;
-        resolve();
-      },
-    ]);
+function partOf(document: unknown, has: (path: string) => boolean): ContractDocument {
+  const paths = entriesOf(member(document, 'paths')).filter(([path]) => has(path));
+  const items = paths.map(([path, item]) => {
+    const operations = Object.fromEntries(
+      entriesOf(item).map(([method, operation]) => [method, slimOperation(document, recordOf(operation))]),
+    );
+    const { get } = operations;
+    return [path, get === undefined ? operations : { ...operations, head: get }] as const;
   });
-  if (fault !== undefined) throw toError(fault);
-  const check = res.json;
-  if (typeof check !== 'function') throw new Error('the response stage of the validator is not as expected');
-  return (status, body) => {
-    res.statusCode = status;
-    fault = undefined;
-    Reflect.apply(check, res, [body]);
-    if (fault !== undefined) throw toError(fault);
+  const slim: unknown = {
+    openapi: member(document, 'openapi'),
+    info: member(document, 'info'),
+    paths: Object.fromEntries(items),
+    components: { schemas: schemasOf(document, items) },
+  };
+  if (!isContract(slim)) throw new Error('the contract is not an OpenAPI document');
+  return slim;
+}
+
+const SCHEMA_REFERENCE = /"#\/components\/schemas\/([\w.-]+)"/g;
+
+/** The named schemas that a part of the document refers to, directly or through others. */
+function schemasOf(document: unknown, part: unknown): Readonly<Record<string, unknown>> {
+  const schemas = member(member(document, 'components'), 'schemas');
+  const found = new Map<string, unknown>();
+  const visit = (node: unknown): void => {
+    for (const [, name = ''] of JSON.stringify([node]).matchAll(SCHEMA_REFERENCE)) {
+      if (found.has(name)) continue;
+      found.set(name, member(schemas, name));
+      visit(found.get(name));
+    }
+  };
+  visit(part);
+  return Object.fromEntries(found);
+}
+
+function slimOperation(document: unknown, operation: Record<string, unknown>): Record<string, unknown> {
+  const { parameters, requestBody, responses } = operation;
+  return {
+    parameters: (Array.isArray(parameters) ? parameters : []).map((parameter) => ({
+      ...recordOf(resolve(document, parameter)),
+      allowReserved: true,
+    })),
+    ...(requestBody !== undefined && { requestBody: resolve(document, requestBody) }),
+    responses: Object.fromEntries(
+      entriesOf(responses).map(([status, response]) => {
+        const content = entriesOf(member(resolve(document, response), 'content'));
+        const json = content.filter(([type]) => isJsonType(type));
+        return [status, { description: '', content: Object.fromEntries(json) }];
+      }),
+    ),
   };
 }
 
-function standIn(method: string, path: string): Record<string, unknown> {
-  return { method: method.toUpperCase(), path, originalUrl: path };
+function isContract(value: unknown): value is ContractDocument {
+  return typeof member(value, 'openapi') === 'string' && isRecord(member(value, 'paths'));
 }
 
-function stageNamed(stages: readonly Stage[], name: string): Stage {
-  const stage = stages.find((candidate) => candidate.name === name);
-  if (!stage) throw new Error(`express-openapi-validator has no ${name}; its version was tested as 5.6.2`);
-  return stage;
+function resolve(document: unknown, node: unknown): unknown {
+  const reference = member(node, '$ref');
+  if (typeof reference !== 'string') return node;
+  return resolve(document, reference.slice(2).split('/').reduce<unknown>(member, document));
 }
 
-function pass(stage: Stage, req: object, res: object): Promise<void> {
-  return new Promise((resolve, reject) => {
-    Reflect.apply(stage, undefined, [
-      req,
-      res,
-      (error?: unknown) => {
-        if (error === undefined) resolve();
-        else reject(toError(error));
-      },
-    ]);
-  });
+function recordOf(value: unknown): Record<string, unknown> {
+  return isRecord(value) ? value : {};
 }
 
-function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error('the validator failed', { cause: thrown });
+function entriesOf(value: unknown): readonly (readonly [string, unknown])[] {
+  return Object.entries(recordOf(value));
 }

@@ -34,7 +34,7 @@ const ended = (id: string, message: string) =>
   });
 
 describe('a participant who is let in from another browser', () => {
-  test('needs no PIN, once', async () => {
+  test('a participant who may use another browser needs no PIN, once', async () => {
     await insertFreeVms(lab.server.db, ['a']);
     await giveVm(lab.server.db, 'ada@x.org');
     const asked = async () =>
@@ -55,7 +55,7 @@ describe('a participant who is let in from another browser', () => {
 });
 
 describe('destroying one machine from its page', { timeout: 90_000 }, () => {
-  test('leads to the page of the operation, which is about this machine, and needs no script', async () => {
+  test('destroying one machine from its page leads to the page of that operation and needs no script', async () => {
     await insertFreeVms(lab.server.db, ['a', 'b']);
     const asked = await form('/api/v1/vms/a/destroy');
     expect(asked.status).toBe(303);
@@ -68,7 +68,7 @@ describe('destroying one machine from its page', { timeout: 90_000 }, () => {
     expect(await page('/admin/operations')).toContain('Destroy a');
   });
 
-  test('that cannot be begun stays on the page of the machine, with the reason', async () => {
+  test('destroying one machine that cannot begin stays on the page of the machine and shows the reason', async () => {
     await insertFreeVms(lab.server.db, ['a']);
     lab.provider.script.holdAfter = 0;
     const { id } = await lab.launch(1);
@@ -82,7 +82,7 @@ describe('destroying one machine from its page', { timeout: 90_000 }, () => {
 });
 
 describe('actions from the page', () => {
-  test('lead to the machine that it is about then, which says what was done', async () => {
+  test('an action on the page leads to the page of the machine, which says what was done', async () => {
     await insertFreeVms(lab.server.db, ['a']);
     const { id } = await giveVm(lab.server.db, 'ada@x.org');
     expect(await form('/api/v1/vms/a/allow-browser')).toMatchObject({
@@ -102,7 +102,7 @@ describe('actions from the page', () => {
     expect(await page('/admin/vms/b')).toContain('The work of this person is still on it');
   });
 
-  test('that cannot be done stay on the page, with the reason', async () => {
+  test('an action that cannot be done stays on the page and shows the reason', async () => {
     await insertFreeVms(lab.server.db, ['a']);
     await giveVm(lab.server.db, 'ada@x.org');
     const refused = await form('/api/v1/vms/a/reassign');
@@ -112,7 +112,7 @@ describe('actions from the page', () => {
     expect((await form('/api/v1/vms/nobody/allow-browser')).status).toBe(404);
   });
 
-  test('a page that is named an action that there is not is told so', async () => {
+  test('a page for an unknown action says that the action is unknown', async () => {
     await insertFreeVms(lab.server.db, ['a']);
     const response = await fetch(`${lab.server.url}/admin/vms/a?done=nonsense`, { headers: lab.auth });
     expect(response.status).toBe(400);
@@ -120,7 +120,7 @@ describe('actions from the page', () => {
 });
 
 describe('a restart', () => {
-  test('asks the provider, and waits for the machine to speak', async () => {
+  test('a restart asks the provider and waits until the machine reports', async () => {
     await insertFreeVms(lab.server.db, ['a']);
     await lab.server.db.updateTable('vms').set({ provider: 'local' }).execute();
     const restarted = await lab.server.admin.POST('/api/v1/vms/{hostname}/restart', by('a'));
@@ -136,7 +136,7 @@ describe('a restart', () => {
     ]);
   });
 
-  test('that fails leaves the machine as it was, and says why', async () => {
+  test('a restart that fails leaves the machine as it was, and says why', async () => {
     await insertFreeVms(lab.server.db, ['a']);
     await lab.server.db.updateTable('vms').set({ provider: 'local' }).execute();
     lab.provider.script.result = fail({
@@ -150,7 +150,7 @@ describe('a restart', () => {
     expect(await page('/admin/vms/a')).toContain('Running');
   });
 
-  test('is not offered where the provider cannot', async () => {
+  test('a restart is not offered where the provider cannot restart', async () => {
     await insertFreeVms(lab.server.db, ['a']);
     expect(await page('/admin/vms/a')).not.toContain('Restart it');
     const refused = await lab.server.admin.POST('/api/v1/vms/{hostname}/restart', by('a'));
@@ -158,7 +158,7 @@ describe('a restart', () => {
   });
 });
 
-test('the lab at a glance, and its machines as CSV', async () => {
+test('the overview counts the machines, and the CSV lists them', async () => {
   await insertFreeVms(lab.server.db, ['vm-10', 'vm-2']);
   await giveVm(lab.server.db, 'ada@x.org');
   await lab.server.client.POST('/api/vm-status', { body: { hostname: 'vm-2', status: 'error' } });
@@ -169,7 +169,7 @@ test('the lab at a glance, and its machines as CSV', async () => {
   expect(csv.split('\r\n').map((line) => line.split(',')[0])).toEqual(['hostname', 'vm-2', 'vm-10', '']);
 });
 
-test('the overview names exactly the machines that need somebody, in the order of their urgency', async () => {
+test('the overview lists exactly the machines that need attention, the most urgent first', async () => {
   await fillLab(lab.server.db);
   const { data: overview } = await lab.server.admin.GET('/api/v1/overview');
   const { data: all } = await lab.server.admin.GET('/api/v1/vms');

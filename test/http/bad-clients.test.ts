@@ -22,7 +22,7 @@ describe('a client', () => {
     `POST /api/vm-status HTTP/1.1\r\nHost: lab\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
   const body = JSON.stringify({ hostname: 'slow-coach', status: 'running' });
 
-  test('that leaves in the middle of its body changes nothing', async () => {
+  test('a client that leaves in the middle of its body changes nothing', async () => {
     const before = await dumpRows(server.db);
     const logged = server.logLines.length;
     const socket = await openSocket(server.url);
@@ -35,7 +35,7 @@ describe('a client', () => {
     await expectAlive();
   });
 
-  test('that sends its body a byte at a time is waited for, and holds nobody up', async () => {
+  test('a client that sends its body a byte at a time is answered and delays nobody else', async () => {
     const socket = await openSocket(server.url);
     socket.write(head(body.length));
     for (const byte of body) {
@@ -45,7 +45,7 @@ describe('a client', () => {
     await expect.poll(() => socket.received()).toContain('HTTP/1.1 200');
   });
 
-  test('that says no HTTP at all gets a 400 and is gone', async () => {
+  test('a client that does not speak HTTP gets a 400, and the connection is closed', async () => {
     const socket = await openSocket(server.url);
     socket.write('\x16\x03\x01 hello?\r\n\r\n');
     await socket.closed;
@@ -53,7 +53,7 @@ describe('a client', () => {
     await expectAlive();
   });
 
-  test('that gives two lengths, or none that is one, gets a 400', async () => {
+  test('a client that sends two lengths, or an invalid one, gets a 400', async () => {
     for (const lengths of [
       'Content-Length: 2\r\nContent-Length: 3',
       'Content-Length: two',
@@ -67,7 +67,7 @@ describe('a client', () => {
     await expectAlive();
   });
 
-  test('that leaves while it polls is forgotten', async () => {
+  test('a client that leaves while it polls is forgotten', async () => {
     const socket = await openSocket(server.url);
     const poll = JSON.stringify({ hostname: FREE[0] });
     socket.write(

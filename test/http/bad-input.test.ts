@@ -78,16 +78,22 @@ describe('a form that', () => {
     ['has a command of 5,000 characters', `email=ada%40example.org&crd_command=${'A'.repeat(5_000)}`],
     ['has an e-mail of 5,000 characters', `email=${'a'.repeat(5_000)}%40example.org&crd_command=4%2F0Aone`],
     ['has no code in its command', 'email=ada%40example.org&crd_command=rm+-rf'],
-  ])('%s comes back with a message (200), is 400 as JSON, and nothing is changed', async (_, body) => {
-    const before = await dumpRows(server.db);
-    const page = await sendRaw(server.url, form('/api/request_vm', body));
-    expect(page).toMatchObject({ status: 200, type: 'text/html' });
-    expect(page.text).toMatch(/role="alert"|class="[^"]*error/);
-    const problem = await sendRaw(server.url, form('/api/request_vm', body, { Accept: 'application/json' }));
-    expectRefusal(problem, 400);
-    expect(problem.type).toBe('application/problem+json');
-    expect(await dumpRows(server.db)).toEqual(before);
-  });
+  ])(
+    'a form that %s comes back with a message (200), is 400 as JSON, and nothing is changed',
+    async (_, body) => {
+      const before = await dumpRows(server.db);
+      const page = await sendRaw(server.url, form('/api/request_vm', body));
+      expect(page).toMatchObject({ status: 200, type: 'text/html' });
+      expect(page.text).toMatch(/role="alert"|class="[^"]*error/);
+      const problem = await sendRaw(
+        server.url,
+        form('/api/request_vm', body, { Accept: 'application/json' }),
+      );
+      expectRefusal(problem, 400);
+      expect(problem.type).toBe('application/problem+json');
+      expect(await dumpRows(server.db)).toEqual(before);
+    },
+  );
 });
 
 describe('what VMs send', () => {
@@ -102,7 +108,7 @@ describe('what VMs send', () => {
     ['metrics', `/api/vm-metrics/${BOOTING}`, { cloud_init_start: 1_678_886_400 }],
     ['logs', '/api/vm-logs', { ...LOGS, log_stream: BOOTING }],
     ['heartbeat', `/api/v1/vms/${BOOTING}/heartbeat`, { boot_id: 'b' }],
-  ])('may have fields that nobody knows: ignored, and not stored (%s)', async (_, path, body) => {
+  ])('unknown fields in what VMs send are ignored and not stored (%s)', async (_, path, body) => {
     const strange = {
       ...body,
       message: 'nothing wrong',
@@ -121,13 +127,16 @@ describe('what VMs send', () => {
     ['logs', '/api/vm-logs', { ...LOGS, log_stream: BURIED }],
     ['heartbeat', `/api/v1/vms/${BURIED}/heartbeat`, { boot_id: 'b' }],
     ['recycled', `/api/v1/vms/${BURIED}/recycled`, {}],
-  ])('after they were destroyed is answered 200 and recreates nothing (%s)', async (_, path, body) => {
-    const before = await dumpRows(server.db);
-    expect((await postJson(server.url, path, body)).status).toBe(200);
-    expect(await dumpRows(server.db)).toEqual(before);
-  });
+  ])(
+    'what VMs send after they were destroyed is answered with 200 and creates nothing (%s)',
+    async (_, path, body) => {
+      const before = await dumpRows(server.db);
+      expect((await postJson(server.url, path, body)).status).toBe(200);
+      expect(await dumpRows(server.db)).toEqual(before);
+    },
+  );
 
-  test('in log lines may be anything: NULs, escapes, lone surrogates, a line of 200,000 characters', async () => {
+  test('log lines may contain anything: NULs, escapes, lone surrogates, a line of 200,000 characters', async () => {
     const messages = ['a\0b', '\u001b[31mred', '\ud800 alone', 'x'.repeat(200_000), '<script>', ''];
     const sent = await postJson(server.url, '/api/vm-logs', { ...LOGS, log_stream: FREE[1], messages });
     expect(sent.status).toBe(200);

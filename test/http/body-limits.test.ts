@@ -9,7 +9,7 @@ describe('the size of a body', () => {
     return JSON.stringify({ hostname: VM, status: 'running', x: 'x'.repeat(bytes - frame.length) });
   };
 
-  test('may be the limit of the endpoint, and no byte more', async () => {
+  test('a body may be as large as the limit of the endpoint, and no byte larger', async () => {
     await using t = await bodyEcho();
     expect((await t.http.post('/api/vm-status', sized(LIMIT_BYTES))).status).toBe(200);
     const over = await t.http.post('/api/vm-status', sized(LIMIT_BYTES + 1));
@@ -22,13 +22,13 @@ describe('the size of a body', () => {
     expect(t.seen).toHaveLength(1);
   });
 
-  test('is its own for each endpoint', async () => {
+  test('each endpoint has its own limit for the size of a body', async () => {
     await using t = await bodyEcho();
     const batch = { log_group: 'g', log_stream: VM, messages: ['x'.repeat(200_000)] };
     expect((await t.http.post('/api/vm-logs', batch)).status).toBe(200);
   });
 
-  test('is counted where no length is told', async () => {
+  test('the size of a body without a declared length is counted', async () => {
     await using t = await bodyEcho();
     const chunks = (function* () {
       for (let sent = 0; sent < 20; sent += 1) yield new TextEncoder().encode('x'.repeat(10_000));
@@ -46,7 +46,7 @@ describe('the size of a body', () => {
     ['gzip', gzipSync],
     ['deflate', deflateSync],
     ['br', brotliCompressSync],
-  ])('is counted after unpacking (%s)', async (encoding, pack) => {
+  ])('the size of a body is counted after decompression (%s)', async (encoding, pack) => {
     await using t = await bodyEcho();
     const send = (body: Buffer) =>
       t.http.get('/api/vm-status', {
@@ -61,29 +61,29 @@ describe('the size of a body', () => {
     expect((await send(Buffer.from('not packed'))).status).toBe(400);
   });
 
-  test('of an unknown encoding is 415', async () => {
+  test('a body in an unknown encoding is answered with 415', async () => {
     await using t = await bodyEcho();
     const body = { hostname: VM, status: 'running' };
-    expect((await t.http.post('/api/vm-status', body, { 'content-encoding': 'zstd' })).status).toBe(415);
+    expect((await t.http.post('/api/vm-status', body, { 'content-encoding': 'compress' })).status).toBe(415);
     expect((await t.http.post('/api/vm-status', body, { 'content-encoding': 'gzip, gzip' })).status).toBe(
       415,
     );
     expect((await t.http.post('/api/vm-status', body, { 'content-encoding': 'toString' })).status).toBe(415);
   });
 
-  test('over the limit is answered at once, before it has arrived, and the sender can read the answer', async () => {
+  test('a body over the limit is answered before it has arrived, and the connection can be used again', async () => {
     await using t = await bodyEcho();
     const head =
       'POST /api/vm-status HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n';
     using client = await wire(t.http.port, head);
-    await expect.poll(() => client.text()).toMatch(/^HTTP\/1\.1 413 [^]*Connection: close[^]*body_too_large/);
-    client.socket.write('x'.repeat(900_000));
-    await client.ended;
+    await expect.poll(() => client.text()).toMatch(/^HTTP\/1\.1 413 [^]*body_too_large/);
+    client.socket.write(`${'x'.repeat(900_000)}GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n`);
+    await expect.poll(() => client.text()).toContain('HTTP/1.1 404 ');
   });
 });
 
 describe('bodies that nobody asked for', () => {
-  test('are read and forgotten, within the limit', async () => {
+  test('a body that the endpoint does not take is read and dropped, within the limit', async () => {
     await using t = await bodyEcho();
     const path = '/api/v1/operations/0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11/cancel';
     const headers = { authorization: ADMIN, accept: 'text/html' };
@@ -91,7 +91,7 @@ describe('bodies that nobody asked for', () => {
     expect((await t.http.post(path, 'x'.repeat(LIMIT_BYTES + 1), headers)).status).toBe(413);
   });
 
-  test('of a GET are not read', async () => {
+  test('the body of a GET is not read', async () => {
     await using t = await bodyEcho();
     using client = await wire(
       t.http.port,
@@ -104,7 +104,7 @@ describe('bodies that nobody asked for', () => {
 });
 
 describe('a client that leaves in the middle of its body', () => {
-  test('does no harm', async () => {
+  test('a client that leaves in the middle of its body is logged and gets no answer', async () => {
     await using t = await bodyEcho();
     const head =
       'POST /api/vm-status HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{"ho';

@@ -24,7 +24,7 @@ async function browsers(options: Partial<HttpOptions> = {}) {
   return { http, ids, visit, [Symbol.asyncDispose]: () => http[Symbol.asyncDispose]() };
 }
 
-test('a browser is given an id once, and known by it afterwards', async () => {
+test('a browser gets an id once and is recognised by it afterwards', async () => {
   await using t = await browsers();
   const [header = ''] = (await t.visit()).headers.getSetCookie();
   expect(header).toMatch(
@@ -38,7 +38,7 @@ test('a browser is given an id once, and known by it afterwards', async () => {
   expect(t.ids).toEqual([first, first, first, first, first]);
 });
 
-test('two browsers are two', async () => {
+test('two browsers get different ids', async () => {
   await using t = await browsers();
   await t.visit();
   await t.visit();

@@ -64,7 +64,7 @@ async function reseed({ db, provider }: Lab): Promise<void> {
   await seedLab(db);
 }
 
-test('what the matter itself decides', async () => {
+test('the statuses that depend on the data of a request are answered as declared', async () => {
   const provider = createScriptedProvider();
   await using server = await startTestServer(
     { POLL_MAX_SECONDS: '1' },
@@ -103,7 +103,7 @@ test("the examples of the contract's request bodies are accepted", async () => {
   }
 }, 120_000);
 
-test('the agent that was built, and one that was not', async () => {
+test('the agent is served where it was built, and is 404 where it was not', async () => {
   const agentFolder = await mkdtemp(join(tmpdir(), 'lablink-agent-'));
   onTestFinished(() => rm(agentFolder, { recursive: true }));
   const { getAgentFile } = createAgentHandlers({ agentFolder });
@@ -116,14 +116,14 @@ test('the agent that was built, and one that was not', async () => {
   }
 });
 
-test('429: one request a minute', async () => {
+test('429 is answered by every endpoint that declares it when one request a minute is allowed', async () => {
   await using server = await startTestServer({ REQUESTS_PER_MINUTE: '1' });
   await sendRaw(server.url, { path: '/' });
   await sendExamples(server.url, 429);
   expectDeclared(server);
 });
 
-test('500: the schema is broken; and where no table is asked, a handler is', async () => {
+test('500 is answered by every endpoint that declares it when the schema or the handler is broken', async () => {
   await using server = await startTestServer();
   await seedLab(server.db);
   await sql`alter table vms rename to vms_gone`.execute(server.db);
@@ -135,7 +135,7 @@ test('500: the schema is broken; and where no table is asked, a handler is', asy
   await sendExamples(http.url, 500, { Authorization: STUB_ADMIN });
 });
 
-test('503: Postgres is away; and where it is not asked, the server is stopping', async () => {
+test('503 is answered by every endpoint that declares it when Postgres is away or the server is stopping', async () => {
   await using database = await createTestDatabase();
   await using proxy = await startTcpProxy(database.connectionString);
   await using server = await startTestServer({ DATABASE_URL: proxy.connectionString });
@@ -148,7 +148,7 @@ test('503: Postgres is away; and where it is not asked, the server is stopping',
   await sendExamples(stopping.url, 503);
 });
 
-test('every declared status was seen, and no other', () => {
+test('every declared status was answered, and no other', () => {
   expect(coverage.missing()).toEqual([]);
   expect(coverage.undeclared()).toEqual([]);
 });

@@ -112,7 +112,7 @@ test('one impatient person who sends the form twenty times at once has one machi
   expect(taken.map(({ assignment }) => assignment?.email)).toEqual(['ada@example.org']);
 });
 
-test('200 pushes of logs to one machine at once: every line is there once; sent again with its ids, too', async () => {
+test('200 simultaneous log pushes for one machine store every line once, also when they are sent again with their ids', async () => {
   await using server = await startTestServer();
   const [hostname = ''] = vmNames(1);
   await born(server.url, [hostname]);
@@ -154,7 +154,7 @@ async function pollForEver(
   }
 }
 
-test('a restart costs nobody a seat, a token or a poll', async () => {
+test('a restart of the server loses no assignment, no token and no poll', async () => {
   await using server = await startTestServer({ VM_AUTH: 'required' });
   const [seated = '', waiting = ''] = vmNames(2);
   const tokens = new Map<string, string>();

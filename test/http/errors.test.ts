@@ -8,7 +8,7 @@ const throwing = (error: Error) => () => {
 };
 
 describe('an error of a handler', () => {
-  test('that is a bug is a 500 that tells nothing, logged once with its stack', async () => {
+  test('a bug in a handler is a 500 without details, and is logged once with its stack', async () => {
     const bug = new Error('select * from vms at /srv/secret');
     await using http = await startStub({ getUnassignedVmsCount: throwing(bug) });
     const response = await http.get('/api/unassigned_vms_count');
@@ -22,7 +22,7 @@ describe('an error of a handler', () => {
     expect(errors[0]?.['request_id']).toBe(response.headers.get('x-request-id'));
   });
 
-  test('that is no Error at all is a 500 too', async () => {
+  test('a handler that rejects with something other than an Error is a 500', async () => {
     await using http = await startStub({
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- what a library may do
       getUnassignedVmsCount: () => Promise.reject(undefined),
@@ -30,7 +30,7 @@ describe('an error of a handler', () => {
     expect((await http.get('/api/unassigned_vms_count')).status).toBe(500);
   });
 
-  test('that is a problem is answered as that', async () => {
+  test('a problem that a handler throws is the answer', async () => {
     const error = new ProblemError('overloaded', { detail: 'Not now.', headers: { 'Retry-After': '17' } });
     await using http = await startStub({ getUnassignedVmsCount: throwing(error) });
     const response = await http.get('/api/unassigned_vms_count');
@@ -43,7 +43,7 @@ describe('an error of a handler', () => {
     expect(http.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  test('that is known to be an outage is answered as that, and logged as a warning', async () => {
+  test('an error that is known to be an outage is answered as the outage and logged as a warning', async () => {
     const outage = new Error('terminating connection');
     await using http = await startStub(
       { getUnassignedVmsCount: throwing(outage) },
@@ -55,7 +55,7 @@ describe('an error of a handler', () => {
     expect(http.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
 
-  test('whose status the endpoint does not declare is a fault of ours', async () => {
+  test('a problem whose status the endpoint does not declare breaks the contract', async () => {
     const stubs = { getLiveness: throwing(new ProblemError('vm_not_found')) };
     await using strict = await startStub(stubs);
     expect((await strict.get('/api/health/live')).status).toBe(500);
@@ -64,7 +64,7 @@ describe('an error of a handler', () => {
     expect([strict.app.responseFaults(), lenient.app.responseFaults()]).toEqual([1, 1]);
   });
 
-  test('is the page of an endpoint that answers pages', async () => {
+  test('an error is a page at an endpoint that answers with pages', async () => {
     await using http = await startStub({ adminPage: throwing(new ProblemError('database_unavailable')) });
     const response = await http.get('/admin', { headers: { ...admin.headers, accept: 'application/json' } });
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '5']);
@@ -72,7 +72,7 @@ describe('an error of a handler', () => {
     expect(await response.text()).toBe('<p>error database_unavailable adminPage</p>');
   });
 
-  test('is what the client likes best where an endpoint answers both', async () => {
+  test('an error is what the client prefers at an endpoint that answers with pages and JSON', async () => {
     await using http = await startStub({
       cancelOperation: throwing(new ProblemError('operation_not_found')),
     });
@@ -85,12 +85,12 @@ describe('an error of a handler', () => {
 });
 
 describe('what cannot be sent', () => {
-  test('as a reply is a 500', async () => {
+  test('a reply with a header that cannot be sent is a 500', async () => {
     await using http = await startStub({ indexPage: () => ({ ...html('x'), headers: { 'X-Bad': 'a\nb' } }) });
     expect((await http.get('/')).status).toBe(500);
   });
 
-  test('as an error cuts the connection, and the server lives on', async () => {
+  test('an error with a header that cannot be sent cuts the connection, and the server lives on', async () => {
     const error = new ProblemError('overloaded', { headers: { 'X-Bad': 'a\nb' } });
     await using http = await startStub({ indexPage: throwing(error) });
     await expect(http.get('/')).rejects.toThrow();
@@ -102,7 +102,7 @@ describe('what cannot be sent', () => {
 describe('a form', () => {
   const filled = 'email=ada%40example.org&crd_command=x';
 
-  test('in an outage comes back with what was typed, as a 503', async () => {
+  test('a form during an outage comes back with what was typed, as a 503', async () => {
     await using http = await startStub({ requestVm: throwing(new ProblemError('database_unavailable')) });
     const response = await http.form('/api/request_vm', filled);
     expect(response.status).toBe(503);
@@ -111,14 +111,14 @@ describe('a form', () => {
     );
   });
 
-  test('in a bug is the page of the error', async () => {
+  test('a form whose handler has a bug is answered with the error page', async () => {
     await using http = await startStub({ requestVm: throwing(new Error('a bug')) });
     const response = await http.form('/api/request_vm', filled);
     expect(response.status).toBe(500);
     expect(await response.text()).toBe('<p>error internal_error requestVm</p>');
   });
 
-  test('that the handler refuses keeps the status that the handler gave', async () => {
+  test('a form that the handler refuses keeps the status that the handler gave', async () => {
     await using http = await startStub({
       requestVm: ({ accept }) =>
         accept === 'application/json' ? problem('none_free') : html('<p>none free</p>'),
@@ -135,7 +135,7 @@ describe('a form', () => {
 describe('a page that cannot be rendered', () => {
   const pages = { error: throwing(new Error('no template')), form: throwing(new Error('no template')) };
 
-  test('is the barest page, with the status', async () => {
+  test('a page that cannot be rendered is the barest page, with the status', async () => {
     await using http = await startStub({}, { pages });
     const missing = await http.get('/nowhere', { headers: { accept: 'text/html' } });
     expect(missing.status).toBe(404);
@@ -146,7 +146,7 @@ describe('a page that cannot be rendered', () => {
     expect(http.lines.filter(({ level }) => level === 'error')).toHaveLength(2);
   });
 
-  test('shows what was sent as text, never as markup', async () => {
+  test('a page that cannot be rendered shows what was sent as text, never as markup', async () => {
     const error = new ProblemError('overloaded', { detail: '<script>alert(1)</script>&' });
     await using http = await startStub({ indexPage: throwing(error) }, { pages });
     expect(await (await http.get('/')).text()).toContain('&lt;script&gt;alert(1)&lt;/script&gt;&amp;');
@@ -154,7 +154,7 @@ describe('a page that cannot be rendered', () => {
 });
 
 describe('the log', () => {
-  test('has one line for each request, without query, body and credentials', async () => {
+  test('the log has one line for each request, without query, body and credentials', async () => {
     await using http = await startStub({
       requestVm: () => html('ok'),
       getLiveness: () => json({ status: 'ok' }),
@@ -212,7 +212,7 @@ describe('the log', () => {
 });
 
 describe('requests of one address', () => {
-  test('are bounded, as a problem or a page, and health is not counted', async () => {
+  test('requests from one address are limited, and health checks are not counted', async () => {
     await using http = await startStub(
       { getLiveness: () => json({ status: 'ok' }), getUnassignedVmsCount: () => json({ count: 1 }) },
       { requestsPerMinute: 3 },
@@ -230,7 +230,7 @@ describe('requests of one address', () => {
     expect((await http.get('/api/health/live')).status).toBe(200);
   });
 
-  test('are told apart by X-Forwarded-For only where the proxy is trusted', async () => {
+  test('X-Forwarded-For separates addresses only where the proxy is trusted', async () => {
     const stubs = { getUnassignedVmsCount: () => json({ count: 1 }) };
     const ask = async (http: Awaited<ReturnType<typeof startStub>>, address: string) =>
       (await http.get('/api/unassigned_vms_count', { headers: { 'x-forwarded-for': address } })).status;

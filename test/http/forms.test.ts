@@ -5,7 +5,7 @@ import { ADMIN, problemOf } from './harness.ts';
 describe('forms', () => {
   const authorization = { authorization: ADMIN };
 
-  test('are decoded, and unknown fields do no harm', async () => {
+  test('forms are decoded, and unknown fields do no harm', async () => {
     await using t = await bodyEcho();
     const body = 'email=ada%40example.org&crd_command=a+b%2Bc&__proto__=x&constructor=y&email2';
     expect((await t.http.form('/api/request_vm', body)).status).toBe(200);
@@ -27,7 +27,7 @@ describe('forms', () => {
     },
   );
 
-  test('an empty field of a number is none that was given', async () => {
+  test('an empty number field of a form counts as not given', async () => {
     await using t = await bodyEcho();
     await t.http.form('/api/launch', 'num_vms=3&hours=', authorization);
     expect(t.seen).toEqual([{ num_vms: 3 }]);
@@ -35,7 +35,7 @@ describe('forms', () => {
     expect(await response.text()).toContain('num_vms is required');
   });
 
-  test('take 3 for three', async () => {
+  test('forms turn 3 into a number', async () => {
     await using t = await bodyEcho();
     await t.http.form('/api/launch', 'num_vms=3', authorization);
     expect(t.seen).toEqual([{ num_vms: 3 }]);
@@ -45,14 +45,14 @@ describe('forms', () => {
     ['-1', 'num_vms must be at least 1'],
     ['0', 'num_vms must be at least 1'],
     ['1001', 'num_vms must be at most 1000'],
-  ])('refuse %s with the bound', async (value, message) => {
+  ])('forms refuse the number %s and name the limit', async (value, message) => {
     await using t = await bodyEcho();
     expect(await (await t.http.form('/api/launch', `num_vms=${value}`, authorization)).text()).toContain(
       message,
     );
   });
 
-  test('refuse a field that is given twice, and one with NUL', async () => {
+  test('forms refuse a field that is given twice, and one with NUL', async () => {
     await using t = await bodyEcho();
     const twice = await t.http.form('/api/request_vm', 'email=a&email=b&crd_command=x');
     expect(await twice.text()).toContain('email was given more than once');
@@ -61,7 +61,7 @@ describe('forms', () => {
     expect(t.seen).toEqual([]);
   });
 
-  test('come back with what was typed, in a 200', async () => {
+  test('forms come back with what was typed, as a 200', async () => {
     await using t = await bodyEcho();
     const response = await t.http.form('/api/request_vm', 'email=ada%40example.org&crd_command=');
     expect(response.status).toBe(200);
@@ -71,7 +71,7 @@ describe('forms', () => {
     );
   });
 
-  test('are a problem where the client asks for JSON', async () => {
+  test('forms are a problem where the client asks for JSON', async () => {
     await using t = await bodyEcho();
     const response = await t.http.form('/api/request_vm', 'email=a', { accept: 'application/json' });
     expect(response.status).toBe(400);
@@ -80,7 +80,7 @@ describe('forms', () => {
     ]);
   });
 
-  test('of nothing and no type are empty', async () => {
+  test('a POST without a body and without a type is an empty form', async () => {
     await using t = await bodyEcho();
     const asked = await t.http.get('/api/request_vm', { method: 'POST' });
     expect(asked.status).toBe(200);
@@ -100,21 +100,24 @@ describe('forms', () => {
       { 'content-type': 'application/x-www-form-urlencoded; charset=latin1' },
       415,
     ],
-  ])('with %s are the form page with its status', async (_, body, headers, status) => {
-    await using t = await bodyEcho();
-    const response = await t.http.form('/api/request_vm', body, headers);
-    expect(response.status).toBe(status);
-    expect(await response.text()).toMatch(/^<form>requestVm /);
-  });
+  ])(
+    'a form with %s is answered with the form page and the status of the problem',
+    async (_, body, headers, status) => {
+      await using t = await bodyEcho();
+      const response = await t.http.form('/api/request_vm', body, headers);
+      expect(response.status).toBe(status);
+      expect(await response.text()).toMatch(/^<form>requestVm /);
+    },
+  );
 
-  test('show an admin form to nobody who is not the admin', async () => {
+  test('the form page of an admin endpoint is shown to the admin only', async () => {
     await using t = await bodyEcho();
     const response = await t.http.form('/api/launch', 'num_vms=x');
     expect(response.status).toBe(401);
     expect(await response.text()).toBe('<p>error unauthorized launchVms</p>');
   });
 
-  test('bound what they bring back', async () => {
+  test('forms come back with a bounded amount of what was typed', async () => {
     await using t = await bodyEcho();
     const response = await t.http.form('/api/request_vm', `email=${'x'.repeat(50_000)}`);
     expect((await response.text()).length).toBeLessThan(9_000);

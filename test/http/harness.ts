@@ -14,7 +14,7 @@ import type { Log } from '../../src/log.ts';
 export const document: unknown = parse(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8'));
 
 /** Made once: compiling the contract takes longer than a test. */
-const validator = await createValidator(document);
+const validator = createValidator(document);
 
 export const ADMIN = `Basic ${Buffer.from('admin:s3cret:ä').toString('base64')}`;
 export const VM_TOKEN = 'vm-token-1';
@@ -44,7 +44,7 @@ export type Harness = AsyncDisposable & {
 /** An endpoint without a stub answers 500. */
 export async function startStub(stubs: Stubs = {}, options: Partial<HttpOptions> = {}): Promise<Harness> {
   const lines: LogLine[] = [];
-  const app = await createHttpApp({
+  const app = createHttpApp({
     document,
     validator,
     handlers: stubbed(stubs),
@@ -73,8 +73,8 @@ export async function startStub(stubs: Stubs = {}, options: Partial<HttpOptions>
     log: recordingLog(lines),
     ...(options.limits && { limits: options.limits }),
   });
-  if (!started.ok) throw new Error(started.problem);
-  const { server } = started;
+  if (!started.ok) throw new Error(started.failure.message);
+  const server = started.value;
   const send = (path: string, init: RequestInit): Promise<Response> =>
     fetch(new URL(path, server.url), { redirect: 'manual', ...init });
   return {

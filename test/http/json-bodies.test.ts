@@ -3,14 +3,14 @@ import { bodyEcho } from './body-echo.ts';
 import { problemOf, VM } from './harness.ts';
 
 describe('JSON bodies', () => {
-  test('reach the handler as they are', async () => {
+  test('JSON bodies reach the handler as they are', async () => {
     await using t = await bodyEcho();
     const response = await t.http.post('/api/vm-status', { hostname: VM, status: 'running', extra: [1] });
     expect(response.status).toBe(200);
     expect(t.seen).toEqual([{ hostname: VM, status: 'running', extra: [1] }]);
   });
 
-  test('that are broken are 400 and say where', async () => {
+  test('invalid JSON is answered with 400 and the position of the error', async () => {
     await using t = await bodyEcho();
     const response = await t.http.post('/api/vm-status', '{"hostname": "a",\n "status": running}');
     const problem = await problemOf(response);
@@ -25,7 +25,7 @@ describe('JSON bodies', () => {
     expect(t.seen).toEqual([]);
   });
 
-  test('are not turned into what they are not', async () => {
+  test('values of JSON bodies are not converted to other types', async () => {
     await using t = await bodyEcho();
     const response = await t.http.post('/api/vm-status', { hostname: 123, status: 'gone' });
     const problem = await problemOf(response);
@@ -44,7 +44,7 @@ describe('JSON bodies', () => {
     ['a list', '[]', 'body', 'type', 'body must be an object'],
     ['text', '"x"', 'body', 'type', 'body must be an object'],
     ['an empty object', '{}', 'hostname', 'required', 'hostname is required'],
-  ])('of %s say what is missing', async (_, body, field, code, message) => {
+  ])('a JSON body of %s is answered with what is missing', async (_, body, field, code, message) => {
     await using t = await bodyEcho();
     const init = body === undefined ? {} : { body, headers: { 'content-type': 'application/json' } };
     const response = await t.http.get('/api/vm-status', { method: 'POST', ...init });
@@ -52,7 +52,7 @@ describe('JSON bodies', () => {
     expect((await problemOf(response)).errors).toContainEqual({ field, code, message });
   });
 
-  test('with __proto__, duplicate keys and absurd nesting do no harm', async () => {
+  test('JSON bodies with __proto__, duplicate keys and absurd nesting do no harm', async () => {
     await using t = await bodyEcho();
     const nested = `{"hostname":"${VM}","status":"running","x":${'['.repeat(20_000)}${']'.repeat(20_000)}}`;
     const proto = `{"hostname":"a","hostname":"${VM}","status":"running","__proto__":{"polluted":true}}`;
@@ -65,7 +65,7 @@ describe('JSON bodies', () => {
     expect(Reflect.get({}, 'polluted')).toBeUndefined();
   });
 
-  test('with NUL in a text that would be stored are 400; in a field that nobody knows it is ignored', async () => {
+  test('JSON bodies with NUL in a text that would be stored are 400; in a field that nobody knows it is ignored', async () => {
     await using t = await bodyEcho();
     const outcome = { hostname: VM, outcome: 'failed', message: 'a\0' };
     const stored = await t.http.post(`/api/v1/assignments/${crypto.randomUUID()}/outcome`, outcome);
@@ -79,7 +79,7 @@ describe('JSON bodies', () => {
     expect((await t.http.post('/api/vm-status', escaped)).status).toBe(200);
   });
 
-  test('with NUL in a log line reach the handler; elsewhere in the batch they are 400', async () => {
+  test('JSON bodies with NUL in a log line reach the handler; elsewhere in the batch they are 400', async () => {
     await using t = await bodyEcho();
     const batch = { log_group: 'g', log_stream: VM, messages: ['a\0b'] };
     expect((await t.http.post('/api/vm-logs', batch)).status).toBe(200);
@@ -87,7 +87,7 @@ describe('JSON bodies', () => {
     expect(t.seen).toEqual([batch]);
   });
 
-  test('with a list that is too long get one error, not one for each entry', async () => {
+  test('JSON bodies with a list that is too long get one error, not one for each entry', async () => {
     await using t = await bodyEcho();
     const batch = { log_group: 'g', log_stream: VM, messages: new Array(500_000).fill(1) };
     const response = await t.http.post('/api/vm-logs', batch);
@@ -97,7 +97,7 @@ describe('JSON bodies', () => {
     ]);
   });
 
-  test('with thousands of wrong entries get a bounded list of errors', async () => {
+  test('JSON bodies with thousands of wrong entries get a bounded list of errors', async () => {
     await using t = await bodyEcho();
     const batch = { log_group: 'g', log_stream: VM, messages: new Array(10_000).fill(1) };
     const problem = await problemOf(await t.http.post('/api/vm-logs', batch));
@@ -124,14 +124,14 @@ describe('content types', () => {
     ['multipart/form-data; boundary=x', 415],
     ['application/jsonx', 415],
     ['', 415],
-  ])('"%s" of a JSON body is %i', async (type, status) => {
+  ])('the content type "%s" of a JSON body is answered with %i', async (type, status) => {
     await using t = await bodyEcho();
     const response = await t.http.post('/api/vm-status', body, { 'content-type': type });
     expect(response.status).toBe(status);
     if (status === 415) expect((await problemOf(response)).code).toBe('unsupported_media_type');
   });
 
-  test('no content type of a body is 415 and names the right one', async () => {
+  test('a body without a content type is answered with 415 and the right type', async () => {
     await using t = await bodyEcho();
     const response = await t.http.get('/api/vm-status', {
       method: 'POST',
@@ -141,7 +141,7 @@ describe('content types', () => {
     expect((await problemOf(response)).detail).toContain('Send application/json.');
   });
 
-  test('what is not UTF-8 is 400, not mangled', async () => {
+  test('a body that is not UTF-8 is answered with 400', async () => {
     await using t = await bodyEcho();
     const bytes = Buffer.from(`{"hostname":"${VM}","status":"running","x":"\xe4"}`, 'latin1');
     const response = await t.http.get('/api/vm-status', {
@@ -153,7 +153,7 @@ describe('content types', () => {
     expect((await problemOf(response)).detail).toBe('The body is not valid UTF-8.');
   });
 
-  test('ever new parameters of a content type leave nothing behind', async () => {
+  test('a content type with unknown parameters is accepted every time', async () => {
     await using t = await bodyEcho();
     for (let round = 0; round < 50; round += 1) {
       const response = await t.http.post('/api/vm-status', body, {

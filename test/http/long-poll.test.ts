@@ -1,8 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { AnyInput } from '../../src/contract/erased.ts';
 import type { AnyReply } from '../../src/contract/handlers.ts';
 import { problem } from '../../src/contract/problems.ts';
-import { createBeat } from '../../src/http/beat.ts';
 import type { HttpOptions } from '../../src/http/options.ts';
 import { json, problemOf, startStub, VM, wire } from './harness.ts';
 
@@ -16,7 +15,7 @@ const DELIVERY = {
 const QUICK = { limits: { keepAliveSecondMs: 1 } };
 const HALF_A_POLL = `POST /vm_startup HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{"hostname":`;
 
-/** Polls that wait until the test says something. */
+/** Polls that wait until the test replies. */
 async function waitingServer(options: Partial<HttpOptions> = {}) {
   const waiting: { reply: (reply: AnyReply) => void; fail: (error: Error) => void; signal: AbortSignal }[] =
     [];
@@ -42,7 +41,7 @@ async function waitingServer(options: Partial<HttpOptions> = {}) {
 const spaces = (text: string): number => text.split('\r\n1\r\n \r\n'.slice(2)).length - 1;
 
 describe('a poll that waits', () => {
-  test('is answered like any other before the first space', async () => {
+  test('a poll that waits is answered like any other before the first space', async () => {
     await using t = await waitingServer();
     const delivered = t.poll();
     await expect.poll(() => t.waiting.length).toBe(1);
@@ -54,7 +53,7 @@ describe('a poll that waits', () => {
     expect([(await refused).status, (await problemOf(await refused)).code]).toEqual([409, 'poll_superseded']);
   });
 
-  test('is sent spaces, then its JSON, which any parser reads', async () => {
+  test('a poll that waits is sent spaces, then its JSON, which any parser reads', async () => {
     await using t = await waitingServer(QUICK);
     using client = await t.pollOnWire();
     await expect.poll(() => spaces(client.text())).toBeGreaterThan(3);
@@ -76,8 +75,7 @@ describe('a poll that waits', () => {
   test.each([
     ['a problem', ({ reply }: { reply: (reply: AnyReply) => void }) => reply(problem('poll_superseded'))],
     ['an outage', ({ fail }: { fail: (error: Error) => void }) => fail(new Error('the database is away'))],
-    ['a wrong body', ({ reply }: { reply: (reply: AnyReply) => void }) => reply(json({ status: 'success' }))],
-  ])('is cut by %s after the first space', async (_, end) => {
+  ])('a poll that waits is cut by %s after the first space', async (_, end) => {
     await using t = await waitingServer(QUICK);
     const response = await t.poll();
     const [waiter] = t.waiting;
@@ -87,7 +85,7 @@ describe('a poll that waits', () => {
     await expect.poll(() => t.http.app.running()).toBe(0);
   });
 
-  test('tells its handler when the client leaves, and leaves nothing behind', async () => {
+  test('a poll that waits tells its handler when the client leaves, and leaves nothing behind', async () => {
     await using t = await waitingServer(QUICK);
     const client = await t.pollOnWire();
     await expect.poll(() => spaces(client.text())).toBeGreaterThan(0);
@@ -97,7 +95,7 @@ describe('a poll that waits', () => {
     expect(t.http.lines.map(({ level, left }) => [level, left])).toEqual([['info', true]]);
   });
 
-  test('tells its handler also where the client half-closes the connection and is gone', async () => {
+  test('a poll that waits tells its handler also where the client half-closes the connection and is gone', async () => {
     await using t = await waitingServer(QUICK);
     const client = await t.pollOnWire();
     await expect.poll(() => t.waiting.length).toBe(1);
@@ -106,7 +104,7 @@ describe('a poll that waits', () => {
     await expect.poll(() => t.waiting[0]?.signal.aborted).toBe(true);
   });
 
-  test('outlives the time limit of requests, which is about their arrival', async () => {
+  test('a poll that waits outlives the time limit of requests, which is about their arrival', async () => {
     await using t = await waitingServer({
       limits: { requestTimeoutMs: 60, headersTimeoutMs: 50, timeoutCheckMs: 10 },
     });
@@ -119,7 +117,7 @@ describe('a poll that waits', () => {
     expect((await delivered).status).toBe(200);
   });
 
-  test('is let go with 503 when the server stops, before its first space', async () => {
+  test('a poll that waits is answered with 503 when the server stops before the first space', async () => {
     await using t = await waitingServer();
     const waiting = t.poll();
     await expect.poll(() => t.waiting.length).toBe(1);
@@ -130,7 +128,7 @@ describe('a poll that waits', () => {
     await stopped;
   });
 
-  test('is cut when the server stops, after its first space', async () => {
+  test('a poll that waits is cut when the server stops after the first space', async () => {
     await using t = await waitingServer(QUICK);
     const response = await t.poll();
     const text = response.text().catch(() => 'cut');
@@ -138,7 +136,7 @@ describe('a poll that waits', () => {
     expect(await text).toBe('cut');
   });
 
-  test('is logged once, at its end', async () => {
+  test('a poll that waits is logged once, at its end', async () => {
     await using t = await waitingServer();
     const delivered = t.poll();
     await expect.poll(() => t.waiting.length).toBe(1);
@@ -154,50 +152,10 @@ describe('a poll that waits', () => {
     });
   });
 
-  test('whose client reads nothing at all is cut in the end', async () => {
+  test('a poll that waits is cut when its client reads nothing', async () => {
     await using t = await waitingServer({ limits: { keepAliveSecondMs: 1, unreadSpacesBytes: -1 } });
     const response = await t.poll().catch(() => null);
     await expect(response === null ? Promise.reject(new Error('cut')) : response.text()).rejects.toThrow();
     await expect.poll(() => t.waiting[0]?.signal.aborted).toBe(true);
-  });
-});
-
-describe('the beat', () => {
-  beforeEach(() => vi.useFakeTimers());
-  afterEach(() => vi.useRealTimers());
-
-  test('serves everybody at its own time, from one timer', () => {
-    const beats: [string, number][] = [];
-    const start = performance.now();
-    const note = (name: string) => () => void beats.push([name, Math.round(performance.now() - start)]);
-    const beat = createBeat(1_000, () => performance.now());
-    const leaveA = beat.join(note('a'));
-    vi.advanceTimersByTime(500);
-    beat.join(note('b'));
-    expect(vi.getTimerCount()).toBe(1);
-    vi.advanceTimersByTime(1_600);
-    expect(beats).toEqual([
-      ['a', 1_025],
-      ['b', 1_525],
-      ['a', 2_050],
-    ]);
-    leaveA();
-    vi.advanceTimersByTime(1_000);
-    expect(beats.slice(3).map(([name]) => name)).toEqual(['b']);
-    expect(beat.size()).toBe(1);
-    beat.close();
-    expect([beat.size(), vi.getTimerCount()]).toEqual([0, 0]);
-  });
-
-  test('serves those who are due at about the same time together', () => {
-    let beats = 0;
-    const beat = createBeat(1_000, () => performance.now());
-    for (let waiter = 0; waiter < 20; waiter += 1) {
-      beat.join(() => (beats += 1));
-      vi.advanceTimersByTime(1);
-    }
-    vi.advanceTimersToNextTimer();
-    expect(beats).toBe(20);
-    beat.close();
   });
 });

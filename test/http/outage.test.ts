@@ -84,7 +84,7 @@ async function passed(ms: number): Promise<void> {
 }
 
 describe('Postgres that is gone', () => {
-  test('is told as 503 with Retry-After, as problem and as page; readiness is red, liveness green', async () => {
+  test('while Postgres is away every answer is a 503 with Retry-After, readiness fails and liveness passes', async () => {
     await using day = await startDay();
     const { server, network, db } = day;
     await insertFreeVms(db, [VM]);
@@ -119,7 +119,7 @@ describe('Postgres that is gone', () => {
     await network.mend();
   });
 
-  test('and comes back: all is green by itself, and a poll that waited is served by what the rows say', async () => {
+  test('after Postgres comes back everything works again, and a poll that waited gets its assignment', async () => {
     await using day = await startDay();
     const { server, network, db } = day;
     await insertFreeVms(db, [VM]);
@@ -143,7 +143,7 @@ describe('Postgres that is gone', () => {
     expect(server.allocator.lost.aborted).toBe(false);
   });
 
-  test('while a server stops holds it up for no longer than its grace, and leaves nothing connected', async () => {
+  test('a missing Postgres delays the stop of a server by no more than its grace period', async () => {
     await using day = await startDay();
     const { server, network, db } = day;
     await insertFreeVms(db, [VM]);
@@ -164,7 +164,7 @@ describe('Postgres that is gone', () => {
 });
 
 describe('a network to Postgres that swallows everything', () => {
-  test('is told within half a minute, to who is in the middle of a request too; afterwards all is green by itself', async () => {
+  test('a network that swallows everything sent to Postgres is a 503 within half a minute, and everything works again afterwards', async () => {
     await using day = await startDay();
     const { server, network, db } = day;
     await insertFreeVms(db, [VM]);
@@ -182,7 +182,7 @@ describe('a network to Postgres that swallows everything', () => {
 });
 
 describe('Postgres of our own that is killed', () => {
-  test('is started again by itself; nothing is lost, and a poll that waited is served', async () => {
+  test('the embedded Postgres starts again after it was killed; nothing is lost, and a poll that waited gets its assignment', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'lablink-outage-'));
     onTestFinished(() => rm(folder, { recursive: true }));
     // As root, Postgres runs as another user, who has to pass through.
@@ -207,7 +207,7 @@ describe('Postgres of our own that is killed', () => {
 });
 
 describe('a full disk', () => {
-  test('under logs is refused clearly, and nothing is stored in part; other things go on', async () => {
+  test('logs that do not fit on a full disk are refused whole, and other endpoints keep working', async () => {
     await using server = await startTestServer();
     await insertFreeVms(server.db, [VM]);
     await fillDiskUnderLogs(server.db);

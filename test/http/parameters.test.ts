@@ -19,7 +19,7 @@ async function listing() {
 }
 
 describe('query parameters', () => {
-  test('become what the contract declares, with its defaults', async () => {
+  test('query parameters become what the contract declares, with its defaults', async () => {
     await using t = await listing();
     expect((await t.list('')).status).toBe(200);
     expect((await t.list('?limit=7&assigned=false&search=a%40b+c&status=running&after=vm-1')).status).toBe(
@@ -48,7 +48,7 @@ describe('query parameters', () => {
     ['search[a]=x', 'search[a] is not a known query parameter'],
     ['__proto__[limit]=1', '__proto__[limit] is not a known query parameter'],
     ['__proto__=1', '__proto__ is not a known query parameter'],
-  ])('%s is 400', async (query, message) => {
+  ])('the query %s is answered with 400', async (query, message) => {
     await using t = await listing();
     const response = await t.list(`?${query}`);
     expect(response.status).toBe(400);
@@ -56,7 +56,7 @@ describe('query parameters', () => {
     expect((await problemOf(response)).errors?.map((error) => error.message)).toEqual([expected]);
   });
 
-  test('that are unknown or damaged are ignored where the contract says so', async () => {
+  test('unknown and damaged query parameters are ignored where the contract allows them', async () => {
     await using t = await listing();
     for (const query of ['?x=1&x=2', '?%', '?%E0%A4%A=%ff', '?a[b]=c', '?', '?&&=&'])
       expect((await t.http.get(`/api/unassigned_vms_count${query}`)).status, query).toBe(200);
@@ -64,7 +64,7 @@ describe('query parameters', () => {
 });
 
 describe('path parameters', () => {
-  test('are decoded once', async () => {
+  test('path parameters are decoded once', async () => {
     await using t = await listing();
     expect(await (await t.http.get('/api/vm-status/a%2Db')).json()).toMatchObject({ hostname: 'a-b' });
     expect((await t.http.get('/api/vm-status/a%252Db')).status).toBe(400);
@@ -72,7 +72,7 @@ describe('path parameters', () => {
 });
 
 describe('Last-Event-ID', () => {
-  test('reaches the handler, and is bounded', async () => {
+  test('Last-Event-ID reaches the handler, and its length is limited', async () => {
     const seen: unknown[] = [];
     await using http = await startStub({
       streamVmChanges: ({ lastEventId }) => {

@@ -14,7 +14,7 @@ describe('the router and the contract', () => {
     }
   });
 
-  test('nothing is mounted that the contract does not tell', async () => {
+  test('nothing is mounted that is not in the contract', async () => {
     await using http = await startStub();
     const told = endpointList.map(
       ({ method, path }) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`,
@@ -30,8 +30,16 @@ describe('the router and the contract', () => {
   });
 });
 
+test('a request line with the whole address is served like one with the path', async () => {
+  await using http = await startStub({ getUnassignedVmsCount: () => json({ count: 3 }) });
+  const line = 'GET http://lab.example.org/api/unassigned_vms_count HTTP/1.1';
+  using client = await wire(http.port, `${line}\r\nHost: lab.example.org\r\nConnection: close\r\n\r\n`);
+  await client.ended;
+  expect(client.text()).toMatch(/^HTTP\/1\.1 200 [^]*\{"count":3\}$/);
+});
+
 describe('HEAD', () => {
-  test('is served as GET, without a body', async () => {
+  test('HEAD is served as GET, without a body', async () => {
     await using http = await startStub({ getUnassignedVmsCount: () => json({ count: 3 }) });
     const head = await http.get('/api/unassigned_vms_count', { method: 'HEAD' });
     const get = await http.get('/api/unassigned_vms_count');
@@ -42,22 +50,25 @@ describe('HEAD', () => {
     expect(await get.json()).toEqual({ count: 3 });
   });
 
-  test('is refused where GET is', async () => {
+  test('HEAD is refused where GET is refused', async () => {
     await using http = await startStub();
     expect((await http.get('/vm_startup', { method: 'HEAD' })).status).toBe(405);
   });
 });
 
 describe('what is not in the contract', () => {
-  test.each(['DELETE', 'PUT', 'PATCH', 'OPTIONS'])('%s is 405 and says what is allowed', async (method) => {
-    await using http = await startStub();
-    const response = await http.get('/api/vm-status', { method });
-    expect(response.status).toBe(405);
-    expect(response.headers.get('allow')).toBe('GET, HEAD, POST');
-    expect((await problemOf(response)).code).toBe('method_not_allowed');
-  });
+  test.each(['DELETE', 'PUT', 'PATCH', 'OPTIONS'])(
+    'the method %s is answered with 405 and the allowed methods',
+    async (method) => {
+      await using http = await startStub();
+      const response = await http.get('/api/vm-status', { method });
+      expect(response.status).toBe(405);
+      expect(response.headers.get('allow')).toBe('GET, HEAD, POST');
+      expect((await problemOf(response)).code).toBe('method_not_allowed');
+    },
+  );
 
-  test('TRACE is 405', async () => {
+  test('TRACE is answered with 405', async () => {
     await using http = await startStub();
     using client = await wire(http.port, 'TRACE /admin HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
     await client.ended;
@@ -97,7 +108,7 @@ describe('what is not in the contract', () => {
     ['/admin/logs/%00', 'text/html; charset=utf-8'],
     ['/api/vm-status/..%2f..%2fetc', 'application/problem+json'],
     ['/api/vm-status/a%2Fb', 'application/problem+json'],
-  ])('%s is 400, told as the endpoint tells its errors', async (path, type) => {
+  ])('the damaged address %s is answered with 400 in the media type of its endpoint', async (path, type) => {
     await using http = await startStub();
     const authorization = `Basic ${Buffer.from('admin:s3cret:ä').toString('base64')}`;
     const response = await http.get(path, { headers: { authorization } });
@@ -106,7 +117,7 @@ describe('what is not in the contract', () => {
     expect(http.lines.filter((line) => line.level === 'error')).toEqual([]);
   });
 
-  test('a hostname of 5,000 characters is 400', async () => {
+  test('a hostname of 5,000 characters is answered with 400', async () => {
     await using http = await startStub();
     const response = await http.get(`/api/vm-status/${'a'.repeat(5_000)}`);
     expect((await problemOf(response)).errors).toEqual([

@@ -58,7 +58,7 @@ const report = { hostname: VM, status: 'running' };
 const batch = { log_group: 'g', log_stream: VM, messages: [] };
 
 describe('the admin', () => {
-  test('gets in with the right password', async () => {
+  test('the admin gets in with the right password', async () => {
     await using t = await doors();
     expect((await t.http.get('/admin', { headers: { authorization: ADMIN } })).status).toBe(200);
     expect(t.callers).toEqual([{ kind: 'admin', user: 'admin' }]);
@@ -74,7 +74,7 @@ describe('the admin', () => {
     ['a bearer', 'Bearer vm-token-1'],
     ['an empty header', ''],
     ['two schemes', `Basic Bearer ${btoa('admin:s3cret')}`],
-  ])('is asked for it after %s', async (_, authorization) => {
+  ])('the admin is asked for the password after %s', async (_, authorization) => {
     await using t = await doors();
     const headers = authorization === undefined ? {} : { authorization };
     const page = await t.http.get('/admin', { headers });
@@ -86,13 +86,13 @@ describe('the admin', () => {
     expect(t.callers).toEqual([]);
   });
 
-  test('is told apart before the body is looked at', async () => {
+  test('the credentials are checked before the body is read', async () => {
     await using t = await doors();
     expect((await t.http.form('/api/launch', 'num_vms=x')).status).toBe(401);
     expect((await t.http.post('/api/v1/vms', '{"broken')).status).toBe(401);
   });
 
-  test('may send the password to public pages, where nobody looks at it', async () => {
+  test('a password that is sent to a public page is ignored', async () => {
     await using t = await doors();
     for (const authorization of [ADMIN, 'Basic d3Jvbmc6', 'Bearer nobody', 'garbage'])
       expect((await t.http.get('/', { headers: { authorization } })).status).toBe(200);
@@ -107,7 +107,7 @@ describe('requests of other sites', () => {
     ['same-site', 403],
     ['cross-site', 403],
     ['', 403],
-  ])('Sec-Fetch-Site: "%s" is %i', async (site, status) => {
+  ])('a request with Sec-Fetch-Site "%s" is answered with %i', async (site, status) => {
     await using t = await doors();
     const headers = { authorization: ADMIN, 'sec-fetch-site': site, origin: 'https://evil.example' };
     const response = await t.http.form('/api/launch', 'num_vms=1', headers);
@@ -115,7 +115,7 @@ describe('requests of other sites', () => {
     if (status === 403) expect(await response.text()).toBe('<p>error cross_site launchVms</p>');
   });
 
-  test('are known by their Origin where the browser says nothing else', async () => {
+  test('requests from other sites are recognised by Origin where the browser sends no Sec-Fetch-Site', async () => {
     await using t = await doors({ publicUrl: 'https://lab.example.org' });
     const launch = async (headers: Record<string, string>) =>
       (await t.http.form('/api/launch', 'num_vms=1', { authorization: ADMIN, ...headers })).status;
@@ -128,7 +128,7 @@ describe('requests of other sites', () => {
     expect(await launch({ origin: 'garbage' })).toBe(403);
   });
 
-  test('are known behind a proxy that is trusted, by the host that it names', async () => {
+  test('behind a trusted proxy requests from other sites are recognised by the host that the proxy names', async () => {
     const headers = {
       authorization: ADMIN,
       origin: 'https://lab.example.org',
@@ -140,7 +140,7 @@ describe('requests of other sites', () => {
     expect((await wary.http.form('/api/launch', 'num_vms=1', headers)).status).toBe(403);
   });
 
-  test('may read, and may bring a token', async () => {
+  test('requests from other sites may read, and may bring a token', async () => {
     await using t = await doors();
     const site = { 'sec-fetch-site': 'cross-site' };
     expect((await t.http.get('/admin', { headers: { authorization: ADMIN, ...site } })).status).toBe(200);
@@ -152,13 +152,13 @@ describe('requests of other sites', () => {
 });
 
 describe('tokens', () => {
-  test('are not needed where VM_AUTH is open', async () => {
+  test('tokens are not needed where VM_AUTH is open', async () => {
     await using t = await doors();
     expect((await t.http.post('/api/vm-status', report)).status).toBe(200);
     expect(t.callers).toEqual([{ kind: 'anonymous' }]);
   });
 
-  test('are needed where VM_AUTH is required', async () => {
+  test('tokens are needed where VM_AUTH is required', async () => {
     await using t = await doors({ vmAuth: 'required' });
     for (const [path, body] of [
       ['/api/vm-status', report],
@@ -186,7 +186,7 @@ describe('tokens', () => {
     },
   );
 
-  test('of a VM are good for its own hostname alone, wherever it is named', async () => {
+  test('the token of a VM is valid for its own hostname only, wherever the request names it', async () => {
     await using t = await doors();
     const own = bearer(VM_TOKEN);
     expect((await t.http.post('/api/vm-status', report, own)).status).toBe(200);
@@ -208,12 +208,12 @@ describe('tokens', () => {
     expect(t.callers).toHaveLength(calls);
   });
 
-  test('are asked about after the request is known to be valid', async () => {
+  test('the hostname of a token is compared after the request was found valid', async () => {
     await using t = await doors();
     expect((await t.http.post('/api/vm-status', { status: 'running' }, bearer(VM_TOKEN))).status).toBe(400);
   });
 
-  test('of the forwarder are good for the logs of everybody, and nothing else', async () => {
+  test('the token of the forwarder is valid for the logs of every VM, and for nothing else', async () => {
     await using t = await doors();
     expect((await t.http.post('/api/vm-logs', batch, bearer('forwarder'))).status).toBe(200);
     expect((await t.http.post('/api/vm-status', report, bearer('forwarder'))).status).toBe(401);
@@ -221,7 +221,7 @@ describe('tokens', () => {
     expect(t.callers).toEqual([{ kind: 'forwarder' }]);
   });
 
-  test('of a registrar are good for registering, and nothing else', async () => {
+  test('the registration token is valid for registering, and for nothing else', async () => {
     await using t = await doors();
     expect((await t.http.post('/api/v1/vms', { hostname: 'x' }, bearer('registrar'))).status).toBe(409);
     expect((await t.http.get('/api/v1/vms', { headers: bearer('registrar') })).status).toBe(401);
@@ -229,7 +229,7 @@ describe('tokens', () => {
     expect(t.callers).toEqual([{ kind: 'registrar' }]);
   });
 
-  test('that cannot be looked up are an outage, not a wrong token', async () => {
+  test('a token that cannot be looked up is an outage, not a wrong token', async () => {
     const outage = new Error('connection refused');
     await using t = await doors({
       authenticate: { basic: () => false, bearer: () => Promise.reject(outage) },
@@ -243,7 +243,7 @@ describe('tokens', () => {
 describe('the browser cookie as a credential', () => {
   const path = `/api/v1/assignments/${ASSIGNMENT}`;
 
-  test('without it and without a password it is 401, with no challenge that opens a dialogue', async () => {
+  test('a request without cookie and password is answered with 401 and a challenge that opens no dialogue', async () => {
     await using t = await doors();
     const response = await t.http.get(path);
     expect(response.status).toBe(401);
@@ -255,7 +255,7 @@ describe('the browser cookie as a credential', () => {
     expect(t.callers).toEqual([]);
   });
 
-  test('a valid one, or the admin, gets in', async () => {
+  test("a valid browser cookie or the admin's password is accepted", async () => {
     await using t = await doors();
     const cookie = (await t.http.get('/')).headers.getSetCookie()[0]?.split(';')[0] ?? '';
     expect((await t.http.get(path, { headers: { cookie } })).status).toBe(404);
@@ -263,7 +263,7 @@ describe('the browser cookie as a credential', () => {
     expect(t.callers.slice(1)).toEqual([{ kind: 'anonymous' }, { kind: 'admin', user: 'admin' }]);
   });
 
-  test('does not make a wrong password good', async () => {
+  test('a browser cookie does not make up for a wrong password', async () => {
     await using t = await doors();
     const cookie = (await t.http.get('/')).headers.getSetCookie()[0]?.split(';')[0] ?? '';
     const response = await t.http.get(path, { headers: { cookie, authorization: 'Basic d3Jvbmc6' } });

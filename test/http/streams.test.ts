@@ -12,7 +12,7 @@ const zip = (body: Readable): AnyReply => ({
 });
 
 describe('streams of bytes', () => {
-  test('are sent as they come', async () => {
+  test('streams of bytes are sent as they come', async () => {
     await using http = await startStub({ downloadData: () => zip(Readable.from(['PK', '-one', '-two'])) });
     const response = await http.get('/api/scp-client', admin);
     expect(response.headers.get('content-type')).toBe('application/zip');
@@ -20,12 +20,12 @@ describe('streams of bytes', () => {
     expect(await response.text()).toBe('PK-one-two');
   });
 
-  test('may be empty', async () => {
+  test('streams of bytes may be empty', async () => {
     await using http = await startStub({ downloadData: () => zip(Readable.from([])) });
     expect(await (await http.get('/api/scp-client', admin)).text()).toBe('');
   });
 
-  test('are no faster than the client', async () => {
+  test('streams of bytes are read no faster than the client takes them', async () => {
     let made = 0;
     const endless = (function* () {
       for (;;) {
@@ -55,13 +55,13 @@ describe('streams of bytes', () => {
     expect(http.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  test('that fail before their first byte are a problem', async () => {
+  test('streams of bytes that fail before their first byte are a problem', async () => {
     const body = new Readable({ read: () => body.destroy(new Error('ssh is away')) });
     await using http = await startStub({ downloadData: () => zip(body) });
     expect((await http.get('/api/scp-client', admin)).status).toBe(500);
   });
 
-  test('that fail later cut the connection, so that nobody takes the half for the whole', async () => {
+  test('streams of bytes that fail later cut the connection, so that half a file is not mistaken for a whole one', async () => {
     let reads = 0;
     const body: Readable = new Readable({
       read: () => {
@@ -75,7 +75,7 @@ describe('streams of bytes', () => {
     await expect.poll(() => http.lines.map(({ message }) => message)).toContain('A stream broke off.');
   });
 
-  test('are not begun for HEAD', async () => {
+  test('streams of bytes are not begun for HEAD', async () => {
     const read = vi.fn();
     const body = new Readable({ read });
     await using http = await startStub({ downloadData: () => zip(body) });
@@ -94,7 +94,7 @@ describe('streams of events', () => {
   });
   const path = '/api/v1/vms/events';
 
-  test('are formatted, and end with their source', async () => {
+  test('streams of events are formatted, and end with their source', async () => {
     await using http = await startStub({
       streamVmChanges: () =>
         events(
@@ -113,7 +113,7 @@ describe('streams of events', () => {
     );
   });
 
-  test('have a heartbeat while nothing happens, and end with the client', async () => {
+  test('streams of events send a heartbeat while nothing happens, and end when the client leaves', async () => {
     let ended = false;
     await using http = await startStub(
       {
@@ -141,7 +141,7 @@ describe('streams of events', () => {
     await expect.poll(() => http.app.running()).toBe(0);
   });
 
-  test('are no faster than the client', async () => {
+  test('streams of events are read no faster than the client takes them', async () => {
     let made = 0;
     await using http = await startStub({
       streamVmChanges: () =>
@@ -171,7 +171,7 @@ describe('streams of events', () => {
     expect(made).toBeLessThan(2_000);
   });
 
-  test('that fail cut the connection, so that EventSource comes again', async () => {
+  test('streams of events that fail cut the connection, so that EventSource reconnects', async () => {
     await using http = await startStub({
       streamVmChanges: () =>
         events(
@@ -185,7 +185,7 @@ describe('streams of events', () => {
     expect(http.lines.map(({ message }) => message)).toContain('A stream of events broke off.');
   });
 
-  test('end at once when the server stops', async () => {
+  test('streams of events end at once when the server stops', async () => {
     await using http = await startStub({
       streamVmChanges: () =>
         events(

@@ -30,7 +30,7 @@ function aboutOther(id: EndpointId): RawRequest {
   return { ...rest, path: path.replace(OWN, OTHER), body: body.replace(OWN, OTHER) };
 }
 
-test('every endpoint of a VM says where it names the machine', () => {
+test('every endpoint for VMs declares where the request names the VM', () => {
   expect(vmEndpoints.length).toBeGreaterThanOrEqual(9);
   for (const id of vmEndpoints) {
     expect(infoOf(id).hostnameIn, id).not.toBeNull();
@@ -69,38 +69,38 @@ describe.each(['open', 'required'])('with VM_AUTH=%s', (mode) => {
     expect(await dumpRows(server.db)).toEqual(before);
   }
 
-  test.each(vmEndpoints)('%s: its own token lets a machine in', async (id) => {
+  test.each(vmEndpoints)('%s accepts the token of the VM itself', async (id) => {
     const { status } = await sendRaw(server.url, bearer(exampleRequest(id), TOKENS[OWN]));
     // 409: somebody has the machine, so it cannot have been emptied.
     expect(status).toBe(id === 'postRecycled' ? 409 : 200);
   });
 
-  test.each(vmEndpoints)("%s: another machine's token does not, and changes nothing", async (id) => {
+  test.each(vmEndpoints)('%s refuses the token of another VM and changes nothing', async (id) => {
     await expectRefused(bearer(exampleRequest(id), TOKENS[OTHER]), 'token_wrong');
     await expectRefused(bearer(aboutOther(id), TOKENS[OWN]), 'token_wrong');
   });
 
-  test.each(vmEndpoints)('%s: a token of nobody, of the registration, or a password does not', async (id) => {
+  test.each(vmEndpoints)('%s refuses an unknown token, the registration token and a password', async (id) => {
     await expectRefused(bearer(exampleRequest(id), 'nobodys'), 'token_wrong');
     await expectRefused(bearer(exampleRequest(id), REGISTRATION), 'token_wrong');
     const password = `Basic ${Buffer.from('admin:a password for tests').toString('base64')}`;
     await expectRefused(withHeaders(exampleRequest(id), { Authorization: password }), 'token_wrong');
   });
 
-  test.each(vmEndpoints)('%s: without a token, the mode decides', async (id) => {
+  test.each(vmEndpoints)('%s without a token is answered as VM_AUTH says', async (id) => {
     if (mode === 'required') await expectRefused(exampleRequest(id), 'token_required');
     else
       expect((await sendRaw(server.url, exampleRequest(id))).status).toBe(id === 'postRecycled' ? 409 : 200);
   });
 
-  test('the forwarder may push the logs of every machine, and nothing else', async () => {
+  test('the forwarder may push the logs of every VM, and nothing else', async () => {
     expect((await sendRaw(server.url, bearer(exampleRequest('postVmLogs'), FORWARDER))).status).toBe(200);
     expect((await sendRaw(server.url, bearer(aboutOther('postVmLogs'), FORWARDER))).status).toBe(200);
     for (const id of vmEndpoints.filter((each) => each !== 'postVmLogs'))
       await expectRefused(bearer(exampleRequest(id), FORWARDER), 'token_wrong');
   });
 
-  test('a token opens nothing that is not for machines', async () => {
+  test('the token of a VM is refused by endpoints that are not for VMs', async () => {
     const closed = endpointIds.filter(
       (id) => !vmEndpoints.includes(id) && !infoOf(id).security.some((schemes) => schemes.length === 0),
     );
@@ -112,7 +112,7 @@ describe.each(['open', 'required'])('with VM_AUTH=%s', (mode) => {
     }
   });
 
-  test("a machine's token says nothing about another's assignment, though the field names its own host", async () => {
+  test('the token of a VM cannot report on the assignment of another VM', async () => {
     const outcome = exampleRequest('postOutcome');
     const body = JSON.stringify({ hostname: OTHER, outcome: 'failed' });
     const before = await dumpRows(server.db);

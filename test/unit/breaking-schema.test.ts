@@ -67,7 +67,7 @@ describe('a change of what is accepted', () => {
     ],
     ['items', { items: text }, { items: { type: 'integer' } }, 'it[]: string is not accepted any more'],
     ['a keyword that no rule knows', {}, { contains: text }, 'it: contains has changed'],
-  ])('breaks: %s', (_what, released, current, sentence) => {
+  ])('a change of accepted input breaks: %s', (_what, released, current, sentence) => {
     expect(inRequest(released, current)).toEqual([sentence]);
   });
 
@@ -85,7 +85,7 @@ describe('a change of what is accepted', () => {
     ['a field that is optional now', object({ a: text }, ['a']), object({ a: text })],
     ['unknown fields', object({}, [], { additionalProperties: false }), object({})],
     ['other words', { ...text, description: 'a' }, { ...text, description: 'b', examples: ['x'], 'x-y': 1 }],
-  ])('breaks nothing: %s', (_what, released, current) => {
+  ])('a change of accepted input breaks nothing: %s', (_what, released, current) => {
     expect(inRequest(released, current)).toEqual([]);
   });
 });
@@ -116,7 +116,7 @@ describe('a change of what is answered', () => {
       { additionalProperties: { enum: ['a', 'b'] } },
       'it.*: may be "b" now',
     ],
-  ])('breaks: %s', (_what, released, current, sentence) => {
+  ])('a change of an answer breaks: %s', (_what, released, current, sentence) => {
     expect(inResponse(released, current)).toEqual([sentence]);
   });
 
@@ -131,20 +131,20 @@ describe('a change of what is answered', () => {
     ['fewer types', { type: ['string', 'null'] }, text],
     ['fewer values', { enum: ['a', 'b'] }, { enum: ['a'] }],
     ['wider bounds within the type', { ...text, maxLength: 5, pattern: '^a' }, { ...text, maxLength: 9 }],
-  ])('breaks nothing: %s', (_what, released, current) => {
+  ])('a change of an answer breaks nothing: %s', (_what, released, current) => {
     expect(inResponse(released, current)).toEqual([]);
   });
 });
 
 describe('schemas that are put together', () => {
-  test('are followed through references, each in its own document', () => {
+  test('references are followed, each in its own document', () => {
     const schema = { $ref: '#/components/schemas/A' };
     const released = { document: components({ A: { $ref: '#/components/schemas/B' }, B: text }), schema };
     const current = { document: components({ A: { type: 'integer' } }), schema };
     expect(schemaBreaks(released, current, 'request', 'it')).toEqual(['it: string is not accepted any more']);
   });
 
-  test('count what stands beside a reference', () => {
+  test('keywords beside a reference count', () => {
     const document = components({ A: { ...text, maxLength: 9 } });
     const schema = { $ref: '#/components/schemas/A' };
     const narrowed = { ...schema, maxLength: 5 };
@@ -154,7 +154,7 @@ describe('schemas that are put together', () => {
     expect(schemaBreaks({ document, schema: narrowed }, { document, schema }, 'request', 'it')).toEqual([]);
   });
 
-  test('may hold themselves', () => {
+  test('schemas may refer to themselves', () => {
     const schema = { $ref: '#/components/schemas/Tree' };
     const tree = (name: JsonObject): JsonObject =>
       components({ Tree: object({ name, children: { type: 'array', items: schema } }) });
@@ -164,13 +164,13 @@ describe('schemas that are put together', () => {
     expect(compare({ type: 'integer' })).toEqual(['it.name: string is not accepted any more']);
   });
 
-  test('are one where they are all of several', () => {
+  test('the parts of allOf are compared as one schema', () => {
     const released = { allOf: [object({ a: text }, ['a']), object({ b: text }, ['b'])] };
     expect(inRequest(released, object({ a: text, b: text }, ['a', 'b']))).toEqual([]);
     expect(inResponse(released, object({ a: text, b: text }, ['a']))).toEqual(['it.b: may be missing now']);
   });
 
-  test('are compared with the alternative that is nearest', () => {
+  test('an alternative is compared with the nearest one', () => {
     const cat = object({ kind: { const: 'cat' }, lives: { type: 'integer' } });
     const dog = object({ kind: { const: 'dog' } });
     expect(inRequest({ oneOf: [cat, dog] }, { oneOf: [dog, cat] })).toEqual([]);

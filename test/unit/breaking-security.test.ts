@@ -30,7 +30,7 @@ describe('security', () => {
           name: 'X-Token',
         }),
     ],
-  ])('that %s breaks', (_what, sentence, change) => {
+  ])('security that %s breaks', (_what, sentence, change) => {
     expect(breaks(change)).toEqual([`${OPERATION}: ${sentence}`]);
   });
 
@@ -38,7 +38,7 @@ describe('security', () => {
     ['an empty list', []],
     ['an empty alternative', [{ token: [] }, {}]],
     ['nothing at all', null],
-  ])('that was open, told by %s, breaks when it closes', (_what, security) => {
+  ])('security that was open, told by %s, breaks when it closes', (_what, security) => {
     const open = contract((operation) => {
       if (security === null) delete operation['security'];
       else operation['security'] = security;
@@ -48,7 +48,7 @@ describe('security', () => {
     ]);
   });
 
-  test('that the document asks for breaks the operations that say nothing themselves', () => {
+  test('security that the document requires breaks the operations that declare none themselves', () => {
     const silent = (security: Json): JsonObject =>
       contract((operation, document) => {
         delete operation['security'];
@@ -62,11 +62,11 @@ describe('security', () => {
     ['one more alternative', [{ basic: [] }, { token: [] }, { cookie: [] }]],
     ['no credentials as well', [{ basic: [] }, { token: [] }, {}]],
     ['none at all', []],
-  ])('that accepts %s breaks nothing', (_what, security) => {
+  ])('security that accepts %s breaks nothing', (_what, security) => {
     expect(breaks((operation) => (operation['security'] = security))).toEqual([]);
   });
 
-  test('whose scheme is described in other words breaks nothing', () => {
+  test('security whose scheme is described in other words breaks nothing', () => {
     const change: Change = (_, document) =>
       (at(document, 'components', 'securitySchemes', 'token')['description'] = 'Of one machine.');
     expect(breaks(change)).toEqual([]);

@@ -7,7 +7,7 @@ import { at, breaks, contract, OPERATION, type Change } from '../support/small-c
 const responseContent = (operation: JsonObject): JsonObject => at(operation, 'responses', '200', 'content');
 
 describe('an operation', () => {
-  test('that stays as it is breaks nothing', () => {
+  test('an operation that stays as it is breaks nothing', () => {
     expect(breaks(() => undefined)).toEqual([]);
   });
 
@@ -42,7 +42,7 @@ describe('an operation', () => {
       `${OPERATION}: the body limit is 999 bytes now (was 1000)`,
       (operation) => (operation['x-body-limit-bytes'] = 999),
     ],
-  ])('that %s breaks', (_what, sentence, change) => {
+  ])('an operation that %s breaks', (_what, sentence, change) => {
     expect(breaks(change)).toEqual([sentence]);
   });
 
@@ -54,7 +54,7 @@ describe('an operation', () => {
       'answers a second method',
       (operation, document) => (at(document, 'paths', '/things/{id}')['put'] = operation),
     ],
-  ])('that %s breaks nothing', (_what, change) => {
+  ])('an operation that %s breaks nothing', (_what, change) => {
     expect(breaks(change)).toEqual([]);
   });
 });
@@ -105,7 +105,7 @@ describe('a parameter', () => {
       'path parameter id: maxLength is 35 now (was 36)',
       (_, document) => (at(document, 'components', 'schemas', 'Id')['maxLength'] = 35),
     ],
-  ])('that %s breaks', (_what, sentence, change) => {
+  ])('a parameter that %s breaks', (_what, sentence, change) => {
     expect(breaks(change)).toEqual([`${OPERATION}: ${sentence}`]);
   });
 
@@ -128,7 +128,7 @@ describe('a parameter', () => {
         at(operation, 'parameters', 0)['schema'] = { type: 'string', maxLength: 36 };
       },
     ],
-  ])('that %s breaks nothing', (_what, change) => {
+  ])('a parameter that %s breaks nothing', (_what, change) => {
     expect(breaks(change)).toEqual([]);
   });
 });
@@ -146,11 +146,11 @@ describe('a request body', () => {
       'body: application/json was removed',
       (operation) => (at(operation, 'requestBody')['content'] = { 'text/csv': { schema: {} } }),
     ],
-  ])('that %s breaks', (_what, sentence, change) => {
+  ])('a request body that %s breaks', (_what, sentence, change) => {
     expect(breaks(change)).toEqual([`${OPERATION}: ${sentence}`]);
   });
 
-  test('that is new breaks where it is required, and not where it is optional', () => {
+  test('a request body that is new breaks where it is required, and not where it is optional', () => {
     const without = contract((operation) => delete operation['requestBody']);
     const body = (required: boolean): JsonObject =>
       contract((operation) => (operation['requestBody'] = { required, content: {} }));
@@ -158,7 +158,7 @@ describe('a request body', () => {
     expect(breakingChanges(without, body(false))).toEqual([]);
   });
 
-  test('that may be of one more media type breaks nothing', () => {
+  test('a request body that may be of one more media type breaks nothing', () => {
     expect(
       breaks((operation) => (at(operation, 'requestBody', 'content')['text/csv'] = { schema: {} })),
     ).toEqual([]);
@@ -183,7 +183,7 @@ describe('a response', () => {
       '200 header Location may be missing now',
       (operation) => (at(operation, 'responses', '200', 'headers', 'Location')['required'] = false),
     ],
-  ])('that %s breaks', (_what, sentence, change) => {
+  ])('a response that %s breaks', (_what, sentence, change) => {
     expect(breaks(change)).toEqual([`${OPERATION}: ${sentence}`]);
   });
 
@@ -191,7 +191,7 @@ describe('a response', () => {
     ['gets a status', (operation) => (at(operation, 'responses')['409'] = { content: {} })],
     ['gets a media type', (operation) => (responseContent(operation)['text/csv'] = { schema: {} })],
     ['loses 501, being served at last', (operation) => delete at(operation, 'responses')['501']],
-  ])('that %s breaks nothing', (_what, change) => {
+  ])('a response that %s breaks nothing', (_what, change) => {
     expect(breaks(change)).toEqual([]);
   });
 });
@@ -204,32 +204,35 @@ describe('the version', () => {
     });
   const rename: Change = (operation) => (operation['operationId'] = 'alterThing');
 
-  test.each(['1.2.3', '1.2.4', '1.3.0'])('%s does not let a change through that breaks 1.2.3', (version) => {
-    expect(releaseFaults(contract(), withVersion(version, rename))).toHaveLength(1);
-  });
+  test.each(['1.2.3', '1.2.4', '1.3.0'])(
+    'the version %s does not allow a change that breaks 1.2.3',
+    (version) => {
+      expect(releaseFaults(contract(), withVersion(version, rename))).toHaveLength(1);
+    },
+  );
 
-  test('lets any change through where its major part has moved', () => {
+  test('a new major version allows any change', () => {
     expect(releaseFaults(contract(), withVersion('2.0.0', rename))).toEqual([]);
   });
 
-  test.each(['1.2.2', '1.1.9', '0.9.9'])('does not go back to %s', (version) => {
+  test.each(['1.2.2', '1.1.9', '0.9.9'])('the version must not go back to %s', (version) => {
     expect(releaseFaults(contract(), withVersion(version))).toEqual([
       `info.version went back from 1.2.3 to ${version}`,
     ]);
   });
 
-  test('must have three parts', () => {
+  test('the version must have three parts', () => {
     expect(() => releaseFaults(contract(), withVersion('1.2'))).toThrow(/not of the form 1.2.3/);
   });
 });
 
 describe('our own contract', () => {
-  test('breaks nothing against itself', async () => {
+  test('our own contract breaks nothing against itself', async () => {
     const current = await readContract(CURRENT_CONTRACT);
     expect(breakingChanges(current, current)).toEqual([]);
   });
 
-  test('breaks where a shared schema, reached by references only, is changed', async () => {
+  test('our own contract breaks where a shared schema, reached by references only, is changed', async () => {
     const [released, current] = [await readContract(CURRENT_CONTRACT), await readContract(CURRENT_CONTRACT)];
     at(current, 'components', 'schemas', 'Hostname')['maxLength'] = 252;
     const found = breakingChanges(released, current);
@@ -242,7 +245,7 @@ describe('our own contract', () => {
     expect(found.join()).not.toMatch(/200 \(/);
   });
 
-  test('breaks where an alternative behind null, in a list, in a page, is changed', async () => {
+  test('our own contract breaks where an alternative behind null, in a list, in a page, is changed', async () => {
     const [released, current] = [await readContract(CURRENT_CONTRACT), await readContract(CURRENT_CONTRACT)];
     delete at(current, 'components', 'schemas', 'Assignment', 'properties')['pin'];
     expect(breakingChanges(released, current)).toContain(

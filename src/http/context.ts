@@ -1,0 +1,78 @@
+// One request and its answer, as the middlewares of this module share it, and what lives as long as the app.
+import type { KeyObject } from 'node:crypto';
+import type { Request, RequestHandler, Response } from 'express';
+import type { Endpoint } from '../contract/erased.ts';
+import type { Caller } from '../contract/handlers.ts';
+import type { CompressOnce } from './compression.ts';
+import type { HttpLimits } from './limits.ts';
+import type { HttpOptions, Validator } from './options.ts';
+
+export type Adapter = {
+  readonly options: HttpOptions;
+  readonly limits: HttpLimits;
+  readonly cookieKey: KeyObject;
+  readonly rateLimit: RequestHandler;
+  readonly compression: RequestHandler;
+  readonly compressOnce: CompressOnce;
+  readonly validator: Validator;
+  readonly successTypes: (endpoint: Endpoint) => readonly string[];
+  /** Requests whose connection is not closed and whose answer is not complete. */
+  readonly running: Set<RequestContext>;
+  readonly isStopping: () => boolean;
+  readonly nowMs: () => number;
+  readonly newRequestId: (given: string | undefined) => string;
+  /** Counts an answer that breaks the contract, and logs it. In the mode `throw` it throws. */
+  readonly onResponseFault: (context: RequestContext, fault: string) => void;
+};
+
+export type RequestContext = {
+  readonly adapter: Adapter;
+  readonly req: Request;
+  readonly res: Response;
+  readonly requestId: string;
+  readonly startedMs: number;
+  /** Null until a route is reached, and where the address belongs to no endpoint. */
+  endpoint: Endpoint | null;
+  /** Null until the credentials were right, or none were needed. */
+  caller: Caller | null;
+  /** The browser's signed id, where the endpoint asks for it and the browser has one. */
+  browserId: string | null;
+  /** What was typed into the form, as far as it was read. */
+  typed: Readonly<Record<string, string>>;
+  /** Made by `signalOf` for those who ask, so that ten thousand waiting polls stay small. */
+  controller: AbortController | null;
+};
+
+const contexts = new WeakMap<Request, RequestContext>();
+
+export function remember(context: RequestContext): void {
+  contexts.set(context.req, context);
+}
+
+export function contextOf(req: Request): RequestContext {
+  const context = contexts.get(req);
+  if (context === undefined) throw new Error('the request did not pass the first middleware');
+  return context;
+}
+
+/** Nobody listens any more, or the answer is complete. */
+export function isOver({ res }: RequestContext): boolean {
+  return res.destroyed || res.writableEnded;
+}
+
+/** Aborted when the client leaves, or when the server ends the request. */
+export function signalOf(context: RequestContext): AbortSignal {
+  context.controller ??= new AbortController();
+  if (context.res.destroyed && !context.res.writableFinished) abort(context, 'The client left.');
+  return context.controller.signal;
+}
+
+/** Aborts the signal, where `signalOf` has made one. */
+export function abort({ controller }: RequestContext, reason: string): void {
+  controller?.abort(new Error(reason));
+}
+
+/** Whether the answer may take for ever: a long poll, or a stream of events. */
+export function isEndless(endpoint: Endpoint | null): boolean {
+  return endpoint !== null && (endpoint.keepAliveSeconds !== null || endpoint.eventStream);
+}
