@@ -1,16 +1,16 @@
-// The borders of the house: imports run one way. Each rule names a room and what it must not know.
-const room = (name) => `^src/${name}(/|\\.ts$)`;
+// The dependency rules: imports run one way. Each rule names a module and what it must not import.
+const moduleOf = (name) => `^src/${name}(/|\\.ts$)`;
 // What everybody may use: no effects, no knowledge of the product.
 const COMMON = ['result', 'async'];
 /** Modules of the pages that browsers run too: text in, text out. */
 const SHARED_PAGES =
   'pages/(assignment-steps|bytes|chart-labels|download-sentence|launch-cost|machine-row|operation-labels|spans|status-labels|vm-href)';
 const only = (from, allowed, comment) => ({
-  name: `${from}-knows-only-its-neighbours`,
+  name: `${from}-imports-only-what-it-may`,
   comment,
   severity: 'error',
-  from: { path: room(from) },
-  to: { path: '^src/', pathNot: [from, ...COMMON, ...allowed].map(room) },
+  from: { path: moduleOf(from) },
+  to: { path: '^src/', pathNot: [from, ...COMMON, ...allowed].map(moduleOf) },
 });
 
 module.exports = {
@@ -30,9 +30,9 @@ module.exports = {
     },
     only('result', [], 'A value or a failure.'),
     only('async', [], 'Waiting, retrying and locking, on top of the p-* packages.'),
-    only('contract', [], 'The contract knows nobody.'),
+    only('contract', [], 'The contract imports nothing of ours.'),
     only('vms', ['contract'], 'The rules are pure: no database, no network, no clock of their own.'),
-    only('log', [], 'Lines without secrets; everybody may log, it knows nobody.'),
+    only('log', [], 'Lines without secrets; everybody may log.'),
     only('lifecycle', ['log'], 'A stack of releases.'),
     only('config', [], 'Settings from the environment and the config file.'),
     only('secrets', [], 'Secrets in the data folder.'),
@@ -46,8 +46,8 @@ module.exports = {
     {
       name: 'what-pages-share-with-browsers-is-pure',
       severity: 'error',
-      from: { path: room(SHARED_PAGES) },
-      to: { path: '^(src/|node_modules/)|^node:', pathNot: [SHARED_PAGES, 'vms', 'contract'].map(room) },
+      from: { path: moduleOf(SHARED_PAGES) },
+      to: { path: '^(src/|node_modules/)|^node:', pathNot: [SHARED_PAGES, 'vms', 'contract'].map(moduleOf) },
     },
     {
       name: 'only-the-browser-knows-the-browser',

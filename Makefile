@@ -54,18 +54,18 @@ format: setup ## let Prettier write
 	@prettier --write --log-level=warn .
 
 .PHONY: check
-check: setup ## formatting, lint, borders, contract, drift, types; no test
+check: setup ## formatting, lint, types, dependency rules, contract, drift; no test
 	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)
 
 # The longest first: two run side by side.
-CHECKS := check-lint check-format check-types check-drift check-contract check-borders
+CHECKS := check-lint check-format check-types check-drift check-contract check-dependencies
 .PHONY: $(CHECKS)
 check-lint: ; @eslint .
 check-format: ; @prettier --check --log-level=warn .
 check-types: ; @tsc && tsc --project src/browser
 check-drift: ; @node codegen/check.ts
 check-contract: ; @redocly lint --config redocly.yaml openapi.yaml
-check-borders: ; @depcruise --config .dependency-cruiser.cjs src infra
+check-dependencies: ; @depcruise --config .dependency-cruiser.cjs src infra
 check-unused: ; @knip --no-progress
 
 .PHONY: test
