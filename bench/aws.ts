@@ -124,7 +124,7 @@ async function launch(
 ): Promise<Launched> {
   const page = await context.newPage();
   await page.goto(`${base}/admin/create`);
-  await page.getByLabel('How many machines').fill(String(machines));
+  await page.getByLabel('Number of machines').fill(String(machines));
   await page.evaluate(NOTE_CLICK);
   // Not waited for: the navigation is a part of what is measured.
   const click = page.getByRole('button', { name: 'Launch' }).click({ noWaitAfter: true });

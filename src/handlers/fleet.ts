@@ -40,7 +40,8 @@ async function launch(
     const message = `Number of VMs must be at most ${maxVmsPerLaunch} at a time.`;
     const errors = [{ field: 'num_vms', code: 'maximum', message }];
     if (wantsJson(input)) return problem('invalid_request', { detail: message, errors });
-    const error = { message, fields: { num_vms: message } };
+    const sentence = `The number of machines must be at most ${maxVmsPerLaunch} at a time.`;
+    const error = { message: sentence, fields: { num_vms: sentence } };
     const typed = String(numVms);
     return page(
       await dashboardPage(dependencies, { operation: null, kind: 'launch', error, numVms: typed, hours }),

@@ -10,8 +10,7 @@ import {
   type StateSample,
 } from '../db/history.ts';
 import { listVms } from '../db/vms.ts';
-import { renderCharts } from '../pages/charts.ts';
-import { assignmentSummary, stateSummary, timingSummary } from '../pages/chart-sentences.ts';
+import { assignmentSummary, renderCharts, stateSummary, timingSummary } from '../pages/charts.ts';
 import { compareHostnames } from '../vms/hostnames.ts';
 import { vmView, type Clock } from './views.ts';
 

@@ -1,11 +1,11 @@
 // Where an action that was done from a page leads: to the page of its machine, which says what was done.
 import type { components } from '../contract/openapi.gen.ts';
-import { renderLedOn } from '../pages/led-on.ts';
+import { renderRedirect } from '../pages/redirect.ts';
 import { vmPageHref } from '../pages/vm-href.ts';
 
 export type ActionName = components['schemas']['ActionName'];
 
 export function redirectToVm(hostname: string, done: ActionName) {
   const href = vmPageHref(hostname, done);
-  return { status: 303, type: 'text/html', headers: { Location: href }, body: renderLedOn(href) } as const;
+  return { status: 303, type: 'text/html', headers: { Location: href }, body: renderRedirect(href) } as const;
 }

@@ -5,6 +5,7 @@ import { findAssignment } from '../db/assignments.ts';
 import type { Db } from '../db/connect.ts';
 import { requestVm, type VmRequestResult } from '../db/request.ts';
 import { renderIndex } from '../pages/index-page.ts';
+import { sentenceOf } from '../pages/problem.ts';
 import { renderSuccess } from '../pages/success.ts';
 import type { Workshop } from '../pages/workshop.ts';
 import { crdCommandFaults, parseCrdCommand } from '../vms/crd-command.ts';
@@ -122,13 +123,13 @@ async function refuse(
   refusal: Refusal,
 ): Promise<Reply<'requestVm'>> {
   if (input.accept === 'application/json') return refusal;
-  const { code, detail, errors = [] } = refusal.body;
+  const { code, errors = [] } = refusal.body;
   const body = renderIndex({
     lab: await readLab(db),
     noneFree: code === 'none_free',
     workshop,
     error: {
-      message: detail,
+      message: sentenceOf(refusal.body),
       fields: Object.fromEntries(errors.map(({ field, message }) => [field, message])),
     },
     values: { email: input.body.email, crdCommand: input.body.crd_command },

@@ -5,8 +5,8 @@ import type { Db } from '../db/connect.ts';
 import { registerVm } from '../db/registration.ts';
 import { findVm, listVms } from '../db/vms.ts';
 import type { OperationRecord } from '../db/operations.ts';
-import { renderLedOn } from '../pages/led-on.ts';
-import { operationAddress as operationPageHref } from '../pages/operation-view.ts';
+import { renderRedirect } from '../pages/redirect.ts';
+import { operationPageHref } from '../pages/vm-href.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import { describeOperation } from '../vms/operation.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';
@@ -102,7 +102,7 @@ async function destroyFromPage(
   if (input.accept !== 'text/html') return 'begun' in answer ? accepted(answer.begun) : answer;
   if ('begun' in answer) {
     const href = operationPageHref(answer.begun.id);
-    return { status: 303, type: 'text/html', headers: { Location: href }, body: renderLedOn(href) };
+    return { status: 303, type: 'text/html', headers: { Location: href }, body: renderRedirect(href) };
   }
   if (answer.status === 404) throw new ProblemError('vm_not_found');
   const { hostname } = input.path;

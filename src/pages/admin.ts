@@ -1,14 +1,14 @@
-// The admin's first page: the state of the lab at a glance; what needs the admin comes first.
+// The overview, the admin's first page: what needs attention, how many machines there are, what runs.
 import type { components } from '../contract/openapi.gen.ts';
 import { vmStatuses } from '../vms/status.ts';
 import type { FleetLine } from './fleet.ts';
-import { codeSpans } from './code-spans.ts';
+import { codeSpans } from './format.ts';
 import { layoutView } from './layout.ts';
 import { timeView } from './machine-row.ts';
-import { operationView } from './operation-view.ts';
+import { operationView } from './operations.ts';
 import { render, type View } from './render.ts';
+import { vmStatusLabels } from './status-labels.ts';
 import { vmPageHref } from './vm-href.ts';
-import { words } from './words.ts';
 import { workView, type WorkModel } from './work.ts';
 
 type Overview = components['schemas']['Overview'];
@@ -16,27 +16,26 @@ type Attention = components['schemas']['Attention'];
 type Checks = components['schemas']['Health']['checks'];
 
 export type AdminModel = {
-  /** Null where it is not known (the database is away). */
+  /** Null while the database cannot be reached. */
   readonly lab: Overview | null;
   readonly checks: Checks;
   /** Whether this server launches machines itself. */
   readonly launches: boolean;
-  /** End and cost of the launched machines in a sentence; null where there is none, or it is not known. */
+  /** Null where nothing was launched, or the database cannot be reached. */
   readonly fleetLine?: FleetLine | null;
-  /** Absent where it is not known (the database is away). */
+  /** Absent while the database cannot be reached. */
   readonly work?: WorkModel;
   readonly now: Date;
 };
 
-/** So many are named; the rest is counted. */
-const NAMED = 12;
+/** The overview lists so many machines that need attention, and counts the others. */
+const ATTENTION_SHOWN = 12;
 
-/** The overview page. */
 export function renderAdmin(model: AdminModel): string {
   const { lab, checks, launches, now } = model;
   return render('admin', {
     ...layoutView({
-      title: words.lab.title,
+      title: 'Overview',
       area: 'admin',
       current: '/admin',
       styles: ['admin.css'],
@@ -51,63 +50,55 @@ export function renderAdmin(model: AdminModel): string {
   });
 }
 
-/** Where machines come by themselves, that none is launched is no fault. */
+const checkLabels: Readonly<Record<string, string>> = {
+  database: 'Database',
+  listener: 'Listener',
+  operations: 'Operation queue',
+  provisioning: 'Provisioning',
+};
+
 function checkView({ name, ok, detail }: Checks[number], launches: boolean): View {
-  const labels: Readonly<Record<string, string>> = words.lab.checks;
+  // A server that launches nothing needs no provisioning.
   const isUnused = name === 'provisioning' && !launches;
   return {
-    label: labels[name] ?? name,
+    label: checkLabels[name] ?? name,
     status: isUnused ? 'unused' : ok ? 'running' : 'error',
-    verdict: isUnused ? words.lab.unused : ok ? words.lab.ok : words.lab.notOk,
-    detail: detail === undefined ? null : { text: codeSpans(detail) },
+    verdict: isUnused ? 'Not used' : ok ? 'OK' : 'Not OK',
+    detail: detail === undefined ? null : codeSpans(detail),
   };
 }
 
 function labView(lab: Overview, now: Date): View {
-  const { figures } = words.lab;
-  const noneFree = lab.total > 0 && lab.free === 0 && lab.starting === 0;
-  const more = lab.attention_total - Math.min(lab.attention.length, NAMED);
+  const { total, free, assigned, in_use, starting, failed, by_status: byStatus, attention } = lab;
+  const noneFree = total > 0 && free === 0 && starting === 0;
   return {
-    figures: [
-      { label: figures.free, count: lab.free, href: '/admin/instances?show=free', tone: 'good' },
-      { label: figures.assigned, count: lab.assigned, href: '/admin/instances?show=assigned', tone: 'plain' },
-      { label: figures.inUse, count: lab.in_use, href: '/admin/instances?sort=use', tone: 'plain' },
-      {
-        label: figures.starting,
-        count: lab.starting,
-        href: '/admin/instances?show=initializing',
-        tone: 'plain',
-      },
-      {
-        label: figures.failed,
-        count: lab.failed,
-        href: '/admin/instances?show=attention',
-        tone: lab.failed > 0 ? 'bad' : 'plain',
-      },
-      { label: figures.total, count: lab.total, href: '/admin/instances', tone: 'plain' },
-    ],
-    statuses: vmStatuses.map((status) => ({
-      // What nothing is in needs no colour.
-      status: (lab.by_status[status] ?? 0) > 0 ? status : 'none',
-      label: words.vmStatus[status],
-      count: lab.by_status[status] ?? 0,
-    })),
+    ...{ total, free, assigned, in_use, starting, failed },
+    statuses: vmStatuses.map((status) => {
+      const count = byStatus[status] ?? 0;
+      // A status without machines gets no colour.
+      return { status: count > 0 ? status : 'none', label: vmStatusLabels[status], count };
+    }),
     noneFree,
-    attention: lab.attention.slice(0, NAMED).map((entry) => attentionView(entry, now)),
-    isWell: lab.attention.length === 0 && !noneFree,
-    more: more > 0 ? lab.attention_total : null,
+    attention: attention.slice(0, ATTENTION_SHOWN).map((entry) => attentionView(entry, now)),
+    isWell: attention.length === 0 && !noneFree,
+    more: lab.attention_total > Math.min(attention.length, ATTENTION_SHOWN) ? lab.attention_total : null,
     operation: lab.operation && operationView(lab.operation),
   };
 }
 
+const reasons = {
+  machine_lost: { reason: 'Participant cannot work', remedy: 'Assign another machine' },
+  command_failed: { reason: 'Needs a new command', remedy: 'View machine' },
+  overdue: { reason: 'Takes too long', remedy: 'View machine' },
+  error: { reason: 'Error', remedy: 'View actions' },
+  unreachable: { reason: 'Unreachable', remedy: 'View actions' },
+  gpu_unhealthy: { reason: 'GPU unhealthy', remedy: 'Mark as healthy' },
+} as const satisfies Record<Attention['reason'], { reason: string; remedy: string }>;
+
 function attentionView({ hostname, email, reason, message, since }: Attention, now: Date): View {
   return {
-    hostname,
-    email,
+    ...{ hostname, email, message, ...reasons[reason] },
     href: vmPageHref(hostname),
-    reason: words.lab.reasons[reason],
-    remedy: words.lab.remedies[reason],
-    message,
     since: timeView(since, now),
   };
 }

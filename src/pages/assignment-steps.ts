@@ -4,9 +4,9 @@ import type { AssignmentState } from '../vms/assignment.ts';
 /** What a screen reader hears before the name of a step. */
 export const stepLabels = {
   done: 'Done:',
-  now: 'Now:',
+  now: 'In progress:',
   next: 'Next:',
-  wrong: 'Went wrong:',
+  wrong: 'Failed:',
   unknown: 'Cannot be confirmed:',
 } as const;
 
@@ -32,8 +32,8 @@ export function stepsOf(state: AssignmentState, deliveredAt: string | null): Ste
   return state === 'expired' && deliveredAt !== null ? EXPIRED_AFTER_DELIVERY : stepsByState[state];
 }
 
-/** The participant should send a fresh command. */
-export function needsFreshCommand(state: AssignmentState): boolean {
+/** The participant should send a new command. */
+export function needsNewCommand(state: AssignmentState): boolean {
   return state === 'failed' || state === 'expired';
 }
 

@@ -7,20 +7,20 @@ type Timings = Schemas['Vm']['timings'];
 
 /** The phases of a start-up, in their order; `short` is for the narrow column of a table. */
 export const startupPhases = [
-  { key: 'provisioning_seconds', label: 'Provisioning', short: 'created' },
+  { key: 'provisioning_seconds', label: 'Creation', short: 'created' },
   { key: 'cloud_init_seconds', label: 'Boot', short: 'boot' },
   { key: 'container_seconds', label: 'Container', short: 'container' },
 ] as const satisfies readonly { key: keyof Timings; label: string; short: string }[];
 
 /** The states in the order of the table and the picture. */
 export const stateNames = {
-  free: 'free',
-  assigned: 'assigned',
-  in_use: 'in use',
-  initializing: 'starting',
-  recycling: 'resetting',
-  failed: 'failed',
-  destroying: 'being destroyed',
+  free: 'Free',
+  assigned: 'Assigned',
+  in_use: 'In use',
+  initializing: 'Starting',
+  recycling: 'Resetting',
+  failed: 'Failed',
+  destroying: 'Destroying',
 } as const satisfies Record<Exclude<keyof Schemas['StateSample'], 'at'>, string>;
 
 export type StateName = keyof typeof stateNames;

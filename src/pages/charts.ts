@@ -1,4 +1,4 @@
-// Charts of start-up times, states and assignments: drawn in the browser, with the same numbers as tables and sentences.
+// The charts page: each chart is drawn by the browser, and is there as a sentence and a table too.
 import type { components } from '../contract/openapi.gen.ts';
 import {
   changeLabels,
@@ -7,12 +7,15 @@ import {
   stateNames,
   stateOrder,
   timingCells,
+  totalOf,
 } from './chart-labels.ts';
+import { counted, momentView } from './format.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
-import { utcText } from './times.ts';
+import { sayNumber } from './spans.ts';
 
 type Schemas = components['schemas'];
+type StateSample = Schemas['StateSample'];
 
 export type ChartsModel = {
   readonly hours: number;
@@ -21,9 +24,9 @@ export type ChartsModel = {
   readonly assignments: Schemas['AssignmentHistory'];
 };
 
-const windows = { '1': 'The last hour', '6': '6 hours', '24': '24 hours', '168': 'A week' } as const;
+const windows = { 1: 'Last hour', 6: '6 hours', 24: '24 hours', 168: '7 days' } as const;
 
-export function renderCharts(model: ChartsModel): string {
+export function renderCharts({ hours, timings, states, assignments }: ChartsModel): string {
   return render('charts', {
     ...layoutView({
       title: 'Charts',
@@ -32,18 +35,11 @@ export function renderCharts(model: ChartsModel): string {
       styles: ['charts.css'],
       modules: ['charts.js'],
     }),
-    windows: Object.entries(windows).map(([hours, label]) => ({
-      href: `/admin/charts?hours=${hours}`,
+    windows: Object.entries(windows).map(([window, label]) => ({
+      href: `/admin/charts?hours=${window}`,
       label,
-      current: Number(hours) === model.hours,
+      current: Number(window) === hours,
     })),
-    charts: chartsView(model),
-  });
-}
-
-/** What the partial `charts` reads; its pages need the styles and scripts of `renderCharts` too. */
-export function chartsView({ hours, timings, states, assignments }: ChartsModel): View {
-  return {
     hours,
     states: stateOrder.map((state) => stateNames[state]),
     phases: startupPhases.map(({ label }) => label),
@@ -54,30 +50,50 @@ export function chartsView({ hours, timings, states, assignments }: ChartsModel)
     },
     stateHistory: {
       summary: states.summary,
-      rows: states.items.map(stateRow),
+      rows: states.items.map((sample) => ({ ...momentView(sample.at), cells: stateCells(sample) })),
     },
-    assignments: {
-      summary: assignments.summary,
-      rows: assignments.items.map(assignmentRow),
-    },
-  };
-}
-
-function stateRow(sample: Schemas['StateSample']): View {
-  return {
-    timestamp: sample.at,
-    at: utcText(sample.at),
-    cells: stateCells(sample),
-  };
+    assignments: { summary: assignments.summary, rows: assignments.items.map(assignmentRow) },
+  });
 }
 
 function assignmentRow(change: Schemas['AssignmentChange']): View {
-  return {
-    timestamp: change.at,
-    at: utcText(change.at),
-    hostname: change.hostname,
-    what: changeLabels[change.kind],
-    assigned: change.assigned_total,
-    released: change.released_total,
-  };
+  const { at, hostname, kind, assigned_total: assigned, released_total: released } = change;
+  return { ...momentView(at), hostname, what: changeLabels[kind], assigned, released };
+}
+
+/** `12 machines now: 3 free, 9 in use. Maximum: 14.` */
+export function stateSummary(items: readonly StateSample[]): string {
+  const last = items.at(-1);
+  const most = Math.max(0, ...items.map(totalOf));
+  if (!last || most === 0) return 'There were no machines in this period.';
+  const parts = stateOrder
+    .filter((state) => last[state] > 0)
+    .map((state) => `${last[state]} ${stateNames[state].toLowerCase()}`);
+  const total = totalOf(last);
+  const now = total === 0 ? 'No machines now.' : `${counted(total, 'machine')} now: ${parts.join(', ')}.`;
+  return `${now} Maximum: ${most}.`;
+}
+
+/** `12 assignments and 3 releases in the last 24 hours.` */
+export function assignmentSummary(items: readonly Schemas['AssignmentChange'][], hours: number): string {
+  const { assigned_total: assigned = 0, released_total: released = 0 } = items.at(-1) ?? {};
+  const within = hours === 1 ? 'in the last hour' : `in the last ${hours} hours`;
+  if (assigned + released === 0) return `No assignments ${within}.`;
+  return `${counted(assigned, 'assignment')} and ${counted(released, 'release')} ${within}.`;
+}
+
+/** `10 of 12 machines reported all timings; half of them took at most 94 s, the slowest (vm-3) 120 s.` */
+export function timingSummary(items: Schemas['TimingHistory']['items']): string {
+  if (items.length === 0) return 'There are no machines.';
+  const started = items
+    .flatMap(({ hostname, timings: { total_seconds: seconds } }) =>
+      seconds === null ? [] : [{ hostname, seconds }],
+    )
+    .toSorted((one, other) => one.seconds - other.seconds);
+  const middle = started[Math.floor((started.length - 1) / 2)];
+  const slowest = started.at(-1);
+  const known = `${started.length} of ${counted(items.length, 'machine')} reported all timings`;
+  if (!middle || !slowest) return `${known}.`;
+  if (started.length === 1) return `${known}; it took ${sayNumber(middle.seconds)} s.`;
+  return `${known}; half of them took at most ${sayNumber(middle.seconds)} s, the slowest (${slowest.hostname}) ${sayNumber(slowest.seconds)} s.`;
 }

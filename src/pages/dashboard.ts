@@ -1,16 +1,15 @@
-// An operation as it runs, and its machines: live where there is JavaScript, refreshing where not. The same page says why
-// an operation was not begun, with the form again.
+// The page of one operation and its machines; live with JavaScript, reloading without. A refused launch is answered with
+// the same page: it says why, and has the form again.
 import type { components } from '../contract/openapi.gen.ts';
-import { operationTitle } from './words/fleet.ts';
-import type { FormError } from './index-page.ts';
-import { launchFormView, type LaunchFormModel } from './launch-form.ts';
+import { isActive } from '../vms/operation.ts';
 import type { FleetLine } from './fleet.ts';
+import type { FormError } from './index-page.ts';
+import { launchFormView, type LaunchFormModel } from './launch.ts';
 import { layoutView } from './layout.ts';
 import { leftSentence, machineOutcome, readySentence, reportedLabel } from './operation-labels.ts';
-import { isActive, lineView, operationAddress, operationView } from './operation-view.ts';
+import { lineView, operationTitle, operationView, REFRESH_SECONDS } from './operations.ts';
 import { render, type View } from './render.ts';
-import { vmLogsHref } from './vm-href.ts';
-import { words } from './words.ts';
+import { operationPageHref, vmLogsHref } from './vm-href.ts';
 
 type Operation = components['schemas']['Operation'];
 type OperationEvent = components['schemas']['OperationEvent'];
@@ -18,66 +17,59 @@ type OperationVm = components['schemas']['OperationVm'];
 type Vm = components['schemas']['Vm'];
 
 export type DashboardModel = {
-  /** End and cost in a sentence; null where nothing was launched, or it is not known. */
+  /** Null where nothing was launched, or the database cannot be reached. */
   readonly fleetLine?: FleetLine | null;
   readonly kind: Operation['kind'];
-  /** Null where none was begun. */
+  /** Null where it was refused. */
   readonly operation: Operation | null;
   readonly error: FormError | null;
-  /** The newest lines of its output. */
+  /** The newest lines of output. */
   readonly lines: readonly OperationEvent[];
-  /** How many older ones there are. */
+  /** The number of lines before those. */
   readonly olderLines: number;
-  /** The id of the last line; the live page goes on after it. */
+  /** The id of the last line; the live page continues after it. */
   readonly lastLine: number;
-  /** Null where they are not known (the database is away). */
+  /** Null while the database cannot be reached. */
   readonly machines: OperationMachines | null;
-  /** What a launch that was refused is asked for again with. */
+  /** For the form of a refused launch. */
   readonly form: LaunchFormModel;
 };
 
 export type OperationMachines = {
   readonly items: readonly { readonly machine: OperationVm; readonly vm: Vm | null }[];
-  /** How many machines there are in all. */
+  /** The number of machines in the lab. */
   readonly left: number;
-  /** Who runs them. */
   readonly provider: components['schemas']['Provider'];
 };
 
-/** Between two loads of the page where there is no JavaScript. */
-const REFRESH_SECONDS = 4;
-
-const templates = { launch: 'dashboard', destroy: 'delete-dashboard' } as const satisfies Record<
-  Operation['kind'],
-  string
->;
-const forms = { launch: '/admin/create', destroy: '/admin/instances/delete' } as const;
+const pages = {
+  launch: { template: 'dashboard', form: '/admin/create', column: 'Launch' },
+  destroy: { template: 'delete-dashboard', form: '/admin/instances/delete', column: 'Destroy' },
+} as const satisfies Record<Operation['kind'], unknown>;
 
 /** The page `dashboard` of a launch, or `delete-dashboard` of a destroy. */
 export function renderDashboard(model: DashboardModel): string {
   const { kind, operation, error, lines, olderLines, machines } = model;
-  return render(templates[kind], {
+  const { template, form } = pages[kind];
+  const isMoving = mayChange(model);
+  return render(template, {
     ...layoutView({
-      title: operation === null ? words.fleet.dashboard[kind] : operationTitle(operation),
+      title: operationTitle(operation ?? { kind, hostnames: null }),
       area: 'admin',
-      current: operation !== null && isOfSome(operation) ? '/admin/instances' : forms[kind],
+      current: operation !== null && isOfSome(operation) ? '/admin/instances' : form,
       styles: ['operations.css'],
       modules: ['dashboard.js', 'launch.js'],
-      ...(error && { titlePrefix: words.errorPrefix }),
+      isError: error !== null,
       ...(operation &&
-        isMoving(model) && {
-          refresh: { seconds: REFRESH_SECONDS, href: operationAddress(operation.id) },
-        }),
+        isMoving && { refresh: { seconds: REFRESH_SECONDS, href: operationPageHref(operation.id) } }),
     }),
     fleetLine: model.fleetLine ?? null,
     error: error && { message: error.message },
-    form: forms[kind],
+    form,
     launch: kind === 'launch' && operation === null ? launchFormView(model.form, error) : null,
     operation: operation && operationView(operation),
-    isMoving: isMoving(model),
+    isMoving,
     lines: lines.map(lineView),
-    hasLines: lines.length > 0,
-    hasOlder: olderLines > 0,
     older: olderLines,
     stream: streamAddress(model),
     kind,
@@ -85,46 +77,47 @@ export function renderDashboard(model: DashboardModel): string {
   });
 }
 
-/** A destroy of some machines: the others stay. */
+/** A destroy of some machines keeps the others. */
 function isOfSome({ kind, hostnames }: Operation): boolean {
   return kind === 'destroy' && hostnames !== null;
 }
 
-/** Whether something may still change by itself: it runs, or its machines come up. */
-function isMoving({ operation, machines }: DashboardModel): boolean {
+/** Whether the operation runs, or the machines of a launch are still starting. */
+function mayChange({ operation, machines }: DashboardModel): boolean {
   if (operation === null) return false;
-  if (isActive(operation)) return true;
-  return (
-    operation.kind === 'launch' && (machines?.items ?? []).some(({ vm }) => vm?.status === 'initializing')
-  );
+  const isStarting = (machines?.items ?? []).some(({ vm }) => vm?.status === 'initializing');
+  return isActive(operation.status) || (operation.kind === 'launch' && isStarting);
 }
 
 /** One connection for everything on the page. */
 function streamAddress({ operation, lastLine }: DashboardModel): string {
-  if (operation === null || !isActive(operation)) return '/api/v1/vms/events';
+  if (operation === null || !isActive(operation.status)) return '/api/v1/vms/events';
   return `/api/v1/operations/${operation.id}/events?vms=true&after=${lastLine}-0`;
 }
 
+const proofs = {
+  local: 'Verified: no machines are left.',
+  aws: 'Verified: the AWS account has no machines of this deployment left.',
+  external: 'External machines keep running. Nothing is left that this server could destroy.',
+} as const satisfies Record<OperationMachines['provider'], string>;
+
 function monitorView({ items, left, provider }: OperationMachines, operation: Operation): View {
-  const made = items.filter(({ machine }) => machine.state === 'created').length;
-  const up = items.filter(
-    ({ machine, vm }) => machine.state === 'created' && vm?.status === 'running',
-  ).length;
-  const isProven = operation.kind === 'destroy' && operation.status === 'succeeded';
+  const made = items.filter(({ machine }) => machine.state === 'created');
+  const up = made.filter(({ vm }) => vm?.status === 'running').length;
   return {
     any: items.length > 0,
     isOfSome: isOfSome(operation),
-    makingLabel: operation.kind === 'launch' ? words.fleet.dashboard.making : words.fleet.dashboard.ending,
+    column: pages[operation.kind].column,
     rows: items.map((item) => rowView(item, operation.kind)),
     blankRow,
     up,
-    upMax: Math.max(made, 1),
-    upSentence: readySentence(up, made),
-    anyMade: made > 0,
+    upMax: Math.max(made.length, 1),
+    upSentence: readySentence(up, made.length),
+    anyMade: made.length > 0,
     left,
     leftSentence: leftSentence(left),
-    proof: isOfSome(operation) ? words.fleet.dashboard.proofSome : words.fleet.dashboard.proof[provider],
-    isProven,
+    proof: isOfSome(operation) ? 'Verified: these machines no longer exist.' : proofs[provider],
+    isProven: operation.kind === 'destroy' && operation.status === 'succeeded',
   };
 }
 
@@ -140,7 +133,7 @@ function rowView({ machine, vm }: OperationMachines['items'][number], kind: Oper
   };
 }
 
-/** What the browser makes rows of machines from that come later. */
+/** The browser copies it for machines that come later. */
 const blankRow: View = {
   hostname: '',
   logs: '',

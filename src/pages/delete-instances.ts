@@ -1,70 +1,76 @@
-// The page that destroys all machines: who is affected, by name, and a name to type.
+// The page that destroys all machines: names the machines and participants, and asks for the deployment's name.
 import type { components } from '../contract/openapi.gen.ts';
 import { compareHostnames } from '../vms/hostnames.ts';
+import { counted } from './format.ts';
 import type { FormError } from './index-page.ts';
-import { affectedSentence } from './words/fleet.ts';
 import { layoutView } from './layout.ts';
-import { runningView } from './operation-view.ts';
+import { runningView } from './operations.ts';
 import { render, type View } from './render.ts';
-import { words } from './words.ts';
+import { NOT_ASSIGNED } from './status-labels.ts';
 import { stakeView, type StakeModel } from './work.ts';
 
 type Provider = components['schemas']['Provider'];
+type Machine = {
+  readonly hostname: string;
+  readonly provider: Provider;
+  /** Of the participant; null where there is none. */
+  readonly email: string | null;
+};
 
 export type DeleteInstancesModel = {
-  /** What must be typed. */
+  /** The name to type. */
   readonly deployment: string;
-  /** The one that this server runs with. */
+  /** The provider of this server. */
   readonly provider: Provider;
-  readonly machines: readonly {
-    readonly hostname: string;
-    readonly provider: Provider;
-    /** Of the participant; null where nobody has it. */
-    readonly email: string | null;
-  }[];
+  readonly machines: readonly Machine[];
   readonly running: components['schemas']['Operation'] | null;
   readonly error: FormError | null;
-  /** Absent where nobody was asked. */
   readonly stake?: StakeModel;
 };
 
-/** The page with the form. */
 export function renderDeleteInstances(model: DeleteInstancesModel): string {
-  const { deployment, provider, machines, running, error } = model;
-  const comers = machines.filter((machine) => machine.provider === 'external');
-  const ours = machines.filter((machine) => machine.provider === provider && machine.provider !== 'external');
-  const others = machines.filter((machine) => !ours.includes(machine) && !comers.includes(machine));
-  const people = [...ours, ...comers].filter(({ email }) => email !== null);
+  const { deployment, provider, machines, running, error, stake } = model;
+  const external = machines.filter((machine) => machine.provider === 'external');
+  const ours = machines.filter((machine) => machine.provider === provider && provider !== 'external');
+  const others = machines.filter((machine) => !ours.includes(machine) && !external.includes(machine));
+  const participants = [...ours, ...external].filter(({ email }) => email !== null);
   return render('delete-instances', {
     ...layoutView({
-      title: words.fleet.destroy.title,
+      title: 'Destroy all machines',
       area: 'admin',
       current: '/admin/instances/delete',
       styles: ['operations.css'],
       modules: ['unsaved-work.js'],
-      ...(error && { titlePrefix: words.errorPrefix }),
+      isError: error !== null,
     }),
     error: error && { message: error.message },
     fieldError: error?.fields?.['confirm'] ?? null,
     deployment,
     running: running && runningView(running),
-    stake: model.stake ? stakeView(model.stake) : null,
-    none: machines.length === 0,
-    affected: affectedSentence(ours.length + comers.length, people.length),
-    people: namesView(people, ({ hostname, email }) => ({ name: email ?? '', hint: hostname })),
+    stake: stake ? stakeView(stake) : null,
+    affected: affectedSentence(ours.length, external.length, participants.length),
+    people: namesView(participants, ({ hostname, email }) => ({ name: email ?? '', hint: hostname })),
     ours: namesView(ours, machineView),
-    comers: namesView(comers, machineView),
+    external: namesView(external, machineView),
     others: namesView(others, machineView),
   });
 }
 
-type Machine = DeleteInstancesModel['machines'][number];
-
-function machineView({ hostname, email }: Machine): View {
-  return { name: hostname, hint: email ?? words.fleet.destroy.nobody };
+/** `40 machines will be destroyed; 7 participants will lose theirs.` Null where there are no machines. */
+function affectedSentence(ours: number, external: number, participants: number): string | null {
+  const destroyed = `${counted(ours, 'machine')} will be destroyed`;
+  const removed = `${counted(external, 'machine')} will be removed from the list`;
+  const what = [...(ours > 0 ? [destroyed] : []), ...(external > 0 ? [removed] : [])].join(', ');
+  if (what === '') return null;
+  if (participants === 0) return `${what}; none is assigned.`;
+  return `${what}; ${counted(participants, 'participant')} will lose theirs.`;
 }
 
-/** More than these are named too, behind a click: the page is there at once, and its form in sight. */
+function machineView({ hostname, email }: Machine): View {
+  return { name: hostname, hint: email ?? NOT_ASSIGNED };
+}
+
+/** More names are behind a click, so that the page loads quickly and its form stays in sight. */
 const NAMES_SHOWN = 100;
 
 /** For the partial `names`; null where there are none. */
@@ -72,6 +78,5 @@ function namesView(machines: readonly Machine[], itemOf: (machine: Machine) => V
   if (machines.length === 0) return null;
   const items = machines.toSorted((one, other) => compareHostnames(one.hostname, other.hostname)).map(itemOf);
   const rest = items.slice(NAMES_SHOWN);
-  const summary = words.fleet.destroy.more.replace('{n}', String(rest.length));
-  return { first: items.slice(0, NAMES_SHOWN), more: rest.length === 0 ? null : { summary, rest } };
+  return { first: items.slice(0, NAMES_SHOWN), more: rest.length > 0 && { count: rest.length, rest } };
 }

@@ -1,15 +1,15 @@
 // How far a download is, in a sentence: on the page, and again in the browser while it runs. Pure.
 import type { components } from '../contract/openapi.gen.ts';
-import { countFiles, formatBytes } from './bytes.ts';
+import { counted, formatBytes } from './format.ts';
 
 type Download = components['schemas']['Download'];
 
 const states = {
-  searching: 'Searching the machines:',
+  searching: 'Checking the machines:',
   sending: 'Downloading:',
   done: 'Done:',
   failed: 'Failed.',
-  abandoned: 'Stopped:',
+  abandoned: 'Aborted:',
 } as const satisfies Record<Download['state'], string>;
 
 /** The machine of a download, or all of them. */
@@ -17,11 +17,11 @@ export function downloadLabel({ hostname }: Pick<Download, 'hostname'>): string 
   return hostname ?? 'All machines';
 }
 
-/** `Downloading: 3 / 12 machines, 40 files, 3.4 MB; 1 not complete` */
+/** `Downloading: 3 / 12 machines, 40 files, 3.4 MB; 1 incomplete` */
 export function downloadSentence(download: Download): string {
   const { state, message, vms, vms_done: done, vms_searched: searched, vms_failed: failed } = download;
   if (state === 'searching') return `${states.searching} ${searched} / ${vms}`;
   if (state === 'failed') return `${states.failed} ${message ?? ''}`;
-  const sent = `${done} / ${vms} machines, ${countFiles(download.files)}, ${formatBytes(download.bytes)}`;
-  return `${states[state]} ${sent}${failed === 0 ? '' : `; ${failed} not complete`}`;
+  const sent = `${done} / ${vms} machines, ${counted(download.files, 'file')}, ${formatBytes(download.bytes)}`;
+  return `${states[state]} ${sent}${failed === 0 ? '' : `; ${failed} incomplete`}`;
 }

@@ -1,9 +1,8 @@
-// The form in which a participant asks for a machine.
+// The form with which a participant requests a machine.
 import type { components } from '../contract/openapi.gen.ts';
-import { codeSpans } from './code-spans.ts';
+import { codeSpans } from './format.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
-import { words } from './words.ts';
 import { workshopView, type Workshop } from './workshop.ts';
 
 /** Errors of a form: one sentence, and one for each field that is wrong, by its name on the wire. */
@@ -15,75 +14,60 @@ export type FormError = {
 type Lab = components['schemas']['Lab'];
 
 export type IndexModel = {
-  /** Where things stand; null where that is not known (the database is away); left out: nothing is said. */
+  /** Null while the database cannot be reached; absent = the page says nothing about it. */
   readonly lab?: Pick<Lab, 'state' | 'message'> | null;
   readonly error?: FormError;
-  /** The form was right, but there was no machine: the page says when it is worth trying again. */
+  /** The form was right, but no machine was free: the page says when to submit it again. */
   readonly noneFree?: boolean;
-  /** What was typed; it is kept. */
+  /** What was typed. */
   readonly values: { readonly email: string; readonly crdCommand: string };
   readonly askForPin: boolean;
-  /** Assignments that this browser holds. */
+  /** The assignments of this browser. */
   readonly mine: readonly { readonly id: string; readonly hostname?: string | null }[];
   readonly workshop?: Workshop;
 };
 
 const anchors: Readonly<Record<string, string>> = { email: 'email', crd_command: 'crd-command', pin: 'pin' };
 
-/** The form page, with what was typed and what is wrong with it. The page itself never needs the database. */
 export function renderIndex(model: IndexModel): string {
-  const { error, values, askForPin, mine, workshop = {} } = model;
-  const titlePrefix = error ? { titlePrefix: words.errorPrefix } : {};
+  const { lab, error, noneFree = false, values, askForPin, mine, workshop = {} } = model;
+  const isOpen = lab?.state === 'open';
   return render('index', {
     ...layoutView({
-      title: workshop.title ?? words.index.title,
+      title: workshop.title ?? 'Get your machine',
       area: 'participant',
       modules: ['index.js'],
-      ...titlePrefix,
+      isError: error !== undefined,
     }),
     ...workshopView(workshop),
-    ...standingView(model),
+    standing: lab !== undefined && { state: lab?.state ?? 'unknown', message: lab?.message ?? UNKNOWN },
+    retry: noneFree && { isOpen },
     error: error ? summaryView(error) : null,
-    errors: fieldsView(error?.fields ?? {}),
+    errors: {
+      email: errorView(error, 'email'),
+      crdCommand: errorView(error, 'crd_command'),
+      pin: errorView(error, 'pin'),
+    },
     values,
     askForPin,
     hasMine: mine.length > 0,
-    mine: mine.map(({ id, hostname }) => ({ id, name: hostname ?? words.index.mineUnnamed })),
+    mine: mine.map(({ id, hostname }) => ({ id, name: hostname ?? 'your machine' })),
   });
 }
 
-function standingView({ lab, noneFree = false }: IndexModel): View {
-  const isOpen = lab?.state === 'open';
-  return {
-    standing: lab !== undefined && {
-      message: lab?.message ?? words.index.standingUnknown,
-      state: lab?.state ?? 'unknown',
-    },
-    retry: noneFree && { now: isOpen ? words.index.tryAgain : words.index.wait },
-  };
-}
+const UNKNOWN = 'The number of free machines is not known right now. You can still submit the form.';
 
-/** What stands above the form: the sentence, and each field's error with a link to the field. */
+/** The error summary: the sentence, and each field's error with a link to the field. */
 function summaryView({ message, fields = {} }: FormError): View {
   const items = Object.entries(fields);
   return {
-    message: { text: codeSpans(message) },
+    message: codeSpans(message),
     hasItems: items.length > 0,
-    items: items.map(([field, wrong]) => ({
-      message: { text: codeSpans(wrong) },
-      anchor: anchors[field] ?? null,
-    })),
+    items: items.map(([field, wrong]) => ({ message: codeSpans(wrong), anchor: anchors[field] ?? null })),
   };
 }
 
-function fieldsView(fields: NonNullable<FormError['fields']>): View {
-  return {
-    email: errorView(fields['email']),
-    crdCommand: errorView(fields['crd_command']),
-    pin: errorView(fields['pin']),
-  };
-}
-
-function errorView(message: string | undefined): View | null {
-  return message === undefined ? null : { text: codeSpans(message) };
+function errorView(error: FormError | undefined, field: string): View | null {
+  const message = error?.fields?.[field];
+  return message === undefined ? null : codeSpans(message);
 }

@@ -1,6 +1,6 @@
 // What a launch costs, in a sentence: on the page, and again in the browser while the numbers are typed. Pure.
 
-export const COST_UNKNOWN = 'Enter how many machines and for how long to see the cost.';
+export const COST_UNKNOWN = 'Enter the number of machines and the hours to see the total.';
 
 /** `price` is US dollars an hour; null where a number is not known. */
 export function costSentence(
@@ -9,7 +9,7 @@ export function costSentence(
 ): string | null {
   if (machines === null || hours === null) return null;
   const usd = (price * machines * hours).toFixed(2);
-  return `about ${usd} USD, for ${machines} × ${hours} h; disks, addresses and traffic are not included`;
+  return `about ${usd} USD for ${machines} × ${hours} h; disks, addresses and traffic are not included`;
 }
 
 /** A whole number as the form accepts it; null where something else, or nothing, was typed. */

@@ -1,60 +1,57 @@
-// What every page has around its matter: title, styles, scripts, navigation.
+// What surrounds the content of every page: title, styles, scripts, navigation.
 import { assetUrl } from './assets.ts';
 import type { View } from './render.ts';
-import { words } from './words.ts';
 
-/** Whose page it is: decides the navigation and the width. */
+/** Decides the navigation and the width. */
 export type Area = 'participant' | 'admin' | 'docs';
 
 export type Layout = {
   /** The page's heading, and the first part of the browser's title. */
   readonly title: string;
   readonly area: Area;
-  /** Said before the title in the browser's tab, where something went wrong. */
-  readonly titlePrefix?: string;
+  /** The browser's title then begins with "Error". */
+  readonly isError?: boolean;
   /** The address that the navigation marks as the current one. */
   readonly current?: string;
   /** Names of static files. */
   readonly styles?: readonly string[];
   readonly scripts?: readonly string[];
   readonly modules?: readonly string[];
-  /** Where there is no JavaScript, the browser goes there after this long. */
+  /** Without JavaScript, the browser loads this address after so many seconds. */
   readonly refresh?: { readonly seconds: number; readonly href: string };
 };
 
+const BRAND = 'LabLink';
+
 const adminLinks = [
-  { href: '/admin', label: words.nav.overview },
-  { href: '/admin/instances', label: words.nav.instances },
-  { href: '/admin/create', label: words.nav.create },
-  { href: '/admin/operations', label: words.nav.operations },
-  { href: '/admin/charts', label: words.nav.charts },
-  { href: '/admin/instances/delete', label: words.nav.destroy },
-  { href: '/admin/fleet', label: words.nav.fleet },
-  { href: '/docs', label: words.nav.docs },
+  { href: '/admin', label: 'Overview' },
+  { href: '/admin/instances', label: 'Machines' },
+  { href: '/admin/create', label: 'Launch' },
+  { href: '/admin/operations', label: 'Operations' },
+  { href: '/admin/charts', label: 'Charts' },
+  { href: '/admin/instances/delete', label: 'Destroy' },
+  { href: '/admin/fleet', label: 'Shutdown and cost' },
+  { href: '/docs', label: 'API docs' },
 ] as const;
 
-/** What every page has. */
-const ALWAYS = { styles: ['app.css'], modules: ['shell.js'] } as const;
-
 /** The part of a page's view that the layout partials read. */
-export function layoutView(layout: Layout): { readonly page: View; readonly words: View } {
-  const heading = layout.title === words.brand ? words.brand : `${layout.title} · ${words.brand}`;
-  const links = layout.area === 'admin' ? adminLinks : [];
-  const modules = [...ALWAYS.modules, ...(layout.modules ?? [])];
+export function layoutView(layout: Layout): { readonly page: View } {
+  const { title, area, isError = false, current, styles = [], scripts = [], modules = [], refresh } = layout;
+  const heading = title === BRAND ? BRAND : `${title} · ${BRAND}`;
+  const links = area === 'admin' ? adminLinks : [];
   return {
     page: {
-      title: layout.title,
-      documentTitle: layout.titlePrefix ? `${layout.titlePrefix}: ${heading}` : heading,
-      home: layout.area === 'admin' ? '/admin' : '/',
-      narrow: layout.area === 'participant',
+      title,
+      documentTitle: isError ? `Error: ${heading}` : heading,
+      home: area === 'admin' ? '/admin' : '/',
+      narrow: area === 'participant',
       icon: assetUrl('favicon.svg'),
-      styles: [...(layout.styles ?? []), ...ALWAYS.styles].map(assetUrl),
-      scripts: (layout.scripts ?? []).map(assetUrl),
-      modules: modules.map(assetUrl),
-      refresh: layout.refresh ?? null,
+      styles: [...styles, 'app.css'].map(assetUrl),
+      scripts: scripts.map(assetUrl),
+      modules: ['shell.js', ...modules].map(assetUrl),
+      refresh: refresh ?? null,
       hasNav: links.length > 0,
-      links: links.map((link) => ({ ...link, current: link.href === layout.current })),
+      links: links.map((link) => ({ ...link, current: link.href === current })),
     },
-    words,
   };
 }

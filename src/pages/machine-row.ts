@@ -4,7 +4,7 @@ import { overdueSentence } from '../vms/deadlines.ts';
 import { isOverdue, type TableVm } from '../vms/vm-table.ts';
 import { startupPhases } from './chart-labels.ts';
 import { ago, say, sayNumber } from './spans.ts';
-import { assignmentStateLabels, vmStatusLabels } from './status-labels.ts';
+import { assignmentStateLabels, NOT_ASSIGNED, vmStatusLabels } from './status-labels.ts';
 import { vmLogsHref, vmPageHref } from './vm-href.ts';
 
 type Vm = components['schemas']['Vm'];
@@ -25,7 +25,7 @@ export function machineRow(vm: Vm, now: Date) {
     since: timeView(vm.status_since, now),
     attention: attentionText(vm, now),
     email: assignment?.email ?? '',
-    assignment: assignment ? assignmentStateLabels[assignment.state] : 'Nobody',
+    assignment: assignment ? assignmentStateLabels[assignment.state] : NOT_ASSIGNED,
     inUse: yesOrNo(vm.in_use),
     gpu: vm.gpu_health ?? NOT_KNOWN,
     seen: vm.last_seen_at === null ? null : timeView(vm.last_seen_at, now),

@@ -8,7 +8,7 @@ type Schemas = components['schemas'];
 type Kind = Schemas['Operation']['kind'];
 
 export const operationStatusLabels = {
-  queued: 'Waiting',
+  queued: 'Queued',
   running: 'Running',
   succeeded: 'Done',
   failed: 'Failed',
@@ -25,7 +25,7 @@ const machineStateLabels = {
   },
   destroy: {
     waiting: 'Being destroyed',
-    created: 'Stays',
+    created: 'Kept',
     failed: 'Could not be destroyed',
     destroyed: 'Destroyed',
   },
@@ -44,7 +44,7 @@ export function machineOutcome(kind: Kind, { state, seconds, detail }: Schemas['
 /** What the machine itself reports, as far as it is in the list. */
 export function reportedLabel(vm: Pick<Schemas['Vm'], 'status' | 'last_seen_at'> | null): string {
   if (vm === null) return 'Not in the list';
-  if (vm.status === 'initializing' && vm.last_seen_at === null) return 'Has not reported yet';
+  if (vm.status === 'initializing' && vm.last_seen_at === null) return 'Not reported yet';
   return vmStatusLabels[vm.status];
 }
 
@@ -57,7 +57,7 @@ export function readySentence(ready: number, total: number): string {
 
 /** How many machines are left. */
 export function leftSentence(left: number): string {
-  if (left === 0) return 'There are no machines.';
+  if (left === 0) return 'No machines are left.';
   return left === 1 ? '1 machine is left.' : `${left} machines are left.`;
 }
 

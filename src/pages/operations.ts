@@ -1,15 +1,71 @@
-// What was launched and destroyed: a page of operations, the newest first.
+// Operations as pages show them, and the page that lists them.
 import type { components } from '../contract/openapi.gen.ts';
+import { isActive } from '../vms/operation.ts';
+import { momentView, utcClock } from './format.ts';
 import { layoutView } from './layout.ts';
-import { operationStatusLabels } from './operation-labels.ts';
-import { isActive, operationAddress } from './operation-view.ts';
+import { operationStatusLabels, progressText } from './operation-labels.ts';
 import { render, type View } from './render.ts';
 import { sayDuration } from './spans.ts';
-import { utcText } from './times.ts';
-import { operationTitle } from './words/fleet.ts';
-import { words } from './words.ts';
+import { operationPageHref } from './vm-href.ts';
 
 type Operation = components['schemas']['Operation'];
+type OperationEvent = components['schemas']['OperationEvent'];
+
+/** `Launch`, `Destroy all machines`, `Destroy vm-7`, `Destroy 3 machines`. */
+export function operationTitle({ kind, hostnames }: Pick<Operation, 'kind' | 'hostnames'>): string {
+  if (kind === 'launch') return 'Launch';
+  const [first, ...others] = hostnames ?? [];
+  if (first === undefined) return 'Destroy all machines';
+  return others.length === 0 ? `Destroy ${first}` : `Destroy ${others.length + 1} machines`;
+}
+
+/** For the partial `running`: the operation that another one has to wait for. */
+export function runningView(operation: Operation): View {
+  const { id, message, requested_by, requested_at } = operation;
+  return {
+    href: operationPageHref(id),
+    what: operationTitle(operation),
+    message,
+    by: requested_by,
+    ...momentView(requested_at),
+  };
+}
+
+const cancelHints = {
+  launch: 'Machines already created are kept.',
+  destroy: 'Machines already destroyed are gone; the rest are kept.',
+} as const satisfies Record<Operation['kind'], string>;
+
+/** For the partial `operation`. */
+export function operationView(operation: Operation): View {
+  const { id, kind, status, message, progress, problem, requested_by, requested_at } = operation;
+  const { started_at, ended_at, shutdown_at, cancel_requested_at: cancelAt } = operation;
+  const active = isActive(status);
+  return {
+    ...{ id, status, message, active },
+    done: progress.done + progress.failed,
+    href: operationPageHref(id),
+    cancelHref: `/api/v1/operations/${id}/cancel`,
+    statusLabel: operationStatusLabels[status],
+    remedy: problem?.remedy ?? null,
+    isDone: status === 'succeeded',
+    mayCancel: active && cancelAt === null,
+    cancelling: active && cancelAt !== null ? { at: utcClock(cancelAt), timestamp: cancelAt } : null,
+    total: Math.max(progress.total, 1),
+    progressText: progressText(progress),
+    hasProgress: progress.total > 0,
+    cancelHint: cancelHints[kind],
+    by: requested_by,
+    ...momentView(requested_at),
+    ends: momentView(shutdown_at),
+    took: ended_at === null ? null : sayDuration(started_at ?? requested_at, ended_at),
+  };
+}
+
+/** For the partial `output`. */
+export function lineView({ at, level, hostname, text }: OperationEvent): View {
+  return { time: utcClock(at), timestamp: at, level, hostname, text };
+}
 
 export type OperationsModel = {
   readonly operations: readonly Operation[];
@@ -21,14 +77,14 @@ export type OperationsModel = {
 };
 
 const HERE = '/admin/operations';
-/** Between two loads of a page that shows something that runs, where there is no JavaScript. */
-const REFRESH_SECONDS = 4;
+/** How often a page with something that runs reloads without JavaScript. */
+export const REFRESH_SECONDS = 4;
 
 export function renderOperations({ operations, next, isFirst, now }: OperationsModel): string {
-  const isMoving = operations.some(isActive);
+  const isMoving = operations.some(({ status }) => isActive(status));
   return render('operations', {
     ...layoutView({
-      title: words.fleet.operations.title,
+      title: 'Operations',
       area: 'admin',
       current: HERE,
       styles: ['operations.css'],
@@ -45,32 +101,18 @@ export function renderOperations({ operations, next, isFirst, now }: OperationsM
 }
 
 function rowView(operation: Operation, now: Date): View {
-  const {
-    id,
-    kind,
-    status,
-    message,
-    requested_by,
-    requested_at,
-    started_at,
-    ended_at,
-    num_vms,
-    shutdown_at,
-  } = operation;
-  const until = ended_at ?? now.toISOString();
+  const { id, kind, status, message, requested_by, requested_at, started_at, ended_at } = operation;
+  const { num_vms, shutdown_at } = operation;
   const count = kind === 'launch' && num_vms !== null ? ` (${num_vms})` : '';
   return {
-    id,
-    href: operationAddress(id),
+    ...{ id, status, message },
+    href: operationPageHref(id),
     what: operationTitle(operation) + count,
-    ends: shutdown_at === null ? null : { at: utcText(shutdown_at), timestamp: shutdown_at },
-    status,
+    ends: momentView(shutdown_at),
     statusLabel: operationStatusLabels[status],
-    message,
     by: requested_by,
-    timestamp: requested_at,
-    at: utcText(requested_at),
-    took: sayDuration(started_at ?? requested_at, until),
-    active: isActive(operation),
+    ...momentView(requested_at),
+    took: sayDuration(started_at ?? requested_at, ended_at ?? now.toISOString()),
+    active: isActive(status),
   };
 }

@@ -1,85 +1,112 @@
-// A problem as the page of the endpoint that had it: the form again where a form was sent, else the error page.
+// A problem as a page: the form again where a form was sent, else the error page. It needs no database, so that it works
+// in an outage too.
 import { endpoints, type EndpointId } from '../contract/endpoints.gen.ts';
-import type { Problem } from '../contract/problems.ts';
+import type { Problem, ProblemCode } from '../contract/problems.ts';
 import { renderDashboard } from './dashboard.ts';
-import { renderError } from './error.ts';
-import { renderIndex, type FormError } from './index-page.ts';
-import { words } from './words.ts';
-import type { Workshop } from './workshop.ts';
+import { codeSpans } from './format.ts';
+import { renderIndex } from './index-page.ts';
+import { layoutView, type Area } from './layout.ts';
+import { render } from './render.ts';
+import { workshopView, type Workshop } from './workshop.ts';
 
-/** The request that went wrong, as far as it was understood. */
+/** The request that failed, as far as it was understood. */
 export type FailedRequest = {
   /** Null where the address belongs to no endpoint. */
   readonly endpointId: EndpointId | null;
   /** The fields of the form as they came; null where there was none, or none that could be read. */
-  readonly form: Readonly<Record<string, unknown>> | null;
+  readonly form: Form | null;
   readonly workshop?: Workshop;
 };
 
-/** The codes of a field that was left empty. */
-const MISSING: readonly string[] = ['required', 'min_length'];
-const labels: Readonly<Record<string, string>> = words.index.labels;
+type Form = Readonly<Record<string, unknown>>;
 
-/** The page for this problem. It asks nothing of the database, so it comes in an outage too. */
 export function renderProblem(problem: Problem, { endpointId, form, workshop = {} }: FailedRequest): string {
-  if (endpointId === 'requestVm') return formAgain(problem, form ?? {}, workshop);
-  if (endpointId === 'launchVms' || endpointId === 'destroyVms')
-    return notBegun(problem, endpointId, form ?? {});
-  return renderError({ problem, area: isForAdmins(endpointId) ? 'admin' : 'participant', workshop });
+  switch (endpointId) {
+    case 'requestVm':
+      return requestFormPage(problem, form ?? {}, workshop);
+    case 'launchVms':
+      return dashboardPage(problem, 'launch', form ?? {});
+    case 'destroyVms':
+      return dashboardPage(problem, 'destroy', form ?? {});
+    default:
+      return renderError({ problem, area: isForAdmins(endpointId) ? 'admin' : 'participant', workshop });
+  }
 }
 
-function formAgain(problem: Problem, form: Readonly<Record<string, unknown>>, workshop: Workshop): string {
-  const errors = problem.errors ?? [];
+function isForAdmins(endpointId: EndpointId | null): boolean {
+  if (endpointId === null) return false;
+  return endpoints[endpointId].security.flat().some((scheme) => scheme === 'adminBasic');
+}
+
+/** On pages these sentences replace those of the catalogue, which programs get too. */
+const sentences: Readonly<Record<string, string>> = {
+  none_free: 'All machines are taken. Keep this page open; it tells you when one is free.',
+  invalid_crd_command: 'The Chrome Remote Desktop command is not valid.',
+  vm_not_found: 'There is no machine with this name. It may have been destroyed.',
+  assignment_not_found:
+    'This page belongs to another browser. Enter your e-mail and PIN on the start page to open it here.',
+} satisfies Partial<Record<ProblemCode, string>>;
+
+/** The sentence of a problem for people. */
+export function sentenceOf({
+  code,
+  detail,
+  errors = [],
+}: Pick<Problem, 'code' | 'detail' | 'errors'>): string {
+  if (code === 'invalid_request' && errors.length > 0)
+    return errors.every((error) => MISSING.includes(error.code))
+      ? 'Enter your e-mail address and paste the command.'
+      : 'Please correct the fields below.';
+  return sentences[code] ?? detail;
+}
+
+/** The codes of a field that was left empty. */
+const MISSING: readonly string[] = ['required', 'min_length'];
+
+const labels: Readonly<Record<string, string>> = {
+  email: 'The e-mail address',
+  crd_command: 'The command',
+  pin: 'The PIN',
+};
+
+function requestFormPage(problem: Problem, form: Form, workshop: Workshop): string {
+  const { errors = [] } = problem;
   return renderIndex({
     workshop,
     error: {
-      message: summary(problem),
-      fields: Object.fromEntries(errors.map(({ field, message }) => [field, inWords(field, message)])),
+      message: sentenceOf(problem),
+      fields: Object.fromEntries(errors.map(({ field, message }) => [field, withLabel(field, message)])),
     },
-    values: { email: text(form['email']), crdCommand: text(form['crd_command']) },
+    values: { email: typedText(form['email']), crdCommand: typedText(form['crd_command']) },
     askForPin: form['pin'] !== undefined || errors.some(({ field }) => field === 'pin'),
     mine: [],
   });
 }
 
-/** The catalogue's sentence for a wrong field speaks to programs. */
-function summary({ code, detail, errors = [] }: Problem): string {
-  if (code !== 'invalid_request' || errors.length === 0) return detail;
-  return errors.every((error) => MISSING.includes(error.code)) ? words.index.missing : words.index.invalid;
-}
-
 /** `crd_command is required` → `The command is required`. */
-function inWords(field: string, message: string): string {
+function withLabel(field: string, message: string): string {
   const label = labels[field];
   return label !== undefined && message.startsWith(`${field} `)
     ? label + message.slice(field.length)
     : message;
 }
 
-/** The page that would have shown the run, with the message. */
-function notBegun(
-  problem: Problem,
-  endpointId: 'launchVms' | 'destroyVms',
-  form: Readonly<Record<string, unknown>>,
-): string {
-  const numVms = problem.errors?.find(({ field }) => field === 'num_vms');
-  const hours = problem.errors?.some(({ field }) => field === 'hours') === true;
+/** The page that would have shown the operation, with the message. */
+function dashboardPage(problem: Problem, kind: 'launch' | 'destroy', form: Form): string {
+  const wrong = problem.errors?.find(({ field }) => field === 'num_vms' || field === 'hours');
+  const message = wrong ? launchSentence(wrong) : problem.detail;
   return renderDashboard({
-    kind: endpointId === 'launchVms' ? 'launch' : 'destroy',
+    kind,
     operation: null,
-    error: numVms
-      ? fieldError('num_vms', numVmsSentence(numVms.code))
-      : hours
-        ? fieldError('hours', words.fleet.create.hoursWrong)
-        : { message: problem.detail },
+    error: { message, ...(wrong && { fields: { [wrong.field]: message } }) },
     lines: [],
     olderLines: 0,
     lastLine: 0,
     machines: null,
     form: {
       maxVms: null,
-      numVms: text(form['num_vms']),
-      hours: text(form['hours']),
+      numVms: typedText(form['num_vms']),
+      hours: typedText(form['hours']),
       defaultHours: null,
       canaryAbove: null,
       people: null,
@@ -88,23 +115,54 @@ function notBegun(
   });
 }
 
-function fieldError(field: string, message: string): FormError {
-  return { message, fields: { [field]: message } };
+/** What is wrong with a field of the launch form. */
+function launchSentence({ field, code }: { readonly field: string; readonly code: string }): string {
+  if (field === 'hours') return 'The hours must be a whole number from 1 to 72. Nothing was launched.';
+  if (code === 'maximum')
+    return 'The number of machines is too large. The form shows how many you can launch at a time.';
+  if (code === 'duplicate') return 'The number of machines was submitted more than once.';
+  return 'The number of machines must be a whole number greater than 0.';
 }
 
-/** What the contract says against the number, in the words that people know. */
-function numVmsSentence(code: string): string {
-  if (code === 'maximum') return words.fleet.create.tooMany;
-  return code === 'duplicate' ? words.fleet.create.twice : words.fleet.create.notPositive;
-}
-
-/** A field that was sent twice arrives as a list: what was typed is shown all the same. */
-function text(value: unknown): string {
-  if (Array.isArray(value)) return text(value[0]);
+/** Of a field that was sent twice, the first. */
+function typedText(value: unknown): string {
+  if (Array.isArray(value)) return typedText(value[0]);
   return typeof value === 'string' ? value : '';
 }
 
-function isForAdmins(endpointId: EndpointId | null): boolean {
-  if (endpointId === null) return false;
-  return endpoints[endpointId].security.flat().some((scheme) => scheme === 'adminBasic');
+/** What to do, by status. */
+const remedies: Readonly<Record<number, string>> = {
+  400: 'Go back, correct the fields above and submit again.',
+  401: 'Reload the page and sign in as the admin.',
+  403: 'Open the page on this server and try again from there.',
+  404: 'Check the address, or go to the start page.',
+  405: 'Use the links and forms on the pages.',
+  409: 'Reload the page to see the current state.',
+  413: 'Go back and submit less.',
+  415: 'Go to the start page and use its form.',
+  429: 'Wait a moment, then try again.',
+  500: 'Try again. If the problem persists, send the request ID to your instructor.',
+  503: 'Wait a few seconds, then reload the page.',
+};
+
+export type ErrorModel = {
+  readonly problem: Problem;
+  /** Decides where the way out leads. */
+  readonly area: Area;
+  readonly workshop?: Workshop;
+};
+
+/** The page of a problem: what is wrong, what to do, and a way out. */
+export function renderError({ problem, area, workshop = {} }: ErrorModel): string {
+  const { title, status, code, errors = [], request_id: requestId = null } = problem;
+  return render('error', {
+    ...layoutView({ title, area, isError: true }),
+    ...workshopView(workshop),
+    ...{ status, code, requestId },
+    detail: codeSpans(errors.length > 0 ? problem.detail : sentenceOf(problem)),
+    hasFields: errors.length > 0,
+    fields: errors.map(({ field, message }) => ({ field, message })),
+    remedy: remedies[status] ?? 'Go to the start page.',
+    isForAdmins: area === 'admin',
+  });
 }

@@ -2,17 +2,19 @@
 import type { AssignmentState } from '../vms/assignment.ts';
 import type { VmStatus } from '../vms/status.ts';
 
+export const NOT_ASSIGNED = 'Not assigned';
+
 export const vmStatusLabels = {
-  initializing: 'Initializing',
+  initializing: 'Starting',
   running: 'Running',
   error: 'Error',
   unreachable: 'Unreachable',
-  recycling: 'Recycling',
+  recycling: 'Resetting',
   destroying: 'Destroying',
 } as const satisfies Record<VmStatus, string>;
 
 export const assignmentStateLabels = {
-  waiting: 'Command not fetched yet',
+  waiting: 'Command not picked up yet',
   sent: 'Command sent',
   sent_unconfirmed: 'Command sent; cannot confirm',
   connected: 'Connected',

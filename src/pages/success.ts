@@ -1,9 +1,8 @@
-// The participant's machine: hostname, PIN, and how far its connection is.
+// The page of a participant's machine: hostname, PIN, and the progress of its connection.
 import type { components } from '../contract/openapi.gen.ts';
-import { mayConnect, needsFreshCommand, stepLabels, stepsOf } from './assignment-steps.ts';
+import { mayConnect, needsNewCommand, stepLabels, stepsOf } from './assignment-steps.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
-import { words } from './words.ts';
 import { workshopView, type Workshop } from './workshop.ts';
 
 type Assignment = components['schemas']['Assignment'];
@@ -15,24 +14,21 @@ export type SuccessModel = Pick<Assignment, 'id' | 'hostname' | 'pin' | 'email' 
   readonly workshop?: Workshop;
 };
 
-/** The success page; src/browser/pages/success.ts keeps its state up to date. */
+const steps = ['Command sent', 'Registered with Google', 'Ready to connect'] as const;
+
+/** src/browser/pages/success.ts keeps the page up to date. */
 export function renderSuccess(model: SuccessModel): string {
+  const { id, hostname, pin, email, state, message, returning = false, workshop = {} } = model;
   return render('success', {
-    ...layoutView({ title: words.success.title, area: 'participant', modules: ['success.js'] }),
-    ...workshopView(model.workshop ?? {}),
-    id: model.id,
-    hostname: model.hostname,
-    pin: model.pin,
-    copyHostname: { copies: model.hostname, what: words.success.hostname },
-    copyPin: { copies: model.pin, what: words.success.pin },
-    email: model.email,
-    state: model.state,
-    message: model.message,
+    ...layoutView({ title: 'Your machine', area: 'participant', modules: ['success.js'] }),
+    ...workshopView(workshop),
+    ...{ id, hostname, pin, email, state, message, returning },
+    copyHostname: { copies: hostname, what: 'Machine' },
+    copyPin: { copies: pin, what: 'PIN' },
     steps: stepsView(model),
-    returning: model.returning ?? false,
-    released: model.state === 'released',
-    connected: mayConnect(model.state),
-    freshOpen: needsFreshCommand(model.state),
+    released: state === 'released',
+    connected: mayConnect(state),
+    freshOpen: needsNewCommand(state),
   });
 }
 
@@ -40,6 +36,6 @@ function stepsView({ state, delivered_at: deliveredAt = null }: SuccessModel): V
   return stepsOf(state, deliveredAt).map((step, index) => ({
     step,
     label: stepLabels[step],
-    name: words.success.steps[index] ?? '',
+    name: steps[index] ?? '',
   }));
 }

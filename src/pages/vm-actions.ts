@@ -1,75 +1,116 @@
-// What can be done with a machine as it is now, each with what it will do. What cannot be done is not offered.
+// The actions that are possible with a machine in its present state, each with its effect.
+import type { components } from '../contract/openapi.gen.ts';
 import { isStatus, isUnhealthy, vmFacts } from '../vms/status.ts';
 import type { View } from './render.ts';
 import { vmApiHref } from './vm-href.ts';
-import type { VmModel } from './vm-model.ts';
-import { workSentence } from './vm-work.ts';
-import { words } from './words.ts';
+
+export type ActionFacts = {
+  readonly vm: components['schemas']['Vm'];
+  readonly freeCount: number;
+  readonly canRestart: boolean;
+  /** When the participant's work was downloaded; null for a machine without a participant. */
+  readonly work: string | null;
+};
 
 type Action = {
   readonly id: string;
-  readonly title: string;
+  readonly label: string;
   readonly what: string;
-  readonly submit: string;
-  readonly action: string;
-  /** Asked again, before it is done. */
-  readonly confirm: boolean;
-  readonly danger: boolean;
-  /** Why it cannot be done right now. */
-  readonly hindrance: string | null;
+  /** The admin is asked to confirm; `danger`: something would be lost. */
+  readonly ask: 'no' | 'confirm' | 'danger';
 };
 
-type Words = { readonly title: string; readonly what: string; readonly submit: string };
+const allowBrowser: Action = {
+  id: 'allow-browser',
+  label: 'Allow a new browser',
+  what: 'For a participant who has lost both browser and PIN. For ten minutes, the next browser that submits the form with this e-mail address is let in without the PIN, once. Anyone who submits it first gets in, so do this when the participant is ready.',
+  ask: 'no',
+};
+const reassign: Action = {
+  id: 'reassign',
+  label: 'Assign another machine',
+  what: 'The participant gets a free machine with the same PIN, and their page shows it. Their files stay on this machine and are deleted when it is reset: download them first. If the command was already used, the participant is asked for a new one.',
+  ask: 'danger',
+};
+const replace: Action = {
+  ...reassign,
+  what: 'The participant gets a free machine with the same PIN, and their page shows it. This machine stays as it is until you mark it as healthy, restart it or destroy it. If the command was already used, the participant is asked for a new one.',
+  ask: 'confirm',
+};
+const release: Action = {
+  id: 'release',
+  label: 'Release machine',
+  what: 'Ends the assignment. The agent deletes the participant’s files, then the machine becomes free. Agents of older images cannot do this; their machines stay as they are until you destroy them.',
+  ask: 'danger',
+};
+const markHealthy: Action = {
+  id: 'mark-healthy',
+  label: 'Mark as healthy',
+  what: 'Clears the error or GPU warning, so that the machine can be assigned. The machine will report it again if the problem persists.',
+  ask: 'no',
+};
+const restart: Action = {
+  id: 'restart',
+  label: 'Restart machine',
+  what: 'Stops and restarts all programs on the machine. Unsaved work is lost; files are kept. The machine is not assigned to anyone until it reports again.',
+  ask: 'danger',
+};
+const destroy: Action = {
+  id: 'destroy',
+  label: 'Destroy machine',
+  what: 'Destroys the machine and everything on it. This cannot be undone.',
+  ask: 'danger',
+};
+const remove: Action = {
+  id: 'destroy',
+  label: 'Remove from the list',
+  what: 'This server did not launch this machine, so it keeps running. It is removed from the list and its reports are ignored for one hour.',
+  ask: 'danger',
+};
 
-export function actionViews(model: VmModel): View[] {
-  return [...personActions(model), ...machineActions(model)];
+export function actionViews(facts: ActionFacts): View[] {
+  return [...participantActions(facts), ...machineActions(facts)];
 }
 
-function action(id: string, said: Words, action: string, more: Partial<Action> = {}): Action {
-  const { title, what, submit } = said;
-  const plain = { confirm: false, danger: false, hindrance: null };
-  return { id, title, what, submit, action, ...plain, ...more };
-}
-
-function personActions(model: VmModel): Action[] {
-  const { vm, freeCount } = model;
-  const { assignment } = vm;
+function participantActions({ vm, freeCount, work }: ActionFacts): View[] {
+  const { assignment, status, hostname } = vm;
   if (!assignment || assignment.state === 'released') return [];
-  const api = vmApiHref(vm.hostname);
-  const { allowBrowser, reassign, release } = words.machine;
-  const isBroken = isStatus(vm.status, 'failed');
-  const another = isBroken ? { ...reassign, what: reassign.whatBroken } : reassign;
-  const hindrance = freeCount === 0 ? reassign.none : null;
-  const actions = [
-    action('allow-browser', allowBrowser, `${api}/allow-browser`),
-    action('reassign', another, `${api}/reassign`, { confirm: true, danger: !isBroken, hindrance }),
-    action('release', withWork(release, model), `/api/v1/assignments/${assignment.id}/release`, {
-      confirm: true,
-      danger: true,
-    }),
-  ];
-  // A machine that is lost to its person is replaced before anything else.
-  return isBroken ? [...actions.slice(1, 2), ...actions.slice(0, 1), ...actions.slice(2)] : actions;
+  const isBroken = isStatus(status, 'failed');
+  const noneFree = freeCount === 0 ? 'No machine is free right now.' : null;
+  const another = view(isBroken ? replace : reassign, hostname, { hindrance: noneFree });
+  const allow = view(allowBrowser, hostname);
+  const href = `/api/v1/assignments/${assignment.id}/release`;
+  return [...(isBroken ? [another, allow] : [allow, another]), view(release, hostname, { work, href })];
 }
 
-/** What would be lost with it is told where somebody has it, or had it last. */
-function withWork(said: Words, model: VmModel): Words {
-  const work = workSentence(model);
-  return work === null ? said : { ...said, what: `${said.what} ${words.machine.work}: ${work}` };
-}
-
-function machineActions(model: VmModel): Action[] {
-  const { vm, canRestart } = model;
-  const api = vmApiHref(vm.hostname);
-  const { markHealthy, restart, destroy, forget } = words.machine;
-  const ending = vm.provider === 'external' ? forget : withWork(destroy, model);
-  const isIll = isUnhealthy(vmFacts(vm));
-  const isEnding = vm.status === 'destroying';
+function machineActions({ vm, canRestart, work }: ActionFacts): View[] {
+  const { status, provider, hostname } = vm;
+  const healthy = isUnhealthy(vmFacts(vm)) ? [view(markHealthy, hostname)] : [];
+  if (status === 'destroying') return healthy;
   return [
-    ...(isIll ? [action('mark-healthy', markHealthy, `${api}/mark-healthy`)] : []),
-    ...(canRestart && !isEnding
-      ? [action('restart', restart, `${api}/restart`, { confirm: true, danger: true })]
-      : []),
-    ...(isEnding ? [] : [action('destroy', ending, `${api}/destroy`, { confirm: true, danger: true })]),
+    ...healthy,
+    ...(canRestart ? [view(restart, hostname)] : []),
+    provider === 'external' ? view(remove, hostname) : view(destroy, hostname, { work }),
   ];
+}
+
+type Circumstances = {
+  readonly work?: string | null;
+  readonly href?: string;
+  /** Why the action is not possible right now. */
+  readonly hindrance?: string | null;
+};
+
+function view({ id, label, what, ask }: Action, hostname: string, circumstances: Circumstances = {}): View {
+  const { work = null, href = `${vmApiHref(hostname)}/${id}`, hindrance = null } = circumstances;
+  return {
+    id,
+    label,
+    // What would be lost is said with the action.
+    what: work === null ? what : `${what} Participant’s work: ${work}`,
+    action: href,
+    confirm: ask !== 'no',
+    danger: ask === 'danger',
+    hindrance,
+  };
 }

@@ -1,9 +1,9 @@
-// Addresses of one machine.
+// Addresses of machines and operations.
 import type { components } from '../contract/openapi.gen.ts';
 
 type ActionName = components['schemas']['ActionName'];
 
-/** Its page, which says what was done. */
+/** The page of a machine; `done` makes it say what was done. */
 export function vmPageHref(hostname: string, done: ActionName | null = null): string {
   const path = `/admin/vms/${encodeURIComponent(hostname)}`;
   return done === null ? path : `${path}?done=${done}`;
@@ -13,7 +13,11 @@ export function vmLogsHref(hostname: string): string {
   return `/admin/logs/${encodeURIComponent(hostname)}`;
 }
 
-/** What may be done with it is below this. */
+/** The machine in the API; its actions are below this address. */
 export function vmApiHref(hostname: string): string {
   return `/api/v1/vms/${encodeURIComponent(hostname)}`;
+}
+
+export function operationPageHref(id: string): string {
+  return `/admin/operations/${id}`;
 }

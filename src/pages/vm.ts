@@ -1,109 +1,117 @@
-// The page of one machine: what is known of it, its person, what can be done, and what happened.
+// The page of one machine: its details, its participant, the actions that are possible, its timeline.
 import type { components } from '../contract/openapi.gen.ts';
 import { layoutView } from './layout.ts';
-import { NEVER, NOT_KNOWN, startupText, timeView, yesOrNo } from './machine-row.ts';
-import { operationAddress } from './operation-view.ts';
+import { NOT_KNOWN, startupText, timeView, yesOrNo } from './machine-row.ts';
 import { render, type View } from './render.ts';
-import { vmApiHref, vmLogsHref, vmPageHref } from './vm-href.ts';
+import { assignmentStateLabels, vmStatusLabels } from './status-labels.ts';
 import { actionViews } from './vm-actions.ts';
-import type { VmModel } from './vm-model.ts';
-import { workSentence } from './vm-work.ts';
-import { dataAddress } from './work.ts';
-import { words } from './words.ts';
+import { operationPageHref, vmLogsHref, vmPageHref } from './vm-href.ts';
+import { dataHref, downloadedSentence, type LastDownloadModel } from './work.ts';
 
 type Vm = components['schemas']['Vm'];
-type Entry = components['schemas']['VmTimelineEntry'];
+type ActionName = components['schemas']['ActionName'];
+
+export type VmModel = {
+  readonly vm: Vm;
+  /** Newest first. */
+  readonly timeline: readonly components['schemas']['VmTimelineEntry'][];
+  /** The launch that created the machine; null where none of ours did. */
+  readonly launchId: string | null;
+  /** Until then a new browser needs no PIN. */
+  readonly browserAllowedUntil: string | null;
+  readonly freeCount: number;
+  readonly canRestart: boolean;
+  /** Null where nothing was downloaded. */
+  readonly lastDownload: LastDownloadModel | null;
+  /** The action that led here. */
+  readonly done: ActionName | null;
+  /** Why an action failed. */
+  readonly error: string | null;
+  readonly now: Date;
+};
+
+const doneSentences = {
+  'allow-browser':
+    'For ten minutes, the next browser that submits the form with this e-mail address does not need the PIN.',
+  reassign:
+    'The participant has this machine now, and their page shows it. If it asks for a new command, they need to paste one.',
+  release: 'The machine was released. It becomes free once its agent has reset it.',
+  'mark-healthy': 'The machine counts as healthy until it reports otherwise.',
+  restart: 'The machine is restarting. Its status changes to Running when it reports in.',
+} as const satisfies Record<ActionName, string>;
 
 export function renderVm(model: VmModel): string {
-  const { vm, done, error, timeline, now } = model;
-  const actions = actionViews(model);
+  const { vm, done, error, timeline, freeCount, canRestart, now } = model;
+  const { hostname, status, attention, deadline } = vm;
+  const work = workSentence(model);
   return render('vm', {
     ...layoutView({
-      title: vm.hostname,
+      title: hostname,
       area: 'admin',
       styles: ['admin.css'],
       modules: ['live-page.js'],
-      ...(error !== null && { titlePrefix: words.errorPrefix }),
+      isError: error !== null,
     }),
-    here: vmPageHref(vm.hostname),
-    api: vmApiHref(vm.hostname),
-    logs: vmLogsHref(vm.hostname),
-    done: done && words.machine.done[done],
+    here: vmPageHref(hostname),
+    logs: vmLogsHref(hostname),
+    done: done && doneSentences[done],
     error,
-    status: vm.status,
-    statusLabel: words.vmStatus[vm.status],
+    status,
+    statusLabel: vmStatusLabels[status],
     since: timeView(vm.status_since, now),
-    attention: vm.attention?.message ?? vm.deadline?.overdue_message ?? null,
-    facts: factViews(model),
-    person: personView(model),
-    actions,
-    timeline: timeline.map((entry) => entryView(entry, now)),
-    isUntold: timeline.length === 0,
+    attention: attention?.message ?? deadline?.overdue_message ?? null,
+    ...factsView(model),
+    person: personView(model, work),
+    actions: actionViews({ vm, freeCount, canRestart, work }),
+    timeline: timeline.map(({ at, kind, text, who }) => ({ at: timeView(at, now), kind, text, who })),
+    hasTimeline: timeline.length > 0,
   });
-}
-
-function factViews({ vm, launchId, now }: VmModel): View[] {
-  const { facts } = words.machine;
-  const text = (label: string, value: string | null) => ({
-    label,
-    value: value ?? NOT_KNOWN,
-    time: null,
-    href: null,
-  });
-  const time = (label: string, at: string | null) =>
-    at === null ? text(label, NEVER) : { label, value: '', time: timeView(at, now), href: null };
-  return [
-    text(facts.provider, vm.provider),
-    text(facts.address, addressText(vm)),
-    text(facts.gpu, vm.gpu_health),
-    text(facts.inUse, yesOrNo(vm.in_use)),
-    time(facts.seen, vm.last_seen_at),
-    text(facts.waiting, yesOrNo(vm.waiting)),
-    text(facts.boot, vm.boot_id),
-    text(facts.disk, vm.free_disk_bytes === null ? null : gigabytes(vm.free_disk_bytes)),
-    text(facts.startup, startupText(vm.timings)),
-    time(facts.created, vm.created_at),
-    text(facts.token, vm.has_token ? words.machine.hasToken : words.machine.noToken),
-    ...(launchId === null
-      ? []
-      : [
-          {
-            label: facts.launch,
-            value: words.machine.launchLink,
-            time: null,
-            href: operationAddress(launchId),
-          },
-        ]),
-  ];
-}
-
-function addressText({ address, ssh_user, ssh_port }: Vm): string | null {
-  if (address === null) return null;
-  return `${ssh_user === null ? '' : `${ssh_user}@`}${address}${ssh_port === null ? '' : `:${ssh_port}`}`;
 }
 
 const GIGABYTE = 1e9;
 
-function gigabytes(bytes: number): string {
-  return `${(bytes / GIGABYTE).toFixed(1)} GB`;
+function factsView({ vm, launchId, now }: VmModel): View {
+  const { free_disk_bytes: freeDisk, last_seen_at: seen } = vm;
+  return {
+    provider: vm.provider,
+    address: addressText(vm),
+    gpu: vm.gpu_health ?? NOT_KNOWN,
+    inUse: yesOrNo(vm.in_use),
+    seen: seen === null ? null : timeView(seen, now),
+    waiting: vm.waiting,
+    bootId: vm.boot_id ?? NOT_KNOWN,
+    freeDisk: freeDisk === null ? NOT_KNOWN : `${(freeDisk / GIGABYTE).toFixed(1)} GB`,
+    startup: startupText(vm.timings) ?? NOT_KNOWN,
+    created: timeView(vm.created_at, now),
+    hasToken: vm.has_token,
+    launch: launchId === null ? null : operationPageHref(launchId),
+  };
 }
 
-function personView(model: VmModel): View | null {
-  const { vm, browserAllowedUntil, now } = model;
-  const { assignment } = vm;
+function addressText({ address, ssh_user, ssh_port }: Vm): string {
+  if (address === null) return NOT_KNOWN;
+  return `${ssh_user === null ? '' : `${ssh_user}@`}${address}${ssh_port === null ? '' : `:${ssh_port}`}`;
+}
+
+/** When the participant's work was downloaded; null for a machine without one. */
+function workSentence({ vm: { assignment }, lastDownload, now }: VmModel): string | null {
+  if (!assignment) return null;
+  // An earlier download has the work of an earlier participant.
+  const isTheirs = lastDownload !== null && lastDownload.at.getTime() >= Date.parse(assignment.assigned_at);
+  return downloadedSentence(isTheirs ? lastDownload : null, now);
+}
+
+function personView({ vm, browserAllowedUntil, now }: VmModel, work: string | null): View | null {
+  const { assignment, hostname } = vm;
   if (!assignment) return null;
   return {
     isLive: assignment.state !== 'released',
     email: assignment.email,
     pin: assignment.pin,
-    state: words.assignmentState[assignment.state],
+    state: assignmentStateLabels[assignment.state],
     since: timeView(assignment.assigned_at, now),
     browserAllowedUntil,
-    work: workSentence(model),
-    workHref: dataAddress(vm.hostname),
+    work,
+    workHref: dataHref(hostname),
   };
-}
-
-function entryView({ at, kind, text, who }: Entry, now: Date): View {
-  return { at: timeView(at, now), kind, text, who };
 }

@@ -39,7 +39,7 @@ export const assignmentSentences: Readonly<Record<AssignmentState, string>> = {
   sent: 'The command was sent. The machine is connecting to Chrome Remote Desktop.',
   sent_unconfirmed:
     'The command was sent. This machine cannot confirm that it worked: open Chrome Remote Desktop and look for the machine in about a minute.',
-  connected: 'Your machine is connected. Open Chrome Remote Desktop, choose the machine and enter the PIN.',
+  connected: 'Your machine is connected. Open Chrome Remote Desktop, choose it and enter the PIN.',
   failed:
     'The command did not work on the machine. Its code had probably been used before or had expired. Get a new command and send it below.',
   expired: 'The code expired before the machine could use it. Get a new command and send it below.',

@@ -39,13 +39,13 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
 
   test('the overview of a new lab says what to do first, and updates itself', async () => {
     const page = await open('/admin');
-    await page.getByRole('heading', { name: 'A new lab' }).waitFor();
+    await page.getByRole('heading', { name: 'There are no machines' }).waitFor();
     await isInOrderEverywhere(page);
     await report('lab-vm-prod-1', 'running');
-    await page.getByText('Nothing needs you right now.').waitFor();
+    await page.getByText('Nothing needs your attention.').waitFor();
     await report('lab-vm-prod-1', 'error');
     const entry = page.getByRole('listitem').filter({ hasText: 'The machine reported an error.' });
-    await entry.getByRole('link', { name: 'See what can be done' }).waitFor();
+    await entry.getByRole('link', { name: 'View actions' }).waitFor();
     await page.getByText('No machine is free').waitFor();
     await isInOrder(page);
   });
@@ -54,18 +54,18 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     await fillLab(lab.server.db);
     const page = await open('/admin');
     await isInOrderEverywhere(page);
-    const lost = page.getByRole('link', { name: `Give another machine: ${broken}` });
+    const lost = page.getByRole('link', { name: `Assign another machine: ${broken}` });
     await lost.focus();
     await report(labHostname(7), 'running');
     await page.getByRole('link', { name: labHostname(7), exact: true }).waitFor({ state: 'detached' });
-    expect(await lost.evaluate('document.activeElement.textContent')).toBe('Give another machine');
+    expect(await lost.evaluate('document.activeElement.textContent')).toBe('Assign another machine');
     await page.keyboard.press('Enter');
     await page.waitForURL(`**/admin/vms/${broken}#actions`);
-    await page.locator('summary', { hasText: 'Give another machine' }).focus();
+    await page.locator('summary', { hasText: 'Assign another machine' }).focus();
     await page.keyboard.press('Enter');
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
-    await page.getByText('The person has this machine now.').waitFor();
+    await page.getByText('The participant has this machine now').waitFor();
     await isInOrder(page);
     expect(new URL(page.url()).pathname).not.toContain(broken);
     await page.getByText('joan@example.org').first().waitFor();
@@ -80,14 +80,14 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     expect(await page.getByLabel('Progress').getAttribute('value')).toBe('1');
     await isInOrder(page);
     await lab.idle();
-    await page.getByText('No launch and no destroy is running.').waitFor();
+    await page.getByText('No operation is running.').waitFor();
   });
 
   test("the delivery of a participant's command is shown without a reload", async () => {
     await fillLab(lab.server.db);
     const page = await open('/admin/instances');
     const row = page.getByRole('row', { name: 'mary@example.org' });
-    await row.getByText('Command not fetched yet').waitFor();
+    await row.getByText('Command not picked up yet').waitFor();
     await sql`update vm_presence set confirms = true`.execute(lab.server.db);
     await takeDelivery(lab.server.db, labHostname(4), 600);
     await row.getByText('Command sent').waitFor();
@@ -107,7 +107,7 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     await report(first, 'error');
     for (const page of pages) await page.context().setOffline(false);
     await table.getByRole('row', { name: 'ada@example.org' }).getByText('Error', { exact: true }).waitFor();
-    await overview.getByRole('link', { name: `Give another machine: ${first}` }).waitFor();
+    await overview.getByRole('link', { name: `Assign another machine: ${first}` }).waitFor();
     await machine.getByText('The machine reported an error and its participant cannot work.').waitFor();
     fleet.complaints.length = 0;
   });
@@ -118,14 +118,14 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     await isInOrderEverywhere(page);
     const pin = page.locator('.pin');
     expect(await pin.isVisible()).toBe(false);
-    await page.getByText('Show the PIN').click();
+    await page.getByText('Show PIN').click();
     await pin.getByText('123456').waitFor();
     // What the reader opened stays open through what changes.
     await report(first, 'error');
     await page.getByText('Assign another machine.').waitFor();
     expect(await pin.isVisible()).toBe(true);
-    await page.getByRole('button', { name: 'Let them in' }).click();
-    await page.getByText('The next browser with this e-mail is let in without the PIN until').waitFor();
+    await page.getByRole('button', { name: 'Allow a new browser' }).click();
+    await page.getByText('The next browser that submits this e-mail address does not need the PIN').waitFor();
     await page.getByText(/New browser allowed/).waitFor();
     await isInOrder(page);
   });
@@ -133,12 +133,12 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
   test('an action that is no longer possible says why, and loading the page again does not repeat it', async () => {
     await fillLab(lab.server.db);
     const page = await open(`/admin/vms/${first}`, PHONE);
-    await page.locator('summary', { hasText: 'Release it' }).click();
+    await page.locator('summary', { hasText: 'Release machine' }).click();
     const vm = await findVm(lab.server.db, first);
     await lab.server.admin.POST('/api/v1/vms/{hostname}/reassign', {
       params: { path: { hostname: first } },
     });
-    await page.getByRole('button', { name: 'Let them in' }).waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Allow a new browser' }).waitFor({ state: 'detached' });
     await page.evaluate(`fetch('/api/v1/vms/${first}/allow-browser', { method: 'POST', headers: { Accept: 'text/html' } })
       .then((answer) => answer.text()).then((text) => { document.title = text.includes('This machine is not assigned any more') ? 'told' : text; })`);
     await expect.poll(() => page.title(), WAIT).toBe('told');
@@ -155,14 +155,14 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     await page.getByRole('link', { name: 'Machine', exact: true }).click();
     expect(await hostnamesOf(page)).toEqual([4, 3, 2, 1].map(labHostname));
     await page.getByRole('link', { name: first, exact: true }).click();
-    await page.locator('summary', { hasText: 'Release it' }).click();
-    await page.getByRole('button', { name: 'Yes, do it: Release it' }).click();
+    await page.locator('summary', { hasText: 'Release machine' }).click();
+    await page.getByRole('button', { name: 'Release machine' }).click();
     await page.getByText('The machine was released.').waitFor();
-    await page.getByText('The work of this person is still on it').waitFor();
+    await page.getByText('This participant’s files are still on the machine.').waitFor();
     await page.goto(`${lab.server.url}/admin/vms/${labHostname(7)}`);
-    await page.getByRole('button', { name: 'Mark healthy' }).click();
+    await page.getByRole('button', { name: 'Mark as healthy' }).click();
     await page.getByText('The machine counts as healthy').waitFor();
     await page.goto(`${lab.server.url}/admin`);
-    await page.getByText('What needs you').waitFor();
+    await page.getByText('Needs attention').waitFor();
   });
 });

@@ -20,8 +20,8 @@ describe.skipIf(!hasBrowser)('the charts in a browser', () => {
 
   test('the charts of an empty lab say that there is nothing to show', async () => {
     const page = await fleet.open('/admin/charts');
-    await page.getByText('There were no machines in this time.').waitFor();
-    await page.getByText('No machine was assigned in the last 24 hours.').waitFor();
+    await page.getByText('There were no machines in this period.').waitFor();
+    await page.getByText('No assignments in the last 24 hours.').waitFor();
     await isInOrderEverywhere(page);
   });
 
@@ -36,8 +36,8 @@ describe.skipIf(!hasBrowser)('the charts in a browser', () => {
       .execute();
     const page = await fleet.open('/admin/charts');
     await expect.poll(() => page.locator('[data-plot] canvas').count(), WAIT).toBe(3);
-    await page.getByText('Of 2 machines, 1 has started; it took 94 s.').waitFor();
-    await page.getByText('2 machines now: 1 free, 1 assigned. At most there were 2.').waitFor();
+    await page.getByText('1 of 2 machines reported all timings; it took 94 s.').waitFor();
+    await page.getByText('2 machines now: 1 free, 1 assigned. Maximum: 2.').waitFor();
     for (const summary of await page.locator('details > summary').all()) await summary.click();
     await page.getByRole('row', { name: 'vm-1 30 50 14 94' }).waitFor();
     await page.getByRole('row', { name: /Assigned vm-\d 1 0$/ }).waitFor();
@@ -52,8 +52,8 @@ describe.skipIf(!hasBrowser)('the charts in a browser', () => {
     const page = await fleet.open('/admin/charts', { javaScriptEnabled: false });
     await expect
       .poll(() => page.locator('main').innerText(), WAIT)
-      .toContain('The charts need JavaScript; the numbers below do not.');
-    await page.getByRole('link', { name: 'The last hour' }).click();
+      .toContain('The charts need JavaScript; the data below does not.');
+    await page.getByRole('link', { name: 'Last hour' }).click();
     await page.getByText('in the last hour.').waitFor();
     await page.locator('details > summary').first().click();
     await page.getByRole('row', { name: 'vm-1 30 50 14 94' }).waitFor();

@@ -34,7 +34,7 @@ describe.skipIf(!hasBrowser)("everybody's work in a browser", () => {
       })
       .execute();
     const page = await fleet.open('/admin');
-    const work = page.getByRole('region', { name: 'Everybody’s work' });
+    const work = page.getByRole('region', { name: 'Participants’ work' });
     await work.getByText('Never downloaded').waitFor({ state: 'attached' });
     const held = await fetch(`${server.url}/api/scp-client`, { headers: auth });
     const reader = held.body?.getReader();

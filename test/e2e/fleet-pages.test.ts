@@ -27,7 +27,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
   afterEach(() => fleet.tidy());
 
   async function launch(page: Page, numVms: number): Promise<void> {
-    await page.getByLabel('How many machines').fill(String(numVms));
+    await page.getByLabel('Number of machines').fill(String(numVms));
     await page.getByRole('button', { name: 'Launch' }).click();
   }
   const report = (hostname: string, status: 'initializing' | 'running') =>
@@ -44,7 +44,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     expect(new URL(page.url()).pathname).toMatch(/^\/admin\/operations\/[0-9a-f-]{36}$/);
     const first = page.getByRole('row', { name: 'lab-vm-prod-1' });
     await first.getByText('1.5 s').waitFor();
-    await first.getByText('Has not reported yet').waitFor();
+    await first.getByText('Not reported yet').waitFor();
     const second = page.getByRole('row', { name: 'lab-vm-prod-2' });
     await second.getByText('Being created').waitFor();
     await report('lab-vm-prod-1', 'running');
@@ -55,7 +55,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await second.getByText('Created', { exact: true }).waitFor();
     await page.getByText('1 of 3 machines are ready.').waitFor();
     await page.getByRole('log').getByText('Done.').waitFor();
-    expect(await page.getByRole('button', { name: 'Cancel it' }).isVisible()).toBe(false);
+    expect(await page.getByRole('button', { name: 'Cancel operation' }).isVisible()).toBe(false);
     expect(await page.getByRole('log').locator('li', { hasText: 'The provider begins.' }).count()).toBe(1);
     await page.reload();
     await page.getByText('3 machines were created.').waitFor();
@@ -78,25 +78,25 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
 
   test('the launch form suggests a number of machines while the number of people is typed, without JavaScript after Suggest', async () => {
     const page = await open('/admin/create');
-    await page.getByLabel('How many people come?').fill('40');
+    await page.getByLabel('How many participants do you expect?').fill('40');
     await page.getByText('Suggested: 44').waitFor();
-    expect(await page.getByLabel('How many machines').inputValue()).toBe('44');
+    expect(await page.getByLabel('Number of machines').inputValue()).toBe('44');
     const plain = await open('/admin/create', { javaScriptEnabled: false });
-    await plain.getByLabel('How many people come?').fill('forty');
-    await plain.getByLabel('How many people come?').press('Enter');
-    await plain.getByText('Enter how many people come, as a whole number').waitFor();
-    expect(await plain.getByLabel('How many people come?').inputValue()).toBe('forty');
-    await plain.getByLabel('How many people come?').fill('25');
+    await plain.getByLabel('How many participants do you expect?').fill('forty');
+    await plain.getByLabel('How many participants do you expect?').press('Enter');
+    await plain.getByText('Enter the number of participants as a whole number').waitFor();
+    expect(await plain.getByLabel('How many participants do you expect?').inputValue()).toBe('forty');
+    await plain.getByLabel('How many participants do you expect?').fill('25');
     await plain.getByRole('button', { name: 'Suggest a number' }).click();
     await plain.getByText('Suggested: 28').waitFor();
-    expect(await plain.getByLabel('How many machines').inputValue()).toBe('28');
+    expect(await plain.getByLabel('Number of machines').inputValue()).toBe('28');
   });
 
   test('a number that is too large is an error at its field, and what was typed is kept', async () => {
     const page = await open('/admin/create');
     await page.evaluate(`document.querySelector('#num-vms').removeAttribute('max')`);
     await launch(page, 101);
-    const field = page.getByLabel('How many machines');
+    const field = page.getByLabel('Number of machines');
     await page.locator('#num-vms-error').getByText('at most 100 at a time').waitFor();
     expect(await field.inputValue()).toBe('101');
     expect(await field.getAttribute('aria-invalid')).toBe('true');
@@ -107,12 +107,12 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     lab.provider.script.heeds = 'force';
     const page = await open('/admin/create');
     await launch(page, 2);
-    const cancel = page.getByRole('button', { name: 'Cancel it' });
+    const cancel = page.getByRole('button', { name: 'Cancel operation' });
     await cancel.focus();
     await page.keyboard.press('Enter');
-    const asked = page.getByRole('listitem').getByText('Asked to end');
+    const asked = page.getByRole('listitem').getByText('Cancellation requested');
     await asked.waitFor();
-    await page.getByText('Ending: what is half done').waitFor();
+    await page.getByText('Cancelling: steps in progress').waitFor();
     await isInOrderEverywhere(page);
     await page.getByRole('status').getByText('Cancelled. None was created.').waitFor();
     lab.provider.script.heeds = 'ask';
@@ -125,8 +125,8 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await lab.launch(1);
     const page = await open('/admin/create');
     await isInOrderEverywhere(page);
-    await page.getByRole('link', { name: 'Watch it' }).click();
-    await page.getByRole('button', { name: 'Cancel it' }).waitFor();
+    await page.getByRole('link', { name: 'View operation' }).click();
+    await page.getByRole('button', { name: 'Cancel operation' }).waitFor();
   });
 
   test('without JavaScript the page of an operation loads itself again until all machines run', async () => {
@@ -134,9 +134,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     const page = await open('/admin/create', { javaScriptEnabled: false });
     await launch(page, 2);
     const main = page.locator('main');
-    await expect
-      .poll(() => main.innerText(), WAIT)
-      .toContain('This page loads itself again every few seconds.');
+    await expect.poll(() => main.innerText(), WAIT).toContain('This page reloads every few seconds.');
     lab.provider.release();
     await page.getByText('2 machines were created.').waitFor({ timeout: 15_000 });
     await page.getByText('0 of 2 machines are ready.').waitFor();
@@ -175,7 +173,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await row.getByRole('link').press('Enter');
     await page.getByRole('log').getByText('Done.').waitFor();
     const beyond = await open(`/admin/operations?after=${crypto.randomUUID()}`);
-    await beyond.getByText('There is nothing older.').waitFor();
+    await beyond.getByText('There are no older operations.').waitFor();
     await isInOrder(beyond);
     await beyond.getByRole('link', { name: 'Newest' }).click();
     await beyond.locator(`tr[data-id="${id}"]`).waitFor();
@@ -196,11 +194,11 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await page.getByLabel('To confirm').fill('lab');
     await page.getByLabel('To confirm').press('Enter');
     await page.getByText(`${before - 1} machines are left.`).waitFor();
-    expect(await page.getByText('Proof:').isVisible()).toBe(false);
+    expect(await page.getByText('Verified:').isVisible()).toBe(false);
     await isInOrderEverywhere(page);
     lab.provider.release();
-    await page.getByText('There are no machines.').waitFor();
-    await page.getByText('Proof: at the end').waitFor();
+    await page.getByText('No machines are left.').first().waitFor();
+    await page.getByText('Verified: no machines are left.').waitFor();
     expect(lab.provider.world.size).toBe(0);
     await isInOrder(page);
   });
@@ -214,15 +212,15 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await isInOrder(page);
     await page.getByText('in 3 h').first().waitFor();
     await page.getByLabel('Hours from now').fill('5');
-    await page.getByRole('button', { name: 'Move the end' }).click();
+    await page.getByRole('button', { name: 'Change shutdown time' }).click();
     await page.getByText('The machines will shut down 5 hours from now.').waitFor();
     await page.getByText('in 5 h').first().waitFor();
     await isInOrder(page);
     await page.goto(`${lab.server.url}/admin/fleet`);
     await page.locator('summary', { hasText: 'lab-vm-prod-9' }).click();
-    await page.getByRole('button', { name: /Terminate of lab-vm-prod-9/ }).click();
+    await page.getByRole('button', { name: /Destroy \(lab-vm-prod-9/ }).click();
     await page.getByText(/was destroyed\./).waitFor();
-    await page.getByText('There are none: every machine has its row').waitFor();
+    await page.getByText('There are none: every machine is in the list').waitFor();
     expect(lab.provider.world.has(id)).toBe(false);
   });
 
@@ -239,7 +237,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     const page = await open('/admin/instances/delete', { javaScriptEnabled: false });
     await page.getByLabel('To confirm').fill('lab');
     await page.getByLabel('To confirm').press('Enter');
-    await page.getByText('Proof: at the end').waitFor({ timeout: 15_000 });
-    await page.getByText('There are no machines.').waitFor();
+    await page.getByText('Verified: no machines are left.').waitFor({ timeout: 15_000 });
+    await page.getByText('No machines are left.').first().waitFor();
   });
 });

@@ -73,7 +73,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     await page.getByLabel('Show').selectOption('All machines');
     await expect.poll(async () => (await hostnamesOf(page)).length, WAIT).toBe(12);
     await page.getByLabel('Search').fill('nobody at all');
-    await page.getByText('No machine matches.').waitFor();
+    await page.getByText('No machines match.').waitFor();
     await isInOrder(page);
     await page.getByRole('link', { name: 'Show all' }).click();
     expect(await hostnamesOf(page)).toHaveLength(12);
@@ -85,7 +85,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
       lab.server.db,
     );
     const page = await open('/admin/instances');
-    await page.getByRole('cell').getByText('Initializing').waitFor();
+    await page.getByRole('cell').getByText('Starting').waitFor();
     await page
       .getByText('Starting has taken 15 minutes (normally 5). Check the log.')
       .waitFor({ timeout: 60_000 });
@@ -154,7 +154,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     expect(await hostnamesOf(page)).toHaveLength(11);
     // What is searched before the others are there is found when they are.
     await page.getByLabel('Search').fill('test-10');
-    await page.getByText('Not all machines have been loaded yet.').waitFor();
+    await page.getByText('Not all machines have loaded yet.').waitFor();
     await reads[0]?.abort();
     await expect.poll(() => reads.length, WAIT).toBe(2);
     // The answer is older than what the stream tells before it comes.

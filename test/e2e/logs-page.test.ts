@@ -49,11 +49,11 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
 
   test('the log page shows new lines in order and numbered, and says when there are none yet', async () => {
     const page = await open(PAGE);
-    await page.getByText('This machine has sent no logs yet.').waitFor();
+    await page.getByText('This machine has not sent any log lines yet.').waitFor();
     await isInOrderEverywhere(page);
     await send(numbered(300));
     await page.getByText('line 300', { exact: true }).waitFor();
-    await page.getByText('Following: new lines appear at the end.').waitFor();
+    await page.getByText('New lines appear at the end.').waitFor();
     await expect.poll(() => isAtEnd(page), WAIT).toBe(true);
     await send(numbered(5, 301));
     await page.getByText('line 305', { exact: true }).waitFor();
@@ -177,7 +177,7 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     const page = await open(PAGE);
     await page.getByText('the last words').waitFor();
     await fleet.lab.server.db.deleteFrom('vms').execute();
-    await page.getByRole('alert').getByText('This machine is gone').waitFor();
+    await page.getByRole('alert').getByText('This machine no longer exists').waitFor();
     expect(await page.getByText('the last words').isVisible()).toBe(true);
     await isInOrderEverywhere(page);
   });

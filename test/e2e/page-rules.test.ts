@@ -91,7 +91,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
     for (const options of [PHONE, {}]) {
       const page = await fleet.open('/admin', options);
       await page.keyboard.press('Tab');
-      expect(await page.evaluate('document.activeElement.textContent')).toBe('Skip to the content');
+      expect(await page.evaluate('document.activeElement.textContent')).toBe('Skip to content');
       await page.keyboard.press('Enter');
       expect(await page.evaluate('document.activeElement.id')).toBe('content');
       await page.getByRole('link', { name: 'Machines', exact: true }).first().focus();

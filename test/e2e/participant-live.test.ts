@@ -62,11 +62,11 @@ describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
       await ask(page);
       await page.locator('[role="alert"]').waitFor();
       expect(await standing(page).getAttribute('data-state')).toBe('full');
-      expect(await page.locator('[data-retry]').innerText()).toContain('Leave the page open');
+      expect(await page.locator('[data-retry]').innerText()).toContain('What you typed stays here');
       await sql`update assignments set released_at = now() where id = ${id}`.execute(server.db);
       await sql`update vms set assignment_id = null where assignment_id = ${id}`.execute(server.db);
       await expect.poll(() => standing(page).getAttribute('data-state'), LONG).toBe('open');
-      expect(await page.locator('[data-retry]').innerText()).toContain('try again now');
+      expect(await page.locator('[data-retry]').innerText()).toContain('submit the form again now');
       expect(await page.locator('[data-announcer]').innerText()).toContain('1 machine is free.');
       expect(await shifted(page)).toBeLessThan(0.02);
       await page.click('form[action="/api/request_vm"] button[type="submit"]');

@@ -130,7 +130,7 @@ describe.skipIf(!hasBrowser)('a participant', () => {
   test('a participant sees that no machine is free, and what was typed is kept', async () => {
     const { context, page } = await newBrowser();
     await send(page, 'ada@example.org', command('4/0Aada'));
-    expect(await page.locator('[role="alert"]').innerText()).toContain('No available VMs');
+    expect(await page.locator('[role="alert"]').innerText()).toContain('All machines are taken.');
     expect(await page.locator('#email').inputValue()).toBe('ada@example.org');
     expect(await page.locator('#crd-command').inputValue()).toBe(command('4/0Aada'));
     await closeAll(context);
@@ -158,7 +158,9 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     await insertFreeVms(server.db, ['lablink-vm-test-1']);
     const { context, page } = await newBrowser({ javaScriptEnabled: false });
     await send(page, 'ada@example.org', 'sudo rm -rf / # "><script>alert(1)</script>');
-    expect(await page.locator('[role="alert"]').innerText()).toContain('Invalid CRD command');
+    expect(await page.locator('[role="alert"]').innerText()).toContain(
+      'The Chrome Remote Desktop command is not valid.',
+    );
     expect(await page.locator('#crd-command-error').innerText()).toContain('Copy the whole command');
     expect(await page.locator('#crd-command').inputValue()).toContain('<script>');
     expect((await server.client.GET('/api/unassigned_vms_count')).data).toEqual({ count: 1 });

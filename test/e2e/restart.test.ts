@@ -11,7 +11,7 @@ import { startProgram, type Program } from '../support/program.ts';
 import { insertFreeVms } from '../support/rows.ts';
 
 const PASSWORD = 'a password for tests';
-const AWAY = 'You are offline, or the server cannot be reached. This page tries again by itself.';
+const AWAY = 'You are offline, or the server cannot be reached. This page keeps trying.';
 
 describe.skipIf(!hasBrowser)('an allocator that starts again under open pages', { timeout: 180_000 }, () => {
   let open: AsyncDisposableStack;

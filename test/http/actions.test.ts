@@ -63,7 +63,7 @@ describe('destroying one machine from its page', { timeout: 90_000 }, () => {
     await ended((asked.location ?? '').split('/').at(-1) ?? '', '1 machine was destroyed.');
     const told = await page(asked.location ?? '');
     expect(told).toContain('<h1>Destroy a</h1>');
-    expect(told).toContain('Proof: at the end it was looked whether they still exist');
+    expect(told).toContain('Verified: these machines no longer exist.');
     expect(told).toContain('1 machine is left.');
     expect(await page('/admin/operations')).toContain('Destroy a');
   });
@@ -92,14 +92,14 @@ describe('actions from the page', () => {
     await insertFreeVms(lab.server.db, ['b']);
     const moved = await form('/api/v1/vms/a/reassign');
     expect(moved).toMatchObject({ status: 303, location: '/admin/vms/b?done=reassign' });
-    expect(await page(moved.location ?? '')).toContain('The person has this machine now.');
+    expect(await page(moved.location ?? '')).toContain('The participant has this machine now');
     // A second click finds nobody.
     expect(await form('/api/v1/vms/a/reassign')).toMatchObject({ status: 409, location: null });
     expect(await form(`/api/v1/assignments/${id}/release`)).toMatchObject({
       status: 303,
       location: '/admin/vms/b?done=release',
     });
-    expect(await page('/admin/vms/b')).toContain('The work of this person is still on it');
+    expect(await page('/admin/vms/b')).toContain('This participant’s files are still on the machine.');
   });
 
   test('an action that cannot be done stays on the page and shows the reason', async () => {
@@ -152,7 +152,7 @@ describe('a restart', () => {
 
   test('a restart is not offered where the provider cannot restart', async () => {
     await insertFreeVms(lab.server.db, ['a']);
-    expect(await page('/admin/vms/a')).not.toContain('Restart it');
+    expect(await page('/admin/vms/a')).not.toContain('Restart machine');
     const refused = await lab.server.admin.POST('/api/v1/vms/{hostname}/restart', by('a'));
     expect(refused.response.status).toBe(409);
   });

@@ -144,19 +144,19 @@ test(
     await server.db.updateTable('vms').set({ provider: provider.name }).execute();
     const page = async (): Promise<string> =>
       textOf(await (await get(server, '/admin/instances/delete?survey=true')).text());
-    expect(await page()).toContain('Nobody vm-1 2 files, 8 bytes. Never downloaded.');
+    expect(await page()).toContain('Not assigned vm-1 2 files, 8 bytes. Never downloaded.');
     await zipOf(await get(server, '/api/v1/vms/vm-1/data'));
     await vi.waitFor(
-      async () => expect(await page()).toContain('Nobody vm-1 Downloaded, and unchanged since.'),
+      async () => expect(await page()).toContain('Not assigned vm-1 Downloaded and unchanged since.'),
       WAIT,
     );
     await writeFile(join(machine.desktop, 'a.txt'), 'work that goes on');
     const changed = await page();
     expect(changed).toContain('Work that would be lost');
-    expect(changed).toContain('Nobody vm-1 2 files, 21 bytes. Changed since the last download.');
-    expect(changed).toContain('Nobody vm-2 What is on it is not known. The SSH address');
+    expect(changed).toContain('Not assigned vm-1 2 files, 21 bytes. Changed since the last download.');
+    expect(changed).toContain('Not assigned vm-2 The files on it are unknown. The SSH address');
     const overview = (await (await get(server, '/admin')).text()).replaceAll(/<[^>]*>/g, ' ');
-    expect(overview).toMatch(/vm-1\s+Nobody\s+2 files, 8 bytes, /);
+    expect(overview).toMatch(/vm-1\s+Not assigned\s+2 files, 8 bytes, /);
   },
   PATIENT,
 );

@@ -33,7 +33,7 @@ describe('a launch', () => {
       expect(response.status).toBe(200);
       const html = await response.text();
       expect(html).toContain('<h1>Launch</h1>');
-      expect(html).toContain('Number of VMs must be greater than 0.');
+      expect(html).toContain('The number of machines must be a whole number greater than 0.');
       expect(lab.provider.calls).toEqual([]);
       expect((await lab.postJson('/api/launch', form)).status).toBe(400);
     },
@@ -45,7 +45,7 @@ describe('a launch', () => {
       const response = await lab.post('/api/launch', { num_vms: numVms });
       expect(response.status).toBe(200);
       expect(await response.text()).toMatch(
-        /Number of VMs (must be at most 100|is too large|must be greater)/,
+        /The number of machines (must be at most 100|is too large|must be a whole number)/,
       );
       const asJson = await lab.postJson('/api/launch', { num_vms: numVms });
       expect(asJson.status).toBe(400);
@@ -185,7 +185,7 @@ describe('a destroy', () => {
     await lab.server.client.POST('/api/vm-status', { body: { hostname: 'lab-pc-7', status: 'running' } });
     const html = await lab.page('/admin/instances/delete');
     expect(html).toMatch(
-      /What will be destroyed[\s\S]*lab-vm-prod-\d[\s\S]*came by themselves[\s\S]*lab-pc-7/,
+      /Machines to be destroyed[\s\S]*lab-vm-prod-\d[\s\S]*did not launch these machines[\s\S]*lab-pc-7/,
     );
     expect(html).toContain('<code>lab</code>');
   });

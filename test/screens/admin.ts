@@ -95,8 +95,8 @@ export const adminScreens: readonly Screen[] = [
     show: async (stage) => {
       await filled(machine(3))(stage);
       await stage.server.db.updateTable('vms').set({ status: 'error' }).execute();
-      await stage.page.locator('summary', { hasText: 'Give another machine' }).click();
-      await stage.page.getByRole('button', { name: 'Yes, do it: Give another machine' }).click();
+      await stage.page.locator('summary', { hasText: 'Assign another machine' }).click();
+      await stage.page.getByRole('button', { name: 'Assign another machine' }).click();
       await stage.page.getByText('Nothing was changed').first().waitFor();
     },
   },

@@ -1,7 +1,7 @@
 // The pages of launching, destroying, the end and the cost, state by state; before a server whose machines are scripted.
 import { sql } from 'kysely';
 import { fail } from '../../src/result.ts';
-import { renderCreateInstances } from '../../src/pages/create-instances.ts';
+import { renderCreateInstances } from '../../src/pages/launch.ts';
 import { sampleStates } from '../../src/db/history.ts';
 import { fillLab } from '../support/admin-lab.ts';
 import type { FleetServer } from '../support/fleet-server.ts';
@@ -103,8 +103,8 @@ export const fleetScreens: readonly Screen[] = [
   screen('run-cancelling', async (stage) => {
     stage.fleet.provider.script.heeds = 'force';
     await stage.go(operation(await halfWay(stage.fleet)));
-    await stage.page.getByRole('button', { name: 'Cancel it' }).click();
-    await text(stage, 'Ending: what is half done');
+    await stage.page.getByRole('button', { name: 'Cancel operation' }).click();
+    await text(stage, 'Cancelling: steps in progress');
   }),
   screen('run-partly-failed', async ({ fleet, go }) => {
     fleet.provider.script.failing = new Map([
@@ -152,7 +152,7 @@ export const fleetScreens: readonly Screen[] = [
     await stage.fleet.post('/destroy', { confirm: 'lab' });
     await stage.fleet.idle();
     await stage.go(operation((await stage.fleet.newest()).id));
-    await text(stage, 'Proof:');
+    await text(stage, 'Verified:');
   }),
   screen('operations', async ({ fleet, go }) => {
     await launched(fleet, 2);
@@ -179,7 +179,7 @@ export const fleetScreens: readonly Screen[] = [
   screen('end-and-cost-moved', async (stage) => {
     await launched(stage.fleet, 2);
     await stage.go('/admin/fleet');
-    await stage.page.getByRole('button', { name: 'Move the end' }).click();
+    await stage.page.getByRole('button', { name: 'Change shutdown time' }).click();
     await stage.page.getByRole('status').first().waitFor();
   }),
   screen('admin-launched', async ({ fleet, go }) => {

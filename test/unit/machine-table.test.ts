@@ -52,7 +52,7 @@ describe('the table of machines', () => {
     });
     const [, first = '', second = ''] = html.split(/<tr role="row" data-hostname/);
     expect(textOf(first)).toContain(
-      'lablink-vm-prod-1 aws Running 6 min ago Nobody Not known Not known 12 s ago',
+      'lablink-vm-prod-1 aws Running 6 min ago Not assigned Not known Not known 12 s ago',
     );
     expect(textOf(second)).toContain(
       'a b aws Error 6 min ago ada@example.org Connected Yes Unhealthy Never created 41 s, boot 62 s, container 2.3 s',

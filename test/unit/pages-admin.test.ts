@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { renderAdmin } from '../../src/pages/admin.ts';
-import { words } from '../../src/pages/words.ts';
 import { NOW, textOf } from '../support/page-models.ts';
 
 const quiet = {
@@ -23,7 +22,7 @@ const overview = {
 };
 
 describe('the overview', () => {
-  test('counts the machines, also where a status has none', () => {
+  test('the overview counts the machines by status, also statuses without machines', () => {
     const html = renderAdmin({
       ...overview,
       checks: [
@@ -32,19 +31,19 @@ describe('the overview', () => {
       ],
     });
     const text = textOf(html);
-    expect(text).toContain('2 Free 1 Assigned 1 In use 2 Starting 0 Failed 5 All');
-    expect(text).toContain('Initializing 2 Running 3 Error 0 Unreachable 0 Recycling 0 Destroying 0');
+    expect(text).toContain('2 Free 1 Assigned 1 In use 2 Starting 0 Failed 5 Total');
+    expect(text).toContain('Starting 2 Running 3 Error 0 Unreachable 0 Resetting 0 Destroying 0');
     expect(text).toContain('OK Database Not OK Listener Not connected.');
-    expect(text).toContain(words.lab.attentionNone);
+    expect(text).toContain('Nothing needs your attention.');
     expect(html).toContain('href="/admin" aria-current="page"');
   });
 
-  test('names what needs the admin, with its reason, its person and the way to its remedy', () => {
+  test('the overview lists machines that need attention, with reason, participant and a link to the actions', () => {
     const attention = {
       hostname: 'lab-vm-1',
       email: 'ada@example.org',
       reason: 'machine_lost',
-      message: 'Give them another machine.',
+      message: 'Assign another machine.',
       since: '2026-01-01T11:55:00Z',
     } as const;
     const many = Array.from({ length: 20 }, (_, index) => ({
@@ -54,33 +53,35 @@ describe('the overview', () => {
     const html = renderAdmin({ ...overview, lab: { ...quiet, attention: many, attention_total: 20 } });
     const text = textOf(html);
     expect(text).toContain(
-      'Somebody cannot work · lab-vm-1 · ada@example.org · 5 min ago Give them another machine.',
+      'Participant cannot work · lab-vm-1 · ada@example.org · 5 min ago Assign another machine.',
     );
     expect(html).toContain('href="/admin/vms/lab-vm-12#actions"');
     expect(html).not.toContain('lab-vm-13');
-    expect(text).toContain('See all that need you: 20');
+    expect(text).toContain('View all 20 machines that need attention');
   });
 
-  test('says when no machine is free, and when all is well', () => {
+  test('the overview says when no machine is free', () => {
     expect(
       textOf(renderAdmin({ ...overview, lab: { ...quiet, attention: [], free: 0, starting: 0 } })),
-    ).toContain(words.lab.noneFreeReason);
-    expect(textOf(renderAdmin(overview))).not.toContain(words.lab.noneFreeReason);
+    ).toContain('No machine is free');
+    expect(textOf(renderAdmin(overview))).not.toContain('No machine is free');
   });
 
-  test('tells a new lab what to do first, and what there is where machines come by themselves', () => {
+  test('the overview without machines lists the first steps, and explains servers that do not launch', () => {
     const empty = {
       ...overview,
       lab: { ...quiet, attention: [], total: 0, free: 0, assigned: 0, starting: 0 },
     };
-    expect(textOf(renderAdmin(empty))).toContain('Launch machines : as many as people');
-    expect(renderAdmin(empty)).not.toContain(words.lab.emptyExternal);
-    expect(textOf(renderAdmin({ ...empty, launches: false }))).toContain('they come by themselves');
+    expect(textOf(renderAdmin(empty))).toContain('Launch machines : as many as participants');
+    expect(renderAdmin(empty)).not.toContain('This server does not launch machines.');
+    expect(textOf(renderAdmin({ ...empty, launches: false }))).toContain(
+      'This server does not launch machines.',
+    );
   });
 
-  test('comes without counts while the database is away', () => {
+  test('the overview has no counts while the database cannot be reached', () => {
     const html = renderAdmin({ ...overview, lab: null, checks: [{ name: 'database', ok: false }] });
-    expect(html).toContain(words.lab.unknownCounts);
+    expect(html).toContain('the state of the machines is unknown');
     expect(textOf(html)).toContain('Not OK Database');
   });
 });

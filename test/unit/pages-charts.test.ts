@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { assignmentSummary, stateSummary, timingSummary } from '../../src/pages/chart-sentences.ts';
-import { renderCharts } from '../../src/pages/charts.ts';
+import { assignmentSummary, renderCharts, stateSummary, timingSummary } from '../../src/pages/charts.ts';
 import { readPeople, suggestMachines } from '../../src/vms/launch-size.ts';
 import { HOSTILE, textOf } from '../support/page-models.ts';
 
@@ -13,44 +12,44 @@ const timings = (total: number | null) => ({
   total_seconds: total,
 });
 
-describe('the pictures in a sentence', () => {
-  test('of machines by state', () => {
+describe('the summaries of the charts', () => {
+  test('the summary of states names the present counts and the maximum', () => {
     const items = [
       { at, ...none, free: 14 },
       { at, ...none, free: 3, in_use: 9 },
     ];
-    expect(stateSummary(items)).toBe('12 machines now: 3 free, 9 in use. At most there were 14.');
+    expect(stateSummary(items)).toBe('12 machines now: 3 free, 9 in use. Maximum: 14.');
     expect(
       stateSummary([
         { at, ...none, free: 1 },
         { at, ...none },
       ]),
-    ).toBe('No machines now. At most there were 1.');
-    expect(stateSummary([{ at, ...none }])).toBe('There were no machines in this time.');
+    ).toBe('No machines now. Maximum: 1.');
+    expect(stateSummary([{ at, ...none }])).toBe('There were no machines in this period.');
   });
 
-  test('of assignments', () => {
+  test('the summary of assignments counts assignments and releases', () => {
     const change = { at, hostname: 'vm-1', kind: 'assigned', assigned_total: 2, released_total: 1 } as const;
     expect(assignmentSummary([change], 24)).toBe('2 assignments and 1 release in the last 24 hours.');
-    expect(assignmentSummary([], 1)).toBe('No machine was assigned in the last hour.');
+    expect(assignmentSummary([], 1)).toBe('No assignments in the last hour.');
   });
 
-  test('of start-up timings', () => {
+  test('the summary of timings names the middle and the slowest machine', () => {
     const items = [
       { hostname: 'vm-1', timings: timings(94) },
       { hostname: 'vm-2', timings: timings(120.4) },
       { hostname: 'vm-3', timings: timings(null) },
     ];
     expect(timingSummary(items)).toBe(
-      'Of 3 machines, 2 have started; half of them took at most 94 s, the slowest (vm-2) 120 s.',
+      '2 of 3 machines reported all timings; half of them took at most 94 s, the slowest (vm-2) 120 s.',
     );
-    expect(timingSummary(items.slice(0, 1))).toBe('Of 1 machine, 1 has started; it took 94 s.');
-    expect(timingSummary(items.slice(2))).toBe('None of 1 machine has reported all of its timings yet.');
+    expect(timingSummary(items.slice(0, 1))).toBe('1 of 1 machine reported all timings; it took 94 s.');
+    expect(timingSummary(items.slice(2))).toBe('0 of 1 machine reported all timings.');
     expect(timingSummary([])).toBe('There are no machines.');
   });
 });
 
-test('the page of charts has every number as text too, whatever the names hold', () => {
+test('the charts page has every number as text too, and escapes all names', () => {
   const history = { from: at, to: at, summary: HOSTILE };
   const html = renderCharts({
     hours: 6,
@@ -69,7 +68,7 @@ test('the page of charts has every number as text too, whatever the names hold',
   expect(html).toContain('href="/admin/charts?hours=6" aria-current="page">6 hours');
 });
 
-test('a workshop of forty needs forty-four machines', () => {
+test('one spare machine is suggested per ten participants', () => {
   expect([1, 10, 11, 40].map(suggestMachines)).toEqual([2, 11, 13, 44]);
   expect([' 40 ', '1', '10000'].map(readPeople)).toEqual([40, 1, 10_000]);
   expect(['', '0', '-1', '4.5', '1e2', 'forty', '10001', '123456'].map(readPeople)).toEqual(

@@ -1,9 +1,9 @@
-// The page that destroys, with more machines than one reads at a glance.
+// The destroy page with many machines.
 import { expect, test } from 'vitest';
 import { renderDeleteInstances } from '../../src/pages/delete-instances.ts';
 import { textOf } from '../support/page-models.ts';
 
-test('the page that destroys names all machines, a hundred at once and the rest behind a click', () => {
+test('the destroy page names all machines, the first hundred at once and the others behind a click', () => {
   const machines = Array.from({ length: 230 }, (_, index) => ({
     hostname: `vm-${230 - index}`,
     provider: 'local' as const,

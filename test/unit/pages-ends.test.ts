@@ -41,19 +41,19 @@ const model: FleetModel = {
 };
 const [member] = model.fleet.vms;
 
-describe('the page of the end and the cost', () => {
-  test('says when the first ends, and what it has cost', () => {
+describe('the page Shutdown and cost', () => {
+  test('the page Shutdown and cost says when the first machine shuts down, and the cost so far', () => {
     const text = textOf(renderFleet(model));
-    expect(text).toContain('First end in 4 h 30 min');
-    expect(text).toContain('Their first end is 2026-01-01 16:30 UTC');
-    expect(text).toContain('shuts itself down 30 minutes after its end');
+    expect(text).toContain('First shutdown in 4 h 30 min');
+    expect(text).toContain('The first machine shuts down at 2026-01-01 16:30 UTC');
+    expect(text).toContain('shuts itself down 30 minutes after its shutdown time');
     expect(text).toContain('about $12.50');
     expect(text).toContain('Prices as of 2025-06-01');
-    expect(text).toContain('every machine has its row');
-    expect(text).not.toContain('Machines that want attention');
+    expect(text).toContain('every machine is in the list');
+    expect(text).not.toContain('Machines that need attention');
   });
 
-  test('shows machines that are overdue, and those that were not told, with the reason', () => {
+  test('machines that are overdue or do not know their new shutdown time are listed with the reason', () => {
     const vms = [
       { ...member!, overdue: true },
       {
@@ -65,12 +65,12 @@ describe('the page of the end and the cost', () => {
     ];
     const text = textOf(renderFleet({ ...model, fleet: { ...model.fleet, vms } }));
     expect(text).toContain(
-      'lab-vm-1 Ends 2026-01-01 16:30 UTC (in 4 h 30 min) Its end and the grace are over',
+      'lab-vm-1 Shutdown 2026-01-01 16:30 UTC (in 4 h 30 min) This machine should have shut down but still exists.',
     );
-    expect(text).toContain('It is to end 2026-01-01 20:00 UTC . SSH is away.');
+    expect(text).toContain('New shutdown time: 2026-01-01 20:00 UTC . SSH is away.');
   });
 
-  test('offers only what is possible with an orphan', () => {
+  test('an orphan has a button for each action that is possible, and for no other', () => {
     const orphan = {
       id: 'i-1',
       kind: 'vm',
@@ -86,23 +86,25 @@ describe('the page of the end and the cost', () => {
     expect(html).toContain('orphans/i-1/terminate"');
     expect(html).not.toContain('/adopt"');
     expect(textOf(html)).toContain(
-      'Terminate of lab-vm-1 (i-1) It is ended with everything on it. This cannot be undone. Yes, do it:',
+      'Destroy… (lab-vm-1, i-1) Destroys the machine and everything on it. This cannot be undone. Destroy (lab-vm-1, i-1)',
     );
     const row = { ...orphan, kind: 'record', id: 'lab-vm-1' } as const;
     expect(textOf(renderFleet({ ...model, orphans: { ...orphans, items: [row] } }))).toContain(
-      'Clear the row',
+      'Remove from the list',
     );
   });
 
-  test('with nothing launched there is no end to move, and machines without a price are told', () => {
+  test('without launched machines there is no shutdown time to change, and machines without a price are counted', () => {
     const empty = { ...model.fleet, total: 0, shutdown_at: null, launches: [], vms: [] };
     const html = renderFleet({ ...model, fleet: { ...empty, cost: { usd: 0, unpriced_vms: 2 } } });
     expect(html).not.toContain('fleet/reschedule-shutdown');
-    expect(textOf(html)).toContain('2 machines are not counted: their types and regions have no price here.');
-    expect(textOf(html)).toContain('Nothing was launched yet.');
+    expect(textOf(html)).toContain(
+      'The cost does not include 2 machines: no price is known for the type and region.',
+    );
+    expect(textOf(html)).toContain('There are no launches yet.');
   });
 
-  test('prints nothing unescaped', () => {
+  test('the page Shutdown and cost escapes all values', () => {
     const html = renderFleet({
       ...model,
       fleet: {
@@ -133,7 +135,7 @@ describe('the page of the end and the cost', () => {
   });
 });
 
-test('the line of the other pages says the end, the cost, and what is past its end', () => {
+test('the line on other pages says the first shutdown, the cost, and how many machines are overdue', () => {
   expect(fleetLine(model.fleet, NOW)).toEqual({
     machines: '2 launched machines',
     end: { at: '2026-01-01 16:30 UTC', timestamp: END, left: 'in 4\u00a0h 30\u00a0min' },
@@ -141,7 +143,7 @@ test('the line of the other pages says the end, the cost, and what is past its e
     overdue: null,
   });
   const late = { ...model.fleet, vms: [{ ...member!, overdue: true }] };
-  expect(fleetLine(late, NOW)?.overdue).toBe('1 machine is past its end, and still there.');
+  expect(fleetLine(late, NOW)?.overdue).toBe('1 machine is past its shutdown time and still exists.');
   expect(fleetLine({ ...model.fleet, costs_money: false }, NOW)?.cost).toBeNull();
   expect(fleetLine({ ...model.fleet, total: 0, launches: [], vms: [] }, NOW)).toBeNull();
 });

@@ -1,10 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { components } from '../../src/contract/openapi.gen.ts';
 import { problemBody } from '../../src/contract/problems.ts';
-import { renderCreateInstances } from '../../src/pages/create-instances.ts';
 import { renderDashboard, type DashboardModel } from '../../src/pages/dashboard.ts';
-import type { LaunchPlan } from '../../src/pages/launch-form.ts';
 import { renderDeleteInstances } from '../../src/pages/delete-instances.ts';
+import { renderCreateInstances, type LaunchPlan } from '../../src/pages/launch.ts';
 import { renderOperations } from '../../src/pages/operations.ts';
 import { renderProblem } from '../../src/pages/problem.ts';
 import { assignment, HOSTILE, ID, NOW, textOf, vm } from '../support/page-models.ts';
@@ -15,7 +14,7 @@ const running: Operation = {
   id: ID,
   kind: 'launch',
   status: 'running',
-  message: '1 of 3 machines made.',
+  message: '1 of 3 machines created.',
   requested_by: 'admin',
   requested_at: '2026-01-01T11:59:00.000Z',
   started_at: '2026-01-01T11:59:00.000Z',
@@ -46,7 +45,7 @@ const dashboard: DashboardModel = {
   kind: 'launch',
   operation: running,
   error: null,
-  lines: [{ ...line, hostname: null, text: 'It begins.' }],
+  lines: [{ ...line, hostname: null, text: 'Starting.' }],
   olderLines: 0,
   lastLine: 41,
   machines: {
@@ -83,7 +82,7 @@ const plan: LaunchPlan = {
   usedVcpus: 16,
 };
 
-describe('every page of the fleet', () => {
+describe('every page about operations', () => {
   const error = { message: HOSTILE, fields: { num_vms: HOSTILE, confirm: HOSTILE } };
   const pages: readonly (readonly [string, string])[] = [
     [
@@ -126,31 +125,31 @@ describe('every page of the fleet', () => {
     ['operations', renderOperations({ operations: [failed], next: ID, isFirst: false, now: NOW })],
   ];
 
-  test.each(pages)('%s shows what it is given as text, whatever it holds', (_name, html) => {
+  test.each(pages)('the page %s escapes all values', (_name, html) => {
     expect(html).not.toContain('<script>alert');
     expect(html).not.toContain("alert('x')");
     expect(html).toContain('&lt;script&gt;');
   });
 
-  test.each(pages)('%s does not name the tool that was used before', (_name, html) => {
+  test.each(pages)('the page %s does not name the tool of the original implementation', (_name, html) => {
     expect(html.toLowerCase()).not.toContain('terraform');
   });
 });
 
 describe('the dashboard', () => {
-  test('of a run follows it from the last line that it shows, and refreshes without JavaScript', () => {
+  test('the page of a running operation follows it from the last line shown, and reloads without JavaScript', () => {
     const html = renderDashboard(dashboard);
     const stream = `/api/v1/operations/${ID}/events?vms=true&after=41-0`;
     expect(html).toContain(stream.replaceAll('&after', '&amp;after'));
     expect(html).toContain('<noscript><meta http-equiv="refresh"');
-    expect(textOf(html)).toContain('Running 1 of 3 machines made.');
-    expect(textOf(html)).toContain('11:59:01 UTC It begins.');
-    expect(textOf(html)).toContain('Log of lablink-vm-prod-1 Created 1.5 s Running Nobody');
+    expect(textOf(html)).toContain('Running 1 of 3 machines created.');
+    expect(textOf(html)).toContain('11:59:01 UTC Starting.');
+    expect(textOf(html)).toContain('Log of lablink-vm-prod-1 Created 1.5 s Running Not assigned');
     expect(textOf(html)).toContain('The machine is ready.');
     expect(html).toContain('<progress class="progress" id="progress" max="3" value="1">');
   });
 
-  test('of what is over follows the machines alone, offers no cancelling, and does not refresh', () => {
+  test('the page of a finished operation follows the machines only, and neither offers to cancel nor reloads', () => {
     const html = renderDashboard({ ...dashboard, operation: { ...failed, message: 'No quota.' } });
     expect(html).toContain('data-stream="/api/v1/vms/events"');
     expect(html).not.toContain('data-cancel>');
@@ -158,24 +157,24 @@ describe('the dashboard', () => {
     expect(textOf(html)).toContain('Failed No quota.');
   });
 
-  test('says how many older lines there are', () => {
-    expect(textOf(renderDashboard({ ...dashboard, olderLines: 7 }))).toContain(
-      'Older lines are not shown here: 7',
-    );
+  test('the page of an operation says how many older lines there are', () => {
+    expect(textOf(renderDashboard({ ...dashboard, olderLines: 7 }))).toContain('Older lines not shown: 7');
   });
 
-  test('says that it was asked to end, and what that means, until it has ended', () => {
+  test('the page of an operation shows a requested cancellation until the operation has finished', () => {
     const asked = { ...running, cancel_requested_at: '2026-01-01T11:59:30.000Z' };
     const html = renderDashboard({ ...dashboard, operation: asked });
-    expect(textOf(html)).toContain('Cancelling Asked to end 11:59:30 UTC Ending: what is half done');
+    expect(textOf(html)).toContain(
+      'Cancelling Cancellation requested 11:59:30 UTC Cancelling: steps in progress',
+    );
     expect(html).not.toContain('data-cancel>');
     const over = { ...asked, status: 'cancelled' as const, ended_at: '2026-01-01T11:59:40.000Z' };
     const ended = renderDashboard({ ...dashboard, operation: over });
     expect(ended).toContain('<div data-cancelling hidden');
-    expect(textOf(ended)).toContain('How long: 40 s.');
+    expect(textOf(ended)).toContain('Duration: 40 s.');
   });
 
-  test('goes on refreshing after a launch until its machines have come up', () => {
+  test('the page of a finished launch reloads until its machines have started', () => {
     const succeeded = { ...running, status: 'succeeded' as const, ended_at: '2026-01-01T12:00:00.000Z' };
     const withVm = (status: 'initializing' | 'running') =>
       renderDashboard({
@@ -188,15 +187,15 @@ describe('the dashboard', () => {
         },
       });
     expect(withVm('initializing')).toContain('http-equiv');
-    expect(textOf(withVm('initializing'))).toContain('Has not reported yet');
+    expect(textOf(withVm('initializing'))).toContain('Not reported yet');
     expect(textOf(withVm('initializing'))).toContain('0 of 1 machines are ready.');
     expect(withVm('running')).not.toContain('http-equiv');
   });
 
-  test('of a destroy counts what is left, and gives the proof only once it is there', () => {
+  test('the page of a destroy counts the remaining machines, and says "Verified" only at the end', () => {
     const destroying = { ...running, kind: 'destroy' as const };
     const html = renderDashboard({ ...dashboard, kind: 'destroy', operation: destroying });
-    expect(textOf(html)).toContain('Machines left 1 1 machine is left.');
+    expect(textOf(html)).toContain('Remaining machines 1 1 machine is left.');
     expect(html).toContain('data-proof hidden>');
     const over = { ...destroying, status: 'succeeded' as const, ended_at: '2026-01-01T12:00:00.000Z' };
     const machines = { items: [{ machine: { ...made, state: 'destroyed' as const }, vm: null }], left: 0 };
@@ -206,15 +205,15 @@ describe('the dashboard', () => {
       operation: over,
       machines: { ...machines, provider: 'aws' },
     });
-    expect(ended).toContain('data-proof>Proof: at the end the cloud was asked');
-    expect(textOf(ended)).toContain('Machines left 0 There are no machines.');
+    expect(ended).toContain('data-proof>Verified: the AWS account has no machines of this deployment left.');
+    expect(textOf(ended)).toContain('Remaining machines 0 No machines are left.');
   });
 
-  test('of a destroy of one machine is about that one, and the others stay', () => {
+  test('the page of a destroy of some machines names them, and verifies only those', () => {
     const over = { ...running, kind: 'destroy' as const, status: 'succeeded' as const, hostnames: ['vm-7'] };
     const html = renderDashboard({ ...dashboard, kind: 'destroy', operation: over });
     expect(html).toContain('<h1>Destroy vm-7</h1>');
-    expect(html).toContain('data-proof>Proof: at the end it was looked whether they still exist');
+    expect(html).toContain('data-proof>Verified: these machines no longer exist.');
     expect(html).not.toContain('Destroy all machines</h1>');
     const some = renderDashboard({
       ...dashboard,
@@ -224,27 +223,27 @@ describe('the dashboard', () => {
     expect(some).toContain('<h1>Destroy 2 machines</h1>');
   });
 
-  test('of a launch tells the end that it was launched to', () => {
+  test('the page of a launch says when its machines shut down', () => {
     const html = renderDashboard({
       ...dashboard,
       operation: { ...running, shutdown_at: '2026-01-01T20:00:00.000Z' },
     });
-    expect(textOf(html)).toContain('Its machines were launched to end at 2026-01-01 20:00');
+    expect(textOf(html)).toContain('The machines were set to shut down at 2026-01-01 20:00');
   });
 
-  test('of a request that is refused says why, and leads back to the form, also while the database is away', () => {
+  test('the page of a refused launch or destroy says why and has the form, also while the database cannot be reached', () => {
     const errors = [{ field: 'num_vms', code: 'minimum', message: 'num_vms must be at least 1' }];
     const launch = renderProblem(problemBody('invalid_request', { errors }), {
       endpointId: 'launchVms',
       form: {},
     });
-    expect(textOf(launch)).toContain('Number of VMs must be greater than 0.');
+    expect(textOf(launch)).toContain('The number of machines must be a whole number greater than 0.');
     expect(launch).toContain('action="/api/launch"');
     expect(launch).toContain('<p class="wrong" id="num-vms-error">');
     const many = [{ field: 'num_vms', code: 'maximum', message: 'num_vms must be at most 1000' }];
     const tooMany = problemBody('invalid_request', { errors: many });
     expect(textOf(renderProblem(tooMany, { endpointId: 'launchVms', form: {} }))).toContain(
-      'Number of VMs is too large',
+      'The number of machines is too large.',
     );
     const destroy = renderProblem(problemBody('database_unavailable'), {
       endpointId: 'destroyVms',
@@ -255,7 +254,7 @@ describe('the dashboard', () => {
   });
 });
 
-describe('the page that destroys', () => {
+describe('the destroy page', () => {
   const page = {
     deployment: 'lab',
     provider: 'local' as const,
@@ -267,16 +266,16 @@ describe('the page that destroys', () => {
     error: null,
   };
 
-  test('says by name who is hit', () => {
+  test('the destroy page names the participants who will lose their machine', () => {
     const text = textOf(renderDeleteInstances(page));
-    expect(text).toContain('2 machines are ended, and 1 person loses theirs.');
-    expect(text).toContain('People who lose their machine ada@example.org vm-1');
+    expect(text).toContain('2 machines will be destroyed; 1 participant will lose theirs.');
+    expect(text).toContain('Participants who will lose their machine ada@example.org vm-1');
     expect(text).not.toContain('downloaded');
   });
 });
 
-describe('the page of operations', () => {
-  test('tells of each its outcome, who, when and how long, and leads to its output', () => {
+describe('the list of operations', () => {
+  test('the list of operations shows status, requester, time and duration, and links to the output', () => {
     const ended = { ...failed, message: 'No quota.', ended_at: '2026-01-01T12:02:20.000Z' };
     const html = renderOperations({ operations: [ended], next: null, isFirst: true, now: NOW });
     expect(textOf(html)).toContain('Output of Launch (3) Failed No quota.');
@@ -285,12 +284,12 @@ describe('the page of operations', () => {
     expect(html).not.toContain('http-equiv');
   });
 
-  test('leads to older ones and back, refreshes while one runs, and says that there are none', () => {
+  test('the list of operations has pages, reloads while one runs, and says when there are none', () => {
     const html = renderOperations({ operations: [running], next: ID, isFirst: false, now: NOW });
     expect(html).toContain(`?after=${ID}">Older`);
     expect(html).toContain('href="/admin/operations">Newest');
     expect(html).toContain('http-equiv');
     const none = renderOperations({ operations: [], next: null, isFirst: true, now: NOW });
-    expect(textOf(none)).toContain('Nothing was launched or destroyed yet.');
+    expect(textOf(none)).toContain('There are no operations yet.');
   });
 });

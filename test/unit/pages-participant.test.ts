@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { renderIndex } from '../../src/pages/index-page.ts';
 import { renderSuccess, type SuccessModel } from '../../src/pages/success.ts';
-import { words } from '../../src/pages/words.ts';
 import { assigned, form, ID, tagOf, textOf } from '../support/page-models.ts';
 
 describe('the form', () => {
-  test('sends the e-mail and the command to /api/request_vm, and tells where the command comes from', () => {
+  test('the form posts e-mail and command to /api/request_vm, and links to the page with the command', () => {
     const html = renderIndex(form);
     expect(html).toMatch(/<form[^>]* method="post" action="\/api\/request_vm"/);
     expect(html).toContain('name="email"');
@@ -17,21 +16,21 @@ describe('the form', () => {
     expect(html).not.toContain('role="alert"');
   });
 
-  test('says where things stand, or that it is not known', () => {
+  test('the form says how many machines are free, or that this is not known', () => {
     const html = renderIndex({ ...form, lab: { state: 'full', message: 'No machine is free.' } });
     expect(html).toMatch(/data-state="full"[\s\S]*data-message>No machine is free\.</);
     expect(html).not.toContain('data-retry');
     expect(textOf(renderIndex({ ...form, lab: null }))).toContain('is not known right now');
   });
 
-  test('says when it is worth trying again, where there was no machine', () => {
+  test('after a request without a free machine the form says when to submit it again', () => {
     const refused = { ...form, noneFree: true, error: { message: 'No available VMs.' } };
     const full = { state: 'full', message: 'No machine is free.' } as const;
     expect(renderIndex({ ...refused, lab: full })).toMatch(/data-retry[^>]*>What you typed stays here\./);
-    expect(renderIndex(refused)).toMatch(/data-retry[^>]*>You can try again now/);
+    expect(renderIndex(refused)).toMatch(/data-retry[^>]*>You can submit the form again now/);
   });
 
-  test('shows what the organiser says, as text with links', () => {
+  test('the form shows the texts of the organiser as plain text with links', () => {
     const html = renderIndex({
       ...form,
       workshop: {
@@ -48,13 +47,13 @@ describe('the form', () => {
     expect(renderIndex(form)).not.toContain('id="instructions"');
   });
 
-  test('keeps what was typed, also a first empty line of the command', () => {
+  test('the form keeps what was typed, also a first empty line of the command', () => {
     const html = renderIndex({ ...form, values: { email: 'ada@example.org', crdCommand: '\nDISPLAY= x' } });
     expect(tagOf(html, 'email')).toContain('value="ada@example.org"');
     expect(html).toMatch(/<textarea[^>]*>\n\nDISPLAY= x<\/textarea>/);
   });
 
-  test('says an error above and at its field', () => {
+  test('the form shows an error in the summary and at its field', () => {
     const html = renderIndex({
       ...form,
       error: { message: 'That is wrong.', fields: { crd_command: 'There is no code in it.' } },
@@ -71,18 +70,18 @@ describe('the form', () => {
     expect(tagOf(html, 'email')).not.toContain('aria-invalid');
   });
 
-  test('says an error of a field that it does not show, or of none, in the summary', () => {
+  test('the form shows an error of an unknown field, or of none, in the summary', () => {
     const unknown = renderIndex({
       ...form,
       error: { message: 'Wrong.', fields: { other: 'Other is wrong.' } },
     });
     expect(unknown).toContain('<li>Other is wrong.</li>');
-    const none = renderIndex({ ...form, error: { message: words.index.title } });
+    const none = renderIndex({ ...form, error: { message: 'Something went wrong.' } });
     expect(none).toContain('role="alert"');
     expect(none).not.toMatch(/<ul>\s*<\/ul>/);
   });
 
-  test('asks for the PIN only where it is needed', () => {
+  test('the form asks for the PIN only where it is needed', () => {
     const html = renderIndex({
       ...form,
       askForPin: true,
@@ -92,7 +91,7 @@ describe('the form', () => {
     expect(html).toContain('<a href="#pin">Wrong PIN.</a>');
   });
 
-  test('leads to the machines that this browser holds already', () => {
+  test('the form links to the machines that this browser already has', () => {
     const html = renderIndex({
       ...form,
       mine: [
@@ -106,7 +105,7 @@ describe('the form', () => {
 });
 
 describe('the success page', () => {
-  test('shows hostname, PIN, the state in words, and the ways on', () => {
+  test('the success page shows hostname, PIN, state and links', () => {
     const html = renderSuccess(assigned);
     expect(html).toContain('<dd class="big">lablink-vm-prod-1</dd>');
     expect(html).toContain('<dd class="big pin">482913</dd>');
@@ -120,7 +119,7 @@ describe('the success page', () => {
   });
 
   test.each(['waiting', 'sent', 'sent_unconfirmed', 'connected', 'machine_lost'] as const)(
-    'offers a fresh command, folded, while it is %s',
+    'the success page has a folded form for a new command while the state is %s',
     (state) => {
       const html = renderSuccess({ ...assigned, state });
       expect(tagOf(html, 'fresh')).toBe('<details class="card card-body" id="fresh">');
@@ -131,7 +130,7 @@ describe('the success page', () => {
   );
 
   test.each(['failed', 'expired'] as const)(
-    'asks for a fresh command, unfolded and first, when it is %s',
+    'the success page has the form for a new command open and first when the state is %s',
     (state) => {
       const html = renderSuccess({ ...assigned, state });
       expect(tagOf(html, 'fresh')).toBe('<details class="card card-body" id="fresh" open>');
@@ -140,33 +139,33 @@ describe('the success page', () => {
     },
   );
 
-  test('shows how far it is, step by step, also to who does not see the marks', () => {
+  test('the success page shows the progress in steps, also to screen readers', () => {
     const steps = (model: SuccessModel) =>
       [...renderSuccess(model).matchAll(/<li data-step="(\w+)">.*data-step-label>([^<]*)</g)].map(
         ([, step, label]) => `${step} ${label}`,
       );
-    expect(steps(assigned)).toEqual(['now Now:', 'next Next:', 'next Next:']);
+    expect(steps(assigned)).toEqual(['now In progress:', 'next Next:', 'next Next:']);
     expect(steps({ ...assigned, state: 'connected' })).toEqual(['done Done:', 'done Done:', 'done Done:']);
     const expired = { ...assigned, state: 'expired' } as const;
-    expect(steps(expired)[0]).toBe('wrong Went wrong:');
-    expect(steps({ ...expired, delivered_at: '2026-01-01T11:58:00Z' })[1]).toBe('wrong Went wrong:');
+    expect(steps(expired)[0]).toBe('wrong Failed:');
+    expect(steps({ ...expired, delivered_at: '2026-01-01T11:58:00Z' })[1]).toBe('wrong Failed:');
     expect(steps({ ...assigned, state: 'sent_unconfirmed' })[1]).toBe('unknown Cannot be confirmed:');
   });
 
-  test('offers hostname and PIN to be copied', () => {
+  test('the success page has copy buttons for hostname and PIN', () => {
     const html = renderSuccess(assigned);
     expect(html).toContain('data-copy="482913"');
     expect(html).toContain('data-copy="lablink-vm-prod-1"');
   });
 
-  test('leads to the start page when the machine is released', () => {
+  test('the success page of a released machine links to the start page', () => {
     const html = renderSuccess({ ...assigned, state: 'released' });
-    expect(html).toContain('<a class="btn btn-primary" href="/">Start page</a>');
+    expect(html).toContain('<a class="btn btn-primary" href="/">Go to the start page</a>');
     expect(html).not.toContain('name="crd_command"');
   });
 
-  test('says that a machine is the one that the participant had', () => {
-    expect(renderSuccess({ ...assigned, returning: true })).toContain(words.success.returning);
-    expect(renderSuccess(assigned)).not.toContain(words.success.returning);
+  test('the success page welcomes a returning participant', () => {
+    expect(renderSuccess({ ...assigned, returning: true })).toContain('Welcome back. This is your machine.');
+    expect(renderSuccess(assigned)).not.toContain('Welcome back. This is your machine.');
   });
 });

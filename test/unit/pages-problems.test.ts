@@ -1,25 +1,28 @@
 import { describe, expect, test } from 'vitest';
 import { problemBody, problems } from '../../src/contract/problems.ts';
 import { renderDocs } from '../../src/pages/docs.ts';
-import { renderError } from '../../src/pages/error.ts';
-import { renderProblem } from '../../src/pages/problem.ts';
-import { words } from '../../src/pages/words.ts';
+import { renderError, renderProblem } from '../../src/pages/problem.ts';
 import { tagOf, textOf } from '../support/page-models.ts';
 
 describe('the error page', () => {
-  test.each(Object.keys(problems) as (keyof typeof problems)[])('says what %s is and what to do', (code) => {
-    const html = renderError({ problem: { ...problemBody(code), request_id: 'req-1' }, area: 'participant' });
-    const text = textOf(html);
-    expect(html).toContain('<title>Error: ');
-    expect(text).toContain(problems[code].title);
-    expect(text).toContain(`${problems[code].status} ${code}`);
-    expect(text).toMatch(/What to do [A-Z]/);
-    expect(text).not.toContain(words.error.otherwise);
-    expect(text).toContain('Request id: req-1');
-    expect(html).toContain('<a class="btn btn-primary" href="/">');
-  });
+  test.each(Object.keys(problems) as (keyof typeof problems)[])(
+    'the error page of %s says what is wrong and what to do',
+    (code) => {
+      const html = renderError({
+        problem: { ...problemBody(code), request_id: 'req-1' },
+        area: 'participant',
+      });
+      const text = textOf(html);
+      expect(html).toContain('<title>Error: ');
+      expect(text).toContain(problems[code].title);
+      expect(text).toContain(`${problems[code].status} ${code}`);
+      expect(text).toMatch(/What to do [A-Z]/);
+      expect(text).toContain('Request ID: req-1');
+      expect(html).toContain('<a class="btn btn-primary" href="/">');
+    },
+  );
 
-  test('shows code in a sentence as code, and the fields that are wrong', () => {
+  test('the error page shows code as code, and the fields that are wrong', () => {
     const html = renderError({
       problem: problemBody('invalid_request', {
         errors: [{ field: 'num_vms', code: 'type', message: 'must be a number' }],
@@ -29,18 +32,18 @@ describe('the error page', () => {
     expect(html).toContain('see <code>errors</code>.');
     expect(html).toContain('<code>num_vms</code>: must be a number');
     expect(html).toContain('<a class="btn btn-primary" href="/admin">');
-    expect(html).not.toContain(words.error.requestId);
+    expect(html).not.toContain('Request ID');
   });
 });
 
 describe('the page of a problem', () => {
-  test('is the form again, with what was typed, where the form was sent', () => {
+  test('the page of a refused form is the form again, with what was typed', () => {
     const problem = problemBody('invalid_request', {
       errors: [{ field: 'email', code: 'max_length', message: 'is too long' }],
     });
     const form = { email: 'ada@example.org', crd_command: ['DISPLAY= x', 'twice'] };
     const html = renderProblem(problem, { endpointId: 'requestVm', form });
-    expect(html).toContain(`<h1>${words.index.title}</h1>`);
+    expect(html).toContain('<h1>Get your machine</h1>');
     expect(tagOf(html, 'email')).toMatch(/value="ada@example.org".* aria-invalid="true"/);
     expect(html).toMatch(/<textarea[^>]*>\nDISPLAY= x<\/textarea>/);
     expect(html).not.toContain('name="pin"');
@@ -48,9 +51,9 @@ describe('the page of a problem', () => {
   });
 
   test.each([
-    ['required', 'is required', words.index.missing],
-    ['min_length', 'must not be empty', words.index.missing],
-    ['max_length', 'must have at most 320 characters', words.index.invalid],
+    ['required', 'is required', 'Enter your e-mail address and paste the command.'],
+    ['min_length', 'must not be empty', 'Enter your e-mail address and paste the command.'],
+    ['max_length', 'must have at most 320 characters', 'Please correct the fields below.'],
   ])('speaks to people where a field breaks the rule %s', (code, fault, sentence) => {
     const errors = [
       { field: 'crd_command', code: 'required', message: 'crd_command is required' },
@@ -64,14 +67,14 @@ describe('the page of a problem', () => {
     expect(text).not.toContain('errors');
   });
 
-  test('asks for the PIN again where one was sent', () => {
+  test('the form asks for the PIN again where one was sent', () => {
     const problem = problemBody('database_unavailable');
     const html = renderProblem(problem, { endpointId: 'requestVm', form: { pin: '123456' } });
     expect(tagOf(html, 'pin')).toContain('value=""');
     expect(html).toContain(problems.database_unavailable.detail);
   });
 
-  test('is an empty form where the form could not be read', () => {
+  test('the page of a form that could not be read is an empty form', () => {
     const html = renderProblem(problemBody('body_too_large'), { endpointId: 'requestVm', form: null });
     expect(html).toContain(problems.body_too_large.detail);
     expect(tagOf(html, 'email')).toContain('value=""');
@@ -82,7 +85,7 @@ describe('the page of a problem', () => {
     ['operationPage', '/admin'],
     ['assignmentPage', '/'],
     [null, '/'],
-  ] as const)('of %s leads back to %s', (endpointId, home) => {
+  ] as const)('the error page of %s leads back to %s', (endpointId, home) => {
     const html = renderProblem(problemBody('overloaded'), { endpointId, form: null });
     expect(html).toContain('<h1>Overloaded</h1>');
     expect(html).toContain(`<a class="btn btn-primary" href="${home}">`);
@@ -90,7 +93,7 @@ describe('the page of a problem', () => {
 });
 
 describe('the docs page', () => {
-  test('loads the viewer from here, and lists every problem where its type leads', () => {
+  test('the docs page loads the viewer from this server, and lists every problem at the anchor of its type', () => {
     const html = renderDocs();
     for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js', 'docs.js']) {
       expect(html).toMatch(new RegExp(`"/static/${file.replace('.', '[.][0-9A-Z]{8}[.]')}"`));

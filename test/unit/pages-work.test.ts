@@ -1,8 +1,8 @@
-// Participants' work on the admin's pages: what is said of downloads, and what of machines that are to be ended.
+// Participants' work on the admin's pages: downloads, and what a destroy would lose.
 import { expect, test } from 'vitest';
 import { renderAdmin } from '../../src/pages/admin.ts';
-import { formatBytes } from '../../src/pages/bytes.ts';
 import { renderDeleteInstances } from '../../src/pages/delete-instances.ts';
+import { formatBytes } from '../../src/pages/format.ts';
 import type { StakeModel } from '../../src/pages/work.ts';
 import { HOSTILE, NOW, textOf } from '../support/page-models.ts';
 
@@ -26,7 +26,7 @@ const download = {
   bytes: 1_234,
 } as const;
 
-test('the overview offers the download, tells how far one has come, and what was last downloaded', () => {
+test('the overview offers the download, shows the progress of running ones, and what was last downloaded', () => {
   const vms = [
     { hostname: 'vm-1', email: HOSTILE, last },
     { hostname: 'vm-2', email: null, last: null },
@@ -43,13 +43,13 @@ test('the overview offers the download, tells how far one has come, and what was
   const text = textOf(html);
   expect(html).toContain('href="/api/scp-client" download');
   expect(html).not.toContain('<script>alert');
-  expect(text).toContain('Downloading: 1 / 3 machines, 4 files, 1.2 kB; 1 not complete');
+  expect(text).toContain('Downloading: 1 / 3 machines, 4 files, 1.2 kB; 1 incomplete');
   expect(text).toContain('Failed. No files.');
-  expect(text).toContain('vm-2 Nobody Never downloaded');
-  expect(text).toContain('vm-3 Nobody 3 files, 3.4 MB, 3 min ago; not complete');
+  expect(text).toContain('vm-2 Not assigned Never downloaded');
+  expect(text).toContain('vm-3 Not assigned 3 files, 3.4 MB, 3 min ago; incomplete');
 });
 
-test('of many machines the overview has those of people, in the order of their numbers, and says how many more there are', () => {
+test('with many machines the overview lists the assigned ones first, in the order of their numbers, and counts the others', () => {
   const vms = Array.from({ length: 250 }, (_, index) => ({
     hostname: `vm-${index + 1}`,
     email: index % 2 === 1 ? `person-${index + 1}@example.org` : null,
@@ -62,7 +62,7 @@ test('of many machines the overview has those of people, in the order of their n
   expect(textOf(html)).toContain('And 150 more machines');
 });
 
-test('without machines there is nothing to download, and no link to it', () => {
+test('without machines the overview has no download link', () => {
   const html = renderAdmin({
     lab: null,
     launches: true,
@@ -97,25 +97,25 @@ const stakePage = (vms: Extract<StakeModel, { surveyed: true }>['vms']): string 
   );
 
 test.each([
-  [{ last: null }, 'Nobody vm-1 3 files, 9 bytes. Never downloaded.'],
+  [{ last: null }, 'Not assigned vm-1 3 files, 9 bytes. Never downloaded.'],
   [{ changed: true }, 'Changed since the last download. Last downloaded: 3 files, 3.4 MB, 3 min ago.'],
-  [{ last: { ...last, complete: false } }, 'The last download was not complete.'],
-  [{ problem: 'It did not answer in time.' }, 'What is on it is not known. It did not answer in time.'],
-])('what would be lost is told before machines are ended: %j', (changes, said) => {
+  [{ last: { ...last, complete: false } }, 'The last download was incomplete.'],
+  [{ problem: 'It did not answer in time.' }, 'The files on it are unknown. It did not answer in time.'],
+])('the destroy page lists work that would be lost: %j', (changes, said) => {
   const text = stakePage([{ ...calm, ...changes }]);
   expect(text).toContain('Work that would be lost');
   expect(text).toContain(said);
 });
 
-test('what is safe is told as that, with what downloads leave behind', () => {
+test('the destroy page lists downloaded work as safe, with the files that downloads exclude', () => {
   const byExtension = { h5: { files: 2, bytes: 10 }, csv: { files: 1, bytes: 5 } };
   const text = stakePage([{ ...calm, leftBehind: { files: 3, bytes: 15, byExtension } }]);
   expect(text).not.toContain('Work that would be lost');
-  expect(text).toContain('Downloaded, and unchanged since.');
-  expect(text).toContain('Not part of downloads: 3 files, 15 bytes (h5 2, csv 1).');
+  expect(text).toContain('Downloaded and unchanged since.');
+  expect(text).toContain('Excluded from downloads: 3 files, 15 bytes (h5 2, csv 1).');
 });
 
-test('before the machines were asked, what is known is told, with a way to ask where there is no script', () => {
+test('before the survey the destroy page shows what is known, with a link to the survey without JavaScript', () => {
   const html = renderDeleteInstances({
     deployment: 'lab',
     provider: 'local',
@@ -133,12 +133,12 @@ test('before the machines were asked, what is known is told, with a way to ask w
   });
   const text = textOf(html);
   expect(text).toContain('ada@example.org vm-1 Last downloaded: 3 files, 3.4 MB, 3 min ago.');
-  expect(text).toContain('Nobody vm-2 Never downloaded.');
+  expect(text).toContain('Not assigned vm-2 Never downloaded.');
   expect(text).not.toContain('Nothing has changed');
   expect(html).toContain('href="/admin/instances/delete?survey=true"');
 });
 
-test('sizes are for people', () => {
+test('sizes are formatted in decimal units', () => {
   expect([0, 1, 999, 1_000, 3_400_000, 250e9].map(formatBytes)).toEqual([
     '0 bytes',
     '1 byte',

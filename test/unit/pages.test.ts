@@ -3,11 +3,11 @@ import { problemBody } from '../../src/contract/problems.ts';
 import { renderAdmin } from '../../src/pages/admin.ts';
 import { renderCheck } from '../../src/pages/check.ts';
 import { renderDocs } from '../../src/pages/docs.ts';
-import { renderError } from '../../src/pages/error.ts';
 import { renderIndex } from '../../src/pages/index-page.ts';
 import { renderInstanceLogs } from '../../src/pages/instance-logs.ts';
 import { renderInstances } from '../../src/pages/instances.ts';
-import { renderLedOn } from '../../src/pages/led-on.ts';
+import { renderError } from '../../src/pages/problem.ts';
+import { renderRedirect } from '../../src/pages/redirect.ts';
 import { readVmQuery } from '../../src/vms/vm-table.ts';
 import { renderSuccess } from '../../src/pages/success.ts';
 import { renderVm } from '../../src/pages/vm.ts';
@@ -81,7 +81,7 @@ describe('every page', () => {
         now: NOW,
       }),
     ],
-    ['led-on', renderLedOn(HOSTILE)],
+    ['redirect', renderRedirect(HOSTILE)],
     [
       'instance-logs',
       renderInstanceLogs({
@@ -111,14 +111,14 @@ describe('every page', () => {
     ['docs', renderDocs()],
   ];
 
-  test.each(pages)('%s shows what it is given as text, whatever it holds', (_name, html) => {
+  test.each(pages)('the page %s escapes all values', (_name, html) => {
     expect(html).not.toContain('<script>alert');
     expect(html).not.toContain('</textarea>"');
     expect(html).not.toContain('</pre>"');
   });
 
   test.each(pages)(
-    '%s has a title, a language, one h1, one main, and a way past the header',
+    'the page %s has a title, a language, one h1, one main, and a skip link',
     (_name, html) => {
       expect(html).toMatch(/^<!doctype html>\n<html lang="en-GB">/);
       expect(html).toMatch(/<title>[^<]+<\/title>/);
@@ -130,16 +130,19 @@ describe('every page', () => {
     },
   );
 
-  test.each(pages)('%s has each id once, and every reference to an id leads to one', (_name, html) => {
-    const ids = [...html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
-    expect(new Set(ids).size).toBe(ids.length);
-    const references = [...html.matchAll(/ (?:for|aria-labelledby|aria-describedby|href)="(#?)([^"]+)"/g)]
-      .filter(([reference, hash]) => !reference.startsWith(' href') || hash === '#')
-      .flatMap(([, , named = '']) => named.split(' '));
-    expect(ids).toEqual(expect.arrayContaining(references));
-  });
+  test.each(pages)(
+    'the page %s has each id once, and every reference to an id has its target',
+    (_name, html) => {
+      const ids = [...html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+      expect(new Set(ids).size).toBe(ids.length);
+      const references = [...html.matchAll(/ (?:for|aria-labelledby|aria-describedby|href)="(#?)([^"]+)"/g)]
+        .filter(([reference, hash]) => !reference.startsWith(' href') || hash === '#')
+        .flatMap(([, , named = '']) => named.split(' '));
+      expect(ids).toEqual(expect.arrayContaining(references));
+    },
+  );
 
-  test.each(pages)('%s names every form field', (_name, html) => {
+  test.each(pages)('the page %s has a label for every form field', (_name, html) => {
     for (const [field] of html.matchAll(/<(?:input|textarea)[^>]*>/g)) {
       if (field.includes('type="hidden"')) continue;
       const id = / id="([^"]+)"/.exec(field)?.[1] ?? 'none';

@@ -8,6 +8,7 @@ import {
   readySentence,
   reportedLabel,
 } from '../../pages/operation-labels.ts';
+import { NOT_ASSIGNED } from '../../pages/status-labels.ts';
 import { vmLogsHref } from '../../pages/vm-href.ts';
 import { compareHostnames } from '../../vms/hostnames.ts';
 import { dataOf, find, findAll, make, makeFrom, need, setText } from '../dom.ts';
@@ -168,7 +169,7 @@ function showReport({ rows }: Table, vm: Vm): void {
   const badge = find(HTMLElement, '.status', reportCell(row));
   if (badge?.dataset['status'] !== vm.status || badge.textContent !== label)
     reportCell(row).replaceChildren(makeStatus(label, vm.status));
-  setText(need(HTMLElement, '[data-cell="participant"]', row), vm.assignment?.email ?? 'Nobody');
+  setText(need(HTMLElement, '[data-cell="participant"]', row), vm.assignment?.email ?? NOT_ASSIGNED);
 }
 
 function addRow(table: Table, hostname: string): HTMLElement {

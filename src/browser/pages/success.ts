@@ -1,6 +1,6 @@
-// Keeps the success page up to date: the state, the steps, the form for a fresh command.
+// Keeps the success page up to date: the state, the steps, the form for a new command.
 import { readAnswer, type Schema } from '../../contract/answer.ts';
-import { mayConnect, needsFreshCommand, stepLabels, stepsOf } from '../../pages/assignment-steps.ts';
+import { mayConnect, needsNewCommand, stepLabels, stepsOf } from '../../pages/assignment-steps.ts';
 import { pause, showConnection, untilVisible } from '../connection.ts';
 import { dataOf, find, findAll, keepHeight, need } from '../dom.ts';
 import { forgetDraft } from '../draft.ts';
@@ -65,7 +65,7 @@ function show({ state, message, delivered_at: deliveredAt }: Shown): void {
     need(HTMLElement, '[data-step-label]', item).textContent = stepLabels[step];
   }
   find(HTMLElement, '[data-open]')?.classList.toggle('btn-primary', mayConnect(state));
-  const needsFresh = needsFreshCommand(state);
+  const needsFresh = needsNewCommand(state);
   const fresh = find(HTMLDetailsElement, '#fresh');
   // Opened, never closed: somebody may be typing.
   if (fresh && needsFresh) fresh.open = true;
