@@ -2,7 +2,8 @@
 import { findAll } from './dom.ts';
 
 const KEY = 'lablink-draft';
-const FIELDS = '#email, #crd-command';
+/** Every field of the form; the PIN is not kept. */
+const FIELDS = 'form[data-request] [name]:not([data-draft="off"])';
 type Field = HTMLInputElement | HTMLTextAreaElement;
 
 export function keepDraft(): void {

@@ -20,7 +20,7 @@ export function createParticipantHandlers(dependencies: RequestVmDependencies): 
       const body = renderIndex({
         lab: await readLab(db),
         workshop,
-        values: { email: '', crdCommand: '' },
+        values: {},
         askForPin: false,
         mine: mine.map(({ id, hostname }) => ({ id, hostname })),
       });

@@ -132,7 +132,7 @@ async function refuse(
       message: sentenceOf(refusal.body),
       fields: Object.fromEntries(errors.map(({ field, message }) => [field, message])),
     },
-    values: { email: input.body.email, crdCommand: input.body.crd_command },
+    values: input.body,
     askForPin: code === 'pin_required' || code === 'too_many_pin_attempts',
     mine: [],
   });

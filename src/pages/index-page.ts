@@ -1,4 +1,5 @@
 // The form with which a participant requests a machine.
+import { endpoints } from '../contract/endpoints.gen.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import { codeSpans } from './format.ts';
 import { layoutView } from './layout.ts';
@@ -19,15 +20,16 @@ export type IndexModel = {
   readonly error?: FormError;
   /** The form was right, but no machine was free: the page says when to submit it again. */
   readonly noneFree?: boolean;
-  /** What was typed. */
-  readonly values: { readonly email: string; readonly crdCommand: string };
+  /** What was typed, by the name of the field on the wire. */
+  readonly values: Readonly<Record<string, unknown>>;
   readonly askForPin: boolean;
   /** The assignments of this browser. */
   readonly mine: readonly { readonly id: string; readonly hostname?: string | null }[];
   readonly workshop?: Workshop;
 };
 
-const anchors: Readonly<Record<string, string>> = { email: 'email', crd_command: 'crd-command', pin: 'pin' };
+/** Of the contract: a new one needs its place in the template only. */
+const FIELDS: readonly string[] = Object.keys(endpoints.requestVm.form);
 
 export function renderIndex(model: IndexModel): string {
   const { lab, error, noneFree = false, values, askForPin, mine, workshop = {} } = model;
@@ -43,12 +45,8 @@ export function renderIndex(model: IndexModel): string {
     standing: lab !== undefined && { state: lab?.state ?? 'unknown', message: lab?.message ?? UNKNOWN },
     retry: noneFree && { isOpen },
     error: error ? summaryView(error) : null,
-    errors: {
-      email: errorView(error, 'email'),
-      crdCommand: errorView(error, 'crd_command'),
-      pin: errorView(error, 'pin'),
-    },
-    values,
+    errors: Object.fromEntries(FIELDS.map((field) => [field, errorView(error, field)])),
+    values: Object.fromEntries(FIELDS.map((field) => [field, typedText(values[field])])),
     askForPin,
     hasMine: mine.length > 0,
     mine: mine.map(({ id, hostname }) => ({ id, name: hostname ?? 'your machine' })),
@@ -63,8 +61,19 @@ function summaryView({ message, fields = {} }: FormError): View {
   return {
     message: codeSpans(message),
     hasItems: items.length > 0,
-    items: items.map(([field, wrong]) => ({ message: codeSpans(wrong), anchor: anchors[field] ?? null })),
+    items: items.map(([field, wrong]) => ({ message: codeSpans(wrong), anchor: anchorOf(field) })),
   };
+}
+
+/** The id of the field in the page. */
+function anchorOf(field: string): string | null {
+  return FIELDS.includes(field) ? field.replaceAll('_', '-') : null;
+}
+
+/** Of a field that was sent twice, the first. */
+export function typedText(value: unknown): string {
+  if (Array.isArray(value)) return typedText(value[0]);
+  return typeof value === 'string' ? value : '';
 }
 
 function errorView(error: FormError | undefined, field: string): View | null {

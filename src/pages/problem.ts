@@ -4,7 +4,7 @@ import { endpoints, type EndpointId } from '../contract/endpoints.gen.ts';
 import type { Problem, ProblemCode } from '../contract/problems.ts';
 import { renderDashboard } from './dashboard.ts';
 import { codeSpans } from './format.ts';
-import { renderIndex } from './index-page.ts';
+import { renderIndex, typedText } from './index-page.ts';
 import { layoutView, type Area } from './layout.ts';
 import { render } from './render.ts';
 import { workshopView, type Workshop } from './workshop.ts';
@@ -77,7 +77,7 @@ function requestFormPage(problem: Problem, form: Form, workshop: Workshop): stri
       message: sentenceOf(problem),
       fields: Object.fromEntries(errors.map(({ field, message }) => [field, withLabel(field, message)])),
     },
-    values: { email: typedText(form['email']), crdCommand: typedText(form['crd_command']) },
+    values: form,
     askForPin: form['pin'] !== undefined || errors.some(({ field }) => field === 'pin'),
     mine: [],
   });
@@ -122,12 +122,6 @@ function launchSentence({ field, code }: { readonly field: string; readonly code
     return 'The number of machines is too large. The form shows how many you can launch at a time.';
   if (code === 'duplicate') return 'The number of machines was submitted more than once.';
   return 'The number of machines must be a whole number greater than 0.';
-}
-
-/** Of a field that was sent twice, the first. */
-function typedText(value: unknown): string {
-  if (Array.isArray(value)) return typedText(value[0]);
-  return typeof value === 'string' ? value : '';
 }
 
 /** What to do, by status. */

@@ -61,7 +61,7 @@ export function renderVm(model: VmModel): string {
     since: timeView(vm.status_since, now),
     attention: attention?.message ?? deadline?.overdue_message ?? null,
     ...factsView(model),
-    person: personView(model, work),
+    participant: participantView(model, work),
     actions: actionViews({ vm, freeCount, canRestart, work }),
     timeline: timeline.map(({ at, kind, text, who }) => ({ at: timeView(at, now), kind, text, who })),
     hasTimeline: timeline.length > 0,
@@ -101,13 +101,12 @@ function workSentence({ vm: { assignment }, lastDownload, now }: VmModel): strin
   return downloadedSentence(isTheirs ? lastDownload : null, now);
 }
 
-function personView({ vm, browserAllowedUntil, now }: VmModel, work: string | null): View | null {
+function participantView({ vm, browserAllowedUntil, now }: VmModel, work: string | null): View | null {
   const { assignment, hostname } = vm;
   if (!assignment) return null;
   return {
+    ...assignment,
     isLive: assignment.state !== 'released',
-    email: assignment.email,
-    pin: assignment.pin,
     state: assignmentStateLabels[assignment.state],
     since: timeView(assignment.assigned_at, now),
     browserAllowedUntil,

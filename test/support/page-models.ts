@@ -11,7 +11,7 @@ export const HOSTILE = `"><script>alert('x')</script>{{words.brand}}`;
 
 export const form: IndexModel = {
   lab: { state: 'open', message: '3 machines are free.' },
-  values: { email: '', crdCommand: '' },
+  values: {},
   askForPin: false,
   mine: [],
 };

@@ -48,7 +48,7 @@ describe('the form', () => {
   });
 
   test('the form keeps what was typed, also a first empty line of the command', () => {
-    const html = renderIndex({ ...form, values: { email: 'ada@example.org', crdCommand: '\nDISPLAY= x' } });
+    const html = renderIndex({ ...form, values: { email: 'ada@example.org', crd_command: '\nDISPLAY= x' } });
     expect(tagOf(html, 'email')).toContain('value="ada@example.org"');
     expect(html).toMatch(/<textarea[^>]*>\n\nDISPLAY= x<\/textarea>/);
   });

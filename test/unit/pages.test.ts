@@ -20,7 +20,7 @@ describe('every page', () => {
       'index',
       renderIndex({
         ...form,
-        values: { email: HOSTILE, crdCommand: `</textarea>${HOSTILE}` },
+        values: { email: HOSTILE, crd_command: `</textarea>${HOSTILE}` },
         error: {
           message: HOSTILE,
           fields: { email: HOSTILE, crd_command: HOSTILE, pin: HOSTILE, [HOSTILE]: HOSTILE },
