@@ -34,8 +34,14 @@ export function hasPgbench(): boolean {
   return spawnSync('pgbench', ['--version']).status === 0;
 }
 
+function parameter(name: string): string {
+  const value = PARAMETERS[name];
+  if (value === undefined) throw new Error(`pgbench has no value for ${name} of the claim`);
+  return value;
+}
+
 function script(): string {
-  const statement = claimSql('skip locked').replaceAll(/\$\d/g, (name) => PARAMETERS[name]!);
+  const statement = claimSql('skip locked').replaceAll(/\$\d+/g, (name) => parameter(name));
   return `\\set number random(1, 9000000000000000000)\n${statement};\n`;
 }
 
