@@ -47,7 +47,7 @@ async function sendText(context: RequestContext, reply: AnyReply): Promise<void>
   const encoded = await adapter.compressOnce(req, reply);
   if (isOver(context)) return;
   prepareHead(context, reply);
-  if (encoded !== null) res.set('Content-Encoding', encoded.encoding);
+  if (encoded !== null) res.set('Content-Encoding', encoded.encoding).vary('Accept-Encoding');
   sendWhole(res, encoded?.body ?? String(reply.body));
 }
 

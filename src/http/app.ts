@@ -133,8 +133,9 @@ function openRequest(adapter: Adapter, req: Request, res: Response): void {
     controller: null,
   };
   remember(context);
-  // A proxy may write the whole address into the request line; the validator would not find its path.
-  req.url = req.url.replace(/^https?:\/\/[^/?]*/, '');
+  // The request line may have the whole address or a fragment; the validator would not find the path that Express finds.
+  const [, search = ''] = /^[^?#]*(\?[^#]*)/.exec(req.url) ?? [];
+  req.url = req.path + search;
   adapter.running.add(context);
   res.once('close', () => {
     adapter.running.delete(context);

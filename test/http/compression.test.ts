@@ -59,6 +59,7 @@ describe('an answer', () => {
     const first = await http.get('/static/app.css', { headers });
     const second = await http.get('/static/app.css', { headers });
     expect(first.headers.get('content-encoding')).toBe('br');
+    expect(first.headers.get('vary')).toBe('Accept-Encoding');
     expect(second.headers.get('content-length')).toBe(first.headers.get('content-length'));
     expect(await second.text()).toBe(page);
   });

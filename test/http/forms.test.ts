@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { bodyEcho, LIMIT_BYTES } from './body-echo.ts';
-import { ADMIN, problemOf } from './harness.ts';
+import { ADMIN, problemOf, wire } from './harness.ts';
+import { convertForm, parseForm } from '../../src/http/form.ts';
+
+const parseFields = (text: string) => Object.keys(convertForm(parseForm(text), {}).value);
 
 describe('forms', () => {
   const authorization = { authorization: ADMIN };
@@ -10,6 +13,25 @@ describe('forms', () => {
     const body = 'email=ada%40example.org&crd_command=a+b%2Bc&__proto__=x&constructor=y&email2';
     expect((await t.http.form('/api/request_vm', body)).status).toBe(200);
     expect(t.seen[0]).toMatchObject({ email: 'ada@example.org', crd_command: 'a b+c', email2: '' });
+  });
+
+  test('a form with thousands of fields is read within half a second', async () => {
+    await using t = await bodyEcho();
+    const names = Array.from({ length: 15_000 }, (_, at) => `${at.toString(36)}&`).join('');
+    const startedMs = performance.now();
+    expect(parseFields(names)).toHaveLength(15_000);
+    expect(performance.now() - startedMs).toBeLessThan(500);
+    expect(names.length).toBeLessThan(LIMIT_BYTES);
+    expect((await t.http.form('/api/request_vm', `${names}email=ada%40example.org`)).status).toBe(200);
+  });
+
+  test('a chunked form without a byte and without a content type is an empty form', async () => {
+    await using t = await bodyEcho();
+    const head =
+      'POST /api/request_vm HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked';
+    using client = await wire(t.http.port, `${head}\r\n\r\n0\r\n\r\n`);
+    await client.ended;
+    expect(client.text()).toMatch(/^HTTP\/1\.1 200 [^]*email is required/);
   });
 
   test.each(['0x10', '1e1', ' 3 ', '+3', '3.0', '3.', '03', 'three', '٣', '99999999999999999999', '-'])(

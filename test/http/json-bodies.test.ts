@@ -25,6 +25,13 @@ describe('JSON bodies', () => {
     expect(t.seen).toEqual([]);
   });
 
+  test('a byte order mark before a JSON body is ignored', async () => {
+    await using t = await bodyEcho();
+    const body = `\ufeff${JSON.stringify({ hostname: VM, status: 'running' })}`;
+    expect((await t.http.post('/api/vm-status', body)).status).toBe(200);
+    expect(t.seen).toEqual([{ hostname: VM, status: 'running' }]);
+  });
+
   test('values of JSON bodies are not converted to other types', async () => {
     await using t = await bodyEcho();
     const response = await t.http.post('/api/vm-status', { hostname: 123, status: 'gone' });

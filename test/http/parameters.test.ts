@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { AnyInput } from '../../src/contract/erased.ts';
-import { ADMIN, json, problemOf, startStub } from './harness.ts';
+import { ADMIN, html, json, problemOf, startStub } from './harness.ts';
 
 const PAGE = json({ items: [], next: null, total: 0 });
 
@@ -61,6 +61,21 @@ describe('query parameters', () => {
     for (const query of ['?x=1&x=2', '?%', '?%E0%A4%A=%ff', '?a[b]=c', '?', '?&&=&'])
       expect((await t.http.get(`/api/unassigned_vms_count${query}`)).status, query).toBe(200);
   });
+});
+
+test('a page accepts the empty fields of its own form', async () => {
+  const seen: unknown[] = [];
+  await using http = await startStub({
+    instancesPage: ({ query }) => {
+      seen.push(query);
+      return html('found');
+    },
+    createInstancesPage: () => html('suggested'),
+  });
+  const headers = { authorization: ADMIN };
+  expect((await http.get('/admin/instances?sort=&q=&show=&page=', { headers })).status).toBe(200);
+  expect((await http.get('/admin/create?participants=', { headers })).status).toBe(200);
+  expect(seen).toEqual([{ sort: '', q: '', show: '', page: '' }]);
 });
 
 describe('path parameters', () => {

@@ -30,12 +30,25 @@ describe('the router and the contract', () => {
   });
 });
 
-test('a request line with the whole address is served like one with the path', async () => {
+test.each([
+  'http://lab.example.org/api/unassigned_vms_count',
+  'HTTP://lab.example.org/api/unassigned_vms_count?x=1',
+  '/api/unassigned_vms_count#there',
+  '/api/unassigned_vms_count?x=1#there',
+  '/api/unassigned_vms_count#there?x=1',
+])('a request line with the target %s is served like one with the path', async (target) => {
   await using http = await startStub({ getUnassignedVmsCount: () => json({ count: 3 }) });
-  const line = 'GET http://lab.example.org/api/unassigned_vms_count HTTP/1.1';
-  using client = await wire(http.port, `${line}\r\nHost: lab.example.org\r\nConnection: close\r\n\r\n`);
+  using client = await wire(http.port, `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
   await client.ended;
   expect(client.text()).toMatch(/^HTTP\/1\.1 200 [^]*\{"count":3\}$/);
+});
+
+test('a request line with an address without a path is served like one with the path /', async () => {
+  await using http = await startStub({ indexPage: () => html('the first page') });
+  const line = 'GET http://lab.example.org?x=1 HTTP/1.1';
+  using client = await wire(http.port, `${line}\r\nHost: x\r\nConnection: close\r\n\r\n`);
+  await client.ended;
+  expect(client.text()).toMatch(/^HTTP\/1\.1 200 [^]*the first page$/);
 });
 
 describe('HEAD', () => {
