@@ -76,7 +76,12 @@ export function parseTimings(text: string): Schemas['MetricsReport'] | null {
 }
 
 const timings = z.string().transform((value, context) => {
-  if (!value.startsWith('{')) return { file: path.parse(value) };
+  if (!value.startsWith('{')) {
+    const file = path.safeParse(value);
+    if (file.success) return { file: file.data };
+    for (const { message } of file.error.issues) context.addIssue(message);
+    return z.NEVER;
+  }
   const known = parseTimings(value);
   if (known) return { known };
   context.addIssue('is not a JSON object of numbers, like {"container_start": 1700000000}.');

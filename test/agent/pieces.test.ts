@@ -153,6 +153,7 @@ describe('the environment', () => {
     { ALLOCATOR_URL: 'https://me@lab.example.org' },
     { VM_NAME: '-x' },
     { API_TOKEN: 'a b' },
+    { LABLINK_AGENT_TIMINGS: 'timings.json' },
     { LABLINK_AGENT_FOLDER: '/' },
     { LABLINK_AGENT_FOLDER: '/home/..' },
     { LABLINK_AGENT_FOLDER: '/home/' },
