@@ -11,6 +11,7 @@ import {
 } from '../db/history.ts';
 import { listVms } from '../db/vms.ts';
 import { assignmentSummary, renderCharts, stateSummary, timingSummary } from '../pages/charts.ts';
+import { compareHostnames } from '../vms/hostnames.ts';
 import { vmView, type Clock } from './views.ts';
 
 export type HistoryDependencies = {
