@@ -19,3 +19,8 @@ export function succeed(value?: unknown): { readonly ok: true; readonly value: u
 export function fail<F>(failure: F): Failed<F> {
   return { ok: false, failure };
 }
+
+/** Both sentences of a failure. */
+export function describeFailure({ message, remedy }: Omit<Failure, 'code'>): string {
+  return `${message} ${remedy}`;
+}

@@ -2,18 +2,10 @@
 import * as z from 'zod';
 import { isAborted, sleep } from '../async/abort.ts';
 import type { Schemas } from '../client/client.ts';
-import { fail, succeed, type Result } from '../result.ts';
+import { describeFailure, fail, succeed, type Result } from '../result.ts';
 import { parseCrdCommand } from '../vms/crd-command.ts';
 import type { AgentContext } from './context.ts';
-import {
-  delayAfter,
-  describeFailure,
-  isFinal,
-  notAnAllocator,
-  untilAnswered,
-  type Answer,
-  type Send,
-} from './requests.ts';
+import { delayAfter, isFinal, notAnAllocator, untilAnswered, type Answer, type Send } from './requests.ts';
 import { runStartHost } from './start-host.ts';
 import { findCommand, withCommand, type CommandRecord } from './state.ts';
 
@@ -100,7 +92,7 @@ async function run(
 ): Promise<Result<undefined, string>> {
   const parsed = parseCrdCommand(command);
   if (!parsed.ok) return fail('The command has no code that the agent would run.');
-  return runStartHost(options, { code: parsed.code, pin }, closing);
+  return runStartHost(options, { code: parsed.value.code, pin }, closing);
 }
 
 function save({ state }: AgentContext, record: CommandRecord): Promise<void> {

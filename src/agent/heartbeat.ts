@@ -4,7 +4,8 @@ import { dirname } from 'node:path';
 import { isAborted, sleep } from '../async/abort.ts';
 import type { AgentContext } from './context.ts';
 import type { Recycler } from './recycle.ts';
-import { delayAfter, describeFailure } from './requests.ts';
+import { delayAfter } from './requests.ts';
+import { describeFailure } from '../result.ts';
 
 /** After this long without an answer the allocator may have marked the machine unreachable. */
 const GAP_MS = 60_000;

@@ -3,9 +3,9 @@
 import { access, constants } from 'node:fs/promises';
 import { createWakeUp } from '../async/wake-up.ts';
 import type { Schemas } from '../client/client.ts';
-import { fail, succeed, type Result } from '../result.ts';
+import { describeFailure, fail, succeed, type Result } from '../result.ts';
 import { checkStartHostWithin } from './container.ts';
-import { describeFailure, untilAnswered, type RequestContext } from './requests.ts';
+import { untilAnswered, type RequestContext } from './requests.ts';
 import type { SavedState } from './state.ts';
 
 type Status = Schemas['ReportedStatus'];

@@ -4,7 +4,8 @@ import { createWakeUp } from '../async/wake-up.ts';
 import { emptyFolderWithin } from './container.ts';
 import type { AgentContext } from './context.ts';
 import { emptyFolder } from './empty-folder.ts';
-import { describeFailure, untilAnswered } from './requests.ts';
+import { untilAnswered } from './requests.ts';
+import { describeFailure } from '../result.ts';
 
 export type Recycler = {
   /** How many resets have ended, well or not. */

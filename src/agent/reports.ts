@@ -3,7 +3,8 @@ import { isAborted, sleep } from '../async/abort.ts';
 import type { AgentContext } from './context.ts';
 import { readGpuHealth } from './gpu.ts';
 import type { RunningProcess } from './options.ts';
-import { delayAfter, describeFailure, isFinal, type Send } from './requests.ts';
+import { delayAfter, isFinal, type Send } from './requests.ts';
+import { describeFailure } from '../result.ts';
 
 type Report<T> = {
   /** For the log: "the GPU's health". */

@@ -2,7 +2,7 @@
 import { isAborted, sleep } from '../async/abort.ts';
 import { withTimeLimit } from '../async/time-limit.ts';
 import { createLablinkClient, type LablinkClient } from '../client/client.ts';
-import { fail, succeed, type Failed, type Failure, type Result } from '../result.ts';
+import { describeFailure, fail, succeed, type Failed, type Failure, type Result } from '../result.ts';
 import type { ErrorLog } from './error-log.ts';
 import { watchIdle } from './idle.ts';
 import type { AgentIntervals, AgentOptions } from './options.ts';
@@ -119,10 +119,6 @@ function reasonOf(error: unknown): string {
   const { cause } = error;
   const inner: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
   return inner instanceof Error && inner.message !== '' ? inner.message : error.message;
-}
-
-export function describeFailure({ message, remedy }: RequestFailure): string {
-  return `${message} ${remedy}`;
 }
 
 /** Asking again would not change the answer. */

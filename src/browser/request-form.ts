@@ -1,5 +1,6 @@
-// Forms that ask for a machine: the command is checked as the server checks it, with the same sentences; a form is sent once.
-import { crdCommandFaults, parseCrdCommand } from '../vms/crd-command.ts';
+// Forms that request a machine: the command is checked by the server's own rules, and a form is sent only once.
+import { describeFailure, type Failure } from '../result.ts';
+import { parseCrdCommand } from '../vms/crd-command.ts';
 import { announce } from './announce.ts';
 import { showConnection } from './connection.ts';
 import { dataOf, findAll, need, setText } from './dom.ts';
@@ -34,8 +35,8 @@ function enable(parts: Parts): void {
   let length = field.value.length;
   field.addEventListener('input', () => {
     clearTimeout(resting);
-    // A pasted command is complete; a typed one is checked when the typing rests. It is not checked when the field loses the
-    // focus: the line that appears would move the button away under the finger that presses it.
+    // A pasted command is complete; a typed one is checked after a pause. A check on blur would show a line that moves the
+    // button away from the finger that presses it.
     const isPasted = Math.abs(field.value.length - length) > 1;
     length = field.value.length;
     if (isPasted) check(parts);
@@ -51,14 +52,14 @@ function enable(parts: Parts): void {
 function check({ field, line }: Parts): boolean {
   const parsed = field.value.trim() === '' ? null : parseCrdCommand(field.value);
   line.dataset['check'] = parsed === null ? 'empty' : parsed.ok ? 'right' : 'wrong';
-  setText(line, parsed === null ? '' : parsed.ok ? dataOf(line, 'right') : faultText(parsed.fault));
+  setText(line, parsed === null ? '' : parsed.ok ? dataOf(line, 'right') : plainText(parsed.failure));
   if (parsed?.ok === false) field.setAttribute('aria-invalid', 'true');
   else field.removeAttribute('aria-invalid');
   return parsed?.ok ?? false;
 }
 
-function faultText(fault: keyof typeof crdCommandFaults): string {
-  return crdCommandFaults[fault].replaceAll('`', '');
+function plainText(failure: Failure): string {
+  return describeFailure(failure).replaceAll('`', '');
 }
 
 /** Only once, only a command that looks right, and only while there is a network. */

@@ -2,11 +2,11 @@
 // archive, or they send, several at once, as fast as the client reads. Nothing is written to the allocator's disk.
 import type { Readable } from 'node:stream';
 import pLimit from 'p-limit';
-import { fail, succeed, type Result } from '../result.ts';
+import { describeFailure, fail, succeed, type Result } from '../result.ts';
 import { createArchive, type Archive } from './archive.ts';
 import type { LeftBehind } from './choose.ts';
 import { allFailed, noFiles, tooManyDownloads, type DownloadFailure } from './download-failure.ts';
-import { asFailure, describeFailure, type VmFailure } from './failure.ts';
+import { asFailure, type VmFailure } from './failure.ts';
 import { metadataFiles, type About } from './manifest.ts';
 import { createProgressBoard, type Progress, type ProgressCounter } from './progress.ts';
 import type { VmReport } from './report.ts';

@@ -1,6 +1,6 @@
 // Why there is no archive to download. Pure.
-import type { Failure } from '../result.ts';
-import { describeFailure, type VmFailure } from './failure.ts';
+import { describeFailure, type Failure } from '../result.ts';
+import { type VmFailure } from './failure.ts';
 
 export type FailedVm = { readonly hostname: string; readonly failure: VmFailure };
 

@@ -41,11 +41,6 @@ export function asFailure(error: unknown): VmFailure {
   });
 }
 
-/** What happened, then what to do. */
-export function describeFailure({ message, remedy }: Failure): string {
-  return `${message} ${remedy}`;
-}
-
 const SHOWN_CHARACTERS = 300;
 
 /** The output of a remote program as one short line without control characters. */

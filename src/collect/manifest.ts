@@ -1,9 +1,9 @@
 // The metadata files of an archive: manifest.json, manifest.csv, and MISSING.txt if something is missing. Generated piece by
 // piece, because there may be a million files.
-import { describeFailure } from './failure.ts';
 import type { Choice } from './target.ts';
 import type { VmReport } from './report.ts';
 import { bytesOf } from './report.ts';
+import { describeFailure } from '../result.ts';
 
 export type About = {
   readonly startedAt: Date;

@@ -14,7 +14,7 @@ export type Adopted = SshAddress & {
   readonly createdAt?: Date | undefined;
 };
 
-/** Within a transaction. False where the name is taken. */
+/** Runs in the caller's transaction. False if the hostname is taken. */
 export async function adoptVm(trx: Db, machine: Adopted): Promise<boolean> {
   const { hostname, provider, operationId, id = null } = machine;
   const { address = null, sshUser = null, sshPort = null, sshHostKey = null } = machine;

@@ -1,4 +1,4 @@
-// Reading assignments: for the participant's page, and for what an admin sees of a machine.
+// Reads assignments.
 import { sql } from 'kysely';
 import type { AssignmentFacts } from '../vms/assignment.ts';
 import { readVmStatus } from '../vms/status.ts';
@@ -12,11 +12,11 @@ export type AssignmentRecord = AssignmentFacts & {
   readonly browsers: readonly string[];
   readonly assignedAt: Date;
   readonly acknowledgedAt: Date | null;
-  /** Until then the next browser is let in without the PIN. */
+  /** Until then, the next browser does not need the PIN. */
   readonly browserAllowedUntil: Date | null;
 };
 
-/** Columns of an assignment together with what its state follows from. */
+/** An assignment with the columns that its state depends on. */
 export function selectAssignments(db: Db) {
   return db
     .selectFrom('assignments as a')
@@ -49,13 +49,13 @@ export function readAssignmentRow(row: Row): AssignmentRecord {
   };
 }
 
-/** One assignment, live or over; null where there is none. */
+/** One assignment, live or released; null if there is none. */
 export async function findAssignment(db: Db, id: string): Promise<AssignmentRecord | null> {
   const row = await selectAssignments(db).where('a.id', '=', id).executeTakeFirst();
   return row ? readAssignmentRow(row) : null;
 }
 
-/** The live assignments that are bound to this browser; several where an instructor asked for several. */
+/** The live assignments of this browser; an organiser may have requested several. */
 export async function liveAssignmentsOfBrowser(db: Db, browserId: string): Promise<AssignmentRecord[]> {
   const rows = await selectAssignments(db)
     .where('a.browsers', '@>', sql<string[]>`array[${browserId}]::text[]`)

@@ -103,7 +103,7 @@ export type OutcomeReport = {
   readonly message: string | null;
 };
 
-export type OutcomeResult = 'recorded' | 'unknown' | 'over' | 'replaced';
+export type OutcomeResult = 'recorded' | 'unknown' | 'released' | 'replaced';
 
 /** Records the outcome of a command. A repeated report changes nothing. */
 export async function recordOutcome(db: Db, report: OutcomeReport): Promise<OutcomeResult> {
@@ -115,7 +115,7 @@ export async function recordOutcome(db: Db, report: OutcomeReport): Promise<Outc
       .forUpdate()
       .executeTakeFirst();
     if (row?.hostname !== report.hostname) return 'unknown';
-    if (row.released_at !== null) return 'over';
+    if (row.released_at !== null) return 'released';
     if (report.commandNumber !== null && report.commandNumber !== row.command_number) return 'replaced';
     await trx
       .updateTable('assignments')

@@ -1,29 +1,30 @@
-// Who may use a database: one allocator alone (exclusive), or several that were configured to share it (shared). A
-// session advisory lock on a connection of its own decides, so that the lock ends with whoever holds it.
+// The lock that lets one allocator use a database alone (exclusive), or several together (shared). It is a session advisory
+// lock on a connection of its own, so that it ends with the process that holds it.
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fail, succeed, type Result } from '../result.ts';
 import { openLockSession, type Holder, type LockMode, type LockSession } from './lock-session.ts';
 
 export type { Holder, LockMode } from './lock-session.ts';
 
-/** A holder that was killed this moment is still in the server's list; another allocator stays in it. */
+/** The server takes a moment to notice that a killed holder is gone. */
 const GRACE_MS = 1_500;
 const GRACE_POLL_MS = 100;
-/** How often the connection is asked whether it still holds the lock; a silent network is noticed no sooner. */
+/** How often the connection is checked. A dead network is noticed only then. */
 const CHECK_MS = 10_000;
-/** A server that takes longer to answer is taken for lost. */
+/** A server that takes longer to answer counts as lost. */
 const ANSWER_MS = 5_000;
-/** Between two tries to reach a server that is away. */
+/** Between two attempts to reach the server. */
 const RETRY_MS = 1_000;
-/** So that the whole name fits the 63 bytes that the server keeps. */
+/** So that the whole name fits into the 63 bytes that the server keeps. */
 const HOST_CHARACTERS = 36;
 
 export type DeploymentLockOptions = {
   readonly connectionString: string;
   readonly mode: LockMode;
-  /** Shown to the start that is refused: which process, and on which host. */
+  /** Shown to another allocator that cannot get the lock. */
   readonly self: { readonly pid: number; readonly host: string };
-  /** Called at most once: the lock was lost with its connection, and somebody else has it now. Stop serving. */
+  /** Called at most once: the lock was lost with its connection, and another allocator has it now. Stop serving. */
   readonly onTaken: (holder: Holder | undefined) => void;
   readonly log: (line: string) => void;
   readonly graceMs?: number;
@@ -34,34 +35,31 @@ export type DeploymentLockOptions = {
 
 export type DeploymentLock = {
   /**
-   * Gives the lock up and closes its connection. `whileHeld` runs before that: stopping the server there leaves no
-   * moment in which another allocator could get in and find the server stopped under it.
+   * Gives up the lock and closes its connection. `whileHeld` runs before that: a Postgres that is stopped there cannot be
+   * taken over by another allocator in between.
    */
   release(whileHeld?: () => Promise<void>): Promise<void>;
 };
 
-/** `held`: somebody else has it. `unreachable`: the server does not answer, or does not let us in. */
-export type DeploymentLockResult =
-  | { readonly ok: true; readonly lock: DeploymentLock }
-  | { readonly ok: false; readonly reason: 'held'; readonly holder: Holder | undefined }
-  | { readonly ok: false; readonly reason: 'unreachable'; readonly error: Error };
-
-type Attempt =
-  | { readonly kind: 'taken'; readonly session: LockSession }
-  | { readonly kind: 'held'; readonly holder: Holder | undefined }
-  | { readonly kind: 'unreachable'; readonly error: Error };
+/** The caller knows which database it is, and adds the message and the remedy. */
+export type LockFailure =
+  /** Another allocator has the lock. */
+  | { readonly code: 'held'; readonly holder: Holder | undefined }
+  /** The server does not answer, or rejects the login. */
+  | { readonly code: 'unreachable'; readonly error: Error };
 
 /**
- * Takes the lock, waiting `graceMs` for a holder that is just ending. From then on it is kept: when the connection is
- * lost, the lock is taken again in the background, until `release`.
+ * Acquires the lock; waits `graceMs` for a holder that is stopping. If the connection is lost, the lock is acquired again in
+ * the background, until `release`.
  */
-export async function acquireDeploymentLock(options: DeploymentLockOptions): Promise<DeploymentLockResult> {
+export async function acquireDeploymentLock(
+  options: DeploymentLockOptions,
+): Promise<Result<DeploymentLock, LockFailure>> {
   const name = nameOf(options.self);
   const first = await attempt(options, name);
-  if (first.kind === 'held') return { ok: false, reason: 'held', holder: first.holder };
-  if (first.kind === 'unreachable') return { ok: false, reason: 'unreachable', error: first.error };
+  if (!first.ok) return first;
   const ending = new AbortController();
-  const kept = keep(first.session, options, name, ending.signal);
+  const kept = keep(first.value, options, name, ending.signal);
   const release = async (whileHeld?: () => Promise<void>): Promise<void> => {
     ending.abort();
     const session = await kept;
@@ -71,10 +69,10 @@ export async function acquireDeploymentLock(options: DeploymentLockOptions): Pro
       await session?.close();
     }
   };
-  return { ok: true, lock: { release } };
+  return succeed({ release });
 }
 
-/** `process 12 on laptop, since 2026-01-31T09:00:00Z`, to be put into a sentence. */
+/** `process 12 on laptop, since 2026-01-31T09:00:00Z`: a part of a sentence. */
 export function describeHolder(holder: Holder | undefined): string {
   if (holder === undefined) return 'which has just ended';
   const { pid, host } = /^lablink (?<pid>\d+)@(?<host>.*) \w+$/.exec(holder.name)?.groups ?? {};
@@ -82,22 +80,28 @@ export function describeHolder(holder: Holder | undefined): string {
   return `${who}, since ${holder.since.toISOString().replace(/\.\d+Z$/, 'Z')}`;
 }
 
-/** Unlike that of any other process and of any other lock of this one. */
+/** Unique among all processes, and among the locks of this process. */
 function nameOf(self: DeploymentLockOptions['self']): string {
   return `lablink ${self.pid}@${self.host.slice(0, HOST_CHARACTERS)} ${randomBytes(4).toString('hex')}`;
 }
 
-async function attempt(options: DeploymentLockOptions, name: string): Promise<Attempt> {
+async function attempt(
+  options: DeploymentLockOptions,
+  name: string,
+): Promise<Result<LockSession, LockFailure>> {
   let session: LockSession | undefined;
   try {
     session = await openLockSession(options.connectionString, name, options.answerMs ?? ANSWER_MS);
     const holder = await lockWithin(session, options);
-    if (holder === 'ours') return { kind: 'taken', session };
+    if (holder === 'ours') return succeed(session);
     await session.close();
-    return { kind: 'held', holder };
+    return fail({ code: 'held', holder });
   } catch (error) {
     await session?.close();
-    return { kind: 'unreachable', error: error instanceof Error ? error : new Error(String(error)) };
+    return fail({
+      code: 'unreachable',
+      error: error instanceof Error ? error : new Error(String(error)),
+    });
   }
 }
 
@@ -107,13 +111,13 @@ async function lockWithin(
 ): Promise<'ours' | Holder | undefined> {
   for (let waitedMs = 0; ; waitedMs += GRACE_POLL_MS) {
     if (await session.tryLock(mode)) return 'ours';
-    const ending = await session.endNamesakes();
-    if (!ending && waitedMs >= graceMs) return session.findHolder();
+    const terminated = await session.terminateOwn();
+    if (!terminated && waitedMs >= graceMs) return session.findHolder();
     await delay(GRACE_POLL_MS);
   }
 }
 
-/** Until `signal`: then the session that holds the lock, if one does. */
+/** Runs until `signal`, then returns the session that holds the lock, if there is one. */
 async function keep(
   first: LockSession,
   options: DeploymentLockOptions,
@@ -124,15 +128,15 @@ async function keep(
   for (;;) {
     await untilLost(session, options.checkMs ?? CHECK_MS, signal);
     if (signal.aborted) return session;
-    options.log('The connection that holds the deployment lock was lost; taking it again.');
+    options.log('The connection that holds the deployment lock was lost; acquiring it again.');
     await session.close().catch(() => undefined);
     const again = await takeAgain(options, name, signal);
     if (again === undefined) return undefined;
-    if (again.kind === 'held') {
+    if ('holder' in again) {
       options.onTaken(again.holder);
       return undefined;
     }
-    ({ session } = again);
+    session = again;
     options.log('The deployment lock is held again.');
   }
 }
@@ -144,20 +148,21 @@ async function untilLost(session: LockSession, checkMs: number, signal: AbortSig
   }
 }
 
-/** True when the time has passed, false as soon as the signal is given. */
+/** True when the time has passed, false as soon as the signal is aborted. */
 async function passed(ms: number, signal: AbortSignal): Promise<boolean> {
   return delay(ms, true, { signal, ref: false }).catch(() => false);
 }
 
-/** Undefined where `signal` ended the trying. */
+/** Undefined if `signal` was aborted first. */
 async function takeAgain(
   options: DeploymentLockOptions,
   name: string,
   signal: AbortSignal,
-): Promise<Exclude<Attempt, { kind: 'unreachable' }> | undefined> {
+): Promise<LockSession | Extract<LockFailure, { code: 'held' }> | undefined> {
   while (!signal.aborted) {
     const again = await attempt(options, name);
-    if (again.kind !== 'unreachable') return again;
+    if (again.ok) return again.value;
+    if (again.failure.code === 'held') return again.failure;
     await delay(options.retryMs ?? RETRY_MS, undefined, { signal }).catch(() => undefined);
   }
   return undefined;

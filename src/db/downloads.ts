@@ -1,4 +1,4 @@
-// Where machines are reached for a download, and what was last downloaded of each.
+// How to reach VMs for a download, and the last download of each.
 import { sql, type Selectable } from 'kysely';
 import { readProvider, type Provider } from '../vms/status.ts';
 import type { Db } from './connect.ts';
@@ -11,11 +11,14 @@ export type DownloadTarget = {
   readonly sshUser: string | null;
   readonly sshPort: number | null;
   readonly sshHostKey: string | null;
-  /** Of whoever has it, else of whoever had it last. */
+  /** The participant's, or the last participant's. */
   readonly email: string | null;
 };
 
-/** Machines that can hold work: all but those that are not up yet. By hostname. @param hostname only this one */
+/**
+ * VMs that can hold work, by hostname: all except those that are still starting.
+ * @param hostname only this VM; null = all
+ */
 export async function listDownloadTargets(db: Db, hostname: string | null): Promise<DownloadTarget[]> {
   const rows = await db
     .selectFrom('vms as v')
@@ -39,7 +42,7 @@ export async function listDownloadTargets(db: Db, hostname: string | null): Prom
   }));
 }
 
-/** Keeps the host key that a machine has shown first; one that is known stays. */
+/** Stores the first host key of a VM; a known key is never replaced. */
 export async function pinHostKey(db: Db, hostname: string, hostKey: string): Promise<void> {
   await db
     .updateTable('vms')
@@ -56,39 +59,39 @@ export type LastDownload = {
   readonly requestedBy: string;
   readonly files: number;
   readonly bytes: number;
-  /** All that was asked for has come. */
+  /** No file is missing. */
   readonly complete: boolean;
   readonly leftFiles: number;
   readonly leftBytes: number;
   readonly fingerprint: string;
 };
 
-/** Writes down what was downloaded of each; machines that are gone meanwhile are passed over. */
+/** Records the downloads; skips VMs that were removed in the meantime. */
 export async function recordDownloads(db: Db, downloads: readonly LastDownload[]): Promise<void> {
   await db.transaction().execute(async (trx) => {
-    for (const each of downloads) await recordDownload(trx, each);
+    for (const download of downloads) await recordDownload(trx, download);
   });
 }
 
-async function recordDownload(db: Db, each: LastDownload): Promise<void> {
+async function recordDownload(db: Db, download: LastDownload): Promise<void> {
   await sql`
     insert into vm_downloads (hostname, downloaded_at, requested_by, files, bytes, complete, left_files, left_bytes, fingerprint)
-    select hostname, ${each.downloadedAt}::timestamptz, ${each.requestedBy}, ${each.files}::integer, ${each.bytes}::bigint,
-           ${each.complete}::boolean, ${each.leftFiles}::integer, ${each.leftBytes}::bigint, ${each.fingerprint}
-    from vms where hostname = ${each.hostname}
+    select hostname, ${download.downloadedAt}::timestamptz, ${download.requestedBy}, ${download.files}::integer, ${download.bytes}::bigint,
+           ${download.complete}::boolean, ${download.leftFiles}::integer, ${download.leftBytes}::bigint, ${download.fingerprint}
+    from vms where hostname = ${download.hostname}
     on conflict (hostname) do update set
       downloaded_at = excluded.downloaded_at, requested_by = excluded.requested_by, files = excluded.files,
       bytes = excluded.bytes, complete = excluded.complete, left_files = excluded.left_files,
       left_bytes = excluded.left_bytes, fingerprint = excluded.fingerprint`.execute(db);
 }
 
-/** By hostname; machines that were never downloaded are not in it. */
+/** By hostname, without VMs that were never downloaded. */
 export async function listLastDownloads(db: Db): Promise<ReadonlyMap<string, LastDownload>> {
   const rows = await db.selectFrom('vm_downloads').selectAll().execute();
   return new Map(rows.map((row) => [row.hostname, readRow(row)]));
 }
 
-/** Undefined where it was never downloaded. */
+/** Undefined if it was never downloaded. */
 export async function findLastDownload(db: Db, hostname: string): Promise<LastDownload | undefined> {
   const query = db.selectFrom('vm_downloads').selectAll().where('hostname', '=', hostname);
   const row = await query.executeTakeFirst();

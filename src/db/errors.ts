@@ -1,20 +1,20 @@
-// What an error of Postgres or of the way to it means for the one who asked. Codes are named, each with its reason.
+// Maps errors of Postgres and of the network to problems.
 import { ProblemError } from '../contract/problems.ts';
 
-/** Another transaction was first: the unique index decided a race. */
+/** Another transaction won the race for a unique index. */
 export const UNIQUE_VIOLATION = '23505';
 /** `lock_timeout` ran out. */
 export const LOCK_NOT_AVAILABLE = '55P03';
-/** The referenced row was deleted meanwhile. */
+/** The referenced row was deleted in the meantime. */
 export const FOREIGN_KEY_VIOLATION = '23503';
 
 /** The disk, or a quota on it, is full. */
 const DISK_FULL = ['53100'];
-/** The server is away, starting, stopping, or has no connection for us. */
+/** The server is down, starting or stopping, or has no free connection. */
 const OUTAGE = ['57P01', '57P02', '57P03', '53300', '08000', '08001', '08003', '08004', '08006', '08P01'];
 /**
- * Out of memory, statement timeout, lock timeout, deadlock, a machine deleted while it reported: not now; nothing was
- * changed, and asked again the answer is right.
+ * Out of memory, statement time-out, lock time-out, deadlock, a VM deleted while it reported: nothing was changed, and a
+ * retry can succeed.
  */
 const OVERLOAD = ['53200', '57014', LOCK_NOT_AVAILABLE, '40P01', '40001', FOREIGN_KEY_VIOLATION];
 const NETWORK = [
@@ -31,13 +31,13 @@ const NETWORK = [
 const LOST_CONNECTION =
   /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed|Cannot use a pool after calling end/;
 
-/** The SQLSTATE or system code of an error; null where it has none. */
+/** The SQLSTATE or system code of an error; null if it has none. */
 export function errorCode(error: unknown): string | null {
   if (typeof error !== 'object' || error === null || !('code' in error)) return null;
   return typeof error.code === 'string' ? error.code : null;
 }
 
-/** The problem that an outage of the database is to a caller; null where the error is something else (a bug). */
+/** The problem for the client; null if the error is not an outage of the database (a bug). */
 export function databaseProblem(error: unknown): ProblemError | null {
   if (error instanceof AggregateError) return error.errors.map(databaseProblem).find(Boolean) ?? null;
   const code = errorCode(error);

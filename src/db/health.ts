@@ -1,11 +1,11 @@
-// Whether the database is there, and quick enough to serve.
+// The health check of the database.
 import { sql } from 'kysely';
 import { withTimeLimit } from '../async/time-limit.ts';
 import type { Db } from './connect.ts';
 
 const HEALTH_TIMEOUT_MS = 2_000;
 
-/** null = ready; else a sentence about what is missing. */
+/** Null = ready; otherwise what is wrong. */
 export function checkDatabase(db: Db): Promise<string | null> {
   return withTimeLimit(
     HEALTH_TIMEOUT_MS,

@@ -1,9 +1,9 @@
-// History for pictures: machines by state over time, assignments over time. A week of it is kept.
+// The history for the charts: VMs by state and assignments over time. It is kept for a week.
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
 import { isFree, statusIs } from './predicates.ts';
 
-/** Every machine counts once. */
+/** Each VM is counted once. */
 export type StateCounts = {
   readonly free: number;
   readonly assigned: number;
@@ -27,15 +27,15 @@ const counted = sql.raw(`
 
 const columns = sql`free, assigned, in_use, initializing, recycling, failed, destroying`;
 
-/** How things stand at this moment. */
+/** The present counts. */
 export async function countStates(db: Db): Promise<StateSample> {
   const { rows } = await sql<StateSample>`select now() as at, ${counted} from vms`.execute(db);
   const [row] = rows;
-  if (!row) throw new Error('counting has told nothing');
+  if (!row) throw new Error('the count returned no row');
   return row;
 }
 
-/** Notes the counts where they differ from the last ones. Says whether they did. */
+/** Records the counts if they differ from the last sample. Returns whether they did. */
 export async function sampleStates(db: Db): Promise<boolean> {
   const { rows } = await sql`
     with present as (select ${counted} from vms),
@@ -48,7 +48,7 @@ export async function sampleStates(db: Db): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Forgets what is older; the sample that held at that moment stays. */
+/** Deletes older entries, except the newest of the older samples: its counts still apply at that moment. */
 export async function pruneHistory(db: Db, keepMs: number): Promise<void> {
   const oldest = sql`now() - make_interval(secs => ${keepMs / 1_000})`;
   await sql`delete from vm_state_samples where id < (
@@ -56,7 +56,7 @@ export async function pruneHistory(db: Db, keepMs: number): Promise<void> {
   await sql`delete from assignment_changes where at < ${oldest}`.execute(db);
 }
 
-/** The samples since then, oldest first, and the one that held then; where there are more than `limit`, evenly thinned. */
+/** The samples since `from` and the last one before it, oldest first; evenly thinned to about `limit`. */
 export async function readStateSamples(db: Db, from: Date, limit: number): Promise<StateSample[]> {
   const { rows } = await sql<StateSample>`
     with held as (select max(id) as id from vm_state_samples where at <= ${from}),
@@ -74,12 +74,12 @@ export type AssignmentChange = {
   readonly at: Date;
   readonly hostname: string;
   readonly kind: 'assigned' | 'released';
-  /** Since `from`, up to and with this one. */
+  /** The total since `from`, including this change. */
   readonly assigned: number;
   readonly released: number;
 };
 
-/** What was assigned and released since then, oldest first, the newest `limit`. */
+/** The newest `limit` changes since `from`, oldest first. */
 export async function readAssignmentChanges(db: Db, from: Date, limit: number): Promise<AssignmentChange[]> {
   const { rows } = await sql<AssignmentChange>`
     with counted as (

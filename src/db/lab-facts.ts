@@ -1,4 +1,4 @@
-// What the rule of where things stand wants to know: the machines by status, and what the newest operation is about.
+// The facts about the lab's availability: the number of VMs by status, and the newest operation.
 import type { LabFacts } from '../vms/lab-availability.ts';
 import type { Db } from './connect.ts';
 import { countVms } from './vms.ts';
@@ -15,17 +15,17 @@ export async function readLabFacts(db: Db): Promise<LabFacts> {
       .executeTakeFirst(),
   ]);
   const of = (status: Parameters<typeof counts.byStatus.get>[0]): number => counts.byStatus.get(status) ?? 0;
-  const there = counts.total - of('destroying');
-  // Before a launch has begun, its machines have no rows yet.
-  const awaited = last?.kind === 'launch' && last.status === 'queued' ? (last.num_vms ?? 0) : 0;
+  const existing = counts.total - of('destroying');
+  // The VMs of a queued launch have no rows yet.
+  const queued = last?.kind === 'launch' && last.status === 'queued' ? (last.num_vms ?? 0) : 0;
   const isDestroying = last?.kind === 'destroy' && last.status !== 'succeeded';
-  const wereDestroyed = last?.kind === 'destroy' && last.status === 'succeeded' && there === 0;
+  const wereDestroyed = last?.kind === 'destroy' && last.status === 'succeeded' && existing === 0;
   return {
     free: counts.free,
     ready: of('running'),
-    starting: of('initializing') + awaited,
-    emptying: of('recycling'),
-    total: there + awaited,
-    ended: isDestroying || wereDestroyed || (there === 0 && counts.total > 0),
+    starting: of('initializing') + queued,
+    resetting: of('recycling'),
+    total: existing + queued,
+    ended: isDestroying || wereDestroyed || (existing === 0 && counts.total > 0),
   };
 }

@@ -1,39 +1,39 @@
-// One connection that takes and asks after the deployment lock. Knows nothing of when or why.
+// One connection that acquires and checks the deployment lock.
 import { Client } from 'pg';
 import { withTimeLimit } from '../async/time-limit.ts';
 
-/** Exclusive: alone. Shared: together with everybody else who shares. */
+/** Exclusive: alone. Shared: together with others that share. */
 export type LockMode = 'exclusive' | 'shared';
 
-/** Who has the lock: `name` is the application name of the connection, `since` when that was opened. */
+/** `name` is the application name of the holder's connection; `since` is when that was opened. */
 export type Holder = { readonly name: string; readonly since: Date };
 
 export type LockSession = {
-  /** Aborted when the connection has ended, from whichever side. */
+  /** Aborted when the connection has ended. */
   readonly gone: AbortSignal;
-  /** True where the lock is ours now; does not wait. */
+  /** True if the lock was acquired; does not wait. */
   tryLock(mode: LockMode): Promise<boolean>;
-  /** Whether the lock is really held by this connection. */
+  /** Whether this connection still holds the lock. */
   holds(): Promise<boolean>;
-  /** The other connection that has held it longest; undefined where there is none any more. */
+  /** The other connection that has held the lock longest; undefined if there is none. */
   findHolder(): Promise<Holder | undefined>;
   /**
-   * Asks the server to end other connections of this name that hold the lock: our own earlier ones, which it has not
-   * missed yet. True where there were any.
+   * Terminates other connections of this name that hold the lock: our own earlier ones, which the server still believes to be
+   * alive. True if there were any.
    */
-  endNamesakes(): Promise<boolean>;
+  terminateOwn(): Promise<boolean>;
   close(): Promise<void>;
 };
 
-/** Any two constants of ours; advisory locks count per database. */
+/** Arbitrary constants; advisory locks are local to a database. */
 const LOCK_CLASS = 7_236_002;
 const LOCK_OBJECT = 1;
-/** pg_locks marks a lock with two keys so. */
+/** How pg_locks marks a lock with two keys. */
 const TWO_KEYS = 2;
 
-/** A server behind a dead network never answers our goodbye. */
+/** Over a dead network, the server never answers. */
 const CLOSE_TIMEOUT_MS = 2_000;
-/** The server drops a client that vanished without a word after idle + count × interval = 30 s. */
+/** The server drops a client that has vanished after idle + count × interval = 30 s. */
 const SESSION_SETTINGS = {
   tcp_keepalives_idle: '15',
   tcp_keepalives_interval: '5',
@@ -51,8 +51,8 @@ const heldByOthers = `from pg_locks l left join pg_stat_activity a on a.pid = l.
   and l.database = (select oid from pg_database where datname = current_database())`;
 
 /**
- * Connects. `name` is what others see of us; the server keeps the first 63 bytes. Rejects where the server cannot be
- * reached or does not let us in; a server that does not answer within `answerMs` counts as one that cannot be reached.
+ * Connects. Other allocators see `name`; the server keeps its first 63 bytes. Rejects if the server cannot be reached, does
+ * not answer within `answerMs`, or rejects the login.
  */
 export async function openLockSession(
   connectionString: string,
@@ -99,7 +99,7 @@ function sessionOn(client: Client, name: string, gone: AbortSignal): LockSession
       const [row] = rows;
       return row && { name: row.name ?? '', since: row.since ?? new Date(0) };
     },
-    endNamesakes: async () => {
+    terminateOwn: async () => {
       const { rows } = await client.query(
         `select pg_terminate_backend(l.pid) ${heldByOthers} and a.application_name = $1`,
         [name],

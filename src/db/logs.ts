@@ -1,4 +1,4 @@
-// Logs of VMs: append-only rows, one per line, in the order of arrival; a bounded amount per VM, the newest kept.
+// Logs of VMs: one row per line, in the order of arrival. The newest lines of each VM are kept, up to a limit.
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
 
@@ -6,17 +6,16 @@ export type LogBatch = {
   readonly hostname: string;
   /** Lines without NUL bytes. */
   readonly lines: readonly string[];
-  /** One per line, or null where the sender gives none. */
+  /** One per line; null if the sender has none. */
   readonly eventIds: readonly string[] | null;
 };
 
-/** With a hash of the hostname: any constant of ours that no other advisory lock has. */
+/** Used together with a hash of the hostname; no other advisory lock has this number. */
 const APPEND_LOCK = 7_204;
 
 /**
- * Appends the lines; an event that is known already adds nothing. Returns how many were stored. Batches of one machine
- * come one after another, so that their ids become visible in order: a reader who goes on after the last id misses
- * nothing.
+ * Appends the lines, without events that are already stored; returns the number of stored lines. Batches of one VM are
+ * written one after another, so that ids become visible in order, and a reader who continues after the last id misses none.
  */
 export async function appendLogs(db: Db, batch: LogBatch): Promise<number> {
   const { rows } = await sql<{ stored: number }>`
@@ -38,7 +37,7 @@ export async function appendLogs(db: Db, batch: LogBatch): Promise<number> {
 
 export type StoredLogs = { readonly lines: readonly string[]; readonly linesCut: number };
 
-/** All that is stored of one VM, oldest first. */
+/** All stored lines of one VM, oldest first. */
 export async function readLogs(db: Db, hostname: string): Promise<StoredLogs> {
   const rows = await db
     .selectFrom('vm_logs')
@@ -57,15 +56,15 @@ export async function readLogs(db: Db, hostname: string): Promise<StoredLogs> {
 export type NumberedLine = { readonly id: number; readonly line: string };
 
 export type LogTail = {
-  /** The newest, oldest of them first; very long ones cut. */
+  /** The newest lines, oldest first; very long lines are cut. */
   readonly lines: readonly NumberedLine[];
-  /** How many there are before them that are kept. */
+  /** The number of stored lines before these. */
   readonly older: number;
-  /** How many were dropped before those. */
+  /** The number of lines that were deleted before those. */
   readonly linesCut: number;
 };
 
-/** One character more than is shown, so that it can be told. */
+/** One more character than is shown, so that the reader can see that the line was cut. */
 const cutLine = (maxLength: number) => sql<string>`left(line, ${maxLength + 1}::int)`;
 
 /** The newest `limit` lines. */
@@ -103,16 +102,16 @@ export async function readLogsAfter(
     .execute();
 }
 
-export type LogPlace = {
-  /** How many lines the machine has sent up to this id, dropped ones included. */
+export type LogPosition = {
+  /** The number of lines that the VM has sent up to this id, including deleted ones. */
   readonly number: number;
-  /** How many are kept after it. */
+  /** The number of stored lines after it. */
   readonly behind: number;
 };
 
-/** Where an id stands among the lines of a machine. */
-export async function findLogPlace(db: Db, hostname: string, id: number): Promise<LogPlace> {
-  const { rows } = await sql<LogPlace>`
+/** The position of an id among the lines of a VM. */
+export async function findLogPosition(db: Db, hostname: string, id: number): Promise<LogPosition> {
+  const { rows } = await sql<LogPosition>`
     select (coalesce((select lines_cut from vm_log_cuts where hostname = ${hostname}), 0)
         + count(*) filter (where id <= ${id}))::int as number,
       count(*) filter (where id > ${id})::int as behind
@@ -120,7 +119,7 @@ export async function findLogPlace(db: Db, hostname: string, id: number): Promis
   return rows[0] ?? { number: 0, behind: 0 };
 }
 
-/** The id before the newest `keep` lines; null where there are not more. */
+/** The id before the newest `keep` lines; null if there are no older lines. */
 export async function findLogCut(db: Db, hostname: string, keep: number): Promise<number | null> {
   const row = await db
     .selectFrom('vm_logs')
@@ -133,15 +132,15 @@ export async function findLogCut(db: Db, hostname: string, keep: number): Promis
   return row?.id ?? null;
 }
 
-/** What a line costs beside its text: a flood of empty lines is a flood too. */
+/** Counted for each line in addition to its text, so that empty lines count too. */
 const LINE_OVERHEAD_BYTES = 64;
 
-/** What these lines count for against the limit of their VM. */
+/** The size of these lines as it counts towards the limit of their VM. */
 export function logBytes(lines: readonly string[]): number {
   return lines.reduce((bytes, line) => bytes + Buffer.byteLength(line) + LINE_OVERHEAD_BYTES, 0);
 }
 
-/** Drops the oldest lines beyond `maxBytes` (see `logBytes`) and counts them. Returns how many were dropped. */
+/** Deletes the oldest lines beyond `maxBytes` (see `logBytes`) and counts them. Returns how many. */
 export async function pruneLogs(db: Db, hostname: string, maxBytes: number): Promise<number> {
   const { rows } = await sql<{ cut: number }>`
     with sized as (

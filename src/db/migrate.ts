@@ -5,7 +5,7 @@ import { Migrator } from 'kysely/migration';
 import { fail, succeed, type Result } from '../result.ts';
 import { migrations as allMigrations, type ListedMigration } from './migrations/list.ts';
 
-/** Key of the advisory lock that serializes migrations; any constant of ours. */
+/** Key of the advisory lock that serializes migrations; an arbitrary constant. */
 const MIGRATION_LOCK = 7_236_001;
 /** The table that older and newer programs can both read. */
 const COMPATIBILITY = 'schema_compatibility';

@@ -1,5 +1,5 @@
-// The database as the composition opens it: the embedded one or a server of yours, the right to use it, the pool, the
-// schema. Each step registers its close with the lifecycle.
+// Opens the database: the embedded server or one of yours, the deployment lock, the pool and the schema. Each step registers
+// its close with the lifecycle.
 import type { Lifecycle } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { fail, succeed, type Failed, type Result } from '../result.ts';
@@ -91,12 +91,12 @@ async function openExternal(options: OpenOptions, url: string): Promise<Result<S
         onTaken: (holder) => options.onTaken(describeHolder(holder)),
       }),
     async (result) => {
-      if (result.ok) await result.lock.release();
+      if (result.ok) await result.value.release();
     },
   );
   if (locked.ok) return succeed({ connectionString: url, notes: [] });
-  if (locked.reason === 'unreachable') return unreachable(locked.error);
-  const message = `Another allocator (${describeHolder(locked.holder)}) is using this database${mode === 'exclusive' ? ', or this one is not configured to share it' : ''}.`;
+  if (locked.failure.code === 'unreachable') return unreachable(locked.failure.error);
+  const message = `Another allocator (${describeHolder(locked.failure.holder)}) is using this database${mode === 'exclusive' ? ', or this one is not configured to share it' : ''}.`;
   return fail({
     code: 'in_use',
     message,

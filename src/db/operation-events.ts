@@ -1,5 +1,5 @@
-// What an operation tells, line by line: append-only. The writer locks the operation's row, so that the ids of one
-// operation become visible in their order, and a reader who goes on after the last id misses nothing.
+// The output of operations, line by line. The writer locks the row of the operation, so that ids become visible in order,
+// and a reader who continues after the last id misses no line.
 import { sql } from 'kysely';
 import { readOperationLevel, type OperationLevel } from '../vms/operation.ts';
 import type { Db } from './connect.ts';
@@ -12,7 +12,7 @@ export type NewOperationEvent = {
 };
 export type OperationEventRecord = NewOperationEvent & { readonly id: number };
 
-/** Postgres stores no NUL; a line is cut where it is longer than anybody reads. */
+/** Longer lines are cut. NUL is replaced, because Postgres cannot store it. */
 const TEXT_MAX_LENGTH = 4_000;
 
 export async function appendOperationEvents(
@@ -52,7 +52,7 @@ export async function readOperationEvents(
   return rows.map((row) => ({ ...row, level: readOperationLevel(row.level) }));
 }
 
-/** The newest events, oldest of them first, and how many older ones there are. */
+/** The newest events, oldest first, and the number of older ones. */
 export async function readLastOperationEvents(
   db: Db,
   operationId: string,

@@ -1,4 +1,4 @@
-// What an operation did with each of its machines. Stays when the machine, and its row, are gone.
+// The result of an operation for each of its VMs. It is kept when the VM and its row are gone.
 import { sql } from 'kysely';
 import { readOperationVmState, type OperationVmState } from '../vms/operation.ts';
 import type { Db } from './connect.ts';
@@ -6,14 +6,14 @@ import type { Db } from './connect.ts';
 export type OperationVmRecord = {
   readonly hostname: string;
   readonly state: OperationVmState;
-  /** How long it took to make it. */
+  /** How long its creation took. */
   readonly seconds: number | null;
   /** Why it failed. */
   readonly detail: string | null;
   readonly at: Date;
 };
 
-/** Notes the machines that an operation is about; one that is noted already stays as it is. */
+/** Adds the VMs of an operation as `waiting`; those that it already has stay unchanged. */
 export async function planOperationVms(
   db: Db,
   operationId: string,
@@ -28,10 +28,10 @@ export async function planOperationVms(
 export type OperationVmResult = Pick<OperationVmRecord, 'state'> &
   Partial<Pick<OperationVmRecord, 'seconds' | 'detail'>>;
 
-/** Postgres stores no NUL; a reason is cut where it is longer than anybody reads. */
+/** Longer reasons are cut. NUL is replaced, because Postgres cannot store it. */
 const DETAIL_MAX_LENGTH = 1_000;
 
-/** Notes what became of machines, planned or not. */
+/** Records the result of VMs, whether they were planned or not. */
 export async function recordOperationVms(
   db: Db,
   operationId: string,
@@ -48,7 +48,7 @@ export async function recordOperationVms(
       state = excluded.state, seconds = excluded.seconds, detail = excluded.detail, at = now()`.execute(db);
 }
 
-/** Notes what became of those that nobody has told anything of. */
+/** Records the result of VMs that are still `waiting`. */
 export async function finishOperationVms(
   db: Db,
   operationId: string,
@@ -65,7 +65,7 @@ export async function finishOperationVms(
     .execute();
 }
 
-/** All machines of an operation, by hostname. */
+/** All VMs of an operation, by hostname. */
 export async function readOperationVms(db: Db, operationId: string): Promise<OperationVmRecord[]> {
   const rows = await db
     .selectFrom('operation_vms')

@@ -1,5 +1,5 @@
-// Operations: asked for, taken by a worker, kept by its lease, cancelled, ended. At most one is active: a unique index
-// decides. Whoever runs one writes under its lease, so that a process that lost it changes nothing any more.
+// Operations from the request to the end. A unique index allows one active operation. The worker that runs it writes only
+// while it holds the lease, so a process that has lost the lease changes nothing.
 import { sql, type Selectable } from 'kysely';
 import {
   readOperationKind,
@@ -53,13 +53,13 @@ export type OperationRequest = {
   readonly requestedBy: string;
   /** Null for a destroy. */
   readonly numVms: number | null;
-  /** Of a launch; null = no end. */
+  /** The shutdown time of a launch; null = never. */
   readonly shutdownAt?: Date | null;
-  /** Of a destroy that is about these alone. */
+  /** The VMs of a destroy; null = all. */
   readonly hostnames?: readonly string[] | null;
 };
 
-/** Writes a queued operation; null where another one is active. Waits for another that is being asked for right now. */
+/** Adds a queued operation; null if another one is active. Waits for a concurrent request. */
 export async function insertOperation(db: Db, request: OperationRequest): Promise<OperationRecord | null> {
   const row = await db
     .insertInto('operations')
@@ -82,7 +82,7 @@ export async function findOperation(db: Db, id: string): Promise<OperationRecord
   return row ? readRow(row) : null;
 }
 
-/** The operation that is queued or running; null where none is. */
+/** The operation that is queued or running; null if there is none. */
 export async function findActiveOperation(db: Db): Promise<OperationRecord | null> {
   const row = await db
     .selectFrom('operations')
@@ -125,12 +125,12 @@ export async function listOperations(
 
 export type Lease = {
   readonly id: string;
-  /** The process; unlike that of any other, also of its own earlier runs. */
+  /** Unique for each run of a process. */
   readonly owner: string;
   readonly leaseMs: number;
 };
 
-/** Takes a queued operation to run it; null where it is not queued any more. */
+/** Starts a queued operation; null if it is no longer queued. */
 export async function takeOperation(db: Db, lease: Lease): Promise<OperationRecord | null> {
   const row = await db
     .updateTable('operations')
@@ -147,8 +147,11 @@ export async function takeOperation(db: Db, lease: Lease): Promise<OperationReco
   return row ? readRow(row) : null;
 }
 
-/** Keeps the lease. Says whether somebody asked for the end; null where the operation is not ours any more. */
-export async function renewLease(db: Db, lease: Lease): Promise<{ readonly cancelAsked: boolean } | null> {
+/** Renews the lease; null if this owner no longer has it. */
+export async function renewLease(
+  db: Db,
+  lease: Lease,
+): Promise<{ readonly cancelRequested: boolean } | null> {
   const row = await db
     .updateTable('operations')
     .set({ lease_until: leaseEnd(lease) })
@@ -157,7 +160,7 @@ export async function renewLease(db: Db, lease: Lease): Promise<{ readonly cance
     .where('lease_owner', '=', lease.owner)
     .returning('cancel_requested_at')
     .executeTakeFirst();
-  return row ? { cancelAsked: row.cancel_requested_at !== null } : null;
+  return row ? { cancelRequested: row.cancel_requested_at !== null } : null;
 }
 
 function leaseEnd({ leaseMs }: Pick<Lease, 'leaseMs'>) {
@@ -186,7 +189,7 @@ export type OperationEnd = {
   readonly problem: OperationProblem | null;
 };
 
-/** Ends a running operation; false where it is not this owner's any more. */
+/** Ends a running operation; false if this owner no longer has the lease. */
 export async function endOperation(
   db: Db,
   { id, owner }: Pick<Lease, 'id' | 'owner'>,
@@ -212,11 +215,14 @@ function endedAs(status: OperationEnd['status'], problem: OperationProblem | nul
   };
 }
 
-/** `asked`: now, or before. `ended`: it was only queued, and is cancelled already. */
-export type CancelResult = 'asked' | 'ended' | 'over' | 'unknown';
+/**
+ * `requested`: now or before. `cancelled`: it was queued and has ended. `finished`: it had ended before. `unknown`: there is no
+ * such operation.
+ */
+export type CancelResult = 'requested' | 'cancelled' | 'finished' | 'unknown';
 
-/** Asks an operation to end; one that nobody has taken yet ends at once, with this problem. */
-export async function askToCancel(db: Db, id: string, problem: OperationProblem): Promise<CancelResult> {
+/** Requests the cancellation of an operation. A queued operation ends at once, with this problem. */
+export async function requestCancel(db: Db, id: string, problem: OperationProblem): Promise<CancelResult> {
   const { rows } = await sql<{ status: string }>`
     update operations set
       cancel_requested_at = coalesce(cancel_requested_at, now()),
@@ -228,19 +234,19 @@ export async function askToCancel(db: Db, id: string, problem: OperationProblem)
     where id = ${id} and status in ('queued', 'running')
     returning status`.execute(db);
   const [row] = rows;
-  if (row) return row.status === 'cancelled' ? 'ended' : 'asked';
-  return (await findOperation(db, id)) ? 'over' : 'unknown';
+  if (row) return row.status === 'cancelled' ? 'cancelled' : 'requested';
+  return (await findOperation(db, id)) ? 'finished' : 'unknown';
 }
 
 export type TakeOver = Omit<Lease, 'id'> & {
-  /** What this process runs right now: never taken from itself. */
+  /** The operation that this process runs; it is not taken over. */
   readonly except: string | null;
-  /** True where no other process can be running one: its lease need not be waited for. */
+  /** True if no other process can run an operation: takes over without waiting for the lease to expire. */
   readonly alone: boolean;
 };
 
-/** Takes over an operation that nobody runs any more, to clear up after it; null where there is none. */
-export async function takeOverOrphan(db: Db, given: TakeOver): Promise<OperationRecord | null> {
+/** Takes over a running operation whose process is gone, to clean up after it; null if there is none. */
+export async function takeOverAbandoned(db: Db, given: TakeOver): Promise<OperationRecord | null> {
   const row = await db
     .updateTable('operations')
     .set({ lease_owner: given.owner, lease_until: leaseEnd(given) })
@@ -252,8 +258,8 @@ export async function takeOverOrphan(db: Db, given: TakeOver): Promise<Operation
   return row ? readRow(row) : null;
 }
 
-/** Ends, as `interrupted`, a queued operation that nobody took for so long. Returns its id. */
-export async function interruptUntaken(
+/** Ends an operation as `interrupted` that no worker has started within `queuedMs`. Returns its id. */
+export async function interruptUnstarted(
   db: Db,
   queuedMs: number,
   problem: OperationProblem,
@@ -274,7 +280,7 @@ export async function endedOperations(db: Db): Promise<Set<string>> {
   return new Set(rows.map(({ id }) => id));
 }
 
-/** The ids of launches that have ended, and not well: what is left of them was never a machine of the lab. */
+/** The ids of launches that did not succeed: their VMs were never in use. */
 export async function unfinishedLaunches(db: Db): Promise<Set<string>> {
   const rows = await db
     .selectFrom('operations')
@@ -285,7 +291,7 @@ export async function unfinishedLaunches(db: Db): Promise<Set<string>> {
   return new Set(rows.map(({ id }) => id));
 }
 
-/** Forgets the oldest operations beyond this many, with what they told. */
+/** Deletes the oldest operations beyond this many, with their output. */
 export async function pruneOperations(db: Db, keep: number): Promise<void> {
   await sql`delete from operations where ended_at is not null
     and number <= (select max(number) from operations) - ${keep}::bigint`.execute(db);

@@ -93,10 +93,10 @@ export async function recordRecycled(
           else exists (select from assignments a where a.id = v.assignment_id and a.released_at is not null) end
     returning hostname`.execute(db);
   if (rows.length > 0) return 'recorded';
-  return (await isEmptied(db, hostname)) ? 'recorded' : 'refused';
+  return (await isReset(db, hostname)) ? 'recorded' : 'refused';
 }
 
-async function isEmptied(db: Db, hostname: string): Promise<boolean> {
+async function isReset(db: Db, hostname: string): Promise<boolean> {
   const row = await db
     .selectFrom('vms')
     .select('hostname')

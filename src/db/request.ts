@@ -32,7 +32,7 @@ export async function requestVm(db: Db, request: VmRequest): Promise<VmRequestRe
     if (row === null) return { kind: 'none_free' };
     if (row.outcome === 'given')
       return { kind: 'assigned', id: row.id, hostname: row.hostname, pin: row.pin };
-    const returned = await comeBack(db, row.id, request);
+    const returned = await returnTo(db, row.id, request);
     if (returned !== 'released meanwhile') return returned;
   }
   return { kind: 'busy' };
@@ -70,9 +70,11 @@ async function anyFree(db: Db): Promise<boolean> {
   return row !== undefined;
 }
 
-type ComeBack = VmRequestResult | 'released meanwhile';
-
-async function comeBack(db: Db, id: string, request: VmRequest): Promise<ComeBack> {
+async function returnTo(
+  db: Db,
+  id: string,
+  request: VmRequest,
+): Promise<VmRequestResult | 'released meanwhile'> {
   return db.transaction().execute(async (trx) => {
     const live = await trx
       .selectFrom('assignments')

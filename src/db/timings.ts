@@ -4,7 +4,7 @@ import type { PhaseTiming, ReportedTimings } from '../vms/timings.ts';
 import type { Db } from './connect.ts';
 import { seenOrLate, type ReportResult } from './reports.ts';
 
-/** Adds what a report knows; what it leaves out stays. */
+/** Adds the values of a report; missing ones stay unchanged. */
 export async function recordTimings(
   db: Db,
   hostname: string,
@@ -33,7 +33,7 @@ function time(epochSeconds: PhaseTiming['start']) {
   return sql`to_timestamp(${epochSeconds}::float8)`;
 }
 
-/** Seconds of a phase: as said, else from start to end, which may have come in two reports. A clock that ran backwards says nothing. */
+/** The reported seconds of a phase, or the time from start to end; null if the clock ran backwards. */
 export function phaseSeconds(phase: 'cloud_init' | 'container') {
   const start = sql.ref(`t.${phase}_start`);
   const end = sql.ref(`t.${phase}_end`);

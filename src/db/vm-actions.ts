@@ -7,14 +7,14 @@ import type { Db } from './connect.ts';
 import { condition, isFree, isReleased, statusIs } from './predicates.ts';
 
 /** The VM, and the admin who acts. */
-export type Doing = { readonly hostname: string; readonly by: string };
+export type VmAction = { readonly hostname: string; readonly by: string };
 
 export type LiveAssignment = { readonly id: string; readonly email: string };
 
 /** For `windowSeconds`, the next browser needs no PIN. Null if the VM is not assigned. */
 export async function allowBrowser(
   db: Db,
-  { hostname, by }: Doing,
+  { hostname, by }: VmAction,
   windowSeconds: number,
 ): Promise<LiveAssignment | null> {
   return db.transaction().execute(async (trx) => {
@@ -35,7 +35,7 @@ export type Moved =
   | { readonly kind: 'moved'; readonly email: string; readonly to: string }
   | { readonly kind: 'not_assigned' | 'none_free' };
 
-export type Move = Doing & {
+export type Move = VmAction & {
   /** A new id for the released copy of the assignment, which stays on the old VM. */
   readonly releasedCopyId: string;
   /** The NOTIFY channel. */
@@ -51,7 +51,7 @@ export async function reassign(db: Db, move: Move): Promise<Moved> {
     const to = await lockFree(trx);
     if (to === null) return { kind: 'none_free' };
     await keepReleasedCopy(trx, { ...move, assignmentId: live.id });
-    await arrive(trx, { ...move, assignmentId: live.id, to });
+    await attach(trx, { ...move, assignmentId: live.id, to });
     await recordAuditEvent(trx, { who: by, what: 'reassign', detail: `${live.email} → ${to}`, hostname });
     await recordAuditEvent(trx, {
       who: by,
@@ -104,7 +104,7 @@ async function keepReleasedCopy(trx: Db, { hostname, releasedCopyId, assignmentI
 }
 
 /** A command that no VM has fetched is delivered to this one; any other is used up. */
-async function arrive(trx: Db, move: Leaving & { readonly to: string }): Promise<void> {
+async function attach(trx: Db, move: Leaving & { readonly to: string }): Promise<void> {
   const { assignmentId, to, channel } = move;
   await sql`
     update assignments set hostname = ${to}, assigned_at = now(),
@@ -122,7 +122,7 @@ async function arrive(trx: Db, move: Leaving & { readonly to: string }): Promise
  * Clears an error, a silence or a GPU warning; a VM with a participant's files becomes `recycling`. A healthy VM is not
  * changed and not audited. False if there is no such VM.
  */
-export async function markHealthy(db: Db, { hostname, by }: Doing): Promise<boolean> {
+export async function markHealthy(db: Db, { hostname, by }: VmAction): Promise<boolean> {
   return db.transaction().execute(async (trx) => {
     const before = await trx
       .selectFrom('vms')
@@ -150,7 +150,7 @@ export async function markHealthy(db: Db, { hostname, by }: Doing): Promise<bool
 /** Makes the VM `initializing` before its restart. Null if it is being destroyed or does not exist. */
 export async function beginRestart(
   db: Db,
-  { hostname, by }: Doing,
+  { hostname, by }: VmAction,
 ): Promise<{ readonly status: string } | null> {
   return db.transaction().execute(async (trx) => {
     const { rows } = await sql<{ status: string }>`

@@ -1,4 +1,4 @@
-// The ledger of what costs money: every machine that was made, from then until it is gone, and kept afterwards.
+// The hours of every VM that was created, for the cost estimate. They are kept after the VM is destroyed.
 import { sql } from 'kysely';
 import type { VmHours } from '../vms/cost.ts';
 import { readProvider, type Provider } from '../vms/status.ts';
@@ -9,11 +9,11 @@ export type CreatedVm = {
   readonly operationId: string | null;
   readonly provider: Provider;
   readonly instanceType: string | null;
-  /** When the provider says that it was made; else now. */
+  /** The provider's time of creation; otherwise now. */
   readonly createdAt?: Date | undefined;
 };
 
-/** Notes that the machine is there; what is noted already stays, but for a type that becomes known. */
+/** Records that the VM exists. An earlier record stays; only a missing instance type is added. */
 export async function recordCreated(db: Db, machine: CreatedVm): Promise<void> {
   const { hostname, operationId, provider, instanceType, createdAt } = machine;
   await sql`insert into vm_hours (hostname, operation_id, provider, instance_type, created_at)
@@ -23,7 +23,7 @@ export async function recordCreated(db: Db, machine: CreatedVm): Promise<void> {
       set instance_type = coalesce(vm_hours.instance_type, excluded.instance_type)`.execute(db);
 }
 
-/** Notes that these are gone, once. */
+/** Records that these VMs no longer exist. */
 export async function recordDestroyed(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
   await db
@@ -36,10 +36,10 @@ export async function recordDestroyed(db: Db, hostnames: readonly string[]): Pro
 
 export type LedgerEntry = VmHours & { readonly hostname: string; readonly operationId: string | null };
 
-/** So many are kept in mind; a lab that has made more has an estimate of its newest. */
+/** The estimate covers at most this many VMs, the newest. */
 const ENTRIES_MAX = 100_000;
 
-/** Of launches that are kept, and of machines that are there; newest first. */
+/** Newest first. */
 export async function listVmHours(db: Db): Promise<LedgerEntry[]> {
   const rows = await db
     .selectFrom('vm_hours')

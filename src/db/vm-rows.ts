@@ -151,16 +151,16 @@ export type VmRow = {
   readonly hostname: string;
   readonly provider: Provider;
   readonly status: VmStatus;
-  /** The launch that made it. */
+  /** The launch that created it. */
   readonly operationId: string | null;
-  /** Of the participant who has it; null where nobody has. */
+  /** The participant's; null if the VM is not assigned. */
   readonly email: string | null;
-  /** What the provider calls it; null where it has not said. */
+  /** The provider's id; null if it is not known yet. */
   readonly providerId: string | null;
   readonly address: string | null;
 };
 
-/** All machines by hostname, with who has them. */
+/** All VMs by hostname, with the e-mail of the participant. */
 export async function listVmRows(db: Db): Promise<VmRow[]> {
   const rows = await db
     .selectFrom('vms as v')
@@ -194,7 +194,7 @@ export type KnownSshAddress = {
   readonly sshHostKey?: string;
 };
 
-/** Null where there is no such row. */
+/** Null if there is no such row. */
 export async function readSshAddress(db: Db, hostname: string): Promise<KnownSshAddress | null> {
   const row = await db
     .selectFrom('vms')

@@ -1,4 +1,4 @@
-// VMs as admins and dashboards see them: one, a page, statuses, counts.
+// Reads VMs: one, a page of them, statuses, counts.
 import { sql } from 'kysely';
 import {
   readGpuHealth,
@@ -207,7 +207,7 @@ export type VmCounts = {
   readonly byStatus: ReadonlyMap<VmStatus, number>;
 };
 
-/** The lab at a glance. */
+/** All VMs by status and use. */
 export async function countVms(db: Db): Promise<VmCounts> {
   const rows = await db
     .selectFrom('vms')

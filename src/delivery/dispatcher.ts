@@ -21,7 +21,7 @@ export type Poll = { readonly hostname: string; readonly confirms: boolean; read
 export type Dispatcher = {
   /** Waits for the assignment of the VM. `full`: too many VMs are waiting. Throws if the database is not available. */
   wait(poll: Poll): Promise<WaitResult<Delivery> | { readonly kind: 'full' }>;
-  /** A notification named this hostname: reads its row, if it waits. */
+  /** A notification for this VM: reads its row, if it waits. */
   readonly onNotification: (hostname: string) => void;
   /** Notifications may have been lost: reads the rows of all waiting VMs. */
   readonly readAll: () => Promise<void>;
@@ -33,7 +33,7 @@ export type Dispatcher = {
 
 /** How often the leases of the waiting VMs are renewed and all rows are read again. */
 const RENEW_INTERVAL_MS = 10_000;
-/** How often timed-out polls are looked for. */
+/** How often the server looks for timed-out polls. */
 const TIME_OUT_INTERVAL_MS = 250;
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {

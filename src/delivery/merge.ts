@@ -1,8 +1,8 @@
-// Several streams as one, in the order in which things come. Knows nothing of what they carry.
+// Merges streams into one, in the order in which their values arrive.
 
 type Waiting<T> = { readonly value: T; readonly taken: (none: null) => void };
 
-/** Each source is asked for its next value when its last one was taken. Ends with the last source, or with its error. */
+/** Reads the next value of a source once the consumer has taken its last one. Ends with the last source or the first error. */
 export async function* merge<T>(sources: readonly AsyncIterable<T>[]): AsyncGenerator<T, void> {
   const waiting: Waiting<T>[] = [];
   const failures: unknown[] = [];

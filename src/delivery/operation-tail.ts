@@ -1,5 +1,5 @@
-// An operation as it runs, for one viewer: its lines after the last one that they have seen, its machines and how it
-// stands whenever that changes, and its end. Nothing is lost or told twice: the ids of an operation's lines become visible in their order.
+// Follows one operation for one viewer: its lines after the last id, its VMs and its state when they change, and its end.
+// The ids of an operation's lines become visible in order, so no line is lost or sent twice.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Db } from '../db/connect.ts';
 import { readOperationEvents, type OperationEventRecord } from '../db/operation-events.ts';
@@ -15,7 +15,7 @@ export type TailItem =
 export type Tail = {
   readonly db: Db;
   readonly id: string;
-  /** The id of the last line that was seen; 0 = none. */
+  /** The id of the last line that the viewer has; 0 = none. */
   readonly after: number;
   readonly readMs: number;
   readonly signal: AbortSignal;
@@ -23,7 +23,7 @@ export type Tail = {
 
 const LINES_AT_ONCE = 500;
 
-/** Ends after `end`, when the signal is aborted, or when there is no such operation any more. */
+/** Ends after `end`, when the signal is aborted, or when the operation was deleted. */
 export async function* tailOperation({
   db,
   id,
@@ -32,13 +32,13 @@ export async function* tailOperation({
   signal,
 }: Tail): AsyncGenerator<TailItem, void> {
   let cursor = after;
-  let told = '';
-  const toldMachines = new Map<string, string>();
+  let sent = '';
+  const sentMachines = new Map<string, string>();
   do {
-    // How it stands is read before its lines: where it has ended, all of them are there.
+    // Read before the lines: if the operation has ended, all of its lines are there.
     const operation = await findOperation(db, id);
     if (operation === null) return;
-    const isOver = !isActive(operation.status);
+    const hasEnded = !isActive(operation.status);
     for (;;) {
       const events = await readOperationEvents(db, id, { after: cursor, limit: LINES_AT_ONCE });
       for (const event of events) {
@@ -47,22 +47,27 @@ export async function* tailOperation({
       }
       if (events.length < LINES_AT_ONCE || signal.aborted) break;
     }
-    const machines = news(await readOperationVms(db, id), toldMachines);
+    const machines = changedMachines(await readOperationVms(db, id), sentMachines);
     if (machines.length > 0) yield { kind: 'machines', machines };
     const now = JSON.stringify(operation);
-    if (isOver) yield { kind: 'end', operation };
-    else if (now !== told) yield { kind: 'operation', operation };
-    told = now;
-    if (isOver) return;
+    if (hasEnded) {
+      yield { kind: 'end', operation };
+      return;
+    }
+    if (now !== sent) yield { kind: 'operation', operation };
+    sent = now;
   } while (await delay(readMs, true, { signal }).catch(() => false));
 }
 
-/** Those that are not as they were told last; notes them as told. */
-function news(machines: readonly OperationVmRecord[], told: Map<string, string>): OperationVmRecord[] {
+/** Those that have changed since they were sent; records them as sent. */
+function changedMachines(
+  machines: readonly OperationVmRecord[],
+  sent: Map<string, string>,
+): OperationVmRecord[] {
   return machines.filter((machine) => {
     const now = JSON.stringify(machine);
-    if (told.get(machine.hostname) === now) return false;
-    told.set(machine.hostname, now);
+    if (sent.get(machine.hostname) === now) return false;
+    sent.set(machine.hostname, now);
     return true;
   });
 }

@@ -1,14 +1,14 @@
-// Writes down who waits, in vm_presence: changes together, a short moment after the first; leases renewed in one
-// statement for all. One write at a time, so that two of them never lock the same rows in each other's way.
+// Records in vm_presence which VMs wait: changes in batches, and the leases of all VMs in one statement. Writes run one at
+// a time, so that two of them cannot deadlock.
 import type { Db } from '../db/connect.ts';
 import { endWaiting, leaseWaiting, type WaitingVm } from '../db/delivery.ts';
 
 export type Presence = {
-  /** This hostname began or ceased to wait. */
+  /** This VM began or ceased to wait. */
   changed(hostname: string): void;
-  /** Renews the leases of all who wait. */
+  /** Renews the leases of all waiting VMs. */
   renew(): void;
-  /** Writes what is left to write; changes that come later are not written. */
+  /** Writes the last changes; later ones are dropped. */
   close(): Promise<void>;
 };
 
@@ -19,7 +19,7 @@ export type PresenceOptions = {
   readonly onError: (error: unknown, doing: string) => void;
 };
 
-/** Changes are written together, this long after the first. */
+/** A batch is written this long after its first change. */
 const WRITE_DELAY_MS = 50;
 /** A lease outlives two missed renewals (see RENEW_INTERVAL_MS of the dispatcher). */
 const LEASE_SECONDS = 35;
@@ -38,11 +38,11 @@ export function createPresence({ db, find, all, onError }: PresenceOptions): Pre
     timer = null;
     const hostnames = [...changes];
     changes.clear();
-    const here = hostnames.flatMap((hostname) => find(hostname) ?? []);
-    const gone = hostnames.filter((hostname) => !find(hostname));
-    enqueue('noting who waits', async () => {
-      await leaseWaiting(db, here, LEASE_SECONDS);
-      await endWaiting(db, gone);
+    const waiting = hostnames.flatMap((hostname) => find(hostname) ?? []);
+    const left = hostnames.filter((hostname) => !find(hostname));
+    enqueue('recording which VMs wait', async () => {
+      await leaseWaiting(db, waiting, LEASE_SECONDS);
+      await endWaiting(db, left);
     });
   }
 

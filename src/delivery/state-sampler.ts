@@ -1,5 +1,4 @@
-// Notes how many machines are in which state, on a timer, so that a picture can tell how it came to be. Forgets what is
-// too old, now and then.
+// Records the number of VMs by state on a timer, for the charts, and deletes old samples.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Db } from '../db/connect.ts';
 import { pruneHistory, sampleStates } from '../db/history.ts';
@@ -17,32 +16,32 @@ export type SamplerIntervals = {
 };
 
 export type Sampler = {
-  /** Resolves when nothing of it runs any more. */
+  /** Resolves when the last sample has been written. */
   readonly close: () => Promise<void>;
 };
 
 const DAY_MS = 86_400_000;
 const defaults: SamplerIntervals = { sampleMs: 5_000, pruneMs: 3_600_000, keepMs: 7 * DAY_MS };
 
-/** Samples until it is closed. A sample that fails is told, and taken at the next turn. */
+/** Samples until it is closed. An error is reported, and the next sample is taken in time. */
 export function startSampler({ db, onError, intervals }: SamplerOptions): Sampler {
   const { sampleMs, pruneMs, keepMs } = { ...defaults, ...intervals };
-  const turnsBetween = Math.max(1, Math.round(pruneMs / sampleMs));
+  const samplesPerPrune = Math.max(1, Math.round(pruneMs / sampleMs));
   const ending = new AbortController();
 
-  async function sampleOn(): Promise<void> {
-    for (let turn = 0; await isTime(); turn += 1) {
+  async function run(): Promise<void> {
+    for (let count = 0; await isTime(); count += 1) {
       try {
         await sampleStates(db);
-        if (turn % turnsBetween === 0) await pruneHistory(db, keepMs);
+        if (count % samplesPerPrune === 0) await pruneHistory(db, keepMs);
       } catch (error) {
-        onError(error, 'counting the machines for the pictures');
+        onError(error, 'recording the number of VMs for the charts');
       }
     }
   }
   const isTime = (): Promise<boolean> => delay(sampleMs, true, { signal: ending.signal }).catch(() => false);
 
-  const ended = sampleOn();
+  const ended = run();
   return {
     close: () => {
       ending.abort();

@@ -1,5 +1,5 @@
-// The change feed of machines, without NOTIFY: while anybody looks, the rows that changed are read, once for all, and
-// every viewer is told what is news to them.
+// The change feed of VMs. While there are viewers, the changed rows are read once for all of them, and each viewer gets
+// the changes since their last one.
 import { untilAborted } from '../async/abort.ts';
 import type { VmRecord } from '../db/vms.ts';
 import { openVmSource, type VmFeedIntervals, type VmSource, type VmSourceOptions } from './vm-source.ts';
@@ -7,7 +7,7 @@ import { openVmSource, type VmFeedIntervals, type VmSource, type VmSourceOptions
 export type VmFeedOptions = VmSourceOptions & { readonly intervals?: Partial<VmFeedIntervals> };
 
 export type VmChange = {
-  /** Where a viewer who comes back goes on; see `follow`. */
+  /** Where a viewer who reconnects continues; see `follow`. */
   readonly cursor: number;
   /** All hostnames, in the first change of a viewer. */
   readonly all: readonly string[] | null;
@@ -17,8 +17,8 @@ export type VmChange = {
 
 export type VmFeed = {
   /**
-   * What there is, or what changed since `after` (a cursor; null = everything), and then what changes, until the signal
-   * is aborted. A slow viewer gets several changes as one.
+   * Yields all VMs, or those that changed since `after` (a cursor; null = all), and then every change until the signal is
+   * aborted. A slow viewer gets several changes as one.
    */
   readonly follow: (after: number | null, signal: AbortSignal) => AsyncIterable<VmChange>;
   readonly viewers: () => number;
@@ -61,17 +61,17 @@ async function* view(
     for (const [hostname, { revision }] of source.known) if (revision <= after) sent.set(hostname, revision);
   let isFirst = true;
   while (!signal.aborted) {
-    // Asked for before it is looked: what changes meanwhile is not missed.
+    // Before the comparison, so that no change in between is missed.
     const next = source.next();
-    const change = news(source, sent, isFirst);
+    const change = unsent(source, sent, isFirst);
     if (isFirst || change.changed.length > 0 || change.gone.length > 0) yield change;
     isFirst = false;
     await untilAborted(next, signal);
   }
 }
 
-/** What a viewer who was sent this has not been sent yet; notes it as sent. */
-function news({ known, cursor }: VmSource, sent: Map<string, number>, isFirst: boolean): VmChange {
+/** What has not been sent to this viewer yet; records it as sent. */
+function unsent({ known, cursor }: VmSource, sent: Map<string, number>, isFirst: boolean): VmChange {
   const changed: VmRecord[] = [];
   for (const [hostname, { revision, record }] of known) {
     if (sent.get(hostname) === revision) continue;

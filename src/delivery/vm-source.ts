@@ -1,5 +1,5 @@
-// What all viewers of machines share: the machines as they were read last, read again and again while it is open.
-// Revisions are not committed in their order: every read looks back over the overlap, and now and then over everything.
+// The VMs as last read, shared by all viewers and read again and again while it is open. Revisions are not committed in
+// order, so every read goes back over an overlap, and sometimes over all rows.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Db } from '../db/connect.ts';
 import { readVmRevisions } from '../db/vm-changes.ts';
@@ -7,16 +7,16 @@ import { findVms, type VmRecord } from '../db/vms.ts';
 
 export type VmSourceOptions = {
   readonly db: Db;
-  /** Milliseconds that only go forward. */
+  /** Milliseconds of a monotonic clock. */
   readonly nowMs: () => number;
   readonly onError: (error: unknown, doing: string) => void;
 };
 
 export type VmFeedIntervals = {
   readonly readMs: number;
-  /** Longer than any transaction of ours is open. */
+  /** Longer than our longest transaction. */
   readonly overlapMs: number;
-  /** Everything is read again after this long, should a transaction have been open for longer all the same. */
+  /** All rows are read this often, in case a transaction did take longer. */
   readonly rereadMs: number;
 };
 
@@ -24,9 +24,9 @@ export type KnownVm = { readonly revision: number; readonly record: VmRecord };
 
 export type VmSource = {
   readonly known: ReadonlyMap<string, KnownVm>;
-  /** Resolves when it was read for the first time. */
+  /** Resolves after the first read. */
   readonly ready: Promise<unknown>;
-  /** Every change up to this revision is known for certain. */
+  /** All changes up to this revision are known. */
   readonly cursor: () => number;
   /** Resolves at the next change. */
   readonly next: () => Promise<unknown>;
@@ -35,7 +35,7 @@ export type VmSource = {
 
 const EVERYTHING = -1;
 
-/** Reads until it is closed. A read that fails is told, and tried again. */
+/** Reads until it is closed. An error is reported, and the read is repeated. */
 export function openVmSource(options: VmSourceOptions, intervals: VmFeedIntervals): VmSource {
   const { nowMs, onError } = options;
   const known = new Map<string, KnownVm>();
@@ -51,12 +51,12 @@ export function openVmSource(options: VmSourceOptions, intervals: VmFeedInterval
     if (all) readAllAt = now;
     const outcome = await readInto(known, options.db, all ? EVERYTHING : horizon.certain());
     horizon.passed(now, outcome.highest);
-    // Something is gone: only a look at everything tells what.
+    // A VM was removed; only reading all rows shows which.
     if (outcome.isComplete) return outcome.isChanged;
     return (await readInto(known, options.db, EVERYTHING)).isChanged || outcome.isChanged;
   }
 
-  async function readOn(): Promise<void> {
+  async function run(): Promise<void> {
     do {
       try {
         if (await read()) {
@@ -65,12 +65,12 @@ export function openVmSource(options: VmSourceOptions, intervals: VmFeedInterval
         }
         ready.resolve(null);
       } catch (error) {
-        onError(error, 'reading what changed among the machines');
+        onError(error, 'reading the changes of VMs');
       }
     } while (await delay(intervals.readMs, true, { signal: ending.signal }).catch(() => false));
   }
 
-  void readOn();
+  void run();
   return {
     known,
     ready: ready.promise,
@@ -82,7 +82,7 @@ export function openVmSource(options: VmSourceOptions, intervals: VmFeedInterval
 
 type ReadOutcome = {
   readonly isChanged: boolean;
-  /** What is known is what there is. */
+  /** Every VM is known, and no other. */
   readonly isComplete: boolean;
   readonly highest: number;
 };
@@ -90,23 +90,24 @@ type ReadOutcome = {
 async function readInto(known: Map<string, KnownVm>, db: Db, after: number): Promise<ReadOutcome> {
   const { changed, total } = await readVmRevisions(db, after);
   const revisions = new Map(changed.map(({ hostname, revision }) => [hostname, revision]));
-  const news = changed.filter(({ hostname, revision }) => known.get(hostname)?.revision !== revision);
+  const newer = changed.filter(({ hostname, revision }) => known.get(hostname)?.revision !== revision);
   const records = await findVms(
     db,
-    news.map(({ hostname }) => hostname),
+    newer.map(({ hostname }) => hostname),
   );
   for (const record of records)
     known.set(record.hostname, { record, revision: revisions.get(record.hostname) ?? 0 });
-  const gone = after === EVERYTHING ? [...known.keys()].filter((hostname) => !revisions.has(hostname)) : [];
-  for (const hostname of gone) known.delete(hostname);
+  const removed =
+    after === EVERYTHING ? [...known.keys()].filter((hostname) => !revisions.has(hostname)) : [];
+  for (const hostname of removed) known.delete(hostname);
   return {
-    isChanged: records.length > 0 || gone.length > 0,
+    isChanged: records.length > 0 || removed.length > 0,
     isComplete: known.size === total || after === EVERYTHING,
     highest: changed.reduce((highest, { revision }) => Math.max(highest, revision), 0),
   };
 }
 
-/** A revision is certain when a read that began an overlap after it was seen has looked behind it once more. */
+/** A revision is certain once a read that began a full overlap after it was first seen has ended. */
 function createHorizon(overlapMs: number) {
   const marks: { readonly at: number; readonly highest: number }[] = [];
   let certain = 0;

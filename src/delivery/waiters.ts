@@ -1,4 +1,4 @@
-// The polls that wait in this process: a bounded map, hostname to the newest poll. Knows nothing of HTTP or SQL.
+// The polls that wait in this process: a bounded map from hostname to the newest poll.
 
 /** How a poll ends without a delivery. */
 export type WaitEnd = 'superseded' | 'stopping' | 'timed_out' | 'gone';
@@ -26,7 +26,7 @@ export type Waiters<Delivery> = {
 /**
  * @param maxWaiters how many polls may wait at once
  * @param now milliseconds
- * @param onChange told of every hostname that begins or ceases to wait
+ * @param onChange called for each hostname that begins or ceases to wait
  */
 export function createWaiters<Delivery>(options: {
   readonly maxWaiters: number;

@@ -9,6 +9,7 @@ import { callerName } from '../contract/caller.ts';
 import { vmPage, type VmPageDependencies } from './vm-page.ts';
 import { redirectToVm, type ActionName } from './redirect-to-vm.ts';
 import { timelineEntryView, viewContext, vmView } from './views.ts';
+import { describeFailure } from '../result.ts';
 
 export type ActionsDependencies = VmPageDependencies & {
   /** The NOTIFY channel. */
@@ -99,7 +100,7 @@ async function restart({ db, operations }: ActionsDependencies, input: Asked): P
   if (result.ok) return { done: 'restart', hostname, message: 'The machine is restarting.' };
   await undoRestart(db, hostname, before.status);
   return problem('restart_failed', {
-    detail: `The machine was not restarted. ${result.failure.message} ${result.failure.remedy}`,
+    detail: `The machine was not restarted. ${describeFailure(result.failure)}`,
   });
 }
 

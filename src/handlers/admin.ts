@@ -13,6 +13,7 @@ import { overviewOrNull, readOverview } from './overview.ts';
 import { vmPage, type VmPageDependencies } from './vm-page.ts';
 import { runChecks, type HealthCheck } from './system.ts';
 import { readWork, type WorkDependencies } from './work.ts';
+import { describeFailure } from '../result.ts';
 
 export type AdminDependencies = VmPageDependencies &
   WorkDependencies & {
@@ -35,7 +36,7 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
       ]);
       const provisioning = ready.ok
         ? { name: 'provisioning', ok: true }
-        : { name: 'provisioning', ok: false, detail: `${ready.failure.message} ${ready.failure.remedy}` };
+        : { name: 'provisioning', ok: false, detail: describeFailure(ready.failure) };
       const body = renderAdmin({
         lab,
         checks: [...results, provisioning],

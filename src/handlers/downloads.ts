@@ -9,12 +9,12 @@ import type { Provider } from '../vms/status.ts';
 import type { HandlersOf, Reply } from '../contract/handlers.ts';
 import { problem, type ProblemReply } from '../contract/problems.ts';
 import type { DownloadFailure } from '../collect/download-failure.ts';
-import { describeFailure } from '../collect/failure.ts';
 import { bytesOf, isWhole, type VmReport } from '../collect/report.ts';
 import { listDownloadTargets, recordDownloads } from '../db/downloads.ts';
 import { findStatus } from '../db/vms.ts';
 import { callerName } from '../contract/caller.ts';
 import type { Caller } from '../contract/handlers.ts';
+import { describeFailure } from '../result.ts';
 
 export type DownloadDependencies = {
   readonly db: Db;

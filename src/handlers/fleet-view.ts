@@ -5,7 +5,7 @@ import { listShutdowns, type ShutdownRow } from '../db/shutdown.ts';
 import { listVmHours, type LedgerEntry } from '../db/vm-hours.ts';
 import { listOperations, type OperationRecord } from '../db/operations.ts';
 import type { OperationService } from '../provision/operation-service.ts';
-import { bills, costSoFar, type Cost } from '../vms/cost.ts';
+import { costsMoney, costSoFar, type Cost } from '../vms/cost.ts';
 import { isOverdue } from '../vms/shutdown.ts';
 import { PRICED_REGION, PRICES_AS_OF } from '../vms/prices.ts';
 
@@ -32,7 +32,7 @@ export async function fleetView(
   );
   return {
     provider: operations.providerName,
-    costs_money: bills(operations.providerName),
+    costs_money: costsMoney(operations.providerName),
     total: rows.length,
     shutdown_at: firstEnd(rows),
     grace_minutes: operations.graceMinutes,

@@ -14,6 +14,7 @@ import {
   type FleetDependencies,
 } from './operation-pages.ts';
 import { operationAddress, operationView } from './views.ts';
+import { describeFailure } from '../result.ts';
 
 export function createFleetHandlers(dependencies: FleetDependencies): HandlersOf<'fleet'> {
   return {
@@ -98,7 +99,7 @@ async function tell(
       return problem('operation_running', { detail, headers, operation: operationView(running) });
     }
     case 'not_ready': {
-      const detail = `${begun[kind]}. ${answer.failure.message} ${answer.failure.remedy}`;
+      const detail = `${begun[kind]}. ${describeFailure(answer.failure)}`;
       return asJson ? problem('provider_not_ready', { detail }) : page(await shown(null, detail));
     }
   }

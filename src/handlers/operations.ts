@@ -39,10 +39,10 @@ async function cancel(
   }
   const { operation, kind } = answer;
   if (asPage) {
-    const error = kind === 'over' ? { message: problem('operation_finished').body.detail } : null;
+    const error = kind === 'finished' ? { message: problem('operation_finished').body.detail } : null;
     const body = await dashboardPage(dependencies, { operation, kind: operation.kind, error });
     return { status: 200, type: 'text/html', body };
   }
-  if (kind === 'over') return problem('operation_finished', { operation: operationView(operation) });
+  if (kind === 'finished') return problem('operation_finished', { operation: operationView(operation) });
   return { status: 200, type: 'application/json', body: operationView(operation) };
 }

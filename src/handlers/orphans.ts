@@ -5,6 +5,7 @@ import type { Decision } from '../provision/orphans.ts';
 import { callerName } from '../contract/caller.ts';
 import { fleetPage, type FleetPageDependencies } from './shutdown.ts';
 import { orphansView } from './views.ts';
+import { describeFailure } from '../result.ts';
 
 type DecisionEndpoint = 'adoptOrphan' | 'terminateOrphan';
 
@@ -38,7 +39,7 @@ async function answer(
     return problem('orphan_not_found');
   }
   const good = decision.ok;
-  const text = good ? decision.value : `${decision.failure.message} ${decision.failure.remedy}`;
+  const text = good ? decision.value : describeFailure(decision.failure);
   if (asPage) {
     const page = await fleetPage(dependencies, dependencies.operations.orphans.seen(), { good, text });
     return { status: 200, type: 'text/html', body: page };

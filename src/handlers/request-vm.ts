@@ -8,10 +8,11 @@ import { renderIndex } from '../pages/index-page.ts';
 import { sentenceOf } from '../pages/problem.ts';
 import { renderSuccess } from '../pages/success.ts';
 import type { Workshop } from '../pages/workshop.ts';
-import { crdCommandFaults, parseCrdCommand } from '../vms/crd-command.ts';
+import { parseCrdCommand } from '../vms/crd-command.ts';
 import { normalizeEmail } from '../vms/email.ts';
 import { sayMinutes } from '../vms/minutes.ts';
 import { makePin } from '../vms/pin.ts';
+import { describeFailure } from '../result.ts';
 import { readLab } from './lab.ts';
 import { assignmentView, type Clock } from './views.ts';
 
@@ -81,10 +82,10 @@ function readForm(body: Ask['body']): Typed | { readonly refusal: Refusal } {
       message: 'This is not an e-mail address. Enter only the address, such as ada@example.org.',
     });
   if (!command.ok)
-    wrong.push({ field: 'crd_command', code: 'format', message: crdCommandFaults[command.fault] });
+    wrong.push({ field: 'crd_command', code: 'format', message: describeFailure(command.failure) });
   if (!command.ok) return { refusal: problem('invalid_crd_command', { errors: wrong }) };
   if (email === null) return { refusal: invalid('The e-mail address is not valid.', wrong) };
-  return { email, crdCommand: command.command };
+  return { email, crdCommand: command.value.command };
 }
 
 function invalid(detail: string, errors: readonly FieldError[]): ProblemReply<'invalid_request'> {

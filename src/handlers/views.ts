@@ -101,12 +101,12 @@ function assignmentFacts({ assignment }: VmRecord, { now, codeLifetimeMs }: View
 
 function deadlineView(deadline: Deadline | null): components['schemas']['Deadline'] | null {
   if (!deadline) return null;
-  const { what, since, at, usualSeconds, overdue } = deadline;
+  const { activity, since, at, typicalSeconds, overdue } = deadline;
   return {
-    activity: what,
+    activity,
     since: since.toISOString(),
     due_at: at.toISOString(),
-    typical_seconds: usualSeconds,
+    typical_seconds: typicalSeconds,
     overdue_message: overdue,
   };
 }

@@ -133,7 +133,7 @@ async function acknowledge(
       return done('Outcome recorded.');
     case 'unknown':
       return problem('assignment_not_found', { detail: 'This VM has no such assignment.' });
-    case 'over':
+    case 'released':
       return problem('assignment_released');
     case 'replaced':
       return problem('command_replaced');

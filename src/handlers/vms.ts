@@ -16,6 +16,7 @@ import { readVmQuery } from '../vms/vm-table.ts';
 import { operationAddress, operationView, viewContext, vmView } from './views.ts';
 import { vmPage, type VmPageDependencies } from './vm-page.ts';
 import { vmsCsv } from './vms-csv.ts';
+import { describeFailure } from '../result.ts';
 
 export type VmsDependencies = VmPageDependencies & {
   readonly db: Db;
@@ -81,7 +82,7 @@ async function destroyOne(
     }
     case 'not_ready':
       return problem('provider_not_ready', {
-        detail: `Nothing was destroyed. ${answer.failure.message} ${answer.failure.remedy}`,
+        detail: `Nothing was destroyed. ${describeFailure(answer.failure)}`,
       });
     case 'unknown':
       return problem('vm_not_found');

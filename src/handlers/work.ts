@@ -1,10 +1,10 @@
 // What pages tell of participants' work: what was downloaded of each machine, and what is on it right now.
-import { describeFailure } from '../collect/failure.ts';
 import { listDownloadTargets, listLastDownloads, type LastDownload } from '../db/downloads.ts';
 import type { LastDownloadModel, StakeModel, WorkModel } from '../pages/work.ts';
 import type { Provider } from '../vms/status.ts';
 import { downloadView, targetOf, type DownloadDependencies } from './downloads.ts';
 import type { Clock } from './views.ts';
+import { describeFailure } from '../result.ts';
 
 export type WorkDependencies = DownloadDependencies & { readonly now: Clock };
 

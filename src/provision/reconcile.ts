@@ -14,6 +14,7 @@ import {
 import { recordCreated } from '../db/vm-hours.ts';
 import type { ListedVm, Provider, ProvisionEvent } from './provider.ts';
 import { createGoneReport } from './report.ts';
+import { describeFailure } from '../result.ts';
 
 export type ReconcileContext = {
   readonly db: Db;
@@ -147,7 +148,7 @@ async function terminateById(
   if (ids.length === 0 || !provider.terminate) return [];
   const result = await provider.terminate(ids, signal);
   if (!result.ok) {
-    emit({ level: 'error', text: `${result.failure.message} ${result.failure.remedy}` });
+    emit({ level: 'error', text: describeFailure(result.failure) });
     return [];
   }
   for (const { hostname, id } of vms)
@@ -167,7 +168,7 @@ async function destroyByHostname(
     await removeDestroyed(db, [hostname]);
   }, emit);
   const result = await provider.destroy(hostnamesOf(vms), report, signal, signal);
-  if (!result.ok) emit({ level: 'error', text: `${result.failure.message} ${result.failure.remedy}` });
+  if (!result.ok) emit({ level: 'error', text: describeFailure(result.failure) });
   return vms.filter(({ hostname }) => destroyed.has(hostname));
 }
 

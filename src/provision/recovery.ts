@@ -7,9 +7,9 @@ import {
   endedOperations,
   endOperation,
   findActiveOperation,
-  interruptUntaken,
+  interruptUnstarted,
   pruneOperations,
-  takeOverOrphan,
+  takeOverAbandoned,
   unfinishedLaunches,
   type OperationRecord,
   type Progress,
@@ -19,6 +19,7 @@ import type { OperationQueue } from './queue.ts';
 import { reconcile, type Reconciled } from './reconcile.ts';
 import { createGoneReport } from './report.ts';
 import { problemOf, type OperationFailure } from './run.ts';
+import { describeFailure } from '../result.ts';
 
 export type RecoveryOptions = {
   readonly db: Db;
@@ -98,14 +99,14 @@ export function createRecovery(options: RecoveryOptions): Recovery {
 
   return {
     atStart: async () => {
-      await giveUpUntaken(options);
+      await giveUpUnstarted(options);
       await requeue(options);
       if (!(await recoverInterrupted())) await reconcileAll(null, options.onEvent);
       await pruneOperations(options.db, OPERATIONS_KEPT);
     },
     check: async () => {
       try {
-        await giveUpUntaken(options);
+        await giveUpUnstarted(options);
         const recovered = await recoverInterrupted();
         if (!recovered && needsReconcile && options.activeOperation() === null)
           await reconcileAll(null, options.onEvent);
@@ -127,9 +128,9 @@ async function repair(
   const report = createGoneReport((hostname) => removeDestroyed(db, [hostname]), emit);
   const result = await provider.repair?.(report, signal);
   if (result?.ok !== false) return;
-  const { message, remedy } = result.failure;
-  emit({ level: 'error', text: `What is left could not be cleaned up yet. ${message} ${remedy}` });
-  throw new Error(message);
+  const { failure } = result;
+  emit({ level: 'error', text: `What is left could not be cleaned up yet. ${describeFailure(failure)}` });
+  throw new Error(failure.message);
 }
 
 /** The operation stays `running`, owned by this process, until it is cleaned up, so that no other operation starts. */
@@ -137,7 +138,7 @@ function takeOver(options: RecoveryOptions): Promise<OperationRecord | null> {
   const { db, queue, owner, leaseMs, alone } = options;
   return db.transaction().execute(async (trx) => {
     const except = options.activeOperation();
-    const operation = await takeOverOrphan(trx, { owner, leaseMs, alone, except });
+    const operation = await takeOverAbandoned(trx, { owner, leaseMs, alone, except });
     if (operation) await queue.remove(trx, operation.id);
     return operation;
   });
@@ -149,7 +150,7 @@ async function endInterrupted(
   events: readonly NewOperationEvent[],
   reconciled: Reconciled | null,
 ): Promise<void> {
-  const text = `${INTERRUPTED.message} ${INTERRUPTED.remedy}`;
+  const text = describeFailure(INTERRUPTED);
   const last: NewOperationEvent = { at: now(), level: 'error', hostname: null, text };
   await db.transaction().execute(async (trx) => {
     const progress = await progressOf(trx, operation, reconciled);
@@ -204,9 +205,9 @@ async function requeue({ db, queue }: RecoveryOptions): Promise<void> {
   });
 }
 
-async function giveUpUntaken({ db, queue, queuedMs }: RecoveryOptions): Promise<void> {
+async function giveUpUnstarted({ db, queue, queuedMs }: RecoveryOptions): Promise<void> {
   await db.transaction().execute(async (trx) => {
-    const id = await interruptUntaken(trx, queuedMs, problemOf(NOT_STARTED));
+    const id = await interruptUnstarted(trx, queuedMs, problemOf(NOT_STARTED));
     if (id !== null) await queue.remove(trx, id);
   });
 }

@@ -4,7 +4,7 @@ import { recordAuditEvent } from '../db/audit.ts';
 import type { Db } from '../db/connect.ts';
 import { appendOperationEvents } from '../db/operation-events.ts';
 import {
-  askToCancel,
+  requestCancel,
   findActiveOperation,
   findOperation,
   insertOperation,
@@ -20,8 +20,8 @@ export type Requested =
   | { readonly kind: 'busy'; readonly running: OperationRecord };
 
 export type Cancelled =
-  | { readonly kind: 'asked'; readonly operation: OperationRecord }
-  | { readonly kind: 'over'; readonly operation: OperationRecord }
+  | { readonly kind: 'requested'; readonly operation: OperationRecord }
+  | { readonly kind: 'finished'; readonly operation: OperationRecord }
   | { readonly kind: 'unknown' };
 
 type Context = { readonly db: Db; readonly queue: Pick<OperationQueue, 'enqueue' | 'remove' | 'wake'> };
@@ -76,12 +76,12 @@ function detailOf({ numVms, hostnames, shutdownAt }: OperationRequest): string {
 export async function cancelOperation({ db, queue }: Context, id: string, by: string): Promise<Cancelled> {
   return db.transaction().execute(async (trx): Promise<Cancelled> => {
     const before = await findOperation(trx, id);
-    const result = await askToCancel(trx, id, CANCELLED_IN_QUEUE);
-    if (result === 'ended') await queue.remove(trx, id);
-    if (before?.cancelRequestedAt === null && (result === 'asked' || result === 'ended'))
+    const result = await requestCancel(trx, id, CANCELLED_IN_QUEUE);
+    if (result === 'cancelled') await queue.remove(trx, id);
+    if (before?.cancelRequestedAt === null && (result === 'requested' || result === 'cancelled'))
       await recordAuditEvent(trx, { who: by, what: 'cancel', detail: before.kind, operationId: id });
     const operation = await findOperation(trx, id);
     if (operation === null) return { kind: 'unknown' };
-    return { kind: result === 'over' ? 'over' : 'asked', operation };
+    return { kind: result === 'finished' ? 'finished' : 'requested', operation };
   });
 }

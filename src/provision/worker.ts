@@ -12,7 +12,7 @@ import {
   type OperationEnd,
   type OperationRecord,
 } from '../db/operations.ts';
-import { fail } from '../result.ts';
+import { describeFailure, fail } from '../result.ts';
 import { runDestroy } from './destroy.ts';
 import { runLaunch, type LaunchOptions } from './launch.ts';
 import { createOutput, type Output } from './output.ts';
@@ -125,7 +125,7 @@ async function execute(
     const reason = control.reason();
     if (reason === 'lost') return;
     const failure = outcome.ok ? null : explain(outcome.failure, reason);
-    if (failure) output.write({ level: 'error', text: `${failure.message} ${failure.remedy}` });
+    if (failure) output.write({ level: 'error', text: describeFailure(failure) });
     else output.write({ level: 'info', text: 'Done.' });
     await writeEnd(options, id, output, {
       status: statusOf(failure, reason),
@@ -189,7 +189,7 @@ async function keepLease(
     try {
       const lease = await renewLease(db, { id, owner, leaseMs: intervals.leaseMs });
       if (lease === null) control.cancel('lost');
-      else if (lease.cancelAsked) control.cancel('cancelled');
+      else if (lease.cancelRequested) control.cancel('cancelled');
     } catch (error) {
       onError(error, 'renewing the lease of an operation');
     }

@@ -9,10 +9,10 @@ export type AssignmentFacts = {
   readonly deliveredAt: Date | null;
   readonly outcome: 'registered' | 'failed' | null;
   readonly releasedAt: Date | null;
-  /** Set where the assignment moved to this machine, and no new command has come since. */
+  /** Set if the assignment moved to this machine and no new command has been sent since. */
   readonly reassignedAt: Date | null;
   readonly vmStatus: VmStatus;
-  /** Whether the agent acknowledges what it gets. */
+  /** Whether the agent acknowledges commands. */
   readonly confirms: boolean;
 };
 
@@ -29,7 +29,7 @@ export function assignmentState(facts: AssignmentFacts, now: Date, codeLifetimeM
   return isExpired ? 'expired' : 'sent';
 }
 
-/** The sentence of `expired` where the assignment moved. */
+/** The sentence of `expired` after a reassignment. */
 export const movedSentence =
   'Your instructor has assigned you another machine. Get a new command and send it below.';
 

@@ -22,7 +22,7 @@ export type AttentionFacts = {
 
 export type Attention = {
   readonly hostname: string;
-  /** Of the participant; null where the machine is not assigned. */
+  /** The participant's; null if the machine is not assigned. */
   readonly email: string | null;
   readonly reason: AttentionReason;
   /** What happened, then what to do. */
@@ -42,16 +42,16 @@ const urgency = {
 
 type Urgent = { readonly hostname: string; readonly reason: AttentionReason };
 
-/** The most urgent first; by hostname among equals. */
+/** The most urgent first, then by hostname. */
 export function byUrgency(one: Urgent, other: Urgent): number {
   return urgency[one.reason] - urgency[other.reason] || compareHostnames(one.hostname, other.hostname);
 }
 
-/** Null where the machine needs no attention. */
+/** Null if the machine needs no attention. */
 export function attentionOf(machine: AttentionFacts): Attention | null {
   const { hostname, status, statusSince, assignment, deadline } = machine;
   const live = assignment && assignment.state !== 'released' ? assignment : null;
-  const say = (reason: AttentionReason, message: string, since: Date): Attention => ({
+  const entry = (reason: AttentionReason, message: string, since: Date): Attention => ({
     hostname,
     email: live?.email ?? null,
     reason,
@@ -59,13 +59,13 @@ export function attentionOf(machine: AttentionFacts): Attention | null {
     since,
   });
   if (status === 'error' || status === 'unreachable') {
-    if (live) return say('machine_lost', lost[status], statusSince);
-    return say(status, unusable[status], statusSince);
+    if (live) return entry('machine_lost', lost[status], statusSince);
+    return entry(status, unusable[status], statusSince);
   }
   if (live && (live.state === 'failed' || live.state === 'expired'))
-    return say('command_failed', commands[live.state], live.commandAt);
-  if (deadline?.overdue) return say('overdue', deadline.overdue, deadline.since);
-  if (isGpuUnhealthy(machine)) return say('gpu_unhealthy', GPU, statusSince);
+    return entry('command_failed', commands[live.state], live.commandAt);
+  if (deadline?.overdue) return entry('overdue', deadline.overdue, deadline.since);
+  if (isGpuUnhealthy(machine)) return entry('gpu_unhealthy', GPU, statusSince);
   return null;
 }
 

@@ -1,36 +1,36 @@
-// What machines have cost so far: hours times price. Pure; the clock comes as an argument.
+// What machines have cost so far: hours times price. Pure; the clock is an argument.
 import { priceOf } from './prices.ts';
 import type { Provider } from './status.ts';
 
 export type VmHours = {
   readonly provider: Provider;
-  /** Null where it is not known. */
+  /** Null if it is not known. */
   readonly instanceType: string | null;
   readonly createdAt: Date;
-  /** Null = it is there still. */
+  /** Null = it still exists. */
   readonly destroyedAt: Date | null;
 };
 
 export type Cost = {
   /** US dollars, whole cents; an estimate. */
   readonly usd: number;
-  /** Machines that cost money, of a type or in a region without a price. */
+  /** Machines that cost money, but have no known price for their type or region. */
   readonly unpricedVms: number;
 };
 
 const HOUR_MS = 3_600_000;
 
 /** Whether machines of this provider cost money. */
-export function bills(provider: Provider): boolean {
+export function costsMoney(provider: Provider): boolean {
   return provider === 'aws';
 }
 
-/** @param region where they run; null = where the prices are of */
+/** @param region of the machines; null = the region of the price table */
 export function costSoFar(machines: readonly VmHours[], now: Date, region: string | null = null): Cost {
   let usd = 0;
   let unpricedVms = 0;
   for (const { provider, instanceType, createdAt, destroyedAt } of machines) {
-    if (!bills(provider)) continue;
+    if (!costsMoney(provider)) continue;
     const price = instanceType === null ? null : priceOf(instanceType, region ?? undefined);
     if (price === null) unpricedVms += 1;
     else usd += price.usdPerHour * hoursBetween(createdAt, destroyedAt ?? now);
@@ -38,7 +38,7 @@ export function costSoFar(machines: readonly VmHours[], now: Date, region: strin
   return { usd: Math.round(usd * 100) / 100, unpricedVms };
 }
 
-/** A clock that was set back makes nothing cheaper than free. */
+/** Never negative, even if the clock was set back. */
 function hoursBetween(from: Date, to: Date): number {
   return Math.max(0, to.getTime() - from.getTime()) / HOUR_MS;
 }

@@ -1,9 +1,10 @@
-// The Chrome Remote Desktop command as people paste it. It is parsed, never passed on: one code is taken out of it, and
-// what the VM gets is rebuilt from that code alone. Pure.
+// The Chrome Remote Desktop command as participants paste it. Only its code is used: the command that the VM gets is built
+// from that code alone. Pure.
+import { fail, succeed, type Failed, type Result } from '../result.ts';
 
-/** What a code may consist of; nothing in it means anything to a shell. */
+/** The characters of a code; none of them is special in a shell. */
 const CODE = /^[A-Za-z0-9_/-]+$/;
-/** A code pasted alone must look like Google's, or any word would be taken for one. */
+/** A code pasted alone must look like one of Google's; otherwise any word could be a code. */
 const BARE_CODE = /^4\/[A-Za-z0-9_/-]{6,}$/;
 const CODE_MAX_LENGTH = 512;
 export const REDIRECT_URL = 'https://remotedesktop.google.com/_/oauthredirect';
@@ -14,33 +15,38 @@ const CODE_OPTION =
   /(?<![\w-])--code(?:\s*=\s*|\s+)(?:"(?<double>[^"]*)"(?!\S)|'(?<single>[^']*)'(?!\S)|(?<plain>[^\s"']\S*))/gi;
 const MENTIONS_CODE_OPTION = /(?<![\w-])--code(?![\w-])/i;
 
-export type CrdCommandFault = 'no_code' | 'several_codes' | 'unreadable_code';
+export type CrdCommand = { readonly code: string; readonly command: string };
 
-export type ParsedCrdCommand =
-  | { readonly ok: true; readonly code: string; readonly command: string }
-  | { readonly ok: false; readonly fault: CrdCommandFault };
+/** For participants who have never seen a terminal. */
+const failures = {
+  no_code: {
+    message: 'The command has no `--code=…` part.',
+    remedy: 'Copy the whole command from the Google page, with the copy button there.',
+  },
+  several_codes: { message: 'There is more than one code.', remedy: 'Paste one command only.' },
+  unreadable_code: {
+    message: 'The code is cut off or damaged.',
+    remedy: 'Copy the whole command from the Google page again.',
+  },
+} as const;
 
-/** What is wrong, for a participant who has never seen a terminal. */
-export const crdCommandFaults: Readonly<Record<CrdCommandFault, string>> = {
-  no_code:
-    'The command has no `--code=…` part. Copy the whole command from the Google page, with the copy button there.',
-  several_codes: 'There is more than one code. Paste one command only.',
-  unreadable_code: 'The code is cut off or damaged. Copy the whole command from the Google page again.',
-};
+function unreadable(code: keyof typeof failures): Failed {
+  return fail({ code, ...failures[code] });
+}
 
 /**
  * Reads a pasted command. Curly quotes, long dashes, non-breaking spaces, line breaks and a bare code are understood;
  * the same command pasted twice counts once.
  */
-export function parseCrdCommand(pasted: string): ParsedCrdCommand {
+export function parseCrdCommand(pasted: string): Result<CrdCommand> {
   const text = straighten(pasted);
   const values = [...text.matchAll(CODE_OPTION)].map(readValue);
   if (values.length === 0) return parseBareCode(text);
   const codes = new Set(values);
   const [code] = codes;
-  if (codes.size > 1) return { ok: false, fault: 'several_codes' };
-  if (code === undefined || !isCode(code)) return { ok: false, fault: 'unreadable_code' };
-  return { ok: true, code, command: buildCrdCommand(code) };
+  if (codes.size > 1) return unreadable('several_codes');
+  if (code === undefined || !isCode(code)) return unreadable('unreadable_code');
+  return succeed({ code, command: buildCrdCommand(code) });
 }
 
 /** The command that a VM is given. `code` must be one that `parseCrdCommand` returned. */
@@ -60,7 +66,7 @@ function straighten(pasted: string): string {
     .trim();
 }
 
-/** In quotes a line break is the terminal's; without quotes a code that goes on in the next line cannot be told apart. */
+/** A line break inside quotes comes from the terminal and is dropped. Without quotes, nobody can tell where the code ends. */
 function readValue(match: RegExpMatchArray): string {
   const { double, single, plain } = match.groups ?? {};
   const quoted = double ?? single;
@@ -71,11 +77,11 @@ function readValue(match: RegExpMatchArray): string {
   return isCut ? '' : (plain ?? '');
 }
 
-function parseBareCode(text: string): ParsedCrdCommand {
-  if (MENTIONS_CODE_OPTION.test(text)) return { ok: false, fault: 'unreadable_code' };
+function parseBareCode(text: string): Result<CrdCommand> {
+  if (MENTIONS_CODE_OPTION.test(text)) return unreadable('unreadable_code');
   const bare = text.replace(/^["']|["']$/g, '').replace(/\s*\n\s*/g, '');
-  if (!BARE_CODE.test(bare) || !isCode(bare)) return { ok: false, fault: 'no_code' };
-  return { ok: true, code: bare, command: buildCrdCommand(bare) };
+  if (!BARE_CODE.test(bare) || !isCode(bare)) return unreadable('no_code');
+  return succeed({ code: bare, command: buildCrdCommand(bare) });
 }
 
 function isCode(code: string): boolean {

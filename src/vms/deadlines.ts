@@ -1,15 +1,15 @@
-// What a machine is busy with, by when it should finish, and what the admin reads when it does not. Pure; the clock is an
-// argument.
+// What a machine is doing, when that should be finished, and the sentence for the admin if it is not. Pure; the clock is
+// an argument.
 import type { components } from '../contract/openapi.gen.ts';
 import type { AssignmentState } from './assignment.ts';
 import { sayMinutes } from './minutes.ts';
 import type { VmStatus } from './status.ts';
 
-export type DeadlineWhat = components['schemas']['Deadline']['activity'];
+export type Activity = components['schemas']['Deadline']['activity'];
 
 export type DeadlineLimits = {
   readonly startMs: number;
-  /** For resetting, and for destroying. */
+  /** For a reset and for a destroy. */
   readonly recycleMs: number;
   /** For a command: until it is picked up, and from then until the machine reports the result. */
   readonly deliveryMs: number;
@@ -26,11 +26,11 @@ export type DeadlineFacts = {
 };
 
 export type Deadline = {
-  readonly what: DeadlineWhat;
+  readonly activity: Activity;
   readonly since: Date;
   readonly at: Date;
-  readonly usualSeconds: number;
-  /** A sentence once it takes too long. */
+  readonly typicalSeconds: number;
+  /** The sentence if it takes too long; otherwise null. */
   readonly overdue: string | null;
 };
 
@@ -43,14 +43,14 @@ export const defaultDeadlines: DeadlineLimits = {
   deliveryMs: 2 * MINUTE_MS,
 };
 
-/** How long it usually takes (a cloud VM starts in about five minutes), and which limit applies. */
+/** How long it usually takes (a cloud VM starts in about five minutes), and its limit. */
 const kinds = {
-  starting: { usualSeconds: 300, limit: 'startMs' },
-  recycling: { usualSeconds: 60, limit: 'recycleMs' },
-  destroying: { usualSeconds: 120, limit: 'recycleMs' },
-  delivery: { usualSeconds: 10, limit: 'deliveryMs' },
-  confirmation: { usualSeconds: 20, limit: 'deliveryMs' },
-} as const satisfies Record<DeadlineWhat, { usualSeconds: number; limit: keyof DeadlineLimits }>;
+  starting: { typicalSeconds: 300, limit: 'startMs' },
+  recycling: { typicalSeconds: 60, limit: 'recycleMs' },
+  destroying: { typicalSeconds: 120, limit: 'recycleMs' },
+  delivery: { typicalSeconds: 10, limit: 'deliveryMs' },
+  confirmation: { typicalSeconds: 20, limit: 'deliveryMs' },
+} as const satisfies Record<Activity, { typicalSeconds: number; limit: keyof DeadlineLimits }>;
 
 /** `{for}` is how long it has taken, such as "17 minutes". */
 export const overdueSentences = {
@@ -62,39 +62,39 @@ export const overdueSentences = {
     'The command has been waiting for {for} (normally seconds); the machine is not picking it up. Check the log, or assign another machine.',
   confirmation:
     'The machine got the command {for} ago and has not reported the result (normally within seconds). Check the log, or ask the participant.',
-} as const satisfies Record<DeadlineWhat, string>;
+} as const satisfies Record<Activity, string>;
 
-/** Null where the machine is busy with nothing. */
+/** Null if the machine is doing nothing that has a limit. */
 export function deadlineOf(facts: DeadlineFacts, now: Date, limits: DeadlineLimits): Deadline | null {
-  const going = goingOn(facts);
-  if (going === null) return null;
-  const { what, since } = going;
-  const { usualSeconds, limit } = kinds[what];
+  const current = currentActivity(facts);
+  if (current === null) return null;
+  const { activity, since } = current;
+  const { typicalSeconds, limit } = kinds[activity];
   const at = new Date(since.getTime() + limits[limit]);
-  const overdue = now > at ? overdueSentence(what, now.getTime() - since.getTime()) : null;
-  return { what, since, at, usualSeconds, overdue };
+  const overdue = now > at ? overdueSentence(activity, now.getTime() - since.getTime()) : null;
+  return { activity, since, at, typicalSeconds, overdue };
 }
 
-function goingOn({
+function currentActivity({
   status,
   statusSince,
   assignment,
-}: DeadlineFacts): { what: DeadlineWhat; since: Date } | null {
+}: DeadlineFacts): { activity: Activity; since: Date } | null {
   switch (status) {
     case 'initializing':
-      return { what: 'starting', since: statusSince };
+      return { activity: 'starting', since: statusSince };
     case 'recycling':
     case 'destroying':
-      return { what: status, since: statusSince };
+      return { activity: status, since: statusSince };
     default:
   }
-  if (assignment?.state === 'waiting') return { what: 'delivery', since: assignment.commandAt };
+  if (assignment?.state === 'waiting') return { activity: 'delivery', since: assignment.commandAt };
   if (assignment?.state === 'sent' && assignment.deliveredAt !== null)
-    return { what: 'confirmation', since: assignment.deliveredAt };
+    return { activity: 'confirmation', since: assignment.deliveredAt };
   return null;
 }
 
-export function overdueSentence(what: DeadlineWhat, tookMs: number): string {
+export function overdueSentence(activity: Activity, tookMs: number): string {
   const minutes = Math.floor(tookMs / MINUTE_MS);
-  return overdueSentences[what].replace('{for}', sayMinutes(minutes));
+  return overdueSentences[activity].replace('{for}', sayMinutes(minutes));
 }

@@ -11,14 +11,14 @@ export type LabFacts = {
   /** Being created, or booting. */
   readonly starting: number;
   /** Being reset for the next participant. */
-  readonly emptying: number;
+  readonly resetting: number;
   /** All machines, without those that are being destroyed. */
   readonly total: number;
-  /** All machines are being or were destroyed, and none has come since. */
+  /** All machines are being destroyed or were destroyed, and there is no new one. */
   readonly ended: boolean;
 };
 
-/** A free machine can always be had, whatever else goes on. */
+/** `open` as long as one machine is free. */
 export function labState({ free, starting, total, ended }: LabFacts): LabState {
   if (free > 0) return 'open';
   if (ended) return 'closed';
@@ -28,7 +28,7 @@ export function labState({ free, starting, total, ended }: LabFacts): LabState {
 
 /** What the state means, then what to do. */
 export function labSentence(facts: LabFacts): string {
-  const { free, ready, starting, emptying, total } = facts;
+  const { free, ready, starting, resetting, total } = facts;
   switch (labState(facts)) {
     case 'open':
       return `${machines(free)} ${are(free)} free.${starting > 0 ? ` ${starting} more ${are(starting)} starting.` : ''}`;
@@ -37,8 +37,8 @@ export function labSentence(facts: LabFacts): string {
         ? `The machines are starting: none of ${total} is ready yet.`
         : `The machines are starting: ${ready} of ${total} ${are(ready)} ready, and none is free yet.`;
     case 'full':
-      return emptying > 0
-        ? `All machines are taken; ${emptying === 1 ? 'one is' : `${emptying} are`} being reset and will be free soon. ${RETURN}`
+      return resetting > 0
+        ? `All machines are taken; ${resetting === 1 ? 'one is' : `${resetting} are`} being reset and will be free soon. ${RETURN}`
         : `${ready > 0 ? 'All machines are taken.' : 'No machine is available right now.'} ${RETURN}`;
     case 'not_open':
       return 'The workshop is not open yet: there are no machines.';

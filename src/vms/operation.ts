@@ -8,7 +8,7 @@ export type OperationProblemKind = OperationProblem['kind'];
 export type OperationVmState = components['schemas']['OperationVmState'];
 export type OperationLevel = components['schemas']['OperationEvent']['level'];
 
-/** Status → whether the operation goes on. */
+/** Status → whether the operation is queued or running. */
 const active = {
   queued: true,
   running: true,

@@ -1,11 +1,11 @@
-// PINs: six digits that Chrome Remote Desktop asks for, and how often a wrong one may be tried. Pure.
+// PINs: six digits for Chrome Remote Desktop, and the lock after wrong ones. Pure.
 
 const PIN_VALUES = 1_000_000;
 const PIN_DIGITS = 6;
 
-/** Wrong PINs in a row after which the next try has to wait. */
+/** The number of wrong PINs in a row that locks the assignment. */
 export const pinAttemptsPerLock = 5;
-/** How long; each further lock is as much longer again, */
+/** The length of the first lock. Each further lock is longer by the same amount, */
 export const pinLockMinutes = 5;
 /** up to this. */
 export const pinLockMaxMinutes = 30;
@@ -15,7 +15,7 @@ export function makePin(randomInt: (below: number) => number): string {
   return String(randomInt(PIN_VALUES)).padStart(PIN_DIGITS, '0');
 }
 
-/** Minutes that the assignment is locked for after this many wrong PINs in all; 0 = not locked. */
+/** How many minutes the assignment is locked after this many wrong PINs in total; 0 = not locked. */
 export function pinLockAfter(failures: number): number {
   if (failures % pinAttemptsPerLock !== 0) return 0;
   return Math.min((failures / pinAttemptsPerLock) * pinLockMinutes, pinLockMaxMinutes);

@@ -1,8 +1,8 @@
-// What an instance type costs an hour, and how many vCPUs it has: one table, with its date. List prices of us-east-1, on
-// demand, Linux, without disks, addresses and traffic. An estimate, and said to be.
+// Price per hour and vCPUs by instance type: list prices of us-east-1, on demand, Linux, without disks, addresses and
+// traffic. The pages call them an estimate.
 
 export const PRICES_AS_OF = '2025-06-01';
-/** Of other regions the table knows nothing: most are dearer. */
+/** The table has no prices of other regions; most are more expensive. */
 export const PRICED_REGION = 'us-east-1';
 
 export type Priced = { readonly usdPerHour: number; readonly vcpus: number };
@@ -68,7 +68,7 @@ const table: Readonly<Record<string, Priced>> = {
   'p3.8xlarge': { usdPerHour: 12.24, vcpus: 32 },
 };
 
-/** Null where the table does not have the type, or not for this region: unknown, not free. */
+/** Null if the price of this type in this region is unknown. */
 export function priceOf(instanceType: string, region: string = PRICED_REGION): Priced | null {
   if (region !== PRICED_REGION) return null;
   return Object.hasOwn(table, instanceType) ? (table[instanceType] ?? null) : null;

@@ -1,9 +1,9 @@
-// When machines end: the hours of a launch, and what becomes of a machine whose end is over. Pure.
+// Shutdown times of machines: the hours of a launch, and machines that exist for too long. Pure.
 
 export const HOURS_MIN = 1;
 export const HOURS_MAX = 72;
-/** A shutdown takes its time, and so does EC2 to say that a machine is gone. */
-const PATIENCE_MINUTES = 15;
+/** For the shutdown itself, and until EC2 reports it. */
+const SHUTDOWN_MINUTES = 15;
 const MINUTE_MS = 60_000;
 
 export function hoursFrom(now: Date, hours: number): Date {
@@ -11,10 +11,10 @@ export function hoursFrom(now: Date, hours: number): Date {
 }
 
 /**
- * Should it be gone by now, with the grace and some patience?
- * @param graceMinutes so long after its end a machine ends itself, so that a late participant can save their work
+ * Whether the machine should have shut down by now.
+ * @param graceMinutes how long after its shutdown time a machine stays up, so that participants can save their work
  */
 export function isOverdue(shutdownAt: Date | null, now: Date, graceMinutes: number): boolean {
-  const patienceMs = (graceMinutes + PATIENCE_MINUTES) * MINUTE_MS;
-  return shutdownAt !== null && now.getTime() > shutdownAt.getTime() + patienceMs;
+  const allowedMs = (graceMinutes + SHUTDOWN_MINUTES) * MINUTE_MS;
+  return shutdownAt !== null && now.getTime() > shutdownAt.getTime() + allowedMs;
 }

@@ -3,7 +3,7 @@ import type { components } from '../contract/openapi.gen.ts';
 
 type MetricsReport = components['schemas']['MetricsReport'];
 
-/** What one report says of one phase; null = not said. Times are epoch seconds. */
+/** One phase in one report; null = not reported. Times are epoch seconds. */
 export type PhaseTiming = {
   readonly start: number | null;
   readonly end: number | null;
@@ -11,7 +11,7 @@ export type PhaseTiming = {
 };
 export type ReportedTimings = { readonly cloudInit: PhaseTiming; readonly container: PhaseTiming };
 
-/** Both spellings of the container's keys count; the longer one wins where both are there. */
+/** Accepts both spellings of the container's keys; the longer one wins if a report has both. */
 export function readTimings(report: MetricsReport): ReportedTimings {
   return {
     cloudInit: phase(report.cloud_init_start, report.cloud_init_end, report.cloud_init_duration_seconds),

@@ -1,8 +1,8 @@
-// VM tokens: what is handed out once, and the hash that is kept.
+// VM tokens: each is given out once, and only its hash is stored.
 import { createHash } from 'node:crypto';
 
 const TOKEN_BYTES = 32;
-/** Tells a leaked token from other secrets. */
+/** Makes a leaked token recognizable. */
 const TOKEN_PREFIX = 'lvt_';
 
 /** A new token. `randomBytes(n)` gives n unpredictable bytes. */

@@ -30,7 +30,7 @@ export type VmQuery = {
 
 export const BY_HOSTNAME: Sort = { column: 'machine', descending: false };
 
-/** A query as addresses have it; a value that is not known counts as missing. */
+/** Reads a query from a URL; an unknown value counts as missing. */
 export function readVmQuery(given: {
   readonly q?: string | undefined;
   readonly show?: string | undefined;
@@ -49,7 +49,7 @@ export function sortText({ column, descending }: Sort): string {
   return `${descending ? '-' : ''}${column}`;
 }
 
-/** The parameters that say this query, without those that are as they are by default. */
+/** The URL parameters of this query, without default values. */
 export function queryParameters({ q, show, sort }: VmQuery): URLSearchParams {
   return new URLSearchParams({
     ...(q !== '' && { q }),
@@ -83,7 +83,7 @@ export function isShown(vm: TableVm, { q, show }: Pick<VmQuery, 'q' | 'show'>, n
   }
 }
 
-/** Whether what the machine does takes too long. */
+/** Whether the machine's present activity takes too long. */
 export function isOverdue({ deadline }: Pick<TableVm, 'deadline'>, now: Date): boolean {
   return deadline !== null && now.getTime() > Date.parse(deadline.due_at);
 }
@@ -98,7 +98,7 @@ const keys = {
   startup: (vm) => vm.timings.total_seconds,
 } as const satisfies Record<SortColumn, (vm: TableVm) => string | number | null>;
 
-/** In this order. Values that are not known come last in either direction; equals stay in the order of hostnames. */
+/** Unknown values come last in either direction; equal ones are in the order of hostnames. */
 export function sortVms<T extends TableVm>(vms: readonly T[], { column, descending }: Sort): T[] {
   const key = keys[column];
   const sign = descending ? -1 : 1;
@@ -111,7 +111,7 @@ export function sortVms<T extends TableVm>(vms: readonly T[], { column, descendi
   });
 }
 
-/** Those that match, in their order. */
+/** The machines that match, in the order of the query. */
 export function queryVms<T extends TableVm>(vms: readonly T[], query: VmQuery, now: Date): T[] {
   return sortVms(
     vms.filter((vm) => isShown(vm, query, now)),
@@ -119,7 +119,7 @@ export function queryVms<T extends TableVm>(vms: readonly T[], query: VmQuery, n
   );
 }
 
-/** So many are painted at once; where there is JavaScript, the others follow. */
+/** Machines on one page. */
 export const MACHINES_A_PAGE = 25;
 
 export type PageOf<T> = {
@@ -129,9 +129,9 @@ export type PageOf<T> = {
   readonly pages: number;
 };
 
-/** The page that was asked for (from 1), or the last one. */
-export function pageOf<T>(machines: readonly T[], asked: number): PageOf<T> {
+/** The page with this number (from 1), or the last one. */
+export function pageOf<T>(machines: readonly T[], wanted: number): PageOf<T> {
   const pages = Math.max(1, Math.ceil(machines.length / MACHINES_A_PAGE));
-  const page = Math.min(asked, pages);
+  const page = Math.min(wanted, pages);
   return { shown: machines.slice((page - 1) * MACHINES_A_PAGE, page * MACHINES_A_PAGE), page, pages };
 }

@@ -26,7 +26,7 @@ const acquire = (options: Options): ReturnType<typeof acquireDeploymentLock> =>
 async function acquired(options: Options): Promise<DeploymentLock> {
   const result = await acquire(options);
   if (!result.ok) throw new Error(`Not acquired: ${JSON.stringify(result)}`);
-  return result.lock;
+  return result.value;
 }
 
 const until = (condition: () => void): Promise<void> =>
@@ -97,8 +97,8 @@ describe('the deployment lock', () => {
     const { connectionString } = database;
     const lock = await acquired({ connectionString });
     const second = await acquire({ connectionString, self: { pid: 2, host: 'other' } });
-    if (second.ok || second.reason !== 'held') throw new Error('The second has it too.');
-    expect(describeHolder(second.holder)).toMatch(/^process 4711 on laptop, since 20\d\d-.+:\d\dZ$/);
+    if (second.ok || second.failure.code !== 'held') throw new Error('The second has it too.');
+    expect(describeHolder(second.failure.holder)).toMatch(/^process 4711 on laptop, since 20\d\d-.+:\d\dZ$/);
     await lock.release();
     await (await acquired({ connectionString })).release();
   });
@@ -113,7 +113,7 @@ describe('the deployment lock', () => {
     const lock = await acquired({ connectionString, mode: held });
     const second = await acquire({ connectionString, mode: wanted });
     expect(second.ok).toBe(ok);
-    if (second.ok) await second.lock.release();
+    if (second.ok) await second.value.release();
     await lock.release();
   });
 
@@ -138,14 +138,17 @@ describe('the deployment lock', () => {
     const { connectionString } = database;
     const lock = await acquired({ connectionString, self: { pid: 4_194_304, host: 'h'.repeat(253) } });
     const second = await acquire({ connectionString });
-    if (second.ok || second.reason !== 'held') throw new Error('The second has it too.');
-    expect(describeHolder(second.holder)).toMatch(/^process 4194304 on h{36}, since/);
+    if (second.ok || second.failure.code !== 'held') throw new Error('The second has it too.');
+    expect(describeHolder(second.failure.holder)).toMatch(/^process 4194304 on h{36}, since/);
     await lock.release();
   });
 
   test('the deployment lock reports a server that cannot be reached', async () => {
     const result = await acquire({ connectionString: 'postgres://nobody:x@127.0.0.1:1/none' });
-    expect(result).toMatchObject({ ok: false, reason: 'unreachable', error: { code: 'ECONNREFUSED' } });
+    expect(result).toMatchObject({
+      ok: false,
+      failure: { code: 'unreachable', error: { code: 'ECONNREFUSED' } },
+    });
   });
 
   test('the deployment lock is held until the work of its release has finished', async () => {

@@ -123,7 +123,7 @@ describe('the watch', () => {
     const pass = async (minutes: number) => {
       for (let minute = 0; minute < minutes; minute++) {
         clock.now += INTERVAL_MS;
-        await watching.look();
+        await watching.check();
       }
     };
     return { ...watching, clock, silent, pass };

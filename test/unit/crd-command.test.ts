@@ -32,11 +32,11 @@ describe('a pasted command', () => {
     ['as a bare code in quotes', ` "${CODE}" `],
     ['in capitals', google.replace('--code', '--CODE')],
   ])('is understood %s', (_how, pasted) => {
-    expect(parseCrdCommand(pasted)).toEqual({ ok: true, code: CODE, command: google });
+    expect(parseCrdCommand(pasted)).toEqual({ ok: true, value: { code: CODE, command: google } });
   });
 
   test('may hold a code of any letters when it says --code', () => {
-    expect(parseCrdCommand('--code=abc')).toMatchObject({ ok: true, code: 'abc' });
+    expect(parseCrdCommand('--code=abc')).toMatchObject({ ok: true, value: { code: 'abc' } });
   });
 
   test.each([
@@ -53,8 +53,8 @@ describe('a pasted command', () => {
     ['text glued to the quotes', `--code='4/0Axyz'abc`, 'unreadable_code'],
     ['an unquoted code that goes on in the next line', '--code=4/0Axy\nz_abc --name=x', 'unreadable_code'],
     ['a code of more than 512 characters', `--code=${'a'.repeat(513)}`, 'unreadable_code'],
-  ])('with %s is refused', (_what, pasted, fault) => {
-    expect(parseCrdCommand(pasted)).toEqual({ ok: false, fault });
+  ])('with %s is refused', (_what, pasted, code) => {
+    expect(parseCrdCommand(pasted)).toMatchObject({ ok: false, failure: { code } });
   });
 
   test.each([
@@ -74,7 +74,7 @@ describe('a pasted command', () => {
 
   test('leaves nothing of its own text but the code in what the VM gets', () => {
     const parsed = parseCrdCommand(`reboot; start-host --code="${CODE}" --name=$(reboot) && rm -rf /`);
-    expect(parsed).toEqual({ ok: true, code: CODE, command: buildCrdCommand(CODE) });
+    expect(parsed).toEqual({ ok: true, value: { code: CODE, command: buildCrdCommand(CODE) } });
     expect(buildCrdCommand(CODE)).toBe(google);
   });
 

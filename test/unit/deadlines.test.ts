@@ -64,7 +64,7 @@ describe('a deadline', () => {
     'a machine %s has a deadline, and a sentence once it is overdue',
     (_what, given, what, minutes, overdue) => {
       const found = deadline(given);
-      expect(found?.what).toBe(what);
+      expect(found?.activity).toBe(what);
       expect(Number(found?.at) - Number(found?.since)).toBe(minutes * 60_000);
       if (overdue === null) expect(found?.overdue).toBeNull();
       else expect(found?.overdue).toContain(overdue);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { labSentence, labState, type LabFacts } from '../../src/vms/lab-availability.ts';
 
-const nothing: LabFacts = { free: 0, ready: 0, starting: 0, emptying: 0, total: 0, ended: false };
+const nothing: LabFacts = { free: 0, ready: 0, starting: 0, resetting: 0, total: 0, ended: false };
 
 describe('the availability of machines', () => {
   test.each([
@@ -13,7 +13,7 @@ describe('the availability of machines', () => {
     ['full', { ready: 40, total: 40 }, 'All machines are taken. If you already have one'],
     [
       'full',
-      { ready: 39, emptying: 1, total: 40 },
+      { ready: 39, resetting: 1, total: 40 },
       'All machines are taken; one is being reset and will be free soon.',
     ],
     ['full', { total: 2 }, 'No machine is available right now.'],

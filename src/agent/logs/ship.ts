@@ -1,10 +1,11 @@
 // Ships log files, batch after batch, in order, each until it is answered. What is not shipped yet stays in the files.
 import { isAborted, sleep } from '../../async/abort.ts';
 import type { AgentContext } from '../context.ts';
-import { delayAfter, describeFailure, isFinal } from '../requests.ts';
+import { delayAfter, isFinal } from '../requests.ts';
 import { createFollower, type Follower, type LogBatch } from './follow.ts';
 import { messageLimits, type MessageLimits } from './messages.ts';
 import { openPositions, type Position } from './positions.ts';
+import { describeFailure } from '../../result.ts';
 
 const WHAT = 'shipping logs';
 const BODY_TOO_LARGE = 413;

@@ -25,19 +25,19 @@ export async function startOwnedPostgres(options: OwnedOptions): Promise<Result<
     const { connectionString, dataDir } = postgres;
     const locked = await acquireDeploymentLock({ ...options, connectionString, mode: 'exclusive' });
     if (locked.ok) {
-      const stop = (): Promise<void> => locked.lock.release(postgres.stop);
+      const stop = (): Promise<void> => locked.value.release(postgres.stop);
       return succeed({ ...postgres, stop });
     }
-    if (locked.reason === 'held') {
+    if (locked.failure.code === 'held') {
       await leave();
       return refuse(
         'in_use',
-        `Another allocator (${describeHolder(locked.holder)}) is using the data folder ${dataDir}.`,
+        `Another allocator (${describeHolder(locked.failure.holder)}) is using the data folder ${dataDir}.`,
         'Stop it first, or give this one its own folder and port with DATA_DIR and PORT.',
       );
     }
     await postgres.stop();
-    unreachable = locked.error.message;
+    unreachable = locked.failure.error.message;
   }
   return refuse(
     'unreachable',

@@ -6,6 +6,7 @@ import type { Context } from './paths.ts';
 import { findPostmaster } from './postmaster.ts';
 import { startServer } from './server.ts';
 import { boundLog, LOG_LIMIT_BYTES } from './server-log.ts';
+import { describeFailure } from '../../result.ts';
 
 const WATCH_MS = 1_000;
 
@@ -59,7 +60,7 @@ async function restartIfDead(context: Context, port: number): Promise<string | u
     if (await isAlive()) return undefined;
     log(`The embedded Postgres has died; starting it again (its log: ${paths.log}).`);
     const started = await startServer(context, port);
-    return started.ok ? undefined : `${started.failure.message} ${started.failure.remedy}`;
+    return started.ok ? undefined : describeFailure(started.failure);
   } finally {
     startLock.release();
   }

@@ -3,7 +3,7 @@
 import { availableParallelism, totalmem, userInfo } from 'node:os';
 import pTimeout from 'p-timeout';
 import type { Log } from '../../log.ts';
-import { fail, succeed, type Result } from '../../result.ts';
+import { describeFailure, fail, succeed, type Result } from '../../result.ts';
 import type { Provider, ProvisionFailure, ProvisionResult, SshAccess } from '../provider.ts';
 import { destroyVms, restartVm } from './destroy.ts';
 import { launchVms } from './launch.ts';
@@ -91,7 +91,7 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
       const timeouts = { ...defaultTimeouts, ...options.timeouts };
       context = await openLocalContext(dataDir, { settings, log, onLost, onMoved, timeouts, ...limits });
       if (context.ok) await startAll(context.value, log);
-      else log.error({}, `Local VMs cannot run. ${context.failure.message} ${context.failure.remedy}`);
+      else log.error({}, `Local VMs cannot run. ${describeFailure(context.failure)}`);
     },
     stop: async () => {
       if (!context.ok) return;
