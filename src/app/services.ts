@@ -18,7 +18,7 @@ export type Delivery = { readonly dispatcher: Dispatcher; readonly listener: Lis
 
 export type Collecting = {
   readonly collector: Collector;
-  readonly placeOn: (provider: Config['provider']) => FilePlace;
+  readonly filePlaceOf: (provider: Config['provider']) => FilePlace;
   readonly defaultSshUser: string;
 };
 
@@ -107,10 +107,10 @@ export function openCollecting(
     randomUuid: () => randomUUID(),
     pin: (hostname, hostKey) => pinHostKey(db, hostname, hostKey),
   });
-  return { collector, placeOn: (provider) => placeOn(config, provider), defaultSshUser: sshUser };
+  return { collector, filePlaceOf: (provider) => filePlaceOf(config, provider), defaultSshUser: sshUser };
 }
 
-function placeOn({ download }: Config, provider: Config['provider']): FilePlace {
+function filePlaceOf({ download }: Config, provider: Config['provider']): FilePlace {
   const { folder, container } = download;
   if (provider === 'local') return { kind: 'folder', folder: LOCAL_FOLDER };
   if (provider === 'external' || container === NO_CONTAINER) return { kind: 'folder', folder };

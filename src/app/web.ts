@@ -9,7 +9,7 @@ import { checkDatabase } from '../db/health.ts';
 import { createVmFeed } from '../delivery/vm-feed.ts';
 import { createHandlers } from '../handlers/index.ts';
 import { createAuthenticator } from '../handlers/authenticate.ts';
-import { createLogKeeper } from '../handlers/log-intake.ts';
+import { createLogLimiter } from '../handlers/log-intake.ts';
 import type { HealthCheck } from '../handlers/system.ts';
 import { createHttpApp, type HttpApp } from '../http/app.ts';
 import { renderProblem } from '../pages/problem.ts';
@@ -48,7 +48,7 @@ export async function createWebApp(
       ...dependencies.collecting,
       db,
       dispatcher: dependencies.delivery.dispatcher,
-      logs: createLogKeeper(db, config.limits.logBytesPerVm),
+      logLimiter: createLogLimiter(db, config.limits.logBytesPerVm),
       operations: dependencies.operations,
       vmFeed: createVmFeed({
         db,
@@ -90,7 +90,7 @@ export async function createWebApp(
 /** What the handlers need from the configuration and from the process. */
 function handlerOptions(config: Config) {
   return {
-    bornAs: config.provider === 'aws' ? ('aws' as const) : ('external' as const),
+    unregisteredProvider: config.provider === 'aws' ? ('aws' as const) : ('external' as const),
     workshop: config.workshop,
     now: () => new Date(),
     codeLifetimeMs: config.limits.codeLifetimeMs,

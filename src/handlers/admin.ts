@@ -1,6 +1,5 @@
-// The admin's first pages.
+// The pages of admins.
 import type { HandlersOf } from '../contract/handlers.ts';
-import { ProblemError } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
 import { databaseProblem } from '../db/errors.ts';
 import { renderAdmin } from '../pages/admin.ts';
@@ -9,10 +8,11 @@ import type { OperationService } from '../provision/operation-service.ts';
 import type { WorkModel } from '../pages/work.ts';
 import { fleetView } from './fleet-view.ts';
 import { instancesPage } from './instances-page.ts';
-import { overviewOrNull, readOverview } from './overview.ts';
+import { readOverview } from './overview.ts';
 import { vmPage, type VmPageDependencies } from './vm-page.ts';
+import { json, page } from './replies.ts';
 import { runChecks, type HealthCheck } from './system.ts';
-import { readWork, type WorkDependencies } from './work.ts';
+import { readWork, type WorkDependencies } from './unsaved-work.ts';
 import { describeFailure } from '../result.ts';
 
 export type AdminDependencies = VmPageDependencies &
@@ -28,7 +28,7 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
     adminPage: async () => {
       const now = dependencies.now();
       const [lab, work, line, ready, results] = await Promise.all([
-        overviewOrNull(dependencies),
+        orNull(() => readOverview(dependencies)),
         orNull<WorkModel>(() => readWork(dependencies)),
         orNull(async () => fleetLine(await fleetView(dependencies, now), now)),
         operations.readiness(),
@@ -37,34 +37,25 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
       const provisioning = ready.ok
         ? { name: 'provisioning', ok: true }
         : { name: 'provisioning', ok: false, detail: describeFailure(ready.failure) };
-      const body = renderAdmin({
-        lab,
-        checks: [...results, provisioning],
-        launches: operations.providerName !== 'external',
-        fleetLine: line,
-        ...(work && { work }),
-        now,
-      });
-      return { status: 200, type: 'text/html', body };
+      return page(
+        renderAdmin({
+          lab,
+          checks: [...results, provisioning],
+          launches: operations.providerName !== 'external',
+          fleetLine: line,
+          ...(work && { work }),
+          now,
+        }),
+      );
     },
-    getOverview: async () => ({
-      status: 200,
-      type: 'application/json',
-      body: await readOverview(dependencies),
-    }),
-    instancesPage: async ({ query }) => {
-      const body = await instancesPage(dependencies, query);
-      return { status: 200, type: 'text/html', body };
-    },
-    vmPage: async ({ path, query }) => {
-      const body = await vmPage(dependencies, path.hostname, { done: query.done ?? null, error: null });
-      if (body === null) throw new ProblemError('vm_not_found');
-      return { status: 200, type: 'text/html', body };
-    },
+    getOverview: async () => json(await readOverview(dependencies)),
+    instancesPage: async ({ query }) => page(await instancesPage(dependencies, query)),
+    vmPage: async ({ path, query }) =>
+      page(await vmPage(dependencies, path.hostname, { done: query.done ?? null, error: null })),
   };
 }
 
-/** An outage shows in the checks; the page comes all the same. */
+/** Null during an outage of the database: the page is shown all the same, with the outage among the checks. */
 async function orNull<T>(read: () => Promise<T>): Promise<T | null> {
   try {
     return await read();

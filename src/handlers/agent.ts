@@ -1,4 +1,4 @@
-// The agent's program, as `make agent` left it: for images and boot scripts.
+// Serves the agent program that `make agent` has built, for images and boot scripts.
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import type { HandlersOf } from '../contract/handlers.ts';
 import { problem } from '../contract/problems.ts';
 
 export type AgentDependencies = {
-  /** Where `make agent` puts what it builds. */
+  /** The output folder of `make agent`. */
   readonly agentFolder: string;
 };
 
@@ -34,10 +34,10 @@ export function createAgentHandlers({ agentFolder }: AgentDependencies): Handler
   };
 }
 
-/** Browsers and caches ask again: the program changes with every release under the same name. */
+/** The file names stay the same from release to release. */
 const NO_CACHE = { 'Cache-Control': 'no-cache' };
 
-/** Null where there is no such file. */
+/** Null if there is no such file. */
 async function sizeOf(path: string): Promise<number | null> {
   try {
     const { size } = await stat(path);

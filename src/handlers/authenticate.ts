@@ -1,4 +1,4 @@
-// Who a caller is: the admin by password, VMs and other programs by bearer token. Comparisons take constant time.
+// Identifies callers: the admin by password, VMs and other programs by bearer token. Comparisons take constant time.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Caller } from '../contract/handlers.ts';
 import type { Db } from '../db/connect.ts';
@@ -7,7 +7,7 @@ import { hashToken } from '../vms/token.ts';
 
 export type Authenticator = {
   readonly basic: (user: string, password: string) => boolean;
-  /** null = nobody's token. Throws where the database is away. */
+  /** Null = unknown token. Throws during an outage of the database. */
   readonly bearer: (token: string) => Promise<Caller | null>;
 };
 
@@ -18,15 +18,15 @@ export type AuthenticatorOptions = {
   readonly forwarderToken: string | undefined;
 };
 
-/** Longer tokens are nobody's; it keeps hashing cheap. */
+/** Longer tokens are rejected without hashing them. */
 const TOKEN_MAX_LENGTH = 512;
 
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { db, admin, registrationToken, forwarderToken } = options;
   return {
     basic: (user, password) => {
-      const userIsRight = sameText(user, admin.user);
-      return sameText(password, admin.password) && userIsRight;
+      const isUser = sameText(user, admin.user);
+      return sameText(password, admin.password) && isUser;
     },
     bearer: async (token) => {
       if (token.length > TOKEN_MAX_LENGTH) return null;
@@ -38,7 +38,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   };
 }
 
-/** Hashing first makes the lengths equal, so that nothing is told by the time. */
+/** Compares hashes, which have equal lengths, so that the time reveals nothing. */
 function sameText(given: string, expected: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(given), digest(expected));

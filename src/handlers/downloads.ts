@@ -1,4 +1,4 @@
-// Everybody's work as one zip, one machine's alone, and how that is getting on.
+// Downloads of participants' files, from all VMs or one, and their progress.
 import type { Collector } from '../collect/collector.ts';
 import type { Progress } from '../collect/progress.ts';
 import type { FilePlace, Target } from '../collect/target.ts';
@@ -6,29 +6,29 @@ import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
 import type { DownloadTarget } from '../db/downloads.ts';
 import type { Provider } from '../vms/status.ts';
-import type { HandlersOf, Reply } from '../contract/handlers.ts';
+import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, type ProblemReply } from '../contract/problems.ts';
 import type { DownloadFailure } from '../collect/download-failure.ts';
 import { bytesOf, isWhole, type VmReport } from '../collect/report.ts';
 import { listDownloadTargets, recordDownloads } from '../db/downloads.ts';
 import { findStatus } from '../db/vms.ts';
 import { callerName } from '../contract/caller.ts';
-import type { Caller } from '../contract/handlers.ts';
+import { json } from './replies.ts';
 import { describeFailure } from '../result.ts';
 
 export type DownloadDependencies = {
   readonly db: Db;
   readonly collector: Collector;
-  /** Where participants' files are on machines of this provider. */
-  readonly placeOn: (provider: Provider) => FilePlace;
-  /** Where a machine has not told its own. */
+  /** Where participants' files are on VMs of this provider. */
+  readonly filePlaceOf: (provider: Provider) => FilePlace;
+  /** For VMs that have not reported one. */
   readonly defaultSshUser: string;
 };
 
 const SSH_PORT = 22;
 
 export function targetOf(
-  { placeOn, defaultSshUser }: Pick<DownloadDependencies, 'placeOn' | 'defaultSshUser'>,
+  { filePlaceOf, defaultSshUser }: Pick<DownloadDependencies, 'filePlaceOf' | 'defaultSshUser'>,
   { hostname, provider, address, sshUser, sshPort, sshHostKey, email }: DownloadTarget,
 ): Target {
   return {
@@ -37,7 +37,7 @@ export function targetOf(
     port: sshPort ?? SSH_PORT,
     user: sshUser ?? defaultSshUser,
     hostKey: sshHostKey,
-    place: placeOn(provider),
+    place: filePlaceOf(provider),
     participant: email,
   };
 }
@@ -62,8 +62,6 @@ export function downloadView(progress: Progress): components['schemas']['Downloa
   };
 }
 
-type Asked = { readonly caller: Caller; readonly signal: AbortSignal };
-
 export function createDownloadHandlers(dependencies: DownloadDependencies): HandlersOf<'downloads'> {
   const { db, collector } = dependencies;
   return {
@@ -73,22 +71,19 @@ export function createDownloadHandlers(dependencies: DownloadDependencies): Hand
       if ((await findStatus(db, hostname)) === null) return problem('vm_not_found');
       return download(dependencies, input, hostname);
     },
-    listDownloads: () => {
-      const items = collector.downloads().map(downloadView);
-      return { status: 200, type: 'application/json', body: { items } };
-    },
+    listDownloads: () => json({ items: collector.downloads().map(downloadView) }),
   };
 }
 
 async function download(
   dependencies: DownloadDependencies,
-  { caller, signal }: Asked,
+  { caller, signal }: Pick<Input<'downloadData'>, 'caller' | 'signal'>,
   hostname: string | null,
 ): Promise<Reply<'downloadData'>> {
   const { db, collector } = dependencies;
   const targets = (await listDownloadTargets(db, hostname)).map((row) => targetOf(dependencies, row));
   if (targets.length === 0)
-    return hostname === null ? problem('no_vms') : problem('no_files', { detail: NOT_UP });
+    return hostname === null ? problem('no_vms') : problem('no_files', { detail: NOT_STARTED });
   const by = callerName(caller);
   const onComplete = (reports: readonly VmReport[], startedAt: Date): Promise<void> =>
     recordDownloads(
@@ -109,19 +104,19 @@ async function download(
   };
 }
 
-const NOT_UP = 'The machine has not started yet, so there is no work on it.';
+const NOT_STARTED = 'The machine has not started yet, so there is no work on it.';
 
 function failed(failure: DownloadFailure): ProblemReply<DownloadFailure['code']> {
-  const errors = failure.vms.map(({ hostname, failure: reason }) => ({
-    field: hostname,
-    code: reason.code,
-    message: describeFailure(reason),
+  const errors = failure.vms.map((vm) => ({
+    field: vm.hostname,
+    code: vm.failure.code,
+    message: describeFailure(vm.failure),
   }));
   const extras = { detail: describeFailure(failure), ...(errors.length > 0 && { errors }) };
   return problem(failure.code, extras);
 }
 
-/** None if nothing was found out: what was downloaded before stays recorded. */
+/** Nothing if the VM could not be searched: its last download stays recorded. */
 function recordOf(report: VmReport, requestedBy: string, downloadedAt: Date) {
   const { hostname, fingerprint, files, failure, leftBehind } = report;
   if (fingerprint === null || (failure !== null && files.length === 0)) return [];

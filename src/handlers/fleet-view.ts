@@ -1,4 +1,4 @@
-// The launched machines together, as the contract has them: their end, what they have cost, launch by launch.
+// The fleet for the API: shutdown times and costs of all launched VMs, and of each launch.
 import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
 import { listShutdowns, type ShutdownRow } from '../db/shutdown.ts';
@@ -12,7 +12,7 @@ import { PRICED_REGION, PRICES_AS_OF } from '../vms/prices.ts';
 type Fleet = components['schemas']['Fleet'];
 
 const NOTE = `An estimate: list prices of ${PRICED_REGION}, on demand, Linux. Disks, addresses, traffic and taxes are not included.`;
-/** Launches beyond are in the sum, and not listed. */
+/** Older launches count in the total, but are not listed. */
 const LAUNCHES_SHOWN = 100;
 const OPERATIONS_READ = 1_000;
 
@@ -20,7 +20,7 @@ export async function fleetView(
   { db, operations }: { readonly db: Db; readonly operations: OperationService },
   now: Date,
 ): Promise<Fleet> {
-  const [rows, ledger, { operations: known }] = await Promise.all([
+  const [rows, ledger, { operations: records }] = await Promise.all([
     listShutdowns(db),
     listVmHours(db),
     listOperations(db, { limit: OPERATIONS_READ }),
@@ -34,12 +34,12 @@ export async function fleetView(
     provider: operations.providerName,
     costs_money: costsMoney(operations.providerName),
     total: rows.length,
-    shutdown_at: firstEnd(rows),
+    shutdown_at: firstShutdown(rows),
     grace_minutes: operations.graceMinutes,
     cost: costView(costSoFar(ledger, now, operations.region)),
     prices_as_of: PRICES_AS_OF,
     note: NOTE,
-    launches: launchesOf(ledger, rows, known, (entries) => costSoFar(entries, now, operations.region)),
+    launches: launchesOf(ledger, rows, records, (entries) => costSoFar(entries, now, operations.region)),
     vms: rows.map((row) => ({
       hostname: row.hostname,
       instance_type: types.get(row.hostname) ?? null,
@@ -54,12 +54,12 @@ export async function fleetView(
 function launchesOf(
   ledger: readonly LedgerEntry[],
   rows: readonly ShutdownRow[],
-  known: readonly OperationRecord[],
+  records: readonly OperationRecord[],
   costOf: (entries: readonly LedgerEntry[]) => Cost,
 ): Fleet['launches'] {
   const byLaunch = Map.groupBy(ledger, ({ operationId }) => operationId);
   const launches = [...byLaunch].map(([id, entries]) => {
-    const operation = known.find((each) => each.id === id);
+    const operation = records.find((record) => record.id === id);
     const launchedAt =
       operation?.requestedAt ?? new Date(Math.min(...entries.map(({ createdAt }) => createdAt.getTime())));
     return {
@@ -68,7 +68,7 @@ function launchesOf(
       requested_by: operation?.requestedBy ?? null,
       total: entries.length,
       existing: entries.filter(({ destroyedAt }) => destroyedAt === null).length,
-      shutdown_at: firstEnd(rows.filter(({ operationId }) => operationId === id)),
+      shutdown_at: firstShutdown(rows.filter(({ operationId }) => operationId === id)),
       cost: costView(costOf(entries)),
     };
   });
@@ -77,7 +77,7 @@ function launchesOf(
     .slice(0, LAUNCHES_SHOWN);
 }
 
-function firstEnd(rows: readonly ShutdownRow[]): string | null {
+function firstShutdown(rows: readonly ShutdownRow[]): string | null {
   const times = rows.flatMap(({ shutdownAt }) => (shutdownAt === null ? [] : [shutdownAt.getTime()]));
   return times.length === 0 ? null : new Date(Math.min(...times)).toISOString();
 }

@@ -1,4 +1,4 @@
-// Launching and destroying machines, and the pages for it.
+// Launches and destroys VMs; the pages of operations.
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { callerName } from '../contract/caller.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
@@ -13,6 +13,7 @@ import {
   operationsPage,
   type FleetDependencies,
 } from './operation-pages.ts';
+import { page } from './replies.ts';
 import { operationAddress, operationView } from './views.ts';
 import { describeFailure } from '../result.ts';
 
@@ -49,7 +50,7 @@ async function launch(
     );
   }
   const answer = await operations.launch({ numVms, hours, by: callerName(input.caller) });
-  return tell(dependencies, answer, { kind: 'launch', numVms: String(numVms), hours }, wantsJson(input));
+  return reply(dependencies, answer, { kind: 'launch', numVms: String(numVms), hours }, wantsJson(input));
 }
 
 async function destroy(
@@ -68,13 +69,13 @@ async function destroy(
     return page(await deletePage(dependencies, {}, { message, fields: { confirm: message } }));
   }
   const answer = await operations.destroy({ by: callerName(input.caller) });
-  return tell(dependencies, answer, { kind: 'destroy' }, wantsJson(input));
+  return reply(dependencies, answer, { kind: 'destroy' }, wantsJson(input));
 }
 
-async function tell(
+async function reply(
   dependencies: FleetDependencies,
   answer: Requested | NotReady,
-  asked: {
+  form: {
     readonly kind: OperationRecord['kind'];
     readonly numVms?: string;
     readonly hours?: number | undefined;
@@ -82,8 +83,8 @@ async function tell(
   asJson: boolean,
 ): Promise<Reply<'launchVms'> & Reply<'destroyVms'>> {
   const shown = (operation: OperationRecord | null, message: string | null) =>
-    dashboardPage(dependencies, { ...asked, operation, error: message === null ? null : { message } });
-  const { kind } = asked;
+    dashboardPage(dependencies, { ...form, operation, error: message === null ? null : { message } });
+  const { kind } = form;
   switch (answer.kind) {
     case 'accepted': {
       const { operation } = answer;
@@ -93,24 +94,20 @@ async function tell(
     }
     case 'busy': {
       const { running } = answer;
-      const detail = `${begun[kind]}: another operation is running. ${describeOperation(running)}, ${RUNS}`;
+      const detail = `${notDone[kind]}: another operation is running. ${describeOperation(running)}, ${UNFINISHED}`;
       if (!asJson) return page(await shown(running, detail));
       const headers = { Location: operationAddress(running) };
       return problem('operation_running', { detail, headers, operation: operationView(running) });
     }
     case 'not_ready': {
-      const detail = `${begun[kind]}. ${describeFailure(answer.failure)}`;
+      const detail = `${notDone[kind]}. ${describeFailure(answer.failure)}`;
       return asJson ? problem('provider_not_ready', { detail }) : page(await shown(null, detail));
     }
   }
 }
 
-const begun = { launch: 'Nothing was launched', destroy: 'Nothing was destroyed' } as const;
-const RUNS = 'has not finished yet. Wait until it finishes, or cancel it.';
-
-function page(body: string) {
-  return { status: 200, type: 'text/html', body } as const;
-}
+const notDone = { launch: 'Nothing was launched', destroy: 'Nothing was destroyed' } as const;
+const UNFINISHED = 'has not finished yet. Wait until it finishes, or cancel it.';
 
 function wantsJson({ accept }: { readonly accept: string }): boolean {
   return accept === 'application/json';

@@ -1,4 +1,4 @@
-// How the lab came to be as it is: start-up timings, machines by state, assignments over time.
+// History: start-up times, VMs by state and assignments over time.
 import type { HandlersOf } from '../contract/handlers.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
@@ -12,6 +12,7 @@ import {
 import { listVms } from '../db/vms.ts';
 import { assignmentSummary, renderCharts, stateSummary, timingSummary } from '../pages/charts.ts';
 import { compareHostnames } from '../vms/hostnames.ts';
+import { json, page } from './replies.ts';
 import { vmView, type Clock } from './views.ts';
 
 export type HistoryDependencies = {
@@ -22,9 +23,9 @@ export type HistoryDependencies = {
 
 const HOURS_DEFAULT = 24;
 const HOUR_MS = 3_600_000;
-/** As the contract has it. */
+/** The maximum in openapi.yaml. */
 const ITEMS_MAX = 1_000;
-/** A page has so many, so that its tables can be read and it stays small. */
+/** The page has fewer, so that its tables stay readable. */
 const PAGE_ITEMS_MAX = 200;
 
 type Schemas = components['schemas'];
@@ -32,24 +33,20 @@ type Schemas = components['schemas'];
 export function createHistoryHandlers(dependencies: HistoryDependencies): HandlersOf<'history'> {
   return {
     chartsPage: async ({ query: { hours = HOURS_DEFAULT } }) => {
-      const body = renderCharts({
-        hours,
-        timings: await timings(dependencies),
-        states: await states(dependencies, hours, PAGE_ITEMS_MAX),
-        assignments: await assignments(dependencies, hours, PAGE_ITEMS_MAX),
-      });
-      return { status: 200, type: 'text/html', body };
+      return page(
+        renderCharts({
+          hours,
+          timings: await timings(dependencies),
+          states: await states(dependencies, hours, PAGE_ITEMS_MAX),
+          assignments: await assignments(dependencies, hours, PAGE_ITEMS_MAX),
+        }),
+      );
     },
-    getStateHistory: async ({ query: { hours = HOURS_DEFAULT } }) => {
-      return { status: 200, type: 'application/json', body: await states(dependencies, hours, ITEMS_MAX) };
-    },
-    getAssignmentHistory: async ({ query: { hours = HOURS_DEFAULT } }) => {
-      const body = await assignments(dependencies, hours, ITEMS_MAX);
-      return { status: 200, type: 'application/json', body };
-    },
-    getTimingHistory: async () => {
-      return { status: 200, type: 'application/json', body: await timings(dependencies) };
-    },
+    getStateHistory: async ({ query: { hours = HOURS_DEFAULT } }) =>
+      json(await states(dependencies, hours, ITEMS_MAX)),
+    getAssignmentHistory: async ({ query: { hours = HOURS_DEFAULT } }) =>
+      json(await assignments(dependencies, hours, ITEMS_MAX)),
+    getTimingHistory: async () => json(await timings(dependencies)),
   };
 }
 
@@ -63,7 +60,7 @@ async function states(
   limit: number,
 ): Promise<Schemas['StateHistory']> {
   const { from, to } = windowOf(now(), hours);
-  // One place is for how things stand at this moment.
+  // One item is the present state.
   const samples = await readStateSamples(db, from, limit - 1);
   const present = { ...(await countStates(db)), at: to };
   const items = [...samples, present].map(sampleView);

@@ -1,10 +1,9 @@
-// All handlers of the contract: one that is missing does not compile.
+// The handlers of all endpoints; a missing one does not compile.
 import type { Handlers } from '../contract/handlers.ts';
 import { createAdminHandlers, type AdminDependencies } from './admin.ts';
 import { createAgentHandlers, type AgentDependencies } from './agent.ts';
 import type { RequestVmDependencies } from './request-vm.ts';
-import type { DownloadDependencies } from './downloads.ts';
-import { createDownloadHandlers } from './downloads.ts';
+import { createDownloadHandlers, type DownloadDependencies } from './downloads.ts';
 import { createActionsHandlers, type ActionsDependencies } from './actions.ts';
 import { createShutdownHandlers } from './shutdown.ts';
 import { createFleetHandlers } from './fleet.ts';

@@ -1,4 +1,4 @@
-// The page of machines: the query, one page of the machines that match, and where the live page continues.
+// The table of VMs: one page of the VMs that match the query, and the cursor where live updates continue.
 import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
 import { readPageCursor } from '../db/vm-changes.ts';
@@ -11,7 +11,7 @@ import { viewContext, vmView, type ViewDependencies } from './views.ts';
 type Vm = components['schemas']['Vm'];
 type Dependencies = ViewDependencies & { readonly db: Db };
 
-/** At most so many machines are searched and sorted. */
+/** At most this many VMs are searched and sorted. */
 const MACHINES_READ = 10_000;
 
 type Found = {
@@ -28,7 +28,7 @@ export async function instancesPage(
 ): Promise<string> {
   const query = readVmQuery(given);
   const page = Math.max(1, Number(given.page ?? '') || 1);
-  // Read before the machines: the stream sends what changes meanwhile.
+  // Read before the VMs: the stream sends the changes since then.
   const cursor = await readPageCursor(dependencies.db);
   const found = isEverything(query)
     ? await everything(dependencies, query, page)
@@ -36,7 +36,7 @@ export async function instancesPage(
   return renderInstances({ ...found, query, cursor, now: viewContext(dependencies).now });
 }
 
-/** The machines that the table shows for this query, in its order; and how many machines there are. */
+/** The VMs that the table shows for this query, in its order, and the number of all VMs. */
 export async function findMatching(
   dependencies: Dependencies,
   query: VmQuery,
@@ -51,22 +51,22 @@ function isEverything({ q, show, sort }: VmQuery): boolean {
   return q === '' && show === 'all' && sort.column === 'machine';
 }
 
-/** The usual query: only the machines of one page are read completely. */
+/** For the default query: reads only the VMs of one page completely. */
 async function everything(dependencies: Dependencies, { sort }: VmQuery, page: number): Promise<Found> {
   const { db } = dependencies;
   const context = viewContext(dependencies);
   const ascending = [...(await listStatuses(db)).keys()].sort(compareHostnames);
-  const { shown, ...place } = pageOf(sort.descending ? ascending.reverse() : ascending, page);
+  const { shown, ...position } = pageOf(sort.descending ? ascending.reverse() : ascending, page);
   const records = await findVms(db, shown);
   const vms = sortVms(
     records.map((record) => vmView(record, context)),
     sort,
   );
-  return { ...place, vms, matching: ascending.length, total: ascending.length };
+  return { ...position, vms, matching: ascending.length, total: ascending.length };
 }
 
 async function matchingPage(dependencies: Dependencies, query: VmQuery, page: number): Promise<Found> {
   const { vms, total } = await findMatching(dependencies, query);
-  const { shown, ...place } = pageOf(vms, page);
-  return { ...place, vms: shown, matching: vms.length, total };
+  const { shown, ...position } = pageOf(vms, page);
+  return { ...position, vms: shown, matching: vms.length, total };
 }

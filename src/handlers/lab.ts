@@ -1,4 +1,4 @@
-// Where things stand, as the contract tells it; and the same kept for a moment, since a whole workshop asks at once.
+// The availability of VMs for participants, cached for a second, because a whole workshop polls it.
 import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
 import { readLabFacts } from '../db/lab-facts.ts';
@@ -6,8 +6,8 @@ import { labSentence, labState } from '../vms/lab-availability.ts';
 
 export type Lab = components['schemas']['Lab'];
 
-/** How old an answer may be. */
-const KEPT_MS = 1_000;
+/** The age at which the cache is refreshed. */
+const CACHE_MS = 1_000;
 
 export async function readLab(db: Db): Promise<Lab> {
   const facts = await readLabFacts(db);
@@ -15,17 +15,17 @@ export async function readLab(db: Db): Promise<Lab> {
   return { state: labState(facts), free, ready, total, message: labSentence(facts) };
 }
 
-/** One question to the database for all who ask within a second. A failure is not kept. */
-export function createLabReader(db: Db, now: () => Date): () => Promise<Lab> {
-  let kept: { readonly lab: Promise<Lab>; readonly atMs: number } | null = null;
+/** Reads the database at most once a second. Errors are not cached. */
+export function createCachedLabReader(db: Db, now: () => Date): () => Promise<Lab> {
+  let cached: { readonly lab: Promise<Lab>; readonly atMs: number } | null = null;
   return () => {
     const nowMs = now().getTime();
-    if (kept !== null && nowMs - kept.atMs < KEPT_MS && nowMs >= kept.atMs) return kept.lab;
+    if (cached !== null && nowMs - cached.atMs < CACHE_MS && nowMs >= cached.atMs) return cached.lab;
     const lab = readLab(db);
-    const mine = { lab, atMs: nowMs };
-    kept = mine;
+    const entry = { lab, atMs: nowMs };
+    cached = entry;
     lab.catch(() => {
-      if (kept === mine) kept = null;
+      if (cached === entry) cached = null;
     });
     return lab;
   };

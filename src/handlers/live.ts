@@ -1,4 +1,4 @@
-// Streams of server-sent events that tell what changes: an operation as it runs, the machines, and what they log.
+// Streams of server-sent events: operations, VMs and their logs.
 import type { HandlersOf, Input, Reply, ServerSentEvent } from '../contract/handlers.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import { problem } from '../contract/problems.ts';
@@ -22,7 +22,7 @@ export type LiveDependencies = ViewDependencies & {
   readonly vmFeed: VmFeed;
 };
 
-/** Streams that are open at once. */
+/** The maximum number of open streams. */
 const MAX_STREAMS = 200;
 const OPERATION_READ_MS = 200;
 
@@ -32,7 +32,9 @@ export function createLiveHandlers(dependencies: LiveDependencies): HandlersOf<'
     streamVmChanges: ({ lastEventId, query, signal }) => {
       if (limit.isFull()) return problem('overloaded', TOO_MANY);
       const start = readCursor(lastEventId ?? query.after, 'vms');
-      const events = numbered(vmMoves(dependencies, start.vms, signal), start, ({ vms }) => String(vms ?? 0));
+      const events = numbered(vmUpdates(dependencies, start.vms, signal), start, ({ vms }) =>
+        String(vms ?? 0),
+      );
       return { status: 200, type: 'text/event-stream', body: limit.count(events) };
     },
     streamOperationEvents: async (input) => {
@@ -62,17 +64,17 @@ async function operationStream(
   if ((await findOperation(db, path.id)) === null) return problem('operation_not_found');
   const start = readCursor(lastEventId ?? query.after, 'output');
   const type = 'text/event-stream';
-  const output = outputMoves({ db, id: path.id, after: start.output, readMs: OPERATION_READ_MS, signal });
+  const output = outputUpdates({ db, id: path.id, after: start.output, readMs: OPERATION_READ_MS, signal });
   if (query.vms !== true)
     return { status: 200, type, body: numbered(output, start, (cursor) => String(cursor.output)) };
-  const both = merge([output, vmMoves(dependencies, start.vms, signal)]);
+  const both = merge([output, vmUpdates(dependencies, start.vms, signal)]);
   const idOf = (cursor: Cursor): string => `${cursor.output}-${cursor.vms ?? 0}`;
   return { status: 200, type, body: numbered(both, start, idOf) };
 }
 
 type Cursor = { readonly output: number; readonly vms: number | null };
 
-/** `12-34`: both; `12`: that of the stream's own matter. What is neither is the beginning. */
+/** `12-34`: both cursors; `12`: the cursor of the stream's own subject. Any other id means the beginning. */
 function readCursor(id: string | null | undefined, own: keyof Cursor): Cursor {
   const { first, second } = /^(?<first>\d{1,15})(?:-(?<second>\d{1,15}))?$/.exec(id ?? '')?.groups ?? {};
   if (first === undefined) return { output: 0, vms: null };
@@ -80,23 +82,23 @@ function readCursor(id: string | null | undefined, own: keyof Cursor): Cursor {
   return own === 'output' ? { output: Number(first), vms: null } : { output: 0, vms: Number(first) };
 }
 
-/** An event, and where a viewer who has seen it goes on; null = an event that is not to be resumed from. */
-type Move = { readonly event: string; readonly data: unknown; readonly to: Partial<Cursor> | null };
+/** An event, and the cursor after it; null = the stream cannot be resumed from it. */
+type Update = { readonly event: string; readonly data: unknown; readonly to: Partial<Cursor> | null };
 
-/** Ids are given in the order of sending: whoever has one has everything before it. */
+/** Each id contains the cursors of everything that was sent before, so that a client can resume from it. */
 async function* numbered(
-  moves: AsyncIterable<Move>,
+  updates: AsyncIterable<Update>,
   start: Cursor,
   idOf: (cursor: Cursor) => string,
 ): AsyncGenerator<ServerSentEvent, void> {
   let cursor = start;
-  for await (const { event, data, to } of moves) {
+  for await (const { event, data, to } of updates) {
     cursor = { ...cursor, ...to };
     yield to === null ? { event, data } : { event, data, id: idOf(cursor) };
   }
 }
 
-async function* outputMoves(tail: Tail): AsyncGenerator<Move, void> {
+async function* outputUpdates(tail: Tail): AsyncGenerator<Update, void> {
   for await (const item of tailOperation(tail)) {
     if (item.kind === 'output')
       yield { event: 'output', data: operationEventView(item.event), to: { output: item.event.id } };
@@ -110,11 +112,11 @@ async function* outputMoves(tail: Tail): AsyncGenerator<Move, void> {
   }
 }
 
-async function* vmMoves(
+async function* vmUpdates(
   dependencies: LiveDependencies,
   after: number | null,
   signal: AbortSignal,
-): AsyncGenerator<Move, void> {
+): AsyncGenerator<Update, void> {
   for await (const change of dependencies.vmFeed.follow(after, signal)) {
     const data = changeView(change, viewContext(dependencies));
     yield { event: 'vms', data, to: { vms: change.cursor } };
@@ -132,7 +134,7 @@ function changeView(
   };
 }
 
-/** Counts streams while they are read. */
+/** Limits the number of streams that are open at once. */
 function createLimit(max: number) {
   let open = 0;
   async function* count<T>(source: AsyncIterable<T>): AsyncGenerator<T, void> {

@@ -1,29 +1,29 @@
-// Log lines of VMs: checked, appended, kept within the limit.
+// Receives log lines of VMs, and keeps the logs of each VM within a limit.
 import type { Handler, Reply } from '../contract/handlers.ts';
 import { problem } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
 import { appendLogs, logBytes, pruneLogs } from '../db/logs.ts';
 import { seenOrLate } from '../db/reports.ts';
 
-/** Keeps the logs of each VM within a limit, without looking at all of them for every batch. */
-export type LogKeeper = {
-  /** Told of what was appended. */
+/** Deletes the oldest lines of a VM beyond the limit, but does not check this for every batch. */
+export type LogLimiter = {
+  /** Call it after lines were appended. */
   appended(hostname: string, bytes: number): Promise<void>;
 };
 
-/** Lines are cut when this share of the limit has come since the last cut, so a VM has at most that much too many. */
+/** Lines are deleted each time this share of the limit was added, so that a VM exceeds its limit by at most this. */
 const SLACK = 0.1;
 
 /** @param maxBytes of text kept per VM */
-export function createLogKeeper(db: Db, maxBytes: number): LogKeeper {
-  // A VM that this process has not cut yet may be over the limit already: its first batch is looked at.
-  const sinceCut = new Map<string, number>();
+export function createLogLimiter(db: Db, maxBytes: number): LogLimiter {
+  // After a start, a VM may exceed its limit already, so its first batch is always checked.
+  const bytesSinceCut = new Map<string, number>();
   return {
     async appended(hostname, bytes) {
-      const total = (sinceCut.get(hostname) ?? maxBytes) + bytes;
-      sinceCut.set(hostname, total);
+      const total = (bytesSinceCut.get(hostname) ?? maxBytes) + bytes;
+      bytesSinceCut.set(hostname, total);
       if (total < maxBytes * SLACK) return;
-      sinceCut.set(hostname, 0);
+      bytesSinceCut.set(hostname, 0);
       await pruneLogs(db, hostname, maxBytes);
     },
   };
@@ -31,9 +31,9 @@ export function createLogKeeper(db: Db, maxBytes: number): LogKeeper {
 
 export function createLogIntake(dependencies: {
   readonly db: Db;
-  readonly logs: LogKeeper;
+  readonly logLimiter: LogLimiter;
 }): Handler<'postVmLogs'> {
-  const { db, logs } = dependencies;
+  const { db, logLimiter } = dependencies;
   return async ({ body }) => {
     const eventIds = body.event_ids ?? null;
     if (eventIds !== null && eventIds.length !== body.messages.length) {
@@ -43,11 +43,11 @@ export function createLogIntake(dependencies: {
     const hostname = body.log_stream;
     const seen = await seenOrLate(db, hostname);
     if (seen === 'unknown_vm') return problem('vm_not_found');
-    // A machine that was destroyed a moment ago has no row that lines could hang on.
+    // The VM was destroyed within the last hour; its lines are dropped.
     if (seen === 'late') return stored;
     const lines = body.messages.map(storable);
     await appendLogs(db, { hostname, lines, eventIds });
-    await logs.appended(hostname, logBytes(lines));
+    await logLimiter.appended(hostname, logBytes(lines));
     return stored;
   };
 }
@@ -58,7 +58,7 @@ const stored: Reply<'postVmLogs'> = {
   body: { message: 'VM logs posted successfully.' },
 };
 
-/** Postgres stores no NUL; a line that holds one is kept all the same. One message is one line, whatever ends it. */
+/** Replaces NUL, which Postgres cannot store, and removes the line end. */
 function storable(message: string): string {
   return message.replaceAll('\u0000', '\ufffd').replace(/\r?\n$/, '');
 }

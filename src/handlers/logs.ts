@@ -1,4 +1,4 @@
-// What machines have logged: as a page, as JSON, as a file, and as a stream.
+// Logs of VMs: as a page, as JSON, as a file and as a stream.
 import type { HandlersOf, Input, Reply, ServerSentEvent } from '../contract/handlers.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
@@ -8,8 +8,9 @@ import { findStatus } from '../db/vms.ts';
 import { LOG_LIMITS, tailLogs, type LogTailItem } from '../delivery/log-tail.ts';
 import { renderInstanceLogs } from '../pages/instance-logs.ts';
 import { looksLikeError } from '../vms/log-errors.ts';
+import { json, page } from './replies.ts';
 
-/** The page shows so many of the newest lines, and so much of them; with JavaScript it goes on from there. */
+/** The page shows the newest lines, up to these limits; the stream continues from there. */
 const TAIL_LINES = 500;
 const TAIL_CHARACTERS = 60_000;
 const LOG_READ_MS = 250;
@@ -21,7 +22,7 @@ export function createLogHandlers({ db }: { readonly db: Db }): HandlersOf<'logs
       if (status === null) throw new ProblemError('vm_not_found');
       const maxLength = LOG_LIMITS.lineLength;
       const tail = await readLogTail(db, hostname, { limit: TAIL_LINES, maxLength });
-      const lines = newest(tail.lines);
+      const lines = newestWithin(tail.lines);
       const older = tail.older + tail.lines.length - lines.length;
       const body = renderInstanceLogs({
         hostname,
@@ -31,7 +32,7 @@ export function createLogHandlers({ db }: { readonly db: Db }): HandlersOf<'logs
         linesCut: tail.linesCut,
         after: lines.at(-1)?.id ?? 0,
       });
-      return { status: 200, type: 'text/html', body };
+      return page(body);
     },
     getVmLogs: async ({ path: { hostname } }) => {
       const status = await findStatus(db, hostname);
@@ -45,20 +46,19 @@ export function createLogHandlers({ db }: { readonly db: Db }): HandlersOf<'logs
         lines: stored.lines.length,
         lines_cut: stored.linesCut,
       };
-      return { status: 200, type: 'application/json', body };
+      return json(body);
     },
     downloadVmLogs: async ({ path: { hostname } }) => {
       if ((await findStatus(db, hostname)) === null) return problem('vm_not_found');
       const text = logText(await readLogs(db, hostname));
-      // A hostname has no character that would have to be quoted.
       const headers = { 'Content-Disposition': `attachment; filename="${hostname}.log.txt"` };
       return { status: 200, type: 'text/plain', headers, body: text === '' ? '' : `${text}\n` };
     },
   };
 }
 
-/** As many of the newest lines as make a page of a bounded size. */
-function newest(lines: readonly NumberedLine[]): readonly NumberedLine[] {
+/** As many of the newest lines as fit on the page. */
+function newestWithin(lines: readonly NumberedLine[]): readonly NumberedLine[] {
   let characters = 0;
   const first = lines.findLastIndex(({ line }) => (characters += line.length) > TAIL_CHARACTERS);
   return lines.slice(Math.min(first + 1, Math.max(lines.length - 1, 0)));
@@ -68,13 +68,12 @@ function shown(line: string): string {
   return line.length > LOG_LIMITS.lineLength ? `${line.slice(0, LOG_LIMITS.lineLength)}…` : line;
 }
 
-/** What was cut is told where it is missing: at the beginning. */
+/** Begins with a note if older lines were deleted. */
 function logText({ lines, linesCut }: StoredLogs): string {
   const cut = linesCut > 0 ? [`[${linesCut} earlier lines were dropped to stay within the limit]`] : [];
   return [...cut, ...lines].join('\n');
 }
 
-/** The stream, for those who may follow. */
 export async function followVmLogs(
   { db }: { readonly db: Db },
   { path: { hostname }, query, lastEventId, signal }: Input<'streamVmLogs'>,
@@ -85,7 +84,7 @@ export async function followVmLogs(
   return { status: 200, type: 'text/event-stream', body: logEvents(items) };
 }
 
-/** What is no id of this stream is the beginning. */
+/** An id of another form means the beginning. */
 function readCursor(id: string | null | undefined): number {
   return /^\d{1,15}$/.test(id ?? '') ? Number(id) : 0;
 }

@@ -1,4 +1,4 @@
-// The pages on which operations are asked for and watched, with what they need of the database.
+// The pages of operations, and what they read from the database.
 import type { Db } from '../db/connect.ts';
 import { listVmRows } from '../db/vm-rows.ts';
 import { readLastOperationEvents } from '../db/operation-events.ts';
@@ -22,7 +22,7 @@ import {
   vmView,
   type ViewDependencies,
 } from './views.ts';
-import { readStake, surveyStake, type WorkDependencies } from './work.ts';
+import { readUnsavedWork, type WorkDependencies } from './unsaved-work.ts';
 
 export type FleetDependencies = ViewDependencies &
   WorkDependencies & {
@@ -31,19 +31,19 @@ export type FleetDependencies = ViewDependencies &
     readonly maxVmsPerLaunch: number;
   };
 
-/** A page shows so many of the newest lines; a live one goes on from there. */
+/** The page shows this many of the newest lines; the stream continues from there. */
 const LINES_SHOWN = 500;
-/** The page of operations has so many. */
+/** Operations on one page. */
 const OPERATIONS_SHOWN = 25;
 
-/** The page of an operation, as of now; without one, the page that would show it, with the message. */
+/** The page of an operation. Without one, the same page with the message and the form. */
 export async function dashboardPage(
   dependencies: FleetDependencies,
   shown: {
     readonly operation: OperationRecord | null;
     readonly kind: OperationRecord['kind'];
     readonly error: FormError | null;
-    /** What was typed. */
+    /** As it was typed. */
     readonly numVms?: string;
     readonly hours?: number | undefined;
   },
@@ -72,7 +72,7 @@ export async function dashboardPage(
   });
 }
 
-/** What became of its machines, and what they say themselves. */
+/** The results of an operation for its VMs, and their present states. */
 async function operationMachines(
   dependencies: FleetDependencies,
   operationId: string,
@@ -93,7 +93,7 @@ async function operationMachines(
   };
 }
 
-/** What was asked for before `after`, or the newest. */
+/** The operations before `after`, or the newest. */
 export async function operationsPage(
   { db, now }: FleetDependencies,
   after: string | undefined,
@@ -107,14 +107,14 @@ export async function operationsPage(
   });
 }
 
-/** The form before somebody types. */
+/** The empty form. */
 function formOf({ operations, maxVmsPerLaunch }: FleetDependencies): Omit<LaunchFormModel, 'plan'> {
   const { defaultHours, canaryAbove } = operations;
   const hours = defaultHours === null ? '' : String(defaultHours);
   return { maxVms: maxVmsPerLaunch, numVms: '', hours, defaultHours, canaryAbove, people: null };
 }
 
-/** @param people how many come, as it was typed */
+/** @param people the expected number of participants, as it was typed */
 export async function createPage(dependencies: FleetDependencies, people?: string): Promise<string> {
   const { db, operations } = dependencies;
   const ready = await operations.readiness();
@@ -129,10 +129,10 @@ export async function createPage(dependencies: FleetDependencies, people?: strin
   });
 }
 
-/** @param asked with `survey`, every machine is asked what is on it, which takes some seconds */
+/** @param query with `survey`, every VM is searched for unsaved work, which takes some seconds */
 export async function deletePage(
   dependencies: FleetDependencies,
-  asked: { readonly survey?: boolean | undefined },
+  { survey = false }: { readonly survey?: boolean | undefined },
   error: FormError | null = null,
 ): Promise<string> {
   const { db, operations } = dependencies;
@@ -141,7 +141,7 @@ export async function deletePage(
     deployment: operations.deployment.name,
     provider: operations.providerName,
     machines: await listVmRows(db),
-    stake: await (asked.survey === true ? surveyStake : readStake)(dependencies, operations.providerName),
+    stake: await readUnsavedWork(dependencies, operations.providerName, { survey }),
     running: running && operationView(running),
     error,
   });

@@ -1,10 +1,11 @@
-// What was launched and destroyed, by whom, and how it went.
+// Operations: the list, one of them, and its cancellation.
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
 import { readOperationVms } from '../db/operation-vms.ts';
 import { findOperation, listOperations } from '../db/operations.ts';
 import { callerName } from '../contract/caller.ts';
 import { dashboardPage, type FleetDependencies } from './operation-pages.ts';
+import { json, page } from './replies.ts';
 import { operationVmView, operationView } from './views.ts';
 
 const PAGE_LIMIT_DEFAULT = 100;
@@ -15,13 +16,13 @@ export function createOperationHandlers(dependencies: FleetDependencies): Handle
     listOperations: async ({ query }) => {
       const { limit = PAGE_LIMIT_DEFAULT, after } = query;
       const { operations, next } = await listOperations(db, { after, limit });
-      return { status: 200, type: 'application/json', body: { items: operations.map(operationView), next } };
+      return json({ items: operations.map(operationView), next });
     },
     getOperation: async ({ path }) => {
       const operation = await findOperation(db, path.id);
-      if (operation === null) return problem('operation_not_found');
+      if (operation === null) throw new ProblemError('operation_not_found');
       const vms = (await readOperationVms(db, path.id)).map(operationVmView);
-      return { status: 200, type: 'application/json', body: { ...operationView(operation), vms } };
+      return json({ ...operationView(operation), vms });
     },
     cancelOperation: (input) => cancel(dependencies, input),
   };
@@ -31,18 +32,13 @@ async function cancel(
   dependencies: FleetDependencies,
   { path, caller, accept }: Input<'cancelOperation'>,
 ): Promise<Reply<'cancelOperation'>> {
-  const asPage = accept === 'text/html';
   const answer = await dependencies.operations.cancel(path.id, callerName(caller));
-  if (answer.kind === 'unknown') {
-    if (asPage) throw new ProblemError('operation_not_found');
-    return problem('operation_not_found');
-  }
+  if (answer.kind === 'unknown') throw new ProblemError('operation_not_found');
   const { operation, kind } = answer;
-  if (asPage) {
+  if (accept === 'text/html') {
     const error = kind === 'finished' ? { message: problem('operation_finished').body.detail } : null;
-    const body = await dashboardPage(dependencies, { operation, kind: operation.kind, error });
-    return { status: 200, type: 'text/html', body };
+    return page(await dashboardPage(dependencies, { operation, kind: operation.kind, error }));
   }
   if (kind === 'finished') return problem('operation_finished', { operation: operationView(operation) });
-  return { status: 200, type: 'application/json', body: operationView(operation) };
+  return json(operationView(operation));
 }

@@ -1,7 +1,6 @@
-// The state of the lab at a glance: counts, what needs the admin, what runs.
+// The overview: counts of VMs, the VMs that need attention, and the active operation.
 import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
-import { databaseProblem } from '../db/errors.ts';
 import { findActiveOperation } from '../db/operations.ts';
 import { countVms, listVmsInQuestion } from '../db/vms.ts';
 import { byUrgency } from '../vms/attention.ts';
@@ -9,9 +8,9 @@ import { isAssigned, statusesThatAre } from '../vms/status.ts';
 import { operationView, attentionView, viewContext, type ViewDependencies } from './views.ts';
 
 type Overview = components['schemas']['Overview'];
-export type OverviewDependencies = ViewDependencies & { readonly db: Db };
+type OverviewDependencies = ViewDependencies & { readonly db: Db };
 
-const ATTENTION_NAMED = 100;
+const ATTENTION_LISTED = 100;
 
 export async function readOverview(dependencies: OverviewDependencies): Promise<Overview> {
   const { db } = dependencies;
@@ -31,18 +30,8 @@ export async function readOverview(dependencies: OverviewDependencies): Promise<
     starting: of('initializing'),
     failed: statusesThatAre('failed').reduce((total, status) => total + of(status), 0),
     by_status: Object.fromEntries(counts.byStatus),
-    attention: attention.slice(0, ATTENTION_NAMED),
+    attention: attention.slice(0, ATTENTION_LISTED),
     attention_total: attention.length,
     operation: operation && operationView(operation),
   };
-}
-
-/** An outage shows in the checks; the page comes all the same. */
-export async function overviewOrNull(dependencies: OverviewDependencies): Promise<Overview | null> {
-  try {
-    return await readOverview(dependencies);
-  } catch (error) {
-    if (databaseProblem(error)) return null;
-    throw error;
-  }
 }

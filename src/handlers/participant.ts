@@ -1,4 +1,4 @@
-// What participants ask for: the form, the page that watches their machine, how many are free.
+// The pages of participants and their data.
 import type { HandlersOf } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
 import { findAssignment, liveAssignmentsOfBrowser, type AssignmentRecord } from '../db/assignments.ts';
@@ -7,44 +7,42 @@ import { renderCheck } from '../pages/check.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { renderSuccess } from '../pages/success.ts';
 import { requestVmHandler, type RequestVmDependencies } from './request-vm.ts';
-import { createLabReader, readLab } from './lab.ts';
+import { createCachedLabReader, readLab } from './lab.ts';
+import { json, page } from './replies.ts';
 import { assignmentView } from './views.ts';
 
 export function createParticipantHandlers(dependencies: RequestVmDependencies): HandlersOf<'participant'> {
   const { db, now, codeLifetimeMs, workshop } = dependencies;
-  const labForAll = createLabReader(db, now);
+  const readCachedLab = createCachedLabReader(db, now);
   const view = (record: AssignmentRecord) => assignmentView(record, { now: now(), codeLifetimeMs });
   return {
     indexPage: async ({ browserId }) => {
-      const mine = browserId === null ? [] : await liveAssignmentsOfBrowser(db, browserId);
-      const body = renderIndex({
-        lab: await readLab(db),
-        workshop,
-        values: {},
-        askForPin: false,
-        mine: mine.map(({ id, hostname }) => ({ id, hostname })),
-      });
-      return { status: 200, type: 'text/html', body };
+      const assignments = browserId === null ? [] : await liveAssignmentsOfBrowser(db, browserId);
+      return page(
+        renderIndex({
+          lab: await readLab(db),
+          workshop,
+          values: {},
+          askForPin: false,
+          mine: assignments.map(({ id, hostname }) => ({ id, hostname })),
+        }),
+      );
     },
     requestVm: requestVmHandler(dependencies),
     assignmentPage: async ({ path, browserId }) => {
       const record = await findAssignment(db, path.id);
       if (!record || !isBoundTo(record, browserId)) throw new ProblemError('assignment_not_found');
-      return { status: 200, type: 'text/html', body: renderSuccess({ ...view(record), workshop }) };
+      return page(renderSuccess({ ...view(record), workshop }));
     },
     getAssignment: async ({ path, browserId, caller }) => {
       const record = await findAssignment(db, path.id);
-      const mayKnow = caller.kind === 'admin' || (record !== null && isBoundTo(record, browserId));
-      if (!record || !mayKnow) return problem('assignment_not_found');
-      return { status: 200, type: 'application/json', body: view(record) };
+      const isAllowed = caller.kind === 'admin' || (record !== null && isBoundTo(record, browserId));
+      if (!record || !isAllowed) return problem('assignment_not_found');
+      return json(view(record));
     },
-    checkPage: () => ({ status: 200, type: 'text/html', body: renderCheck(workshop, now()) }),
-    getLab: async () => ({ status: 200, type: 'application/json', body: await labForAll() }),
-    getUnassignedVmsCount: async () => ({
-      status: 200,
-      type: 'application/json',
-      body: { count: await countFree(db) },
-    }),
+    checkPage: () => page(renderCheck(workshop, now())),
+    getLab: async () => json(await readCachedLab()),
+    getUnassignedVmsCount: async () => json({ count: await countFree(db) }),
   };
 }
 

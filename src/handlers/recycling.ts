@@ -1,4 +1,4 @@
-// From one participant to the next.
+// The reset of VMs between two participants.
 import type { HandlersOf } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
 import { findAssignment } from '../db/assignments.ts';
@@ -6,6 +6,7 @@ import type { Db } from '../db/connect.ts';
 import { recordRecycled, releaseAssignment } from '../db/recycling.ts';
 import { callerName } from '../contract/caller.ts';
 import { redirectToVm } from './redirect-to-vm.ts';
+import { json } from './replies.ts';
 import { assignmentView, type Clock } from './views.ts';
 
 export type RecyclingDependencies = {
@@ -22,7 +23,7 @@ export function createRecyclingHandlers(dependencies: RecyclingDependencies): Ha
       switch (await recordRecycled(db, report)) {
         case 'recorded':
         case 'late':
-          return { status: 200, type: 'application/json', body: { message: 'Recycling recorded.' } };
+          return json({ message: 'Recycling recorded.' });
         case 'unknown_vm':
           return problem('vm_not_found');
         case 'refused':
@@ -30,17 +31,11 @@ export function createRecyclingHandlers(dependencies: RecyclingDependencies): Ha
       }
     },
     releaseAssignment: async ({ path, caller, accept }) => {
-      const asPage = accept === 'text/html';
       await releaseAssignment(db, path.id, callerName(caller));
       const record = await findAssignment(db, path.id);
-      if (!record) {
-        const detail = 'There is no such assignment.';
-        if (asPage) throw new ProblemError('assignment_not_found', { detail });
-        return problem('assignment_not_found', { detail });
-      }
-      if (asPage) return redirectToVm(record.hostname, 'release');
-      const body = assignmentView(record, { now: now(), codeLifetimeMs });
-      return { status: 200, type: 'application/json', body };
+      if (!record) throw new ProblemError('assignment_not_found', { detail: 'There is no such assignment.' });
+      if (accept === 'text/html') return redirectToVm(record.hostname, 'release');
+      return json(assignmentView(record, { now: now(), codeLifetimeMs }));
     },
   };
 }

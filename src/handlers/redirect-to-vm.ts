@@ -1,4 +1,4 @@
-// Where an action that was done from a page leads: to the page of its machine, which says what was done.
+// After an action on a page: redirects to the page of the VM, which shows what was done.
 import type { components } from '../contract/openapi.gen.ts';
 import { renderRedirect } from '../pages/redirect.ts';
 import { vmPageHref } from '../pages/vm-href.ts';

@@ -1,4 +1,4 @@
-// A participant asks for a machine: what was typed is read, a machine is claimed or found again, a page or JSON answers.
+// Requests for a VM: validates the form, claims a VM or finds the existing one, and answers with a page or JSON.
 import type { Handler, Input, Reply } from '../contract/handlers.ts';
 import { problem, type FieldError, type ProblemReply } from '../contract/problems.ts';
 import { findAssignment } from '../db/assignments.ts';
@@ -12,8 +12,9 @@ import { parseCrdCommand } from '../vms/crd-command.ts';
 import { normalizeEmail } from '../vms/email.ts';
 import { sayMinutes } from '../vms/minutes.ts';
 import { makePin } from '../vms/pin.ts';
-import { describeFailure } from '../result.ts';
+import { describeFailure, fail, succeed, type Result } from '../result.ts';
 import { readLab } from './lab.ts';
+import { json, page } from './replies.ts';
 import { assignmentView, type Clock } from './views.ts';
 
 export type RequestVmDependencies = {
@@ -24,13 +25,13 @@ export type RequestVmDependencies = {
   readonly channel: string;
   readonly randomInt: (below: number) => number;
   readonly randomUuid: () => string;
-  /** What participants read of it. */
+  /** Texts for participants. */
   readonly workshop: Workshop;
 };
 
-type Ask = Input<'requestVm'>;
-/** What a form can be refused for; each is a problem in JSON, and a message on the form page. */
-type Refusal = ProblemReply<
+type RequestInput = Input<'requestVm'>;
+/** Why a form is rejected: a problem in JSON, and a message on the form page. */
+type Rejection = ProblemReply<
   | 'invalid_request'
   | 'invalid_crd_command'
   | 'none_free'
@@ -43,8 +44,9 @@ type Found = Extract<VmRequestResult, { readonly kind: 'assigned' | 'returned' }
 
 export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'requestVm'> {
   return async (input) => {
-    const typed = readForm(input.body);
-    if ('refusal' in typed) return refuse(dependencies, input, typed.refusal);
+    const form = readForm(input.body);
+    if (!form.ok) return reject(dependencies, input, form.failure);
+    const typed = form.value;
     const result = await requestVm(dependencies.db, {
       assignmentId: dependencies.randomUuid(),
       email: typed.email,
@@ -55,14 +57,14 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
       givenPin: input.body.pin?.trim() || null,
     });
     if (result.kind === 'assigned' || result.kind === 'returned') {
-      return give(dependencies, input, { ...typed, found: result });
+      return assigned(dependencies, input, { ...typed, found: result });
     }
-    return refuse(dependencies, input, refusalOf(result));
+    return reject(dependencies, input, rejectionOf(result));
   };
 }
 
-/** The e-mail normalized and the command rebuilt, or what is wrong with them. */
-function readForm(body: Ask['body']): Typed | { readonly refusal: Refusal } {
+/** The normalized e-mail and the rebuilt command. */
+function readForm(body: RequestInput['body']): Result<Typed, Rejection> {
   const email = normalizeEmail(body.email);
   const command = parseCrdCommand(body.crd_command);
   const missing = [
@@ -73,7 +75,7 @@ function readForm(body: Ask['body']): Typed | { readonly refusal: Refusal } {
       ? [{ field: 'crd_command', code: 'required', message: 'Paste the command.' }]
       : []),
   ];
-  if (missing.length > 0) return { refusal: invalid('Email and CRD command are required.', missing) };
+  if (missing.length > 0) return fail(invalid('Email and CRD command are required.', missing));
   const wrong: FieldError[] = [];
   if (email === null)
     wrong.push({
@@ -83,16 +85,16 @@ function readForm(body: Ask['body']): Typed | { readonly refusal: Refusal } {
     });
   if (!command.ok)
     wrong.push({ field: 'crd_command', code: 'format', message: describeFailure(command.failure) });
-  if (!command.ok) return { refusal: problem('invalid_crd_command', { errors: wrong }) };
-  if (email === null) return { refusal: invalid('The e-mail address is not valid.', wrong) };
-  return { email, crdCommand: command.value.command };
+  if (!command.ok) return fail(problem('invalid_crd_command', { errors: wrong }));
+  if (email === null) return fail(invalid('The e-mail address is not valid.', wrong));
+  return succeed({ email, crdCommand: command.value.command });
 }
 
 function invalid(detail: string, errors: readonly FieldError[]): ProblemReply<'invalid_request'> {
   return problem('invalid_request', { detail, errors });
 }
 
-function refusalOf(result: Exclude<VmRequestResult, Found>): Refusal {
+function rejectionOf(result: Exclude<VmRequestResult, Found>): Rejection {
   switch (result.kind) {
     case 'none_free':
       return problem('none_free');
@@ -117,50 +119,47 @@ function refusalOf(result: Exclude<VmRequestResult, Found>): Refusal {
   }
 }
 
-/** As a problem to programs; to people as the form again, with the message and what they typed. */
-async function refuse(
+/** JSON clients get the problem, HTML clients the form again with the message and their input. */
+async function reject(
   { db, workshop }: RequestVmDependencies,
-  input: Ask,
-  refusal: Refusal,
+  input: RequestInput,
+  rejection: Rejection,
 ): Promise<Reply<'requestVm'>> {
-  if (input.accept === 'application/json') return refusal;
-  const { code, errors = [] } = refusal.body;
+  if (input.accept === 'application/json') return rejection;
+  const { code, errors = [] } = rejection.body;
   const body = renderIndex({
     lab: await readLab(db),
     noneFree: code === 'none_free',
     workshop,
     error: {
-      message: sentenceOf(refusal.body),
+      message: sentenceOf(rejection.body),
       fields: Object.fromEntries(errors.map(({ field, message }) => [field, message])),
     },
     values: input.body,
     askForPin: code === 'pin_required' || code === 'too_many_pin_attempts',
     mine: [],
   });
-  if (refusal.status === 503) return { status: 503, type: 'text/html', body, headers: refusal.headers ?? {} };
-  return { status: 200, type: 'text/html', body };
+  if (rejection.status === 503)
+    return { status: 503, type: 'text/html', body, headers: rejection.headers ?? {} };
+  return page(body);
 }
 
-async function give(
+async function assigned(
   { db, now, codeLifetimeMs, workshop }: RequestVmDependencies,
-  input: Ask,
+  input: RequestInput,
   given: Typed & { readonly found: Found },
 ): Promise<Reply<'requestVm'>> {
   const { id, hostname, pin, kind } = given.found;
   if (input.accept === 'application/json') {
     const body = { hostname, pin, assignment_id: id, returning: kind === 'returned' };
-    return { status: 200, type: 'application/json', body };
+    return json(body);
   }
   const record = kind === 'returned' ? await findAssignment(db, id) : null;
   const view = assignmentView(record ?? justAssigned(given, now()), { now: now(), codeLifetimeMs });
-  return {
-    status: 200,
-    type: 'text/html',
-    body: renderSuccess({ ...view, returning: kind === 'returned', workshop }),
-  };
+  return page(renderSuccess({ ...view, returning: kind === 'returned', workshop }));
 }
 
-/** A new assignment needs no second look at the database. */
+/** Saves reading a new assignment from the database. */
 function justAssigned({ found, email }: Typed & { readonly found: Found }, now: Date) {
   return {
     ...found,

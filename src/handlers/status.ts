@@ -1,20 +1,21 @@
-// Statuses of machines, for dashboards.
+// Statuses of VMs, for dashboards.
 import type { HandlersOf } from '../contract/handlers.ts';
 import { problem } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
 import { findStatus, listStatuses } from '../db/vms.ts';
+import { json } from './replies.ts';
 
 export function createStatusHandlers({ db }: { readonly db: Db }): HandlersOf<'status'> {
   return {
     listVmStatuses: async () => {
       const statuses = await listStatuses(db);
       if (statuses.size === 0) return problem('no_vms');
-      return { status: 200, type: 'application/json', body: Object.fromEntries(statuses) };
+      return json(Object.fromEntries(statuses));
     },
     getVmStatus: async ({ path }) => {
       const status = await findStatus(db, path.hostname);
       if (status === null) return problem('vm_not_found');
-      return { status: 200, type: 'application/json', body: { hostname: path.hostname, status } };
+      return json({ hostname: path.hostname, status });
     },
   };
 }

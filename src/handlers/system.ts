@@ -1,13 +1,14 @@
-// Health, the contract itself, the docs page, static files.
+// Health, the OpenAPI document, the docs page and static files.
 import type { HandlersOf } from '../contract/handlers.ts';
 import { problem } from '../contract/problems.ts';
 import { getAsset } from '../pages/assets.ts';
 import { renderDocs } from '../pages/docs.ts';
+import { json, page } from './replies.ts';
 
-/** One thing that a request needs. */
+/** Checks one thing that requests need. */
 export type HealthCheck = {
   readonly name: string;
-  /** null = ready; else a sentence that says what is missing. Never throws. */
+  /** Null = ready; otherwise what is wrong. Never throws. */
   readonly check: () => Promise<string | null>;
 };
 
@@ -28,7 +29,7 @@ export function createSystemHandlers({
     getHealth: async () => {
       const results = await runChecks(checks);
       const ready = results.every(({ ok }) => ok);
-      if (ready) return { status: 200, type: 'application/json', body: { status: 'ok', checks: results } };
+      if (ready) return json({ status: 'ok', checks: results });
       return {
         status: 503,
         type: 'application/json',
@@ -36,10 +37,10 @@ export function createSystemHandlers({
         headers: RETRY,
       };
     },
-    getLiveness: () => ({ status: 200, type: 'application/json', body: { status: 'ok' } }),
+    getLiveness: () => json({ status: 'ok' }),
     getContractYaml: () => ({ status: 200, type: 'application/yaml', body: contractYaml }),
-    getContractJson: () => ({ status: 200, type: 'application/json', body: contract }),
-    docsPage: () => ({ status: 200, type: 'text/html', body: renderDocs() }),
+    getContractJson: () => json(contract),
+    docsPage: () => page(renderDocs()),
     getAsset: ({ path }) => {
       const asset = getAsset(path.file);
       if (!asset) return problem('not_found');
@@ -50,7 +51,7 @@ export function createSystemHandlers({
 }
 
 const RETRY = { 'Retry-After': '5' };
-/** A name with a hash never changes its body; one without may be stale for a while. */
+/** A file with a hash in its name never changes; any other may be stale for five minutes. */
 const FOR_EVER = { 'Cache-Control': 'public, max-age=31536000, immutable' };
 const FOR_A_WHILE = { 'Cache-Control': 'public, max-age=300' };
 
@@ -60,8 +61,8 @@ export type CheckResult = { readonly name: string; readonly ok: boolean; readonl
 export async function runChecks(checks: readonly HealthCheck[]): Promise<CheckResult[]> {
   return Promise.all(
     checks.map(async ({ name, check }) => {
-      const missing = await check();
-      return missing === null ? { name, ok: true } : { name, ok: false, detail: missing };
+      const detail = await check();
+      return detail === null ? { name, ok: true } : { name, ok: false, detail };
     }),
   );
 }

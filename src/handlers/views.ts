@@ -1,4 +1,4 @@
-// Records of the database as the contract tells them.
+// Converts records of the database to the schemas of the API.
 import type { components } from '../contract/openapi.gen.ts';
 import type { AssignmentRecord } from '../db/assignments.ts';
 import type { OperationEventRecord } from '../db/operation-events.ts';
@@ -21,14 +21,13 @@ export type ViewContext = {
   readonly deadlines?: DeadlineLimits;
 };
 
-/** What the views of machines need of the configuration, and the clock. */
+/** What views of VMs need. */
 export type ViewDependencies = {
   readonly now: Clock;
   readonly codeLifetimeMs: number;
   readonly deadlines: DeadlineLimits;
 };
 
-/** As of now. */
 export function viewContext({ now, codeLifetimeMs, deadlines }: ViewDependencies): Required<ViewContext> {
   return { now: now(), codeLifetimeMs, deadlines };
 }
@@ -111,7 +110,7 @@ function deadlineView(deadline: Deadline | null): components['schemas']['Deadlin
   };
 }
 
-/** Whether it needs somebody, and why. */
+/** Why the VM needs attention; null if it does not. */
 export function attentionView(
   record: VmRecord,
   context: ViewContext,
@@ -130,15 +129,10 @@ export function timelineEntryView(entry: TimelineEntry): components['schemas']['
 
 export function orphansView({ items, checkedAt, error }: Survey): components['schemas']['Orphans'] {
   return {
-    items: items.map((item) => ({
-      id: item.id,
-      kind: item.kind,
-      hostname: item.hostname,
-      launch_id: item.launchId,
-      instance_type: item.instanceType,
-      reason: item.reason,
-      adoptable: item.adoptable,
-      terminable: item.terminable,
+    items: items.map(({ launchId, instanceType, ...item }) => ({
+      ...item,
+      launch_id: launchId,
+      instance_type: instanceType,
     })),
     checked_at: checkedAt?.toISOString() ?? null,
     error,
@@ -164,13 +158,13 @@ export function operationView(record: OperationRecord): components['schemas']['O
   };
 }
 
-export function operationEventView(record: OperationEventRecord): components['schemas']['OperationEvent'] {
-  return {
-    at: record.at.toISOString(),
-    level: record.level,
-    hostname: record.hostname,
-    text: record.text,
-  };
+export function operationEventView({
+  at,
+  level,
+  hostname,
+  text,
+}: OperationEventRecord): components['schemas']['OperationEvent'] {
+  return { at: at.toISOString(), level, hostname, text };
 }
 
 export function operationVmView({ at, ...machine }: OperationVmRecord): components['schemas']['OperationVm'] {

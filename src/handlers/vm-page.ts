@@ -1,42 +1,59 @@
-// The page of one machine, with what it needs of the database.
+// The page of one VM, and what it reads from the database.
+import { ProblemError, type ProblemCode, type ProblemReply } from '../contract/problems.ts';
+import type { Db } from '../db/connect.ts';
 import { findLastDownload } from '../db/downloads.ts';
 import { readTimeline } from '../db/vm-timeline.ts';
-import { findVm, countFree, findLaunchOf } from '../db/vms.ts';
-import type { Db } from '../db/connect.ts';
+import { countFree, findLaunchOf, findVm, type VmRecord } from '../db/vms.ts';
 import { renderVm } from '../pages/vm.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import type { ActionName } from './redirect-to-vm.ts';
 import { timelineEntryView, viewContext, vmView, type ViewDependencies } from './views.ts';
-import { lastModel } from './work.ts';
+import { lastModel } from './unsaved-work.ts';
 
 export type VmPageDependencies = ViewDependencies & {
   readonly db: Db;
   readonly operations: Pick<OperationService, 'restart' | 'providerName'>;
 };
 
-/** As it is now, with what was done or why it was not; null where there is no such machine. */
+/** One VM. Throws `vm_not_found`. */
+export async function existingVm(db: Db, hostname: string): Promise<VmRecord> {
+  const vm = await findVm(db, hostname);
+  if (!vm) throw new ProblemError('vm_not_found');
+  return vm;
+}
+
+/** The page, with the last action or with an error. Throws `vm_not_found`. */
 export async function vmPage(
   dependencies: VmPageDependencies,
   hostname: string,
-  said: { readonly done: ActionName | null; readonly error: string | null },
-): Promise<string | null> {
+  notice: { readonly done: ActionName | null; readonly error: string | null },
+): Promise<string> {
   const { db, operations } = dependencies;
-  const record = await findVm(db, hostname);
-  if (!record) return null;
+  const record = await existingVm(db, hostname);
   const context = viewContext(dependencies);
-  const browserAllowedUntil = record.assignment?.browserAllowedUntil ?? null;
+  const allowedUntil = record.assignment?.browserAllowedUntil ?? null;
+  const isAllowed = allowedUntil !== null && allowedUntil > context.now;
   return renderVm({
     vm: vmView(record, context),
     timeline: (await readTimeline(db, hostname)).map(timelineEntryView),
     launchId: await findLaunchOf(db, hostname),
-    browserAllowedUntil:
-      browserAllowedUntil !== null && browserAllowedUntil > context.now
-        ? browserAllowedUntil.toISOString()
-        : null,
+    browserAllowedUntil: isAllowed ? allowedUntil.toISOString() : null,
     freeCount: await countFree(db),
     canRestart: operations.restart !== null && record.provider === operations.providerName,
     lastDownload: lastModel(await findLastDownload(db, hostname)),
-    ...said,
+    ...notice,
     now: context.now,
   });
+}
+
+/** A problem of an action on one VM; HTML clients get the page of the VM with the message. */
+export async function vmPageProblem<Code extends ProblemCode>(
+  dependencies: VmPageDependencies,
+  { path, accept }: { readonly path: { readonly hostname: string }; readonly accept: string },
+  reply: ProblemReply<Code>,
+) {
+  if (accept !== 'text/html') return reply;
+  const { status, headers = {} } = reply;
+  const body = await vmPage(dependencies, path.hostname, { done: null, error: reply.body.detail });
+  return { status, type: 'text/html', body, headers } as const;
 }

@@ -1,4 +1,4 @@
-// What VMs report and wait for. Value in, value out.
+// Reports of VMs, and the poll on which they wait for an assignment.
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
@@ -16,14 +16,15 @@ import { recordTimings } from '../db/timings.ts';
 import type { Dispatcher } from '../delivery/dispatcher.ts';
 import { readGpuHealth, type Provider } from '../vms/status.ts';
 import { readTimings } from '../vms/timings.ts';
-import { createLogIntake, type LogKeeper } from './log-intake.ts';
+import { createLogIntake, type LogLimiter } from './log-intake.ts';
+import { json } from './replies.ts';
 
 export type VmDependencies = {
   readonly db: Db;
   readonly dispatcher: Dispatcher;
-  readonly logs: LogKeeper;
-  /** Of machines that come by themselves. */
-  readonly bornAs: Provider;
+  readonly logLimiter: LogLimiter;
+  /** The provider of VMs that report without having been launched or registered. */
+  readonly unregisteredProvider: Provider;
 };
 
 export function createVmHandlers(dependencies: VmDependencies): HandlersOf<'vm'> {
@@ -31,8 +32,8 @@ export function createVmHandlers(dependencies: VmDependencies): HandlersOf<'vm'>
   return {
     vmStartup: (input) => waitForAssignment(dependencies, input),
     updateVmStatus: async ({ body }) => {
-      await reportStatus(db, { ...body, provider: dependencies.bornAs });
-      return done('VM status updated successfully.');
+      await reportStatus(db, { ...body, provider: dependencies.unregisteredProvider });
+      return json({ message: 'VM status updated successfully.' });
     },
     updateInUseStatus: async ({ body }) =>
       answerReport(await reportInUse(db, body.hostname, body.status), 'In-use status updated successfully.'),
@@ -66,25 +67,17 @@ const GPU_STATUS_UNKNOWN = {
   message: 'must be one of: Healthy, Unhealthy, N/A',
 };
 
-type Done = { readonly status: 200; readonly type: 'application/json'; readonly body: { message: string } };
-
-function done(message: string): Done {
-  return { status: 200, type: 'application/json', body: { message } };
-}
-
-/** A machine that is being destroyed is answered as if all were well: it has nobody to tell. */
+/** A late report of a destroyed VM is answered with success: the VM can do nothing about an error. */
 function answerReport(result: ReportResult, message: string) {
-  return result === 'unknown_vm' ? problem('vm_not_found') : done(message);
+  return result === 'unknown_vm' ? problem('vm_not_found') : json({ message });
 }
 
 function answerHeartbeat(recycle: { readonly assignmentId: string | null } | null): Reply<'postHeartbeat'> {
-  const action = recycle ? 'recycle' : 'none';
-  const body = {
+  return json({
     message: 'Heartbeat recorded.',
-    action,
+    action: recycle ? 'recycle' : 'none',
     assignment_id: recycle?.assignmentId ?? null,
-  } as const;
-  return { status: 200, type: 'application/json', body };
+  });
 }
 
 async function waitForAssignment(
@@ -97,11 +90,13 @@ async function waitForAssignment(
   switch (result.kind) {
     case 'delivered': {
       const { assignmentId, command, commandNumber, pin } = result.delivery;
-      return {
-        status: 200,
-        type: 'application/json',
-        body: { status: 'success', pin, command, assignment_id: assignmentId, command_number: commandNumber },
-      };
+      return json({
+        status: 'success',
+        pin,
+        command,
+        assignment_id: assignmentId,
+        command_number: commandNumber,
+      });
     }
     case 'superseded':
       return problem('poll_superseded');
@@ -130,7 +125,7 @@ async function acknowledge(
   });
   switch (result) {
     case 'recorded':
-      return done('Outcome recorded.');
+      return json({ message: 'Outcome recorded.' });
     case 'unknown':
       return problem('assignment_not_found', { detail: 'This VM has no such assignment.' });
     case 'released':

@@ -1,4 +1,4 @@
-// Machines as CSV for spreadsheets (RFC 4180). A value that a spreadsheet would take for a formula becomes plain text.
+// VMs as CSV (RFC 4180). Values that a spreadsheet could read as a formula are prefixed with an apostrophe.
 import type { components } from '../contract/openapi.gen.ts';
 
 type Vm = components['schemas']['Vm'];
@@ -25,13 +25,13 @@ const columns = {
   overdue: (vm) => vm.deadline?.overdue_message ?? null,
 } as const satisfies Record<string, (vm: Vm) => Cell>;
 
-/** In this order, with a header line; lines end with CR LF. */
+/** A header line, then one line per VM; lines end with CR LF. */
 export function vmsCsv(vms: readonly Vm[]): string {
   const lines = vms.map((vm) => Object.values(columns).map((read) => cell(read(vm))));
   return [Object.keys(columns), ...lines].map((line) => `${line.join(',')}\r\n`).join('');
 }
 
-/** Spreadsheet programs take these at the start of a value for a formula. */
+/** Values that begin with one of these could be read as a formula. */
 const FORMULA = /^[=+\-@\t\r\n]/;
 
 function cell(value: Cell): string {

@@ -1,4 +1,4 @@
-// Machines, for admins and integrators.
+// VMs, for admins and integrators.
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError, type ProblemReply } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
@@ -13,10 +13,11 @@ import { hashToken, makeVmToken } from '../vms/token.ts';
 import { callerName } from '../contract/caller.ts';
 import { findMatching } from './instances-page.ts';
 import { readVmQuery } from '../vms/vm-table.ts';
+import { json } from './replies.ts';
 import { operationAddress, operationView, viewContext, vmView } from './views.ts';
-import { vmPage, type VmPageDependencies } from './vm-page.ts';
+import { existingVm, vmPageProblem, type VmPageDependencies } from './vm-page.ts';
 import { vmsCsv } from './vms-csv.ts';
-import { describeFailure } from '../result.ts';
+import { describeFailure, fail, succeed, type Result } from '../result.ts';
 
 export type VmsDependencies = VmPageDependencies & {
   readonly db: Db;
@@ -31,18 +32,13 @@ export function createVmsHandlers(dependencies: VmsDependencies): HandlersOf<'vm
   return {
     listVms: async ({ query }) => {
       const { limit = PAGE_LIMIT_DEFAULT, after, ...filter } = query;
-      const page = await listVms(db, filter, { after, limit });
+      const { vms, next, total } = await listVms(db, filter, { after, limit });
       const context = viewContext(dependencies);
-      return {
-        status: 200,
-        type: 'application/json',
-        body: { items: page.vms.map((vm) => vmView(vm, context)), next: page.next, total: page.total },
-      };
+      return json({ items: vms.map((vm) => vmView(vm, context)), next, total });
     },
     getVm: async ({ path }) => {
-      const vm = await findVm(db, path.hostname);
-      if (!vm) return problem('vm_not_found');
-      return { status: 200, type: 'application/json', body: vmView(vm, viewContext(dependencies)) };
+      const vm = await existingVm(db, path.hostname);
+      return json(vmView(vm, viewContext(dependencies)));
     },
     downloadVmsCsv: async ({ query }) => {
       const { vms } = await findMatching(dependencies, readVmQuery(query));
@@ -55,37 +51,39 @@ export function createVmsHandlers(dependencies: VmsDependencies): HandlersOf<'vm
     },
     registerVm: (input) => register(dependencies, input),
     deleteVm: async (input) => {
-      const answer = await destroyOne(dependencies, input);
-      return 'begun' in answer ? accepted(answer.begun) : answer;
+      const result = await destroyOne(dependencies, input);
+      return result.ok ? accepted(result.value) : result.failure;
     },
     destroyVm: (input) => destroyFromPage(dependencies, input),
   };
 }
 
-type Refusal = ProblemReply<'operation_running' | 'provider_not_ready' | 'vm_not_found'>;
-
 async function destroyOne(
   { operations }: VmsDependencies,
   { path, caller }: Pick<Input<'deleteVm'>, 'path' | 'caller'>,
-): Promise<{ readonly begun: OperationRecord } | Refusal> {
+): Promise<Result<OperationRecord, ProblemReply<'operation_running' | 'provider_not_ready'>>> {
   const answer = await operations.destroyOne({ hostname: path.hostname, by: callerName(caller) });
   switch (answer.kind) {
     case 'accepted':
-      return { begun: answer.operation };
+      return succeed(answer.operation);
     case 'busy': {
       const { running } = answer;
-      return problem('operation_running', {
-        detail: `Nothing was destroyed: another operation is running. ${describeOperation(running)}, has not finished yet. Wait until it finishes, or cancel it.`,
-        headers: { Location: operationAddress(running) },
-        operation: operationView(running),
-      });
+      return fail(
+        problem('operation_running', {
+          detail: `Nothing was destroyed: another operation is running. ${describeOperation(running)}, has not finished yet. Wait until it finishes, or cancel it.`,
+          headers: { Location: operationAddress(running) },
+          operation: operationView(running),
+        }),
+      );
     }
     case 'not_ready':
-      return problem('provider_not_ready', {
-        detail: `Nothing was destroyed. ${describeFailure(answer.failure)}`,
-      });
+      return fail(
+        problem('provider_not_ready', {
+          detail: `Nothing was destroyed. ${describeFailure(answer.failure)}`,
+        }),
+      );
     case 'unknown':
-      return problem('vm_not_found');
+      throw new ProblemError('vm_not_found');
   }
 }
 
@@ -94,22 +92,16 @@ function accepted(operation: OperationRecord) {
   return { status: 202, type: 'application/json', headers, body: operationView(operation) } as const;
 }
 
-/** To people, the page of the operation; or the machine's page again, which says why there is none. */
+/** HTML clients are redirected to the page of the operation, or get the page of the VM with the problem. */
 async function destroyFromPage(
   dependencies: VmsDependencies,
   input: Input<'destroyVm'>,
 ): Promise<Reply<'destroyVm'>> {
-  const answer = await destroyOne(dependencies, input);
-  if (input.accept !== 'text/html') return 'begun' in answer ? accepted(answer.begun) : answer;
-  if ('begun' in answer) {
-    const href = operationPageHref(answer.begun.id);
-    return { status: 303, type: 'text/html', headers: { Location: href }, body: renderRedirect(href) };
-  }
-  if (answer.status === 404) throw new ProblemError('vm_not_found');
-  const { hostname } = input.path;
-  const body = await vmPage(dependencies, hostname, { done: null, error: answer.body.detail });
-  if (body === null) throw new ProblemError('vm_not_found');
-  return { status: answer.status, type: 'text/html', body, headers: answer.headers ?? {} };
+  const result = await destroyOne(dependencies, input);
+  if (!result.ok) return vmPageProblem(dependencies, input, result.failure);
+  if (input.accept !== 'text/html') return accepted(result.value);
+  const href = operationPageHref(result.value.id);
+  return { status: 303, type: 'text/html', headers: { Location: href }, body: renderRedirect(href) };
 }
 
 async function register(
