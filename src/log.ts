@@ -26,7 +26,7 @@ export type LogOptions = {
 
 type PinoLogger = ReturnType<typeof pino>;
 
-/** The root of all logs. Errors belong in the field `err`, but are described in every field. */
+/** The root of all logs. Pass errors as `err`; an error in any other field is described too. */
 export function createLog({ level, destination }: LogOptions): Log {
   const options = {
     level,
@@ -40,7 +40,7 @@ export function createLog({ level, destination }: LogOptions): Log {
   return wrap(destination === undefined ? pino(options) : pino(options, destination));
 }
 
-/** The log of one request: every line has its id in the field `request_id`. */
+/** The log of one request: every line has its `request_id`. */
 export function logForRequest(log: Log, requestId: string): Log {
   return log.child({ request_id: requestId });
 }

@@ -275,7 +275,9 @@ export const trustProxy = words
     const addresses = value.split(',').map((part) => part.trim());
     if (addresses.every(isProxyAddress)) return addresses;
     const everybody = /^(true|yes|on|all|\*)$/i.test(value);
-    context.addIssue(everybody ? 'trusts everybody, also whoever forges the header' : 'names no proxy');
+    context.addIssue(
+      everybody ? 'trusts everybody, including clients that forge the header' : 'names no proxy',
+    );
     return z.NEVER;
   })
   .meta({

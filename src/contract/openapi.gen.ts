@@ -210,7 +210,10 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** The status of every VM */
+    /**
+     * The status of every VM
+     * @description Returns 404 (`no_vms`) if there are no VMs.
+     */
     get: operations['listVmStatuses'];
     put?: never;
     /**
@@ -275,7 +278,7 @@ export interface paths {
     /**
      * Send log lines of a VM
      * @description Appends the lines. With `event_ids` (one per message), sending a batch again adds nothing. Each VM keeps a limited
-     *     amount of logs: the oldest lines are dropped, and readers are told how many.
+     *     amount of logs: the oldest lines are dropped, and the logs show how many (`lines_cut`).
      */
     post: operations['postVmLogs'];
     delete?: never;
@@ -295,8 +298,8 @@ export interface paths {
     put?: never;
     /**
      * Report that the VM is alive
-     * @description The field `action` of the answer tells the agent what to do next. `recycle`: the assignment has ended; delete the
-     *     participant's files, then call `POST /api/v1/vms/{hostname}/recycled`. Repeated until that call.
+     * @description `action` in the answer is what the agent must do next. `recycle`: the assignment has ended; delete the participant's
+     *     files, then call `POST /api/v1/vms/{hostname}/recycled`. Every answer repeats it until that call.
      */
     post: operations['postHeartbeat'];
     delete?: never;
@@ -578,8 +581,8 @@ export interface paths {
     put?: never;
     /**
      * Restart the VM and keep its disk
-     * @description Unsaved work is lost; files are kept. The VM is `initializing`, and not assigned to anybody, until it reports again.
-     *     Returns 409 (`cannot_restart`) if the provider does not support restarts or the VM is being destroyed, and 503
+     * @description Unsaved work is lost; files are kept. The VM becomes `initializing` and cannot be assigned until it reports again; an
+     *     existing assignment stays. Returns 409 (`cannot_restart`) if the provider does not support restarts or the VM is being destroyed, and 503
      *     (`restart_failed`) if the restart failed.
      */
     post: operations['restartVm'];
@@ -618,7 +621,7 @@ export interface paths {
     };
     /**
      * The stored logs of one VM, as a text file
-     * @description Every stored line, in the order of arrival. If older lines were dropped, the first line says so.
+     * @description Every stored line, in the order of arrival. If older lines were dropped, the first line is a note with their number.
      */
     get: operations['downloadVmLogs'];
     put?: never;
@@ -661,7 +664,7 @@ export interface paths {
     };
     /**
      * The stored logs of one VM
-     * @description Returns 503 only while the VM is `initializing` and has no logs yet.
+     * @description Returns 503 (`logs_not_yet`) only while the VM is `initializing` and has no logs yet.
      */
     get: operations['getVmLogs'];
     put?: never;
@@ -1463,9 +1466,11 @@ export interface components {
       assigned_at: components['schemas']['Timestamp'];
       /** @description When the participant sent the current command. */
       command_at: components['schemas']['Timestamp'];
-      /** @description When the VM fetched the current command. */
+      /** @description When the VM fetched the current command; null until then. */
       delivered_at: components['schemas']['Timestamp'] | null;
+      /** @description When the VM reported the outcome of the current command; null until then. */
       acknowledged_at: components['schemas']['Timestamp'] | null;
+      /** @description When the assignment ended; null until then. */
       released_at: components['schemas']['Timestamp'] | null;
     };
     VmCount: {
@@ -1601,14 +1606,20 @@ export interface components {
       /** @description Null until the VM reports it. */
       gpu_health: components['schemas']['GpuHealth'] | null;
       address: string | null;
+      /** @description Null = the configured default. */
       ssh_user: string | null;
+      /** @description Null = 22. */
       ssh_port: number | null;
+      /** @description Whether the server knows a token of this VM. */
       has_token: boolean;
       created_at: components['schemas']['Timestamp'];
+      /** @description When the VM last polled or reported; null if it never did. */
       last_seen_at: components['schemas']['Timestamp'] | null;
       /** @description Whether the agent is waiting for an assignment now. */
       waiting: boolean;
+      /** @description From the last heartbeat; null until the first one. */
       boot_id: string | null;
+      /** @description From the last heartbeat; null if unknown. */
       free_disk_bytes: number | null;
       assignment: components['schemas']['Assignment'] | null;
       timings: components['schemas']['Timings'];
@@ -1656,8 +1667,10 @@ export interface components {
       total: number;
       /** @description Running and not assigned. */
       free: number;
+      /** @description With an assignment that is not released. */
       assigned: number;
       in_use: number;
+      /** @description With the status `initializing`. */
       starting: number;
       /** @description With the status `error` or `unreachable`. */
       failed: number;
@@ -1665,6 +1678,7 @@ export interface components {
         [key: string]: number;
       };
       attention: components['schemas']['Attention'][];
+      /** @description All VMs that need attention. */
       attention_total: number;
       /** @description The queued or running operation; null if there is none. */
       operation: components['schemas']['Operation'] | null;
@@ -1688,7 +1702,7 @@ export interface components {
     };
     VmLogs: {
       hostname: components['schemas']['Hostname'];
-      /** @description Lines joined by newlines. If older lines were dropped, the first line says so. */
+      /** @description Lines joined by newlines. If older lines were dropped, the first line is a note with their number. */
       logs: string;
       /** @description The number of stored lines. */
       lines: number;
@@ -1696,7 +1710,7 @@ export interface components {
       lines_cut: number;
     };
     LaunchRequest: {
-      /** @description The number of VMs to launch. */
+      /** @description The number of VMs to launch. The server may be configured for fewer (`MAX_VMS_PER_LAUNCH`). */
       num_vms: number;
       /** @description Hours until the VMs of this launch shut down. Default: 8 (`LAUNCH_HOURS`) if the VMs cost money, otherwise never. */
       hours?: number;
@@ -1804,11 +1818,13 @@ export interface components {
       /** @description The admin who requested it. */
       requested_by: string;
       requested_at: components['schemas']['Timestamp'];
+      /** @description Null while the operation is queued. */
       started_at: components['schemas']['Timestamp'] | null;
+      /** @description Null while the operation is active. */
       ended_at: components['schemas']['Timestamp'] | null;
       /** @description When the cancellation was requested. */
       cancel_requested_at: components['schemas']['Timestamp'] | null;
-      /** @description The requested number of VMs; null if the operation affects all VMs. */
+      /** @description The number of VMs to launch; null for a destroy. */
       num_vms: number | null;
       /** @description The VMs to destroy; null for all VMs and for a launch. */
       hostnames: components['schemas']['Hostname'][] | null;
@@ -1964,7 +1980,7 @@ export interface components {
       state: 'searching' | 'sending' | 'done' | 'failed' | 'abandoned';
       started_at: components['schemas']['Timestamp'];
       ended_at: components['schemas']['Timestamp'] | null;
-      /** @description Why the download failed. */
+      /** @description Why the download failed; null if it did not. */
       message: string | null;
       /** @description The number of VMs in this download. */
       vms: number;
@@ -1986,6 +2002,7 @@ export interface components {
       checks: {
         name: string;
         ok: boolean;
+        /** @description What is wrong, and what to do. */
         detail?: string;
       }[];
     };
@@ -2531,7 +2548,7 @@ export interface operations {
            *       "free": 0,
            *       "ready": 12,
            *       "total": 40,
-           *       "message": "The machines are starting: 12 of 40 are ready."
+           *       "message": "The machines are starting: 12 of 40 are ready, and none is free yet."
            *     }
            */
           'application/json': components['schemas']['Lab'];

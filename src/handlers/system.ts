@@ -29,7 +29,7 @@ export function createSystemHandlers({
     getHealth: async () => {
       const results = await runChecks(checks);
       const ready = results.every(({ ok }) => ok);
-      if (ready) return json({ status: 'ok', checks: results });
+      if (ready) return json({ status: 'ok' as const, checks: results });
       return {
         status: 503,
         type: 'application/json',
@@ -37,7 +37,7 @@ export function createSystemHandlers({
         headers: RETRY,
       };
     },
-    getLiveness: () => json({ status: 'ok' }),
+    getLiveness: () => json({ status: 'ok' as const }),
     getContractYaml: () => ({ status: 200, type: 'application/yaml', body: contractYaml }),
     getContractJson: () => json(contract),
     docsPage: () => page(renderDocs()),

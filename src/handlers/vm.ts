@@ -75,7 +75,7 @@ function answerReport(result: ReportResult, message: string) {
 function answerHeartbeat(recycle: { readonly assignmentId: string | null } | null): Reply<'postHeartbeat'> {
   return json({
     message: 'Heartbeat recorded.',
-    action: recycle ? 'recycle' : 'none',
+    action: recycle ? ('recycle' as const) : ('none' as const),
     assignment_id: recycle?.assignmentId ?? null,
   });
 }
@@ -91,7 +91,7 @@ async function waitForAssignment(
     case 'delivered': {
       const { assignmentId, command, commandNumber, pin } = result.delivery;
       return json({
-        status: 'success',
+        status: 'success' as const,
         pin,
         command,
         assignment_id: assignmentId,

@@ -1,4 +1,4 @@
-// Finds the processes of this computer that carry a mark, whoever started them and whether or not the parent still runs.
+// Finds the processes of this computer that carry a mark, no matter who started them or whether the parent still runs.
 // The mark names a folder: in the environment (inherited by all children), and as the last command-line argument.
 import { execFile } from 'node:child_process';
 import { access, readdir, readFile } from 'node:fs/promises';

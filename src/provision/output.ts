@@ -16,7 +16,7 @@ export type Output = {
   readonly drain: () => Promise<readonly NewOperationEvent[]>;
 };
 
-/** Further lines of one operation are dropped, and the last line says so. */
+/** Further lines of one operation are dropped; the last line is a note about that. */
 const EVENTS_PER_OPERATION = 20_000;
 const EVENTS_PER_STATEMENT = 500;
 

@@ -191,7 +191,7 @@ describe('a command', () => {
     expect(await recordOutcome(db, { ...report, hostname: 'a' })).toBe('recorded');
     expect(await recordOutcome(db, { ...report, hostname: 'a' })).toBe('recorded');
     await sql`update assignments set released_at = now()`.execute(db);
-    expect(await recordOutcome(db, { ...report, hostname: 'a' })).toBe('over');
+    expect(await recordOutcome(db, { ...report, hostname: 'a' })).toBe('released');
   });
 });
 

@@ -156,7 +156,7 @@ describe('the deployment lock', () => {
     const { connectionString } = database;
     const lock = await acquired({ connectionString });
     await lock.release(async () => {
-      expect(await acquire({ connectionString })).toMatchObject({ ok: false, reason: 'held' });
+      expect(await acquire({ connectionString })).toMatchObject({ ok: false, failure: { code: 'held' } });
     });
     await (await acquired({ connectionString })).release();
   });
@@ -182,7 +182,7 @@ describe('a lock whose connection is lost', () => {
     const lock = await acquired({ connectionString, log, onTaken });
     expect(await endConnections(connectionString)).toBe(1);
     await until(() => expect(log).toHaveBeenLastCalledWith('The deployment lock is held again.'));
-    expect(await acquire({ connectionString })).toMatchObject({ ok: false, reason: 'held' });
+    expect(await acquire({ connectionString })).toMatchObject({ ok: false, failure: { code: 'held' } });
     await lock.release();
     expect(onTaken).not.toHaveBeenCalled();
   });

@@ -12,7 +12,7 @@ import {
 } from '../../src/db/reports.ts';
 import { recordTimings } from '../../src/db/timings.ts';
 import { countVms, findVm, listVms } from '../../src/db/vms.ts';
-import { createLogKeeper } from '../../src/handlers/log-intake.ts';
+import { createLogLimiter } from '../../src/handlers/log-intake.ts';
 import { readTimings } from '../../src/vms/timings.ts';
 import { hashToken } from '../../src/vms/token.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -211,11 +211,11 @@ describe('logs', () => {
     await insertFreeVms(database.db, ['a']);
     const maxBytes = 72_000;
     await appendLogs(database.db, { hostname: 'a', lines: lines(1000, 3000), eventIds: null });
-    const keeper = createLogKeeper(database.db, maxBytes);
+    const limiter = createLogLimiter(database.db, maxBytes);
     for (let batch = 0; batch < 40; batch++) {
       const added = lines(5000 + batch * 10, 10);
       await appendLogs(database.db, { hostname: 'a', lines: added, eventIds: null });
-      await keeper.appended('a', logBytes(added));
+      await limiter.appended('a', logBytes(added));
       const { lines: kept } = await readLogs(database.db, 'a');
       expect(logBytes(kept)).toBeLessThanOrEqual(maxBytes * 1.1);
     }

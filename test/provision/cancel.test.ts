@@ -7,7 +7,7 @@ test('a cancelled launch keeps the machines that were created and removes the ro
   await using lab = await startTestOperations({ script: { holdAfter: 1 } });
   const { id } = await lab.launch(3);
   await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
-  expect(await lab.operations.cancel(id, 'grace')).toMatchObject({ kind: 'asked', operation: { id } });
+  expect(await lab.operations.cancel(id, 'grace')).toMatchObject({ kind: 'requested', operation: { id } });
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'cancelled', done: 1, problem: { kind: 'cancelled' } });
   expect(operation.problem?.problem).toBe('Cancelled. 1 of 3 machines was created and stays.');
@@ -23,11 +23,11 @@ test('cancelling twice changes nothing, and a finished operation cannot be cance
   await lab.reached(id, 'running');
   const first = await lab.operations.cancel(id, 'grace');
   const second = await lab.operations.cancel(id, 'ada');
-  expect(first.kind).toBe('asked');
+  expect(first.kind).toBe('requested');
   expect(second).toEqual(first);
   await lab.ended(id);
   expect(await lab.operations.cancel(id, 'ada')).toMatchObject({
-    kind: 'over',
+    kind: 'finished',
     operation: { status: 'cancelled' },
   });
   expect(await lab.operations.cancel(crypto.randomUUID(), 'ada')).toEqual({ kind: 'unknown' });
@@ -80,7 +80,7 @@ test('an operation that is still queued is cancelled at once', async () => {
   // Without a job, as if all workers were away.
   await insertOperation(lab.db, { id, kind: 'launch', requestedBy: 'ada', numVms: 1 });
   expect(await lab.operations.cancel(id, 'ada')).toMatchObject({
-    kind: 'asked',
+    kind: 'requested',
     operation: { status: 'cancelled', startedAt: null },
   });
   expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });

@@ -119,7 +119,7 @@ test('a run that lost its lease writes nothing more', async () => {
     .where('id', '=', id)
     .execute();
   await vi.waitFor(
-    () => expect(lab.operations.cancel(id, 'ada')).resolves.toMatchObject({ kind: 'over' }),
+    () => expect(lab.operations.cancel(id, 'ada')).resolves.toMatchObject({ kind: 'finished' }),
     WAIT,
   );
   lab.provider.release();
@@ -231,7 +231,7 @@ test('two servers that share a database run one operation at a time, and each ca
     running: { id },
   });
   // Whichever of them runs it.
-  expect((await two.operations.cancel(id, 'grace')).kind).toBe('asked');
+  expect((await two.operations.cancel(id, 'grace')).kind).toBe('requested');
   expect(await two.ended(id)).toMatchObject({ status: 'cancelled' });
   scripted.release();
   expect(await two.ended((await two.launch(2)).id)).toMatchObject({ status: 'succeeded', done: 2 });

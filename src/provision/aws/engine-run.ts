@@ -58,7 +58,7 @@ export type EarlySession = AsyncDisposable & {
 /** Disposing ends the session if nobody took it. */
 export function startEarlySession(run: EngineRun): EarlySession {
   let starting: Promise<StartedSession> | null = start(run);
-  // Whoever takes the session gets the error.
+  // `take` rejects with the error; here it would be an unhandled rejection.
   starting.catch(() => undefined);
   return {
     take: () => {

@@ -74,7 +74,7 @@ async function readLimit(
   }
 }
 
-/** The vCPUs of all on-demand instances of the account in the region, whoever started them. */
+/** The vCPUs of all on-demand instances of the account in the region. */
 async function readUsed(
   { ec2 }: Clients,
   family: QuotaFamily,
