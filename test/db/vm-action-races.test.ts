@@ -1,5 +1,5 @@
-// Actions of admins in the middle of a crowd: whoever moves, asks, releases and marks at once, no machine has two people, and
-// nobody two machines.
+// Actions of admins while many participants request VMs: with concurrent moves, requests, releases and marks, no VM has two
+// participants, and no participant has two VMs.
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { beginRestart, reassign, allowBrowser, markHealthy, undoRestart } from '../../src/db/vm-actions.ts';

@@ -136,7 +136,7 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     await closeAll(context);
   });
 
-  test('a wrong command is an error at the field before the form is sent', async () => {
+  test('a wrong command is an error beside its field before the form is sent', async () => {
     await insertFreeVms(server.db, ['lablink-vm-test-1']);
     const { context, page } = await newBrowser();
     let asked = 0;
@@ -154,7 +154,7 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     await closeAll(context);
   });
 
-  test('without JavaScript a wrong command is an error at the field after the form is sent', async () => {
+  test('without JavaScript a wrong command is an error beside its field after the form is sent', async () => {
     await insertFreeVms(server.db, ['lablink-vm-test-1']);
     const { context, page } = await newBrowser({ javaScriptEnabled: false });
     await send(page, 'ada@example.org', 'sudo rm -rf / # "><script>alert(1)</script>');

@@ -182,7 +182,7 @@ describe.skipIf(!cloudIsThere())('the engine double on an emulator of AWS', () =
       const program = { machines: [{ name: 'm-1', userData }], secrets: { word: 'abracadabra' } };
       const run = await lab.run('up', program);
       const state = await readFile(join(lab.state, '.pulumi/stacks/lablink/dev.json'), 'utf8');
-      // The debug lines are the SDK's own, and hold secrets in the clear: whoever keeps events must leave those out.
+      // The debug events of the SDK contain secrets in plain text, so they must not be stored.
       const events = JSON.stringify(run.events.filter((event) => !isDebug(event)));
       for (const [where, text] of [['state', state] as const, ['events', events] as const])
         for (const word of ['opensesame', 'abracadabra']) expect(text, where).not.toContain(word);

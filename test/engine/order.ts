@@ -85,7 +85,7 @@ function phaseOfStep({ op, type, logical = false }: Metadata, isAfter: boolean):
   const isOwn = type === 'pulumi:pulumi:Stack' || type.startsWith('pulumi:providers:');
   if (op === 'delete') return isOwn ? 5 : 4;
   if (type.startsWith('pulumi:providers:')) return 2;
-  // A refreshed stack is done with at once; a registered one is told of when everything else is over.
+  // A refreshed stack is finished at once; the event of a registered one comes after all others.
   if (type === 'pulumi:pulumi:Stack') return isAfter && logical ? 6 : 1;
   return 3;
 }

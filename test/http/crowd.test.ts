@@ -139,7 +139,7 @@ test('200 simultaneous log pushes for one machine store every line once, also wh
   expect(own).toEqual(upTo(LINES_PER_PUSH).map((line) => `plain 7.${line}`));
 });
 
-/** As the field's `subscribe`: whatever is not success is waited out, and asked again. */
+/** As `subscribe` of the published LabLink agents: after any failure, waits and polls again. */
 async function pollForEver(
   server: TestServer,
   hostname: string,

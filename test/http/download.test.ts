@@ -93,7 +93,7 @@ test(
       'application/zip',
       '',
     ]);
-    // Only what was read is told as a download.
+    // Only complete downloads are recorded.
     const { data } = await server.admin.GET('/api/v1/downloads');
     expect(data?.items.map(({ state }) => state)).toEqual(['done']);
   },
@@ -101,7 +101,7 @@ test(
 );
 
 test(
-  'before the first byte: no machines, no files, nobody there; each says so',
+  'no machines, no files and no reachable machine are different problems before the first byte',
   async () => {
     await using server = await startTestServer({ DOWNLOAD_EXTENSIONS: 'slp' });
     expect(await problemOf(await get(server, '/api/scp-client'))).toMatchObject({ code: 'no_vms' });

@@ -1,5 +1,5 @@
-// Bad days of the database: it is gone, it is silent, it was killed, its disk is full. Whoever asks is told; whoever waits
-// is served by what the rows say once it is back; nothing is lost.
+// Outages of the database: it is down, silent or killed, or its disk is full. Requests get an error, polls that wait are
+// answered once it is back, and nothing is lost.
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -134,7 +134,7 @@ describe('Postgres that is gone', () => {
     const answer = await waiting;
     expect(answer.status).toBe(200);
     expect(JSON.parse(answer.text)).toMatchObject({ status: 'success', pin, assignment_id: id });
-    // And the listener hears again: the next one is told at once.
+    // The listener works again: the next assignment is delivered at once.
     const outcome = { hostname: VM, outcome: 'failed', command_number: 1 };
     await postJson(server.url, `/api/v1/assignments/${id}/outcome`, outcome);
     const again = poll(server);
@@ -156,7 +156,7 @@ describe('Postgres that is gone', () => {
     expect((await waiting).status).toBe(503);
     await stopped;
     await network.mend();
-    // Whoever still tries to come back does so twice a second; a try that was under way may end in a last connection.
+    // Reconnects are tried twice a second; one that is under way may still open a last connection.
     await passed(3 * 500);
     expect(network.accepted).toBeLessThanOrEqual(before + 1);
     expect(network.open).toBe(0);

@@ -147,7 +147,7 @@ describe.skipIf(!canRun)('the LabLink agent on a machine', () => {
       expect(at('systemctl enable --now lablink-agent.service')).toBeGreaterThan(
         at('docker exec lablink bash'),
       );
-      // Without start-host in its container it is no machine for anybody, and the agent says so.
+      // Without start-host in its container, the machine cannot be used, and the agent reports an error.
       await eventually(async () => expect((await vm(good.hostname))?.status).toBe('error'));
 
       expect((await broken.boot(spec(server.url, script('exit 3')), bad)).code).toBe(1);

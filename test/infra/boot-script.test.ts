@@ -1,4 +1,4 @@
-// The boot of a client VM: the GPU, and the start-up script in an image of the field.
+// The boot of a client VM: the GPU, and the start-up script in an image of a published LabLink version.
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -84,7 +84,7 @@ describe('the packed SDK', () => {
     expect(said.match(/error TS/g)).toHaveLength(2);
   });
 
-  test("runs the README's program: registers a machine, plays it, is told its command, and confirms", async () => {
+  test('the program in the README registers a VM, polls as that VM, gets the command and confirms it', async () => {
     await using server = await startTestServer();
     compile('example.ts');
     const program = spawn(process.execPath, ['out/example.js'], {

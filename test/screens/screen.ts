@@ -24,6 +24,6 @@ export type Screen = {
   readonly onFleet?: true;
   /** Its picture shows the window alone, and one window is judged: axe takes its time, and its rows are those of a shorter one. */
   readonly isLong?: true;
-  /** Markup that is not ours to mend, and what axe is not to say about the page because of it. */
+  /** Markup of others, and the findings of axe that are ignored because of it. */
   readonly foreign?: { readonly selector: string; readonly rules: readonly string[] };
 };

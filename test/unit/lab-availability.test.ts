@@ -19,7 +19,7 @@ describe('the availability of machines', () => {
     ['full', { total: 2 }, 'No machine is available right now.'],
     ['closed', { ended: true }, 'The workshop is over'],
     ['closed', { ended: true, ready: 3, starting: 1, total: 4 }, 'The workshop is over'],
-  ] as const)('the availability is %s with %j, and its sentence says so', (state, facts, sentence) => {
+  ] as const)('the availability is %s with %j, with its sentence', (state, facts, sentence) => {
     expect(labState({ ...nothing, ...facts })).toBe(state);
     expect(labSentence({ ...nothing, ...facts })).toContain(sentence);
   });

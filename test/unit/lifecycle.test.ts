@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { createLifecycle, type Closing } from '../../src/lifecycle.ts';
 import { createLog } from '../../src/log.ts';
 
-/** Time that passes only when a test says so. */
+/** Timers that a test moves forward. */
 function testTimers() {
   let now = 0;
   const timers = new Set<{ at: number; action: () => void }>();

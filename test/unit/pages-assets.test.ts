@@ -47,7 +47,7 @@ test('the address of a static file names it by its hash, under which its body ne
   expect(() => assetUrl('nothing.css')).toThrow(/no static file/);
 });
 
-test('a server whose static files were not built is told to run `make assets`', () => {
+test('without built static files, the error names `make assets`', () => {
   expect(checkAssets()).toMatchObject({ ok: true });
   expect(readAssets(new URL('nowhere/', root))).toMatchObject({
     ok: false,

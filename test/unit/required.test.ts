@@ -2,11 +2,11 @@ import { describe, expect, test, vi } from 'vitest';
 import { requirePart } from '../support/required.ts';
 
 describe('a part that tests need', () => {
-  test('is simply used where it is there', () => {
+  test('a part that is installed is used', () => {
     expect(requirePart('A browser', true, 'Install one.', { CI: 'true' })).toBe(true);
   });
 
-  test('is told missing in one line on a laptop', () => {
+  test('a missing part is reported in one line on a laptop', () => {
     const print = vi.spyOn(console, 'log').mockImplementation(() => undefined);
     expect(requirePart('A browser', false, 'Install one.', {})).toBe(false);
     expect(print.mock.calls).toEqual([

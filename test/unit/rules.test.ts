@@ -69,7 +69,7 @@ describe('the state of an assignment', () => {
       'expired',
     ],
     [
-      "cannot be confirmed by the field's agents",
+      'cannot be confirmed by the published LabLink agents (0.0.4–0.1.2)',
       { deliveredAt: ago(10), confirms: false },
       'sent_unconfirmed',
     ],
@@ -78,13 +78,17 @@ describe('the state of an assignment', () => {
       { commandAt: ago(9999), deliveredAt: ago(9990), confirms: false },
       'sent_unconfirmed',
     ],
-    ['is connected when the machine says so', { deliveredAt: ago(10), outcome: 'registered' }, 'connected'],
+    [
+      'is connected when the machine reports it',
+      { deliveredAt: ago(10), outcome: 'registered' },
+      'connected',
+    ],
     [
       'is connected for good',
       { commandAt: ago(9999), deliveredAt: ago(9990), outcome: 'registered' },
       'connected',
     ],
-    ['failed when the machine says so', { deliveredAt: ago(10), outcome: 'failed' }, 'failed'],
+    ['failed when the machine reports it', { deliveredAt: ago(10), outcome: 'failed' }, 'failed'],
     ['is lost with the machine', { outcome: 'registered', vmStatus: 'error' }, 'machine_lost'],
     [
       'is over when released, whatever else',

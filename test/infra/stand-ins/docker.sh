@@ -1,7 +1,7 @@
 #!/bin/bash
 # Stand-in for docker: one container, whose files are a folder (`rootfs`) and whose programs are this machine's. Notes how
 # it was called. Files in `control` say what goes wrong: `docker-down`, `pull-fails` (how often), `container-ends`,
-# `runs-scripts` (an image of the field, which runs the start-up script by itself), `no-nvidia-runtime`.
+# `runs-scripts` (an image of a published LabLink version, which runs the start-up script itself), `no-nvidia-runtime`.
 set -euo pipefail
 here=$STAND_IN
 printf '%s' docker >>"$here/calls"
