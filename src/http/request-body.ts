@@ -25,10 +25,22 @@ export function bodyReader(endpoint: Endpoint): readonly RequestHandler[] {
       const encoding = req.headers['content-encoding'] ?? 'identity';
       if (!ENCODINGS.includes(encoding.toLowerCase())) throw unknownEncoding();
       if (req.headers.expect !== undefined) res.writeContinue();
+      let receivedBytes = 0;
+      const finish = (error?: unknown): void => {
+        req.off('data', count);
+        next(error);
+      };
+      // express.raw would wait for the end of a body that is too large, and not limit compressed bytes.
+      const count = ({ length }: Buffer): void => {
+        receivedBytes += length;
+        if (receivedBytes > limit) finish(tooLarge(limit));
+      };
+      req.on('data', count);
       void read(req, res, (error?: unknown) => {
-        if (error === undefined) next();
+        if (receivedBytes > limit) return;
+        if (error === undefined) finish();
         // Nobody is there to read an answer.
-        else if (member(error, 'type') !== 'request.aborted') next(readProblem(error, limit));
+        else if (member(error, 'type') !== 'request.aborted') finish(readProblem(error, limit));
       });
     },
   ];

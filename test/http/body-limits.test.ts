@@ -84,6 +84,24 @@ describe('the size of a body', () => {
   });
 });
 
+test.each([
+  ['', 'x'.repeat(LIMIT_BYTES + 1)],
+  [
+    'Content-Encoding: gzip\r\n',
+    gzipSync('')
+      .toString('latin1')
+      .repeat(LIMIT_BYTES / 20 + 1),
+  ],
+])('a chunked body over the limit is answered before it ends: %j', async (encoding, chunk) => {
+  await using t = await bodyEcho();
+  const head = `POST /api/vm-status HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${encoding}Transfer-Encoding: chunked\r\n\r\n`;
+  using client = await wire(t.http.port, head);
+  client.socket.write(`${chunk.length.toString(16)}\r\n${chunk}\r\n`, 'latin1');
+  await expect.poll(() => client.text()).toMatch(/^HTTP\/1\.1 413 [^]*body_too_large/);
+  client.socket.write('0\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n');
+  await expect.poll(() => client.text()).toContain('HTTP/1.1 404 ');
+});
+
 describe('bodies that nobody asked for', () => {
   test('a body that the endpoint does not take is read and dropped, within the limit', async () => {
     await using t = await bodyEcho();
