@@ -54,11 +54,11 @@ format: setup ## let Prettier write
 	@prettier --write --log-level=warn .
 
 .PHONY: check
-check: setup ## formatting, lint, types, dependency rules, contract, drift; no test
+check: setup ## formatting, lint, types, dependency rules, contract, drift, unused code; no test
 	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)
 
 # The longest first: two run side by side.
-CHECKS := check-lint check-format check-types check-drift check-contract check-dependencies
+CHECKS := check-lint check-format check-types check-drift check-contract check-dependencies check-unused
 .PHONY: $(CHECKS)
 check-lint: ; @eslint .
 check-format: ; @prettier --check --log-level=warn .

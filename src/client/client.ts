@@ -8,7 +8,7 @@ export type Schemas = components['schemas'];
 export type LablinkClient = Client<paths>;
 
 /** A VM (or its forwarder, or a registrar) has a token, an admin a password; without either the client is anonymous. */
-export type Credentials =
+type Credentials =
   | { readonly token: string; readonly user?: never }
   | { readonly user: string; readonly password: string; readonly token?: never }
   | { readonly token?: never; readonly user?: never };

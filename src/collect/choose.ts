@@ -46,7 +46,7 @@ export function countLeftBehind(): LeftBehindCounter {
   };
 }
 
-export function sumOf(sums: readonly Sum[]): Sum {
+function sumOf(sums: readonly Sum[]): Sum {
   return sums.reduce(
     (total, { files, bytes }) => ({ files: total.files + files, bytes: total.bytes + bytes }),
     { files: 0, bytes: 0 },

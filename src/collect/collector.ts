@@ -18,7 +18,7 @@ export type DownloadDependencies = VisitDependencies & {
   readonly randomUuid: () => string;
 };
 
-export type DownloadRequest = {
+type DownloadRequest = {
   /** At least one. */
   readonly targets: readonly Target[];
   readonly by: string;
@@ -29,10 +29,10 @@ export type DownloadRequest = {
   readonly onComplete: (reports: readonly VmReport[], startedAt: Date) => Promise<void>;
 };
 
-export type Download = { readonly stream: Readable; readonly startedAt: Date };
+type Download = { readonly stream: Readable; readonly startedAt: Date };
 
 /** The files of a machine right now. */
-export type Survey = {
+type Survey = {
   readonly hostname: string;
   readonly failure: VmFailure | null;
   readonly files: number;

@@ -1,6 +1,6 @@
 // The downloads of this process: those that run, and the last ones that ended.
 
-export type DownloadState = 'searching' | 'sending' | 'done' | 'failed' | 'abandoned';
+type DownloadState = 'searching' | 'sending' | 'done' | 'failed' | 'abandoned';
 
 export type Progress = {
   readonly id: string;

@@ -15,7 +15,7 @@ export type Session = {
   readonly close: () => void;
 };
 
-export type StartOptions = StallLimits & { readonly input?: Buffer };
+type StartOptions = StallLimits & { readonly input?: Buffer };
 
 const KEEP_ALIVE_MS = 10_000;
 const KEEP_ALIVE_TRIES = 3;

@@ -74,7 +74,7 @@ export type Handler<Id extends EndpointId> = (input: Input<Id>) => Promise<Reply
 export type Handlers = { readonly [Id in EndpointId]: Handler<Id> };
 
 /** The endpoints with this tag: the members of one handler file. */
-export type Tagged<Tag extends string> = {
+type Tagged<Tag extends string> = {
   [Id in EndpointId]: (typeof endpoints)[Id]['tag'] extends Tag ? Id : never;
 }[EndpointId];
 

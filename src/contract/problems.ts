@@ -217,7 +217,7 @@ export const problems = {
 } as const satisfies Record<string, Entry>;
 
 export type ProblemCode = keyof typeof problems;
-export type StatusOf<Code extends ProblemCode> = (typeof problems)[Code]['status'];
+type StatusOf<Code extends ProblemCode> = (typeof problems)[Code]['status'];
 
 /** A problem as a reply of a handler; its status is known to the compiler. */
 export type ProblemReply<Code extends ProblemCode> = {

@@ -6,7 +6,7 @@ export const UNIQUE_VIOLATION = '23505';
 /** `lock_timeout` ran out. */
 export const LOCK_NOT_AVAILABLE = '55P03';
 /** The referenced row was deleted in the meantime. */
-export const FOREIGN_KEY_VIOLATION = '23503';
+const FOREIGN_KEY_VIOLATION = '23503';
 
 /** The disk, or a quota on it, is full. */
 const DISK_FULL = ['53100'];

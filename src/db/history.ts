@@ -4,7 +4,7 @@ import type { Db } from './connect.ts';
 import { isFree, statusIs } from './predicates.ts';
 
 /** Each VM is counted once. */
-export type StateCounts = {
+type StateCounts = {
   readonly free: number;
   readonly assigned: number;
   readonly in_use: number;

@@ -16,7 +16,7 @@ export type DispatcherOptions = {
   readonly onError: (error: unknown, doing: string) => void;
 };
 
-export type Poll = { readonly hostname: string; readonly confirms: boolean; readonly signal: AbortSignal };
+type Poll = { readonly hostname: string; readonly confirms: boolean; readonly signal: AbortSignal };
 
 export type Dispatcher = {
   /** Waits for the assignment of the VM. `full`: too many VMs are waiting. Throws if the database is not available. */

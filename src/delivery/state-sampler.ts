@@ -9,7 +9,7 @@ export type SamplerOptions = {
   readonly intervals?: Partial<SamplerIntervals>;
 };
 
-export type SamplerIntervals = {
+type SamplerIntervals = {
   readonly sampleMs: number;
   readonly pruneMs: number;
   readonly keepMs: number;

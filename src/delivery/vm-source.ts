@@ -20,7 +20,7 @@ export type VmFeedIntervals = {
   readonly rereadMs: number;
 };
 
-export type KnownVm = { readonly revision: number; readonly record: VmRecord };
+type KnownVm = { readonly revision: number; readonly record: VmRecord };
 
 export type VmSource = {
   readonly known: ReadonlyMap<string, KnownVm>;

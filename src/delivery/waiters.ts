@@ -1,7 +1,7 @@
 // The polls that wait in this process: a bounded map from hostname to the newest poll.
 
 /** How a poll ends without a delivery. */
-export type WaitEnd = 'superseded' | 'stopping' | 'timed_out' | 'gone';
+type WaitEnd = 'superseded' | 'stopping' | 'timed_out' | 'gone';
 export type WaitResult<Delivery> =
   { readonly kind: 'delivered'; readonly delivery: Delivery } | { readonly kind: WaitEnd };
 

@@ -26,7 +26,7 @@ export function createCompression(): RequestHandler {
   });
 }
 
-export type Encoded = { readonly body: Buffer; readonly encoding: keyof typeof encoders };
+type Encoded = { readonly body: Buffer; readonly encoding: keyof typeof encoders };
 /** Null where the reply may change, or gains nothing, or the client reads no encoding. */
 export type CompressOnce = (req: Request, reply: AnyReply) => Promise<Encoded | null>;
 

@@ -7,7 +7,7 @@ import type { Problem, ProblemError } from '../contract/problems.ts';
 import type { Log } from '../log.ts';
 import type { HttpLimits } from './limits.ts';
 
-export type Authenticate = {
+type Authenticate = {
   /** In constant time. */
   readonly basic: (user: string, password: string) => boolean;
   /** The owner of the token; null = the token is unknown. May throw what `classifyError` understands. */
@@ -15,7 +15,7 @@ export type Authenticate = {
 };
 
 /** The pages of problems, for endpoints that answer HTML. */
-export type ProblemPages = {
+type ProblemPages = {
   readonly error: (view: { readonly problem: Problem; readonly endpointId: EndpointId | null }) => string;
   /** The endpoint's own form, with the message and what was typed. */
   readonly form: (view: {

@@ -60,7 +60,7 @@ async function relay(
 }
 
 /** One event on the wire. JSON has no line break in it; the names must not have one either. */
-export function formatEvent({ id, event, data }: ServerSentEvent): string {
+function formatEvent({ id, event, data }: ServerSentEvent): string {
   const fields = [
     ...(event === undefined ? [] : [`event: ${oneLine(event)}`]),
     ...(id === undefined ? [] : [`id: ${oneLine(id)}`]),

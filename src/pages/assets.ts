@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { fail, succeed, type Result } from '../result.ts';
 
-export type AssetType = 'text/css' | 'text/javascript' | 'image/svg+xml';
+type AssetType = 'text/css' | 'text/javascript' | 'image/svg+xml';
 export type Asset = {
   readonly type: AssetType;
   readonly body: string;

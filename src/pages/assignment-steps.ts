@@ -10,7 +10,7 @@ export const stepLabels = {
   unknown: 'Cannot be confirmed:',
 } as const;
 
-export type StepState = keyof typeof stepLabels;
+type StepState = keyof typeof stepLabels;
 type Steps = readonly [StepState, StepState, StepState];
 
 /** The command is sent; the machine registers; it is ready. */

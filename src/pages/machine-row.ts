@@ -10,7 +10,7 @@ import { vmLogsHref, vmPageHref } from './vm-href.ts';
 type Vm = components['schemas']['Vm'];
 
 export const NOT_KNOWN = 'Not known';
-export const NEVER = 'Never';
+const NEVER = 'Never';
 
 export function machineRow(vm: Vm, now: Date) {
   const { hostname, status, assignment } = vm;

@@ -2,12 +2,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { StrictContext, StrictWriter } from './strict-mustache.ts';
 
-export type ViewValue = string | number | boolean | null | View | readonly ViewValue[];
+type ViewValue = string | number | boolean | null | View | readonly ViewValue[];
 /** What a template sees: plain data, nothing undefined, no functions. */
 export type View = { readonly [name: string]: ViewValue };
 export type Render = (template: string, view: View) => string;
 
-export const TEMPLATES = new URL('../../templates/', import.meta.url);
+const TEMPLATES = new URL('../../templates/', import.meta.url);
 const EXTENSION = '.mustache';
 const UNESCAPED_OR_NEW_TAGS = /\{\{\s*[{&=]/;
 /** What is printed into an attribute could leave it. */

@@ -34,7 +34,7 @@ export type OperationIntervals = WorkerIntervals & {
   readonly orphansMs: number;
 };
 
-export const defaultIntervals: OperationIntervals = {
+const defaultIntervals: OperationIntervals = {
   leaseMs: 20_000,
   renewMs: 1_000,
   flushMs: 200,
@@ -49,7 +49,7 @@ export const defaultIntervals: OperationIntervals = {
   orphansMs: 600_000,
 };
 
-export type LaunchRules = {
+type LaunchRules = {
   /** Used if a launch names no hours; null = the VMs never shut down. */
   readonly hours: number | null;
   readonly canary: Pick<CanaryOptions, 'above' | 'limitMs'>;

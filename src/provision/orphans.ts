@@ -12,7 +12,7 @@ import type { ListedVm, Provider, ProvisionResult } from './provider.ts';
 import { matchVms } from './reconcile.ts';
 import { createGoneReport } from './report.ts';
 
-export type Orphan = {
+type Orphan = {
   /** The provider's own id; the hostname if the provider has no ids, and for a row. */
   readonly id: string;
   readonly kind: 'vm' | 'record';

@@ -49,7 +49,7 @@ export type ProvisionReport = {
   gone(hostname: string): Promise<void>;
 };
 
-export type ProvisionFailureCode =
+type ProvisionFailureCode =
   'busy' | 'quota' | 'capacity' | 'credentials' | 'cancelled' | 'timeout' | 'program' | 'engine';
 
 export type ProvisionFailure = Failure<ProvisionFailureCode>;

@@ -5,7 +5,7 @@ import type { Deadline } from './deadlines.ts';
 import { compareHostnames } from './hostnames.ts';
 import { isGpuUnhealthy, type GpuHealth, type VmStatus } from './status.ts';
 
-export type AttentionReason = components['schemas']['Attention']['reason'];
+type AttentionReason = components['schemas']['Attention']['reason'];
 
 export type AttentionFacts = {
   readonly hostname: string;

@@ -53,7 +53,7 @@ const kinds = {
 } as const satisfies Record<Activity, { typicalSeconds: number; limit: keyof DeadlineLimits }>;
 
 /** `{for}` is how long it has taken, such as "17 minutes". */
-export const overdueSentences = {
+const overdueSentences = {
   starting: 'Starting has taken {for} (normally 5). Check the log.',
   recycling:
     'Resetting has taken {for} (normally 1). Check the log; if the agent cannot reset the machine, destroy it.',

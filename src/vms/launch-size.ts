@@ -1,8 +1,8 @@
 // How many machines a workshop needs. Pure.
 
 /** One spare machine for this many people. */
-export const ONE_SPARE_IN = 10;
-export const PEOPLE_MAX = 10_000;
+const ONE_SPARE_IN = 10;
+const PEOPLE_MAX = 10_000;
 
 /** Machines for this many people: 40 → 44. */
 export function suggestMachines(people: number): number {

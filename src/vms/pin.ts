@@ -4,11 +4,11 @@ const PIN_VALUES = 1_000_000;
 const PIN_DIGITS = 6;
 
 /** The number of wrong PINs in a row that locks the assignment. */
-export const pinAttemptsPerLock = 5;
+const pinAttemptsPerLock = 5;
 /** The length of the first lock. Each further lock is longer by the same amount, */
-export const pinLockMinutes = 5;
+const pinLockMinutes = 5;
 /** up to this. */
-export const pinLockMaxMinutes = 30;
+const pinLockMaxMinutes = 30;
 
 /** A random PIN. `randomInt(n)` gives an unpredictable integer from 0 to n - 1. */
 export function makePin(randomInt: (below: number) => number): string {

@@ -1,6 +1,5 @@
 // Shutdown times of machines: the hours of a launch, and machines that exist for too long. Pure.
 
-export const HOURS_MIN = 1;
 export const HOURS_MAX = 72;
 /** For the shutdown itself, and until EC2 reports it. */
 const SHUTDOWN_MINUTES = 15;

@@ -28,7 +28,7 @@ export type VmQuery = {
   readonly sort: Sort;
 };
 
-export const BY_HOSTNAME: Sort = { column: 'machine', descending: false };
+const BY_HOSTNAME: Sort = { column: 'machine', descending: false };
 
 /** Reads a query from a URL; an unknown value counts as missing. */
 export function readVmQuery(given: {
@@ -120,7 +120,7 @@ export function queryVms<T extends TableVm>(vms: readonly T[], query: VmQuery, n
 }
 
 /** Machines on one page. */
-export const MACHINES_A_PAGE = 25;
+const MACHINES_A_PAGE = 25;
 
 export type PageOf<T> = {
   readonly shown: readonly T[];

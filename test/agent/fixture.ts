@@ -42,7 +42,7 @@ if [ -e "$here/say" ]; then cat "$here/say" >&2; fi
 if [ -e "$here/exit" ]; then exit "$(cat "$here/exit")"; fi
 `;
 
-export type StartHostRun = { readonly args: string[]; readonly stdin: string; readonly env: string[] };
+type StartHostRun = { readonly args: string[]; readonly stdin: string; readonly env: string[] };
 
 export type Machine = AsyncDisposable & {
   readonly home: string;
@@ -57,14 +57,14 @@ export type Machine = AsyncDisposable & {
   start(url: string, overrides?: Overrides): RunningAgent;
 };
 
-export type Overrides = Partial<Omit<AgentOptions, 'dependencies'>> & {
+type Overrides = Partial<Omit<AgentOptions, 'dependencies'>> & {
   readonly dependencies?: Partial<AgentDependencies>;
 };
 export type AgentExit = Awaited<ReturnType<typeof runAgent>>;
 /** How an agent that was stopped ends. */
 export const stopped: AgentExit = { ok: true, value: undefined };
 
-export type RunningAgent = AsyncDisposable & {
+type RunningAgent = AsyncDisposable & {
   readonly exit: Promise<AgentExit>;
   /** The lines that it logged. */
   readonly logged: readonly string[];

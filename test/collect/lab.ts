@@ -92,7 +92,7 @@ export function startLab({
   };
 }
 
-export const manifestSchema = z.object({
+const manifestSchema = z.object({
   vms: z.array(
     z.object({
       hostname: z.string(),

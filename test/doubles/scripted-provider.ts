@@ -47,7 +47,7 @@ export type Script = {
   result: ProvisionResult;
 };
 
-export const facts: CreatedVm = {
+const facts: CreatedVm = {
   address: '127.0.0.1',
   sshUser: 'client',
   sshPort: 2222,

@@ -34,7 +34,7 @@ export type DriveTask = {
 };
 
 export type Event = Readonly<Record<string, unknown>>;
-export type DriveDone = {
+type DriveDone = {
   readonly outputs?: Readonly<Record<string, { readonly value: unknown; readonly secret: boolean }>>;
   readonly summary?: Readonly<Record<string, unknown>>;
   readonly exported?: unknown;
@@ -44,7 +44,7 @@ export type DriveMessage =
   | { readonly done: DriveDone }
   | { readonly failed: { readonly name: string; readonly message: string } };
 
-export type Drive = {
+type Drive = {
   /** Those that have come so far. */
   readonly events: readonly Event[];
   /** As AbortSignal would. */

@@ -24,7 +24,7 @@ function readLines<Line>(name: string): Line[] {
  * Values that no two runs share, in any text: ids of machines and providers, locks and their makers, addresses, ports,
  * paths, times, durations, the lines of a stack trace.
  */
-export function normaliseText(text: string): string {
+function normaliseText(text: string): string {
   return (
     text
       .replaceAll(/\n +at .*/g, '')

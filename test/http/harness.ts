@@ -11,7 +11,7 @@ import { startHttpServer, type HttpServer } from '../../src/http/server.ts';
 import { createValidator } from '../../src/http/validator.ts';
 import type { Log } from '../../src/log.ts';
 
-export const document: unknown = parse(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8'));
+const document: unknown = parse(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8'));
 
 /** Made once: compiling the contract takes longer than a test. */
 const validator = createValidator(document);
@@ -26,9 +26,9 @@ const callers: Readonly<Record<string, Caller>> = {
   registrar: { kind: 'registrar' },
 };
 
-export type Stub = (input: AnyInput) => AnyReply | Promise<AnyReply>;
+type Stub = (input: AnyInput) => AnyReply | Promise<AnyReply>;
 export type Stubs = Partial<Record<EndpointId, Stub>>;
-export type LogLine = { level: string; message: string } & Record<string, unknown>;
+type LogLine = { level: string; message: string } & Record<string, unknown>;
 
 export type Harness = AsyncDisposable & {
   readonly url: string;

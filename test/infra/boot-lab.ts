@@ -3,9 +3,9 @@ import type { ClientVmsSpec, MachineSpec } from '../../infra/spec.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
 export const BOOT_MS = 60_000;
-export const ENDS_AT = '2100-01-01T12:00:00.000Z';
+const ENDS_AT = '2100-01-01T12:00:00.000Z';
 
-export type Launched = { readonly hostname: string; readonly token: string };
+type Launched = { readonly hostname: string; readonly token: string };
 
 export type BootLab = AsyncDisposable & {
   readonly server: TestServer;

@@ -38,7 +38,7 @@ export type BootedMachine = AsyncDisposable & {
 
 type Environment = Readonly<Record<string, string>>;
 
-export type Boot = { readonly code: number | null; readonly output: string };
+type Boot = { readonly code: number | null; readonly output: string };
 
 export async function createBareMachine(
   options: { readonly hasDriver?: boolean } = {},

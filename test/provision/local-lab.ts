@@ -15,7 +15,7 @@ import type { CreatedVm, Provider, ProvisionReport, ProvisionResult } from '../.
 import { createLog } from '../../src/log.ts';
 import { makeSshKeyPair, type SshKeyPair } from '../../src/ssh/key-pair.ts';
 
-export type Report = { readonly path: string; readonly token: string | undefined; readonly body: string };
+type Report = { readonly path: string; readonly token: string | undefined; readonly body: string };
 
 export type StubAllocator = AsyncDisposable & {
   readonly url: string;

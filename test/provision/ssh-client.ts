@@ -4,14 +4,14 @@ import type { ClientChannel, ConnectConfig } from 'ssh2';
 import { buffer, text } from 'node:stream/consumers';
 import type { SshAccess } from '../../src/provision/provider.ts';
 
-export type Ran = {
+type Ran = {
   readonly code: number | null;
   readonly signal: string | null;
   readonly out: Buffer;
   readonly error: string;
 };
 
-export type Started = {
+type Started = {
   readonly channel: ClientChannel;
   /** How it ended; rejects where the channel closed and nobody said. */
   readonly ended: Promise<Pick<Ran, 'code' | 'signal'>>;

@@ -41,7 +41,7 @@ export function cloudIsThere(): boolean {
   return requirePart('moto server', existsSync(MOTO), 'Run `make python`.');
 }
 
-export type TestMachine = {
+type TestMachine = {
   readonly instanceId: string;
   /** The tag `Name`, or an empty string. */
   readonly name: string;
@@ -67,7 +67,7 @@ const AWS_TEXTS: Readonly<Record<string, string>> = {
   InvalidAMIID: 'The image id does not exist',
 };
 
-export type CloudFaults = {
+type CloudFaults = {
   /** Rejects the creation of this machine (by hostname) until reset. */
   reject(name: string, code: string, message?: string): void;
   /** Rejects the n-th requested machine since the last reset, from 1. */

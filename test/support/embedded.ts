@@ -134,7 +134,7 @@ const lineSchema = z.object({
   answer: z.number().optional(),
 });
 
-export type ChildLine = z.infer<typeof lineSchema>;
+type ChildLine = z.infer<typeof lineSchema>;
 
 export type Child = {
   readonly pid: number;

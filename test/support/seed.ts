@@ -15,7 +15,7 @@ export const EXAMPLE = {
 /** Running and nobody's. */
 export const FREE = ['lablink-vm-prod-2', 'lablink-vm-prod-3'] as const;
 export const BOOTING = 'lablink-vm-prod-4';
-export const BROKEN = 'lablink-vm-prod-5';
+const BROKEN = 'lablink-vm-prod-5';
 /** Its assignment is over, and it waits to be emptied. */
 export const RECYCLING = 'lablink-vm-prod-6';
 /** Destroyed a moment ago. */

@@ -3,7 +3,7 @@
 import { startAwsLab, type AwsLab } from './aws-lab.ts';
 import { startCloud, type TestCloud } from './cloud.ts';
 
-export type CloudAndLab = { readonly cloud: TestCloud; readonly lab: AwsLab };
+type CloudAndLab = { readonly cloud: TestCloud; readonly lab: AwsLab };
 
 export type SharedLab = AsyncDisposable & {
   /** Without machines, faults and reserved hostnames. */

@@ -1,6 +1,6 @@
 // Reads server-sent events as a browser would, without coming again by itself.
 
-export type ReceivedEvent = { readonly event: string; readonly id: string; readonly data: unknown };
+type ReceivedEvent = { readonly event: string; readonly id: string; readonly data: unknown };
 
 export type EventReader = AsyncDisposable & {
   readonly status: number;

@@ -29,7 +29,7 @@ export type LocalProviderOptions = {
   readonly timeouts?: Partial<SupervisorTimeouts>;
 };
 
-export type LocalLimits = {
+type LocalLimits = {
   readonly startsAtOnce: number;
   readonly readyTimeoutMs: number;
   /** Free memory per VM; a launch that needs more is refused. */

@@ -20,7 +20,7 @@ export type Registration = {
 };
 
 /** Why a run is not going to succeed. Only for a refused step does the engine say "update failed" by itself. */
-export type Trouble = 'step' | 'program' | 'plugin' | 'cancelled' | 'engine';
+type Trouble = 'step' | 'program' | 'plugin' | 'cancelled' | 'engine';
 
 export type Deployment = {
   /** Resolves with what exists then; never, where the run was stopped before. */

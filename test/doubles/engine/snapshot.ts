@@ -21,7 +21,7 @@ export type Resource = {
   readonly created: string;
 };
 
-export type Operation = {
+type Operation = {
   readonly resource: Resource;
   readonly type: 'creating' | 'updating' | 'deleting';
 };
