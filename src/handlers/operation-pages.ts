@@ -141,7 +141,7 @@ export async function deletePage(
     deployment: operations.deployment.name,
     provider: operations.providerName,
     machines: await listVmRows(db),
-    stake: await readUnsavedWork(dependencies, operations.providerName, { survey }),
+    unsavedWork: await readUnsavedWork(dependencies, operations.providerName, { survey }),
     running: running && operationView(running),
     error,
   });

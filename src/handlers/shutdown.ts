@@ -24,7 +24,7 @@ export async function fleetPage(
   return renderFleet({
     fleet: await fleetView(dependencies, now),
     orphans: orphansView(survey),
-    told: notice,
+    notice,
     now,
   });
 }

@@ -1,6 +1,6 @@
 // The participants' work for the pages: the last download of each VM, and what a destroy would lose.
 import { listDownloadTargets, listLastDownloads, type LastDownload } from '../db/downloads.ts';
-import type { LastDownloadModel, StakeModel, WorkModel } from '../pages/work.ts';
+import type { LastDownloadModel, UnsavedWorkModel, WorkModel } from '../pages/work.ts';
 import { describeFailure } from '../result.ts';
 import type { Provider } from '../vms/status.ts';
 import { downloadView, targetOf, type DownloadDependencies } from './downloads.ts';
@@ -26,7 +26,7 @@ export async function readUnsavedWork(
   dependencies: WorkDependencies,
   provider: Provider,
   { survey }: { readonly survey: boolean },
-): Promise<StakeModel> {
+): Promise<UnsavedWorkModel> {
   const now = dependencies.now();
   if (provider === 'external') return { now, surveyed: true, vms: [] };
   const vms = (await readVms(dependencies)).filter((vm) => vm.provider === provider);

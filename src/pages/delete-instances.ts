@@ -7,7 +7,7 @@ import { layoutView } from './layout.ts';
 import { runningView } from './operations.ts';
 import { render, type View } from './render.ts';
 import { NOT_ASSIGNED } from './status-labels.ts';
-import { stakeView, type StakeModel } from './work.ts';
+import { unsavedWorkView, type UnsavedWorkModel } from './work.ts';
 
 type Provider = components['schemas']['Provider'];
 type Machine = {
@@ -25,11 +25,11 @@ export type DeleteInstancesModel = {
   readonly machines: readonly Machine[];
   readonly running: components['schemas']['Operation'] | null;
   readonly error: FormError | null;
-  readonly stake?: StakeModel;
+  readonly unsavedWork?: UnsavedWorkModel;
 };
 
 export function renderDeleteInstances(model: DeleteInstancesModel): string {
-  const { deployment, provider, machines, running, error, stake } = model;
+  const { deployment, provider, machines, running, error, unsavedWork } = model;
   const external = machines.filter((machine) => machine.provider === 'external');
   const ours = machines.filter((machine) => machine.provider === provider && provider !== 'external');
   const others = machines.filter((machine) => !ours.includes(machine) && !external.includes(machine));
@@ -47,7 +47,7 @@ export function renderDeleteInstances(model: DeleteInstancesModel): string {
     fieldError: error?.fields?.['confirm'] ?? null,
     deployment,
     running: running && runningView(running),
-    stake: stake ? stakeView(stake) : null,
+    unsavedWork: unsavedWork ? unsavedWorkView(unsavedWork) : null,
     affected: affectedSentence(ours.length, external.length, participants.length),
     people: namesView(participants, ({ hostname, email }) => ({ name: email ?? '', hint: hostname })),
     ours: namesView(ours, machineView),

@@ -13,13 +13,13 @@ export type FleetModel = {
   readonly fleet: Fleet;
   readonly orphans: Orphans;
   /** The result of the action that led here; null where there was none. */
-  readonly told: { readonly good: boolean; readonly text: string } | null;
+  readonly notice: { readonly good: boolean; readonly text: string } | null;
   readonly now: Date;
 };
 
 const DEFAULT_HOURS = 4;
 
-export function renderFleet({ fleet, orphans, told, now }: FleetModel): string {
+export function renderFleet({ fleet, orphans, notice, now }: FleetModel): string {
   const { total, vms, cost, costs_money: bills, launches } = fleet;
   const attention = vms.filter((vm) => vm.overdue || vm.requested_shutdown_at !== null);
   return render('fleet', {
@@ -29,8 +29,8 @@ export function renderFleet({ fleet, orphans, told, now }: FleetModel): string {
       current: '/admin/fleet',
       styles: ['admin.css'],
     }),
-    good: told?.good === true ? told.text : null,
-    bad: told?.good === false ? told.text : null,
+    good: notice?.good === true ? notice.text : null,
+    bad: notice?.good === false ? notice.text : null,
     machines: total,
     any: total > 0,
     end: endView(fleet.shutdown_at, now),
@@ -101,7 +101,7 @@ function vmView(vm: Fleet['vms'][number], now: Date): View {
     hostname: vm.hostname,
     href: vmPageHref(vm.hostname),
     overdue: vm.overdue,
-    untold: vm.requested_shutdown_at !== null,
+    pending: vm.requested_shutdown_at !== null,
     end: endView(vm.shutdown_at, now),
     wanted: endView(vm.requested_shutdown_at, now),
     problem: vm.error,

@@ -86,7 +86,7 @@ function downloadView(download: Download): View {
 }
 
 /** The files on the machines: as just surveyed, or as known without asking. */
-export type StakeModel =
+export type UnsavedWorkModel =
   | { readonly now: Date; readonly surveyed: false; readonly vms: readonly KnownWork[] }
   | { readonly now: Date; readonly surveyed: true; readonly vms: readonly SurveyedWork[] };
 
@@ -104,36 +104,36 @@ type SurveyedWork = KnownWork & {
   } | null;
 };
 
-type Stake = { readonly atStake: boolean; readonly text: string; readonly left: string | null };
+type Unsaved = { readonly isUnsaved: boolean; readonly text: string; readonly left: string | null };
 
-/** For the partial `stake`; null where there are no machines. */
-export function stakeView({ now, surveyed, vms }: StakeModel): View | null {
+/** For the partial `unsaved-work`; null where there are no machines. */
+export function unsavedWorkView({ now, surveyed, vms }: UnsavedWorkModel): View | null {
   if (vms.length === 0) return null;
-  const stakes: readonly Stake[] = surveyed
-    ? vms.map((vm) => ({ ...stakeOf(vm, now), left: leftSentence(vm.leftBehind) }))
-    : vms.map(({ last }) => ({ atStake: false, text: downloadedSentence(last, now), left: null }));
+  const views: readonly Unsaved[] = surveyed
+    ? vms.map((vm) => ({ ...unsavedOf(vm, now), left: leftSentence(vm.leftBehind) }))
+    : vms.map(({ last }) => ({ isUnsaved: false, text: downloadedSentence(last, now), left: null }));
   return {
     survey: surveyed ? null : '/admin/instances/delete?survey=true',
-    anyAtStake: stakes.some(({ atStake }) => atStake),
+    anyUnsaved: views.some(({ isUnsaved }) => isUnsaved),
     machines: vms.map(({ hostname, email }, index) => ({
       hostname,
       email: email ?? NOT_ASSIGNED,
-      ...stakes[index],
+      ...views[index],
     })),
   };
 }
 
-function stakeOf({ last, problem, files, bytes, changed }: SurveyedWork, now: Date): Omit<Stake, 'left'> {
+function unsavedOf({ last, problem, files, bytes, changed }: SurveyedWork, now: Date): Omit<Unsaved, 'left'> {
   const downloaded = downloadedSentence(last, now);
   if (problem !== null)
-    return { atStake: true, text: `The files on it are unknown. ${problem} ${downloaded}` };
-  if (files === 0) return { atStake: false, text: 'No files to download.' };
+    return { isUnsaved: true, text: `The files on it are unknown. ${problem} ${downloaded}` };
+  if (files === 0) return { isUnsaved: false, text: 'No files to download.' };
   const there = `${counted(files, 'file')}, ${formatBytes(bytes)}.`;
-  if (last === null) return { atStake: true, text: `${there} ${downloaded}` };
+  if (last === null) return { isUnsaved: true, text: `${there} ${downloaded}` };
   if (!last.complete)
-    return { atStake: true, text: `${there} The last download was incomplete. ${downloaded}` };
-  if (changed) return { atStake: true, text: `${there} Changed since the last download. ${downloaded}` };
-  return { atStake: false, text: `Downloaded and unchanged since. ${downloaded}` };
+    return { isUnsaved: true, text: `${there} The last download was incomplete. ${downloaded}` };
+  if (changed) return { isUnsaved: true, text: `${there} Changed since the last download. ${downloaded}` };
+  return { isUnsaved: false, text: `Downloaded and unchanged since. ${downloaded}` };
 }
 
 const EXTENSIONS_SHOWN = 6;

@@ -142,7 +142,7 @@ test('503 is answered by every endpoint that declares it when Postgres is away o
   await seedLab(database.db);
   await proxy.cut();
   await sendExamples(server.url, 503);
-  await proxy.mend();
+  await proxy.restore();
   expectDeclared(server);
   await using stopping = await startStub({}, { isStopping: () => true });
   await sendExamples(stopping.url, 503);

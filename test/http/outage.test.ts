@@ -116,7 +116,7 @@ describe('Postgres that is gone', () => {
     const dashboard = await sendRaw(server.url, { path: '/admin', headers: adminHeaders });
     expect(dashboard.status).toBe(200);
     expect(dashboard.text).toContain('The database cannot be reached.');
-    await network.mend();
+    await network.restore();
   });
 
   test('after Postgres comes back everything works again, and a poll that waited gets its assignment', async () => {
@@ -129,7 +129,7 @@ describe('Postgres that is gone', () => {
     await expect.poll(() => readiness(server), BACK).toBe(503);
     // Another allocator gives the machine away; our listener cannot hear of it.
     const { pin, id } = await giveVm(db, 'ada@example.org');
-    await network.mend();
+    await network.restore();
     await expect.poll(() => readiness(server), BACK).toBe(200);
     const answer = await waiting;
     expect(answer.status).toBe(200);
@@ -155,7 +155,7 @@ describe('Postgres that is gone', () => {
     const stopped = day.stop();
     expect((await waiting).status).toBe(503);
     await stopped;
-    await network.mend();
+    await network.restore();
     // Reconnects are tried twice a second; one that is under way may still open a last connection.
     await passed(3 * 500);
     expect(network.accepted).toBeLessThanOrEqual(before + 1);
@@ -175,7 +175,7 @@ describe('a network to Postgres that swallows everything', () => {
     expect(later.map(({ status }) => status)).toEqual([503, 503]);
     // The listener asks every 15 s whether its connection lives.
     await vi.waitFor(() => expectRed(server, ['database', 'listener']), BACK);
-    await network.mend();
+    await network.restore();
     await expect.poll(() => readiness(server), BACK).toBe(200);
     expect((await report(server)).status).toBe(200);
   }, 60_000);

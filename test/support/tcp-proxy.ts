@@ -1,4 +1,4 @@
-// The network between the allocator and Postgres, in the tests' hands: it can be cut, frozen, and mended.
+// The network between the allocator and Postgres, in the tests' hands: it can be cut, frozen, and restored.
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
@@ -10,7 +10,7 @@ export type TcpProxy = AsyncDisposable & {
   /** Takes connections and passes nothing on, as a network that swallows packets does. */
   readonly freeze: () => void;
   /** All is well again. */
-  readonly mend: () => Promise<void>;
+  readonly restore: () => Promise<void>;
   /** Connections that are open right now. */
   readonly open: number;
   /** Connections that were ever made. */
@@ -60,7 +60,7 @@ export async function startTcpProxy(connectionString: string): Promise<TcpProxy>
       frozen = true;
       for (const pair of pairs) for (const socket of pair) socket.pause();
     },
-    mend: async () => {
+    restore: async () => {
       frozen = false;
       for (const pair of pairs) for (const socket of pair) socket.resume();
       if (!server.listening) server = await listenOn(port, accept);

@@ -36,7 +36,7 @@ const model: FleetModel = {
     ],
   },
   orphans: { items: [], checked_at: '2026-01-01T11:59:00.000Z', error: null },
-  told: null,
+  notice: null,
   now: NOW,
 };
 const [member] = model.fleet.vms;
@@ -129,7 +129,7 @@ describe('the page Shutdown and cost', () => {
         checked_at: null,
         error: HOSTILE,
       },
-      told: { good: false, text: HOSTILE },
+      notice: { good: false, text: HOSTILE },
     });
     expect(html).not.toContain('<script>alert');
   });

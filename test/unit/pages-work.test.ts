@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { renderAdmin } from '../../src/pages/admin.ts';
 import { renderDeleteInstances } from '../../src/pages/delete-instances.ts';
 import { formatBytes } from '../../src/pages/format.ts';
-import type { StakeModel } from '../../src/pages/work.ts';
+import type { UnsavedWorkModel } from '../../src/pages/work.ts';
 import { HOSTILE, NOW, textOf } from '../support/page-models.ts';
 
 const ago = new Date(NOW.getTime() - 180_000);
@@ -84,7 +84,7 @@ const calm = {
   changed: false,
   leftBehind: null,
 };
-const stakePage = (vms: Extract<StakeModel, { surveyed: true }>['vms']): string =>
+const unsavedWorkPage = (vms: Extract<UnsavedWorkModel, { surveyed: true }>['vms']): string =>
   textOf(
     renderDeleteInstances({
       deployment: 'lab',
@@ -92,7 +92,7 @@ const stakePage = (vms: Extract<StakeModel, { surveyed: true }>['vms']): string 
       machines: [],
       running: null,
       error: null,
-      stake: { now: NOW, surveyed: true, vms },
+      unsavedWork: { now: NOW, surveyed: true, vms },
     }),
   );
 
@@ -102,14 +102,14 @@ test.each([
   [{ last: { ...last, complete: false } }, 'The last download was incomplete.'],
   [{ problem: 'It did not answer in time.' }, 'The files on it are unknown. It did not answer in time.'],
 ])('the destroy page lists work that would be lost: %j', (changes, said) => {
-  const text = stakePage([{ ...calm, ...changes }]);
+  const text = unsavedWorkPage([{ ...calm, ...changes }]);
   expect(text).toContain('Work that would be lost');
   expect(text).toContain(said);
 });
 
 test('the destroy page lists downloaded work as safe, with the files that downloads exclude', () => {
   const byExtension = { h5: { files: 2, bytes: 10 }, csv: { files: 1, bytes: 5 } };
-  const text = stakePage([{ ...calm, leftBehind: { files: 3, bytes: 15, byExtension } }]);
+  const text = unsavedWorkPage([{ ...calm, leftBehind: { files: 3, bytes: 15, byExtension } }]);
   expect(text).not.toContain('Work that would be lost');
   expect(text).toContain('Downloaded and unchanged since.');
   expect(text).toContain('Excluded from downloads: 3 files, 15 bytes (h5 2, csv 1).');
@@ -122,7 +122,7 @@ test('before the survey the destroy page shows what is known, with a link to the
     machines: [],
     running: null,
     error: null,
-    stake: {
+    unsavedWork: {
       now: NOW,
       surveyed: false,
       vms: [

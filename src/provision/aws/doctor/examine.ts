@@ -1,6 +1,6 @@
 // Checks everything that a launch on AWS needs, and says for each check what was found and what to do. Changes nothing. A
 // check that depends on a failed one is `unknown`.
-import type { Result } from '../../../result.ts';
+import { fail, type Result } from '../../../result.ts';
 import type { Cloud } from '../cloud.ts';
 import { CloudError } from '../cloud-error.ts';
 import type { InstanceTypeFacts } from '../instance-types.ts';
@@ -198,7 +198,7 @@ async function ask<T>(request: Promise<T>): Promise<Result<T>> {
   try {
     return { ok: true, value: await request };
   } catch (error) {
-    if (error instanceof CloudError) return { ok: false, failure: error.failure };
+    if (error instanceof CloudError) return fail(error.failure);
     throw error;
   }
 }
