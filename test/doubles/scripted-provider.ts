@@ -1,5 +1,4 @@
-// A provider for tests: machines are entries of a map, and the test decides what each call does. Everything above it
-// is real.
+// A provider for tests: its machines are entries of a map, and the test decides what each call does.
 import { fail, succeed } from '../../src/result.ts';
 import type {
   LaunchSpec,
@@ -11,43 +10,43 @@ import type {
 } from '../../src/provision/provider.ts';
 
 export type ScriptedProvider = Provider & {
-  /** What exists, by hostname; a second machine of a name stands under another key. */
-  readonly world: Map<string, ListedVm>;
+  /** The existing machines by hostname. A second machine with the same hostname has another key. */
+  readonly machines: Map<string, ListedVm>;
   /** The names of the calls, in order. */
   readonly calls: string[];
-  /** What the last launch was told. */
+  /** The spec of the last launch. */
   readonly spec: () => LaunchSpec;
-  /** What machines were told as their end, by hostname. */
-  readonly armed: Map<string, Date>;
-  /** How the next runs go; may be changed at any time. */
+  /** The rescheduled shutdown times by hostname. */
+  readonly shutdownTimes: Map<string, Date>;
+  /** The behaviour of the next runs. Tests may change it at any time. */
   readonly script: Script;
-  /** Lets a run that is held, or would be, go on. */
+  /** Ends `holdAfter`: a waiting run continues, and the next ones do not wait. */
   release(): void;
 };
 
 export type Script = {
   readiness: ProvisionResult;
-  /** Machines that cannot be made, with the reason. */
+  /** Machines that cannot be created, with the reason. */
   failing: ReadonlyMap<string, string>;
-  /** Machines that come into being without being reported. */
-  silent: ReadonlySet<string>;
-  /** A run waits for `release()` before it ends, having done this many machines; null = it does not wait. */
+  /** Machines that are created but not reported. */
+  unreported: ReadonlySet<string>;
+  /** After this number of machines a run waits for `release()`. Null: it does not wait. */
   holdAfter: number | null;
-  /** What a run that is held heeds. */
-  heeds: 'ask' | 'force' | 'nothing';
-  /** Machines that a destroy leaves. */
-  lasting: ReadonlySet<string>;
+  /** The signal that ends a waiting run. */
+  stopsOn: 'cancel' | 'force' | 'nothing';
+  /** Machines that a destroy does not delete. */
+  undeletable: ReadonlySet<string>;
   listFails: boolean;
-  /** What the checks before a launch say; null = there are none. */
+  /** The result of the checks before a launch. Null: there are no checks. */
   preflight: ProvisionResult | null;
-  /** Machines that cannot be told a new end, with the reason. */
-  deaf: ReadonlyMap<string, string>;
-  /** Thrown by the next call of launch or destroy. */
+  /** Machines whose shutdown cannot be rescheduled, with the reason. */
+  unreachable: ReadonlyMap<string, string>;
+  /** Launch and destroy throw this error. */
   throws: Error | null;
   result: ProvisionResult;
 };
 
-const facts: CreatedVm = {
+const created: CreatedVm = {
   address: '127.0.0.1',
   sshUser: 'client',
   sshPort: 2222,
@@ -58,27 +57,27 @@ const facts: CreatedVm = {
 const CANCELLED: ProvisionResult = fail({
   code: 'cancelled',
   message: 'The run was cancelled.',
-  remedy: 'Begin again.',
+  remedy: 'Start it again.',
 });
 
-/** An empty world in which everything works at once. */
+/** Starts without machines. Without a script everything succeeds at once. */
 export function createScriptedProvider(
   script: Partial<Script> = {},
   name: Provider['name'] = 'local',
 ): ScriptedProvider {
-  const world = new Map<string, ListedVm>();
-  const armed = new Map<string, Date>();
+  const machines = new Map<string, ListedVm>();
+  const shutdownTimes = new Map<string, Date>();
   const calls: string[] = [];
   const current: Script = {
     readiness: succeed(),
     failing: new Map(),
-    silent: new Set(),
+    unreported: new Set(),
     holdAfter: null,
-    heeds: 'ask',
-    lasting: new Set(),
+    stopsOn: 'cancel',
+    undeletable: new Set(),
     listFails: false,
     preflight: null,
-    deaf: new Map(),
+    unreachable: new Map(),
     throws: null,
     result: succeed(),
     ...script,
@@ -86,37 +85,37 @@ export function createScriptedProvider(
   let lastSpec: LaunchSpec | null = null;
   let held = Promise.withResolvers<unknown>();
 
-  /** Whether the run may go on. */
+  /** Waits for `release()` or the signal; returns whether the run may continue. */
   async function hold(signal: AbortSignal, force: AbortSignal): Promise<boolean> {
-    const left = current.heeds === 'ask' ? signal : current.heeds === 'force' ? force : null;
+    const stopSignal = current.stopsOn === 'cancel' ? signal : current.stopsOn === 'force' ? force : null;
     const stopped = Promise.withResolvers<unknown>();
-    left?.addEventListener('abort', () => stopped.resolve(null), { once: true });
-    if (left?.aborted) return false;
+    stopSignal?.addEventListener('abort', () => stopped.resolve(null), { once: true });
+    if (stopSignal?.aborted) return false;
     await Promise.race([held.promise, stopped.promise]);
-    return left?.aborted !== true;
+    return stopSignal?.aborted !== true;
   }
 
   async function each(
     hostnames: readonly string[],
     { signal, force }: { signal: AbortSignal; force: AbortSignal },
-    work: (hostname: string) => Promise<void>,
+    apply: (hostname: string) => Promise<void>,
   ): Promise<ProvisionResult> {
     if (current.throws) throw current.throws;
     for (const [index, hostname] of hostnames.entries()) {
       if (index === current.holdAfter && !(await hold(signal, force))) return CANCELLED;
-      await work(hostname);
+      await apply(hostname);
     }
     if (current.holdAfter !== null && current.holdAfter >= hostnames.length && !(await hold(signal, force)))
       return CANCELLED;
     return current.result;
   }
 
-  async function make(hostname: string, spec: LaunchSpec, report: ProvisionReport): Promise<void> {
+  async function create(hostname: string, spec: LaunchSpec, report: ProvisionReport): Promise<void> {
     const reason = current.failing.get(hostname);
     if (reason !== undefined) return report.failed(hostname, reason);
     const named = name === 'aws' ? { id: `i-${hostname}`, instanceType: 'g4dn.xlarge' } : {};
-    world.set(hostname, { hostname, operationId: spec.operationId, ssh: facts, ...named });
-    if (!current.silent.has(hostname)) await report.created(hostname, { ...facts, ...named });
+    machines.set(hostname, { hostname, operationId: spec.operationId, ssh: created, ...named });
+    if (!current.unreported.has(hostname)) await report.created(hostname, { ...created, ...named });
   }
 
   return {
@@ -125,8 +124,8 @@ export function createScriptedProvider(
       calls.push(`restart ${hostname}`);
       return Promise.resolve(current.result);
     },
-    world,
-    armed,
+    machines,
+    shutdownTimes,
     calls,
     script: current,
     spec: () => {
@@ -140,27 +139,27 @@ export function createScriptedProvider(
     },
     readiness: () => Promise.resolve(current.readiness),
     preflight: () => Promise.resolve(current.preflight ?? succeed()),
-    ...(name === 'aws' && asCloud(world, armed, current, calls)),
+    ...(name === 'aws' && cloudMethods(machines, shutdownTimes, current, calls)),
     launch: async (spec, report, signal, force) => {
       calls.push('launch');
       lastSpec = spec;
-      report.event({ level: 'info', text: 'The provider begins.' });
+      report.event({ level: 'info', text: 'The provider starts.' });
       const names = spec.vms.map(({ hostname }) => hostname);
-      return each(names, { signal, force }, (hostname) => make(hostname, spec, report));
+      return each(names, { signal, force }, (hostname) => create(hostname, spec, report));
     },
     destroy: async (hostnames, report, signal, force) => {
       calls.push('destroy');
-      const names = hostnames === 'all' ? [...world.keys()] : hostnames;
+      const names = hostnames === 'all' ? [...machines.keys()] : hostnames;
       return each(names, { signal, force }, async (hostname) => {
-        if (current.lasting.has(hostname)) return;
-        world.delete(hostname);
+        if (current.undeletable.has(hostname)) return;
+        machines.delete(hostname);
         await report.gone(hostname);
       });
     },
     list: () =>
       current.listFails
-        ? Promise.reject(new Error('the provider cannot be asked'))
-        : Promise.resolve([...world.values()]),
+        ? Promise.reject(new Error('the provider does not answer'))
+        : Promise.resolve([...machines.values()]),
     start: () => {
       calls.push('start');
       return Promise.resolve();
@@ -172,10 +171,10 @@ export function createScriptedProvider(
   };
 }
 
-/** What machines of a cloud can besides: they have ids, and end themselves. */
-function asCloud(
-  world: Map<string, ListedVm>,
-  armed: Map<string, Date>,
+/** Machines of a cloud have ids, and shut themselves down. */
+function cloudMethods(
+  machines: Map<string, ListedVm>,
+  shutdownTimes: Map<string, Date>,
   script: Script,
   calls: string[],
 ): Pick<Required<Provider>, 'terminate' | 'rescheduleShutdown' | 'graceMinutes'> {
@@ -183,15 +182,15 @@ function asCloud(
     graceMinutes: 30,
     terminate: (ids) => {
       calls.push(`terminate ${ids.join(' ')}`);
-      for (const [key, { id }] of world) if (id !== undefined && ids.includes(id)) world.delete(key);
+      for (const [key, { id }] of machines) if (id !== undefined && ids.includes(id)) machines.delete(key);
       return Promise.resolve(succeed());
     },
     rescheduleShutdown: (hostnames, shutdownAt) => {
       calls.push('rescheduleShutdown');
       return Promise.resolve(
         hostnames.map((hostname) => {
-          const error = script.deaf.get(hostname) ?? null;
-          if (error === null) armed.set(hostname, shutdownAt);
+          const error = script.unreachable.get(hostname) ?? null;
+          if (error === null) shutdownTimes.set(hostname, shutdownAt);
           return { hostname, error };
         }),
       );

@@ -38,7 +38,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     const page = await open('/admin/create');
     await isInOrderEverywhere(page);
     await launch(page, 3);
-    await page.getByRole('log').getByText('The provider begins.').waitFor();
+    await page.getByRole('log').getByText('The provider starts.').waitFor();
     await page.getByText('1 of 3 machines created.').waitFor();
     await isInOrderEverywhere(page);
     expect(new URL(page.url()).pathname).toMatch(/^\/admin\/operations\/[0-9a-f-]{36}$/);
@@ -56,7 +56,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await page.getByText('1 of 3 machines are ready.').waitFor();
     await page.getByRole('log').getByText('Done.').waitFor();
     expect(await page.getByRole('button', { name: 'Cancel operation' }).isVisible()).toBe(false);
-    expect(await page.getByRole('log').locator('li', { hasText: 'The provider begins.' }).count()).toBe(1);
+    expect(await page.getByRole('log').locator('li', { hasText: 'The provider starts.' }).count()).toBe(1);
     await page.reload();
     await page.getByText('3 machines were created.').waitFor();
     await page.getByText('1 of 3 machines are ready.').waitFor();
@@ -104,7 +104,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
 
   test('a launch is cancelled from its page, which shows both steps of the cancellation', async () => {
     lab.provider.script.holdAfter = 0;
-    lab.provider.script.heeds = 'force';
+    lab.provider.script.stopsOn = 'force';
     const page = await open('/admin/create');
     await launch(page, 2);
     const cancel = page.getByRole('button', { name: 'Cancel operation' });
@@ -115,7 +115,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await page.getByText('Cancelling: steps in progress').waitFor();
     await isInOrderEverywhere(page);
     await page.getByRole('status').getByText('Cancelled. None was created.').waitFor();
-    lab.provider.script.heeds = 'ask';
+    lab.provider.script.stopsOn = 'cancel';
     expect(await asked.isVisible()).toBe(false);
     await isInOrder(page);
   });
@@ -182,7 +182,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
   test('all machines are destroyed after the name was typed and Enter pressed, and the count goes to zero', async () => {
     await lab.launch(2);
     await lab.idle();
-    const before = lab.provider.world.size;
+    const before = lab.provider.machines.size;
     lab.provider.script.holdAfter = 1;
     const page = await open('/admin/instances/delete');
     await page.getByText('lab-vm-prod-1').first().waitFor();
@@ -199,7 +199,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     lab.provider.release();
     await page.getByText('No machines are left.').first().waitFor();
     await page.getByText('Verified: no machines are left.').waitFor();
-    expect(lab.provider.world.size).toBe(0);
+    expect(lab.provider.machines.size).toBe(0);
     await isInOrder(page);
   });
 
@@ -207,7 +207,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await lab.postJson('/api/launch', { num_vms: '2', hours: '3' });
     await lab.idle();
     const id = 'lab-vm-prod-9';
-    lab.provider.world.set(id, { hostname: id, operationId: null });
+    lab.provider.machines.set(id, { hostname: id, operationId: null });
     const page = await open('/admin/fleet');
     await isInOrder(page);
     await page.getByText('in 3 h').first().waitFor();
@@ -221,14 +221,14 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await page.getByRole('button', { name: /Destroy \(lab-vm-prod-9/ }).click();
     await page.getByText(/was destroyed\./).waitFor();
     await page.getByText('There are none: every machine is in the list').waitFor();
-    expect(lab.provider.world.has(id)).toBe(false);
+    expect(lab.provider.machines.has(id)).toBe(false);
   });
 
   test('the page of end and cost fits a phone, with a long list', async () => {
-    lab.provider.world.set('orphan', { hostname: `lab-vm-prod-${'9'.repeat(200)}`, operationId: null });
+    lab.provider.machines.set('orphan', { hostname: `lab-vm-prod-${'9'.repeat(200)}`, operationId: null });
     const page = await open('/admin/fleet', { viewport: { width: 390, height: 844 } });
     await isInOrder(page);
-    lab.provider.world.delete('orphan');
+    lab.provider.machines.delete('orphan');
   });
 
   test('without JavaScript all machines are destroyed by Enter too', async () => {

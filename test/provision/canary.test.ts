@@ -7,7 +7,7 @@ const FIRST = 'lab-vm-test-1';
 
 async function goesAhead(lab: TestOperations): Promise<void> {
   await vi.waitFor(() => {
-    expect([...lab.provider.world.keys()]).toEqual([FIRST]);
+    expect([...lab.provider.machines.keys()]).toEqual([FIRST]);
   }, WAIT);
 }
 const report = ({ db }: TestOperations, status: string) =>
@@ -20,7 +20,7 @@ test('the first machine of a large launch is created alone, and the others follo
   expect(await listVmRows(lab.db)).toHaveLength(1);
   await report(lab, 'running');
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 4, failed: 0, total: 4 });
-  expect(lab.provider.world.size).toBe(4);
+  expect(lab.provider.machines.size).toBe(4);
   expect(await lab.texts(id)).toContain('Created first, alone; 3 more follow when it has reported.');
 });
 
@@ -34,7 +34,7 @@ test('a canary that reports an error stays, and the other machines are not creat
   expect(operation.problem?.problem).toBe(
     `${FIRST}, which was created first, reported an error: the others were not created. 1 of 4 machines was created and stays.`,
   );
-  expect([...lab.provider.world.keys()]).toEqual([FIRST]);
+  expect([...lab.provider.machines.keys()]).toEqual([FIRST]);
   expect(await listVmRows(lab.db)).toMatchObject([{ hostname: FIRST, status: 'error' }]);
 });
 
@@ -61,7 +61,7 @@ test('a canary that cannot be created ends the launch', async () => {
     script: { failing: new Map([[FIRST, 'No capacity.']]) },
   });
   expect(await lab.ended((await lab.launch(4)).id)).toMatchObject({ status: 'failed', done: 0 });
-  expect(lab.provider.world.size).toBe(0);
+  expect(lab.provider.machines.size).toBe(0);
 });
 
 test('a small launch has no canary', async () => {

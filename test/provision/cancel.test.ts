@@ -6,7 +6,7 @@ import { shortIntervals, startTestOperations, WAIT } from '../support/operations
 test('a cancelled launch keeps the machines that were created and removes the rows of the others', async () => {
   await using lab = await startTestOperations({ script: { holdAfter: 1 } });
   const { id } = await lab.launch(3);
-  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
+  await vi.waitFor(() => expect(lab.provider.machines.size).toBe(1), WAIT);
   expect(await lab.operations.cancel(id, 'grace')).toMatchObject({ kind: 'requested', operation: { id } });
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'cancelled', done: 1, problem: { kind: 'cancelled' } });
@@ -16,7 +16,7 @@ test('a cancelled launch keeps the machines that were created and removes the ro
 
 test('cancelling twice changes nothing, and a finished operation cannot be cancelled', async () => {
   await using lab = await startTestOperations({
-    script: { holdAfter: 0, heeds: 'force' },
+    script: { holdAfter: 0, stopsOn: 'force' },
     intervals: { ...shortIntervals, forceAfterMs: 500 },
   });
   const { id } = await lab.launch(1);
@@ -40,18 +40,18 @@ test('cancelling twice changes nothing, and a finished operation cannot be cance
 
 test('a provider that ignores the cancellation is forced to end', async () => {
   await using lab = await startTestOperations({
-    script: { holdAfter: 1, heeds: 'force' },
+    script: { holdAfter: 1, stopsOn: 'force' },
     intervals: { ...shortIntervals, forceAfterMs: 50 },
   });
   const { id } = await lab.launch(2);
-  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
+  await vi.waitFor(() => expect(lab.provider.machines.size).toBe(1), WAIT);
   await lab.operations.cancel(id, 'ada');
   expect(await lab.ended(id)).toMatchObject({ status: 'cancelled', done: 1 });
 });
 
 test('a provider that ignores everything is abandoned, and the next launch works', async () => {
   await using lab = await startTestOperations({
-    script: { holdAfter: 0, heeds: 'nothing' },
+    script: { holdAfter: 0, stopsOn: 'nothing' },
     intervals: { ...shortIntervals, forceAfterMs: 50, abandonAfterMs: 50 },
   });
   const { id } = await lab.launch(1);

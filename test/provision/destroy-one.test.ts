@@ -20,7 +20,7 @@ test('destroying one machine leaves the others, and the output names its partici
     total: 1,
     hostnames: ['lab-vm-test-2'],
   });
-  expect([...lab.provider.world.keys()]).toEqual(['lab-vm-test-1', 'lab-vm-test-3']);
+  expect([...lab.provider.machines.keys()]).toEqual(['lab-vm-test-1', 'lab-vm-test-3']);
   expect((await listVmRows(lab.db)).map(({ hostname }) => hostname)).toEqual([
     'lab-vm-test-1',
     'lab-vm-test-3',
@@ -31,7 +31,7 @@ test('destroying one machine leaves the others, and the output names its partici
 });
 
 test('destroying one machine fails if it stays, and the others keep their status', async () => {
-  await using lab = await startTestOperations({ script: { lasting: new Set(['lab-vm-test-1']) } });
+  await using lab = await startTestOperations({ script: { undeletable: new Set(['lab-vm-test-1']) } });
   await lab.ended((await lab.launch(2)).id);
   const id = await destroyOne(lab, 'lab-vm-test-1');
   expect(await lab.ended(id)).toMatchObject({ status: 'failed', problem: { kind: 'left_over' } });
@@ -70,7 +70,10 @@ test('after a complete destroy, the output says that the provider lists no more 
 });
 
 test('after an incomplete destroy, the output does not say that nothing is left', async () => {
-  await using lab = await startTestOperations({ as: 'aws', script: { lasting: new Set(['lab-vm-test-1']) } });
+  await using lab = await startTestOperations({
+    as: 'aws',
+    script: { undeletable: new Set(['lab-vm-test-1']) },
+  });
   await lab.ended((await lab.launch(2)).id);
   const { id } = await lab.destroy();
   expect(await lab.ended(id)).toMatchObject({ status: 'failed' });

@@ -9,13 +9,13 @@ test('a destroy destroys all machines, removes the rows, and reserves the hostna
   await lab.ended((await lab.launch(2)).id);
   const operation = await lab.ended((await lab.destroy()).id);
   expect(operation).toMatchObject({ status: 'succeeded', done: 2, total: 2 });
-  expect(lab.provider.world.size).toBe(0);
+  expect(lab.provider.machines.size).toBe(0);
   expect(await listVmRows(lab.db)).toEqual([]);
   const late = { hostname: 'lab-vm-test-1', status: 'running', provider: 'external' } as const;
   expect(await reportStatus(lab.db, late)).toBe('late');
   expect(await listVmRows(lab.db)).toEqual([]);
   await lab.ended((await lab.launch(1)).id);
-  expect([...lab.provider.world.keys()]).toEqual(['lab-vm-test-3']);
+  expect([...lab.provider.machines.keys()]).toEqual(['lab-vm-test-3']);
 });
 
 test('a destroy without machines succeeds', async () => {
@@ -26,7 +26,7 @@ test('a destroy without machines succeeds', async () => {
 test('a destroy during a launch is refused and destroys nothing', async () => {
   await using lab = await startTestOperations({ script: { holdAfter: 1 } });
   const { id } = await lab.launch(2);
-  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
+  await vi.waitFor(() => expect(lab.provider.machines.size).toBe(1), WAIT);
   expect(await lab.operations.destroy({ by: 'grace' })).toMatchObject({ kind: 'busy', running: { id } });
   lab.provider.release();
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 2 });
@@ -51,14 +51,14 @@ test('a cancelled destroy restores the status of the remaining machines', async 
   await reportStatus(lab.db, { hostname: 'lab-vm-test-2', status: 'running', provider: 'external' });
   lab.provider.script.holdAfter = 1;
   const { id } = await lab.destroy();
-  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
+  await vi.waitFor(() => expect(lab.provider.machines.size).toBe(1), WAIT);
   await lab.operations.cancel(id, 'ada');
   expect(await lab.ended(id)).toMatchObject({ status: 'cancelled', done: 1 });
   expect(await listVmRows(lab.db)).toMatchObject([{ hostname: 'lab-vm-test-2', status: 'running' }]);
 });
 
 test('a destroy that leaves machines fails and names them', async () => {
-  await using lab = await startTestOperations({ script: { lasting: new Set(['lab-vm-test-2']) } });
+  await using lab = await startTestOperations({ script: { undeletable: new Set(['lab-vm-test-2']) } });
   await lab.ended((await lab.launch(2)).id);
   const operation = await lab.ended((await lab.destroy()).id);
   expect(operation).toMatchObject({ status: 'failed', done: 1, problem: { kind: 'left_over' } });
@@ -93,11 +93,11 @@ test('machines of another provider stay, and the output says how to destroy them
 });
 
 test('a destroy that cannot be verified fails, and rows are reconciled as soon as the provider answers', async () => {
-  await using lab = await startTestOperations({ script: { lasting: new Set(['lab-vm-test-2']) } });
+  await using lab = await startTestOperations({ script: { undeletable: new Set(['lab-vm-test-2']) } });
   await lab.ended((await lab.launch(2)).id);
   lab.provider.script.holdAfter = 2;
   const { id } = await lab.destroy();
-  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
+  await vi.waitFor(() => expect(lab.provider.machines.size).toBe(1), WAIT);
   lab.provider.script.listFails = true;
   lab.provider.release();
   const operation = await lab.ended(id);

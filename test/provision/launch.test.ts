@@ -16,7 +16,7 @@ test('a launch creates machines with rows, tokens, addresses and timings', async
   expect(operation).toMatchObject({ status: 'succeeded', done: 3, failed: 0, total: 3, problem: null });
   expect(operation.startedAt).not.toBeNull();
   const names = ['lab-vm-test-1', 'lab-vm-test-2', 'lab-vm-test-3'];
-  expect([...lab.provider.world.keys()]).toEqual(names);
+  expect([...lab.provider.machines.keys()]).toEqual(names);
   expect((await listVmRows(lab.db)).map(({ hostname }) => hostname)).toEqual(names);
   expect(await findVm(lab.db, 'lab-vm-test-2')).toMatchObject({
     provider: 'local',
@@ -28,7 +28,7 @@ test('a launch creates machines with rows, tokens, addresses and timings', async
   });
   const [first] = lab.provider.spec().vms;
   expect(await hostnameOfToken(lab.db, hashToken(first?.token ?? ''))).toBe('lab-vm-test-1');
-  expect(await lab.texts(id)).toContain('The provider begins.');
+  expect(await lab.texts(id)).toContain('The provider starts.');
   expect((await lab.texts(id)).at(-1)).toBe('Done.');
 });
 
@@ -58,13 +58,13 @@ test('rows and tokens are stored before a machine can report', async () => {
     { hostname: 'lab-vm-test-1', status: 'initializing', operationId: id },
     { hostname: 'lab-vm-test-2', status: 'initializing', operationId: id },
   ]);
-  expect(lab.provider.world.size).toBe(0);
+  expect(lab.provider.machines.size).toBe(0);
   lab.provider.release();
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded' });
 });
 
 test('a machine that the provider created without reporting it is found and kept', async () => {
-  await using lab = await startTestOperations({ script: { silent: new Set(['lab-vm-test-1']) } });
+  await using lab = await startTestOperations({ script: { unreported: new Set(['lab-vm-test-1']) } });
   const { id } = await lab.launch(1);
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 1 });
   expect(await findVm(lab.db, 'lab-vm-test-1')).toMatchObject({ address: '127.0.0.1', sshPort: 2222 });
@@ -74,7 +74,7 @@ test('a launch uses no hostname of a row, a tombstone or an orphan', async () =>
   await using lab = await startTestOperations();
   await insertFreeVms(lab.db, ['lab-vm-test-1']);
   await recordTombstones(lab.db, ['lab-vm-test-3']);
-  lab.provider.world.set('lab-vm-test-4', { hostname: 'lab-vm-test-4', operationId: null });
+  lab.provider.machines.set('lab-vm-test-4', { hostname: 'lab-vm-test-4', operationId: null });
   await lab.ended((await lab.launch(3)).id);
   expect(lab.provider.spec().vms.map(({ hostname }) => hostname)).toEqual([
     'lab-vm-test-2',
@@ -94,7 +94,7 @@ test('a second launch while one runs is answered with the running operation and 
   expect(await lab.operations.destroy({ by: 'grace' })).toMatchObject({ kind: 'busy', running: { id } });
   lab.provider.release();
   await lab.ended(id);
-  expect(lab.provider.world.size).toBe(2);
+  expect(lab.provider.machines.size).toBe(2);
 });
 
 test('of ten launches requested at once, one is accepted', async () => {
@@ -115,7 +115,7 @@ test('a second launch after the first one takes the next hostnames', async () =>
   await lab.ended((await lab.launch(1)).id);
   const second = await lab.ended((await lab.launch(1)).id);
   expect(second.status).toBe('succeeded');
-  expect([...lab.provider.world.keys()]).toEqual(['lab-vm-test-1', 'lab-vm-test-2']);
+  expect([...lab.provider.machines.keys()]).toEqual(['lab-vm-test-1', 'lab-vm-test-2']);
 });
 
 test('a launch is refused without an operation if the provider is not ready', async () => {

@@ -13,7 +13,7 @@ const actions = ({ db }: TestOperations) =>
 test('at start, a machine of another database is found as an orphan and left running', async () => {
   const scripted = createScriptedProvider({}, 'aws');
   const launch = randomUUID();
-  scripted.world.set('x', { hostname: 'lab-vm-test-1', id: 'i-1', operationId: launch });
+  scripted.machines.set('x', { hostname: 'lab-vm-test-1', id: 'i-1', operationId: launch });
   await using lab = await startTestOperations({ scripted });
   await vi.waitFor(() => {
     expect(lab.operations.orphans.seen().items).toMatchObject([
@@ -28,13 +28,13 @@ test('at start, a machine of another database is found as an orphan and left run
     ]);
   }, WAIT);
   expect(lab.operations.orphans.seen().items[0]?.reason).toContain('does not know its launch');
-  expect(scripted.world.size).toBe(1);
+  expect(scripted.machines.size).toBe(1);
   expect(scripted.calls).not.toContain('terminate i-1');
 });
 
 test('an adopted machine has a row, is not assigned, counts as cost, and is destroyed with the others', async () => {
   await using lab = await startTestOperations({ as: 'aws' });
-  lab.provider.world.set('x', {
+  lab.provider.machines.set('x', {
     hostname: 'lab-vm-test-1',
     id: 'i-1',
     operationId: null,
@@ -61,17 +61,17 @@ test('a duplicate machine cannot be adopted and is terminated by its own id', as
   const [row] = await listVmRows(lab.db);
   expect(row?.providerId).toBe('i-lab-vm-test-1');
   // The older one comes first in the listing.
-  const mine = lab.provider.world.get('lab-vm-test-1')!;
-  lab.provider.world.clear();
-  lab.provider.world.set('second', { ...mine, id: 'i-second', operationId: row?.operationId ?? null });
-  lab.provider.world.set('lab-vm-test-1', mine);
+  const mine = lab.provider.machines.get('lab-vm-test-1')!;
+  lab.provider.machines.clear();
+  lab.provider.machines.set('second', { ...mine, id: 'i-second', operationId: row?.operationId ?? null });
+  lab.provider.machines.set('lab-vm-test-1', mine);
   const { items } = await lab.operations.orphans.look();
   expect(items).toMatchObject([{ id: 'i-second', adoptable: false, terminable: true }]);
   expect(await lab.operations.orphans.adopt('i-second', 'ada')).toMatchObject({
     failure: { code: 'refused' },
   });
   expect(await lab.operations.orphans.terminate('i-second', 'ada')).toMatchObject({ ok: true });
-  expect([...lab.provider.world.values()]).toEqual([mine]);
+  expect([...lab.provider.machines.values()]).toEqual([mine]);
   expect(await listVmRows(lab.db)).toHaveLength(1);
   expect(await actions(lab)).toContainEqual({
     who: 'ada',
@@ -84,7 +84,7 @@ test('a row without a machine is shown with its participant and removed only on 
   await using lab = await startTestOperations({ as: 'aws' });
   await lab.ended((await lab.launch(2)).id);
   await giveThisVm(lab.db, 'lab-vm-test-2');
-  lab.provider.world.delete('lab-vm-test-2');
+  lab.provider.machines.delete('lab-vm-test-2');
   const { items } = await lab.operations.orphans.look();
   expect(items).toMatchObject([{ id: 'lab-vm-test-2', kind: 'record', adoptable: false, terminable: true }]);
   expect(items[0]?.reason).toContain('@example.org, who needs another one.');
@@ -96,20 +96,20 @@ test('a row without a machine is shown with its participant and removed only on 
 test('while an operation runs, its machines are no orphans, and no orphan can be terminated', async () => {
   await using lab = await startTestOperations({ as: 'aws', script: { holdAfter: 1 } });
   const { id } = await lab.launch(2);
-  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
-  lab.provider.world.set('x', { hostname: 'other', id: 'i-1', operationId: null });
+  await vi.waitFor(() => expect(lab.provider.machines.size).toBe(1), WAIT);
+  lab.provider.machines.set('x', { hostname: 'other', id: 'i-1', operationId: null });
   expect((await lab.operations.orphans.look()).items).toMatchObject([{ id: 'i-1' }]);
   expect(await lab.operations.orphans.terminate('i-1', 'ada')).toMatchObject({
     failure: { code: 'refused' },
   });
-  expect(lab.provider.world.has('x')).toBe(true);
+  expect(lab.provider.machines.has('x')).toBe(true);
   lab.provider.release();
   await lab.ended(id);
 });
 
 test('if the provider cannot list its machines, the last survey stays, and no orphan can be terminated', async () => {
   await using lab = await startTestOperations({ as: 'aws' });
-  lab.provider.world.set('x', { hostname: 'other', id: 'i-1', operationId: null });
+  lab.provider.machines.set('x', { hostname: 'other', id: 'i-1', operationId: null });
   await lab.operations.orphans.look();
   lab.provider.script.listFails = true;
   const survey = await lab.operations.orphans.look();
@@ -120,7 +120,7 @@ test('if the provider cannot list its machines, the last survey stays, and no or
   expect(await lab.operations.orphans.terminate('i-1', 'ada')).toMatchObject({
     failure: { code: 'refused' },
   });
-  expect(lab.provider.world.size).toBe(1);
+  expect(lab.provider.machines.size).toBe(1);
 });
 
 /** A launch of the past, with how it ended. */
@@ -138,11 +138,11 @@ test('only machines that an unfinished launch left are terminated automatically'
   const scripted = createScriptedProvider({}, 'aws');
   const interrupted = await launchThat(database.db, 'interrupted');
   const good = await launchThat(database.db, 'succeeded');
-  scripted.world.set('a', { hostname: 'left', id: 'i-left', operationId: interrupted });
-  scripted.world.set('b', { hostname: 'stays', id: 'i-stays', operationId: good });
+  scripted.machines.set('a', { hostname: 'left', id: 'i-left', operationId: interrupted });
+  scripted.machines.set('b', { hostname: 'stays', id: 'i-stays', operationId: good });
   await using lab = await startTestOperations({ on: database, scripted });
   expect(scripted.calls).toContain('terminate i-left');
-  expect([...scripted.world.keys()]).toEqual(['b']);
+  expect([...scripted.machines.keys()]).toEqual(['b']);
   await vi.waitFor(() => {
     expect(lab.operations.orphans.seen().items).toMatchObject([{ id: 'i-stays' }]);
   }, WAIT);

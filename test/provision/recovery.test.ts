@@ -48,14 +48,14 @@ test('a launch whose server was killed is interrupted, and what was half done is
   await insertMachine({ db }, 'made', { operationId: id });
   await insertMachine({ db }, 'not-made', { operationId: id });
   const scripted = createScriptedProvider();
-  scripted.world.set('made', { hostname: 'made', operationId: id, ssh: { sshPort: 2299 } });
-  scripted.world.set('orphan', { hostname: 'orphan', operationId: id });
-  scripted.world.set('unknown', { hostname: 'unknown', operationId: crypto.randomUUID() });
+  scripted.machines.set('made', { hostname: 'made', operationId: id, ssh: { sshPort: 2299 } });
+  scripted.machines.set('orphan', { hostname: 'orphan', operationId: id });
+  scripted.machines.set('unknown', { hostname: 'unknown', operationId: crypto.randomUUID() });
   await using lab = await startTestOperations({ on: database, scripted });
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'interrupted', done: 1, problem: { kind: 'interrupted' } });
   expect(await listVmRows(db)).toMatchObject([{ hostname: 'made' }]);
-  expect([...scripted.world.keys()]).toEqual(['made', 'unknown']);
+  expect([...scripted.machines.keys()]).toEqual(['made', 'unknown']);
   expect(await lab.texts(id)).toEqual([
     'Was not created; its row was removed.',
     'Was left by an unfinished launch; it was destroyed.',
@@ -64,7 +64,7 @@ test('a launch whose server was killed is interrupted, and what was half done is
   ]);
   expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
   expect(await lab.ended((await lab.destroy()).id)).toMatchObject({ status: 'succeeded' });
-  expect(scripted.world.size).toBe(0);
+  expect(scripted.machines.size).toBe(0);
 });
 
 test('a destroy whose server was killed is interrupted, and the remaining machines get their status back', async () => {
@@ -81,7 +81,7 @@ test('a destroy whose server was killed is interrupted, and the remaining machin
     .updateTable('vms')
     .set({ status_before_destroy: sql<string>`status`, status: 'destroying' })
     .execute();
-  scripted.world.delete('lab-vm-test-1');
+  scripted.machines.delete('lab-vm-test-1');
   await using lab = await startTestOperations({ on: database, scripted });
   expect(await lab.ended(id)).toMatchObject({ status: 'interrupted' });
   expect(await listVmRows(db)).toMatchObject([
@@ -110,9 +110,9 @@ test('if several servers share a database, an operation is interrupted only afte
 });
 
 test('a run that lost its lease writes nothing more', async () => {
-  await using lab = await startTestOperations({ script: { holdAfter: 1, heeds: 'force' }, alone: false });
+  await using lab = await startTestOperations({ script: { holdAfter: 1, stopsOn: 'force' }, alone: false });
   const { id } = await lab.launch(2);
-  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
+  await vi.waitFor(() => expect(lab.provider.machines.size).toBe(1), WAIT);
   await lab.db
     .updateTable('operations')
     .set({ status: 'interrupted', ended_at: sql<Date>`now()` })
@@ -132,7 +132,7 @@ test('a server that stops during a launch cancels it and marks it as interrupted
   const scripted = createScriptedProvider({ holdAfter: 1 });
   const lab = await startTestOperations({ on: database, scripted });
   const { id } = await lab.launch(3);
-  await vi.waitFor(() => expect(scripted.world.size).toBe(1), WAIT);
+  await vi.waitFor(() => expect(scripted.machines.size).toBe(1), WAIT);
   await lab[Symbol.asyncDispose]();
   expect(await lab.reached(id, 'interrupted')).toMatchObject({ done: 1, problem: { kind: 'interrupted' } });
   expect(await listVmRows(database.db)).toMatchObject([{ hostname: 'lab-vm-test-1' }]);
@@ -168,7 +168,7 @@ test('at start, an assigned machine that no longer exists becomes unreachable an
     await before.ended((await before.launch(2)).id);
     await giveVmOn(before, 'lab-vm-test-1');
   }
-  scripted.world.clear();
+  scripted.machines.clear();
   await using lab = await startTestOperations({ on: database, scripted });
   expect(await listVmRows(database.db)).toMatchObject([
     { hostname: 'lab-vm-test-1', status: 'unreachable', email: 'ada@example.org' },
@@ -183,8 +183,8 @@ test('at start, rows get the current addresses of their machines', async () => {
     await using before = await startTestOperations({ on: database, scripted });
     await before.ended((await before.launch(1)).id);
   }
-  const [machine] = scripted.world.values();
-  if (machine) scripted.world.set(machine.hostname, { ...machine, ssh: { sshPort: 4444 } });
+  const [machine] = scripted.machines.values();
+  if (machine) scripted.machines.set(machine.hostname, { ...machine, ssh: { sshPort: 4444 } });
   await using again = await startTestOperations({ on: database, scripted });
   expect(again.warnings).toEqual([]);
   const row = await database.db.selectFrom('vms').select(['ssh_port', 'address']).executeTakeFirst();
@@ -193,7 +193,7 @@ test('at start, rows get the current addresses of their machines', async () => {
 
 test('the server starts although the provider is away', async () => {
   await using lab = await startTestOperations({ script: { listFails: true } });
-  expect(lab.warnings.join('\n')).toContain('the provider cannot be asked');
+  expect(lab.warnings.join('\n')).toContain('the provider does not answer');
   lab.provider.script.listFails = false;
   expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
 });
@@ -204,7 +204,7 @@ test('a launch survives an outage of the database', async () => {
     intervals: { ...shortIntervals, leaseMs: 20_000 },
   });
   const { id } = await lab.launch(2);
-  await vi.waitFor(() => expect(lab.provider.world.size).toBe(1), WAIT);
+  await vi.waitFor(() => expect(lab.provider.machines.size).toBe(1), WAIT);
   await sql`select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and pid <> pg_backend_pid()`.execute(lab.db);
   lab.provider.release();

@@ -93,7 +93,7 @@ test('a launch that the checks refuse is answered before anything is created', a
 
 test('orphans are listed and terminated, and a second click is answered with 404', async () => {
   await using lab = await startFleetServer();
-  lab.provider.world.set('x', { hostname: 'lab-vm-prod-5', operationId: null });
+  lab.provider.machines.set('x', { hostname: 'lab-vm-prod-5', operationId: null });
   const { items } = await lab.get<Orphans>('/api/v1/orphans?refresh=true');
   expect(items).toMatchObject([{ id: 'lab-vm-prod-5', kind: 'vm', adoptable: true }]);
   const adopted = await lab.postJson('/api/v1/orphans/lab-vm-prod-5/adopt');

@@ -13,7 +13,7 @@ afterAll(() => lab[Symbol.asyncDispose]());
 beforeEach(async () => {
   await lab.idle();
   lab.provider.calls.length = 0;
-  lab.provider.script.heeds = 'ask';
+  lab.provider.script.stopsOn = 'cancel';
 });
 
 describe('a launch', () => {
@@ -65,7 +65,7 @@ describe('a launch', () => {
     expect(html.toLowerCase()).not.toContain('terraform');
     await lab.idle();
     const page = await lab.page(`/admin/operations/${id}`);
-    expect(page).toContain('The provider begins.');
+    expect(page).toContain('The provider starts.');
     expect(page).toContain('2 machines were created.');
     // Its machines have still to come up.
     expect(page).toContain('http-equiv="refresh"');
@@ -125,7 +125,7 @@ describe('a launch', () => {
 describe('cancelling', () => {
   test('cancelling twice has the same answer, and cancelling a finished operation is 409', async () => {
     lab.provider.script.holdAfter = 0;
-    lab.provider.script.heeds = 'force';
+    lab.provider.script.stopsOn = 'force';
     const { id } = await lab.launch(2);
     await expect.poll(() => lab.provider.calls, WAIT).toEqual(['launch']);
     const cancel = `/api/v1/operations/${id}/cancel`;
@@ -163,7 +163,7 @@ describe('a destroy', () => {
     const html = await (await lab.post('/destroy', { confirm: ' lab ' })).text();
     expect(html).toContain('<h1>Destroy all machines</h1>');
     await lab.idle();
-    expect(lab.provider.world.size).toBe(0);
+    expect(lab.provider.machines.size).toBe(0);
   });
 
   test('a destroy without machines succeeds, also without a request body', async () => {

@@ -45,7 +45,7 @@ test('extending sends every machine its new end time, and again to a machine tha
   const clock = clockAt(START);
   await using lab = await startTestOperations({ as: 'aws', now: () => clock.now(), rules: hoursRule });
   await lab.ended((await lab.launch(2)).id);
-  lab.provider.script.deaf = new Map([['lab-vm-test-2', 'SSH does not reach it.']]);
+  lab.provider.script.unreachable = new Map([['lab-vm-test-2', 'SSH does not reach it.']]);
   await lab.operations.extend({ hours: 12, by: 'ada' });
   expect(await listShutdowns(lab.db)).toMatchObject([
     { hostname: 'lab-vm-test-1', shutdownAt: at(12), requestedShutdownAt: null, error: null },
@@ -61,7 +61,7 @@ test('extending sends every machine its new end time, and again to a machine tha
     what: 'reschedule-shutdown',
     detail: '2 machines, until 2026-11-25T21:00:00.000Z',
   });
-  lab.provider.script.deaf = new Map();
+  lab.provider.script.unreachable = new Map();
   await vi.waitFor(async () => {
     expect((await listShutdowns(lab.db))[1]).toMatchObject({
       shutdownAt: at(12),
@@ -69,7 +69,7 @@ test('extending sends every machine its new end time, and again to a machine tha
       error: null,
     });
   }, WAIT);
-  expect(lab.provider.armed.get('lab-vm-test-2')).toEqual(at(12));
+  expect(lab.provider.shutdownTimes.get('lab-vm-test-2')).toEqual(at(12));
 });
 
 test('at the end time an audit event is written, and a row is removed only after its machine has shut itself down', async () => {
@@ -86,7 +86,7 @@ test('at the end time an audit event is written, and a row is removed only after
     });
   }, WAIT);
   expect(await listVmRows(lab.db)).toHaveLength(2);
-  lab.provider.world.delete('lab-vm-test-1');
+  lab.provider.machines.delete('lab-vm-test-1');
   await vi.waitFor(async () => {
     expect((await listVmRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-2']);
   }, WAIT);
@@ -112,7 +112,7 @@ test('the row of an assigned machine that has shut itself down stays and is unre
   await lab.ended((await lab.launch(1)).id);
   await giveThisVm(lab.db, 'lab-vm-test-1');
   clock.set(at(8.1));
-  lab.provider.world.clear();
+  lab.provider.machines.clear();
   await vi.waitFor(async () => {
     expect(await listVmRows(lab.db)).toMatchObject([{ status: 'unreachable' }]);
   }, WAIT);
@@ -125,7 +125,7 @@ test('only expired machines that cannot shut themselves down are destroyed by th
   await lab.ended((await lab.launch(1)).id);
   clock.set(at(2.01));
   await vi.waitFor(() => {
-    expect([...lab.provider.world.keys()]).toEqual(['lab-vm-test-2']);
+    expect([...lab.provider.machines.keys()]).toEqual(['lab-vm-test-2']);
   }, WAIT);
   const { operations } = await listOperations(lab.db, { limit: 1 });
   expect(operations).toMatchObject([

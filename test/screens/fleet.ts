@@ -101,7 +101,7 @@ export const fleetScreens: readonly Screen[] = [
     { javaScript: false },
   ),
   screen('run-cancelling', async (stage) => {
-    stage.fleet.provider.script.heeds = 'force';
+    stage.fleet.provider.script.stopsOn = 'force';
     await stage.go(operation(await halfWay(stage.fleet)));
     await stage.page.getByRole('button', { name: 'Cancel operation' }).click();
     await text(stage, 'Cancelling: steps in progress');
@@ -214,9 +214,9 @@ async function troubled({ server, provider }: FleetServer): Promise<void> {
   );
   await sql`update vms set requested_shutdown_at = now() + interval '6 hours', shutdown_error = 'SSH does not answer at 127.0.0.1:2222.'
     where hostname = 'lab-vm-prod-2'`.execute(server.db);
-  const [known] = provider.world.values();
-  if (known) provider.world.set('orphan', { ...known, id: 'i-0a1b2c3d4e5f60718', operationId: null });
-  provider.world.delete('lab-vm-prod-4');
+  const [known] = provider.machines.values();
+  if (known) provider.machines.set('orphan', { ...known, id: 'i-0a1b2c3d4e5f60718', operationId: null });
+  provider.machines.delete('lab-vm-prod-4');
 }
 
 async function history(fleet: FleetServer): Promise<void> {

@@ -82,7 +82,7 @@ export async function startFleetServer(
     idle,
     forget: async () => {
       await idle();
-      provider.world.clear();
+      provider.machines.clear();
       Object.assign(provider.script, fresh);
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),

@@ -51,7 +51,7 @@ function decidingOn(id: 'adoptOrphan' | 'terminateOrphan'): Special[] {
   const request = (accept: string) => withHeaders(exampleRequest(id), { Accept: accept });
   const done = ['text/html', 'application/json'].map((accept): Special => ({ url, provider }) => {
     const orphan = 'i-0123456789abcdef0';
-    provider.world.set(orphan, { hostname: 'an-orphan', id: orphan, operationId: null });
+    provider.machines.set(orphan, { hostname: 'an-orphan', id: orphan, operationId: null });
     return sendRaw(url, request(accept));
   });
   return [...done, whileLaunching(() => request('application/json'))];
