@@ -1,7 +1,7 @@
 // Every file that is generated: what `make codegen` writes and `make check` compares.
 import { connectDatabase } from '../src/db/connect.ts';
 import { migrateToLatest } from '../src/db/migrate.ts';
-import { startTestPostgres } from '../test/support/test-server.ts';
+import { startTestPostgres } from '../test/support/postgres-server.ts';
 import { contractFiles, type GeneratedFile } from './contract.ts';
 import { problemsDoc } from './problems-doc.ts';
 import { configurationFiles } from './configuration.ts';

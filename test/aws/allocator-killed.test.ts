@@ -8,7 +8,8 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { asForm, createLablinkClient, type LablinkClient } from '../../src/client/client.ts';
 import { configText, serverEnv } from '../support/aws-config.ts';
 import { AWS_WAIT, readStateNames } from '../support/aws-lab.ts';
-import { cloudIsThere, startCloud, type TestCloud } from '../support/cloud.ts';
+import { startCloud, type TestCloud } from '../support/cloud.ts';
+import { motoIsThere } from '../support/moto.ts';
 import { engineProcesses } from '../support/engine-processes.ts';
 import { testEngine } from '../support/engine.ts';
 import { createFaultTable } from '../support/fault-table.ts';
@@ -26,7 +27,7 @@ type Phase = {
   readonly reached: (id: string) => Promise<unknown>;
 };
 
-describe.skipIf(!cloudIsThere())('a killed allocator with machines on AWS', { timeout: 400_000 }, () => {
+describe.skipIf(!motoIsThere())('a killed allocator with machines on AWS', { timeout: 400_000 }, () => {
   const table = createFaultTable('allocator-killed');
   let open = new AsyncDisposableStack();
   let cloud: TestCloud;

@@ -11,11 +11,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { TAG } from '../../infra/tags.ts';
 import { createCloud, type Cloud } from '../../src/provision/aws/cloud.ts';
 import { CloudError } from '../../src/provision/aws/cloud-error.ts';
-import { moto, MOTO_REGION, startMoto, type Moto } from '../support/moto.ts';
+import { motoIsThere, MOTO_REGION, startMoto, type Moto } from '../support/moto.ts';
 
 const UID = 'uid-of-this-one';
 
-describe.skipIf(!moto)('AWS', () => {
+describe.skipIf(!motoIsThere())('AWS', () => {
   let emulator: Moto;
   let ec2: EC2Client;
   let cloud: Cloud;

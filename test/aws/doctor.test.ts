@@ -13,7 +13,7 @@ import { planFor } from '../../src/provision/aws/doctor/plan.ts';
 import { asText, isHealthy, type Diagnosis } from '../../src/provision/aws/doctor/report.ts';
 import { checkState } from '../../src/provision/aws/doctor/state.ts';
 import { fail, succeed } from '../../src/result.ts';
-import { moto, MOTO_REGION, startMoto, type Moto } from '../support/moto.ts';
+import { motoIsThere, MOTO_REGION, startMoto, type Moto } from '../support/moto.ts';
 import { startProgram } from '../support/program.ts';
 
 const signal = new AbortController().signal;
@@ -215,7 +215,7 @@ describe('lablink doctor without any set-up', () => {
   );
 });
 
-describe.skipIf(!moto)('the doctor on an emulator of AWS', () => {
+describe.skipIf(!motoIsThere())('the doctor on an emulator of AWS', () => {
   let emulator: Moto;
   beforeAll(async () => {
     emulator = await startMoto();

@@ -5,9 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TAG } from '../../infra/tags.ts';
 import { configText } from '../support/aws-config.ts';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
-import { cloudIsThere, startCloud, type TestCloud } from '../support/cloud.ts';
+import { startCloud, type TestCloud } from '../support/cloud.ts';
+import { motoIsThere } from '../support/moto.ts';
 
-describe.skipIf(!cloudIsThere())('existing machines', { timeout: 300_000 }, () => {
+describe.skipIf(!motoIsThere())('existing machines', { timeout: 300_000 }, () => {
   let cloud: TestCloud;
   beforeAll(async () => {
     cloud = await startCloud();

@@ -5,10 +5,11 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AWS_WAIT, type AwsLab, type Operation } from '../support/aws-lab.ts';
-import { cloudIsThere, type TestCloud } from '../support/cloud.ts';
+import type { TestCloud } from '../support/cloud.ts';
+import { motoIsThere } from '../support/moto.ts';
 import { engineProcesses, type EngineProcess } from '../support/engine-processes.ts';
 import { createFaultTable } from '../support/fault-table.ts';
-import { createSharedLab } from '../support/shared-lab.ts';
+import { createSharedLab } from '../support/shared-aws-lab.ts';
 
 type Phase = {
   readonly role: EngineProcess['role'];
@@ -31,7 +32,7 @@ function endNow(pid: number): boolean {
 /** Without pauses: the awaited moment may be short. */
 const SOON = { ...AWS_WAIT, interval: 5 };
 
-describe.skipIf(!cloudIsThere())('an interrupted run', { timeout: 300_000 }, () => {
+describe.skipIf(!motoIsThere())('an interrupted run', { timeout: 300_000 }, () => {
   const table = createFaultTable('interruptions');
   const shared = createSharedLab();
   let cloud: TestCloud;

@@ -4,12 +4,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startAwsLab, type AwsLab, type Operation } from '../support/aws-lab.ts';
-import { cloudIsThere, startCloud, type TestCloud } from '../support/cloud.ts';
+import { startCloud, type TestCloud } from '../support/cloud.ts';
+import { motoIsThere } from '../support/moto.ts';
 import { createFaultTable } from '../support/fault-table.ts';
 import { ADMIN } from '../support/server.ts';
 import { mountSmallDisk, smallDisksAreThere, type SmallDisk } from '../support/small-disk.ts';
 
-const isThere = cloudIsThere();
+const isThere = motoIsThere();
 const disksAreThere = smallDisksAreThere();
 
 describe.skipIf(!isThere)('a server that is not set up', { timeout: 300_000 }, () => {

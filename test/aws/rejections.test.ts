@@ -3,11 +3,12 @@
 import { DescribeSubnetsCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AwsLab, Operation } from '../support/aws-lab.ts';
-import { cloudIsThere, type TestCloud } from '../support/cloud.ts';
+import type { TestCloud } from '../support/cloud.ts';
+import { motoIsThere } from '../support/moto.ts';
 import { createFaultTable } from '../support/fault-table.ts';
-import { createSharedLab } from '../support/shared-lab.ts';
+import { createSharedLab } from '../support/shared-aws-lab.ts';
 
-describe.skipIf(!cloudIsThere())('a rejected machine', { timeout: 300_000 }, () => {
+describe.skipIf(!motoIsThere())('a rejected machine', { timeout: 300_000 }, () => {
   const table = createFaultTable('rejections');
   const shared = createSharedLab({ machine: { machine_types: ['t3.micro', 'g4dn.xlarge'] } });
   let cloud: TestCloud;

@@ -5,12 +5,13 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
-import { cloudIsThere, startCloud, type TestCloud } from '../support/cloud.ts';
+import { startCloud, type TestCloud } from '../support/cloud.ts';
+import { motoIsThere } from '../support/moto.ts';
 
 const BUCKET = 'lab-state';
 const CHECK = 'workshop/lablink-check.lablink-lab.test';
 
-describe.skipIf(!cloudIsThere())('a state in S3', { timeout: 300_000 }, () => {
+describe.skipIf(!motoIsThere())('a state in S3', { timeout: 300_000 }, () => {
   let cloud: TestCloud;
   let s3: S3Client;
 

@@ -4,9 +4,10 @@ import { CreateLogGroupCommand, CreateLogStreamCommand } from '@aws-sdk/client-c
 import { CreateRoleCommand, DeleteRoleCommand, GetRoleCommand, type Tag } from '@aws-sdk/client-iam';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import type { AwsLab, Operation } from '../support/aws-lab.ts';
-import { cloudIsThere, type TestCloud } from '../support/cloud.ts';
+import type { TestCloud } from '../support/cloud.ts';
+import { motoIsThere } from '../support/moto.ts';
 import { createFaultTable } from '../support/fault-table.ts';
-import { createSharedLab } from '../support/shared-lab.ts';
+import { createSharedLab } from '../support/shared-aws-lab.ts';
 
 /** By Pulumi's names: resources without dependencies, then the others. */
 const ROOTS = [
@@ -19,7 +20,7 @@ const ROOTS = [
 ];
 const REST = ['aws:iam/instanceProfile:InstanceProfile::machine', 'aws:lambda/function:Function::forwarder'];
 
-describe.skipIf(!cloudIsThere())('shared resources of an interrupted run', { timeout: 300_000 }, () => {
+describe.skipIf(!motoIsThere())('shared resources of an interrupted run', { timeout: 300_000 }, () => {
   const table = createFaultTable('shared-resources');
   const shared = createSharedLab();
   let cloud: TestCloud;

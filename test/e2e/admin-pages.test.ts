@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { takeDelivery } from '../../src/db/delivery.ts';
 import { findVm } from '../../src/db/vms.ts';
-import { fillLab, labHostname } from '../support/admin-lab.ts';
+import { fillLab, labHostname } from '../support/workshop-rows.ts';
 import { hasBrowser } from '../support/browser.ts';
 import {
   isInOrder,
@@ -13,7 +13,7 @@ import {
   type FleetBrowser,
 } from '../support/fleet-browser.ts';
 import type { FleetServer } from '../support/fleet-server.ts';
-import { hostnamesOf } from '../support/machine-table.ts';
+import { hostnamesOf } from '../support/table-rows.ts';
 import { WAIT } from '../support/operations.ts';
 
 const PHONE = { viewport: { width: 390, height: 844 } };

@@ -3,12 +3,12 @@ import { sql } from 'kysely';
 import type { Page, Route } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { vmFilters } from '../../src/vms/vm-table.ts';
-import { fillLab, labHostname } from '../support/admin-lab.ts';
+import { fillLab, labHostname } from '../support/workshop-rows.ts';
 import { hasBrowser } from '../support/browser.ts';
 import { isInOrder, startFleetBrowser, type FleetBrowser } from '../support/fleet-browser.ts';
 import type { FleetServer } from '../support/fleet-server.ts';
 import { WAIT } from '../support/operations.ts';
-import { hostnamesOf } from '../support/machine-table.ts';
+import { hostnamesOf } from '../support/table-rows.ts';
 import { insertFreeVms, vmNames } from '../support/rows.ts';
 
 const broken = labHostname(3);

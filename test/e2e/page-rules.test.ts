@@ -1,7 +1,7 @@
 // What holds for every page: few bytes with everything that it loads, whole without JavaScript, and still while news come.
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { fillLab, labHostname } from '../support/admin-lab.ts';
+import { fillLab, labHostname } from '../support/workshop-rows.ts';
 import { hasBrowser } from '../support/browser.ts';
 import { startFleetBrowser, type FleetBrowser } from '../support/fleet-browser.ts';
 import { insertFreeVms } from '../support/rows.ts';

@@ -1,7 +1,8 @@
 // The engine that the tests run on, held against the recordings of the real one, case by case: the same events, calls of the
 // CLI, results, exit statuses and leftovers.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { cloudIsThere, startCloud, type TestCloud } from '../support/cloud.ts';
+import { startCloud, type TestCloud } from '../support/cloud.ts';
+import { motoIsThere } from '../support/moto.ts';
 import { createLab, type DriveResult, type Event, type Lab } from './drive.ts';
 import { expectedPhaseNames, inOurOrder, isDebug, phaseNames, phasesOf } from './order.ts';
 import { normaliseCli, normaliseEvent, recordedCli, recordedEvents } from './recordings.ts';
@@ -66,7 +67,7 @@ const isStep = (event: Event, key: string, op: string, name: string) => {
 };
 const begins = (name: string) => (event: Event) => isStep(event, 'resourcePreEvent', 'create', name);
 
-describe.skipIf(!cloudIsThere())('the engine double compared with recordings of the real engine', () => {
+describe.skipIf(!motoIsThere())('the engine double compared with recordings of the real engine', () => {
   let cloud: TestCloud;
   beforeAll(async () => {
     cloud = await startCloud();

@@ -7,7 +7,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createRandom, createScheduler } from '../doubles/engine/scheduler.ts';
-import { cloudIsThere, startCloud, type TestCloud } from '../support/cloud.ts';
+import { startCloud, type TestCloud } from '../support/cloud.ts';
+import { motoIsThere } from '../support/moto.ts';
 import { testEngine } from '../support/engine.ts';
 import { createLab, type Event, type Lab } from './drive.ts';
 import { isDebug } from './order.ts';
@@ -22,7 +23,7 @@ const begins = (event: Event) => {
 const opOf = (event: Event) =>
   (event['resOutputsEvent'] as { metadata: { op: string; urn: string } } | undefined)?.metadata;
 
-describe.skipIf(!cloudIsThere())('the engine double on an emulator of AWS', () => {
+describe.skipIf(!motoIsThere())('the engine double on an emulator of AWS', () => {
   let cloud: TestCloud;
   let lab: Lab;
   beforeAll(async () => {

@@ -7,7 +7,7 @@ import { hashToken } from '../../src/vms/token.ts';
 import { endpointIds, infoOf } from '../support/contract-examples.ts';
 import { requirePart } from '../support/required.ts';
 import { runSchemathesis, SCHEMATHESIS, type FuzzReport } from '../support/schemathesis.ts';
-import { EXAMPLE, seedLab } from '../support/seed.ts';
+import { EXAMPLE, seedLab } from '../support/example-rows.ts';
 import { ADMIN, startTestServer, type TestServer } from '../support/server.ts';
 
 const CASES_MIN = 3_000;

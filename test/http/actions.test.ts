@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { fail, succeed } from '../../src/result.ts';
 import { byUrgency } from '../../src/vms/attention.ts';
-import { fillLab } from '../support/admin-lab.ts';
+import { fillLab } from '../support/workshop-rows.ts';
 import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
 import { giveVm, insertFreeVms } from '../support/rows.ts';
 

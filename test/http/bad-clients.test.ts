@@ -1,9 +1,9 @@
 // Clients that behave badly: slow ones, those that leave, those that speak no HTTP. The server lives, and nothing changes.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asAdmin } from '../support/bad-requests.ts';
-import { dumpRows } from '../support/dump.ts';
+import { dumpRows } from '../support/dump-rows.ts';
 import { openSocket, sendRaw } from '../support/raw-http.ts';
-import { FREE, seedLab } from '../support/seed.ts';
+import { FREE, seedLab } from '../support/example-rows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
 let server: TestServer;

@@ -12,9 +12,9 @@ import {
   wrongBodies,
   wrongTypes,
 } from '../support/bad-requests.ts';
-import { dumpRows } from '../support/dump.ts';
+import { dumpRows } from '../support/dump-rows.ts';
 import { postJson, sendRaw, type RawAnswer } from '../support/raw-http.ts';
-import { BOOTING, BURIED, FREE, seedLab } from '../support/seed.ts';
+import { BOOTING, BURIED, FREE, seedLab } from '../support/example-rows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
 let server: TestServer;

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { hashToken } from '../../src/vms/token.ts';
 import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
 import { exampleRequest, infoOf, endpointIds } from '../support/contract-examples.ts';
-import { dumpRows } from '../support/dump.ts';
-import { withHeaders } from '../support/provoke.ts';
+import { dumpRows } from '../support/dump-rows.ts';
+import { withHeaders } from '../support/status-requests.ts';
 import { sendRaw, type RawAnswer, type RawRequest } from '../support/raw-http.ts';
-import { EXAMPLE, FREE, seedLab } from '../support/seed.ts';
+import { EXAMPLE, FREE, seedLab } from '../support/example-rows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
 const OWN = EXAMPLE.hostname;

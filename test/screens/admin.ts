@@ -1,9 +1,9 @@
 // The admin's pages, state by state.
 import { sql } from 'kysely';
 import type { components } from '../../src/contract/openapi.gen.ts';
-import { fillLab, labHostname } from '../support/admin-lab.ts';
+import { fillLab, labHostname } from '../support/workshop-rows.ts';
 import { insertFreeVms, vmNames } from '../support/rows.ts';
-import { RECYCLING, seedLab } from '../support/seed.ts';
+import { RECYCLING, seedLab } from '../support/example-rows.ts';
 import { expect } from 'vitest';
 import type { Screen, Stage } from './screen.ts';
 

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { fail } from '../../src/result.ts';
 import { renderCreateInstances } from '../../src/pages/launch.ts';
 import { sampleStates } from '../../src/db/history.ts';
-import { fillLab } from '../support/admin-lab.ts';
+import { fillLab } from '../support/workshop-rows.ts';
 import type { FleetServer } from '../support/fleet-server.ts';
 import { giveVm } from '../support/rows.ts';
 import type { Screen, Stage } from './screen.ts';

@@ -1,6 +1,6 @@
 // Requests that are wrong, each in one way, with the status that each deserves.
 import { adminHeaders, formHeaders, jsonHeaders, type RawRequest } from './raw-http.ts';
-import { BURIED, EXAMPLE, FREE, OVER_ID } from './seed.ts';
+import { BURIED, EXAMPLE, FREE, OVER_ID } from './example-rows.ts';
 
 const VM = EXAMPLE.hostname;
 const LONG = 'h'.repeat(5_000);

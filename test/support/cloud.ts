@@ -9,13 +9,10 @@ import {
   type Instance,
   type _InstanceType,
 } from '@aws-sdk/client-ec2';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { gunzipSync } from 'node:zlib';
 import {
   CONTROL_VARIABLE,
@@ -28,18 +25,10 @@ import {
   type Rejection,
 } from '../doubles/aws/faults.ts';
 import { readSharedResources, type SharedResourcesReader } from './cloud-resources.ts';
-import { requirePart } from './required.ts';
+import { startMoto } from './moto.ts';
 
-const root = join(import.meta.dirname, '..', '..');
-const MOTO = join(root, '.cache', 'python', 'moto', 'bin', 'moto_server');
-const DOUBLES = join(root, 'test', 'doubles');
+const DOUBLES = join(import.meta.dirname, '..', 'doubles');
 const REGION = 'us-east-1';
-const START_MS = 60_000;
-
-/** Whether moto is installed, for `describe.skipIf(!cloudIsThere())`. */
-export function cloudIsThere(): boolean {
-  return requirePart('moto server', existsSync(MOTO), 'Run `make python`.');
-}
 
 type TestMachine = {
   readonly instanceId: string;
@@ -114,9 +103,9 @@ export type TestCloud = AsyncDisposable & {
 
 export async function startCloud(): Promise<TestCloud> {
   const control = await mkdtemp(join(tmpdir(), 'lablink-cloud-'));
-  const moto = await startMoto();
+  const moto = await startMoto(REGION);
   const credentials = { accessKeyId: 'testing', secretAccessKey: 'testing' };
-  const env = environmentOf(moto.endpoint, control);
+  const env = { ...moto.env, [CONTROL_VARIABLE]: control };
   const ec2 = new EC2Client({ endpoint: moto.endpoint, region: REGION, credentials });
   // Moto loads each service at its first request, which takes seconds.
   const sharedResources = readSharedResources(ec2, { endpoint: moto.endpoint, region: REGION, credentials });
@@ -153,52 +142,10 @@ export async function startCloud(): Promise<TestCloud> {
       endPlugins(control);
       ec2.destroy();
       sharedResources.destroy();
-      await moto.stop();
+      await moto[Symbol.asyncDispose]();
       await rm(control, { recursive: true, force: true, maxRetries: 5 });
     },
   };
-}
-
-function environmentOf(endpoint: string, control: string): Record<string, string> {
-  return {
-    AWS_ENDPOINT_URL: endpoint,
-    AWS_ACCESS_KEY_ID: 'testing',
-    AWS_SECRET_ACCESS_KEY: 'testing',
-    AWS_REGION: REGION,
-    AWS_EC2_METADATA_DISABLED: 'true',
-    [CONTROL_VARIABLE]: control,
-  };
-}
-
-/** Kills moto when its standard input closes, so that a killed test run leaves no server. */
-const KEEPER = '"$@" & server=$!; while read -r _; do :; done; kill -9 $server';
-
-async function startMoto(): Promise<{ endpoint: string; stop: () => Promise<void> }> {
-  const child = spawn('bash', ['-c', KEEPER, 'moto', MOTO, '-H', '127.0.0.1', '-p', '0'], {
-    env: { PATH: process.env['PATH'], PYTHONUNBUFFERED: '1', NO_COLOR: '1' },
-    stdio: ['pipe', 'ignore', 'pipe'],
-  });
-  const ended = once(child, 'close');
-  const stop = async () => {
-    child.stdin.end();
-    await ended;
-  };
-  let output = '';
-  const listening = Promise.withResolvers<string>();
-  createInterface({ input: child.stderr }).on('line', (line) => {
-    output = `${output}${line}\n`.slice(-8000);
-    const endpoint = /Running on (http:\/\/127\.0\.0\.1:\d+)/.exec(line)?.[1];
-    if (endpoint !== undefined) listening.resolve(endpoint);
-  });
-  const late = setTimeout(() => listening.reject(new Error(`moto did not start:\n${output}`)), START_MS);
-  try {
-    return { endpoint: await listening.promise, stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  } finally {
-    clearTimeout(late);
-  }
 }
 
 async function listMachines(ec2: EC2Client): Promise<TestMachine[]> {
@@ -267,6 +214,6 @@ function endPlugins(control: string): void {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It has ended by itself, as it should.
+      // It has ended.
     }
 }

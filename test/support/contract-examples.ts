@@ -1,4 +1,4 @@
-// The examples of openapi.yaml as requests that can be sent. The lab of seed.ts is the one that they speak of.
+// The examples of openapi.yaml as requests that can be sent. The lab of example-rows.ts is the one that they speak of.
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';

@@ -2,7 +2,7 @@
 import type { TestProject } from 'vitest/node';
 import { buildAssets } from '../../codegen/assets.ts';
 import './provided.ts';
-import { startTestPostgres } from './test-server.ts';
+import { startTestPostgres } from './postgres-server.ts';
 
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const [server] = await Promise.all([startTestPostgres(), buildAssets()]);

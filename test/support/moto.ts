@@ -1,64 +1,69 @@
-// The EC2 API without AWS: moto's server, in a process of its own, on a free port of this machine, empty at first.
+// The emulator of AWS (moto) as a server process on a free port, at first without machines.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { requirePart } from './required.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../.cache/python/moto/bin/moto_server', import.meta.url));
 const START_MS = 90_000;
-
-export const moto: boolean = requirePart(
-  'The EC2 emulator (moto)',
-  existsSync(PROGRAM),
-  'Run `make python`.',
-);
-
-export type Moto = AsyncDisposable & {
-  readonly endpoint: string;
-  /** What a program needs to take it for AWS. */
-  readonly env: Readonly<Record<string, string>>;
-};
+/** Kills moto when its standard input closes, so that a killed test run leaves no server. */
+const WRAPPER = '"$@" & server=$!; while read -r _; do :; done; kill -9 $server';
 
 export const MOTO_REGION = 'us-west-2';
 
-export async function startMoto(): Promise<Moto> {
-  const child = spawn(PROGRAM, ['-H', '127.0.0.1', '-p', '0'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], PYTHONUNBUFFERED: '1', MOTO_EC2_LOAD_DEFAULT_AMIS: 'true' },
+/** Whether moto is installed, for `describe.skipIf(!motoIsThere())`. */
+export function motoIsThere(): boolean {
+  return requirePart('The emulator of AWS (moto)', existsSync(PROGRAM), 'Run `make python`.');
+}
+
+export type Moto = AsyncDisposable & {
+  readonly endpoint: string;
+  /** Endpoint, region and credentials for a program that uses AWS. */
+  readonly env: Readonly<Record<string, string>>;
+};
+
+export async function startMoto(region = MOTO_REGION): Promise<Moto> {
+  const child = spawn('bash', ['-c', WRAPPER, 'moto', PROGRAM, '-H', '127.0.0.1', '-p', '0'], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+    env: {
+      PATH: process.env['PATH'],
+      PYTHONUNBUFFERED: '1',
+      NO_COLOR: '1',
+      MOTO_EC2_LOAD_DEFAULT_AMIS: 'true',
+    },
   });
   const ended = once(child, 'close');
-  let output = '';
-  const { promise: endpoint, resolve, reject } = Promise.withResolvers<string>();
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (chunk: Buffer) => {
-      output += chunk.toString();
-      const address = /Running on (http:\/\/127\.0\.0\.1:\d+)/.exec(output)?.[1];
-      if (address !== undefined) resolve(address);
-    });
-  void ended.then(() => reject(new Error(`moto ended:\n${output}`)));
-  const timer = setTimeout(() => reject(new Error(`moto does not start:\n${output}`)), START_MS);
   const stop = async (): Promise<void> => {
-    clearTimeout(timer);
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    child.stdin.end();
     await ended;
   };
+  let output = '';
+  const listening = Promise.withResolvers<string>();
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    output = `${output}${line}\n`.slice(-8_000);
+    const endpoint = /Running on (http:\/\/127\.0\.0\.1:\d+)/.exec(line)?.[1];
+    if (endpoint !== undefined) listening.resolve(endpoint);
+  });
+  const late = setTimeout(() => listening.reject(new Error(`moto did not start:\n${output}`)), START_MS);
   try {
-    const address = await endpoint;
-    clearTimeout(timer);
-    return { endpoint: address, env: envOf(address), [Symbol.asyncDispose]: stop };
+    const endpoint = await listening.promise;
+    return { endpoint, env: environmentOf(endpoint, region), [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;
+  } finally {
+    clearTimeout(late);
   }
 }
 
-function envOf(endpoint: string): Record<string, string> {
+function environmentOf(endpoint: string, region: string): Record<string, string> {
   return {
     AWS_ENDPOINT_URL: endpoint,
     AWS_ACCESS_KEY_ID: 'testing',
     AWS_SECRET_ACCESS_KEY: 'testing',
-    AWS_REGION: MOTO_REGION,
+    AWS_REGION: region,
     AWS_EC2_METADATA_DISABLED: 'true',
   };
 }

@@ -4,7 +4,7 @@ import { Client } from 'pg';
 import { inject, vi } from 'vitest';
 import { connectDatabase, type Db } from '../../src/db/connect.ts';
 import './provided.ts';
-import { TEMPLATE_DATABASE } from './test-server.ts';
+import { TEMPLATE_DATABASE } from './postgres-server.ts';
 
 /** What a test opened may take this long to close after the test said it is done. */
 const CLOSING_MS = 2_000;

@@ -3,11 +3,11 @@ import { sql } from 'kysely';
 import { z } from 'zod';
 import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
 import { exampleRequest } from './contract-examples.ts';
-import { withHeaders } from './provoke.ts';
+import { withHeaders } from './status-requests.ts';
 import { jsonHeaders, sendRaw } from './raw-http.ts';
 import type { RawAnswer, RawRequest } from './raw-http.ts';
 import { startSshMachine } from './ssh-machine.ts';
-import { EXAMPLE, FREE, OVER_ID, RECYCLING } from './seed.ts';
+import { EXAMPLE, FREE, OVER_ID, RECYCLING } from './example-rows.ts';
 import type { TestServer } from './server.ts';
 import type { ScriptedProvider } from '../doubles/scripted-provider.ts';
 
