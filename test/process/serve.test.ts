@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createLablinkClient } from '../../src/client/client.ts';
 import { createTestDatabase } from '../support/postgres.ts';
 import { startProgram } from '../support/program.ts';
@@ -18,13 +18,29 @@ let env: Record<string, string>;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'lablink-program-'));
-  // As root, Postgres runs as another user, who must be able to pass.
+  // For root, Postgres runs as another user, who must be able to enter the folder.
   await chmod(folder, 0o711);
   env = { DATA_DIR: join(folder, 'data'), PROVIDER: 'external' };
 });
 afterEach(async () => {
   await rm(folder, { recursive: true });
 });
+
+let usedFolder: string | undefined;
+afterAll(async () => {
+  if (usedFolder !== undefined) await rm(usedFolder, { recursive: true });
+});
+
+/** Copies a data folder with a database into the folder of the test, because creating a database takes seconds. */
+async function useExistingDatabase(): Promise<void> {
+  if (usedFolder === undefined) {
+    usedFolder = await mkdtemp(join(tmpdir(), 'lablink-program-'));
+    await chmod(usedFolder, 0o711);
+    const program = startProgram(['migrate'], { ...env, DATA_DIR: join(usedFolder, 'data') });
+    expect(await program.ended).toBe(0);
+  }
+  await promisify(execFile)('cp', ['-a', join(usedFolder, 'data'), folder]);
+}
 
 const postmaster = (): string => join(folder, 'data/postgres/cluster/postmaster.pid');
 
@@ -62,6 +78,7 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
   });
 
   test('serve after a kill -9 takes over the database with everything in it', async () => {
+    await useExistingDatabase();
     const first = startProgram(['serve'], env);
     expect(await report(await first.url(), 'a')).toBe(200);
     first.child.kill('SIGKILL');
@@ -72,6 +89,7 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
   });
 
   test('a second serve on the same data folder is refused and leaves the first one alone', async () => {
+    await useExistingDatabase();
     await using first = startProgram(['serve'], env);
     const url = await first.url();
     const second = startProgram(['serve'], env);
@@ -83,10 +101,11 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
   });
 
   test('Ctrl-C ends waiting polls with 503 and Retry-After', async () => {
+    await useExistingDatabase();
     await using program = startProgram(['serve'], env);
     const url = await program.url();
     await report(url, 'a');
-    const told = createLablinkClient({ baseUrl: url }).POST('/vm_startup', { body: { hostname: 'a' } });
+    const poll = createLablinkClient({ baseUrl: url }).POST('/vm_startup', { body: { hostname: 'a' } });
     const admin = createLablinkClient({
       baseUrl: url,
       user: 'admin',
@@ -96,7 +115,7 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
       (await admin.GET('/api/v1/vms/{hostname}', { params: { path: { hostname: 'a' } } })).data?.waiting;
     await expect.poll(waits).toBe(true);
     program.child.kill('SIGINT');
-    const { error, response } = await told;
+    const { error, response } = await poll;
     expect(response.status).toBe(503);
     expect(error?.code).toBe('stopping');
     expect(response.headers.get('retry-after')).toMatch(/^\d+$/);
@@ -104,6 +123,7 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
   });
 
   test('Ctrl-C waits for a running request, and a second Ctrl-C forces the stop', async () => {
+    await useExistingDatabase();
     const program = startProgram(['serve'], { ...env, SHUTDOWN_GRACE_SECONDS: '3600' });
     const { port } = new URL(await program.url());
     const socket = connect(Number(port), '127.0.0.1');
@@ -132,6 +152,7 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
   });
 
   test('serve on a port that is in use is refused and leaves nothing behind', async () => {
+    await useExistingDatabase();
     const other = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => other.once('listening', resolve));
     const address = other.address();
