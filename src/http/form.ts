@@ -76,7 +76,9 @@ export function queryErrors(query: Readonly<Record<string, unknown>>, endpoint: 
         : [{ field: name, code: 'unknown', message: `${name} is not a known query parameter` }];
     // The forms of pages send empty fields; what a page does not ask for is left to the page.
     if (value === '' && endpoint.unknownQueryAllowed) return [];
-    if (value === '') return [{ field: name, code: 'min_length', message: `${name} must not be empty` }];
+    // An empty text is left to its schema: the CSV has the search field of the table, which may be empty.
+    if (value === '' && type !== 'string')
+      return [{ field: name, code: 'min_length', message: `${name} must not be empty` }];
     const isRight = typeof value === 'string' && (type === 'string' || convert(value, type) !== value);
     return isRight ? [] : [{ field: name, code: 'type', message: `${name} ${mustBe(type)}` }];
   });

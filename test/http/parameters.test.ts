@@ -31,6 +31,12 @@ describe('query parameters', () => {
     ]);
   });
 
+  test('an empty text as a query parameter is accepted where its schema allows it', async () => {
+    await using t = await listing();
+    expect((await t.list('?search=&limit=1')).status).toBe(200);
+    expect(t.queries).toEqual([{ search: '', limit: 1 }]);
+  });
+
   test.each([
     ['limit=0x10', 'limit must be a whole number'],
     ['limit=1e1', 'limit must be a whole number'],
