@@ -117,7 +117,7 @@ describe('shared resources outside the state', () => {
     expect((await prepare({ resources: [logs] }).cleanUp()).removed).toEqual([logs]);
   });
 
-  test('an unexpected error is thrown', async () => {
+  test('an unexpected error of a clean-up is thrown', async () => {
     const { cleanUp } = prepare({ resources: [role], errors: { [role.id]: new TypeError('a bug') } });
     await expect(cleanUp()).rejects.toThrow('a bug');
   });

@@ -105,7 +105,7 @@ describe('the reduced events of the real Pulumi', () => {
     (event) => expect(createEventReducer()(event, 0)).toEqual([]),
   );
 
-  test('a long line is cut', () => {
+  test('a long line of the output is cut', () => {
     const event = { diagnosticEvent: { message: 'x'.repeat(100_000), severity: 'error' } };
     const [fact] = createEventReducer()(event, 0);
     expect(fact).toMatchObject({ text: 'x'.repeat(FACT_TEXT_LIMIT) });

@@ -284,7 +284,7 @@ describe('the list of machines', () => {
     expect(await list({ search: '%' })).toEqual([[], null, 0]);
   });
 
-  test('VMs are counted by status', async () => {
+  test('VMs are counted by their status', async () => {
     await insertFreeVms(database.db, ['a', 'b', 'c', 'd']);
     await sql`update vms set status = 'error' where hostname = 'a'`.execute(database.db);
     await giveVm(database.db, 'ada@x.org');

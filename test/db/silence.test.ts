@@ -52,7 +52,7 @@ describe('a silent machine', () => {
       () => reportStatus(database.db, { hostname: 'a', status: 'running', provider: 'external' }),
     ],
     ['a poll', () => leaseWaiting(database.db, [{ hostname: 'a', confirms: true }], 35)],
-  ])('comes back with %s', async (_what, report) => {
+  ])('an unreachable VM comes back with %s', async (_what, report) => {
     await silentFor(SILENT_SECONDS + 10);
     await markSilent(database.db, SILENT_SECONDS);
     await report();

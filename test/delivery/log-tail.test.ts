@@ -112,7 +112,7 @@ test('line numbers stay right when older lines are dropped', async () => {
   expect(tail.linesCut + tail.older).toBe(9);
 });
 
-test('very long lines are shortened', async () => {
+test('a viewer receives very long lines shortened', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
   await insertFreeVms(db, [hostname]);

@@ -35,7 +35,7 @@ describe('forms', () => {
   });
 
   test.each(['0x10', '1e1', ' 3 ', '+3', '3.0', '3.', '03', 'three', '٣', '99999999999999999999', '-'])(
-    'take "%s" for no whole number',
+    'the form value "%s" is not a whole number',
     async (value) => {
       await using t = await bodyEcho();
       const response = await t.http.form(

@@ -81,7 +81,7 @@ describe('what is not in the contract', () => {
     },
   );
 
-  test('TRACE is answered with 405', async () => {
+  test('a TRACE request is answered with 405', async () => {
     await using http = await startStub();
     using client = await wire(http.port, 'TRACE /admin HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
     await client.ended;
@@ -104,7 +104,7 @@ describe('what is not in the contract', () => {
   });
 
   test.each(['/admin/', '/ADMIN', '//admin', '/admin/../admin/x', '/*', '/.env'])(
-    '%s is not served',
+    'the path %s is not served',
     async (path) => {
       await using http = await startStub({ adminPage: () => html('the dashboard') });
       using client = await wire(http.port, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);

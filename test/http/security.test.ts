@@ -175,7 +175,7 @@ describe('tokens', () => {
   });
 
   test.each(['Bearer nobody', 'Bearer', 'Bearer two words', 'bearer nobody', ADMIN, 'garbage', 'Token x'])(
-    '"%s" is refused where none is needed',
+    'the authorization "%s" is refused where none is needed',
     async (authorization) => {
       await using t = await doors();
       const response = await t.http.post('/api/vm-status', report, { authorization });

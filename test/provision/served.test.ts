@@ -40,7 +40,7 @@ describe('a launch', () => {
   );
 
   test.each(['101', '1001', '99999999999999999999'])(
-    'of %s machines is too large, and launches nothing',
+    'a launch of %s machines is too large, and creates nothing',
     async (numVms) => {
       const response = await lab.post('/api/launch', { num_vms: numVms });
       expect(response.status).toBe(200);
@@ -207,7 +207,7 @@ describe('the list of operations', () => {
     expect(seen).toEqual(all.items.map(({ id }) => id));
   });
 
-  test('an unknown operation is 404', async () => {
+  test('an unknown operation is answered with 404', async () => {
     const unknown = `/api/v1/operations/${crypto.randomUUID()}`;
     const response = await fetch(lab.server.url + unknown, { headers: lab.auth });
     expect(response.status).toBe(404);

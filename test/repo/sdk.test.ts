@@ -57,7 +57,7 @@ describe('the packed SDK', () => {
       { cwd: folder, encoding: 'utf8' },
     );
 
-  test('holds JavaScript and types, and nothing of the server', async () => {
+  test('the packed SDK contains JavaScript and types, and nothing of the server', async () => {
     const files = await readdir(join(folder, 'node_modules/lablink-client'), { recursive: true });
     expect(files.filter((name) => name.endsWith('.js')).sort()).toEqual([
       'client/client.js',
@@ -67,7 +67,7 @@ describe('the packed SDK', () => {
     expect(files.filter((name) => /(?<!\.d)\.ts$/.test(name))).toEqual([]);
   });
 
-  test('does not compile with a field or a path that the contract does not have', async () => {
+  test('a program with a field or a path that the contract does not have does not compile with the SDK', async () => {
     await writeFile(
       join(folder, 'wrong.ts'),
       `import { createLablinkClient } from 'lablink-client';

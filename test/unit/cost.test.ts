@@ -15,17 +15,17 @@ const machine = (parts: Partial<VmHours>): VmHours => ({
 });
 
 describe('the cost so far', () => {
-  test('is hours times price, up to now or until the machine was gone', () => {
+  test('the cost is hours times price, up to now or until the machine was destroyed', () => {
     const machines = [machine({}), machine({ createdAt: before(10), destroyedAt: before(9) })];
     expect(costSoFar(machines, NOW)).toEqual({ usd: 1.58, unpricedVms: 0 });
   });
 
-  test('says how many machines it does not know the price of; it does not take them for free', () => {
+  test('the cost counts the machines with an unknown price instead of taking them as free', () => {
     const machines = [machine({ instanceType: 'q9.enormous' }), machine({ instanceType: null })];
     expect(costSoFar(machines, NOW)).toEqual({ usd: 0, unpricedVms: 2 });
   });
 
-  test('is nothing where machines cost nothing, and a clock that was set back makes none cheaper', () => {
+  test('machines without a price cost nothing, and a clock that was set back does not lower the cost', () => {
     expect(costSoFar([machine({ provider: 'local', instanceType: null })], NOW)).toEqual({
       usd: 0,
       unpricedVms: 0,
@@ -33,7 +33,7 @@ describe('the cost so far', () => {
     expect(costSoFar([machine({ createdAt: before(-1) })], NOW).usd).toBe(0);
   });
 
-  test('of 40 machines in a workshop is about what people fear', () => {
+  test('the cost of 40 machines in a workshop is hours times the list price', () => {
     const machines = Array.from({ length: 40 }, () => machine({ createdAt: before(8) }));
     expect(costSoFar(machines, NOW).usd).toBeCloseTo(168.32, 2);
   });
@@ -50,13 +50,13 @@ test('every type with a price counts against a quota that is known', () => {
   expect(priceOf('toString')).toBeNull();
 });
 
-test('prices are of one region; elsewhere they are unknown, and said to be', () => {
+test('prices are known in one region and unknown in others', () => {
   expect(priceOf('g4dn.xlarge', 'us-east-1')?.usdPerHour).toBe(0.526);
   expect(priceOf('g4dn.xlarge', 'eu-west-1')).toBeNull();
   expect(costSoFar([machine({})], NOW, 'eu-west-1')).toEqual({ usd: 0, unpricedVms: 1 });
 });
 
-test('a machine is overdue when its end, the grace and some patience are over', () => {
+test('a machine is overdue after its end time, the grace period and a margin', () => {
   const end = hoursFrom(NOW, 1);
   expect(end.toISOString()).toBe('2026-11-25T13:00:00.000Z');
   expect(isOverdue(end, new Date('2026-11-25T13:44:00Z'), 30)).toBe(false);

@@ -31,11 +31,11 @@ describe('a pasted command', () => {
     ['as a bare code', CODE],
     ['as a bare code in quotes', ` "${CODE}" `],
     ['in capitals', google.replace('--code', '--CODE')],
-  ])('is understood %s', (_how, pasted) => {
+  ])('a pasted command is accepted %s', (_how, pasted) => {
     expect(parseCrdCommand(pasted)).toEqual({ ok: true, value: { code: CODE, command: google } });
   });
 
-  test('may hold a code of any letters when it says --code', () => {
+  test('a pasted command with --code may have a code of any letters', () => {
     expect(parseCrdCommand('--code=abc')).toMatchObject({ ok: true, value: { code: 'abc' } });
   });
 
@@ -53,7 +53,7 @@ describe('a pasted command', () => {
     ['text glued to the quotes', `--code='4/0Axyz'abc`, 'unreadable_code'],
     ['an unquoted code that goes on in the next line', '--code=4/0Axy\nz_abc --name=x', 'unreadable_code'],
     ['a code of more than 512 characters', `--code=${'a'.repeat(513)}`, 'unreadable_code'],
-  ])('with %s is refused', (_what, pasted, code) => {
+  ])('a pasted command with %s is refused', (_what, pasted, code) => {
     expect(parseCrdCommand(pasted)).toMatchObject({ ok: false, failure: { code } });
   });
 
@@ -68,17 +68,17 @@ describe('a pasted command', () => {
     '--code="4/0A\\"; reboot; \\""',
     '4/0Axyzabc;reboot',
     '--code="4/0\u0430bcdef"',
-  ])('that would inject is refused: %s', (pasted) => {
+  ])('a pasted command that would inject a shell command is refused: %s', (pasted) => {
     expect(parseCrdCommand(pasted).ok).toBe(false);
   });
 
-  test('leaves nothing of its own text but the code in what the VM gets', () => {
+  test('the VM gets nothing of a pasted command except the code', () => {
     const parsed = parseCrdCommand(`reboot; start-host --code="${CODE}" --name=$(reboot) && rm -rf /`);
     expect(parsed).toEqual({ ok: true, value: { code: CODE, command: buildCrdCommand(CODE) } });
     expect(buildCrdCommand(CODE)).toBe(google);
   });
 
-  test('of hostile size is read before the test times out', () => {
+  test('a very long pasted command is read in time', () => {
     const hostile = `${'--code='.repeat(600)}${' '.repeat(4096)}`;
     expect(parseCrdCommand(hostile).ok).toBe(false);
   });

@@ -165,14 +165,14 @@ describe('merged streams', () => {
     }
   }
 
-  test('hold everything of each, in its order, and end with the last', async () => {
+  test('merged streams contain every item of each stream in its order, and end with the last stream', async () => {
     const all = await Array.fromAsync(merge([count('a', 3), count('b', 5), count('c', 0)]));
     expect(all).toHaveLength(8);
     expect(all.filter((value) => value.startsWith('a'))).toEqual(['a1', 'a2', 'a3']);
     expect(all.filter((value) => value.startsWith('b'))).toEqual(['b1', 'b2', 'b3', 'b4', 'b5']);
   });
 
-  test('fail with the first that fails', async () => {
+  test('merged streams fail with the first stream that fails', async () => {
     async function* failing(): AsyncGenerator<string, void> {
       yield* count('x', 1);
       throw new Error('broken');

@@ -21,15 +21,15 @@ describe('a name that the view does not have', () => {
     ['a name within a list', '{{#a}}{{missing}}{{/a}}', { a: [{ b: 'c' }] }],
     ['a property of every object', '{{constructor}}', {}],
     ['a property of every list', '{{#a}}{{length}}{{/a}}', { a: [['b']] }],
-  ])('throws as %s', (_what, text, view) => {
+  ])('a name that the view does not have throws as %s', (_what, text, view) => {
     expect(() => renderText(text, view)).toThrow(/the view has no/);
   });
 
-  test('is not looked for where a section does not run', () => {
+  test('a name in a section that is not rendered does not throw', () => {
     expect(renderText('a{{#no}}{{missing}}{{/no}}b', { no: false })).toBe('ab');
   });
 
-  test('throws in a partial too, and the message names the page', () => {
+  test('an unknown name in a partial throws, and the message names the page', () => {
     expect(() => renderText('{{>part}}', {}, { part: '{{missing}}' })).toThrow(
       /^page: the view has no \{\{missing\}\}/,
     );
@@ -37,7 +37,7 @@ describe('a name that the view does not have', () => {
 });
 
 describe('a value that is known', () => {
-  test('is found in the view around a section, and nearest first', () => {
+  test('a value is found in the view around a section, the nearest one first', () => {
     const view = { a: 'outer', b: 'outer', inner: { b: 'inner' } };
     expect(renderText('{{#inner}}{{a}} {{b}}{{/inner}}', view)).toBe('outer inner');
   });
@@ -52,48 +52,51 @@ describe('a value that is known', () => {
     ['text', 'some'],
     [{ x: null }, 'some'],
     [[{}, {}], 'somesome'],
-  ])('decides its section: %j is %s', (value, shown) => {
+  ])('the value %j makes its section %s', (value, shown) => {
     expect(renderText('{{#a}}some{{/a}}{{^a}}none{{/a}}', { a: value })).toBe(shown);
   });
 
-  test('is printed as text or number', () => {
+  test('a text or a number is printed', () => {
     expect(renderText('{{a.b}} {{zero}} {{#c}}{{.}}{{/c}}', { a: { b: 'x' }, zero: 0, c: ['y', 'z'] })).toBe(
       'x 0 yz',
     );
   });
 
-  test.each([[null], [true], [{ b: 'c' }], [['c']]])('is not printed where it is %j', (value) => {
+  test.each([[null], [true], [{ b: 'c' }], [['c']]])('the value %j is not printed', (value) => {
     expect(() => renderText('{{a}}', { a: value })).toThrow(/neither text nor a number/);
   });
 
-  test('is escaped wherever it stands', () => {
+  test('a value is escaped wherever it is printed', () => {
     const html = renderText('<a title="{{a}}">{{a}}</a>', { a: `<script>"'&</script>` });
     expect(html).not.toMatch(/<script|title="[^"]*<|""/);
     expect(html).toContain('&lt;script&gt;&quot;&#39;&amp;&lt;/script&gt;');
   });
 
-  test('is not mustache, whatever it holds', () => {
+  test('a value is never read as a template', () => {
     expect(renderText('{{a}}', { a: '{{b}}', b: 'secret' })).toBe('{{b}}');
   });
 });
 
 describe('templates', () => {
-  test.each(['{{{a}}}', '{{& a}}', '{{&a}}', '{{ { a } }}', '{{=<% %>=}}'])('may not hold %s', (text) => {
-    expect(() => renderText(text, { a: 'x' })).toThrow(/only escaped tags/);
-  });
+  test.each(['{{{a}}}', '{{& a}}', '{{&a}}', '{{ { a } }}', '{{=<% %>=}}'])(
+    'a template may not contain %s',
+    (text) => {
+      expect(() => renderText(text, { a: 'x' })).toThrow(/only escaped tags/);
+    },
+  );
 
-  test('may not print into an attribute without quotes, which what is printed could leave', () => {
+  test('a template may not print into an attribute without quotes', () => {
     expect(() => renderText('<a href={{a}}>', { a: 'x' })).toThrow(/quoted/);
     expect(renderText('<meta content="{{a}};url={{a}}">', { a: 'x y' })).toBe('<meta content="x y;url=x y">');
   });
 
-  test('may not name a partial that is not there', () => {
+  test('a template may not name a missing partial', () => {
     expect(() => renderText('{{#never}}{{>nowhere}}{{/never}}', { never: false })).toThrow(
       /no template partials\/nowhere/,
     );
   });
 
-  test('may not leave a section open', () => {
+  test('a template may not leave a section open', () => {
     expect(() => renderText('{{#a}}', { a: true })).toThrow(/Unclosed section/);
   });
 
@@ -101,7 +104,7 @@ describe('templates', () => {
     expect(renderText('<pre>\n  {{>part}}\n</pre>', {}, { part: 'a\nb\n' })).toBe('<pre>\na\nb\n</pre>');
   });
 
-  test('of the house escape everything, and hold no script, style or handler of their own', () => {
+  test('all templates of the project escape everything and contain no script, style or handler', () => {
     const templates = readTemplates(new URL('../../templates/', import.meta.url));
     expect(templates.size).toBeGreaterThan(8);
     for (const [name, text] of templates) {

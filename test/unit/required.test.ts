@@ -15,7 +15,7 @@ describe('a part that tests need', () => {
     print.mockRestore();
   });
 
-  test('fails CI where it is missing', () => {
+  test('a missing part fails CI', () => {
     expect(() => requirePart('A browser', false, 'Install one.', { CI: 'true' })).toThrow('Install one.');
   });
 });

@@ -16,7 +16,7 @@ describe('an e-mail address', () => {
     ['ada@example.org.', 'ada@example.org'],
     ['Jürgen@Example.ORG', 'jürgen@example.org'],
     ['Ju\u0308rgen@example.org', 'j\u00fcrgen@example.org'],
-  ])('%j is %s', (given, email) => {
+  ])('the e-mail address %j is stored as %s', (given, email) => {
     expect(normalizeEmail(given)).toBe(email);
   });
 
@@ -30,18 +30,18 @@ describe('an e-mail address', () => {
     'a@b@c',
     'a@b\u0000c',
     `${'a'.repeat(250)}@b.cd`,
-  ])('%j is none', (given) => {
+  ])('the text %j is no e-mail address', (given) => {
     expect(normalizeEmail(given)).toBeNull();
   });
 });
 
 describe('a PIN', () => {
-  test('has six digits, leading zeros too', () => {
+  test('a PIN has six digits, with leading zeros', () => {
     expect(makePin(() => 42)).toBe('000042');
     expect(makePin((below) => below - 1)).toBe('999999');
   });
 
-  test('locks after every fifth wrong one, each time longer, half an hour at most', () => {
+  test('every fifth wrong PIN locks the assignment, each time for longer, for at most half an hour', () => {
     expect([1, 4, 5, 6, 9, 10, 15, 500].map(pinLockAfter)).toEqual([0, 0, 5, 0, 0, 10, 15, 30]);
   });
 });
@@ -64,7 +64,7 @@ describe('the state of an assignment', () => {
     ['expires when no machine took the command in time', { commandAt: ago(600) }, 'expired'],
     ['is sent once the machine has it', { deliveredAt: ago(10) }, 'sent'],
     [
-      'expires when a machine that confirms never did',
+      'expires if a machine that confirms commands does not confirm',
       { commandAt: ago(601), deliveredAt: ago(600) },
       'expired',
     ],
@@ -74,7 +74,7 @@ describe('the state of an assignment', () => {
       'sent_unconfirmed',
     ],
     [
-      'stays unconfirmed for ever with them',
+      'stays unconfirmed with a published agent',
       { commandAt: ago(9999), deliveredAt: ago(9990), confirms: false },
       'sent_unconfirmed',
     ],
@@ -83,23 +83,19 @@ describe('the state of an assignment', () => {
       { deliveredAt: ago(10), outcome: 'registered' },
       'connected',
     ],
-    [
-      'is connected for good',
-      { commandAt: ago(9999), deliveredAt: ago(9990), outcome: 'registered' },
-      'connected',
-    ],
-    ['failed when the machine reports it', { deliveredAt: ago(10), outcome: 'failed' }, 'failed'],
+    ['stays connected', { commandAt: ago(9999), deliveredAt: ago(9990), outcome: 'registered' }, 'connected'],
+    ['is failed when the machine reports it', { deliveredAt: ago(10), outcome: 'failed' }, 'failed'],
     ['is lost with the machine', { outcome: 'registered', vmStatus: 'error' }, 'machine_lost'],
     [
-      'is over when released, whatever else',
+      'is released after a release, whatever else happened',
       { vmStatus: 'error', outcome: 'failed', releasedAt: ago(1) },
       'released',
     ],
-  ])('%s', (_what, change, state) => {
+  ])('the state of an assignment %s', (_what, change, state) => {
     expect(assignmentState({ ...facts, ...change }, now, lifetimeMs)).toBe(state);
   });
 
-  test('has a sentence for each', () => {
+  test('each state of an assignment has a sentence', () => {
     for (const sentence of Object.values(assignmentSentences)) expect(sentence).toMatch(/^[A-Z].*\.$/);
   });
 });
@@ -109,14 +105,14 @@ describe('statuses', () => {
     expect(statusesReplacedBy('running')).toEqual(['initializing', 'running', 'error', 'unreachable']);
     expect(statusesReplacedBy('error')).toEqual([...statusesReplacedBy('running'), 'recycling']);
   });
-  test('unknown in the database are a bug', () => {
+  test('an unknown status in the database throws', () => {
     expect(readVmStatus('running')).toBe('running');
     expect(() => readVmStatus('runnin')).toThrow('runnin');
   });
   test('error, unreachable and destroying make a VM useless to its participant', () => {
     expect(statusesThatAre('lost')).toEqual(['error', 'unreachable', 'destroying']);
   });
-  test('of GPUs are read without regard to case', () => {
+  test('the status of a GPU is read in upper or lower case', () => {
     expect(['healthy', 'UNHEALTHY', 'n/a', 'Healthy', 'fine'].map(readGpuHealth)).toEqual([
       'Healthy',
       'Unhealthy',
@@ -128,24 +124,24 @@ describe('statuses', () => {
 });
 
 describe('timings', () => {
-  test('take both spellings of the container keys', () => {
+  test('timings accept both spellings of the container keys', () => {
     const read = { start: 10, end: 25, seconds: null };
     expect(readTimings({ container_start: 10, container_end: 25 }).container).toEqual(read);
     expect(readTimings({ container_start_time: 10, container_end_time: 25 }).container).toEqual(read);
   });
-  test('leave out what was not said', () => {
+  test('timings leave out what was not reported', () => {
     const nothing = { start: null, end: null, seconds: null };
     expect(readTimings({})).toEqual({ cloudInit: nothing, container: nothing });
     expect(readTimings({ cloud_init_duration_seconds: 9 }).cloudInit).toEqual({ ...nothing, seconds: 9 });
   });
-  test('have a total only when all three phases are known', () => {
+  test('timings have a total only if all three phases are known', () => {
     expect(totalSeconds([60, 30.5, 10])).toBe(100.5);
     expect(totalSeconds([60, null, 10])).toBeNull();
   });
 });
 
 describe('a VM token', () => {
-  test('is made of 32 random bytes, and known by its hash', () => {
+  test('a VM token consists of 32 random bytes and is recognised by its hash', () => {
     const token = makeVmToken((count) => Buffer.alloc(count, 7));
     expect(token).toMatch(/^lvt_[A-Za-z0-9_-]{43}$/);
     expect(hashToken(token)).toHaveLength(32);
