@@ -13,6 +13,7 @@ import { createTestDatabase } from '../support/postgres.ts';
 import { startProgram } from '../support/program.ts';
 
 const TIMEOUT_MS = 120_000;
+const POLLING = { timeout: 30_000 };
 let folder: string;
 let env: Record<string, string>;
 
@@ -113,7 +114,7 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
     });
     const waits = async () =>
       (await admin.GET('/api/v1/vms/{hostname}', { params: { path: { hostname: 'a' } } })).data?.waiting;
-    await expect.poll(waits).toBe(true);
+    await expect.poll(waits, POLLING).toBe(true);
     program.child.kill('SIGINT');
     const { error, response } = await poll;
     expect(response.status).toBe(503);
@@ -133,13 +134,15 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
     );
     await report(await program.url(), 'a');
     program.child.kill('SIGINT');
-    await expect.poll(program.output).toContain('"reason":"SIGINT"');
+    await expect.poll(program.output, POLLING).toContain('"reason":"SIGINT"');
     await expect
-      .poll(() =>
-        fetch(`http://127.0.0.1:${port}/`).then(
-          () => 'answers',
-          () => 'refused',
-        ),
+      .poll(
+        () =>
+          fetch(`http://127.0.0.1:${port}/`).then(
+            () => 'answers',
+            () => 'refused',
+          ),
+        POLLING,
       )
       .toBe('refused');
     expect(program.child.exitCode).toBeNull();
