@@ -14,7 +14,7 @@ import type { SshKeyPair } from '../ssh/key-pair.ts';
 import { StartError, type AppContext } from './context.ts';
 import type { Data } from './data.ts';
 
-export type Delivery = { readonly dispatcher: Dispatcher; readonly listener: Listener };
+export type DeliveryServices = { readonly dispatcher: Dispatcher; readonly listener: Listener };
 
 export type Collecting = {
   readonly collector: Collector;
@@ -31,7 +31,7 @@ export async function openDelivery(
   { config, log }: AppContext,
   lifecycle: Lifecycle,
   { database }: Data,
-): Promise<Delivery> {
+): Promise<DeliveryServices> {
   const { db, connectionString } = database;
   const warn = (error: unknown, action: string): void =>
     log.warn({ err: error }, `An error while ${action}; it is tried again.`);

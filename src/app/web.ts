@@ -18,11 +18,11 @@ import { deriveKey } from '../secrets.ts';
 import type { AppContext } from './context.ts';
 import type { Data } from './data.ts';
 import type { Identity } from './identity.ts';
-import type { Collecting, Delivery } from './services.ts';
+import type { Collecting, DeliveryServices } from './services.ts';
 
 export type WebDependencies = Pick<Identity, 'admin' | 'secretKey' | 'forwarderToken'> & {
   readonly data: Data;
-  readonly delivery: Delivery;
+  readonly delivery: DeliveryServices;
   readonly operations: OperationService;
   readonly collecting: Collecting;
   readonly isStopping: () => boolean;

@@ -19,7 +19,7 @@ export type MachineEntry = { readonly row: HTMLTableRowElement; vm: TableVm };
 
 type Entries = ReadonlyMap<string, MachineEntry>;
 
-type Parts = {
+type TableParts = {
   readonly section: HTMLElement;
   readonly body: HTMLTableSectionElement;
   readonly entries: Entries;
@@ -33,7 +33,7 @@ type Parts = {
   readonly table: HTMLElement;
 };
 
-export function createMachineTable(given: Pick<Parts, 'section' | 'body' | 'entries'>) {
+export function createMachineTable(given: Pick<TableParts, 'section' | 'body' | 'entries'>) {
   const parts = findParts(given);
   const { section, body, form, q, show, sort, heads } = parts;
   let timer = 0;
@@ -91,7 +91,7 @@ export function createMachineTable(given: Pick<Parts, 'section' | 'body' | 'entr
   };
 }
 
-function findParts(given: Pick<Parts, 'section' | 'body' | 'entries'>): Parts {
+function findParts(given: Pick<TableParts, 'section' | 'body' | 'entries'>): TableParts {
   const form = need(HTMLFormElement, 'form', given.section);
   return {
     ...given,
@@ -106,15 +106,15 @@ function findParts(given: Pick<Parts, 'section' | 'body' | 'entries'>): Parts {
 }
 
 /** Whether all machines are here. */
-function isWhole({ section }: Parts): boolean {
+function isWhole({ section }: TableParts): boolean {
   return section.dataset['whole'] !== undefined;
 }
 
-function queryOf({ q, show, sort }: Parts): VmQuery {
+function queryOf({ q, show, sort }: TableParts): VmQuery {
   return readVmQuery({ q: q.value, show: show.value, sort: sort.value });
 }
 
-function filterRows(parts: Parts, isTouched: boolean): void {
+function filterRows(parts: TableParts, isTouched: boolean): void {
   const [query, now] = [queryOf(parts), new Date()];
   let count = 0;
   for (const { row, vm } of parts.entries.values()) {
@@ -126,7 +126,7 @@ function filterRows(parts: Parts, isTouched: boolean): void {
   else if (isTouched) setText(parts.shown, dataOf(parts.shown, 'notAll'));
 }
 
-function showCount({ section, entries, form, shown, table }: Parts, count: number): void {
+function showCount({ section, entries, form, shown, table }: TableParts, count: number): void {
   setText(shown, countText(count, entries.size));
   shown.hidden = entries.size === 0;
   need(HTMLElement, '[data-none]', section).hidden = count > 0 || entries.size === 0;
@@ -139,7 +139,7 @@ function showCount({ section, entries, form, shown, table }: Parts, count: numbe
   pager.hidden = true;
 }
 
-function sortRows(parts: Parts): void {
+function sortRows(parts: TableParts): void {
   const { body, entries, heads } = parts;
   const { sort } = queryOf(parts);
   for (const head of heads) {
@@ -164,7 +164,7 @@ function put(body: HTMLElement, sorted: readonly Element[], from: Element | null
   }
 }
 
-function showAddress(parts: Parts): void {
+function showAddress(parts: TableParts): void {
   const query = queryOf(parts);
   const search = queryParameters(query).toString();
   history.replaceState(null, '', search === '' ? location.pathname : `?${search}`);

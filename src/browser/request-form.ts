@@ -7,7 +7,7 @@ import { dataOf, findAll, need, setText } from './dom.ts';
 
 const RESTING_MS = 600;
 
-type Parts = {
+type FormParts = {
   readonly form: HTMLFormElement;
   readonly field: HTMLTextAreaElement;
   /** Says whether the command looks right. */
@@ -29,7 +29,7 @@ export function enableRequestForms(): void {
   }
 }
 
-function enable(parts: Parts): void {
+function enable(parts: FormParts): void {
   const { form, field } = parts;
   let resting = 0;
   let length = field.value.length;
@@ -49,7 +49,7 @@ function enable(parts: Parts): void {
 }
 
 /** Shows what is wrong with the command, or that it looks right; returns whether it may be sent. */
-function check({ field, line }: Parts): boolean {
+function check({ field, line }: FormParts): boolean {
   const parsed = field.value.trim() === '' ? null : parseCrdCommand(field.value);
   line.dataset['check'] = parsed === null ? 'empty' : parsed.ok ? 'right' : 'wrong';
   setText(line, parsed === null ? '' : parsed.ok ? dataOf(line, 'right') : plainText(parsed.failure));
@@ -63,7 +63,7 @@ function plainText(failure: Failure): string {
 }
 
 /** Only once, only a command that looks right, and only while there is a network. */
-function maySend(parts: Parts): boolean {
+function maySend(parts: FormParts): boolean {
   const { form, field, button } = parts;
   if (form.dataset['busy'] !== undefined) return false;
   if (!check(parts)) {
@@ -82,7 +82,7 @@ function maySend(parts: Parts): boolean {
 }
 
 /** The page is shown again: the reader went back, or stopped the request. */
-function wake({ form, button, buttonLabel }: Parts): void {
+function wake({ form, button, buttonLabel }: FormParts): void {
   if (form.dataset['busy'] === undefined) return;
   delete form.dataset['busy'];
   button.textContent = buttonLabel;

@@ -8,7 +8,7 @@ import type { LeftBehind } from './choose.ts';
 import { allFailed, noFiles, tooManyDownloads, type DownloadFailure } from './download-failure.ts';
 import { asFailure, type VmFailure } from './failure.ts';
 import { metadataFiles, type About } from './manifest.ts';
-import { createProgressBoard, type Progress, type ProgressCounter } from './progress.ts';
+import { createProgressBoard, type DownloadProgress, type ProgressCounter } from './progress.ts';
 import type { VmReport } from './report.ts';
 import type { Target } from './target.ts';
 import { send, visit, type Visit, type VisitDependencies } from './visit.ts';
@@ -46,7 +46,7 @@ export type Collector = {
   /** Searches the machines without downloading; a machine that has not answered in time has a failure. */
   readonly survey: (targets: readonly Target[], withinMs: number) => Promise<readonly Survey[]>;
   /** The downloads that run and the last that ended, newest first. */
-  readonly downloads: () => readonly Progress[];
+  readonly downloads: () => readonly DownloadProgress[];
 };
 
 export function createCollector(dependencies: DownloadDependencies): Collector {

@@ -2,7 +2,7 @@
 
 type DownloadState = 'searching' | 'sending' | 'done' | 'failed' | 'abandoned';
 
-export type Progress = {
+export type DownloadProgress = {
   readonly id: string;
   readonly requestedBy: string;
   /** The one machine to download from; null: all. */
@@ -38,9 +38,9 @@ export type ProgressCounter = {
 };
 
 export type ProgressBoard = {
-  readonly begin: (about: Pick<Progress, 'id' | 'requestedBy' | 'hostname' | 'vms'>) => ProgressCounter;
+  readonly begin: (about: Pick<DownloadProgress, 'id' | 'requestedBy' | 'hostname' | 'vms'>) => ProgressCounter;
   /** Newest first. */
-  readonly list: () => readonly Progress[];
+  readonly list: () => readonly DownloadProgress[];
   readonly running: () => number;
 };
 
@@ -48,7 +48,7 @@ export type ProgressBoard = {
 const KEPT = 10;
 
 export function createProgressBoard(now: () => Date): ProgressBoard {
-  let all: { progress: Progress }[] = [];
+  let all: { progress: DownloadProgress }[] = [];
 
   function forget(): void {
     const ended = all.filter(({ progress }) => progress.endedAt !== null);
@@ -76,7 +76,7 @@ export function createProgressBoard(now: () => Date): ProgressBoard {
   };
 }
 
-function fresh(about: Pick<Progress, 'id' | 'requestedBy' | 'hostname' | 'vms'>, startedAt: Date): Progress {
+function fresh(about: Pick<DownloadProgress, 'id' | 'requestedBy' | 'hostname' | 'vms'>, startedAt: Date): DownloadProgress {
   return {
     ...about,
     startedAt,
@@ -93,8 +93,8 @@ function fresh(about: Pick<Progress, 'id' | 'requestedBy' | 'hostname' | 'vms'>,
   };
 }
 
-function counterOf(entry: { progress: Progress }, onEnd: () => void): Omit<ProgressCounter, 'withdraw'> {
-  const change = (changes: (progress: Progress) => Partial<Progress>): void => {
+function counterOf(entry: { progress: DownloadProgress }, onEnd: () => void): Omit<ProgressCounter, 'withdraw'> {
+  const change = (changes: (progress: DownloadProgress) => Partial<DownloadProgress>): void => {
     entry.progress = { ...entry.progress, ...changes(entry.progress) };
   };
   return {

@@ -167,12 +167,12 @@ function leaseEnd({ leaseMs }: Pick<Lease, 'leaseMs'>) {
   return sql<Date>`now() + make_interval(secs => ${leaseMs / 1_000})`;
 }
 
-export type Progress = { readonly done: number; readonly failed: number; readonly total: number };
+export type OperationProgress = { readonly done: number; readonly failed: number; readonly total: number };
 
 export async function recordProgress(
   db: Db,
   { id, owner }: Pick<Lease, 'id' | 'owner'>,
-  progress: Progress,
+  progress: OperationProgress,
 ): Promise<void> {
   await db
     .updateTable('operations')
@@ -185,7 +185,7 @@ export async function recordProgress(
 
 export type OperationEnd = {
   readonly status: 'succeeded' | 'failed' | 'cancelled' | 'interrupted';
-  readonly progress: Progress;
+  readonly progress: OperationProgress;
   readonly problem: OperationProblem | null;
 };
 

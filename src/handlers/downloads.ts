@@ -1,6 +1,6 @@
 // Downloads of participants' files, from all VMs or one, and their progress.
 import type { Collector } from '../collect/collector.ts';
-import type { Progress } from '../collect/progress.ts';
+import type { DownloadProgress } from '../collect/progress.ts';
 import type { FilePlace, Target } from '../collect/target.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
@@ -42,7 +42,7 @@ export function targetOf(
   };
 }
 
-export function downloadView(progress: Progress): components['schemas']['Download'] {
+export function downloadView(progress: DownloadProgress): components['schemas']['Download'] {
   return {
     id: progress.id,
     requested_by: progress.requestedBy,

@@ -12,7 +12,7 @@ import {
   takeOverAbandoned,
   unfinishedLaunches,
   type OperationRecord,
-  type Progress,
+  type OperationProgress,
 } from '../db/operations.ts';
 import type { Provider, ProvisionEvent } from './provider.ts';
 import type { OperationQueue } from './queue.ts';
@@ -165,7 +165,7 @@ async function progressOf(
   db: Db,
   { id, kind, done, failed, total }: OperationRecord,
   reconciled: Reconciled | null,
-): Promise<Progress> {
+): Promise<OperationProgress> {
   if (kind === 'destroy' || reconciled === null) return { done, failed, total };
   const rows = await listVmRows(db);
   return { done: rows.filter(({ operationId }) => operationId === id).length, failed, total };

@@ -1,6 +1,6 @@
 // What a run of an operation works with, and how it calls the provider so that it always gets a result.
 import type { Db } from '../db/connect.ts';
-import type { OperationRecord, Progress } from '../db/operations.ts';
+import type { OperationRecord, OperationProgress } from '../db/operations.ts';
 import { fail, type Failure, type Result } from '../result.ts';
 import type { OperationProblem, OperationProblemKind } from '../vms/operation.ts';
 import type { Provider, ProvisionEvent, ProvisionResult } from './provider.ts';
@@ -30,8 +30,8 @@ export function problemOf({ code, message, remedy }: OperationFailure): Operatio
 }
 
 export type ProgressCounter = {
-  readonly get: () => Progress;
-  add(change: Partial<Progress>): void;
+  readonly get: () => OperationProgress;
+  add(change: Partial<OperationProgress>): void;
 };
 
 /** Waits for the call until the run is abandoned. An error that it throws becomes a failure. */
@@ -61,8 +61,8 @@ const ABANDONED: ProvisionResult = fail({
 });
 
 /** @param store is called with the newest counts, never twice at once. */
-export function createProgressCounter(store: (progress: Progress) => Promise<void>): ProgressCounter {
-  let current: Progress = { done: 0, failed: 0, total: 0 };
+export function createProgressCounter(store: (progress: OperationProgress) => Promise<void>): ProgressCounter {
+  let current: OperationProgress = { done: 0, failed: 0, total: 0 };
   let stored = current;
   let storing = false;
 

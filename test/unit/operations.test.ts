@@ -4,7 +4,7 @@ import { merge } from '../../src/delivery/merge.ts';
 import { createRunControl } from '../../src/provision/run-control.ts';
 import { createOutput } from '../../src/provision/output.ts';
 import { createProgressCounter } from '../../src/provision/run.ts';
-import type { Progress } from '../../src/db/operations.ts';
+import type { OperationProgress } from '../../src/db/operations.ts';
 import { nextHostnames } from '../../src/vms/hostnames.ts';
 import { describeOperation, operationMessage, type OperationFacts } from '../../src/vms/operation.ts';
 
@@ -142,7 +142,7 @@ describe('the output of a run', () => {
 });
 
 test('progress counts are written one at a time, and the newest is written last', async () => {
-  const written: Progress[] = [];
+  const written: OperationProgress[] = [];
   let open = 0;
   const counter = createProgressCounter(async (progress) => {
     open += 1;
