@@ -4,7 +4,7 @@ const moduleOf = (name) => `^src/${name}(/|\\.ts$)`;
 const COMMON = ['result', 'async'];
 /** Modules of the pages that browsers run too: text in, text out. */
 const SHARED_PAGES =
-  'pages/(assignment-steps|chart-labels|download-sentence|format|launch-cost|machine-row|operation-labels|spans|status-labels|vm-href)';
+  'pages/(assignment-steps|chart-labels|download-sentence|format|launch-cost|machine-row|operation-labels|spans|status-labels|hrefs)';
 const only = (from, allowed, comment) => ({
   name: `${from}-imports-only-what-it-may`,
   comment,

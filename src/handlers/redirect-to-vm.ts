@@ -1,7 +1,7 @@
 // After an action on a page: redirects to the page of the VM, which shows what was done.
 import type { components } from '../contract/openapi.gen.ts';
 import { renderRedirect } from '../pages/redirect.ts';
-import { vmPageHref } from '../pages/vm-href.ts';
+import { vmPageHref } from '../pages/hrefs.ts';
 
 export type ActionName = components['schemas']['ActionName'];
 

@@ -6,7 +6,7 @@ import { registerVm } from '../db/registration.ts';
 import { findVm, listVms } from '../db/vms.ts';
 import type { OperationRecord } from '../db/operations.ts';
 import { renderRedirect } from '../pages/redirect.ts';
-import { operationPageHref } from '../pages/vm-href.ts';
+import { operationPageHref } from '../pages/hrefs.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import { describeOperation } from '../vms/operation.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';

@@ -8,7 +8,7 @@ import { timeView } from './machine-row.ts';
 import { operationView } from './operations.ts';
 import { render, type View } from './render.ts';
 import { vmStatusLabels } from './status-labels.ts';
-import { vmPageHref } from './vm-href.ts';
+import { vmPageHref } from './hrefs.ts';
 import { workView, type WorkModel } from './work.ts';
 
 type Overview = components['schemas']['Overview'];

@@ -9,7 +9,7 @@ import { layoutView } from './layout.ts';
 import { leftSentence, machineOutcome, readySentence, reportedLabel } from './operation-labels.ts';
 import { lineView, operationTitle, operationView, REFRESH_SECONDS } from './operations.ts';
 import { render, type View } from './render.ts';
-import { operationPageHref, vmLogsHref } from './vm-href.ts';
+import { operationPageHref, vmLogsHref } from './hrefs.ts';
 
 type Operation = components['schemas']['Operation'];
 type OperationEvent = components['schemas']['OperationEvent'];

@@ -1,7 +1,7 @@
 // When the launched machines shut down, what they have cost, and unmatched machines (orphans) with their actions.
 import type { components } from '../contract/openapi.gen.ts';
 import { counted, momentView } from './format.ts';
-import { operationPageHref, vmPageHref } from './vm-href.ts';
+import { operationPageHref, vmPageHref } from './hrefs.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
 import { sayUntil } from './spans.ts';

@@ -42,7 +42,7 @@ export function renderIndex(model: IndexModel): string {
       isError: error !== undefined,
     }),
     ...workshopView(workshop),
-    standing: lab !== undefined && { state: lab?.state ?? 'unknown', message: lab?.message ?? UNKNOWN },
+    availability: lab !== undefined && { state: lab?.state ?? 'unknown', message: lab?.message ?? UNKNOWN },
     retry: noneFree && { isOpen },
     error: error ? summaryView(error) : null,
     errors: Object.fromEntries(FIELDS.map((field) => [field, errorView(error, field)])),

@@ -3,7 +3,7 @@ import type { VmStatus } from '../vms/status.ts';
 import { layoutView } from './layout.ts';
 import { render } from './render.ts';
 import { vmStatusLabels } from './status-labels.ts';
-import { vmApiHref, vmLogsHref } from './vm-href.ts';
+import { vmApiHref, vmLogsHref } from './hrefs.ts';
 
 export type InstanceLogsModel = {
   readonly hostname: string;

@@ -5,7 +5,7 @@ import { isOverdue, type TableVm } from '../vms/vm-table.ts';
 import { startupPhases } from './chart-labels.ts';
 import { ago, say, sayNumber } from './spans.ts';
 import { assignmentStateLabels, NOT_ASSIGNED, vmStatusLabels } from './status-labels.ts';
-import { vmLogsHref, vmPageHref } from './vm-href.ts';
+import { vmLogsHref, vmPageHref } from './hrefs.ts';
 
 type Vm = components['schemas']['Vm'];
 

@@ -6,7 +6,7 @@ import { layoutView } from './layout.ts';
 import { operationStatusLabels, progressText } from './operation-labels.ts';
 import { render, type View } from './render.ts';
 import { sayDuration } from './spans.ts';
-import { operationPageHref } from './vm-href.ts';
+import { operationPageHref } from './hrefs.ts';
 
 type Operation = components['schemas']['Operation'];
 type OperationEvent = components['schemas']['OperationEvent'];

@@ -2,7 +2,7 @@
 import type { components } from '../contract/openapi.gen.ts';
 import { isStatus, isUnhealthy, vmFacts } from '../vms/status.ts';
 import type { View } from './render.ts';
-import { vmApiHref } from './vm-href.ts';
+import { vmApiHref } from './hrefs.ts';
 
 export type ActionFacts = {
   readonly vm: components['schemas']['Vm'];

@@ -5,7 +5,7 @@ import { NOT_KNOWN, startupText, timeView, yesOrNo } from './machine-row.ts';
 import { render, type View } from './render.ts';
 import { assignmentStateLabels, vmStatusLabels } from './status-labels.ts';
 import { actionViews } from './vm-actions.ts';
-import { operationPageHref, vmLogsHref, vmPageHref } from './vm-href.ts';
+import { operationPageHref, vmLogsHref, vmPageHref } from './hrefs.ts';
 import { dataHref, downloadedSentence, type LastDownloadModel } from './work.ts';
 
 type Vm = components['schemas']['Vm'];

@@ -6,7 +6,7 @@ import { counted, formatBytes } from './format.ts';
 import type { View } from './render.ts';
 import { ago } from './spans.ts';
 import { NOT_ASSIGNED } from './status-labels.ts';
-import { vmApiHref } from './vm-href.ts';
+import { vmApiHref } from './hrefs.ts';
 
 type Download = components['schemas']['Download'];
 
@@ -126,7 +126,7 @@ export function unsavedWorkView({ now, surveyed, vms }: UnsavedWorkModel): View 
 function unsavedOf({ last, problem, files, bytes, changed }: SurveyedWork, now: Date): Omit<Unsaved, 'left'> {
   const downloaded = downloadedSentence(last, now);
   if (problem !== null)
-    return { isUnsaved: true, text: `The files on it are unknown. ${problem} ${downloaded}` };
+    return { isUnsaved: true, text: `The files on this machine are unknown. ${problem} ${downloaded}` };
   if (files === 0) return { isUnsaved: false, text: 'No files to download.' };
   const there = `${counted(files, 'file')}, ${formatBytes(bytes)}.`;
   if (last === null) return { isUnsaved: true, text: `${there} ${downloaded}` };

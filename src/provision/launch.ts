@@ -139,5 +139,5 @@ function judge(outcome: Outcome, existing: number, wanted: number): Outcome {
 
 function describeCreated(existing: number, wanted: number): string {
   if (existing === 0) return 'None was created.';
-  return `${existing} of ${machinesWord(wanted)} ${existing === 1 ? 'was created and stays' : 'were created and stay'}.`;
+  return `${existing} of ${machinesWord(wanted)} ${existing === 1 ? 'was created and is kept' : 'were created and are kept'}.`;
 }

@@ -149,21 +149,21 @@ async function orphanOfVm(
 }
 
 function reasonOf(isDuplicate: boolean, launchIsKnown: boolean): string {
-  if (isDuplicate) return 'It was created twice: the row of this name belongs to another machine.';
+  if (isDuplicate) return 'It was created twice: another machine is in the list under this hostname.';
   return launchIsKnown
-    ? 'It was created by a launch of this server, but has no row.'
+    ? 'A launch of this server created it, but it is not in the list.'
     : 'It has the tags of this deployment, but this server does not know its launch: the database may be new, or another one.';
 }
 
 function orphanOfRow({ hostname, operationId, email }: VmRow): Orphan {
-  const assigned = email === null ? '' : ` It is assigned to ${email}, who needs another one.`;
+  const assigned = email === null ? '' : ` It is assigned to ${email}: assign another machine.`;
   return {
     id: hostname,
     kind: 'record',
     hostname,
     launchId: operationId,
     instanceType: null,
-    reason: `It has a row, but the provider does not list it: it was terminated elsewhere.${assigned}`,
+    reason: `It is in the list, but the provider does not have it: it was terminated elsewhere.${assigned}`,
     adoptable: false,
     terminable: true,
   };
@@ -187,7 +187,7 @@ async function adopt({ db, provider }: OrphansOptions, orphan: Orphan, by: strin
   });
   return adopted
     ? succeed(
-        `${hostname} has a row now and is destroyed with the others. It is not assigned to anybody: its token is unknown, so with VM_AUTH=required its reports are refused.`,
+        `${hostname} was added to the list and will be destroyed with the others. It is not assigned: its token is unknown, so with VM_AUTH=required its reports are refused.`,
       )
     : refused('Another machine has taken its name in the meantime.', 'Reload the list.');
 }

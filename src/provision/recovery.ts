@@ -191,7 +191,7 @@ async function reconcileInactive(
     },
   );
   for (const hostname of reconciled.unmanaged)
-    emit({ level: 'warning', hostname, text: 'This machine exists but has no row; it stays.' });
+    emit({ level: 'warning', hostname, text: 'This machine exists but is not in the list; it is kept.' });
   return reconciled;
 }
 

@@ -32,7 +32,7 @@ const ATTEMPTS = 3;
 const CANCELLED_IN_QUEUE = problemOf({
   code: 'cancelled',
   message: 'Cancelled before it began; nothing was changed.',
-  remedy: 'Start it again if you need it after all.',
+  remedy: 'Start it again if you still need it.',
 });
 
 export async function requestOperation(

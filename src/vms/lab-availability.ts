@@ -43,7 +43,7 @@ export function labSentence(facts: LabFacts): string {
     case 'not_open':
       return 'The workshop is not open yet: there are no machines.';
     case 'closed':
-      return 'The workshop is over: its machines are being destroyed, or are gone already.';
+      return 'The workshop is over: its machines are being destroyed or are already gone.';
   }
 }
 

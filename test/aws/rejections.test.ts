@@ -48,7 +48,7 @@ describe.skipIf(!motoIsThere())('a rejected machine', { timeout: 300_000 }, () =
       progress: { done: 4, failed: 1, total: 5 },
       problem: { kind: 'quota' },
     });
-    expect(operation.problem?.problem).toContain('4 of 5 machines were created and stay.');
+    expect(operation.problem?.problem).toContain('4 of 5 machines were created and are kept.');
     await expectConsistent('the 3rd of 5 machines rejected (quota)', operation, 5, 4);
   });
 

@@ -53,7 +53,7 @@ describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
   }
 
   const shifted = (page: Page) => page.evaluate<number>('globalThis.shift');
-  const standing = (page: Page) => page.locator('[data-availability]');
+  const availability = (page: Page) => page.locator('[data-availability]');
 
   test('the form page counts free machines live, and says when to try again without typing again', () =>
     withPage(async (page) => {
@@ -61,11 +61,11 @@ describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
       const { id } = await giveVm(server.db, 'first@example.org');
       await ask(page);
       await page.locator('[role="alert"]').waitFor();
-      expect(await standing(page).getAttribute('data-state')).toBe('full');
+      expect(await availability(page).getAttribute('data-state')).toBe('full');
       expect(await page.locator('[data-retry]').innerText()).toContain('What you typed stays here');
       await sql`update assignments set released_at = now() where id = ${id}`.execute(server.db);
       await sql`update vms set assignment_id = null where assignment_id = ${id}`.execute(server.db);
-      await expect.poll(() => standing(page).getAttribute('data-state'), LONG).toBe('open');
+      await expect.poll(() => availability(page).getAttribute('data-state'), LONG).toBe('open');
       expect(await page.locator('[data-retry]').innerText()).toContain('submit the form again now');
       expect(await page.locator('[data-announcer]').innerText()).toContain('1 machine is free.');
       expect(await shifted(page)).toBeLessThan(0.02);

@@ -154,7 +154,7 @@ test(
     const changed = await page();
     expect(changed).toContain('Work that would be lost');
     expect(changed).toContain('Not assigned vm-1 2 files, 21 bytes. Changed since the last download.');
-    expect(changed).toContain('Not assigned vm-2 The files on it are unknown. The SSH address');
+    expect(changed).toContain('Not assigned vm-2 The files on this machine are unknown. The SSH address');
     const overview = (await (await get(server, '/admin')).text()).replaceAll(/<[^>]*>/g, ' ');
     expect(overview).toMatch(/vm-1\s+Not assigned\s+2 files, 8 bytes, /);
   },

@@ -32,7 +32,7 @@ test('a canary that reports an error stays, and the other machines are not creat
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'failed', done: 1, total: 4, problem: { kind: 'program' } });
   expect(operation.problem?.problem).toBe(
-    `${FIRST}, which was created first, reported an error: the others were not created. 1 of 4 machines was created and stays.`,
+    `${FIRST}, which was created first, reported an error: the others were not created. 1 of 4 machines was created and is kept.`,
   );
   expect([...lab.provider.machines.keys()]).toEqual([FIRST]);
   expect(await listVmRows(lab.db)).toMatchObject([{ hostname: FIRST, status: 'error' }]);

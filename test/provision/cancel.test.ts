@@ -10,7 +10,7 @@ test('a cancelled launch keeps the machines that were created and removes the ro
   expect(await lab.operations.cancel(id, 'grace')).toMatchObject({ kind: 'requested', operation: { id } });
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'cancelled', done: 1, problem: { kind: 'cancelled' } });
-  expect(operation.problem?.problem).toBe('Cancelled. 1 of 3 machines was created and stays.');
+  expect(operation.problem?.problem).toBe('Cancelled. 1 of 3 machines was created and is kept.');
   expect((await listVmRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-1']);
 });
 

@@ -39,7 +39,7 @@ test('a machine that cannot be created leaves no row, and the others stay', asyn
   const { id } = await lab.launch(3);
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'failed', done: 2, failed: 1, total: 3 });
-  expect(operation.problem?.problem).toBe('2 of 3 machines were created and stay.');
+  expect(operation.problem?.problem).toBe('2 of 3 machines were created and are kept.');
   expect((await listVmRows(lab.db)).map(({ hostname }) => hostname)).toEqual([
     'lab-vm-test-1',
     'lab-vm-test-3',

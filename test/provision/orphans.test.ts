@@ -87,7 +87,7 @@ test('a row without a machine is shown with its participant and removed only on 
   lab.provider.machines.delete('lab-vm-test-2');
   const { items } = await lab.operations.orphans.look();
   expect(items).toMatchObject([{ id: 'lab-vm-test-2', kind: 'record', adoptable: false, terminable: true }]);
-  expect(items[0]?.reason).toContain('@example.org, who needs another one.');
+  expect(items[0]?.reason).toContain('@example.org: assign another machine.');
   expect(await listVmRows(lab.db)).toHaveLength(2);
   await lab.operations.orphans.terminate('lab-vm-test-2', 'ada');
   expect((await listVmRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['lab-vm-test-1']);

@@ -59,7 +59,7 @@ test('a launch whose server was killed is interrupted, and what was half done is
   expect(await lab.texts(id)).toEqual([
     'Was not created; its row was removed.',
     'Was left by an unfinished launch; it was destroyed.',
-    'This machine exists but has no row; it stays.',
+    'This machine exists but is not in the list; it is kept.',
     'The server stopped during the operation; what was half done was cleaned up. Look at the machines; launch or destroy again as needed.',
   ]);
   expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });

@@ -98,7 +98,7 @@ test('orphans are listed and terminated, and a second click is answered with 404
   expect(items).toMatchObject([{ id: 'lab-vm-prod-5', kind: 'vm', adoptable: true }]);
   const adopted = await lab.postJson('/api/v1/orphans/lab-vm-prod-5/adopt');
   expect(adopted.status).toBe(200);
-  expect(((await adopted.json()) as { message: string }).message).toContain('has a row now');
+  expect(((await adopted.json()) as { message: string }).message).toContain('was added to the list');
   expect((await lab.postJson('/api/v1/orphans/lab-vm-prod-5/adopt')).status).toBe(404);
   expect(await lab.get<Orphans>('/api/v1/orphans')).toMatchObject({ items: [], error: null });
 });

@@ -150,7 +150,8 @@ export const adminScreens: readonly Screen[] = [
       ...download,
       state: 'failed',
       ended_at: '2026-01-31T09:02:00Z',
-      message: 'No machine could be entered: none answered at its SSH address.',
+      message:
+        'No machine could be searched for files. lablink-vm-prod-1: the machine cannot be reached by SSH.',
     },
     {
       ...download,

@@ -100,7 +100,10 @@ test.each([
   [{ last: null }, 'Not assigned vm-1 3 files, 9 bytes. Never downloaded.'],
   [{ changed: true }, 'Changed since the last download. Last downloaded: 3 files, 3.4 MB, 3 min ago.'],
   [{ last: { ...last, complete: false } }, 'The last download was incomplete.'],
-  [{ problem: 'It did not answer in time.' }, 'The files on it are unknown. It did not answer in time.'],
+  [
+    { problem: 'It did not answer in time.' },
+    'The files on this machine are unknown. It did not answer in time.',
+  ],
 ])('the destroy page lists work that would be lost: %j', (changes, said) => {
   const text = unsavedWorkPage([{ ...calm, ...changes }]);
   expect(text).toContain('Work that would be lost');

@@ -9,7 +9,7 @@ import {
   reportedLabel,
 } from '../../pages/operation-labels.ts';
 import { NOT_ASSIGNED } from '../../pages/status-labels.ts';
-import { vmLogsHref } from '../../pages/vm-href.ts';
+import { vmLogsHref } from '../../pages/hrefs.ts';
 import { compareHostnames } from '../../vms/hostnames.ts';
 import { dataOf, find, findAll, make, makeFrom, need, setText } from '../dom.ts';
 import { followStream } from '../event-stream.ts';
