@@ -38,7 +38,9 @@ export type ProgressCounter = {
 };
 
 export type ProgressBoard = {
-  readonly begin: (about: Pick<DownloadProgress, 'id' | 'requestedBy' | 'hostname' | 'vms'>) => ProgressCounter;
+  readonly begin: (
+    about: Pick<DownloadProgress, 'id' | 'requestedBy' | 'hostname' | 'vms'>,
+  ) => ProgressCounter;
   /** Newest first. */
   readonly list: () => readonly DownloadProgress[];
   readonly running: () => number;
@@ -76,7 +78,10 @@ export function createProgressBoard(now: () => Date): ProgressBoard {
   };
 }
 
-function fresh(about: Pick<DownloadProgress, 'id' | 'requestedBy' | 'hostname' | 'vms'>, startedAt: Date): DownloadProgress {
+function fresh(
+  about: Pick<DownloadProgress, 'id' | 'requestedBy' | 'hostname' | 'vms'>,
+  startedAt: Date,
+): DownloadProgress {
   return {
     ...about,
     startedAt,
@@ -93,7 +98,10 @@ function fresh(about: Pick<DownloadProgress, 'id' | 'requestedBy' | 'hostname' |
   };
 }
 
-function counterOf(entry: { progress: DownloadProgress }, onEnd: () => void): Omit<ProgressCounter, 'withdraw'> {
+function counterOf(
+  entry: { progress: DownloadProgress },
+  onEnd: () => void,
+): Omit<ProgressCounter, 'withdraw'> {
   const change = (changes: (progress: DownloadProgress) => Partial<DownloadProgress>): void => {
     entry.progress = { ...entry.progress, ...changes(entry.progress) };
   };

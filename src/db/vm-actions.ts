@@ -91,11 +91,11 @@ type Leaving = Move & { readonly assignmentId: string };
 async function keepReleasedCopy(trx: Db, { hostname, releasedCopyId, assignmentId }: Leaving): Promise<void> {
   const lost = condition(statusIs('lost'));
   await sql`
-    insert into assignments (id, hostname, email, browsers, crd_command, pin, command_number, command_at, assigned_at,
-      delivered_at, acknowledged_at, outcome, outcome_message, released_at)
-    select ${releasedCopyId}, hostname, email, '{}', crd_command, pin, command_number, command_at, assigned_at,
-      delivered_at, acknowledged_at, outcome, outcome_message, now()
-    from assignments where id = ${assignmentId}`.execute(trx);
+    insert into assignments
+    select copy.* from assignments a, jsonb_populate_record(a, jsonb_build_object(
+      'id', ${releasedCopyId}::text, 'released_at', now(), 'revision', nextval('vms_revision'), 'browsers', '[]'::jsonb,
+      'pin_failures', 0, 'pin_locked_until', null, 'browser_allowed_until', null, 'reassigned_at', null)) copy
+    where a.id = ${assignmentId}`.execute(trx);
   await sql`
     update vms set assignment_id = ${releasedCopyId},
       status = case when ${lost} then status else 'recycling' end,

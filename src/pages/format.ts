@@ -16,7 +16,7 @@ export function counted(count: number, noun: string): string {
   return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
 }
 
-/** A time in UTC, as pages show it without JavaScript (templates/public/times.js shows the local time). */
+/** A time in UTC, as pages show it without JavaScript (src/browser/local-times.ts shows the local time). */
 export type Moment = { readonly timestamp: string; readonly at: string };
 
 /** `2026-01-31 09:00 UTC`; null where there is no time. */

@@ -61,7 +61,9 @@ const ABANDONED: ProvisionResult = fail({
 });
 
 /** @param store is called with the newest counts, never twice at once. */
-export function createProgressCounter(store: (progress: OperationProgress) => Promise<void>): ProgressCounter {
+export function createProgressCounter(
+  store: (progress: OperationProgress) => Promise<void>,
+): ProgressCounter {
   let current: OperationProgress = { done: 0, failed: 0, total: 0 };
   let stored = current;
   let storing = false;
