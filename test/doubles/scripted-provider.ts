@@ -10,7 +10,7 @@ import type {
 } from '../../src/provision/provider.ts';
 
 export type ScriptedProvider = Provider & {
-  /** The existing machines by hostname. A second machine with the same hostname has another key. */
+  /** The existing machines by hostname. Tests add a second machine with the same hostname under another key. */
   readonly machines: Map<string, ListedVm>;
   /** The names of the calls, in order. */
   readonly calls: string[];
@@ -18,9 +18,9 @@ export type ScriptedProvider = Provider & {
   readonly spec: () => LaunchSpec;
   /** The rescheduled shutdown times by hostname. */
   readonly shutdownTimes: Map<string, Date>;
-  /** The behaviour of the next runs. Tests may change it at any time. */
+  /** The behaviour of the provider. Tests may change it at any time. */
   readonly script: Script;
-  /** Ends `holdAfter`: a waiting run continues, and the next ones do not wait. */
+  /** Resets `holdAfter`: a waiting run continues, and later runs do not wait. */
   release(): void;
 };
 
@@ -60,7 +60,7 @@ const CANCELLED: ProvisionResult = fail({
   remedy: 'Start it again.',
 });
 
-/** Starts without machines. Without a script everything succeeds at once. */
+/** A provider without machines. By default, every call succeeds at once. */
 export function createScriptedProvider(
   script: Partial<Script> = {},
   name: Provider['name'] = 'local',
@@ -83,29 +83,33 @@ export function createScriptedProvider(
     ...script,
   };
   let lastSpec: LaunchSpec | null = null;
-  let held = Promise.withResolvers<unknown>();
+  let released = Promise.withResolvers<unknown>();
 
   /** Waits for `release()` or the signal; returns whether the run may continue. */
-  async function hold(signal: AbortSignal, force: AbortSignal): Promise<boolean> {
+  async function waitForRelease(signal: AbortSignal, force: AbortSignal): Promise<boolean> {
     const stopSignal = current.stopsOn === 'cancel' ? signal : current.stopsOn === 'force' ? force : null;
     const stopped = Promise.withResolvers<unknown>();
     stopSignal?.addEventListener('abort', () => stopped.resolve(null), { once: true });
     if (stopSignal?.aborted) return false;
-    await Promise.race([held.promise, stopped.promise]);
+    await Promise.race([released.promise, stopped.promise]);
     return stopSignal?.aborted !== true;
   }
 
-  async function each(
+  async function forEachMachine(
     hostnames: readonly string[],
     { signal, force }: { signal: AbortSignal; force: AbortSignal },
     apply: (hostname: string) => Promise<void>,
   ): Promise<ProvisionResult> {
     if (current.throws) throw current.throws;
     for (const [index, hostname] of hostnames.entries()) {
-      if (index === current.holdAfter && !(await hold(signal, force))) return CANCELLED;
+      if (index === current.holdAfter && !(await waitForRelease(signal, force))) return CANCELLED;
       await apply(hostname);
     }
-    if (current.holdAfter !== null && current.holdAfter >= hostnames.length && !(await hold(signal, force)))
+    if (
+      current.holdAfter !== null &&
+      current.holdAfter >= hostnames.length &&
+      !(await waitForRelease(signal, force))
+    )
       return CANCELLED;
     return current.result;
   }
@@ -113,9 +117,9 @@ export function createScriptedProvider(
   async function create(hostname: string, spec: LaunchSpec, report: ProvisionReport): Promise<void> {
     const reason = current.failing.get(hostname);
     if (reason !== undefined) return report.failed(hostname, reason);
-    const named = name === 'aws' ? { id: `i-${hostname}`, instanceType: 'g4dn.xlarge' } : {};
-    machines.set(hostname, { hostname, operationId: spec.operationId, ssh: created, ...named });
-    if (!current.unreported.has(hostname)) await report.created(hostname, { ...created, ...named });
+    const cloudFields = name === 'aws' ? { id: `i-${hostname}`, instanceType: 'g4dn.xlarge' } : {};
+    machines.set(hostname, { hostname, operationId: spec.operationId, ssh: created, ...cloudFields });
+    if (!current.unreported.has(hostname)) await report.created(hostname, { ...created, ...cloudFields });
   }
 
   return {
@@ -134,8 +138,8 @@ export function createScriptedProvider(
     },
     release: () => {
       current.holdAfter = null;
-      held.resolve(null);
-      held = Promise.withResolvers<unknown>();
+      released.resolve(null);
+      released = Promise.withResolvers<unknown>();
     },
     readiness: () => Promise.resolve(current.readiness),
     preflight: () => Promise.resolve(current.preflight ?? succeed()),
@@ -145,12 +149,12 @@ export function createScriptedProvider(
       lastSpec = spec;
       report.event({ level: 'info', text: 'The provider starts.' });
       const names = spec.vms.map(({ hostname }) => hostname);
-      return each(names, { signal, force }, (hostname) => create(hostname, spec, report));
+      return forEachMachine(names, { signal, force }, (hostname) => create(hostname, spec, report));
     },
     destroy: async (hostnames, report, signal, force) => {
       calls.push('destroy');
       const names = hostnames === 'all' ? [...machines.keys()] : hostnames;
-      return each(names, { signal, force }, async (hostname) => {
+      return forEachMachine(names, { signal, force }, async (hostname) => {
         if (current.undeletable.has(hostname)) return;
         machines.delete(hostname);
         await report.gone(hostname);
@@ -171,7 +175,7 @@ export function createScriptedProvider(
   };
 }
 
-/** Machines of a cloud have ids, and shut themselves down. */
+/** The methods of cloud providers, whose machines have ids and shut themselves down. */
 function cloudMethods(
   machines: Map<string, ListedVm>,
   shutdownTimes: Map<string, Date>,

@@ -1,9 +1,9 @@
-// The faults of the AWS plugin double, in a file that tests write and every plugin process reads before each call; and a
-// record of its calls. Shared with test/support/cloud.ts.
+// The faults and the recorded calls of the AWS plugin double, both in files. Tests write the faults, and every plugin process
+// reads them before each call. Shared with test/support/cloud.ts.
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The folder of the control files. */
+/** The environment variable with the folder of these files. */
 export const CONTROL_VARIABLE = 'LABLINK_CLOUD_DOUBLE';
 
 export type Rejection = {
@@ -18,17 +18,17 @@ export type Rejection = {
   };
   /** The error message. */
   readonly text: string;
-  /** Null = always. */
+  /** How many calls it rejects. Null: all of them. */
   readonly times: number | null;
 };
 
 export type Faults = {
   readonly rejections: readonly Rejection[];
-  /** Milliseconds until EC2 confirms a created machine; by name, `*` for all others. */
+  /** How long EC2 takes to confirm a created machine, in milliseconds, by hostname. `*` stands for all others. */
   readonly slow: Readonly<Record<string, number>>;
-  /** Resources (hostname, `type::name`, or `*` for all machines) that are created or deleted but not confirmed while listed here. */
+  /** AWS creates or deletes these resources (hostname, `type::name`, `*` for all machines), but does not confirm it. */
   readonly hold: readonly string[];
-  /** The plugin dies when all of these (hostname, `type::name`) are created, before it confirms any of them. */
+  /** The plugin dies when all of these (hostname, `type::name`) exist, before it confirms any of them. */
   readonly dieCreating: readonly string[];
 };
 
@@ -39,7 +39,7 @@ export type RecordedCall = {
   readonly type: string;
   readonly name: string;
   readonly pid: number;
-  /** The id of the rejection. */
+  /** For `rejected`: the id of the rejection that applied. */
   readonly rejection?: number;
 };
 
@@ -58,15 +58,15 @@ export function readCalls(folder: string): RecordedCall[] {
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as RecordedCall);
 }
 
-export function note(folder: string, entry: Omit<RecordedCall, 'pid'>): void {
+export function recordCall(folder: string, entry: Omit<RecordedCall, 'pid'>): void {
   appendFileSync(callsFile(folder), `${JSON.stringify({ ...entry, pid: process.pid })}\n`);
 }
 
-/** The error message if the call is to be rejected, else null. */
+/** The error message if a rejection applies to this call, or null. */
 export function rejectionOf(
   folder: string,
   when: Rejection['when'],
-  asked: {
+  call: {
     readonly type: string;
     readonly name: string;
     readonly instanceType?: unknown;
@@ -76,20 +76,20 @@ export function rejectionOf(
   const { rejections } = readFaults(folder);
   if (rejections.length === 0) return null;
   const calls = readCalls(folder);
-  const machines = calls.filter(
+  const requestedMachines = calls.filter(
     ({ what, type }) => what === 'create' && type === 'aws:ec2/instance:Instance',
   );
   const rejection = rejections.find(
-    ({ id, match, times, when: moment }) =>
-      moment === when &&
-      (match.name === undefined || match.name === asked.name) &&
+    ({ id, match, times, when: operation }) =>
+      operation === when &&
+      (match.name === undefined || match.name === call.name) &&
       (match.nth === undefined ||
-        (asked.type === 'aws:ec2/instance:Instance' && match.nth === machines.length)) &&
-      (match.instanceType === undefined || match.instanceType === asked.instanceType) &&
-      (match.subnetId === undefined || match.subnetId === asked.subnetId) &&
+        (call.type === 'aws:ec2/instance:Instance' && match.nth === requestedMachines.length)) &&
+      (match.instanceType === undefined || match.instanceType === call.instanceType) &&
+      (match.subnetId === undefined || match.subnetId === call.subnetId) &&
       (times === null || calls.filter((entry) => entry.rejection === id).length < times),
   );
   if (!rejection) return null;
-  note(folder, { what: 'rejected', type: asked.type, name: asked.name, rejection: rejection.id });
+  recordCall(folder, { what: 'rejected', type: call.type, name: call.name, rejection: rejection.id });
   return rejection.text;
 }

@@ -1,39 +1,39 @@
-// Lambda functions and their permissions, created at AWS_ENDPOINT_URL and never run.
+// Lambda functions and their permissions. The functions exist at AWS_ENDPOINT_URL but never run.
 import type { CreateFunctionCommandInput, Runtime } from '@aws-sdk/client-lambda';
 import { isObject, type Props } from '../engine/values.ts';
-import type { Kind } from './provider.ts';
-import { differs, lazily, propsOf, tagMapOf, textOf, unlessGone } from './sdk.ts';
+import type { ResourceHandler } from './provider.ts';
+import { hasChanged, lazyClient, nullIfMissing, propsOf, tagMapOf, textOf } from './sdk.ts';
 
-const MISSING = /^ResourceNotFound/;
-const lambda = lazily(
+const NOT_FOUND = /^ResourceNotFound/;
+const lambda = lazyClient(
   () => import('@aws-sdk/client-lambda'),
   ({ LambdaClient }) => new LambdaClient({ maxAttempts: 2 }),
 );
 
-/** The archive of nothing: functions of the double are never run. */
+/** A ZIP archive without files: these functions never run. */
 const EMPTY_ZIP = Buffer.concat([Buffer.from('PK\u0005\u0006', 'latin1'), Buffer.alloc(18)]);
 
 async function findFunction(FunctionName: string): Promise<Props | null> {
   const { client, sdk } = await lambda();
-  const asked = client.send(new sdk.GetFunctionCommand({ FunctionName }));
-  const found = await unlessGone(MISSING, asked);
+  const response = client.send(new sdk.GetFunctionCommand({ FunctionName }));
+  const found = await nullIfMissing(NOT_FOUND, response);
   return found ? { arn: found.Configuration?.FunctionArn } : null;
 }
 
-const lambdaFunction: Kind = {
+const lambdaFunction: ResourceHandler = {
   inputs: [
     ...['name', 'runtime', 'handler', 'role', 'code', 'environment', 'timeout', 'memorySize'],
     ...['description', 'tags'],
   ],
   autoname: 'name',
-  fixed: ['name'],
+  replaceOnChanges: ['name'],
   create: async (_name, inputs) => {
     const { client, sdk } = await lambda();
     const FunctionName = String(inputs['name']);
-    // The emulator would take it for a new version.
+    // Moto would accept a second function of the same name as a new version.
     if (await findFunction(FunctionName))
       throw new Error(`ResourceConflictException: Function already exist: ${FunctionName}`);
-    const made = await client.send(
+    const created = await client.send(
       new sdk.CreateFunctionCommand({
         ...settingsOf(inputs),
         FunctionName,
@@ -42,18 +42,18 @@ const lambdaFunction: Kind = {
         Tags: tagMapOf(inputs['tags']),
       }),
     );
-    return { id: FunctionName, computed: { arn: made.FunctionArn } };
+    return { id: FunctionName, computed: { arn: created.FunctionArn } };
   },
   read: findFunction,
   update: async (FunctionName, olds, news) => {
     const { client, sdk } = await lambda();
-    if (differs(olds, news, 'environment', 'timeout', 'memorySize', 'handler', 'description', 'runtime'))
+    if (hasChanged(olds, news, 'environment', 'timeout', 'memorySize', 'handler', 'description', 'runtime'))
       await client.send(new sdk.UpdateFunctionConfigurationCommand({ ...settingsOf(news), FunctionName }));
     return (await findFunction(FunctionName)) ?? {};
   },
   delete: async (FunctionName) => {
     const { client, sdk } = await lambda();
-    await unlessGone(MISSING, client.send(new sdk.DeleteFunctionCommand({ FunctionName })));
+    await nullIfMissing(NOT_FOUND, client.send(new sdk.DeleteFunctionCommand({ FunctionName })));
   },
 };
 
@@ -69,11 +69,11 @@ function settingsOf(inputs: Props) {
   } satisfies Partial<CreateFunctionCommandInput>;
 }
 
-/** Goes with its function. */
-const permission: Kind = {
+/** Lambda deletes the permissions of a function together with the function. */
+const permission: ResourceHandler = {
   inputs: ['statementId', 'action', 'function', 'principal', 'sourceArn'],
   autoname: 'statementId',
-  fixed: ['statementId', 'action', 'function', 'principal', 'sourceArn'],
+  replaceOnChanges: ['statementId', 'action', 'function', 'principal', 'sourceArn'],
   create: async (_name, inputs) => {
     const { client, sdk } = await lambda();
     const StatementId = String(inputs['statementId']);
@@ -90,19 +90,19 @@ const permission: Kind = {
   },
   read: async (id, props) => {
     const { client, sdk } = await lambda();
-    const asked = client.send(new sdk.GetPolicyCommand({ FunctionName: String(props['function']) }));
-    const found = await unlessGone(MISSING, asked);
+    const response = client.send(new sdk.GetPolicyCommand({ FunctionName: String(props['function']) }));
+    const found = await nullIfMissing(NOT_FOUND, response);
     return found?.Policy?.includes(`"${id}"`) ? {} : null;
   },
   update: () => Promise.resolve({}),
   delete: async (StatementId, props) => {
     const { client, sdk } = await lambda();
     const command = new sdk.RemovePermissionCommand({ FunctionName: String(props['function']), StatementId });
-    await unlessGone(MISSING, client.send(command));
+    await nullIfMissing(NOT_FOUND, client.send(command));
   },
 };
 
-export const functionKinds: Readonly<Record<string, Kind>> = {
+export const functionHandlers: Readonly<Record<string, ResourceHandler>> = {
   'aws:lambda/function:Function': lambdaFunction,
   'aws:lambda/permission:Permission': permission,
 };

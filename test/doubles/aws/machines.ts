@@ -1,10 +1,10 @@
-// EC2 instances, security groups and key pairs, created at AWS_ENDPOINT_URL, where any other client finds them.
+// EC2 instances, security groups and key pairs, at AWS_ENDPOINT_URL, where other clients can read them.
 import type * as Ec2 from '@aws-sdk/client-ec2';
 import { isEqual, type Props } from '../engine/values.ts';
-import type { Kind } from './provider.ts';
+import type { ResourceHandler } from './provider.ts';
 import { propsOf, tagListOf } from './sdk.ts';
 
-/** Loaded while the engine is still busy elsewhere: it takes a third of a second. */
+/** Loading takes a third of a second, so it starts with the plugin, while the engine is still busy. */
 const sdk = import('@aws-sdk/client-ec2');
 let client: Promise<{ ec2: Ec2.EC2Client; commands: typeof Ec2 }> | null = null;
 
@@ -13,7 +13,7 @@ function connect(): Promise<{ ec2: Ec2.EC2Client; commands: typeof Ec2 }> {
   return client;
 }
 
-export function machineKinds(): Record<string, Kind> {
+export function machineHandlers(): Record<string, ResourceHandler> {
   return {
     'aws:ec2/instance:Instance': instance,
     'aws:ec2/securityGroup:SecurityGroup': securityGroup,
@@ -21,18 +21,27 @@ export function machineKinds(): Record<string, Kind> {
   };
 }
 
-const instance: Kind = {
+const instance: ResourceHandler = {
   inputs: [
     ...['ami', 'instanceType', 'keyName', 'subnetId', 'availabilityZone', 'vpcSecurityGroupIds', 'tags'],
     ...['userData', 'userDataBase64', 'userDataReplaceOnChange', 'iamInstanceProfile', 'rootBlockDevice'],
     ...['metadataOptions', 'instanceInitiatedShutdownBehavior', 'associatePublicIpAddress', 'volumeTags'],
     ...['ebsOptimized', 'monitoring', 'disableApiTermination', 'creditSpecification', 'enablePrimaryIpv6'],
   ],
-  fixed: ['ami', 'subnetId', 'availabilityZone', 'keyName', 'associatePublicIpAddress', 'rootBlockDevice'],
+  replaceOnChanges: [
+    'ami',
+    'subnetId',
+    'availabilityZone',
+    'keyName',
+    'associatePublicIpAddress',
+    'rootBlockDevice',
+  ],
   create: async (_name, inputs) => {
     const { ec2, commands } = await connect();
-    const { Instances: [made] = [] } = await ec2.send(new commands.RunInstancesCommand(runInputOf(inputs)));
-    const id = made?.InstanceId;
+    const { Instances: [launched] = [] } = await ec2.send(
+      new commands.RunInstancesCommand(runInputOf(inputs)),
+    );
+    const id = launched?.InstanceId;
     if (id === undefined) throw new Error('EC2 made no instance');
     const computed = await readInstance(id);
     if (!computed) throw new Error(`InvalidInstanceID.NotFound: ${id}`);
@@ -44,7 +53,7 @@ const instance: Kind = {
     return (await readInstance(id)) ?? {};
   },
   delete: (id) =>
-    unlessGone(async ({ ec2, commands }) => {
+    ignoreNotFound(async ({ ec2, commands }) => {
       await ec2.send(new commands.TerminateInstancesCommand({ InstanceIds: [id] }));
     }),
 };
@@ -54,7 +63,7 @@ async function readInstance(id: string): Promise<Props | null> {
   const found = await ec2
     .send(new commands.DescribeInstancesCommand({ InstanceIds: [id] }))
     .then(({ Reservations }) => Reservations?.[0]?.Instances?.[0])
-    .catch(missingIsNull);
+    .catch(nullIfNotFound);
   const state = found?.State?.Name;
   if (!found || state === 'terminated' || state === 'shutting-down') return null;
   return {
@@ -123,10 +132,10 @@ function blockDeviceOf(disk: Props): Ec2.BlockDeviceMapping {
   };
 }
 
-const securityGroup: Kind = {
+const securityGroup: ResourceHandler = {
   inputs: ['name', 'namePrefix', 'description', 'vpcId', 'ingress', 'egress', 'tags', 'revokeRulesOnDelete'],
   autoname: 'name',
-  fixed: ['name', 'description', 'vpcId'],
+  replaceOnChanges: ['name', 'description', 'vpcId'],
   create: async (_name, inputs) => {
     const { ec2, commands } = await connect();
     const { GroupId: id = '' } = await ec2.send(
@@ -150,7 +159,7 @@ const securityGroup: Kind = {
     const { ec2, commands } = await connect();
     const found = await ec2
       .send(new commands.DescribeSecurityGroupsCommand({ GroupIds: [id] }))
-      .catch(missingIsNull);
+      .catch(nullIfNotFound);
     return found ? { arn: arnOfGroup(id) } : null;
   },
   update: async (id, olds, news) => {
@@ -167,19 +176,19 @@ const securityGroup: Kind = {
     return { arn: arnOfGroup(id) };
   },
   delete: (id) =>
-    unlessGone(async ({ ec2, commands }) => {
+    ignoreNotFound(async ({ ec2, commands }) => {
       await ec2.send(new commands.DeleteSecurityGroupCommand({ GroupId: id }));
     }),
 };
 
-const keyPair: Kind = {
+const keyPair: ResourceHandler = {
   inputs: ['keyName', 'keyNamePrefix', 'publicKey', 'tags'],
   autoname: 'keyName',
-  fixed: ['keyName', 'publicKey'],
+  replaceOnChanges: ['keyName', 'publicKey'],
   create: async (_name, inputs) => {
     const { ec2, commands } = await connect();
     const id = String(inputs['keyName']);
-    const made = await ec2.send(
+    const imported = await ec2.send(
       new commands.ImportKeyPairCommand({
         KeyName: id,
         PublicKeyMaterial: Buffer.from(String(inputs['publicKey'])),
@@ -188,13 +197,13 @@ const keyPair: Kind = {
           : undefined,
       }),
     );
-    return { id, computed: { keyPairId: made.KeyPairId, fingerprint: made.KeyFingerprint } };
+    return { id, computed: { keyPairId: imported.KeyPairId, fingerprint: imported.KeyFingerprint } };
   },
   read: async (id) => {
     const { ec2, commands } = await connect();
     const found = await ec2
       .send(new commands.DescribeKeyPairsCommand({ KeyNames: [id] }))
-      .catch(missingIsNull);
+      .catch(nullIfNotFound);
     const pair = found?.KeyPairs?.[0];
     return pair ? { keyPairId: pair.KeyPairId, fingerprint: pair.KeyFingerprint } : null;
   },
@@ -203,7 +212,7 @@ const keyPair: Kind = {
     return {};
   },
   delete: (id) =>
-    unlessGone(async ({ ec2, commands }) => {
+    ignoreNotFound(async ({ ec2, commands }) => {
       await ec2.send(new commands.DeleteKeyPairCommand({ KeyName: id }));
     }),
 };
@@ -225,13 +234,13 @@ function permissionsOf(rules: unknown): Ec2.IpPermission[] {
   }));
 }
 
-async function unlessGone(
+async function ignoreNotFound(
   work: (connection: { ec2: Ec2.EC2Client; commands: typeof Ec2 }) => Promise<void>,
 ): Promise<void> {
-  await work(await connect()).catch(missingIsNull);
+  await work(await connect()).catch(nullIfNotFound);
 }
 
-function missingIsNull(error: unknown): null {
+function nullIfNotFound(error: unknown): null {
   if (error instanceof Error && /\.NotFound$/.test(error.name)) return null;
   throw error;
 }

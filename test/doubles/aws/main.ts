@@ -1,12 +1,12 @@
-// The AWS plugin double: the SDK's own server speaks the provider protocol. Started like a plugin: it gets the address of the
-// engine and prints its port.
+// The AWS plugin double. The engine starts it like any plugin: the only argument is the address of the engine, and the first
+// line of output is the port. The SDK's own server implements the provider protocol.
 import { main } from '@pulumi/pulumi/provider/server.js';
 import { mkdirSync } from 'node:fs';
 import { CONTROL_VARIABLE } from './faults.ts';
 import { createProvider } from './provider.ts';
 
-/** How often an orphan looks whether it is one. */
-const ORPHAN_CHECK_MS = 250;
+/** How often the plugin checks whether its engine has exited. */
+const ENGINE_CHECK_MS = 250;
 
 const folder = process.env[CONTROL_VARIABLE];
 if (folder === undefined)
@@ -14,14 +14,14 @@ if (folder === undefined)
 mkdirSync(folder, { recursive: true });
 
 const { provider, busy } = createProvider(folder);
-// Whoever reads our output may be gone; what is under way goes on, as with the real plugin.
+// Like the real plugin, it continues its work when the reader of its output is gone, and ignores signals.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 
-// As the real plugin does: when its engine is gone, it finishes what it is doing and ends.
+// Like the real plugin, it finishes its current calls when its engine has exited, and then exits.
 const engine = process.ppid;
 setInterval(() => {
   if (process.ppid !== engine && !busy()) process.exit(0);
-}, ORPHAN_CHECK_MS);
+}, ENGINE_CHECK_MS);
 
 await main(provider, process.argv.slice(2));

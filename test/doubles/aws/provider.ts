@@ -1,4 +1,4 @@
-// The common part of all resources of the AWS plugin double: faults, recorded calls, removal of secret markers, and the table
+// The part of the AWS plugin double that all resource types share: faults, recorded calls, unwrapping of secrets, and the table
 // of types.
 import type {
   CheckResult,
@@ -11,81 +11,85 @@ import type {
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isEqual, isObject, plain, type Props } from '../engine/values.ts';
-import { note, readFaults, rejectionOf } from './faults.ts';
-import { functionKinds } from './functions.ts';
-import { logKinds } from './logs.ts';
-import { machineKinds } from './machines.ts';
-import { roleKinds } from './roles.ts';
+import { readFaults, recordCall, rejectionOf } from './faults.ts';
+import { functionHandlers } from './functions.ts';
+import { logHandlers } from './logs.ts';
+import { machineHandlers } from './machines.ts';
+import { roleHandlers } from './roles.ts';
 import { propsOf } from './sdk.ts';
 
-/** One resource type: how it is made and found again. Inputs come without Pulumi's wrappings. */
-export type Kind = {
+/** The operations of one resource type. Secrets in inputs and properties are already unwrapped. */
+export type ResourceHandler = {
   /** The known input properties; others are rejected. */
   readonly inputs: readonly string[];
-  /** The input that is made up when it is missing, as the real provider does (`<resource>-<random>`). */
+  /** The input that gets a generated value (`<resource>-<random>`) if the program omits it, as in the real provider. */
   readonly autoname?: string;
-  /** A change of these makes the thing anew. */
-  readonly fixed: readonly string[];
+  /** A change of these inputs requires a replacement of the resource. */
+  readonly replaceOnChanges: readonly string[];
   readonly create: (name: string, inputs: Props) => Promise<{ id: string; computed: Props }>;
-  /** null = it is gone. `props` is what was made. */
+  /** Null: the resource does not exist. `props` are the properties in the state. */
   readonly read: (id: string, props: Props) => Promise<Props | null>;
   readonly update: (id: string, olds: Props, news: Props) => Promise<Props>;
-  /** Gone already is done. */
+  /** Succeeds if the resource does not exist. */
   readonly delete: (id: string, props: Props) => Promise<void>;
 };
 
 const MACHINE = 'aws:ec2/instance:Instance';
-/** A hold has an end, so that a test that fails leaves no plugin behind. */
+/** The longest hold, so that a failed test does not leave a plugin running. */
 const HOLD_LIMIT_MS = 120_000;
 const HOLD_CHECK_MS = 25;
 
 export function createProvider(folder: string): { provider: Provider; busy: () => boolean } {
-  const kinds: Readonly<Record<string, Kind>> = {
-    ...machineKinds(),
-    ...roleKinds,
-    ...logKinds,
-    ...functionKinds,
+  const handlers: Readonly<Record<string, ResourceHandler>> = {
+    ...machineHandlers(),
+    ...roleHandlers,
+    ...logHandlers,
+    ...functionHandlers,
   };
-  let underWay = 0;
+  let runningCalls = 0;
 
-  async function counted<Result>(work: () => Promise<Result>): Promise<Result> {
-    underWay += 1;
+  async function trackCall<Result>(work: () => Promise<Result>): Promise<Result> {
+    runningCalls += 1;
     try {
       return await work();
     } catch (error) {
-      throw asTold(error);
+      throw withErrorCode(error);
     } finally {
-      underWay -= 1;
+      runningCalls -= 1;
     }
   }
 
   const provider: Provider = {
     version: '7.48.0',
     check: (urn, olds, news: unknown) =>
-      Promise.resolve(check(kindOf(kinds, urn), nameOf(urn), olds, propsOf(news))),
+      Promise.resolve(check(handlerOf(handlers, urn), nameOf(urn), olds, propsOf(news))),
     diff: (_id, urn, olds, news: unknown) =>
-      Promise.resolve(diff(kindOf(kinds, urn), propsOf(olds), propsOf(news))),
-    create: (urn, inputs: unknown) => counted(() => create(folder, kinds, urn, propsOf(inputs))),
-    read: (id, urn, props: unknown) => counted(() => read(folder, kinds, id, urn, propsOf(props))),
+      Promise.resolve(diff(handlerOf(handlers, urn), propsOf(olds), propsOf(news))),
+    create: (urn, inputs: unknown) => trackCall(() => create(folder, handlers, urn, propsOf(inputs))),
+    read: (id, urn, props: unknown) => trackCall(() => read(folder, handlers, id, urn, propsOf(props))),
     update: (id, urn, olds: unknown, news: unknown) =>
-      counted(async (): Promise<UpdateResult> => {
-        note(folder, { what: 'update', type: typeOf(urn), name: nameOf(urn) });
-        const computed = await kindOf(kinds, urn).update(id, unwrap(propsOf(olds)), unwrap(propsOf(news)));
+      trackCall(async (): Promise<UpdateResult> => {
+        recordCall(folder, { what: 'update', type: typeOf(urn), name: nameOf(urn) });
+        const computed = await handlerOf(handlers, urn).update(
+          id,
+          unwrapSecrets(propsOf(olds)),
+          unwrapSecrets(propsOf(news)),
+        );
         return { outs: { ...propsOf(olds), ...propsOf(news), ...computed } };
       }),
     delete: (id, urn, props: unknown) =>
-      counted(async () => {
-        const asked = { type: typeOf(urn), name: nameOf(urn) };
-        note(folder, { what: 'delete', ...asked });
-        throwIf(rejectionOf(folder, 'delete', asked));
-        await kindOf(kinds, urn).delete(id, unwrap(propsOf(props)));
-        await takeTime(folder, asked);
+      trackCall(async () => {
+        const resource = { type: typeOf(urn), name: nameOf(urn) };
+        recordCall(folder, { what: 'delete', ...resource });
+        throwIfRejected(rejectionOf(folder, 'delete', resource));
+        await handlerOf(handlers, urn).delete(id, unwrapSecrets(propsOf(props)));
+        await delayResponse(folder, resource);
       }),
   };
-  return { provider, busy: () => underWay > 0 };
+  return { provider, busy: () => runningCalls > 0 };
 }
 
-function check({ inputs, autoname }: Kind, name: string, olds: unknown, news: Props): CheckResult {
+function check({ inputs, autoname }: ResourceHandler, name: string, olds: unknown, news: Props): CheckResult {
   const unknown = Object.keys(news).filter((key) => !inputs.includes(key));
   if (unknown.length > 0)
     return {
@@ -99,93 +103,94 @@ function check({ inputs, autoname }: Kind, name: string, olds: unknown, news: Pr
   return { inputs: { ...news, [autoname]: old ?? `${name}-${randomBytes(4).toString('hex').slice(0, 7)}` } };
 }
 
-function diff({ fixed }: Kind, olds: Props, news: Props): DiffResult {
+function diff({ replaceOnChanges }: ResourceHandler, olds: Props, news: Props): DiffResult {
   const changed = Object.keys(news).filter((key) => !isEqual(plain(olds[key]), plain(news[key])));
-  const replaces = changed.filter((key) => fixed.includes(key));
+  const replaces = changed.filter((key) => replaceOnChanges.includes(key));
   return { changes: changed.length > 0, replaces };
 }
 
 async function create(
   folder: string,
-  kinds: Readonly<Record<string, Kind>>,
+  handlers: Readonly<Record<string, ResourceHandler>>,
   urn: string,
   inputs: Props,
 ): Promise<CreateResult> {
-  const asked = { type: typeOf(urn), name: nameOf(urn) };
-  const wanted = unwrap(inputs);
-  note(folder, { what: 'create', ...asked });
-  throwIf(
+  const resource = { type: typeOf(urn), name: nameOf(urn) };
+  const wanted = unwrapSecrets(inputs);
+  recordCall(folder, { what: 'create', ...resource });
+  throwIfRejected(
     rejectionOf(folder, 'create', {
-      ...asked,
+      ...resource,
       instanceType: wanted['instanceType'],
       subnetId: wanted['subnetId'],
     }),
   );
-  const { id, computed } = await kindOf(kinds, urn).create(asked.name, wanted);
-  await dieIfTold(folder, asked);
-  await takeTime(folder, asked);
-  note(folder, { what: 'created', ...asked });
+  const { id, computed } = await handlerOf(handlers, urn).create(resource.name, wanted);
+  await dieWhenAllExist(folder, resource);
+  await delayResponse(folder, resource);
+  recordCall(folder, { what: 'created', ...resource });
   return { id, outs: { ...inputs, ...computed } };
 }
 
 async function read(
   folder: string,
-  kinds: Readonly<Record<string, Kind>>,
+  handlers: Readonly<Record<string, ResourceHandler>>,
   id: string,
   urn: string,
   props: Props,
 ): Promise<ReadResult> {
-  const asked = { type: typeOf(urn), name: nameOf(urn) };
-  note(folder, { what: 'read', ...asked });
-  throwIf(rejectionOf(folder, 'read', asked));
-  const computed = await kindOf(kinds, urn).read(id, unwrap(props));
+  const resource = { type: typeOf(urn), name: nameOf(urn) };
+  recordCall(folder, { what: 'read', ...resource });
+  throwIfRejected(rejectionOf(folder, 'read', resource));
+  const computed = await handlerOf(handlers, urn).read(id, unwrapSecrets(props));
   return computed ? { id, props: { ...props, ...computed } } : { id: '', props: {} };
 }
 
-type Asked = { readonly type: string; readonly name: string };
+type ResourceName = { readonly type: string; readonly name: string };
 
-/** A fault names machines by their hostname, and all else as `type::name`. */
-function isNamed(told: string, { type, name }: Asked): boolean {
-  return told === `${type}::${name}` || (type === MACHINE && told === name);
+/** Faults name machines by hostname, and all other resources as `type::name`. */
+function isNamedBy(entry: string, { type, name }: ResourceName): boolean {
+  return entry === `${type}::${name}` || (type === MACHINE && entry === name);
 }
 
-const doomed = new Set<string>();
+/** The entries of `dieCreating` whose resource exists now. */
+const createdEntries = new Set<string>();
 
-/** It exists, and nobody hears of it. */
-async function dieIfTold(folder: string, asked: Asked): Promise<void> {
+/** Exits when all resources in `dieCreating` exist. Until then it holds their responses, so the engine receives none. */
+async function dieWhenAllExist(folder: string, resource: ResourceName): Promise<void> {
   const { dieCreating } = readFaults(folder);
-  const mine = dieCreating.find((told) => isNamed(told, asked));
-  if (mine === undefined) return;
-  doomed.add(mine);
-  if (dieCreating.every((told) => doomed.has(told))) process.exit(1);
+  const ownEntry = dieCreating.find((entry) => isNamedBy(entry, resource));
+  if (ownEntry === undefined) return;
+  createdEntries.add(ownEntry);
+  if (dieCreating.every((entry) => createdEntries.has(entry))) process.exit(1);
   await delay(HOLD_LIMIT_MS);
 }
 
-/** It is made, or gone; from here on AWS is slow, or silent. */
-async function takeTime(folder: string, { type, name }: Asked): Promise<void> {
+/** Delays the response after AWS has created or deleted the resource. */
+async function delayResponse(folder: string, { type, name }: ResourceName): Promise<void> {
   const isMachine = type === MACHINE;
   const { slow } = readFaults(folder);
   if (isMachine) await delay(slow[name] ?? slow['*'] ?? 0);
   const until = Date.now() + HOLD_LIMIT_MS;
-  const isMeant = (held: string) => (held === '*' ? isMachine : isNamed(held, { type, name }));
-  const isHeld = () => readFaults(folder).hold.some(isMeant);
+  const isMatch = (entry: string) => (entry === '*' ? isMachine : isNamedBy(entry, { type, name }));
+  const isHeld = () => readFaults(folder).hold.some(isMatch);
   while (isHeld() && Date.now() < until) await delay(HOLD_CHECK_MS);
 }
 
-/** AWS' own errors with their code, as the real provider prints them. */
-function asTold(error: unknown): unknown {
+/** Puts the code of an AWS error in front of its message, as the real provider does. */
+function withErrorCode(error: unknown): unknown {
   if (!(error instanceof Error) || !('$metadata' in error)) return error;
   return new Error(`${error.name}: ${error.message}`);
 }
 
-function throwIf(text: string | null): void {
+function throwIfRejected(text: string | null): void {
   if (text !== null) throw new Error(text);
 }
 
-function kindOf(kinds: Readonly<Record<string, Kind>>, urn: string): Kind {
-  const kind = kinds[typeOf(urn)];
-  if (!kind) throw new Error(`THE CLOUD DOUBLE DOES NOT KNOW THE TYPE ${typeOf(urn)}`);
-  return kind;
+function handlerOf(handlers: Readonly<Record<string, ResourceHandler>>, urn: string): ResourceHandler {
+  const handler = handlers[typeOf(urn)];
+  if (!handler) throw new Error(`THE CLOUD DOUBLE DOES NOT KNOW THE TYPE ${typeOf(urn)}`);
+  return handler;
 }
 
 function typeOf(urn: string): string {
@@ -196,7 +201,7 @@ function nameOf(urn: string): string {
   return urn.split('::')[3] ?? '';
 }
 
-/** Secrets as their values. */
-function unwrap(props: Props): Props {
+/** Replaces secrets with their values. */
+function unwrapSecrets(props: Props): Props {
   return propsOf(plain(props));
 }

@@ -1,21 +1,21 @@
-// IAM roles, policies and instance profiles, created at AWS_ENDPOINT_URL.
-import type { Kind } from './provider.ts';
-import { lazily, tagListOf, textOf, unlessGone } from './sdk.ts';
+// IAM roles, policies and instance profiles, at AWS_ENDPOINT_URL.
+import type { ResourceHandler } from './provider.ts';
+import { lazyClient, nullIfMissing, tagListOf, textOf } from './sdk.ts';
 
-const MISSING = /^NoSuchEntity/;
-const iam = lazily(
+const NOT_FOUND = /^NoSuchEntity/;
+const iam = lazyClient(
   () => import('@aws-sdk/client-iam'),
   ({ IAMClient }) => new IAMClient({ maxAttempts: 2 }),
 );
 
-const role: Kind = {
+const role: ResourceHandler = {
   inputs: ['name', 'assumeRolePolicy', 'description', 'tags', 'forceDetachPolicies'],
   autoname: 'name',
-  fixed: ['name'],
+  replaceOnChanges: ['name'],
   create: async (_name, inputs) => {
     const { client, sdk } = await iam();
     const RoleName = String(inputs['name']);
-    const made = await client.send(
+    const created = await client.send(
       new sdk.CreateRoleCommand({
         RoleName,
         AssumeRolePolicyDocument: String(inputs['assumeRolePolicy']),
@@ -23,11 +23,11 @@ const role: Kind = {
         Tags: tagListOf(inputs['tags']),
       }),
     );
-    return { id: RoleName, computed: { arn: made.Role?.Arn, uniqueId: made.Role?.RoleId } };
+    return { id: RoleName, computed: { arn: created.Role?.Arn, uniqueId: created.Role?.RoleId } };
   },
   read: async (RoleName) => {
     const { client, sdk } = await iam();
-    const found = await unlessGone(MISSING, client.send(new sdk.GetRoleCommand({ RoleName })));
+    const found = await nullIfMissing(NOT_FOUND, client.send(new sdk.GetRoleCommand({ RoleName })));
     return found ? { arn: found.Role?.Arn, uniqueId: found.Role?.RoleId } : null;
   },
   update: async (RoleName, _olds, news) => {
@@ -36,22 +36,25 @@ const role: Kind = {
     await client.send(new sdk.TagRoleCommand({ RoleName, Tags: tagListOf(news['tags']) }));
     return {};
   },
-  // A role that has policies stays, unless it was made to let go of them.
+  // IAM refuses to delete a role that has policies. With forceDetachPolicies the provider deletes them first.
   delete: async (RoleName, props) => {
     const { client, sdk } = await iam();
     if (props['forceDetachPolicies'] === true) {
-      const inside = await unlessGone(MISSING, client.send(new sdk.ListRolePoliciesCommand({ RoleName })));
-      for (const PolicyName of inside?.PolicyNames ?? [])
+      const policies = await nullIfMissing(
+        NOT_FOUND,
+        client.send(new sdk.ListRolePoliciesCommand({ RoleName })),
+      );
+      for (const PolicyName of policies?.PolicyNames ?? [])
         await client.send(new sdk.DeleteRolePolicyCommand({ RoleName, PolicyName }));
     }
-    await unlessGone(MISSING, client.send(new sdk.DeleteRoleCommand({ RoleName })));
+    await nullIfMissing(NOT_FOUND, client.send(new sdk.DeleteRoleCommand({ RoleName })));
   },
 };
 
-const rolePolicy: Kind = {
+const rolePolicy: ResourceHandler = {
   inputs: ['name', 'role', 'policy'],
   autoname: 'name',
-  fixed: ['name', 'role'],
+  replaceOnChanges: ['name', 'role'],
   create: async (_name, inputs) => {
     const id = `${String(inputs['role'])}:${String(inputs['name'])}`;
     await putPolicy(id, inputs['policy']);
@@ -59,8 +62,8 @@ const rolePolicy: Kind = {
   },
   read: async (id) => {
     const { client, sdk } = await iam();
-    return unlessGone(
-      MISSING,
+    return nullIfMissing(
+      NOT_FOUND,
       client.send(new sdk.GetRolePolicyCommand(namesOf(id))).then(() => ({})),
     );
   },
@@ -70,7 +73,7 @@ const rolePolicy: Kind = {
   },
   delete: async (id) => {
     const { client, sdk } = await iam();
-    await unlessGone(MISSING, client.send(new sdk.DeleteRolePolicyCommand(namesOf(id))));
+    await nullIfMissing(NOT_FOUND, client.send(new sdk.DeleteRolePolicyCommand(namesOf(id))));
   },
 };
 
@@ -84,24 +87,24 @@ function namesOf(id: string): { RoleName: string; PolicyName: string } {
   return { RoleName, PolicyName };
 }
 
-const instanceProfile: Kind = {
+const instanceProfile: ResourceHandler = {
   inputs: ['name', 'role', 'tags'],
   autoname: 'name',
-  fixed: ['name'],
+  replaceOnChanges: ['name'],
   create: async (_name, inputs) => {
     const { client, sdk } = await iam();
     const InstanceProfileName = String(inputs['name']);
-    const made = await client.send(
+    const created = await client.send(
       new sdk.CreateInstanceProfileCommand({ InstanceProfileName, Tags: tagListOf(inputs['tags']) }),
     );
     const RoleName = String(inputs['role']);
     await client.send(new sdk.AddRoleToInstanceProfileCommand({ InstanceProfileName, RoleName }));
-    return { id: InstanceProfileName, computed: { arn: made.InstanceProfile?.Arn } };
+    return { id: InstanceProfileName, computed: { arn: created.InstanceProfile?.Arn } };
   },
   read: async (InstanceProfileName) => {
     const { client, sdk } = await iam();
-    const asked = client.send(new sdk.GetInstanceProfileCommand({ InstanceProfileName }));
-    const found = await unlessGone(MISSING, asked);
+    const response = client.send(new sdk.GetInstanceProfileCommand({ InstanceProfileName }));
+    const found = await nullIfMissing(NOT_FOUND, response);
     return found ? { arn: found.InstanceProfile?.Arn } : null;
   },
   update: async (InstanceProfileName, _olds, news) => {
@@ -112,15 +115,18 @@ const instanceProfile: Kind = {
   },
   delete: async (InstanceProfileName) => {
     const { client, sdk } = await iam();
-    const asked = client.send(new sdk.GetInstanceProfileCommand({ InstanceProfileName }));
-    const found = await unlessGone(MISSING, asked);
+    const response = client.send(new sdk.GetInstanceProfileCommand({ InstanceProfileName }));
+    const found = await nullIfMissing(NOT_FOUND, response);
     for (const { RoleName } of found?.InstanceProfile?.Roles ?? [])
       await client.send(new sdk.RemoveRoleFromInstanceProfileCommand({ InstanceProfileName, RoleName }));
-    await unlessGone(MISSING, client.send(new sdk.DeleteInstanceProfileCommand({ InstanceProfileName })));
+    await nullIfMissing(
+      NOT_FOUND,
+      client.send(new sdk.DeleteInstanceProfileCommand({ InstanceProfileName })),
+    );
   },
 };
 
-export const roleKinds: Readonly<Record<string, Kind>> = {
+export const roleHandlers: Readonly<Record<string, ResourceHandler>> = {
   'aws:iam/role:Role': role,
   'aws:iam/rolePolicy:RolePolicy': rolePolicy,
   'aws:iam/instanceProfile:InstanceProfile': instanceProfile,

@@ -1,11 +1,11 @@
-// The AWS clients of the double, one per service, loaded at their first use.
+// Helpers for the AWS clients of the plugin double.
 import { isEqual, isObject, type Props } from '../engine/values.ts';
 
 export const ACCOUNT = '123456789012';
 export const region = (): string => process.env['AWS_REGION'] ?? 'us-east-1';
 
-/** The module and its client, made once. */
-export function lazily<Module, Client>(
+/** Loads the module of a service and creates its client at the first call; later calls return the same ones. */
+export function lazyClient<Module, Client>(
   load: () => Promise<Module>,
   connect: (module: Module) => Client,
 ): () => Promise<{ readonly sdk: Module; readonly client: Client }> {
@@ -13,12 +13,12 @@ export function lazily<Module, Client>(
   return () => (connected ??= load().then((sdk) => ({ sdk, client: connect(sdk) })));
 }
 
-/** Null where AWS says that there is no such thing. */
-export async function unlessGone<T>(missing: RegExp, asked: Promise<T>): Promise<T | null> {
+/** The response, or null if AWS answers that the resource does not exist. */
+export async function nullIfMissing<T>(notFound: RegExp, response: Promise<T>): Promise<T | null> {
   try {
-    return await asked;
+    return await response;
   } catch (error) {
-    if (error instanceof Error && missing.test(error.name)) return null;
+    if (error instanceof Error && notFound.test(error.name)) return null;
     throw error;
   }
 }
@@ -38,7 +38,7 @@ export function tagMapOf(tags: unknown): Record<string, string> {
 }
 
 /** Whether one of these properties has changed. */
-export function differs(olds: Props, news: Props, ...keys: readonly string[]): boolean {
+export function hasChanged(olds: Props, news: Props, ...keys: readonly string[]): boolean {
   return keys.some((key) => !isEqual(olds[key], news[key]));
 }
 

@@ -1,17 +1,17 @@
-// The backend of the state (`file://`, `s3://`) in Pulumi's layout: stacks, checkpoints, locks, history.
+// The state backend (`file://`, `s3://`) in Pulumi's layout: stacks, checkpoints, locks, history.
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { Failure, beyond } from './failure.ts';
+import { Failure, unsupported } from './failure.ts';
 import { openStorage, type Storage } from './storage.ts';
 import { isObject } from './values.ts';
 
 export type StackRef = {
   readonly organization: string;
   readonly project: string;
-  /** The short name, which people and URNs see. */
+  /** The short name, as in URNs and on the screen. */
   readonly name: string;
 };
 
@@ -20,19 +20,19 @@ export type Backend = {
   readonly exists: () => boolean;
   readonly readCheckpoint: () => unknown;
   readonly writeCheckpoint: (checkpoint: unknown) => void;
-  /** Takes the lock, or fails because somebody has it. */
+  /** Takes the lock; fails if another process holds it. */
   readonly lock: () => void;
   readonly unlock: () => void;
-  /** Removes every lock, whoever holds it. */
+  /** Removes the locks of all processes. */
   readonly breakLocks: () => void;
-  /** The newest first. */
+  /** The entries, newest first. */
   readonly history: () => unknown[];
   readonly addHistory: (entry: unknown) => void;
 };
 
 export function openBackend(stackName: string, cwd: string, env: NodeJS.ProcessEnv): Backend {
   const url = env['PULUMI_BACKEND_URL'] ?? backendOfProject(cwd);
-  if (url === undefined) throw beyond('a state in Pulumi’s own cloud (no backend is named)');
+  if (url === undefined) throw unsupported('a state in Pulumi’s own cloud (no backend is named)');
   const stack = stackOf(stackName);
   const storage = openStorage(url, cwd, env);
   const checkpoint = `stacks/${stack.project}/${stack.name}.json`;
@@ -65,25 +65,25 @@ function locksOf(
   stack: StackRef,
 ): Pick<Backend, 'lock' | 'unlock' | 'breakLocks'> {
   const folder = `locks/${stack.organization}/${stack.project}/${stack.name}`;
-  const ours = `${randomUUID()}.json`;
-  const unlock = () => storage.remove(`${folder}/${ours}`);
+  const ownLock = `${randomUUID()}.json`;
+  const unlock = () => storage.remove(`${folder}/${ownLock}`);
   return {
     lock: () => {
       const { username } = userInfo();
       const lock = { pid: process.pid, username, hostname: hostname(), timestamp: new Date().toISOString() };
-      storage.write(`${folder}/${ours}`, JSON.stringify(lock));
-      const others = storage.list(folder).filter((name) => name !== ours && name.endsWith('.json'));
+      storage.write(`${folder}/${ownLock}`, JSON.stringify(lock));
+      const others = storage.list(folder).filter((name) => name !== ownLock && name.endsWith('.json'));
       if (others.length === 0) return;
       unlock();
-      const told = others.map((name) => {
+      const lockLines = others.map((name) => {
         const { pid, username, hostname, timestamp } = JSON.parse(
           storage.read(`${folder}/${name}`),
         ) as typeof lock;
         const at = timestamp.replace(/\.\d+Z$/, 'Z');
-        return `  ${placeOf(url)}/.pulumi/${folder}/${name}?no_tmp_dir=true: created by ${username}@${hostname} (pid ${pid}) at ${at}\n`;
+        return `  ${withoutQuery(url)}/.pulumi/${folder}/${name}?no_tmp_dir=true: created by ${username}@${hostname} (pid ${pid}) at ${at}\n`;
       });
       throw new Failure(
-        `the stack is currently locked by ${others.length} lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.\n${told.join('')}`,
+        `the stack is currently locked by ${others.length} lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.\n${lockLines.join('')}`,
       );
     },
     unlock,
@@ -93,14 +93,14 @@ function locksOf(
   };
 }
 
-function placeOf(url: string): string {
+function withoutQuery(url: string): string {
   return url.replace(/\?.*$/, '').replace(/\/$/, '');
 }
 
 function stackOf(text: string): StackRef {
   const [organization, project, name, ...rest] = text.split('/');
   if (organization === undefined || project === undefined || name === undefined || rest.length > 0)
-    throw beyond(`the stack name ${text}: organization/project/stack only`);
+    throw unsupported(`the stack name ${text}: organization/project/stack only`);
   return { organization, project, name };
 }
 

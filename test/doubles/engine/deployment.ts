@@ -1,8 +1,8 @@
-// One run over a stack: finds out what each resource needs and does it through the plugin. Each step is an event, and is saved
-// in the state before it starts and after it ends.
+// The steps of one run: decides what each resource needs (create, update, delete, refresh) and calls the plugin. Before and after
+// each step it sends an event and saves the state.
 import { randomUUID } from 'node:crypto';
 import { diagnostic, stepMetadata, type EngineEvent, type Op } from './events.ts';
-import { Failure, beyond } from './failure.ts';
+import { Failure, unsupported } from './failure.ts';
 import type { FoundPlugin, Plugin } from './plugin.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Resource, Snapshot } from './snapshot.ts';
@@ -19,30 +19,31 @@ export type Registration = {
   readonly ignoreChanges: readonly string[];
 };
 
-/** Why a run is not going to succeed. Only for a refused step does the engine say "update failed" by itself. */
-type Trouble = 'step' | 'program' | 'plugin' | 'cancelled' | 'engine';
+/** Why a run fails. The engine adds the error "update failed" only for `step`. */
+type StopReason = 'step' | 'program' | 'plugin' | 'cancelled' | 'engine';
 
 export type Deployment = {
-  /** Resolves with what exists then; never, where the run was stopped before. */
+  /** Resolves with the resource when its step is done; never if the step fails or the run stops first. */
   readonly register: (registration: Registration) => Promise<Resource>;
   readonly registerOutputs: (urn: string, outputs: Props) => void;
-  /** Deletes what the state has and the program did not ask for; a destroy asks for nothing. */
-  readonly deleteRest: () => Promise<void>;
+  /** Deletes the resources that are in the state but were not registered. In a destroy, that is all of them. */
+  readonly deleteUnregistered: () => Promise<void>;
   readonly refresh: () => Promise<void>;
-  /** Ends what has not begun. */
-  readonly stop: (trouble: Trouble, message?: string, urn?: string) => void;
-  /** Resolves when the run was stopped. */
-  readonly stopped: Promise<Trouble>;
-  readonly trouble: () => Trouble | null;
-  /** Resolves when nothing is under way. */
+  /** Discards the steps that have not started. Only the first reason counts. */
+  readonly stop: (reason: StopReason, message?: string, urn?: string) => void;
+  /** Resolves when the run is stopped. */
+  readonly stopped: Promise<StopReason>;
+  /** Null: the run was not stopped. */
+  readonly stopReason: () => StopReason | null;
+  /** Resolves when no step is running or waiting. */
   readonly idle: () => Promise<void>;
-  /** Tells the stack's outputs, after everything else. */
+  /** Saves and sends the outputs of the stack, after all other steps. */
   readonly finishOutputs: () => void;
-  /** How many resources came to which end; providers are not counted. */
+  /** The number of resources for each kind of step, without providers. */
   readonly changes: Readonly<Record<string, number>>;
 };
 
-export type World = {
+export type DeploymentContext = {
   readonly project: string;
   readonly stack: string;
   readonly snapshot: Snapshot;
@@ -57,21 +58,21 @@ const STACK = 'pulumi:pulumi:Stack';
 const PROVIDER = 'pulumi:providers:aws';
 const isProvider = ({ type }: Resource) => type.startsWith('pulumi:providers:');
 
-export function createDeployment(world: World): Deployment {
-  const { snapshot, save, send, scheduler } = world;
+export function createDeployment(context: DeploymentContext): Deployment {
+  const { snapshot, save, send, scheduler } = context;
   const changes: Record<string, number> = {};
   const registered = new Set<string>();
-  const stopped = Promise.withResolvers<Trouble>();
-  let trouble: Trouble | null = null;
+  const stopped = Promise.withResolvers<StopReason>();
+  let stopReason: StopReason | null = null;
   let steps = 0;
   let provider: Promise<Resource> | null = null;
   let stackStep: { op: Op; old: Resource | null; outputs: Props | null } | null = null;
 
-  function stop(why: Trouble, message?: string, urn?: string): void {
+  function stop(reason: StopReason, message?: string, urn?: string): void {
     if (message !== undefined) send(diagnostic('error', message, urn));
-    trouble ??= why;
+    stopReason ??= reason;
     scheduler.drop();
-    stopped.resolve(trouble);
+    stopped.resolve(stopReason);
   }
 
   function count(op: Op, resource: Resource): void {
@@ -80,26 +81,26 @@ export function createDeployment(world: World): Deployment {
     changes[op] = (changes[op] ?? 0) + 1;
   }
 
-  function keep(resource: Resource): void {
+  function saveResource(resource: Resource): void {
     const at = snapshot.resources.findIndex(({ urn }) => urn === resource.urn);
     if (at < 0) snapshot.resources.push(resource);
     else snapshot.resources[at] = resource;
     save();
   }
 
-  function remove(urn: string): void {
+  function removeResource(urn: string): void {
     snapshot.resources = snapshot.resources.filter((resource) => resource.urn !== urn);
     save();
   }
 
-  const before = (op: Op, old: Resource | null, news: Resource | null) =>
+  const sendStarted = (op: Op, old: Resource | null, news: Resource | null) =>
     send({ resourcePreEvent: { metadata: stepMetadata(op, old, news, op !== 'refresh') } });
 
-  function after(op: Op, old: Resource | null, news: Resource | null, logical = true): void {
+  function sendFinished(op: Op, old: Resource | null, news: Resource | null, logical = true): void {
     send({ resOutputsEvent: { metadata: stepMetadata(op, old, news, logical) } });
   }
 
-  /** Runs what changes the cloud, with its operation in the state for as long as nobody knows how it ends. */
+  /** Runs a step; its operation (unless null) is pending in the state until the step ends. Null: the step failed. */
   async function step<Result>(
     { op, old, news }: { op: Op; old: Resource | null; news: Resource | null },
     type: 'creating' | 'updating' | 'deleting' | null,
@@ -108,20 +109,20 @@ export function createDeployment(world: World): Deployment {
     const resource = news ?? old;
     if (!resource) throw new Error('a step without a resource');
     const operation = type && { resource, type };
-    before(op, old, news);
+    sendStarted(op, old, news);
     if (operation) {
       snapshot.operations.push(operation);
       save();
     }
-    const ended = () => {
+    const removeOperation = () => {
       snapshot.operations = snapshot.operations.filter((each) => each !== operation);
     };
     try {
       const result = await work();
-      ended();
+      removeOperation();
       return { result };
     } catch (error) {
-      ended();
+      removeOperation();
       save();
       send(diagnostic('error', error instanceof Error ? error.message : String(error), resource.urn));
       const metadata = stepMetadata(op, old, news, op !== 'refresh');
@@ -131,14 +132,14 @@ export function createDeployment(world: World): Deployment {
     }
   }
 
-  /** A task of the scheduler; what it throws is the engine's own trouble, such as a full disk. */
+  /** Adds a task to the scheduler. An exception is a fault of the engine itself, such as a full disk. */
   function schedule(task: () => Promise<void>): void {
     scheduler.add(() => task().catch((error: unknown) => stop('engine', describe(error))));
   }
 
   function registerProvider(version: string): Promise<Resource> {
     const name = version === '' ? 'default' : `default_${version.replaceAll('.', '_')}`;
-    const urn = `urn:pulumi:${world.stack}::${world.project}::${PROVIDER}::${name}`;
+    const urn = `urn:pulumi:${context.stack}::${context.project}::${PROVIDER}::${name}`;
     registered.add(urn);
     return startProvider(urn, version).catch((error: unknown) => {
       stop('plugin', describe(error), urn);
@@ -147,8 +148,8 @@ export function createDeployment(world: World): Deployment {
   }
 
   async function startProvider(urn: string, version: string): Promise<Resource> {
-    const found = world.findPlugin(version);
-    if (!found) throw missing(version);
+    const found = context.findPlugin(version);
+    if (!found) throw missingPlugin(version);
     warn(found);
     const inputs = { __internal: {}, version };
     const old = snapshot.resources.find((resource) => resource.urn === urn) ?? null;
@@ -157,12 +158,12 @@ export function createDeployment(world: World): Deployment {
       ...{ dependencies: [], created: old?.created ?? now() },
     };
     const op = old ? 'same' : 'create';
-    await (await world.plugin(found)).configure({ version });
-    before(op, old, fresh);
-    const made = { ...fresh, id: old?.id ?? randomUUID(), outputs: { version } };
-    keep(made);
-    after(op, old, made);
-    return made;
+    await (await context.plugin(found)).configure({ version });
+    sendStarted(op, old, fresh);
+    const configured = { ...fresh, id: old?.id ?? randomUUID(), outputs: { version } };
+    saveResource(configured);
+    sendFinished(op, old, configured);
+    return configured;
   }
 
   function warn({ ambient, path }: FoundPlugin): void {
@@ -173,24 +174,27 @@ export function createDeployment(world: World): Deployment {
     const old = snapshot.resources.find(({ urn }) => urn === registration.urn) ?? null;
     const resource = resourceOf(registration, old, null);
     const op = old ? 'same' : 'create';
-    before(op, old, resource);
+    sendStarted(op, old, resource);
     count(op, resource);
-    keep({ ...resource, outputs: old?.outputs ?? {} });
+    saveResource({ ...resource, outputs: old?.outputs ?? {} });
     if (registration.type === STACK) stackStep = { op, old, outputs: null };
     return resource;
   }
 
-  async function registerCustom(registration: Registration, owner: Resource): Promise<Resource | null> {
+  async function registerCustom(
+    registration: Registration,
+    providerResource: Resource,
+  ): Promise<Resource | null> {
     const plugin = await pluginOf();
     const old = snapshot.resources.find(({ urn }) => urn === registration.urn) ?? null;
-    const asked = { ...registration, inputs: ignored(registration, old) };
-    const checked = await plugin.check(registration.urn, old?.inputs ?? {}, asked.inputs);
-    const news = resourceOf({ ...asked, inputs: checked }, old, owner);
+    const requested = { ...registration, inputs: withIgnoredChanges(registration, old) };
+    const checked = await plugin.check(registration.urn, old?.inputs ?? {}, requested.inputs);
+    const news = resourceOf({ ...requested, inputs: checked }, old, providerResource);
     if (!old) return create(plugin, news);
     const { changed, replaces } = isEqual(old.inputs, checked)
       ? { changed: false, replaces: [] }
       : await plugin.diff(old, checked);
-    if (replaces.length > 0) throw beyond(`replacing ${news.urn} for ${replaces.join(', ')}`);
+    if (replaces.length > 0) throw unsupported(`replacing ${news.urn} for ${replaces.join(', ')}`);
     return changed ? update(plugin, old, news) : same(old, news);
   }
 
@@ -199,25 +203,25 @@ export function createDeployment(world: World): Deployment {
       plugin.create(news.urn, news.inputs),
     );
     if (!done) return null;
-    return finished('create', null, { ...news, ...done.result });
+    return finishStep('create', null, { ...news, ...done.result });
   }
 
   async function update(plugin: Plugin, old: Resource, news: Resource): Promise<Resource | null> {
     const done = await step({ op: 'update', old, news: { ...news, id: old.id } }, 'updating', () =>
       plugin.update(old, news.inputs),
     );
-    return done && finished('update', old, { ...news, id: old.id, outputs: done.result });
+    return done && finishStep('update', old, { ...news, id: old.id, outputs: done.result });
   }
 
   function same(old: Resource, news: Resource): Resource {
-    before('same', old, news);
-    return finished('same', old, { ...news, id: old.id, outputs: old.outputs });
+    sendStarted('same', old, news);
+    return finishStep('same', old, { ...news, id: old.id, outputs: old.outputs });
   }
 
-  function finished(op: Op, old: Resource | null, resource: Resource): Resource {
-    keep(resource);
+  function finishStep(op: Op, old: Resource | null, resource: Resource): Resource {
+    saveResource(resource);
     count(op, resource);
-    after(op, old, resource);
+    sendFinished(op, old, resource);
     return resource;
   }
 
@@ -227,9 +231,9 @@ export function createDeployment(world: World): Deployment {
     };
     const done = await step({ op: 'delete', old, news: null }, 'deleting', work);
     if (!done) return;
-    remove(old.urn);
+    removeResource(old.urn);
     count('delete', old);
-    after('delete', old, null);
+    sendFinished('delete', old, null);
   }
 
   async function refreshOne(old: Resource): Promise<void> {
@@ -239,34 +243,34 @@ export function createDeployment(world: World): Deployment {
     const { result } = done;
     const news = result && { ...old, ...result };
     const op = !news ? 'delete' : isEqual(news.outputs, old.outputs) ? 'same' : 'update';
-    if (news) keep(news);
-    else remove(old.urn);
+    if (news) saveResource(news);
+    else removeResource(old.urn);
     count(op, old);
-    after(op, old, news, false);
+    sendFinished(op, old, news, false);
   }
 
   function pluginOf(): Promise<Plugin> {
     const version = snapshot.resources.find(isProvider)?.inputs['version'];
-    const found = world.findPlugin(typeof version === 'string' ? version : '');
-    if (!found) throw missing(String(version));
-    return world.plugin(found);
+    const found = context.findPlugin(typeof version === 'string' ? version : '');
+    if (!found) throw missingPlugin(String(version));
+    return context.plugin(found);
   }
 
   return {
     changes,
     stop,
     stopped: stopped.promise,
-    trouble: () => trouble,
+    stopReason: () => stopReason,
     idle: () => scheduler.idle(),
     register: async (registration) => {
       if (registered.has(registration.urn)) throw new Failure(`Duplicate resource URN '${registration.urn}'`);
       registered.add(registration.urn);
       if (!registration.custom) return registerComponent(registration);
       provider ??= registerProvider(registration.version);
-      const owner = await provider;
+      const providerResource = await provider;
       return new Promise((resolve) => {
         schedule(async () => {
-          const resource = await registerCustom(registration, owner);
+          const resource = await registerCustom(registration, providerResource);
           if (resource) resolve(resource);
         });
       });
@@ -274,19 +278,23 @@ export function createDeployment(world: World): Deployment {
     registerOutputs: (urn, outputs) => {
       if (stackStep && urn.includes(`::${STACK}::`)) stackStep.outputs = outputs;
     },
-    deleteRest: async () => {
-      while (trouble === null) {
-        const rest = snapshot.resources.filter(({ urn }) => !registered.has(urn));
-        const free = rest.filter(({ urn }) => !rest.some((other) => needs(other, urn)));
-        if (free.length === 0) return;
-        for (const old of free) schedule(() => deleteOne(old));
+    deleteUnregistered: async () => {
+      while (stopReason === null) {
+        const unregistered = snapshot.resources.filter(({ urn }) => !registered.has(urn));
+        const deletable = unregistered.filter(
+          ({ urn }) => !unregistered.some((other) => dependsOn(other, urn)),
+        );
+        if (deletable.length === 0) return;
+        for (const old of deletable) schedule(() => deleteOne(old));
         await scheduler.idle();
       }
     },
     refresh: async () => {
-      const own = snapshot.resources.filter((resource) => resource.type === STACK || isProvider(resource));
-      const others = snapshot.resources.filter((each) => !own.includes(each));
-      for (const resource of own) await refreshOne(resource);
+      const internal = snapshot.resources.filter(
+        (resource) => resource.type === STACK || isProvider(resource),
+      );
+      const others = snapshot.resources.filter((each) => !internal.includes(each));
+      for (const resource of internal) await refreshOne(resource);
       for (const resource of others) schedule(() => refreshOne(resource));
       await scheduler.idle();
     },
@@ -295,36 +303,40 @@ export function createDeployment(world: World): Deployment {
       const { op, old, outputs } = stackStep;
       const stack = snapshot.resources.find(({ type }) => type === STACK);
       if (!stack) return;
-      // A program that failed leaves the outputs as they were.
-      const news = trouble === null ? { ...stack, outputs } : stack;
-      keep(news);
-      after(op, old, news);
+      // After a failed program the outputs do not change.
+      const news = stopReason === null ? { ...stack, outputs } : stack;
+      saveResource(news);
+      sendFinished(op, old, news);
     },
   };
 }
 
-export function missing(version: string): Failure {
+export function missingPlugin(version: string): Failure {
   return new Failure(
     `no resource plugin 'pulumi-resource-aws' found in the workspace at version v${version} or on your $PATH`,
   );
 }
 
-function needs(other: Resource, urn: string): boolean {
+function dependsOn(other: Resource, urn: string): boolean {
   return (
     other.urn !== urn &&
     (other.dependencies.includes(urn) || other.parent === urn || other.provider.startsWith(`${urn}::`))
   );
 }
 
-function ignored({ inputs, ignoreChanges: paths }: Registration, old: Resource | null): Props {
+function withIgnoredChanges({ inputs, ignoreChanges: paths }: Registration, old: Resource | null): Props {
   return old ? ignoreChanges(old.inputs, inputs, paths) : inputs;
 }
 
-function resourceOf(registration: Registration, old: Resource | null, owner: Resource | null): Resource {
+function resourceOf(
+  registration: Registration,
+  old: Resource | null,
+  providerResource: Resource | null,
+): Resource {
   const { urn, type, custom, parent, inputs, dependencies } = registration;
-  const provider = owner ? `${owner.urn}::${owner.id}` : '';
-  const fixed = { urn, type, custom, parent, inputs, dependencies, provider };
-  return { ...fixed, id: '', outputs: {}, created: old?.created ?? now() };
+  const provider = providerResource ? `${providerResource.urn}::${providerResource.id}` : '';
+  const base = { urn, type, custom, parent, inputs, dependencies, provider };
+  return { ...base, id: '', outputs: {}, created: old?.created ?? now() };
 }
 
 const now = () => new Date().toISOString();

@@ -1,8 +1,8 @@
-// The engine's events, in Pulumi's form: sent over gRPC to the address of `--event-log`, and printed on the screen.
+// The engine's events in Pulumi's format. They go over gRPC to the address in `--event-log`, and to the screen.
 import { credentials } from '@grpc/grpc-js';
 import eventsGrpc from '@pulumi/pulumi/proto/events_grpc_pb.js';
 import eventsProto from '@pulumi/pulumi/proto/events_pb.js';
-import { beyond } from './failure.ts';
+import { unsupported } from './failure.ts';
 import type { Resource } from './snapshot.ts';
 import { SECRET, SIGNATURE, mapProps, type Props } from './values.ts';
 
@@ -12,7 +12,7 @@ export type EngineEvent = Readonly<Record<string, unknown>>;
 
 export type Events = {
   readonly send: (event: EngineEvent) => void;
-  /** After this the last event has arrived; the engine must not exit before. */
+  /** Resolves when the last event has arrived. The engine must not exit earlier. */
   readonly end: () => Promise<void>;
 };
 
@@ -26,7 +26,7 @@ export const diagnostic = (severity: Severity, message: string, urn?: string): E
   },
 });
 
-/** A step, before or after it; `logical` is missing from refreshes, as the engine has it. */
+/** The metadata of an event about a step. The real engine omits `logical` in refreshes. */
 export function stepMetadata(op: Op, before: Resource | null, after: Resource | null, logical = true): Props {
   const shown = after ?? before;
   return {
@@ -41,13 +41,13 @@ export function stepMetadata(op: Op, before: Resource | null, after: Resource | 
   };
 }
 
-/** @param target the value of `--event-log`, such as tcp://127.0.0.1:4000; undefined = nobody listens */
-export function openEvents(target: string | undefined, see: (event: EngineEvent) => void): Events {
+/** @param target the value of `--event-log`, such as tcp://127.0.0.1:4000; undefined if the events go only to the screen */
+export function openEvents(target: string | undefined, show: (event: EngineEvent) => void): Events {
   const stream = target === undefined ? null : openStream(target);
   let sequence = 0;
   return {
     send: (event) => {
-      see(event);
+      show(event);
       const numbered = { sequence: sequence++, timestamp: Math.floor(Date.now() / 1000), ...event };
       stream?.write(JSON.stringify(numbered));
     },
@@ -59,17 +59,17 @@ export function openEvents(target: string | undefined, see: (event: EngineEvent)
 
 function openStream(target: string): { write: (text: string) => void; end: () => Promise<void> } {
   const address = /^tcp:\/\/(.+)$/.exec(target)?.[1];
-  if (address === undefined) throw beyond(`--event-log ${target}: tcp:// only`);
+  if (address === undefined) throw unsupported(`--event-log ${target}: tcp:// only`);
   const client = new eventsGrpc.EventsClient(address, credentials.createInsecure());
-  const answered = Promise.withResolvers<undefined>();
-  // Whoever asked for the events may be gone; the run goes on without.
-  const call = client.streamEvents(() => answered.resolve(undefined));
-  call.on('error', () => answered.resolve(undefined));
+  const streamEnded = Promise.withResolvers<undefined>();
+  // The run continues when the receiver of the events is gone.
+  const call = client.streamEvents(() => streamEnded.resolve(undefined));
+  call.on('error', () => streamEnded.resolve(undefined));
   return {
     write: (text) => call.write(new eventsProto.EventRequest().setEvent(text)),
     end: async () => {
       call.end();
-      await answered.promise;
+      await streamEnded.promise;
       client.close();
     },
   };

@@ -9,7 +9,7 @@ export class Failure extends Error {
   }
 }
 
-/** What the double was not built for: it must not pass for an engine that did it. */
-export function beyond(what: string): Failure {
+/** A request that the double does not support. It fails, so that no test mistakes it for a success. */
+export function unsupported(what: string): Failure {
   return new Failure(`THE ENGINE DOUBLE DOES NOT DO THIS: ${what}`, 97);
 }

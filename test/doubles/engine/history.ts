@@ -1,4 +1,4 @@
-// An entry of the stack's history, as in `stack history --json`.
+// An entry in the history of a stack, as printed by `stack history --json`.
 import type { Flags } from './flags.ts';
 import type { RunCommand } from './run.ts';
 import { VERSION } from './snapshot.ts';
@@ -7,7 +7,7 @@ const KINDS = { up: 'update', destroy: 'destroy', refresh: 'refresh' } as const;
 
 export function historyEntry(
   command: RunCommand,
-  told: {
+  details: {
     readonly flags: Flags;
     readonly env: NodeJS.ProcessEnv;
     /** Milliseconds since 1970. */
@@ -16,14 +16,14 @@ export function historyEntry(
     readonly changes: Readonly<Record<string, number>>;
   },
 ): unknown {
-  const variables = Object.entries(told.env).filter(([name]) => name.startsWith('PULUMI_'));
+  const variables = Object.entries(details.env).filter(([name]) => name.startsWith('PULUMI_'));
   return {
     version: 0,
     kind: KINDS[command],
-    startTime: inSeconds(told.startedAt),
-    message: told.flags.value('message') ?? '',
+    startTime: inSeconds(details.startedAt),
+    message: details.flags.value('message') ?? '',
     environment: {
-      'exec.kind': told.flags.value('exec-kind') ?? '',
+      'exec.kind': details.flags.value('exec-kind') ?? '',
       'pulumi.arch': process.arch === 'x64' ? 'amd64' : process.arch,
       ...Object.fromEntries(
         variables.map(([name, value]) => [
@@ -32,9 +32,9 @@ export function historyEntry(
         ]),
       ),
       ...Object.fromEntries(
-        told.flags
+        details.flags
           .names()
-          .map((name) => [`pulumi.flag.${name}`, told.flags.value(name) === undefined ? 'true' : 'set']),
+          .map((name) => [`pulumi.flag.${name}`, details.flags.value(name) === undefined ? 'true' : 'set']),
       ),
       'pulumi.os': process.platform,
       'pulumi.version': VERSION,
@@ -42,9 +42,9 @@ export function historyEntry(
       updatePlan: 'false',
     },
     config: {},
-    result: told.result,
+    result: details.result,
     endTime: inSeconds(Date.now()),
-    resourceChanges: told.changes,
+    resourceChanges: details.changes,
   };
 }
 

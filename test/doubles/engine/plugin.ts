@@ -1,4 +1,4 @@
-// Finds and starts the provider's plugin like Pulumi, and calls it over the real provider protocol.
+// Finds and starts the provider plugin as Pulumi does, and calls it over the real provider protocol.
 import { credentials, status, type ServiceError } from '@grpc/grpc-js';
 import providerGrpc from '@pulumi/pulumi/proto/provider_grpc_pb.js';
 import providerProto from '@pulumi/pulumi/proto/provider_pb.js';
@@ -12,6 +12,7 @@ import { Failure } from './failure.ts';
 import type { Resource } from './snapshot.ts';
 import type { Props } from './values.ts';
 
+/** `ambient`: on the PATH. */
 export type FoundPlugin = { readonly path: string; readonly ambient: boolean };
 
 export type Plugin = {
@@ -20,14 +21,14 @@ export type Plugin = {
   readonly diff: (old: Resource, news: Props) => Promise<{ changed: boolean; replaces: readonly string[] }>;
   readonly create: (urn: string, inputs: Props) => Promise<{ id: string; outputs: Props }>;
   readonly update: (old: Resource, news: Props) => Promise<Props>;
-  /** null = the provider knows it no more. */
+  /** Null: the resource no longer exists. */
   readonly read: (old: Resource) => Promise<{ id: string; inputs: Props; outputs: Props } | null>;
   readonly delete: (old: Resource) => Promise<void>;
   readonly cancel: () => void;
   readonly stop: () => void;
 };
 
-/** A plugin on the PATH wins over one in Pulumi's own folder, and is told with a warning. */
+/** A plugin on the PATH has priority over one in Pulumi's own folder; the run prints a warning about it. */
 export function findPlugin(version: string, env: NodeJS.ProcessEnv): FoundPlugin | null {
   const name = 'pulumi-resource-aws';
   for (const folder of (env['PATH'] ?? '').split(':')) {
@@ -39,9 +40,9 @@ export function findPlugin(version: string, env: NodeJS.ProcessEnv): FoundPlugin
   return isExecutable(path) ? { path, ambient: false } : null;
 }
 
-/** @param engine the address of our Engine service, which the plugin gets as its only argument */
+/** @param engine the address of our Engine service, the only argument of the plugin */
 export async function startPlugin({ path }: FoundPlugin, engine: string): Promise<Plugin> {
-  // A process group of its own, as the real engine gives it: it outlives an engine that is killed.
+  // Like the real engine, start it in its own process group, so that it outlives a killed engine.
   const child = spawn(path, [engine], { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-4000)));
@@ -60,11 +61,11 @@ function callsOf(client: providerGrpc.ResourceProviderClient): Omit<Plugin, 'sto
     configure: async (inputs) => {
       const request = new providerProto.ConfigureRequest().setArgs(toStruct(inputs));
       request.setAcceptsecrets(true).setAcceptresources(true);
-      await ask((done) => client.configure(request, done));
+      await callPlugin((done) => client.configure(request, done));
     },
     check: async (urn, olds, news) => {
       const request = new providerProto.CheckRequest().setUrn(urn).setOlds(toStruct(olds));
-      const reply = await ask<providerProto.CheckResponse>((done) =>
+      const reply = await callPlugin<providerProto.CheckResponse>((done) =>
         client.check(request.setNews(toStruct(news)), done),
       );
       const [failure] = reply.getFailuresList();
@@ -74,32 +75,32 @@ function callsOf(client: providerGrpc.ResourceProviderClient): Omit<Plugin, 'sto
     diff: async (old, news) => {
       const request = new providerProto.DiffRequest().setId(old.id).setUrn(old.urn);
       request.setOlds(toStruct(old.outputs)).setOldInputs(toStruct(old.inputs)).setNews(toStruct(news));
-      const reply = await ask<providerProto.DiffResponse>((done) => client.diff(request, done));
+      const reply = await callPlugin<providerProto.DiffResponse>((done) => client.diff(request, done));
       const changed = reply.getChanges() === providerProto.DiffResponse.DiffChanges.DIFF_SOME;
       return { changed, replaces: reply.getReplacesList() };
     },
     create: async (urn, inputs) => {
       const request = new providerProto.CreateRequest().setUrn(urn).setProperties(toStruct(inputs));
-      const reply = await ask<providerProto.CreateResponse>((done) => client.create(request, done));
+      const reply = await callPlugin<providerProto.CreateResponse>((done) => client.create(request, done));
       return { id: reply.getId(), outputs: fromStruct(reply.getProperties()) };
     },
     update: async (old, news) => {
       const request = new providerProto.UpdateRequest().setId(old.id).setUrn(old.urn);
       request.setOlds(toStruct(old.outputs)).setNews(toStruct(news));
-      const reply = await ask<providerProto.UpdateResponse>((done) => client.update(request, done));
+      const reply = await callPlugin<providerProto.UpdateResponse>((done) => client.update(request, done));
       return fromStruct(reply.getProperties());
     },
     read: async (old) => {
       const request = new providerProto.ReadRequest().setId(old.id).setUrn(old.urn);
       request.setProperties(toStruct(old.outputs)).setInputs(toStruct(old.inputs));
-      const reply = await ask<providerProto.ReadResponse>((done) => client.read(request, done));
+      const reply = await callPlugin<providerProto.ReadResponse>((done) => client.read(request, done));
       if (reply.getId() === '') return null;
       const inputs = reply.hasInputs() ? fromStruct(reply.getInputs()) : old.inputs;
       return { id: reply.getId(), inputs, outputs: fromStruct(reply.getProperties()) };
     },
     delete: async (old) => {
       const request = new providerProto.DeleteRequest().setId(old.id).setUrn(old.urn);
-      await ask((done) => client.delete(request.setProperties(toStruct(old.outputs)), done));
+      await callPlugin((done) => client.delete(request.setProperties(toStruct(old.outputs)), done));
     },
     cancel: () => client.cancel(new emptyProto.Empty(), () => undefined),
   };
@@ -115,7 +116,7 @@ export function fromStruct(struct: structProto.Struct | undefined): Props {
   return struct ? struct.toJavaScript() : {};
 }
 
-function ask<Reply>(
+function callPlugin<Reply>(
   call: (done: (error: ServiceError | null, reply: Reply) => void) => unknown,
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
@@ -129,7 +130,7 @@ function ask<Reply>(
   });
 }
 
-/** The first line of its output. */
+/** The plugin prints its port as its first line. */
 function portOf(child: ChildProcess, stderr: () => string): Promise<number> {
   return new Promise((resolve, reject) => {
     const failed = (reason: string) =>

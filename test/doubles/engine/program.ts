@@ -22,13 +22,14 @@ import { LIMIT } from './scheduler.ts';
 import { fromStruct, toStruct } from './plugin.ts';
 
 export type Servers = {
-  /** Of the Engine service: for programs and plugins. */
+  /** The address of the Engine service, for programs and plugins. */
   readonly engine: string;
+  /** The address of the ResourceMonitor service, for programs. */
   readonly monitor: string;
   readonly close: () => void;
 };
 
-/** @param deployment made later than the servers, since a plugin needs their address */
+/** @param deployment a function, because the deployment is created after the servers: plugins need their address */
 export async function serve(
   stack: StackRef,
   send: (event: EngineEvent) => void,
@@ -46,7 +47,7 @@ export async function serve(
   return { engine: address, monitor: address, close: () => server.forceShutdown() };
 }
 
-/** Resolves with the error of the program, or null. It may never: a program waits for what was refused. */
+/** Resolves with the error of the program, or null; never if the program waits for a resource whose step failed. */
 export function runProgram(client: string, stack: StackRef, servers: Servers): Promise<string | null> {
   const host = new languageGrpc.LanguageRuntimeClient(client, credentials.createInsecure());
   const request = new languageProto.RunRequest().setProject(stack.project).setStack(stack.name);
@@ -55,8 +56,8 @@ export function runProgram(client: string, stack: StackRef, servers: Servers): P
   return new Promise((resolve) => {
     host.run(request, (error: ServiceError | null, reply?: languageProto.RunResponse) => {
       host.close();
-      const told = error ? error.details : (reply?.getError() ?? '');
-      resolve(told === '' ? null : told);
+      const message = error ? error.details : (reply?.getError() ?? '');
+      resolve(message === '' ? null : message);
     });
   });
 }
@@ -81,7 +82,7 @@ function monitorService(stack: StackRef, deployment: () => Deployment) {
       },
     ),
     signalAndWaitForShutdown: unary<emptyProto.Empty, emptyProto.Empty>(async () => {
-      await deployment().deleteRest();
+      await deployment().deleteUnregistered();
       return new emptyProto.Empty();
     }),
     invoke: refuse((request: resourceProto.ResourceInvokeRequest) => `the invoke of ${request.getTok()}`),
@@ -128,10 +129,10 @@ function registrationOf(stack: StackRef, request: resourceProto.RegisterResource
   };
 }
 
-function unary<Request, Reply>(answer: (request: Request) => Reply | Promise<Reply>) {
+function unary<Request, Reply>(handle: (request: Request) => Reply | Promise<Reply>) {
   return (call: ServerUnaryCall<Request, Reply>, done: sendUnaryData<Reply>): void => {
     Promise.resolve()
-      .then(() => answer(call.request))
+      .then(() => handle(call.request))
       .then(
         (reply) => done(null, reply),
         (error: unknown) =>

@@ -1,8 +1,8 @@
-// `up`, `destroy` and `refresh`: one run from the lock to the last event.
+// One run of `up`, `destroy` or `refresh`, from the lock to the last event.
 import type { Backend } from './backend.ts';
-import { createDeployment, missing, type Deployment } from './deployment.ts';
+import { createDeployment, missingPlugin, type Deployment } from './deployment.ts';
 import { diagnostic, openEvents, type EngineEvent } from './events.ts';
-import { beyond } from './failure.ts';
+import { unsupported } from './failure.ts';
 import type { Flags } from './flags.ts';
 import { historyEntry } from './history.ts';
 import { findPlugin, startPlugin, type FoundPlugin, type Plugin } from './plugin.ts';
@@ -15,7 +15,7 @@ import { readSnapshot, writeSnapshot, type Snapshot } from './snapshot.ts';
 
 export type RunCommand = 'up' | 'destroy' | 'refresh';
 
-/** Resolves with the exit status. */
+/** Resolves with the exit status of the command. */
 export async function run(
   command: RunCommand,
   flags: Flags,
@@ -24,7 +24,8 @@ export async function run(
   print: (text: string) => void,
 ): Promise<number> {
   const client = flags.value('client');
-  if (command === 'up' && client === undefined) throw beyond('a program that is not inline (no --client)');
+  if (command === 'up' && client === undefined)
+    throw unsupported('a program that is not inline (no --client)');
   backend.lock();
   try {
     return await runLocked(command, flags, backend, env, print, client);
@@ -47,7 +48,7 @@ async function runLocked(
   const passphrase = passphraseOf(env);
   checkSettings(stack, passphrase);
   const { snapshot, crypter } = readSnapshot(backend, passphrase);
-  const events = openEvents(flags.value('event-log'), screen.see);
+  const events = openEvents(flags.value('event-log'), screen.show);
   let isOver = false;
   const save = () => {
     if (!isOver) writeSnapshot(backend, snapshot, crypter);
@@ -69,7 +70,7 @@ async function runLocked(
   const terminated = listenToSignals(deployment, send, plugins, () => (isOver = true));
   save();
   try {
-    begin(command, snapshot, send, env);
+    prepare(command, snapshot, send, env);
     if (command === 'refresh' && flags.has('clear-pending-creates')) snapshot.operations = [];
     const work = workOf(command, deployment, () => runProgram(client ?? '', stack, servers));
     await Promise.race([Promise.race([work, deployment.stopped]).then(() => deployment.idle()), terminated]);
@@ -78,12 +79,12 @@ async function runLocked(
   } catch (error) {
     deployment.stop('engine', error instanceof Error ? error.message : String(error));
   }
-  const word = { step: 'update failed', cancelled: 'update canceled' }[String(deployment.trouble())];
-  const failed = deployment.trouble() !== null;
+  const finalError = { step: 'update failed', cancelled: 'update canceled' }[String(deployment.stopReason())];
+  const failed = deployment.stopReason() !== null;
   const seconds = Math.max(1, Math.ceil((Date.now() - startedAt) / 1000));
   const result = failed ? 'failed' : 'succeeded';
   isOver = true;
-  if (word !== undefined) events.send(diagnostic('error', word));
+  if (finalError !== undefined) events.send(diagnostic('error', finalError));
   events.send(summary(deployment, seconds, result));
   events.send({ cancelEvent: {} });
   await events.end();
@@ -94,8 +95,8 @@ async function runLocked(
   return failed ? 1 : 0;
 }
 
-/** What comes before any step: the plugin of what exists already, the prelude, a word on what nobody saw end. */
-function begin(
+/** Before the first step: finds the plugin of the existing resources, and sends the prelude and the warnings. */
+function prepare(
   command: RunCommand,
   snapshot: Snapshot,
   send: (event: EngineEvent) => void,
@@ -103,7 +104,7 @@ function begin(
 ): void {
   const version = snapshot.resources.find(({ type }) => type === 'pulumi:providers:aws')?.inputs['version'];
   const found = typeof version === 'string' ? findPlugin(version, env) : null;
-  if (typeof version === 'string' && !found) throw missing(version);
+  if (typeof version === 'string' && !found) throw missingPlugin(version);
   const warn = () => {
     if (found?.ambient) send(diagnostic('warning', `using pulumi-resource-aws from $PATH at ${found.path}`));
   };
@@ -112,7 +113,7 @@ function begin(
   if (command !== 'up') warn();
   if (command !== 'refresh' && snapshot.operations.length > 0)
     send(diagnostic('warning', pendingWarning(snapshot)));
-  // Creates stay until somebody clears them; what else was interrupted is forgotten.
+  // Interrupted creates remain pending until `refresh --clear-pending-creates`; drop all other interrupted operations.
   snapshot.operations = snapshot.operations.filter(({ type }) => type === 'creating');
 }
 
@@ -121,10 +122,10 @@ async function workOf(
   deployment: Deployment,
   program: () => Promise<string | null>,
 ): Promise<void> {
-  if (command === 'destroy') return deployment.deleteRest();
+  if (command === 'destroy') return deployment.deleteUnregistered();
   if (command === 'refresh') return deployment.refresh();
   const error = await program();
-  if (error !== null && deployment.trouble() === null) deployment.stop('program', error);
+  if (error !== null && deployment.stopReason() === null) deployment.stop('program', error);
 }
 
 function pendingWarning({ operations }: Snapshot): string {
@@ -150,7 +151,7 @@ function summary(deployment: Deployment, durationSeconds: number, result: string
   };
 }
 
-/** One process for the whole run, started when it is first needed. */
+/** One plugin process for the whole run, started at its first use. */
 function createPlugins(servers: () => Servers) {
   let started: Promise<Plugin> | null = null;
   let running: Plugin | null = null;
@@ -164,7 +165,7 @@ function createPlugins(servers: () => Servers) {
   };
 }
 
-/** The first signal lets what is under way end; the second one does not wait for it. Resolves at the second one. */
+/** The first signal cancels the run: it ends after the current steps. Resolves at the second signal, which ends it at once. */
 function listenToSignals(
   deployment: Deployment,
   send: (event: EngineEvent) => void,
@@ -173,7 +174,7 @@ function listenToSignals(
 ): Promise<void> {
   const terminated = Promise.withResolvers<undefined>();
   let signals = 0;
-  const hear = () => {
+  const handleSignal = () => {
     signals += 1;
     if (signals > 1) {
       terminate();
@@ -186,7 +187,7 @@ function listenToSignals(
     plugins.cancel();
     deployment.stop('cancelled');
   };
-  process.on('SIGINT', hear);
-  process.on('SIGTERM', hear);
+  process.on('SIGINT', handleSignal);
+  process.on('SIGTERM', handleSignal);
   return terminated.promise;
 }

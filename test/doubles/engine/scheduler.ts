@@ -1,18 +1,17 @@
-// How many steps run at once, and in which order. The order of the real engine is random; that of the double comes from a
-// seed.
+// Limits how many steps run at once and decides their order. The order of the real engine is random; here it depends on a seed.
 
-/** The concurrency of the real engine on two cores. */
+/** The number of concurrent steps of the real engine on two cores. */
 export const LIMIT = 8;
 
 export type Scheduler = {
   readonly add: (task: () => Promise<void>) => void;
-  /** Forgets what has not begun; takes no more. */
+  /** Discards the tasks that have not started, and all later ones. */
   readonly drop: () => void;
-  /** Resolves when nothing runs and nothing waits. */
+  /** Resolves when no task is running or waiting. */
   readonly idle: () => Promise<void>;
 };
 
-/** Numbers of [0, 1), the same for the same seed (mulberry32). */
+/** Random numbers in [0, 1): the same sequence for the same seed (mulberry32). */
 export function createRandom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -25,41 +24,41 @@ export function createRandom(seed: number): () => number {
 
 export function createScheduler(random: () => number, limit = LIMIT): Scheduler {
   const waiting: (() => Promise<void>)[] = [];
-  let idlers: (() => void)[] = [];
+  let idleWaiters: (() => void)[] = [];
   let running = 0;
   let open = true;
 
-  function pump(): void {
+  function startTasks(): void {
     while (running < limit && waiting.length > 0) {
       const [task] = waiting.splice(Math.floor(random() * waiting.length), 1);
       if (!task) break;
       running += 1;
       void task().finally(() => {
         running -= 1;
-        pump();
+        startTasks();
       });
     }
     if (running > 0 || waiting.length > 0) return;
-    for (const idler of idlers) idler();
-    idlers = [];
+    for (const resolve of idleWaiters) resolve();
+    idleWaiters = [];
   }
 
   return {
     add: (task) => {
       if (!open) return;
       waiting.push(task);
-      // Those that come together are drawn from together.
-      setImmediate(pump);
+      // Start tasks later, so that the random order covers all tasks that are added together.
+      setImmediate(startTasks);
     },
     drop: () => {
       open = false;
       waiting.length = 0;
-      setImmediate(pump);
+      setImmediate(startTasks);
     },
     idle: () =>
       new Promise((resolve) => {
-        idlers.push(resolve);
-        setImmediate(pump);
+        idleWaiters.push(resolve);
+        setImmediate(startTasks);
       }),
   };
 }

@@ -18,8 +18,8 @@ const DOING: Readonly<Record<string, string>> = {
 const DONE: Readonly<Record<string, string>> = { create: 'created', update: 'updated', delete: 'deleted' };
 
 export type Screen = {
-  readonly see: (event: EngineEvent) => void;
-  /** The closing words. */
+  readonly show: (event: EngineEvent) => void;
+  /** Prints the diagnostics, outputs and totals. */
   readonly close: (changes: Readonly<Record<string, number>>, seconds: number) => void;
 };
 
@@ -35,17 +35,17 @@ export function openScreen(
   let outputs: { old: Props; news: Props; isFirst: boolean } | null = null;
   print(`${HEADINGS[command]} (${stack}):\n`);
 
-  function seeDiagnostic(told: Props): void {
-    const severity = text(told['severity']);
+  function showDiagnostic(event: Props): void {
+    const severity = text(event['severity']);
     if (severity === 'debug') return;
-    const urn = typeof told['urn'] === 'string' ? told['urn'] : root;
-    const line = `${text(told['prefix'])}${text(told['message'])}`;
+    const urn = typeof event['urn'] === 'string' ? event['urn'] : root;
+    const line = `${text(event['prefix'])}${text(event['message'])}`;
     diagnostics.set(urn, [...(diagnostics.get(urn) ?? []), line]);
     if (severity === 'error') errored.add(urn);
     print(`    ${titleOf(urn)}  ${line.split('\n')[0] ?? ''}\n`);
   }
 
-  function seeStep(metadata: unknown, words: Readonly<Record<string, string>>): void {
+  function showStep(metadata: unknown, verbs: Readonly<Record<string, string>>): void {
     if (!isObject(metadata)) return;
     const { op, urn, old, new: news } = metadata;
     if (urn === root) {
@@ -53,16 +53,16 @@ export function openScreen(
       const is = isObject(news) && isObject(news['outputs']) ? news['outputs'] : {};
       outputs = { old: was, news: is, isFirst: op === 'create' };
     }
-    const word = words[text(op)];
-    if (word !== undefined && !text(urn).includes('::pulumi:providers:'))
-      print(`${SIGNS[text(op)] ?? '   '} ${titleOf(text(urn))} ${word} \n`);
+    const verb = verbs[text(op)];
+    if (verb !== undefined && !text(urn).includes('::pulumi:providers:'))
+      print(`${SIGNS[text(op)] ?? '   '} ${titleOf(text(urn))} ${verb} \n`);
   }
 
   return {
-    see: ({ diagnosticEvent, resourcePreEvent, resOutputsEvent, resOpFailedEvent, stdoutEvent }) => {
-      if (isObject(diagnosticEvent)) seeDiagnostic(diagnosticEvent);
-      if (isObject(resourcePreEvent)) seeStep(resourcePreEvent['metadata'], DOING);
-      if (isObject(resOutputsEvent)) seeStep(resOutputsEvent['metadata'], DONE);
+    show: ({ diagnosticEvent, resourcePreEvent, resOutputsEvent, resOpFailedEvent, stdoutEvent }) => {
+      if (isObject(diagnosticEvent)) showDiagnostic(diagnosticEvent);
+      if (isObject(resourcePreEvent)) showStep(resourcePreEvent['metadata'], DOING);
+      if (isObject(resOutputsEvent)) showStep(resOutputsEvent['metadata'], DONE);
       if (isObject(resOpFailedEvent) && isObject(resOpFailedEvent['metadata']))
         print(` +  ${titleOf(text(resOpFailedEvent['metadata']['urn']))} **creating failed** \n`);
       if (isObject(stdoutEvent)) print(text(stdoutEvent['message']));
@@ -71,7 +71,7 @@ export function openScreen(
       print(diagnosticsOf(diagnostics, root));
       if (outputs && command !== 'destroy') print(outputsOf(outputs));
       print(`\nResources:\n${resourcesOf(changes, errored.size)}\nDuration: ${seconds}s\n\n`);
-      if (command === 'destroy' && errored.size === 0) print(farewell(stack));
+      if (command === 'destroy' && errored.size === 0) print(destroyedMessage(stack));
     },
   };
 }
@@ -87,8 +87,8 @@ function diagnosticsOf(diagnostics: ReadonlyMap<string, readonly string[]>, root
   return `Diagnostics:\n${blocks.join('\n')}`;
 }
 
-function outputsOf(told: { old: Props; news: Props; isFirst: boolean }): string {
-  const { old, news, isFirst } = told;
+function outputsOf(outputs: { old: Props; news: Props; isFirst: boolean }): string {
+  const { old, news, isFirst } = outputs;
   const names = [...new Set([...Object.keys(old), ...Object.keys(news)])].sort();
   if (names.length === 0) return '';
   const lines = names.map((name) => {
@@ -107,10 +107,10 @@ function resourcesOf(changes: Readonly<Record<string, number>>, errored: number)
     ['    ', changes['same'], 'unchanged'],
     ['    ', errored, 'errored'],
   ] as const;
-  return rows.map(([sign, count, word]) => (count ? `${sign}${count} ${word}\n` : '')).join('');
+  return rows.map(([sign, count, verb]) => (count ? `${sign}${count} ${verb}\n` : '')).join('');
 }
 
-function farewell(stack: string): string {
+function destroyedMessage(stack: string): string {
   return (
     'The resources in the stack have been deleted, but the history and configuration associated with the stack are still maintained. \n' +
     `If you want to remove the stack completely, run \`pulumi stack rm ${stack}\`.\n`

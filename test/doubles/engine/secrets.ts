@@ -1,21 +1,22 @@
-// Passphrase encryption of secrets in the state, in Pulumi's format: the salt contains an encrypted constant that reveals a
-// wrong passphrase. Key derivation has 1,000 rounds instead of a million, to keep tests quick.
+// Encrypts the secrets in the state with a passphrase, in Pulumi's format: the salt contains an encrypted constant that reveals
+// a wrong passphrase. Key derivation has 1,000 rounds instead of a million, to keep tests fast.
 import { createCipheriv, createDecipheriv, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { Failure } from './failure.ts';
 import { SECRET, SIGNATURE, mapProps, type Props } from './values.ts';
 
 const ROUNDS = 1000;
-const WORD = 'pulumi';
+/** The constant whose encryption is part of the salt. */
+const CHECK_TEXT = 'pulumi';
 
 export type Crypter = {
-  /** `v1:<salt>:<the known word, encrypted>`, kept in the state and in the stack's settings file. */
+  /** `v1:<salt>:<the encrypted constant>`, stored in the state and in the settings file of the stack. */
   readonly salt: string;
   readonly encrypt: (text: string) => string;
   readonly decrypt: (text: string) => string;
 };
 
-/** The passphrase of the environment, as the engine looks for it. */
+/** The passphrase from the environment, with the precedence of the real engine. */
 export function passphraseOf(env: NodeJS.ProcessEnv): string {
   const file = env['PULUMI_CONFIG_PASSPHRASE_FILE'];
   const phrase = env['PULUMI_CONFIG_PASSPHRASE'];
@@ -26,20 +27,20 @@ export function passphraseOf(env: NodeJS.ProcessEnv): string {
   );
 }
 
-/** A crypter of a new salt. */
+/** A crypter with a new salt. */
 export function createCrypter(passphrase: string): Crypter {
   const salt = randomBytes(8);
   const key = keyOf(passphrase, salt);
-  return crypterOf(key, `v1:${salt.toString('base64')}:${encrypt(key, WORD)}`);
+  return crypterOf(key, `v1:${salt.toString('base64')}:${encrypt(key, CHECK_TEXT)}`);
 }
 
-/** The crypter of a salt that exists; null where the passphrase is another than the one that made it. */
+/** A crypter with an existing salt, or null if the passphrase does not match the salt. */
 export function openCrypter(passphrase: string, salt: string): Crypter | null {
-  const [, bytes, ...word] = salt.split(':');
+  const [, bytes, ...check] = salt.split(':');
   if (bytes === undefined) throw new Failure(`malformed secrets state: ${salt}`);
   const key = keyOf(passphrase, Buffer.from(bytes, 'base64'));
   try {
-    return decrypt(key, word.join(':')) === WORD ? crypterOf(key, salt) : null;
+    return decrypt(key, check.join(':')) === CHECK_TEXT ? crypterOf(key, salt) : null;
   } catch {
     return null;
   }
@@ -51,16 +52,16 @@ export function wrongPassphrase(): Failure {
   );
 }
 
-/** Properties as the state keeps them. */
-export function seal(props: Props, { encrypt: encode }: Pick<Crypter, 'encrypt'>): Props {
+/** The properties as the state stores them. */
+export function encryptSecrets(props: Props, { encrypt: encode }: Pick<Crypter, 'encrypt'>): Props {
   return mapProps(props, (secret) => ({
     [SIGNATURE]: SECRET,
     ciphertext: encode(JSON.stringify(secret['value'])),
   }));
 }
 
-/** Properties as they are in memory. */
-export function open(props: Props, { decrypt: decode }: Pick<Crypter, 'decrypt'>): Props {
+/** The properties as the engine keeps them in memory. */
+export function decryptSecrets(props: Props, { decrypt: decode }: Pick<Crypter, 'decrypt'>): Props {
   return mapProps(props, ({ ciphertext }) => {
     if (typeof ciphertext !== 'string') throw new Failure('a secret of the state has no ciphertext');
     return { [SIGNATURE]: SECRET, value: JSON.parse(decode(ciphertext)) as unknown };

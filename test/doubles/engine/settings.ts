@@ -1,5 +1,5 @@
-// The settings file of a stack (`Pulumi.<stack>.yaml`), in which `stack init` stores the salt. If there is a salt, the
-// passphrase must match.
+// The settings file of a stack (`Pulumi.<stack>.yaml`). `stack init` stores the salt in it; if there is a salt, the passphrase
+// must match it.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';

@@ -1,7 +1,14 @@
-// The resources and pending operations of a stack, and their form in a checkpoint.
+// The resources and pending operations of a stack, and their format in a checkpoint.
 import type { Backend, StackRef } from './backend.ts';
 import { Failure } from './failure.ts';
-import { createCrypter, open, openCrypter, seal, wrongPassphrase, type Crypter } from './secrets.ts';
+import {
+  createCrypter,
+  decryptSecrets,
+  encryptSecrets,
+  openCrypter,
+  wrongPassphrase,
+  type Crypter,
+} from './secrets.ts';
 import { SECRET, SIGNATURE, hasSecrets, isObject, mapProps, type Props } from './values.ts';
 
 export const VERSION = '3.260.0';
@@ -12,11 +19,11 @@ export type Resource = {
   readonly custom: boolean;
   readonly id: string;
   readonly parent: string;
-  /** `<urn>::<id>` of its provider, or nothing. */
+  /** `<urn>::<id>` of its provider, or an empty string. */
   readonly provider: string;
   readonly inputs: Props;
   readonly outputs: Props;
-  /** URNs of what must exist before it, and go after it. */
+  /** The URNs of the resources that are created before it and deleted after it. */
   readonly dependencies: readonly string[];
   readonly created: string;
 };
@@ -44,7 +51,7 @@ type Checkpoint = {
   readonly checkpoint: { readonly stack: string; readonly latest: Deployment };
 };
 
-/** The deployment of a stack's checkpoint as it lies there, secrets sealed. */
+/** The deployment in the checkpoint of a stack, with encrypted secrets. */
 export function readDeployment(backend: Backend): Deployment {
   const value = backend.readCheckpoint();
   if (!isObject(value) || value['version'] !== 3) throw new Failure('unsupported checkpoint version');
@@ -52,23 +59,24 @@ export function readDeployment(backend: Backend): Deployment {
 }
 
 /**
- * The snapshot and what seals it from now on. The engine asks for the passphrase only where there is a secret to open:
- * a state without any is silently sealed anew, with whatever passphrase there is.
+ * The decrypted snapshot, and the crypter for later writes. Like the real engine, this rejects a wrong passphrase only if the
+ * state contains a secret. A state without secrets silently gets a new salt for the given passphrase.
  */
 export function readSnapshot(backend: Backend, passphrase: string): { snapshot: Snapshot; crypter: Crypter } {
   const deployment = readDeployment(backend);
   const salt = deployment.secrets_providers?.state.salt;
-  const known = salt === undefined ? null : openCrypter(passphrase, salt);
-  const kept = [deployment.resources ?? [], deployment.pending_operations ?? []];
-  if (!known && hasSecrets(kept)) throw wrongPassphrase();
-  const crypter = known ?? createCrypter(passphrase);
-  const opened = (resource: Resource) => mapResource(resource, (props) => open(props, crypter));
+  const existing = salt === undefined ? null : openCrypter(passphrase, salt);
+  const stored = [deployment.resources ?? [], deployment.pending_operations ?? []];
+  if (!existing && hasSecrets(stored)) throw wrongPassphrase();
+  const crypter = existing ?? createCrypter(passphrase);
+  const decryptResource = (resource: Resource) =>
+    mapResource(resource, (props) => decryptSecrets(props, crypter));
   return {
     crypter,
     snapshot: {
-      resources: (deployment.resources ?? []).map(opened),
+      resources: (deployment.resources ?? []).map(decryptResource),
       operations: (deployment.pending_operations ?? []).map(({ resource, type }) => ({
-        resource: opened(resource),
+        resource: decryptResource(resource),
         type,
       })),
     },
@@ -76,13 +84,14 @@ export function readSnapshot(backend: Backend, passphrase: string): { snapshot: 
 }
 
 export function writeSnapshot(backend: Backend, snapshot: Snapshot, crypter: Crypter): void {
-  const sealed = (resource: Resource) => mapResource(resource, (props) => seal(props, crypter));
+  const encryptResource = (resource: Resource) =>
+    mapResource(resource, (props) => encryptSecrets(props, crypter));
   const latest: Deployment = {
     manifest: { time: new Date().toISOString(), magic: '', version: VERSION },
     secrets_providers: { type: 'passphrase', state: { salt: crypter.salt } },
-    resources: snapshot.resources.map(sealed),
+    resources: snapshot.resources.map(encryptResource),
     pending_operations: snapshot.operations.map(({ resource, type }) => ({
-      resource: sealed(resource),
+      resource: encryptResource(resource),
       type,
     })),
     metadata: {},
@@ -93,7 +102,7 @@ export function writeSnapshot(backend: Backend, snapshot: Snapshot, crypter: Cry
 /** The deployment as `stack export --show-secrets` prints it. */
 export function withPlaintext(deployment: Deployment, crypter: Crypter): Deployment {
   const shown = (props: Props) =>
-    mapProps(open(props, crypter), ({ value }) => ({
+    mapProps(decryptSecrets(props, crypter), ({ value }) => ({
       [SIGNATURE]: SECRET,
       plaintext: JSON.stringify(value),
     }));

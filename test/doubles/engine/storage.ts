@@ -1,5 +1,5 @@
-// The files of a backend, in a folder or in an S3 bucket. Requests to S3 are not signed and go only to AWS_ENDPOINT_URL, an
-// emulator.
+// The files of a backend, in a folder or in an S3 bucket. Requests to S3 are unsigned and go only to the emulator at
+// AWS_ENDPOINT_URL.
 import {
   closeSync,
   existsSync,
@@ -15,13 +15,13 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, Worker, receiveMessageOnPort } from 'node:worker_threads';
-import { Failure, beyond } from './failure.ts';
+import { Failure, unsupported } from './failure.ts';
 
-/** Keys are paths below `.pulumi`. */
+/** Keys are paths relative to `.pulumi`. */
 export type Storage = {
   readonly exists: (key: string) => boolean;
   readonly read: (key: string) => string;
-  /** Whole or not at all. */
+  /** Atomic: it writes the whole file or changes nothing. */
   readonly write: (key: string, text: string) => void;
   readonly remove: (key: string) => void;
   /** The names of the files in a folder. */
@@ -32,10 +32,10 @@ export function openStorage(url: string, cwd: string, env: NodeJS.ProcessEnv): S
   if (url.startsWith('file://')) return folderStorage(join(folderOf(url, cwd), '.pulumi'));
   const [, bucket, prefix = ''] = /^s3:\/\/([^/?]+)(?:\/([^?]*))?/.exec(url) ?? [];
   const endpoint = env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL'];
-  if (bucket === undefined) throw beyond(`a state at ${url}: file:// and s3:// only`);
-  if (endpoint === undefined) throw beyond(`a state at ${url} without AWS_ENDPOINT_URL`);
-  const place = [prefix.replace(/\/$/, ''), '.pulumi'].filter((part) => part !== '').join('/');
-  return bucketStorage(`${endpoint}/${bucket}`, place);
+  if (bucket === undefined) throw unsupported(`a state at ${url}: file:// and s3:// only`);
+  if (endpoint === undefined) throw unsupported(`a state at ${url} without AWS_ENDPOINT_URL`);
+  const keyPrefix = [prefix.replace(/\/$/, ''), '.pulumi'].filter((part) => part !== '').join('/');
+  return bucketStorage(`${endpoint}/${bucket}`, keyPrefix);
 }
 
 function folderOf(url: string, cwd: string): string {
@@ -65,22 +65,22 @@ function folderStorage(root: string): Storage {
   };
 }
 
-function bucketStorage(bucket: string, place: string): Storage {
-  const ask = createFetchSync();
-  const urlOf = (key: string) => `${bucket}/${place}/${key}`;
-  const ok = (reply: Reply) => {
+function bucketStorage(bucket: string, keyPrefix: string): Storage {
+  const fetchSync = createFetchSync();
+  const urlOf = (key: string) => `${bucket}/${keyPrefix}/${key}`;
+  const bodyOf = (reply: Reply) => {
     if (reply.status >= 300) throw new Failure(`the bucket answered ${reply.status}: ${reply.text}`);
     return reply.text;
   };
   return {
-    exists: (key) => ask('HEAD', urlOf(key)).status === 200,
-    read: (key) => ok(ask('GET', urlOf(key))),
-    write: (key, text) => void ok(ask('PUT', urlOf(key), text)),
-    remove: (key) => void ok(ask('DELETE', urlOf(key))),
+    exists: (key) => fetchSync('HEAD', urlOf(key)).status === 200,
+    read: (key) => bodyOf(fetchSync('GET', urlOf(key))),
+    write: (key, text) => void bodyOf(fetchSync('PUT', urlOf(key), text)),
+    remove: (key) => void bodyOf(fetchSync('DELETE', urlOf(key))),
     list: (folder) => {
-      const prefix = `${place}/${folder}/`;
-      const reply = ok(
-        ask('GET', `${bucket}?list-type=2&delimiter=%2F&prefix=${encodeURIComponent(prefix)}`),
+      const prefix = `${keyPrefix}/${folder}/`;
+      const reply = bodyOf(
+        fetchSync('GET', `${bucket}?list-type=2&delimiter=%2F&prefix=${encodeURIComponent(prefix)}`),
       );
       return [...reply.matchAll(/<Key>([^<]+)<\/Key>/g)].map(([, key = '']) => key.slice(prefix.length));
     },
@@ -89,30 +89,30 @@ function bucketStorage(bucket: string, place: string): Storage {
 
 type Reply = { readonly status: number; readonly text: string };
 
-/** The state is written before the next step begins, so each request is waited for where it is made. */
+/** A synchronous fetch: the engine must save the state before it begins the next step. */
 function createFetchSync(): (method: string, url: string, body?: string) => Reply {
   const { port1, port2 } = new MessageChannel();
-  const bell = new Int32Array(new SharedArrayBuffer(4));
+  const replied = new Int32Array(new SharedArrayBuffer(4));
   const worker = new Worker(
-    `const { workerData: { port, bell } } = require('node:worker_threads');
+    `const { workerData: { port, replied } } = require('node:worker_threads');
     const headers = { authorization: 'AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request' };
     port.on('message', async ({ method, url, body }) => {
       const reply = await fetch(url, { method, body, headers }).then(
-        async (got) => ({ status: got.status, text: await got.text() }),
+        async (response) => ({ status: response.status, text: await response.text() }),
         (error) => ({ status: 599, text: String(error.cause ?? error) }),
       );
       port.postMessage(reply);
-      Atomics.store(bell, 0, 1);
-      Atomics.notify(bell, 0);
+      Atomics.store(replied, 0, 1);
+      Atomics.notify(replied, 0);
     });`,
-    { eval: true, workerData: { port: port2, bell }, transferList: [port2] },
+    { eval: true, workerData: { port: port2, replied }, transferList: [port2] },
   );
   worker.unref();
   port1.unref();
   return (method, url, body) => {
-    Atomics.store(bell, 0, 0);
+    Atomics.store(replied, 0, 0);
     port1.postMessage({ method, url, body });
-    Atomics.wait(bell, 0, 0);
+    Atomics.wait(replied, 0, 0);
     return receiveMessageOnPort(port1)?.message as Reply;
   };
 }

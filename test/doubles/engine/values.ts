@@ -1,7 +1,7 @@
 // Property values as Pulumi sends and stores them: JSON, in which a secret is an object with Pulumi's signature.
 export type Props = Record<string, unknown>;
 
-/** The key by which Pulumi tells its own kinds of values from plain objects, and the kind "secret". */
+/** The key that distinguishes Pulumi's special values from plain objects, and its value for a secret. */
 export const SIGNATURE = '4dabf18193072939515e22adb298388d';
 export const SECRET = '1b47061264138c4ac30d75fd1eb44270';
 
@@ -13,7 +13,7 @@ export function isSecret(value: unknown): value is Props {
   return isObject(value) && value[SIGNATURE] === SECRET;
 }
 
-/** The value with every secret in it replaced. */
+/** Replaces every secret in a value. */
 export function mapSecrets(value: unknown, replace: (secret: Props) => unknown): unknown {
   if (Array.isArray(value)) return value.map((each) => mapSecrets(each, replace));
   if (isSecret(value)) return replace(value);
@@ -29,7 +29,7 @@ export function hasSecrets(value: unknown): boolean {
   return isSecret(value) || (isObject(value) && Object.values(value).some(hasSecrets));
 }
 
-/** What programs and providers get: secrets as they are in memory. What people get: this. */
+/** Replaces every secret with its plain value. */
 export function plain(value: unknown): unknown {
   return mapSecrets(value, (secret) => plain(secret['value']));
 }
@@ -45,11 +45,11 @@ export function isEqual(left: unknown, right: unknown): boolean {
   return JSON.stringify(sorted(left)) === JSON.stringify(sorted(right));
 }
 
-/** New inputs, with the old ones where changes are to be ignored: `*`, or paths such as `tags.Name` and `tags["a:b"]`. */
+/** The new inputs, but the old values at the paths to ignore: `*`, or paths such as `tags.Name` and `tags["a:b"]`. */
 export function ignoreChanges(olds: Props, news: Props, paths: readonly string[]): Props {
   if (paths.includes('*')) return olds;
   let inputs = structuredClone(news);
-  for (const path of paths) inputs = takeOld(olds, inputs, pathOf(path));
+  for (const path of paths) inputs = withOldValue(olds, inputs, pathOf(path));
   return inputs;
 }
 
@@ -60,11 +60,11 @@ function pathOf(text: string): string[] {
   return parts.map(([, quoted, index, name]) => quoted ?? index ?? name ?? '');
 }
 
-function takeOld(olds: unknown, news: unknown, [key, ...rest]: readonly string[]): Props {
+function withOldValue(olds: unknown, news: unknown, [key, ...rest]: readonly string[]): Props {
   const copy: Props = isObject(news) ? { ...news } : {};
   if (key === undefined) return copy;
   const old = isObject(olds) ? olds[key] : undefined;
-  const value = rest.length > 0 && isObject(old) ? takeOld(old, copy[key], rest) : old;
+  const value = rest.length > 0 && isObject(old) ? withOldValue(old, copy[key], rest) : old;
   if (value !== undefined) return { ...copy, [key]: value };
   return Object.fromEntries(Object.entries(copy).filter(([name]) => name !== key));
 }
