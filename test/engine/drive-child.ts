@@ -1,5 +1,5 @@
-// One run of the Automation API, in a process of its own: a run that fails leaves listeners and waiting promises behind.
-// The task comes as an argument; events and the end go to the parent as messages; the message `abort` aborts.
+// Runs the Automation API once. It has its own process because a failed run leaves listeners and pending promises behind.
+// The task is the argument; events and the result are sent to the parent as messages; any message from the parent aborts.
 import { mkdtemp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Instance } from '@pulumi/aws/ec2/instance.js';
@@ -11,9 +11,9 @@ import type { DriveMessage, DriveTask } from './drive.ts';
 const task = JSON.parse(process.argv[2] ?? '') as DriveTask;
 const abort = new AbortController();
 process.on('message', () => abort.abort());
-const tell = (message: DriveMessage) => process.send?.(message);
+const send = (message: DriveMessage) => process.send?.(message);
 
-/** What the recordings were made with: one machine per name; and what the double's own tests need beside it. */
+/** The program of the recordings (one machine per name), and what the tests of the double need in addition. */
 function program(): Promise<Record<string, unknown>> {
   const { throws, machines, group, secrets = {} } = task.program;
   if (throws !== undefined) throw new Error(throws);
@@ -22,7 +22,7 @@ function program(): Promise<Record<string, unknown>> {
   );
   const sg = group === undefined ? null : new SecurityGroup(group, { description: 'of a test' });
   for (const { name, tags, ignoreChanges, userData } of machines) {
-    const made: { publicIp: Output<string> } = new Instance(
+    const instance: { publicIp: Output<string> } = new Instance(
       name,
       {
         ...{ ami: 'ami-1', instanceType: 't3.micro', tags: { Name: name, ...tags } },
@@ -31,7 +31,7 @@ function program(): Promise<Record<string, unknown>> {
       },
       ignoreChanges ? { ignoreChanges } : {},
     );
-    outputs[name] = made.publicIp;
+    outputs[name] = instance.publicIp;
   }
   return Promise.resolve(outputs);
 }
@@ -42,7 +42,7 @@ async function select(): Promise<Stack> {
     { stackName: 'organization/lablink/dev', projectName: 'lablink', program },
     {
       pulumiCommand,
-      // Of the drive's folder: one that the API makes is left behind.
+      // In the lab's folder: the API would not remove a folder that it created itself.
       workDir: await mkdtemp(join(dirname(task.pulumiHome), 'work-')),
       pulumiHome: task.pulumiHome,
       envVars: task.env,
@@ -53,12 +53,12 @@ async function select(): Promise<Stack> {
 
 async function run(): Promise<void> {
   const stack = await select();
-  const onEvent = (event: object) => tell({ event: event as Record<string, unknown> });
+  const onEvent = (event: object) => send({ event: event as Record<string, unknown> });
   const signal = abort.signal;
   switch (task.action) {
     case 'up': {
       const { outputs, summary } = await stack.up({ onEvent, signal });
-      tell({ done: { outputs, summary: { ...summary } } });
+      send({ done: { outputs, summary: { ...summary } } });
       return;
     }
     case 'destroy':
@@ -75,16 +75,16 @@ async function run(): Promise<void> {
       await stack.cancel();
       break;
     case 'export':
-      tell({ done: { exported: await stack.exportStack() } });
+      send({ done: { exported: await stack.exportStack() } });
       return;
   }
-  tell({ done: {} });
+  send({ done: {} });
 }
 
 try {
   await run();
 } catch (error) {
   const { constructor, message } = error as Error;
-  tell({ failed: { name: constructor.name, message } });
+  send({ failed: { name: constructor.name, message } });
 }
 process.exit(0);

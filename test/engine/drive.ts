@@ -1,5 +1,5 @@
-// The engine as its driver meets it: one run of the Automation API in a child process, every call of the CLI written down
-// by a recorder that stands between the two, as when the real engine was recorded.
+// Runs the Automation API once, in a child process. A recorder between the API and the engine writes down every CLI call,
+// as it did when the real engine was recorded.
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
@@ -19,10 +19,10 @@ export type DriveTask = {
       readonly name: string;
       readonly tags?: Readonly<Record<string, string>>;
       readonly ignoreChanges?: string[];
-      /** Given to the engine as a secret. */
+      /** Passed to the engine as a secret. */
       readonly userData?: string;
     }[];
-    /** A security group that every machine is in. */
+    /** The name of a security group that all machines belong to. */
     readonly group?: string;
     readonly secrets?: Readonly<Record<string, string>>;
     readonly throws?: string;
@@ -45,11 +45,11 @@ export type DriveMessage =
   | { readonly failed: { readonly name: string; readonly message: string } };
 
 type Drive = {
-  /** Those that have come so far. */
+  /** The events received so far. */
   readonly events: readonly Event[];
-  /** As AbortSignal would. */
+  /** Aborts the run, as its AbortSignal does. */
   abort(): void;
-  /** The process id of the engine that runs now. */
+  /** The process id of the engine that is running. */
   enginePid(): number;
   /** Waits for an event. */
   sees(what: string, test: (event: Event) => boolean): Promise<void>;
@@ -73,7 +73,7 @@ type StateFile = {
   }[];
 };
 
-/** Where one stack of a test lives: its state, its Pulumi home, the recorder. */
+/** The folders of one test stack: its state, its Pulumi home, the recorder. */
 export type Lab = AsyncDisposable & {
   readonly state: string;
   readonly recorder: string;
@@ -82,9 +82,9 @@ export type Lab = AsyncDisposable & {
     names: readonly string[] | DriveTask['program'],
     options?: { env?: Record<string, string>; clearPendingCreates?: boolean; backendUrl?: string },
   ): Promise<Drive>;
-  /** Drives it to its end. */
+  /** Starts a run and waits until it has ended. */
   run(...args: Parameters<Lab['drive']>): Promise<DriveResult>;
-  /** The state file of the stack, as it lies there. */
+  /** The state file of the stack, as it is on disk. */
   stateFile(): StateFile;
 
   locks(): Promise<string[]>;
@@ -139,7 +139,7 @@ export async function createLab(cloud: TestCloud): Promise<Lab> {
   };
 }
 
-/** A folder with a bin/pulumi that runs the engine and writes down what it was told and what it said. */
+/** Creates a folder with a `bin/pulumi` that runs the engine and records its arguments and its output. */
 async function createRecorder(folder: string): Promise<string> {
   const root = join(folder, 'recorder');
   const program = join(import.meta.dirname, 'record-cli.ts');
@@ -153,7 +153,7 @@ async function createRecorder(folder: string): Promise<string> {
 function startDrive(record: string, task: DriveTask): Drive {
   const cache = join(import.meta.dirname, '..', '..', '.cache', 'compiled');
   const child = fork(join(import.meta.dirname, 'drive-child.ts'), [JSON.stringify(task)], {
-    // The recorder is a program of ours and knows nothing of workspaces; `version` is asked with no environment at all.
+    // The recorder finds its settings in this environment: the API calls `pulumi version` without the workspace's variables.
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
@@ -175,7 +175,7 @@ function startDrive(record: string, task: DriveTask): Drive {
   });
   const ended = once(child, 'close').then(async () => {
     if (!done && !failed && child.signalCode === null)
-      throw new Error(`the driver ended without a word:\n${stderr}`);
+      throw new Error(`the driver ended without a result:\n${stderr}`);
     return { events, cli: await readRecord(record), done, failed };
   });
   return {
@@ -186,7 +186,7 @@ function startDrive(record: string, task: DriveTask): Drive {
     enginePid: () => Number(readFileSync(join(record, 'pid'), 'utf8')),
     sees: async (what, test) => {
       await expect
-        .poll(() => events.some(test), { timeout: WAIT_MS, message: `the engine tells: ${what}` })
+        .poll(() => events.some(test), { timeout: WAIT_MS, message: `the engine sends: ${what}` })
         .toBe(true);
     },
   };

@@ -1,5 +1,5 @@
-// In which order the engine's events come. What is fixed is said here as phases, and asserted of the recordings as well as
-// of our runs; inside a phase, the events of one resource keep their order, those of different resources may mix.
+// The order of the engine's events. The fixed part of it is defined here as phases, which tests check in the recordings and
+// in their own runs. Within a phase, the events of one resource keep their order; different resources may interleave.
 import type { Event } from './drive.ts';
 
 type Metadata = {
@@ -10,13 +10,13 @@ type Metadata = {
 };
 
 const PHASES = [
-  'before anything: plugins of what exists, the prelude, what nobody saw end',
+  'the start: plugins of existing resources, the prelude, a warning about pending operations',
   'the stack is registered or refreshed',
   'the provider',
-  'machines are created, kept and refreshed; a signal is heard',
+  'machines are created, kept and refreshed; a signal is received',
   'machines are deleted',
   'the stack and its provider are deleted',
-  'the run is in trouble, the outputs of the stack are told',
+  'errors of the run, the outputs of the stack',
   'the summary',
   'the end',
 ] as const;
@@ -26,7 +26,7 @@ export type PhasedEvent = { readonly phase: number; readonly urn: string; readon
 export const isDebug = (event: Event) =>
   (event['diagnosticEvent'] as { severity?: string } | undefined)?.severity === 'debug';
 
-/** The events with their phases; debug noise left out, whose place is not fixed. */
+/** The events with their phases, without debug messages, which have no fixed place. */
 export function phasesOf(events: readonly Event[]): PhasedEvent[] {
   let hasBegun = false;
   return events
@@ -38,7 +38,7 @@ export function phasesOf(events: readonly Event[]): PhasedEvent[] {
     });
 }
 
-/** The phases in the order in which they came, each once; sorted, if the order is what we say it is. */
+/** The phases in the order of their events; equal to `expectedPhaseNames` if the order is as defined above. */
 export function phaseNames(phased: readonly PhasedEvent[]): string[] {
   const changes = phased.filter(({ phase }, at) => phase !== phased[at - 1]?.phase);
   return changes.map(({ phase }) => PHASES[phase] ?? '?');
@@ -49,7 +49,7 @@ export function expectedPhaseNames(phased: readonly PhasedEvent[]): string[] {
   return phases.map((phase) => PHASES[phase] ?? '?');
 }
 
-/** The events in an order of ours: by phase, then by resource, then as they came. */
+/** The events sorted by phase and resource; events of the same resource keep their order. */
 export function inOurOrder(phased: readonly PhasedEvent[]): Event[] {
   return phased
     .toSorted((left, right) => left.phase - right.phase || left.urn.localeCompare(right.urn))
@@ -76,7 +76,7 @@ function phaseOfDiagnostic(
 ): PhasedEvent {
   if (urn !== undefined) return { phase: urn.includes('::pulumi:providers:') ? 2 : 3, urn, event };
   if (severity === 'error') return { phase: 6, urn: '', event };
-  // The second word on the plugin comes while the provider is being registered.
+  // The second message about the plugin comes while the provider is being registered.
   if (hasBegun && message.startsWith('using pulumi-resource-aws')) return { phase: 2, urn: '', event };
   return { phase: 0, urn: '', event };
 }
@@ -85,7 +85,7 @@ function phaseOfStep({ op, type, logical = false }: Metadata, isAfter: boolean):
   const isOwn = type === 'pulumi:pulumi:Stack' || type.startsWith('pulumi:providers:');
   if (op === 'delete') return isOwn ? 5 : 4;
   if (type.startsWith('pulumi:providers:')) return 2;
-  // A refreshed stack is finished at once; the event of a registered one comes after all others.
+  // A refreshed stack is finished at once; the final event of a registered stack comes after all others.
   if (type === 'pulumi:pulumi:Stack') return isAfter && logical ? 6 : 1;
   return 3;
 }

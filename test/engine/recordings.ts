@@ -1,5 +1,5 @@
-// The recordings of the real engine, and the form in which a run of any engine is compared with them. What is normalised,
-// and why, is listed here and nowhere else.
+// Reads the recordings of the real engine, and normalises runs so that they can be compared with the recordings. This file
+// alone decides what is normalised.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Event } from './drive.ts';
@@ -21,8 +21,8 @@ function readLines<Line>(name: string): Line[] {
 }
 
 /**
- * Values that no two runs share, in any text: ids of machines and providers, locks and their makers, addresses, ports,
- * paths, times, durations, the lines of a stack trace.
+ * Replaces everything that differs between two runs: ids of machines and providers, locks and their owners, addresses,
+ * ports, paths, times, durations, the lines of a stack trace.
  */
 function normaliseText(text: string): string {
   return (
@@ -37,33 +37,33 @@ function normaliseText(text: string): string {
       .replaceAll(/created by \S+ \(pid \d+\)/g, 'created by <somebody>')
       .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, '<time>')
       .replaceAll(/Duration: \d+s/g, 'Duration: <seconds>')
-      // What a registration answers with depends on the provider, which in our tests says more than the recorded one.
+      // A registration is answered with the provider's outputs; our provider double returns more than the recorded one.
       .replaceAll(/(resp: urn:\S+?Instance::[^,]+,<instance>),.*/g, '$1,<outputs>')
   );
 }
 
-/** Outputs of machines that our provider double has and the recorded one had not. */
-const MORE_OUTPUTS = [
+/** Outputs of machines that our provider double returns and the recorded provider did not. */
+const EXTRA_OUTPUTS = [
   ...['arn', 'instanceState', 'availabilityZone', 'subnetId'],
   ...['publicDns', 'privateIp', 'privateDns'],
 ];
 
-/** An event without its number and time, its values normalised; `steps` and `durationSeconds` are checked by themselves. */
+/** Removes an event's number and time, and normalises its values; tests check `steps` and `durationSeconds` separately. */
 export function normaliseEvent({ sequence: _sequence, timestamp: _timestamp, ...event }: Event): Event {
   const text = JSON.stringify(event, (key, value: unknown) => {
     if (key === 'durationSeconds' || key === 'steps') return '<number>';
-    if (key === 'outputs') return withoutMore(value);
+    if (key === 'outputs') return withoutExtraOutputs(value);
     return typeof value === 'string' ? normaliseText(value) : value;
   });
   return JSON.parse(text) as Event;
 }
 
-function withoutMore(outputs: unknown): unknown {
-  const entries = Object.entries(outputs as object).filter(([name]) => !MORE_OUTPUTS.includes(name));
+function withoutExtraOutputs(outputs: unknown): unknown {
+  const entries = Object.entries(outputs as object).filter(([name]) => !EXTRA_OUTPUTS.includes(name));
   return Object.fromEntries(entries);
 }
 
-/** A CLI run, with what a terminal shows while things happen left out: from the heading on to `Diagnostics:` and the rest. */
+/** Normalises a CLI run. Leaves out the lines of progress: from the heading to `Diagnostics:`, `Outputs:` or `Resources:`. */
 export function normaliseCli(run: CliRun): unknown {
   const command = run.argv.slice(0, 2).join(' ');
   const stdout = command === 'stack history' ? historyOf(run.stdout) : screenOf(run.stdout);
@@ -87,7 +87,7 @@ function screenOf(stdout: string): unknown {
   return { heading, end: lines.map((line) => line.trimEnd()).filter((line) => line !== '') };
 }
 
-/** Of the history, the machine's architecture is not compared. */
+/** The history without the processor architecture of the computer that ran the engine. */
 function historyOf(stdout: string): unknown {
   const entries = JSON.parse(normaliseText(stdout)) as { environment: Record<string, string> }[];
   return entries.map((entry) => ({
