@@ -7,7 +7,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { writeFiles } from '../support/sshd.ts';
 import { firstPiece, hasSshd, openArchive, startLab } from './lab.ts';
 
-const PATIENT = 60_000;
+const LONG_TEST_MS = 60_000;
 const WAIT = { timeout: 30_000, interval: 50 };
 const MEGABYTE = 1_000_000;
 const sha256 = (content: Buffer | string): string => createHash('sha256').update(content).digest('hex');
@@ -55,7 +55,7 @@ describe.skipIf(!hasSshd)('machines', () => {
         `"${cut}": Cut short after ${entry?.bytes ?? 0} bytes. The machine stopped sending`,
       );
     },
-    PATIENT,
+    LONG_TEST_MS,
   );
 
   test(
@@ -89,7 +89,7 @@ describe.skipIf(!hasSshd)('machines', () => {
       for (const { sshd } of [stalling, mute])
         await vi.waitFor(() => expect(sshd.children()).toEqual([]), WAIT);
     },
-    PATIENT,
+    LONG_TEST_MS,
   );
 
   test(
@@ -119,7 +119,7 @@ describe.skipIf(!hasSshd)('machines', () => {
       ]);
       for (const { sshd } of machines) await vi.waitFor(() => expect(sshd.children()).toEqual([]), WAIT);
     },
-    PATIENT,
+    LONG_TEST_MS,
   );
 
   test.each([
@@ -169,7 +169,7 @@ describe.skipIf(!hasSshd)('machines', () => {
       expect(missing).toContain(reason);
       expect(Object.keys(files).filter((name) => name !== 'liar/a.slp')).toEqual([]);
     },
-    PATIENT,
+    LONG_TEST_MS,
   );
 
   test(
@@ -186,7 +186,7 @@ describe.skipIf(!hasSshd)('machines', () => {
       expect(manifest.vms[0]).toMatchObject({ failure: null, files: 2 });
       expect(manifest.vms[0]?.notes.join()).toContain('gone.slp: Cannot stat: No such file');
     },
-    PATIENT,
+    LONG_TEST_MS,
   );
 });
 
@@ -212,7 +212,7 @@ describe.skipIf(!hasSshd)('the client', () => {
       expect(lab.collector.downloads().map(({ state }) => state)).toEqual(['abandoned', 'abandoned']);
       expect(lab.reports).toEqual([]);
     },
-    PATIENT,
+    LONG_TEST_MS,
   );
 
   test(
@@ -248,7 +248,7 @@ describe.skipIf(!hasSshd)('the client', () => {
       expect(peak).toBeLessThan(100 * MEGABYTE);
       expect(lab.reports[0]).toMatchObject({ failure: null, files: [{ bytes: size, cut: false }] });
     },
-    PATIENT,
+    LONG_TEST_MS,
   );
 
   test(
@@ -269,6 +269,6 @@ describe.skipIf(!hasSshd)('the client', () => {
       const after = await lab.archive([target]);
       expect(after.files).toEqual(whole.files);
     },
-    PATIENT,
+    LONG_TEST_MS,
   );
 });

@@ -9,7 +9,7 @@ import { writeFiles } from '../support/sshd.ts';
 import { hasSshd, startLab } from './lab.ts';
 
 const sha256 = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');
-const PATIENT = 60_000;
+const LONG_TEST_MS = 60_000;
 
 /** Instead of a container: programs that run commands in the machine's folder. */
 const CONTAINER = {
@@ -93,7 +93,7 @@ describe.skipIf(!hasSshd)('a download', () => {
         modified: '2023-11-14T22:13:20.000Z',
       });
     },
-    PATIENT,
+    LONG_TEST_MS,
   );
 
   test(
@@ -118,7 +118,7 @@ describe.skipIf(!hasSshd)('a download', () => {
         ['vm-1/café', 'café'],
       ]);
     },
-    PATIENT,
+    LONG_TEST_MS,
   );
 
   test(
@@ -133,7 +133,7 @@ describe.skipIf(!hasSshd)('a download', () => {
         expect(files).toEqual({ "vm-1/it's mine/a b.slp": sha256('in the container') });
       }
     },
-    PATIENT,
+    LONG_TEST_MS,
   );
 
   test(
@@ -189,7 +189,7 @@ describe.skipIf(!hasSshd)('a download', () => {
       }
       expect(manifest.vms.filter(({ failure }) => failure !== null)).toHaveLength(bad.length);
     },
-    PATIENT,
+    LONG_TEST_MS,
   );
 
   test(
@@ -207,7 +207,7 @@ describe.skipIf(!hasSshd)('a download', () => {
         failure: { code: 'download_failed', vms: [{ failure: { code: 'host_key_changed' } }] },
       });
     },
-    PATIENT,
+    LONG_TEST_MS,
   );
 
   test(
@@ -229,7 +229,7 @@ describe.skipIf(!hasSshd)('a download', () => {
         .poll(() => [...one.sshd.children(), ...two.sshd.children()], { timeout: 10_000 })
         .toEqual([]);
     },
-    PATIENT,
+    LONG_TEST_MS,
   );
 
   test(
@@ -246,6 +246,6 @@ describe.skipIf(!hasSshd)('a download', () => {
       expect(files['vm-1/tiny/49999 file.slp']).toBe(sha256('49999'));
       expect(missing).toBeNull();
     },
-    2 * PATIENT,
+    2 * LONG_TEST_MS,
   );
 });

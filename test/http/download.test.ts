@@ -10,7 +10,7 @@ import { insertFreeVms } from '../support/rows.ts';
 import { ADMIN, startTestServer, type TestServer } from '../support/server.ts';
 import { startSshMachine, type SshMachine } from '../support/ssh-machine.ts';
 
-const PATIENT = 60_000;
+const LONG_TEST_MS = 60_000;
 const WAIT = { timeout: 20_000 };
 const authorization = `Basic ${Buffer.from(`${ADMIN.user}:${ADMIN.password}`).toString('base64')}`;
 const get = ({ url }: TestServer, path: string, method = 'GET'): Promise<Response> =>
@@ -73,7 +73,7 @@ test(
       },
     ]);
   },
-  PATIENT,
+  LONG_TEST_MS,
 );
 
 test(
@@ -97,7 +97,7 @@ test(
     const { data } = await server.admin.GET('/api/v1/downloads');
     expect(data?.items.map(({ state }) => state)).toEqual(['done']);
   },
-  PATIENT,
+  LONG_TEST_MS,
 );
 
 test(
@@ -129,7 +129,7 @@ test(
       'failed',
     ]);
   },
-  PATIENT,
+  LONG_TEST_MS,
 );
 
 test(
@@ -158,5 +158,5 @@ test(
     const overview = (await (await get(server, '/admin')).text()).replaceAll(/<[^>]*>/g, ' ');
     expect(overview).toMatch(/vm-1\s+Not assigned\s+2 files, 8 bytes, /);
   },
-  PATIENT,
+  LONG_TEST_MS,
 );

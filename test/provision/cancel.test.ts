@@ -77,7 +77,7 @@ test('a run that takes too long is cancelled', async () => {
 test('an operation that is still queued is cancelled at once', async () => {
   await using lab = await startTestOperations();
   const id = crypto.randomUUID();
-  // Without a job, as if all workers were away.
+  // No job exists, as if no worker were running.
   await insertOperation(lab.db, { id, kind: 'launch', requestedBy: 'ada', numVms: 1 });
   expect(await lab.operations.cancel(id, 'ada')).toMatchObject({
     kind: 'requested',

@@ -1,4 +1,4 @@
-// The supervision of local VMs: marks of processes, restarts.
+// How local VMs are supervised: their processes are found by a mark, and restarted when they end.
 import { spawn } from 'node:child_process';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 describe('processes', () => {
-  test('a process is found by its mark, and so are its children and orphaned children', async () => {
+  test('a process, its children and its orphaned children are found by their mark', async () => {
     const root = join(folder, 'marked vms');
     const child = spawn('/bin/sh', ['-c', 'setsid sleep 1000 & sleep 1000 & echo $!; wait'], {
       env: { PATH: '/usr/bin:/bin', [LOCAL_VM_MARK.variable]: join(root, 'vm-1') },
@@ -39,7 +39,7 @@ describe('processes', () => {
     expect(await isRunning(child.pid!)).toBe(false);
   });
 
-  test('without /proc, marks are read from the output of ps, also marks with spaces', () => {
+  test('without /proc, marks are read from the output of ps, even if they contain spaces', () => {
     const output = [
       '    1 Mon Nov 23 13:00:00 2026 /sbin/launchd',
       '  812 Mon Nov 23 13:51:19 2026 /opt/node/bin/node --x /srv/lab/src/machine-main.ts --local-vm=/data/my lab/local-vms/vm-1',
@@ -69,7 +69,7 @@ describe('processes', () => {
 });
 
 describe('supervising a local VM', () => {
-  /** A process that becomes ready, or not, and ends when the test says so. */
+  /** A fake process whose start has this result, and which ends when the test calls `die`. */
   function fakeProcess(ready: StartResult) {
     const ended = Promise.withResolvers<string>();
     return {
@@ -106,7 +106,7 @@ describe('supervising a local VM', () => {
   }
   const up = succeed(22);
 
-  test('a local VM that dies is cleaned up and restarted after growing delays, and finally lost', async () => {
+  test('a local VM that dies is cleaned up and restarted after growing delays, and finally given up as lost', async () => {
     const lives = [fakeProcess(up), fakeProcess(up), fakeProcess(up)];
     for (const life of lives) life.die();
     const { supervisor, events } = supervise([...lives]);
@@ -125,7 +125,7 @@ describe('supervising a local VM', () => {
     await supervisor.stop();
   });
 
-  test('the restarts of a local VM that ran for long are counted anew', async () => {
+  test('the count of restarts starts again after a local VM has run for a long time', async () => {
     const lives = Array.from({ length: 7 }, () => fakeProcess(up));
     const { supervisor, events } = supervise([...lives], {
       timeouts: { restartMs: [1], stableMs: -1, graceMs: 5_000 },
@@ -136,7 +136,7 @@ describe('supervising a local VM', () => {
     await supervisor.stop();
   });
 
-  test('a local VM that is stopped is asked to end and is not restarted', async () => {
+  test('stopping a local VM terminates its process gracefully and does not restart it', async () => {
     const life = fakeProcess(up);
     const { supervisor, events } = supervise([life]);
     await supervisor.firstStart;
@@ -158,7 +158,7 @@ describe('supervising a local VM', () => {
     expect(life.process.kill).toHaveBeenCalledOnce();
   });
 
-  test('a local VM that cannot be started is tried again, and its first failure is returned', async () => {
+  test('a local VM that cannot be started is started again, and the first failure is returned', async () => {
     const { supervisor, events } = supervise([new Error('no memory'), fakeProcess(up)]);
     expect(await supervisor.firstStart).toEqual({
       ok: false,
@@ -172,7 +172,7 @@ describe('supervising a local VM', () => {
     await supervisor.stop();
   });
 
-  test('a local VM that is stopped while it waits for its restart is not restarted', async () => {
+  test('a local VM that is stopped before its next restart is not restarted', async () => {
     const life = fakeProcess(up);
     life.die();
     const { supervisor, events } = supervise([life], {

@@ -1,5 +1,5 @@
-// The allocator is killed with SIGKILL, at every phase, while it keeps local VMs: nothing is left over, and the next one
-// has every machine once.
+// Kills an allocator that runs local VMs with SIGKILL, in every phase: no process is left, and the next allocator runs every
+// machine once.
 import { fork, type ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { vmPaths } from '../../src/provision/local/vm-folder.ts';
 import {
   destroy,
   folders,
-  keepReport,
+  recordReport,
   launch,
   openLab,
   running,
@@ -17,14 +17,14 @@ import {
   type Lab,
   type StubAllocator,
 } from './local-lab.ts';
-import type { Said } from './local-supervisor.ts';
+import type { SupervisorMessage } from './local-supervisor.ts';
 import { connect } from './ssh-client.ts';
 
 const SUPERVISOR = fileURLToPath(new URL('./local-supervisor.ts', import.meta.url));
 const NAMES = ['vm-1', 'vm-2', 'vm-3'];
-/** Whole allocators and machines are started again and again. */
+/** Each test starts allocators and machines several times. */
 const LONG_MS = 120_000;
-const PATIENT = { timeout: 20_000, interval: 50 };
+const LONG_WAIT = { timeout: 20_000, interval: 50 };
 
 let stub: StubAllocator;
 beforeAll(async () => {
@@ -33,7 +33,7 @@ beforeAll(async () => {
 afterAll(() => stub[Symbol.asyncDispose]());
 
 type Supervisor = {
-  readonly said: Said[];
+  readonly messages: SupervisorMessage[];
   readonly kill: () => Promise<void>;
   readonly process: ChildProcess;
 };
@@ -42,12 +42,12 @@ function supervise(lab: Lab, end: 'keep' | 'destroy' = 'keep'): Supervisor {
   const child = fork(SUPERVISOR, [lab.dataDir, stub.url, lab.key.publicKey, NAMES.join(','), end], {
     execArgv: [],
   });
-  const said: Said[] = [];
-  child.on('message', (message) => said.push(message as Said));
+  const messages: SupervisorMessage[] = [];
+  child.on('message', (message) => messages.push(message as SupervisorMessage));
   const exited = new Promise((resolve) => child.once('exit', resolve));
   return {
     process: child,
-    said,
+    messages,
     kill: async () => {
       child.kill('SIGKILL');
       await exited;
@@ -55,23 +55,23 @@ function supervise(lab: Lab, end: 'keep' | 'destroy' = 'keep'): Supervisor {
   };
 }
 
-const count = ({ said }: Supervisor, kind: Said['kind']): number =>
-  said.filter((one) => one.kind === kind).length;
+const count = ({ messages }: Supervisor, kind: SupervisorMessage['kind']): number =>
+  messages.filter((message) => message.kind === kind).length;
 
 describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
   test('after a kill -9 of the allocator, the local VMs and their commands end within seconds', async () => {
     await using lab = await openLab(() => stub.url);
     const supervisor = supervise(lab);
-    await expect.poll(() => count(supervisor, 'launched'), PATIENT).toBe(1);
+    await expect.poll(() => count(supervisor, 'launched'), LONG_WAIT).toBe(1);
     const [listed] = await lab.provider().list();
     const ssh = await connect(listed?.ssh ?? {}, { privateKey: lab.key.privateKey });
     const cut = new Promise((resolve) => ssh.client.once('close', () => resolve(undefined)));
     await ssh.start('setsid sleep 1000');
-    await expect.poll(async () => (await lab.processes()).length, PATIENT).toBeGreaterThan(NAMES.length);
+    await expect.poll(async () => (await lab.processes()).length, LONG_WAIT).toBeGreaterThan(NAMES.length);
     const before = (await lab.processes()).length;
     const killedAt = performance.now();
     await supervisor.kill();
-    await expect.poll(() => running(lab), PATIENT).toEqual([]);
+    await expect.poll(() => running(lab), LONG_WAIT).toEqual([]);
     await cut;
     console.log(
       `${before} processes, none left ${((performance.now() - killedAt) / 1000).toFixed(1)} s after the kill`,
@@ -85,11 +85,11 @@ describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
       await using lab = await openLab(() => stub.url);
       const supervisor = supervise(lab);
       await expect
-        .poll(async () => (await running(lab)).length, { ...PATIENT, interval: 1 })
+        .poll(async () => (await running(lab)).length, { ...LONG_WAIT, interval: 1 })
         .toBeGreaterThan(round % 2);
       await supervisor.kill();
       seen.push((await running(lab)).length);
-      await expect.poll(() => running(lab), PATIENT).toEqual([]);
+      await expect.poll(() => running(lab), LONG_WAIT).toEqual([]);
     }
     expect(Math.max(...seen)).toBeGreaterThan(0);
     console.log(
@@ -100,7 +100,7 @@ describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
   test('after a kill -9, the next start kills what is left and starts every local VM once', async () => {
     await using lab = await openLab(() => stub.url);
     const supervisor = supervise(lab);
-    await expect.poll(() => count(supervisor, 'launched'), PATIENT).toBe(1);
+    await expect.poll(() => count(supervisor, 'launched'), LONG_WAIT).toBe(1);
     const old = await lab.processes();
     // A machine that hangs does not notice that its allocator has died.
     for (const { pid } of old) process.kill(pid, 'SIGSTOP');
@@ -115,7 +115,7 @@ describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
     expect(lab.logLines.join('')).toMatch(
       /"processes":3,"msg":"Processes of local VMs of an earlier allocator/,
     );
-    const report = keepReport();
+    const report = recordReport();
     expect(await destroy(provider, 'all', report)).toEqual({ ok: true });
     expect({ ended: report.ended.sort(), running: await running(lab), folders: await folders(lab) }).toEqual({
       ended: NAMES,
@@ -133,7 +133,7 @@ describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
         .poll(
           () =>
             typeof phase === 'number' ? count(supervisor, 'made') >= phase : count(supervisor, phase) > 0,
-          PATIENT,
+          LONG_WAIT,
         )
         .toBe(true);
       await supervisor.kill();
@@ -160,7 +160,7 @@ describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
         .poll(
           () =>
             typeof phase === 'number' ? count(supervisor, 'gone') >= phase : count(supervisor, phase) > 0,
-          { ...PATIENT, interval: 1 },
+          { ...LONG_WAIT, interval: 1 },
         )
         .toBe(true);
       await supervisor.kill();
@@ -180,7 +180,7 @@ test('local VMs that are stopped while they boot end gracefully', async () => {
   await using lab = await openLab(() => stub.url);
   const provider = lab.provider();
   await provider.start();
-  // Told at the moment at which they say that they are up: their agents are just being started.
+  // The launch ends as soon as the machines are up; at that moment their agents are still starting.
   expect(await launch(provider, NAMES)).toEqual({ ok: true });
   await provider.stop();
   expect(await running(lab)).toEqual([]);

@@ -1,5 +1,5 @@
-// What tests of local VMs share: a temporary data folder, an allocator that only listens, a provider on them, and a look
-// at the processes that are there. Disposing ends every process that is left, and fails when there was one.
+// Shared by the tests of local VMs: a temporary data folder, a stub of the allocator, a provider that uses both, and a list
+// of the running processes. Disposing ends the processes that are left, and throws if there were any.
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promises';
@@ -24,7 +24,7 @@ export type StubAllocator = AsyncDisposable & {
   readonly statusesOf: (hostname: string) => string[];
 };
 
-/** Answers every report, and leaves every poll waiting. */
+/** Accepts every report, and never answers a poll. */
 export async function startStubAllocator(): Promise<StubAllocator> {
   const reports: Report[] = [];
   const server = createServer((request, response) => {
@@ -43,8 +43,8 @@ export async function startStubAllocator(): Promise<StubAllocator> {
     statusesOf: (hostname) =>
       reports.flatMap(({ path, body }) => {
         if (path !== '/api/vm-status') return [];
-        const said = JSON.parse(body) as { hostname: string; status: string };
-        return said.hostname === hostname ? [said.status] : [];
+        const report = JSON.parse(body) as { hostname: string; status: string };
+        return report.hostname === hostname ? [report.status] : [];
       }),
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
@@ -65,11 +65,11 @@ export type Lab = AsyncDisposable & {
   readonly moved: string[];
   readonly logLines: string[];
   readonly provider: (overrides?: Partial<LocalProviderOptions>) => Provider;
-  /** The machines' processes and all that they started. */
+  /** The processes of all machines, and all their child processes. */
   readonly processes: () => Promise<MarkedProcess[]>;
 };
 
-/** `allocatorUrl`: where machines report. */
+/** @param allocatorUrl where machines send their reports */
 export async function openLab(allocatorUrl: () => string): Promise<Lab> {
   const dataDir = await mkdtemp(join(await realpath(tmpdir()), 'lablink-local-'));
   const { root } = localPaths(dataDir);
@@ -110,25 +110,25 @@ export async function openLab(allocatorUrl: () => string): Promise<Lab> {
   };
 }
 
-/** The hostnames whose machine has a process; twice where it has two. */
+/** The hostname of each process; twice if a machine has two processes. */
 export async function running(lab: Lab): Promise<string[]> {
   return (await lab.processes()).map(({ folder }) => basename(folder)).sort();
 }
 
-/** The hostnames that have a folder, and whatever else lies there that is not for all machines. */
+/** The names in the folder of all machines (one per hostname), except the files that all machines share. */
 export async function folders(lab: Lab): Promise<string[]> {
   const shared = /^\.(compile-cache|owner\.lock|used-codes)/;
   return (await readdir(lab.root)).filter((name) => !shared.test(name)).sort();
 }
 
-export type Told = ProvisionReport & {
+export type RecordedReport = ProvisionReport & {
   readonly facts: Map<string, CreatedVm>;
   readonly failures: Map<string, string>;
   readonly ended: string[];
 };
 
-/** A report that keeps what it is told. */
-export function keepReport(): Told {
+/** A report that records its calls. */
+export function recordReport(): RecordedReport {
   const facts = new Map<string, CreatedVm>();
   const failures = new Map<string, string>();
   const ended: string[] = [];
@@ -145,11 +145,11 @@ export function keepReport(): Told {
 
 const NEVER = new AbortController().signal;
 
-/** Launches machines of these names, to the end. */
+/** Launches machines with these hostnames, and waits until the launch has ended. */
 export async function launch(
   provider: Provider,
   hostnames: readonly string[],
-  report: ProvisionReport = keepReport(),
+  report: ProvisionReport = recordReport(),
   { signal = NEVER, force = NEVER }: { signal?: AbortSignal; force?: AbortSignal } = {},
 ): Promise<ProvisionResult> {
   const vms = hostnames.map((hostname) => ({ hostname, token: `token-of-${hostname}` }));
@@ -159,12 +159,12 @@ export async function launch(
 export async function destroy(
   provider: Provider,
   hostnames: readonly string[] | 'all',
-  report: ProvisionReport = keepReport(),
+  report: ProvisionReport = recordReport(),
 ): Promise<ProvisionResult> {
   return provider.destroy(hostnames, report, NEVER, NEVER);
 }
 
-/** Whether a process is there and has not ended; one that its parent has not yet asked about (a zombie) has. */
+/** Whether a process is running. A zombie, which its parent has not waited for yet, is not. */
 export async function isRunning(pid: number): Promise<boolean> {
   if (process.platform !== 'linux') {
     try {

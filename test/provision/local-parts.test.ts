@@ -1,4 +1,4 @@
-// The parts of local VMs that need no process: the start-host simulator, files.
+// The parts of local VMs that need no process: the start-host simulator, and files.
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -95,9 +95,9 @@ describe('the start-host simulator', () => {
       input: '13579\n97531',
       hostname: 'vm',
     });
-    const told = checked.kind === 'valid' ? [] : checked.errors;
-    expect(told.length).toBeGreaterThanOrEqual(6);
-    expect(told.join(' ')).not.toMatch(/secret|13579|97531/);
+    const errors = checked.kind === 'valid' ? [] : checked.errors;
+    expect(errors.length).toBeGreaterThanOrEqual(6);
+    expect(errors.join(' ')).not.toMatch(/secret|13579|97531/);
   });
 
   test('the start-host program rejects a wrong call without using up its code', () => {
@@ -168,7 +168,7 @@ describe('machine.json', () => {
     provisioningSeconds: 0.25,
   } as const;
 
-  test('machine.json is read as it was written, and only its owner can read it', async () => {
+  test('machine.json is read back as it was written, and only its owner can read it', async () => {
     const path = join(folder, 'machine.json');
     await writeVmFile(path, machine);
     await writeVmFile(path, { ...machine, sshPort: 4023 });

@@ -1,4 +1,4 @@
-// The local provider on its own, against an allocator that only listens: what is made, fails, dies, moves, ends.
+// The local provider with a stub of the allocator: launches, failures, restarts, new ports, destroys.
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
@@ -7,7 +7,7 @@ import { vmPaths } from '../../src/provision/local/vm-folder.ts';
 import {
   destroy,
   folders,
-  keepReport,
+  recordReport,
   launch,
   openLab,
   running,
@@ -17,7 +17,7 @@ import {
 } from './local-lab.ts';
 import { connect } from './ssh-client.ts';
 
-const PATIENT = { timeout: 20_000, interval: 20 };
+const LONG_WAIT = { timeout: 20_000, interval: 20 };
 
 let stub: StubAllocator;
 beforeAll(async () => {
@@ -35,7 +35,7 @@ describe('a launch', () => {
     await using lab = await open();
     const provider = lab.provider();
     await provider.start();
-    const report = keepReport();
+    const report = recordReport();
     expect(await launch(provider, ['vm-a1', 'vm-a2', 'vm-a3'], report)).toEqual({ ok: true });
     expect(await running(lab)).toEqual(['vm-a1', 'vm-a2', 'vm-a3']);
     expect([...report.facts.keys()].sort()).toEqual(['vm-a1', 'vm-a2', 'vm-a3']);
@@ -43,9 +43,9 @@ describe('a launch', () => {
     expect(new Set([...report.facts.values()].map(({ sshHostKey }) => sshHostKey)).size).toBe(3);
     for (const { provisioningSeconds } of report.facts.values())
       expect(provisioningSeconds).toBeGreaterThan(0);
-    await expect.poll(() => stub.statusesOf('vm-a2'), PATIENT).toEqual(['initializing', 'running']);
-    const said = stub.reports.filter(({ body, path }) => body.includes('vm-a2') || path.includes('vm-a2'));
-    expect(new Set(said.map(({ token }) => token))).toEqual(new Set(['Bearer token-of-vm-a2']));
+    await expect.poll(() => stub.statusesOf('vm-a2'), LONG_WAIT).toEqual(['initializing', 'running']);
+    const reports = stub.reports.filter(({ body, path }) => body.includes('vm-a2') || path.includes('vm-a2'));
+    expect(new Set(reports.map(({ token }) => token))).toEqual(new Set(['Bearer token-of-vm-a2']));
     expect(await destroy(provider, ['vm-a1', 'vm-a2'])).toEqual({ ok: true });
     expect([await running(lab), await folders(lab)]).toEqual([['vm-a3'], ['vm-a3']]);
   });
@@ -68,16 +68,16 @@ describe('a launch', () => {
     await using lab = await open();
     const provider = lab.provider();
     await provider.start();
-    const first = keepReport();
+    const first = recordReport();
     await launch(provider, ['vm-b'], first);
     const [before] = await lab.processes();
-    const second = keepReport();
+    const second = recordReport();
     expect(await launch(provider, ['vm-b'], second)).toEqual({ ok: true });
     expect(second.facts.get('vm-b')).toEqual(first.facts.get('vm-b'));
     expect(await lab.processes()).toEqual([before]);
     const never = new AbortController().signal;
     const vms = [{ hostname: 'vm-b', token: 'a new token' }];
-    const third = keepReport();
+    const third = recordReport();
     expect(
       await provider.launch({ operationId: 'another', shutdownAt: null, vms }, third, never, never),
     ).toEqual({
@@ -89,7 +89,7 @@ describe('a launch', () => {
     await expect
       .poll(
         () => stub.reports.some(({ token, body }) => token === 'Bearer a new token' && body.includes('vm-b')),
-        PATIENT,
+        LONG_WAIT,
       )
       .toBe(true);
     expect((await provider.list()).map(({ operationId }) => operationId)).toEqual(['another']);
@@ -99,7 +99,7 @@ describe('a launch', () => {
     await using lab = await open();
     const provider = lab.provider({ limits: { readyTimeoutMs: 1 } });
     await provider.start();
-    const report = keepReport();
+    const report = recordReport();
     const result = await launch(provider, ['vm-1', 'vm-2'], report);
     expect(result).toMatchObject({ ok: false, failure: { code: 'program' } });
     expect(result.ok ? '' : result.failure.message).toMatch(
@@ -114,15 +114,17 @@ describe('a launch', () => {
     const provider = lab.provider({ limits: { startsAtOnce: 1 } });
     await provider.start();
     const asked = new AbortController();
-    const report = keepReport();
-    const told = {
+    const report = recordReport();
+    const cancelling = {
       ...report,
       created: async (...created: Parameters<typeof report.created>) => {
         await report.created(...created);
         asked.abort();
       },
     };
-    expect(await launch(provider, ['vm-1', 'vm-2', 'vm-3'], told, { signal: asked.signal })).toMatchObject({
+    expect(
+      await launch(provider, ['vm-1', 'vm-2', 'vm-3'], cancelling, { signal: asked.signal }),
+    ).toMatchObject({
       failure: { code: 'cancelled' },
     });
     expect([[...report.facts.keys()], await running(lab), await folders(lab)]).toEqual([
@@ -131,13 +133,13 @@ describe('a launch', () => {
       ['vm-1'],
     ]);
     const forced = AbortSignal.abort();
-    const second = keepReport();
+    const second = recordReport();
     const force = new AbortController();
     const launching = launch(provider, ['vm-4'], second, {
       signal: new AbortController().signal,
       force: force.signal,
     });
-    await expect.poll(() => folders(lab), PATIENT).toContain('vm-4');
+    await expect.poll(() => folders(lab), LONG_WAIT).toContain('vm-4');
     force.abort();
     expect(await launching).toMatchObject({ failure: { code: 'cancelled' } });
     expect([...second.failures.keys()]).toEqual(['vm-4']);
@@ -161,16 +163,16 @@ describe('a machine that dies', () => {
     await using lab = await open();
     const provider = lab.provider({ timeouts: { restartMs: [1, 1] } });
     await provider.start();
-    const report = keepReport();
+    const report = recordReport();
     await launch(provider, ['vm-c'], report);
     const { desktop } = vmPaths(join(lab.root, 'vm-c'));
     await writeFile(join(desktop, 'mine.txt'), 'work');
-    await expect.poll(() => stub.statusesOf('vm-c'), PATIENT).toContain('running');
+    await expect.poll(() => stub.statusesOf('vm-c'), LONG_WAIT).toContain('running');
     const [before] = await lab.processes();
     process.kill(before!.pid, 'SIGKILL');
-    await expect.poll(async () => (await lab.processes())[0]?.pid, PATIENT).not.toBe(before!.pid);
+    await expect.poll(async () => (await lab.processes())[0]?.pid, LONG_WAIT).not.toBe(before!.pid);
     await expect
-      .poll(() => stub.statusesOf('vm-c').filter((status) => status === 'running').length, PATIENT)
+      .poll(() => stub.statusesOf('vm-c').filter((status) => status === 'running').length, LONG_WAIT)
       .toBe(2);
     expect(await readFile(join(desktop, 'mine.txt'), 'utf8')).toBe('work');
     expect((await provider.list())[0]?.ssh?.sshPort).toBe(report.facts.get('vm-c')?.sshPort);
@@ -183,14 +185,14 @@ describe('a machine that dies', () => {
     await provider.start();
     await launch(provider, ['vm-1', 'vm-2']);
     for (let deaths = 0; deaths < 3; deaths++) {
-      await expect.poll(async () => (await running(lab)).includes('vm-1'), PATIENT).toBe(true);
+      await expect.poll(async () => (await running(lab)).includes('vm-1'), LONG_WAIT).toBe(true);
       for (const { pid, folder } of await lab.processes())
         if (basename(folder) === 'vm-1') process.kill(pid, 'SIGKILL');
       await expect
-        .poll(() => lab.logLines.filter((line) => /VM died|given up/.test(line)).length, PATIENT)
+        .poll(() => lab.logLines.filter((line) => /VM died|given up/.test(line)).length, LONG_WAIT)
         .toBe(deaths + 1);
     }
-    await expect.poll(() => lab.lost, PATIENT).toHaveLength(1);
+    await expect.poll(() => lab.lost, LONG_WAIT).toHaveLength(1);
     expect(lab.lost[0]).toMatch(/^vm-1: .*restarted 2 times without success/);
     expect(await running(lab)).toEqual(['vm-2']);
     expect((await provider.list()).map(({ hostname }) => hostname)).toEqual(['vm-1', 'vm-2']);
@@ -202,16 +204,16 @@ describe('a machine that dies', () => {
     await using lab = await open();
     const provider = lab.provider({ timeouts: { restartMs: [] } });
     await provider.start();
-    const report = keepReport();
+    const report = recordReport();
     await launch(provider, ['vm-1'], report);
     const ssh = await connect(report.facts.get('vm-1')!, { privateKey: lab.key.privateKey });
     const cut = new Promise((resolve) => ssh.client.once('close', () => resolve(undefined)));
     const [machine] = await lab.processes();
     await ssh.start('setsid sleep 1000 & sleep 1000');
-    await expect.poll(async () => (await lab.processes()).length, PATIENT).toBeGreaterThanOrEqual(3);
+    await expect.poll(async () => (await lab.processes()).length, LONG_WAIT).toBeGreaterThanOrEqual(3);
     process.kill(machine!.pid, 'SIGKILL');
     await cut;
-    await expect.poll(() => running(lab), PATIENT).toEqual([]);
+    await expect.poll(() => running(lab), LONG_WAIT).toEqual([]);
   });
 });
 
@@ -220,9 +222,9 @@ describe('stop and start', () => {
     await using lab = await open();
     const provider = lab.provider();
     await provider.start();
-    const report = keepReport();
+    const report = recordReport();
     await launch(provider, ['vm-d1', 'vm-d2'], report);
-    await expect.poll(() => bootIds('vm-d1').size, PATIENT).toBe(1);
+    await expect.poll(() => bootIds('vm-d1').size, LONG_WAIT).toBe(1);
     await provider.stop();
     expect(await running(lab)).toEqual([]);
     for (const hostname of ['vm-d1', 'vm-d2'])
@@ -236,7 +238,7 @@ describe('stop and start', () => {
       const { provisioningSeconds } = facts;
       expect({ ...listed.get(hostname), provisioningSeconds }).toEqual(facts);
     }
-    await expect.poll(() => bootIds('vm-d1').size, PATIENT).toBe(2);
+    await expect.poll(() => bootIds('vm-d1').size, LONG_WAIT).toBe(2);
     expect(lab.moved).toEqual([]);
   });
 
@@ -244,7 +246,7 @@ describe('stop and start', () => {
     await using lab = await open();
     const provider = lab.provider();
     await provider.start();
-    const report = keepReport();
+    const report = recordReport();
     await launch(provider, ['vm-1'], report);
     await provider.stop();
     const squatter = createServer();
@@ -269,7 +271,7 @@ describe('stop and start', () => {
     await first.stop();
     const second = lab.provider({ allocatorUrl: () => elsewhere.url });
     await second.start();
-    await expect.poll(() => elsewhere.statusesOf('vm-e'), PATIENT).toContain('running');
+    await expect.poll(() => elsewhere.statusesOf('vm-e'), LONG_WAIT).toContain('running');
   });
 
   test('a second allocator on the same folder is refused but can list the local VMs', async () => {
@@ -299,11 +301,11 @@ describe('stop and start', () => {
     const provider = lab.provider({ timeouts: { restartMs: [1] } });
     await provider.start();
     expect(await folders(lab)).toEqual(['vm-damaged']);
-    await expect.poll(() => lab.lost, PATIENT).toHaveLength(1);
+    await expect.poll(() => lab.lost, LONG_WAIT).toHaveLength(1);
     expect(lab.lost[0]).toMatch(/machine\.json is missing or damaged/);
     expect(await provider.list()).toEqual([{ hostname: 'vm-damaged', operationId: null }]);
     expect(await launch(provider, ['vm-1'])).toEqual({ ok: true });
-    const report = keepReport();
+    const report = recordReport();
     expect(await destroy(provider, ['vm-damaged', 'vm-1', 'vm-never-was'], report)).toEqual({ ok: true });
     expect(report.ended.sort()).toEqual(['vm-1', 'vm-damaged', 'vm-never-was']);
     expect([await running(lab), await folders(lab)]).toEqual([[], []]);

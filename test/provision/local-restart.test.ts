@@ -1,10 +1,10 @@
-// A local machine that an admin restarts: its programs end and start anew, its folder stays.
+// An admin restarts a local machine: its processes end and new ones start; its folder stays.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   folders,
-  keepReport,
+  recordReport,
   launch,
   openLab,
   running,
@@ -13,7 +13,7 @@ import {
   type StubAllocator,
 } from './local-lab.ts';
 
-const PATIENT = { timeout: 20_000, interval: 20 };
+const LONG_WAIT = { timeout: 20_000, interval: 20 };
 
 let stub: StubAllocator;
 beforeAll(async () => {
@@ -28,16 +28,16 @@ describe('restarting a local VM', () => {
     await using lab = await open();
     const provider = lab.provider();
     await provider.start();
-    const report = keepReport();
+    const report = recordReport();
     await launch(provider, ['vm-r1', 'vm-r2'], report);
-    await expect.poll(() => stub.statusesOf('vm-r1'), PATIENT).toEqual(['initializing', 'running']);
+    await expect.poll(() => stub.statusesOf('vm-r1'), LONG_WAIT).toEqual(['initializing', 'running']);
     const work = join(lab.root, 'vm-r1', 'Desktop', 'work.txt');
     await writeFile(work, 'kept');
     expect(await provider.restart?.('vm-r1', new AbortController().signal)).toEqual({ ok: true });
     expect(await running(lab)).toEqual(['vm-r1', 'vm-r2']);
     expect(await readFile(work, 'utf8')).toBe('kept');
     await expect
-      .poll(() => stub.statusesOf('vm-r1').filter((each) => each === 'running').length, PATIENT)
+      .poll(() => stub.statusesOf('vm-r1').filter((each) => each === 'running').length, LONG_WAIT)
       .toBe(2);
     expect(stub.statusesOf('vm-r2').filter((each) => each === 'running')).toHaveLength(1);
   });

@@ -1,4 +1,4 @@
-// A local VM's SSH server, entered with a real SSH client.
+// The SSH server of a local VM, tested with a real SSH client.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -17,7 +17,7 @@ import { connect, type Connected } from './ssh-client.ts';
 const allocator = makeSshKeyPair();
 const orphan = makeSshKeyPair();
 const host = makeSshKeyPair();
-const PATIENT = { timeout: 10_000 };
+const LONG_WAIT = { timeout: 10_000 };
 const ENV = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/', MARK: 'of the machine' };
 
 let folder: string;
@@ -87,7 +87,7 @@ describe('logging in to a local VM', () => {
       addresses.filter(({ internal }) => !internal),
     );
     const [outside] = others.filter(({ family }) => family === 'IPv4');
-    // Linux answers on all of 127/8; a server on every address would be found here as well.
+    // Linux answers on all of 127/8, so a server that listens on every address would accept this connection too.
     for (const address of ['127.0.0.2', ...(outside ? [outside.address] : [])]) {
       const socket = createConnection({ host: address, port: server.port });
       const answer = await once(socket, 'connect').then(
@@ -175,7 +175,7 @@ describe('commands on a local VM', () => {
 });
 
 describe('the end of commands', () => {
-  /** Runs something that would go on for ever, and returns the number of its process. */
+  /** Starts a command that never ends, and returns its process id. */
   async function startEndless(ssh: Connected): Promise<number> {
     const { channel } = await ssh.start('sleep 1000 & echo $!; wait');
     const [first] = (await new Promise<Buffer>((resolve) => channel.once('data', resolve)))
@@ -189,10 +189,10 @@ describe('the end of commands', () => {
     const pid = await startEndless(ssh);
     expect(await isRunning(pid)).toBe(true);
     ssh.client.destroy();
-    await expect.poll(() => isRunning(pid), PATIENT).toBe(false);
+    await expect.poll(() => isRunning(pid), LONG_WAIT).toBe(false);
   });
 
-  test('a command that takes too long is killed with its children', async () => {
+  test('a command that takes too long is killed together with its children', async () => {
     const hasty = await start({ execLimitMs: 50 });
     using ssh = await enter(reachOf(hasty));
     expect(await ssh.run('sleep 1000 & sleep 1000')).toMatchObject({ code: null, signal: 'SIGKILL' });
@@ -219,7 +219,7 @@ describe('the end of commands', () => {
     const pid = await startEndless(ssh);
     await ending.close();
     await closed;
-    await expect.poll(() => isRunning(pid), PATIENT).toBe(false);
+    await expect.poll(() => isRunning(pid), LONG_WAIT).toBe(false);
   });
 
   test('the SSH server uses another port if its own is taken', async () => {

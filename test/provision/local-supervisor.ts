@@ -1,17 +1,17 @@
-// An allocator, as far as local VMs see one, to be killed: brings back what is there, launches the machines that it is
-// told, destroys them all where it is told that. Says over IPC what it has done.
+// The part of an allocator that supervises local VMs, as a process that tests can kill. It starts the existing VMs, launches
+// the VMs that its arguments name, destroys them if asked, and sends each step to its parent over IPC.
 import { createLog } from '../../src/log.ts';
 import { createLocalProvider } from '../../src/provision/local/local-provider.ts';
 import type { ProvisionReport } from '../../src/provision/provider.ts';
 
-export type Said = {
+export type SupervisorMessage = {
   readonly kind: 'started' | 'made' | 'launched' | 'gone' | 'destroyed';
   readonly hostname?: string;
 };
 
 const [dataDir = '', allocatorUrl = '', authorizedKey = '', names = '', end = ''] = process.argv.slice(2);
-const say = (said: Said): Promise<void> => {
-  process.send?.(said);
+const send = (message: SupervisorMessage): Promise<void> => {
+  process.send?.(message);
   return Promise.resolve();
 };
 const provider = createLocalProvider({
@@ -26,18 +26,18 @@ const provider = createLocalProvider({
 });
 const report: ProvisionReport = {
   event: () => undefined,
-  created: (hostname) => say({ kind: 'made', hostname }),
+  created: (hostname) => send({ kind: 'made', hostname }),
   failed: () => Promise.resolve(),
-  gone: (hostname) => say({ kind: 'gone', hostname }),
+  gone: (hostname) => send({ kind: 'gone', hostname }),
 };
-const never = new AbortController().signal;
+const NEVER = new AbortController().signal;
 
 await provider.start();
-await say({ kind: 'started' });
+await send({ kind: 'started' });
 const vms = names.split(',').map((hostname) => ({ hostname, token: `token-of-${hostname}` }));
-await provider.launch({ operationId: 'the-launch', shutdownAt: null, vms }, report, never, never);
-await say({ kind: 'launched' });
+await provider.launch({ operationId: 'the-launch', shutdownAt: null, vms }, report, NEVER, NEVER);
+await send({ kind: 'launched' });
 if (end === 'destroy') {
-  await provider.destroy('all', report, never, never);
-  await say({ kind: 'destroyed' });
+  await provider.destroy('all', report, NEVER, NEVER);
+  await send({ kind: 'destroyed' });
 }

@@ -60,7 +60,7 @@ test('a duplicate machine cannot be adopted and is terminated by its own id', as
   await lab.ended((await lab.launch(1)).id);
   const [row] = await listVmRows(lab.db);
   expect(row?.providerId).toBe('i-lab-vm-test-1');
-  // The older one comes first in the listing.
+  // The provider lists the duplicate before the machine that has the row.
   const mine = lab.provider.machines.get('lab-vm-test-1')!;
   lab.provider.machines.clear();
   lab.provider.machines.set('second', { ...mine, id: 'i-second', operationId: row?.operationId ?? null });
@@ -123,8 +123,8 @@ test('if the provider cannot list its machines, the last survey stays, and no or
   expect(lab.provider.machines.size).toBe(1);
 });
 
-/** A launch of the past, with how it ended. */
-async function launchThat(db: TestOperations['db'], status: string): Promise<string> {
+/** Inserts an earlier launch with this outcome. */
+async function insertLaunch(db: TestOperations['db'], status: string): Promise<string> {
   const id = randomUUID();
   await db
     .insertInto('operations')
@@ -136,8 +136,8 @@ async function launchThat(db: TestOperations['db'], status: string): Promise<str
 test('only machines that an unfinished launch left are terminated automatically', async () => {
   await using database = await createTestDatabase();
   const scripted = createScriptedProvider({}, 'aws');
-  const interrupted = await launchThat(database.db, 'interrupted');
-  const good = await launchThat(database.db, 'succeeded');
+  const interrupted = await insertLaunch(database.db, 'interrupted');
+  const good = await insertLaunch(database.db, 'succeeded');
   scripted.machines.set('a', { hostname: 'left', id: 'i-left', operationId: interrupted });
   scripted.machines.set('b', { hostname: 'stays', id: 'i-stays', operationId: good });
   await using lab = await startTestOperations({ on: database, scripted });

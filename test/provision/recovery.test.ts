@@ -7,8 +7,8 @@ import { shortIntervals, startTestOperations, WAIT, type TestOperations } from '
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { giveVm } from '../support/rows.ts';
 
-/** A server that vanished while it ran this: its lease is some time ahead still. */
-async function vanishWhileRunning(
+/** An operation whose server died while it ran: its lease has not expired yet. */
+async function insertAbandonedOperation(
   db: TestDatabase['db'],
   kind: 'launch' | 'destroy',
   leaseMs = 60_000,
@@ -44,7 +44,7 @@ async function insertMachine(
 test('a launch whose server was killed is interrupted, and what was half done is cleaned up', async () => {
   await using database = await createTestDatabase();
   const { db } = database;
-  const id = await vanishWhileRunning(db, 'launch');
+  const id = await insertAbandonedOperation(db, 'launch');
   await insertMachine({ db }, 'made', { operationId: id });
   await insertMachine({ db }, 'not-made', { operationId: id });
   const scripted = createScriptedProvider();
@@ -76,7 +76,7 @@ test('a destroy whose server was killed is interrupted, and the remaining machin
     await before.ended((await before.launch(2)).id);
     await giveVmOn(before, 'lab-vm-test-2');
   }
-  const id = await vanishWhileRunning(db, 'destroy');
+  const id = await insertAbandonedOperation(db, 'destroy');
   await db
     .updateTable('vms')
     .set({ status_before_destroy: sql<string>`status`, status: 'destroying' })
@@ -97,7 +97,7 @@ async function giveVmOn({ db }: TestOperations, hostname: string): Promise<void>
 
 test('if several servers share a database, an operation is interrupted only after its lease has expired', async () => {
   await using database = await createTestDatabase();
-  const id = await vanishWhileRunning(database.db, 'launch', 3_000);
+  const id = await insertAbandonedOperation(database.db, 'launch', 3_000);
   await using lab = await startTestOperations({ on: database, alone: false });
   expect(await lab.operations.launch({ numVms: 1, by: 'grace' })).toMatchObject({
     kind: 'busy',
@@ -230,7 +230,7 @@ test('two servers that share a database run one operation at a time, and each ca
     kind: 'busy',
     running: { id },
   });
-  // Whichever of them runs it.
+  // Either server may be the one that runs it.
   expect((await two.operations.cancel(id, 'grace')).kind).toBe('requested');
   expect(await two.ended(id)).toMatchObject({ status: 'cancelled' });
   scripted.release();

@@ -1,4 +1,4 @@
-// The end, the cost, one machine's destruction and orphans, as they are served.
+// End times, costs, the destruction of one machine, and orphans, over HTTP.
 import { expect, test } from 'vitest';
 import { fail } from '../../src/result.ts';
 import type { components } from '../../src/contract/openapi.gen.ts';

@@ -1,4 +1,4 @@
-// Launch, destroy and operations over HTTP, through a whole server with a scripted lab.provider.
+// Launch, destroy and operations over HTTP, on a whole server with a scripted provider.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { fail, succeed } from '../../src/result.ts';
 import { startFleetServer, type FleetServer, type Operation } from '../support/fleet-server.ts';
@@ -67,7 +67,7 @@ describe('a launch', () => {
     const page = await lab.page(`/admin/operations/${id}`);
     expect(page).toContain('The provider starts.');
     expect(page).toContain('2 machines were created.');
-    // Its machines have still to come up.
+    // Its machines have not started yet.
     expect(page).toContain('http-equiv="refresh"');
     await lab.server.db.updateTable('vms').set({ status: 'running' }).execute();
     expect(await lab.page(`/admin/operations/${id}`)).not.toContain('http-equiv="refresh"');

@@ -10,7 +10,7 @@ const HOUR_MS = 3_600_000;
 const START = new Date('2026-11-25T09:00:00.000Z');
 const at = (hours: number): Date => new Date(START.getTime() + hours * HOUR_MS);
 
-/** A clock that a test sets. */
+/** A clock that is set by the test. */
 function clockAt(start: Date): { now: () => Date; set: (time: Date) => void } {
   let time = start;
   return { now: () => time, set: (next) => (time = next) };
@@ -95,7 +95,7 @@ test('at the end time an audit event is written, and a row is removed only after
     what: 'shutdown',
     detail: 'shut down: lab-vm-test-1',
   });
-  // The ledger keeps both.
+  // The hours of both machines are kept.
   const ledger = await listVmHours(lab.db);
   expect(ledger.map(({ hostname, destroyedAt }) => [hostname, destroyedAt !== null])).toEqual(
     expect.arrayContaining([

@@ -1,4 +1,4 @@
-// An SSH client for tests, over ssh2: connect, run, collect.
+// An SSH client for tests, based on ssh2: it connects, runs commands and collects their output.
 import ssh2 from 'ssh2';
 import type { ClientChannel, ConnectConfig } from 'ssh2';
 import { buffer, text } from 'node:stream/consumers';
@@ -13,7 +13,7 @@ type Ran = {
 
 type Started = {
   readonly channel: ClientChannel;
-  /** How it ended; rejects where the channel closed and nobody said. */
+  /** Exit code or signal; rejects if the channel closes without either. */
   readonly ended: Promise<Pick<Ran, 'code' | 'signal'>>;
 };
 
@@ -23,7 +23,7 @@ export type Connected = Disposable & {
   readonly client: ssh2.Client;
 };
 
-/** Connects to a machine as its facts say, and only to the host key that they name. */
+/** Connects with a machine's SSH access data; rejects if the server has another host key. */
 export async function connect(
   { address, sshPort, sshUser, sshHostKey }: SshAccess,
   how: Pick<ConnectConfig, 'privateKey' | 'password' | 'username'>,
@@ -46,7 +46,7 @@ export async function connect(
     new Promise((resolve, reject) => {
       client.exec(command, (error, channel) => {
         if (error) reject(error);
-        // Listened to at once: a quick command has ended before a promise tells that it was started.
+        // Listen at once: a quick command can end before the promise of its start resolves.
         else resolve({ channel, ended: endOf(channel) });
       });
     });

@@ -1,4 +1,4 @@
-// The allocator's SSH key: made once, sealed at rest, adopted from earlier versions.
+// The allocator's SSH key: created once, encrypted on disk, taken over from earlier versions.
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// What is streamed over HTTP: operations as they run, and machines as they change; with a scripted provider.
+// The event streams of running operations and changing machines, with a scripted provider.
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { startFleetServer, type FleetServer, type Operation } from '../support/fleet-server.ts';
 import { WAIT } from '../support/operations.ts';
