@@ -1,6 +1,6 @@
-// A launch of 50 machines on AWS as an admin sees it, on the doubles of engine and cloud: from the click to the first line
-// of the page and to the first event of the engine, in Chromium; and what the allocator's memory is before and after it.
-// AWS_PICTURES names a folder for pictures of the page: at its first event, in the middle, at the end.
+// An admin launches 50 machines on AWS, with the doubles of engine and cloud. Measures the time from the click to the first
+// line of the page and to the first event of the engine, in Chromium, and the allocator's memory before and after.
+// AWS_PICTURES names a folder for pictures of the page: at the first event, in the middle, at the end.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import { acquireFolder } from './support/folder.ts';
 import { settledKib } from './support/memory.ts';
 
 const MACHINES = 50;
-/** Before it: the first run of a data folder compiles the engine's modules, which is said apart. */
+/** The size of the first launch, which also compiles the engine's modules and is therefore reported separately. */
 const WARM_MACHINES = 2;
 const MOTO = join(import.meta.dirname, '../.cache/python/moto/bin/moto_server');
 const PASSWORD = 'a password for the bench';
@@ -30,9 +30,9 @@ const MEMORY_GOAL_MIB = 10;
 
 type Launched = {
   readonly lineMs: number;
-  /** The engine's first word: a shared part is made. */
+  /** Until the first event of the engine: a shared resource is being created. */
   readonly eventMs: number;
-  /** The first machine is being made. */
+  /** Until the first machine is being created. */
   readonly machineMs: number;
   readonly seconds: number;
 };
@@ -81,7 +81,7 @@ async function acquireAwsAllocator({ lifecycle }: Bench): Promise<Allocator> {
     ...serverEnv(),
     CONFIG_DIR: config,
     ADMIN_PASSWORD: PASSWORD,
-    // Machines of an emulator report nothing.
+    // The machines of the emulator send no reports.
     LAUNCH_CANARY: '0',
   });
 }
@@ -104,7 +104,7 @@ async function measure(
     }
     return settledKib(allocator.pid, MEMORY_LIMIT_MS);
   };
-  // What runs of this size need for themselves is there by then: what the next ones add would be added by each.
+  // The first runs allocate what any run of this size needs. Growth in the next ones would repeat with every run.
   const before = await runs(RUNS);
   const after = await runs(RUNS);
   const pictures = process.env['AWS_PICTURES'];
@@ -112,10 +112,10 @@ async function measure(
   return rowsOf(first, launches, { before, after });
 }
 
-/** Notes when the browser heard the click: the driver looks around for a while before it gives it. Kept over the navigation. */
+/** Records when the page receives the click, because the driver runs checks before it clicks. Survives the navigation. */
 const NOTE_CLICK = `addEventListener('click', () => { sessionStorage.clickedAt = Date.now(); }, true)`;
 
-/** Clicks, and watches the page. */
+/** Clicks `Launch`, and measures when its output appears on the page. */
 async function launch(
   context: BrowserContext,
   base: string,
@@ -126,7 +126,7 @@ async function launch(
   await page.goto(`${base}/admin/create`);
   await page.getByLabel('Number of machines').fill(String(machines));
   await page.evaluate(NOTE_CLICK);
-  // Not waited for: the navigation is a part of what is measured.
+  // Not awaited: the navigation is part of the measured time.
   const click = page.getByRole('button', { name: 'Launch' }).click({ noWaitAfter: true });
   const output = page.getByRole('log').locator('li');
   await output.first().waitFor();
@@ -168,8 +168,8 @@ async function destroy(context: BrowserContext, base: string): Promise<void> {
   const answer = await request.post(`${base}/destroy`, { headers: { accept: 'application/json' } });
   const { id } = (await answer.json()) as { readonly id: string };
   for (;;) {
-    const asked = await request.get(`${base}/api/v1/operations/${id}`);
-    const { status } = (await asked.json()) as { readonly status: string };
+    const response = await request.get(`${base}/api/v1/operations/${id}`);
+    const { status } = (await response.json()) as { readonly status: string };
     if (status === 'succeeded') return;
     if (status !== 'queued' && status !== 'running') throw new Error(`The destroy ${status}.`);
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -192,21 +192,21 @@ function rowsOf(
       measured: `${lineMs.toFixed(0)} ms`,
       goal: `< ${FIRST_LINE_GOAL_MS} ms`,
       verdict: atMost(lineMs, FIRST_LINE_GOAL_MS),
-      remark: `median of ${launches.length}; the very first ${first.lineMs.toFixed(0)} ms`,
+      remark: `median of ${launches.length}; the first launch of all ${first.lineMs.toFixed(0)} ms`,
     },
     {
       what: 'Launch on AWS: click to the first event of the engine',
       measured: `${(eventMs / 1_000).toFixed(2)} s`,
       goal: `< ${FIRST_EVENT_GOAL_MS / 1_000} s`,
       verdict: atMost(eventMs, FIRST_EVENT_GOAL_MS),
-      remark: `median of ${launches.length}; the very first ${(first.eventMs / 1_000).toFixed(2)} s: Node compiles the engine's modules`,
+      remark: `median of ${launches.length}; the first launch of all ${(first.eventMs / 1_000).toFixed(2)} s: Node compiles the engine's modules`,
     },
     {
       what: 'Launch on AWS: click to the first machine that is being made',
       measured: `${(machineMs / 1_000).toFixed(2)} s`,
       goal: '',
       verdict: '',
-      remark: 'by when the parts that it needs exist: security group, key pair, role and profile',
+      remark: 'after the resources that it needs: security group, key pair, role and profile',
     },
     {
       what: `${MACHINES} machines on the emulator: click to all made`,
@@ -220,7 +220,7 @@ function rowsOf(
       measured: `${grownMib.toFixed(1)} MiB`,
       goal: `< ${MEMORY_GOAL_MIB} MiB`,
       verdict: atMost(grownMib, MEMORY_GOAL_MIB),
-      remark: `${(before / MIB_IN_KIB).toFixed(0)} MiB before, ${(after / MIB_IN_KIB).toFixed(0)} MiB after; Pulumi is loaded by the child alone`,
+      remark: `${(before / MIB_IN_KIB).toFixed(0)} MiB before, ${(after / MIB_IN_KIB).toFixed(0)} MiB after; only the child process loads Pulumi`,
     },
   ];
 }

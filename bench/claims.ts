@@ -1,4 +1,5 @@
-// Claims through HTTP over claims by pgbench: the same statement on the same database, by turns, each on fresh machines.
+// Claims through HTTP compared with claims by pgbench: the same statement on the same database, in turns, each turn with new
+// machines.
 import { acquireGenerator, type Generator } from './load/generator.ts';
 import { atLeast, notMeasured, type Bench, type Measurement, type Row } from './measurement.ts';
 import { median } from './statistics.ts';
@@ -7,13 +8,13 @@ import { acquireDatabase, type Database } from './support/database.ts';
 import { acquireFolder, type Folder } from './support/folder.ts';
 import { hasPgbench, pgbenchClaims } from './support/pgbench.ts';
 
-/** As many as the pool of one process has. */
+/** The size of the database pool of one process. */
 const CONNECTIONS = 10;
 const CLAIMS_PER_TURN = 500;
-/** So that nobody is refused because the last free machine is locked by somebody who gets another one. */
+/** Without spare machines, a claim could be refused because another claim has locked the last free machine. */
 const SPARE_VMS = 50;
 const TURNS = 9;
-/** On a slow machine no further turn begins after this. */
+/** No turn starts after this time, for slow computers. */
 const TURNS_LIMIT_MS = 60_000;
 const GOAL = 0.6;
 const CHANNEL = 'vm_updates';
@@ -25,7 +26,7 @@ type Turn = { readonly [K in keyof Sides]: number };
 
 export const claims: Measurement = {
   name: 'claims',
-  about: 'claims through HTTP over claims by pgbench',
+  about: 'claims through HTTP compared with claims by pgbench',
   limitSeconds: 100,
   run: async (bench) => {
     if (!hasPgbench()) {
@@ -44,29 +45,30 @@ async function openSides({ lifecycle }: Bench): Promise<Sides> {
   const generator = await acquireGenerator(lifecycle);
   const overHttp = throughHttp(generator, allocator);
   return {
-    pgbench: counted(database, () => byPgbench({ lifecycle }, folder, allocator)),
-    json: counted(database, () => overHttp('application/json')),
-    page: counted(database, () => overHttp('text/html')),
+    pgbench: withFreshVms(database, () => byPgbench({ lifecycle }, folder, allocator)),
+    json: withFreshVms(database, () => overHttp('application/json')),
+    page: withFreshVms(database, () => overHttp('text/html')),
   };
 }
 
-/** Gives a side its fresh machines, and looks whether it has really given so many away. */
-function counted(database: Database, side: Side): Side {
+/** Creates new machines for a side, and checks afterwards that it has assigned the expected number of them. */
+function withFreshVms(database: Database, side: Side): Side {
   return async () => {
     await database.freshVms(CLAIMS_PER_TURN + SPARE_VMS);
     const perSecond = await side();
-    const given = await database.assigned();
-    if (given !== CLAIMS_PER_TURN) throw new Error(`${given} machines were given, not ${CLAIMS_PER_TURN}.`);
+    const assigned = await database.assigned();
+    if (assigned !== CLAIMS_PER_TURN)
+      throw new Error(`${assigned} machines were assigned, not ${CLAIMS_PER_TURN}.`);
     return perSecond;
   };
 }
 
 function throughHttp(generator: Generator, { port }: Allocator) {
   return async (accept: 'text/html' | 'application/json'): Promise<number> => {
-    const { seconds } = await generator.run('ask', {
+    const { seconds } = await generator.run('requestAtOnce', {
       port,
       connections: CONNECTIONS,
-      people: CLAIMS_PER_TURN,
+      requests: CLAIMS_PER_TURN,
       prefix: 'claim',
       accept,
     });
@@ -88,7 +90,7 @@ function byPgbench(
   });
 }
 
-/** The first turn warms both up and is not counted. */
+/** The first turn is a warm-up and is not withFreshVms. */
 async function takeTurns({ pgbench, json, page }: Sides, say: Bench['say']): Promise<readonly Turn[]> {
   const turns: Turn[] = [];
   const startedMs = performance.now();

@@ -1,5 +1,5 @@
-// Everybody's work as one zip, beside what one would do by hand: `ssh … tar` from all machines in parallel, then `zip -0`.
-// Both end with a zip on this disk. DOWNLOAD_MB says how much each machine has.
+// The download of all machines' files as one zip, compared with the same by hand: `ssh … tar` from all machines in parallel,
+// then `zip -0`. Both write the zip to the same disk. DOWNLOAD_MB is the size of the files on each machine.
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -25,7 +25,7 @@ const ADMIN_PASSWORD = 'of the measurement';
 
 export const download: Measurement = {
   name: 'download',
-  about: `a zip of ${VMS} VMs × ${MEGABYTES} MB, beside ssh, tar and zip -0`,
+  about: `a zip of ${VMS} VMs × ${MEGABYTES} MB, compared with ssh, tar and zip -0`,
   limitSeconds: 1_200,
   run: async (bench) => {
     if (SSHD === undefined) return [notMeasured('Download', 'Install openssh-server.')];
@@ -48,7 +48,7 @@ export const download: Measurement = {
   },
 };
 
-/** One folder with one file: what is measured is how it comes here. */
+/** All machines share one folder with one file, since only the transfer is measured. */
 async function acquireMachines({ lifecycle }: Bench, folder: Folder): Promise<readonly Sshd[]> {
   const desktop = join(folder.path, 'Desktop');
   await mkdir(desktop);
@@ -117,7 +117,7 @@ async function takeByHand(folder: Folder, machines: readonly Sshd[]): Promise<nu
   return seconds;
 }
 
-/** As an admin gets it. */
+/** Gets the SSH key as an admin would. */
 async function openKey({ path, dataDir }: Folder): Promise<string> {
   const key = join(path, 'id_ed25519');
   const { stdout } = await run(process.execPath, [MAIN, 'ssh-key'], {
@@ -140,7 +140,7 @@ async function expectWhole(zip: string): Promise<void> {
   if (size < VMS * MEGABYTES * MEGABYTE) throw new Error(`${zip} has ${size} bytes: something is missing.`);
 }
 
-/** The most that the process has ever had resident. */
+/** The peak resident memory of the process. */
 async function peakMegabytes(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return (Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) * 1_024) / MEGABYTE;

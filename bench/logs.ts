@@ -1,4 +1,4 @@
-// The thousandth batch of a VM's logs over the first: appending must not look at what is there already.
+// The thousandth batch of a VM's logs compared with the first: appending must not read the lines that are stored already.
 import { acquireGenerator } from './load/generator.ts';
 import { atMost, type Measurement, type Row } from './measurement.ts';
 import { median } from './statistics.ts';
@@ -8,15 +8,15 @@ import { acquireFolder } from './support/folder.ts';
 
 const BATCHES = 1_000;
 const LINES_PER_BATCH = 50;
-/** So many batches at either end are taken together. */
+/** The number of first and of last batches that are compared. */
 const WINDOW = 20;
-/** With so many logs, and as many with none. */
+/** The number of VMs with many logs, and of VMs without logs. */
 const VMS = 5;
 const GOAL = 1.2;
 
 export const logs: Measurement = {
   name: 'logs',
-  about: `the ${BATCHES}th batch of a VM's logs over the first`,
+  about: `the ${BATCHES}th batch of a VM's logs compared with the first`,
   limitSeconds: 60,
   run: async ({ lifecycle }) => {
     const folder = await acquireFolder(lifecycle);
@@ -29,7 +29,7 @@ export const logs: Measurement = {
       (await generator.run('push', { port, hostnames: turns, linesPerBatch: LINES_PER_BATCH })).batchMs;
 
     const before = await push(repeat(old, BATCHES - WINDOW));
-    const byTurns = await push(
+    const inTurns = await push(
       repeat(
         old.flatMap((hostname, at) => [hostname, fresh[at]!]),
         WINDOW,
@@ -37,9 +37,9 @@ export const logs: Measurement = {
     );
     return [
       rowOf({
-        last: byTurns.filter((_, at) => at % 2 === 0),
-        first: byTurns.filter((_, at) => at % 2 === 1),
-        slowestMs: Math.max(...before, ...byTurns),
+        last: inTurns.filter((_, at) => at % 2 === 0),
+        first: inTurns.filter((_, at) => at % 2 === 1),
+        slowestMs: Math.max(...before, ...inTurns),
       }),
     ];
   },
@@ -55,7 +55,7 @@ type Batches = {
   readonly slowestMs: number;
 };
 
-/** By turns with VMs that have no logs yet: seconds apart, a busy machine alone makes a ratio of two. */
+/** Both kinds of VMs send in turns: measured seconds apart, the load of the computer alone can double the ratio. */
 function rowOf({ last, first, slowestMs }: Batches): Row {
   const [lastMs, firstMs] = [median(last), median(first)];
   const ratio = lastMs / firstMs;
@@ -64,6 +64,6 @@ function rowOf({ last, first, slowestMs }: Batches): Row {
     measured: ratio.toFixed(2),
     goal: `<= ${GOAL}`,
     verdict: atMost(ratio, GOAL),
-    remark: `${lastMs.toFixed(1)} / ${firstMs.toFixed(1)} ms; ${LINES_PER_BATCH} lines each; last ${WINDOW} batches of ${VMS} VMs by turns with first ${WINDOW} of ${VMS} others; slowest of all ${slowestMs.toFixed(0)} ms`,
+    remark: `${lastMs.toFixed(1)} / ${firstMs.toFixed(1)} ms; ${LINES_PER_BATCH} lines each; the last ${WINDOW} batches of ${VMS} VMs in turns with the first ${WINDOW} of ${VMS} others; slowest of all ${slowestMs.toFixed(0)} ms`,
   };
 }

@@ -1,5 +1,5 @@
-// What `make bench` runs: every measurement, or those that ONLY names, and one table at the end. Nothing is asserted: a
-// missed goal is said, and the exit code tells only whether everything could be measured.
+// The program of `make bench`: runs every measurement, or those that ONLY names, and prints one table. Nothing is asserted:
+// a missed goal is marked, and the exit code shows only whether everything could be measured.
 import { createLifecycle, type Lifecycle } from '../src/lifecycle.ts';
 import { createLog } from '../src/log.ts';
 import { aws } from './aws.ts';
@@ -11,13 +11,13 @@ import { pages } from './pages.ts';
 import { start } from './start.ts';
 import { story } from './story.ts';
 import { renderTable } from './table.ts';
-import { told } from './told.ts';
+import { delivery } from './delivery.ts';
 import { waiting } from './waiting.ts';
 
 const measurements: readonly Measurement[] = [
   claims,
   waiting,
-  told,
+  delivery,
   logs,
   download,
   pages,
@@ -29,13 +29,13 @@ const measurements: readonly Measurement[] = [
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 const EXIT_INTERRUPTED = 130;
-/** An allocator that is stopped ends its Postgres too. */
+/** An allocator stops its Postgres before it ends. */
 const CLOSE_TIMEOUT_MS = 40_000;
-/** Also at the second signal an allocator that is just starting is waited for: killed, it would leave its Postgres. */
+/** A second signal also waits for an allocator that is starting: if it were killed, its Postgres would stay. */
 const FORCED_CLOSE_TIMEOUT_MS = 10_000;
 
 const log = createLog({ level: 'warn', destination: process.stderr });
-/** Of the measurement that runs. */
+/** The lifecycle of the current measurement. */
 const running: { lifecycle: Lifecycle | null; interrupted: boolean } = {
   lifecycle: null,
   interrupted: false,
@@ -45,18 +45,18 @@ function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** `ONLY=claims,logs` → these two; null where a name is unknown. */
+/** The measurements that ONLY names, such as `claims,logs`; null if a name is unknown. */
 function chosen(only: string | undefined): readonly Measurement[] | null {
   const names = (only ?? '').split(/[\s,]+/).filter((name) => name !== '');
   if (names.some((name) => !measurements.some((measurement) => measurement.name === name))) return null;
   return names.length === 0 ? measurements : measurements.filter(({ name }) => names.includes(name));
 }
 
-/** The first signal ends what runs, in order; the second at once. */
+/** The first signal closes everything in order; the second one at once. */
 function onSignal(): void {
   const graceMs = running.interrupted ? 0 : CLOSE_TIMEOUT_MS;
   running.interrupted = true;
-  say(graceMs > 0 ? 'Ending what was started ...' : 'Ending at once.');
+  say(graceMs > 0 ? 'Stopping everything that was started ...' : 'Stopping at once.');
   void (running.lifecycle?.kill(graceMs) ?? Promise.resolve())
     .catch(() => undefined)
     .finally(() => process.exit(EXIT_INTERRUPTED));
@@ -87,7 +87,7 @@ function rejectsOn(signal: AbortSignal): Promise<never> {
 async function main(only: string | undefined): Promise<number> {
   const picked = chosen(only);
   if (picked === null) {
-    say(`ONLY names one or more of these, with commas between:`);
+    say(`ONLY takes one or more of these names, separated by commas:`);
     for (const { name, about } of measurements) say(`  ${name.padEnd(8)} ${about}`);
     return EXIT_USAGE;
   }

@@ -1,4 +1,4 @@
-// What a measurement is, and what it tells. Knows no process.
+// The types of measurements and of the rows that they return. Starts no process.
 import type { Lifecycle } from '../src/lifecycle.ts';
 
 export type Verdict = 'ok' | 'missed' | 'not measured' | '';
@@ -6,25 +6,25 @@ export type Verdict = 'ok' | 'missed' | 'not measured' | '';
 export type Row = {
   readonly what: string;
   readonly measured: string;
-  /** Empty: none was set. */
+  /** Empty if there is none. */
   readonly goal: string;
   readonly verdict: Verdict;
-  /** How it was measured, and what else was seen. */
+  /** How it was measured, and other observations. */
   readonly remark: string;
 };
 
 export type Bench = {
-  /** Whatever a measurement opens is registered here; all of it is ended after the measurement, also when it fails. */
+  /** Closes everything that the measurement has opened, also after a failure. */
   readonly lifecycle: Lifecycle;
-  /** Tells the person who waits one line. */
+  /** Prints a line of progress. */
   readonly say: (line: string) => void;
 };
 
 export type Measurement = {
-  /** As `ONLY=` names it. */
+  /** The name in `ONLY=`. */
   readonly name: string;
   readonly about: string;
-  /** It is given up after this long. */
+  /** The measurement fails after this time. */
   readonly limitSeconds: number;
   readonly run: (bench: Bench) => Promise<readonly Row[]>;
 };
@@ -37,7 +37,7 @@ export function atMost(measured: number, goal: number): Verdict {
   return measured <= goal ? 'ok' : 'missed';
 }
 
-/** What could not be measured, and what to do about it. */
+/** A row for something that could not be measured; the remark says why, or what to do about it. */
 export function notMeasured(what: string, remark: string): Row {
   return { what, measured: '-', goal: '', verdict: 'not measured', remark };
 }

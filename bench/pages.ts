@@ -1,5 +1,5 @@
-// The pages in a real browser: how soon they are seen; then the live ones: 1,000 machines that change 50 times a second, and a log of 5,000 lines a second. How
-// late is what is seen, and how long do frames take?
+// The pages in Chromium: their first paint; then the delay and the frame times of the live pages, with 1,000 machines that
+// change 50 times a second, and with a log of 5,000 lines a second.
 import type { Page } from 'playwright-core';
 import { Client } from 'pg';
 import type { Lifecycle } from '../src/lifecycle.ts';
@@ -15,9 +15,9 @@ import { acquireFolder } from './support/folder.ts';
 const MACHINES = 1_000;
 const CHANGES_PER_SECOND = 50;
 const SECONDS = 15;
-/** What was changed last is seen by then. */
+/** After this time, the page shows the last change. */
 const REST_MS = 3_000;
-/** A page that shows less of what changed does not follow it. */
+/** If the page shows a smaller share of the changes, nothing was measured. */
 const SEEN_SHARE_MIN = 0.1;
 const LINES_PER_SECOND = 5_000;
 const LAG_GOAL_MS = 1_000;
@@ -58,16 +58,16 @@ export const pages: Measurement = {
       return page;
     };
     const table = await open('/admin/instances', `${FRAMES}${ROWS}`);
-    const changes = await machinesThatChange(lifecycle, table, { allocator, hostnames });
+    const changes = await measureChanges(lifecycle, table, { allocator, hostnames });
     await table.close();
     bench.say(`${changes[0]?.what ?? ''}: ${changes[0]?.measured ?? ''}`);
     const [hostname = ''] = hostnames;
     const log = await open(`/admin/logs/${hostname}`, `${FRAMES}${LOG}`);
-    return [...paints, ...changes, ...(await logThatPours(bench, log, { port: allocator.port, hostname }))];
+    return [...paints, ...changes, ...(await measureLog(bench, log, { port: allocator.port, hostname }))];
   },
 };
 
-/** Notes how long each frame took, once it is told to begin. */
+/** Records how long each frame takes. */
 const FRAMES = `
   window.frames_ = [];
   let last = performance.now();
@@ -81,7 +81,7 @@ const FRAMES = `
   requestAnimationFrame(frame);
 `;
 
-/** Notes when which machine is shown with which status: at the frame after the page was changed. */
+/** Records when the page shows a machine with a new status: the time of the first frame after the change of the page. */
 const ROWS = `
   window.seen_ = [];
   const nameOf = (row) => row.dataset.hostname ?? row.querySelector('th')?.textContent.trim().split(/\\s+/).at(-1);
@@ -102,7 +102,7 @@ const ROWS = `
   }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ['data-status'], characterData: true });
 `;
 
-/** Notes at every frame how old the newest line is. */
+/** Records the age of the newest line at every frame. */
 const LOG = `
   window.lags_ = [];
   window.onFrame_ = () => {
@@ -114,7 +114,7 @@ const LOG = `
 
 type Change = { readonly hostname: string; readonly status: string; readonly at: number };
 
-async function machinesThatChange(
+async function measureChanges(
   lifecycle: Lifecycle,
   page: Page,
   { allocator, hostnames }: { readonly allocator: Allocator; readonly hostnames: readonly string[] },
@@ -129,10 +129,10 @@ async function machinesThatChange(
     },
     (opened) => opened.end(),
   );
-  // The first event holds all machines.
+  // The first event of the stream contains all machines.
   await pause(REST_MS);
   await page.evaluate('frames_.length = 0, seen_.length = 0');
-  const made: Change[] = [];
+  const changes: Change[] = [];
   await paced(CHANGES_PER_SECOND * SECONDS, 1_000 / CHANGES_PER_SECOND, async (turn) => {
     const hostname = hostnames[turn % hostnames.length]!;
     const status = turn % 2 === 0 ? 'error' : 'initializing';
@@ -140,25 +140,25 @@ async function machinesThatChange(
       hostname,
       status,
     ]);
-    made.push({ hostname, status, at: Date.now() });
+    changes.push({ hostname, status, at: Date.now() });
   });
   await pause(REST_MS);
   const frames = await page.evaluate<number[]>('frames_');
   const seen = await page.evaluate<Change[]>('seen_');
-  const lags = made.flatMap(({ hostname, status, at }) => {
+  const lags = changes.flatMap(({ hostname, status, at }) => {
     const shown = seen.find((each) => each.hostname === hostname && each.status === status);
     return shown ? [shown.at - at] : [];
   });
   const what = `${MACHINES} machines, ${CHANGES_PER_SECOND} changes a second: changed to seen, p50 / p95`;
-  if (lags.length < made.length * SEEN_SHARE_MIN)
-    return [notMeasured(what, `The page showed ${lags.length} of ${made.length} changes.`)];
+  if (lags.length < changes.length * SEEN_SHARE_MIN)
+    return [notMeasured(what, `The page showed ${lags.length} of ${changes.length} changes.`)];
   return [
-    lagRow(what, lags, `${lags.length} of ${made.length} changes were seen`),
+    lagRow(what, lags, `${lags.length} of ${changes.length} changes were seen`),
     frameRow('machines', frames),
   ];
 }
 
-async function logThatPours(
+async function measureLog(
   { lifecycle }: Bench,
   page: Page,
   { port, hostname }: { readonly port: number; readonly hostname: string },
@@ -166,7 +166,7 @@ async function logThatPours(
   const generator = await acquireGenerator(lifecycle);
   await pause(REST_MS);
   await page.evaluate('frames_.length = 0');
-  const { lines, seconds } = await generator.run('pour', {
+  const { lines, seconds } = await generator.run('stream', {
     port,
     hostname,
     linesPerSecond: LINES_PER_SECOND,
@@ -177,7 +177,7 @@ async function logThatPours(
   const shown = lags.at(-1)?.number ?? 0;
   const what = `A log of ${LINES_PER_SECOND} lines a second: sent to seen, p50 / p95`;
   if (shown === 0) return [notMeasured(what, 'The page showed no line.')];
-  const how = `${Math.round(lines / seconds)} lines a second were stored; the page was at line ${shown} of ${lines}`;
+  const how = `${Math.round(lines / seconds)} lines a second were stored; the page showed line ${shown} of ${lines} last`;
   return [
     lagRow(
       what,
@@ -210,11 +210,11 @@ function frameRow(name: string, frames: readonly number[]): Row {
   };
 }
 
-/** One piece of work after another, each at its time or as soon as the one before is done. */
+/** Runs each piece of work at its time, or as soon as the one before is done. */
 async function paced(count: number, everyMs: number, work: (turn: number) => Promise<void>): Promise<void> {
-  const begun = performance.now();
+  const startedMs = performance.now();
   for (let turn = 0; turn < count; turn += 1) {
-    await pause(begun + turn * everyMs - performance.now());
+    await pause(startedMs + turn * everyMs - performance.now());
     await work(turn);
   }
 }

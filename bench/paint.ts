@@ -1,6 +1,5 @@
-// How soon each page is seen: first contentful paint in Chromium on loopback, with nothing in its cache, in a tab that is
-// there and at rest, as a reader's is; with as many machines as a launch makes at most, and with the most that a lab is
-// made for.
+// The first contentful paint of each page in Chromium, on loopback, with an empty cache, in an open and idle tab. Measured
+// with as many machines as one launch can create, and with as many as a lab is designed for.
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -27,24 +26,24 @@ const PAGES = [
   '/admin/fleet',
 ] as const;
 
-/** The browser makes a new tab for some tens of milliseconds more after it says that it is there. */
+/** Waits until a new tab is idle: the browser reports it some tens of milliseconds before it is ready. */
 const AT_REST = `new Promise((resolve) => {
   requestIdleCallback(() => requestAnimationFrame(() => requestAnimationFrame(resolve)));
 })`;
 
-/** The paint is told a moment after it was; the page is asked until it was. */
+/** Waits for the entry of the first paint, which the browser adds a moment after the paint. */
 const PAINTED = `new Promise((resolve) => {
-  const look = () => {
+  const check = () => {
     const [entry] = performance.getEntriesByName('first-contentful-paint');
     if (entry) resolve(entry.startTime);
-    else requestAnimationFrame(look);
+    else requestAnimationFrame(check);
   };
-  look();
+  check();
 })`;
 
 export type Site = { readonly url: string; readonly username: string; readonly password: string };
 
-/** A row for each page, and one for what the browser takes for itself. Leaves the most machines. */
+/** Returns a row for each page, and one for an empty page. The database has `MOST` machines afterwards. */
 export async function firstPaints(
   lifecycle: Lifecycle,
   browser: Browser,
@@ -55,7 +54,7 @@ export async function firstPaints(
   const timesOf = async (machines: number): Promise<Map<string, number[]>> => {
     await fillLab(machines);
     const times = new Map<string, number[]>([EMPTY, ...PAGES].map((path) => [path, []]));
-    // Page after page, so that what else the computer does meets all of them.
+    // All pages take turns, so that other load on the computer affects all of them.
     for (let load = 0; load < LOADS; load += 1) {
       times.get(EMPTY)?.push(await firstPaint(browser, bare, '/'));
       for (const path of PAGES) times.get(path)?.push(await firstPaint(browser, site, path));
@@ -88,7 +87,7 @@ async function firstPaint(browser: Browser, site: Site, path: string): Promise<n
   const { url, username, password } = site;
   const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   const context = await browser.newContext({
-    // Not as credentials: for those the driver stops every request on its way.
+    // Not `httpCredentials`: with those, the driver intercepts every request.
     extraHTTPHeaders: { authorization },
     viewport: { width: 1280, height: 900 },
   });
@@ -108,7 +107,7 @@ function emptyRow(times: readonly number[]): Row {
     measured: `${Math.round(percentile(times, 0.5))} ms`,
     goal: '',
     verdict: '',
-    remark: 'what the browser takes for itself, in between the others',
+    remark: 'the time of the browser itself, measured in turns with the pages',
   };
 }
 

@@ -1,4 +1,4 @@
-// From the start of the process to ready, with an empty data folder and with one that is there, beside a bare Postgres.
+// From the start of the process to ready, with an empty data folder and with an existing one, compared with a bare Postgres.
 import { type Bench, type Measurement, type Row } from './measurement.ts';
 import { median } from './statistics.ts';
 import { acquireAllocator } from './support/allocator.ts';
@@ -12,7 +12,7 @@ type Turns = { readonly ours: Turn; readonly bare: Turn };
 
 export const start: Measurement = {
   name: 'start',
-  about: 'from start to ready, beside a bare Postgres',
+  about: 'from start to ready, compared with a bare Postgres',
   limitSeconds: 60,
   run: async (bench) => {
     const turns: Turns[] = [];
@@ -22,7 +22,7 @@ export const start: Measurement = {
       turns.push(taken);
     }
     return [
-      rowOf('First start to ready (makes the database)', 'first', turns),
+      rowOf('First start to ready (creates the database)', 'first', turns),
       rowOf('Second start to ready', 'again', turns),
     ];
   },

@@ -1,5 +1,5 @@
-// The whole story at its largest on one computer: 100 local VMs launched, 100 people at once, all connected, all
-// destroyed. Real processes, real agents; time and memory.
+// A whole workshop on one computer: 100 local VMs are launched, 100 participants send the form at once, all connect, all VMs
+// are destroyed. Real processes and agents; measures time and memory.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -20,10 +20,10 @@ export const story: Measurement = {
   name: 'story',
   about: `${MACHINES} local VMs launched, ${MACHINES} people at once, all destroyed`,
   limitSeconds: 240,
-  run: tellStory,
+  run: runStory,
 };
 
-async function tellStory({ lifecycle, say }: Bench): Promise<readonly Row[]> {
+async function runStory({ lifecycle, say }: Bench): Promise<readonly Row[]> {
   const folder = await acquireFolder(lifecycle);
   const allocator = await acquireAllocator(lifecycle, folder, {
     PROVIDER: 'local',
@@ -35,38 +35,38 @@ async function tellStory({ lifecycle, say }: Bench): Promise<readonly Row[]> {
     password: PASSWORD,
   });
   const before = await residentKib(allocator.pid);
-  const launched = await timed(async () => {
+  const launchedSeconds = await timed(async () => {
     await admin.POST('/api/launch', { body: { num_vms: MACHINES }, ...asForm });
     await until(async () => (await admin.GET('/api/unassigned_vms_count')).data?.count === MACHINES);
   });
-  say(`launched in ${seconds(launched)}`);
+  say(`launched in ${seconds(launchedSeconds)}`);
   const machines = await memoryOfMachines(join(folder.dataDir, 'local-vms'));
-  const told = await timed(async () => {
-    await Promise.all(Array.from({ length: MACHINES }, (_, index) => ask(admin, index)));
+  const connectedSeconds = await timed(async () => {
+    await Promise.all(Array.from({ length: MACHINES }, (_, index) => sendForm(admin, index)));
     await until(async () => (await connected(admin)) === MACHINES);
   });
-  say(`all connected in ${seconds(told)}`);
+  say(`all connected in ${seconds(connectedSeconds)}`);
   const after = await residentKib(allocator.pid);
-  const destroyed = await timed(async () => {
+  const destroyedSeconds = await timed(async () => {
     await admin.POST('/destroy', {});
     await until(async () => (await admin.GET('/api/vm-status')).response.status === 404);
   });
   return [
     row(
       `${MACHINES} local VMs: launch to all running`,
-      seconds(launched),
+      seconds(launchedSeconds),
       `${machines.count} processes, ${mib(machines.kib)} in all (proportional), ${mib(machines.kib / machines.count)} each`,
     ),
     row(
       `${MACHINES} people at once: all connected`,
-      seconds(told),
+      seconds(connectedSeconds),
       `the allocator: ${mib(before)} before, ${mib(after)} after`,
     ),
-    row(`${MACHINES} local VMs: destroy to none left`, seconds(destroyed), ''),
+    row(`${MACHINES} local VMs: destroy to none left`, seconds(destroyedSeconds), ''),
   ];
 }
 
-async function ask(client: LablinkClient, index: number): Promise<void> {
+async function sendForm(client: LablinkClient, index: number): Promise<void> {
   const body = { email: `person${index}@example.org`, crd_command: `--code=4/0Abench_${index}` };
   const { response } = await client.POST('/api/request_vm', { body, ...asForm });
   if (response.status !== 200) throw new Error(`person ${index} was answered ${response.status}`);
@@ -77,7 +77,7 @@ async function connected(admin: LablinkClient): Promise<number> {
   return data?.items.filter(({ assignment }) => assignment?.state === 'connected').length ?? 0;
 }
 
-/** Shared pages count in parts (PSS): a hundred Nodes share their program. */
+/** Proportional memory (PSS), because a hundred Node processes share their program. */
 async function memoryOfMachines(root: string): Promise<{ readonly count: number; readonly kib: number }> {
   const marked = await (await openProcessTable(LOCAL_VM_MARK)).marked(root);
   const sizes = await Promise.all(
@@ -90,12 +90,12 @@ async function memoryOfMachines(root: string): Promise<{ readonly count: number;
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {
-  const begun = performance.now();
+  const startedMs = performance.now();
   await work();
-  return (performance.now() - begun) / 1_000;
+  return (performance.now() - startedMs) / 1_000;
 }
 
-/** The measurement's own limit ends it. */
+/** Without a limit of its own: the measurement has one. */
 async function until(isTrue: () => Promise<boolean>): Promise<void> {
   while (!(await isTrue())) await delay(POLL_MS);
 }

@@ -1,4 +1,4 @@
-// The one table that a run ends with: plain text, which is markdown too.
+// The table that a run prints at its end, in Markdown.
 import type { Row } from './measurement.ts';
 
 const COLUMNS = ['What', 'Measured', 'Goal', '', 'How'] as const;

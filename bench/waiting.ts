@@ -1,4 +1,4 @@
-// Ten thousand VMs that wait on one process: what each of them costs in memory, and all of them in database connections.
+// 10,000 VMs wait for their command on one process: the memory for each of them, and the database connections for all.
 import { setTimeout as delay } from 'node:timers/promises';
 import { acquireGenerator, type Generator } from './load/generator.ts';
 import { atMost, notMeasured, type Measurement, type Row } from './measurement.ts';
@@ -9,16 +9,16 @@ import { residentKib, settledKib } from './support/memory.ts';
 import { openFilesLimit } from './support/open-files.ts';
 
 const VMS = 10_000;
-/** Before memory is looked at first, so many have waited and left: what is loaded and compiled once is no waiter's. */
+/** Polls that start and end before memory is first measured, so that code which is loaded once is not counted. */
 const WARM_UP_VMS = 200;
 const GOAL_KIB = 25;
 const GOAL_CONNECTIONS = 20;
-/** Files that a process has open besides. */
+/** Other files that a process has open. */
 const OTHER_FILES = 200;
-/** Every poll has been sent a space by then (the contract's x-keep-alive-seconds), and every lease was renewed twice. */
+/** By then, every poll has received a space (x-keep-alive-seconds in the contract), and every lease was renewed twice. */
 const HOLD_MS = 25_000;
 const SETTLE_LIMIT_MS = 20_000;
-const LOOK_MS = 100;
+const POLL_MS = 100;
 
 export const waiting: Measurement = {
   name: 'waiting',
@@ -34,29 +34,29 @@ export const waiting: Measurement = {
     const database = await acquireDatabase(lifecycle, allocator.connectionString);
     const generator = await acquireGenerator(lifecycle);
     const hostnames = await database.freshVms(VMS);
-    const gather = (count: number) =>
-      gatherWaiters(generator, database, allocator.port, hostnames.slice(0, count));
+    const waitWith = (count: number) =>
+      startPolls(generator, database, allocator.port, hostnames.slice(0, count));
 
-    await gather(WARM_UP_VMS);
-    await generator.run('leave', {});
+    await waitWith(WARM_UP_VMS);
+    await generator.run('disconnect', {});
     await until(async () => (await database.waiting()) === 0);
     const beforeKib = await settledKib(allocator.pid, SETTLE_LIMIT_MS);
     say(`before: ${mib(beforeKib)} MiB`);
 
-    await gather(VMS);
+    await waitWith(VMS);
     const atOnceKib = await residentKib(allocator.pid);
-    say(`all wait: ${mib(atOnceKib)} MiB; holding them for ${HOLD_MS / 1_000} s`);
+    say(`all VMs wait: ${mib(atOnceKib)} MiB; holding them for ${HOLD_MS / 1_000} s`);
     const connections = await mostConnections(database);
     const thenKib = await settledKib(allocator.pid, SETTLE_LIMIT_MS);
     say(`at rest: ${mib(thenKib)} MiB`);
     const stillWaiting = await database.waiting();
-    if (stillWaiting !== VMS) throw new Error(`${stillWaiting} of ${VMS} wait after a while.`);
+    if (stillWaiting !== VMS) throw new Error(`${stillWaiting} of ${VMS} still wait.`);
     return rowsOf({ beforeKib, atOnceKib, thenKib, connections });
   },
 };
 
-/** Resolves when the database says that all of them wait. */
-async function gatherWaiters(
+/** Starts the polls; resolves when all of them wait, according to the database. */
+async function startPolls(
   generator: Generator,
   database: Database,
   port: number,
@@ -66,28 +66,28 @@ async function gatherWaiters(
   await until(async () => (await database.waiting()) === hostnames.length);
 }
 
-/** The most that were open at any look while everybody waits. */
+/** The highest number of connections while all VMs wait, from repeated queries. */
 async function mostConnections(database: Database): Promise<number> {
   let most = 0;
-  for (let passedMs = 0; passedMs < HOLD_MS; passedMs += LOOK_MS) {
+  for (let passedMs = 0; passedMs < HOLD_MS; passedMs += POLL_MS) {
     most = Math.max(most, await database.connections());
-    await delay(LOOK_MS);
+    await delay(POLL_MS);
   }
   return most;
 }
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await delay(LOOK_MS);
+  while (!(await holds())) await delay(POLL_MS);
 }
 
-type Seen = {
+type Readings = {
   readonly beforeKib: number;
   readonly atOnceKib: number;
   readonly thenKib: number;
   readonly connections: number;
 };
 
-function rowsOf({ beforeKib, atOnceKib, thenKib, connections }: Seen): readonly Row[] {
+function rowsOf({ beforeKib, atOnceKib, thenKib, connections }: Readings): readonly Row[] {
   const each = (thenKib - beforeKib) / VMS;
   return [
     {
@@ -95,14 +95,14 @@ function rowsOf({ beforeKib, atOnceKib, thenKib, connections }: Seen): readonly 
       measured: `${each.toFixed(1)} KiB`,
       goal: `<= ${GOAL_KIB} KiB`,
       verdict: atMost(each, GOAL_KIB),
-      remark: `resident ${mib(beforeKib)} MiB before, ${mib(atOnceKib)} as all wait, ${mib(thenKib)} at rest`,
+      remark: `resident ${mib(beforeKib)} MiB before, ${mib(atOnceKib)} once all wait, ${mib(thenKib)} at rest`,
     },
     {
       what: 'Database connections meanwhile',
       measured: String(connections),
       goal: `<= ${GOAL_CONNECTIONS}`,
       verdict: atMost(connections, GOAL_CONNECTIONS),
-      remark: 'the most in pg_stat_activity, pool and listener and lock together',
+      remark: 'maximum in pg_stat_activity, including the listener and the lock',
     },
   ];
 }

@@ -1,15 +1,15 @@
-// HTTP/1.1 over one kept-alive connection, one request at a time, as cheaply as can be: the load generator shares the
-// machine with what it measures. Knows only what our server sends.
+// A minimal HTTP/1.1 client: one keep-alive connection, one request at a time. It must be cheap, because the load generator
+// shares the computer with the server. It understands only the responses of this server.
 import { connect } from 'node:net';
 
 export type Answer = {
   readonly status: number;
-  /** Bytes as characters; chunked ones with their framing. */
+  /** Each byte as one character; a chunked body includes its chunk headers. */
   readonly body: string;
 };
 
 export type Connection = {
-  /** Sends the bytes of a request; rejects where the connection is lost before the answer is complete. */
+  /** Sends the bytes of a request; rejects if the connection is lost before the answer is complete. */
   readonly send: (request: string) => Promise<Answer>;
   readonly close: () => void;
 };
@@ -20,7 +20,7 @@ export function openConnection(port: number): Promise<Connection> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   let waiting: Waiting | null = null;
   let received = '';
-  const lose = (error: Error): void => {
+  const fail = (error: Error): void => {
     waiting?.reject(error);
     waiting = null;
   };
@@ -33,8 +33,8 @@ export function openConnection(port: number): Promise<Connection> {
     waiting?.resolve(answer);
     waiting = null;
   });
-  socket.on('error', lose);
-  socket.on('close', () => lose(new Error('The server closed the connection.')));
+  socket.on('error', fail);
+  socket.on('close', () => fail(new Error('The server closed the connection.')));
   const connection: Connection = {
     send: (request) =>
       new Promise((resolve, reject) => {
@@ -50,7 +50,7 @@ export function openConnection(port: number): Promise<Connection> {
   });
 }
 
-/** null = there is more to come. */
+/** Null while the response is incomplete. */
 function readAnswer(text: string): Answer | null {
   const headEnd = text.indexOf('\r\n\r\n');
   if (headEnd < 0) return null;

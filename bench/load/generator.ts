@@ -1,4 +1,4 @@
-// The load generator as the measurements see it: a child process that takes one job at a time.
+// Starts the load generator, a child process that runs one job at a time.
 import { fork, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import type { Lifecycle } from '../../src/lifecycle.ts';

@@ -1,42 +1,42 @@
-// What the load generator can be asked to do, and what it answers: the messages between it and the measurements.
+// The jobs of the load generator: the messages between it and the measurements.
 
 export type Jobs = {
-  /** People who ask, each once, over kept-alive connections that are all busy all the time. */
-  ask: {
+  /** Sends the form once for each participant, over keep-alive connections that are all busy until the end. */
+  requestAtOnce: {
     readonly job: {
       readonly port: number;
       readonly connections: number;
-      readonly people: number;
-      /** Nobody else's e-mails begin so. */
+      readonly requests: number;
+      /** The start of the e-mail addresses; different for each job. */
       readonly prefix: string;
       readonly accept: 'text/html' | 'application/json';
     };
     readonly result: { readonly seconds: number };
   };
-  /** VMs that poll, from now on; answers when every poll has been sent. */
+  /** Starts a poll for each VM; ends when every poll has been sent. */
   wait: {
     readonly job: { readonly port: number; readonly hostnames: readonly string[] };
     readonly result: { readonly polls: number };
   };
-  /** People who ask one after another while those VMs wait: milliseconds from sending the form to the VM being told. */
-  tell: {
-    readonly job: { readonly port: number; readonly people: number; readonly perSecond: number };
-    readonly result: { readonly toldMs: readonly number[]; readonly answeredMs: readonly number[] };
+  /** Sends the form at a steady rate while VMs wait: milliseconds until the poll, and until the form, is answered. */
+  requestPaced: {
+    readonly job: { readonly port: number; readonly requests: number; readonly perSecond: number };
+    readonly result: { readonly deliveryMs: readonly number[]; readonly answeredMs: readonly number[] };
   };
-  /** Hangs all polls up. */
-  leave: { readonly job: object; readonly result: object };
-  /** One batch of log lines after another: milliseconds that each took. */
+  /** Closes the connections of all polls. */
+  disconnect: { readonly job: object; readonly result: object };
+  /** Sends one batch of log lines after another: milliseconds for each. */
   push: {
     readonly job: {
       readonly port: number;
-      /** Whose batch each is, in order. */
+      /** The VM of each batch, in order. */
       readonly hostnames: readonly string[];
       readonly linesPerBatch: number;
     };
     readonly result: { readonly batchMs: readonly number[] };
   };
-  /** Lines of one machine at this rate, each with the time at which it was sent. */
-  pour: {
+  /** Sends log lines of one machine at a steady rate; each line contains the time at which it was sent. */
+  stream: {
     readonly job: {
       readonly port: number;
       readonly hostname: string;

@@ -1,4 +1,4 @@
-// Logs of VMs, batch after batch.
+// Sends logs of VMs in batches.
 import { openConnection } from './connection.ts';
 import type { Jobs } from './jobs.ts';
 import { logRequest } from './requests.ts';
@@ -27,19 +27,19 @@ export async function push({
 
 const BATCHES_PER_SECOND = 10;
 
-/** A batch is sent at its time, or as soon as the one before was answered. */
-export async function pour({
+/** Sends each batch at its time, or as soon as the one before was answered. */
+export async function stream({
   port,
   hostname,
   linesPerSecond,
   seconds,
-}: Jobs['pour']['job']): Promise<Jobs['pour']['result']> {
+}: Jobs['stream']['job']): Promise<Jobs['stream']['result']> {
   const connection = await openConnection(port);
   const perBatch = linesPerSecond / BATCHES_PER_SECOND;
-  const begun = performance.now();
+  const firstSentMs = performance.now();
   try {
     for (let batch = 0; batch < seconds * BATCHES_PER_SECOND; batch += 1) {
-      const waitMs = begun + (batch * 1_000) / BATCHES_PER_SECOND - performance.now();
+      const waitMs = firstSentMs + (batch * 1_000) / BATCHES_PER_SECOND - performance.now();
       if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
       const lines = Array.from(
         { length: perBatch },
@@ -48,13 +48,16 @@ export async function pour({
       const { status, body } = await connection.send(logRequest(port, hostname, lines));
       if (status !== 200) throw new Error(`A log batch was answered ${status}: ${body}`);
     }
-    return { lines: perBatch * seconds * BATCHES_PER_SECOND, seconds: (performance.now() - begun) / 1_000 };
+    return {
+      lines: perBatch * seconds * BATCHES_PER_SECOND,
+      seconds: (performance.now() - firstSentMs) / 1_000,
+    };
   } finally {
     connection.close();
   }
 }
 
-/** About as long as cloud-init's. */
+/** A line as long as the usual lines of cloud-init. */
 function lineOf(batch: number, line: number): string {
   return `2026-01-01 09:00:00,000 - util.py[DEBUG]: batch ${batch}, line ${line}: Running command ['systemctl']`;
 }

@@ -1,29 +1,29 @@
-// The load generator: a process of its own that does one job after another, as its parent tells it, and ends with it.
+// The program of the load generator. It runs the jobs that its parent sends, one after another, and ends with its parent.
 import type { JobMessage, Jobs, JobKind, ResultMessage } from './jobs.ts';
-import { pour, push } from './log-sender.ts';
-import { ask, tell } from './people.ts';
+import { requestAtOnce, requestPaced } from './form-sender.ts';
+import { push, stream } from './log-sender.ts';
 import { createPolls } from './polls.ts';
 
 const polls = createPolls();
 
 const work: { readonly [K in JobKind]: (job: Jobs[K]['job']) => Promise<Jobs[K]['result']> } = {
-  ask,
+  requestAtOnce,
   wait: async ({ port, hostnames }) => {
     await polls.begin(port, hostnames);
     return { polls: hostnames.length };
   },
-  tell: (job) => tell(job, polls),
-  leave: () => {
-    polls.leave();
+  requestPaced: (job) => requestPaced(job, polls),
+  disconnect: () => {
+    polls.disconnect();
     return Promise.resolve({});
   },
   push,
-  pour,
+  stream,
 };
 
 async function answer({ kind, job }: JobMessage): Promise<ResultMessage> {
   try {
-    // The message pairs the two; a union of functions is more than the compiler follows.
+    // `JobMessage` guarantees that `kind` and `job` belong together, but the compiler cannot follow a union of functions.
     const run = work[kind] as (job: unknown) => Promise<Jobs[JobKind]['result']>;
     return { ok: true, result: await run(job) };
   } catch (error) {

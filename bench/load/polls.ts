@@ -1,27 +1,30 @@
-// VMs that wait: one connection and one poll each, held until they are told or leave.
+// The polls of waiting VMs: one connection and one poll each, until the poll is answered or `disconnect` is called.
 import { openConnection, type Connection } from './connection.ts';
 import { pollRequest } from './requests.ts';
 
 export type Polls = {
-  /** Resolves when all of them have sent their polls. */
+  /** Resolves when all polls have been sent. */
   readonly begin: (port: number, hostnames: readonly string[]) => Promise<void>;
-  /** When this VM was told, on the clock of `performance.now`; rejects where its poll ended otherwise. */
-  readonly toldAt: (hostname: string) => Promise<number>;
-  readonly leave: () => void;
+  /** When this VM's poll was answered with a command, as in `performance.now`; rejects if the poll ended otherwise. */
+  readonly deliveredAt: (hostname: string) => Promise<number>;
+  readonly disconnect: () => void;
 };
 
-/** Below the backlog of a listening socket. */
+/** Less than the backlog of a listening socket. */
 const OPENED_AT_ONCE = 100;
 
 export function createPolls(): Polls {
-  const polls = new Map<string, { readonly connection: Connection; readonly toldMs: Promise<number> }>();
+  const polls = new Map<
+    string,
+    { readonly connection: Connection; readonly deliveredAtMs: Promise<number> }
+  >();
 
   async function beginOne(port: number, hostname: string): Promise<void> {
     const connection = await openConnection(port);
-    const toldMs = poll(connection, port, hostname);
-    // Nobody may be asking yet.
-    toldMs.catch(() => undefined);
-    polls.set(hostname, { connection, toldMs });
+    const deliveredAtMs = poll(connection, port, hostname);
+    // Prevents an unhandled rejection before `deliveredAt` is called.
+    deliveredAtMs.catch(() => undefined);
+    polls.set(hostname, { connection, deliveredAtMs });
   }
 
   return {
@@ -31,11 +34,11 @@ export function createPolls(): Polls {
         await Promise.all(together.map((hostname) => beginOne(port, hostname)));
       }
     },
-    toldAt: (hostname) => {
+    deliveredAt: (hostname) => {
       const found = polls.get(hostname);
-      return found ? found.toldMs : Promise.reject(new Error(`${hostname} does not wait.`));
+      return found ? found.deliveredAtMs : Promise.reject(new Error(`${hostname} is not waiting.`));
     },
-    leave: () => {
+    disconnect: () => {
       for (const { connection } of polls.values()) connection.close();
       polls.clear();
     },

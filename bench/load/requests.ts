@@ -1,4 +1,4 @@
-// The requests that are sent, as bytes: what a browser and a VM's programs send.
+// The text of the requests, as a browser and a VM's programs send them.
 
 const COMMAND =
   'DISPLAY= /opt/google/chrome-remote-desktop/start-host --code="4/0AbenchBenchBench" ' +
@@ -19,7 +19,7 @@ function post({ port, path, type, body, headers = '' }: Post): string {
   );
 }
 
-/** The form, as a browser sends it. `email` is plain ASCII. */
+/** The form, as a browser sends it. `email` must be ASCII. */
 export function formRequest(port: number, email: string, accept: string): string {
   const body = new URLSearchParams({ email, crd_command: COMMAND }).toString();
   const headers = `Origin: http://127.0.0.1:${port}\r\nSec-Fetch-Site: same-origin\r\nAccept: ${accept}\r\n`;

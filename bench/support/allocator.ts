@@ -1,5 +1,5 @@
-// The allocator as it is run: a process of its own, with its embedded Postgres, listening on loopback only.
-// PROFILE=<folder> makes it write a CPU profile there when it ends.
+// Starts the real allocator: its own process, with the embedded Postgres, listening on loopback only. PROFILE=<folder> makes
+// it write a CPU profile to that folder when it ends.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { openSync, closeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -15,15 +15,15 @@ import type { Folder } from './folder.ts';
 export type Allocator = {
   readonly port: number;
   readonly pid: number;
-  /** Of its database: a secret. */
+  /** The connection string of its database; contains the password. */
   readonly connectionString: string;
-  /** From the process's start to its first 200 of /api/health. */
+  /** From the start of the process to the first 200 of /api/health. */
   readonly readySeconds: number;
   readonly stop: () => Promise<void>;
 };
 
 const PROGRAM = resolve(import.meta.dirname, '../../src/main.ts');
-/** As `make run` starts it. */
+/** The same flags as in `make run`. */
 const FLAGS = ['--max-semi-space-size=8'];
 const LISTENING = /listening on http:\/\/127\.0\.0\.1:(\d+)/;
 const STOP_GRACE_MS = 35_000;
@@ -33,7 +33,7 @@ type Running = { readonly child: ChildProcess; readonly port: number; readonly r
 
 type Variables = Readonly<Record<string, string>>;
 
-/** Starts it on the folder, with these variables besides, and resolves when it is ready. */
+/** Starts it with this folder and these additional variables; resolves when it is ready. */
 export async function acquireAllocator(
   lifecycle: Lifecycle,
   folder: Folder,
@@ -62,7 +62,7 @@ async function launch(folder: Folder, variables: Variables): Promise<Running> {
     cwd: folder.path,
     env: { ...environment(folder), ...variables },
     stdio: ['ignore', output, 'pipe'],
-    // Its own session: a Ctrl-C in the terminal is ours to pass on.
+    // In its own session: Ctrl-C in the terminal must reach only this process, which then stops the allocator.
     detached: true,
   });
   closeSync(output);
@@ -77,7 +77,7 @@ async function launch(folder: Folder, variables: Variables): Promise<Running> {
   }
 }
 
-/** As it is configured by default, but for what a loud measurement must not meet. */
+/** The default configuration, except for the limit of requests per minute. */
 function environment({ dataDir }: Folder): NodeJS.ProcessEnv {
   const { PATH, HOME, LD_LIBRARY_PATH } = process.env;
   return {
@@ -98,15 +98,15 @@ function profiling(folder: string | undefined): string[] {
 }
 
 function listeningPort({ stderr }: ChildProcess): Promise<number> {
-  const said: string[] = [];
+  const output: string[] = [];
   return new Promise((resolve, reject) => {
     const lines = createInterface({ input: stderr! });
     lines.on('line', (line) => {
-      said.push(line);
+      output.push(line);
       const port = LISTENING.exec(line)?.[1];
       if (port !== undefined) resolve(Number(port));
     });
-    lines.on('close', () => reject(new Error(`The allocator did not start: ${said.join(' ')}`)));
+    lines.on('close', () => reject(new Error(`The allocator did not start: ${output.join(' ')}`)));
   });
 }
 

@@ -1,5 +1,5 @@
-// The same Postgres without us: the same programs, settings and user, started as plainly as can be. What it takes is
-// the least that an allocator can take to be ready.
+// The same Postgres without the allocator: the same programs, settings and user. The time that it takes to start is a lower
+// bound for an allocator.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chown, mkdir } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
@@ -15,15 +15,15 @@ import { endChild } from './child.ts';
 import type { Folder } from './folder.ts';
 
 export type BarePostgres = {
-  /** Makes the cluster and starts a server on it: seconds until it answers. */
+  /** Creates the cluster and starts a server on it: seconds until it answers. */
   readonly first: () => Promise<number>;
-  /** Starts a server on the cluster that is there: seconds until it answers. */
+  /** Starts a server on the existing cluster: seconds until it answers. */
   readonly again: () => Promise<number>;
 };
 
 const INITDB_TIMEOUT_MS = 60_000;
 const STOP_GRACE_MS = 20_000;
-const LOOK_MS = 2;
+const POLL_MS = 2;
 
 export async function openBarePostgres(lifecycle: Lifecycle, folder: Folder): Promise<BarePostgres> {
   const { account } = folder;
@@ -90,7 +90,7 @@ async function answers(port: number): Promise<void> {
       await client.query('select 1');
       return;
     } catch {
-      await delay(LOOK_MS);
+      await delay(POLL_MS);
     } finally {
       await client.end().catch(() => undefined);
     }

@@ -1,4 +1,4 @@
-// A real browser for measurements: Debian's Chromium, driven by playwright-core, without the features that call home.
+// A real browser for measurements: Debian's Chromium, driven by playwright-core, without the features that connect to Google.
 import { existsSync } from 'node:fs';
 import { chromium, type Browser } from 'playwright-core';
 import type { Lifecycle } from '../../src/lifecycle.ts';
@@ -14,7 +14,7 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** Null where there is none. */
+/** Null if none is installed. */
 export function findBrowser(): string | null {
   return process.env['CHROMIUM'] ?? PLACES.find((place) => existsSync(place)) ?? null;
 }

@@ -1,14 +1,14 @@
-// Ends a child process, politely and then not.
+// Ends a child process: first with a signal that it can handle, then with SIGKILL.
 import type { ChildProcess } from 'node:child_process';
 
-/** Resolves when the process has ended, however it did. */
+/** Resolves when the process has ended, for whatever reason. */
 export function ending(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined)
     return Promise.resolve();
   return new Promise((resolve) => child.once('exit', () => resolve()));
 }
 
-/** Asks with `signal`; where that does not help in time, or once `force` is aborted, it is killed. */
+/** Sends `signal`, and SIGKILL after `graceMs` or when `force` is aborted. */
 export async function endChild(
   child: ChildProcess,
   { signal, graceMs, force }: { signal: NodeJS.Signals; graceMs: number; force: AbortSignal },

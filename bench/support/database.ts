@@ -1,15 +1,15 @@
-// The rows that measurements begin with, and the counts that they are checked by. One connection, closed afterwards.
+// Creates the rows that a measurement starts with, and counts rows for its checks. Uses one connection.
 import { Client } from 'pg';
 import type { Lifecycle } from '../../src/lifecycle.ts';
 
 export type Database = {
-  /** So many free machines and nothing else: assigned ones, logs and presence of before are gone. */
+  /** Replaces all machines, with their assignments, logs and presence, by this number of free machines. */
   readonly freshVms: (count: number) => Promise<readonly string[]>;
-  /** How many live assignments there are. */
+  /** The number of live assignments. */
   readonly assigned: () => Promise<number>;
-  /** How many machines are known to wait at this moment. */
+  /** The number of machines that wait now, according to the database. */
   readonly waiting: () => Promise<number>;
-  /** How many connections other programs than this one have to the server. */
+  /** The number of connections of other programs to the server. */
   readonly connections: () => Promise<number>;
 };
 
@@ -20,7 +20,7 @@ export async function acquireDatabase(lifecycle: Lifecycle, connectionString: st
     'database connection',
     async () => {
       const opened = new Client({ connectionString, application_name: OWN_NAME });
-      // The server may be ended first, after a failure.
+      // After a failure, the server may end before this connection.
       opened.on('error', () => undefined);
       await opened.connect();
       return opened;
@@ -41,7 +41,7 @@ export async function acquireDatabase(lifecycle: Lifecycle, connectionString: st
         [vms],
       );
       await client.query('insert into vm_presence (hostname) select hostname from vms');
-      // Neither side of a comparison is to meet statistics or dirty pages of the one before.
+      // Each side of a comparison starts with current statistics and without dirty pages of the other side.
       await client.query('analyze vms, vm_presence');
       await client.query('checkpoint');
       return rows.map(({ hostname }) => hostname);

@@ -1,4 +1,4 @@
-// A temporary data folder that the user who runs Postgres can reach. It is gone afterwards, and so is any Postgres in it.
+// A temporary data folder that the user who runs Postgres can reach. Its release stops any Postgres in it, and removes it.
 import { chmod, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,10 +10,10 @@ import type { Account } from '../../src/db/embedded/run-program.ts';
 import type { Lifecycle } from '../../src/lifecycle.ts';
 
 export type Folder = {
-  /** For logs and sockets; holds `dataDir`. */
+  /** For logs and sockets; contains `dataDir`. */
   readonly path: string;
   readonly dataDir: string;
-  /** Who runs Postgres here; undefined: we ourselves. */
+  /** The user who runs Postgres; undefined: the user of this process. */
   readonly account: Account | undefined;
 };
 
@@ -23,7 +23,7 @@ export function acquireFolder(lifecycle: Lifecycle): Promise<Folder> {
 
 async function makeFolder(): Promise<Folder> {
   const path = await mkdtemp(join(await realpath(tmpdir()), `lablink-bench-${process.pid}-`));
-  // As root, Postgres runs as another user, who has to pass through.
+  // If root runs this, Postgres runs as another user, who must be able to pass through the folder.
   await chmod(path, 0o711);
   const wanted = join(path, 'data');
   const resolved = await resolveDataDir({ dataDir: wanted, env: process.env, platform: thisPlatform() });

@@ -1,7 +1,7 @@
-// How many sockets a process of this machine may hold. Node raises its own limit to the hard one by itself.
+// How many files and sockets a process may open. Node raises its soft limit to the hard limit by itself.
 import { spawnSync } from 'node:child_process';
 
 export function openFilesLimit(): number {
-  const said = spawnSync('/bin/sh', ['-c', 'ulimit -Hn']).stdout.toString().trim();
-  return said === 'unlimited' ? Number.POSITIVE_INFINITY : Number(said);
+  const output = spawnSync('/bin/sh', ['-c', 'ulimit -Hn']).stdout.toString().trim();
+  return output === 'unlimited' ? Number.POSITIVE_INFINITY : Number(output);
 }

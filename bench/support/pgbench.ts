@@ -1,5 +1,5 @@
-// pgbench runs the claim: the server's own statement, with its parameters made of one random number, prepared once per
-// connection. Knows no HTTP.
+// Runs the claim with pgbench: the statement of the server, prepared once per connection, with parameters made from one
+// random number.
 import { spawn, spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,10 +9,10 @@ import type { Lifecycle } from '../../src/lifecycle.ts';
 import { endChild, ending } from './child.ts';
 
 export type PgbenchRun = {
-  /** Where the script is written. */
+  /** The folder for the script. */
   readonly folder: string;
   readonly connectionString: string;
-  /** The NOTIFY channel. */
+  /** The channel of NOTIFY. */
   readonly channel: string;
   readonly connections: number;
   readonly claims: number;
@@ -20,7 +20,7 @@ export type PgbenchRun = {
 
 const GRACE_MS = 2_000;
 
-/** Above all 19 digits that a random number has, a uuid has room for zeros. */
+/** The random number has at most 19 digits, so it fits into a uuid after leading zeros. */
 const PARAMETERS: Readonly<Record<string, string>> = {
   $1: `lpad(:number, 32, '0')::uuid`,
   $2: `(:number || '@example.org')`,
@@ -45,7 +45,7 @@ function script(): string {
   return `\\set number random(1, 9000000000000000000)\n${statement};\n`;
 }
 
-/** Claims per second, without the time that connecting takes. */
+/** Claims per second, without the time for connecting. */
 export async function pgbenchClaims(lifecycle: Lifecycle, run: PgbenchRun): Promise<number> {
   const file = join(run.folder, 'claim.sql');
   await writeFile(file, script());

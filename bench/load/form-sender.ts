@@ -1,24 +1,24 @@
-// People who send the form: many at once, or one after another at a steady rate.
+// Sends the form for many participants: at once, or one after another at a steady rate.
 import { setTimeout as delay } from 'node:timers/promises';
 import { openConnection, type Answer, type Connection } from './connection.ts';
 import type { Jobs } from './jobs.ts';
 import type { Polls } from './polls.ts';
 import { formRequest } from './requests.ts';
 
-export async function ask({
+export async function requestAtOnce({
   port,
   connections,
-  people,
+  requests: count,
   prefix,
   accept,
-}: Jobs['ask']['job']): Promise<Jobs['ask']['result']> {
+}: Jobs['requestAtOnce']['job']): Promise<Jobs['requestAtOnce']['result']> {
   const open = await Promise.all(Array.from({ length: connections }, () => openConnection(port)));
-  const requests = Array.from({ length: people }, (_, number) =>
+  const requests = Array.from({ length: count }, (_, number) =>
     formRequest(port, `${prefix}-${number}@example.org`, accept),
   );
   let next = 0;
   const work = async (connection: Connection): Promise<void> => {
-    while (next < people) expectOk(await connection.send(requests[next++]!));
+    while (next < count) expectOk(await connection.send(requests[next++]!));
   };
   const startedMs = performance.now();
   try {
@@ -29,27 +29,27 @@ export async function ask({
   }
 }
 
-/** One connection; the rate is kept whatever an answer takes, so long as it takes less than the interval. */
-export async function tell(
-  { port, people, perSecond }: Jobs['tell']['job'],
+/** Uses one connection; the rate stays constant as long as each answer takes less than the interval. */
+export async function requestPaced(
+  { port, requests, perSecond }: Jobs['requestPaced']['job'],
   polls: Polls,
-): Promise<Jobs['tell']['result']> {
+): Promise<Jobs['requestPaced']['result']> {
   const connection = await openConnection(port);
-  const toldMs: Promise<number>[] = [];
+  const deliveryMs: Promise<number>[] = [];
   const answeredMs: number[] = [];
   try {
     const startedMs = performance.now();
-    while (toldMs.length < people) {
-      const dueMs = startedMs + (toldMs.length * 1_000) / perSecond;
+    while (deliveryMs.length < requests) {
+      const dueMs = startedMs + (deliveryMs.length * 1_000) / perSecond;
       await delay(Math.max(0, dueMs - performance.now()));
-      const request = formRequest(port, `told-${toldMs.length}@example.org`, 'application/json');
-      const askedMs = performance.now();
+      const request = formRequest(port, `told-${deliveryMs.length}@example.org`, 'application/json');
+      const sentMs = performance.now();
       const { body } = expectOk(await connection.send(request));
-      answeredMs.push(performance.now() - askedMs);
+      answeredMs.push(performance.now() - sentMs);
       const { hostname } = JSON.parse(body) as { hostname: string };
-      toldMs.push(polls.toldAt(hostname).then((atMs) => atMs - askedMs));
+      deliveryMs.push(polls.deliveredAt(hostname).then((atMs) => atMs - sentMs));
     }
-    return { toldMs: await Promise.all(toldMs), answeredMs };
+    return { deliveryMs: await Promise.all(deliveryMs), answeredMs };
   } finally {
     connection.close();
   }
