@@ -1,5 +1,5 @@
 // `make agent`: src/agent -> dist/agent: one JavaScript file, one executable that needs no Node, and their checksums.
-// Nothing is done where the sources have not changed. An argument names another folder than dist/agent.
+// Builds nothing if the sources have not changed. The optional argument is the output folder, by default dist/agent.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
@@ -16,13 +16,13 @@ const out = resolve(process.argv[2] ?? join(root, 'dist/agent'));
 const script = 'lablink-agent.mjs';
 const executable = 'lablink-agent-linux-x64';
 const stampName = '.built-from';
-/** What is built elsewhere has no executable: it is made of the Node that runs this. */
+/** The executable is made from the Node binary that runs this program, so other platforms get no executable. */
 const canBuildExecutable = process.platform === 'linux' && process.arch === 'x64';
-/** Says to Node's binary that a program was put into it; from Node's documentation of single executable applications. */
+/** Tells Node's binary that it contains a program; from Node's documentation of single executable applications. */
 const SEA_FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 const SEA_BLOB = 'NODE_SEA_BLOB';
 
-/** The program needs the version of package.json only. */
+/** The agent only needs the version from package.json. */
 const versionOnly: Plugin = {
   name: 'version only',
   setup(given) {
@@ -53,7 +53,7 @@ async function bundle(format: Format, banner: string): Promise<string> {
   return file.text;
 }
 
-/** Node's binary with the program put into it. */
+/** Creates the executable: a copy of Node's binary that contains the program. */
 async function buildExecutable(program: string, target: string): Promise<void> {
   const work = `${target}.work`;
   await mkdir(work);
@@ -74,7 +74,7 @@ async function buildExecutable(program: string, target: string): Promise<void> {
   runQuietly(target, ['--version']);
 }
 
-/** Its output is shown only where it fails: both tools print warnings that need no action. */
+/** Shows the output only after a failure: both tools print warnings that need no action. */
 function runQuietly(program: string, args: readonly string[]): void {
   execFileSync(program, args, { stdio: 'pipe', env: {} });
 }
@@ -105,7 +105,7 @@ async function isBuilt(): Promise<boolean> {
   return built === stamp && names.every((name) => existsSync(join(out, name)));
 }
 
-/** Written beside its place and then moved, so that half a program is never served. */
+/** Writes a temporary file and renames it, so that an incomplete program is never served. */
 async function buildAll(): Promise<void> {
   const fresh = join(dirname(out), `.agent-${process.pid}`);
   await mkdir(fresh, { recursive: true });
@@ -120,7 +120,7 @@ async function buildAll(): Promise<void> {
     );
     await writeFile(join(fresh, 'SHA256SUMS'), sums.join(''));
     await writeFile(join(fresh, stampName), stamp);
-    // Somebody else may have built the same meanwhile, and be serving it by now.
+    // Another process may have built the same program meanwhile, and may already be serving it.
     if (await isBuilt()) return;
     await rm(out, { recursive: true, force: true });
     await rename(fresh, out);

@@ -1,5 +1,5 @@
 // `make assets`: src/browser, templates/public and the parts of Tabler, uPlot and Swagger UI that the pages use -> dist/public,
-// named by their hash, and assets.json, which says what is called how.
+// with names that contain a hash, and assets.json, which maps the names.
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 export const PUBLIC = join(root, 'dist/public');
 const NAMES = 'assets.json';
 
-/** Tabler's stylesheet, of which only what the pages use is kept. */
+/** Tabler's stylesheet; only the rules that the pages use are kept. */
 const fittedTabler: Plugin = {
   name: 'fitted Tabler',
   setup(given) {
@@ -21,7 +21,7 @@ const fittedTabler: Plugin = {
   },
 };
 
-/** It is minified already, and large. */
+/** Already minified, and large. */
 const swaggerAsItIs: Plugin = {
   name: 'Swagger UI as it is',
   setup(given) {
@@ -32,7 +32,7 @@ const swaggerAsItIs: Plugin = {
   },
 };
 
-/** Builds all static files. Others may build the same at the same time. */
+/** Builds all static files. Several processes may build them at the same time. */
 export async function buildAssets(): Promise<void> {
   const { metafile, outputFiles } = await build({
     entryPoints: [
@@ -60,7 +60,7 @@ export async function buildAssets(): Promise<void> {
   await mkdir(PUBLIC, { recursive: true });
   const files = outputFiles.map(({ path, contents }) => ({ name: basename(path), contents }));
   for (const { name, contents } of files) await writeFile(join(PUBLIC, name), contents);
-  // Last, and whole: whoever reads it finds the files.
+  // Written last and atomically: the files exist before anything can read their names.
   const half = join(PUBLIC, `.${NAMES}.${process.pid}`);
   await writeFile(half, JSON.stringify(namesOf(metafile), null, 2));
   await rename(half, join(PUBLIC, NAMES));
@@ -69,7 +69,7 @@ export async function buildAssets(): Promise<void> {
     if (!kept.has(name) && !name.startsWith('.')) await rm(join(PUBLIC, name), { force: true });
 }
 
-/** The name that pages use → the name with the hash. */
+/** Name that the pages use → name with the hash. */
 function namesOf({ outputs }: Metafile): Record<string, string> {
   const names: Record<string, string> = {};
   for (const [output, { entryPoint }] of Object.entries(outputs))

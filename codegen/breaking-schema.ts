@@ -1,12 +1,12 @@
-// What one schema accepts and another does not: in a request, what was accepted and is not any more; in a response, what
-// was never answered and is now. A comparison that cannot be decided counts as a change that breaks. Pure.
+// Compares two schemas. A request schema breaks clients if it no longer accepts a value; a response schema, if it allows a
+// value that was never returned before. A comparison that cannot be decided counts as a breaking change. Pure.
 import { isDeepStrictEqual } from 'node:util';
 import { isRecord, textOf, type Json, type JsonObject } from './json.ts';
 import { branchesOf, type Side } from './schema-branches.ts';
 
 export type Direction = 'request' | 'response';
 
-/** Keywords that say nothing of what is valid. */
+/** Keywords that have no influence on what is valid. */
 const ANNOTATIONS = new Set([
   'title',
   'description',
@@ -33,19 +33,19 @@ const COMPARED = new Set([
   'additionalProperties',
 ]);
 
-/** The comparison of two schemas, with where it is and what it has been through. */
+/** The state of a comparison: its place in the contract, and the references that it has followed. */
 type Comparison = {
-  /** The wider one, where nothing breaks: what is accepted, or what was answered. */
+  /** The schema that must accept everything that the other one accepts, or else the change is breaking. */
   readonly to: Side;
   readonly from: Side;
   readonly direction: Direction;
   readonly at: string;
-  /** Pairs of references that are being compared already: schemas may hold themselves. */
+  /** Pairs of references that are already being compared, because schemas can be recursive. */
   readonly within: readonly string[];
 };
 type Rule = (from: JsonObject, to: JsonObject, comparison: Comparison) => string[];
 
-/** What breaks between the released and the current schema, as sentences that begin with where it is. */
+/** The breaking changes from the released to the current schema, as sentences that start with their place. */
 export function schemaBreaks(released: Side, current: Side, direction: Direction, at: string): string[] {
   const [from, to] = direction === 'request' ? [released, current] : [current, released];
   return compare({ from, to, direction, at, within: [] });
@@ -112,7 +112,7 @@ const bounds: Rule = (from, to, { direction, at }) => {
   ];
 };
 
-/** Two patterns cannot be compared: another one counts as narrower. Responses may widen within their type. */
+/** Patterns cannot be compared, so a different pattern counts as narrower. Responses may widen within their type. */
 const exact: Rule = (from, to, { direction, at }) =>
   [...(direction === 'request' ? ['pattern', 'multipleOf', 'uniqueItems'] : []), 'format']
     .filter((keyword) => to[keyword] !== undefined && to[keyword] !== false && to[keyword] !== from[keyword])
@@ -128,7 +128,7 @@ const defaults: Rule = (from, to, { direction, at }) =>
 const required: Rule = (from, to, { direction, at }) => {
   const always = Array.isArray(from['required']) ? from['required'] : [];
   const wanted = Array.isArray(to['required']) ? to['required'] : [];
-  // A property that is gone is reported as removed.
+  // A missing property is reported as removed.
   const isGone = (name: string): boolean => name in propertiesOf(to) && !(name in propertiesOf(from));
   return wanted
     .filter((name) => !always.includes(name) && !(direction === 'response' && isGone(textOf(name))))
@@ -160,14 +160,14 @@ const items: Rule = (from, to, comparison) =>
 const otherProperties: Rule = (from, to, comparison) => {
   const [ours = true, theirs = true] = [from['additionalProperties'], to['additionalProperties']];
   if (theirs === true || ours === false) return [];
-  // Whoever reads a response ignores what it does not know.
+  // Clients ignore unknown properties of a response.
   if (theirs === false) {
     return comparison.direction === 'request' ? [`${comparison.at}: unknown fields are refused now`] : [];
   }
   return compare(inside(comparison, `${comparison.at}.*`, ours, theirs));
 };
 
-/** Keywords that no rule knows must stay as they are. */
+/** Keywords without a rule must stay unchanged. */
 const unknown: Rule = (from, to, { at }) =>
   [...new Set([...Object.keys(from), ...Object.keys(to)])]
     .filter((keyword) => !COMPARED.has(keyword) && !ANNOTATIONS.has(keyword) && !keyword.startsWith('x-'))

@@ -1,12 +1,12 @@
-// Credentials that were enough and are no more. Pure.
+// Finds credentials that were sufficient and no longer are. Pure.
 import { isDeepStrictEqual } from 'node:util';
 import { isRecord, textOf, type Json, type JsonObject } from './json.ts';
 
 type Pair<T> = { readonly released: T; readonly current: T };
-/** What must be shown together; empty: nothing. */
+/** Schemes that are required together; empty if no credentials are needed. */
 type Alternative = ReadonlySet<string>;
 
-/** Ways to be let in to an operation that no longer suffice, and schemes of theirs that work otherwise now. */
+/** The requirements of an operation that are no longer sufficient, and their schemes that have changed. */
 export function securityBreaks(documents: Pair<JsonObject>, operations: Pair<JsonObject>): string[] {
   const before = alternativesOf(documents.released, operations.released);
   const after = alternativesOf(documents.current, operations.current);
@@ -41,7 +41,7 @@ function nameOf(alternative: Alternative): string {
   return alternative.size === 0 ? 'no credentials' : [...alternative].join(' with ');
 }
 
-/** What a caller must do for a scheme; descriptions aside. */
+/** A scheme without its descriptions. */
 function schemeOf(document: JsonObject, name: string): JsonObject | null {
   const components = document['components'];
   const schemes = isRecord(components) ? components['securitySchemes'] : undefined;

@@ -1,12 +1,12 @@
-// The breaking-change check: what a program that was written against the released contract would trip over in the current
-// one. Additions are fine; removals, renames, new requirements and narrowings are not. Pure. Our own, since npm has none
-// that does it for 3.1: openapi-diff 0.24 refuses 3.1, Optic 1.0 does not start on Node 24 (and brings 500 packages).
+// The breaking-change check: finds changes of the contract that break programs written for the released one. Additions are
+// allowed; removals, renames, new requirements and narrower schemas are not. Pure. No npm package does this for OpenAPI 3.1:
+// openapi-diff 0.24 rejects 3.1, and Optic 1.0 does not start on Node 24 (and brings 500 packages).
 import { schemaBreaks, type Direction } from './breaking-schema.ts';
 import { securityBreaks } from './breaking-security.ts';
 import { isRecord, textOf, type Json, type JsonObject } from './json.ts';
 import { DEFAULT_BODY_LIMIT_BYTES, METHODS, resolveRef } from './endpoints.ts';
 
-/** An operation that is served at last loses this status: that is the promise kept, not broken. */
+/** The status of operations that are not implemented yet; removing it is not a breaking change. */
 const NOT_SERVED_YET = '501';
 
 type Operation = { readonly operation: JsonObject; readonly pathItem: JsonObject };
@@ -14,7 +14,7 @@ type Operation = { readonly operation: JsonObject; readonly pathItem: JsonObject
 type Pair<T> = { readonly released: T; readonly current: T };
 type Documents = Pair<JsonObject>;
 
-/** Sentences, one for each change that breaks; none where the current contract keeps what the released one promised. */
+/** One sentence for each breaking change. */
 export function breakingChanges(released: JsonObject, current: JsonObject): string[] {
   const documents = { released, current };
   const now = operationsOf(current);
@@ -26,8 +26,8 @@ export function breakingChanges(released: JsonObject, current: JsonObject): stri
 }
 
 /**
- * What stands in the way of this contract: changes that break, unless the major version has moved, and a version that
- * went back.
+ * The reasons why this contract cannot be released: breaking changes without a new major version, or a version that is
+ * lower than the released one.
  */
 export function releaseFaults(released: JsonObject, current: JsonObject): string[] {
   const [before, now] = [versionOf(released), versionOf(current)];
@@ -78,7 +78,7 @@ function operationBreaks(documents: Documents, { released, current }: Pair<Opera
   ];
 }
 
-/** Our own words that a caller feels. */
+/** Our own extensions that affect callers. */
 function extensionBreaks(before: JsonObject, after: JsonObject): string[] {
   const tolerant = 'x-allow-unknown-query-parameters';
   const [limitBefore, limitAfter] = [bodyLimitBytes(before), bodyLimitBytes(after)];
@@ -115,7 +115,7 @@ function parameterBreaks(documents: Documents, operations: Pair<Operation>): str
   return [...added, ...changed];
 }
 
-/** By place and name; the operation's own before the path's. */
+/** Parameters by place and name; those of the operation override those of the path. */
 function parametersOf(
   document: JsonObject,
   { operation, pathItem }: Operation,

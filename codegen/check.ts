@@ -1,4 +1,4 @@
-// Part of `make check`: every generated file is what would be generated, and the contract breaks nothing that was released.
+// Part of `make check`: checks that every generated file is up to date, and that the contract has no breaking changes.
 import { readFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-// docs/configuration.md and config.example.yaml, from the schema of the configuration.
+// The schema of the configuration -> the text of docs/configuration.md and config.example.yaml.
 import { fileURLToPath } from 'node:url';
 import { format } from 'prettier';
 import { stringify } from 'yaml';
@@ -61,7 +61,7 @@ function table(kind: 'Variable' | 'Key', listed: readonly Listed[]): string {
 const fallback = ({ default: standard, otherwise = 'none' }: Setting): string =>
   standard === undefined ? otherwise : `\`${standard}\``;
 
-/** Every key, commented out: a line that begins with `#` and no space is a setting. */
+/** Every key, commented out: a line that starts with `#` without a space is a setting. */
 function renderSample(): string {
   const listed = all.flatMap(({ setting }) =>
     setting.file === undefined ? [] : [{ ...setting, key: setting.file }],

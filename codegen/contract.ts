@@ -1,4 +1,4 @@
-// openapi.yaml -> the text of src/contract/*.gen.ts. Pure: the callers write or compare.
+// openapi.yaml -> the text of src/contract/*.gen.ts. Pure: the callers write the text or compare it.
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import openapiTypescript, { astToString } from 'openapi-typescript';
@@ -12,7 +12,7 @@ const root = new URL('..', import.meta.url);
 
 export type GeneratedFile = { path: string; text: string };
 
-/** The files that follow from openapi.yaml. */
+/** The files that are generated from openapi.yaml. */
 export async function contractFiles(): Promise<GeneratedFile[]> {
   const source = new URL('openapi.yaml', root);
   const types = astToString(await openapiTypescript(source, { alphabetize: false }));

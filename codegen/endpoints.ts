@@ -1,11 +1,11 @@
-// openapi.yaml -> the endpoint table: what the server must know about an endpoint at run time.
+// openapi.yaml -> the endpoint table: what the server needs to know about an endpoint at run time.
 import { isRecord, textOf, type Json, type JsonObject } from './json.ts';
 
 export const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
 export const DEFAULT_BODY_LIMIT_BYTES = 65_536;
 const NO_SECURITY: Json[] = [{}];
 
-/** Follows a local `$ref`; throws where it leads nowhere; the linter reports that in detail. */
+/** Follows a local `$ref`; throws if the target is missing, which the linter reports in detail. */
 export function resolveRef(document: JsonObject, node: Json | undefined): JsonObject {
   if (!isRecord(node)) throw new Error('openapi.yaml: an object is missing');
   if (typeof node['$ref'] !== 'string') return node;
@@ -37,7 +37,7 @@ function formFields(document: JsonObject, operation: JsonObject): JsonObject | n
   return Object.fromEntries(fields);
 }
 
-/** name → type of the query parameters. */
+/** Name → type of the query parameters. */
 function queryParameters(document: JsonObject, operation: JsonObject): JsonObject {
   const parameters = Array.isArray(operation['parameters']) ? operation['parameters'] : [];
   const declared = parameters.map((parameter) => resolveRef(document, parameter));

@@ -1,4 +1,4 @@
-// Every file that is generated: what `make codegen` writes and `make check` compares.
+// All generated files, which `make codegen` writes and `make check` compares.
 import { connectDatabase } from '../src/db/connect.ts';
 import { migrateToLatest } from '../src/db/migrate.ts';
 import { startTestPostgres } from '../test/support/postgres-server.ts';
@@ -7,7 +7,7 @@ import { problemsDoc } from './problems-doc.ts';
 import { configurationFiles } from './configuration.ts';
 import { rowTypesFile } from './rows.ts';
 
-/** All of them, as they should be. Starts a Postgres of its own for the row types, and ends it. */
+/** All generated files with their current text. Starts and stops a temporary Postgres for the row types. */
 export async function generatedFiles(): Promise<GeneratedFile[]> {
   return [...(await contractFiles()), await problemsDoc(), ...(await configurationFiles()), await rowTypes()];
 }

@@ -1,5 +1,5 @@
-// `make sdk`: src/client -> dist/*.tgz, JavaScript with types; what an integrator installs. An argument names another
-// folder than dist/.
+// `make sdk`: src/client -> dist/*.tgz, the npm package of the client: JavaScript with types. The optional argument is the
+// output folder, by default dist/.
 import { execFileSync } from 'node:child_process';
 import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';

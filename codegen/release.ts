@@ -1,5 +1,5 @@
-// `node codegen/release.ts`: makes the current contract the released one. Only a release runs it; it refuses a contract
-// that breaks the one before it without a new major version.
+// `node codegen/release.ts`: copies the current contract to the released one, as a step of a release. Rejects a contract with
+// breaking changes but without a new major version.
 import { existsSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { releaseFaults } from './breaking.ts';
@@ -14,7 +14,7 @@ if (faults.length > 0) {
   console.log('codegen/openapi.released.yaml is the current contract.');
 }
 
-/** The first release has nothing to break. */
+/** The first release cannot contain breaking changes. */
 async function faultsSinceLast(): Promise<string[]> {
   if (!existsSync(RELEASED_CONTRACT)) return [];
   return releaseFaults(await readContract(RELEASED_CONTRACT), await readContract(CURRENT_CONTRACT));

@@ -14,7 +14,7 @@ export async function rowTypesFile(connectionString: string): Promise<GeneratedF
   const folder = await mkdtemp(join(tmpdir(), 'lablink-codegen-'));
   try {
     const out = join(folder, 'schema.ts');
-    // Not the tables of pg-boss, which the template database of the tests has too.
+    // Without the tables of pg-boss, which the template database of the tests also contains.
     const ours = ['--include-pattern', 'public.*'];
     await kyselyCodegen(['--dialect', 'postgres', '--url', connectionString, '--out-file', out, ...ours]);
     const source = await readFile(out, 'utf8');

@@ -1,12 +1,12 @@
-// A schema as a list of alternatives, each an object of keywords without `$ref`, `allOf`, `oneOf`, `anyOf` at its top and
-// with at most one type: what two schemas are compared by. Pure.
+// Splits a schema into alternatives, so that two schemas can be compared. Each alternative is an object of keywords with at
+// most one type, and without `$ref`, `allOf`, `oneOf` or `anyOf` at its top level. Pure.
 import { isRecord, type Json, type JsonObject } from './json.ts';
 import { resolveRef } from './endpoints.ts';
 
-/** A schema, with the document that its references lead into. */
+/** A schema, and the document that contains the targets of its references. */
 export type Side = { readonly document: JsonObject; readonly schema: Json | undefined };
 
-/** The alternatives, any of which a value may match. A schema that is missing or `true` accepts anything. */
+/** The alternatives; a valid value matches at least one. A schema that is missing or `true` accepts anything. */
 export function branchesOf({ document, schema }: Side): JsonObject[] {
   if (!isRecord(schema)) return schema === false ? [] : [{}];
   const { allOf, oneOf, anyOf, ...rest } = withoutRef(document, schema);
@@ -19,7 +19,7 @@ export function branchesOf({ document, schema }: Side): JsonObject[] {
     .flatMap(oneType);
 }
 
-/** `$ref` may have siblings (OpenAPI 3.1): they add to what is referred to. */
+/** In OpenAPI 3.1, `$ref` may have siblings, which apply in addition to the referenced schema. */
 function withoutRef(document: JsonObject, schema: JsonObject): JsonObject {
   if (typeof schema['$ref'] !== 'string') return schema;
   const { $ref, ...siblings } = schema;

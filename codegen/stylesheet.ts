@@ -1,5 +1,5 @@
-// Tabler's stylesheet, fitted to the pages: PurgeCSS leaves out the rules of classes that nothing names (it is 635 kB whole),
-// and its dark theme, which waits for an attribute, follows the reader's system, without JavaScript too. docs/adr/0004.
+// Reduces Tabler's stylesheet (635 kB) to the rules that the pages use, with PurgeCSS. Also changes its dark theme, which
+// depends on an attribute, to follow the system's setting, so that it works without JavaScript. docs/adr/0004.
 import { glob, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,13 +7,13 @@ import postcss, { type Rule } from 'postcss';
 import { PurgeCSS } from 'purgecss';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** Where class names stand, whole. */
+/** The files that contain class names, each written out in full. */
 const CONTENT = ['templates/**/*.mustache', 'src/pages/**/*.ts', 'src/browser/**/*.ts'];
 
 const DARK = '[data-bs-theme=dark]';
 /**
- * Parts that choose another theme or place than the page. The place of the navigation stands in `.page:has(…)`: with it the
- * browser would compute every style of the page again for each text that changes.
+ * Selectors of other themes and layouts, which the pages do not use. The layouts use `.page:has(…)`, which would make the
+ * browser recalculate all styles of the page for each changed text.
  */
 const CHOSEN = /\[data-bs-(?:theme=light|navbar-theme|theme-|navbar-position)|\.[\w-]+\[data-bs-theme=dark\]/;
 
@@ -23,7 +23,7 @@ export async function fitStylesheet(css: string): Promise<string> {
   return purgeStylesheet(css, content);
 }
 
-/** The rules whose classes one of these texts names. */
+/** The rules whose classes occur in one of these texts. */
 export async function purgeStylesheet(css: string, content: readonly string[]): Promise<string> {
   const purged = await new PurgeCSS().purge({
     content: content.map((raw) => ({ raw, extension: 'html' })),
@@ -39,7 +39,7 @@ async function contentFiles(): Promise<string[]> {
   return Array.fromAsync(glob(CONTENT, { cwd: root }), (path) => join(root, path));
 }
 
-/** `[data-bs-theme=dark] .x` becomes `:root .x`, with the same weight, for readers whose system is dark. */
+/** Changes `[data-bs-theme=dark] .x` to `:root .x`, which has the same specificity, in a query for dark systems. */
 function followTheSystem(rule: Rule): void {
   const selectors = rule.selectors.filter((selector) => !CHOSEN.test(selector));
   const dark = selectors.filter((selector) => selector.includes(DARK));

@@ -1,4 +1,4 @@
-// A real browser for measurements: Debian's Chromium, driven by playwright-core, without the features that connect to Google.
+// A real browser for measurements: Debian's Chromium, driven by playwright-core, without the features that call home.
 import { existsSync } from 'node:fs';
 import { chromium, type Browser } from 'playwright-core';
 import type { Lifecycle } from '../../src/lifecycle.ts';
