@@ -1,5 +1,5 @@
-// `node codegen/release.ts`: copies the current contract to the released one, as a step of a release. Rejects a contract with
-// breaking changes but without a new major version.
+// `node codegen/release.ts`: copies the current contract to the released one, as a step of a release. Rejects breaking
+// changes without a new major version.
 import { existsSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { releaseFaults } from './breaking.ts';

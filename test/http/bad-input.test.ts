@@ -14,7 +14,7 @@ import {
 } from '../support/bad-requests.ts';
 import { dumpRows } from '../support/dump-rows.ts';
 import { postJson, sendRaw, type RawAnswer } from '../support/raw-http.ts';
-import { BOOTING, BURIED, FREE, seedLab } from '../support/example-rows.ts';
+import { BOOTING, DESTROYED, FREE, seedLab } from '../support/example-rows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
 let server: TestServer;
@@ -120,13 +120,13 @@ describe('what VMs send', () => {
   });
 
   test.each([
-    ['status', '/api/vm-status', { hostname: BURIED, status: 'running' }],
-    ['GPU health', '/api/gpu_health', { hostname: BURIED, gpu_status: 'N/A' }],
-    ['in use', '/api/update_inuse_status', { hostname: BURIED, status: false }],
-    ['metrics', `/api/vm-metrics/${BURIED}`, { cloud_init_start: 1_678_886_400 }],
-    ['logs', '/api/vm-logs', { ...LOGS, log_stream: BURIED }],
-    ['heartbeat', `/api/v1/vms/${BURIED}/heartbeat`, { boot_id: 'b' }],
-    ['recycled', `/api/v1/vms/${BURIED}/recycled`, {}],
+    ['status', '/api/vm-status', { hostname: DESTROYED, status: 'running' }],
+    ['GPU health', '/api/gpu_health', { hostname: DESTROYED, gpu_status: 'N/A' }],
+    ['in use', '/api/update_inuse_status', { hostname: DESTROYED, status: false }],
+    ['metrics', `/api/vm-metrics/${DESTROYED}`, { cloud_init_start: 1_678_886_400 }],
+    ['logs', '/api/vm-logs', { ...LOGS, log_stream: DESTROYED }],
+    ['heartbeat', `/api/v1/vms/${DESTROYED}/heartbeat`, { boot_id: 'b' }],
+    ['recycled', `/api/v1/vms/${DESTROYED}/recycled`, {}],
   ])(
     'what VMs send after they were destroyed is answered with 200 and creates nothing (%s)',
     async (_, path, body) => {

@@ -1,9 +1,9 @@
-// What an allocator is configured with whose machines are on the cloud of tests. For tests and measurements.
+// The configuration of an allocator with machines on the test cloud, for tests and measurements.
 import { DescribeImagesCommand } from '@aws-sdk/client-ec2';
 import type { TestCloud } from './cloud.ts';
 import { testEngine } from './engine.ts';
 
-/** Of the config file. */
+/** The text of the config file; `more` is added to its key `machine`. */
 export async function configText(
   cloud: TestCloud,
   more: Readonly<Record<string, unknown>> = {},
@@ -22,7 +22,7 @@ export async function configText(
   });
 }
 
-/** Variables of the server itself. */
+/** Environment variables of the server. */
 export function serverEnv(): Record<string, string> {
   return {
     PROVIDER: 'aws',

@@ -1,14 +1,14 @@
-// What axe finds on a page: it is injected by the debugger, beside the page's own policy.
+// Runs axe on a page. The debugger injects it, because the page's Content Security Policy would block it.
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** Markup that is not ours, and the rules that it breaks for the whole page. */
+/** Third-party markup, and the rules of the whole page that it breaks. */
 export type Foreign = { readonly selector: string; readonly rules: readonly string[] };
 
-/** A line each. */
+/** One line for each finding. */
 export async function findWithAxe(page: Page, foreign?: Foreign): Promise<string[]> {
   await page.evaluate(axe);
   const place = foreign ? { exclude: [[foreign.selector]] } : {};

@@ -1,6 +1,6 @@
-// Requests that are wrong, each in one way, with the status that each deserves.
+// Requests that are wrong in one way each, with the expected status.
 import { adminHeaders, formHeaders, jsonHeaders, type RawRequest } from './raw-http.ts';
-import { BURIED, EXAMPLE, FREE, OVER_ID } from './example-rows.ts';
+import { DESTROYED, EXAMPLE, FREE, RELEASED_ID } from './example-rows.ts';
 
 const VM = EXAMPLE.hostname;
 const LONG = 'h'.repeat(5_000);
@@ -171,7 +171,10 @@ export const unknown: readonly Case[] = [
   [
     'an outcome of what is over',
     409,
-    report(`/api/v1/assignments/${OVER_ID}/outcome`, { hostname: 'lablink-vm-prod-6', outcome: 'failed' }),
+    report(`/api/v1/assignments/${RELEASED_ID}/outcome`, {
+      hostname: 'lablink-vm-prod-6',
+      outcome: 'failed',
+    }),
   ],
   [
     'an outcome of a later command',
@@ -179,7 +182,7 @@ export const unknown: readonly Case[] = [
     report(OUTCOME, { hostname: VM, outcome: 'failed', command_number: 2 }),
   ],
   ['a name that is taken', 409, asAdmin(report('/api/v1/vms', { hostname: VM }))],
-  ['a name that was destroyed', 409, asAdmin(report('/api/v1/vms', { hostname: BURIED }))],
+  ['a name that was destroyed', 409, asAdmin(report('/api/v1/vms', { hostname: DESTROYED }))],
   ['an unknown field of an admin', 400, asAdmin(report('/api/v1/vms', { hostname: 'pc', colour: 'red' }))],
   ['an unknown query of an admin', 400, asAdmin({ path: '/api/v1/vms?colour=red' })],
   [

@@ -13,7 +13,7 @@ export const hasBrowser = requirePart(
   'Install Chromium (`apt-get install chromium`), or name one in CHROMIUM.',
 );
 
-/** Without the features that call home: the tests reach loopback alone. */
+/** Without the features that call home, so that tests only use loopback. */
 const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',

@@ -1,4 +1,4 @@
-// The examples of openapi.yaml as requests that can be sent. The lab of example-rows.ts is the one that they speak of.
+// The examples of openapi.yaml as requests. They refer to the rows of example-rows.ts.
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -27,7 +27,7 @@ export const endpointIds = Object.keys(endpoints) as EndpointId[];
 
 export const infoOf = (id: EndpointId): EndpointInfo => endpoints[id];
 
-/** The request that the contract's examples make, with the admin's password where the endpoint takes it. */
+/** Builds a request from the contract's examples, with the admin's password if the endpoint accepts it. */
 export function exampleRequest(id: EndpointId): RawRequest {
   const { method, path, security, eventStream } = infoOf(id);
   const operation = document.paths[path]?.[method];

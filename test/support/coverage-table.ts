@@ -1,21 +1,21 @@
-// What was seen of the contract: endpoint × status, with the media types; and the table of it.
+// Records which responses of the contract were seen (endpoint × status, with media types), and renders them as a table.
 import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
 import { infoOf, endpointIds } from './contract-examples.ts';
 import type { RawAnswer } from './raw-http.ts';
 
 export type Coverage = {
   readonly note: (id: EndpointId, answer: Pick<RawAnswer, 'status' | 'type'>) => void;
-  /** With every media type that is declared for it. */
+  /** Whether the status was seen with each of its declared media types. */
   readonly isSeen: (id: EndpointId, status: number) => boolean;
-  /** The endpoints that have answered with this status. */
+  /** The endpoints that have returned this status. */
   readonly seen: (status: number) => readonly EndpointId[];
-  /** `requestVm 409 application/problem+json`, of what is due and was never seen. */
+  /** Expected responses that were never seen, such as `requestVm 409 application/problem+json`. */
   readonly missing: () => readonly string[];
   readonly undeclared: () => readonly string[];
   readonly table: () => string;
 };
 
-/** @param isDue whether a declared status is served already */
+/** @param isDue whether a declared status must have been seen */
 export function createCoverage(isDue: (id: EndpointId, status: number) => boolean): Coverage {
   const found = new Set<string>();
   const key = (id: EndpointId, status: number, type: string): string => `${id} ${status} ${type}`;

@@ -1,11 +1,11 @@
-// All rows of a database as text, to compare what was before with what is after.
+// Returns all rows of a database as text, to compare them before and after.
 import { sql } from 'kysely';
 import type { Db } from '../../src/db/connect.ts';
 
-/** A timer writes it, whatever anybody asks for. */
+/** A timer writes these rows, independently of requests. */
 const SAMPLED = 'vm_state_samples';
 
-/** Table → its rows as JSON, in one order. The queue's own tables and samples change by themselves and are left out. */
+/** Table → its rows as sorted JSON. Leaves out the tables of the queue and of samples, which change by themselves. */
 export async function dumpRows(db: Db): Promise<Record<string, readonly string[]>> {
   const { rows: tables } = await sql<{ name: string }>`
     select table_name as name from information_schema.tables

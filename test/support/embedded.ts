@@ -1,4 +1,4 @@
-// What the tests of the embedded Postgres share: folders, users, child allocators, and a look at what runs.
+// Shared by the tests of the embedded Postgres: folders, users, child processes, and the processes that are running.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -22,12 +22,12 @@ import './provided.ts';
 import { makeTemporaryFolder, postgresIn } from './leftovers.ts';
 
 export const isRoot = thisPlatform().uid === 0;
-/** Somebody who may do nothing in particular. */
+/** A user without privileges. */
 export const ordinary = parsePasswd(isRoot ? readFileSync('/etc/passwd', 'utf8') : '').find(
   ({ name }) => name === 'nobody',
 );
 
-/** A folder that every user may pass through; afterwards nothing runs in it, and it is gone. */
+/** A folder that every user may pass through. After the test, no server may run in it, and it is removed. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await makeTemporaryFolder(inject('runPid'));
   onTestFinished(async () => {
@@ -50,8 +50,8 @@ afterAll(async () => {
 });
 
 /**
- * A data folder that an earlier allocator has left: made once a test file, and copied, since initdb takes most of a
- * test's time.
+ * A data folder that an earlier allocator has used. It is created once per test file and then copied, because initdb takes
+ * most of a test's time.
  */
 export async function preparedData(): Promise<string> {
   const dataDir = join(await temporaryFolder(), 'data');
@@ -71,7 +71,7 @@ async function prepareData(): Promise<string> {
 
 type StartOptions = Partial<Omit<EmbeddedOptions, 'platform'>> & { readonly platform?: Partial<Platform> };
 
-/** A start as the tests want it: quick, quiet, and not touching the machine's own folders. */
+/** Starts the server without fsync or log, and without using the system's folders. */
 export function start(dataDir: string, options: StartOptions = {}): Promise<Result<EmbeddedPostgres>> {
   return startEmbeddedPostgres({
     dataDir,
@@ -83,7 +83,7 @@ export function start(dataDir: string, options: StartOptions = {}): Promise<Resu
   });
 }
 
-/** As `start`, for tests in which it has to work; the server is stopped at the end of the test. */
+/** Like `start`, but throws if it fails; the server is stopped at the end of the test. */
 export async function startWell(dataDir: string, options: StartOptions = {}): Promise<EmbeddedPostgres> {
   const started = await start(dataDir, options);
   if (!started.ok) throw new Error(`${started.failure.message} ${started.failure.remedy}`);
@@ -91,7 +91,7 @@ export async function startWell(dataDir: string, options: StartOptions = {}): Pr
   return started.value;
 }
 
-/** The sentences of a start that has to be refused. */
+/** The error message and the remedy of a start that must be refused. */
 export async function refusal(dataDir: string, options: StartOptions = {}): Promise<string> {
   const started = await start(dataDir, options);
   if (!started.ok) return `${started.failure.message} | ${started.failure.remedy}`;
@@ -99,7 +99,7 @@ export async function refusal(dataDir: string, options: StartOptions = {}): Prom
   throw new Error('It started.');
 }
 
-/** One statement on a connection of its own. */
+/** Runs one statement on a new connection. */
 export async function ask<Row extends QueryResultRow>(url: string, statement: string): Promise<Row[]> {
   const client = new Client({ connectionString: url });
   client.on('error', () => undefined);
@@ -111,7 +111,7 @@ export async function ask<Row extends QueryResultRow>(url: string, statement: st
   }
 }
 
-/** The process of the server that runs on a data folder. */
+/** The process id of the server that runs on a data folder. */
 export async function serverPid(dataDir: string): Promise<number> {
   const found = await findPostmaster(pathsIn(dataDir).cluster);
   if (found === undefined) throw new Error(`No server runs on ${dataDir}.`);
@@ -138,16 +138,16 @@ type ChildLine = z.infer<typeof lineSchema>;
 
 export type Child = {
   readonly pid: number;
-  /** The next line that is no log. */
+  /** The next line that is not a log line. */
   readonly next: () => Promise<ChildLine>;
-  /** To the process alone. */
+  /** Sends a signal to the process alone. */
   readonly kill: (signal: NodeJS.Signals) => void;
-  /** As Ctrl-C does: to everything in its process group. */
+  /** Sends SIGINT to its whole process group, as Ctrl-C does. */
   readonly interrupt: () => void;
   readonly exited: Promise<unknown>;
 };
 
-/** Starts an allocator's database in a process of its own, perhaps as another user. */
+/** Starts embedded-child.ts, optionally as another user. */
 export function startChild(
   dataDir: string,
   options: { uid?: number; gid?: number; systemDir?: string; wrapper?: readonly string[] } = {},
@@ -156,7 +156,7 @@ export function startChild(
   const program = join(import.meta.dirname, 'embedded-child.ts');
   const [file, ...args] = [...wrapper, process.execPath, program, dataDir, systemDir];
   const child = spawn(file, args, {
-    // Its standard input ends with us, and it with that.
+    // When this process ends, the child's standard input is closed, and then the child stops.
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
     cwd: '/',
@@ -168,7 +168,7 @@ export function startChild(
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async (): Promise<ChildLine> => {
     const { value, done } = await lines.next();
-    if (done === true) throw new Error('The child has ended without a word.');
+    if (done === true) throw new Error('The child has ended without another line.');
     const line = lineSchema.parse(JSON.parse(value));
     return line.log === undefined ? line : next();
   };

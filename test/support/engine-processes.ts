@@ -1,4 +1,4 @@
-// The processes of the engine that a server runs: found by their mark, told apart by their command lines.
+// Lists the engine processes of a server, which it finds by their mark and distinguishes by their command lines.
 import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ENGINE_MARK } from '../../src/provision/aws/engine/session.ts';
@@ -6,7 +6,7 @@ import { openProcessTable } from '../../src/process/process-table.ts';
 
 export type EngineProcess = { readonly pid: number; readonly role: 'child' | 'engine' | 'plugin' };
 
-/** Those that live, of the server with this data folder. */
+/** The running engine processes of the server with this data folder. */
 export async function engineProcesses(dataDir: string): Promise<EngineProcess[]> {
   const runs = await realpath(join(dataDir, 'aws/runs')).catch(() => null);
   if (runs === null) return [];

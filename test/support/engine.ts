@@ -1,5 +1,5 @@
 // Which engine the tests run on: the double, or the real Pulumi CLI (`LABLINK_TEST_ENGINE=real:<folder with bin/pulumi>`).
-// Whoever drives it must not be able to tell.
+// The code under test must not be able to distinguish them.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -7,7 +7,7 @@ export type TestEngine = {
   readonly kind: 'double' | 'real';
   /** The folder with bin/pulumi, for `PulumiCommand.get({ root })`. */
   readonly pulumiRoot: string;
-  /** What the engine's processes need beside the cloud's (test/support/cloud.ts). */
+  /** Variables that the engine needs in addition to those of test/support/cloud.ts. */
   readonly env: Readonly<Record<string, string>>;
 };
 
@@ -16,8 +16,8 @@ const DOUBLE = join(import.meta.dirname, '..', 'doubles', 'pulumi');
 /**
  * The engine that LABLINK_TEST_ENGINE names.
  *
- * @param options.seed of the double: the order in which it does what the real engine does in any order
- * @param options.limit of the double: how many steps may be under way at once, 8 unless said otherwise
+ * @param options.seed of the double: decides the order of steps whose order the real engine does not guarantee
+ * @param options.limit of the double: how many steps may run at the same time, 8 by default
  */
 export function testEngine(options: { readonly seed?: number; readonly limit?: number } = {}): TestEngine {
   const chosen = process.env['LABLINK_TEST_ENGINE'] ?? 'double';

@@ -1,9 +1,9 @@
-// The lab that the contract's examples speak of, as rows: a machine that is taken, others in every state, logs, an
-// assignment that is over, operations.
+// The rows for the examples of the contract: an assigned machine, machines in other states, logs, a released assignment, an
+// operation.
 import { sql } from 'kysely';
 import type { Db } from '../../src/db/connect.ts';
 
-/** As in the examples of openapi.yaml. */
+/** The values in the examples of openapi.yaml. */
 export const EXAMPLE = {
   hostname: 'lablink-vm-prod-1',
   assignmentId: '0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11',
@@ -12,20 +12,20 @@ export const EXAMPLE = {
   pin: '482913',
 } as const;
 
-/** Running and nobody's. */
+/** Free machines. */
 export const FREE = ['lablink-vm-prod-2', 'lablink-vm-prod-3'] as const;
 export const BOOTING = 'lablink-vm-prod-4';
 const BROKEN = 'lablink-vm-prod-5';
-/** Its assignment is over, and it waits to be emptied. */
+/** Its assignment was released, and its files have not been deleted yet. */
 export const RECYCLING = 'lablink-vm-prod-6';
-/** Destroyed a moment ago. */
-export const BURIED = 'lablink-vm-prod-7';
-export const OVER_ID = '5d3c1f4e-6a0e-4f6c-8f0b-3b8a1c9d7e22';
+/** Destroyed a moment ago; its hostname is reserved. */
+export const DESTROYED = 'lablink-vm-prod-7';
+export const RELEASED_ID = '5d3c1f4e-6a0e-4f6c-8f0b-3b8a1c9d7e22';
 
 const COMMAND =
   'DISPLAY= /opt/google/chrome-remote-desktop/start-host --code=4/0AexampleCode --redirect-url=https://remotedesktop.google.com/_/oauthredirect --name=$(hostname)';
 
-/** Empties the database and fills it with the lab. */
+/** Replaces all rows by those of the examples. */
 export async function seedLab(db: Db): Promise<void> {
   await sql`truncate vms, assignments, vm_presence, vm_timings, vm_logs, vm_log_cuts, tombstones, operations,
     operation_events, audit_events, vm_hours cascade`.execute(db);
@@ -39,7 +39,7 @@ export async function seedLab(db: Db): Promise<void> {
       { hostname: RECYCLING, provider: 'external', status: 'recycling' },
     ])
     .execute();
-  await db.insertInto('tombstones').values({ hostname: BURIED }).execute();
+  await db.insertInto('tombstones').values({ hostname: DESTROYED }).execute();
   await seedAssignments(db);
   await db
     .insertInto('vm_logs')
@@ -75,7 +75,7 @@ async function seedAssignments(db: Db): Promise<void> {
       },
       {
         ...common,
-        id: OVER_ID,
+        id: RELEASED_ID,
         hostname: RECYCLING,
         email: 'joan@example.org',
         pin: '111111',
@@ -85,7 +85,7 @@ async function seedAssignments(db: Db): Promise<void> {
     .execute();
   for (const [hostname, assignment_id] of [
     [EXAMPLE.hostname, EXAMPLE.assignmentId],
-    [RECYCLING, OVER_ID],
+    [RECYCLING, RELEASED_ID],
   ] as const)
     await db.updateTable('vms').set({ assignment_id }).where('hostname', '=', hostname).execute();
 }

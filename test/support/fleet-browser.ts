@@ -1,4 +1,4 @@
-// A browser that an admin sits at, before a whole server whose machines are scripted.
+// An admin's browser, connected to a whole server with a scripted provider.
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { findWithAxe } from './axe.ts';
@@ -9,9 +9,9 @@ import { ADMIN } from './server.ts';
 export type FleetBrowser = AsyncDisposable & {
   readonly lab: FleetServer;
   readonly open: (path: string, options?: BrowserContextOptions) => Promise<Page>;
-  /** After each test: closes the pages, lets the machines rest, and expects that no page has complained. */
+  /** Call it after each test: closes the pages, waits until no operation runs, and expects no errors from the pages. */
   readonly tidy: () => Promise<void>;
-  /** What pages have complained of; a test that breaks the connection empties it. */
+  /** Errors from the console and scripts of the pages; a test that breaks the connection empties the list. */
   readonly complaints: string[];
 };
 
@@ -28,7 +28,7 @@ export async function startFleetBrowser(): Promise<FleetBrowser> {
         httpCredentials: { username: ADMIN.user, password: ADMIN.password },
         ...options,
       });
-      // Earlier than the test's own end: it says what was waited for.
+      // Shorter than the timeout of a test, because this error names what was awaited.
       context.setDefaultTimeout(WAIT_MS);
       contexts.push(context);
       const page = await context.newPage();
@@ -53,7 +53,7 @@ export async function startFleetBrowser(): Promise<FleetBrowser> {
 
 const WAIT_MS = 20_000;
 
-/** Nothing for axe to find, and nothing that is wider than the window. */
+/** Expects that axe finds nothing, and that the page is not wider than the window. */
 export async function isInOrder(page: Page): Promise<void> {
   expect(await findWithAxe(page)).toEqual([]);
   expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
@@ -62,12 +62,12 @@ export async function isInOrder(page: Page): Promise<void> {
 const PHONE = { width: 390, height: 844 };
 const DESKTOP = { width: 1280, height: 900 };
 
-/** The same in the light and in the dark, on a phone and on a desk. */
+/** Expects the same in both colour schemes, on a phone and on a desktop. */
 export async function isInOrderEverywhere(page: Page): Promise<void> {
   for (const viewport of [PHONE, DESKTOP]) {
     await page.setViewportSize(viewport);
     for (const colorScheme of ['dark', 'light'] as const) {
-      // Colours that are on their way from one to the other are neither.
+      // Without animations, because axe would check the colours in the middle of a transition.
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       await isInOrder(page);
     }

@@ -1,4 +1,4 @@
-// A whole server whose machines are scripted, and what tests of launches and destroys ask of it.
+// A whole server with a scripted provider, and the requests of tests of launches and destroys.
 import { expect, vi } from 'vitest';
 import type { components } from '../../src/contract/openapi.gen.ts';
 import { createScriptedProvider, type Script, type ScriptedProvider } from '../doubles/scripted-provider.ts';
@@ -11,23 +11,23 @@ type Form = Readonly<Record<string, string>> | null;
 export type FleetServer = AsyncDisposable & {
   readonly server: TestServer;
   readonly provider: ScriptedProvider;
-  /** The headers of an admin. */
+  /** The `authorization` header of an admin. */
   readonly auth: Readonly<Record<string, string>>;
-  /** As a browser does: the answer is a page. */
+  /** Sends a form as a browser does; the response is a page. */
   readonly post: (path: string, form?: Form) => Promise<Response>;
   readonly postJson: (path: string, form?: Form) => Promise<Response>;
-  /** Launches, and expects it to be accepted. */
+  /** Starts a launch, and expects that it is accepted. */
   readonly launch: (numVms: number) => Promise<Operation>;
   readonly page: (path: string) => Promise<string>;
   readonly get: <T>(path: string) => Promise<T>;
   readonly newest: () => Promise<Operation>;
-  /** Lets everything go on, and waits until nothing runs. */
+  /** Releases everything that the script holds, and waits until no operation runs. */
   readonly idle: () => Promise<void>;
-  /** The same, and nothing of what was scripted is left; rows stay. */
+  /** Like `idle`; also removes the provider's machines and resets its script. The rows stay. */
   readonly forget: () => Promise<void>;
 };
 
-/** @param as the provider that the scripted one pretends to be */
+/** @param as the name of the provider that the scripted one replaces */
 export async function startFleetServer(
   env: Readonly<Record<string, string>> = {},
   as: ScriptedProvider['name'] = 'local',

@@ -1,4 +1,4 @@
-// Builds the static files of the pages; starts the one Postgres that all test files share, and ends it.
+// Builds the static files of the pages; starts and stops the Postgres that all test files share.
 import type { TestProject } from 'vitest/node';
 import { buildAssets } from '../../codegen/assets.ts';
 import './provided.ts';

@@ -1,5 +1,5 @@
-// Temporary folders of tests with servers in them, and what is left of them when a test run is killed: vitest then runs
-// no teardown.
+// Creates temporary folders for tests that start servers, and cleans up after killed test runs, for which vitest runs no
+// teardown.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
@@ -8,20 +8,20 @@ import { join } from 'node:path';
 
 const FOLDER = /^lablink-test-(\d+)-/;
 
-/** A new folder that the user who runs Postgres may pass through. Whoever makes it removes it; `runPid`: the test run. */
+/** Creates a folder that the user who runs Postgres may pass through. The caller removes it. `runPid`: the test run. */
 export async function makeTemporaryFolder(runPid: number): Promise<string> {
   const folder = await mkdtemp(join(await realpath(tmpdir()), `lablink-test-${runPid}-`));
   await chmod(folder, 0o711);
   return folder;
 }
 
-/** The servers that were started on something below a folder. */
+/** The Postgres servers whose data is below a folder. */
 export function postgresIn(folder: string): { pid: number; command: string }[] {
   const all = process.platform === 'linux' ? listProc() : listPs();
   return all.filter(({ command }) => command.includes('postgres -D ') && command.includes(folder));
 }
 
-/** Ends the servers of test runs that live no more, and removes their folders. */
+/** Stops the servers of test runs that no longer run, and removes their folders. */
 export async function endLeftovers(): Promise<void> {
   const tmp = await realpath(tmpdir());
   for (const name of await readdir(tmp)) {

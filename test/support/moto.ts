@@ -1,4 +1,4 @@
-// The emulator of AWS (moto) as a server process on a free port, at first without machines.
+// Starts the AWS emulator (moto) as a server process on a free port, without machines.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// An operation service on a database of its own, with a scripted provider and short intervals.
+// The operation service with its own database, a scripted provider and short intervals.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { vi } from 'vitest';
 import { findOperation, type OperationRecord } from '../../src/db/operations.ts';
@@ -15,9 +15,9 @@ export type TestOperations = AsyncDisposable & {
   readonly db: TestDatabase['db'];
   readonly provider: ScriptedProvider;
   readonly operations: OperationService;
-  /** What went wrong besides, in the order of its happening. */
+  /** Other errors, in the order in which they occurred. */
   readonly warnings: string[];
-  /** Launches, and expects it to be accepted. */
+  /** Starts a launch, and expects that it is accepted. */
   readonly launch: (numVms: number, hours?: number) => Promise<OperationRecord>;
   readonly destroy: () => Promise<OperationRecord>;
   /** Waits until the operation has ended. */
@@ -26,7 +26,7 @@ export type TestOperations = AsyncDisposable & {
   readonly texts: (id: string) => Promise<string[]>;
 };
 
-/** Short where a test waits for them; long where they would only run out on a busy computer. */
+/** Short if tests wait for them; long if they are only limits, which a busy computer must not reach. */
 export const shortIntervals = {
   leaseMs: 10_000,
   renewMs: 20,
@@ -44,13 +44,13 @@ export const WAIT = { timeout: 25_000, interval: 20 };
 
 export type TestOptions = Partial<OperationServiceOptions> & {
   readonly script?: Partial<Script>;
-  /** The provider that the scripted one pretends to be. */
+  /** The name of the provider that the scripted one replaces. */
   readonly as?: Provider['name'];
   readonly scripted?: ScriptedProvider;
   readonly on?: TestDatabase;
 };
 
-/** Started. Disposing stops it, and drops the database unless it was given. */
+/** Starts the service. Disposing stops it, and drops the database unless the test has passed one. */
 export async function startTestOperations(options: TestOptions = {}): Promise<TestOperations> {
   const { script, scripted, on, as, ...more } = options;
   const database = on ?? (await createTestDatabase());

@@ -1,4 +1,4 @@
-// What the tests of pages render, and how they read it.
+// Models for the tests of pages, and functions that read the rendered pages.
 import type { components } from '../../src/contract/openapi.gen.ts';
 import type { IndexModel } from '../../src/pages/index-page.ts';
 import type { SuccessModel } from '../../src/pages/success.ts';
@@ -65,7 +65,7 @@ export function tagOf(html: string, id: string): string {
   return tag;
 }
 
-/** What the page says, without markup, as one line. */
+/** The text of the page without markup, as one line. */
 export function textOf(html: string): string {
   return html
     .replace(/<head>[\s\S]*<\/head>/, '')

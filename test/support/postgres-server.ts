@@ -1,4 +1,4 @@
-// The Postgres of one test run: a real one, embedded, in a temporary folder, that forgets everything in a power cut.
+// The embedded Postgres of one test run, in a temporary folder and without fsync.
 import { rm } from 'node:fs/promises';
 import { Client } from 'pg';
 import { connectDatabase } from '../../src/db/connect.ts';
@@ -8,7 +8,7 @@ import { migrateToLatest } from '../../src/db/migrate.ts';
 import { createQueue } from '../../src/provision/queue.ts';
 import { endLeftovers, makeTemporaryFolder } from './leftovers.ts';
 
-/** Cloned for every test database. Nobody can connect to it, so that cloning never finds it in use. */
+/** Cloned for every test database. It allows no connections, because a database in use cannot be cloned. */
 export const TEMPLATE_DATABASE = 'lablink_template';
 
 const forgetful = {
@@ -20,7 +20,7 @@ const forgetful = {
 
 export type TestPostgres = { readonly connectionString: string; readonly stop: () => Promise<void> };
 
-/** Starts the server and makes the migrated template in it. */
+/** Starts the server and creates the migrated template. */
 export async function startTestPostgres(): Promise<TestPostgres> {
   await endLeftovers();
   const dataDir = await makeTemporaryFolder(process.pid);
@@ -58,7 +58,7 @@ async function makeTemplate(connectionString: string): Promise<void> {
   }
 }
 
-/** Installs the schema of pg-boss, so that not every test that starts operations installs it. */
+/** Installs the schema of pg-boss, so that tests with operations do not each have to install it. */
 async function installQueue(connectionString: string): Promise<void> {
   const queue = createQueue({
     connectionString,

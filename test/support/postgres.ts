@@ -1,4 +1,4 @@
-// Databases for tests: one per file or test, real, migrated, and gone afterwards.
+// Databases for tests: real and migrated, one per file or test, and dropped afterwards.
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 import { inject, vi } from 'vitest';
@@ -6,18 +6,18 @@ import { connectDatabase, type Db } from '../../src/db/connect.ts';
 import './provided.ts';
 import { TEMPLATE_DATABASE } from './postgres-server.ts';
 
-/** What a test opened may take this long to close after the test said it is done. */
+/** The time for the connections of a test to close after its end. */
 const CLOSING_MS = 2_000;
 
 export type TestDatabase = AsyncDisposable & {
   readonly connectionString: string;
-  /** A small pool, closed with the database; it connects with the first query. */
+  /** A small pool that connects with the first query, and is closed with the database. */
   readonly db: Db;
 };
 
 /**
- * Makes a database of its own: a clone of the migrated template, or an empty one. Disposing drops it, and fails where
- * something that the test started still holds a connection to it.
+ * Creates a database: a clone of the migrated template, or an empty one. Disposing drops it, and fails if something that the
+ * test has started still holds a connection to it.
  */
 export async function createTestDatabase(content: 'migrated' | 'empty' = 'migrated'): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
@@ -29,7 +29,7 @@ export async function createTestDatabase(content: 'migrated' | 'empty' = 'migrat
     connectionString: url.href,
     poolSize: 5,
     applicationName: 'lablink test',
-    // Tests end connections from outside; the pool opens new ones.
+    // Tests terminate connections in the server; the pool opens new ones.
     onIdleError: () => undefined,
   });
   return {
@@ -42,7 +42,7 @@ export async function createTestDatabase(content: 'migrated' | 'empty' = 'migrat
   };
 }
 
-/** Runs work on a connection to the server itself, beside all test databases. */
+/** Runs work on a connection to the server's maintenance database. */
 export async function withAdmin<T>(work: (admin: Client) => Promise<T>): Promise<T> {
   const admin = new Client({ connectionString: inject('postgres') });
   await admin.connect();

@@ -1,11 +1,11 @@
-// The program in a process of its own, with its embedded database.
+// Runs the program in its own process, with its embedded database.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-/** Compiling the modules is a third of a start. */
+/** Compiling the modules takes a third of the time of a start. */
 const COMPILE_CACHE = fileURLToPath(new URL('../../.cache/compiled', import.meta.url));
 /** A first start creates a database, which takes long on a busy computer. */
 const START_MS = 60_000;

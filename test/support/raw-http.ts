@@ -1,4 +1,4 @@
-// Requests as no client of ours would send them: the path as it is given, the body in pieces, a hang-up in the middle.
+// Sends unusual requests: with an unchanged path, with a body in pieces, or with a disconnect in the middle.
 import { request, type IncomingHttpHeaders } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
@@ -6,18 +6,18 @@ import { ADMIN } from './server.ts';
 
 export type RawRequest = {
   readonly method?: string;
-  /** Sent as it is: `%00` and broken escapes stay. */
+  /** Sent unchanged, including `%00` and broken escapes. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
-  /** Leaves once the answer has begun: streams of events have no end. */
+  /** Disconnects after the response headers, because event streams do not end. */
   readonly leaveEarly?: true;
 };
 
 export type RawAnswer = {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** Without parameters, in lower case. */
+  /** The media type without parameters, in lower case. */
   readonly type: string;
   readonly text: string;
 };
@@ -29,20 +29,20 @@ export const adminHeaders = {
 export const jsonHeaders = { 'Content-Type': 'application/json' } as const;
 export const formHeaders = { 'Content-Type': 'application/x-www-form-urlencoded' } as const;
 
-/** One request on a connection of its own. Rejects where the connection is cut before the answer's end. */
+/** Sends one request on a new connection. Rejects if the connection is lost before the end of the response. */
 export function sendRaw(
   baseUrl: string,
   { method = 'GET', path, headers, body, leaveEarly }: RawRequest,
 ): Promise<RawAnswer> {
   const { hostname, port } = new URL(baseUrl);
   return new Promise((resolve, reject) => {
-    const tells = body !== undefined && headers?.['Transfer-Encoding'] === undefined;
-    const length = tells ? { 'Content-Length': Buffer.byteLength(body) } : {};
+    const hasLength = body !== undefined && headers?.['Transfer-Encoding'] === undefined;
+    const length = hasLength ? { 'Content-Length': Buffer.byteLength(body) } : {};
     const sent = request(
       { hostname, port, method, path, headers: { ...length, ...headers }, agent: false },
       (answer) => {
         const chunks: Buffer[] = [];
-        const told = (): void =>
+        const settle = (): void =>
           resolve({
             status: answer.statusCode ?? 0,
             headers: answer.headers,
@@ -51,9 +51,9 @@ export function sendRaw(
           });
         answer.on('data', (chunk: Buffer) => chunks.push(chunk));
         answer.on('error', reject);
-        answer.on('end', told);
+        answer.on('end', settle);
         if (leaveEarly === true) {
-          told();
+          settle();
           sent.destroy();
         }
       },
@@ -63,7 +63,7 @@ export function sendRaw(
   });
 }
 
-/** A POST of JSON, as programs send it. */
+/** Sends a POST request with a JSON body, as programs do. */
 export const postJson = (
   baseUrl: string,
   path: string,
@@ -79,21 +79,21 @@ export const postJson = (
 
 export type RawSocket = {
   readonly write: (text: string | Uint8Array) => void;
-  /** Leaves without a goodbye. */
+  /** Destroys the connection at once. */
   readonly hangUp: () => void;
-  /** All that has come so far. */
+  /** Everything received so far. */
   readonly received: () => string;
-  /** Settles when the server has ended the connection, or we have. */
+  /** Resolves when the server or the test has closed the connection. */
   readonly closed: Promise<void>;
 };
 
-/** A connection to write bytes to; it ends with the test. */
+/** Opens a TCP connection; it is closed at the end of the test. */
 export async function openSocket(baseUrl: string): Promise<RawSocket> {
   const { hostname, port } = new URL(baseUrl);
   const socket: Socket = connect(Number(port), hostname);
   let text = '';
   socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
-  // A reset is one way in which servers end connections.
+  // Servers may close a connection with a reset.
   socket.on('error', () => undefined);
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   await new Promise<void>((resolve) => socket.once('connect', resolve));

@@ -1,8 +1,9 @@
-// Parts that a laptop may lack and CI may not: a browser, a venv, another user. Nothing is skipped in silence.
+// Parts of the test environment that a laptop may lack, but CI may not: a browser, a venv, another user. Skipped tests are
+// always reported.
 
 /**
- * Whether a part that tests need is there, for `describe.skipIf(!requirePart(…))`. Where it is missing, a laptop is told
- * in one line; under CI (the variable `CI` is set) it throws.
+ * Whether a part that tests need is installed, for `describe.skipIf(!requirePart(…))`. If it is missing, prints one line, or
+ * throws in CI (if the variable `CI` is set).
  */
 export function requirePart(
   name: string,

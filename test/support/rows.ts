@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import type { Db } from '../../src/db/connect.ts';
 import { requestVm, type VmRequest, type VmRequestResult } from '../../src/db/request.ts';
 
-/** Free, running machines with these names. */
+/** Inserts free machines with these names. */
 export async function insertFreeVms(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
   await db
@@ -18,7 +18,7 @@ export function vmNames(count: number): string[] {
 
 export const CHANNEL = 'vm_updates';
 
-/** A request with sensible parts; the browser's id is made of the e-mail. */
+/** A valid request; the browser's id is derived from the e-mail. */
 export function vmRequest(email: string, parts: Partial<VmRequest> = {}): VmRequest {
   return {
     assignmentId: crypto.randomUUID(),
@@ -32,7 +32,7 @@ export function vmRequest(email: string, parts: Partial<VmRequest> = {}): VmRequ
   };
 }
 
-/** Asks, and expects to be given a machine. */
+/** Requests a machine, and expects to get one. */
 export async function giveVm(
   db: Db,
   email: string,
@@ -43,7 +43,7 @@ export async function giveVm(
   return result;
 }
 
-/** Makes the live command of an e-mail older than it is. */
+/** Backdates the live command of an e-mail. */
 export async function ageCommand(db: Db, email: string, seconds: number): Promise<void> {
   await db
     .updateTable('assignments')
@@ -52,7 +52,7 @@ export async function ageCommand(db: Db, email: string, seconds: number): Promis
     .execute();
 }
 
-/** Lets this machine run, and gives it; no other may be free. */
+/** Sets this machine to running and assigns it; no other machine may be free. */
 export async function giveThisVm(db: Db, hostname: string, email = 'ada@example.org'): Promise<void> {
   await db.updateTable('vms').set({ status: 'running' }).where('hostname', '=', hostname).execute();
   await giveVm(db, email);

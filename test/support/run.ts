@@ -27,7 +27,7 @@ type Results = z.infer<typeof resultsSchema>;
 
 const SLOWEST = 20;
 
-/** Vitest's exit code, or 1 where a signal ended it. Ctrl-C reaches it without us; we stay to tell the outcome. */
+/** Returns Vitest's exit code, or 1 if a signal ended it. Vitest receives Ctrl-C too; this process stays to print the result. */
 function runVitest(args: readonly string[]): Promise<number> {
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${results}`];
@@ -47,7 +47,7 @@ async function readResults(): Promise<Results | undefined> {
   return text === undefined ? undefined : resultsSchema.parse(JSON.parse(text));
 }
 
-/** The slowest files in seconds, slowest first: where the next minute can be saved. */
+/** The slowest files with their seconds, slowest first. */
 function slowestFiles({ testResults }: Results): string {
   const files = testResults
     .map(({ name, startTime, endTime }) => ({
@@ -59,7 +59,7 @@ function slowestFiles({ testResults }: Results): string {
   return files.map(({ name, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${name}`).join('\n');
 }
 
-/** A file that does not load, and an error outside of every test, count as one failed test each. */
+/** A file that cannot be loaded and an error outside of all tests each count as one failed test. */
 function summarize(read: Results, exitCode: number): string {
   const broken = read.testResults.filter(
     ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,

@@ -1,4 +1,4 @@
-// Schemathesis as a program: started on a served contract, its report read.
+// Runs Schemathesis on a served contract, and reads its report.
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 
-/** Where `make python` puts it. */
+/** Where `make python` installs it. */
 export const SCHEMATHESIS = fileURLToPath(
   new URL('../../.cache/python/schemathesis/bin/schemathesis', import.meta.url),
 );
@@ -21,11 +21,11 @@ const reportSchema = z.object({
   errors: z.array(z.object({ title: z.string() })),
 });
 
-/** Its verdict, and everything that it said. */
+/** The result, and the whole output. */
 export type FuzzReport = z.infer<typeof reportSchema> & { readonly output: string };
 
 /**
- * Puts the contract of the server at this address under fuzz, as schemathesis.toml says.
+ * Tests the server at this address with requests generated from its contract, as configured in schemathesis.toml.
  *
  * @param run.config added to that file
  */

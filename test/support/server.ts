@@ -1,4 +1,4 @@
-// A whole allocator in this process, on a database of its own and a free port; the typed client comes with it.
+// A whole allocator in this process, with its own database, a free port, and typed clients.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,13 +17,13 @@ export type TestServer = AsyncDisposable & {
   readonly database: TestDatabase;
   readonly db: TestDatabase['db'];
   readonly dataDir: string;
-  /** Nobody in particular. */
+  /** A client without credentials. */
   readonly client: LablinkClient;
   readonly admin: LablinkClient;
   readonly withToken: (token: string) => LablinkClient;
-  /** What the server logged, a line of JSON each. */
+  /** The server's log, one line of JSON each. */
   readonly logLines: readonly string[];
-  /** Stops the allocator and starts another one on the same data, at another port. */
+  /** Stops the allocator and starts another one with the same data, on another port. */
   readonly restart: (changed?: {
     readonly env?: Readonly<Record<string, string>>;
     readonly configFile?: string;
@@ -31,15 +31,15 @@ export type TestServer = AsyncDisposable & {
   readonly allocator: Allocator;
 };
 
-/** What a test puts in the place of the program's own. */
+/** Parts of the program that a test replaces. */
 export type ServerParts = Pick<AppContext, 'provider' | 'operationIntervals' | 'awsLimits'> & {
   /** The text of the config file. */
   readonly configFile?: string;
-  /** In the place of this process's own environment. */
+  /** Replaces the environment of this process. */
   readonly processEnv?: AppContext['env'];
 };
 
-/** Starts it with these variables on top of those of tests; disposing stops it and fails when something stays open. */
+/** Starts it with these additional variables. Disposing stops it, and fails if something stays open. */
 export async function startTestServer(
   env: Readonly<Record<string, string>> = {},
   parts: ServerParts = {},

@@ -1,10 +1,10 @@
-// A small contract for the tests of the breaking-change check, and how they change it.
+// A small contract for the tests of the breaking-change check, and functions that change it.
 import { breakingChanges } from '../../codegen/breaking.ts';
 import type { Json, JsonObject } from '../../codegen/json.ts';
 
 export const OPERATION = 'POST /things/{id}';
 
-/** A small contract with everything that the rules look at; parts of it are replaced by what a test is about. */
+/** A contract that contains everything that the rules check; a test changes the part that it is about. */
 export function contract(
   change: (operation: JsonObject, document: JsonObject) => void = () => undefined,
 ): JsonObject {
@@ -46,7 +46,7 @@ export function contract(
   return document;
 }
 
-/** The object or list at the end of these steps. */
+/** The object or list at this path. */
 export function at(value: Json, ...steps: (string | number)[]): JsonObject {
   let found: unknown = value;
   for (const step of steps) found = (found as Record<string | number, unknown>)[step];

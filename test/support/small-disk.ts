@@ -1,4 +1,4 @@
-// A disk of a few hundred kilobytes over a folder, for tests of full and read-only ones. Linux, as root.
+// A small disk (tmpfs) mounted on a folder, for tests of full and read-only disks. Needs Linux and root.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdir, open, rm } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { requirePart } from './required.ts';
 
 export type SmallDisk = AsyncDisposable & {
-  /** Takes all that is free. */
+  /** Uses all free space. */
   readonly fill: () => Promise<void>;
   readonly empty: () => Promise<void>;
   readonly allowWrites: (allowed: boolean) => void;
@@ -33,7 +33,7 @@ export async function mountSmallDisk(folder: string): Promise<SmallDisk> {
   return {
     fill: async () => {
       await using file = await open(filler, 'w');
-      // The last writes are small, so that not a byte stays free.
+      // The last writes are small, so that no byte remains free.
       for (const bytes of [65_536, 4_096, 1])
         for (;;) if (!(await wrote(file.write(Buffer.alloc(bytes))))) break;
     },

@@ -1,4 +1,4 @@
-// Ways to the statuses that the matter itself decides, for the endpoints where they are not alike.
+// Requests for statuses that depend on the state of the server and need a different set-up for each endpoint.
 import { sql } from 'kysely';
 import { z } from 'zod';
 import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
@@ -7,13 +7,13 @@ import { withHeaders } from './status-requests.ts';
 import { jsonHeaders, sendRaw } from './raw-http.ts';
 import type { RawAnswer, RawRequest } from './raw-http.ts';
 import { startSshMachine } from './ssh-machine.ts';
-import { EXAMPLE, FREE, OVER_ID, RECYCLING } from './example-rows.ts';
+import { EXAMPLE, FREE, RELEASED_ID, RECYCLING } from './example-rows.ts';
 import type { TestServer } from './server.ts';
 import type { ScriptedProvider } from '../doubles/scripted-provider.ts';
 
-/** A server with rows, and with machines that obey. */
+/** A server with the example rows and a scripted provider. */
 export type Lab = Pick<TestServer, 'url' | 'db' | 'dataDir'> & { readonly provider: ScriptedProvider };
-/** Arranges what it takes in a lab that was just seeded, and asks. */
+/** Prepares a newly seeded server, and sends the request. */
 export type Special = (lab: Lab) => Promise<RawAnswer>;
 
 const JSON_WANTED = { Accept: 'application/json' };
@@ -25,7 +25,7 @@ const asking =
   (request: RawRequest): Special =>
   ({ url }) =>
     sendRaw(url, request);
-/** While a launch runs that does not end by itself. */
+/** Sends the request while a launch runs. */
 const whileLaunching =
   (request: (runningId: string) => RawRequest): Special =>
   async ({ url, provider }) => {
@@ -46,8 +46,8 @@ const withoutMachines =
     await sql`truncate vms cascade`.execute(db);
     return sendRaw(url, request);
   };
-/** Of the machine that the example speaks of, and while a launch is in the way. */
-function decidingOn(id: 'adoptOrphan' | 'terminateOrphan'): Special[] {
+/** For the orphan of the example, and during a launch, which prevents it. */
+function forOrphan(id: 'adoptOrphan' | 'terminateOrphan'): Special[] {
   const request = (accept: string) => withHeaders(exampleRequest(id), { Accept: accept });
   const done = ['text/html', 'application/json'].map((accept): Special => ({ url, provider }) => {
     const orphan = 'i-0123456789abcdef0';
@@ -57,16 +57,16 @@ function decidingOn(id: 'adoptOrphan' | 'terminateOrphan'): Special[] {
   return [...done, whileLaunching(() => request('application/json'))];
 }
 
-/** A machine that nobody has. */
-function aboutNobodys(id: EndpointId): RawRequest {
+/** The example request, but for a free machine. */
+function forFreeMachine(id: EndpointId): RawRequest {
   const example = exampleRequest(id);
   return { ...example, path: example.path.replace(EXAMPLE.hostname, FREE[0]) };
 }
 function inBothTypes(request: RawRequest): Special[] {
   return [asking(withHeaders(request, JSON_WANTED)), asking(withHeaders(request, { Accept: 'text/html' }))];
 }
-/** The machine is one of the provider's. */
-function restartOurs(headers: Readonly<Record<string, string>>): Special {
+/** Restarts the machine of the example after it was made one of the provider's. */
+function restartProviderMachine(headers: Readonly<Record<string, string>>): Special {
   return async ({ url, db, provider }) => {
     await sql`update vms set provider = ${provider.name}`.execute(db);
     return sendRaw(url, withHeaders(exampleRequest('restartVm'), headers));
@@ -75,23 +75,23 @@ function restartOurs(headers: Readonly<Record<string, string>>): Special {
 export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = {
   requestVm: [
     withoutMachines(withHeaders(exampleRequest('requestVm'), JSON_WANTED)),
-    // A field that is wrong: 400 to programs.
+    // An invalid field: programs get 400.
     asking(withHeaders({ ...exampleRequest('requestVm'), body: 'email=x' }, JSON_WANTED)),
   ],
-  assignmentPage: [comeBackToPage],
+  assignmentPage: [openAssignmentPage],
   listVmStatuses: [withoutMachines(exampleRequest('listVmStatuses'))],
   vmStartup: [supersededPoll],
   postOutcome: [
     asking(
       exampleAs('postOutcome', {
-        path: `/api/v1/assignments/${OVER_ID}/outcome`,
+        path: `/api/v1/assignments/${RELEASED_ID}/outcome`,
         body: JSON.stringify({ hostname: RECYCLING, outcome: 'registered' }),
       }),
     ),
   ],
   postRecycled: [
     asking(exampleAs('postRecycled', { path: `/api/v1/vms/${RECYCLING}/recycled`, body: '{}' })),
-    // Somebody has it.
+    // The machine is assigned.
     asking(exampleRequest('postRecycled')),
   ],
   registerVm: [
@@ -102,19 +102,19 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
   instancesPage: [
     asking({ ...exampleRequest('instancesPage'), path: `/admin/instances?q=${'x'.repeat(300)}` }),
   ],
-  allowBrowser: inBothTypes(aboutNobodys('allowBrowser')),
+  allowBrowser: inBothTypes(forFreeMachine('allowBrowser')),
   reassignVm: [
-    ...inBothTypes(aboutNobodys('reassignVm')),
+    ...inBothTypes(forFreeMachine('reassignVm')),
     async ({ url, db }) => {
       await sql`update vms set status = 'error' where assignment_id is null`.execute(db);
       return sendRaw(url, withHeaders(exampleRequest('reassignVm'), JSON_WANTED));
     },
   ],
-  // Machines that come by themselves cannot be restarted from here; those of the provider can.
+  // The server cannot restart external machines, only those of its provider.
   restartVm: [
     ...inBothTypes(exampleRequest('restartVm')),
-    restartOurs(JSON_WANTED),
-    restartOurs({ Accept: 'text/html' }),
+    restartProviderMachine(JSON_WANTED),
+    restartProviderMachine({ Accept: 'text/html' }),
   ],
   launchVms: [
     asking(withHeaders({ ...exampleRequest('launchVms'), body: 'num_vms=many' }, JSON_WANTED)),
@@ -127,8 +127,8 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
     ),
   ],
   deleteVm: [asking(exampleRequest('deleteVm')), whileLaunching(() => exampleRequest('deleteVm'))],
-  adoptOrphan: decidingOn('adoptOrphan'),
-  terminateOrphan: decidingOn('terminateOrphan'),
+  adoptOrphan: forOrphan('adoptOrphan'),
+  terminateOrphan: forOrphan('terminateOrphan'),
   createInstancesPage: [
     asking(exampleAs('createInstancesPage', { path: `/admin/create?participants=${'9'.repeat(21)}` })),
   ],
@@ -146,17 +146,17 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
   ],
   downloadData: [
     withoutMachines(exampleRequest('downloadData')),
-    withWork({ 'notes.txt': 'work' }, exampleRequest('downloadData')),
+    withFiles({ 'notes.txt': 'work' }, exampleRequest('downloadData')),
   ],
   downloadVmData: [
-    withWork({}, exampleRequest('downloadVmData')),
-    withWork({ 'notes.txt': 'work' }, exampleRequest('downloadVmData')),
+    withFiles({}, exampleRequest('downloadVmData')),
+    withFiles({ 'notes.txt': 'work' }, exampleRequest('downloadVmData')),
   ],
   getAsset: ['app.css', 'success.js', 'favicon.svg'].map((file) => asking({ path: `/static/${file}` })),
 };
 
-/** While the example's machine can be entered by SSH, and has these files. */
-function withWork(files: Readonly<Record<string, string>>, request: RawRequest): Special {
+/** Sends the request while the example's machine is reachable by SSH and has these files. */
+function withFiles(files: Readonly<Record<string, string>>, request: RawRequest): Special {
   return async ({ url, db, dataDir }) => {
     await using machine = await startSshMachine(dataDir, files);
     await db
@@ -168,15 +168,15 @@ function withWork(files: Readonly<Record<string, string>>, request: RawRequest):
   };
 }
 
-/** In the browser that asked. */
-async function comeBackToPage({ url }: Lab): Promise<RawAnswer> {
+/** Opens the page in the browser that requested the machine. */
+async function openAssignmentPage({ url }: Lab): Promise<RawAnswer> {
   const given = await sendRaw(url, withHeaders(exampleRequest('requestVm'), JSON_WANTED));
   const { assignment_id: id } = z.object({ assignment_id: z.string() }).parse(JSON.parse(given.text));
   const [cookie = ''] = given.headers['set-cookie'] ?? [];
   return sendRaw(url, { path: `/assignments/${id}`, headers: { Cookie: cookie.split(';', 1)[0] ?? '' } });
 }
 
-/** The older one of two polls. */
+/** Returns the response to the older of two polls. */
 async function supersededPoll({ url, db }: Lab): Promise<RawAnswer> {
   const hostname = 'lablink-vm-prod-2';
   const poll = {

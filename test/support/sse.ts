@@ -1,4 +1,4 @@
-// Reads server-sent events as a browser would, without coming again by itself.
+// Reads server-sent events like a browser, but does not reconnect.
 
 type ReceivedEvent = { readonly event: string; readonly id: string; readonly data: unknown };
 
@@ -6,7 +6,7 @@ export type EventReader = AsyncDisposable & {
   readonly status: number;
   /** The next event; null at the end of the stream. Heartbeats are skipped. */
   readonly next: () => Promise<ReceivedEvent | null>;
-  /** Events up to the first one that this is true of, that one included; throws at the end of the stream. */
+  /** The events up to and including the first one that matches; throws at the end of the stream. */
   readonly until: (isLast: (event: ReceivedEvent) => boolean) => Promise<ReceivedEvent[]>;
 };
 
@@ -14,10 +14,10 @@ export async function readEvents(
   url: string,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<EventReader> {
-  const leaving = new AbortController();
+  const controller = new AbortController();
   const response = await fetch(url, {
     headers: { accept: 'text/event-stream', ...headers },
-    signal: leaving.signal,
+    signal: controller.signal,
   });
   const blocks = splitBlocks(response.body ?? new ReadableStream());
   let lastId = '';
@@ -45,7 +45,7 @@ export async function readEvents(
       }
     },
     [Symbol.asyncDispose]: async () => {
-      leaving.abort();
+      controller.abort();
       await blocks.return(undefined).catch(() => undefined);
     },
   };

@@ -1,4 +1,4 @@
-// A machine that an allocator of tests can enter: a local VM's SSH server, without an agent.
+// A machine that a test's allocator can reach: a local VM's SSH server, without an agent.
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,11 +10,11 @@ export type SshMachine = AsyncDisposable & {
   readonly user: string;
   /** `ssh-ed25519 AAAA…`. */
   readonly hostKey: string;
-  /** The participant's. */
+  /** The folder with the participant's files. */
   readonly desktop: string;
 };
 
-/** @param dataDir the allocator's: its key may enter. */
+/** @param dataDir the allocator's data folder, whose SSH key may log in */
 export async function startSshMachine(
   dataDir: string,
   files: Readonly<Record<string, string>>,

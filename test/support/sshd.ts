@@ -1,5 +1,5 @@
-// Real OpenSSH servers on the loopback address, each with its own port, host key and environment, run by the user who
-// runs the tests. What is started ends with its disposal.
+// Starts real OpenSSH servers on loopback, as the user who runs the tests. Each has its own port, host key and environment;
+// disposing stops it.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
@@ -17,21 +17,21 @@ export type Sshd = AsyncDisposable & {
   readonly user: string;
   /** `ssh-ed25519 AAAA…`. */
   readonly hostKey: string;
-  /** A folder of its own, empty at first. */
+  /** The server's own folder, at first empty. */
   readonly folder: string;
-  /** The server and every connection of it are gone at once, as when a machine loses its power. */
+  /** Kills the server and all its connections at once, as if the machine lost power. */
   readonly kill: () => void;
-  /** Processes that run for connections of this server. */
+  /** The process ids of the server's connections and commands. */
   readonly children: () => readonly number[];
 };
 
 export type SshdOptions = {
-  /** Who may enter: `ssh-ed25519 AAAA…`. */
+  /** The key that may log in: `ssh-ed25519 AAAA…`. */
   readonly authorizedKey: string;
-  /** Shell scripts by name, found before every other program. */
+  /** Shell scripts by name, which come first in PATH. */
   readonly programs?: Readonly<Record<string, string>>;
   readonly environment?: Readonly<Record<string, string>>;
-  /** In place of a new one. */
+  /** By default a new one. */
   readonly hostKey?: ReturnType<typeof makeSshKeyPair>;
 };
 
@@ -94,7 +94,7 @@ export async function startSshd(options: SshdOptions): Promise<Sshd> {
   };
 }
 
-/** Files below a folder, by path; parents are made. */
+/** Writes files, given by their path below `folder`, and creates their parent folders. */
 export async function writeFiles(
   folder: string,
   files: Readonly<Record<string, string | Buffer>>,
@@ -109,7 +109,7 @@ function killOne(pid: number): void {
   try {
     if (pid > 0) process.kill(pid, 'SIGKILL');
   } catch {
-    // It has ended by itself.
+    // The process has already ended.
   }
 }
 
@@ -133,10 +133,10 @@ async function freePort(): Promise<number> {
 }
 
 async function listening(child: ChildProcess, port: number): Promise<void> {
-  let said = '';
-  child.stderr?.on('data', (piece: Buffer) => (said += piece.toString()));
+  let output = '';
+  child.stderr?.on('data', (piece: Buffer) => (output += piece.toString()));
   for (;;) {
-    if (child.exitCode !== null) throw new Error(`sshd did not start: ${said}`);
+    if (child.exitCode !== null) throw new Error(`sshd did not start: ${output}`);
     if (await answers(port)) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

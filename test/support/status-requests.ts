@@ -1,11 +1,11 @@
-// How each status of the contract is brought about, endpoint by endpoint: in the same way wherever that is possible.
-// Knows requests; where they are sent is the caller's choice.
+// Builds requests that provoke each status of the contract, for every endpoint, in the same way if possible. The caller
+// sends them.
 import { randomUUID } from 'node:crypto';
 import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
 import { exampleRequest, infoOf } from './contract-examples.ts';
 import type { RawRequest } from './raw-http.ts';
 
-/** Ways to the statuses that come about alike for all endpoints; none where the matter itself has to decide. */
+/** Requests for statuses that all endpoints return for the same reason; the others are in special-requests.ts. */
 export function usualRequests(id: EndpointId, status: number): readonly RawRequest[] {
   const example = exampleRequest(id);
   switch (status) {
@@ -30,14 +30,14 @@ export function usualRequests(id: EndpointId, status: number): readonly RawReque
   }
 }
 
-/** Both faces of an endpoint that answers people and programs. */
+/** The request for each media type of an endpoint that returns pages to people and JSON to programs. */
 export function inAllTypes(id: EndpointId, request: RawRequest): readonly RawRequest[] {
   const types = new Set(Object.values(infoOf(id).responses).flat());
   if (!types.has('text/html') || types.size === 1) return [request];
   return ['text/html', 'application/json'].map((type) => withHeaders(request, { Accept: type }));
 }
 
-/** Of the contract's form, and yet wrong. */
+/** An invalid request that the endpoint answers with 400. */
 function spoiled(id: EndpointId): RawRequest {
   const example = exampleRequest(id);
   const { path, form, consumes } = infoOf(id);
@@ -49,7 +49,7 @@ function spoiled(id: EndpointId): RawRequest {
 
 const HOSTNAME_FIELDS = /"(hostname|log_stream)":"[^"]*"/;
 
-/** About a machine, an assignment, an operation that nobody knows. */
+/** A request for an unknown machine, assignment or operation. */
 function unknown(id: EndpointId): readonly RawRequest[] {
   const example = exampleRequest(id);
   const { path } = infoOf(id);

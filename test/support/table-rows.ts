@@ -1,7 +1,7 @@
-// What the table of machines shows.
+// Reads the table of machines.
 import type { Page } from 'playwright-core';
 
-/** Top to bottom, without what a filter hides. */
+/** The visible rows from top to bottom. */
 export function hostnamesOf(page: Page): Promise<string[]> {
   return page.locator('tbody tr:visible th a').allTextContents();
 }

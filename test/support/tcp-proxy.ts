@@ -1,19 +1,19 @@
-// The network between the allocator and Postgres, in the tests' hands: it can be cut, frozen, and restored.
+// A TCP proxy between the allocator and Postgres, with which tests cut, freeze and restore the connection.
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
 export type TcpProxy = AsyncDisposable & {
-  /** The same address as the real one, by way of the proxy. */
+  /** The connection string of the target, with the address of the proxy. */
   readonly connectionString: string;
-  /** Ends all connections and refuses new ones, as a server that has stopped does. */
+  /** Closes all connections and refuses new ones, like a server that has stopped. */
   readonly cut: () => Promise<void>;
-  /** Takes connections and passes nothing on, as a network that swallows packets does. */
+  /** Accepts connections but forwards nothing, like a network that drops all packets. */
   readonly freeze: () => void;
-  /** All is well again. */
+  /** Undoes `cut` and `freeze`. */
   readonly restore: () => Promise<void>;
-  /** Connections that are open right now. */
+  /** The number of open connections. */
   readonly open: number;
-  /** Connections that were ever made. */
+  /** The number of connections accepted so far. */
   readonly accepted: number;
 };
 

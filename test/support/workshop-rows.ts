@@ -1,4 +1,4 @@
-// A lab in the middle of a workshop, as rows: machines in every state that the admin's pages show, with their reasons.
+// The rows of a lab during a workshop: machines in every state that the admin's pages show, with their reasons.
 import { sql } from 'kysely';
 import type { Db } from '../../src/db/connect.ts';
 import { takeDelivery } from '../../src/db/delivery.ts';
@@ -9,7 +9,7 @@ import { giveVm, insertFreeVms } from './rows.ts';
 const LIFETIME_SECONDS = 600;
 export const labHostname = (number: number): string => `lab-vm-prod-${number}`;
 
-/** Twelve machines: 1–4 are taken, 5 and 6 free, the rest in other states; 10 starts for too long. */
+/** Twelve machines: 1–4 are assigned, 5 and 6 free, the others in other states; 10 takes too long to start. */
 export async function fillLab(db: Db): Promise<void> {
   await insertFreeVms(db, [1, 2, 3, 4].map(labHostname));
   for (const person of ['ada', 'grace', 'joan', 'mary']) await giveVm(db, `${person}@example.org`);
