@@ -90,7 +90,7 @@ function byPgbench(
   });
 }
 
-/** The first turn is a warm-up and is not withFreshVms. */
+/** The first turn is a warm-up and is not counted. */
 async function takeTurns({ pgbench, json, page }: Sides, say: Bench['say']): Promise<readonly Turn[]> {
   const turns: Turn[] = [];
   const startedMs = performance.now();

@@ -34,16 +34,16 @@ export const waiting: Measurement = {
     const database = await acquireDatabase(lifecycle, allocator.connectionString);
     const generator = await acquireGenerator(lifecycle);
     const hostnames = await database.freshVms(VMS);
-    const waitWith = (count: number) =>
+    const startWaiting = (count: number) =>
       startPolls(generator, database, allocator.port, hostnames.slice(0, count));
 
-    await waitWith(WARM_UP_VMS);
+    await startWaiting(WARM_UP_VMS);
     await generator.run('disconnect', {});
     await until(async () => (await database.waiting()) === 0);
     const beforeKib = await settledKib(allocator.pid, SETTLE_LIMIT_MS);
     say(`before: ${mib(beforeKib)} MiB`);
 
-    await waitWith(VMS);
+    await startWaiting(VMS);
     const atOnceKib = await residentKib(allocator.pid);
     say(`all VMs wait: ${mib(atOnceKib)} MiB; holding them for ${HOLD_MS / 1_000} s`);
     const connections = await mostConnections(database);

@@ -27,7 +27,7 @@ type Results = z.infer<typeof resultsSchema>;
 
 const SLOWEST = 20;
 
-/** Returns Vitest's exit code, or 1 if a signal ended it. Vitest receives Ctrl-C too; this process stays to print the result. */
+/** Returns Vitest's exit code, or 1 if a signal ended it. Vitest receives Ctrl-C too; this process stays for the result. */
 function runVitest(args: readonly string[]): Promise<number> {
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${results}`];
