@@ -48,7 +48,7 @@ describe('the start-host simulator', () => {
     ['a code with a quote', withArgs('--code="4/0A"', redirect, name), /characters that no code has/],
     ['a code with a line break', withArgs('--code=4/0A\n', redirect, name), /characters that no code has/],
     [
-      'a code that came apart from its option',
+      'a code separated from its option',
       withArgs('--code', '4/0A', redirect, name),
       /"4\/0A" is not allowed/,
     ],

@@ -42,7 +42,7 @@ test('a launch with hours has an end time, which the API and the page show and w
 });
 
 test.each(['0', '73', 'many'])(
-  'hours of %s are refused: a page to people, a problem to programs',
+  'a launch with %s hours is refused with a page for browsers and a problem for programs',
   async (hours) => {
     await using lab = await startFleetServer();
     const page = await lab.post('/api/launch', { num_vms: '1', hours });
