@@ -96,6 +96,70 @@ describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
       expect(await shifted(page)).toBeLessThan(0.02);
     }));
 
+  test('a participant who gets another machine sees its name, can copy it, and is told', () =>
+    withPage(async (page) => {
+      await insertFreeVms(server.db, vmNames(1));
+      await ask(page);
+      const name = page.locator('[data-fact="hostname"]');
+      expect(await name.innerText()).toBe('lablink-vm-test-1');
+      await insertFreeVms(server.db, ['lablink-vm-test-2']);
+      const { response } = await server.admin.POST('/api/v1/vms/{hostname}/reassign', {
+        params: { path: { hostname: 'lablink-vm-test-1' } },
+      });
+      expect(response.status).toBe(200);
+      await expect.poll(() => name.innerText(), LONG).toBe('lablink-vm-test-2');
+      expect(await page.locator('[data-copy]').first().getAttribute('data-copy')).toBe('lablink-vm-test-2');
+      expect(await page.locator('[data-moved]').innerText()).toContain('another machine: lablink-vm-test-2');
+      expect(await page.locator('main').innerText()).not.toContain('lablink-vm-test-1');
+    }));
+
+  test('a participant whose machine is released sees only that, and the way to the start page', () =>
+    withPage(async (page) => {
+      await insertFreeVms(server.db, vmNames(1));
+      await ask(page);
+      await page.locator('[data-assignment]').waitFor();
+      await ask(page);
+      await page.getByText('Welcome back.').waitFor();
+      const id = await page.locator('[data-assignment]').getAttribute('data-assignment');
+      const pin = await page.locator('.pin').innerText();
+      const { response } = await server.admin.POST('/api/v1/assignments/{id}/release', {
+        params: { path: { id: id ?? '' } },
+      });
+      expect(response.status).toBe(200);
+      await expect
+        .poll(() => page.getByRole('link', { name: 'Go to the start page' }).isVisible(), LONG)
+        .toBe(true);
+      const text = await page.locator('main').innerText();
+      expect(text).toContain('no longer assigned to you');
+      for (const left of [
+        'Welcome back',
+        pin,
+        'lablink-vm-test-1',
+        'Open Chrome Remote Desktop',
+        'new command',
+        'How to connect',
+        'Bookmark',
+        'Ready to connect',
+      ])
+        expect(text).not.toContain(left);
+      await page.reload();
+      expect(await page.locator('main').innerText()).toBe(text);
+    }));
+
+  test('a participant whose machine was destroyed is not left with a page that looks usable', () =>
+    withPage(async (page) => {
+      await insertFreeVms(server.db, vmNames(1));
+      await ask(page);
+      await page.locator('[data-assignment]').waitFor();
+      await server.db.deleteFrom('vms').execute();
+      await expect
+        .poll(() => page.getByRole('link', { name: 'Go to the start page' }).isVisible(), LONG)
+        .toBe(true);
+      const text = await page.locator('main').innerText();
+      expect(text).toContain('This machine has been removed.');
+      expect(text).not.toContain('Open Chrome Remote Desktop');
+    }));
+
   test('the page of the machine shows that it is offline, and that it is back', () =>
     withPage(async (page) => {
       await insertFreeVms(server.db, vmNames(1));

@@ -1,13 +1,14 @@
-// Keeps the success page up to date: the state, the steps, the form for a new command.
+// Keeps the success page up to date: the machine, the state, the steps, the form for a new command.
 import { readAnswer, type Schema } from '../../contract/answer.ts';
 import { mayConnect, needsNewCommand, stepLabels, stepsOf } from '../../pages/assignment-steps.ts';
 import { pause, showConnection, untilVisible } from '../connection.ts';
-import { dataOf, find, findAll, keepHeight, need } from '../dom.ts';
+import { dataOf, findAll, keepHeight, need } from '../dom.ts';
 import { forgetDraft } from '../draft.ts';
 import { enableRequestForms } from '../request-form.ts';
 import { request } from '../request.ts';
 
-type Shown = Pick<Schema<'Assignment'>, 'state' | 'message' | 'delivered_at'>;
+type Assignment = Schema<'Assignment'>;
+type Released = { readonly state: 'released'; readonly message: string };
 
 const FIRST_DELAY_MS = 2_000;
 const LONGEST_DELAY_MS = 15_000;
@@ -40,35 +41,63 @@ async function follow(): Promise<void> {
 }
 
 /** The assignment, which may be over; null where the server cannot say now. */
-async function ask(): Promise<Shown | null> {
+async function ask(): Promise<Assignment | Released | null> {
   try {
     const response = await request(`/api/v1/assignments/${encodeURIComponent(id)}`);
-    if (GONE_STATUSES.has(response.status))
-      return { state: 'released', message: dataOf(line, 'gone'), delivered_at: null };
+    if (GONE_STATUSES.has(response.status)) return { state: 'released', message: dataOf(line, 'gone') };
     return response.ok ? readAnswer('Assignment', await response.text()) : null;
   } catch {
     return null;
   }
 }
 
-function show({ state, message, delivered_at: deliveredAt }: Shown): void {
-  line.dataset['state'] = state;
+function show(shown: Assignment | Released): void {
+  line.dataset['state'] = shown.state;
   // A text that did not change is not announced again.
-  if (line.textContent !== message) {
+  if (line.textContent !== shown.message) {
     keepHeight(line);
-    line.textContent = message;
+    line.textContent = shown.message;
   }
+  if (shown.state === 'released') showReleased();
+  else if ('hostname' in shown) showAssigned(shown);
+}
+
+/** As the page looks when it is loaded after the release. */
+function showReleased(): void {
+  const parts = findAll(HTMLElement, '[data-while-assigned]');
+  const hadFocus = parts.some((part) => part.contains(document.activeElement));
+  for (const part of parts) part.remove();
+  need(HTMLElement, '[data-when-released]').hidden = false;
+  if (hadFocus) need(HTMLElement, '#state-title').focus();
+}
+
+function showAssigned({ hostname, pin, state, delivered_at: deliveredAt }: Assignment): void {
+  if (showFact('hostname', hostname)) showMoved(hostname);
+  showFact('pin', pin);
   for (const [index, step] of stepsOf(state, deliveredAt).entries()) {
     const item = steps[index];
     if (!item) continue;
     item.dataset['step'] = step;
     need(HTMLElement, '[data-step-label]', item).textContent = stepLabels[step];
   }
-  find(HTMLElement, '[data-open]')?.classList.toggle('btn-primary', mayConnect(state));
+  need(HTMLElement, '[data-open]').classList.toggle('btn-primary', mayConnect(state));
   const needsFresh = needsNewCommand(state);
-  const fresh = find(HTMLDetailsElement, '#fresh');
   // Opened, never closed: somebody may be typing.
-  if (fresh && needsFresh) fresh.open = true;
-  const next = find(HTMLElement, '[data-next]');
-  if (next) next.hidden = needsFresh;
+  if (needsFresh) need(HTMLDetailsElement, '#fresh').open = true;
+  need(HTMLElement, '[data-next]').hidden = needsFresh;
+}
+
+/** Shows a fact, and makes its button copy it. Whether it changed. */
+function showFact(fact: string, value: string): boolean {
+  const place = need(HTMLElement, `[data-fact="${fact}"]`);
+  if (place.textContent === value) return false;
+  place.textContent = value;
+  if (place.parentElement) need(HTMLElement, '[data-copy]', place.parentElement).dataset['copy'] = value;
+  return true;
+}
+
+function showMoved(hostname: string): void {
+  const moved = need(HTMLElement, '[data-moved]');
+  moved.hidden = false;
+  moved.textContent = `${dataOf(moved, 'moved')} ${hostname}.`;
 }
