@@ -84,7 +84,7 @@ module.exports = {
       to: { path: '^(src|test|bench|codegen)/' },
     },
     {
-      name: 'infra-is-run-by-its-driver-alone',
+      name: 'infra-belongs-to-its-provider',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/provision/aws/' },
       to: { path: '^infra/' },
@@ -93,9 +93,18 @@ module.exports = {
       name: 'only-the-child-runs-the-engine',
       comment: 'The Automation API takes over its process: never the server.',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/provision/aws/child/' },
+      from: { path: '^src/', pathNot: '^src/provision/engine/child/' },
       to: {
-        path: '(node_modules/@pulumi/|^src/provision/aws/child/|^infra/(client-vms|forwarder|machine)\\.ts)',
+        path: '(node_modules/@pulumi/|^src/provision/engine/child/|^infra/(client-vms|forwarder|machine)\\.ts)',
+      },
+    },
+    {
+      name: 'the-engine-knows-no-cloud',
+      comment: 'It drives Pulumi for any provider, which hands it the program and the names of its cloud.',
+      severity: 'error',
+      from: { path: '^src/provision/engine/' },
+      to: {
+        path: '^(infra/|src/(?!provision/(engine/|provider\\.ts)|process/|result\\.ts|async/))|@aws-sdk/|@pulumi/aws',
       },
     },
     only('client', ['contract'], 'The SDK.'),

@@ -17,6 +17,9 @@ import { userData } from './user-data.ts';
 
 export type ClientVmsOutputs = { readonly machines: Record<string, Output<MachineOutput>> };
 
+/** Pulumi's driver loads this module by its URL. */
+export { clientVms as program };
+
 /**
  * An inline program for the Automation API; its outputs are `{ machines: { [hostname]: MachineOutput } }`. The shared
  * resources exist even without machines. Throws if user data is too large (check with `userData()` first).

@@ -15,12 +15,14 @@ import {
   defaultLimits,
   type AwsFolders,
 } from '../provision/aws/context.ts';
+import { checkInBucket } from '../provision/aws/bucket-check.ts';
+import { AWS_PLUGIN } from '../provision/aws/pulumi.ts';
 import { createPreflight } from '../provision/aws/preflight.ts';
 import { createRescheduleShutdown } from '../provision/aws/reschedule-shutdown.ts';
 import { logGroupOf, readSettings, type AwsConfig } from '../provision/aws/settings.ts';
 import { createSharedResources } from '../provision/aws/shared-resources/shared-resources.ts';
-import { stateBackend } from '../provision/aws/state-backend.ts';
-import { createToolFinder, type ToolFolders } from '../provision/aws/tools.ts';
+import { stateBackend } from '../provision/engine/state-backend.ts';
+import { createToolFinder, type ToolFolders } from '../provision/engine/tools.ts';
 import type { Provider } from '../provision/provider.ts';
 import type { AppContext } from './context.ts';
 import type { Data } from './data.ts';
@@ -52,8 +54,9 @@ export async function openAwsProvider(
       folder: folders.state,
       root: folders.root,
       passphrase,
+      checkInCloud: checkInBucket,
     }),
-    findTools: createToolFinder(toolFolders(context, folders)),
+    findTools: createToolFinder(toolFolders(context, folders), AWS_PLUGIN),
     readSettings: () => readSettings(aws),
     region: config.aws.region,
     graceMinutes: config.machine.graceMinutes,

@@ -8,8 +8,9 @@ import { createCloud } from '../provision/aws/cloud.ts';
 import { examine } from '../provision/aws/doctor/examine.ts';
 import { asJson, asText, isHealthy, problem, type Diagnosis } from '../provision/aws/doctor/report.ts';
 import { checkState } from '../provision/aws/doctor/state.ts';
+import { AWS_PLUGIN } from '../provision/aws/pulumi.ts';
 import { awsFolders } from '../provision/aws/context.ts';
-import { createToolFinder } from '../provision/aws/tools.ts';
+import { createToolFinder } from '../provision/engine/tools.ts';
 import { DOCTOR_USAGE } from './console.ts';
 
 export type DoctorAnswer = { readonly text: string; readonly exit: 'healthy' | 'problems' | 'usage' };
@@ -75,12 +76,15 @@ async function diagnose(flags: Flags, loaded: ConfigResult, env: Env): Promise<D
   const diagnosis = await examine({
     ...settings,
     vms: flags.vms,
-    findTools: createToolFinder({
-      configured: configuredCli(env),
-      own: folders.cli,
-      pulumiHome: folders.pulumiHome,
-      path: env['PATH'] ?? '',
-    }),
+    findTools: createToolFinder(
+      {
+        configured: configuredCli(env),
+        own: folders.cli,
+        pulumiHome: folders.pulumiHome,
+        path: env['PATH'] ?? '',
+      },
+      AWS_PLUGIN,
+    ),
     // It lists none of our machines: the uid is not needed.
     cloud: (where) => createCloud({ region: where, uid: 'none' }),
     checkState: () => checkState({ backendUrl, folder: folders.state, region }, signal),

@@ -4,9 +4,10 @@ import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { resolveDataDir } from '../db/embedded/data-dir.ts';
 import type { Platform } from '../db/embedded/platform.ts';
-import { startSession } from '../provision/aws/engine/session.ts';
+import { startSession } from '../provision/engine/session.ts';
 import { awsFolders, defaultLimits } from '../provision/aws/context.ts';
-import { createToolFinder, requiredVersions, type ToolVersions } from '../provision/aws/tools.ts';
+import { createToolFinder, requiredVersions, type ToolVersions } from '../provision/engine/tools.ts';
+import { AWS_CLOUD, AWS_PLUGIN } from '../provision/aws/pulumi.ts';
 import { fail, succeed, type Failed, type Result } from '../result.ts';
 import { engineEnvironment, toolFolders } from './aws.ts';
 import type { AppContext } from './context.ts';
@@ -20,13 +21,13 @@ export async function setUpAws(context: AppContext): Promise<Result> {
   const folder = await resolveDataDir({ dataDir: config.dataDir, env, platform });
   if (!folder.ok) return folder;
   const folders = awsFolders(await realpath(folder.value.dataDir));
-  const find = createToolFinder(toolFolders(context, folders));
+  const find = createToolFinder(toolFolders(context, folders), AWS_PLUGIN);
   const before = await find();
   if (before.ok) {
     say(`Pulumi and its plugin for AWS are already installed: ${before.value.cliRoot}.`);
     return succeed(undefined);
   }
-  const needed = await requiredVersions();
+  const needed = await requiredVersions(AWS_PLUGIN);
   say(`Installing Pulumi ${needed.cli} and its plugin for AWS ${needed.plugin} into ${folders.root} ...`);
   await mkdir(folders.pulumiHome, { recursive: true, mode: 0o700 });
   const limit = AbortSignal.timeout(LIMIT_MS);
@@ -48,7 +49,8 @@ export async function setUpAws(context: AppContext): Promise<Result> {
       stack: 'organization/lablink-setup/setup',
       secretsProvider: 'passphrase',
       passphrase: null,
-      region: config.aws.region ?? 'us-east-1',
+      cloud: AWS_CLOUD,
+      env: {},
     };
     const result = await session.execute({ kind: 'install', workspace, pluginVersion: needed.plugin });
     const after = await find();

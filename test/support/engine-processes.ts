@@ -1,7 +1,7 @@
 // Lists the engine processes of a server, which it finds by their mark and distinguishes by their command lines.
 import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ENGINE_MARK } from '../../src/provision/aws/engine/session.ts';
+import { ENGINE_MARK } from '../../src/provision/engine/session.ts';
 import { openProcessTable } from '../../src/process/process-table.ts';
 
 export type EngineProcess = { readonly pid: number; readonly role: 'child' | 'engine' | 'plugin' };

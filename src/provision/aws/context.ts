@@ -5,11 +5,11 @@ import type { Result } from '../../result.ts';
 import type { Provider, ProvisionFailure, ProvisionResult } from '../provider.ts';
 import type { CloudFacts } from './cached-facts.ts';
 import type { Cloud, CloudMachine } from './cloud.ts';
-import type { SessionTimeouts } from './engine/session.ts';
+import type { SessionTimeouts } from '../engine/session.ts';
 import type { AwsSettings } from './settings.ts';
 import type { SharedResources } from './shared-resources/shared-resources.ts';
-import type { StateBackend } from './state-backend.ts';
-import type { Tools } from './tools.ts';
+import type { StateBackend } from '../engine/state-backend.ts';
+import type { Tools } from '../engine/tools.ts';
 
 export type AwsContext = {
   readonly folders: AwsFolders;

@@ -6,11 +6,19 @@ import type { ProvisionEvent } from '../provider.ts';
 import type { Cloud } from './cloud.ts';
 import { CloudError } from './cloud-error.ts';
 import type { AwsContext } from './context.ts';
-import { explainFailure, hasCause, lastLine, readLock, type RunFailure } from './engine/failure.ts';
-import { isStale } from './engine/lock.ts';
-import type { CommandResult, EngineCommand, EngineFact, EngineState } from './engine/messages.ts';
-import { startSession, type EngineSession } from './engine/session.ts';
-import { checkPassphrase } from './passphrase-check.ts';
+import { lastLine, readLock, type RunFailure } from '../engine/failure.ts';
+import { isStale } from '../engine/lock.ts';
+import type {
+  CommandResult,
+  EngineCommand,
+  EngineFact,
+  EngineState,
+  WorkspaceSettings,
+} from '../engine/messages.ts';
+import { startSession, type EngineSession } from '../engine/session.ts';
+import { checkPassphrase } from '../engine/passphrase-check.ts';
+import { explainOutput, hasCause } from './failure.ts';
+import { AWS_CLOUD, pluginEnvironment } from './pulumi.ts';
 
 export type EngineRun = {
   readonly context: AwsContext;
@@ -113,10 +121,14 @@ export async function withEngine<T>(
   }
 }
 
-function workspaceOf({ context, region, cliRoot }: EngineRun, workDir: string) {
+function workspaceOf({ context, region, cliRoot }: EngineRun, workDir: string): WorkspaceSettings {
   const { backendUrl, project, stack, secretsProvider, passphrase } = context.backend;
   const { pulumiHome } = context.folders;
-  return { cliRoot, workDir, pulumiHome, backendUrl, project, stack, secretsProvider, passphrase, region };
+  const env = pluginEnvironment(region);
+  return {
+    ...{ cliRoot, workDir, pulumiHome, backendUrl, project, stack, secretsProvider, passphrase },
+    ...{ cloud: AWS_CLOUD, env },
+  };
 }
 
 async function execute(
@@ -177,7 +189,7 @@ export async function executeAndEmit(
 }
 
 async function removeStaleLock(run: EngineRun, session: EngineSession, output: string): Promise<boolean> {
-  if (!hasCause(explainFailure(output), 'state_locked')) return false;
+  if (!hasCause(explainOutput(output), 'state_locked')) return false;
   const lock = readLock(output);
   const { host, now, limits, backend } = run.context;
   const isPrivateState = backend.stackFile !== null;
@@ -191,7 +203,7 @@ async function removeStaleLock(run: EngineRun, session: EngineSession, output: s
 }
 
 function explain({ redact, cancelSignal }: EngineRun, output: string): Result<never, RunFailure> {
-  const failure = explainFailure(redact(output));
+  const failure = explainOutput(redact(output));
   // The output of a cancelled run does not always say that it was cancelled.
   const isCancelled = cancelSignal.aborted && failure.code === 'engine';
   return fail(isCancelled ? { ...failure, code: 'cancelled' } : failure);
@@ -200,6 +212,6 @@ function explain({ redact, cancelSignal }: EngineRun, output: string): Result<ne
 /** Returns errors of AWS and of the file system as failures; throws everything else. */
 export function failureOf(error: unknown): Result<never, RunFailure> {
   if (error instanceof CloudError) return fail(error.failure);
-  if (error instanceof Error && 'syscall' in error) return fail(explainFailure(error.message));
+  if (error instanceof Error && 'syscall' in error) return fail(explainOutput(error.message));
   throw error;
 }

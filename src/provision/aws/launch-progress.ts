@@ -3,7 +3,7 @@
 import type { LaunchSpec, ProvisionReport } from '../provider.ts';
 import { sshAccess } from './cloud.ts';
 import type { EarlySession, EngineRun } from './engine-run.ts';
-import type { EngineFact, EngineState } from './engine/messages.ts';
+import type { EngineFact, EngineState } from '../engine/messages.ts';
 import type { NetworkContext, Placement } from './network-context.ts';
 import type { AwsSettings } from './settings.ts';
 

@@ -12,7 +12,8 @@ import {
   type Engine,
   type EngineRun,
 } from './engine-run.ts';
-import { explainFailure, hasCause, lastLine, type RunFailure } from './engine/failure.ts';
+import { lastLine, type RunFailure } from '../engine/failure.ts';
+import { explainOutput, hasCause } from './failure.ts';
 import {
   handleCreated,
   missingMachines,
@@ -169,7 +170,7 @@ function rejectMachines(launch: Launch, failures: ReadonlyMap<string, string>): 
   const explained = [...failures].map(([hostname, output]) => ({
     hostname,
     output,
-    failure: explainFailure(output),
+    failure: explainOutput(output),
   }));
   const lasting = explained.filter(({ failure }) => !isCapacity(failure));
   for (const { hostname, output } of lasting) launch.rejected.set(hostname, lastLine(output));

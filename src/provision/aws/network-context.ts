@@ -3,7 +3,7 @@
 import { fail, succeed, type Result } from '../../result.ts';
 import type { Cloud } from './cloud.ts';
 import { CloudError } from './cloud-error.ts';
-import type { RunFailure } from './engine/failure.ts';
+import type { RunFailure } from '../engine/failure.ts';
 import type { AwsSettings } from './settings.ts';
 
 /** An instance type and the zone to launch it in. */

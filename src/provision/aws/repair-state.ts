@@ -2,9 +2,9 @@
 // our uid, come from an interrupted launch and were never assigned; others are reported and keep running.
 import { succeed, type Result } from '../../result.ts';
 import type { CloudMachine } from './cloud.ts';
-import type { RunFailure } from './engine/failure.ts';
-import type { EngineState } from './engine/messages.ts';
-import { resourceName } from './engine/reduce-event.ts';
+import type { RunFailure } from '../engine/failure.ts';
+import type { EngineState } from '../engine/messages.ts';
+import { resourceName } from '../engine/reduce-event.ts';
 import { failureOf, withEngine, type Engine, type EngineRun } from './engine-run.ts';
 import { cleanUpSharedResources } from './shared-resources/clean-up.ts';
 import type { SharedResource } from './shared-resources/kinds.ts';

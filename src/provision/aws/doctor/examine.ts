@@ -6,7 +6,7 @@ import { CloudError } from '../cloud-error.ts';
 import type { InstanceTypeFacts } from '../instance-types.ts';
 import { checkAddress, isPrivateAddress } from '../preflight.ts';
 import { quotaOf, type QuotaUse } from '../quotas.ts';
-import type { Tools } from '../tools.ts';
+import type { Tools } from '../../engine/tools.ts';
 import { planFor } from './plan.ts';
 import { ok, problem, unknown, type Diagnosis, type Finding, type Plan } from './report.ts';
 import type { StateCheck } from './state.ts';

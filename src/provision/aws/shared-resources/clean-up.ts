@@ -1,7 +1,7 @@
 // Deletes shared resources that an interrupted run created and that are missing from the Pulumi state: the next run would
 // fail on them ("already exists"). Does nothing while a machine outside the state runs, because the machine may use them.
 import { CloudError } from '../cloud-error.ts';
-import type { EngineState } from '../engine/messages.ts';
+import type { EngineState } from '../../engine/messages.ts';
 import type { EngineRun } from '../engine-run.ts';
 import type { SharedResource } from './kinds.ts';
 

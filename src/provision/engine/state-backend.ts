@@ -1,7 +1,7 @@
 // Where Pulumi stores the state of this deployment, and what encrypts the secrets in it.
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { locationInBucket, type CheckLocation } from './passphrase-check.ts';
+import { checkInFile, type CheckStore } from './passphrase-check.ts';
 
 export type StateBackend = {
   readonly backendUrl: string;
@@ -11,7 +11,7 @@ export type StateBackend = {
   readonly secretsProvider: string;
   /** Null if a cloud key encrypts the secrets, as is `check`. */
   readonly passphrase: string | null;
-  readonly check: CheckLocation | null;
+  readonly check: CheckStore | null;
   /** Pulumi's file of this stack, if it is on a disk of this server. */
   readonly stackFile: string | null;
 };
@@ -25,6 +25,8 @@ export type BackendConfig = {
   /** For the check value if the state is neither on a disk of this server nor in a bucket. */
   readonly root: string;
   readonly passphrase: string;
+  /** The check value next to a state that the provider stores; null for other URLs. */
+  readonly checkInCloud: (backendUrl: string, name: string) => CheckStore | null;
 };
 
 export function stateBackend(config: BackendConfig): StateBackend {
@@ -33,10 +35,7 @@ export function stateBackend(config: BackendConfig): StateBackend {
   const backendUrl = config.backendUrl ?? pathToFileURL(folder).href;
   const local = backendUrl.startsWith('file:') ? folderOf(backendUrl) : null;
   const name = `lablink-check.${project}.${deployment.environment}`;
-  const check = locationInBucket(backendUrl, name) ?? {
-    kind: 'file' as const,
-    path: join(local ?? root, name),
-  };
+  const check = config.checkInCloud(backendUrl, name) ?? checkInFile(join(local ?? root, name));
   return {
     backendUrl,
     project,

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pTimeout from 'p-timeout';
-import { endMarkedProcesses } from '../../../process/end-marked.ts';
-import { openProcessTable, type ProcessMark } from '../../../process/process-table.ts';
-import { signalGroup, signalProcess } from '../../../process/signal.ts';
+import { endMarkedProcesses } from '../../process/end-marked.ts';
+import { openProcessTable, type ProcessMark } from '../../process/process-table.ts';
+import { signalGroup, signalProcess } from '../../process/signal.ts';
 import {
   readChildMessage,
   type CommandResult,
@@ -51,7 +51,7 @@ export type SessionTimeouts = {
 /** Marks the child and everything that it starts. */
 export const ENGINE_MARK: ProcessMark = { variable: 'LABLINK_ENGINE_RUN', argument: '--engine-run=' };
 
-const MAIN = fileURLToPath(new URL('../child/child-main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('./child/child-main.ts', import.meta.url));
 const POLL_MS = 50;
 const LOG_TAIL = 2_000;
 

@@ -1,7 +1,16 @@
 // The messages between the server and the child process that runs Pulumi. The server sends one command at a time; the
 // child sends facts while it works, and one result. They hold no secrets of the state, and their size is bounded.
 import { z } from 'zod';
-import type { ClientVmsSpec } from '../../../../infra/spec.ts';
+
+/** What a provider tells Pulumi's driver about its cloud. */
+export type EngineCloud = {
+  /** Pulumi's name of the cloud, such as `aws`. */
+  readonly name: string;
+  /** Pulumi's type of a machine; the name of such a resource is a hostname. */
+  readonly machineType: string;
+  /** The URL of the module that exports the program. */
+  readonly program: string;
+};
 
 /** What Pulumi needs to open a workspace and select a stack. */
 export type WorkspaceSettings = {
@@ -18,13 +27,16 @@ export type WorkspaceSettings = {
   /** `passphrase`, or the URL of a key such as `awskms://…`. */
   readonly secretsProvider: string;
   readonly passphrase: string | null;
-  readonly region: string;
+  readonly cloud: EngineCloud;
+  /** The environment variables that Pulumi's plugin for the cloud reads. */
+  readonly env: Readonly<Record<string, string>>;
 };
 
 export type EngineCommand =
   /** Selects the stack and returns its state; must come first. @param create creates a missing stack */
   | { readonly kind: 'open'; readonly workspace: WorkspaceSettings; readonly create: boolean }
-  | { readonly kind: 'up'; readonly spec: ClientVmsSpec }
+  /** `spec` is the input of the program. */
+  | { readonly kind: 'up'; readonly spec: unknown }
   | { readonly kind: 'refresh' }
   | { readonly kind: 'destroy' }
   /** Removes the lock that a dead run left behind (`pulumi cancel`). */

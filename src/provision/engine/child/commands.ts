@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readFile } from 'node:fs/promises';
 import process from 'node:process';
 import type { EngineEvent } from '@pulumi/pulumi/automation/events.js';
-import { LocalWorkspace, PulumiCommand } from '@pulumi/pulumi/automation/index.js';
-import type { CommandResult, EngineCommand, EngineFact } from '../engine/messages.ts';
-import { createEventReducer } from '../engine/reduce-event.ts';
+import { LocalWorkspace, PulumiCommand, type PulumiFn } from '@pulumi/pulumi/automation/index.js';
+import type { CommandResult, EngineCloud, EngineCommand, EngineFact } from '../messages.ts';
+import { createEventReducer } from '../reduce-event.ts';
 import { openStack, type OpenStack } from './stack.ts';
 
 type OnFact = (fact: EngineFact) => void;
@@ -27,7 +27,7 @@ export async function execute(
     opened = await openStack(command.workspace, command.create, signal);
     const reading = opened?.readState();
     // A run that creates the stack needs the program next: load it while the CLI works. A failure shows up there again.
-    if (command.create) loadProgram().catch(() => undefined);
+    if (command.create) loadProgram(command.workspace.cloud).catch(() => undefined);
     return { kind: 'done', state: (await reading) ?? null };
   }
   if (opened === null) throw new Error('No stack is open.');
@@ -42,7 +42,7 @@ export async function execute(
 type StackCommand = Exclude<EngineCommand, { kind: 'open' } | { kind: 'install' }>;
 
 async function run(
-  { stack, readState }: OpenStack,
+  { stack, readState, cloud }: OpenStack,
   command: StackCommand,
   signal: AbortSignal,
   onFact: OnFact,
@@ -51,7 +51,7 @@ async function run(
     await stack.cancel();
     return { kind: 'done', state: await readState() };
   }
-  const reduce = createEventReducer();
+  const reduce = createEventReducer(cloud.machineType);
   const summary = { succeeded: false };
   const onEvent = (event: EngineEvent): void => {
     for (const fact of reduce(event, performance.now())) {
@@ -61,9 +61,9 @@ async function run(
   };
   const options = { onEvent, signal, showSecrets: false };
   if (command.kind === 'up') {
-    const { clientVms } = await loadProgram();
+    const program = await loadProgram(cloud);
     signal.throwIfAborted();
-    await stack.up({ ...options, program: clientVms(command.spec) });
+    await stack.up({ ...options, program: program(command.spec) });
   } else if (command.kind === 'destroy') await stack.destroy(options);
   else await stack.refresh({ ...options, clearPendingCreates: true });
   // Pulumi can exit with status 0 in the middle of its work.
@@ -71,9 +71,13 @@ async function run(
   return { kind: 'done', state: await readState() };
 }
 
-/** Loaded late, because the program loads the AWS package. */
-function loadProgram(): Promise<typeof import('../../../../infra/client-vms.ts')> {
-  return import('../../../../infra/client-vms.ts');
+/** A pure function of its spec. Loaded late, because it loads Pulumi's package for the cloud. */
+async function loadProgram({ program: url }: EngineCloud): Promise<(spec: unknown) => PulumiFn> {
+  const loaded: unknown = await import(url);
+  const isProgram = (value: unknown): value is (spec: unknown) => PulumiFn => typeof value === 'function';
+  const program: unknown = Reflect.get(Object(loaded), 'program');
+  if (!isProgram(program)) throw new Error(`${url} exports no program.`);
+  return program;
 }
 
 /** Throws when this process has no child process although Pulumi should be running. Linux only; elsewhere, force ends it. */
@@ -92,12 +96,12 @@ async function hasChildren(): Promise<boolean> {
 }
 
 async function install({
-  workspace: { cliRoot, workDir, pulumiHome },
+  workspace: { cliRoot, workDir, pulumiHome, cloud },
   pluginVersion,
 }: Extract<EngineCommand, { kind: 'install' }>): Promise<CommandResult> {
   if (cliRoot === null) throw new Error('A folder for the CLI is required.');
   const pulumiCommand = await PulumiCommand.install({ root: cliRoot });
   const workspace = await LocalWorkspace.create({ workDir, pulumiHome, pulumiCommand });
-  await workspace.installPlugin('aws', `v${pluginVersion}`);
+  await workspace.installPlugin(cloud.name, `v${pluginVersion}`);
   return { kind: 'done', state: null };
 }

@@ -1,15 +1,15 @@
 // Opens the stack: where its state is stored, what encrypts its secrets, and what it contains.
 import { LocalWorkspace, PulumiCommand, Stack, StackNotFoundError } from '@pulumi/pulumi/automation/index.js';
 import { z } from 'zod';
-import type { EngineState, WorkspaceSettings } from '../engine/messages.ts';
-import { resourceName } from '../engine/reduce-event.ts';
+import type { EngineCloud, EngineState, WorkspaceSettings } from '../messages.ts';
+import { resourceName } from '../reduce-event.ts';
 
 export type OpenStack = {
   readonly stack: Stack;
   readonly readState: () => Promise<EngineState>;
+  readonly cloud: EngineCloud;
 };
 
-const MACHINE_TYPE = 'aws:ec2/instance:Instance';
 const PASSPHRASE = 'passphrase';
 
 /** Null if there is no such stack and `create` is false. */
@@ -24,7 +24,8 @@ export async function openStack(
     const stack = create
       ? await Stack.createOrSelect(settings.stack, workspace)
       : await Stack.select(settings.stack, workspace);
-    return { stack, readState: async () => readState(await stack.exportStack()) };
+    const { cloud } = settings;
+    return { stack, cloud, readState: async () => readState(await stack.exportStack(), cloud.machineType) };
   } catch (error) {
     if (error instanceof StackNotFoundError) return null;
     throw error;
@@ -50,7 +51,7 @@ async function openWorkspace(settings: WorkspaceSettings): Promise<LocalWorkspac
       PULUMI_SKIP_UPDATE_CHECK: 'true',
       // A missing plugin is reported before a run; nothing is downloaded during one.
       PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
-      AWS_REGION: settings.region,
+      ...settings.env,
     },
   });
 }
@@ -75,9 +76,9 @@ const exported = z.object({
 });
 
 /** Only names and ids leave this process: the export contains the secrets in plain text. */
-function readState({ deployment }: { deployment?: unknown }): EngineState {
+function readState({ deployment }: { deployment?: unknown }, machineType: string): EngineState {
   const { resources = [], pending_operations: pending = [] } = exported.parse(deployment ?? {});
-  const isMachine = ({ type, id }: (typeof resources)[number]) => type === MACHINE_TYPE && id !== undefined;
+  const isMachine = ({ type, id }: (typeof resources)[number]) => type === machineType && id !== undefined;
   const machines = resources.filter(isMachine);
   return {
     machines: machines.map(({ urn, id = '' }) => ({ hostname: resourceName(urn), instanceId: id })),

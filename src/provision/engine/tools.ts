@@ -1,4 +1,4 @@
-// Finds the Pulumi CLI and its AWS plugin, and checks their versions. Runs `pulumi version` once per file; installs
+// Finds the Pulumi CLI and its plugin for a cloud, and checks their versions. Runs `pulumi version` once per file; installs
 // nothing.
 import { execFile } from 'node:child_process';
 import { access, constants, readFile, stat } from 'node:fs/promises';
@@ -25,24 +25,34 @@ export type Tools = Result<
   ProvisionFailure & { readonly missing: 'cli' | 'plugin' }
 >;
 
+/** Pulumi's plugin for a cloud, and how both are installed. */
+export type PluginSettings = {
+  /** Pulumi's name of the cloud, such as `aws`. */
+  readonly name: string;
+  /** For people, such as `AWS`. */
+  readonly label: string;
+  /** The npm package with the same version as the plugin. */
+  readonly package: string;
+  /** A sentence. */
+  readonly remedy: string;
+};
+
 export type ToolVersions = { readonly cli: string; readonly plugin: string };
 
 const VERSION_TIMEOUT_MS = 20_000;
-const SETUP = 'Run `make setup-aws` (or `lablink setup`) on this server, which installs both.';
-const PLUGIN = 'pulumi-resource-aws';
 
 /** The versions of the installed npm packages; read without loading them. */
-export async function requiredVersions(): Promise<ToolVersions> {
+export async function requiredVersions(plugin: PluginSettings): Promise<ToolVersions> {
   const require = createRequire(import.meta.url);
   const versionOf = async (name: string): Promise<string> => {
     const text = await readFile(require.resolve(`${name}/package.json`), 'utf8');
     return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
   };
-  return { cli: await versionOf('@pulumi/pulumi'), plugin: await versionOf('@pulumi/aws') };
+  return { cli: await versionOf('@pulumi/pulumi'), plugin: await versionOf(plugin.package) };
 }
 
 /** Caches the version of an unchanged file: reading it takes a fifth of a second. */
-export function createToolFinder(folders: ToolFolders): () => Promise<Tools> {
+export function createToolFinder(folders: ToolFolders, plugin: PluginSettings): () => Promise<Tools> {
   const versions = new Map<string, string>();
   const versionAt = async (file: string): Promise<string> => {
     const { mtimeMs, size } = await stat(file);
@@ -53,24 +63,28 @@ export function createToolFinder(folders: ToolFolders): () => Promise<Tools> {
     versions.set(key, version);
     return version;
   };
-  return () => find(folders, versionAt);
+  return () => find(folders, plugin, versionAt);
 }
 
-async function find(folders: ToolFolders, versionAt: (file: string) => Promise<string>): Promise<Tools> {
-  const required = await requiredVersions();
+async function find(
+  folders: ToolFolders,
+  plugin: PluginSettings,
+  versionAt: (file: string) => Promise<string>,
+): Promise<Tools> {
+  const required = await requiredVersions(plugin);
   const others: string[] = [];
   for (const root of rootsOf(folders)) {
     const file = join(root, 'bin/pulumi');
     if (!(await isExecutable(file))) continue;
     const version = await versionAt(file).catch((error: unknown) => String(error));
-    if (version === required.cli) return withPlugin(folders, root, required.plugin);
+    if (version === required.cli) return withPlugin(folders, plugin, root, required.plugin);
     others.push(`${file} is version ${version}`);
   }
   const message =
     others.length === 0
-      ? `The Pulumi CLI ${required.cli}, which creates machines on AWS, is not installed.`
-      : `The Pulumi CLI ${required.cli} is required to create machines on AWS, but ${others.join(', ')}.`;
-  return fail({ missing: 'cli', code: 'program', message, remedy: SETUP });
+      ? `The Pulumi CLI ${required.cli}, which creates machines on ${plugin.label}, is not installed.`
+      : `The Pulumi CLI ${required.cli} is required to create machines on ${plugin.label}, but ${others.join(', ')}.`;
+  return fail({ missing: 'cli', code: 'program', message, remedy: plugin.remedy });
 }
 
 /** A configured folder excludes all others. On the PATH, only folders called `bin` count, as Pulumi's installer creates them. */
@@ -82,23 +96,25 @@ function rootsOf({ configured, own, path }: ToolFolders): string[] {
 
 async function withPlugin(
   { pulumiHome, path }: ToolFolders,
+  { name, label, remedy }: PluginSettings,
   cliRoot: string,
   version: string,
 ): Promise<Tools> {
+  const program = `pulumi-resource-${name}`;
   const files = [
-    join(pulumiHome, 'plugins', `resource-aws-v${version}`, PLUGIN),
-    join(cliRoot, 'bin', PLUGIN),
+    join(pulumiHome, 'plugins', `resource-${name}-v${version}`, program),
+    join(cliRoot, 'bin', program),
     ...path
       .split(delimiter)
       .filter((folder) => folder !== '')
-      .map((folder) => join(folder, PLUGIN)),
+      .map((folder) => join(folder, program)),
   ];
   for (const file of files) if (await isExecutable(file)) return succeed({ cliRoot });
   return fail({
     missing: 'plugin',
     code: 'program',
-    message: `The AWS plugin of Pulumi (${PLUGIN} ${version}) is not installed.`,
-    remedy: SETUP,
+    message: `The ${label} plugin of Pulumi (${program} ${version}) is not installed.`,
+    remedy,
   });
 }
 

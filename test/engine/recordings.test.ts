@@ -3,10 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { explainFailure, lastLine, readLock } from '../../src/provision/aws/engine/failure.ts';
-import { isStale } from '../../src/provision/aws/engine/lock.ts';
-import type { EngineFact } from '../../src/provision/aws/engine/messages.ts';
-import { createEventReducer, FACT_TEXT_LIMIT } from '../../src/provision/aws/engine/reduce-event.ts';
+import { explainOutput } from '../../src/provision/aws/failure.ts';
+import { AWS_CLOUD } from '../../src/provision/aws/pulumi.ts';
+import { lastLine, readLock } from '../../src/provision/engine/failure.ts';
+import { isStale } from '../../src/provision/engine/lock.ts';
+import type { EngineFact } from '../../src/provision/engine/messages.ts';
+import { createEventReducer, FACT_TEXT_LIMIT } from '../../src/provision/engine/reduce-event.ts';
 
 const FOLDER = join(import.meta.dirname, '../golden/pulumi-engine');
 const lines = async (name: string): Promise<unknown[]> =>
@@ -16,7 +18,7 @@ const lines = async (name: string): Promise<unknown[]> =>
     .map((line) => JSON.parse(line) as unknown);
 
 async function factsOf(name: string): Promise<EngineFact[]> {
-  const reduce = createEventReducer();
+  const reduce = createEventReducer(AWS_CLOUD.machineType);
   return (await lines(`${name}.events.jsonl`)).flatMap((event) => {
     const { timestamp } = z.object({ timestamp: z.number() }).parse(event);
     return reduce(event, timestamp * 1000);
@@ -102,12 +104,12 @@ describe('the reduced events of the real Pulumi', () => {
 
   test.each([null, 7, 'x', {}, { resourcePreEvent: {} }, { diagnosticEvent: { message: 5 } }])(
     'the invalid event %j gives no facts',
-    (event) => expect(createEventReducer()(event, 0)).toEqual([]),
+    (event) => expect(createEventReducer(AWS_CLOUD.machineType)(event, 0)).toEqual([]),
   );
 
   test('a long line of the output is cut', () => {
     const event = { diagnosticEvent: { message: 'x'.repeat(100_000), severity: 'error' } };
-    const [fact] = createEventReducer()(event, 0);
+    const [fact] = createEventReducer(AWS_CLOUD.machineType)(event, 0);
     expect(fact).toMatchObject({ text: 'x'.repeat(FACT_TEXT_LIMIT) });
   });
 });
@@ -121,7 +123,7 @@ describe('the failures of the real Pulumi', () => {
     ['program-error', 'program'],
     ['wrong-passphrase', 'credentials'],
   ])('the recording %s fails with %s', async (name, code) => {
-    const failure = explainFailure(await outputOf(name));
+    const failure = explainOutput(await outputOf(name));
     expect(failure.code).toBe(code);
     expect(failure.message).toMatch(/^[A-Z].*\.$/);
     expect(failure.remedy).toMatch(/^[A-Z].*\.$/);
@@ -137,11 +139,11 @@ describe('the failures of the real Pulumi', () => {
     ['RequestLimitExceeded: Request limit exceeded.', 'engine'],
     ['something new', 'engine'],
     ['', 'engine'],
-  ])('the output “%s” is the failure %s', (text, code) => expect(explainFailure(text).code).toBe(code));
+  ])('the output “%s” is the failure %s', (text, code) => expect(explainOutput(text).code).toBe(code));
 
   test('a resource that exists outside the state is named as the cause', () => {
     const said = 'creating IAM Role (lab-test-1-machine): EntityAlreadyExists: Role already exists';
-    expect(explainFailure(said).causes).toContain('exists_outside_state');
+    expect(explainOutput(said).causes).toContain('exists_outside_state');
   });
 
   test('the last line has no stack trace and is cut', () => {
@@ -162,7 +164,7 @@ describe('the lock of a killed run', () => {
   };
 
   test('a lock is read with its process, host and time', async () => {
-    expect(explainFailure(await text()).causes).toContain('state_locked');
+    expect(explainOutput(await text()).causes).toContain('state_locked');
     expect(readLock(await text())).toEqual({
       host: 'host',
       pid: 17_124,

@@ -5,9 +5,8 @@ import type { EngineFact, MachineAction } from './messages.ts';
 
 /** Longer lines are cut. */
 export const FACT_TEXT_LIMIT = 2_000;
-const MACHINE_TYPE = 'aws:ec2/instance:Instance';
-const PROVIDER_TYPE = 'pulumi:providers:aws';
-const STACK_TYPE = 'pulumi:pulumi:Stack';
+/** The stack itself, and the providers of clouds. */
+const OWN_TYPE = 'pulumi:';
 /** How the line that names the plugin's file starts. */
 const PLUGIN_PATH = 'using pulumi-resource-';
 
@@ -44,20 +43,25 @@ type Step = z.output<typeof step>['metadata'];
 
 export type EventReducer = (event: unknown, nowMs: number) => readonly EngineFact[];
 
-/** For the events of one run. */
-export function createEventReducer(): EventReducer {
+type ReducedRun = {
+  readonly machineType: string;
   /** By URN, in milliseconds. */
-  const startedAt = new Map<string, number>();
+  readonly startedAt: Map<string, number>;
   /** The last error of a resource, by URN. */
-  const errors = new Map<string, string>();
+  readonly errors: Map<string, string>;
+};
+
+/** For the events of one run. @param machineType Pulumi's type of a machine */
+export function createEventReducer(machineType: string): EventReducer {
+  const run: ReducedRun = { machineType, startedAt: new Map(), errors: new Map() };
   return (received, nowMs) => {
     const read = engineEvent.safeParse(received);
     if (!read.success) return [];
     const { diagnosticEvent, resourcePreEvent, resOutputsEvent, resOpFailedEvent, summaryEvent } = read.data;
-    if (diagnosticEvent) return reduceDiagnostic(errors, diagnosticEvent);
-    if (resourcePreEvent) return reduceStart(startedAt, resourcePreEvent.metadata, nowMs);
-    if (resOutputsEvent) return reduceFinish(startedAt, resOutputsEvent.metadata, nowMs);
-    if (resOpFailedEvent) return reduceFailure(errors, resOpFailedEvent.metadata);
+    if (diagnosticEvent) return reduceDiagnostic(run, diagnosticEvent);
+    if (resourcePreEvent) return reduceStart(run, resourcePreEvent.metadata, nowMs);
+    if (resOutputsEvent) return reduceFinish(run, resOutputsEvent.metadata, nowMs);
+    if (resOpFailedEvent) return reduceFailure(run, resOpFailedEvent.metadata);
     if (!summaryEvent) return [];
     const succeeded = summaryEvent.result === 'succeeded' && summaryEvent.maybeCorrupt !== true;
     return [{ kind: 'summary', succeeded }];
@@ -72,28 +76,32 @@ const levels: Readonly<Record<string, 'info' | 'warning' | 'error'>> = {
 };
 
 function reduceDiagnostic(
-  errors: Map<string, string>,
+  { machineType, errors }: ReducedRun,
   { message, severity, urn = '', ephemeral }: NonNullable<EngineEvent['diagnosticEvent']>,
 ): EngineFact[] {
   const level = levels[severity];
   const text = message.trim().slice(0, FACT_TEXT_LIMIT);
   if (level === undefined || ephemeral === true || text === '' || text.startsWith(PLUGIN_PATH)) return [];
   if (level === 'error' && urn !== '') errors.set(urn, text);
-  const hostname = urn.includes(`${MACHINE_TYPE}::`) ? resourceName(urn) : null;
+  const hostname = urn.includes(`${machineType}::`) ? resourceName(urn) : null;
   return [{ kind: 'output', level, hostname, text }];
 }
 
-function reduceStart(startedAt: Map<string, number>, { op, urn, type }: Step, nowMs: number): EngineFact[] {
+function reduceStart(
+  { machineType, startedAt }: ReducedRun,
+  { op, urn, type }: Step,
+  nowMs: number,
+): EngineFact[] {
   const action = actionOf(op);
   if (action === null) return [];
   startedAt.set(urn, nowMs);
-  return type === MACHINE_TYPE ? [{ kind: 'started', hostname: resourceName(urn), action }] : [];
+  return type === machineType ? [{ kind: 'started', hostname: resourceName(urn), action }] : [];
 }
 
-function reduceFinish(startedAt: Map<string, number>, step: Step, nowMs: number): EngineFact[] {
+function reduceFinish({ machineType, startedAt }: ReducedRun, step: Step, nowMs: number): EngineFact[] {
   const action = actionOf(step.op);
   if (action === null) return [];
-  if (step.type !== MACHINE_TYPE) return otherFinished(step, action);
+  if (step.type !== machineType) return otherFinished(step, action);
   const created = action === 'create' ? step.new : undefined;
   const instanceId = created?.id ?? null;
   const publicIp = textOf(created?.outputs?.['publicIp']);
@@ -103,14 +111,14 @@ function reduceFinish(startedAt: Map<string, number>, step: Step, nowMs: number)
 
 /** Shared resources, such as the security group, are reported in one line. */
 function otherFinished({ type, urn }: Step, action: MachineAction): EngineFact[] {
-  if (type === PROVIDER_TYPE || type === STACK_TYPE) return [];
+  if (type.startsWith(OWN_TYPE)) return [];
   const shortType = type.slice(type.lastIndexOf(':') + 1);
   const text = `${shortType} ${resourceName(urn)}: ${actionVerbs[action]}.`;
   return [{ kind: 'output', level: 'info', hostname: null, text }];
 }
 
-function reduceFailure(errors: ReadonlyMap<string, string>, { op, urn, type }: Step): EngineFact[] {
-  if (type !== MACHINE_TYPE) return [];
+function reduceFailure({ machineType, errors }: ReducedRun, { op, urn, type }: Step): EngineFact[] {
+  if (type !== machineType) return [];
   const text = errors.get(urn) ?? 'Pulumi did not say why.';
   return [{ kind: 'failed', hostname: resourceName(urn), action: actionOf(op) ?? 'update', text }];
 }

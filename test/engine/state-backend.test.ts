@@ -3,8 +3,9 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { checkPassphrase } from '../../src/provision/aws/passphrase-check.ts';
-import { stateBackend } from '../../src/provision/aws/state-backend.ts';
+import { checkInBucket, locationInBucket } from '../../src/provision/aws/bucket-check.ts';
+import { checkPassphrase } from '../../src/provision/engine/passphrase-check.ts';
+import { stateBackend } from '../../src/provision/engine/state-backend.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -20,16 +21,16 @@ const backendOf = (more: { backendUrl?: string; secretsProvider?: string; passph
     folder: join(folder, 'state'),
     root: folder,
     passphrase: 'one',
+    checkInCloud: checkInBucket,
     ...more,
   });
 
-test('a state in a folder has its passphrase and the check value next to it', () => {
+test('a state in a folder has its passphrase', () => {
   expect(backendOf({})).toMatchObject({
     backendUrl: `file://${folder}/state`,
     stack: 'organization/lablink-lab/test',
     secretsProvider: 'passphrase',
     passphrase: 'one',
-    check: { kind: 'file', path: join(folder, 'state/lablink-check.lablink-lab.test') },
   });
 });
 
@@ -38,8 +39,12 @@ test.each([
   ['s3://lab/a/b/', 'a/b/lablink-check.lablink-lab.test', null],
   ['s3://lab/a?region=eu-west-1', 'a/lablink-check.lablink-lab.test', 'eu-west-1'],
 ])('the check value of a state in the bucket %s is next to the state', (backendUrl, key, region) => {
-  const check = { kind: 'bucket', bucket: 'lab', key, region };
-  expect(backendOf({ backendUrl })).toMatchObject({ backendUrl, check, stackFile: null });
+  expect(locationInBucket(backendUrl, 'lablink-check.lablink-lab.test')).toEqual({
+    bucket: 'lab',
+    key,
+    region,
+  });
+  expect(backendOf({ backendUrl })).toMatchObject({ backendUrl, stackFile: null });
 });
 
 test('a state that a cloud key encrypts has no passphrase and no check value', () => {
