@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { endLeftovers } from './leftovers.ts';
 
 const root = join(import.meta.dirname, '..', '..');
+/** Every worker and every program of the tests reads what an earlier one compiled: a third of the time of a start. */
+const compileCache = join(root, '.cache', 'compiled');
 const summary = join(root, '.cache', 'test-summary.txt');
 
 /** Returns Vitest's exit code, or 1 if a signal ended it. Vitest receives Ctrl-C too; this process stays for the result. */
@@ -13,7 +15,7 @@ function runVitest(args: readonly string[]): Promise<number> {
   const child = spawn(process.execPath, [vitest, 'run', ...args], {
     cwd: root,
     stdio: 'inherit',
-    env: { ...process.env, TEST_SUMMARY: summary },
+    env: { ...process.env, TEST_SUMMARY: summary, NODE_COMPILE_CACHE: compileCache },
   });
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => child.kill('SIGTERM'));
