@@ -7,6 +7,7 @@ import { endpointList } from '../contract/erased.ts';
 import { ProblemError } from '../contract/problems.ts';
 import { successTypes } from './accept.ts';
 import { answerError } from './answer-error.ts';
+import { createBodyBudget } from './body-budget.ts';
 import { createCompression, createCompressOnce } from './compression.ts';
 import { abort, contextOf, isEndless, remember, type Adapter, type RequestContext } from './context.ts';
 import { defaultLimits } from './limits.ts';
@@ -50,6 +51,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
     nowMs,
     cookieKey: createSecretKey(options.browserCookie.key),
     rateLimit: rateLimit.middleware,
+    bodyBudget: createBodyBudget(limits),
     compression: createCompression(),
     compressOnce: createCompressOnce(),
     validator: options.validator ?? createValidator(options.document),

@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Endpoint } from '../contract/erased.ts';
 import type { Caller } from '../contract/handlers.ts';
+import type { BodyBudget } from './body-budget.ts';
 import type { CompressOnce } from './compression.ts';
 import type { HttpLimits } from './limits.ts';
 import type { HttpOptions, Validator } from './options.ts';
@@ -12,6 +13,7 @@ export type Adapter = {
   readonly limits: HttpLimits;
   readonly cookieKey: KeyObject;
   readonly rateLimit: RequestHandler;
+  readonly bodyBudget: BodyBudget;
   readonly compression: RequestHandler;
   readonly compressOnce: CompressOnce;
   readonly validator: Validator;

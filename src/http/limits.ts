@@ -20,6 +20,13 @@ export const defaultLimits = {
   keepAliveSecondMs: 1_000,
   /** How many bytes of a long poll its client may leave unread; more cuts the connection. */
   unreadSpacesBytes: 16_384,
+  /** All bodies together, beyond the small part of each, until their requests are over; more is 503. */
+  bodiesBytes: 67_108_864,
+  /** This part of each body is not counted there. */
+  smallBodyBytes: 4_096,
+  /** Each takes up to its limit, a window of the encoding, and a thread of the four that files and names need too. */
+  bodiesUnpackedAtOnce: 2,
+  bodiesWaitingToUnpack: 200,
   /** Entries of a list in a body, checked before the entries are. */
   listEntries: 10_000,
   /** Characters of each field that are shown again in a form. */

@@ -1,20 +1,19 @@
 // The body of a request: its media type, its bytes (by express.raw), then JSON or a form. Knows no schema.
 import type { IncomingMessage } from 'node:http';
 import { MIMEType } from 'node:util';
-import express, { type Request, type RequestHandler } from 'express';
+import express, { type Request, type RequestHandler, type Response } from 'express';
 import type { Endpoint } from '../contract/erased.ts';
 import { ProblemError, type FieldError } from '../contract/problems.ts';
+import { isEncoding, isTooLarge, type BodyBudget, type BodyShare, type Encoding } from './body-budget.ts';
 import type { RequestContext } from './context.ts';
 import { convertForm, parseForm, typedValues } from './form.ts';
 import { isRecord, member } from './records.ts';
 
 const FORM = 'application/x-www-form-urlencoded';
 const JSON_ERROR_CHARACTERS = 200;
-/** Not zstd: ten bytes make Node reserve 128 MiB for a body, and a few hundred of those stop the server for seconds. */
-const ENCODINGS = ['identity', 'gzip', 'deflate', 'br'];
 
 /** Leaves the bytes in `req.body`. A body that the endpoint does not take is read, and forgotten. */
-export function bodyReader(endpoint: Endpoint): readonly RequestHandler[] {
+export function bodyReader(endpoint: Endpoint, budget: BodyBudget): readonly RequestHandler[] {
   if (endpoint.method === 'get') return [];
   const limit = endpoint.bodyLimitBytes;
   const read: RequestHandler = express.raw({ type: () => true, limit });
@@ -22,28 +21,99 @@ export function bodyReader(endpoint: Endpoint): readonly RequestHandler[] {
     (req, res, next) => {
       if (declaredBytes(req) > limit) throw tooLarge(limit);
       if (endpoint.consumes.length > 0) mediaTypeOf(req, endpoint, declaredBytes(req));
-      const encoding = req.headers['content-encoding'] ?? 'identity';
-      if (!ENCODINGS.includes(encoding.toLowerCase())) throw unknownEncoding();
+      const encoding = encodingOf(req);
+      // express.raw reads the bytes as they are; they are unpacked when all have arrived, a few bodies at a time.
+      delete req.headers['content-encoding'];
       if (req.headers.expect !== undefined) res.writeContinue();
-      let receivedBytes = 0;
-      const finish = (error?: unknown): void => {
-        req.off('data', count);
-        next(error);
-      };
-      // express.raw would wait for the end of a body that is too large, and not limit compressed bytes.
-      const count = ({ length }: Buffer): void => {
-        receivedBytes += length;
-        if (receivedBytes > limit) finish(tooLarge(limit));
-      };
-      req.on('data', count);
-      void read(req, res, (error?: unknown) => {
-        if (receivedBytes > limit) return;
-        if (error === undefined) finish();
-        // Nobody is there to read an answer.
-        else if (member(error, 'type') !== 'request.aborted') finish(readProblem(error, limit));
+      const share = budget.open();
+      res.once('close', share.release);
+      readWithin(read, { req, res, share, limit }, (error) => {
+        if (error !== undefined || encoding === null || !Buffer.isBuffer(req.body)) {
+          next(error);
+          return;
+        }
+        unpackBody(req, req.body, { budget, share, encoding, limit }).then(() => next(), next);
       });
     },
   ];
+}
+
+/** Null: as it is. Not zstd: ten bytes make Node reserve 128 MiB for a body. */
+function encodingOf({ headers }: IncomingMessage): Encoding | null {
+  const encoding = (headers['content-encoding'] ?? 'identity').toLowerCase();
+  if (encoding === 'identity') return null;
+  if (isEncoding(encoding)) return encoding;
+  throw unsupported(
+    'The content encoding is not supported here. Send the body as it is, or as gzip, deflate or br.',
+  );
+}
+
+type Reading = {
+  readonly req: Request;
+  readonly res: Response;
+  readonly share: BodyShare;
+  readonly limit: number;
+};
+
+/** express.raw would wait for the end of a body that is too large. `done` is not called when the client has left. */
+function readWithin(
+  read: RequestHandler,
+  { req, res, share, limit }: Reading,
+  done: (error?: unknown) => void,
+): void {
+  let receivedBytes = 0;
+  let isRefused = false;
+  const refuse = (error: unknown): void => {
+    isRefused = true;
+    req.off('data', count);
+    share.release();
+    done(error);
+  };
+  const count = ({ length }: Buffer): void => {
+    receivedBytes += length;
+    if (receivedBytes > limit) {
+      refuse(tooLarge(limit));
+      return;
+    }
+    try {
+      share.take(length);
+    } catch (error) {
+      refuse(error);
+    }
+  };
+  req.on('data', count);
+  void read(req, res, (error?: unknown) => {
+    // The rest of a refused body is read and forgotten.
+    if (isRefused) return (req.body = undefined);
+    req.off('data', count);
+    if (error === undefined) done();
+    // Nobody is there to read an answer.
+    else if (member(error, 'type') !== 'request.aborted') done(readProblem(error));
+  });
+}
+
+async function unpackBody(
+  req: Request,
+  packed: Buffer,
+  given: {
+    readonly budget: BodyBudget;
+    readonly share: BodyShare;
+    readonly encoding: Encoding;
+    readonly limit: number;
+  },
+): Promise<void> {
+  const { budget, share, encoding, limit } = given;
+  try {
+    const body = await budget.unpack(packed, encoding, limit);
+    share.take(body.length);
+    req.body = body;
+  } catch (error) {
+    share.release();
+    if (error instanceof ProblemError) throw error;
+    throw isTooLarge(error)
+      ? tooLarge(limit)
+      : new ProblemError('bad_request', { detail: 'The compressed body is damaged or incomplete.' });
+  }
 }
 
 function declaredBytes({ headers }: IncomingMessage): number {
@@ -74,29 +144,14 @@ function parseMediaType(header: string): MIMEType | null {
 }
 
 /** What express.raw found wrong, by the type of its error. */
-function readProblem(error: unknown, limitBytes: number): unknown {
-  switch (member(error, 'type')) {
-    case 'entity.too.large':
-      return tooLarge(limitBytes);
-    case 'request.size.invalid':
-      return new ProblemError('request_incomplete');
-    default:
-      return member(error, 'status') === 400
-        ? new ProblemError('bad_request', { detail: 'The compressed body is damaged or incomplete.' })
-        : error;
-  }
+function readProblem(error: unknown): unknown {
+  return member(error, 'type') === 'request.size.invalid' ? new ProblemError('request_incomplete') : error;
 }
 
 function tooLarge(limitBytes: number): ProblemError {
   return new ProblemError('body_too_large', {
     detail: `The body is over the limit of this endpoint (${limitBytes} bytes). Send less at once.`,
   });
-}
-
-function unknownEncoding(): ProblemError {
-  return unsupported(
-    'The content encoding is not supported here. Send the body as it is, or as gzip, deflate or br.',
-  );
 }
 
 function unsupported(detail: string): ProblemError {

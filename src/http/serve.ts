@@ -30,7 +30,7 @@ export function endpointMiddlewares(adapter: Adapter, endpoint: Endpoint): reado
       next();
     },
     ...(isEndless(endpoint) ? [] : [adapter.compression]),
-    ...bodyReader(endpoint),
+    ...bodyReader(endpoint, adapter.bodyBudget),
     (req, _res, next) => {
       const body = parseBody(contextOf(req), endpoint);
       const errors = [...body.errors, ...queryErrors(req.query, endpoint)];
