@@ -1,3 +1,5 @@
+const { existsSync, readdirSync } = require('node:fs');
+
 // The dependency rules: imports run one way. Each rule names a module and what it must not import.
 const moduleOf = (name) => `^src/${name}(/|\\.ts$)`;
 // What everybody may use: no effects, no knowledge of the product.
@@ -5,6 +7,12 @@ const COMMON = ['result', 'async'];
 /** Modules of the pages that browsers run too: text in, text out. */
 const SHARED_PAGES =
   'pages/(assignment-steps|chart-labels|download-sentence|format|launch-cost|machine-row|operation-labels|spans|status-labels|hrefs)';
+/** What others may know of providers: what each is and needs. */
+const PROVIDERS = 'provision/(providers|definition|list)';
+/** Each provider is a folder with a definition. */
+const PROVIDER_FOLDERS = `^src/provision/(${readdirSync('src/provision')
+  .filter((name) => existsSync(`src/provision/${name}/definition.ts`))
+  .join('|')})/`;
 const only = (from, allowed, comment) => ({
   name: `${from}-imports-only-what-it-may`,
   comment,
@@ -15,7 +23,14 @@ const only = (from, allowed, comment) => ({
 
 module.exports = {
   forbidden: [
-    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-cycles',
+      comment:
+        'The code of a provider is loaded when it is opened; until then its definition depends on nothing.',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['dynamic-import'] } },
+    },
     {
       name: 'no-test-code-in-the-server',
       severity: 'error',
@@ -34,10 +49,10 @@ module.exports = {
     only('vms', ['contract'], 'The rules are pure: no database, no network, no clock of their own.'),
     only('log', [], 'Lines without secrets; everybody may log.'),
     only('lifecycle', ['log'], 'A stack of releases.'),
-    only('config', [], 'Settings from the environment and the config file.'),
+    only('config', [PROVIDERS], 'Settings from the environment and the config file.'),
     only('secrets', [], 'Secrets in the data folder.'),
-    only('db', ['contract', 'vms', 'lifecycle', 'log'], 'All SQL; knows nothing of HTTP.'),
-    only('pages', ['contract', 'vms'], 'View models in, HTML out.'),
+    only('db', ['contract', 'vms', 'lifecycle', 'log', PROVIDERS], 'All SQL; knows nothing of HTTP.'),
+    only('pages', ['contract', 'vms', PROVIDERS], 'View models in, HTML out.'),
     only(
       'browser',
       ['contract', 'vms', SHARED_PAGES],
@@ -62,6 +77,35 @@ module.exports = {
       'Value in, value out.',
     ),
     only('http', ['contract', 'lifecycle', 'log'], 'Bytes in, bytes out; knows no handler and no table.'),
+    only(
+      PROVIDERS,
+      ['provision/[^/]+/definition', 'provision/provider', 'contract', 'vms'],
+      'What providers are and need: no code of a provider, except when one is opened.',
+    ),
+    {
+      name: 'only-the-list-imports-a-provider',
+      comment: 'The rest of the program asks src/provision/providers.ts.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/provision/list\\.ts$', PROVIDER_FOLDERS] },
+      to: { path: PROVIDER_FOLDERS },
+    },
+    {
+      name: 'a-provider-knows-no-other',
+      severity: 'error',
+      from: { path: PROVIDER_FOLDERS },
+      to: { path: PROVIDER_FOLDERS, pathNot: '^src/provision/$1/' },
+    },
+    {
+      name: 'the-list-loads-no-code-of-a-provider',
+      comment: 'A server with local VMs must not load the clients of a cloud.',
+      severity: 'error',
+      from: { path: '^src/provision/[^/]+/definition\\.ts$' },
+      to: {
+        path: '^src/|node_modules',
+        pathNot: '^src/provision/definition\\.ts$',
+        dependencyTypesNot: ['dynamic-import'],
+      },
+    },
     only('process', [], 'Processes of this computer: marked, found, signalled.'),
     only('ssh', [], 'Keys, as SSH has them.'),
     only('collect', ['log'], 'Files of machines into one archive; knows no table, no HTTP, no page.'),

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import openapiTypescript, { astToString } from 'openapi-typescript';
 import { format } from 'prettier';
 import { parse } from 'yaml';
+import { providerNames } from '../src/provision/providers.ts';
 import { isRecord } from './json.ts';
 import { endpointTable } from './endpoints.ts';
 
@@ -12,11 +13,12 @@ const root = new URL('..', import.meta.url);
 
 export type GeneratedFile = { path: string; text: string };
 
-/** The files that are generated from openapi.yaml. */
+/** openapi.yaml with the names of the providers, and what is generated from it. */
 export async function contractFiles(): Promise<GeneratedFile[]> {
   const source = new URL('openapi.yaml', root);
-  const types = astToString(await openapiTypescript(source, { alphabetize: false }));
-  const document: unknown = parse(await readFile(source, 'utf8'));
+  const contract = withProviders(await readFile(source, 'utf8'));
+  const types = astToString(await openapiTypescript(contract, { alphabetize: false }));
+  const document: unknown = parse(contract);
   if (!isRecord(document)) throw new Error('openapi.yaml is not an object');
   const table =
     `import type { EndpointInfo } from './endpoint.ts';\n\n` +
@@ -24,9 +26,17 @@ export async function contractFiles(): Promise<GeneratedFile[]> {
     `export const endpoints = ${JSON.stringify(endpointTable(document))} as const satisfies Record<string, EndpointInfo>;\n\n` +
     `export type EndpointId = keyof typeof endpoints;\n`;
   return [
+    { path: fileURLToPath(source), text: contract },
     await generated('src/contract/openapi.gen.ts', types),
     await generated('src/contract/endpoints.gen.ts', table),
   ];
+}
+
+/** The contract with the names of all providers: the only values in it that are written elsewhere. */
+function withProviders(contract: string): string {
+  const line = /(?<=\n {4}Provider:\n(?: {6}.*\n)*? {6}enum: )\[.*\]/;
+  if (!line.test(contract)) throw new Error('openapi.yaml: the enum of the schema Provider is missing');
+  return contract.replace(line, `[${providerNames.join(', ')}]`);
 }
 
 async function generated(path: string, text: string): Promise<GeneratedFile> {

@@ -81,7 +81,7 @@ async function migrate(context: AppContext): Promise<number> {
 
 /** Needs no set-up: errors of the configuration are among the findings. */
 async function doctor(args: readonly string[]): Promise<number> {
-  const { runDoctor } = await import('./app/doctor.ts');
+  const { runDoctor } = await import('./app/commands.ts');
   const { text, exit } = await runDoctor(args, loadConfigFromProcess(), process.env);
   if (exit === 'usage') {
     say(text);
@@ -92,9 +92,8 @@ async function doctor(args: readonly string[]): Promise<number> {
 }
 
 async function setup(context: AppContext): Promise<number> {
-  // Loaded late, because the clients of AWS are large.
-  const { setUpAws } = await import('./app/setup.ts');
-  const result = await setUpAws(context);
+  const { setUp } = await import('./app/commands.ts');
+  const result = await setUp(context);
   if (!result.ok) return failed(result.failure);
   return EXIT_OK;
 }

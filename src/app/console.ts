@@ -1,21 +1,24 @@
 // What the person in the terminal reads: the help text, and the greeting of a server that has started.
+import { providers } from '../provision/providers.ts';
 import type { AdminCredentials } from '../secrets.ts';
 import type { AppContext } from './context.ts';
 
-export const DOCTOR_USAGE = `  lablink doctor     check what a launch on AWS needs: programs, credentials, quota, address, state
-                     --vms <number>   for this many machines: which quota to request, and where; needs no set-up
-                     --type <type>    this instance type instead of the configured one
-                     --region <name>  this region instead of the configured one
-                     --json           output for programs
-`;
+/** A command and what it does; further lines are its options. */
+export function commandUsage(name: string, lines: readonly string[]): string {
+  return lines
+    .map((line, index) => `  ${(index === 0 ? `lablink ${name}` : '').padEnd(17)}  ${line}\n`)
+    .join('');
+}
+
+const setUpUsage = providers.flatMap(({ setUp }) => (setUp ? commandUsage('setup', setUp.usage) : []));
+const doctorUsage = providers.flatMap(({ doctor }) => (doctor ? commandUsage('doctor', doctor.usage) : []));
 
 export const USAGE = `LabLink Allocator: gives each participant of a workshop a machine.
 
   lablink serve      start the allocator in the foreground (\`make run\` does this)
-  lablink setup      install Pulumi and its AWS plugin in the data folder (PROVIDER=aws)
-  lablink migrate    update the schema of the database, then exit
+${setUpUsage.join('')}  lablink migrate    update the schema of the database, then exit
   lablink ssh-key    print the private key with which the allocator connects to machines, for \`ssh-add -\`
-${DOCTOR_USAGE}  lablink help       this text; \`lablink help config\` lists every setting
+${doctorUsage.join('')}  lablink help       this text; \`lablink help config\` lists every setting
   lablink version    the version
 
 Environment variables and a config file configure it: see \`lablink help config\` or docs/configuration.md.

@@ -2,7 +2,7 @@
 import type { Config } from '../config.ts';
 import type { Platform } from '../db/embedded/platform.ts';
 import type { Log } from '../log.ts';
-import type { AwsLimits } from '../provision/aws/context.ts';
+import type { ProviderHost } from '../provision/host.ts';
 import type { OperationIntervals } from '../provision/operation-service.ts';
 import type { Provider } from '../provision/provider.ts';
 import type { Failure, Result } from '../result.ts';
@@ -20,7 +20,7 @@ export type AppContext = {
   /** Instead of the configured one, for tests. */
   readonly provider?: Provider;
   readonly operationIntervals?: Partial<OperationIntervals>;
-  readonly awsLimits?: Partial<AwsLimits>;
+  readonly providerLimits?: ProviderHost['limits'];
 };
 
 /** An expected failure of a step of the start: closes what was opened, and becomes the result of the start. */

@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import { resolveDataDir } from '../db/embedded/data-dir.ts';
 import { openDatabase, type OpenDatabase } from '../db/open.ts';
 import type { Lifecycle } from '../lifecycle.ts';
+import { definitionOf } from '../provision/providers.ts';
 import { required, type AppContext } from './context.ts';
 
 export type Data = {
@@ -40,6 +41,6 @@ export async function openData(
 
 /** Several allocators can share a database only where nothing important is on the disk of one computer. */
 function mayShare({ database, provider, secretKey, pulumi }: Config): boolean {
-  const stateIsShared = provider === 'external' || pulumi.backendUrl?.startsWith('s3://') === true;
-  return database.kind === 'external' && provider !== 'local' && secretKey !== undefined && stateIsShared;
+  const canShare = definitionOf(provider).canShare({ pulumi });
+  return database.kind === 'external' && secretKey !== undefined && canShare;
 }

@@ -1,13 +1,11 @@
 // Where machines come from, and the operations that create and destroy them.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { recordSshAddress } from '../db/vm-rows.ts';
-import { markFailed } from '../db/reports.ts';
-import { createExternalProvider } from '../provision/external-provider.ts';
-import { createLocalProvider } from '../provision/local/local-provider.ts';
+import { variableNames } from '../config/read.ts';
 import { createOperationService, type OperationService } from '../provision/operation-service.ts';
 import type { Provider } from '../provision/provider.ts';
+import { loadProvider } from '../provision/providers.ts';
 import type { Data } from './data.ts';
-import type { Identity } from './identity.ts';
+import { deploymentUid, keptSecret, type Identity } from './identity.ts';
 import type { AppContext } from './context.ts';
 
 type Dependencies = { readonly data: Data } & Pick<Identity, 'sshKey' | 'forwarderToken'>;
@@ -27,7 +25,7 @@ export async function createFleet(
   return createOperationService({
     db,
     connectionString,
-    provider: context.provider ?? (await createProvider(context, dependencies, url)),
+    provider: context.provider ?? (await openProvider(context, dependencies, url)),
     ...(context.operationIntervals && { intervals: context.operationIntervals }),
     deployment: config.deployment,
     rules: {
@@ -42,31 +40,34 @@ export async function createFleet(
   });
 }
 
-async function createProvider(
-  context: AppContext,
-  dependencies: Dependencies,
-  url: () => string,
+/** Loads the code of the configured provider only, because the clients of clouds are large. */
+async function openProvider(
+  { config, env, self, log, providerLimits }: AppContext,
+  { data, sshKey, forwarderToken }: Dependencies,
+  listenUrl: () => string,
 ): Promise<Provider> {
-  const { config, log } = context;
-  const { data, sshKey } = dependencies;
-  if (config.provider === 'external') return createExternalProvider();
-  if (config.provider === 'aws') {
-    // Loaded only where it is used, because the clients of AWS are large.
-    const { openAwsProvider } = await import('./aws.ts');
-    return openAwsProvider(context, data, dependencies);
-  }
-  const { dataDir } = data;
-  const { db } = data.database;
-  return createLocalProvider({
-    dataDir,
-    allocatorUrl: url,
-    authorizedKey: sshKey.publicKey,
-    software: config.machine.software ?? null,
+  const open = await loadProvider(config.provider);
+  return open({
+    config,
+    dataDir: data.dataDir,
+    db: data.database.db,
     log,
-    onLost: async (hostname, reason) => {
-      log.error({ hostname }, `A local VM is lost. ${reason}`);
-      await markFailed(db, hostname);
-    },
-    onMoved: (hostname, reach) => recordSshAddress(db, hostname, reach),
+    env: programEnvironment(env),
+    hostName: self.host,
+    sshKey,
+    forwarderToken,
+    listenUrl,
+    deploymentUid: () => deploymentUid(data),
+    keptSecret: (name) => keptSecret(data.dataDir, name),
+    limits: providerLimits ?? {},
   });
+}
+
+/** The environment of programs that a provider starts: all but our own variables; those of clouds, proxies and networks are theirs too. */
+export function programEnvironment(env: AppContext['env']): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) =>
+      value === undefined || variableNames.includes(name) ? [] : [[name, value]],
+    ),
+  );
 }

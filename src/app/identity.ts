@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import type { Config } from '../config.ts';
 import { resolveDataDir } from '../db/embedded/data-dir.ts';
 import { keepUid } from '../db/identity.ts';
+import { definitionOf } from '../provision/providers.ts';
 import type { Result } from '../result.ts';
 import {
   adminCredentials,
@@ -53,9 +54,10 @@ export async function readSshKey({ config, env, platform }: AppContext): Promise
   return secret.ok ? loadOrMakeSshKeyPair(dataDir, deriveKey(secret.value, SSH_KEY_PURPOSE)) : secret;
 }
 
-/** The token with which the log forwarder sends logs: configured, or with AWS generated. Throws StartError. */
+/** The token with which the log forwarder sends logs: configured, or generated if the provider has one. Throws StartError. */
 async function forwarderToken({ tokens, provider }: Config, dataDir: string): Promise<string | undefined> {
-  if (tokens.logForwarder !== undefined || provider !== 'aws') return tokens.logForwarder;
+  if (tokens.logForwarder !== undefined || !definitionOf(provider).needsLogForwarder)
+    return tokens.logForwarder;
   return keptSecret(dataDir, FORWARDER_TOKEN_FILE);
 }
 

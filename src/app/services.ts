@@ -10,6 +10,7 @@ import { createDispatcher, type Dispatcher } from '../delivery/dispatcher.ts';
 import { watchSilence } from '../delivery/silence.ts';
 import { startSampler } from '../delivery/state-sampler.ts';
 import type { Lifecycle } from '../lifecycle.ts';
+import { definitionOf } from '../provision/providers.ts';
 import type { SshKeyPair } from '../ssh/key-pair.ts';
 import { StartError, type AppContext } from './context.ts';
 import type { Data } from './data.ts';
@@ -22,8 +23,6 @@ export type Collecting = {
   readonly defaultSshUser: string;
 };
 
-/** Local VMs run commands in their own folder. */
-const LOCAL_FOLDER = 'Desktop';
 const NO_CONTAINER = 'none';
 
 /** The stop of the HTTP server closes the dispatcher, while running requests finish. Throws StartError. */
@@ -112,7 +111,8 @@ export function openCollecting(
 
 function filePlaceOf({ download }: Config, provider: Config['provider']): FilePlace {
   const { folder, container } = download;
-  if (provider === 'local') return { kind: 'folder', folder: LOCAL_FOLDER };
-  if (provider === 'external' || container === NO_CONTAINER) return { kind: 'folder', folder };
+  const { files } = definitionOf(provider);
+  if (files.kind === 'own folder') return { kind: 'folder', folder: files.folder };
+  if (files.kind === 'configured folder' || container === NO_CONTAINER) return { kind: 'folder', folder };
   return { kind: 'container', name: container ?? null, folder };
 }

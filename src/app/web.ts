@@ -14,6 +14,7 @@ import type { HealthCheck } from '../handlers/system.ts';
 import { createHttpApp, type HttpApp } from '../http/app.ts';
 import { renderProblem } from '../pages/problem.ts';
 import type { OperationService } from '../provision/operation-service.ts';
+import { definitionOf, registeredProvider } from '../provision/providers.ts';
 import { deriveKey } from '../secrets.ts';
 import type { AppContext } from './context.ts';
 import type { Data } from './data.ts';
@@ -89,8 +90,9 @@ export async function createWebApp(
 
 /** What the handlers need from the configuration and from the process. */
 function handlerOptions(config: Config) {
+  const { ownsUnknownVms } = definitionOf(config.provider);
   return {
-    unregisteredProvider: config.provider === 'aws' ? ('aws' as const) : ('external' as const),
+    unknownVmProvider: ownsUnknownVms ? config.provider : registeredProvider,
     workshop: config.workshop,
     now: () => new Date(),
     codeLifetimeMs: config.limits.codeLifetimeMs,

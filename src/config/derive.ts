@@ -1,6 +1,7 @@
 // What follows from several settings: which database, the public address, and defaults that depend on the provider.
 import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
+import { definitionOf } from '../provision/providers.ts';
 import { fail, succeed, type Result } from '../result.ts';
 import type { ConfigFailure } from './failure.ts';
 import type { Values } from './read.ts';
@@ -23,7 +24,7 @@ type Derived = { readonly database: Database; readonly publicUrl: string | undef
 /** The Config without what stands under `derived`; durations in milliseconds, sizes in bytes. */
 export function composeConfig(values: Values, { database, publicUrl }: Derived, cwd: string, path?: string) {
   const { server, machine, limits } = values;
-  const isAws = values.provider === 'aws';
+  const { needsTokens, bills } = definitionOf(values.provider);
   const types = [...new Set([...(machine.type ? [machine.type] : []), ...(machine.types ?? [])])];
   return {
     ...values,
@@ -39,7 +40,7 @@ export function composeConfig(values: Values, { database, publicUrl }: Derived, 
     database,
     /** The channel of NOTIFY: a plain identifier of at most 63 bytes. */
     notifyChannel: values.database.channel,
-    vmAuth: values.vmAuth ?? (isAws ? ('required' as const) : ('open' as const)),
+    vmAuth: values.vmAuth ?? (needsTokens ? ('required' as const) : ('open' as const)),
     machine: {
       ...machine,
       type: types[0],
@@ -48,7 +49,7 @@ export function composeConfig(values: Values, { database, publicUrl }: Derived, 
       subnetIds: machine.subnetIds ?? [],
       sshCidrs: machine.sshCidrs ?? [],
     },
-    launch: composeLaunch(values.launch, isAws),
+    launch: composeLaunch(values.launch, bills),
     limits: {
       ...limits,
       /** Undefined: polls have no end. */
@@ -59,12 +60,12 @@ export function composeConfig(values: Values, { database, publicUrl }: Derived, 
   };
 }
 
-function composeLaunch(launch: Values['launch'], isAws: boolean) {
-  const above = launch.canaryAbove ?? (isAws ? CANARY_ABOVE : 0);
+function composeLaunch(launch: Values['launch'], bills: boolean) {
+  const above = launch.canaryAbove ?? (bills ? CANARY_ABOVE : 0);
   return {
     ...launch,
     /** Where a launch says nothing; undefined: no end. */
-    hours: isAws ? launch.hours : undefined,
+    hours: bills ? launch.hours : undefined,
     /** A launch of more machines creates one first; undefined: none does. */
     canaryAbove: above === 0 ? undefined : above,
   };
@@ -106,8 +107,10 @@ export function warningsOf({ database, provider, vmAuth }: Values): string[] {
       ? ['DATABASE=embedded has no effect: DATABASE_URL wins.']
       : []),
     ...(table === TABLE ? [] : [`db.table_name has no effect: the table is always ${TABLE}.`]),
-    ...(provider === 'aws' && vmAuth === 'open'
-      ? ['VM_AUTH=open with PROVIDER=aws: anybody who knows or invents a hostname can get a code and a PIN.']
+    ...(definitionOf(provider).needsTokens && vmAuth === 'open'
+      ? [
+          `VM_AUTH=open with PROVIDER=${provider}: anybody who knows or invents a hostname can get a code and a PIN.`,
+        ]
       : []),
   ];
 }

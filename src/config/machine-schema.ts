@@ -1,5 +1,6 @@
 // The part of the schema about machines: where they are created, what they run, how they are launched.
 import { z } from 'zod';
+import { providersThat } from '../provision/providers.ts';
 import { env, file } from './setting.ts';
 import * as rules from './rules.ts';
 
@@ -183,14 +184,16 @@ export const machineSettings = {
   }),
 };
 
+/** Where machines are billed by the hour. */
+const billing = providersThat(({ bills }) => bills);
+
 export const launchSettings = z.object({
   hours: env('LAUNCH_HOURS', wholeNumber(1, 72, 'hours'), {
     default: 8,
-    meaning:
-      'With `PROVIDER=aws`: how long after a launch its machines shut down, unless the launch sets another time.',
+    meaning: `With ${billing}: how long after a launch its machines shut down, unless the launch sets another time.`,
   }),
   canaryAbove: env('LAUNCH_CANARY', wholeNumber(0, 1_000, 'VMs'), {
-    otherwise: '`5` with `PROVIDER=aws`, else `0`',
+    otherwise: `\`5\` with ${billing}, else \`0\``,
     meaning:
       'A launch of more machines than this creates one first, and the others when that one has reported; `0`: never.',
   }),

@@ -65,7 +65,7 @@ function duration(least: number, most: number, unit: string, unitMs: number) {
   return rule.transform((value) => value * unitMs).meta({ ...rule.meta() });
 }
 
-export const oneOf = <const T extends readonly [string, ...string[]]>(names: T) =>
+export const oneOf = <const T extends readonly string[]>(names: T) =>
   text
     .toLowerCase()
     .pipe(z.enum(names, `is none of ${names.join(', ')}`))

@@ -1,6 +1,8 @@
 // Everything that can be set, once: variable, key in the config file, rule, default, meaning. Its output is the shape of
 // the Config (config.ts adds what follows from several settings); documents and messages are derived from it too.
 import { z } from 'zod';
+import type { FilesOfVms } from '../provision/definition.ts';
+import { defaultProvider, providerNames, providers, providersThat } from '../provision/providers.ts';
 import { launchSettings, machineSettings } from './machine-schema.ts';
 import { env, file } from './setting.ts';
 import * as rules from './rules.ts';
@@ -79,6 +81,8 @@ const workshop = z.object({
   }),
 });
 
+const filesIn = (kind: FilesOfVms['kind']): string => providersThat(({ files }) => files.kind === kind);
+
 const download = z.object({
   extensions: env('DOWNLOAD_EXTENSIONS', rules.extensions, {
     file: 'machine.extension',
@@ -94,12 +98,11 @@ const download = z.object({
   }),
   folder: env('DOWNLOAD_FOLDER', rules.absoluteFolder, {
     default: '/home/client/Desktop',
-    meaning:
-      "Participants' folder: in the container with `PROVIDER=aws`, on the machine itself with `external`. Local VMs have their own.",
+    meaning: `Participants' folder: in the container with ${filesIn('configured container')}, on the machine itself with ${filesIn('configured folder')}. With ${filesIn('own folder')}, VMs have their own.`,
   }),
   container: env('DOWNLOAD_CONTAINER', rules.containerName, {
     otherwise: 'the one that runs',
-    meaning: 'Name of the container on AWS machines; `none`: the folder is on the machine itself.',
+    meaning: `With ${filesIn('configured container')}: name of the container; \`none\`: the folder is on the machine itself.`,
   }),
   sshUser: env('DOWNLOAD_SSH_USER', rules.userName, {
     default: 'ubuntu',
@@ -179,10 +182,9 @@ const limits = z.object({
 
 export const configSchema = z
   .object({
-    provider: env('PROVIDER', oneOf(['local', 'aws', 'external']), {
-      default: 'local',
-      meaning:
-        'Where machines come from: `local` processes, `aws` (docs/aws.md), or `external` ones that register themselves.',
+    provider: env('PROVIDER', oneOf(providerNames), {
+      default: defaultProvider,
+      meaning: `Where machines come from: ${providers.map(({ name, meaning }) => `\`${name}\`: ${meaning}`).join('; ')}.`,
     }),
     dataDir: env('DATA_DIR', folder, {
       default: './data',
@@ -213,7 +215,7 @@ export const configSchema = z
       secret: true,
     }),
     vmAuth: env('VM_AUTH', oneOf(['open', 'required']), {
-      otherwise: '`required` with `PROVIDER=aws`, else `open`',
+      otherwise: `\`required\` with ${providersThat(({ needsTokens }) => needsTokens)}, else \`open\``,
       meaning:
         'Whether a VM must send its token. With `open`, anybody who knows a hostname can fetch its PIN.',
     }),
@@ -226,7 +228,7 @@ export const configSchema = z
         }),
         logForwarder: env('LOG_FORWARDER_TOKEN', rules.bearerToken, {
           secret: true,
-          otherwise: 'with `PROVIDER=aws`: generated at the first start and kept in `DATA_DIR`; else none',
+          otherwise: `with ${providersThat(({ needsLogForwarder }) => needsLogForwarder)}: generated at the first start and kept in \`DATA_DIR\`; else none`,
           meaning: 'Token with which the log forwarder sends the logs of VMs.',
         }),
       })

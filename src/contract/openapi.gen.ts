@@ -1390,8 +1390,11 @@ export interface components {
     ReportedStatus: 'initializing' | 'running' | 'error';
     /** @enum {string} */
     GpuHealth: 'Healthy' | 'Unhealthy' | 'N/A';
-    /** @enum {string} */
-    Provider: 'aws' | 'local' | 'external';
+    /**
+     * @description Where a VM comes from. More names may follow; a program should accept those that it does not know.
+     * @enum {string}
+     */
+    Provider: 'aws' | 'external' | 'local';
     /**
      * @description `waiting`: the VM has not fetched its command yet. `sent`: the VM has the command and will confirm it.
      *     `sent_unconfirmed`: the VM has the command, but its agent cannot confirm it. `connected`: the VM confirmed the command.

@@ -1,6 +1,7 @@
 // How to reach VMs for a download, and the last download of each.
 import { sql, type Selectable } from 'kysely';
-import { readProvider, type Provider } from '../vms/status.ts';
+import { readProvider } from '../provision/providers.ts';
+import type { Provider } from '../vms/status.ts';
 import type { Db } from './connect.ts';
 import type { VmDownloads } from './schema.gen.ts';
 

@@ -101,7 +101,7 @@ async function openExternal(options: OpenOptions, url: string): Promise<Result<S
     code: 'in_use',
     message,
     remedy:
-      'Stop it first, or name another database. Several allocators may share one with PROVIDER other than local, a common SECRET_KEY, and PULUMI_BACKEND_URL on s3://.',
+      'Stop it first, or name another database. Several allocators may share one if they have a common SECRET_KEY and their provider keeps nothing on one computer (docs/aws.md: PULUMI_BACKEND_URL on s3://).',
   });
 }
 

@@ -1,4 +1,5 @@
 // Registration of external VMs, and VM tokens. Only the hashes of tokens are stored.
+import { registeredProvider } from '../provision/providers.ts';
 import type { Db } from './connect.ts';
 import { hostnameOfTombstone, hasTombstone } from './tombstones.ts';
 
@@ -21,7 +22,7 @@ export async function registerVm(db: Db, registration: Registration): Promise<'r
     .insertInto('vms')
     .values({
       hostname,
-      provider: 'external',
+      provider: registeredProvider,
       status: 'initializing',
       address,
       ssh_user: sshUser,

@@ -1,6 +1,7 @@
 // When VMs shut down: the time that is set on each, a new time that was requested, and what the audit has recorded.
 import { sql } from 'kysely';
-import { readProvider, type Provider } from '../vms/status.ts';
+import { readProvider, registeredProvider } from '../provision/providers.ts';
+import type { Provider } from '../vms/status.ts';
 import type { Db } from './connect.ts';
 
 export type ShutdownRow = {
@@ -27,7 +28,7 @@ export async function listShutdowns(db: Db): Promise<ShutdownRow[]> {
       'requested_shutdown_at',
       'shutdown_error',
     ])
-    .where('provider', '<>', 'external')
+    .where('provider', '<>', registeredProvider)
     .orderBy('hostname')
     .execute();
   return rows.map((row) => ({
@@ -104,7 +105,7 @@ export async function takeDueShutdowns(
     .set({ shutdown_recorded_at: now })
     .where('shutdown_at', '<=', now)
     .where('shutdown_recorded_at', 'is', null)
-    .where('provider', '<>', 'external')
+    .where('provider', '<>', registeredProvider)
     .returning(['hostname', 'operation_id'])
     .execute();
   return rows.map(({ hostname, operation_id }) => ({ hostname, operationId: operation_id }));

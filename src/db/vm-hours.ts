@@ -1,7 +1,8 @@
 // The hours of every VM that was created, for the cost estimate. They are kept after the VM is destroyed.
 import { sql } from 'kysely';
 import type { VmHours } from '../vms/cost.ts';
-import { readProvider, type Provider } from '../vms/status.ts';
+import type { Provider } from '../vms/status.ts';
+import { definitionOf, readProvider } from '../provision/providers.ts';
 import type { Db } from './connect.ts';
 
 export type CreatedVm = {
@@ -50,7 +51,7 @@ export async function listVmHours(db: Db): Promise<LedgerEntry[]> {
   return rows.map((row) => ({
     hostname: row.hostname,
     operationId: row.operation_id,
-    provider: readProvider(row.provider),
+    bills: definitionOf(readProvider(row.provider)).bills,
     instanceType: row.instance_type,
     createdAt: row.created_at,
     destroyedAt: row.destroyed_at,

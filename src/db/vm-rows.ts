@@ -1,6 +1,7 @@
 // The rows of launched VMs: added before the VM exists, removed after it is destroyed. Knows no provider.
 import { sql } from 'kysely';
-import { readProvider, readVmStatus, type Provider, type VmStatus } from '../vms/status.ts';
+import { readProvider } from '../provision/providers.ts';
+import { readVmStatus, type Provider, type VmStatus } from '../vms/status.ts';
 import type { Db } from './connect.ts';
 import { recordDestroyed } from './vm-hours.ts';
 import { recordTombstones, recentTombstones } from './tombstones.ts';

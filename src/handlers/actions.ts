@@ -1,5 +1,6 @@
 // The actions of an admin on one VM and its participant. JSON clients get the VM as it is afterwards; HTML clients are
 // redirected to the page of the VM, or get it with the reason why the action failed.
+import { isOwn } from '../provision/providers.ts';
 import { callerName } from '../contract/caller.ts';
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
@@ -71,7 +72,7 @@ async function restartVm(dependencies: ActionsDependencies, input: ActionInput):
   const cannot = (detail: string) =>
     vmPageProblem(dependencies, input, problem('cannot_restart', { detail }));
   const vm = await existingVm(db, hostname);
-  if (!operations.restart || vm.provider !== operations.providerName)
+  if (!operations.restart || !isOwn(vm, operations.provider.name))
     return cannot(`Machines of the provider ${vm.provider} cannot be restarted from here.`);
   const before = await beginRestart(db, actionOf(input));
   if (!before) return cannot('The machine is being destroyed; it cannot be restarted.');

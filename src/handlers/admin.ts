@@ -41,7 +41,7 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
         renderAdmin({
           lab,
           checks: [...results, provisioning],
-          launches: operations.providerName !== 'external',
+          launches: operations.provider.creates,
           fleetLine: line,
           ...(work && { work }),
           now,

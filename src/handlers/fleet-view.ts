@@ -5,7 +5,7 @@ import { listShutdowns, type ShutdownRow } from '../db/shutdown.ts';
 import { listVmHours, type LedgerEntry } from '../db/vm-hours.ts';
 import { listOperations, type OperationRecord } from '../db/operations.ts';
 import type { OperationService } from '../provision/operation-service.ts';
-import { costsMoney, costSoFar, type Cost } from '../vms/cost.ts';
+import { costSoFar, type Cost } from '../vms/cost.ts';
 import { isOverdue } from '../vms/shutdown.ts';
 import { PRICED_REGION, PRICES_AS_OF } from '../vms/prices.ts';
 
@@ -31,8 +31,8 @@ export async function fleetView(
       .map((entry) => [entry.hostname, entry.instanceType]),
   );
   return {
-    provider: operations.providerName,
-    costs_money: costsMoney(operations.providerName),
+    provider: operations.provider.name,
+    costs_money: operations.provider.bills,
     total: rows.length,
     shutdown_at: firstShutdown(rows),
     grace_minutes: operations.graceMinutes,

@@ -1,4 +1,5 @@
 // The pages of operations, and what they read from the database.
+import { fateOf } from '../provision/providers.ts';
 import type { Db } from '../db/connect.ts';
 import { listVmRows } from '../db/vm-rows.ts';
 import { readLastOperationEvents } from '../db/operation-events.ts';
@@ -89,7 +90,7 @@ async function operationMachines(
       vm: vms.get(machine.hostname) ?? null,
     })),
     left: total,
-    provider: operations.providerName,
+    proof: operations.provider.proof,
   };
 }
 
@@ -139,9 +140,12 @@ export async function deletePage(
   const running = await findActiveOperation(db);
   return renderDeleteInstances({
     deployment: operations.deployment.name,
-    provider: operations.providerName,
-    machines: await listVmRows(db),
-    unsavedWork: await readUnsavedWork(dependencies, operations.providerName, { survey }),
+    machines: (await listVmRows(db)).map(({ hostname, email, ...vm }) => ({
+      hostname,
+      email,
+      fate: fateOf(vm, operations.provider.name),
+    })),
+    unsavedWork: await readUnsavedWork(dependencies, { survey }),
     running: running && operationView(running),
     error,
   });

@@ -1,12 +1,16 @@
 // The participants' work for the pages: the last download of each VM, and what a destroy would lose.
+import { isOwn } from '../provision/providers.ts';
 import { listDownloadTargets, listLastDownloads, type LastDownload } from '../db/downloads.ts';
 import type { LastDownloadModel, UnsavedWorkModel, WorkModel } from '../pages/work.ts';
+import type { OperationService } from '../provision/operation-service.ts';
 import { describeFailure } from '../result.ts';
-import type { Provider } from '../vms/status.ts';
 import { downloadView, targetOf, type DownloadDependencies } from './downloads.ts';
 import type { Clock } from './views.ts';
 
-export type WorkDependencies = DownloadDependencies & { readonly now: Clock };
+export type WorkDependencies = DownloadDependencies & {
+  readonly now: Clock;
+  readonly operations: Pick<OperationService, 'provider'>;
+};
 
 /** How long the page waits for the VMs. */
 const SURVEY_MS = 3_000;
@@ -24,12 +28,11 @@ export async function readWork(dependencies: WorkDependencies): Promise<WorkMode
  */
 export async function readUnsavedWork(
   dependencies: WorkDependencies,
-  provider: Provider,
   { survey }: { readonly survey: boolean },
 ): Promise<UnsavedWorkModel> {
   const now = dependencies.now();
-  if (provider === 'external') return { now, surveyed: true, vms: [] };
-  const vms = (await readVms(dependencies)).filter((vm) => vm.provider === provider);
+  const vms = (await readVms(dependencies)).filter((vm) => isOwn(vm, dependencies.operations.provider.name));
+  if (vms.length === 0) return { now, surveyed: true, vms: [] };
   if (!survey) return { now, surveyed: false, vms: vms.map(workView) };
   const targets = vms.map((vm) => targetOf(dependencies, vm));
   const surveys = await dependencies.collector.survey(targets, SURVEY_MS);

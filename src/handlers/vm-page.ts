@@ -1,4 +1,5 @@
 // The page of one VM, and what it reads from the database.
+import { definitionOf, isOwn } from '../provision/providers.ts';
 import { ProblemError, type ProblemCode, type ProblemReply } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
 import { findLastDownload } from '../db/downloads.ts';
@@ -12,7 +13,7 @@ import { lastModel } from './unsaved-work.ts';
 
 export type VmPageDependencies = ViewDependencies & {
   readonly db: Db;
-  readonly operations: Pick<OperationService, 'restart' | 'providerName'>;
+  readonly operations: Pick<OperationService, 'restart' | 'provider'>;
 };
 
 /** One VM. Throws `vm_not_found`. */
@@ -39,7 +40,8 @@ export async function vmPage(
     launchId: await findLaunchOf(db, hostname),
     browserAllowedUntil: isAllowed ? allowedUntil.toISOString() : null,
     freeCount: await countFree(db),
-    canRestart: operations.restart !== null && record.provider === operations.providerName,
+    canRestart: operations.restart !== null && isOwn(record, operations.provider.name),
+    isCreatedHere: definitionOf(record.provider).creates,
     lastDownload: lastModel(await findLastDownload(db, hostname)),
     ...notice,
     now: context.now,

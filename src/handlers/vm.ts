@@ -24,7 +24,7 @@ export type VmDependencies = {
   readonly dispatcher: Dispatcher;
   readonly logLimiter: LogLimiter;
   /** The provider of VMs that report without having been launched or registered. */
-  readonly unregisteredProvider: Provider;
+  readonly unknownVmProvider: Provider;
 };
 
 export function createVmHandlers(dependencies: VmDependencies): HandlersOf<'vm'> {
@@ -32,7 +32,7 @@ export function createVmHandlers(dependencies: VmDependencies): HandlersOf<'vm'>
   return {
     vmStartup: (input) => waitForAssignment(dependencies, input),
     updateVmStatus: async ({ body }) => {
-      await reportStatus(db, { ...body, provider: dependencies.unregisteredProvider });
+      await reportStatus(db, { ...body, provider: dependencies.unknownVmProvider });
       return json({ message: 'VM status updated successfully.' });
     },
     updateInUseStatus: async ({ body }) =>

@@ -39,7 +39,8 @@ export type OperationMachines = {
   readonly items: readonly { readonly machine: OperationVm; readonly vm: Vm | null }[];
   /** The number of machines in the lab. */
   readonly left: number;
-  readonly provider: components['schemas']['Provider'];
+  /** What the provider has found after a destroy of all machines: a sentence. */
+  readonly proof: string;
 };
 
 const pages = {
@@ -95,13 +96,7 @@ function streamAddress({ operation, lastLine }: DashboardModel): string {
   return `/api/v1/operations/${operation.id}/events?vms=true&after=${lastLine}-0`;
 }
 
-const proofs = {
-  local: 'Verified: no machines are left.',
-  aws: 'Verified: the AWS account has no machines of this deployment left.',
-  external: 'External machines keep running. Nothing is left that this server could destroy.',
-} as const satisfies Record<OperationMachines['provider'], string>;
-
-function monitorView({ items, left, provider }: OperationMachines, operation: Operation): View {
+function monitorView({ items, left, proof }: OperationMachines, operation: Operation): View {
   const made = items.filter(({ machine }) => machine.state === 'created');
   const up = made.filter(({ vm }) => vm?.status === 'running').length;
   return {
@@ -116,7 +111,7 @@ function monitorView({ items, left, provider }: OperationMachines, operation: Op
     anyMade: made.length > 0,
     left,
     leftSentence: leftSentence(left),
-    proof: isOfSome(operation) ? 'Verified: these machines no longer exist.' : proofs[provider],
+    proof: isOfSome(operation) ? 'Verified: these machines no longer exist.' : `Verified. ${proof}`,
     isProven: operation.kind === 'destroy' && operation.status === 'succeeded',
   };
 }

@@ -9,19 +9,17 @@ import { render, type View } from './render.ts';
 import { NOT_ASSIGNED } from './status-labels.ts';
 import { unsavedWorkView, type UnsavedWorkModel } from './work.ts';
 
-type Provider = components['schemas']['Provider'];
 type Machine = {
   readonly hostname: string;
-  readonly provider: Provider;
   /** Of the participant; null where there is none. */
   readonly email: string | null;
+  /** What a destroy does with it: its row goes with or without the machine, or nothing happens to it. */
+  readonly fate: 'destroyed' | 'removed' | 'stays';
 };
 
 export type DeleteInstancesModel = {
   /** The name to type. */
   readonly deployment: string;
-  /** The provider of this server. */
-  readonly provider: Provider;
   readonly machines: readonly Machine[];
   readonly running: components['schemas']['Operation'] | null;
   readonly error: FormError | null;
@@ -29,10 +27,10 @@ export type DeleteInstancesModel = {
 };
 
 export function renderDeleteInstances(model: DeleteInstancesModel): string {
-  const { deployment, provider, machines, running, error, unsavedWork } = model;
-  const external = machines.filter((machine) => machine.provider === 'external');
-  const ours = machines.filter((machine) => machine.provider === provider && provider !== 'external');
-  const others = machines.filter((machine) => !ours.includes(machine) && !external.includes(machine));
+  const { deployment, machines, running, error, unsavedWork } = model;
+  const ours = machines.filter(({ fate }) => fate === 'destroyed');
+  const external = machines.filter(({ fate }) => fate === 'removed');
+  const others = machines.filter(({ fate }) => fate === 'stays');
   const participants = [...ours, ...external].filter(({ email }) => email !== null);
   return render('delete-instances', {
     ...layoutView({

@@ -1,6 +1,7 @@
 // The machines as a table, one row each: searched, filtered and sorted by the address, one page at a time. Where there is
 // JavaScript, the other machines follow and all rows are live (src/browser/pages/instances.ts).
 import type { components } from '../contract/openapi.gen.ts';
+import { defaultProvider } from '../provision/providers.ts';
 import {
   csvHref,
   queryParameters,
@@ -88,7 +89,7 @@ const columnLabels = {
 /** What the browser makes rows of machines from that come later. */
 const blankVm: Vm = {
   hostname: '',
-  provider: 'external',
+  provider: defaultProvider,
   status: 'initializing',
   status_since: '1970-01-01T00:00:00.000Z',
   in_use: null,

@@ -8,6 +8,8 @@ export type ActionFacts = {
   readonly vm: components['schemas']['Vm'];
   readonly freeCount: number;
   readonly canRestart: boolean;
+  /** Its provider creates and destroys machines; otherwise the machine started elsewhere. */
+  readonly isCreatedHere: boolean;
   /** When the participant's work was downloaded; null for a machine without a participant. */
   readonly work: string | null;
 };
@@ -83,14 +85,14 @@ function participantActions({ vm, freeCount, work }: ActionFacts): View[] {
   return [...(isBroken ? [another, allow] : [allow, another]), view(release, hostname, { work, href })];
 }
 
-function machineActions({ vm, canRestart, work }: ActionFacts): View[] {
-  const { status, provider, hostname } = vm;
+function machineActions({ vm, canRestart, isCreatedHere, work }: ActionFacts): View[] {
+  const { status, hostname } = vm;
   const healthy = isUnhealthy(vmFacts(vm)) ? [view(markHealthy, hostname)] : [];
   if (status === 'destroying') return healthy;
   return [
     ...healthy,
     ...(canRestart ? [view(restart, hostname)] : []),
-    provider === 'external' ? view(remove, hostname) : view(destroy, hostname, { work }),
+    isCreatedHere ? view(destroy, hostname, { work }) : view(remove, hostname),
   ];
 }
 

@@ -21,6 +21,7 @@ export type VmModel = {
   readonly browserAllowedUntil: string | null;
   readonly freeCount: number;
   readonly canRestart: boolean;
+  readonly isCreatedHere: boolean;
   /** Null where nothing was downloaded. */
   readonly lastDownload: LastDownloadModel | null;
   /** The action that led here. */
@@ -41,7 +42,7 @@ const doneSentences = {
 } as const satisfies Record<ActionName, string>;
 
 export function renderVm(model: VmModel): string {
-  const { vm, done, error, timeline, freeCount, canRestart, now } = model;
+  const { vm, done, error, timeline, freeCount, canRestart, isCreatedHere, now } = model;
   const { hostname, status, attention, deadline } = vm;
   const work = workSentence(model);
   return render('vm', {
@@ -62,7 +63,7 @@ export function renderVm(model: VmModel): string {
     attention: attention?.message ?? deadline?.overdue_message ?? null,
     ...factsView(model),
     participant: participantView(model, work),
-    actions: actionViews({ vm, freeCount, canRestart, work }),
+    actions: actionViews({ vm, freeCount, canRestart, isCreatedHere, work }),
     timeline: timeline.map(({ at, kind, text, who }) => ({ at: timeView(at, now), kind, text, who })),
     hasTimeline: timeline.length > 0,
   });

@@ -5,6 +5,7 @@ import { planOperationVms, recordOperationVms, finishOperationVms } from '../db/
 import { fail, succeed } from '../result.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
 import { reconcile } from './reconcile.ts';
+import { definitionOf, fateOf, registeredProvider, type Fate } from './providers.ts';
 import { createRunReport, type RunReport } from './report.ts';
 import { callProvider, type Outcome, type Run } from './run.ts';
 
@@ -17,11 +18,12 @@ export async function runDestroy(run: Run): Promise<Outcome> {
   const only = run.operation.hostnames;
   const isWanted = ({ hostname }: { readonly hostname: string }): boolean => only?.includes(hostname) ?? true;
   const rows = (await listVmRows(db)).filter(isWanted);
-  await markDestroying(db, [...new Set([provider.name, 'external' as const])], only);
-  const external = rows.filter((row) => row.provider === 'external').map(({ hostname }) => hostname);
-  warnOfOtherProviders(run, rows);
-  if (only !== null) warnOfParticipants(run, rows);
-  const own = rows.filter((row) => row.provider === provider.name && row.provider !== 'external');
+  await markDestroying(db, [...new Set([provider.name, registeredProvider])], only);
+  const rowsThatAre = (fate: Fate): VmRow[] => rows.filter((row) => fateOf(row, provider.name) === fate);
+  const external = rowsThatAre('removed').map(({ hostname }) => hostname);
+  warnOfOtherProviders(run, rowsThatAre('stays'));
+  if (only !== null) warnOfParticipants(run, [...rowsThatAre('destroyed'), ...rowsThatAre('stays')]);
+  const own = rowsThatAre('destroyed');
   const listed = (await provider.list()).filter(isWanted);
   const hostnames = new Set([...own, ...listed].map(({ hostname }) => hostname));
   progress.add({ total: hostnames.size + external.length });
@@ -41,22 +43,15 @@ export async function runDestroy(run: Run): Promise<Outcome> {
   if (!outcome.ok) return outcome;
   if (left === null) return UNVERIFIED;
   if (left.length > 0) return leftOver(left);
-  if (only === null) emit({ level: 'info', text: proofs[provider.name] });
+  if (only === null) emit({ level: 'info', text: definitionOf(provider.name).proof });
   const nothingDone = only !== null && hostnames.size + external.length === 0 && rows.length > 0;
   return nothingDone ? leftOver(only) : succeed();
 }
 
-/** Emitted when the provider lists no more VMs. */
-const proofs = {
-  aws: 'EC2 lists 0 machines with the tags of this deployment.',
-  local: '0 machines of this deployment are left on this computer.',
-  external: 'No machine is registered here any more.',
-} as const satisfies Record<Run['provider']['name'], string>;
-
 /** When one VM is destroyed on purpose, the output names the participant whose work is lost. */
 function warnOfParticipants({ emit }: Run, rows: readonly VmRow[]): void {
-  for (const { hostname, email, provider } of rows)
-    if (email !== null && provider !== 'external')
+  for (const { hostname, email } of rows)
+    if (email !== null)
       emit({
         level: 'warning',
         hostname,
@@ -120,8 +115,7 @@ function leftOver(left: readonly string[]): Outcome {
 }
 
 /** VMs of a provider that this server does not run cannot be destroyed from here; their rows stay. */
-function warnOfOtherProviders({ provider, emit }: Run, rows: readonly VmRow[]): void {
-  const others = rows.filter((row) => row.provider !== provider.name && row.provider !== 'external');
+function warnOfOtherProviders({ provider, emit }: Run, others: readonly VmRow[]): void {
   for (const { hostname, provider: other } of others)
     emit({
       level: 'warning',

@@ -13,7 +13,9 @@ import type { CanaryOptions } from './canary.ts';
 import { createShutdowns, SHUTDOWN_ACTOR, type Shutdowns } from './shutdowns.ts';
 import { checkLaunch, createPlanner } from './launch-checks.ts';
 import { createOrphans, type Orphans } from './orphans.ts';
+import type { ProviderDefinition } from './definition.ts';
 import type { Provider, ProvisionEvent, ProvisionResult, VmPlan } from './provider.ts';
+import { definitionOf } from './providers.ts';
 import { createQueue } from './queue.ts';
 import { createRecovery, type Recovery } from './recovery.ts';
 import { cancelOperation, requestOperation, type Cancelled, type Requested } from './request.ts';
@@ -81,7 +83,8 @@ export type NotReady = { readonly kind: 'not_ready'; readonly failure: Failure }
 
 export type OperationService = {
   readonly deployment: Deployment;
-  readonly providerName: Provider['name'];
+  /** What the provider of this server is and needs. */
+  readonly provider: ProviderDefinition & { readonly name: Provider['name'] };
   /** Where VMs are created, if prices depend on it. */
   readonly region: string | null;
   /** How long after its shutdown time a VM shuts itself down; 0 if VMs do not shut themselves down. */
@@ -133,7 +136,7 @@ export function createOperationService(options: OperationServiceOptions): Operat
   const readiness = async (): Promise<ProvisionResult> => (started ? provider.readiness() : STARTING);
   return {
     deployment: options.deployment,
-    providerName: provider.name,
+    provider: { ...definitionOf(provider.name), name: provider.name },
     region: provider.region ?? null,
     graceMinutes: provider.graceMinutes ?? 0,
     canaryAbove: canary.above,

@@ -9,6 +9,7 @@ import { recordDestroyed } from '../db/vm-hours.ts';
 import { findActiveOperation, findOperation } from '../db/operations.ts';
 import { fail, succeed, type Failure, type Result } from '../result.ts';
 import type { ListedVm, Provider, ProvisionResult } from './provider.ts';
+import { isOwn } from './providers.ts';
 import { matchVms } from './reconcile.ts';
 import { createGoneReport } from './report.ts';
 
@@ -121,9 +122,7 @@ async function findOrphans({ db, provider }: OrphansOptions, listed: readonly Li
     if (vm.operationId === null || vm.operationId !== active?.id)
       found.push(await orphanOfVm(db, provider, vm, hostnames));
   // While an operation runs, rows exist before their VM and after it.
-  const own = active
-    ? []
-    : rows.filter((row) => row.provider === provider.name && row.provider !== 'external');
+  const own = active ? [] : rows.filter((row) => isOwn(row, provider.name));
   found.push(...own.filter(({ hostname }) => !vms.has(hostname)).map(orphanOfRow));
   return found;
 }

@@ -1,6 +1,7 @@
-// The interface of a provider, which creates and destroys VMs: `local`, `external` and `aws` implement it. A provider
-// knows no rows, operations or pages: it is given names and tokens, reports what happens, and lists what exists.
+// The interface of a provider, which creates and destroys VMs; what it is and needs is in definition.ts. A provider knows
+//  no rows, operations or pages: it is given names and tokens, reports what happens, and lists what exists.
 import type { Failure, Result } from '../result.ts';
+import type { Provider as ProviderName } from '../vms/status.ts';
 
 export type ProvisionEvent = {
   readonly level: 'info' | 'warning' | 'error';
@@ -89,7 +90,8 @@ export type RescheduledVm = { readonly hostname: string; readonly error: string 
  * `force` ends it: kill what still runs and return at once. A provider that is quick may ignore `force`.
  */
 export type Provider = {
-  readonly name: 'aws' | 'local' | 'external';
+  /** That of its definition. */
+  readonly name: ProviderName;
   /** Can it launch right now? Called before a launch is accepted and by pages: quick, without side effects. */
   readiness(): Promise<ProvisionResult>;
   /** Where VMs are created, if prices depend on it. */

@@ -13,6 +13,7 @@ import {
 } from '../db/vm-rows.ts';
 import { recordCreated } from '../db/vm-hours.ts';
 import type { ListedVm, Provider, ProvisionEvent } from './provider.ts';
+import { fateOf, isOwn } from './providers.ts';
 import { createGoneReport } from './report.ts';
 import { describeFailure } from '../result.ts';
 
@@ -46,10 +47,8 @@ export async function reconcile(context: ReconcileContext, scope: ReconcileScope
   const listed = await provider.list();
   const all = await listVmRows(db);
   // The provider does not list external VMs; for them, only an unfinished destroy is undone.
-  const external = all.filter((row) => row.provider === 'external' && scope.row(row));
-  const rows = all.filter(
-    (row) => row.provider === provider.name && row.provider !== 'external' && scope.row(row),
-  );
+  const external = all.filter((row) => fateOf(row, provider.name) === 'removed' && scope.row(row));
+  const rows = all.filter((row) => isOwn(row, provider.name) && scope.row(row));
   const { vms, orphans } = matchVms(all, listed);
   const kept = rows.filter(({ hostname }) => vms.has(hostname));
   const missing = rows.filter(({ hostname }) => !vms.has(hostname));

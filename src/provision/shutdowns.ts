@@ -16,6 +16,7 @@ import { findActiveOperation } from '../db/operations.ts';
 import { hoursFrom } from '../vms/shutdown.ts';
 import { machines, namesOrCount } from '../vms/operation.ts';
 import type { Provider, ProvisionEvent } from './provider.ts';
+import { isOwn } from './providers.ts';
 import { reconcile } from './reconcile.ts';
 
 export type ShutdownsOptions = {
@@ -85,8 +86,9 @@ export function createShutdowns(options: ShutdownsOptions): Shutdowns {
   };
 }
 
-function isDue({ provider, shutdownAt }: ShutdownRow, { now, provider: own }: ShutdownsOptions): boolean {
-  return provider === own.name && shutdownAt !== null && shutdownAt <= now();
+function isDue(row: ShutdownRow, { now, provider }: ShutdownsOptions): boolean {
+  const { shutdownAt } = row;
+  return isOwn(row, provider.name) && shutdownAt !== null && shutdownAt <= now();
 }
 
 async function recordDue({ db, now, onEvent }: ShutdownsOptions): Promise<void> {
@@ -134,7 +136,7 @@ async function destroyDue(
 async function rescheduleAll({ db, provider, signal, onError }: ShutdownsOptions): Promise<void> {
   const { rescheduleShutdown } = provider;
   if (!rescheduleShutdown) return;
-  const rows = (await listShutdowns(db)).filter((row) => row.provider === provider.name);
+  const rows = (await listShutdowns(db)).filter((row) => isOwn(row, provider.name));
   const byTime = Map.groupBy(rows, ({ requestedShutdownAt }) => requestedShutdownAt?.getTime() ?? null);
   for (const [time, group] of byTime) {
     if (time === null) continue;

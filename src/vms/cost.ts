@@ -1,9 +1,9 @@
 // What machines have cost so far: hours times price. Pure; the clock is an argument.
 import { priceOf } from './prices.ts';
-import type { Provider } from './status.ts';
 
 export type VmHours = {
-  readonly provider: Provider;
+  /** Whether its provider bills by the hour. */
+  readonly bills: boolean;
   /** Null if it is not known. */
   readonly instanceType: string | null;
   readonly createdAt: Date;
@@ -20,17 +20,12 @@ export type Cost = {
 
 const HOUR_MS = 3_600_000;
 
-/** Whether machines of this provider cost money. */
-export function costsMoney(provider: Provider): boolean {
-  return provider === 'aws';
-}
-
 /** @param region of the machines; null = the region of the price table */
 export function costSoFar(machines: readonly VmHours[], now: Date, region: string | null = null): Cost {
   let usd = 0;
   let unpricedVms = 0;
-  for (const { provider, instanceType, createdAt, destroyedAt } of machines) {
-    if (!costsMoney(provider)) continue;
+  for (const { bills, instanceType, createdAt, destroyedAt } of machines) {
+    if (!bills) continue;
     const price = instanceType === null ? null : priceOf(instanceType, region ?? undefined);
     if (price === null) unpricedVms += 1;
     else usd += price.usdPerHour * hoursBetween(createdAt, destroyedAt ?? now);

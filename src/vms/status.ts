@@ -99,15 +99,6 @@ export function readVmStatus(stored: string): VmStatus {
   return status;
 }
 
-const providers: readonly Provider[] = ['aws', 'local', 'external'];
-
-/** A provider from the database. */
-export function readProvider(stored: string): Provider {
-  const provider = providers.find((known) => known === stored);
-  if (!provider) throw new Error(`unknown provider in the database: ${stored}`);
-  return provider;
-}
-
 export const gpuHealths: readonly GpuHealth[] = ['Healthy', 'Unhealthy', 'N/A'];
 
 /** The GPU health as it is stored; the case of the report is ignored. Null for an unknown value. */

@@ -198,7 +198,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await isInOrderEverywhere(page);
     lab.provider.release();
     await page.getByText('No machines are left.').first().waitFor();
-    await page.getByText('Verified: no machines are left.').waitFor();
+    await page.getByText('Verified. 0 machines of this deployment are left on this computer.').waitFor();
     expect(lab.provider.machines.size).toBe(0);
     await isInOrder(page);
   });
@@ -237,7 +237,9 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     const page = await open('/admin/instances/delete', { javaScriptEnabled: false });
     await page.getByLabel('To confirm').fill('lab');
     await page.getByLabel('To confirm').press('Enter');
-    await page.getByText('Verified: no machines are left.').waitFor({ timeout: 15_000 });
+    await page
+      .getByText('Verified. 0 machines of this deployment are left on this computer.')
+      .waitFor({ timeout: 15_000 });
     await page.getByText('No machines are left.').first().waitFor();
   });
 });

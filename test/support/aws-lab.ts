@@ -55,7 +55,7 @@ export async function startAwsLab(
     { ...serverEnv(), ...options.env },
     {
       operationIntervals: { ...shortIntervals, forceAfterMs: 60_000, abandonAfterMs: 30_000 },
-      awsLimits: SHORT_AWS,
+      providerLimits: SHORT_AWS,
       configFile: await configText(cloud, options.machine),
       processEnv: given,
       ...options.parts,

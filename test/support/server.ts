@@ -32,7 +32,7 @@ export type TestServer = AsyncDisposable & {
 };
 
 /** Parts of the program that a test replaces. */
-export type ServerParts = Pick<AppContext, 'provider' | 'operationIntervals' | 'awsLimits'> & {
+export type ServerParts = Pick<AppContext, 'provider' | 'operationIntervals' | 'providerLimits'> & {
   /** The text of the config file. */
   readonly configFile?: string;
   /** Replaces the environment of this process. */

@@ -99,6 +99,12 @@ describe('a change of what is answered', () => {
     ['numbers where integers came', { type: 'integer' }, { type: 'number' }, 'it: may be number now'],
     ['one more value', { enum: ['a'] }, { enum: ['a', 'b'] }, 'it: may be "b" now'],
     ['any value', { ...text, enum: ['a'] }, text, 'it: may be any value now'],
+    [
+      'any value of an open enum',
+      { enum: ['a'] },
+      { ...text, 'x-open-enum': true },
+      'it: may be any value now',
+    ],
     ['another format', { ...text, format: 'date-time' }, text, 'it: format has changed'],
     ['a removed field', object({ a: text }, ['a']), object({}), 'it.a: was removed'],
     ['a removed optional field', object({ a: text }), object({}), 'it.a: was removed'],
@@ -122,6 +128,7 @@ describe('a change of what is answered', () => {
 
   test.each<[string, Json, Json]>([
     ['a new field', object({}), object({ a: text }, ['a'])],
+    ['one more value of an open enum', { enum: ['a'] }, { enum: ['a', 'b'], 'x-open-enum': true }],
     [
       'a new field where the list of fields was closed',
       object({}, [], { additionalProperties: false }),

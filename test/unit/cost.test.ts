@@ -7,7 +7,7 @@ import { quotaOf } from '../../src/provision/aws/quotas.ts';
 const NOW = new Date('2026-11-25T12:00:00Z');
 const before = (hours: number): Date => new Date(NOW.getTime() - hours * 3_600_000);
 const machine = (parts: Partial<VmHours>): VmHours => ({
-  provider: 'aws',
+  bills: true,
   instanceType: 'g4dn.xlarge',
   createdAt: before(2),
   destroyedAt: null,
@@ -26,7 +26,7 @@ describe('the cost so far', () => {
   });
 
   test('machines without a price cost nothing, and a clock that was set back does not lower the cost', () => {
-    expect(costSoFar([machine({ provider: 'local', instanceType: null })], NOW)).toEqual({
+    expect(costSoFar([machine({ bills: false, instanceType: null })], NOW)).toEqual({
       usd: 0,
       unpricedVms: 0,
     });

@@ -6,10 +6,10 @@ import { textOf } from '../support/page-models.ts';
 test('the destroy page names all machines, the first hundred at once and the others behind a click', () => {
   const machines = Array.from({ length: 230 }, (_, index) => ({
     hostname: `vm-${230 - index}`,
-    provider: 'local' as const,
+    fate: 'destroyed' as const,
     email: null,
   }));
-  const asked = { deployment: 'lab', provider: 'local', machines, running: null, error: null } as const;
+  const asked = { deployment: 'lab', machines, running: null, error: null } as const;
   const html = renderDeleteInstances(asked);
   const names = [...html.matchAll(/<li>(vm-\d+) /g)].map(([, name]) => name);
   expect(names).toEqual(machines.map(({ hostname }) => hostname).reverse());

@@ -51,7 +51,7 @@ const dashboard: DashboardModel = {
   machines: {
     items: [{ machine: made, vm }],
     left: 1,
-    provider: 'local',
+    proof: 'The provider lists no machines.',
   },
   form: {
     maxVms: 100,
@@ -71,7 +71,7 @@ const hostileMachines: DashboardModel['machines'] = {
     },
   ],
   left: 1,
-  provider: 'local',
+  proof: 'The provider lists no machines.',
 };
 const plan: LaunchPlan = {
   machineType: 'g4dn.xlarge',
@@ -112,11 +112,10 @@ describe('every page about operations', () => {
       'delete-instances',
       renderDeleteInstances({
         deployment: HOSTILE,
-        provider: 'local',
         machines: [
-          { hostname: HOSTILE, provider: 'local', email: HOSTILE },
-          { hostname: HOSTILE, provider: 'external', email: null },
-          { hostname: HOSTILE, provider: 'aws', email: null },
+          { hostname: HOSTILE, fate: 'destroyed', email: HOSTILE },
+          { hostname: HOSTILE, fate: 'removed', email: null },
+          { hostname: HOSTILE, fate: 'stays', email: null },
         ],
         running: failed,
         error,
@@ -183,7 +182,7 @@ describe('the dashboard', () => {
         machines: {
           items: [{ machine: made, vm: { ...vm, status, last_seen_at: null } }],
           left: 1,
-          provider: 'local',
+          proof: 'The provider lists no machines.',
         },
       });
     expect(withVm('initializing')).toContain('http-equiv');
@@ -203,9 +202,9 @@ describe('the dashboard', () => {
       ...dashboard,
       kind: 'destroy',
       operation: over,
-      machines: { ...machines, provider: 'aws' },
+      machines: { ...machines, proof: 'EC2 lists no machines.' },
     });
-    expect(ended).toContain('data-proof>Verified: the AWS account has no machines of this deployment left.');
+    expect(ended).toContain('data-proof>Verified. EC2 lists no machines.');
     expect(textOf(ended)).toContain('Remaining machines 0 No machines are left.');
   });
 
@@ -257,10 +256,9 @@ describe('the dashboard', () => {
 describe('the destroy page', () => {
   const page = {
     deployment: 'lab',
-    provider: 'local' as const,
     machines: [
-      { hostname: 'vm-1', provider: 'local' as const, email: 'ada@example.org' },
-      { hostname: 'vm-2', provider: 'local' as const, email: null },
+      { hostname: 'vm-1', fate: 'destroyed' as const, email: 'ada@example.org' },
+      { hostname: 'vm-2', fate: 'destroyed' as const, email: null },
     ],
     running: null,
     error: null,

@@ -12,6 +12,7 @@ const machine: VmModel = {
   browserAllowedUntil: null,
   freeCount: 2,
   canRestart: true,
+  isCreatedHere: true,
   lastDownload: null,
   done: null,
   error: null,
@@ -95,7 +96,7 @@ describe('the page of a machine', () => {
   });
 
   test('the page of an external machine says that it keeps running', () => {
-    const html = renderVm({ ...machine, vm: { ...vm, provider: 'external' } });
+    const html = renderVm({ ...machine, vm, isCreatedHere: false });
     expect(textOf(html)).toContain('This server did not launch this machine, so it keeps running.');
     expect(textOf(html)).not.toContain('Destroys the machine and everything on it.');
   });

@@ -88,7 +88,6 @@ const unsavedWorkPage = (vms: Extract<UnsavedWorkModel, { surveyed: true }>['vms
   textOf(
     renderDeleteInstances({
       deployment: 'lab',
-      provider: 'local',
       machines: [],
       running: null,
       error: null,
@@ -121,7 +120,6 @@ test('the destroy page lists downloaded work as safe, with the files that downlo
 test('before the survey the destroy page shows what is known, with a link to the survey without JavaScript', () => {
   const html = renderDeleteInstances({
     deployment: 'lab',
-    provider: 'local',
     machines: [],
     running: null,
     error: null,

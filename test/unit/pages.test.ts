@@ -75,6 +75,7 @@ describe('every page', () => {
         browserAllowedUntil: HOSTILE,
         freeCount: 1,
         canRestart: true,
+        isCreatedHere: true,
         lastDownload: { at: NOW, files: 1, bytes: 1, complete: false },
         done: 'release',
         error: HOSTILE,

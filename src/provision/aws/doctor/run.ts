@@ -3,34 +3,27 @@
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Config, ConfigResult } from '../config.ts';
-import { createCloud } from '../provision/aws/cloud.ts';
-import { examine } from '../provision/aws/doctor/examine.ts';
-import { asJson, asText, isHealthy, problem, type Diagnosis } from '../provision/aws/doctor/report.ts';
-import { checkState } from '../provision/aws/doctor/state.ts';
-import { AWS_PLUGIN } from '../provision/aws/pulumi.ts';
-import { awsFolders } from '../provision/aws/context.ts';
-import { createToolFinder } from '../provision/engine/tools.ts';
-import { DOCTOR_USAGE } from './console.ts';
-
-export type DoctorAnswer = { readonly text: string; readonly exit: 'healthy' | 'problems' | 'usage' };
+import type { CommandConfig, Doctor } from '../../definition.ts';
+import { createCloud } from '../cloud.ts';
+import { awsFolders } from '../context.ts';
+import { AWS_PLUGIN } from '../pulumi.ts';
+import { createToolFinder } from '../../engine/tools.ts';
+import { examine } from './examine.ts';
+import { asJson, asText, isHealthy, problem, type Diagnosis } from './report.ts';
+import { checkState } from './state.ts';
 
 const LIMIT_MS = 60_000;
 const MAX_VMS = 1_000;
 
-export async function runDoctor(
-  args: readonly string[],
-  loaded: ConfigResult,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<DoctorAnswer> {
+export const runDoctor: Doctor = async (args, loaded, env) => {
   const flags = readFlags(args);
-  if (typeof flags === 'string') return { text: `${flags}\n\n${DOCTOR_USAGE}`, exit: 'usage' };
+  if (typeof flags === 'string') return { text: flags, exit: 'usage' };
   const diagnosis = await diagnose(flags, loaded, env);
   return {
     text: flags.json ? asJson(diagnosis) : asText(diagnosis),
     exit: isHealthy(diagnosis) ? 'healthy' : 'problems',
   };
-}
+};
 
 type Flags = {
   readonly vms: number | null;
@@ -63,9 +56,9 @@ function readFlags(args: readonly string[]): Flags | string {
   }
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
+type Env = Parameters<Doctor>[2];
 
-async function diagnose(flags: Flags, loaded: ConfigResult, env: Env): Promise<Diagnosis> {
+async function diagnose(flags: Flags, loaded: Parameters<Doctor>[1], env: Env): Promise<Diagnosis> {
   const config = loaded.ok ? loaded.value.config : null;
   const dataDir = config?.dataDir ?? resolve(env['DATA_DIR'] ?? './data');
   const folders = awsFolders(await realpath(dataDir).catch(() => dataDir));
@@ -96,7 +89,7 @@ async function diagnose(flags: Flags, loaded: ConfigResult, env: Env): Promise<D
 }
 
 /** Flags win over the configuration; without a valid one, nothing is set. */
-function settingsOf(flags: Flags, config: Config | null, env: Env) {
+function settingsOf(flags: Flags, config: CommandConfig | null, env: Env) {
   return {
     region: flags.region ?? config?.aws.region ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? null,
     machineType: flags.type ?? config?.machine.type ?? null,

@@ -1,15 +1,15 @@
 // The provider for external VMs, which start elsewhere and register here: it creates and destroys none.
-import { fail, succeed } from '../result.ts';
-import type { Provider, ProvisionResult } from './provider.ts';
+import { fail, succeed } from '../../result.ts';
+import type { Provider, ProvisionResult } from '../provider.ts';
 
 const CANNOT_LAUNCH: ProvisionResult = fail({
   code: 'program',
   message: 'This server cannot launch machines: it only accepts external machines (PROVIDER=external).',
   remedy:
-    'Let machines report to this server, or register them (POST /api/v1/vms). To launch machines from here, start the server with PROVIDER=local or PROVIDER=aws.',
+    'Let machines report to this server, or register them (POST /api/v1/vms). To launch machines from here, start the server with another PROVIDER (docs/configuration.md).',
 });
 
-export function createExternalProvider(): Provider {
+export function openExternalProvider(): Provider {
   return {
     name: 'external',
     readiness: () => Promise.resolve(CANNOT_LAUNCH),

@@ -1,45 +1,48 @@
-// Composes the AWS provider from the configuration, the data folder and the database; and what `lablink setup` shares
-// with it.
+// Composes the AWS provider from what the server offers; and what `lablink setup` shares with it.
 import { mkdir, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Config } from '../config.ts';
-import { variableNames } from '../config/read.ts';
-import { readSshAddress, recordSshAddress } from '../db/vm-rows.ts';
-import { launchRecordsOf, type LaunchedMachine } from '../db/launch-records.ts';
-import { createAwsProvider } from '../provision/aws/aws-provider.ts';
-import { cacheFacts } from '../provision/aws/cached-facts.ts';
-import { createCloud, SSH_USER, type CloudMachine } from '../provision/aws/cloud.ts';
-import {
-  awsFolders,
-  createRecentMachines,
-  defaultLimits,
-  type AwsFolders,
-} from '../provision/aws/context.ts';
-import { checkInBucket } from '../provision/aws/bucket-check.ts';
-import { AWS_PLUGIN } from '../provision/aws/pulumi.ts';
-import { createPreflight } from '../provision/aws/preflight.ts';
-import { createRescheduleShutdown } from '../provision/aws/reschedule-shutdown.ts';
-import { logGroupOf, readSettings, type AwsConfig } from '../provision/aws/settings.ts';
-import { createSharedResources } from '../provision/aws/shared-resources/shared-resources.ts';
-import { stateBackend } from '../provision/engine/state-backend.ts';
-import { createToolFinder, type ToolFolders } from '../provision/engine/tools.ts';
-import type { Provider } from '../provision/provider.ts';
-import type { AppContext } from './context.ts';
-import type { Data } from './data.ts';
-import { deploymentUid, keptSecret, type Identity } from './identity.ts';
+import { readSshAddress, recordSshAddress } from '../../db/vm-rows.ts';
+import { launchRecordsOf, type LaunchedMachine } from '../../db/launch-records.ts';
+import type { ProviderHost } from '../host.ts';
+import type { Provider } from '../provider.ts';
+import { createAwsProvider } from './aws-provider.ts';
+import { cacheFacts } from './cached-facts.ts';
+import { createCloud, SSH_USER, type CloudMachine } from './cloud.ts';
+import { awsFolders, createRecentMachines, defaultLimits, type AwsFolders } from './context.ts';
+import { checkInBucket } from './bucket-check.ts';
+import { createPreflight } from './preflight.ts';
+import { AWS_PLUGIN } from './pulumi.ts';
+import { createRescheduleShutdown } from './reschedule-shutdown.ts';
+import { logGroupOf, readSettings, type AwsConfig } from './settings.ts';
+import { createSharedResources } from './shared-resources/shared-resources.ts';
+import { stateBackend } from '../engine/state-backend.ts';
+import { createToolFinder, type ToolFolders } from '../engine/tools.ts';
 
-export async function openAwsProvider(
-  context: AppContext,
-  data: Data,
-  { sshKey, forwarderToken }: Pick<Identity, 'sshKey' | 'forwarderToken'>,
-): Promise<Provider> {
-  const { config, log, self } = context;
-  const { db } = data.database;
-  const folders = await prepareFolders(data.dataDir);
-  const passphrase = config.pulumi.passphrase ?? (await keptSecret(data.dataDir, 'pulumi-passphrase'));
-  const uid = await deploymentUid(data);
+/** The part of the configuration that this provider uses. */
+type Config = Pick<AwsConfig, 'machine' | 'startupScript' | 'deployment'> & {
+  readonly aws: {
+    readonly region: string | undefined;
+    readonly allocatorPublicIp: string | undefined;
+    readonly cloudInitLogGroup: string | undefined;
+  };
+  readonly pulumi: {
+    readonly backendUrl: string | undefined;
+    readonly passphrase: string | undefined;
+    readonly secretsProvider: string | undefined;
+    readonly cliDir: string | undefined;
+  };
+  readonly server: { readonly publicUrl: string | undefined };
+  readonly launch: { readonly allowPlainHttp: boolean };
+  readonly configFile: { readonly dir: string } | undefined;
+};
+
+export async function openAwsProvider(host: ProviderHost<Config>): Promise<Provider> {
+  const { config, log, db, forwarderToken, sshKey } = host;
+  const folders = await prepareFolders(host.dataDir);
+  const passphrase = config.pulumi.passphrase ?? (await host.keptSecret('pulumi-passphrase'));
+  const uid = await host.deploymentUid();
   const { deployment } = config;
-  const limits = { ...defaultLimits, ...context.awsLimits };
+  const limits = { ...defaultLimits, ...host.limits };
   const cloud = oncePer((region) => createCloud({ region, uid }));
   const cachedFacts = oncePer((region) => cacheFacts(cloud(region), () => performance.now()));
   const { publicKey: sshPublicKey } = sshKey;
@@ -56,7 +59,7 @@ export async function openAwsProvider(
       passphrase,
       checkInCloud: checkInBucket,
     }),
-    findTools: createToolFinder(toolFolders(context, folders), AWS_PLUGIN),
+    findTools: createToolFinder(toolFolders(config.pulumi.cliDir, host.env, folders), AWS_PLUGIN),
     readSettings: () => readSettings(aws),
     region: config.aws.region,
     graceMinutes: config.machine.graceMinutes,
@@ -67,7 +70,7 @@ export async function openAwsProvider(
     uid,
     sshPublicKey,
     forwarderToken: forwarderToken ?? '',
-    env: engineEnvironment(context.env),
+    env: host.env,
     launchRecords: (machines) => launchRecordsOf(db, machines.map(launchedMachine)),
     preflight: (settings, wanted) =>
       createPreflight({
@@ -77,8 +80,8 @@ export async function openAwsProvider(
         machineTypes: settings.types,
         amiId: settings.amiId,
       })(wanted),
-    rescheduleShutdown: rescheduleShutdownOf(data, sshKey),
-    host: self.host,
+    rescheduleShutdown: rescheduleShutdownOf(host),
+    host: host.hostName,
     now: () => new Date(),
     limits,
     recentMachines: createRecentMachines(limits.listDelayMs, () => new Date()),
@@ -86,10 +89,10 @@ export async function openAwsProvider(
   });
 }
 
-function rescheduleShutdownOf(
-  { database: { db } }: Data,
-  { privateKey }: Identity['sshKey'],
-): NonNullable<Provider['rescheduleShutdown']> {
+function rescheduleShutdownOf({
+  db,
+  sshKey: { privateKey },
+}: ProviderHost): NonNullable<Provider['rescheduleShutdown']> {
   return createRescheduleShutdown({
     reachOf: (hostname) => readSshAddress(db, hostname),
     privateKey,
@@ -121,25 +124,16 @@ async function prepareFolders(dataDir: string): Promise<AwsFolders> {
 
 /** Where the program of the engine is looked for. */
 export function toolFolders(
-  { config, env }: Pick<AppContext, 'config' | 'env'>,
+  cliDir: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
   folders: AwsFolders,
 ): ToolFolders {
-  const { cliDir } = config.pulumi;
   return {
     configured: cliDir === undefined ? undefined : resolve(cliDir),
     own: folders.cli,
     pulumiHome: folders.pulumiHome,
     path: env['PATH'] ?? '',
   };
-}
-
-/** The environment of the engine: all but our own variables; those of clouds, proxies and networks are the engine's too. */
-export function engineEnvironment(env: AppContext['env']): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(env).flatMap(([name, value]) =>
-      value === undefined || variableNames.includes(name) ? [] : [[name, value]],
-    ),
-  );
 }
 
 function awsConfig(config: Config): AwsConfig {

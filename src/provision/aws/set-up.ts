@@ -2,26 +2,21 @@
 // Where nothing can be downloaded, the failure says which files to copy, and where to.
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { resolveDataDir } from '../db/embedded/data-dir.ts';
-import type { Platform } from '../db/embedded/platform.ts';
-import { startSession } from '../provision/engine/session.ts';
-import { awsFolders, defaultLimits } from '../provision/aws/context.ts';
-import { createToolFinder, requiredVersions, type ToolVersions } from '../provision/engine/tools.ts';
-import { AWS_CLOUD, AWS_PLUGIN } from '../provision/aws/pulumi.ts';
-import { fail, succeed, type Failed, type Result } from '../result.ts';
-import { engineEnvironment, toolFolders } from './aws.ts';
-import type { AppContext } from './context.ts';
+import { fail, succeed, type Failed } from '../../result.ts';
+import type { SetUp } from '../definition.ts';
+import { awsFolders, defaultLimits } from './context.ts';
+import { startSession } from '../engine/session.ts';
+import { createToolFinder, requiredVersions, type ToolVersions } from '../engine/tools.ts';
+import { toolFolders } from './open.ts';
+import { AWS_CLOUD, AWS_PLUGIN } from './pulumi.ts';
 
 /** A download on a slow line. */
 const LIMIT_MS = 20 * 60_000;
 const OUTPUT_CHARACTERS = 500;
 
-export async function setUpAws(context: AppContext): Promise<Result> {
-  const { config, env, platform, say } = context;
-  const folder = await resolveDataDir({ dataDir: config.dataDir, env, platform });
-  if (!folder.ok) return folder;
-  const folders = awsFolders(await realpath(folder.value.dataDir));
-  const find = createToolFinder(toolFolders(context, folders), AWS_PLUGIN);
+export const setUpAws: SetUp = async ({ config, dataDir, env, platform, say }) => {
+  const folders = awsFolders(await realpath(dataDir));
+  const find = createToolFinder(toolFolders(config.pulumi.cliDir, env, folders), AWS_PLUGIN);
   const before = await find();
   if (before.ok) {
     say(`Pulumi and its plugin for AWS are already installed: ${before.value.cliRoot}.`);
@@ -33,7 +28,7 @@ export async function setUpAws(context: AppContext): Promise<Result> {
   const limit = AbortSignal.timeout(LIMIT_MS);
   const session = await startSession({
     runsDir: folders.runs,
-    env: engineEnvironment(env),
+    env,
     cancelSignal: limit,
     killSignal: limit,
     timeouts: defaultLimits,
@@ -63,13 +58,13 @@ export async function setUpAws(context: AppContext): Promise<Result> {
   } finally {
     await session.end();
   }
-}
+};
 
 function installByHand(
   output: string,
   cliRoot: string,
   pulumiHome: string,
-  { cli, plugin, os, arch }: ToolVersions & Pick<Platform, 'os' | 'arch'>,
+  { cli, plugin, os, arch }: ToolVersions & Parameters<SetUp>[0]['platform'],
 ): Failed {
   const quote = output.replaceAll(/\s+/g, ' ').trim().slice(0, OUTPUT_CHARACTERS);
   return fail({

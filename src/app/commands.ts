@@ -1,0 +1,40 @@
+// `lablink setup` and `lablink doctor`: what the providers have for them.
+import type { ConfigResult } from '../config.ts';
+import { resolveDataDir } from '../db/embedded/data-dir.ts';
+import type { DoctorAnswer } from '../provision/definition.ts';
+import { providers } from '../provision/providers.ts';
+import { succeed, type Result } from '../result.ts';
+import { commandUsage } from './console.ts';
+import type { AppContext } from './context.ts';
+import { programEnvironment } from './fleet.ts';
+
+/** Sets up every provider that has something to set up. */
+export async function setUp({ config, env, platform, say }: AppContext): Promise<Result> {
+  const folder = await resolveDataDir({ dataDir: config.dataDir, env, platform });
+  if (!folder.ok) return folder;
+  const { dataDir } = folder.value;
+  for (const { setUp: command } of providers) {
+    if (!command) continue;
+    const run = await command.load();
+    const done = await run({ config, dataDir, env: programEnvironment(env), platform, say });
+    if (!done.ok) return done;
+  }
+  return succeed();
+}
+
+/** Asks the provider that is configured, else the first that can answer. */
+export async function runDoctor(
+  args: readonly string[],
+  loaded: ConfigResult,
+  env: AppContext['env'],
+): Promise<DoctorAnswer> {
+  const configured = loaded.ok ? loaded.value.config.provider : null;
+  const able = providers.filter(({ doctor }) => doctor !== undefined);
+  const command = (able.find(({ name }) => name === configured) ?? able[0])?.doctor;
+  if (!command) return { text: 'No provider has checks.\n', exit: 'usage' };
+  const run = await command.load();
+  const answer = await run(args, loaded, env);
+  return answer.exit === 'usage'
+    ? { ...answer, text: `${answer.text}\n\n${commandUsage('doctor', command.usage)}` }
+    : answer;
+}

@@ -1,0 +1,83 @@
+// What a provider is and needs, told before its code is loaded: the configuration, the pages and the rules ask this table, never
+// for a name. What an open provider can do (restart, prices, terminate …) are the members of `Provider`.
+import type { Failure, Result } from '../result.ts';
+import type { Provider } from './provider.ts';
+
+export type ProviderDefinition = {
+  /** As `PROVIDER`, the API and the rows have it: lower-case letters, digits and dashes. */
+  readonly name: string;
+  /** Where its machines come from, for the documentation of `PROVIDER`. */
+  readonly meaning: string;
+  /** True for the one that is used where nothing is configured. */
+  readonly isDefault?: boolean;
+  /**
+   * Whether it creates and destroys VMs. False for the one provider of VMs that start elsewhere and register; these may stand
+   * beside the VMs of any other provider.
+   */
+  readonly creates: boolean;
+  /** Its VMs are billed by the hour: launches get an end time, large ones begin with a canary, pages show costs. */
+  readonly bills: boolean;
+  /** Its VMs reach this server over a network that others can use, so they must send their tokens. */
+  readonly needsTokens: boolean;
+  /** A forwarder sends the logs of its VMs, and needs a token for that. */
+  readonly needsLogForwarder: boolean;
+  /** A VM that reports without a row is one of its VMs; otherwise, one that started elsewhere. */
+  readonly ownsUnknownVms: boolean;
+  /** Where a VM has its participant's files. */
+  readonly files: FilesOfVms;
+  /** Whether several allocators can use it with one database: it keeps nothing on the computer of one of them. */
+  readonly canShare: (config: SharingConfig) => boolean;
+  /** What it has found when it lists no VM after a destroy: a sentence. */
+  readonly proof: string;
+  /** Loads its code, and returns the function that opens it. Not before it is used, because clients of clouds are large. */
+  readonly load: () => Promise<(host: never) => Provider | Promise<Provider>>;
+  /** Its part of `lablink setup`. */
+  readonly setUp?: ProviderCommand<SetUp>;
+  /** `lablink doctor`. */
+  readonly doctor?: ProviderCommand<Doctor>;
+};
+
+export type FilesOfVms =
+  /** In a folder of its own, relative to the home of the SSH user. */
+  | { readonly kind: 'own folder'; readonly folder: string }
+  /** In the folder that the configuration names, on the VM or, for a container, in that. */
+  | { readonly kind: 'configured folder' | 'configured container' };
+
+type SharingConfig = Pick<CommandConfig, 'pulumi'>;
+
+type ProviderCommand<Run> = {
+  /** For the help text, line by line: what it does, and its options. */
+  readonly usage: readonly string[];
+  readonly load: () => Promise<Run>;
+};
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export type SetUp = (context: {
+  readonly config: CommandConfig;
+  /** Absolute. */
+  readonly dataDir: string;
+  /** For programs that are started: without our own variables. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly platform: { readonly os: string; readonly arch: string };
+  readonly say: (line: string) => void;
+}) => Promise<Result>;
+
+/** Needs no set-up and no valid configuration: what is wrong with it is among the findings. */
+export type Doctor = (
+  args: readonly string[],
+  config: Result<{ readonly config: CommandConfig }, readonly (Failure & { readonly key: string })[]>,
+  env: Environment,
+) => Promise<DoctorAnswer>;
+
+export type DoctorAnswer = { readonly text: string; readonly exit: 'healthy' | 'problems' | 'usage' };
+
+/** The part of the configuration that these commands use. */
+export type CommandConfig = {
+  readonly dataDir: string;
+  readonly aws: { readonly region: string | undefined };
+  readonly pulumi: { readonly cliDir: string | undefined; readonly backendUrl: string | undefined };
+  readonly machine: { readonly type: string | undefined; readonly amiId: string | undefined };
+  readonly server: { readonly publicUrl: string | undefined };
+  readonly launch: { readonly allowPlainHttp: boolean };
+};
