@@ -107,8 +107,8 @@ module.exports = {
       },
     },
     only('process', [], 'Processes of this computer: marked, found, signalled.'),
-    only('ssh', [], 'Keys, as SSH has them.'),
-    only('collect', ['log'], 'Files of machines into one archive; knows no table, no HTTP, no page.'),
+    only('ssh', [], 'Keys, and commands with a frame around their output.'),
+    only('collect', ['log', 'ssh'], 'Files of machines into one archive; knows no table, no HTTP, no page.'),
     only(
       'provision',
       ['contract', 'vms', 'db', 'lifecycle', 'log', 'process', 'ssh', 'agent', 'client'],

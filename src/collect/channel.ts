@@ -1,13 +1,15 @@
 // The output of a command on a machine, piece by piece, read no faster than it is taken: the rest waits on the machine. A
-// machine that sends nothing, or next to nothing, while it is waited for is given up.
+// machine that sends nothing, or next to nothing, while it is waited for is given up. The output ends where its frame says
+// so: an exit code or the end of the channel may come before the last data.
 import type { ClientChannel } from 'ssh2';
-import { VmFailure } from './failure.ts';
+import { readFrame, type Frame, type FrameEnd, type FrameReader } from '../ssh/frame.ts';
+import { oneLine, VmFailure } from './failure.ts';
 
 export type RemoteCommand = {
   /** The next piece of its output; null at the end. Rejects with a VmFailure when it stalls. */
   readonly next: () => Promise<Buffer | null>;
-  /** After its output has ended: its exit code, null if the connection was lost, and its error output. */
-  readonly ended: () => Promise<{ readonly code: number | null; readonly errors: string }>;
+  /** After its output has ended: its end, null if the output was cut off, and its error output. */
+  readonly ended: () => Promise<{ readonly end: FrameEnd | null; readonly errors: string }>;
   readonly close: () => void;
 };
 
@@ -18,34 +20,38 @@ export type StallLimits = {
   /** The same for all waiting together; no limit by default. */
   readonly waitMs?: number;
 };
-type Options = StallLimits & { readonly readAheadBytes: number };
+type Options = StallLimits & {
+  readonly frame: Frame;
+  readonly readAheadBytes: number;
+  /** Whose login shell runs the command. */
+  readonly user: string;
+};
 
 /** Of the error output only the beginning is kept. */
 const ERROR_CHARACTERS = 65_536;
 
 export function readChannel(
   channel: ClientChannel,
-  { readAheadBytes, ...limits }: Options,
+  { frame, user, readAheadBytes, ...limits }: Options,
   nowMs: () => number = () => performance.now(),
 ): RemoteCommand {
   const stall = createStallTimer(limits, nowMs);
   const queue: Buffer[] = [];
   let queuedBytes = 0;
-  let isOver = false;
-  let isClosed = false;
-  let code: number | null = null;
-  const errors = collectErrors(channel);
+  let [isOver, isClosed, hasExited] = [false, false, false];
+  const output = readFrame(frame);
   const news = createNews(stall);
+  const errors = collectErrors(channel, readFrame(frame, false), news.notify);
 
-  channel.on('data', (piece: Buffer) => {
-    queue.push(piece);
+  channel.on('data', (data: Buffer) => {
+    const piece = output.take(data);
+    if (piece.length > 0) queue.push(piece);
     queuedBytes += piece.length;
     if (queuedBytes >= readAheadBytes) channel.pause();
+    if (output.ended() !== null) isOver = true;
     news.notify();
   });
-  channel.once('exit', (exitCode: unknown) => {
-    if (typeof exitCode === 'number') code = exitCode;
-  });
+  channel.once('exit', (exitCode: unknown) => (hasExited = typeof exitCode === 'number'));
   channel.once('end', () => {
     isOver = true;
     news.notify();
@@ -56,10 +62,20 @@ export function readChannel(
   });
   channel.on('error', () => undefined);
 
+  async function closed(isEnough: () => boolean): Promise<void> {
+    if (!isClosed) stall.received(limits.dripBytes);
+    while (!isClosed && !isEnough()) await news.wait();
+  }
+  async function neverBegun(): Promise<void> {
+    await closed(() => false);
+    if (hasExited) throw shellFailure(user, oneLine(output.noise()));
+  }
+
   return {
     next: async () => {
       while (queue.length === 0 && !isOver) await news.wait();
       const piece = queue.shift();
+      if (piece === undefined && !output.hasBegun()) await neverBegun();
       if (piece === undefined) return null;
       queuedBytes -= piece.length;
       stall.received(piece.length);
@@ -67,12 +83,17 @@ export function readChannel(
       return piece;
     },
     ended: async () => {
-      if (!isClosed) stall.received(limits.dripBytes);
-      while (!isClosed) await news.wait();
-      return { code, errors: errors() };
+      // What the shell started in the background may keep the channel open.
+      await closed(() => output.ended() !== null && errors.isOver());
+      return { end: output.ended(), errors: errors.text() };
     },
     close: () => channel.close(),
   };
+}
+
+function shellFailure(user: string, printed: string): VmFailure {
+  const what = `The login shell of ${user} did not run a command.`;
+  return new VmFailure('login_shell', printed === '' ? what : `${what} It printed: ${printed}`);
 }
 
 /** `wait` resolves at the next `notify`, or rejects when the stall timer has run out. */
@@ -137,10 +158,12 @@ function createStallTimer(
   };
 }
 
-function collectErrors(channel: ClientChannel): () => string {
+function collectErrors(channel: ClientChannel, frame: FrameReader, notify: () => void) {
   let errors = '';
-  channel.stderr.on('data', (piece: Buffer) => {
+  channel.stderr.on('data', (data: Buffer) => {
+    const piece = frame.take(data);
     if (errors.length < ERROR_CHARACTERS) errors += piece.toString('utf8');
+    if (frame.ended() !== null) notify();
   });
-  return () => errors;
+  return { text: () => errors, isOver: () => frame.ended() !== null };
 }

@@ -1,5 +1,6 @@
 // The commands that run on machines, as argument vectors. SSH gives them to a shell, so every argument is quoted. Names of
 // files are never arguments: tar reads them from its standard input, separated by zero bytes.
+import { commandLine } from '../ssh/frame.ts';
 
 type Arguments = readonly string[];
 
@@ -10,8 +11,8 @@ export type SearchedFolder = { readonly container: string | null; readonly folde
 export const listContainers = commandLine(['sudo', '-n', 'docker', 'ps', '--format', '{{.ID}} {{.Names}}']);
 
 /**
- * Lists every file and link below the folder, whatever its name is: `<type> <bytes> <mtime> <path>`, each ended by a
- * zero byte. The folder itself may be a link; other links are not followed.
+ * Lists every file and link below the folder, whatever its name is: `<blocks> <type> <bytes> <mtime> <path>`, each ended by
+ * a zero byte. The folder itself may be a link; other links are not followed.
  */
 export function searchCommand(searched: SearchedFolder): string {
   const onlyFilesAndLinks = ['-mindepth', '1', '(', '-type', 'f', '-o', '-type', 'l', ')'];
@@ -21,7 +22,7 @@ export function searchCommand(searched: SearchedFolder): string {
     searched.folder,
     ...onlyFilesAndLinks,
     '-printf',
-    '%y %s %T@ %P\\0',
+    '%b %y %s %T@ %P\\0',
   ]);
 }
 
@@ -37,13 +38,4 @@ function within({ container }: SearchedFolder, program: Arguments): string {
   const inLocale = ['env', 'LC_ALL=C', ...program];
   if (container === null) return commandLine(inLocale);
   return commandLine(['sudo', '-n', 'docker', 'exec', '-i', '--user', '0', container, ...inLocale]);
-}
-
-/** One line for a POSIX shell, which passes each argument on unchanged. */
-export function commandLine(args: Arguments): string {
-  return args.map(quote).join(' ');
-}
-
-function quote(argument: string): string {
-  return /^[A-Za-z0-9_./=-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", String.raw`'\''`)}'`;
 }

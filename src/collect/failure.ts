@@ -10,6 +10,8 @@ const remedies = {
     'If the machine was created again under the same name, remove it and register it again; if it was not, somebody may be intercepting the connection.',
   no_container: 'Start the container, or set DOWNLOAD_CONTAINER to the right name.',
   no_folder: 'Check DOWNLOAD_FOLDER.',
+  login_shell:
+    'Let ~/.bashrc print only in an interactive shell, and let that user run commands, then download again.',
   search_failed: 'Check the folder on the machine, then download again.',
   stalled: 'Check the machine, then download again.',
   connection_lost: 'Check the machine, then download again.',

@@ -8,7 +8,7 @@ import { asFailure, errorLines, oneLine, VmFailure } from './failure.ts';
 import { pathsOf, type Listing } from './listing.ts';
 import { archiveName, decodeName } from './names.ts';
 import type { FileReport, MissingFile } from './report.ts';
-import { readTar, type TarEntry } from './tar.ts';
+import { changedFiles, readTar, type TarEntry } from './tar.ts';
 import type { CollectLimits } from './target.ts';
 
 export type Gathering = {
@@ -16,6 +16,8 @@ export type Gathering = {
   readonly listing: Listing;
   /** Sends the files of the listing. */
   readonly command: RemoteCommand;
+  /** The next piece of its tar stream. */
+  readonly next: RemoteCommand['next'];
   readonly archive: Archive;
   readonly limits: CollectLimits;
   readonly onBytes: (bytes: number) => void;
@@ -58,7 +60,21 @@ export async function gather(gathering: Gathering): Promise<Gathered> {
   const reason = failure?.message ?? 'It has gone, or could not be read.';
   for (const path of state.expected)
     state.missing.push({ name: nameOf(state, Buffer.from(path, 'latin1')).name, reason });
-  return { files: state.files, missing: state.missing, notes: errorLines(errors, NOTES), failure };
+  const files = markChanged(state, changedFiles(errors));
+  return { files, missing: state.missing, notes: errorLines(errors, NOTES), failure };
+}
+
+/** A file that was written to while it was read may be half of this moment and half of that. */
+function markChanged({ hostname, files }: State, changed: ReadonlySet<string>): readonly FileReport[] {
+  if (changed.size === 0) return files;
+  return files.map((file) => {
+    const path =
+      file.path?.toString('latin1') ??
+      Buffer.from(file.name)
+        .toString('latin1')
+        .slice(hostname.length + 1);
+    return changed.has(path) ? { ...file, changed: true } : file;
+  });
 }
 
 async function takeAll(
@@ -66,14 +82,14 @@ async function takeAll(
   command: RemoteCommand,
 ): Promise<{ readonly failure: VmFailure | null; readonly errors: string }> {
   try {
-    for await (const entry of readTar(command.next)) await take(state, entry);
+    for await (const entry of readTar(state.next)) await take(state, entry);
   } catch (error) {
     if (error instanceof ArchiveClosed) throw error;
     return { failure: asFailure(error), errors: '' };
   }
   try {
-    const { code, errors } = await command.ended();
-    return { failure: endFailure(state, code), errors };
+    const { end, errors } = await command.ended();
+    return { failure: endFailure(state, end?.code ?? null), errors };
   } catch (error) {
     return { failure: asFailure(error), errors: '' };
   }
@@ -105,7 +121,8 @@ async function take(state: State, entry: TarEntry): Promise<void> {
     state.missing.push({ name, reason: 'It is far larger than when it was listed.' });
     throw new VmFailure('too_much', 'The machine announced far more data than it had listed.');
   }
-  await takeFile(state, entry, { name, path: isExact ? null : pathBytes });
+  const isSparse = state.listing.sparse.has(path);
+  await takeFile(state, entry, { name, path: isExact ? null : pathBytes, isSparse });
 }
 
 function nameOf({ hostname, names }: State, path: Buffer) {
@@ -116,7 +133,7 @@ function nameOf({ hostname, names }: State, path: Buffer) {
 async function takeFile(
   state: State,
   entry: TarEntry,
-  { name, path }: Pick<FileReport, 'name' | 'path'>,
+  { name, path, isSparse }: Pick<FileReport, 'name' | 'path'> & { readonly isSparse: boolean },
 ): Promise<void> {
   const content = createContent(state, entry);
   // Read before the archive is held for this file: a machine that stalls here stops no other.
@@ -130,13 +147,21 @@ async function takeFile(
     name,
     modified: entry.modified,
     mode: READABLE | (entry.mode & EXECUTABLE),
-    stored: isStored(name, beginning),
+    stored: !isSparse && isStored(name, beginning),
   };
   const isWhole = entry.bytes <= state.limits.wholeFileBytes;
   await state.archive.add(file, isWhole ? beginning : content.all(beginning));
   const { failure } = content;
   const { bytes, sha256 } = content.summary();
-  state.files.push({ name, path, bytes, sha256, modified: entry.modified, cut: failure !== null });
+  state.files.push({
+    name,
+    path,
+    bytes,
+    sha256,
+    modified: entry.modified,
+    cut: failure !== null,
+    changed: false,
+  });
   state.onFile();
   if (failure === null) return;
   state.missing.push({ name, reason: `Cut short after ${bytes} bytes. ${failure.message}` });

@@ -49,7 +49,7 @@ function* manifestJson({ startedAt, endedAt, choice, reports }: About): Generato
   for (const [at, report] of reports.entries()) {
     yield `${at === 0 ? '' : ','}\n  {${membersOf(report)},\n   "entries": [`;
     for (const [index, file] of report.files.entries()) {
-      const { name, path, bytes, sha256, modified, cut } = file;
+      const { name, path, bytes, sha256, modified, cut, changed } = file;
       const entry = {
         name,
         ...(path !== null && { path_base64: path.toString('base64') }),
@@ -57,6 +57,7 @@ function* manifestJson({ startedAt, endedAt, choice, reports }: About): Generato
         sha256,
         modified: modified.toISOString(),
         cut,
+        ...(changed && { changed }),
       };
       yield `${index === 0 ? '' : ','}\n    ${JSON.stringify(entry)}`;
     }
@@ -99,7 +100,7 @@ function* manifestCsv({ reports }: About): Generator<string> {
     const left = [leftBehind?.files ?? '', leftBehind?.bytes ?? ''];
     const sums = [report.files.length, bytesOf(report), '', '', report.seconds.toFixed(3)];
     yield row(['vm', ...owner, '', ...sums, ...left, failure === null ? '' : describeFailure(failure)]);
-    for (const { name, bytes, sha256, modified, cut } of report.files)
+    for (const { name, bytes, sha256, modified, cut, changed } of report.files)
       yield row([
         'file',
         ...owner,
@@ -111,7 +112,7 @@ function* manifestCsv({ reports }: About): Generator<string> {
         '',
         '',
         '',
-        cut ? 'Cut short.' : '',
+        [...(cut ? ['Cut short.'] : []), ...(changed ? ['Changed while it was read.'] : [])].join(' '),
       ]);
     for (const { name, reason } of report.missing)
       yield row(['missing', ...owner, name, '', '', '', '', '', '', '', reason]);

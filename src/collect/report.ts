@@ -12,6 +12,8 @@ export type FileReport = {
   readonly modified: Date;
   /** Only its beginning is in the archive. */
   readonly cut: boolean;
+  /** It was written to while it was read. */
+  readonly changed: boolean;
 };
 
 export type MissingFile = { readonly name: string; readonly reason: string };

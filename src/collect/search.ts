@@ -1,5 +1,4 @@
 // Searches a machine: in which container, for which files. Rejects with a VmFailure.
-import type { StallLimits } from './channel.ts';
 import { listContainers, searchCommand, type SearchedFolder } from './commands.ts';
 import { errorLines, VmFailure } from './failure.ts';
 import { readListing, type Listing } from './listing.ts';
@@ -40,23 +39,39 @@ export async function search(options: Search): Promise<Found> {
   throw last ?? new VmFailure('no_container', 'No container runs on the machine.');
 }
 
-function stallLimits({ searchStallMs, searchDripBytes, searchMs }: CollectLimits): StallLimits {
-  return { stallMs: searchStallMs, dripBytes: searchDripBytes, waitMs: searchMs };
+/** The bytes of a list are counted on the machine: text in the middle of it would be taken for a file. */
+function searchOptions({ searchStallMs, searchDripBytes, searchMs }: CollectLimits) {
+  return {
+    passing: 'counted',
+    stallMs: searchStallMs,
+    dripBytes: searchDripBytes,
+    waitMs: searchMs,
+  } as const;
+}
+
+function shellPrintsText(user: string): VmFailure {
+  return new VmFailure('login_shell', `The login shell of ${user} prints text into the output of commands.`);
 }
 
 async function runningContainers(session: Session, limits: CollectLimits): Promise<readonly string[]> {
-  const command = await session.start(listContainers, stallLimits(limits));
-  let text = '';
-  for (let piece = await command.next(); piece !== null; piece = await command.next())
+  const command = await session.start(listContainers, searchOptions(limits));
+  let [text, bytes] = ['', 0];
+  for (let piece = await command.next(); piece !== null; piece = await command.next()) {
     if (text.length < CONTAINER_LIST_BYTES) text += piece.toString('utf8');
-  const { code, errors } = await command.ended();
-  if (code !== 0)
-    throw new VmFailure('no_container', `Docker on the machine did not answer: ${reasonOf(errors, code)}.`);
+    bytes += piece.length;
+  }
+  const { end, errors } = await command.ended();
+  if (end?.code !== 0)
+    throw new VmFailure(
+      'no_container',
+      `Docker on the machine did not answer: ${reasonOf(errors, end?.code ?? null)}.`,
+    );
+  if (end.counted !== bytes) throw shellPrintsText(session.user);
   return text.split('\n').flatMap((line) => CONTAINER.exec(line)?.groups?.['id'] ?? []);
 }
 
 async function searchFolder({ session, choice, limits }: Search, searched: SearchedFolder): Promise<Found> {
-  const command = await session.start(searchCommand(searched), stallLimits(limits));
+  const command = await session.start(searchCommand(searched), searchOptions(limits));
   const reader = readListing(choice, limits.listingBytes);
   let hasOutput = false;
   try {
@@ -68,9 +83,10 @@ async function searchFolder({ session, choice, limits }: Search, searched: Searc
     command.close();
     throw error;
   }
-  const { code, errors } = await command.ended();
-  if (code === null) throw new VmFailure('connection_lost', 'The connection was lost during the search.');
-  if (code !== 0 && !hasOutput) throw searchFailure(searched, errors, code);
+  const { end, errors } = await command.ended();
+  if (end === null) throw new VmFailure('connection_lost', 'The connection was lost during the search.');
+  if (end.counted !== reader.bytes()) throw shellPrintsText(session.user);
+  if (end.code !== 0 && !hasOutput) throw searchFailure(searched, errors, end.code);
   return { searched, listing: reader.finish(), notes: errorLines(errors, NOTES) };
 }
 

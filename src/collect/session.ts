@@ -1,6 +1,7 @@
 // One SSH connection to one machine, with the allocator's key, and only if the host key is the right one. Runs commands;
 // knows nothing of files.
 import ssh2, { type ClientChannel, type ConnectConfig, type ServerHostKeyAlgorithm } from 'ssh2';
+import { frameCommand, type Passing } from '../ssh/frame.ts';
 import { readChannel, type RemoteCommand, type StallLimits } from './channel.ts';
 import { VmFailure } from './failure.ts';
 import { algorithmsFor, fingerprintOf, hostKeyLine, isSameKey } from './host-key.ts';
@@ -9,13 +10,14 @@ import type { CollectLimits, Target } from './target.ts';
 export type Session = {
   /** The host key that the machine has shown. */
   readonly hostKey: string;
+  readonly user: string;
   /** Starts a command. Rejects with a VmFailure. @param input all of its standard input */
   readonly start: (command: string, options: StartOptions) => Promise<RemoteCommand>;
   /** Closes the connection, which ends its commands. */
   readonly close: () => void;
 };
 
-type StartOptions = StallLimits & { readonly input?: Buffer };
+type StartOptions = StallLimits & { readonly passing: Passing; readonly input?: Buffer };
 
 const KEEP_ALIVE_MS = 10_000;
 const KEEP_ALIVE_TRIES = 3;
@@ -58,7 +60,8 @@ export async function logIn(target: Target, { privateKey, limits, signal }: LogI
   client.setNoDelay(true);
   return {
     hostKey: shown.key ?? '',
-    start: (command, options) => start(client, command, { ...options, limits }),
+    user: target.user,
+    start: (command, options) => start(client, command, { ...options, limits, user: target.user }),
     close,
   };
 }
@@ -122,9 +125,19 @@ function logInFailure(
 async function start(
   client: ssh2.Client,
   command: string,
-  { input, limits, ...stallLimits }: StartOptions & { readonly limits: CollectLimits },
+  {
+    input,
+    limits,
+    passing,
+    user,
+    ...stallLimits
+  }: StartOptions & {
+    readonly limits: CollectLimits;
+    readonly user: string;
+  },
 ): Promise<RemoteCommand> {
   const { stallMs } = stallLimits;
+  const frame = frameCommand(command, passing);
   return new Promise((resolve, reject) => {
     const lost = (): void => reject(new VmFailure('connection_lost', 'The connection was lost.'));
     const timer = setTimeout(
@@ -144,11 +157,12 @@ async function start(
         return;
       }
       // Read at once: a quick command ends before code that awaits this promise runs.
-      resolve(readChannel(channel, { ...stallLimits, readAheadBytes: limits.readAheadBytes }));
+      const { readAheadBytes } = limits;
+      resolve(readChannel(channel, { ...stallLimits, frame, user, readAheadBytes }));
       channel.end(input);
     };
     try {
-      client.exec(command, begun);
+      client.exec(frame.command, begun);
     } catch {
       settled();
       lost();

@@ -83,6 +83,30 @@ async function* dataOf(entry: Source): AsyncGenerator<Buffer, void> {
   }
 }
 
+/** GNU tar's own words, in the C locale; it writes names as C writes texts. */
+const CHANGED =
+  /^(?:\S*\/)?tar: (?:\.\/)?(?<path>.+): (?:file changed as we read it|File shrank by \d+ bytes)/gm;
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: '\n',
+  t: '\t',
+  r: '\r',
+  b: '\b',
+  a: '\x07',
+  f: '\f',
+  v: '\v',
+};
+
+/** The paths of files that were written to while tar read them, each character one byte. @param errors its error output */
+export function changedFiles(errors: string): ReadonlySet<string> {
+  const unescaped = (path: string): string =>
+    path.replaceAll(
+      /\\(?:(?<octal>[0-7]{3})|(?<letter>.))/g,
+      (_, octal: string | undefined, letter: string) =>
+        octal === undefined ? (ESCAPES[letter] ?? letter) : String.fromCharCode(parseInt(octal, 8)),
+    );
+  return new Set(Array.from(errors.matchAll(CHANGED), ({ groups }) => unescaped(groups?.['path'] ?? '')));
+}
+
 /** tar-stream has no codes: this is the one place that knows its words. */
 function tarFailure(error: unknown): VmFailure {
   if (error instanceof VmFailure) return error;

@@ -3,6 +3,7 @@
 import type { Log } from '../log.ts';
 import type { Archive } from './archive.ts';
 import { sendCommand } from './commands.ts';
+import { isMostlyHoles, unzipped } from './compression.ts';
 import { asFailure, VmFailure } from './failure.ts';
 import { gather, type Gathered } from './gather.ts';
 import type { ProgressCounter } from './progress.ts';
@@ -91,7 +92,8 @@ export async function send(
   const seconds = (): number => (nowMs() - startedMs) / SECOND_MS;
   const { listing, searched } = found;
   const { stallMs, dripBytes } = limits;
-  const options = { input: listing.names, stallMs, dripBytes };
+  const passing = isMostlyHoles(listing) ? 'gzip' : 'plain';
+  const options = { input: listing.names, passing, stallMs, dripBytes } as const;
   let session = visited.session;
   try {
     session ??= await logInPinned(dependencies, target, signal);
@@ -104,7 +106,8 @@ export async function send(
     });
     const { hostname } = target;
     const { bytes: onBytes, file: onFile } = progress;
-    const gathered = await gather({ hostname, listing, command, archive, limits, onBytes, onFile });
+    const next = passing === 'gzip' ? unzipped(command.next) : command.next;
+    const gathered = await gather({ hostname, listing, command, next, archive, limits, onBytes, onFile });
     return reportOf(visited, gathered, seconds());
   } catch (error) {
     if (!(error instanceof VmFailure)) throw error;

@@ -1,6 +1,6 @@
 // What goes wrong during a download: machines die, stall or lie; the client leaves or reads slowly.
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { writeFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, test, vi } from 'vitest';
@@ -100,7 +100,7 @@ describe.skipIf(!hasSshd)('machines', () => {
       const drip = (step: string): string => `while :; do ${step}; sleep 0.2; done`;
       const dripping = await lab.machine('dripping', { programs: tarThen(1_200_000, drip('printf x')) });
       const listing = await lab.machine('listing', { programs: { find: drip('printf x') } });
-      const record = 'f 1 1764033000.0 %0100d.slp\\0';
+      const record = '8 f 1 1764033000.0 %0100d.slp\\0';
       const endless = await lab.machine('endless', {
         programs: {
           find: `i=0; ${drip(`i=$((i+1)); for n in $(seq 20); do printf '${record}' $i$n; done`)}`,
@@ -173,6 +173,27 @@ describe.skipIf(!hasSshd)('machines', () => {
   );
 
   test(
+    'a file that is written to while it is read is marked in the manifest, whatever its name is',
+    async () => {
+      await using lab = startLab();
+      const name = 'Übung "2"\n.slp';
+      // The last megabyte is cut off once tar has read the first one and a half.
+      const tar = `/usr/bin/tar "$@" | { head -c 1500000; truncate -s 5000000 "$FOLDER/${name.replaceAll('"', '\\"')}"; cat; }`;
+      const { sshd, target } = await lab.machine('busy', { programs: { tar } });
+      await writeFiles(sshd.folder, { [name]: Buffer.alloc(6_000_000, 'x'), 'quiet.slp': 'y' });
+      const { manifest, csv } = await lab.archive([target]);
+      expect(
+        manifest.vms[0]?.entries.map(({ name: own, changed = false }) => [own, changed]).toSorted(),
+      ).toEqual([
+        ['busy/quiet.slp', false],
+        [`busy/${name}`, true],
+      ]);
+      expect(csv.split('\r\n').filter((row) => row.includes('Changed while it was read.'))).toHaveLength(1);
+    },
+    LONG_TEST_MS,
+  );
+
+  test(
     'a file that grows or is deleted during the download does not spoil the archive, and the deleted one is reported',
     async () => {
       await using lab = startLab();
@@ -221,8 +242,7 @@ describe.skipIf(!hasSshd)('the client', () => {
       await using lab = startLab();
       const { sshd, target } = await lab.machine('vm-1');
       const size = 200 * MEGABYTE;
-      await writeFile(join(sshd.folder, 'sparse.slp'), '');
-      await truncate(join(sshd.folder, 'sparse.slp'), size);
+      execFileSync('fallocate', ['-l', String(size), join(sshd.folder, 'large.slp')]);
       const stream = await lab.stream([target]);
       let read = (await firstPiece(stream)).length;
       const sent = (): number => lab.collector.downloads()[0]?.bytes ?? 0;

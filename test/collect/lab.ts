@@ -117,6 +117,7 @@ const manifestSchema = z.object({
           sha256: z.string(),
           modified: z.string(),
           cut: z.boolean(),
+          changed: z.boolean().optional(),
         }),
       ),
       missing: z.array(z.object({ name: z.string(), reason: z.string() })),
@@ -127,6 +128,8 @@ const manifestSchema = z.object({
 export type Archive = {
   /** Name → SHA-256 of the machines' files, as Python's zipfile reads them. */
   readonly files: Readonly<Record<string, string>>;
+  /** Of the whole zip. */
+  readonly bytes: number;
   readonly manifest: z.output<typeof manifestSchema>;
   readonly csv: string;
   /** Null if nothing is missing. */
@@ -169,7 +172,14 @@ export async function openArchive(zip: Buffer): Promise<Archive> {
     await run('unzip', ['-tqq', path]);
     const { stdout } = await run('python3', ['-c', PYTHON, path], { maxBuffer: 1e9 });
     const { names, files, manifest, csv, missing } = seenSchema.parse(JSON.parse(stdout));
-    return { names, files, manifest: manifestSchema.parse(JSON.parse(manifest)), csv, missing };
+    return {
+      names,
+      files,
+      bytes: zip.length,
+      manifest: manifestSchema.parse(JSON.parse(manifest)),
+      csv,
+      missing,
+    };
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { extensionOf, isChosen } from '../../src/collect/choose.ts';
-import { commandLine } from '../../src/collect/commands.ts';
 import { csvCell } from '../../src/collect/manifest.ts';
 import { archiveName, decodeName, isSafePath } from '../../src/collect/names.ts';
 import { readTar } from '../../src/collect/tar.ts';
+import { commandLine } from '../../src/ssh/frame.ts';
 
 test.each(['gnu', 'ustar'])('a tar of the format %s is read as it was written', async (format) => {
   const folder = await mkdtemp(join(await realpath(tmpdir()), 'lablink-tar-'));

@@ -4,6 +4,7 @@ import ssh2 from 'ssh2';
 import pLimit from 'p-limit';
 import pTimeout from 'p-timeout';
 import { isAborted } from '../../async/abort.ts';
+import { commandLine, frameCommand, readFrame } from '../../ssh/frame.ts';
 import type { RescheduledVm, SshAccess } from '../provider.ts';
 
 export type RescheduleOptions = {
@@ -49,7 +50,12 @@ async function reschedule(
   if (signal.aborted) return 'The server is stopping.';
   const seconds = Math.floor(shutdownAt.getTime() / 1_000);
   try {
-    const { code, output, hostKey } = await run(options, reach, `sudo -n ${PROGRAM} ${seconds}`, signal);
+    const { code, output, hostKey } = await run(
+      options,
+      reach,
+      commandLine(['sudo', '-n', PROGRAM, String(seconds)]),
+      signal,
+    );
     if (reach.sshHostKey === undefined && hostKey !== null) await options.onHostKey(hostname, hostKey);
     if (code === 0) return null;
     const exit = code === null ? 'killed' : `exit ${code}`;
@@ -97,26 +103,34 @@ async function run(
   }
 }
 
-/** The command consists of a constant path and a number, so the shell has nothing to interpret. */
+/** Framed: text that the login shell prints belongs neither to the answer nor to its exit code. */
 function execute(
   client: ssh2.Client,
   command: string,
   onDone: (result: CommandOutput) => void,
   onError: (error: Error) => void,
 ): void {
-  client.exec(command, (error, channel) => {
+  const frame = frameCommand(command);
+  client.exec(frame.command, (error, channel) => {
     if (error) {
       onError(error);
       return;
     }
     let output = '';
-    let code: number | null = null;
+    const [standard, errors] = [readFrame(frame), readFrame(frame, false)];
     const append = (chunk: Buffer): void => {
       output = (output + chunk.toString()).slice(0, OUTPUT_MAX);
     };
-    channel.on('data', append);
-    channel.stderr.on('data', append);
-    channel.once('exit', (exitCode: number | null) => (code = exitCode));
-    channel.once('close', () => onDone({ code, output: output.replaceAll(/\s+/g, ' ').trim() }));
+    channel.on('data', (chunk: Buffer) => append(standard.take(chunk)));
+    channel.stderr.on('data', (chunk: Buffer) => append(errors.take(chunk)));
+    channel.once('close', () => {
+      const code = standard.ended()?.code ?? null;
+      if (!standard.hasBegun()) onError(new Error(shellMessage(standard.noise())));
+      else onDone({ code, output: output.replaceAll(/\s+/g, ' ').trim() });
+    });
   });
+}
+
+function shellMessage(printed: string): string {
+  return `the login shell ran no command: ${printed.replaceAll(/\s+/g, ' ').trim().replace(/\.$/, '')}`;
 }
