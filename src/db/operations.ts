@@ -274,21 +274,17 @@ export async function interruptUnstarted(
   return row?.id ?? null;
 }
 
-/** The ids of all operations that have ended. */
-export async function endedOperations(db: Db): Promise<Set<string>> {
-  const rows = await db.selectFrom('operations').select('id').where('ended_at', 'is not', null).execute();
-  return new Set(rows.map(({ id }) => id));
-}
+export type KnownOperation = Pick<OperationRecord, 'id' | 'kind' | 'status'>;
 
-/** The ids of launches that did not succeed: their VMs were never in use. */
-export async function unfinishedLaunches(db: Db): Promise<Set<string>> {
-  const rows = await db
-    .selectFrom('operations')
-    .select('id')
-    .where('kind', '=', 'launch')
-    .where('status', 'in', ['failed', 'cancelled', 'interrupted'])
-    .execute();
-  return new Set(rows.map(({ id }) => id));
+/** All operations by id. */
+export async function knownOperations(db: Db): Promise<Map<string, KnownOperation>> {
+  const rows = await db.selectFrom('operations').select(['id', 'kind', 'status']).execute();
+  return new Map(
+    rows.map(({ id, kind, status }) => [
+      id,
+      { id, kind: readOperationKind(kind), status: readOperationStatus(status) },
+    ]),
+  );
 }
 
 /** Deletes the oldest operations beyond this many, with their output. */

@@ -86,14 +86,28 @@ export async function removeNeverCreated(db: Db, hostnames: readonly string[]): 
   await db.deleteFrom('vms').where('hostname', 'in', hostnames).execute();
 }
 
-/** Removes the rows of destroyed VMs and records tombstones, also for hostnames without a row. */
+/** Removes the rows of destroyed VMs and records tombstones, also for hostnames without a row. In one transaction. */
 export async function removeDestroyed(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
-  await db.transaction().execute(async (trx) => {
+  const remove = async (trx: Db): Promise<void> => {
     await recordTombstones(trx, hostnames);
-    await recordDestroyed(trx, hostnames);
-    await trx.deleteFrom('vms').where('hostname', 'in', hostnames).execute();
-  });
+    await removeNeverCreated(trx, hostnames);
+  };
+  await (db.isTransaction ? remove(db) : db.transaction().execute(remove));
+}
+
+/** Locks those of these rows that have the launch, participant and status with which they were read. Returns their hostnames. */
+export async function lockUnchangedRows(trx: Db, read: readonly VmRow[]): Promise<Set<string>> {
+  const { rows } = await sql<{ hostname: string }>`
+    select v.hostname from vms v
+    join unnest(
+      ${read.map(({ hostname }) => hostname)}::text[], ${read.map(({ operationId }) => operationId)}::text[],
+      ${read.map(({ email }) => email)}::text[], ${read.map(({ status }) => status)}::text[]
+    ) as known (hostname, launch, email, status) on known.hostname = v.hostname
+    where v.operation_id::text is not distinct from known.launch and v.status = known.status
+      and (select a.email from assignments a where a.id = v.assignment_id) is not distinct from known.email
+    order by v.hostname for no key update of v`.execute(trx);
+  return new Set(rows.map(({ hostname }) => hostname));
 }
 
 /** Marks VMs of these providers (all, or `hostnames`) as `destroying`, so that they are not assigned. Returns their hostnames. */
@@ -156,9 +170,18 @@ export type VmRow = {
   readonly operationId: string | null;
   /** The participant's; null if the VM is not assigned. */
   readonly email: string | null;
+  /** A participant has or had it. */
+  readonly wasAssigned: boolean;
   /** The provider's id; null if it is not known yet. */
   readonly providerId: string | null;
   readonly address: string | null;
+  readonly sshUser: string | null;
+  readonly sshPort: number | null;
+  readonly sshHostKey: string | null;
+  readonly shutdownAt: Date | null;
+  readonly createdAt: Date;
+  /** Its hours are being counted. */
+  readonly isCounted: boolean;
 };
 
 /** All VMs by hostname, with the e-mail of the participant. */
@@ -170,22 +193,35 @@ export async function listVmRows(db: Db): Promise<VmRow[]> {
       'v.hostname',
       'v.provider',
       'v.status',
-      'v.operation_id',
-      'v.provider_id',
+      'v.operation_id as operationId',
+      'v.provider_id as providerId',
       'v.address',
+      'v.ssh_user as sshUser',
+      'v.ssh_port as sshPort',
+      'v.ssh_host_key as sshHostKey',
+      'v.shutdown_at as shutdownAt',
+      'v.created_at as createdAt',
       'a.email',
+      sql<boolean>`exists (select from assignments any_a where any_a.hostname = v.hostname)`.as(
+        'wasAssigned',
+      ),
+      sql<boolean>`exists (select from vm_hours h where h.hostname = v.hostname and h.destroyed_at is null)`.as(
+        'isCounted',
+      ),
     ])
     .orderBy('v.hostname')
     .execute();
   return rows.map((row) => ({
-    hostname: row.hostname,
+    ...row,
     provider: readProvider(row.provider),
     status: readVmStatus(row.status),
-    operationId: row.operation_id,
-    email: row.email,
-    providerId: row.provider_id,
-    address: row.address,
   }));
+}
+
+/** The clock of the database, from which `createdAt` is. */
+export async function databaseNow(db: Db): Promise<Date> {
+  const { rows } = await sql<{ now: Date }>`select now()`.execute(db);
+  return rows[0]?.now ?? new Date(0);
 }
 
 export type KnownSshAddress = {

@@ -4,10 +4,10 @@ import { listVmRows, markDestroying, removeDestroyed, type VmRow } from '../db/v
 import { planOperationVms, recordOperationVms, finishOperationVms } from '../db/operation-vms.ts';
 import { fail, succeed } from '../result.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
-import { reconcile } from './reconcile.ts';
-import { definitionOf, fateOf, registeredProvider, type Fate } from './providers.ts';
+import { reconcileFleet } from './apply-actions.ts';
+import { definitionOf, fateOf, isOwn, registeredProvider, type Fate } from './providers.ts';
 import { createRunReport, type RunReport } from './report.ts';
-import { callProvider, type Outcome, type Run } from './run.ts';
+import { callProvider, cleanUpSignal, type Outcome, type Run } from './run.ts';
 
 /** A sentence names this many VMs. */
 const NAMES_MAX = 10;
@@ -82,16 +82,18 @@ async function reconcileDestroy(
   runReport: RunReport,
   isWanted: (vm: { readonly hostname: string }) => boolean,
 ): Promise<string[] | null> {
-  const { db, provider, emit, progress, control } = run;
+  const { db, provider, operation, progress } = run;
   try {
     await runReport.writeRest();
-    const { kept, missing, unmanaged } = await reconcile(
-      { db, provider, emit, signal: control.forceSignal },
-      { row: isWanted, orphan: () => false },
+    const { kept, missing, unmanaged, undestroyed } = await reconcileFleet(
+      { ...run, signal: cleanUpSignal() },
+      operation.id,
     );
-    await finishOperationVms(db, run.operation.id, missing, { state: 'destroyed' });
-    progress.add({ done: missing.length });
-    return [...kept, ...unmanaged.filter((hostname) => isWanted({ hostname }))];
+    const gone = missing.filter(isWanted).map(({ hostname }) => hostname);
+    await finishOperationVms(db, operation.id, gone, { state: 'destroyed' });
+    progress.add({ done: gone.length });
+    const own = kept.filter((row) => isOwn(row, provider.name));
+    return [...own, ...unmanaged, ...undestroyed].filter(isWanted).map(({ hostname }) => hostname);
   } catch (error) {
     run.onError(error, 'reconciling a destroy');
     run.requestReconcile();

@@ -1,16 +1,16 @@
 // A launch: rows are inserted before a VM can report, then the provider creates as many VMs as it can. VMs that were
 // created stay; the rows of the others are removed.
 import { insertVms, takenHostnames } from '../db/vm-rows.ts';
-import { planOperationVms, finishOperationVms } from '../db/operation-vms.ts';
+import { planOperationVms, finishOperationVms, recordOperationVms } from '../db/operation-vms.ts';
 import { fail } from '../result.ts';
 import { nextHostnames, type Deployment } from '../vms/hostnames.ts';
-import { machines as machinesWord } from '../vms/operation.ts';
+import { machines as machinesWord, namesOrCount } from '../vms/operation.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';
 import { awaitCanary, type CanaryOptions } from './canary.ts';
+import { reconcileFleet } from './apply-actions.ts';
 import type { LaunchSpec } from './provider.ts';
-import { reconcile } from './reconcile.ts';
 import { createRunReport, type RunReport } from './report.ts';
-import { callProvider, type Outcome, type Run } from './run.ts';
+import { callProvider, cleanUpSignal, type Outcome, type Run } from './run.ts';
 
 export type LaunchOptions = {
   readonly deployment: Deployment;
@@ -27,9 +27,8 @@ export async function runLaunch(run: Run, options: LaunchOptions): Promise<Outco
   run.progress.add({ total: wanted });
   const { batches, outcome } = await launchBatches(run, options, wanted);
   if (run.control.reason() === 'lost') return outcome;
-  const existing = await reconcileLaunch(run, batches);
-  const created = batches.reduce((sum, { report }) => sum + report.created.size, 0);
-  return judge(outcome, existing ?? created, wanted);
+  const found = await reconcileLaunch(run, batches);
+  return judge(outcome, found, wanted);
 }
 
 type Batches = { readonly batches: readonly Batch[]; readonly outcome: Outcome };
@@ -91,41 +90,48 @@ async function insertRows(
   return inserted;
 }
 
-/** The number of VMs that exist; null if the provider could not list them. */
-async function reconcileLaunch(run: Run, batches: readonly Batch[]): Promise<number | null> {
-  const { db, provider, operation, emit, progress, onError } = run;
+type Found = {
+  readonly kept: number;
+  /** Created, not to be kept, and not destroyed yet. */
+  readonly undestroyed: readonly string[];
+  /** False if the provider could not list its VMs. */
+  readonly isKnown: boolean;
+};
+
+async function reconcileLaunch(run: Run, batches: readonly Batch[]): Promise<Found> {
+  const { db, operation, emit, progress, onError, requestReconcile } = run;
+  const { id } = operation;
   try {
     for (const { report } of batches) await report.writeRest();
-    const { kept, missing } = await reconcile(
-      { db, provider, emit, signal: run.control.forceSignal },
-      {
-        row: ({ operationId }) => operationId === operation.id,
-        orphan: (operationId) => operationId === operation.id,
-      },
-    );
-    await finishOperationVms(db, operation.id, kept, { state: 'created' });
+    const reconciled = await reconcileFleet({ ...run, signal: cleanUpSignal() }, id);
+    const own = (vms: readonly { hostname: string; operationId: string | null }[]): string[] =>
+      vms.filter(({ operationId }) => operationId === id).map(({ hostname }) => hostname);
+    const kept = own(reconciled.kept);
+    const undestroyed = own(reconciled.undestroyed);
+    await finishOperationVms(db, id, kept, { state: 'created' });
+    await recordOperationVms(db, id, undestroyed, { state: 'failed', detail: UNDESTROYED });
     const hostnames = batches.flatMap((batch) => batch.hostnames);
-    await finishOperationVms(db, operation.id, hostnames, {
-      state: 'failed',
-      detail: 'It was not created.',
-    });
-    progress.add({ done: kept.length - progress.get().done });
-    const unreported = missing.filter(
-      (hostname) => !batches.some(({ report }) => report.failed.has(hostname)),
-    );
-    progress.add({ failed: unreported.length });
-    return kept.length;
+    await finishOperationVms(db, id, hostnames, { state: 'failed', detail: 'It was not created.' });
+    const failed = new Set(batches.flatMap(({ report }) => [...report.failed.keys()]));
+    const unreported = own(reconciled.missing).filter((hostname) => !failed.has(hostname));
+    progress.add({ done: kept.length - progress.get().done, failed: unreported.length });
+    if (undestroyed.length > 0) requestReconcile();
+    return { kept: kept.length, undestroyed, isKnown: true };
   } catch (error) {
     onError(error, 'reconciling a launch');
-    run.requestReconcile();
+    requestReconcile();
     emit({ level: 'warning', text: 'Could not check whether all machines exist; look at the machines.' });
-    return null;
+    const kept = batches.reduce((sum, { report }) => sum + report.created.size, 0);
+    return { kept, undestroyed: [], isKnown: false };
   }
 }
 
-function judge(outcome: Outcome, existing: number, wanted: number): Outcome {
-  if (outcome.ok && existing >= wanted) return outcome;
-  const count = describeCreated(existing, wanted);
+const UNDESTROYED =
+  'It was created, but not completed; the server destroys it as soon as the provider answers.';
+
+function judge(outcome: Outcome, found: Found, wanted: number): Outcome {
+  if (outcome.ok && found.kept >= wanted) return outcome;
+  const count = describeCreated(found, wanted);
   if (outcome.ok)
     return fail({
       code: 'engine',
@@ -137,7 +143,16 @@ function judge(outcome: Outcome, existing: number, wanted: number): Outcome {
   return fail({ code, message: code === 'cancelled' ? count : `${message} ${count}`, remedy });
 }
 
-function describeCreated(existing: number, wanted: number): string {
-  if (existing === 0) return 'None was created.';
-  return `${existing} of ${machinesWord(wanted)} ${existing === 1 ? 'was created and is kept' : 'were created and are kept'}.`;
+function describeCreated({ kept, undestroyed, isKnown }: Found, wanted: number): string {
+  const one = undestroyed.length === 1;
+  const rest = one ? 'still exists and is' : 'still exist and are';
+  const left =
+    undestroyed.length === 0
+      ? ''
+      : ` ${machinesWord(undestroyed.length)} ${rest} destroyed as soon as the provider answers: ${namesOrCount(undestroyed)}.`;
+  if (kept > 0)
+    return `${kept} of ${machinesWord(wanted)} ${kept === 1 ? 'was created and is kept' : 'were created and are kept'}.${left}`;
+  if (!isKnown)
+    return 'It is not known yet whether any was created; the server looks again until the provider answers.';
+  return left === '' ? 'None was created.' : `None is kept.${left}`;
 }

@@ -32,8 +32,8 @@ export type OperationIntervals = WorkerIntervals & {
   readonly canaryPollMs: number;
   /** Between two attempts to send VMs their new shutdown time, and two searches for VMs whose shutdown is due. */
   readonly shutdownsMs: number;
-  /** Between two searches for orphans. */
-  readonly orphansMs: number;
+  /** Between two comparisons of rows and VMs. */
+  readonly reconcileMs: number;
 };
 
 const defaultIntervals: OperationIntervals = {
@@ -48,7 +48,7 @@ const defaultIntervals: OperationIntervals = {
   stopForceAfterMs: 10_000,
   canaryPollMs: 1_000,
   shutdownsMs: 30_000,
-  orphansMs: 600_000,
+  reconcileMs: 60_000,
 };
 
 type LaunchRules = {
@@ -255,7 +255,12 @@ async function start({ provider }: OperationServiceOptions, components: Componen
     repeat(intervals.recoverMs, signal, () => whileIdle(() => recovery.check())),
     repeat(intervals.shutdownsMs, signal, () => whileIdle(() => shutdowns.follow())),
     repeat(intervals.shutdownsMs, signal, () => shutdowns.reschedule()),
-    orphans.look().then(() => repeat(intervals.orphansMs, signal, () => orphans.look())),
+    orphans.look().then(() =>
+      repeat(intervals.reconcileMs, signal, async () => {
+        await whileIdle(() => recovery.reconcile());
+        await orphans.look();
+      }),
+    ),
   );
 }
 

@@ -1,16 +1,16 @@
 // Orphans: VMs without a row, and rows without a VM. Found at intervals and on request, shown to admins, who decide about
-// each. What an interrupted operation left is cleaned up by reconcile.ts instead.
+// each. What an unfinished operation left is destroyed without asking (apply-actions.ts).
 import pTimeout from 'p-timeout';
 import { recordAuditEvent } from '../db/audit.ts';
 import { adoptVm } from '../db/adoption.ts';
 import type { Db } from '../db/connect.ts';
-import { listVmRows, removeDestroyed, type VmRow } from '../db/vm-rows.ts';
+import { removeDestroyed, type VmRow } from '../db/vm-rows.ts';
 import { recordDestroyed } from '../db/vm-hours.ts';
-import { findActiveOperation, findOperation } from '../db/operations.ts';
+import { findActiveOperation } from '../db/operations.ts';
 import { fail, succeed, type Failure, type Result } from '../result.ts';
+import { readWorld } from './apply-actions.ts';
 import type { ListedVm, Provider, ProvisionResult } from './provider.ts';
-import { isOwn } from './providers.ts';
-import { matchVms } from './reconcile.ts';
+import { reconcile, type Action, type AskReason } from './reconcile.ts';
 import { createGoneReport } from './report.ts';
 
 type Orphan = {
@@ -76,12 +76,13 @@ export function createOrphans(options: OrphansOptions): Orphans {
 
   async function look(): Promise<Survey> {
     try {
-      const listed = await pTimeout(provider.list(), {
+      const world = await pTimeout(readWorld(options, null), {
         milliseconds: LIST_TIMEOUT_MS,
         message: 'the provider did not list its machines in time',
         signal,
       });
-      seen = { items: await findOrphans(options, listed), checkedAt: now(), error: null };
+      const items = reconcile(world).flatMap((action) => orphanOf(provider, action) ?? []);
+      seen = { items, checkedAt: now(), error: null };
     } catch (error) {
       onError(error, 'looking for orphans');
       seen = {
@@ -112,46 +113,48 @@ export function createOrphans(options: OrphansOptions): Orphans {
   };
 }
 
-async function findOrphans({ db, provider }: OrphansOptions, listed: readonly ListedVm[]): Promise<Orphan[]> {
-  const active = await findActiveOperation(db);
-  const rows = await listVmRows(db);
-  const { vms, orphans } = matchVms(rows, listed);
-  const hostnames = new Set(rows.map(({ hostname }) => hostname));
-  const found: Orphan[] = [];
-  for (const vm of orphans)
-    if (vm.operationId === null || vm.operationId !== active?.id)
-      found.push(await orphanOfVm(db, provider, vm, hostnames));
-  // While an operation runs, rows exist before their VM and after it.
-  const own = active ? [] : rows.filter((row) => isOwn(row, provider.name));
-  found.push(...own.filter(({ hostname }) => !vms.has(hostname)).map(orphanOfRow));
-  return found;
+/** Null if the action is about no orphan. */
+function orphanOf(provider: Provider, action: Action): Orphan | null {
+  switch (action.kind) {
+    case 'removeRow':
+    case 'markLost':
+      return orphanOfRow(action.row);
+    case 'terminate':
+      return 'vm' in action ? orphanOfVm(provider, action.vm, 'left_over') : null;
+    case 'askAdmin':
+      return 'vm' in action ? orphanOfVm(provider, action.vm, action.reason) : orphanOfRow(action.row);
+    default:
+      return null;
+  }
 }
 
-async function orphanOfVm(
-  db: Db,
+const reasons = {
+  left_over: 'An unfinished launch left it; the server destroys it as soon as the provider answers.',
+  duplicate: 'It was created twice: another machine is in the list under this hostname.',
+  not_recorded: 'A launch of this server created it, but it is not in the list.',
+  unknown_launch:
+    'It has the tags of this deployment, but this server does not know its launch: the database may be new, or another one.',
+  another_uid:
+    'It has the name of this deployment, but belongs to another allocator, or to one that was lost. It is never destroyed from here unless you add it to the list.',
+} as const satisfies Record<AskReason | 'left_over', string>;
+
+function orphanOfVm(
   provider: Provider,
   { id, hostname, operationId, instanceType }: ListedVm,
-  hostnames: ReadonlySet<string>,
-): Promise<Orphan> {
-  const isDuplicate = hostnames.has(hostname);
-  const launch = operationId === null ? null : await findOperation(db, operationId);
+  reason: keyof typeof reasons,
+): Orphan {
+  const isForeign = reason === 'another_uid';
+  const hasId = id !== undefined && provider.terminate !== undefined;
   return {
     id: id ?? hostname,
     kind: 'vm',
     hostname,
     launchId: operationId,
     instanceType: instanceType ?? null,
-    reason: reasonOf(isDuplicate, launch !== null),
-    adoptable: !isDuplicate,
-    terminable: (id !== undefined && provider.terminate !== undefined) || !isDuplicate,
+    reason: reasons[reason],
+    adoptable: reason !== 'duplicate' && reason !== 'left_over',
+    terminable: !isForeign && (hasId || reason !== 'duplicate'),
   };
-}
-
-function reasonOf(isDuplicate: boolean, launchIsKnown: boolean): string {
-  if (isDuplicate) return 'It was created twice: another machine is in the list under this hostname.';
-  return launchIsKnown
-    ? 'A launch of this server created it, but it is not in the list.'
-    : 'It has the tags of this deployment, but this server does not know its launch: the database may be new, or another one.';
 }
 
 function orphanOfRow({ hostname, operationId, email }: VmRow): Orphan {

@@ -78,8 +78,10 @@ export type ListedVm = {
   readonly operationId: string | null;
   readonly instanceType?: string;
   readonly createdAt?: Date;
-  /** Its current address, if known; rows are updated with it at start. */
+  /** Its current address, if known; rows are updated with it. */
   readonly ssh?: SshAccess;
+  /** It has the deployment's name, but another uid: another allocator's, or of one that was lost. Missing = ours. */
+  readonly isForeign?: boolean;
 };
 
 /** `error` is a sentence; null = the VM has accepted the new time. */
@@ -127,6 +129,10 @@ export type Provider = {
   ): Promise<ProvisionResult>;
   /** What exists in reality, without reading rows. Half-created VMs are included. */
   list(): Promise<readonly ListedVm[]>;
+  /** VMs with the deployment's name but another uid. Absent if there can be none. */
+  readonly listForeign?: () => Promise<readonly ListedVm[]>;
+  /** How long a new VM of another process may be missing from the list. Absent = not at all. */
+  readonly listDelayMs?: number;
   /**
    * After an interruption, before `list()` is relied on: finishes or destroys what the interrupted run left half done, and
    * reports what it destroyed as `gone`. Absent if `list()` alone is enough.

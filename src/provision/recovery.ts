@@ -1,22 +1,20 @@
-// Finds operations that no process runs any more and cleans up after them, at start and at intervals. At start, rows are
-// also compared with the VMs that exist, because either may have changed while the server was away.
+// Finds operations that no process runs any more and cleans up after them, and compares rows with VMs: at start, because
+// either may have changed while the server was away, and at intervals.
 import type { Db } from '../db/connect.ts';
 import { listVmRows, removeDestroyed } from '../db/vm-rows.ts';
 import { appendOperationEvents, type NewOperationEvent } from '../db/operation-events.ts';
 import {
-  endedOperations,
   endOperation,
   findActiveOperation,
   interruptUnstarted,
   pruneOperations,
   takeOverAbandoned,
-  unfinishedLaunches,
   type OperationRecord,
   type OperationProgress,
 } from '../db/operations.ts';
+import { reconcileFleet, type Reconciled } from './apply-actions.ts';
 import type { Provider, ProvisionEvent } from './provider.ts';
 import type { OperationQueue } from './queue.ts';
-import { reconcile, type Reconciled } from './reconcile.ts';
 import { createGoneReport } from './report.ts';
 import { problemOf, type OperationFailure } from './run.ts';
 import { describeFailure } from '../result.ts';
@@ -46,6 +44,8 @@ export type Recovery = {
   atStart(): Promise<void>;
   /** Called at intervals. Never rejects. */
   check(): Promise<void>;
+  /** Compares rows with VMs, unless an operation runs. Called at longer intervals. Never rejects. */
+  reconcile(): Promise<void>;
   /** The next check compares rows with VMs. */
   requestReconcile(): void;
 };
@@ -64,33 +64,61 @@ const NOT_STARTED = {
 
 const OPERATIONS_KEPT = 1_000;
 
-export function createRecovery(options: RecoveryOptions): Recovery {
-  const { onError } = options;
-  let needsReconcile = false;
+type Emit = (event: ProvisionEvent) => void;
 
-  /** Null if it could not be done; then the next check does it. */
-  async function reconcileAll(
-    interruptedId: string | null,
-    emit: (event: ProvisionEvent) => void,
-  ): Promise<Reconciled | null> {
-    try {
-      if (interruptedId !== null || needsReconcile) await repair(options, emit);
-      const reconciled = await reconcileInactive(options, interruptedId, emit);
-      needsReconcile = reconciled === null;
-      return reconciled;
-    } catch (error) {
-      needsReconcile = true;
-      onError(error, 'comparing rows with the machines of the provider');
-      return null;
+type Comparison = {
+  /** @returns null if it could not be done; then it is needed again */
+  run(interruptedId: string | null, emit: Emit): Promise<Reconciled | null>;
+  /** Unless an operation runs. */
+  runIdle(): Promise<void>;
+  isNeeded: boolean;
+};
+
+function createComparison(options: RecoveryOptions): Comparison {
+  /** Ids of VMs without a row that were reported. */
+  const reported = new Set<string>();
+
+  function reportUnmanaged({ unmanaged }: Reconciled, emit: Emit): void {
+    for (const { id, hostname } of unmanaged) {
+      if (reported.has(id ?? hostname)) continue;
+      reported.add(id ?? hostname);
+      emit({ level: 'warning', hostname, text: 'This machine exists but is not in the list; it is kept.' });
     }
   }
+
+  const comparison: Comparison = {
+    isNeeded: false,
+    run: async (interruptedId, emit) => {
+      try {
+        if (interruptedId !== null || comparison.isNeeded) await repair(options, emit);
+        const reconciled = await reconcileFleet({ ...options, emit }, interruptedId);
+        comparison.isNeeded = false;
+        reportUnmanaged(reconciled, emit);
+        return reconciled;
+      } catch (error) {
+        comparison.isNeeded = true;
+        options.onError(error, 'comparing rows with the machines of the provider');
+        return null;
+      }
+    },
+    runIdle: async () => {
+      const active = await findActiveOperation(options.db);
+      if (active?.status !== 'running') await comparison.run(null, options.onEvent);
+    },
+  };
+  return comparison;
+}
+
+export function createRecovery(options: RecoveryOptions): Recovery {
+  const { onError } = options;
+  const comparison = createComparison(options);
 
   /** Whether an interrupted operation was found. */
   async function recoverInterrupted(): Promise<boolean> {
     const operation = await takeOver(options);
     if (operation === null) return false;
     const events: NewOperationEvent[] = [];
-    const reconciled = await reconcileAll(operation.id, ({ level, hostname, text }) => {
+    const reconciled = await comparison.run(operation.id, ({ level, hostname, text }) => {
       events.push({ at: options.now(), level, hostname: hostname ?? null, text });
     });
     await endInterrupted(options, operation, events, reconciled);
@@ -101,21 +129,24 @@ export function createRecovery(options: RecoveryOptions): Recovery {
     atStart: async () => {
       await giveUpUnstarted(options);
       await requeue(options);
-      if (!(await recoverInterrupted())) await reconcileAll(null, options.onEvent);
+      if (!(await recoverInterrupted())) await comparison.runIdle();
       await pruneOperations(options.db, OPERATIONS_KEPT);
     },
     check: async () => {
       try {
         await giveUpUnstarted(options);
         const recovered = await recoverInterrupted();
-        if (!recovered && needsReconcile && options.activeOperation() === null)
-          await reconcileAll(null, options.onEvent);
+        if (!recovered && comparison.isNeeded) await comparison.runIdle();
       } catch (error) {
         onError(error, 'looking for interrupted operations');
       }
     },
+    reconcile: () =>
+      comparison
+        .runIdle()
+        .catch((error: unknown) => onError(error, 'comparing rows with the machines of the provider')),
     requestReconcile: () => {
-      needsReconcile = true;
+      comparison.isNeeded = true;
     },
   };
 }
@@ -169,30 +200,6 @@ async function progressOf(
   if (kind === 'destroy' || reconciled === null) return { done, failed, total };
   const rows = await listVmRows(db);
   return { done: rows.filter(({ operationId }) => operationId === id).length, failed, total };
-}
-
-/** Reconciles the VMs of all operations that have ended, and of the interrupted one. Null while another process runs one. */
-async function reconcileInactive(
-  { db, provider, signal }: RecoveryOptions,
-  interruptedId: string | null,
-  emit: (event: ProvisionEvent) => void,
-): Promise<Reconciled | null> {
-  const active = await findActiveOperation(db);
-  if (active?.status === 'running' && active.id !== interruptedId) return null;
-  const ended = await endedOperations(db);
-  const unfinished = await unfinishedLaunches(db);
-  const reconciled = await reconcile(
-    { db, provider, emit, signal },
-    {
-      row: ({ operationId }) =>
-        operationId === null || operationId === interruptedId || ended.has(operationId),
-      // A VM of a launch that succeeded was in use once: an admin decides about it.
-      orphan: (operationId) => operationId === interruptedId || unfinished.has(operationId),
-    },
-  );
-  for (const hostname of reconciled.unmanaged)
-    emit({ level: 'warning', hostname, text: 'This machine exists but is not in the list; it is kept.' });
-  return reconciled;
 }
 
 /** Gives a queued operation a new job, in case its job was lost. */

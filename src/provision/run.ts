@@ -15,6 +15,7 @@ export type Run = {
   readonly emit: (event: ProvisionEvent) => void;
   /** Stored now and then, and at the end. */
   readonly progress: ProgressCounter;
+  readonly now: () => Date;
   /** Rows could not be compared with the VMs that exist: to be done later. */
   readonly requestReconcile: () => void;
   /** Logs an error that the run survives. */
@@ -46,6 +47,14 @@ export async function callProvider(
       return PROVIDER_ERROR;
     });
   return Promise.race([called, control.abandoned.then(() => ABANDONED)]);
+}
+
+/** Destroying what a run left takes at most this long; the rest is tried again at intervals. */
+const CLEAN_UP_MS = 30_000;
+
+/** A run that was forced to end still cleans up. */
+export function cleanUpSignal(): AbortSignal {
+  return AbortSignal.timeout(CLEAN_UP_MS);
 }
 
 const PROVIDER_ERROR: ProvisionResult = fail({

@@ -17,7 +17,6 @@ import { hoursFrom } from '../vms/shutdown.ts';
 import { machines, namesOrCount } from '../vms/operation.ts';
 import type { Provider, ProvisionEvent } from './provider.ts';
 import { isOwn } from './providers.ts';
-import { reconcile } from './reconcile.ts';
 
 export type ShutdownsOptions = {
   readonly db: Db;
@@ -75,10 +74,11 @@ export function createShutdowns(options: ShutdownsOptions): Shutdowns {
     follow: async () => {
       try {
         await recordDue(options);
+        // VMs that shut themselves down are found gone when rows are compared with VMs.
+        if (provider.rescheduleShutdown) return;
         const due = (await listShutdowns(db)).filter((row) => isDue(row, options));
         if (due.length === 0 || (await findActiveOperation(db))) return;
-        if (provider.rescheduleShutdown) await removeShutDown(options, due);
-        else await destroyDue(options, due, requestedAt);
+        await destroyDue(options, due, requestedAt);
       } catch (error) {
         onError(error, 'looking for machines whose shutdown is due');
       }
@@ -102,21 +102,6 @@ async function recordDue({ db, now, onEvent }: ShutdownsOptions): Promise<void> 
   });
   for (const { hostname } of due)
     onEvent({ level: 'info', hostname, text: 'The shutdown time of this machine is reached.' });
-}
-
-/** These VMs shut themselves down: the rows of those that the provider no longer lists are removed. */
-async function removeShutDown(
-  { db, provider, onEvent, signal }: ShutdownsOptions,
-  due: readonly ShutdownRow[],
-): Promise<void> {
-  const hostnames = new Set(hostnamesOf(due));
-  const { missing } = await reconcile(
-    { db, provider, emit: onEvent, signal },
-    { row: ({ hostname }) => hostnames.has(hostname), orphan: () => false },
-  );
-  if (missing.length === 0) return;
-  const detail = `shut down: ${namesOrCount(missing)}`;
-  await recordAuditEvent(db, { who: SHUTDOWN_ACTOR, what: 'shutdown', detail, operationId: null });
 }
 
 /** These VMs do not shut themselves down: an ordinary destroy operation is requested. */

@@ -113,7 +113,7 @@ async function execute(
   void keepLease(options, id, control, ended.signal);
   const limit = setTimeout(() => control.cancel('timeout'), intervals.runLimitMs);
   const emit = output.write;
-  const run: Run = { db, provider, operation, control, emit, progress, requestReconcile, onError };
+  const run: Run = { db, provider, operation, control, emit, progress, now, requestReconcile, onError };
   try {
     const outcome = await (operation.kind === 'launch' ? runLaunch(run, options) : runDestroy(run)).catch(
       (error: unknown): Outcome => {

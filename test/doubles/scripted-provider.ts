@@ -30,6 +30,12 @@ export type Script = {
   failing: ReadonlyMap<string, string>;
   /** Machines that are created but not reported. */
   unreported: ReadonlySet<string>;
+  /** Machines that are created but reported as failed: the run ended before the cloud answered. */
+  leftBehind: ReadonlySet<string>;
+  /** The cloud does not answer when a machine is terminated by its id. */
+  terminateFails: boolean;
+  /** Machines with the same name of the deployment and another uid. */
+  foreign: readonly ListedVm[];
   /** After this number of machines a run waits for `release()`. Null: it does not wait. */
   holdAfter: number | null;
   /** The signal that ends a waiting run. */
@@ -72,6 +78,9 @@ export function createScriptedProvider(
     readiness: succeed(),
     failing: new Map(),
     unreported: new Set(),
+    leftBehind: new Set(),
+    terminateFails: false,
+    foreign: [],
     holdAfter: null,
     stopsOn: 'cancel',
     undeletable: new Set(),
@@ -119,6 +128,7 @@ export function createScriptedProvider(
     if (reason !== undefined) return report.failed(hostname, reason);
     const cloudFields = name === 'aws' ? { id: `i-${hostname}`, instanceType: 'g4dn.xlarge' } : {};
     machines.set(hostname, { hostname, operationId: spec.operationId, ssh: created, ...cloudFields });
+    if (current.leftBehind.has(hostname)) return report.failed(hostname, 'The run ended.');
     if (!current.unreported.has(hostname)) await report.created(hostname, { ...created, ...cloudFields });
   }
 
@@ -181,11 +191,13 @@ function cloudMethods(
   shutdownTimes: Map<string, Date>,
   script: Script,
   calls: string[],
-): Pick<Required<Provider>, 'terminate' | 'rescheduleShutdown' | 'graceMinutes'> {
+): Pick<Required<Provider>, 'terminate' | 'listForeign' | 'rescheduleShutdown' | 'graceMinutes'> {
   return {
     graceMinutes: 30,
-    terminate: (ids) => {
+    listForeign: () => Promise.resolve(script.foreign),
+    terminate: (ids, signal) => {
       calls.push(`terminate ${ids.join(' ')}`);
+      if (signal.aborted || script.terminateFails) return Promise.resolve(CANCELLED);
       for (const [key, { id }] of machines) if (id !== undefined && ids.includes(id)) machines.delete(key);
       return Promise.resolve(succeed());
     },

@@ -3,7 +3,7 @@ import { listShutdowns } from '../../src/db/shutdown.ts';
 import { listVmRows } from '../../src/db/vm-rows.ts';
 import { listVmHours } from '../../src/db/vm-hours.ts';
 import { listOperations } from '../../src/db/operations.ts';
-import { startTestOperations, WAIT, type TestOperations } from '../support/operations.ts';
+import { shortIntervals, startTestOperations, WAIT, type TestOperations } from '../support/operations.ts';
 import { giveThisVm } from '../support/rows.ts';
 
 const HOUR_MS = 3_600_000;
@@ -19,6 +19,8 @@ function clockAt(start: Date): { now: () => Date; set: (time: Date) => void } {
 const audit = ({ db }: TestOperations) =>
   db.selectFrom('audit_events').select(['who', 'what', 'detail']).orderBy('id').execute();
 
+/** Rows are compared with machines all the time. */
+const watching = { ...shortIntervals, reconcileMs: 50 };
 const hoursRule = { hours: 8, canary: { above: null, limitMs: 1_000 } } as const;
 
 test('a launch uses the requested end time, or else the default one, and passes it to the provider', async () => {
@@ -74,7 +76,12 @@ test('extending sends every machine its new end time, and again to a machine tha
 
 test('at the end time an audit event is written, and a row is removed only after its machine has shut itself down', async () => {
   const clock = clockAt(START);
-  await using lab = await startTestOperations({ as: 'aws', now: () => clock.now(), rules: hoursRule });
+  await using lab = await startTestOperations({
+    as: 'aws',
+    now: () => clock.now(),
+    rules: hoursRule,
+    intervals: watching,
+  });
   const { id } = await lab.launch(2);
   await lab.ended(id);
   clock.set(at(8.1));
@@ -108,7 +115,12 @@ test('at the end time an audit event is written, and a row is removed only after
 
 test('the row of an assigned machine that has shut itself down stays and is unreachable', async () => {
   const clock = clockAt(START);
-  await using lab = await startTestOperations({ as: 'aws', now: () => clock.now(), rules: hoursRule });
+  await using lab = await startTestOperations({
+    as: 'aws',
+    now: () => clock.now(),
+    rules: hoursRule,
+    intervals: watching,
+  });
   await lab.ended((await lab.launch(1)).id);
   await giveThisVm(lab.db, 'lab-vm-test-1');
   clock.set(at(8.1));

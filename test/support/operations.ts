@@ -37,7 +37,7 @@ export const shortIntervals = {
   stopForceAfterMs: 3_000,
   canaryPollMs: 20,
   shutdownsMs: 50,
-  orphansMs: 60_000,
+  reconcileMs: 60_000,
 } as const;
 
 export const WAIT = { timeout: 25_000, interval: 20 };
