@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { Provider } from '../vms/status.ts';
 import type { Db } from './connect.ts';
+import { addVms } from './transition.ts';
 import { recordCreated } from './vm-hours.ts';
 import type { SshAddress } from './vm-rows.ts';
 
@@ -16,15 +17,20 @@ export type Adopted = SshAddress & {
 
 /** Runs in the caller's transaction. False if the hostname is taken. */
 export async function adoptVm(trx: Db, machine: Adopted): Promise<boolean> {
-  const { hostname, provider, operationId, id = null } = machine;
-  const { address = null, sshUser = null, sshPort = null, sshHostKey = null } = machine;
-  const { rows } = await sql`
-    insert into vms (hostname, provider, status, operation_id, provider_id, address, ssh_user, ssh_port, ssh_host_key)
-    values (${hostname}, ${provider}, 'unreachable', (select o.id from operations o where o.id::text = ${operationId}),
-      ${id}, ${address}, ${sshUser}, ${sshPort}::integer, ${sshHostKey})
-    on conflict (hostname) do nothing
-    returning hostname`.execute(trx);
-  if (rows.length === 0) return false;
+  const { hostname, provider, operationId } = machine;
+  const [added] = await addVms(trx, 'adopt', [
+    {
+      hostname,
+      provider,
+      operation_id: sql<string>`(select o.id from operations o where o.id::text = ${operationId})`,
+      provider_id: machine.id ?? null,
+      address: machine.address ?? null,
+      ssh_user: machine.sshUser ?? null,
+      ssh_port: machine.sshPort ?? null,
+      ssh_host_key: machine.sshHostKey ?? null,
+    },
+  ]);
+  if (added === undefined) return false;
   await trx.deleteFrom('tombstones').where('hostname', '=', hostname).execute();
   await recordCreated(trx, {
     hostname,

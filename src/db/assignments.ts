@@ -1,7 +1,7 @@
 // Reads assignments.
 import { sql } from 'kysely';
 import type { AssignmentFacts } from '../vms/assignment.ts';
-import { readVmStatus } from '../vms/status.ts';
+import { readVmStatus } from '../vms/lifecycle.ts';
 import type { Db } from './connect.ts';
 
 export type AssignmentRecord = AssignmentFacts & {

@@ -1,7 +1,8 @@
 // The pool, and Kysely on top of it. The functions of this module take this `Db` as their first argument.
 import { Socket } from 'node:net';
-import { Kysely, PostgresDialect } from 'kysely';
+import { Kysely, PostgresAdapter, PostgresDialect, type PostgresDialectConfig } from 'kysely';
 import { Pool, TypeOverrides } from 'pg';
+import type { Refusal } from '../vms/lifecycle.ts';
 import { withPreparedStatements, type PreparedNames } from './prepared.ts';
 import type { DB } from './schema.gen.ts';
 
@@ -14,9 +15,13 @@ export type DatabaseOptions = {
   readonly applicationName: string;
   /** Called on errors of idle connections, which would otherwise end the process. */
   readonly onIdleError: (error: Error) => void;
+  /** Called when an event was refused because of the state of a VM (see db/transition.ts). */
+  readonly onRefusal?: OnRefusal;
   /** Statements that each connection prepares once. */
   readonly prepared?: PreparedNames;
 };
+
+type OnRefusal = (refusal: Refusal) => void;
 
 /** How long a request waits for a connection before it fails. */
 const CONNECTION_TIMEOUT_MS = 5_000;
@@ -45,9 +50,37 @@ export function connectDatabase(options: DatabaseOptions): Db {
   // The pool handles `error` only while a connection is idle, and an `error` event without a listener ends the process. If a
   // connection is lost while it is in use, its query is rejected, which is enough.
   pool.on('connect', (client) => client.on('error', () => undefined));
-  return new Kysely<DB>({
-    dialect: new PostgresDialect({ pool: withPreparedStatements(pool, options.prepared ?? new Map()) }),
-  });
+  const config = { pool: withPreparedStatements(pool, options.prepared ?? new Map()) };
+  return new Kysely<DB>({ dialect: new Dialect(config, options.onRefusal ?? (() => undefined)) });
+}
+
+/** The adapter is the part of a `Db` that its transactions share. */
+class Adapter extends PostgresAdapter {
+  readonly onRefusal: OnRefusal;
+
+  constructor(onRefusal: OnRefusal) {
+    super();
+    this.onRefusal = onRefusal;
+  }
+}
+
+class Dialect extends PostgresDialect {
+  readonly #onRefusal: OnRefusal;
+
+  constructor(config: PostgresDialectConfig, onRefusal: OnRefusal) {
+    super(config);
+    this.#onRefusal = onRefusal;
+  }
+
+  override createAdapter(): Adapter {
+    return new Adapter(this.#onRefusal);
+  }
+}
+
+/** Reports a refusal to whoever opened this database; no caller can forget it. */
+export function reportRefusal(db: Db, refusal: Refusal): void {
+  const { adapter } = db.getExecutor();
+  if (adapter instanceof Adapter) adapter.onRefusal(refusal);
 }
 
 /**

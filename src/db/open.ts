@@ -48,6 +48,8 @@ export async function openDatabase(options: OpenOptions): Promise<Result<OpenDat
         applicationName: 'lablink',
         prepared: preparedClaim,
         onIdleError: (error) => options.log.warn({ err: error }, 'An idle database connection was lost.'),
+        onRefusal: ({ hostname, event, state }) =>
+          options.log.warn({ hostname, event, status: state }, 'An event of a machine was refused.'),
       }),
     (pool) => pool.destroy(),
   );

@@ -1,7 +1,8 @@
-// The predicates of vms/status.ts as SQL. test/db/predicates.test.ts holds the two together. The conditions are text
-// without parameters, so that the claim can be a prepared statement and the planner can use the partial index on free VMs.
+// The predicates of vms/lifecycle.ts and vms/status.ts as SQL. test/db/predicates.test.ts holds them together. The conditions
+// are text without parameters, so that the claim can be a prepared statement and the planner can use the partial index on free
+// VMs.
 import { sql, type RawBuilder } from 'kysely';
-import { statusesThatAre } from '../vms/status.ts';
+import { statusesThatAre } from '../vms/lifecycle.ts';
 
 type Meaning = Parameters<typeof statusesThatAre>[0];
 
@@ -20,6 +21,9 @@ export const isGpuUnhealthy = (vm = 'vms'): string => `(${vm}.gpu_health is not 
 export const isIdle = (vm = 'vms'): string => `(${isFree(vm)} and not ${isGpuUnhealthy(vm)})`;
 
 export const isUnhealthy = (vm = 'vms'): string => `(${statusIs('failed', vm)} or ${isGpuUnhealthy(vm)})`;
+
+/** The VM is unreachable only because it stopped responding. */
+export const isSilent = (vm = 'vms'): string => `(${vm}.silent_since is not null)`;
 
 /** The assignment on the VM has ended, but the VM has not been reset. */
 export const isReleased = (vm = 'vms'): string =>

@@ -2,7 +2,9 @@
 import { sql } from 'kysely';
 import { recordAuditEvent } from './audit.ts';
 import type { Db } from './connect.ts';
+import { condition, isReleased, statusIs } from './predicates.ts';
 import { seenOrLate } from './reports.ts';
+import { recordEvent } from './transition.ts';
 
 /**
  * Ends an assignment; its VM waits for its reset. An assignment that has already ended stays unchanged.
@@ -41,12 +43,7 @@ async function releaseWhereItIs(
     if (!ended && (await hostnameOf(trx, id)) !== found) return 'moved';
     if (by !== null && ended)
       await recordAuditEvent(trx, { who: by, what: 'release', detail: ended.email, hostname: found });
-    await trx
-      .updateTable('vms')
-      .set({ status: 'recycling', status_since: sql<Date>`now()` })
-      .where('assignment_id', '=', id)
-      .where('status', 'not in', ['recycling', 'destroying'])
-      .execute();
+    await recordEvent(trx, 'release', [found], { where: sql`v.assignment_id = ${id}` });
     return 'released';
   });
 }
@@ -66,7 +63,7 @@ export async function pendingRecycle(
     .leftJoin('assignments as a', 'a.id', 'v.assignment_id')
     .select('v.assignment_id')
     .where('v.hostname', '=', hostname)
-    .where('v.status', '<>', 'destroying')
+    .where(condition(statusIs('resettable', 'v')))
     .where(sql<boolean>`(v.status = 'recycling' or a.released_at is not null)`)
     .executeTakeFirst();
   return row ? { assignmentId: row.assignment_id } : null;
@@ -85,14 +82,12 @@ export async function recordRecycled(
   const { hostname, assignmentId } = report;
   const seen = await seenOrLate(db, hostname);
   if (seen !== 'recorded') return seen;
-  const { rows } = await sql`
-    update vms v set status = 'running', status_since = now(), assignment_id = null
-    where v.hostname = ${hostname} and v.status <> 'destroying'
-      and (${assignmentId}::uuid is null or v.assignment_id = ${assignmentId}::uuid)
-      and case when v.assignment_id is null then v.status = 'recycling'
-          else exists (select from assignments a where a.id = v.assignment_id and a.released_at is not null) end
-    returning hostname`.execute(db);
-  if (rows.length > 0) return 'recorded';
+  const freed = await recordEvent(db, 'reset', [hostname], {
+    where: sql`(${assignmentId}::uuid is null or v.assignment_id = ${assignmentId}::uuid)
+      and case when v.assignment_id is null then v.status = 'recycling' else ${condition(isReleased('v'))} end`,
+    set: sql`assignment_id = null`,
+  });
+  if (freed.length > 0) return 'recorded';
   return (await isReset(db, hostname)) ? 'recorded' : 'refused';
 }
 
@@ -103,6 +98,7 @@ async function isReset(db: Db, hostname: string): Promise<boolean> {
     .where('hostname', '=', hostname)
     .where('assignment_id', 'is', null)
     .where('status', '<>', 'recycling')
+    .where(condition(statusIs('resettable')))
     .executeTakeFirst();
   return row !== undefined;
 }

@@ -2,6 +2,7 @@
 import { registeredProvider } from '../provision/providers.ts';
 import type { Db } from './connect.ts';
 import { hostnameOfTombstone, hasTombstone } from './tombstones.ts';
+import { addVms } from './transition.ts';
 
 export type Registration = {
   readonly hostname: string;
@@ -18,21 +19,9 @@ export type Registration = {
 export async function registerVm(db: Db, registration: Registration): Promise<'registered' | 'taken'> {
   const { hostname, address, sshUser, sshPort, tokenHash } = registration;
   if (await hasTombstone(db, hostname)) return 'taken';
-  const row = await db
-    .insertInto('vms')
-    .values({
-      hostname,
-      provider: registeredProvider,
-      status: 'initializing',
-      address,
-      ssh_user: sshUser,
-      ssh_port: sshPort,
-      token_hash: tokenHash,
-    })
-    .onConflict((conflict) => conflict.column('hostname').doNothing())
-    .returning('hostname')
-    .executeTakeFirst();
-  return row ? 'registered' : 'taken';
+  const vm = { hostname, address, ssh_user: sshUser, ssh_port: sshPort, token_hash: tokenHash };
+  const [added] = await addVms(db, 'register', [{ ...vm, provider: registeredProvider }]);
+  return added === undefined ? 'taken' : 'registered';
 }
 
 /** The hostname of a token, also of a VM destroyed within the last hour; null for an unknown token. */

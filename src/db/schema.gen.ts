@@ -159,6 +159,10 @@ export interface VmDownloads {
 
 export interface VmEvents {
   at: Generated<Timestamp>;
+  /**
+   * null: not known
+   */
+  event: string | null;
   hostname: string;
   id: Generated<Int8>;
   status: string;
@@ -257,6 +261,10 @@ export interface Vms {
    * the status to restore if the destroy does not remove the VM
    */
   status_before_destroy: string | null;
+  /**
+   * the event that set the status (docs/vm-lifecycle.md)
+   */
+  status_event: string | null;
   status_since: Generated<Timestamp>;
   token_hash: Buffer | null;
 }

@@ -2,26 +2,25 @@
 // (0.0.4–0.1.2) report only changes, so a quiet VM may be healthy.
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
+import { condition, isSilent } from './predicates.ts';
+import { recordEvent, transition } from './transition.ts';
 
 /**
  * Marks running VMs as `unreachable` that have sent heartbeats before, but neither a poll nor a report for
  * `silentSeconds`. Returns their hostnames.
  */
 export async function markSilent(db: Db, silentSeconds: number): Promise<string[]> {
-  const { rows } = await sql<{ hostname: string }>`
-    update vms v set status = 'unreachable', status_since = now(), silent_since = p.last_seen_at
-    from vm_presence p
-    where p.hostname = v.hostname and v.status = 'running' and p.boot_id is not null
+  const presence = sql`from vm_presence p where p.hostname = v.hostname`;
+  const { rows } = await transition('silence', {
+    where: sql`exists (select ${presence} and p.boot_id is not null
       and p.last_seen_at < now() - make_interval(secs => ${silentSeconds}::float8)
-      and coalesce(p.waiting_until < now(), true)
-    returning v.hostname`.execute(db);
+      and coalesce(p.waiting_until < now(), true))`,
+    set: sql`silent_since = (select p.last_seen_at ${presence})`,
+  }).execute(db);
   return rows.map(({ hostname }) => hostname);
 }
 
 /** These VMs responded: those that were unreachable only because of their silence become running. */
 export async function endSilence(db: Db, hostnames: readonly string[]): Promise<void> {
-  await sql`update vms set status = 'running', status_since = now()
-    where hostname = any(${hostnames}::text[]) and status = 'unreachable' and silent_since is not null`.execute(
-    db,
-  );
+  await recordEvent(db, 'response', hostnames, { where: condition(isSilent('v')) });
 }

@@ -1,10 +1,12 @@
 // The actions of admins on one VM, each in one transaction with its audit event.
 import { sql } from 'kysely';
-import { isGpuUnhealthy, isStatus, readGpuHealth, readVmStatus } from '../vms/status.ts';
+import { readVmStatus, refuses } from '../vms/lifecycle.ts';
+import { isGpuUnhealthy, readGpuHealth } from '../vms/status.ts';
 import { recordAuditEvent } from './audit.ts';
 import { CLAIM_ORDER } from './claim.ts';
 import type { Db } from './connect.ts';
-import { condition, isFree, isReleased, statusIs } from './predicates.ts';
+import { condition, isFree, isReleased } from './predicates.ts';
+import { recordEvent } from './transition.ts';
 
 /** The VM, and the admin who acts. */
 export type VmAction = { readonly hostname: string; readonly by: string };
@@ -89,18 +91,14 @@ type Leaving = Move & { readonly assignmentId: string };
 
 /** The old VM keeps a released copy of the assignment, which says whose files are on it until its reset. */
 async function keepReleasedCopy(trx: Db, { hostname, releasedCopyId, assignmentId }: Leaving): Promise<void> {
-  const lost = condition(statusIs('lost'));
   await sql`
     insert into assignments
     select copy.* from assignments a, jsonb_populate_record(a, jsonb_build_object(
       'id', ${releasedCopyId}::text, 'released_at', now(), 'revision', nextval('vms_revision'), 'browsers', '[]'::jsonb,
       'pin_failures', 0, 'pin_locked_until', null, 'browser_allowed_until', null, 'reassigned_at', null)) copy
     where a.id = ${assignmentId}`.execute(trx);
-  await sql`
-    update vms set assignment_id = ${releasedCopyId},
-      status = case when ${lost} then status else 'recycling' end,
-      status_since = case when ${lost} or status = 'recycling' then status_since else now() end
-    where hostname = ${hostname}`.execute(trx);
+  await sql`update vms set assignment_id = ${releasedCopyId} where hostname = ${hostname}`.execute(trx);
+  await recordEvent(trx, 'reassign', [hostname]);
 }
 
 /** A command that no VM has fetched is delivered to this one; any other is used up. */
@@ -131,17 +129,17 @@ export async function markHealthy(db: Db, { hostname, by }: VmAction): Promise<b
       .forNoKeyUpdate()
       .executeTakeFirst();
     if (!before) return false;
-    const status = readVmStatus(before.status);
     const gpuIsUnhealthy = isGpuUnhealthy({ gpuHealth: readGpuHealth(before.gpu_health ?? '') });
-    const hasFailed = isStatus(status, 'failed');
+    if (gpuIsUnhealthy)
+      await trx.updateTable('vms').set({ gpu_health: null }).where('hostname', '=', hostname).execute();
+    const unreset = condition(isReleased('v'));
+    const changed = [
+      ...(await recordEvent(trx, 'mark-healthy-unreset', [hostname], { where: unreset })),
+      ...(await recordEvent(trx, 'mark-healthy', [hostname])),
+    ];
+    const hasFailed = changed.length > 0;
     if (!hasFailed && !gpuIsUnhealthy) return true;
-    await sql`
-      update vms set gpu_health = nullif(gpu_health, 'Unhealthy'),
-        status = case when not ${hasFailed}::boolean then status
-          when ${condition(isReleased())} then 'recycling' else 'running' end,
-        status_since = case when ${hasFailed}::boolean then now() else status_since end
-      where hostname = ${hostname}`.execute(trx);
-    const detail = [...(hasFailed ? [status] : []), ...(gpuIsUnhealthy ? ['GPU'] : [])].join(', ');
+    const detail = [...(hasFailed ? [before.status] : []), ...(gpuIsUnhealthy ? ['GPU'] : [])].join(', ');
     await recordAuditEvent(trx, { who: by, what: 'mark-healthy', detail, hostname });
     return true;
   });
@@ -153,15 +151,15 @@ export async function beginRestart(
   { hostname, by }: VmAction,
 ): Promise<{ readonly status: string } | null> {
   return db.transaction().execute(async (trx) => {
-    const { rows } = await sql<{ status: string }>`
-      select status from vms where hostname = ${hostname} and status <> 'destroying' for no key update`.execute(
-      trx,
-    );
-    const [before] = rows;
+    const before = await trx
+      .selectFrom('vms')
+      .select('status')
+      .where('hostname', '=', hostname)
+      .forNoKeyUpdate()
+      .executeTakeFirst();
     if (!before) return null;
-    await sql`
-      update vms set status = 'initializing', status_since = now()
-      where hostname = ${hostname} and status <> 'recycling'`.execute(trx);
+    await recordEvent(trx, 'restart', [hostname]);
+    if (refuses('restart', readVmStatus(before.status))) return null;
     await recordAuditEvent(trx, { who: by, what: 'restart', detail: '', hostname });
     return before;
   });
@@ -169,10 +167,5 @@ export async function beginRestart(
 
 /** The restart failed: restores the status, unless the VM has reported another one in the meantime. */
 export async function undoRestart(db: Db, hostname: string, status: string): Promise<void> {
-  await db
-    .updateTable('vms')
-    .set({ status, status_since: sql<Date>`now()` })
-    .where('hostname', '=', hostname)
-    .where('status', '=', 'initializing')
-    .execute();
+  await recordEvent(db, 'restart-failed', [hostname], { before: sql`${status}` });
 }

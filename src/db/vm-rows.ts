@@ -1,10 +1,13 @@
 // The rows of launched VMs: added before the VM exists, removed after it is destroyed. Knows no provider.
 import { sql } from 'kysely';
 import { readProvider } from '../provision/providers.ts';
-import { readVmStatus, type Provider, type VmStatus } from '../vms/status.ts';
+import { readVmStatus, type VmStatus } from '../vms/lifecycle.ts';
+import type { Provider } from '../vms/status.ts';
 import type { Db } from './connect.ts';
-import { recordDestroyed } from './vm-hours.ts';
+import { condition, isSilent } from './predicates.ts';
 import { recordTombstones, recentTombstones } from './tombstones.ts';
+import { addVms, recordEvent, removeVms, transition } from './transition.ts';
+import { recordDestroyed } from './vm-hours.ts';
 
 export type NewVm = {
   readonly hostname: string;
@@ -24,22 +27,17 @@ export async function insertVms(
   launch: { readonly operationId: string; readonly provider: Provider; readonly shutdownAt: Date | null },
   machines: readonly NewVm[],
 ): Promise<string[]> {
-  const rows = await db
-    .insertInto('vms')
-    .values(
-      machines.map(({ hostname, tokenHash }) => ({
-        hostname,
-        provider: launch.provider,
-        status: 'initializing',
-        token_hash: tokenHash,
-        operation_id: launch.operationId,
-        shutdown_at: launch.shutdownAt,
-      })),
-    )
-    .onConflict((conflict) => conflict.column('hostname').doNothing())
-    .returning('hostname')
-    .execute();
-  return rows.map(({ hostname }) => hostname);
+  return addVms(
+    db,
+    'launch',
+    machines.map(({ hostname, tokenHash }) => ({
+      hostname,
+      provider: launch.provider,
+      token_hash: tokenHash,
+      operation_id: launch.operationId,
+      shutdown_at: launch.shutdownAt,
+    })),
+  );
 }
 
 /** How to reach a VM by SSH; undefined fields stay unchanged. */
@@ -83,7 +81,7 @@ export async function recordProvisioning(db: Db, hostname: string, seconds: numb
 export async function removeNeverCreated(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
   await recordDestroyed(db, hostnames);
-  await db.deleteFrom('vms').where('hostname', 'in', hostnames).execute();
+  await removeVms(db, hostnames);
 }
 
 /** Removes the rows of destroyed VMs and records tombstones, also for hostnames without a row. In one transaction. */
@@ -116,50 +114,30 @@ export async function markDestroying(
   providers: readonly Provider[],
   hostnames: readonly string[] | null = null,
 ): Promise<string[]> {
-  const rows = await db
-    .updateTable('vms')
-    .set((build) => ({
-      status_before_destroy: sql<string>`case when status = 'destroying' then status_before_destroy else status end`,
-      status: 'destroying',
-      status_since: build
-        .case()
-        .when('status', '=', 'destroying')
-        .then(build.ref('status_since'))
-        .else(sql<Date>`now()`)
-        .end(),
-    }))
-    .where('provider', 'in', providers)
-    .$if(hostnames !== null, (query) => query.where('hostname', 'in', hostnames ?? []))
-    .returning('hostname')
-    .execute();
+  const { rows } = await transition('destroy', {
+    where: sql`v.provider = any(${providers}::text[])
+      and (${hostnames}::text[] is null or v.hostname = any(${hostnames}::text[]))`,
+    set: sql`status_before_destroy = v.status`,
+  }).execute(db);
   return rows.map(({ hostname }) => hostname);
 }
 
 /** Restores the status of VMs that were not destroyed after all. */
 export async function restoreDestroying(db: Db, hostnames: readonly string[]): Promise<void> {
-  if (hostnames.length === 0) return;
-  await db
-    .updateTable('vms')
-    .set({
-      status: sql<string>`coalesce(status_before_destroy, 'error')`,
-      status_before_destroy: null,
-      status_since: sql<Date>`now()`,
-    })
-    .where('hostname', 'in', hostnames)
-    .where('status', '=', 'destroying')
-    .execute();
+  await recordEvent(db, 'destroy-failed', hostnames, {
+    before: sql`coalesce(v.status_before_destroy, 'error')`,
+    set: sql`status_before_destroy = null`,
+  });
 }
 
 /** Marks assigned VMs that no longer exist as `unreachable`, so that they are not assigned again. */
 export async function setUnreachable(db: Db, hostnames: readonly string[]): Promise<void> {
   if (hostnames.length === 0) return;
   await recordDestroyed(db, hostnames);
-  await db
-    .updateTable('vms')
-    .set({ status: 'unreachable', status_since: sql<Date>`now()`, status_before_destroy: null })
-    .where('hostname', 'in', hostnames)
-    .where('status', '<>', 'unreachable')
-    .execute();
+  await recordEvent(db, 'gone', hostnames, {
+    where: sql`(v.status <> 'unreachable' or ${condition(isSilent('v'))})`,
+    set: sql`silent_since = null`,
+  });
 }
 
 export type VmRow = {

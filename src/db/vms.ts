@@ -1,7 +1,8 @@
 // Reads VMs: one, a page of them, statuses, counts.
 import { sql } from 'kysely';
 import { readProvider } from '../provision/providers.ts';
-import { readGpuHealth, readVmStatus, type GpuHealth, type Provider, type VmStatus } from '../vms/status.ts';
+import { readVmStatus, type VmStatus } from '../vms/lifecycle.ts';
+import { readGpuHealth, type GpuHealth, type Provider } from '../vms/status.ts';
 import { readAssignmentRow, selectAssignments, type AssignmentRecord } from './assignments.ts';
 import type { Db } from './connect.ts';
 import { condition, isFree, isIdle } from './predicates.ts';

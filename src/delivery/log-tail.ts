@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Db } from '../db/connect.ts';
 import { findLogCut, findLogPosition, readLogsAfter, type NumberedLine } from '../db/logs.ts';
 import { findStatus } from '../db/vms.ts';
-import type { VmStatus } from '../vms/status.ts';
+import type { VmStatus } from '../vms/lifecycle.ts';
 
 export type LogTailItem =
   | {

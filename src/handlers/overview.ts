@@ -4,7 +4,8 @@ import type { Db } from '../db/connect.ts';
 import { findActiveOperation } from '../db/operations.ts';
 import { countVms, listVmsInQuestion } from '../db/vms.ts';
 import { byUrgency } from '../vms/attention.ts';
-import { isAssigned, statusesThatAre } from '../vms/status.ts';
+import { statusesThatAre } from '../vms/lifecycle.ts';
+import { isAssigned } from '../vms/status.ts';
 import { operationView, attentionView, viewContext, type ViewDependencies } from './views.ts';
 
 type Overview = components['schemas']['Overview'];

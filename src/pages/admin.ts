@@ -1,6 +1,6 @@
 // The overview, the admin's first page: what needs attention, how many machines there are, what runs.
 import type { components } from '../contract/openapi.gen.ts';
-import { vmStatuses } from '../vms/status.ts';
+import { vmStatuses } from '../vms/lifecycle.ts';
 import type { FleetLine } from './fleet.ts';
 import { codeSpans } from './format.ts';
 import { layoutView } from './layout.ts';

@@ -1,5 +1,5 @@
 // The log of one machine: the newest lines; the page's module adds new ones.
-import type { VmStatus } from '../vms/status.ts';
+import type { VmStatus } from '../vms/lifecycle.ts';
 import { layoutView } from './layout.ts';
 import { render } from './render.ts';
 import { vmStatusLabels } from './status-labels.ts';

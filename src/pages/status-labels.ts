@@ -1,6 +1,6 @@
 // What statuses and states are called on admins' pages; participants get a sentence. Pure.
 import type { AssignmentState } from '../vms/assignment.ts';
-import type { VmStatus } from '../vms/status.ts';
+import type { VmStatus } from '../vms/lifecycle.ts';
 
 export const NOT_ASSIGNED = 'Not assigned';
 

@@ -1,6 +1,7 @@
 // The actions that are possible with a machine in its present state, each with its effect.
 import type { components } from '../contract/openapi.gen.ts';
-import { isStatus, isUnhealthy, vmFacts } from '../vms/status.ts';
+import { isStatus } from '../vms/lifecycle.ts';
+import { isUnhealthy, vmFacts } from '../vms/status.ts';
 import type { View } from './render.ts';
 import { vmApiHref } from './hrefs.ts';
 

@@ -3,7 +3,7 @@
 import { isAborted, sleep } from '../async/abort.ts';
 import { findStatus } from '../db/vms.ts';
 import { fail, succeed } from '../result.ts';
-import type { VmStatus } from '../vms/status.ts';
+import type { VmStatus } from '../vms/lifecycle.ts';
 import type { Outcome, Run } from './run.ts';
 
 export type CanaryOptions = {

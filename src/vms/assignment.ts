@@ -1,6 +1,6 @@
 // The state of an assignment, and its sentence for the participant. Pure; the clock is an argument.
 import type { components } from '../contract/openapi.gen.ts';
-import { isStatus, type VmStatus } from './status.ts';
+import { isStatus, type VmStatus } from './lifecycle.ts';
 
 export type AssignmentState = components['schemas']['AssignmentState'];
 

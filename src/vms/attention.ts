@@ -3,7 +3,8 @@ import type { components } from '../contract/openapi.gen.ts';
 import type { AssignmentState } from './assignment.ts';
 import type { Deadline } from './deadlines.ts';
 import { compareHostnames } from './hostnames.ts';
-import { isGpuUnhealthy, type GpuHealth, type VmStatus } from './status.ts';
+import type { VmStatus } from './lifecycle.ts';
+import { isGpuUnhealthy, type GpuHealth } from './status.ts';
 
 type AttentionReason = components['schemas']['Attention']['reason'];
 

@@ -3,7 +3,7 @@
 import type { components } from '../contract/openapi.gen.ts';
 import type { AssignmentState } from './assignment.ts';
 import { sayMinutes } from './minutes.ts';
-import type { VmStatus } from './status.ts';
+import type { VmStatus } from './lifecycle.ts';
 
 export type Activity = components['schemas']['Deadline']['activity'];
 

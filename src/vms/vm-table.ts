@@ -2,7 +2,8 @@
 // the same definitions. Pure; the clock is an argument.
 import type { components } from '../contract/openapi.gen.ts';
 import { compareHostnames } from './hostnames.ts';
-import { isAssigned, isFree, vmStatuses } from './status.ts';
+import { vmStatuses } from './lifecycle.ts';
+import { isAssigned, isFree } from './status.ts';
 
 type Vm = components['schemas']['Vm'];
 export type VmFilter = components['schemas']['VmFilter'];

@@ -3,15 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import * as inSql from '../../src/db/predicates.ts';
+import { isStatus, vmStatuses } from '../../src/vms/lifecycle.ts';
 import {
   gpuHealths,
   isAssigned,
   isFree,
   isGpuUnhealthy,
   isIdle,
-  isStatus,
   isUnhealthy,
-  vmStatuses,
   type VmFacts,
 } from '../../src/vms/status.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { assignmentSentences, assignmentState, type AssignmentFacts } from '../../src/vms/assignment.ts';
 import { normalizeEmail } from '../../src/vms/email.ts';
 import { makePin, pinLockAfter } from '../../src/vms/pin.ts';
-import { statusesThatAre, readGpuHealth, readVmStatus, statusesReplacedBy } from '../../src/vms/status.ts';
+import { changes, readVmStatus, statusesThatAre, vmStatuses } from '../../src/vms/lifecycle.ts';
+import { readGpuHealth } from '../../src/vms/status.ts';
 import { readTimings, totalSeconds } from '../../src/vms/timings.ts';
 import { hashToken, makeVmToken } from '../../src/vms/token.ts';
 
@@ -102,8 +103,13 @@ describe('the state of an assignment', () => {
 
 describe('statuses', () => {
   test('a report replaces the statuses of a VM that the server did not set', () => {
-    expect(statusesReplacedBy('running')).toEqual(['initializing', 'running', 'error', 'unreachable']);
-    expect(statusesReplacedBy('error')).toEqual([...statusesReplacedBy('running'), 'recycling']);
+    expect(statusesThatAre('reportable')).toEqual(['initializing', 'running', 'error', 'unreachable']);
+    expect(vmStatuses.filter((status) => changes('report-error', status))).toEqual([
+      'initializing',
+      'running',
+      'unreachable',
+      'recycling',
+    ]);
   });
   test('an unknown status in the database throws', () => {
     expect(readVmStatus('running')).toBe('running');

@@ -7,6 +7,7 @@ import * as fleetEnds from './0004-fleet-ends.ts';
 import * as vmDeeds from './0005-vm-deeds.ts';
 import * as history from './0007-history.ts';
 import * as plainWords from './0008-plain-words.ts';
+import * as vmStatusEvents from './0009-vm-status-events.ts';
 import * as providers from './0010-providers.ts';
 
 export type ListedMigration = {
@@ -25,5 +26,6 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0005-vm-deeds', breaking: true, migration: vmDeeds },
   { name: '0007-history', breaking: false, migration: history },
   { name: '0008-plain-words', breaking: true, migration: plainWords },
+  { name: '0009-vm-status-events', breaking: false, migration: vmStatusEvents },
   { name: '0010-providers', breaking: false, migration: providers },
 ];
