@@ -29,6 +29,12 @@ const aws = z.object({
   bucketName: file('bucket_name', plainText, { meaning: NO_EFFECT, example: 'state-of-the-workshop' }),
 });
 
+/** The values that CloudWatch accepts (PutRetentionPolicy). */
+const LOG_RETENTION_DAYS = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1_096, 1_827, 2_192, 2_557, 2_922, 3_288,
+  3_653,
+];
+
 const machine = z.object({
   type: file('machine.machine_type', plainText, {
     otherwise: 'the first of `machine.machine_types`',
@@ -66,7 +72,7 @@ const machine = z.object({
     default: 30,
     meaning: 'How long after the end of its launch a machine shuts itself down.',
   }),
-  logRetentionDays: file('machine.log_retention_days', wholeNumber(1, 3_653, 'days'), {
+  logRetentionDays: file('machine.log_retention_days', rules.numberOf(LOG_RETENTION_DAYS, 'days'), {
     default: 30,
     meaning: 'How long CloudWatch keeps the boot logs.',
   }),

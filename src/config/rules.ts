@@ -65,6 +65,15 @@ function duration(least: number, most: number, unit: string, unitMs: number) {
   return rule.transform((value) => value * unitMs).meta({ ...rule.meta() });
 }
 
+/** One of a few numbers. */
+export function numberOf(values: readonly number[], unit: string) {
+  const list = values.join(', ');
+  const rule = wholeNumber(values[0] ?? 0, values.at(-1) ?? 0, unit);
+  return rule
+    .refine((value) => values.includes(value), `is none of ${list}`)
+    .meta({ ...rule.meta(), description: `one of ${list}` });
+}
+
 export const oneOf = <const T extends readonly string[]>(names: T) =>
   text
     .toLowerCase()

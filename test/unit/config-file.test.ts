@@ -109,6 +109,18 @@ describe('the LabLink config file', () => {
     expect(good({}, 'startup_script: { enabled: "off" }').config.startupScript.enabled).toBe(false);
   });
 
+  test('only the days that CloudWatch knows are a log retention, and a message names them', () => {
+    const file = (days: number | string): string => `machine: { log_retention_days: ${days} }`;
+    expect(good({}, file(3653)).config.machine.logRetentionDays).toBe(3653);
+    expect(good({}, file('"14"')).config.machine.logRetentionDays).toBe(14);
+    expect(good({}).config.machine.logRetentionDays).toBe(30);
+    for (const days of [10, 0, 3654, 1.5, 'never'])
+      expect(failedKeys({}, file(days))).toStrictEqual(['machine.log_retention_days']);
+    expect(failureText({}, file(10))).toContain(
+      '10 is none of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653',
+    );
+  });
+
   test('values of a wrong type are reported all at once, by their whole path', () => {
     const file = [
       'machine: { image: 5, software: [a] }',
