@@ -82,8 +82,8 @@ async function destroy(
     return destroyWithoutState(context, signals, report);
   const prepared = await prepare(context, signals, report);
   if (!prepared.ok) return prepared;
-  const { run, settings } = prepared.value;
-  return hostnames === 'all' ? destroyAll(run, report) : destroySome(run, settings, hostnames, report);
+  const { run } = prepared.value;
+  return hostnames === 'all' ? destroyAll(run, report) : destroySome(run, hostnames, report);
 }
 
 async function repair(context: AwsContext, signal: AbortSignal, report: ProvisionReport): Promise<RunResult> {

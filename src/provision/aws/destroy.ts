@@ -2,15 +2,12 @@
 // contains. Then AWS is asked what is left: machines of our launches that are missing from the state are terminated too.
 import { setTimeout as delay } from 'node:timers/promises';
 import { succeed, type Result } from '../../result.ts';
-import type { ProvisionFailure, ProvisionReport } from '../provider.ts';
+import type { ProvisionReport } from '../provider.ts';
 import type { CloudMachine } from './cloud.ts';
-import { composeSpec } from './compose-spec.ts';
 import { executeAndEmit, failureOf, withEngine, type Engine, type EngineRun } from './engine-run.ts';
 import type { RunFailure } from '../engine/failure.ts';
 import type { EngineCommand } from '../engine/messages.ts';
-import { findNetworkContext } from './network-context.ts';
 import { listRunning, repairAfterFailure, repairState, type Repair } from './repair-state.ts';
-import type { AwsSettings } from './settings.ts';
 import { cleanUpSharedResources } from './shared-resources/clean-up.ts';
 
 type RunResult = Result<undefined, RunFailure>;
@@ -43,23 +40,17 @@ export async function destroyOutsideState(run: EngineRun, report: ProvisionRepor
   }
 }
 
-/** Destroys these machines, and keeps the others and the shared resources. */
+/** Destroys these machines; the others and the shared resources are not even looked at. */
 export async function destroySome(
   run: EngineRun,
-  settings: Result<AwsSettings, ProvisionFailure>,
   hostnames: readonly string[],
   report: ProvisionReport,
 ): Promise<RunResult> {
   const destroying = new Set(hostnames);
   const destroyed = await withRepairedState(run, report, async (engine, { machines }) => {
     const names = machines.map(({ hostname }) => hostname);
-    if (!names.some((name) => destroying.has(name))) return DONE;
-    if (!settings.ok) return settings;
-    const network = await findNetworkContext(run.cloud, settings.value, run.cancelSignal);
-    if (!network.ok) return network;
-    const kept = names.filter((name) => !destroying.has(name));
-    const spec = composeSpec(run.context, settings.value, network.value, kept, null);
-    return execute(run, engine, { kind: 'up', spec }, report);
+    const known = names.filter((name) => destroying.has(name));
+    return known.length === 0 ? DONE : execute(run, engine, { kind: 'destroy', hostnames: known }, report);
   });
   if (!destroyed.ok) return destroyed;
   try {

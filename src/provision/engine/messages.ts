@@ -38,7 +38,8 @@ export type EngineCommand =
   /** `spec` is the input of the program. */
   | { readonly kind: 'up'; readonly spec: unknown }
   | { readonly kind: 'refresh' }
-  | { readonly kind: 'destroy' }
+  /** Everything, or these machines of the state; needs no program. */
+  | { readonly kind: 'destroy'; readonly hostnames?: readonly string[] }
   /** Removes the lock that a dead run left behind (`pulumi cancel`). */
   | { readonly kind: 'unlock' }
   /** Downloads the CLI and the plugin; needs no stack. */

@@ -26,8 +26,11 @@ export type Deployment = {
   /** Resolves with the resource when its step is done; never if the step fails or the run stops first. */
   readonly register: (registration: Registration) => Promise<Resource>;
   readonly registerOutputs: (urn: string, outputs: Props) => void;
-  /** Deletes the resources that are in the state but were not registered. In a destroy, that is all of them. */
-  readonly deleteUnregistered: () => Promise<void>;
+  /**
+   * Deletes the resources that are in the state but were not registered: in a destroy, all of them, or the targets if there are
+   * any. A target on which another resource depends is rejected.
+   */
+  readonly deleteUnregistered: (targets?: readonly string[]) => Promise<void>;
   readonly refresh: () => Promise<void>;
   /** Discards the steps that have not started. Only the first reason counts. */
   readonly stop: (reason: StopReason, message?: string, urn?: string) => void;
@@ -278,9 +281,16 @@ export function createDeployment(context: DeploymentContext): Deployment {
     registerOutputs: (urn, outputs) => {
       if (stackStep && urn.includes(`::${STACK}::`)) stackStep.outputs = outputs;
     },
-    deleteUnregistered: async () => {
+    deleteUnregistered: async (targets = []) => {
+      const isTarget = (urn: string): boolean => targets.length === 0 || targets.includes(urn);
+      for (const urn of targets) {
+        if (!snapshot.resources.some((resource) => resource.urn === urn))
+          throw new Failure(`Target '${urn}' could not be found in the stack.`);
+        if (snapshot.resources.some((other) => !isTarget(other.urn) && dependsOn(other, urn)))
+          throw unsupported(`a target with dependents: ${urn}`);
+      }
       while (stopReason === null) {
-        const unregistered = snapshot.resources.filter(({ urn }) => !registered.has(urn));
+        const unregistered = snapshot.resources.filter(({ urn }) => !registered.has(urn) && isTarget(urn));
         const deletable = unregistered.filter(
           ({ urn }) => !unregistered.some((other) => dependsOn(other, urn)),
         );

@@ -18,7 +18,7 @@ const RUN: FlagTable = {
 
 const COMMANDS: Readonly<Record<string, { flags: FlagTable; positionals: number; run: Command }>> = {
   up: { flags: RUN, positionals: 0, run: runOf('up') },
-  destroy: { flags: RUN, positionals: 0, run: runOf('destroy') },
+  destroy: { flags: { ...RUN, target: 'list' }, positionals: 0, run: runOf('destroy') },
   refresh: { flags: { ...RUN, 'clear-pending-creates': 'switch' }, positionals: 0, run: runOf('refresh') },
   cancel: { flags: { ...COMMON, yes: 'switch' }, positionals: 0, run: cancel },
   'stack select': { flags: COMMON, positionals: 0, run: select },

@@ -72,7 +72,9 @@ async function runLocked(
   try {
     prepare(command, snapshot, send, env);
     if (command === 'refresh' && flags.has('clear-pending-creates')) snapshot.operations = [];
-    const work = workOf(command, deployment, () => runProgram(client ?? '', stack, servers));
+    const work = workOf(command, deployment, flags.values('target'), () =>
+      runProgram(client ?? '', stack, servers),
+    );
     await Promise.race([Promise.race([work, deployment.stopped]).then(() => deployment.idle()), terminated]);
     deployment.finishOutputs();
     save();
@@ -120,9 +122,10 @@ function prepare(
 async function workOf(
   command: RunCommand,
   deployment: Deployment,
+  targets: readonly string[],
   program: () => Promise<string | null>,
 ): Promise<void> {
-  if (command === 'destroy') return deployment.deleteUnregistered();
+  if (command === 'destroy') return deployment.deleteUnregistered(targets);
   if (command === 'refresh') return deployment.refresh();
   const error = await program();
   if (error !== null && deployment.stopReason() === null) deployment.stop('program', error);

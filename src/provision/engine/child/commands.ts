@@ -42,7 +42,7 @@ export async function execute(
 type StackCommand = Exclude<EngineCommand, { kind: 'open' } | { kind: 'install' }>;
 
 async function run(
-  { stack, readState, cloud }: OpenStack,
+  { stack, readState, machineUrns, cloud }: OpenStack,
   command: StackCommand,
   signal: AbortSignal,
   onFact: OnFact,
@@ -51,6 +51,10 @@ async function run(
     await stack.cancel();
     return { kind: 'done', state: await readState() };
   }
+  const hostnames = command.kind === 'destroy' ? command.hostnames : undefined;
+  const target = hostnames && machineUrns(hostnames);
+  // Without a target, Pulumi would destroy everything.
+  if (target?.length === 0) return { kind: 'done', state: await readState() };
   const reduce = createEventReducer(cloud.machineType);
   const summary = { succeeded: false };
   const onEvent = (event: EngineEvent): void => {
@@ -64,7 +68,7 @@ async function run(
     const program = await loadProgram(cloud);
     signal.throwIfAborted();
     await stack.up({ ...options, program: program(command.spec) });
-  } else if (command.kind === 'destroy') await stack.destroy(options);
+  } else if (command.kind === 'destroy') await stack.destroy({ ...options, ...(target && { target }) });
   else await stack.refresh({ ...options, clearPendingCreates: true });
   // Pulumi can exit with status 0 in the middle of its work.
   if (!summary.succeeded) throw new Error('Pulumi ended without reporting success.');

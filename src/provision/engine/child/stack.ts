@@ -7,6 +7,8 @@ import { resourceName } from '../reduce-event.ts';
 export type OpenStack = {
   readonly stack: Stack;
   readonly readState: () => Promise<EngineState>;
+  /** Pulumi's names of these machines, as far as the last state that was read has them. */
+  readonly machineUrns: (hostnames: readonly string[]) => string[];
   readonly cloud: EngineCloud;
 };
 
@@ -25,7 +27,21 @@ export async function openStack(
       ? await Stack.createOrSelect(settings.stack, workspace)
       : await Stack.select(settings.stack, workspace);
     const { cloud } = settings;
-    return { stack, cloud, readState: async () => readState(await stack.exportStack(), cloud.machineType) };
+    let resources: readonly Exported[] = [];
+    return {
+      stack,
+      cloud,
+      readState: async () => {
+        const { deployment } = await stack.exportStack();
+        const read = exported.parse(deployment ?? {});
+        resources = read.resources ?? [];
+        return stateOf(read, cloud.machineType);
+      },
+      machineUrns: (hostnames) =>
+        resources.flatMap(({ urn, type }) =>
+          type === cloud.machineType && hostnames.includes(resourceName(urn)) ? [urn] : [],
+        ),
+    };
   } catch (error) {
     if (error instanceof StackNotFoundError) return null;
     throw error;
@@ -75,10 +91,14 @@ const exported = z.object({
   pending_operations: z.array(z.object({ resource: z.object({ urn: z.string() }) })).optional(),
 });
 
+type Exported = NonNullable<z.output<typeof exported>['resources']>[number];
+
 /** Only names and ids leave this process: the export contains the secrets in plain text. */
-function readState({ deployment }: { deployment?: unknown }, machineType: string): EngineState {
-  const { resources = [], pending_operations: pending = [] } = exported.parse(deployment ?? {});
-  const isMachine = ({ type, id }: (typeof resources)[number]) => type === machineType && id !== undefined;
+function stateOf(
+  { resources = [], pending_operations: pending = [] }: z.output<typeof exported>,
+  machineType: string,
+): EngineState {
+  const isMachine = ({ type, id }: Exported) => type === machineType && id !== undefined;
   const machines = resources.filter(isMachine);
   return {
     machines: machines.map(({ urn, id = '' }) => ({ hostname: resourceName(urn), instanceId: id })),
