@@ -28,6 +28,7 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   $4: ':command',
   $5: ':pin',
   $6: ':channel',
+  $7: `'127.0.0.1'::text`,
 };
 
 export function hasPgbench(): boolean {

@@ -746,7 +746,7 @@ export const endpoints = {
     consumes: [],
     bodyRequired: false,
     form: null,
-    query: {},
+    query: { end_browsers: 'boolean' },
     unknownQueryAllowed: false,
     responses: {
       '200': ['application/json'],

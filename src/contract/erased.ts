@@ -20,6 +20,7 @@ export type AnyInput = {
   readonly body: unknown;
   readonly caller: Caller;
   readonly browserId: string | null;
+  readonly address: string;
   readonly accept: string;
   readonly lastEventId: string | null;
   readonly signal: AbortSignal;

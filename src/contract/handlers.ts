@@ -60,6 +60,8 @@ export type Input<Id extends EndpointId> = {
   readonly caller: Caller;
   /** The browser's signed id; null where the endpoint does not ask for it, or (reading only) where there is none. */
   readonly browserId: string | null;
+  /** The client's address; with TRUST_PROXY, as the proxy says. */
+  readonly address: string;
   /** The media type of success that the client likes best among the declared ones. */
   readonly accept: string;
   /** `Last-Event-ID`, where a stream is resumed. */

@@ -514,8 +514,9 @@ export interface paths {
     put?: never;
     /**
      * Allow the participant to use another browser
-     * @description For ten minutes, the next browser that submits the form with the participant's e-mail does not need the PIN. Use it for
-     *     a participant in the room who has lost both browser and PIN: the first browser to submit the e-mail is accepted.
+     * @description Ends the access of all browsers that have the assignment, and makes a new PIN. For ten minutes, the next other browser
+     *     that submits the form with the participant's e-mail does not need the PIN. Use it for a participant in the room who has
+     *     lost both browser and PIN, or whose e-mail somebody else used: the first other browser to submit the e-mail is accepted.
      *     Returns 409 (`vm_not_assigned`) if the VM is not assigned.
      */
     post: operations['allowBrowser'];
@@ -538,8 +539,8 @@ export interface paths {
      * Move the participant to another VM
      * @description Claims a free VM and moves the assignment to it, with its PIN and its page, in one transaction. The old VM becomes
      *     `recycling`, then free after its reset; a status of `error` or `unreachable` stays. A command that was not delivered
-     *     yet goes to the new VM; otherwise the participant is asked for a new one. Returns 409 (`vm_not_assigned`,
-     *     `none_free`) if nothing was changed.
+     *     yet goes to the new VM; otherwise the participant is asked for a new one. `end_browsers=true` also does what
+     *     `allow-browser` does. Returns 409 (`vm_not_assigned`, `none_free`) if nothing was changed.
      */
     post: operations['reassignVm'];
     delete?: never;
@@ -3304,7 +3305,10 @@ export interface operations {
   };
   reassignVm: {
     parameters: {
-      query?: never;
+      query?: {
+        /** @description Also end the access of the browsers that have the assignment, with a new PIN. */
+        end_browsers?: boolean;
+      };
       header?: never;
       path: {
         /**

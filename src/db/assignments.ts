@@ -10,6 +10,8 @@ export type AssignmentRecord = AssignmentFacts & {
   readonly email: string;
   readonly pin: string;
   readonly browsers: readonly string[];
+  /** The address of the request that created it; null where it is not known. */
+  readonly requestedFrom: string | null;
   readonly assignedAt: Date;
   readonly acknowledgedAt: Date | null;
   /** Until then, the next browser does not need the PIN. */
@@ -24,7 +26,7 @@ export function selectAssignments(db: Db) {
     .leftJoin('vm_presence as p', 'p.hostname', 'a.hostname')
     .select(['a.id', 'a.hostname', 'a.email', 'a.pin', 'a.browsers', 'a.assigned_at', 'a.command_at'])
     .select(['a.delivered_at', 'a.acknowledged_at', 'a.outcome', 'a.released_at', 'v.status', 'p.confirms'])
-    .select(['a.reassigned_at', 'a.browser_allowed_until']);
+    .select(['a.reassigned_at', 'a.browser_allowed_until', 'a.requested_from']);
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof selectAssignments>['execute']>>[number];
@@ -36,6 +38,7 @@ export function readAssignmentRow(row: Row): AssignmentRecord {
     email: row.email,
     pin: row.pin,
     browsers: row.browsers,
+    requestedFrom: row.requested_from,
     assignedAt: row.assigned_at,
     commandAt: row.command_at,
     deliveredAt: row.delivered_at,

@@ -12,6 +12,8 @@ export type Claim = {
   readonly browserId: string;
   readonly crdCommand: string;
   readonly pin: string;
+  /** The address of the client. */
+  readonly address: string;
   /** The NOTIFY channel. */
   readonly channel: string;
 };
@@ -52,8 +54,8 @@ with live as (
   where v.hostname = picked.hostname
   returning v.hostname
 ), given as (
-  insert into assignments (id, hostname, email, browsers, crd_command, pin)
-  select $1, hostname, $2, array[$3::text], $4, $5 from claimed
+  insert into assignments (id, hostname, email, browsers, crd_command, pin, requested_from)
+  select $1, hostname, $2, array[$3::text], $4, $5, $7 from claimed
   returning id, hostname, pin, crd_command
 )
 select 'given' as outcome, id, hostname, pin,
@@ -79,6 +81,7 @@ export async function claim(db: Db, given: Claim, locking: Locking): Promise<Cla
       given.crdCommand,
       given.pin,
       given.channel,
+      given.address,
     ]),
   );
   return rows[0] ?? null;

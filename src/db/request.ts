@@ -78,7 +78,7 @@ async function returnTo(
   return db.transaction().execute(async (trx) => {
     const live = await trx
       .selectFrom('assignments')
-      .select(['id', 'hostname', 'pin', 'browsers', 'crd_command', 'pin_failures', 'pin_locked_until'])
+      .select(['id', 'hostname', 'pin', 'browsers', 'crd_command', 'ended_browsers', 'pin_failures'])
       .select(sql<boolean>`coalesce(browser_allowed_until > now(), false)`.as('browser_allowed'))
       .select(sql<number>`ceil(extract(epoch from pin_locked_until - now()))::int`.as('locked_seconds'))
       .where('id', '=', id)
@@ -86,8 +86,11 @@ async function returnTo(
       .forUpdate()
       .executeTakeFirst();
     if (!live) return 'released meanwhile';
-    if (!live.browsers.includes(request.browserId)) {
-      const refused = live.browser_allowed ? null : await checkPin(trx, live, request.givenPin);
+    // A browser that an admin has ended does not profit from what the admin allows to another one.
+    const isAllowed = live.browser_allowed && !live.ended_browsers.includes(request.browserId);
+    const isNew = !live.browsers.includes(request.browserId);
+    if (isNew) {
+      const refused = isAllowed ? null : await checkPin(trx, live, request.givenPin);
       if (refused) return refused;
       const browsers = [...live.browsers, request.browserId].slice(-BROWSERS_PER_ASSIGNMENT);
       await trx
@@ -96,7 +99,8 @@ async function returnTo(
         .where('id', '=', id)
         .execute();
     }
-    if (live.crd_command !== request.crdCommand) await replaceCommand(trx, live, request);
+    const isWithheld = isNew && isAllowed;
+    if (live.crd_command !== request.crdCommand || isWithheld) await replaceCommand(trx, live, request);
     return { kind: 'returned', id, hostname: live.hostname, pin: live.pin };
   });
 }

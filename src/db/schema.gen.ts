@@ -36,6 +36,10 @@ export interface Assignments {
   crd_command: string;
   delivered_at: Timestamp | null;
   email: string;
+  /**
+   * ids of the browsers that an admin has ended: they need the PIN, whatever is allowed
+   */
+  ended_browsers: Generated<string[]>;
   hostname: string;
   id: string;
   outcome: string | null;
@@ -49,12 +53,20 @@ export interface Assignments {
   reassigned_at: Timestamp | null;
   released_at: Timestamp | null;
   /**
+   * the address of the request that created the assignment
+   */
+  requested_from: string | null;
+  /**
    * from the same sequence as vms.revision
    */
   revision: Generated<Int8>;
 }
 
 export interface AuditEvents {
+  /**
+   * of the client, where it is known
+   */
+  address: string | null;
   at: Generated<Timestamp>;
   detail: Generated<string>;
   hostname: string | null;
@@ -65,7 +77,19 @@ export interface AuditEvents {
 }
 
 export interface DeploymentIdentity {
+  /**
+   * sealed with a key that is derived from SECRET_KEY
+   */
+  forwarder_token: string | null;
   only_one: Generated<boolean>;
+  /**
+   * derived from SECRET_KEY: every allocator of this database has the same one
+   */
+  secret_fingerprint: string | null;
+  /**
+   * sealed with a key that is derived from SECRET_KEY
+   */
+  ssh_key: string | null;
   uid: string;
 }
 

@@ -13,24 +13,52 @@ export type VmAction = { readonly hostname: string; readonly by: string };
 
 export type LiveAssignment = { readonly id: string; readonly email: string };
 
-/** For `windowSeconds`, the next browser needs no PIN. Null if the VM is not assigned. */
+/** How an assignment is closed to the browsers that have it, and opened to the next one. */
+export type Opening = {
+  readonly pin: string;
+  /** How long the next browser needs no PIN. */
+  readonly windowSeconds: number;
+};
+
+/** Those who lost access. */
+export type Ended = { readonly browsers: number; readonly requestedFrom: string | null };
+
+/**
+ * Ends the browsers of the assignment and gives it a new PIN: whoever requested it first may be a stranger. For
+ * `windowSeconds`, the next other browser needs no PIN. Null if the VM is not assigned.
+ */
 export async function allowBrowser(
   db: Db,
   { hostname, by }: VmAction,
-  windowSeconds: number,
-): Promise<LiveAssignment | null> {
+  opening: Opening,
+): Promise<(LiveAssignment & { readonly ended: Ended }) | null> {
   return db.transaction().execute(async (trx) => {
-    const opened = await trx
-      .updateTable('assignments')
-      .set({ browser_allowed_until: sql<Date>`now() + make_interval(secs => ${windowSeconds}::float8)` })
-      .where('hostname', '=', hostname)
-      .where('released_at', 'is', null)
-      .returning(['id', 'email'])
-      .executeTakeFirst();
-    if (!opened) return null;
-    await recordAuditEvent(trx, { who: by, what: 'allow-browser', detail: opened.email, hostname });
-    return opened;
+    const live = await lockLive(trx, hostname);
+    if (!live) return null;
+    const ended = await endBrowsers(trx, live.id, opening);
+    const detail = `${live.email}; ${describeEnded(ended)}`;
+    await recordAuditEvent(trx, { who: by, what: 'allow-browser', detail, hostname });
+    return { ...live, ended };
   });
+}
+
+/** A part of a sentence. */
+export function describeEnded({ browsers, requestedFrom }: Ended): string {
+  const count = browsers === 1 ? '1 browser has' : `${browsers} browsers have`;
+  return `${count} lost access${requestedFrom === null ? '' : `, requested from ${requestedFrom}`}`;
+}
+
+/** A command that nobody has confirmed is not delivered any more: it may be a stranger's. */
+async function endBrowsers(trx: Db, id: string, { pin, windowSeconds }: Opening): Promise<Ended> {
+  const { rows } = await sql<Ended>`
+    with before as (select id, cardinality(browsers) as browsers from assignments where id = ${id})
+    update assignments a set browsers = '{}', ended_browsers = a.ended_browsers || a.browsers, pin = ${pin},
+      pin_failures = 0, pin_locked_until = null,
+      browser_allowed_until = now() + make_interval(secs => ${windowSeconds}::float8),
+      reassigned_at = case when acknowledged_at is null then now() else reassigned_at end
+    from before where a.id = before.id
+    returning before.browsers, a.requested_from as "requestedFrom"`.execute(trx);
+  return rows[0] ?? { browsers: 0, requestedFrom: null };
 }
 
 export type Moved =
@@ -42,6 +70,8 @@ export type Move = VmAction & {
   readonly releasedCopyId: string;
   /** The NOTIFY channel. */
   readonly channel: string;
+  /** Also ends the browsers that have the assignment; null: they keep it. */
+  readonly opening: Opening | null;
 };
 
 /** Moves the assignment to a free VM, with a command that has not been delivered yet. */
@@ -53,8 +83,15 @@ export async function reassign(db: Db, move: Move): Promise<Moved> {
     const to = await lockFree(trx);
     if (to === null) return { kind: 'none_free' };
     await keepReleasedCopy(trx, { ...move, assignmentId: live.id });
+    const ended = move.opening && (await endBrowsers(trx, live.id, move.opening));
     await attach(trx, { ...move, assignmentId: live.id, to });
-    await recordAuditEvent(trx, { who: by, what: 'reassign', detail: `${live.email} → ${to}`, hostname });
+    const note = ended ? `; ${describeEnded(ended)}` : '';
+    await recordAuditEvent(trx, {
+      who: by,
+      what: 'reassign',
+      detail: `${live.email} → ${to}${note}`,
+      hostname,
+    });
     await recordAuditEvent(trx, {
       who: by,
       what: 'reassign',

@@ -4,8 +4,17 @@ import { isOwn } from '../provision/providers.ts';
 import { callerName } from '../contract/caller.ts';
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
-import { beginRestart, reassign, allowBrowser, markHealthy, undoRestart } from '../db/vm-actions.ts';
+import {
+  allowBrowser,
+  beginRestart,
+  describeEnded,
+  markHealthy,
+  reassign,
+  undoRestart,
+} from '../db/vm-actions.ts';
+import type { Opening } from '../db/vm-actions.ts';
 import { readTimeline } from '../db/vm-timeline.ts';
+import { makePin } from '../vms/pin.ts';
 import { describeFailure } from '../result.ts';
 import { redirectToVm, type ActionName } from './redirect-to-vm.ts';
 import { json } from './replies.ts';
@@ -16,20 +25,21 @@ export type ActionsDependencies = VmPageDependencies & {
   /** The NOTIFY channel. */
   readonly channel: string;
   readonly randomUuid: () => string;
+  readonly randomInt: (below: number) => number;
 };
 
 /** How long the next browser does not need the PIN. */
 const ALLOW_BROWSER_SECONDS = 600;
 
-type ActionInput = Input<'allowBrowser'>;
+type ActionInput = Pick<Input<'allowBrowser'>, 'path' | 'caller' | 'accept'>;
 
 export function createActionsHandlers(dependencies: ActionsDependencies): HandlersOf<'actions'> {
   const { db } = dependencies;
   return {
     allowBrowser: async (input) => {
-      const allowed = await allowBrowser(db, actionOf(input), ALLOW_BROWSER_SECONDS);
+      const allowed = await allowBrowser(db, actionOf(input), newOpening(dependencies));
       if (!allowed) return notAssigned(dependencies, input);
-      const message = `For ten minutes, the next browser that submits the form with ${allowed.email} does not need the PIN.`;
+      const message = `The PIN is new, and ${describeEnded(allowed.ended)}. For ten minutes, the next other browser that submits the form with ${allowed.email} does not need the PIN.`;
       return done(dependencies, input, { action: 'allow-browser', message });
     },
     reassignVm: (input) => reassignVm(dependencies, input),
@@ -46,12 +56,17 @@ export function createActionsHandlers(dependencies: ActionsDependencies): Handle
   };
 }
 
+function newOpening({ randomInt }: ActionsDependencies): Opening {
+  return { pin: makePin(randomInt), windowSeconds: ALLOW_BROWSER_SECONDS };
+}
+
 async function reassignVm(
   dependencies: ActionsDependencies,
-  input: ActionInput,
+  input: Input<'reassignVm'>,
 ): Promise<Reply<'reassignVm'>> {
   const { db, channel, randomUuid } = dependencies;
-  const moved = await reassign(db, { ...actionOf(input), releasedCopyId: randomUuid(), channel });
+  const opening = input.query.end_browsers === true ? newOpening(dependencies) : null;
+  const moved = await reassign(db, { ...actionOf(input), releasedCopyId: randomUuid(), channel, opening });
   switch (moved.kind) {
     case 'not_assigned':
       return notAssigned(dependencies, input);

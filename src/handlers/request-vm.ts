@@ -53,6 +53,7 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
       browserId: input.browserId ?? dependencies.randomUuid(),
       crdCommand: typed.crdCommand,
       pin: makePin(dependencies.randomInt),
+      address: input.address,
       channel: dependencies.channel,
       givenPin: input.body.pin?.trim() || null,
     });
@@ -165,6 +166,7 @@ function justAssigned({ found, email }: Typed & { readonly found: Found }, now: 
     ...found,
     email,
     browsers: [],
+    requestedFrom: null,
     assignedAt: now,
     commandAt: now,
     deliveredAt: null,

@@ -38,6 +38,10 @@ export async function vmPage(
     vm: vmView(record, context),
     timeline: (await readTimeline(db, hostname)).map(timelineEntryView),
     launchId: await findLaunchOf(db, hostname),
+    access: record.assignment && {
+      browsers: record.assignment.browsers.length,
+      requestedFrom: record.assignment.requestedFrom,
+    },
     browserAllowedUntil: isAllowed ? allowedUntil.toISOString() : null,
     freeCount: await countFree(db),
     canRestart: operations.restart !== null && isOwn(record, operations.provider.name),

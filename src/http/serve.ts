@@ -80,6 +80,7 @@ function readInput(
     body,
     caller,
     browserId: known ?? newBrowserId,
+    address: req.ip ?? '',
     accept: preferredType(req, adapter.successTypes(endpoint)),
     lastEventId: req.get('last-event-id') ?? null,
     get signal() {

@@ -26,7 +26,7 @@ type Action = {
 const allowBrowser: Action = {
   id: 'allow-browser',
   label: 'Allow a new browser',
-  what: 'For a participant who has lost both browser and PIN. For ten minutes, the next browser that submits the form with this e-mail address is let in without the PIN, once. Anyone who submits it first gets in, so do this when the participant is ready.',
+  what: 'For a participant who has lost both browser and PIN, or whose e-mail address somebody else used. The browsers that have access lose it, and the PIN changes. For ten minutes, the next other browser that submits the form with this e-mail address is let in without the PIN, once. Anyone who submits it first gets in, so do this when the participant is ready.',
   ask: 'no',
 };
 const reassign: Action = {
@@ -39,6 +39,12 @@ const replace: Action = {
   ...reassign,
   what: 'The participant gets a free machine with the same PIN, and their page shows it. This machine stays as it is until you mark it as healthy, restart it or destroy it. If the command was already used, the participant is asked for a new one.',
   ask: 'confirm',
+};
+const moveAndEnd: Action = {
+  id: 'reassign-end-browsers',
+  label: 'Assign another machine with a new PIN',
+  what: 'For a participant whose machine was used by somebody else. Like “Assign another machine”, and the browsers that have access lose it: the participant submits the form again within ten minutes, or with the new PIN.',
+  ask: 'danger',
 };
 const release: Action = {
   id: 'release',
@@ -82,8 +88,13 @@ function participantActions({ vm, freeCount, work }: ActionFacts): View[] {
   const noneFree = freeCount === 0 ? 'No machine is free right now.' : null;
   const another = view(isBroken ? replace : reassign, hostname, { hindrance: noneFree });
   const allow = view(allowBrowser, hostname);
+  const ending = view(moveAndEnd, hostname, {
+    href: `${vmApiHref(hostname)}/reassign?end_browsers=true`,
+    hindrance: noneFree,
+  });
   const href = `/api/v1/assignments/${assignment.id}/release`;
-  return [...(isBroken ? [another, allow] : [allow, another]), view(release, hostname, { work, href })];
+  const first = isBroken ? [another, allow] : [allow, another];
+  return [...first, ending, view(release, hostname, { work, href })];
 }
 
 function machineActions({ vm, canRestart, isCreatedHere, work }: ActionFacts): View[] {

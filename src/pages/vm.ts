@@ -17,6 +17,8 @@ export type VmModel = {
   readonly timeline: readonly components['schemas']['VmTimelineEntry'][];
   /** The launch that created the machine; null where none of ours did. */
   readonly launchId: string | null;
+  /** Who has the assignment; null for a machine without one. */
+  readonly access: { readonly browsers: number; readonly requestedFrom: string | null } | null;
   /** Until then a new browser needs no PIN. */
   readonly browserAllowedUntil: string | null;
   readonly freeCount: number;
@@ -33,7 +35,7 @@ export type VmModel = {
 
 const doneSentences = {
   'allow-browser':
-    'For ten minutes, the next browser that submits the form with this e-mail address does not need the PIN.',
+    'The PIN is new, and the earlier browsers have lost access. For ten minutes, the next other browser that submits the form with this e-mail address does not need the PIN.',
   reassign:
     'The participant has this machine now, and their page shows it. If it asks for a new command, they need to paste one.',
   release: 'The machine was released. It becomes free once its agent has reset it.',
@@ -102,7 +104,10 @@ function workSentence({ vm: { assignment }, lastDownload, now }: VmModel): strin
   return downloadedSentence(isTheirs ? lastDownload : null, now);
 }
 
-function participantView({ vm, browserAllowedUntil, now }: VmModel, work: string | null): View | null {
+function participantView(
+  { vm, access, browserAllowedUntil, now }: VmModel,
+  work: string | null,
+): View | null {
   const { assignment, hostname } = vm;
   if (!assignment) return null;
   return {
@@ -110,6 +115,8 @@ function participantView({ vm, browserAllowedUntil, now }: VmModel, work: string
     isLive: assignment.state !== 'released',
     state: assignmentStateLabels[assignment.state],
     since: timeView(assignment.assigned_at, now),
+    requestedFrom: access?.requestedFrom ?? NOT_KNOWN,
+    browsers: access?.browsers === 1 ? '1 browser' : `${access?.browsers ?? 0} browsers`,
     browserAllowedUntil,
     work,
     workHref: dataHref(hostname),

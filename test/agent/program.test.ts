@@ -176,6 +176,7 @@ describe('the allocator', () => {
         body: undefined,
         caller: { kind: 'anonymous' },
         browserId: null,
+        address: '',
         accept: 'text/javascript',
         lastEventId: null,
         signal: AbortSignal.timeout(1_000),

@@ -18,10 +18,16 @@ beforeEach(async () => {
   await database.db.deleteFrom('vms').execute();
 });
 
+const OPENING = { pin: '654321', windowSeconds: 600 };
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 const doing = (hostname: string) => ({ hostname, by: 'grace' });
 const move = (hostname: string) =>
-  reassign(database.db, { ...doing(hostname), releasedCopyId: crypto.randomUUID(), channel: CHANNEL });
+  reassign(database.db, {
+    ...doing(hostname),
+    releasedCopyId: crypto.randomUUID(),
+    channel: CHANNEL,
+    opening: null,
+  });
 const ask = (index: number) => requestVm(database.db, vmRequest(`person-${index}@x.org`));
 
 /** What would be wrong, whatever has happened: each row is a fault. */
@@ -92,7 +98,7 @@ test('simultaneous reassignments, releases, restarts and resets of the same VMs 
       const pending = await pendingRecycle(database.db, name);
       if (pending) await recordRecycled(database.db, { hostname: name, assignmentId: pending.assignmentId });
     },
-    (name: string) => allowBrowser(database.db, doing(name), 600),
+    (name: string) => allowBrowser(database.db, doing(name), OPENING),
     (name: string) => ask(names.indexOf(name)),
   ];
   for (const round of upTo(6)) {
@@ -104,7 +110,7 @@ test('simultaneous reassignments, releases, restarts and resets of the same VMs 
 test('one allow-browser admits one of several simultaneous browsers', async () => {
   await insertFreeVms(database.db, ['a']);
   await giveVm(database.db, 'ada@x.org');
-  await allowBrowser(database.db, doing('a'), 600);
+  await allowBrowser(database.db, doing('a'), OPENING);
   const came = await Promise.all(
     upTo(20).map((index) =>
       requestVm(database.db, vmRequest('ada@x.org', { browserId: `browser ${index}` })),

@@ -23,9 +23,15 @@ beforeEach(async () => {
 });
 
 const LIFETIME_SECONDS = 600;
+const OPENING = { pin: '654321', windowSeconds: 600 };
 const doing = (hostname: string) => ({ hostname, by: 'grace' });
 const move = (hostname: string) =>
-  reassign(database.db, { ...doing(hostname), releasedCopyId: crypto.randomUUID(), channel: CHANNEL });
+  reassign(database.db, {
+    ...doing(hostname),
+    releasedCopyId: crypto.randomUUID(),
+    channel: CHANNEL,
+    opening: null,
+  });
 const find = async (hostname: string) => {
   const vm = await findVm(database.db, hostname);
   if (!vm) throw new Error(`there is no ${hostname}`);
@@ -48,7 +54,7 @@ describe('allow-browser', () => {
   test('after allow-browser, one new browser needs no PIN and stays allowed', async () => {
     await insertFreeVms(database.db, ['a']);
     await giveVm(database.db, 'ada@x.org');
-    expect(await allowBrowser(database.db, doing('a'), 600)).toMatchObject({ email: 'ada@x.org' });
+    expect(await allowBrowser(database.db, doing('a'), OPENING)).toMatchObject({ email: 'ada@x.org' });
     const phone = vmRequest('ada@x.org', { browserId: 'phone' });
     expect(await requestVm(database.db, phone)).toMatchObject({ kind: 'returned', hostname: 'a' });
     expect(await requestVm(database.db, phone)).toMatchObject({ kind: 'returned' });
@@ -56,27 +62,32 @@ describe('allow-browser', () => {
       kind: 'pin_required',
     });
     expect(await audited()).toEqual([
-      { who: 'grace', what: 'allow-browser', detail: 'ada@x.org', hostname: 'a' },
+      {
+        who: 'grace',
+        what: 'allow-browser',
+        detail: 'ada@x.org; 1 browser has lost access, requested from 192.0.2.7',
+        hostname: 'a',
+      },
     ]);
   });
 
   test('allow-browser ends after its window, and lifts a lock after wrong PINs', async () => {
     await insertFreeVms(database.db, ['a']);
     await giveVm(database.db, 'ada@x.org');
-    await allowBrowser(database.db, doing('a'), 0);
+    await allowBrowser(database.db, doing('a'), { ...OPENING, windowSeconds: 0 });
     const phone = vmRequest('ada@x.org', { browserId: 'phone' });
     expect(await requestVm(database.db, phone)).toEqual({ kind: 'pin_required' });
     for (let wrong = 0; wrong < 5; wrong++) await requestVm(database.db, { ...phone, givenPin: '000000' });
-    expect(await requestVm(database.db, { ...phone, givenPin: '123456' })).toMatchObject({
+    expect(await requestVm(database.db, { ...phone, givenPin: '654321' })).toMatchObject({
       kind: 'pin_locked',
     });
-    await allowBrowser(database.db, doing('a'), 600);
+    await allowBrowser(database.db, doing('a'), OPENING);
     expect(await requestVm(database.db, phone)).toMatchObject({ kind: 'returned' });
   });
 
   test('allow-browser does nothing on a VM that is not assigned', async () => {
     await insertFreeVms(database.db, ['a']);
-    expect(await allowBrowser(database.db, doing('a'), 600)).toBeNull();
+    expect(await allowBrowser(database.db, doing('a'), OPENING)).toBeNull();
     expect(await audited()).toEqual([]);
   });
 });

@@ -26,6 +26,7 @@ export function vmRequest(email: string, parts: Partial<VmRequest> = {}): VmRequ
     browserId: `browser of ${email}`,
     crdCommand: 'start-host --code="4/0Aone"',
     pin: '123456',
+    address: '192.0.2.7',
     channel: CHANNEL,
     givenPin: null,
     ...parts,

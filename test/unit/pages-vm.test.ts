@@ -9,6 +9,7 @@ const machine: VmModel = {
     { at: '2026-01-01T11:54:00Z', kind: 'status', text: 'The machine is running.', who: null },
   ],
   launchId: null,
+  access: { browsers: 2, requestedFrom: '192.0.2.44' },
   browserAllowedUntil: null,
   freeCount: 2,
   canRestart: true,
@@ -36,6 +37,7 @@ describe('the page of a machine', () => {
     const text = textOf(html);
     expect(text).toContain('ubuntu@192.0.2.7:22');
     expect(text).toContain('12.3 GB');
+    expect(text).toContain('Requested from 192.0.2.44; 2 browsers with access');
     expect(text).toContain('ada@example.org');
     expect(text).toContain('482913');
     expect(html.indexOf('482913')).toBeGreaterThan(html.indexOf('<summary>Show PIN'));
@@ -45,9 +47,16 @@ describe('the page of a machine', () => {
 
   test('the page of a machine offers each possible action with its effect, and asks to confirm those that destroy something', () => {
     const html = renderVm(machine);
-    expect(buttons(html)).toEqual(['allow-browser', 'reassign', 'release', 'restart', 'destroy']);
+    expect(buttons(html)).toEqual([
+      'allow-browser',
+      'reassign',
+      'reassign-end-browsers',
+      'release',
+      'restart',
+      'destroy',
+    ]);
     for (const effect of [
-      'Allow a new browser For a participant who has lost both browser and PIN.',
+      'Allow a new browser For a participant who has lost both browser and PIN, or whose e-mail address somebody else used.',
       'Assign another machine The participant gets a free machine with the same PIN',
       'Release machine Ends the assignment. The agent deletes the participant’s files',
       'Restart machine Stops and restarts all programs on the machine.',
@@ -55,7 +64,7 @@ describe('the page of a machine', () => {
     ])
       expect(textOf(html)).toContain(effect);
     expect(textOf(html)).toMatch(/Release machine… Release machine /);
-    expect(html.match(/<details[\s\S]*?<\/details>/g)).toHaveLength(5);
+    expect(html.match(/<details[\s\S]*?<\/details>/g)).toHaveLength(6);
     expect(html).toContain(`action="/api/v1/assignments/${machine.vm.assignment?.id ?? ''}/release"`);
   });
 
@@ -64,7 +73,7 @@ describe('the page of a machine', () => {
     [
       'is broken and assigned (another machine comes first)',
       { vm: { ...machine.vm, status: 'error' } },
-      ['reassign', 'allow-browser', 'release', 'mark-healthy', 'restart', 'destroy'],
+      ['reassign', 'allow-browser', 'reassign-end-browsers', 'release', 'mark-healthy', 'restart', 'destroy'],
     ],
     [
       'has an unhealthy GPU',

@@ -72,6 +72,7 @@ describe('every page', () => {
         vm: { ...vm, hostname: HOSTILE, address: HOSTILE, assignment: { ...assignment, ...hostile } },
         timeline: [{ at: HOSTILE, kind: 'action', text: HOSTILE, who: HOSTILE }],
         launchId: HOSTILE,
+        access: { browsers: 1, requestedFrom: HOSTILE },
         browserAllowedUntil: HOSTILE,
         freeCount: 1,
         canRestart: true,

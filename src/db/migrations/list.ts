@@ -9,6 +9,7 @@ import * as history from './0007-history.ts';
 import * as plainWords from './0008-plain-words.ts';
 import * as vmStatusEvents from './0009-vm-status-events.ts';
 import * as providers from './0010-providers.ts';
+import * as browsersAndSecrets from './0015-browsers-and-secrets.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -28,4 +29,5 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0008-plain-words', breaking: true, migration: plainWords },
   { name: '0009-vm-status-events', breaking: false, migration: vmStatusEvents },
   { name: '0010-providers', breaking: false, migration: providers },
+  { name: '0015-browsers-and-secrets', breaking: false, migration: browsersAndSecrets },
 ];
