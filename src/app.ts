@@ -5,6 +5,7 @@ import { StartError, type AppContext } from './app/context.ts';
 import { openData, type Data } from './app/data.ts';
 import { createFleet } from './app/fleet.ts';
 import { openIdentity, type Identity } from './app/identity.ts';
+import { risksOf } from './app/risks.ts';
 import { openCollecting, openDelivery, openHistory } from './app/services.ts';
 import { createWebApp } from './app/web.ts';
 import { listenUrl } from './config/derive.ts';
@@ -37,6 +38,8 @@ export async function startAllocator(context: AppContext): Promise<Result<Alloca
     const identity = await openIdentity(context, data);
     const url = await serve(context, lifecycle, { data, ...identity });
     for (const note of data.database.notes) context.say(note);
+    for (const risk of risksOf({ config: context.config, admin: identity.admin }))
+      context.say(`Warning: ${risk}`);
     greet(context, { url, admin: identity.admin });
     return { url, lost: lost.signal, stop: lifecycle.stop, kill: lifecycle.kill };
   });

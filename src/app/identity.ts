@@ -17,6 +17,7 @@ import { keepSecret } from '../secrets/file.ts';
 import type { SshKeyPair } from '../ssh/key-pair.ts';
 import { loadOrMakeSshKeyPair, type KeptKeyPair } from '../ssh/kept-key.ts';
 import { required, type AppContext } from './context.ts';
+import { checkPassword } from './risks.ts';
 import type { Data } from './data.ts';
 
 export type Identity = {
@@ -37,9 +38,11 @@ const FILE_MODE = 0o600;
 /** Throws StartError. */
 export async function openIdentity({ config }: AppContext, { dataDir }: Data): Promise<Identity> {
   const key = required(await secretKey(config.secretKey, dataDir));
+  const admin = required(await adminCredentials(config.admin, dataDir));
+  required(checkPassword({ config, admin }));
   return {
     secretKey: key,
-    admin: required(await adminCredentials(config.admin, dataDir)),
+    admin,
     forwarderToken: await forwarderToken(config, dataDir),
     sshKey: required(await loadOrMakeSshKeyPair(dataDir, deriveKey(key, SSH_KEY_PURPOSE))),
   };

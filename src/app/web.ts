@@ -17,8 +17,10 @@ import type { OperationService } from '../provision/operation-service.ts';
 import { definitionOf, registeredProvider } from '../provision/providers.ts';
 import { deriveKey } from '../secrets.ts';
 import type { AppContext } from './context.ts';
+import { auditFailedLogins } from './failed-logins.ts';
 import type { Data } from './data.ts';
 import type { Identity } from './identity.ts';
+import { risksOf } from './risks.ts';
 import type { Collecting, DeliveryServices } from './services.ts';
 
 export type WebDependencies = Pick<Identity, 'admin' | 'secretKey' | 'forwarderToken'> & {
@@ -56,7 +58,7 @@ export async function createWebApp(
         nowMs: () => performance.now(),
         onError: (error, doing) => log.warn({ err: error }, `An error while ${doing}; it is tried again.`),
       }),
-      checks: healthChecks(dependencies),
+      checks: healthChecks(config, dependencies),
       contractYaml,
       contract,
     }),
@@ -80,6 +82,7 @@ export async function createWebApp(
     trustProxy: config.server.trustProxy,
     publicUrl: config.server.publicUrl,
     requestsPerMinute: config.limits.requestsPerMinute,
+    onFailedLogin: auditFailedLogins(dependencies.data.database.db, log),
     log,
     logRequests: config.logRequests,
     responseFaults: config.responseFaults,
@@ -106,12 +109,16 @@ function handlerOptions(config: Config) {
   };
 }
 
-function healthChecks({ data, delivery, operations }: WebDependencies): HealthCheck[] {
+function healthChecks(config: Config, { admin, data, delivery, operations }: WebDependencies): HealthCheck[] {
+  const risks = risksOf({ config, admin }).join(' ');
   const away = 'The connection for notifications about assignments is lost; it reconnects by itself.';
   return [
     { name: 'database', check: () => checkDatabase(data.database.db) },
     { name: 'listener', check: () => Promise.resolve(delivery.listener.connected ? null : away) },
     ...operations.checks,
+    ...(risks === ''
+      ? []
+      : [{ name: 'configuration', check: () => Promise.resolve(risks), isWarning: true as const }]),
   ];
 }
 

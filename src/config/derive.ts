@@ -142,6 +142,11 @@ export function derivePublicUrl(values: Values): Result<string | undefined, Conf
   return host.ok ? succeed(`${scheme}://${host.value}`) : host;
 }
 
+/** Whether only programs of this computer can reach a server that listens there. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
 /**
  * The origin of a listening address, for when nothing names a public one.
  * @param port the real one, where `PORT` is 0.

@@ -217,7 +217,7 @@ export const configSchema = z
     vmAuth: env('VM_AUTH', oneOf(['open', 'required']), {
       otherwise: `\`required\` with ${providersThat(({ needsTokens }) => needsTokens)}, else \`open\``,
       meaning:
-        'Whether a VM must send its token. With `open`, anybody who knows a hostname can fetch its PIN.',
+        'Whether every VM must have a token and send it. With `open`, anybody who knows the hostname of a VM without one can fetch its PIN.',
     }),
     tokens: z
       .object({

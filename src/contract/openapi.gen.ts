@@ -2006,7 +2006,7 @@ export interface components {
       checks: {
         name: string;
         ok: boolean;
-        /** @description What is wrong, and what to do. */
+        /** @description What is wrong, and what to do. With `ok`, a warning. */
         detail?: string;
       }[];
     };

@@ -10,12 +10,14 @@ export type AuditEvent = {
   readonly operationId?: string | null;
   /** Of the VM, if the action is about one. */
   readonly hostname?: string;
+  /** The client's, where it is known. */
+  readonly address?: string;
 };
 
 export async function recordAuditEvent(db: Db, event: AuditEvent): Promise<void> {
-  const { who, what, detail, operationId = null, hostname = null } = event;
+  const { who, what, detail, operationId = null, hostname = null, address = null } = event;
   await db
     .insertInto('audit_events')
-    .values({ who, what, detail, operation_id: operationId, hostname })
+    .values({ who, what, detail, operation_id: operationId, hostname, address })
     .execute();
 }

@@ -33,3 +33,14 @@ export async function hostnameOfToken(db: Db, tokenHash: Buffer): Promise<string
     .executeTakeFirst();
   return row?.hostname ?? (await hostnameOfTombstone(db, tokenHash));
 }
+
+/** Whether the VM has a token. */
+export async function hasToken(db: Db, hostname: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('vms')
+    .select('hostname')
+    .where('hostname', '=', hostname)
+    .where('token_hash', 'is not', null)
+    .executeTakeFirst();
+  return row !== undefined;
+}

@@ -2,13 +2,15 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Caller } from '../contract/handlers.ts';
 import type { Db } from '../db/connect.ts';
-import { hostnameOfToken } from '../db/registration.ts';
+import { hasToken, hostnameOfToken } from '../db/registration.ts';
 import { hashToken } from '../vms/token.ts';
 
 export type Authenticator = {
   readonly basic: (user: string, password: string) => boolean;
   /** Null = unknown token. Throws during an outage of the database. */
   readonly bearer: (token: string) => Promise<Caller | null>;
+  /** Whether the VM has a token. Throws during an outage of the database. */
+  readonly hasToken: (hostname: string) => Promise<boolean>;
 };
 
 export type AuthenticatorOptions = {
@@ -35,6 +37,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const hostname = await hostnameOfToken(db, hashToken(token));
       return hostname === null ? null : { kind: 'vm', hostname };
     },
+    hasToken: (hostname) => hasToken(db, hostname),
   };
 }
 

@@ -10,6 +10,8 @@ export type HealthCheck = {
   readonly name: string;
   /** Null = ready; otherwise what is wrong. Never throws. */
   readonly check: () => Promise<string | null>;
+  /** What is wrong is told, but requests can be served. */
+  readonly isWarning?: true;
 };
 
 export type SystemDependencies = {
@@ -60,9 +62,9 @@ export type CheckResult = { readonly name: string; readonly ok: boolean; readonl
 /** All checks at once. */
 export async function runChecks(checks: readonly HealthCheck[]): Promise<CheckResult[]> {
   return Promise.all(
-    checks.map(async ({ name, check }) => {
+    checks.map(async ({ name, check, isWarning = false }) => {
       const detail = await check();
-      return detail === null ? { name, ok: true } : { name, ok: false, detail };
+      return detail === null ? { name, ok: true } : { name, ok: isWarning, detail };
     }),
   );
 }

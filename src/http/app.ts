@@ -11,6 +11,7 @@ import { createBodyBudget } from './body-budget.ts';
 import { createCompression, createCompressOnce } from './compression.ts';
 import { abort, contextOf, isEndless, remember, type Adapter, type RequestContext } from './context.ts';
 import { defaultLimits } from './limits.ts';
+import { createLoginLimit } from './login-limit.ts';
 import type { HttpOptions } from './options.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { createRequestIds } from './request-id.ts';
@@ -27,7 +28,7 @@ export type HttpApp = {
   readonly endLongPolls: () => void;
   /** Tells every handler that still works to give up. */
   readonly abortAll: () => void;
-  /** Ends the timer of the rate limit. */
+  /** Ends the timers of the rate limits. */
   readonly close: () => void;
   /** How many answers have broken the contract so far. */
   readonly responseFaults: () => number;
@@ -44,6 +45,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   const nowMs = options.nowMs ?? (() => performance.now());
   const limits = { ...defaultLimits, ...options.limits };
   const rateLimit = createRateLimit(options.requestsPerMinute);
+  const loginLimit = createLoginLimit(options.onFailedLogin ?? (() => undefined));
   const types = new Map(endpointList.map((endpoint) => [endpoint.id, successTypes(endpoint)]));
   const adapter: Adapter = {
     options,
@@ -52,6 +54,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
     cookieKey: createSecretKey(options.browserCookie.key),
     rateLimit: rateLimit.middleware,
     bodyBudget: createBodyBudget(limits),
+    loginLimit,
     compression: createCompression(),
     compressOnce: createCompressOnce(),
     validator: options.validator ?? createValidator(options.document),
@@ -80,7 +83,10 @@ export function createHttpApp(options: HttpOptions): HttpApp {
       abortWhere(({ endpoint }) => isEndless(endpoint));
     },
     abortAll: () => abortWhere(() => true),
-    close: rateLimit.close,
+    close: () => {
+      rateLimit.close();
+      loginLimit.close();
+    },
     responseFaults: () => faults,
     routes: () => mountedRoutes(app),
     running: () => adapter.running.size,

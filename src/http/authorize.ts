@@ -6,13 +6,14 @@ import type { AnyInput, Endpoint } from '../contract/erased.ts';
 import type { Caller } from '../contract/handlers.ts';
 import { ProblemError, type ProblemCode } from '../contract/problems.ts';
 import { readBrowserId } from './browser-cookie.ts';
-import type { RequestContext } from './context.ts';
+import type { Adapter, RequestContext } from './context.ts';
 import { readCredentials, type Credentials } from './credentials.ts';
 import type { HttpOptions } from './options.ts';
 import { member } from './records.ts';
+import type { LoginClient } from './login-limit.ts';
 import { isSameOrigin } from './same-origin.ts';
 
-type Authentication = Pick<HttpOptions, 'authenticate' | 'vmAuth'>;
+type Authentication = Pick<HttpOptions, 'authenticate' | 'vmAuth'> & Pick<Adapter, 'loginLimit'>;
 
 const BASIC = 'Basic realm="LabLink", charset="UTF-8"';
 const BEARER = 'Bearer realm="LabLink"';
@@ -35,7 +36,12 @@ export async function authorize(context: RequestContext, endpoint: Endpoint): Pr
   const { options } = adapter;
   if (endpoint.browserCookie || accepts(endpoint, 'browserCookie'))
     context.browserId = readBrowserId(req.headers.cookie, adapter.cookieKey);
-  const caller = await identifyCaller(options, endpoint, req, context.browserId);
+  const caller = await identifyCaller(
+    { ...options, loginLimit: adapter.loginLimit },
+    endpoint,
+    req,
+    context.browserId,
+  );
   if (caller.kind === 'admin' && endpoint.method !== 'get' && !isOwnPage(req, options.publicUrl))
     throw new ProblemError('cross_site');
   context.caller = caller;
@@ -51,7 +57,8 @@ async function identifyCaller(
   if (isPublic(endpoint)) return { kind: 'anonymous' };
   const credentials = readCredentials(req.headers.authorization);
   if (credentials.kind === 'none') return withoutCredentials(authentication, endpoint, browserId);
-  const caller = await identify(authentication, endpoint, credentials);
+  const client = { address: req.ip ?? '', userAgent: req.get('user-agent') ?? '' };
+  const caller = await identify(authentication, endpoint, credentials, client);
   if (caller === null) throw refusal(endpoint, credentials);
   return caller;
 }
@@ -91,16 +98,22 @@ function withoutCredentials(
 }
 
 async function identify(
-  { authenticate }: Authentication,
+  { authenticate, loginLimit }: Authentication,
   endpoint: Endpoint,
   credentials: Credentials,
+  client: LoginClient,
 ): Promise<Caller | null> {
   if (credentials.kind === 'basic' && accepts(endpoint, 'adminBasic')) {
     const { user, password } = credentials;
-    return authenticate.basic(user, password) ? { kind: 'admin', user } : null;
+    const isRight = await loginLimit.password(client, () => authenticate.basic(user, password));
+    return isRight ? { kind: 'admin', user } : null;
   }
   if (credentials.kind === 'bearer' && BEARERS.some((scheme) => accepts(endpoint, scheme))) {
-    const caller = await authenticate.bearer(credentials.token);
+    const look = (): Promise<Caller | null> => authenticate.bearer(credentials.token);
+    // Only this token may be a word that people chose; the others are random.
+    const caller = accepts(endpoint, 'registrationToken')
+      ? await loginLimit.token(client, look)
+      : await look();
     const scheme = caller && schemeOf[caller.kind];
     return scheme !== null && accepts(endpoint, scheme) ? caller : null;
   }
@@ -120,11 +133,19 @@ function challenge(code: ProblemCode, header: string): ProblemError {
 }
 
 /**
- * Whether the token of a VM may speak for the machine that the valid request names (`x-hostname-in`). Throws
- * `token_wrong`.
+ * Whether the caller may speak for the machine that the valid request names (`x-hostname-in`): with the token of another
+ * one nobody may, and without a token nobody for a machine that has one. Throws `token_wrong` or `token_required`.
  */
-export function requireOwnHostname({ hostnameIn }: Endpoint, input: AnyInput): void {
-  if (input.caller.kind !== 'vm' || hostnameIn === null) return;
-  const named = hostnameIn.split('.').reduce<unknown>(member, { path: input.path, body: input.body });
-  if (named !== input.caller.hostname) throw challenge('token_wrong', BEARER_WRONG);
+export async function requireOwnHostname(
+  { authenticate }: Pick<HttpOptions, 'authenticate'>,
+  { hostnameIn }: Endpoint,
+  { path, body, caller }: AnyInput,
+): Promise<void> {
+  if (hostnameIn === null || (caller.kind !== 'vm' && caller.kind !== 'anonymous')) return;
+  const named = hostnameIn.split('.').reduce<unknown>(member, { path, body });
+  if (caller.kind === 'vm') {
+    if (named !== caller.hostname) throw challenge('token_wrong', BEARER_WRONG);
+  } else if (typeof named === 'string' && (await authenticate.hasToken(named))) {
+    throw challenge('token_required', BEARER);
+  }
 }

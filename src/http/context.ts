@@ -6,6 +6,7 @@ import type { Caller } from '../contract/handlers.ts';
 import type { BodyBudget } from './body-budget.ts';
 import type { CompressOnce } from './compression.ts';
 import type { HttpLimits } from './limits.ts';
+import type { LoginLimit } from './login-limit.ts';
 import type { HttpOptions, Validator } from './options.ts';
 
 export type Adapter = {
@@ -14,6 +15,7 @@ export type Adapter = {
   readonly cookieKey: KeyObject;
   readonly rateLimit: RequestHandler;
   readonly bodyBudget: BodyBudget;
+  readonly loginLimit: LoginLimit;
   readonly compression: RequestHandler;
   readonly compressOnce: CompressOnce;
   readonly validator: Validator;

@@ -5,6 +5,7 @@ import type { Caller, Handlers } from '../contract/handlers.ts';
 import type { EndpointId } from '../contract/endpoints.gen.ts';
 import type { Problem, ProblemError } from '../contract/problems.ts';
 import type { Log } from '../log.ts';
+import type { FailedLogin } from './login-limit.ts';
 import type { HttpLimits } from './limits.ts';
 
 type Authenticate = {
@@ -12,6 +13,8 @@ type Authenticate = {
   readonly basic: (user: string, password: string) => boolean;
   /** The owner of the token; null = the token is unknown. May throw what `classifyError` understands. */
   readonly bearer: (token: string) => Promise<Caller | null>;
+  /** Whether the VM has a token: then it is asked for it, whatever `vmAuth` says. */
+  readonly hasToken: (hostname: string) => Promise<boolean>;
 };
 
 /** The pages of problems, for endpoints that answer HTML. */
@@ -45,6 +48,8 @@ export type HttpOptions = {
   readonly publicUrl?: string | undefined;
   /** From one address; health checks are not counted. */
   readonly requestsPerMinute: number;
+  /** The first failed login of an address in a minute, and the one that blocks it. */
+  readonly onFailedLogin?: (failure: FailedLogin) => void;
   readonly log: Log;
   /** Whether every request is logged at `info` (the default), or only those that failed or were slow. */
   readonly logRequests?: boolean;

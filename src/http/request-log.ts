@@ -17,6 +17,7 @@ export function logRequest(log: Log, context: RequestContext, nowMs: number, all
   log[level](
     {
       request_id: requestId,
+      address: req.ip ?? null,
       method: req.method,
       path: path.slice(0, PATH_CHARACTERS),
       endpoint: endpoint?.id ?? null,

@@ -51,7 +51,7 @@ async function serve(context: RequestContext, endpoint: Endpoint): Promise<void>
   const { adapter, req } = context;
   const handle = handlerOf(adapter.options.handlers, endpoint.id);
   const { input, newBrowserId } = readInput(context, endpoint);
-  requireOwnHostname(endpoint, input);
+  await requireOwnHostname(adapter.options, endpoint, input);
   const pending = Promise.try(handle, input);
   if (endpoint.keepAliveSeconds !== null) return answerKeptAlive(context, endpoint, pending);
   const reply = await pending;

@@ -55,6 +55,7 @@ const checkLabels: Readonly<Record<string, string>> = {
   listener: 'Listener',
   operations: 'Operation queue',
   provisioning: 'Provisioning',
+  configuration: 'Configuration',
 };
 
 function checkView({ name, ok, detail }: Checks[number], launches: boolean): View {
@@ -62,10 +63,17 @@ function checkView({ name, ok, detail }: Checks[number], launches: boolean): Vie
   const isUnused = name === 'provisioning' && !launches;
   return {
     label: checkLabels[name] ?? name,
-    status: isUnused ? 'unused' : ok ? 'running' : 'error',
-    verdict: isUnused ? 'Not used' : ok ? 'OK' : 'Not OK',
+    ...(isUnused ? UNUSED : verdictOf(ok, detail !== undefined)),
     detail: detail === undefined ? null : codeSpans(detail),
   };
+}
+
+const UNUSED = { status: 'unused', verdict: 'Not used' };
+
+/** What is OK and has a detail all the same is a warning. */
+function verdictOf(ok: boolean, hasDetail: boolean): { readonly status: string; readonly verdict: string } {
+  if (!ok) return { status: 'error', verdict: 'Not OK' };
+  return hasDetail ? { status: 'busy', verdict: 'Warning' } : { status: 'running', verdict: 'OK' };
 }
 
 function labView(lab: Overview, now: Date): View {

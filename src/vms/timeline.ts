@@ -35,7 +35,8 @@ export type AuditAction =
   | 'reschedule-shutdown'
   | 'shutdown'
   | 'adopt'
-  | 'terminate';
+  | 'terminate'
+  | 'refuse-login';
 
 const actions = {
   'allow-browser': 'New browser allowed',
@@ -50,6 +51,7 @@ const actions = {
   shutdown: 'Shutdown time reached',
   adopt: 'Added to the list',
   terminate: 'Terminated',
+  'refuse-login': 'Login refused',
 } as const satisfies Record<AuditAction, string>;
 
 /** Every step of an assignment that the timeline shows. */

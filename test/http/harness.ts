@@ -51,6 +51,7 @@ export async function startStub(stubs: Stubs = {}, options: Partial<HttpOptions>
     authenticate: {
       basic: (user, password) => user === 'admin' && password === 's3cret:ä',
       bearer: (token) => Promise.resolve(callers[token] ?? null),
+      hasToken: () => Promise.resolve(false),
     },
     vmAuth: 'open',
     browserCookie: { key: Buffer.from('a key of tests'), secure: false },

@@ -232,7 +232,11 @@ describe('tokens', () => {
   test('a token that cannot be looked up is an outage, not a wrong token', async () => {
     const outage = new Error('connection refused');
     await using t = await doors({
-      authenticate: { basic: () => false, bearer: () => Promise.reject(outage) },
+      authenticate: {
+        basic: () => false,
+        hasToken: () => Promise.resolve(false),
+        bearer: () => Promise.reject(outage),
+      },
       classifyError: (error) => (error === outage ? new ProblemError('database_unavailable') : null),
     });
     const response = await t.http.post('/api/vm-status', report, bearer(VM_TOKEN));

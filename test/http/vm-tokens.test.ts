@@ -87,7 +87,12 @@ describe.each(['open', 'required'])('with VM_AUTH=%s', (mode) => {
     await expectRefused(withHeaders(exampleRequest(id), { Authorization: password }), 'token_wrong');
   });
 
-  test.each(vmEndpoints)('%s without a token is answered as VM_AUTH says', async (id) => {
+  test.each(vmEndpoints)('%s without a token is refused for a VM that has one', async (id) => {
+    await expectRefused(exampleRequest(id), 'token_required');
+  });
+
+  test.each(vmEndpoints)('%s for a VM that has no token is answered as VM_AUTH says', async (id) => {
+    await server.db.updateTable('vms').set({ token_hash: null }).where('hostname', '=', OWN).execute();
     if (mode === 'required') await expectRefused(exampleRequest(id), 'token_required');
     else
       expect((await sendRaw(server.url, exampleRequest(id))).status).toBe(id === 'postRecycled' ? 409 : 200);
