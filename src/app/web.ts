@@ -44,6 +44,7 @@ export async function createWebApp(
   const { db } = dependencies.data.database;
   const contractYaml = await readFile(CONTRACT, 'utf8');
   const contract = parseContract(contractYaml);
+  const names = pageNames(config);
   return createHttpApp({
     document: contract,
     handlers: createHandlers({
@@ -74,10 +75,10 @@ export async function createWebApp(
       secure: config.server.secureCookies,
     },
     pages: {
-      error: ({ problem, endpointId }) =>
-        renderProblem(problem, { endpointId, form: null, workshop: config.workshop }),
+      error: ({ problem, endpointId, path }) =>
+        renderProblem(problem, { endpointId, form: null, path, ...names }),
       form: ({ problem, endpointId, values }) =>
-        renderProblem(problem, { endpointId, form: values, workshop: config.workshop }),
+        renderProblem(problem, { endpointId, form: values, ...names }),
     },
     trustProxy: config.server.trustProxy,
     publicUrl: config.server.publicUrl,
@@ -96,17 +97,23 @@ function handlerOptions(config: Config) {
   const { ownsUnknownVms } = definitionOf(config.provider);
   return {
     unknownVmProvider: ownsUnknownVms ? config.provider : registeredProvider,
-    workshop: config.workshop,
+    ...pageNames(config),
     now: () => new Date(),
     codeLifetimeMs: config.limits.codeLifetimeMs,
     deadlines: config.limits.deadlines,
     channel: config.notifyChannel,
     maxVmsPerLaunch: config.limits.vmsPerLaunch,
+    requireDestroyConfirmation: config.launch.requireDestroyConfirmation,
     agentFolder: fileURLToPath(AGENT_FOLDER),
     randomInt: (below: number) => randomInt(below),
     randomUuid: () => randomUUID(),
     randomBytes: (count: number) => randomBytes(count),
   };
+}
+
+/** What pages call the workshop and the deployment. */
+function pageNames({ workshop, deployment }: Config) {
+  return { workshop, site: `${deployment.name} · ${deployment.environment}` };
 }
 
 function healthChecks(config: Config, { admin, data, delivery, operations }: WebDependencies): HealthCheck[] {

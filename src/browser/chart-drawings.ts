@@ -1,10 +1,9 @@
-// What each chart draws, for uPlot. Every colour comes with a pattern or a kind of line of its own.
+// What each chart draws, for uPlot: solid tints with a line of the surface between them.
 import uPlot from 'uplot';
 import type { Schema } from '../contract/answer.ts';
 import { changeLabels, saySeconds, startupPhases, stateNames, stateOrder } from '../pages/chart-labels.ts';
 import { say, sayNumber } from '../pages/spans.ts';
 import { showValues, type Layer, type Wording } from './chart-legend.ts';
-import { paintPattern, type PatternName } from './chart-patterns.ts';
 import { localTime } from './local-times.ts';
 
 export type Drawing = {
@@ -30,12 +29,10 @@ const language = document.documentElement.lang;
 export function drawTimings({ items }: Schema<'TimingHistory'>, colours: Colours): Drawing | null {
   const known = items.filter(({ timings }) => startupPhases.some(({ key }) => timings[key] !== null));
   if (known.length === 0) return null;
-  const patterns = ['solid', 'diagonal', 'dots'] as const;
-  const layers = startupPhases.map(({ key, label }, at) => {
+  const layers = startupPhases.map(({ key, label }) => {
     const name = key.replace('_seconds', '');
     return filledLayer(
       label,
-      patterns[at],
       name,
       known.map(({ timings }) => timings[key]),
       colours,
@@ -63,6 +60,7 @@ export function drawTimings({ items }: Schema<'TimingHistory'>, colours: Colours
           splits: () => shown,
           rotate: isLong ? -45 : 0,
           size: isLong ? 78 : 40,
+          unit: 'Seconds',
         }),
       },
     },
@@ -80,12 +78,10 @@ function shortNames(names: readonly string[]): string[] {
 /** Machines by state over time. Null where there were none. */
 export function drawStates(history: Schema<'StateHistory'>, colours: Colours): Drawing | null {
   const { items } = history;
-  const patterns = ['solid', 'diagonal', 'dots', 'horizontal', 'back', 'grid', 'vertical'] as const;
   const layers = stateOrder
-    .map((state, at) =>
+    .map((state) =>
       filledLayer(
         stateNames[state],
-        patterns[at],
         state,
         items.map((item) => item[state]),
         colours,
@@ -100,7 +96,7 @@ export function drawStates(history: Schema<'StateHistory'>, colours: Colours): D
     uPlot.paths.stepped?.({ align: 1 }),
     {
       wording: { at: (index) => localTime(items[index]?.at ?? first.at), value: String },
-      options: timed(history, first.at, colours),
+      options: timed(history, first.at, { colours, unit: 'Machines' }),
     },
   );
 }
@@ -127,7 +123,7 @@ export function drawAssignments(history: Schema<'AssignmentHistory'>, colours: C
   return {
     data: [all.map(({ at }) => secondsOf(at)), ...layers.map(({ values }) => [...values])],
     options: {
-      ...timed(history, first.at, colours),
+      ...timed(history, first.at, { colours, unit: 'Events' }),
       series: [
         {},
         ...layers.map(({ stroke, isDashed }) => ({
@@ -146,13 +142,11 @@ export function drawAssignments(history: Schema<'AssignmentHistory'>, colours: C
 
 function filledLayer(
   name: string,
-  pattern: PatternName = 'solid',
   colour: string,
   values: readonly (number | null)[],
   colours: Colours,
 ): Layer {
-  const stroke = colours(colour);
-  return { name, stroke, fill: paintPattern(pattern, stroke, colours('surface')), isDashed: false, values };
+  return { name, stroke: colours('surface'), fill: colours(colour), isDashed: false, values };
 }
 
 type Stack = { readonly wording: Wording; readonly options: Partial<uPlot.Options> };
@@ -190,7 +184,7 @@ function pointerHook(layers: readonly Layer[], wording: Wording): uPlot.Hooks.Ar
 function timed(
   { from, to }: Schema<'HistoryWindow'>,
   firstAt: string,
-  colours: Colours,
+  { colours, unit }: { readonly colours: Colours; readonly unit: string },
 ): Partial<uPlot.Options> {
   const end = secondsOf(to);
   const span = Math.max(end - secondsOf(firstAt), SHORTEST_S);
@@ -204,21 +198,21 @@ function timed(
       x: { time: true, range: [start, end] },
       y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.05)] },
     },
-    axes: axes(colours, (splits) => splits.map((split) => format.format(split * 1_000))),
+    axes: axes(colours, (splits) => splits.map((split) => format.format(split * 1_000)), { unit }),
   };
 }
 
 function axes(
   colours: Colours,
   xValues: (splits: readonly number[]) => string[],
-  more: Partial<uPlot.Axis> = {},
+  { unit, ...more }: Partial<uPlot.Axis> & { readonly unit: string },
 ): uPlot.Axis[] {
   const stroke = colours('text');
   const grid = { stroke: colours('grid'), width: 1 };
   const common = { stroke, grid, ticks: grid, font: '12px system-ui, sans-serif' };
   return [
     { ...common, values: (_plot, splits) => xValues(splits), ...more },
-    { ...common, incrs: INCREMENTS, size: 56 },
+    { ...common, incrs: INCREMENTS, size: 48, label: unit, labelSize: 20, labelFont: common.font },
   ];
 }
 

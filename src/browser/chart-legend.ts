@@ -6,13 +6,13 @@ export type Layer = {
   readonly name: string;
   readonly stroke: string;
   /** Null for a line. */
-  readonly fill: string | CanvasPattern | null;
+  readonly fill: string | null;
   readonly isDashed: boolean;
   /** As the table has them; null = not known. */
   readonly values: readonly (number | null)[];
 };
 
-/** What each colour and pattern means. */
+/** What each colour means. */
 export function showLegend(figure: HTMLElement, layers: readonly Layer[]): void {
   const legend = need(HTMLElement, '[data-legend]', figure);
   legend.replaceChildren(...layers.map(legendItem), make('span', '', { className: 'at' }));
@@ -26,7 +26,6 @@ function legendItem({ name, fill, stroke, isDashed }: Layer): HTMLElement {
   if (fill !== null) {
     context.fillStyle = fill;
     context.fillRect(0, 0, 28, 16);
-    context.strokeRect(0.5, 0.5, 27, 15);
   } else {
     context.lineWidth = 3;
     if (isDashed) context.setLineDash([8, 5]);
@@ -39,7 +38,7 @@ function legendItem({ name, fill, stroke, isDashed }: Layer): HTMLElement {
   return item;
 }
 
-export function contextOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
+function contextOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   const context = canvas.getContext('2d');
   if (!context) throw new Error('this browser draws no canvas');
   return context;

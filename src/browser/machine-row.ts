@@ -34,40 +34,41 @@ export function fillRow(entry: MachineEntry, vm: Schema<'Vm'>): void {
   const [name, state, person, use, gpu, seen, startup, logs] = entry.row.cells;
   if (!name || !state || !person || !use || !gpu || !seen || !startup || !logs)
     throw new Error('a row of the table has too few cells');
-  if (name.textContent !== `${view.hostname}${view.provider}`) fillName(name, logs, view);
+  if (name.textContent !== view.hostname) fillName(name, logs, view);
   const badge = need(HTMLElement, '.status', state);
   setData(badge, 'status', view.status);
   setText(badge, view.statusLabel);
   setTime(need(HTMLTimeElement, 'time', state), view.since);
-  showAttention(state, view.attention);
+  showAttention(entry.row, view.attention);
   showPerson(person, view);
   setText(use, view.inUse);
   setText(gpu, view.gpu);
   showSeen(seen, view);
   setText(startup, view.startup);
+  if (startup.title !== view.startupPhases) startup.title = view.startupPhases;
 }
 
 function fillName(name: HTMLElement, logs: HTMLElement, view: VmRow): void {
   const link = need(HTMLAnchorElement, 'a', name);
   link.href = view.href;
   link.textContent = view.hostname;
-  need(HTMLElement, '.under', name).textContent = view.provider;
   const log = need(HTMLAnchorElement, 'a', logs);
   log.href = view.logs;
   log.ariaLabel = view.logsLabel;
 }
 
-/** Why the machine needs the admin; most do not. */
-function showAttention(state: HTMLElement, text: string): void {
-  const known = find(HTMLElement, '.why', state);
+/** Why the machine needs the admin, in a line of its own; most machines have none. */
+function showAttention(row: HTMLTableRowElement, text: string): void {
+  const known = find(HTMLElement, '.why', row);
   if (text === '') known?.remove();
   else if (known) setText(known, text);
-  else state.append(make('span', text, { className: 'under why' }));
+  else row.append(make('td', text, { className: 'why', role: 'cell' }));
 }
 
 function showPerson(person: HTMLElement, { email, assignment }: VmRow): void {
-  if (person.textContent !== `${email}${assignment}`)
-    person.replaceChildren(email, make('span', assignment, { className: 'under' }));
+  if (person.textContent === `${email}${assignment}`) return;
+  person.title = `${email} ${assignment}`;
+  person.replaceChildren(email, make('span', assignment, { className: 'hint' }));
 }
 
 function showSeen(cell: HTMLElement, { seen, never }: VmRow): void {
@@ -92,6 +93,5 @@ function setTime(time: HTMLTimeElement, { timestamp, ago }: VmRow['since']): voi
 /** What takes too long by now is shown, though the server sends nothing new. */
 export function showOverdue({ row, vm }: MachineEntry, now: Date): void {
   const text = overdueText(vm, now);
-  const [, state] = row.cells;
-  if (text !== null && state) showAttention(state, text);
+  if (text !== null) showAttention(row, text);
 }

@@ -207,6 +207,11 @@ export const launchSettings = z.object({
     default: 15,
     meaning: 'How long that first machine may take to report before the launch is stopped.',
   }),
+  requireDestroyConfirmation: env('REQUIRE_DESTROY_CONFIRMATION', flag, {
+    default: false,
+    meaning:
+      'Whether `POST /destroy` of the original API needs the name of the deployment (`confirm`), as the pages and `POST /api/v1/operations` do.',
+  }),
   allowPlainHttp: env('ALLOW_PLAIN_HTTP', flag, {
     default: false,
     meaning:

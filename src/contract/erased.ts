@@ -23,6 +23,7 @@ export type AnyInput = {
   readonly address: string;
   readonly accept: string;
   readonly lastEventId: string | null;
+  readonly idempotencyKey: string | null;
   readonly signal: AbortSignal;
 };
 

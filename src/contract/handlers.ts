@@ -66,6 +66,8 @@ export type Input<Id extends EndpointId> = {
   readonly accept: string;
   /** `Last-Event-ID`, where a stream is resumed. */
   readonly lastEventId: string | null;
+  /** `Idempotency-Key`; null where none was sent. */
+  readonly idempotencyKey: string | null;
   /** Aborted when the client leaves or the server stops. */
   readonly signal: AbortSignal;
 };

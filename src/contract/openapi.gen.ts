@@ -42,6 +42,29 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/return': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Come back to a VM from another browser
+     * @description With the e-mail address and the PIN that was shown with the VM, another browser may open the page of the assignment.
+     *     The command of the VM is not touched. A wrong PIN and an e-mail address without a VM have the same answer, and wrong
+     *     PINs lock the VM for a while. With `Accept: text/html` the answer leads to the page of the assignment, or is the form
+     *     page with a message.
+     */
+    post: operations['returnToVm'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/assignments/{id}': {
     parameters: {
       query?: never;
@@ -593,6 +616,27 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/vms/{hostname}/token': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Issue a new token for one VM
+     * @description For a VM whose token was lost. The old token is not accepted any more. The answer contains the new one, which is shown
+     *     only once: give it to the agent (`VM_TOKEN`) and restart it. With `Accept: text/html` the answer is the page of the VM.
+     */
+    post: operations['issueToken'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/vms/{hostname}/timeline': {
     parameters: {
       query?: never;
@@ -876,7 +920,8 @@ export interface paths {
      * Destroy all VMs
      * @description Starts an operation that destroys every launched VM and removes external VMs from the list, and returns its page at
      *     once. Without VMs the operation succeeds. If another operation is running, `200` returns the same page with a
-     *     message. With `Accept: application/json` the endpoint returns 202 with the operation, or 409.
+     *     message. With `Accept: application/json` the endpoint returns 202 with the operation, or 409. Prefer
+     *     `POST /api/v1/operations`. With `REQUIRE_DESTROY_CONFIRMATION=true` this endpoint requires `confirm` too.
      */
     post: operations['destroyVms'];
     delete?: never;
@@ -1021,7 +1066,15 @@ export interface paths {
     /** Operations, newest first */
     get: operations['listOperations'];
     put?: never;
-    post?: never;
+    /**
+     * Launch or destroy VMs
+     * @description `launch` creates `num_vms` VMs beside the existing ones. `destroy` destroys every launched VM and removes external VMs
+     *     from the list; `confirm` must be the name of the deployment. The answer is the operation, which runs in the
+     *     background, or 409 while another one runs. A repetition with the same `Idempotency-Key` is answered with the same
+     *     operation, also after its end. With `Accept: text/html` the answer is the page of the operation, or the page with a
+     *     message.
+     */
+    post: operations['createOperation'];
     delete?: never;
     options?: never;
     head?: never;
@@ -1400,8 +1453,8 @@ export interface components {
      * @description `waiting`: the VM has not fetched its command yet. `sent`: the VM has the command and will confirm it.
      *     `sent_unconfirmed`: the VM has the command, but its agent cannot confirm it. `connected`: the VM confirmed the command.
      *     `failed`: the command did not work; send a new one. `expired`: the code expired before the VM could use it; send a
-     *     new one. `machine_lost`: the VM reported an error, is unreachable or is being destroyed. `released`: the assignment
-     *     has ended.
+     *     new one. `machine_lost`: the VM reported an error, is unreachable, does not ask for the command or is being destroyed.
+     *     `released`: the assignment has ended.
      * @enum {string}
      */
     AssignmentState:
@@ -1450,6 +1503,12 @@ export interface components {
     } & {
       [key: string]: unknown;
     };
+    ReturnRequest: {
+      email: string;
+      pin: string;
+    } & {
+      [key: string]: unknown;
+    };
     AssignedVm: {
       hostname: components['schemas']['Hostname'];
       pin: components['schemas']['Pin'];
@@ -1474,6 +1533,8 @@ export interface components {
       delivered_at: components['schemas']['Timestamp'] | null;
       /** @description When the VM reported the outcome of the current command; null until then. */
       acknowledged_at: components['schemas']['Timestamp'] | null;
+      /** @description When an admin moved the participant to this VM; null if that was not so, or after a new command. */
+      reassigned_at: components['schemas']['Timestamp'] | null;
       /** @description When the assignment ended; null until then. */
       released_at: components['schemas']['Timestamp'] | null;
     };
@@ -1492,11 +1553,11 @@ export interface components {
       message: string;
     };
     /**
-     * @description `not_open`: there are no VMs yet. `starting`: no VM is free, and some are starting. `open`: at least one VM is free.
-     *     `full`: no VM is free. `closed`: the VMs are being destroyed, or have been.
+     * @description `not_open`: there are no VMs now. `starting`: no VM is free, and some are starting. `open`: at least one VM is free.
+     *     `full`: no VM is free.
      * @enum {string}
      */
-    LabState: 'not_open' | 'starting' | 'open' | 'full' | 'closed';
+    LabState: 'not_open' | 'starting' | 'open' | 'full';
     VmStartup: {
       hostname: components['schemas']['Hostname'];
       /** @description Whether the agent will report the outcome of the command. */
@@ -1626,6 +1687,8 @@ export interface components {
       /** @description From the last heartbeat; null if unknown. */
       free_disk_bytes: number | null;
       assignment: components['schemas']['Assignment'] | null;
+      /** @description Why the current command failed, in the agent's words; null if it did not, or the agent does not say. */
+      command_error: string | null;
       timings: components['schemas']['Timings'];
       /** @description The current activity of the VM and its due time; null if there is none. */
       deadline: components['schemas']['Deadline'] | null;
@@ -1805,6 +1868,15 @@ export interface components {
       confirm?: string;
     } & {
       [key: string]: unknown;
+    };
+    OperationRequest: {
+      kind: components['schemas']['OperationKind'];
+      /** @description For a launch, which requires it. The server may be configured for fewer (`MAX_VMS_PER_LAUNCH`). */
+      num_vms?: number;
+      /** @description For a launch: hours until its VMs shut down. Default: 8 (`LAUNCH_HOURS`) if the VMs cost money, otherwise never. */
+      hours?: number;
+      /** @description For a destroy, which requires it; the name of the deployment. */
+      confirm?: string;
     };
     OperationPage: {
       items: components['schemas']['Operation'][];
@@ -2037,6 +2109,17 @@ export interface components {
       };
       content: {
         'application/json': components['schemas']['ActionResult'];
+      };
+    };
+    /** @description Redirects to the page of the assignment. For HTML clients. */
+    SeeAssignment: {
+      headers: {
+        /** @description The page. */
+        Location: string;
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
       };
     };
     /** @description Done; redirects to the page of the VM. For HTML clients. */
@@ -2441,6 +2524,45 @@ export interface operations {
       };
       400: components['responses']['PageOrBadRequest'];
       409: components['responses']['Conflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  returnToVm: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "email": "ada@example.org",
+         *       "pin": "482913"
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['ReturnRequest'];
+      };
+    };
+    responses: {
+      /** @description The VM, or the form page with a message. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['AssignedVm'];
+          'text/html': components['schemas']['Html'];
+        };
+      };
+      303: components['responses']['SeeAssignment'];
+      400: components['responses']['PageOrBadRequest'];
+      404: components['responses']['NotFound'];
       413: components['responses']['PageOrTooLarge'];
       415: components['responses']['PageOrUnsupportedMediaType'];
       429: components['responses']['PageOrTooManyRequests'];
@@ -3389,6 +3511,41 @@ export interface operations {
       503: components['responses']['PageOrUnavailable'];
     };
   };
+  issueToken: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The hostname of the VM.
+         * @example lablink-vm-prod-1
+         */
+        hostname: components['parameters']['Hostname'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The VM and its new token. Store the token; it is not shown again. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['RegisteredVm'];
+          'text/html': components['schemas']['Html'];
+        };
+      };
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
   getVmTimeline: {
     parameters: {
       query?: never;
@@ -4024,6 +4181,61 @@ export interface operations {
       429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
       503: components['responses']['Unavailable'];
+    };
+  };
+  createOperation: {
+    parameters: {
+      query?: never;
+      header?: {
+        /**
+         * @description A unique text for this request, so that it can be repeated safely. It is remembered as long as the operation (the
+         *     newest 1,000 are kept). With another request the same key is answered with 409.
+         */
+        'Idempotency-Key'?: string;
+      };
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "kind": "launch",
+         *       "num_vms": 3,
+         *       "hours": 8
+         *     }
+         */
+        'application/json': components['schemas']['OperationRequest'];
+        /**
+         * @example {
+         *       "kind": "launch",
+         *       "num_vms": 3,
+         *       "hours": 8
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['OperationRequest'];
+      };
+    };
+    responses: {
+      /** @description The page of the operation, or the page with a message. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'text/html': components['schemas']['Html'];
+        };
+      };
+      202: components['responses']['OperationAccepted'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      409: components['responses']['Conflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
     };
   };
   getOperation: {

@@ -108,7 +108,8 @@ export const problems = {
   hostname_taken: {
     status: 409,
     title: 'Hostname taken',
-    detail: 'A VM with this name exists, or was destroyed within the last hour. Choose another name.',
+    detail:
+      'A VM with this name exists, or was destroyed within the last hour. Choose another name; for an existing VM whose token is lost, issue a new token.',
   },
   assignment_released: {
     status: 409,
@@ -129,6 +130,11 @@ export const problems = {
     status: 409,
     title: 'Operation running',
     detail: 'Another operation is running; only one can run at a time. Wait until it finishes, or cancel it.',
+  },
+  idempotency_key_reused: {
+    status: 409,
+    title: 'Key used before',
+    detail: 'This `Idempotency-Key` was used for another request. Use a new key for each request.',
   },
   orphan_not_adoptable: {
     status: 409,

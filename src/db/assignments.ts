@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { AssignmentFacts } from '../vms/assignment.ts';
 import { readVmStatus } from '../vms/lifecycle.ts';
 import type { Db } from './connect.ts';
+import { condition, isWaiting } from './predicates.ts';
 
 export type AssignmentRecord = AssignmentFacts & {
   readonly id: string;
@@ -14,6 +15,8 @@ export type AssignmentRecord = AssignmentFacts & {
   readonly requestedFrom: string | null;
   readonly assignedAt: Date;
   readonly acknowledgedAt: Date | null;
+  /** What the agent said about the outcome, for admins. */
+  readonly outcomeMessage: string | null;
   /** Until then, the next browser does not need the PIN. */
   readonly browserAllowedUntil: Date | null;
 };
@@ -26,7 +29,8 @@ export function selectAssignments(db: Db) {
     .leftJoin('vm_presence as p', 'p.hostname', 'a.hostname')
     .select(['a.id', 'a.hostname', 'a.email', 'a.pin', 'a.browsers', 'a.assigned_at', 'a.command_at'])
     .select(['a.delivered_at', 'a.acknowledged_at', 'a.outcome', 'a.released_at', 'v.status', 'p.confirms'])
-    .select(['a.reassigned_at', 'a.browser_allowed_until', 'a.requested_from']);
+    .select(['a.reassigned_at', 'a.browser_allowed_until', 'a.requested_from', 'a.outcome_message'])
+    .select(condition(isWaiting()).as('waiting'));
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof selectAssignments>['execute']>>[number];
@@ -43,12 +47,14 @@ export function readAssignmentRow(row: Row): AssignmentRecord {
     commandAt: row.command_at,
     deliveredAt: row.delivered_at,
     acknowledgedAt: row.acknowledged_at,
+    outcomeMessage: row.outcome_message,
     outcome: row.outcome === 'registered' || row.outcome === 'failed' ? row.outcome : null,
     releasedAt: row.released_at,
     reassignedAt: row.reassigned_at,
     browserAllowedUntil: row.browser_allowed_until,
     vmStatus: readVmStatus(row.status),
     confirms: row.confirms ?? false,
+    waiting: row.waiting,
   };
 }
 

@@ -1,6 +1,7 @@
 // How to reach VMs for a download, and the last download of each.
 import { sql, type Selectable } from 'kysely';
 import { readProvider } from '../provision/providers.ts';
+import { byHostname } from '../vms/hostnames.ts';
 import type { Provider } from '../vms/status.ts';
 import type { Db } from './connect.ts';
 import type { VmDownloads } from './schema.gen.ts';
@@ -30,9 +31,8 @@ export async function listDownloadTargets(db: Db, hostname: string | null): Prom
     )
     .where('v.status', '<>', 'initializing')
     .$if(hostname !== null, (query) => query.where('v.hostname', '=', hostname ?? ''))
-    .orderBy('v.hostname')
     .execute();
-  return rows.map((row) => ({
+  return rows.sort(byHostname).map((row) => ({
     hostname: row.hostname,
     provider: readProvider(row.provider),
     address: row.address,

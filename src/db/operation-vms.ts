@@ -1,5 +1,6 @@
 // The result of an operation for each of its VMs. It is kept when the VM and its row are gone.
 import { sql } from 'kysely';
+import { byHostname } from '../vms/hostnames.ts';
 import { readOperationVmState, type OperationVmState } from '../vms/operation.ts';
 import type { Db } from './connect.ts';
 
@@ -65,13 +66,27 @@ export async function finishOperationVms(
     .execute();
 }
 
+/**
+ * Settles the VMs of an interrupted operation that are still `waiting`: one that has a row exists, and the others do not.
+ */
+export async function settleOperationVms(db: Db, operationId: string): Promise<void> {
+  await sql`update operation_vms o set at = now(),
+      state = case when exists (select from vms where hostname = o.hostname) then 'created'
+        when operations.kind = 'launch' then 'failed' else 'destroyed' end,
+      detail = case when operations.kind = 'launch' and not exists (select from vms where hostname = o.hostname)
+        then 'The server stopped before this machine was created.' end
+    from operations
+    where operations.id = o.operation_id and o.operation_id = ${operationId} and o.state = 'waiting'`.execute(
+    db,
+  );
+}
+
 /** All VMs of an operation, by hostname. */
 export async function readOperationVms(db: Db, operationId: string): Promise<OperationVmRecord[]> {
   const rows = await db
     .selectFrom('operation_vms')
     .select(['hostname', 'state', 'seconds', 'detail', 'at'])
     .where('operation_id', '=', operationId)
-    .orderBy('hostname')
     .execute();
-  return rows.map((row) => ({ ...row, state: readOperationVmState(row.state) }));
+  return rows.map((row) => ({ ...row, state: readOperationVmState(row.state) })).sort(byHostname);
 }

@@ -57,9 +57,13 @@ export type OperationRequest = {
   readonly shutdownAt?: Date | null;
   /** The VMs of a destroy; null = all. */
   readonly hostnames?: readonly string[] | null;
+  readonly idempotency?: Idempotency | null;
 };
 
-/** Adds a queued operation; null if another one is active. Waits for a concurrent request. */
+/** A request that can be repeated: its key, and what was asked. */
+export type Idempotency = { readonly key: string; readonly request: string };
+
+/** Adds a queued operation; null if another one is active, or has the same key. Waits for a concurrent request. */
 export async function insertOperation(db: Db, request: OperationRequest): Promise<OperationRecord | null> {
   const row = await db
     .insertInto('operations')
@@ -70,11 +74,26 @@ export async function insertOperation(db: Db, request: OperationRequest): Promis
       num_vms: request.numVms,
       shutdown_at: request.shutdownAt ?? null,
       hostnames: request.hostnames ? [...request.hostnames] : null,
+      idempotency_key: request.idempotency?.key ?? null,
+      idempotency_request: request.idempotency?.request ?? null,
     })
     .onConflict((conflict) => conflict.doNothing())
     .returningAll()
     .executeTakeFirst();
   return row ? readRow(row) : null;
+}
+
+/** The operation of an earlier request with this key, and whether that one asked for the same; null if there is none. */
+export async function findRepeated(
+  db: Db,
+  { key, request }: Idempotency,
+): Promise<{ readonly operation: OperationRecord; readonly isSame: boolean } | null> {
+  const row = await db
+    .selectFrom('operations')
+    .selectAll()
+    .where('idempotency_key', '=', key)
+    .executeTakeFirst();
+  return row ? { operation: readRow(row), isSame: row.idempotency_request === request } : null;
 }
 
 export async function findOperation(db: Db, id: string): Promise<OperationRecord | null> {

@@ -32,6 +32,9 @@ export const isReleased = (vm = 'vms'): string =>
 export const isAssigned = (vm = 'vms'): string =>
   `(${vm}.assignment_id is not null and not ${isReleased(vm)})`;
 
+/** The agent is asking for a command. `presence` is an alias of `vm_presence`. */
+export const isWaiting = (presence = 'p'): string => `coalesce(${presence}.waiting_until > now(), false)`;
+
 /** A predicate, for Kysely's `where`. */
 export function condition(text: string): RawBuilder<boolean> {
   return sql.raw<boolean>(text);

@@ -1,8 +1,10 @@
 // Registration of external VMs, and VM tokens. Only the hashes of tokens are stored.
 import { registeredProvider } from '../provision/providers.ts';
+import { recordAuditEvent } from './audit.ts';
 import type { Db } from './connect.ts';
 import { hostnameOfTombstone, hasTombstone } from './tombstones.ts';
 import { addVms } from './transition.ts';
+import type { VmAction } from './vm-actions.ts';
 
 export type Registration = {
   readonly hostname: string;
@@ -22,6 +24,20 @@ export async function registerVm(db: Db, registration: Registration): Promise<'r
   const vm = { hostname, address, ssh_user: sshUser, ssh_port: sshPort, token_hash: tokenHash };
   const [added] = await addVms(db, 'register', [{ ...vm, provider: registeredProvider }]);
   return added === undefined ? 'taken' : 'registered';
+}
+
+/** Replaces the token of a VM; the old one is not accepted any more. False if there is no such VM. */
+export async function replaceToken(db: Db, { hostname, by }: VmAction, tokenHash: Buffer): Promise<boolean> {
+  return db.transaction().execute(async (trx) => {
+    const row = await trx
+      .updateTable('vms')
+      .set({ token_hash: tokenHash })
+      .where('hostname', '=', hostname)
+      .returning('hostname')
+      .executeTakeFirst();
+    if (row) await recordAuditEvent(trx, { who: by, what: 'token', detail: '', hostname });
+    return row !== undefined;
+  });
 }
 
 /** The hostname of a token, also of a VM destroyed within the last hour; null for an unknown token. */

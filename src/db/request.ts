@@ -1,6 +1,6 @@
 // Requests for a VM: claiming one, returning to it, and the PIN for another browser.
 import { sql } from 'kysely';
-import { pinLockAfter } from '../vms/pin.ts';
+import { pinLockAfter, pinTriesLeft } from '../vms/pin.ts';
 import { claim, type Claim, type ClaimRow } from './claim.ts';
 import type { Db } from './connect.ts';
 import { condition, isFree } from './predicates.ts';
@@ -15,7 +15,8 @@ type Found = { readonly id: string; readonly hostname: string; readonly pin: str
 export type VmRequestResult =
   | ({ readonly kind: 'assigned' } & Found)
   | ({ readonly kind: 'returned' } & Found)
-  | { readonly kind: 'none_free' | 'pin_required' | 'pin_wrong' | 'busy' }
+  | { readonly kind: 'none_free' | 'pin_required' | 'busy' }
+  | { readonly kind: 'pin_wrong'; readonly triesLeft: number }
   | { readonly kind: 'pin_locked'; readonly retryAfterSeconds: number };
 
 /** The most browsers of an assignment; the newest are kept. */
@@ -32,7 +33,7 @@ export async function requestVm(db: Db, request: VmRequest): Promise<VmRequestRe
     if (row === null) return { kind: 'none_free' };
     if (row.outcome === 'given')
       return { kind: 'assigned', id: row.id, hostname: row.hostname, pin: row.pin };
-    const returned = await returnTo(db, row.id, request);
+    const returned = await returnTo(db, row.id, { ...request, command: request });
     if (returned !== 'released meanwhile') return returned;
   }
   return { kind: 'busy' };
@@ -70,10 +71,30 @@ async function anyFree(db: Db): Promise<boolean> {
   return row !== undefined;
 }
 
+/** Lets another browser open the assignment of this e-mail, with its PIN. `unknown`: the e-mail has no VM. */
+export async function returnToVm(
+  db: Db,
+  { email, ...request }: Pick<VmRequest, 'email' | 'browserId' | 'givenPin'>,
+): Promise<VmRequestResult | { readonly kind: 'unknown' }> {
+  const live = await db
+    .selectFrom('assignments')
+    .select('id')
+    .where('email', '=', email)
+    .where('released_at', 'is', null)
+    .executeTakeFirst();
+  const returned = live ? await returnTo(db, live.id, { ...request, command: null }) : 'released meanwhile';
+  return returned === 'released meanwhile' ? { kind: 'unknown' } : returned;
+}
+
+type Returning = Pick<VmRequest, 'browserId' | 'givenPin'> & {
+  /** Null leaves the command as it is. */
+  readonly command: Pick<VmRequest, 'crdCommand' | 'channel'> | null;
+};
+
 async function returnTo(
   db: Db,
   id: string,
-  request: VmRequest,
+  { command, ...request }: Returning,
 ): Promise<VmRequestResult | 'released meanwhile'> {
   return db.transaction().execute(async (trx) => {
     const live = await trx
@@ -86,8 +107,10 @@ async function returnTo(
       .forUpdate()
       .executeTakeFirst();
     if (!live) return 'released meanwhile';
-    // A browser that an admin has ended does not profit from what the admin allows to another one.
-    const isAllowed = live.browser_allowed && !live.ended_browsers.includes(request.browserId);
+    // A browser that an admin has ended does not profit from what the admin allows to another one; nor does one without a
+    // command, since the command is withheld from then on.
+    const isAllowed =
+      command !== null && live.browser_allowed && !live.ended_browsers.includes(request.browserId);
     const isNew = !live.browsers.includes(request.browserId);
     if (isNew) {
       const refused = isAllowed ? null : await checkPin(trx, live, request.givenPin);
@@ -100,7 +123,8 @@ async function returnTo(
         .execute();
     }
     const isWithheld = isNew && isAllowed;
-    if (live.crd_command !== request.crdCommand || isWithheld) await replaceCommand(trx, live, request);
+    if (command && (live.crd_command !== command.crdCommand || isWithheld))
+      await replaceCommand(trx, live, command);
     return { kind: 'returned', id, hostname: live.hostname, pin: live.pin };
   });
 }
@@ -131,14 +155,14 @@ async function checkPin(trx: Db, live: LivePin, givenPin: string | null): Promis
     .execute();
   return lockMinutes > 0
     ? { kind: 'pin_locked', retryAfterSeconds: lockMinutes * 60 }
-    : { kind: 'pin_wrong' };
+    : { kind: 'pin_wrong', triesLeft: pinTriesLeft(failures) };
 }
 
 /** A new command goes to the same VM; delivery and outcome start again. */
 async function replaceCommand(
   trx: Db,
   live: { readonly id: string; readonly hostname: string; readonly pin: string },
-  request: VmRequest,
+  request: Pick<VmRequest, 'crdCommand' | 'channel'>,
 ): Promise<void> {
   await trx
     .updateTable('assignments')

@@ -112,6 +112,14 @@ export interface Operations {
    */
   hostnames: string[] | null;
   id: string;
+  /**
+   * from the request; a repetition with the same key gets this operation
+   */
+  idempotency_key: string | null;
+  /**
+   * what was asked with that key
+   */
+  idempotency_request: string | null;
   kind: string;
   lease_owner: string | null;
   /**

@@ -1,6 +1,7 @@
 // When VMs shut down: the time that is set on each, a new time that was requested, and what the audit has recorded.
 import { sql } from 'kysely';
 import { readProvider, registeredProvider } from '../provision/providers.ts';
+import { byHostname } from '../vms/hostnames.ts';
 import type { Provider } from '../vms/status.ts';
 import type { Db } from './connect.ts';
 
@@ -29,9 +30,8 @@ export async function listShutdowns(db: Db): Promise<ShutdownRow[]> {
       'shutdown_error',
     ])
     .where('provider', '<>', registeredProvider)
-    .orderBy('hostname')
     .execute();
-  return rows.map((row) => ({
+  return rows.sort(byHostname).map((row) => ({
     hostname: row.hostname,
     provider: readProvider(row.provider),
     operationId: row.operation_id,

@@ -1,5 +1,6 @@
 // Hostnames destroyed within the last hour: a late report does not add the VM again, and no new VM takes the hostname.
 import { sql } from 'kysely';
+import { registeredProvider } from '../provision/providers.ts';
 import type { Db } from './connect.ts';
 
 const TOMBSTONE_LIFETIME = '1 hour';
@@ -24,7 +25,10 @@ export async function recentTombstones(db: Db): Promise<string[]> {
   return rows.map(({ hostname }) => hostname);
 }
 
-/** Records these hostnames with the tokens of their rows, and deletes expired tombstones. */
+/**
+ * Records these hostnames with the tokens of their rows, and deletes expired tombstones. External VMs were not destroyed, only
+ * removed from the list: they may be registered again at once.
+ */
 export async function recordTombstones(db: Db, hostnames: readonly string[]): Promise<void> {
   await db
     .deleteFrom('tombstones')
@@ -34,6 +38,7 @@ export async function recordTombstones(db: Db, hostnames: readonly string[]): Pr
     insert into tombstones (hostname, token_hash)
     select given.hostname, v.token_hash
     from unnest(${hostnames}::text[]) as given (hostname) left join vms v on v.hostname = given.hostname
+    where v.provider is distinct from ${registeredProvider}
     on conflict (hostname) do update set
       destroyed_at = now(), token_hash = coalesce(excluded.token_hash, tombstones.token_hash)`.execute(db);
 }

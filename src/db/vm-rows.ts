@@ -1,6 +1,7 @@
 // The rows of launched VMs: added before the VM exists, removed after it is destroyed. Knows no provider.
 import { sql } from 'kysely';
 import { readProvider } from '../provision/providers.ts';
+import { byHostname } from '../vms/hostnames.ts';
 import { readVmStatus, type VmStatus } from '../vms/lifecycle.ts';
 import type { Provider } from '../vms/status.ts';
 import type { Db } from './connect.ts';
@@ -187,9 +188,8 @@ export async function listVmRows(db: Db): Promise<VmRow[]> {
         'isCounted',
       ),
     ])
-    .orderBy('v.hostname')
     .execute();
-  return rows.map((row) => ({
+  return rows.sort(byHostname).map((row) => ({
     ...row,
     provider: readProvider(row.provider),
     status: readVmStatus(row.status),

@@ -29,7 +29,8 @@ export async function readTimeline(db: Db, hostname: string): Promise<TimelineEn
       select at, 'status' as kind, status as what, '' as detail, null as who, id
       from vm_events where hostname = ${hostname}
       union all
-      select step.at, 'assignment', step.what, a.email, null, 0
+      select step.at, 'assignment', step.what,
+        a.email || case step.what when 'failed' then coalesce(': ' || a.outcome_message, '') else '' end, null, 0
       from assignments a cross join lateral (values ${stepValues}) as step (at, what)
       where a.hostname = ${hostname} and step.at is not null
       union all

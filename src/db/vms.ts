@@ -5,7 +5,7 @@ import { readVmStatus, type VmStatus } from '../vms/lifecycle.ts';
 import { readGpuHealth, type GpuHealth, type Provider } from '../vms/status.ts';
 import { readAssignmentRow, selectAssignments, type AssignmentRecord } from './assignments.ts';
 import type { Db } from './connect.ts';
-import { condition, isFree, isIdle } from './predicates.ts';
+import { condition, isFree, isIdle, isWaiting } from './predicates.ts';
 import { phaseSeconds } from './timings.ts';
 
 export type VmRecord = {
@@ -62,10 +62,7 @@ function selectVms(db: Db) {
       phaseSeconds('cloud_init').as('cloud_init_seconds'),
       phaseSeconds('container').as('container_seconds'),
     ])
-    .select([
-      sql<boolean>`v.token_hash is not null`.as('has_token'),
-      sql<boolean>`coalesce(p.waiting_until > now(), false)`.as('waiting'),
-    ]);
+    .select([sql<boolean>`v.token_hash is not null`.as('has_token'), condition(isWaiting()).as('waiting')]);
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof selectVms>['execute']>>[number];

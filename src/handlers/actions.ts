@@ -14,18 +14,21 @@ import {
 } from '../db/vm-actions.ts';
 import type { Opening } from '../db/vm-actions.ts';
 import { readTimeline } from '../db/vm-timeline.ts';
+import { replaceToken } from '../db/registration.ts';
 import { makePin } from '../vms/pin.ts';
 import { describeFailure } from '../result.ts';
+import { hashToken, makeVmToken } from '../vms/token.ts';
 import { redirectToVm, type ActionName } from './redirect-to-vm.ts';
-import { json } from './replies.ts';
+import { json, page } from './replies.ts';
 import { timelineEntryView, viewContext, vmView } from './views.ts';
-import { existingVm, vmPageProblem, type VmPageDependencies } from './vm-page.ts';
+import { existingVm, vmPage, vmPageProblem, type VmPageDependencies } from './vm-page.ts';
 
 export type ActionsDependencies = VmPageDependencies & {
   /** The NOTIFY channel. */
   readonly channel: string;
   readonly randomUuid: () => string;
   readonly randomInt: (below: number) => number;
+  readonly randomBytes: (count: number) => Buffer;
 };
 
 /** How long the next browser does not need the PIN. */
@@ -49,6 +52,7 @@ export function createActionsHandlers(dependencies: ActionsDependencies): Handle
       return done(dependencies, input, { action: 'mark-healthy', message });
     },
     restartVm: (input) => restartVm(dependencies, input),
+    issueToken: (input) => issueToken(dependencies, input),
     getVmTimeline: async ({ path: { hostname } }) => {
       await existingVm(db, hostname);
       return json({ items: (await readTimeline(db, hostname)).map(timelineEntryView) });
@@ -99,7 +103,21 @@ async function restartVm(dependencies: ActionsDependencies, input: ActionInput):
   return vmPageProblem(dependencies, input, problem('restart_failed', { detail }));
 }
 
-function actionOf({ path, caller }: ActionInput) {
+/** The page shows the token once, and so does the answer. */
+async function issueToken(
+  dependencies: ActionsDependencies,
+  input: Input<'issueToken'>,
+): Promise<Reply<'issueToken'>> {
+  const { db } = dependencies;
+  const { hostname } = input.path;
+  const token = makeVmToken(dependencies.randomBytes);
+  if (!(await replaceToken(db, actionOf(input), hashToken(token)))) throw new ProblemError('vm_not_found');
+  if (input.accept === 'text/html')
+    return page(await vmPage(dependencies, hostname, { done: null, error: null, token }));
+  return json({ vm: vmView(await existingVm(db, hostname), viewContext(dependencies)), token });
+}
+
+function actionOf({ path, caller }: Pick<ActionInput, 'path' | 'caller'>) {
   return { hostname: path.hostname, by: callerName(caller) };
 }
 

@@ -45,6 +45,7 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
           fleetLine: line,
           ...(work && { work }),
           now,
+          site: dependencies.site,
         }),
       );
     },

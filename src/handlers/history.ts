@@ -11,7 +11,7 @@ import {
 } from '../db/history.ts';
 import { listVms } from '../db/vms.ts';
 import { assignmentSummary, renderCharts, stateSummary, timingSummary } from '../pages/charts.ts';
-import { compareHostnames } from '../vms/hostnames.ts';
+import { byHostname } from '../vms/hostnames.ts';
 import { json, page } from './replies.ts';
 import { vmView, type Clock } from './views.ts';
 
@@ -19,6 +19,7 @@ export type HistoryDependencies = {
   readonly db: Db;
   readonly now: Clock;
   readonly codeLifetimeMs: number;
+  readonly site?: string;
 };
 
 const HOURS_DEFAULT = 24;
@@ -35,6 +36,7 @@ export function createHistoryHandlers(dependencies: HistoryDependencies): Handle
     chartsPage: async ({ query: { hours = HOURS_DEFAULT } }) => {
       return page(
         renderCharts({
+          site: dependencies.site,
           hours,
           timings: await timings(dependencies),
           states: await states(dependencies, hours, PAGE_ITEMS_MAX),
@@ -99,6 +101,6 @@ async function timings({ db, now, codeLifetimeMs }: HistoryDependencies): Promis
       const { hostname, timings: known } = vmView(record, context);
       return { hostname, timings: known };
     })
-    .toSorted((one, other) => compareHostnames(one.hostname, other.hostname));
+    .toSorted(byHostname);
   return { items, summary: timingSummary(items) };
 }

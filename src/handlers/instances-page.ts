@@ -33,7 +33,12 @@ export async function instancesPage(
   const found = isEverything(query)
     ? await everything(dependencies, query, page)
     : await matchingPage(dependencies, query, page);
-  return renderInstances({ ...found, query, cursor, now: viewContext(dependencies).now });
+  return renderInstances({
+    ...found,
+    ...{ query, cursor },
+    now: viewContext(dependencies).now,
+    site: dependencies.site,
+  });
 }
 
 /** The VMs that the table shows for this query, in its order, and the number of all VMs. */

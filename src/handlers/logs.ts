@@ -15,7 +15,9 @@ const TAIL_LINES = 500;
 const TAIL_CHARACTERS = 60_000;
 const LOG_READ_MS = 250;
 
-export function createLogHandlers({ db }: { readonly db: Db }): HandlersOf<'logs'> {
+type LogDependencies = { readonly db: Db; readonly site?: string };
+
+export function createLogHandlers({ db, site }: LogDependencies): HandlersOf<'logs'> {
   return {
     instanceLogsPage: async ({ path: { hostname } }) => {
       const status = await findStatus(db, hostname);
@@ -25,6 +27,7 @@ export function createLogHandlers({ db }: { readonly db: Db }): HandlersOf<'logs
       const lines = newestWithin(tail.lines);
       const older = tail.older + tail.lines.length - lines.length;
       const body = renderInstanceLogs({
+        site,
         hostname,
         status,
         lines: lines.map(({ line }) => ({ text: shown(line), isError: looksLikeError(line) })),

@@ -9,12 +9,10 @@ import { countVms, findVms } from '../db/vms.ts';
 import { renderCreateInstances, type LaunchFormModel } from '../pages/launch.ts';
 import { renderDashboard, type OperationMachines } from '../pages/dashboard.ts';
 import { renderDeleteInstances } from '../pages/delete-instances.ts';
-import { fleetLine } from '../pages/fleet.ts';
 import type { FormError } from '../pages/index-page.ts';
 import { renderOperations } from '../pages/operations.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import { readPeople } from '../vms/launch-size.ts';
-import { fleetView } from './fleet-view.ts';
 import {
   operationEventView,
   operationVmView,
@@ -30,6 +28,8 @@ export type FleetDependencies = ViewDependencies &
     readonly db: Db;
     readonly operations: OperationService;
     readonly maxVmsPerLaunch: number;
+    /** Whether the original API's destroy needs the name of the deployment too. */
+    readonly requireDestroyConfirmation: boolean;
   };
 
 /** The page shows this many of the newest lines; the stream continues from there. */
@@ -54,9 +54,8 @@ export async function dashboardPage(
   const { events, older } = operation
     ? await readLastOperationEvents(db, operation.id, LINES_SHOWN)
     : { events: [], older: 0 };
-  const now = dependencies.now();
   return renderDashboard({
-    fleetLine: fleetLine(await fleetView(dependencies, now), now),
+    site: dependencies.site,
     kind: operation?.kind ?? shown.kind,
     operation: operation && operationView(operation),
     error,
@@ -96,11 +95,12 @@ async function operationMachines(
 
 /** The operations before `after`, or the newest. */
 export async function operationsPage(
-  { db, now }: FleetDependencies,
+  { db, now, site }: FleetDependencies,
   after: string | undefined,
 ): Promise<string> {
   const { operations, next } = await listOperations(db, { after, limit: OPERATIONS_SHOWN });
   return renderOperations({
+    site,
     operations: operations.map(operationView),
     next,
     isFirst: after === undefined,
@@ -121,6 +121,7 @@ export async function createPage(dependencies: FleetDependencies, people?: strin
   const ready = await operations.readiness();
   const running = await findActiveOperation(db);
   return renderCreateInstances({
+    site: dependencies.site,
     ...formOf(dependencies),
     notReady: ready.ok ? null : { problem: ready.failure.message, remedy: ready.failure.remedy },
     running: running && operationView(running),
@@ -139,6 +140,7 @@ export async function deletePage(
   const { db, operations } = dependencies;
   const running = await findActiveOperation(db);
   return renderDeleteInstances({
+    site: dependencies.site,
     deployment: operations.deployment.name,
     machines: (await listVmRows(db)).map(({ hostname, email, ...vm }) => ({
       hostname,

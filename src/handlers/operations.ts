@@ -6,6 +6,7 @@ import { findOperation, listOperations } from '../db/operations.ts';
 import { callerName } from '../contract/caller.ts';
 import { dashboardPage, type FleetDependencies } from './operation-pages.ts';
 import { json, page } from './replies.ts';
+import { createOperation } from './request-operation.ts';
 import { operationVmView, operationView } from './views.ts';
 
 const PAGE_LIMIT_DEFAULT = 100;
@@ -24,6 +25,7 @@ export function createOperationHandlers(dependencies: FleetDependencies): Handle
       const vms = (await readOperationVms(db, path.id)).map(operationVmView);
       return json({ ...operationView(operation), vms });
     },
+    createOperation: (input) => createOperation(dependencies, input),
     cancelOperation: (input) => cancel(dependencies, input),
   };
 }

@@ -7,6 +7,7 @@ import { renderCheck } from '../pages/check.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { renderSuccess } from '../pages/success.ts';
 import { requestVmHandler, type RequestVmDependencies } from './request-vm.ts';
+import { returnToVmHandler } from './return-to-vm.ts';
 import { createCachedLabReader, readLab } from './lab.ts';
 import { json, page } from './replies.ts';
 import { assignmentView } from './views.ts';
@@ -29,6 +30,7 @@ export function createParticipantHandlers(dependencies: RequestVmDependencies): 
       );
     },
     requestVm: requestVmHandler(dependencies),
+    returnToVm: returnToVmHandler(dependencies),
     assignmentPage: async ({ path, browserId }) => {
       const record = await findAssignment(db, path.id);
       if (!record || !isBoundTo(record, browserId)) throw new ProblemError('assignment_not_found');

@@ -108,16 +108,24 @@ function rejectionOf(result: Exclude<VmRequestResult, Found>): Rejection {
     case 'pin_wrong':
       return problem('pin_required', {
         detail: 'This is not the PIN of your machine. Try again, or ask your instructor, who can see it.',
-        errors: [{ field: 'pin', code: 'mismatch', message: 'Wrong PIN.' }],
+        errors: [{ field: 'pin', code: 'mismatch', message: wrongPin(result.triesLeft) }],
       });
     case 'pin_locked':
-      return problem('too_many_pin_attempts', {
-        detail: `Too many wrong PINs. Wait ${sayMinutes(Math.ceil(result.retryAfterSeconds / 60))}, or use the browser you started with.`,
-        headers: { 'Retry-After': String(result.retryAfterSeconds) },
-      });
+      return pinLocked(result.retryAfterSeconds);
     case 'busy':
       return problem('overloaded');
   }
+}
+
+function wrongPin(triesLeft: number): string {
+  return `Wrong PIN. ${triesLeft === 1 ? 'One more try' : `${triesLeft} more tries`} before you have to wait.`;
+}
+
+export function pinLocked(retryAfterSeconds: number) {
+  return problem('too_many_pin_attempts', {
+    detail: `Too many wrong PINs. Wait ${sayMinutes(Math.ceil(retryAfterSeconds / 60))}, or use the browser you started with.`,
+    headers: { 'Retry-After': String(retryAfterSeconds) },
+  });
 }
 
 /** JSON clients get the problem, HTML clients the form again with the message and their input. */
@@ -132,10 +140,12 @@ async function reject(
     lab: await readLab(db),
     noneFree: code === 'none_free',
     workshop,
-    error: {
-      message: sentenceOf(rejection.body),
-      fields: Object.fromEntries(errors.map(({ field, message }) => [field, message])),
-    },
+    ...(code !== 'none_free' && {
+      error: {
+        message: sentenceOf(rejection.body),
+        fields: Object.fromEntries(errors.map(({ field, message }) => [field, message])),
+      },
+    }),
     values: input.body,
     askForPin: code === 'pin_required' || code === 'too_many_pin_attempts',
     mine: [],
@@ -172,10 +182,12 @@ function justAssigned({ found, email }: Typed & { readonly found: Found }, now: 
     deliveredAt: null,
     acknowledgedAt: null,
     outcome: null,
+    outcomeMessage: null,
     releasedAt: null,
     reassignedAt: null,
     browserAllowedUntil: null,
     vmStatus: 'running' as const,
     confirms: false,
+    waiting: true,
   };
 }

@@ -13,6 +13,7 @@ export type FleetPageDependencies = {
   readonly db: Db;
   readonly operations: OperationService;
   readonly now: Clock;
+  readonly site?: string;
 };
 
 export async function fleetPage(
@@ -22,6 +23,7 @@ export async function fleetPage(
 ): Promise<string> {
   const now = dependencies.now();
   return renderFleet({
+    site: dependencies.site,
     fleet: await fleetView(dependencies, now),
     orphans: orphansView(survey),
     notice,

@@ -20,12 +20,14 @@ export type SystemDependencies = {
   readonly contractYaml: string;
   /** The same, parsed. */
   readonly contract: Record<string, unknown>;
+  readonly site?: string;
 };
 
 export function createSystemHandlers({
   checks,
   contract,
   contractYaml,
+  site,
 }: SystemDependencies): HandlersOf<'system'> {
   return {
     getHealth: async () => {
@@ -42,7 +44,7 @@ export function createSystemHandlers({
     getLiveness: () => json({ status: 'ok' as const }),
     getContractYaml: () => ({ status: 200, type: 'application/yaml', body: contractYaml }),
     getContractJson: () => json(contract),
-    docsPage: () => page(renderDocs()),
+    docsPage: () => page(renderDocs(site)),
     getAsset: ({ path }) => {
       const asset = getAsset(path.file);
       if (!asset) return problem('not_found');

@@ -26,6 +26,8 @@ export type ViewDependencies = {
   readonly now: Clock;
   readonly codeLifetimeMs: number;
   readonly deadlines: DeadlineLimits;
+  /** The deployment and its environment, for the header of pages. */
+  readonly site?: string;
 };
 
 export function viewContext({ now, codeLifetimeMs, deadlines }: ViewDependencies): Required<ViewContext> {
@@ -48,6 +50,7 @@ export function assignmentView(
     command_at: record.commandAt.toISOString(),
     delivered_at: record.deliveredAt?.toISOString() ?? null,
     acknowledged_at: record.acknowledgedAt?.toISOString() ?? null,
+    reassigned_at: record.reassignedAt?.toISOString() ?? null,
     released_at: record.releasedAt?.toISOString() ?? null,
   };
 }
@@ -70,6 +73,7 @@ export function vmView(record: VmRecord, context: ViewContext): components['sche
     boot_id: record.bootId,
     free_disk_bytes: record.freeDiskBytes,
     assignment: record.assignment && assignmentView(record.assignment, context),
+    command_error: commandError(record.assignment),
     timings: {
       provisioning_seconds: record.provisioningSeconds,
       cloud_init_seconds: record.cloudInitSeconds,
@@ -83,6 +87,10 @@ export function vmView(record: VmRecord, context: ViewContext): components['sche
     deadline: deadlineView(deadlineOfVm(record, context)),
     attention: attentionView(record, context),
   };
+}
+
+function commandError(assignment: AssignmentRecord | null): string | null {
+  return assignment?.outcome === 'failed' ? assignment.outcomeMessage : null;
 }
 
 function deadlineOfVm(record: VmRecord, context: ViewContext): Deadline | null {

@@ -27,7 +27,7 @@ export async function existingVm(db: Db, hostname: string): Promise<VmRecord> {
 export async function vmPage(
   dependencies: VmPageDependencies,
   hostname: string,
-  notice: { readonly done: ActionName | null; readonly error: string | null },
+  notice: { readonly done: ActionName | null; readonly error: string | null; readonly token?: string },
 ): Promise<string> {
   const { db, operations } = dependencies;
   const record = await existingVm(db, hostname);
@@ -48,6 +48,7 @@ export async function vmPage(
     isCreatedHere: definitionOf(record.provider).creates,
     lastDownload: lastModel(await findLastDownload(db, hostname)),
     ...notice,
+    site: dependencies.site,
     now: context.now,
   });
 }

@@ -11,12 +11,19 @@ export function successTypes({ responses }: Endpoint): readonly string[] {
   ];
 }
 
-/** The first type where the client says nothing, or accepts none of them. */
+/** The first type where the client says nothing, or accepts none of them; JSON, if there is one, for a client that sends JSON. */
 export function preferredType(req: Request, types: readonly string[]): string {
   const [first = ''] = types;
   if (types.length < 2) return first;
+  if (sendsJson(req) && (req.get('accept') ?? ANYTHING) === ANYTHING) return types.find(isJsonType) ?? first;
   const preferred = req.accepts([...types]);
   return typeof preferred === 'string' ? preferred : first;
+}
+
+const ANYTHING = '*/*';
+
+function sendsJson(req: Request): boolean {
+  return isJsonType((req.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '');
 }
 
 /** Whether an error at an unknown address is answered with a page. */

@@ -90,7 +90,7 @@ function renderPage(context: RequestContext, problem: Problem, form: Endpoint | 
   const { options } = context.adapter;
   try {
     return form === null
-      ? options.pages.error({ problem, endpointId: context.endpoint?.id ?? null })
+      ? options.pages.error({ problem, endpointId: context.endpoint?.id ?? null, path: context.req.path })
       : options.pages.form({ endpointId: form.id, problem, values: context.typed });
   } catch (error) {
     options.log.error(about(context, error), 'The page of a problem could not be rendered.');

@@ -19,7 +19,11 @@ type Authenticate = {
 
 /** The pages of problems, for endpoints that answer HTML. */
 type ProblemPages = {
-  readonly error: (view: { readonly problem: Problem; readonly endpointId: EndpointId | null }) => string;
+  readonly error: (view: {
+    readonly problem: Problem;
+    readonly endpointId: EndpointId | null;
+    readonly path: string;
+  }) => string;
   /** The endpoint's own form, with the message and what was typed. */
   readonly form: (view: {
     readonly endpointId: EndpointId;

@@ -83,6 +83,7 @@ function readInput(
     address: req.ip ?? '',
     accept: preferredType(req, adapter.successTypes(endpoint)),
     lastEventId: req.get('last-event-id') ?? null,
+    idempotencyKey: req.get('idempotency-key') ?? null,
     get signal() {
       return signalOf(context);
     },

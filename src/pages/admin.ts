@@ -1,13 +1,11 @@
 // The overview, the admin's first page: what needs attention, how many machines there are, what runs.
 import type { components } from '../contract/openapi.gen.ts';
-import { vmStatuses } from '../vms/lifecycle.ts';
 import type { FleetLine } from './fleet.ts';
 import { codeSpans } from './format.ts';
 import { layoutView } from './layout.ts';
 import { timeView } from './machine-row.ts';
 import { operationView } from './operations.ts';
 import { render, type View } from './render.ts';
-import { vmStatusLabels } from './status-labels.ts';
 import { vmPageHref } from './hrefs.ts';
 import { workView, type WorkModel } from './work.ts';
 
@@ -16,6 +14,7 @@ type Attention = components['schemas']['Attention'];
 type Checks = components['schemas']['Health']['checks'];
 
 export type AdminModel = {
+  readonly site?: string | undefined;
   /** Null while the database cannot be reached. */
   readonly lab: Overview | null;
   readonly checks: Checks;
@@ -35,6 +34,7 @@ export function renderAdmin(model: AdminModel): string {
   const { lab, checks, launches, now } = model;
   return render('admin', {
     ...layoutView({
+      site: model.site,
       title: 'Overview',
       area: 'admin',
       current: '/admin',
@@ -42,6 +42,8 @@ export function renderAdmin(model: AdminModel): string {
       modules: ['live-page.js', 'downloads.js'],
     }),
     checks: checks.map((check) => checkView(check, launches)),
+    isHealthy: checks.every((check) => isUnused(check, launches) || (check.ok && check.detail === undefined)),
+    isBroken: checks.some((check) => !check.ok && !isUnused(check, launches)),
     lab: lab && labView(lab, now),
     isEmpty: lab?.total === 0,
     launches,
@@ -58,12 +60,17 @@ const checkLabels: Readonly<Record<string, string>> = {
   configuration: 'Configuration',
 };
 
-function checkView({ name, ok, detail }: Checks[number], launches: boolean): View {
-  // A server that launches nothing needs no provisioning.
-  const isUnused = name === 'provisioning' && !launches;
+/** A server that launches nothing needs no provisioning. */
+function isUnused({ name }: Checks[number], launches: boolean): boolean {
+  return name === 'provisioning' && !launches;
+}
+
+function checkView(check: Checks[number], launches: boolean): View {
+  const { name, ok, detail } = check;
+  const unused = isUnused(check, launches);
   return {
     label: checkLabels[name] ?? name,
-    ...(isUnused ? UNUSED : verdictOf(ok, detail !== undefined)),
+    ...(unused ? UNUSED : verdictOf(ok, detail !== undefined)),
     detail: detail === undefined ? null : codeSpans(detail),
   };
 }
@@ -77,15 +84,10 @@ function verdictOf(ok: boolean, hasDetail: boolean): { readonly status: string; 
 }
 
 function labView(lab: Overview, now: Date): View {
-  const { total, free, assigned, in_use, starting, failed, by_status: byStatus, attention } = lab;
+  const { total, free, assigned, in_use, starting, failed, attention } = lab;
   const noneFree = total > 0 && free === 0 && starting === 0;
   return {
     ...{ total, free, assigned, in_use, starting, failed },
-    statuses: vmStatuses.map((status) => {
-      const count = byStatus[status] ?? 0;
-      // A status without machines gets no colour.
-      return { status: count > 0 ? status : 'none', label: vmStatusLabels[status], count };
-    }),
     noneFree,
     attention: attention.slice(0, ATTENTION_SHOWN).map((entry) => attentionView(entry, now)),
     isWell: attention.length === 0 && !noneFree,

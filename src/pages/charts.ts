@@ -18,6 +18,7 @@ type Schemas = components['schemas'];
 type StateSample = Schemas['StateSample'];
 
 export type ChartsModel = {
+  readonly site?: string | undefined;
   readonly hours: number;
   readonly timings: Schemas['TimingHistory'];
   readonly states: Schemas['StateHistory'];
@@ -26,9 +27,10 @@ export type ChartsModel = {
 
 const windows = { 1: 'Last hour', 6: '6 hours', 24: '24 hours', 168: '7 days' } as const;
 
-export function renderCharts({ hours, timings, states, assignments }: ChartsModel): string {
+export function renderCharts({ site, hours, timings, states, assignments }: ChartsModel): string {
   return render('charts', {
     ...layoutView({
+      site,
       title: 'Charts',
       area: 'admin',
       current: '/admin/charts',

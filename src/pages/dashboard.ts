@@ -2,14 +2,13 @@
 // the same page: it says why, and has the form again.
 import type { components } from '../contract/openapi.gen.ts';
 import { isActive } from '../vms/operation.ts';
-import type { FleetLine } from './fleet.ts';
 import type { FormError } from './index-page.ts';
 import { launchFormView, type LaunchFormModel } from './launch.ts';
 import { layoutView } from './layout.ts';
 import { leftSentence, machineOutcome, readySentence, reportedLabel } from './operation-labels.ts';
 import { lineView, operationTitle, operationView, REFRESH_SECONDS } from './operations.ts';
 import { render, type View } from './render.ts';
-import { operationPageHref, vmLogsHref } from './hrefs.ts';
+import { operationPageHref, vmPageHref } from './hrefs.ts';
 
 type Operation = components['schemas']['Operation'];
 type OperationEvent = components['schemas']['OperationEvent'];
@@ -17,8 +16,7 @@ type OperationVm = components['schemas']['OperationVm'];
 type Vm = components['schemas']['Vm'];
 
 export type DashboardModel = {
-  /** Null where nothing was launched, or the database cannot be reached. */
-  readonly fleetLine?: FleetLine | null;
+  readonly site?: string | undefined;
   readonly kind: Operation['kind'];
   /** Null where it was refused. */
   readonly operation: Operation | null;
@@ -44,8 +42,13 @@ export type OperationMachines = {
 };
 
 const pages = {
-  launch: { template: 'dashboard', form: '/admin/create', column: 'Launch' },
-  destroy: { template: 'delete-dashboard', form: '/admin/instances/delete', column: 'Destroy' },
+  launch: { template: 'dashboard', form: '/admin/create', current: '/admin/create', column: 'Launch' },
+  destroy: {
+    template: 'delete-dashboard',
+    form: '/admin/instances/delete',
+    current: '/admin/instances',
+    column: 'Destroy',
+  },
 } as const satisfies Record<Operation['kind'], unknown>;
 
 /** The page `dashboard` of a launch, or `delete-dashboard` of a destroy. */
@@ -55,16 +58,16 @@ export function renderDashboard(model: DashboardModel): string {
   const isMoving = mayChange(model);
   return render(template, {
     ...layoutView({
+      site: model.site,
       title: operationTitle(operation ?? { kind, hostnames: null }),
       area: 'admin',
-      current: operation !== null && isOfSome(operation) ? '/admin/instances' : form,
+      current: operation === null ? pages[kind].current : '/admin/operations',
       styles: ['operations.css'],
       modules: ['dashboard.js', 'launch.js'],
       isError: error !== null,
       ...(operation &&
         isMoving && { refresh: { seconds: REFRESH_SECONDS, href: operationPageHref(operation.id) } }),
     }),
-    fleetLine: model.fleetLine ?? null,
     error: error && { message: error.message },
     form,
     launch: kind === 'launch' && operation === null ? launchFormView(model.form, error) : null,
@@ -99,6 +102,7 @@ function streamAddress({ operation, lastLine }: DashboardModel): string {
 function monitorView({ items, left, proof }: OperationMachines, operation: Operation): View {
   const made = items.filter(({ machine }) => machine.state === 'created');
   const up = made.filter(({ vm }) => vm?.status === 'running').length;
+  const asked = operation.num_vms ?? items.length;
   return {
     any: items.length > 0,
     isOfSome: isOfSome(operation),
@@ -106,8 +110,8 @@ function monitorView({ items, left, proof }: OperationMachines, operation: Opera
     rows: items.map((item) => rowView(item, operation.kind)),
     blankRow,
     up,
-    upMax: Math.max(made.length, 1),
-    upSentence: readySentence(up, made.length),
+    upMax: asked,
+    upSentence: readySentence(up, asked),
     anyMade: made.length > 0,
     left,
     leftSentence: leftSentence(left),
@@ -120,7 +124,8 @@ function rowView({ machine, vm }: OperationMachines['items'][number], kind: Oper
   const { hostname } = machine;
   return {
     hostname,
-    logs: vmLogsHref(hostname),
+    // A machine that is gone has no page.
+    page: vm === null ? null : vmPageHref(hostname),
     made: machineOutcome(kind, machine),
     status: vm?.status ?? null,
     reported: reportedLabel(vm),
@@ -131,7 +136,7 @@ function rowView({ machine, vm }: OperationMachines['items'][number], kind: Oper
 /** The browser copies it for machines that come later. */
 const blankRow: View = {
   hostname: '',
-  logs: '',
+  page: null,
   made: { state: '', label: '', seconds: null, detail: null },
   status: null,
   reported: reportedLabel(null),

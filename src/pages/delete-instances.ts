@@ -1,12 +1,11 @@
 // The page that destroys all machines: names the machines and participants, and asks for the deployment's name.
 import type { components } from '../contract/openapi.gen.ts';
-import { compareHostnames } from '../vms/hostnames.ts';
+import { byHostname } from '../vms/hostnames.ts';
 import { counted } from './format.ts';
 import type { FormError } from './index-page.ts';
 import { layoutView } from './layout.ts';
 import { runningView } from './operations.ts';
 import { render, type View } from './render.ts';
-import { NOT_ASSIGNED } from './status-labels.ts';
 import { unsavedWorkView, type UnsavedWorkModel } from './work.ts';
 
 type Machine = {
@@ -18,6 +17,7 @@ type Machine = {
 };
 
 export type DeleteInstancesModel = {
+  readonly site?: string | undefined;
   /** The name to type. */
   readonly deployment: string;
   readonly machines: readonly Machine[];
@@ -32,25 +32,28 @@ export function renderDeleteInstances(model: DeleteInstancesModel): string {
   const external = machines.filter(({ fate }) => fate === 'removed');
   const others = machines.filter(({ fate }) => fate === 'stays');
   const participants = [...ours, ...external].filter(({ email }) => email !== null);
+  // External machines keep running: where there are no others, nothing is destroyed.
+  const onlyRemoves = ours.length === 0 && external.length > 0;
   return render('delete-instances', {
     ...layoutView({
-      title: 'Destroy all machines',
+      site: model.site,
+      title: onlyRemoves ? 'Remove all machines from the list' : 'Destroy all machines',
       area: 'admin',
-      current: '/admin/instances/delete',
+      current: '/admin/instances',
       styles: ['operations.css'],
       modules: ['unsaved-work.js'],
       isError: error !== null,
     }),
+    onlyRemoves,
     error: error && { message: error.message },
     fieldError: error?.fields?.['confirm'] ?? null,
     deployment,
     running: running && runningView(running),
     unsavedWork: unsavedWork ? unsavedWorkView(unsavedWork) : null,
     affected: affectedSentence(ours.length, external.length, participants.length),
-    people: namesView(participants, ({ hostname, email }) => ({ name: email ?? '', hint: hostname })),
-    ours: namesView(ours, machineView),
-    external: namesView(external, machineView),
-    others: namesView(others, machineView),
+    ours: namesView(ours),
+    external: namesView(external),
+    others: namesView(others),
   });
 }
 
@@ -64,17 +67,17 @@ function affectedSentence(ours: number, external: number, participants: number):
   return `${what}; ${counted(participants, 'participant')} will lose theirs.`;
 }
 
-function machineView({ hostname, email }: Machine): View {
-  return { name: hostname, hint: email ?? NOT_ASSIGNED };
-}
-
 /** More names are behind a click, so that the page loads quickly and its form stays in sight. */
 const NAMES_SHOWN = 100;
 
-/** For the partial `names`; null where there are none. */
-function namesView(machines: readonly Machine[], itemOf: (machine: Machine) => View): View | null {
+/** For the partial `names`; null where there are none. Participants come first. */
+function namesView(machines: readonly Machine[]): View | null {
   if (machines.length === 0) return null;
-  const items = machines.toSorted((one, other) => compareHostnames(one.hostname, other.hostname)).map(itemOf);
+  const items = machines
+    .toSorted(
+      (one, other) => Number(one.email === null) - Number(other.email === null) || byHostname(one, other),
+    )
+    .map(({ hostname, email }) => ({ email, hostname }));
   const rest = items.slice(NAMES_SHOWN);
   return { first: items.slice(0, NAMES_SHOWN), more: rest.length > 0 && { count: rest.length, rest } };
 }

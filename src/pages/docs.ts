@@ -5,11 +5,13 @@ import { layoutView } from './layout.ts';
 import { render } from './render.ts';
 
 /** The `type` of a problem is the address `/docs#problem-<code>`. */
-export function renderDocs(): string {
+export function renderDocs(site?: string): string {
   return render('docs', {
     ...layoutView({
       title: 'API docs',
       area: 'docs',
+      site,
+      current: '/docs',
       styles: ['swagger-ui.css'],
       scripts: ['swagger-ui-bundle.js'],
       modules: ['docs.js'],

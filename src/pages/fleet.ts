@@ -10,6 +10,7 @@ type Fleet = components['schemas']['Fleet'];
 type Orphans = components['schemas']['Orphans'];
 
 export type FleetModel = {
+  readonly site?: string | undefined;
   readonly fleet: Fleet;
   readonly orphans: Orphans;
   /** The result of the action that led here; null where there was none. */
@@ -19,11 +20,12 @@ export type FleetModel = {
 
 const DEFAULT_HOURS = 4;
 
-export function renderFleet({ fleet, orphans, notice, now }: FleetModel): string {
+export function renderFleet({ site, fleet, orphans, notice, now }: FleetModel): string {
   const { total, vms, cost, costs_money: bills, launches } = fleet;
   const attention = vms.filter((vm) => vm.overdue || vm.requested_shutdown_at !== null);
   return render('fleet', {
     ...layoutView({
+      site,
       title: 'Shutdown and cost',
       area: 'admin',
       current: '/admin/fleet',
@@ -53,22 +55,22 @@ export function renderFleet({ fleet, orphans, notice, now }: FleetModel): string
 
 /** For the partial `fleet-line`. */
 export type FleetLine = {
-  readonly machines: string;
   /** Null where there is none. */
   readonly end: View | null;
   readonly cost: string | null;
   readonly overdue: string | null;
 };
 
-/** Shutdown and cost in one line; null where nothing was launched. */
+/** Shutdown and cost in one line; null where nothing shuts down and nothing costs money. */
 export function fleetLine(fleet: Fleet, now: Date): FleetLine | null {
-  const { total, launches, costs_money: bills, shutdown_at: shutdownAt, vms, cost } = fleet;
-  if (total === 0 && launches.length === 0) return null;
+  const { total, costs_money: bills, shutdown_at: shutdownAt, vms, cost } = fleet;
   const overdue = vms.filter((vm) => vm.overdue).length;
+  const end = total > 0 ? endView(shutdownAt, now) : null;
+  const hasCost = bills && (total > 0 || cost.usd > 0);
+  if (end === null && !hasCost && overdue === 0) return null;
   return {
-    machines: counted(total, 'launched machine'),
-    end: total > 0 ? endView(shutdownAt, now) : null,
-    cost: bills ? costText(cost, bills) : null,
+    end,
+    cost: hasCost ? costText(cost, bills) : null,
     overdue: overdue > 0 ? overdueSentence(overdue) : null,
   };
 }
@@ -115,12 +117,14 @@ const removals = {
 
 function orphanView(item: Orphans['items'][number]): View {
   const base = `/api/v1/orphans/${encodeURIComponent(item.id)}`;
+  const hostname = item.hostname ?? 'Unknown machine';
+  const question = { key: item.id, about: `${hostname}, ${item.id}`, who: null, work: null, danger: true };
   return {
     id: item.id,
-    hostname: item.hostname ?? 'Unknown machine',
+    hostname,
     reason: item.reason,
     adopt: item.adoptable ? `${base}/adopt` : null,
-    remove: item.terminable && { href: `${base}/terminate`, ...removals[item.kind] },
+    remove: item.terminable && { action: `${base}/terminate`, ...question, ...removals[item.kind] },
   };
 }
 

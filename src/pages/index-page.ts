@@ -18,7 +18,7 @@ export type IndexModel = {
   /** Null while the database cannot be reached; absent = the page says nothing about it. */
   readonly lab?: Pick<Lab, 'state' | 'message'> | null;
   readonly error?: FormError;
-  /** The form was right, but no machine was free: the page says when to submit it again. */
+  /** The form was right, but no machine was free: that is no error, and the page says when to submit it again. */
   readonly noneFree?: boolean;
   /** What was typed, by the name of the field on the wire. */
   readonly values: Readonly<Record<string, unknown>>;
@@ -26,31 +26,38 @@ export type IndexModel = {
   /** The assignments of this browser. */
   readonly mine: readonly { readonly id: string; readonly hostname?: string | null }[];
   readonly workshop?: Workshop;
+  /** What was typed into the form for returning, and why it was refused; null where nobody used it. */
+  readonly returning?: { readonly email: string; readonly error: string } | null;
 };
 
 /** Of the contract: a new one needs its place in the template only. */
 const FIELDS: readonly string[] = Object.keys(endpoints.requestVm.form);
 
 export function renderIndex(model: IndexModel): string {
-  const { lab, error, noneFree = false, values, askForPin, mine, workshop = {} } = model;
-  const isOpen = lab?.state === 'open';
+  const { lab, error, noneFree = false, values, askForPin, mine, workshop = {}, returning = null } = model;
   return render('index', {
     ...layoutView({
       title: workshop.title ?? 'Get your machine',
       area: 'participant',
       modules: ['index.js'],
-      isError: error !== undefined,
+      isError: error !== undefined || returning !== null,
     }),
     ...workshopView(workshop),
-    availability: lab !== undefined && { state: lab?.state ?? 'unknown', message: lab?.message ?? UNKNOWN },
-    retry: noneFree && { isOpen },
+    availability: availabilityView(lab),
+    retry: noneFree && { isOpen: lab?.state === 'open' },
     error: error ? summaryView(error) : null,
     errors: Object.fromEntries(FIELDS.map((field) => [field, errorView(error, field)])),
     values: Object.fromEntries(FIELDS.map((field) => [field, typedText(values[field])])),
     askForPin,
+    returning: returning ?? { email: '', error: null },
     hasMine: mine.length > 0,
     mine: mine.map(({ id, hostname }) => ({ id, name: hostname ?? 'your machine' })),
   });
+}
+
+function availabilityView(lab: IndexModel['lab']): View | null {
+  if (lab === undefined) return null;
+  return lab === null ? { state: 'unknown', message: UNKNOWN } : { state: lab.state, message: lab.message };
 }
 
 const UNKNOWN = 'The number of free machines is not known right now. You can still submit the form.';

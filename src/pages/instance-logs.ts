@@ -3,9 +3,10 @@ import type { VmStatus } from '../vms/lifecycle.ts';
 import { layoutView } from './layout.ts';
 import { render } from './render.ts';
 import { vmStatusLabels } from './status-labels.ts';
-import { vmApiHref, vmLogsHref } from './hrefs.ts';
+import { vmApiHref, vmLogsHref, vmPageHref } from './hrefs.ts';
 
 export type InstanceLogsModel = {
+  readonly site?: string | undefined;
   readonly hostname: string;
   readonly status: VmStatus;
   /** The newest lines, in order. */
@@ -23,14 +24,18 @@ export function renderInstanceLogs(model: InstanceLogsModel): string {
   const first = linesCut + older + 1;
   return render('instance-logs', {
     ...layoutView({
+      site: model.site,
       title: `Log of ${hostname}`,
       area: 'admin',
+      current: '/admin/instances',
       styles: ['logs.css'],
       modules: ['logs.js'],
     }),
     status,
     statusLabel: vmStatusLabels[status],
     here: vmLogsHref(hostname),
+    machine: vmPageHref(hostname),
+    hostname,
     download: `${vmApiHref(hostname)}/logs.txt`,
     stream: `${vmApiHref(hostname)}/logs/events`,
     after,

@@ -19,6 +19,7 @@ import { vmStatusLabels } from './status-labels.ts';
 type Vm = components['schemas']['Vm'];
 
 export type InstancesModel = {
+  readonly site?: string | undefined;
   /** The machines of this page, in their order. */
   readonly vms: readonly Vm[];
   /** From 1. */
@@ -41,6 +42,7 @@ export function renderInstances(model: InstancesModel): string {
   const { vms, matching, total, query, now, cursor } = model;
   return render('instances', {
     ...layoutView({
+      site: model.site,
       title: 'Machines',
       area: 'admin',
       current: HERE,
@@ -104,6 +106,7 @@ const blankVm: Vm = {
   boot_id: null,
   free_disk_bytes: null,
   assignment: null,
+  command_error: null,
   timings: {
     provisioning_seconds: null,
     cloud_init_seconds: null,

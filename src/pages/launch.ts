@@ -36,6 +36,7 @@ export type LaunchFormModel = {
 };
 
 export type CreateInstancesModel = LaunchFormModel & {
+  readonly site?: string | undefined;
   /** Why machines cannot be launched right now; null where they can. */
   readonly notReady: { readonly problem: string; readonly remedy: string } | null;
   /** The operation that runs; null where none does. */
@@ -47,6 +48,7 @@ export function renderCreateInstances(model: CreateInstancesModel): string {
   const { notReady, running, error, people } = model;
   return render('create-instances', {
     ...layoutView({
+      site: model.site,
       title: 'Launch machines',
       area: 'admin',
       current: '/admin/create',

@@ -9,9 +9,11 @@ export type Layout = {
   /** The page's heading, and the first part of the browser's title. */
   readonly title: string;
   readonly area: Area;
+  /** The deployment and its environment, beside the brand: two labs in two tabs must not look alike. */
+  readonly site?: string | undefined;
   /** The browser's title then begins with "Error". */
   readonly isError?: boolean;
-  /** The address that the navigation marks as the current one. */
+  /** The address that the navigation marks: of this page, or of the one that it belongs to. */
   readonly current?: string;
   /** Names of static files. */
   readonly styles?: readonly string[];
@@ -23,35 +25,43 @@ export type Layout = {
 
 const BRAND = 'LabLink';
 
+/** Preparing a lab, looking back on it, programming it. Destroying stands on the pages that it concerns. */
 const adminLinks = [
-  { href: '/admin', label: 'Overview' },
-  { href: '/admin/instances', label: 'Machines' },
-  { href: '/admin/create', label: 'Launch' },
-  { href: '/admin/operations', label: 'Operations' },
-  { href: '/admin/charts', label: 'Charts' },
-  { href: '/admin/instances/delete', label: 'Destroy' },
-  { href: '/admin/fleet', label: 'Shutdown and cost' },
-  { href: '/docs', label: 'API docs' },
+  [
+    { href: '/admin', label: 'Overview' },
+    { href: '/admin/instances', label: 'Machines' },
+    { href: '/admin/create', label: 'Launch' },
+  ],
+  [
+    { href: '/admin/operations', label: 'Operations' },
+    { href: '/admin/charts', label: 'Charts' },
+    { href: '/admin/fleet', label: 'Cost' },
+  ],
+  [{ href: '/docs', label: 'API docs' }],
 ] as const;
 
 /** The part of a page's view that the layout partials read. */
 export function layoutView(layout: Layout): { readonly page: View } {
   const { title, area, isError = false, current, styles = [], scripts = [], modules = [], refresh } = layout;
-  const heading = title === BRAND ? BRAND : `${title} · ${BRAND}`;
-  const links = area === 'admin' ? adminLinks : [];
+  const { site } = layout;
+  const heading = [title, ...(site === undefined ? [] : [site]), BRAND].join(' · ');
+  const groups = area === 'participant' ? [] : adminLinks;
   return {
     page: {
       title,
       documentTitle: isError ? `Error: ${heading}` : heading,
-      home: area === 'admin' ? '/admin' : '/',
+      home: area === 'participant' ? '/' : '/admin',
       narrow: area === 'participant',
       icon: assetUrl('favicon.svg'),
       styles: [...styles, 'app.css'].map(assetUrl),
       scripts: scripts.map(assetUrl),
       modules: ['shell.js', ...modules].map(assetUrl),
       refresh: refresh ?? null,
-      hasNav: links.length > 0,
-      links: links.map((link) => ({ ...link, current: link.href === current })),
+      site: site ?? null,
+      hasNav: groups.length > 0,
+      groups: groups.map((links) => ({
+        links: links.map((link) => ({ ...link, current: link.href === current })),
+      })),
     },
   };
 }

@@ -4,7 +4,7 @@ import { overdueSentence } from '../vms/deadlines.ts';
 import { isOverdue, type TableVm } from '../vms/vm-table.ts';
 import { startupPhases } from './chart-labels.ts';
 import { ago, say, sayNumber } from './spans.ts';
-import { assignmentStateLabels, NOT_ASSIGNED, vmStatusLabels } from './status-labels.ts';
+import { assignmentLabel, NOT_ASSIGNED, vmStatusLabels } from './status-labels.ts';
 import { vmLogsHref, vmPageHref } from './hrefs.ts';
 
 type Vm = components['schemas']['Vm'];
@@ -19,18 +19,18 @@ export function machineRow(vm: Vm, now: Date) {
     href: vmPageHref(hostname),
     logs: vmLogsHref(hostname),
     logsLabel: `Log of ${hostname}`,
-    provider: vm.provider,
     status,
     statusLabel: vmStatusLabels[status],
     since: timeView(vm.status_since, now),
     attention: attentionText(vm, now),
     email: assignment?.email ?? '',
-    assignment: assignment ? assignmentStateLabels[assignment.state] : NOT_ASSIGNED,
+    assignment: assignment ? assignmentLabel(assignment) : NOT_ASSIGNED,
     inUse: yesOrNo(vm.in_use),
     gpu: vm.gpu_health ?? NOT_KNOWN,
     seen: vm.last_seen_at === null ? null : timeView(vm.last_seen_at, now),
     never: NEVER,
-    startup: startupText(vm.timings) ?? '',
+    startup: vm.timings.total_seconds === null ? '' : say(sayNumber(vm.timings.total_seconds), 's'),
+    startupPhases: startupText(vm.timings) ?? '',
   };
 }
 

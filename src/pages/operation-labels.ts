@@ -48,9 +48,8 @@ export function reportedLabel(vm: Pick<Schemas['Vm'], 'status' | 'last_seen_at'>
   return vmStatusLabels[vm.status];
 }
 
-/** `3 of 40 machines are ready.` */
+/** `3 of 40 machines are ready.` @param total how many the launch was asked for */
 export function readySentence(ready: number, total: number): string {
-  if (total === 0) return '';
   if (ready < total) return `${ready} of ${total} machines are ready.`;
   return total === 1 ? 'The machine is ready.' : `All ${total} machines are ready.`;
 }

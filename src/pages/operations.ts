@@ -68,6 +68,7 @@ export function lineView({ at, level, hostname, text }: OperationEvent): View {
 }
 
 export type OperationsModel = {
+  readonly site?: string | undefined;
   readonly operations: readonly Operation[];
   /** Where the older ones begin; null where there are none. */
   readonly next: string | null;
@@ -80,10 +81,11 @@ const HERE = '/admin/operations';
 /** How often a page with something that runs reloads without JavaScript. */
 export const REFRESH_SECONDS = 4;
 
-export function renderOperations({ operations, next, isFirst, now }: OperationsModel): string {
+export function renderOperations({ site, operations, next, isFirst, now }: OperationsModel): string {
   const isMoving = operations.some(({ status }) => isActive(status));
   return render('operations', {
     ...layoutView({
+      site,
       title: 'Operations',
       area: 'admin',
       current: HERE,

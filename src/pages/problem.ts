@@ -16,22 +16,43 @@ export type FailedRequest = {
   /** The fields of the form as they came; null where there was none, or none that could be read. */
   readonly form: Form | null;
   readonly workshop?: Workshop;
+  /** For the header of admins' pages. */
+  readonly site?: string | undefined;
+  /** The address of the request. */
+  readonly path?: string;
 };
 
 type Form = Readonly<Record<string, unknown>>;
 
-export function renderProblem(problem: Problem, { endpointId, form, workshop = {} }: FailedRequest): string {
+export function renderProblem(problem: Problem, request: FailedRequest): string {
+  const { endpointId, form, workshop = {}, site, path = '' } = request;
   switch (endpointId) {
     case 'requestVm':
       return requestFormPage(problem, form ?? {}, workshop);
+    case 'returnToVm':
+      return renderIndex({
+        workshop,
+        values: {},
+        askForPin: false,
+        mine: [],
+        returning: { email: typedText(form?.['email']), error: RETURN_WRONG },
+      });
     case 'launchVms':
-      return dashboardPage(problem, 'launch', form ?? {});
+      return dashboardPage(problem, 'launch', { form, site });
+    case 'createOperation':
+      return dashboardPage(problem, form?.['kind'] === 'destroy' ? 'destroy' : 'launch', { form, site });
     case 'destroyVms':
-      return dashboardPage(problem, 'destroy', form ?? {});
-    default:
-      return renderError({ problem, area: isForAdmins(endpointId) ? 'admin' : 'participant', workshop });
+      return dashboardPage(problem, 'destroy', { form, site });
+    default: {
+      const isAdmins = isForAdmins(endpointId) || /^\/admin(?:\/|$)/.test(path);
+      return isAdmins
+        ? renderError({ problem, area: 'admin', site })
+        : renderError({ problem, area: 'participant', workshop });
+    }
   }
 }
+
+const RETURN_WRONG = 'Enter your e-mail address and the PIN of your machine.';
 
 function isForAdmins(endpointId: EndpointId | null): boolean {
   if (endpointId === null) return false;
@@ -40,11 +61,10 @@ function isForAdmins(endpointId: EndpointId | null): boolean {
 
 /** On pages these sentences replace those of the catalogue, which programs get too. */
 const sentences: Readonly<Record<string, string>> = {
-  none_free: 'All machines are taken. Keep this page open; it tells you when one is free.',
   invalid_crd_command: 'The Chrome Remote Desktop command is not valid.',
   vm_not_found: 'There is no machine with this name. It may have been destroyed.',
   assignment_not_found:
-    'This page belongs to another browser. Enter your e-mail and PIN on the start page to open it here.',
+    'This page belongs to another browser, or the machine is not assigned any more. With your e-mail address and PIN you can open it here.',
 } satisfies Partial<Record<ProblemCode, string>>;
 
 /** The sentence of a problem for people. */
@@ -92,10 +112,15 @@ function withLabel(field: string, message: string): string {
 }
 
 /** The page that would have shown the operation, with the message. */
-function dashboardPage(problem: Problem, kind: 'launch' | 'destroy', form: Form): string {
+function dashboardPage(
+  problem: Problem,
+  kind: 'launch' | 'destroy',
+  { form, site }: Pick<FailedRequest, 'form' | 'site'>,
+): string {
   const wrong = problem.errors?.find(({ field }) => field === 'num_vms' || field === 'hours');
   const message = wrong ? launchSentence(wrong) : problem.detail;
   return renderDashboard({
+    site,
     kind,
     operation: null,
     error: { message, ...(wrong && { fields: { [wrong.field]: message } }) },
@@ -105,8 +130,8 @@ function dashboardPage(problem: Problem, kind: 'launch' | 'destroy', form: Form)
     machines: null,
     form: {
       maxVms: null,
-      numVms: typedText(form['num_vms']),
-      hours: typedText(form['hours']),
+      numVms: typedText(form?.['num_vms']),
+      hours: typedText(form?.['hours']),
       defaultHours: null,
       canaryAbove: null,
       people: null,
@@ -139,7 +164,10 @@ const remedies: Readonly<Record<number, string>> = {
   503: 'Wait a few seconds, then reload the page.',
 };
 
+const ADMIN_404 = 'Check the address, or choose a page from the menu.';
+
 export type ErrorModel = {
+  readonly site?: string | undefined;
   readonly problem: Problem;
   /** Decides where the way out leads. */
   readonly area: Area;
@@ -147,16 +175,18 @@ export type ErrorModel = {
 };
 
 /** The page of a problem: what is wrong, what to do, and a way out. */
-export function renderError({ problem, area, workshop = {} }: ErrorModel): string {
+export function renderError({ problem, area, site, workshop = {} }: ErrorModel): string {
   const { title, status, code, errors = [], request_id: requestId = null } = problem;
   return render('error', {
-    ...layoutView({ title, area, isError: true }),
+    ...layoutView({ site, title, area, isError: true }),
     ...workshopView(workshop),
     ...{ status, code, requestId },
     detail: codeSpans(errors.length > 0 ? problem.detail : sentenceOf(problem)),
     hasFields: errors.length > 0,
     fields: errors.map(({ field, message }) => ({ field, message })),
-    remedy: remedies[status] ?? 'Go to the start page.',
+    remedy: area === 'admin' && status === 404 ? ADMIN_404 : (remedies[status] ?? 'Go to the start page.'),
     isForAdmins: area === 'admin',
+    returning: code === 'assignment_not_found' && area === 'participant' && { email: '', error: null },
+    isUnknownVm: code === 'vm_not_found',
   });
 }

@@ -1,6 +1,9 @@
 // What statuses and states are called on admins' pages; participants get a sentence. Pure.
+import type { components } from '../contract/openapi.gen.ts';
 import type { AssignmentState } from '../vms/assignment.ts';
 import type { VmStatus } from '../vms/lifecycle.ts';
+
+type AssignmentFacts = Pick<components['schemas']['Assignment'], 'state' | 'reassigned_at'>;
 
 export const NOT_ASSIGNED = 'Not assigned';
 
@@ -13,7 +16,7 @@ export const vmStatusLabels = {
   destroying: 'Destroying',
 } as const satisfies Record<VmStatus, string>;
 
-export const assignmentStateLabels = {
+const assignmentStateLabels = {
   waiting: 'Command not picked up yet',
   sent: 'Command sent',
   sent_unconfirmed: 'Command sent; cannot confirm',
@@ -23,3 +26,10 @@ export const assignmentStateLabels = {
   machine_lost: 'Machine lost',
   released: 'Released',
 } as const satisfies Record<AssignmentState, string>;
+
+/** What the state of an assignment is called. */
+export function assignmentLabel({ state, reassigned_at: movedAt }: AssignmentFacts): string {
+  return state === 'expired' && movedAt !== null
+    ? 'Moved; needs a new command'
+    : assignmentStateLabels[state];
+}

@@ -27,7 +27,7 @@ const allowBrowser: Action = {
   id: 'allow-browser',
   label: 'Allow a new browser',
   what: 'For a participant who has lost both browser and PIN, or whose e-mail address somebody else used. The browsers that have access lose it, and the PIN changes. For ten minutes, the next other browser that submits the form with this e-mail address is let in without the PIN, once. Anyone who submits it first gets in, so do this when the participant is ready.',
-  ask: 'no',
+  ask: 'confirm',
 };
 const reassign: Action = {
   id: 'reassign',
@@ -70,10 +70,16 @@ const destroy: Action = {
   what: 'Destroys the machine and everything on it. This cannot be undone.',
   ask: 'danger',
 };
+const newToken: Action = {
+  id: 'token',
+  label: 'Issue a new token',
+  what: 'For a machine whose token was lost. The old token is not accepted any more, so the agent needs the new one, which is shown once.',
+  ask: 'danger',
+};
 const remove: Action = {
   id: 'destroy',
   label: 'Remove from the list',
-  what: 'This server did not launch this machine, so it keeps running. It is removed from the list and its reports are ignored for one hour.',
+  what: 'This server did not launch this machine, so it keeps running. It is only removed from the list; you can register it again at any time.',
   ask: 'danger',
 };
 
@@ -86,25 +92,29 @@ function participantActions({ vm, freeCount, work }: ActionFacts): View[] {
   if (!assignment || assignment.state === 'released') return [];
   const isBroken = isStatus(status, 'failed');
   const noneFree = freeCount === 0 ? 'No machine is free right now.' : null;
-  const another = view(isBroken ? replace : reassign, hostname, { hindrance: noneFree });
-  const allow = view(allowBrowser, hostname);
+  const { email } = assignment;
+  const another = view(isBroken ? replace : reassign, hostname, { hindrance: noneFree, email, work });
+  const allow = view(allowBrowser, hostname, { email });
   const ending = view(moveAndEnd, hostname, {
     href: `${vmApiHref(hostname)}/reassign?end_browsers=true`,
-    hindrance: noneFree,
+    ...{ hindrance: noneFree, email, work },
   });
   const href = `/api/v1/assignments/${assignment.id}/release`;
   const first = isBroken ? [another, allow] : [allow, another];
-  return [...first, ending, view(release, hostname, { work, href })];
+  return [...first, ending, view(release, hostname, { work, href, email })];
 }
 
 function machineActions({ vm, canRestart, isCreatedHere, work }: ActionFacts): View[] {
   const { status, hostname } = vm;
+  const email = vm.assignment?.state === 'released' ? null : (vm.assignment?.email ?? null);
   const healthy = isUnhealthy(vmFacts(vm)) ? [view(markHealthy, hostname)] : [];
   if (status === 'destroying') return healthy;
   return [
     ...healthy,
-    ...(canRestart ? [view(restart, hostname)] : []),
-    isCreatedHere ? view(destroy, hostname, { work }) : view(remove, hostname),
+    ...(canRestart ? [view(restart, hostname, { email })] : []),
+    ...(isCreatedHere
+      ? [view(destroy, hostname, { work, email })]
+      : [view(newToken, hostname), view(remove, hostname, { email })]),
   ];
 }
 
@@ -113,18 +123,17 @@ type Circumstances = {
   readonly href?: string;
   /** Why the action is not possible right now. */
   readonly hindrance?: string | null;
+  /** The participant who is affected. */
+  readonly email?: string | null;
 };
 
 function view({ id, label, what, ask }: Action, hostname: string, circumstances: Circumstances = {}): View {
-  const { work = null, href = `${vmApiHref(hostname)}/${id}`, hindrance = null } = circumstances;
-  return {
-    id,
-    label,
-    // What would be lost is said with the action.
-    what: work === null ? what : `${what} Participant’s work: ${work}`,
-    action: href,
-    confirm: ask !== 'no',
-    danger: ask === 'danger',
-    hindrance,
-  };
+  const {
+    work = null,
+    href = `${vmApiHref(hostname)}/${id}`,
+    hindrance = null,
+    email = null,
+  } = circumstances;
+  const question = { key: id, about: hostname, who: email, work, danger: ask === 'danger' };
+  return { id, label, what, action: href, hindrance, dialog: ask === 'no' ? null : question };
 }

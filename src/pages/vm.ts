@@ -3,7 +3,7 @@ import type { components } from '../contract/openapi.gen.ts';
 import { layoutView } from './layout.ts';
 import { NOT_KNOWN, startupText, timeView, yesOrNo } from './machine-row.ts';
 import { render, type View } from './render.ts';
-import { assignmentStateLabels, vmStatusLabels } from './status-labels.ts';
+import { assignmentLabel, vmStatusLabels } from './status-labels.ts';
 import { actionViews } from './vm-actions.ts';
 import { operationPageHref, vmLogsHref, vmPageHref } from './hrefs.ts';
 import { dataHref, downloadedSentence, type LastDownloadModel } from './work.ts';
@@ -12,6 +12,7 @@ type Vm = components['schemas']['Vm'];
 type ActionName = components['schemas']['ActionName'];
 
 export type VmModel = {
+  readonly site?: string | undefined;
   readonly vm: Vm;
   /** Newest first. */
   readonly timeline: readonly components['schemas']['VmTimelineEntry'][];
@@ -30,6 +31,8 @@ export type VmModel = {
   readonly done: ActionName | null;
   /** Why an action failed. */
   readonly error: string | null;
+  /** A token that was just issued, which is shown once. */
+  readonly token?: string;
   readonly now: Date;
 };
 
@@ -44,13 +47,15 @@ const doneSentences = {
 } as const satisfies Record<ActionName, string>;
 
 export function renderVm(model: VmModel): string {
-  const { vm, done, error, timeline, freeCount, canRestart, isCreatedHere, now } = model;
+  const { vm, done, error, timeline, freeCount, canRestart, isCreatedHere, token = null, now } = model;
   const { hostname, status, attention, deadline } = vm;
   const work = workSentence(model);
   return render('vm', {
     ...layoutView({
+      site: model.site,
       title: hostname,
       area: 'admin',
+      current: '/admin/instances',
       styles: ['admin.css'],
       modules: ['live-page.js'],
       isError: error !== null,
@@ -59,6 +64,7 @@ export function renderVm(model: VmModel): string {
     logs: vmLogsHref(hostname),
     done: done && doneSentences[done],
     error,
+    token: token === null ? null : { value: token, copy: { copies: token, what: 'token' } },
     status,
     statusLabel: vmStatusLabels[status],
     since: timeView(vm.status_since, now),
@@ -108,12 +114,13 @@ function participantView(
   { vm, access, browserAllowedUntil, now }: VmModel,
   work: string | null,
 ): View | null {
-  const { assignment, hostname } = vm;
+  const { assignment, hostname, command_error: commandError } = vm;
   if (!assignment) return null;
   return {
     ...assignment,
     isLive: assignment.state !== 'released',
-    state: assignmentStateLabels[assignment.state],
+    state: assignmentLabel(assignment),
+    commandError,
     since: timeView(assignment.assigned_at, now),
     requestedFrom: access?.requestedFrom ?? NOT_KNOWN,
     browsers: access?.browsers === 1 ? '1 browser' : `${access?.browsers ?? 0} browsers`,

@@ -104,26 +104,45 @@ type SurveyedWork = KnownWork & {
   } | null;
 };
 
-type Unsaved = { readonly isUnsaved: boolean; readonly text: string; readonly left: string | null };
+type Unsaved = KnownWork & {
+  readonly isUnsaved: boolean;
+  readonly text: string;
+  readonly left: string | null;
+};
 
-/** For the partial `unsaved-work`; null where there are no machines. */
-export function unsavedWorkView({ now, surveyed, vms }: UnsavedWorkModel): View | null {
-  if (vms.length === 0) return null;
-  const views: readonly Unsaved[] = surveyed
-    ? vms.map((vm) => ({ ...unsavedOf(vm, now), left: leftSentence(vm.leftBehind) }))
-    : vms.map(({ last }) => ({ isUnsaved: false, text: downloadedSentence(last, now), left: null }));
+/** For the partial `unsaved-work`; null where no participant has been on a machine. The files of an image are nobody's work. */
+export function unsavedWorkView(model: UnsavedWorkModel): View | null {
+  const found = participantsWork(model);
+  if (found.length === 0) return null;
+  const atRisk = found.filter(({ isUnsaved }) => isUnsaved);
+  const others = found.filter(({ isUnsaved }) => !isUnsaved);
   return {
-    survey: surveyed ? null : '/admin/instances/delete?survey=true',
-    anyUnsaved: views.some(({ isUnsaved }) => isUnsaved),
-    machines: vms.map(({ hostname, email }, index) => ({
-      hostname,
-      email: email ?? NOT_ASSIGNED,
-      ...views[index],
-    })),
+    survey: model.surveyed ? null : '/admin/instances/delete?survey=true',
+    anyUnsaved: atRisk.length > 0,
+    atRisk: atRisk.map(unsavedRow),
+    anyOthers: others.length > 0,
+    others: others.map(unsavedRow),
   };
 }
 
-function unsavedOf({ last, problem, files, bytes, changed }: SurveyedWork, now: Date): Omit<Unsaved, 'left'> {
+function participantsWork({ now, ...model }: UnsavedWorkModel): readonly Unsaved[] {
+  if (model.surveyed)
+    return model.vms
+      .filter(({ email }) => email !== null)
+      .map((vm) => ({ ...vm, ...unsavedOf(vm, now), left: leftSentence(vm.leftBehind) }));
+  return model.vms
+    .filter(({ email }) => email !== null)
+    .map((vm) => ({ ...vm, isUnsaved: false, text: downloadedSentence(vm.last, now), left: null }));
+}
+
+function unsavedRow({ hostname, email, text, left }: Unsaved): View {
+  return { hostname, email, text, left };
+}
+
+function unsavedOf(
+  { last, problem, files, bytes, changed }: SurveyedWork,
+  now: Date,
+): Pick<Unsaved, 'isUnsaved' | 'text'> {
   const downloaded = downloadedSentence(last, now);
   if (problem !== null)
     return { isUnsaved: true, text: `The files on this machine are unknown. ${problem} ${downloaded}` };

@@ -4,7 +4,7 @@ import pLimit from 'p-limit';
 import { sleep } from '../async/abort.ts';
 import type { Db } from '../db/connect.ts';
 import { vmExists } from '../db/vms.ts';
-import type { OperationRequest } from '../db/operations.ts';
+import type { Idempotency, OperationRequest } from '../db/operations.ts';
 import type { LogFields } from '../log.ts';
 import { fail, type Failure } from '../result.ts';
 import { hoursFrom } from '../vms/shutdown.ts';
@@ -18,7 +18,14 @@ import type { Provider, ProvisionEvent, ProvisionResult, VmPlan } from './provid
 import { definitionOf } from './providers.ts';
 import { createQueue } from './queue.ts';
 import { createRecovery, type Recovery } from './recovery.ts';
-import { cancelOperation, requestOperation, type Cancelled, type Requested } from './request.ts';
+import {
+  cancelOperation,
+  requestOnce,
+  requestOperation,
+  type Cancelled,
+  type Repeated,
+  type Requested,
+} from './request.ts';
 import { createWorker, type WorkerIntervals } from './worker.ts';
 
 export type OperationIntervals = WorkerIntervals & {
@@ -101,8 +108,13 @@ export type OperationService = {
     readonly numVms: number;
     readonly by: string;
     readonly hours?: number | undefined;
-  }) => Promise<Requested | NotReady>;
-  readonly destroy: (request: { readonly by: string }) => Promise<Requested | NotReady>;
+    /** A repetition with the same key gets the same operation. */
+    readonly idempotencyKey?: string | null;
+  }) => Promise<Requested | NotReady | Repeated>;
+  readonly destroy: (request: {
+    readonly by: string;
+    readonly idempotencyKey?: string | null;
+  }) => Promise<Requested | NotReady | Repeated>;
   /** Destroys one VM. */
   readonly destroyOne: (request: {
     readonly hostname: string;
@@ -143,14 +155,21 @@ export function createOperationService(options: OperationServiceOptions): Operat
     plan: createPlanner(options),
     readiness,
     defaultHours,
-    launch: async ({ numVms, by, hours = defaultHours }) => {
-      const ready = await readiness();
-      const checked = ready.ok ? await checkLaunch(options, numVms) : ready;
-      if (!checked.ok) return { kind: 'not_ready', failure: checked.failure };
-      const shutdownAt = hours === null ? null : hoursFrom(options.now(), hours);
-      return request({ kind: 'launch', requestedBy: by, numVms, shutdownAt });
+    launch: async ({ numVms, by, hours = defaultHours, idempotencyKey = null }) => {
+      const idempotency = idempotencyOf(idempotencyKey, `launch ${numVms} ${hours}`);
+      return requestOnce(db, idempotency, async (): Promise<Requested | NotReady> => {
+        const ready = await readiness();
+        const checked = ready.ok ? await checkLaunch(options, numVms) : ready;
+        if (!checked.ok) return { kind: 'not_ready', failure: checked.failure };
+        const shutdownAt = hours === null ? null : hoursFrom(options.now(), hours);
+        return request({ kind: 'launch', requestedBy: by, numVms, shutdownAt, idempotency });
+      });
     },
-    destroy: async ({ by }) => (started ? request(destroyRequest(by, null)) : NOT_READY),
+    destroy: async ({ by, idempotencyKey = null }) => {
+      if (!started) return NOT_READY;
+      const idempotency = idempotencyOf(idempotencyKey, 'destroy');
+      return requestOnce(db, idempotency, () => request({ ...destroyRequest(by, null), idempotency }));
+    },
     destroyOne: async ({ hostname, by }) => {
       if (!started) return NOT_READY;
       if (!(await vmExists(db, hostname))) return { kind: 'unknown' };
@@ -179,6 +198,10 @@ export function createOperationService(options: OperationServiceOptions): Operat
       await stop(options, components, force);
     },
   };
+}
+
+function idempotencyOf(key: string | null, request: string): Idempotency | null {
+  return key === null ? null : { key, request };
 }
 
 const NOT_STARTED = 'The operation queue has not started.';

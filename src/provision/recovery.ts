@@ -3,6 +3,7 @@
 import type { Db } from '../db/connect.ts';
 import { listVmRows, removeDestroyed } from '../db/vm-rows.ts';
 import { appendOperationEvents, type NewOperationEvent } from '../db/operation-events.ts';
+import { settleOperationVms } from '../db/operation-vms.ts';
 import {
   endOperation,
   findActiveOperation,
@@ -187,6 +188,7 @@ async function endInterrupted(
     const progress = await progressOf(trx, operation, reconciled);
     const end = { status: 'interrupted', progress, problem: problemOf(INTERRUPTED) } as const;
     await endOperation(trx, { id: operation.id, owner }, end);
+    if (reconciled) await settleOperationVms(trx, operation.id);
     await appendOperationEvents(trx, operation.id, [...events, last]);
   });
 }

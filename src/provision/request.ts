@@ -6,8 +6,10 @@ import { appendOperationEvents } from '../db/operation-events.ts';
 import {
   requestCancel,
   findActiveOperation,
+  findRepeated,
   findOperation,
   insertOperation,
+  type Idempotency,
   type OperationRecord,
   type OperationRequest,
 } from '../db/operations.ts';
@@ -18,6 +20,10 @@ import { problemOf } from './run.ts';
 export type Requested =
   | { readonly kind: 'accepted'; readonly operation: OperationRecord }
   | { readonly kind: 'busy'; readonly running: OperationRecord };
+
+/** `repeated`: an earlier request with this key started the operation. `key_reused`: that one asked for something else. */
+export type Repeated =
+  { readonly kind: 'repeated'; readonly operation: OperationRecord } | { readonly kind: 'key_reused' };
 
 export type Cancelled =
   | { readonly kind: 'requested'; readonly operation: OperationRecord }
@@ -31,7 +37,7 @@ const ATTEMPTS = 3;
 
 const CANCELLED_IN_QUEUE = problemOf({
   code: 'cancelled',
-  message: 'Cancelled before it began; nothing was changed.',
+  message: 'The operation had not begun; nothing was changed.',
   remedy: 'Start it again if you still need it.',
 });
 
@@ -61,10 +67,37 @@ export async function requestOperation(
       queue.wake();
       return { kind: 'accepted', operation };
     }
-    const running = await findActiveOperation(db);
+    const running = (await findActiveOperation(db)) ?? (await findSameKey(db, request));
     if (running) return { kind: 'busy', running };
   }
   throw new Error('an operation could not be inserted, although none is active');
+}
+
+async function findSameKey(
+  db: Db,
+  { idempotency = null }: OperationRequest,
+): Promise<OperationRecord | null> {
+  return (idempotency && (await findRepeated(db, idempotency))?.operation) ?? null;
+}
+
+/** Asks only once for a request with a key. Without one, or with a new one, it asks. */
+export async function requestOnce<Answer extends { readonly kind: string }>(
+  db: Db,
+  idempotency: Idempotency | null,
+  ask: () => Promise<Answer>,
+): Promise<Answer | Repeated> {
+  const before = await repeatedRequest(db, idempotency);
+  if (before) return before;
+  const answer = await ask();
+  // The same request may have been faster.
+  return (answer.kind === 'busy' && (await repeatedRequest(db, idempotency))) || answer;
+}
+
+/** Null where there is no key, or a new one. */
+async function repeatedRequest(db: Db, idempotency: Idempotency | null): Promise<Repeated | null> {
+  const found = idempotency && (await findRepeated(db, idempotency));
+  if (!found) return null;
+  return found.isSame ? { kind: 'repeated', operation: found.operation } : { kind: 'key_reused' };
 }
 
 function detailOf({ numVms, hostnames, shutdownAt }: OperationRequest): string {

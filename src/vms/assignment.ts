@@ -14,9 +14,14 @@ export type AssignmentFacts = {
   readonly vmStatus: VmStatus;
   /** Whether the agent acknowledges commands. */
   readonly confirms: boolean;
+  /** Whether the agent is asking for a command now. */
+  readonly waiting: boolean;
 };
 
-/** The state at `now`. A code that was not used within `codeLifetimeMs` has expired. */
+/**
+ * The state at `now`. A code that was not used within `codeLifetimeMs` has expired; if the machine does not ask for commands
+ * either, it is lost, because a new command would not reach it.
+ */
 export function assignmentState(facts: AssignmentFacts, now: Date, codeLifetimeMs: number): AssignmentState {
   if (facts.releasedAt) return 'released';
   if (isStatus(facts.vmStatus, 'lost')) return 'machine_lost';
@@ -24,7 +29,7 @@ export function assignmentState(facts: AssignmentFacts, now: Date, codeLifetimeM
   if (facts.outcome === 'failed') return 'failed';
   if (facts.reassignedAt) return 'expired';
   const isExpired = now.getTime() - facts.commandAt.getTime() >= codeLifetimeMs;
-  if (facts.deliveredAt === null) return isExpired ? 'expired' : 'waiting';
+  if (facts.deliveredAt === null) return !isExpired ? 'waiting' : facts.waiting ? 'expired' : 'machine_lost';
   if (!facts.confirms) return 'sent_unconfirmed';
   return isExpired ? 'expired' : 'sent';
 }

@@ -17,6 +17,9 @@ export type AttentionFacts = {
     readonly email: string;
     readonly state: AssignmentState;
     readonly commandAt: Date;
+    readonly reassignedAt: Date | null;
+    /** What the agent said about the outcome. */
+    readonly outcomeMessage: string | null;
   } | null;
   readonly deadline: Deadline | null;
 };
@@ -63,11 +66,30 @@ export function attentionOf(machine: AttentionFacts): Attention | null {
     if (live) return entry('machine_lost', lost[status], statusSince);
     return entry(status, unusable[status], statusSince);
   }
-  if (live && (live.state === 'failed' || live.state === 'expired'))
-    return entry('command_failed', commands[live.state], live.commandAt);
+  const trouble = live && status !== 'destroying' ? commandTrouble(live) : null;
+  if (trouble) return entry(trouble.reason, trouble.message, trouble.since);
   if (deadline?.overdue) return entry('overdue', deadline.overdue, deadline.since);
   if (isGpuUnhealthy(machine)) return entry('gpu_unhealthy', GPU, statusSince);
   return null;
+}
+
+type Trouble = Pick<Attention, 'reason' | 'message' | 'since'>;
+
+/** What is wrong with the command of a participant. */
+function commandTrouble(live: NonNullable<AttentionFacts['assignment']>): Trouble | null {
+  const { state, commandAt, reassignedAt, outcomeMessage } = live;
+  switch (state) {
+    case 'machine_lost':
+      return { reason: 'machine_lost', message: NOT_ASKING, since: commandAt };
+    case 'expired':
+      return reassignedAt
+        ? { reason: 'command_failed', message: MOVED, since: reassignedAt }
+        : { reason: 'command_failed', message: EXPIRED, since: commandAt };
+    case 'failed':
+      return { reason: 'command_failed', message: failedSentence(outcomeMessage), since: commandAt };
+    default:
+      return null;
+  }
 }
 
 const lost = {
@@ -81,10 +103,22 @@ const unusable = {
     'The machine has stopped responding. It recovers with its next report; otherwise restart or destroy it.',
 } as const;
 
-const commands = {
-  failed: 'The participant’s command did not work. Ask them to paste a new command.',
-  expired: 'The participant’s code has expired. Ask them to paste a new command.',
-} as const;
+const EXPIRED = 'The participant’s code has expired. Ask them to paste a new command.';
+
+/** The agent's words can be a whole output; the page of the machine has all of them. */
+const REASON_MAX_LENGTH = 160;
+
+function failedSentence(reason: string | null): string {
+  const said = reason?.trim().replace(/\.$/, '') ?? '';
+  const short = said.length > REASON_MAX_LENGTH ? `${said.slice(0, REASON_MAX_LENGTH)}…` : said;
+  return `The participant’s command did not work${short === '' ? '' : ` (${short})`}. Ask them to paste a new command.`;
+}
+
+const NOT_ASKING =
+  'The machine is not picking up the participant’s command, and a new one would not help. Assign another machine.';
+
+const MOVED =
+  'The participant was moved to this machine and needs a new command. Ask them to paste one on their page.';
 
 const GPU =
   'The GPU is unhealthy; this machine is assigned last. Mark it as healthy once the problem is fixed.';

@@ -13,6 +13,13 @@ export function compareHostnames(one: string, other: string): number {
   return natural.compare(one, other) || (one < other ? -1 : one > other ? 1 : 0);
 }
 
+type Named = { readonly hostname: string };
+
+/** For `sort`: the natural order of hostnames. */
+export function byHostname(one: Named, other: Named): number {
+  return compareHostnames(one.hostname, other.hostname);
+}
+
 /** The next hostnames that are not taken, lowest numbers first. */
 export function nextHostnames(deployment: Deployment, count: number, taken: ReadonlySet<string>): string[] {
   const hostnames: string[] = [];

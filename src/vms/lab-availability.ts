@@ -14,14 +14,11 @@ export type LabFacts = {
   readonly resetting: number;
   /** All machines, without those that are being destroyed. */
   readonly total: number;
-  /** All machines are being destroyed or were destroyed, and there is no new one. */
-  readonly ended: boolean;
 };
 
 /** `open` as long as one machine is free. */
-export function labState({ free, starting, total, ended }: LabFacts): LabState {
+export function labState({ free, starting, total }: LabFacts): LabState {
   if (free > 0) return 'open';
-  if (ended) return 'closed';
   if (total === 0) return 'not_open';
   return starting > 0 ? 'starting' : 'full';
 }
@@ -38,16 +35,15 @@ export function labSentence(facts: LabFacts): string {
         : `The machines are starting: ${ready} of ${total} ${are(ready)} ready, and none is free yet.`;
     case 'full':
       return resetting > 0
-        ? `All machines are taken; ${resetting === 1 ? 'one is' : `${resetting} are`} being reset and will be free soon. ${RETURN}`
-        : `${ready > 0 ? 'All machines are taken.' : 'No machine is available right now.'} ${RETURN}`;
+        ? `All machines are taken; ${resetting === 1 ? 'one is' : `${resetting} are`} being reset and will be free soon.`
+        : ready > 0
+          ? 'All machines are taken.'
+          : 'No machine is available right now.';
     case 'not_open':
-      return 'The workshop is not open yet: there are no machines.';
-    case 'closed':
-      return 'The workshop is over: its machines are being destroyed or are already gone.';
+      // Before the workshop, after it, or after a rehearsal: nothing here tells which.
+      return 'There are no machines right now. Your instructor can tell you when there are.';
   }
 }
-
-const RETURN = 'If you already have one, submit this form to return to it.';
 
 function are(count: number): string {
   return count === 1 ? 'is' : 'are';

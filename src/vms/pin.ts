@@ -15,6 +15,11 @@ export function makePin(randomInt: (below: number) => number): string {
   return String(randomInt(PIN_VALUES)).padStart(PIN_DIGITS, '0');
 }
 
+/** How many more wrong PINs lock the assignment, after this many in total. */
+export function pinTriesLeft(failures: number): number {
+  return pinAttemptsPerLock - (failures % pinAttemptsPerLock);
+}
+
 /** How many minutes the assignment is locked after this many wrong PINs in total; 0 = not locked. */
 export function pinLockAfter(failures: number): number {
   if (failures % pinAttemptsPerLock !== 0) return 0;

@@ -30,6 +30,7 @@ const assignments = {
 export type AuditAction =
   | Schemas['ActionName']
   | 'launch'
+  | 'token'
   | 'destroy'
   | 'cancel'
   | 'reschedule-shutdown'
@@ -45,6 +46,7 @@ const actions = {
   'mark-healthy': 'Marked as healthy',
   restart: 'Restarted',
   destroy: 'Destroyed',
+  token: 'New token issued',
   launch: 'Launched',
   cancel: 'Operation cancelled',
   'reschedule-shutdown': 'Shutdown time changed',

@@ -179,6 +179,7 @@ describe('the allocator', () => {
         address: '',
         accept: 'text/javascript',
         lastEventId: null,
+        idempotencyKey: null,
         signal: AbortSignal.timeout(1_000),
       });
       expect(reply).toMatchObject({

@@ -49,6 +49,7 @@ describe('somebody else was first', () => {
     expect(await requestVm(database.db, stranger)).toEqual({ kind: 'pin_required' });
     expect(await requestVm(database.db, { ...stranger, givenPin: theirs.pin })).toEqual({
       kind: 'pin_wrong',
+      triesLeft: 4,
     });
     expect(await requestVm(database.db, ada)).toMatchObject({
       kind: 'returned',

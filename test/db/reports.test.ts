@@ -247,12 +247,20 @@ describe('a registration', () => {
 
   test('the token of a destroyed VM is valid for an hour, for its last reports', async () => {
     await registerVm(database.db, registration);
+    await database.db.updateTable('vms').set({ provider: 'local' }).execute();
     await removeDestroyed(database.db, ['lab-pc-7']);
     expect(await findVm(database.db, 'lab-pc-7')).toBeNull();
     expect(await hostnameOfToken(database.db, hashToken('t'))).toBe('lab-pc-7');
     expect(await report('lab-pc-7', 'running')).toBe('late');
     await sql`update tombstones set destroyed_at = now() - interval '61 minutes'`.execute(database.db);
     expect(await hostnameOfToken(database.db, hashToken('t'))).toBeNull();
+  });
+
+  test('an external machine that was removed from the list leaves its hostname and its token free', async () => {
+    await registerVm(database.db, registration);
+    await removeDestroyed(database.db, ['lab-pc-7']);
+    expect(await hostnameOfToken(database.db, hashToken('t'))).toBeNull();
+    expect(await registerVm(database.db, registration)).toBe('registered');
   });
 
   test('a hostname that is taken, or was within the last hour, cannot be registered', async () => {

@@ -155,6 +155,7 @@ describe('coming back', () => {
     expect(await requestVm(db, vmRequest('ada@x.org', orphan))).toEqual({ kind: 'pin_required' });
     expect(await requestVm(db, vmRequest('ada@x.org', { ...orphan, givenPin: '222222' }))).toEqual({
       kind: 'pin_wrong',
+      triesLeft: 4,
     });
     const row = await db
       .selectFrom('assignments')

@@ -61,7 +61,7 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     expect(await lost.evaluate('document.activeElement.textContent')).toBe('Assign another machine');
     await page.keyboard.press('Enter');
     await page.waitForURL(`**/admin/vms/${broken}#actions`);
-    await page.locator('summary', { hasText: 'Assign another machine' }).focus();
+    await page.getByRole('button', { name: /^Assign another machine…/ }).focus();
     await page.keyboard.press('Enter');
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
@@ -80,7 +80,7 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     expect(await page.getByLabel('Progress').getAttribute('value')).toBe('1');
     await isInOrder(page);
     await lab.idle();
-    await page.getByText('No operation is running.').waitFor();
+    await page.getByText('Current operation').waitFor({ state: 'detached' });
   });
 
   test("the delivery of a participant's command is shown without a reload", async () => {
@@ -133,7 +133,7 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
   test('an action that is no longer possible says why, and loading the page again does not repeat it', async () => {
     await fillLab(lab.server.db);
     const page = await open(`/admin/vms/${first}`, PHONE);
-    await page.locator('summary', { hasText: 'Release machine' }).click();
+    await page.getByRole('button', { name: /^Release machine…/ }).click();
     const vm = await findVm(lab.server.db, first);
     await lab.server.admin.POST('/api/v1/vms/{hostname}/reassign', {
       params: { path: { hostname: first } },
@@ -155,8 +155,13 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     await page.getByRole('link', { name: 'Machine', exact: true }).click();
     expect(await hostnamesOf(page)).toEqual([4, 3, 2, 1].map(labHostname));
     await page.getByRole('link', { name: first, exact: true }).click();
-    await page.locator('summary', { hasText: 'Release machine' }).click();
-    await page.getByRole('button', { name: 'Release machine' }).click();
+    await page.getByRole('button', { name: /^Release machine…/ }).click();
+    const question = page.getByRole('dialog', { name: /^Release machine/ });
+    await question.getByRole('button', { name: 'Cancel' }).click();
+    expect(await question.isVisible()).toBe(false);
+    await page.getByRole('button', { name: /^Release machine…/ }).click();
+    expect(await question.innerText()).toContain('ada@example.org');
+    await question.getByRole('button', { name: 'Release machine' }).click();
     await page.getByText('The machine was released.').waitFor();
     await page.getByText('This participant’s files are still on the machine.').waitFor();
     await page.goto(`${lab.server.url}/admin/vms/${labHostname(7)}`);

@@ -49,7 +49,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await second.getByText('Being created').waitFor();
     await report('lab-vm-prod-1', 'running');
     await first.getByText('Running').waitFor();
-    await page.getByText('The machine is ready.').waitFor();
+    await page.getByText('1 of 3 machines are ready.').waitFor();
     lab.provider.release();
     await page.getByText('3 machines were created.').waitFor();
     await second.getByText('Created', { exact: true }).waitFor();
@@ -217,8 +217,8 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await page.getByText('in 5 h').first().waitFor();
     await isInOrder(page);
     await page.goto(`${lab.server.url}/admin/fleet`);
-    await page.locator('summary', { hasText: 'lab-vm-prod-9' }).click();
-    await page.getByRole('button', { name: /Destroy \(lab-vm-prod-9/ }).click();
+    await page.getByRole('button', { name: /^Destroy….*lab-vm-prod-9/ }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Destroy' }).click();
     await page.getByText(/was destroyed\./).waitFor();
     await page.getByText('There are none: every machine is in the list').waitFor();
     expect(lab.provider.machines.has(id)).toBe(false);

@@ -130,7 +130,9 @@ describe.skipIf(!hasBrowser)('a participant', () => {
   test('a participant sees that no machine is free, and what was typed is kept', async () => {
     const { context, page } = await newBrowser();
     await send(page, 'ada@example.org', command('4/0Aada'));
-    expect(await page.locator('[role="alert"]').innerText()).toContain('All machines are taken.');
+    const text = await page.locator('main').innerText();
+    expect(text).toContain('There are no machines right now.');
+    expect(text).toContain('Keep this page open');
     expect(await page.locator('#email').inputValue()).toBe('ada@example.org');
     expect(await page.locator('#crd-command').inputValue()).toBe(command('4/0Aada'));
     await closeAll(context);

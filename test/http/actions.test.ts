@@ -4,7 +4,7 @@ import { fail, succeed } from '../../src/result.ts';
 import { byUrgency } from '../../src/vms/attention.ts';
 import { fillLab } from '../support/workshop-rows.ts';
 import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
-import { giveVm, insertFreeVms } from '../support/rows.ts';
+import { ageCommand, giveVm, insertFreeVms } from '../support/rows.ts';
 
 let lab: FleetServer;
 
@@ -54,6 +54,54 @@ describe('a participant who is let in from another browser', () => {
   });
 });
 
+describe('a participant who comes back from another browser', () => {
+  const post = (path: string, fields: Record<string, string>, accept = 'text/html') =>
+    fetch(lab.server.url + path, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: { accept },
+      body: new URLSearchParams(fields),
+    });
+
+  test('e-mail and PIN open the page, and leave the command and the connection as they are', async () => {
+    await insertFreeVms(lab.server.db, ['a']);
+    const { id } = await giveVm(lab.server.db, 'ada@x.org');
+    const body = { hostname: 'a', outcome: 'registered' } as const;
+    await lab.server.client.POST('/api/v1/assignments/{id}/outcome', { params: { path: { id } }, body });
+    const back = await post('/api/v1/return', { email: ' Ada@X.org', pin: '123 456' });
+    expect(back.status).toBe(303);
+    expect(back.headers.get('location')).toBe(`/assignments/${id}`);
+    const [cookie = ''] = (back.headers.get('set-cookie') ?? '').split(';');
+    const shown = await fetch(`${lab.server.url}/assignments/${id}`, { headers: { cookie } });
+    expect(await shown.text()).toContain('data-state="connected"');
+  });
+
+  test('a wrong PIN and an unknown e-mail have the same answer, and wrong PINs are counted', async () => {
+    await insertFreeVms(lab.server.db, ['a']);
+    await giveVm(lab.server.db, 'ada@x.org');
+    const asked = async (email: string) => {
+      const answer = await post('/api/v1/return', { email, pin: '000000' }, 'application/json');
+      const { code, detail } = (await answer.json()) as { code: string; detail: string };
+      return { status: answer.status, code, detail };
+    };
+    const wrong = await asked('ada@x.org');
+    expect(wrong).toMatchObject({ status: 404, code: 'assignment_not_found' });
+    expect(await asked('nobody@x.org')).toEqual(wrong);
+    for (let failures = 1; failures < 5; failures += 1) await asked('ada@x.org');
+    expect(await asked('ada@x.org')).toMatchObject({ status: 429, code: 'too_many_pin_attempts' });
+    const form = await (await post('/api/v1/return', { email: 'nobody@x.org', pin: '1' })).text();
+    expect(form).toMatch(/id="return" open[\s\S]*No machine belongs to this e-mail address and PIN\./);
+  });
+
+  test('the page of another browser offers to open it with e-mail and PIN', async () => {
+    await insertFreeVms(lab.server.db, ['a']);
+    const { id } = await giveVm(lab.server.db, 'ada@x.org');
+    const other = await fetch(`${lab.server.url}/assignments/${id}`, { headers: { accept: 'text/html' } });
+    expect(other.status).toBe(404);
+    expect(await other.text()).toContain('action="/api/v1/return"');
+  });
+});
+
 describe('destroying one machine from its page', { timeout: 90_000 }, () => {
   test('destroying one machine from its page leads to the page of that operation and needs no script', async () => {
     await insertFreeVms(lab.server.db, ['a', 'b']);
@@ -78,6 +126,61 @@ describe('destroying one machine from its page', { timeout: 90_000 }, () => {
     expect(refused.text).toContain('Nothing was destroyed: another operation is running.');
     expect((await form('/api/v1/vms/nobody/destroy')).status).toBe(404);
     await ended(id, '1 machine was created.');
+  });
+});
+
+describe('a command that did not work', () => {
+  test('the reason that the agent reports is shown to the admin everywhere, and not to the participant', async () => {
+    await insertFreeVms(lab.server.db, ['a']);
+    const { id } = await giveVm(lab.server.db, 'ada@x.org');
+    const reported = await lab.server.client.POST('/api/v1/assignments/{id}/outcome', {
+      params: { path: { id } },
+      body: { hostname: 'a', outcome: 'failed', message: 'OAuth error: invalid_grant' },
+    });
+    expect(reported.response.status).toBe(200);
+    const { data: vm } = await lab.server.admin.GET('/api/v1/vms/{hostname}', by('a'));
+    expect(vm?.command_error).toBe('OAuth error: invalid_grant');
+    expect(vm?.attention?.message).toContain('(OAuth error: invalid_grant)');
+    const { data: timeline } = await lab.server.admin.GET('/api/v1/vms/{hostname}/timeline', by('a'));
+    expect(timeline?.items.map(({ text }) => text)).toContain(
+      'Command failed (ada@x.org: OAuth error: invalid_grant).',
+    );
+    for (const path of ['/admin', '/admin/instances', '/admin/vms/a'])
+      expect(await page(path)).toContain('OAuth error: invalid_grant');
+    const { data: assignment } = await lab.server.admin.GET('/api/v1/assignments/{id}', {
+      params: { path: { id } },
+    });
+    expect(JSON.stringify(assignment)).not.toContain('invalid_grant');
+  });
+
+  test('a participant who was moved to another machine needs a new command, and the admin reads why', async () => {
+    await insertFreeVms(lab.server.db, ['a']);
+    const { id } = await giveVm(lab.server.db, 'ada@x.org');
+    const body = { hostname: 'a', outcome: 'registered' } as const;
+    await lab.server.client.POST('/api/v1/assignments/{id}/outcome', { params: { path: { id } }, body });
+    await insertFreeVms(lab.server.db, ['b']);
+    await lab.server.admin.POST('/api/v1/vms/{hostname}/reassign', by('a'));
+    const { data: vm } = await lab.server.admin.GET('/api/v1/vms/{hostname}', by('b'));
+    expect(vm?.attention?.message).toContain('was moved to this machine and needs a new command');
+    for (const path of ['/admin/instances', '/admin/vms/b']) {
+      expect(await page(path)).toContain('Moved; needs a new command');
+      expect(await page(path)).not.toContain('Code expired');
+    }
+  });
+});
+
+describe('a machine that runs but does not ask for its command', () => {
+  test('the participant is not asked for a new command, and the admin is told to assign another machine', async () => {
+    await insertFreeVms(lab.server.db, ['a']);
+    const { id } = await giveVm(lab.server.db, 'ada@x.org');
+    await ageCommand(lab.server.db, 'ada@x.org', 601);
+    const { data } = await lab.server.admin.GET('/api/v1/assignments/{id}', { params: { path: { id } } });
+    expect(data?.state).toBe('machine_lost');
+    expect(data?.message).toContain('tell your instructor');
+    const overview = await page('/admin');
+    expect(overview).toContain('is not picking up the participant’s command');
+    expect(overview).toContain('Assign another machine: a');
+    expect(overview).not.toContain('paste a new command');
   });
 });
 
@@ -178,3 +281,22 @@ test('the overview lists exactly the machines that need attention, the most urge
   expect(overview!.attention).toEqual(needing.toSorted(byUrgency));
   expect(overview!.attention_total).toBe(needing.length);
 });
+
+test(
+  'after a rehearsal the start page does not say that the workshop is over',
+  { timeout: 90_000 },
+  async () => {
+    const { id } = await lab.launch(2);
+    await ended(id, '2 machines were created.');
+    await lab.server.admin.POST('/destroy', { headers: { Accept: 'application/json' } });
+    await vi.waitFor(async () => expect(await page('/admin/operations')).not.toContain('data-active'), {
+      timeout: 60_000,
+      interval: 100,
+    });
+    const { data } = await lab.server.client.GET('/api/v1/lab');
+    expect(data).toMatchObject({ state: 'not_open', total: 0 });
+    const start = await page('/');
+    expect(start).toContain('There are no machines right now.');
+    expect(start).not.toContain('is over');
+  },
+);

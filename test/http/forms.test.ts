@@ -115,7 +115,7 @@ describe('forms', () => {
     ['a damaged escape', 'email=%E0%A4%A&crd_command=x', {}, 400],
     ['bytes that are no UTF-8', 'email=%ff&crd_command=x', {}, 400],
     ['a body over the limit', `email=${'x'.repeat(LIMIT_BYTES)}`, {}, 413],
-    ['another type', '{}', { 'content-type': 'application/json' }, 415],
+    ['another type', 'a,b', { 'content-type': 'text/csv' }, 415],
     [
       'another charset',
       'email=a',
@@ -131,6 +131,16 @@ describe('forms', () => {
       expect(await response.text()).toMatch(/^<form>requestVm /);
     },
   );
+
+  test('a program that sends JSON to a form, and accepts anything, is answered with JSON', async () => {
+    await using t = await bodyEcho();
+    const headers = { 'content-type': 'application/json' };
+    const response = await t.http.form('/api/request_vm', '{}', headers);
+    expect(response.status).toBe(415);
+    expect(await response.json()).toMatchObject({ code: 'unsupported_media_type' });
+    const browser = await t.http.form('/api/request_vm', '{}', { ...headers, accept: 'text/html' });
+    expect(await browser.text()).toMatch(/^<form>requestVm /);
+  });
 
   test('the form page of an admin endpoint is shown to the admin only', async () => {
     await using t = await bodyEcho();

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { expect, test, vi } from 'vitest';
 import { listVmRows } from '../../src/db/vm-rows.ts';
+import { planOperationVms, readOperationVms } from '../../src/db/operation-vms.ts';
 import { insertOperation } from '../../src/db/operations.ts';
 import { createScriptedProvider } from '../doubles/scripted-provider.ts';
 import { shortIntervals, startTestOperations, WAIT, type TestOperations } from '../support/operations.ts';
@@ -47,6 +48,7 @@ test('a launch whose server was killed is interrupted, and what was half done is
   const id = await insertAbandonedOperation(db, 'launch');
   await insertMachine({ db }, 'made', { operationId: id });
   await insertMachine({ db }, 'not-made', { operationId: id });
+  await planOperationVms(db, id, ['made', 'not-made']);
   const scripted = createScriptedProvider();
   scripted.machines.set('made', { hostname: 'made', operationId: id, ssh: { sshPort: 2299 } });
   scripted.machines.set('orphan', { hostname: 'orphan', operationId: id });
@@ -55,6 +57,10 @@ test('a launch whose server was killed is interrupted, and what was half done is
   const operation = await lab.ended(id);
   expect(operation).toMatchObject({ status: 'interrupted', done: 1, problem: { kind: 'interrupted' } });
   expect(await listVmRows(db)).toMatchObject([{ hostname: 'made' }]);
+  expect(await readOperationVms(db, id)).toMatchObject([
+    { hostname: 'made', state: 'created', detail: null },
+    { hostname: 'not-made', state: 'failed', detail: 'The server stopped before this machine was created.' },
+  ]);
   expect([...scripted.machines.keys()]).toEqual(['made', 'unknown']);
   expect(await lab.texts(id)).toEqual([
     'Was not created; its row was removed.',
@@ -81,9 +87,11 @@ test('a destroy whose server was killed is interrupted, and the remaining machin
     .updateTable('vms')
     .set({ status_before_destroy: sql<string>`status`, status: 'destroying' })
     .execute();
+  await planOperationVms(db, id, ['lab-vm-test-1', 'lab-vm-test-2']);
   scripted.machines.delete('lab-vm-test-1');
   await using lab = await startTestOperations({ on: database, scripted });
   expect(await lab.ended(id)).toMatchObject({ status: 'interrupted' });
+  expect(await readOperationVms(db, id)).toMatchObject([{ state: 'destroyed' }, { state: 'created' }]);
   expect(await listVmRows(db)).toMatchObject([
     { hostname: 'lab-vm-test-2', status: 'running', email: 'ada@example.org' },
   ]);

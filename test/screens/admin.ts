@@ -86,7 +86,8 @@ export const adminScreens: readonly Screen[] = [
     name: 'vm-broken',
     show: async (stage) => {
       await filled(machine(3))(stage);
-      for (const summary of await stage.page.locator('summary').all()) await summary.click();
+      await stage.page.getByText('Show PIN').click();
+      await stage.page.getByRole('button', { name: /^Release machine…/ }).click();
     },
   },
   {
@@ -95,8 +96,8 @@ export const adminScreens: readonly Screen[] = [
     show: async (stage) => {
       await filled(machine(3))(stage);
       await stage.server.db.updateTable('vms').set({ status: 'error' }).execute();
-      await stage.page.locator('summary', { hasText: 'Assign another machine' }).click();
-      await stage.page.getByRole('button', { name: 'Assign another machine' }).click();
+      await stage.page.getByRole('button', { name: /^Assign another machine…/ }).click();
+      await stage.page.getByRole('dialog').getByRole('button', { name: 'Assign another machine' }).click();
       await stage.page.getByText('Nothing was changed').first().waitFor();
     },
   },

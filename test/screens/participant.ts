@@ -34,18 +34,6 @@ async function takeAll(server: TestServer, count: number): Promise<void> {
   for (let number = 1; number <= count; number += 1) await giveVm(server.db, `person${number}@example.org`);
 }
 
-const destroyed = (server: TestServer) =>
-  server.db
-    .insertInto('operations')
-    .values({
-      id: crypto.randomUUID(),
-      kind: 'destroy',
-      status: 'succeeded',
-      requested_by: 'admin',
-      ended_at: sql<Date>`now()`,
-    })
-    .execute();
-
 /** The success page, after this has become true. */
 function success(name: string, change: (server: TestServer) => Promise<unknown>, javaScript?: false): Screen {
   return {
@@ -99,13 +87,6 @@ export const participantScreens: readonly Screen[] = [
       await insertFreeVms(stage.server.db, vmNames(2));
       await takeAll(stage.server, 2);
       await ask(stage);
-    },
-  },
-  {
-    name: 'index-over',
-    show: async ({ server, go }) => {
-      await destroyed(server);
-      await go('/');
     },
   },
   {
@@ -167,7 +148,12 @@ export const participantScreens: readonly Screen[] = [
   success('failed', (server) =>
     assignments(server).set({ delivered_at: now, acknowledged_at: now, outcome: 'failed' }).execute(),
   ),
-  success('expired', (server) => ageCommand(server.db, EMAIL, 3_600)),
+  success('expired', async (server) => {
+    await sql`insert into vm_presence (hostname, waiting_until) values ('lablink-vm-prod-17', now() + interval '1 hour')
+      on conflict (hostname) do update set waiting_until = excluded.waiting_until`.execute(server.db);
+    await ageCommand(server.db, EMAIL, 3_600);
+  }),
+  success('not-picked-up', (server) => ageCommand(server.db, EMAIL, 3_600)),
   success('machine-lost', (server) => server.db.updateTable('vms').set({ status: 'error' }).execute()),
   success('released', (server) => assignments(server).set({ released_at: now }).execute()),
   {

@@ -47,6 +47,7 @@ export const vm: Vm = {
     total_seconds: null,
   },
   deadline: null,
+  command_error: null,
   attention: null,
 };
 export const assignment: NonNullable<Vm['assignment']> = {
@@ -55,6 +56,7 @@ export const assignment: NonNullable<Vm['assignment']> = {
   command_at: '2026-01-01T11:58:00Z',
   delivered_at: null,
   acknowledged_at: null,
+  reassigned_at: null,
   released_at: null,
 };
 

@@ -78,6 +78,10 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
     // An invalid field: programs get 400.
     asking(withHeaders({ ...exampleRequest('requestVm'), body: 'email=x' }, JSON_WANTED)),
   ],
+  returnToVm: [
+    ...inBothTypes(exampleAs('returnToVm', { body: `email=${EXAMPLE.email}&pin=${EXAMPLE.pin}` })),
+    ...inBothTypes(exampleAs('returnToVm', { body: 'email=nobody@example.org&pin=1' })),
+  ],
   assignmentPage: [openAssignmentPage],
   listVmStatuses: [withoutMachines(exampleRequest('listVmStatuses'))],
   vmStartup: [supersededPoll],
@@ -119,6 +123,10 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
   launchVms: [
     asking(withHeaders({ ...exampleRequest('launchVms'), body: 'num_vms=many' }, JSON_WANTED)),
     whileLaunching(() => withHeaders(exampleRequest('launchVms'), JSON_WANTED)),
+  ],
+  createOperation: [
+    asking(withHeaders({ ...exampleRequest('createOperation'), body: '{"kind":"destroy"}' }, JSON_WANTED)),
+    whileLaunching(() => withHeaders(exampleRequest('createOperation'), JSON_WANTED)),
   ],
   destroyVm: [
     ...inBothTypes(exampleRequest('destroyVm')),

@@ -13,6 +13,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'requestVm email': 'a form field: the adapter refuses NUL in all of them, since people get a page',
   'requestVm crd_command': 'a form field',
   'requestVm pin': 'a form field',
+  'returnToVm email': 'a form field',
+  'returnToVm pin': 'a form field',
   'destroyVms confirm': 'a form field',
 };
 

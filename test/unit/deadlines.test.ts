@@ -94,7 +94,13 @@ describe('attention', () => {
     assignment: null,
     deadline: null,
   };
-  const participant = { email: 'ada@x.org', state: 'connected', commandAt: ago(9) } as const;
+  const participant = {
+    email: 'ada@x.org',
+    state: 'connected',
+    commandAt: ago(9),
+    reassignedAt: null,
+    outcomeMessage: null,
+  } as const;
   const overdue = deadline({ ...facts, status: 'initializing', statusSince: ago(17) });
   test.each<[string, Partial<AttentionFacts>, string | null, string | null]>([
     ['is well', {}, null, null],
@@ -119,6 +125,12 @@ describe('attention', () => {
       'command_failed',
       'ada@x.org',
     ],
+    [
+      'runs but does not ask for its command',
+      { assignment: { ...participant, state: 'machine_lost' } },
+      'machine_lost',
+      'ada@x.org',
+    ],
     ['takes too long', { status: 'initializing', deadline: overdue }, 'overdue', null],
     ['has an unhealthy GPU', { gpuHealth: 'Unhealthy' }, 'gpu_unhealthy', null],
     [
@@ -135,6 +147,30 @@ describe('attention', () => {
       expect(found?.email ?? null).toBe(email);
     },
   );
+
+  test.each([
+    ['does not ask for its command', { state: 'machine_lost' }, 'Assign another machine.'],
+    ['has a participant whose code has expired', { state: 'expired' }, 'code has expired'],
+    [
+      'could not use the command',
+      { state: 'failed', outcomeMessage: 'invalid_grant.' },
+      'did not work (invalid_grant). Ask',
+    ],
+    ['could not use the command for no known reason', { state: 'failed' }, 'did not work. Ask'],
+    [
+      'could not use the command, and says a lot',
+      { state: 'failed', outcomeMessage: 'x'.repeat(5_000) },
+      'xx…). Ask',
+    ],
+    [
+      'has a participant who was moved to it',
+      { state: 'expired', reassignedAt: ago(3) },
+      'was moved to this machine and needs a new command',
+    ],
+  ] as const)('a machine that %s needs attention, with what to do', (_what, change, message) => {
+    const found = attentionOf({ ...machine, assignment: { ...participant, ...change } });
+    expect(found?.message).toContain(message);
+  });
 
   test('participants who cannot work come first, then machines in the order of their numbers', () => {
     const entries = [

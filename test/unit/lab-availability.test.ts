@@ -1,30 +1,24 @@
 import { describe, expect, test } from 'vitest';
 import { labSentence, labState, type LabFacts } from '../../src/vms/lab-availability.ts';
 
-const nothing: LabFacts = { free: 0, ready: 0, starting: 0, resetting: 0, total: 0, ended: false };
+const nothing: LabFacts = { free: 0, ready: 0, starting: 0, resetting: 0, total: 0 };
 
 describe('the availability of machines', () => {
   test.each([
-    ['not_open', {}, 'not open yet'],
+    ['not_open', {}, 'There are no machines right now.'],
     ['starting', { starting: 40, total: 40 }, 'none of 40 is ready yet'],
     ['starting', { starting: 28, ready: 12, total: 40 }, '12 of 40 are ready'],
     ['open', { free: 1, ready: 1, total: 1 }, '1 machine is free.'],
     ['open', { free: 12, ready: 12, starting: 28, total: 40 }, '12 machines are free. 28 more are starting.'],
-    ['full', { ready: 40, total: 40 }, 'All machines are taken. If you already have one'],
+    ['full', { ready: 40, total: 40 }, 'All machines are taken.'],
     [
       'full',
       { ready: 39, resetting: 1, total: 40 },
       'All machines are taken; one is being reset and will be free soon.',
     ],
     ['full', { total: 2 }, 'No machine is available right now.'],
-    ['closed', { ended: true }, 'The workshop is over'],
-    ['closed', { ended: true, ready: 3, starting: 1, total: 4 }, 'The workshop is over'],
   ] as const)('the availability is %s with %j, with its sentence', (state, facts, sentence) => {
     expect(labState({ ...nothing, ...facts })).toBe(state);
     expect(labSentence({ ...nothing, ...facts })).toContain(sentence);
-  });
-
-  test('a free machine makes the availability open, even while all machines are being destroyed', () => {
-    expect(labState({ ...nothing, free: 1, ready: 1, total: 1, ended: true })).toBe('open');
   });
 });

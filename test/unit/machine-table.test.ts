@@ -52,10 +52,13 @@ describe('the table of machines', () => {
     });
     const [, first = '', second = ''] = html.split(/<tr role="row" data-hostname/);
     expect(textOf(first)).toContain(
-      'lablink-vm-prod-1 aws Running 6 min ago Not assigned Not known Not known 12 s ago',
+      'lablink-vm-prod-1 Running 6 min ago Not assigned Not known Not known 12 s ago',
     );
     expect(textOf(second)).toContain(
-      'a b aws Error 6 min ago ada@example.org Connected Yes Unhealthy Never created 41 s, boot 62 s, container 2.3 s',
+      'a b Error 6 min ago ada@example.org Connected Yes Unhealthy Never 105 s Log',
+    );
+    expect(second).toContain(
+      'title="created\u00a041\u00a0s, boot\u00a062\u00a0s, container\u00a02.3\u00a0s"',
     );
     expect(first).toContain('href="/admin/logs/lablink-vm-prod-1"');
     expect(second).toContain('href="/admin/vms/a%20b"');

@@ -22,7 +22,7 @@ const overview = {
 };
 
 describe('the overview', () => {
-  test('the overview counts the machines by status, also statuses without machines', () => {
+  test('the overview has the counts first, then what needs attention, and the checks where one is not well', () => {
     const html = renderAdmin({
       ...overview,
       checks: [
@@ -32,9 +32,10 @@ describe('the overview', () => {
     });
     const text = textOf(html);
     expect(text).toContain('2 Free 1 Assigned 1 In use 2 Starting 0 Failed 5 Total');
-    expect(text).toContain('Starting 2 Running 3 Error 0 Unreachable 0 Resetting 0 Destroying 0');
-    expect(text).toContain('OK Database Not OK Listener Not connected.');
-    expect(text).toContain('Nothing needs your attention.');
+    expect(text).toContain('Something is wrong with this server. OK Database Not OK Listener Not connected.');
+    expect(text).toMatch(/2 Free [\s\S]* Nothing needs your attention\.[\s\S]* Something is wrong/);
+    const well = textOf(renderAdmin({ ...overview, checks: [{ name: 'database', ok: true }] }));
+    expect(well).toContain('This server is healthy OK Database');
     expect(html).toContain('href="/admin" aria-current="page"');
   });
 

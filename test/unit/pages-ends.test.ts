@@ -86,7 +86,7 @@ describe('the page Shutdown and cost', () => {
     expect(html).toContain('orphans/i-1/terminate"');
     expect(html).not.toContain('/adopt"');
     expect(textOf(html)).toContain(
-      'Destroy… (lab-vm-1, i-1) Destroys the machine and everything on it. This cannot be undone. Destroy (lab-vm-1, i-1)',
+      'Destroy… Destroy: lab-vm-1, i-1 Destroys the machine and everything on it. This cannot be undone. Destroy Cancel',
     );
     const row = { ...orphan, kind: 'record', id: 'lab-vm-1' } as const;
     expect(textOf(renderFleet({ ...model, orphans: { ...orphans, items: [row] } }))).toContain(
@@ -137,7 +137,6 @@ describe('the page Shutdown and cost', () => {
 
 test('the line on other pages says the first shutdown, the cost, and how many machines are overdue', () => {
   expect(fleetLine(model.fleet, NOW)).toEqual({
-    machines: '2 launched machines',
     end: { at: '2026-01-01 16:30 UTC', timestamp: END, left: 'in 4\u00a0h 30\u00a0min' },
     cost: 'about $12.50',
     overdue: null,
@@ -145,5 +144,6 @@ test('the line on other pages says the first shutdown, the cost, and how many ma
   const late = { ...model.fleet, vms: [{ ...member!, overdue: true }] };
   expect(fleetLine(late, NOW)?.overdue).toBe('1 machine is past its shutdown time and still exists.');
   expect(fleetLine({ ...model.fleet, costs_money: false }, NOW)?.cost).toBeNull();
-  expect(fleetLine({ ...model.fleet, total: 0, launches: [], vms: [] }, NOW)).toBeNull();
+  const free = { ...model.fleet, costs_money: false, shutdown_at: null };
+  expect(fleetLine(free, NOW)).toBeNull();
 });

@@ -143,8 +143,8 @@ describe('the dashboard', () => {
     expect(html).toContain('<noscript><meta http-equiv="refresh"');
     expect(textOf(html)).toContain('Running 1 of 3 machines created.');
     expect(textOf(html)).toContain('11:59:01 UTC Starting.');
-    expect(textOf(html)).toContain('Log of lablink-vm-prod-1 Created 1.5 s Running Not assigned');
-    expect(textOf(html)).toContain('The machine is ready.');
+    expect(textOf(html)).toContain('lablink-vm-prod-1 Created 1.5 s Running Not assigned');
+    expect(textOf(html)).toContain('1 of 3 machines are ready.');
     expect(html).toContain('<progress class="progress" id="progress" max="3" value="1">');
   });
 
@@ -187,7 +187,7 @@ describe('the dashboard', () => {
       });
     expect(withVm('initializing')).toContain('http-equiv');
     expect(textOf(withVm('initializing'))).toContain('Not reported yet');
-    expect(textOf(withVm('initializing'))).toContain('0 of 1 machines are ready.');
+    expect(textOf(withVm('initializing'))).toContain('0 of 3 machines are ready.');
     expect(withVm('running')).not.toContain('http-equiv');
   });
 
@@ -237,7 +237,7 @@ describe('the dashboard', () => {
       form: {},
     });
     expect(textOf(launch)).toContain('The number of machines must be a whole number greater than 0.');
-    expect(launch).toContain('action="/api/launch"');
+    expect(launch).toContain('action="/api/v1/operations"');
     expect(launch).toContain('<p class="wrong" id="num-vms-error">');
     const many = [{ field: 'num_vms', code: 'maximum', message: 'num_vms must be at most 1000' }];
     const tooMany = problemBody('invalid_request', { errors: many });
@@ -267,7 +267,7 @@ describe('the destroy page', () => {
   test('the destroy page names the participants who will lose their machine', () => {
     const text = textOf(renderDeleteInstances(page));
     expect(text).toContain('2 machines will be destroyed; 1 participant will lose theirs.');
-    expect(text).toContain('Participants who will lose their machine ada@example.org vm-1');
+    expect(text).toContain('Machines to be destroyed ada@example.org vm-1 vm-2 Not assigned');
     expect(text).not.toContain('downloaded');
   });
 });

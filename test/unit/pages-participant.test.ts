@@ -12,7 +12,7 @@ describe('the form', () => {
     expect(html).toContain(
       '<a href="https://remotedesktop.google.com/headless" target="_blank" rel="noopener">',
     );
-    expect(html).not.toContain('name="pin"');
+    expect(html).not.toContain('id="pin"');
     expect(html).not.toContain('role="alert"');
   });
 
@@ -23,11 +23,14 @@ describe('the form', () => {
     expect(textOf(renderIndex({ ...form, lab: null }))).toContain('is not known right now');
   });
 
-  test('after a request without a free machine the form says when to submit it again', () => {
-    const refused = { ...form, noneFree: true, error: { message: 'No available VMs.' } };
-    const full = { state: 'full', message: 'No machine is free.' } as const;
-    expect(renderIndex({ ...refused, lab: full })).toMatch(/data-retry[^>]*>What you typed stays here\./);
-    expect(renderIndex(refused)).toMatch(/data-retry[^>]*>You can submit the form again now/);
+  test('after a request without a free machine the page says so once, as no error, and when to submit the form again', () => {
+    const refused = { ...form, noneFree: true };
+    const full = { state: 'full', message: 'All machines are taken.' } as const;
+    const html = renderIndex({ ...refused, lab: full });
+    expect(html).toMatch(/data-retry[^>]*>To try again, submit the form again/);
+    expect(textOf(html).match(/All machines are taken/g)).toHaveLength(1);
+    expect(html).not.toMatch(/<title>Error|role="alert"/);
+    expect(renderIndex(refused)).toMatch(/data-retry[^>]*>Submit the form again now/);
   });
 
   test('the form shows the texts of the organiser as plain text with links', () => {
@@ -107,8 +110,8 @@ describe('the form', () => {
 describe('the success page', () => {
   test('the success page shows hostname, PIN, state and links', () => {
     const html = renderSuccess(assigned);
-    expect(html).toContain('<dd class="big">lablink-vm-prod-1</dd>');
-    expect(html).toContain('<dd class="big pin">482913</dd>');
+    expect(html).toContain('<dd class="big" data-fact="hostname">lablink-vm-prod-1</dd>');
+    expect(html).toContain('<dd class="big pin" data-fact="pin">482913</dd>');
     expect(html).toContain(`role="status" data-assignment="${ID}" data-state="waiting" data-gone=`);
     expect(html).toContain(
       '<a href="https://remotedesktop.google.com/access" target="_blank" rel="noopener">',
@@ -122,7 +125,7 @@ describe('the success page', () => {
     'the success page has a folded form for a new command while the state is %s',
     (state) => {
       const html = renderSuccess({ ...assigned, state });
-      expect(tagOf(html, 'fresh')).toBe('<details class="card card-body" id="fresh">');
+      expect(tagOf(html, 'fresh')).toBe('<details class="card card-body" id="fresh" data-while-assigned>');
       expect(html).toMatch(
         /action="\/api\/request_vm"[^>]*>\s*<input type="hidden" name="email" value="ada@example.org">/,
       );
@@ -133,7 +136,9 @@ describe('the success page', () => {
     'the success page has the form for a new command open and first when the state is %s',
     (state) => {
       const html = renderSuccess({ ...assigned, state });
-      expect(tagOf(html, 'fresh')).toBe('<details class="card card-body" id="fresh" open>');
+      expect(tagOf(html, 'fresh')).toBe(
+        '<details class="card card-body" id="fresh" data-while-assigned open>',
+      );
       expect(html.match(/name="crd_command"/g)).toHaveLength(1);
       expect(html.indexOf('id="fresh"')).toBeLessThan(html.indexOf('id="next"'));
     },

@@ -46,7 +46,7 @@ describe('the page of a problem', () => {
     expect(html).toContain('<h1>Get your machine</h1>');
     expect(tagOf(html, 'email')).toMatch(/value="ada@example.org".* aria-invalid="true"/);
     expect(html).toMatch(/<textarea[^>]*>\nDISPLAY= x<\/textarea>/);
-    expect(html).not.toContain('name="pin"');
+    expect(html).not.toContain('id="pin"');
     expect(textOf(html)).not.toMatch(/machines? (is|are) free|not known right now/);
   });
 

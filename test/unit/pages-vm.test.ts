@@ -63,8 +63,12 @@ describe('the page of a machine', () => {
       'Destroy machine Destroys the machine and everything on it.',
     ])
       expect(textOf(html)).toContain(effect);
-    expect(textOf(html)).toMatch(/Release machine… Release machine /);
-    expect(html.match(/<details[\s\S]*?<\/details>/g)).toHaveLength(6);
+    // The question names the participant and their work, and can be declined; it opens without JavaScript.
+    expect(textOf(html)).toMatch(
+      /Release machine… Release machine: lablink-vm-prod-1 ada@example\.org Ends the assignment\.[^…]* Participant’s work: Never downloaded\. Release machine Cancel/,
+    );
+    expect(html.match(/ popover id="confirm-/g)).toHaveLength(6);
+    expect(html.match(/class="btn btn-outline-danger"/g)).toHaveLength(5);
     expect(html).toContain(`action="/api/v1/assignments/${machine.vm.assignment?.id ?? ''}/release"`);
   });
 
@@ -95,7 +99,7 @@ describe('the page of a machine', () => {
       lastDownload: { at: new Date(timestamp), files: 3, bytes: 2_000_000, complete: true },
     });
     const never = textOf(renderVm(machine));
-    expect(never.match(/[Ww]ork:? Never downloaded\./g)).toHaveLength(3);
+    expect(never.match(/[Ww]ork:? Never downloaded\./g)).toHaveLength(5);
     const saved = renderVm({ ...machine, ...at('2026-01-01T11:59:00Z') });
     expect(textOf(saved)).toContain('Work Last downloaded: 3 files');
     expect(saved).toContain('href="/api/v1/vms/lablink-vm-prod-1/data" download');

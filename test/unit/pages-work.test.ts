@@ -76,7 +76,7 @@ test('without machines the overview has no download link', () => {
 
 const calm = {
   hostname: 'vm-1',
-  email: null,
+  email: 'ada@example.org',
   last,
   problem: null,
   files: 3,
@@ -96,7 +96,7 @@ const unsavedWorkPage = (vms: Extract<UnsavedWorkModel, { surveyed: true }>['vms
   );
 
 test.each([
-  [{ last: null }, 'Not assigned vm-1 3 files, 9 bytes. Never downloaded.'],
+  [{ last: null }, 'ada@example.org vm-1 3 files, 9 bytes. Never downloaded.'],
   [{ changed: true }, 'Changed since the last download. Last downloaded: 3 files, 3.4 MB, 3 min ago.'],
   [{ last: { ...last, complete: false } }, 'The last download was incomplete.'],
   [
@@ -117,6 +117,23 @@ test('the destroy page lists downloaded work as safe, with the files that downlo
   expect(text).toContain('Excluded from downloads: 3 files, 15 bytes (h5 2, csv 1).');
 });
 
+test('the destroy page lists the work that would be lost first, and apart from work that is safe', () => {
+  const text = unsavedWorkPage([
+    { ...calm, hostname: 'vm-1', email: 'safe@example.org' },
+    { ...calm, hostname: 'vm-2', email: 'risk@example.org', last: null },
+  ]);
+  const [lost = '', safe = ''] = text.split('Of the others, nothing would be lost:');
+  expect(lost).toContain('risk@example.org');
+  expect(lost).not.toContain('safe@example.org');
+  expect(safe).toContain('safe@example.org');
+});
+
+test('the destroy page leaves out machines that no participant has had: their files are those of the image', () => {
+  const text = unsavedWorkPage([{ ...calm, email: null, last: null, files: 7 }]);
+  expect(text).not.toContain('would be lost');
+  expect(text).not.toContain('7 files');
+});
+
 test('before the survey the destroy page shows what is known, with a link to the survey without JavaScript', () => {
   const html = renderDeleteInstances({
     deployment: 'lab',
@@ -134,7 +151,7 @@ test('before the survey the destroy page shows what is known, with a link to the
   });
   const text = textOf(html);
   expect(text).toContain('ada@example.org vm-1 Last downloaded: 3 files, 3.4 MB, 3 min ago.');
-  expect(text).toContain('Not assigned vm-2 Never downloaded.');
+  expect(text).not.toContain('vm-2 Never downloaded.');
   expect(text).not.toContain('Nothing has changed');
   expect(html).toContain('href="/admin/instances/delete?survey=true"');
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { assignmentSentences, assignmentState, type AssignmentFacts } from '../../src/vms/assignment.ts';
 import { normalizeEmail } from '../../src/vms/email.ts';
-import { makePin, pinLockAfter } from '../../src/vms/pin.ts';
+import { makePin, pinLockAfter, pinTriesLeft } from '../../src/vms/pin.ts';
 import { changes, readVmStatus, statusesThatAre, vmStatuses } from '../../src/vms/lifecycle.ts';
 import { readGpuHealth } from '../../src/vms/status.ts';
 import { readTimings, totalSeconds } from '../../src/vms/timings.ts';
@@ -12,7 +12,6 @@ describe('an e-mail address', () => {
     ['A@B.c', 'a@b.c'],
     ['  ada@example.org\n', 'ada@example.org'],
     ['ada+lab@sub.example.org', 'ada+lab@sub.example.org'],
-    ['ada@localhost', 'ada@localhost'],
     ['\uff41da@example.org', 'ada@example.org'],
     ['ada@example.org.', 'ada@example.org'],
     ['Jürgen@Example.ORG', 'jürgen@example.org'],
@@ -26,6 +25,10 @@ describe('an e-mail address', () => {
     'ada',
     '@example.org',
     'ada@',
+    'ada@localhost',
+    'bob@example',
+    'bob@example.',
+    'bob@.org',
     'a b@c.d',
     'Ada <ada@example.org>',
     'a@b@c',
@@ -44,6 +47,7 @@ describe('a PIN', () => {
 
   test('every fifth wrong PIN locks the assignment, each time for longer, for at most half an hour', () => {
     expect([1, 4, 5, 6, 9, 10, 15, 500].map(pinLockAfter)).toEqual([0, 0, 5, 0, 0, 10, 15, 30]);
+    expect([1, 4, 6, 9].map(pinTriesLeft)).toEqual([4, 1, 4, 1]);
   });
 });
 
@@ -59,10 +63,22 @@ describe('the state of an assignment', () => {
     reassignedAt: null,
     vmStatus: 'running',
     confirms: true,
+    waiting: true,
   };
   test.each<[string, Partial<AssignmentFacts>, string]>([
     ['waits for the machine at first', {}, 'waiting'],
     ['expires when no machine took the command in time', { commandAt: ago(600) }, 'expired'],
+    [
+      'is lost when the machine does not ask for the command, so that a new one would not help',
+      { commandAt: ago(600), waiting: false },
+      'machine_lost',
+    ],
+    ['waits for a machine that may still ask', { commandAt: ago(599), waiting: false }, 'waiting'],
+    [
+      'needs a new command after a move, also on a machine that is not asking yet',
+      { reassignedAt: ago(900), commandAt: ago(900), waiting: false },
+      'expired',
+    ],
     ['is sent once the machine has it', { deliveredAt: ago(10) }, 'sent'],
     [
       'expires if a machine that confirms commands does not confirm',

@@ -9,7 +9,7 @@ import {
   reportedLabel,
 } from '../../pages/operation-labels.ts';
 import { NOT_ASSIGNED } from '../../pages/status-labels.ts';
-import { vmLogsHref } from '../../pages/hrefs.ts';
+import { vmPageHref } from '../../pages/hrefs.ts';
 import { compareHostnames } from '../../vms/hostnames.ts';
 import { dataOf, find, findAll, make, makeFrom, need, setText } from '../dom.ts';
 import { followStream } from '../event-stream.ts';
@@ -159,12 +159,15 @@ function forget({ rows, present, reported }: Table, hostname: string): void {
   present.delete(hostname);
   reported.delete(hostname);
   const row = rows.get(hostname);
-  if (row) reportCell(row).replaceChildren(make('span', reportedLabel(null), { className: 'hint' }));
+  if (!row) return;
+  need(HTMLAnchorElement, 'th a', row).removeAttribute('href');
+  reportCell(row).replaceChildren(make('span', reportedLabel(null), { className: 'hint' }));
 }
 
 function showReport({ rows }: Table, vm: Vm): void {
   const row = rows.get(vm.hostname);
   if (!row) return;
+  need(HTMLAnchorElement, 'th a', row).href = vmPageHref(vm.hostname);
   const label = reportedLabel(vm);
   const badge = find(HTMLElement, '.status', reportCell(row));
   if (badge?.dataset['status'] !== vm.status || badge.textContent !== label)
@@ -176,9 +179,7 @@ function addRow(table: Table, hostname: string): HTMLElement {
   const { monitor, body, rows, reported } = table;
   const row = makeFrom(need(HTMLTemplateElement, '[data-new-row]', monitor), HTMLTableRowElement);
   row.dataset['hostname'] = hostname;
-  const link = need(HTMLAnchorElement, 'a', row);
-  link.href = vmLogsHref(hostname);
-  link.append(hostname);
+  need(HTMLAnchorElement, 'th a', row).append(hostname);
   rows.set(hostname, row);
   const next = [...body.rows].find((other) => compareHostnames(dataOf(other, 'hostname'), hostname) > 0);
   body.insertBefore(row, next ?? null);
@@ -205,9 +206,8 @@ function showReady({ monitor, rows }: Table): void {
   const ready = created.filter((row) => statusOf(row) === 'running');
   gauge.hidden = created.length === 0;
   const bar = need(HTMLProgressElement, 'progress', gauge);
-  bar.max = Math.max(created.length, 1);
   bar.value = ready.length;
-  setText(need(HTMLElement, '[data-up-text]', gauge), readySentence(ready.length, created.length));
+  setText(need(HTMLElement, '[data-up-text]', gauge), readySentence(ready.length, bar.max));
 }
 
 /** Whether no machine is starting any more. */

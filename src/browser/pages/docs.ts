@@ -6,6 +6,13 @@ declare global {
   var SwaggerUIBundle: { (options: object): void; readonly presets: { readonly apis: unknown } };
 }
 
+const FOR_BROWSERS: ReadonlySet<string> = new Set([
+  'text/html',
+  'text/css',
+  'text/javascript',
+  'image/svg+xml',
+]);
+
 const viewer = need(HTMLElement, '#swagger-ui');
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const followScheme = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
@@ -15,8 +22,11 @@ followScheme();
 // Where the `type` of a problem leads.
 const anchor = location.hash.startsWith('#problem-') ? document.getElementById(location.hash.slice(1)) : null;
 
+const answer = await fetch(dataOf(viewer, 'contract'), { headers: { Accept: 'application/json' } });
+const contract: unknown = await answer.json();
+
 globalThis.SwaggerUIBundle({
-  url: dataOf(viewer, 'contract'),
+  spec: withoutPages(contract),
   domNode: viewer,
   presets: [globalThis.SwaggerUIBundle.presets.apis],
   layout: 'BaseLayout',
@@ -32,4 +42,25 @@ if (anchor) {
   keepInSight.observe(viewer);
   for (const move of ['wheel', 'touchstart', 'pointerdown', 'keydown'])
     addEventListener(move, () => keepInSight.disconnect(), { once: true, passive: true });
+}
+
+/** The contract without what is for browsers alone: pages and static files. */
+function withoutPages(spec: unknown): unknown {
+  if (!isObject(spec) || !isObject(spec['paths'])) return spec;
+  const paths = Object.entries(spec['paths']).filter(([, path]) => isObject(path) && !isForBrowsers(path));
+  return { ...spec, paths: Object.fromEntries(paths) };
+}
+
+/** Its only endpoint answers with a page or a file, or has nothing to say. */
+function isForBrowsers(path: Readonly<Record<string, unknown>>): boolean {
+  const get = path['get'];
+  if (!isObject(get) || 'post' in path || !isObject(get['responses'])) return false;
+  const ok = get['responses']['200'];
+  if (isObject(ok) && typeof ok['$ref'] === 'string') return ok['$ref'].endsWith('/Page');
+  const types = isObject(ok) && isObject(ok['content']) ? Object.keys(ok['content']) : [];
+  return types.length > 0 && types.every((type) => FOR_BROWSERS.has(type));
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }

@@ -15,10 +15,13 @@ const JITTER = 0.5;
 
 enableRequestForms();
 keepDraft();
-// To the errors, where the page came back with some.
-find(HTMLElement, '#errors')?.focus();
+// To the errors, or to what to do where no machine was free.
+find(HTMLElement, '#errors, [data-none-free]')?.focus();
 const box = find(HTMLElement, '[data-availability]');
-if (box) void follow(box);
+if (box) {
+  showRetry(box);
+  void follow(box);
+}
 
 async function follow(section: HTMLElement): Promise<never> {
   let delayMs = FIRST_DELAY_MS;
@@ -53,11 +56,18 @@ function show(section: HTMLElement, { state, message }: Schema<'Lab'>): boolean 
   if (line.textContent === message && section.dataset['state'] === state) return false;
   keepHeight(section);
   line.textContent = message;
-  const retry = find(HTMLElement, '[data-retry]', section);
-  if (retry) retry.textContent = dataOf(retry, state === 'open' ? 'tryAgain' : 'wait');
   if (section.dataset['state'] !== state) {
     section.dataset['state'] = state;
-    announce(retry ? `${message} ${retry.textContent}` : message);
+    announce(`${message} ${showRetry(section)}`);
   }
   return true;
+}
+
+/** What to do after a request for which no machine was free; empty where there was none. */
+function showRetry(section: HTMLElement): string {
+  const retry = find(HTMLElement, '[data-retry]', section);
+  if (!retry) return '';
+  keepHeight(retry);
+  retry.textContent = dataOf(retry, section.dataset['state'] === 'open' ? 'tryAgain' : 'wait');
+  return retry.textContent;
 }

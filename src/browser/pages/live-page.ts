@@ -13,8 +13,9 @@ const AGES_MS = 10_000;
 const parts = findAll(HTMLElement, '[data-live-part]');
 const address = find(HTMLElement, '[data-address]')?.dataset['address'] ?? location.pathname;
 for (const note of findAll(HTMLElement, '[data-live-note]')) note.hidden = false;
-// The page may have come as the answer to a form: loading it again must not send the form again.
-if (location.pathname !== address) history.replaceState(null, '', address);
+// The page may have come as the answer to a form: loading it again must not send the form again, nor say again what was done.
+if (location.pathname !== address || new URLSearchParams(location.search).has('done'))
+  history.replaceState(null, '', address);
 
 setInterval(() => updateAges(document), AGES_MS);
 if (parts.length > 0) void follow();

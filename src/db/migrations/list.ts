@@ -10,6 +10,7 @@ import * as plainWords from './0008-plain-words.ts';
 import * as vmStatusEvents from './0009-vm-status-events.ts';
 import * as providers from './0010-providers.ts';
 import * as browsersAndSecrets from './0015-browsers-and-secrets.ts';
+import * as idempotency from './0017-idempotency.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -30,4 +31,5 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0009-vm-status-events', breaking: false, migration: vmStatusEvents },
   { name: '0010-providers', breaking: false, migration: providers },
   { name: '0015-browsers-and-secrets', breaking: false, migration: browsersAndSecrets },
+  { name: '0017-idempotency', breaking: false, migration: idempotency },
 ];

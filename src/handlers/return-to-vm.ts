@@ -1,0 +1,48 @@
+// A participant comes back from another browser, with e-mail and PIN; the command of the VM stays as it is.
+import type { Handler, Input, Reply } from '../contract/handlers.ts';
+import { problem } from '../contract/problems.ts';
+import { returnToVm } from '../db/request.ts';
+import { renderIndex } from '../pages/index-page.ts';
+import { renderRedirect } from '../pages/redirect.ts';
+import { normalizeEmail } from '../vms/email.ts';
+import { readLab } from './lab.ts';
+import { json, page } from './replies.ts';
+import { pinLocked, type RequestVmDependencies } from './request-vm.ts';
+
+/** The same for both: nobody learns from it whether an e-mail has a machine. */
+const NOT_FOUND =
+  'No machine belongs to this e-mail address and PIN. Check both, or ask your instructor, who can see the PIN.';
+
+export function returnToVmHandler(dependencies: RequestVmDependencies): Handler<'returnToVm'> {
+  const { db, randomUuid } = dependencies;
+  return async (input) => {
+    const email = normalizeEmail(input.body.email);
+    const browserId = input.browserId ?? randomUuid();
+    const found =
+      email === null
+        ? null
+        : await returnToVm(db, { email, browserId, givenPin: input.body.pin.replaceAll(/\s/g, '') });
+    if (found?.kind === 'returned') {
+      const { id, hostname, pin } = found;
+      if (input.accept === 'application/json')
+        return json({ hostname, pin, assignment_id: id, returning: true });
+      const href = `/assignments/${id}`;
+      return { status: 303, type: 'text/html', headers: { Location: href }, body: renderRedirect(href) };
+    }
+    const refusal =
+      found?.kind === 'pin_locked'
+        ? pinLocked(found.retryAfterSeconds)
+        : problem('assignment_not_found', { detail: NOT_FOUND });
+    return input.accept === 'application/json' ? refusal : form(dependencies, input, refusal.body.detail);
+  };
+}
+
+/** The form page, with the message at the form for returning. */
+async function form(
+  { db, workshop }: RequestVmDependencies,
+  { body }: Input<'returnToVm'>,
+  message: string,
+): Promise<Reply<'returnToVm'>> {
+  const shown = { lab: await readLab(db), workshop, values: {}, askForPin: false, mine: [] };
+  return page(renderIndex({ ...shown, returning: { email: body.email, error: message } }));
+}
