@@ -9,7 +9,7 @@ import { normaliseCli, normaliseEvent, recordedCli, recordedEvents } from './rec
 
 const CASE_MS = 120_000;
 /** Where a run is stopped, some answers still reach the program and others do not. */
-const FINISHED = /^RegisterResource RPC finished/;
+const FINISHED = /^RegisterResource(Outputs)? RPC (prepared|finished)/;
 
 /**
  * The events of a case.

@@ -64,9 +64,11 @@ describe.skipIf(!motoIsThere())('the engine double on an emulator of AWS', () =>
       cloud.faults.rejectNth(1, 'InsufficientInstanceCapacity');
       const { failed } = await lab.run('up', many(12));
       expect(failed?.message).toContain('InsufficientInstanceCapacity: We currently do not have sufficient');
-      expect(await cloud.machines()).toHaveLength(7);
+      // How many are under way when the rejection arrives is chance on the real engine.
+      const started = cloud.calls().filter(({ what }) => what === 'create').length;
+      expect(started).toBeLessThanOrEqual(8);
+      expect(await cloud.machines()).toHaveLength(started - 1);
       expect(machinesInState().sort()).toEqual((await names()).sort());
-      expect(cloud.calls().filter(({ what }) => what === 'create')).toHaveLength(8);
     },
   );
 
@@ -83,7 +85,7 @@ describe.skipIf(!motoIsThere())('the engine double on an emulator of AWS', () =>
       process.kill(run.enginePid(), 'SIGINT');
       const { failed, cli } = await run.ended;
       expect(failed).toMatchObject({ name: 'CommandError' });
-      expect(cli.at(-1)?.rc).toBe(1);
+      expect(cli.at(-1)?.rc).toBe(8);
       expect(lab.stateFile().pending_operations).toMatchObject([{ type: 'creating' }]);
       expect(await lab.locks()).toEqual([]);
       // It stays until somebody says that it is to be cleared.
@@ -238,7 +240,7 @@ describe.skipIf(!motoIsThere())('the engine double on an emulator of AWS', () =>
     };
     const keys = async () => {
       const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: 'state' }));
-      return Contents.map(({ Key = '' }) => Key.replace(/dev-\d+|[0-9a-f-]{36}/, '*'));
+      return Contents.map(({ Key = '' }) => Key.replace(/dev[-.]\d+|[0-9a-f-]{36}/, '*'));
     };
     cloud.faults.hold();
     const first = await lab.drive('up', ['m-1'], bucket);
@@ -248,10 +250,12 @@ describe.skipIf(!motoIsThere())('the engine double on an emulator of AWS', () =>
     cloud.faults.release();
     expect((await first.ended).done?.summary).toMatchObject({ resourceChanges: { create: 2 } });
     expect(await keys()).toEqual([
+      'lab/.pulumi/backups/lablink/dev/*.json',
       'lab/.pulumi/history/lablink/dev/*.checkpoint.json',
       'lab/.pulumi/history/lablink/dev/*.history.json',
       'lab/.pulumi/meta.yaml',
       'lab/.pulumi/stacks/lablink/dev.json',
+      'lab/.pulumi/stacks/lablink/dev.json.bak',
     ]);
     s3.destroy();
   });

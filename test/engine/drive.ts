@@ -86,7 +86,7 @@ export type Lab = AsyncDisposable & {
   run(...args: Parameters<Lab['drive']>): Promise<DriveResult>;
   /** The state file of the stack, as it is on disk. */
   stateFile(): StateFile;
-
+  /** The lock files, without the attributes that the engine stores beside each file. */
   locks(): Promise<string[]>;
 };
 
@@ -133,7 +133,8 @@ export async function createLab(cloud: TestCloud): Promise<Lab> {
     },
     locks: async () => {
       const locks = join(state, '.pulumi/locks/organization/lablink/dev');
-      return existsSync(locks) ? readdir(locks) : [];
+      if (!existsSync(locks)) return [];
+      return (await readdir(locks)).filter((name) => !name.endsWith('.attrs'));
     },
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true, maxRetries: 5 }),
   };

@@ -66,7 +66,13 @@ function withoutExtraOutputs(outputs: unknown): unknown {
 /** Normalises a CLI run. Leaves out the lines of progress: from the heading to `Diagnostics:`, `Outputs:` or `Resources:`. */
 export function normaliseCli(run: CliRun): unknown {
   const command = run.argv.slice(0, 2).join(' ');
-  const stdout = command === 'stack history' ? historyOf(run.stdout) : screenOf(run.stdout);
+  // A released CLI prints a `v` before its version, the recorded one did not.
+  const stdout =
+    command === 'version'
+      ? run.stdout.replace(/^v/, '')
+      : command === 'stack history'
+        ? historyOf(run.stdout)
+        : screenOf(run.stdout);
   const env = Object.fromEntries(
     Object.entries(run.env).map(([name, value]) => [name, name === 'PULUMI_HOME' ? '<home>' : value]),
   );

@@ -14,9 +14,12 @@ if (folder === undefined)
 mkdirSync(folder, { recursive: true });
 
 const { provider, busy } = createProvider(folder);
-// Like the real plugin, it continues its work when the reader of its output is gone, and ignores signals.
+// Like the real plugin, it continues its work when the reader of its output is gone. An interrupt ends it when it is idle.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => {
+    if (!busy()) process.exit(0);
+  });
 
 // Like the real plugin, it finishes its current calls when its engine has exited, and then exits.
 const engine = process.ppid;

@@ -40,9 +40,10 @@ export function openBackend(stackName: string, cwd: string, env: NodeJS.ProcessE
   return {
     stack,
     exists: () => storage.exists(checkpoint),
-    readCheckpoint: () => JSON.parse(storage.read(checkpoint)) as unknown,
+    readCheckpoint: () => parseJson(storage.read(checkpoint), 'failed to load checkpoint: place 1: '),
     writeCheckpoint: (value) => {
       if (!storage.exists('meta.yaml')) storage.write('meta.yaml', 'version: 1\n');
+      if (storage.exists(checkpoint)) storage.write(`${checkpoint}.bak`, storage.read(checkpoint));
       storage.write(checkpoint, JSON.stringify(value, null, 4));
     },
     ...locksOf(url, storage, stack),
@@ -52,9 +53,13 @@ export function openBackend(stackName: string, cwd: string, env: NodeJS.ProcessE
       return newestFirst.map((name) => JSON.parse(storage.read(`${history}/${name}`)) as unknown);
     },
     addHistory: (entry) => {
-      const name = `${history}/${stack.name}-${BigInt(Date.now()) * 1_000_000n}`;
+      const at = BigInt(Date.now()) * 1_000_000n;
+      const name = `${history}/${stack.name}-${at}`;
       storage.write(`${name}.history.json`, JSON.stringify(entry, null, 4));
-      if (storage.exists(checkpoint)) storage.write(`${name}.checkpoint.json`, storage.read(checkpoint));
+      if (!storage.exists(checkpoint)) return;
+      const text = storage.read(checkpoint);
+      storage.write(`${name}.checkpoint.json`, text);
+      storage.write(`backups/${stack.project}/${stack.name}/${stack.name}.${at}.json`, text);
     },
   };
 }
@@ -72,13 +77,13 @@ function locksOf(
       const { username } = userInfo();
       const lock = { pid: process.pid, username, hostname: hostname(), timestamp: new Date().toISOString() };
       storage.write(`${folder}/${ownLock}`, JSON.stringify(lock));
-      const others = storage.list(folder).filter((name) => name !== ownLock && name.endsWith('.json'));
+      const others = storage.list(folder).filter((name) => name !== ownLock);
       if (others.length === 0) return;
       unlock();
+      // Like the real engine, it parses every file there, whatever its name, such as those that a full disk has left.
       const lockLines = others.map((name) => {
-        const { pid, username, hostname, timestamp } = JSON.parse(
-          storage.read(`${folder}/${name}`),
-        ) as typeof lock;
+        const other = parseJson(storage.read(`${folder}/${name}`)) as typeof lock;
+        const { pid, username, hostname, timestamp } = other;
         const at = timestamp.replace(/\.\d+Z$/, 'Z');
         return `  ${withoutQuery(url)}/.pulumi/${folder}/${name}?no_tmp_dir=true: created by ${username}@${hostname} (pid ${pid}) at ${at}\n`;
       });
@@ -91,6 +96,19 @@ function locksOf(
       for (const name of storage.list(folder)) storage.remove(`${folder}/${name}`);
     },
   };
+}
+
+/** Fails with the words of the real engine's parser. */
+function parseJson(text: string, before = ''): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    const isCut = /^\s*(?:\{|$)/.test(text);
+    const reason = isCut
+      ? 'unexpected end of JSON input'
+      : `invalid character '${text.trim().charAt(0)}' looking for beginning of value`;
+    throw new Failure(`${before}${reason}\n`);
+  }
 }
 
 function withoutQuery(url: string): string {

@@ -3,9 +3,9 @@
 import { randomUUID } from 'node:crypto';
 import { diagnostic, stepMetadata, type EngineEvent, type Op } from './events.ts';
 import { Failure, unsupported } from './failure.ts';
-import type { FoundPlugin, Plugin } from './plugin.ts';
+import { missingPlugin, type FoundPlugin, type Plugin } from './plugin.ts';
 import type { Scheduler } from './scheduler.ts';
-import type { Resource, Snapshot } from './snapshot.ts';
+import { dependsOn, type Resource, type Snapshot } from './snapshot.ts';
 import { ignoreChanges, isEqual, type Props } from './values.ts';
 
 export type Registration = {
@@ -49,6 +49,8 @@ export type Deployment = {
 export type DeploymentContext = {
   readonly project: string;
   readonly stack: string;
+  /** What the stack configures for the default provider. */
+  readonly config: Readonly<Record<string, string>>;
   readonly snapshot: Snapshot;
   readonly save: () => void;
   readonly send: (event: EngineEvent) => void;
@@ -154,16 +156,17 @@ export function createDeployment(context: DeploymentContext): Deployment {
     const found = context.findPlugin(version);
     if (!found) throw missingPlugin(version);
     warn(found);
-    const inputs = { __internal: {}, version };
+    const settings = { ...context.config, version };
+    const inputs = { __internal: {}, ...settings };
     const old = snapshot.resources.find((resource) => resource.urn === urn) ?? null;
     const fresh: Resource = {
       ...{ urn, type: PROVIDER, custom: true, id: '', parent: '', provider: '', inputs, outputs: {} },
       ...{ dependencies: [], created: old?.created ?? now() },
     };
     const op = old ? 'same' : 'create';
-    await (await context.plugin(found)).configure({ version });
+    await (await context.plugin(found)).configure(settings);
     sendStarted(op, old, fresh);
-    const configured = { ...fresh, id: old?.id ?? randomUUID(), outputs: { version } };
+    const configured = { ...fresh, id: old?.id ?? randomUUID(), outputs: settings };
     saveResource(configured);
     sendFinished(op, old, configured);
     return configured;
@@ -190,7 +193,12 @@ export function createDeployment(context: DeploymentContext): Deployment {
   ): Promise<Resource | null> {
     const plugin = await pluginOf();
     const old = snapshot.resources.find(({ urn }) => urn === registration.urn) ?? null;
-    const requested = { ...registration, inputs: withIgnoredChanges(registration, old) };
+    const requested = {
+      ...registration,
+      inputs: old
+        ? ignoreChanges(old.inputs, registration.inputs, registration.ignoreChanges)
+        : registration.inputs,
+    };
     const checked = await plugin.check(registration.urn, old?.inputs ?? {}, requested.inputs);
     const news = resourceOf({ ...requested, inputs: checked }, old, providerResource);
     if (!old) return create(plugin, news);
@@ -319,23 +327,6 @@ export function createDeployment(context: DeploymentContext): Deployment {
       sendFinished(op, old, news);
     },
   };
-}
-
-export function missingPlugin(version: string): Failure {
-  return new Failure(
-    `no resource plugin 'pulumi-resource-aws' found in the workspace at version v${version} or on your $PATH`,
-  );
-}
-
-function dependsOn(other: Resource, urn: string): boolean {
-  return (
-    other.urn !== urn &&
-    (other.dependencies.includes(urn) || other.parent === urn || other.provider.startsWith(`${urn}::`))
-  );
-}
-
-function withIgnoredChanges({ inputs, ignoreChanges: paths }: Registration, old: Resource | null): Props {
-  return old ? ignoreChanges(old.inputs, inputs, paths) : inputs;
 }
 
 function resourceOf(

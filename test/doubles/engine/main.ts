@@ -14,6 +14,7 @@ const RUN: FlagTable = {
   'exec-kind': 'value',
   'event-log': 'value',
   message: 'value',
+  parallel: 'value',
 };
 
 const COMMANDS: Readonly<Record<string, { flags: FlagTable; positionals: number; run: Command }>> = {

@@ -5,12 +5,16 @@ import providerProto from '@pulumi/pulumi/proto/provider_pb.js';
 import structProto from 'google-protobuf/google/protobuf/struct_pb.js';
 import emptyProto from 'google-protobuf/google/protobuf/empty_pb.js';
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Failure } from './failure.ts';
 import type { Resource } from './snapshot.ts';
 import type { Props } from './values.ts';
+
+/** As long as the real engine waits for an interrupted plugin. */
+const KILL_AFTER_MS = 5_000;
 
 /** `ambient`: on the PATH. */
 export type FoundPlugin = { readonly path: string; readonly ambient: boolean };
@@ -25,7 +29,8 @@ export type Plugin = {
   readonly read: (old: Resource) => Promise<{ id: string; inputs: Props; outputs: Props } | null>;
   readonly delete: (old: Resource) => Promise<void>;
   readonly cancel: () => void;
-  readonly stop: () => void;
+  /** Interrupts the plugin, and kills it after a while: one that ignores SIGINT delays the end of the run. */
+  readonly stop: () => Promise<void>;
 };
 
 /** A plugin on the PATH has priority over one in Pulumi's own folder; the run prints a warning about it. */
@@ -40,6 +45,12 @@ export function findPlugin(version: string, env: NodeJS.ProcessEnv): FoundPlugin
   return isExecutable(path) ? { path, ambient: false } : null;
 }
 
+export function missingPlugin(version: string): Failure {
+  return new Failure(
+    `no resource plugin 'pulumi-resource-aws' found in the workspace at version v${version} or on your $PATH`,
+  );
+}
+
 /** @param engine the address of our Engine service, the only argument of the plugin */
 export async function startPlugin({ path }: FoundPlugin, engine: string): Promise<Plugin> {
   // Like the real engine, start it in its own process group, so that it outlives a killed engine.
@@ -51,9 +62,14 @@ export async function startPlugin({ path }: FoundPlugin, engine: string): Promis
   return { ...callsOf(client), stop: () => stop(child, client) };
 }
 
-function stop(child: ChildProcess, client: providerGrpc.ResourceProviderClient): void {
+async function stop(child: ChildProcess, client: providerGrpc.ResourceProviderClient): Promise<void> {
   client.close();
-  child.kill('SIGKILL');
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGINT');
+  const timer = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+  await exited;
+  clearTimeout(timer);
 }
 
 function callsOf(client: providerGrpc.ResourceProviderClient): Omit<Plugin, 'stop'> {

@@ -18,7 +18,6 @@ import emptyProto from 'google-protobuf/google/protobuf/empty_pb.js';
 import type { StackRef } from './backend.ts';
 import type { Deployment, Registration } from './deployment.ts';
 import { diagnostic, type EngineEvent, type Severity } from './events.ts';
-import { LIMIT } from './scheduler.ts';
 import { fromStruct, toStruct } from './plugin.ts';
 
 export type Servers = {
@@ -48,11 +47,16 @@ export async function serve(
 }
 
 /** Resolves with the error of the program, or null; never if the program waits for a resource whose step failed. */
-export function runProgram(client: string, stack: StackRef, servers: Servers): Promise<string | null> {
+export function runProgram(
+  client: string,
+  stack: StackRef,
+  { servers, config, limit }: { servers: Servers; config: Readonly<Record<string, string>>; limit: number },
+): Promise<string | null> {
   const host = new languageGrpc.LanguageRuntimeClient(client, credentials.createInsecure());
   const request = new languageProto.RunRequest().setProject(stack.project).setStack(stack.name);
-  request.setOrganization(stack.organization).setParallel(LIMIT).setPwd(process.cwd());
+  request.setOrganization(stack.organization).setParallel(limit).setPwd(process.cwd());
   request.setMonitorAddress(servers.monitor).setArgsList([servers.engine]);
+  for (const [key, value] of Object.entries(config)) request.getConfigMap().set(key, value);
   return new Promise((resolve) => {
     host.run(request, (error: ServiceError | null, reply?: languageProto.RunResponse) => {
       host.close();

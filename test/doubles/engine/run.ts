@@ -1,17 +1,20 @@
 // One run of `up`, `destroy` or `refresh`, from the lock to the last event.
 import type { Backend } from './backend.ts';
-import { createDeployment, missingPlugin, type Deployment } from './deployment.ts';
+import { createDeployment, type Deployment } from './deployment.ts';
 import { diagnostic, openEvents, type EngineEvent } from './events.ts';
 import { unsupported } from './failure.ts';
 import type { Flags } from './flags.ts';
 import { historyEntry } from './history.ts';
-import { findPlugin, startPlugin, type FoundPlugin, type Plugin } from './plugin.ts';
+import { findPlugin, missingPlugin, startPlugin, type FoundPlugin, type Plugin } from './plugin.ts';
 import { runProgram, serve, type Servers } from './program.ts';
 import { LIMIT, createRandom, createScheduler } from './scheduler.ts';
 import { openScreen } from './screen.ts';
 import { passphraseOf } from './secrets.ts';
-import { checkSettings } from './settings.ts';
+import { checkSettings, providerConfig, readConfig } from './settings.ts';
 import { readSnapshot, writeSnapshot, type Snapshot } from './snapshot.ts';
+
+/** The exit status after a second interrupt. */
+const TERMINATED_STATUS = 8;
 
 export type RunCommand = 'up' | 'destroy' | 'refresh';
 
@@ -58,22 +61,25 @@ async function runLocked(
   };
   const plugins = createPlugins(() => servers);
   const servers: Servers = await serve(stack, send, () => deployment);
+  const limit = Number(env['LABLINK_ENGINE_LIMIT'] ?? flags.value('parallel') ?? LIMIT);
+  const config = readConfig(stack);
   const deployment = createDeployment({
-    ...{ project: stack.project, stack: stack.name, snapshot, save, send },
-    scheduler: createScheduler(
-      createRandom(Number(env['LABLINK_ENGINE_SEED'] ?? '1')),
-      Number(env['LABLINK_ENGINE_LIMIT'] ?? LIMIT),
-    ),
+    ...{ project: stack.project, stack: stack.name, config: providerConfig(config), snapshot, save, send },
+    scheduler: createScheduler(createRandom(Number(env['LABLINK_ENGINE_SEED'] ?? '1')), limit),
     findPlugin: (version) => findPlugin(version, env),
     plugin: plugins.get,
   });
-  const terminated = listenToSignals(deployment, send, plugins, () => (isOver = true));
+  const end: { status: number | null } = { status: null };
+  const terminated = listenToSignals(deployment, send, plugins, () => {
+    isOver = true;
+    end.status = TERMINATED_STATUS;
+  });
   save();
   try {
     prepare(command, snapshot, send, env);
     if (command === 'refresh' && flags.has('clear-pending-creates')) snapshot.operations = [];
     const work = workOf(command, deployment, flags.values('target'), () =>
-      runProgram(client ?? '', stack, servers),
+      runProgram(client ?? '', stack, { servers, config, limit }),
     );
     await Promise.race([Promise.race([work, deployment.stopped]).then(() => deployment.idle()), terminated]);
     deployment.finishOutputs();
@@ -90,11 +96,11 @@ async function runLocked(
   events.send(summary(deployment, seconds, result));
   events.send({ cancelEvent: {} });
   await events.end();
-  plugins.stop();
+  await plugins.stop();
   servers.close();
   screen.close(deployment.changes, seconds);
   backend.addHistory(historyEntry(command, { flags, env, startedAt, result, changes: deployment.changes }));
-  return failed ? 1 : 0;
+  return end.status ?? (failed ? 1 : 0);
 }
 
 /** Before the first step: finds the plugin of the existing resources, and sends the prelude and the warnings. */
@@ -164,7 +170,7 @@ function createPlugins(servers: () => Servers) {
       return started;
     },
     cancel: () => running?.cancel(),
-    stop: () => running?.stop(),
+    stop: () => running?.stop() ?? Promise.resolve(),
   };
 }
 

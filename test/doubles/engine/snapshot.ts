@@ -123,3 +123,11 @@ export function fullName({ organization, project, name }: StackRef): string {
 function mapResource(resource: Resource, map: (props: Props) => Props): Resource {
   return { ...resource, inputs: map(resource.inputs), outputs: map(resource.outputs) };
 }
+
+/** Whether the resource must be deleted before the one with this URN. */
+export function dependsOn(other: Resource, urn: string): boolean {
+  return (
+    other.urn !== urn &&
+    (other.dependencies.includes(urn) || other.parent === urn || other.provider.startsWith(`${urn}::`))
+  );
+}

@@ -10,6 +10,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -43,6 +44,10 @@ function folderOf(url: string, cwd: string): string {
   return path.startsWith('/') ? fileURLToPath(url) : resolve(cwd, path);
 }
 
+/** The real engine writes such a file beside every other, and never lists them. */
+const ATTRIBUTES = '.attrs';
+const ATTRIBUTES_TEXT = JSON.stringify({ 'user.content_type': 'text/plain; charset=utf-8', md5: null });
+
 function folderStorage(root: string): Storage {
   return {
     exists: (key) => existsSync(join(root, key)),
@@ -58,10 +63,16 @@ function folderStorage(root: string): Storage {
       } finally {
         closeSync(file);
       }
+      writeFileSync(`${path}${ATTRIBUTES}`, ATTRIBUTES_TEXT);
       renameSync(temporary, path);
     },
-    remove: (key) => rmSync(join(root, key), { force: true }),
-    list: (folder) => (existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : []),
+    remove: (key) => {
+      for (const suffix of ['', ATTRIBUTES]) rmSync(join(root, key) + suffix, { force: true });
+    },
+    list: (folder) =>
+      existsSync(join(root, folder))
+        ? readdirSync(join(root, folder)).filter((name) => !name.endsWith(ATTRIBUTES))
+        : [],
   };
 }
 
