@@ -29,12 +29,9 @@ const verdicts = {
 export async function awaitCanary(
   { db, emit, control }: Pick<Run, 'db' | 'emit' | 'control'>,
   hostname: string,
-  others: number,
   { limitMs, pollMs }: CanaryOptions,
 ): Promise<Outcome> {
   const startedAt = performance.now();
-  const text = `Created first, alone; ${others} more follow when it has reported.`;
-  emit({ level: 'info', hostname, text });
   while (!isAborted(control.signal)) {
     const status = await findStatus(db, hostname);
     const verdict = status === null ? 'broken' : verdicts[status];

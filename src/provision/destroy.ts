@@ -2,6 +2,7 @@
 // succeeds. External VMs cannot be destroyed from here; only their rows are removed.
 import { listVmRows, markDestroying, removeDestroyed, type VmRow } from '../db/vm-rows.ts';
 import { planOperationVms, recordOperationVms, finishOperationVms } from '../db/operation-vms.ts';
+import type { OperationRecord } from '../db/operations.ts';
 import { fail, succeed } from '../result.ts';
 import { machines as machinesWord } from '../vms/operation.ts';
 import { reconcileFleet } from './apply-actions.ts';
@@ -13,9 +14,8 @@ import { callProvider, cleanUpSignal, type Outcome, type Run } from './run.ts';
 const NAMES_MAX = 10;
 
 /** Its outcome is not used if the lease was lost. */
-export async function runDestroy(run: Run): Promise<Outcome> {
+export async function runDestroy(run: Run, { id, hostnames: only }: OperationRecord): Promise<Outcome> {
   const { db, provider, control, emit, progress } = run;
-  const only = run.operation.hostnames;
   const isWanted = ({ hostname }: { readonly hostname: string }): boolean => only?.includes(hostname) ?? true;
   const rows = (await listVmRows(db)).filter(isWanted);
   await markDestroying(db, [...new Set([provider.name, registeredProvider])], only);
@@ -27,19 +27,19 @@ export async function runDestroy(run: Run): Promise<Outcome> {
   const listed = (await provider.list()).filter(isWanted);
   const hostnames = new Set([...own, ...listed].map(({ hostname }) => hostname));
   progress.add({ total: hostnames.size + external.length });
-  await planOperationVms(db, run.operation.id, [...hostnames, ...external]);
+  await planOperationVms(db, id, [...hostnames, ...external]);
   emit({
     level: 'info',
     text: hostnames.size > 0 ? `Destroying ${machinesWord(hostnames.size)}.` : 'No machines to destroy.',
   });
-  const runReport = createRunReport(run, null);
+  const runReport = createRunReport(run, id, null);
   const target = only === null ? 'all' : [...hostnames];
   const outcome = await callProvider(run, () =>
     provider.destroy(target, runReport.report, control.signal, control.forceSignal),
   );
   if (control.reason() === 'lost') return outcome;
-  if (outcome.ok) await removeExternal(run, external);
-  const left = await reconcileDestroy(run, runReport, isWanted);
+  if (outcome.ok) await removeExternal(run, id, external);
+  const left = await reconcileDestroy(run, id, runReport, isWanted);
   if (!outcome.ok) return outcome;
   if (left === null) return UNVERIFIED;
   if (left.length > 0) return leftOver(left);
@@ -60,12 +60,13 @@ function warnOfParticipants({ emit }: Run, rows: readonly VmRow[]): void {
 }
 
 async function removeExternal(
-  { db, operation, emit, progress }: Run,
+  { db, emit, progress }: Run,
+  operationId: string,
   hostnames: readonly string[],
 ): Promise<void> {
   if (hostnames.length === 0) return;
   await removeDestroyed(db, hostnames);
-  await recordOperationVms(db, operation.id, hostnames, {
+  await recordOperationVms(db, operationId, hostnames, {
     state: 'destroyed',
     detail: 'Removed from the list; it keeps running.',
   });
@@ -79,18 +80,19 @@ async function removeExternal(
 /** The VMs that still exist; null if the provider could not list them. */
 async function reconcileDestroy(
   run: Run,
+  operationId: string,
   runReport: RunReport,
   isWanted: (vm: { readonly hostname: string }) => boolean,
 ): Promise<string[] | null> {
-  const { db, provider, operation, progress } = run;
+  const { db, provider, progress } = run;
   try {
     await runReport.writeRest();
     const { kept, missing, unmanaged, undestroyed } = await reconcileFleet(
       { ...run, signal: cleanUpSignal() },
-      operation.id,
+      operationId,
     );
     const gone = missing.filter(isWanted).map(({ hostname }) => hostname);
-    await finishOperationVms(db, operation.id, gone, { state: 'destroyed' });
+    await finishOperationVms(db, operationId, gone, { state: 'destroyed' });
     progress.add({ done: gone.length });
     const own = kept.filter((row) => isOwn(row, provider.name));
     return [...own, ...unmanaged, ...undestroyed].filter(isWanted).map(({ hostname }) => hostname);

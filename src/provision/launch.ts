@@ -2,6 +2,7 @@
 // created stay; the rows of the others are removed.
 import { insertVms, takenHostnames } from '../db/vm-rows.ts';
 import { planOperationVms, finishOperationVms, recordOperationVms } from '../db/operation-vms.ts';
+import type { OperationRecord } from '../db/operations.ts';
 import { fail } from '../result.ts';
 import { nextHostnames, type Deployment } from '../vms/hostnames.ts';
 import { machines as machinesWord, namesOrCount } from '../vms/operation.ts';
@@ -21,30 +22,33 @@ export type LaunchOptions = {
 /** Another launch or a registration may take hostnames at the same time; then others are tried, this often. */
 const NAMING_ATTEMPTS = 5;
 
-/** Its outcome is not used if the lease was lost. */
-export async function runLaunch(run: Run, options: LaunchOptions): Promise<Outcome> {
-  const wanted = run.operation.numVms ?? 0;
+/** All VMs at once, or the canary and then the others. The outcome is not used if the lease was lost. */
+export async function runLaunch(
+  run: Run,
+  operation: OperationRecord,
+  options: LaunchOptions,
+): Promise<Outcome> {
+  const wanted = operation.numVms ?? 0;
   run.progress.add({ total: wanted });
-  const { batches, outcome } = await launchBatches(run, options, wanted);
-  if (run.control.reason() === 'lost') return outcome;
-  const found = await reconcileLaunch(run, batches);
-  return judge(outcome, found, wanted);
-}
-
-type Batches = { readonly batches: readonly Batch[]; readonly outcome: Outcome };
-
-/** All VMs at once, or the canary and then the others. */
-async function launchBatches(run: Run, options: LaunchOptions, wanted: number): Promise<Batches> {
   const { above } = options.canary;
   const withCanary = above !== null && wanted > above && wanted > 1;
-  const first = await launchBatch(run, options, withCanary ? 1 : wanted);
+  const first = await launchBatch(run, operation, options, withCanary ? 1 : wanted);
+  const batches = [first];
+  let { outcome } = first;
   const [canary] = first.report.created.keys();
-  if (!withCanary || !first.outcome.ok || canary === undefined)
-    return { batches: [first], outcome: first.outcome };
-  const reported = await awaitCanary(run, canary, wanted - 1, options.canary);
-  if (!reported.ok) return { batches: [first], outcome: reported };
-  const rest = await launchBatch(run, options, wanted - 1);
-  return { batches: [first, rest], outcome: rest.outcome };
+  if (withCanary && outcome.ok && canary !== undefined) {
+    const text = `Created first, alone; ${wanted - 1} more follow when it has reported.`;
+    run.emit({ level: 'info', hostname: canary, text });
+    outcome = await awaitCanary(run, canary, options.canary);
+    if (outcome.ok) {
+      const rest = await launchBatch(run, operation, options, wanted - 1);
+      batches.push(rest);
+      outcome = rest.outcome;
+    }
+  }
+  if (run.control.reason() === 'lost') return outcome;
+  const found = await reconcileLaunch(run, operation.id, batches);
+  return judge(outcome, found, wanted);
 }
 
 type Batch = {
@@ -53,23 +57,29 @@ type Batch = {
   readonly outcome: Outcome;
 };
 
-async function launchBatch(run: Run, options: LaunchOptions, count: number): Promise<Batch> {
-  const { operation, provider, control, emit } = run;
-  const vms = await insertRows(run, options, count);
+async function launchBatch(
+  run: Run,
+  operation: OperationRecord,
+  options: LaunchOptions,
+  count: number,
+): Promise<Batch> {
+  const { provider, control, emit } = run;
+  const { id: operationId, shutdownAt } = operation;
+  const vms = await insertRows(run, { operationId, shutdownAt, provider: provider.name }, options, count);
   const hostnames = vms.map(({ hostname }) => hostname);
-  await planOperationVms(run.db, operation.id, hostnames);
+  await planOperationVms(run.db, operationId, hostnames);
   emit({ level: 'info', text: `Launching ${machinesWord(count)}: ${hostnames.join(', ')}.` });
-  const report = createRunReport(run, new Set(hostnames));
-  const spec = { operationId: operation.id, shutdownAt: operation.shutdownAt, vms };
+  const report = createRunReport(run, operationId, new Set(hostnames));
   const outcome = await callProvider(run, () =>
-    provider.launch(spec, report.report, control.signal, control.forceSignal),
+    provider.launch({ operationId, shutdownAt, vms }, report.report, control.signal, control.forceSignal),
   );
   return { hostnames, report, outcome };
 }
 
 /** Chooses hostnames and generates tokens; only the hashes of the tokens are stored. */
 async function insertRows(
-  { db, operation, provider }: Run,
+  { db, provider }: Run,
+  launch: Parameters<typeof insertVms>[1],
   { deployment, randomBytes }: LaunchOptions,
   count: number,
 ): Promise<LaunchSpec['vms']> {
@@ -82,7 +92,6 @@ async function insertRows(
       token: makeVmToken(randomBytes),
     }));
     const rows = wanted.map(({ hostname, token }) => ({ hostname, tokenHash: hashToken(token) }));
-    const launch = { operationId: operation.id, provider: provider.name, shutdownAt: operation.shutdownAt };
     const free = new Set(await insertVms(db, launch, rows));
     inserted.push(...wanted.filter(({ hostname }) => free.has(hostname)));
   }
@@ -98,9 +107,8 @@ type Found = {
   readonly isKnown: boolean;
 };
 
-async function reconcileLaunch(run: Run, batches: readonly Batch[]): Promise<Found> {
-  const { db, operation, emit, progress, onError, requestReconcile } = run;
-  const { id } = operation;
+async function reconcileLaunch(run: Run, id: string, batches: readonly Batch[]): Promise<Found> {
+  const { db, emit, progress, onError, requestReconcile } = run;
   try {
     for (const { report } of batches) await report.writeRest();
     const reconciled = await reconcileFleet({ ...run, signal: cleanUpSignal() }, id);

@@ -48,6 +48,8 @@ export type ProvisionReport = {
   failed(hostname: string, reason: string): Promise<void>;
   /** The VM was destroyed or did not exist; nothing of it is left. */
   gone(hostname: string): Promise<void>;
+  /** The VM could not be destroyed, and still exists. `reason` is a sentence. */
+  kept(hostname: string, reason: string): Promise<void>;
 };
 
 type ProvisionFailureCode =

@@ -1,5 +1,6 @@
 // Turns what a provider reports into rows, progress and output. If a row cannot be written now, the provider goes on, and
 // the row is written when the run is reconciled.
+import type { Db } from '../db/connect.ts';
 import {
   recordProviderId,
   recordProvisioning,
@@ -9,7 +10,7 @@ import {
 } from '../db/vm-rows.ts';
 import { recordCreated as recordHours } from '../db/vm-hours.ts';
 import { recordOperationVms } from '../db/operation-vms.ts';
-import type { CreatedVm, ProvisionEvent, ProvisionReport } from './provider.ts';
+import type { CreatedVm, Provider, ProvisionEvent, ProvisionReport } from './provider.ts';
 import type { Run } from './run.ts';
 
 export type RunReport = {
@@ -22,22 +23,17 @@ export type RunReport = {
 };
 
 /** @param hostnames the VMs of the run; null = all. Reports about other VMs change no row of a launch. */
-export function createRunReport(run: Run, hostnames: ReadonlySet<string> | null): RunReport {
-  const { db, operation, emit, progress, onError } = run;
+export function createRunReport(
+  run: Run,
+  operationId: string,
+  hostnames: ReadonlySet<string> | null,
+): RunReport {
+  const { db, provider, emit, progress, onError } = run;
   const created = new Map<string, CreatedVm>();
   const failed = new Map<string, string>();
   const gone = new Set<string>();
-  const unwritten = new Set<() => Promise<void>>();
+  const { write, writeRest } = createWriter(onError);
   const belongs = (hostname: string): boolean => hostnames === null || hostnames.has(hostname);
-
-  async function write(action: () => Promise<void>): Promise<void> {
-    try {
-      await action();
-    } catch (error) {
-      unwritten.add(action);
-      onError(error, 'recording what the provider reported');
-    }
-  }
 
   const report: ProvisionReport = {
     event: emit,
@@ -46,7 +42,8 @@ export function createRunReport(run: Run, hostnames: ReadonlySet<string> | null)
       created.set(hostname, vm);
       progress.add({ done: 1 });
       emit({ level: 'info', hostname, text: `Created in ${vm.provisioningSeconds.toFixed(1)} s.` });
-      await write(() => recordCreated(run, hostname, vm));
+      const row = { hostname, operationId, provider: provider.name };
+      await write(() => recordCreated(db, row, vm));
     },
     failed: async (hostname, reason) => {
       if (!belongs(hostname) || failed.has(hostname)) return;
@@ -54,9 +51,15 @@ export function createRunReport(run: Run, hostnames: ReadonlySet<string> | null)
       progress.add({ failed: 1 });
       emit({ level: 'error', hostname, text: `Could not be created: ${reason}` });
       await write(async () => {
-        await recordOperationVms(db, operation.id, [hostname], { state: 'failed', detail: reason });
+        await recordOperationVms(db, operationId, [hostname], { state: 'failed', detail: reason });
         await removeNeverCreated(db, [hostname]);
       });
+    },
+    kept: (hostname, reason) => {
+      progress.add({ failed: 1 });
+      return write(() =>
+        recordOperationVms(db, operationId, [hostname], { state: 'failed', detail: reason }),
+      );
     },
     gone: async (hostname) => {
       if (gone.has(hostname)) return;
@@ -65,15 +68,23 @@ export function createRunReport(run: Run, hostnames: ReadonlySet<string> | null)
       emit({ level: 'info', hostname, text: 'Destroyed.' });
       await write(async () => {
         await removeDestroyed(db, [hostname]);
-        await recordOperationVms(db, operation.id, [hostname], { state: 'destroyed' });
+        await recordOperationVms(db, operationId, [hostname], { state: 'destroyed' });
       });
     },
   };
+  return { report, created, failed, writeRest };
+}
+
+/** What cannot be written now is written by `writeRest`, which rejects if it still cannot. */
+function createWriter(onError: Run['onError']) {
+  const unwritten = new Set<() => Promise<void>>();
   return {
-    report,
-    created,
-    failed,
-    writeRest: async () => {
+    write: (action: () => Promise<void>): Promise<void> =>
+      action().catch((error: unknown) => {
+        unwritten.add(action);
+        onError(error, 'recording what the provider reported');
+      }),
+    writeRest: async (): Promise<void> => {
       for (const action of unwritten) {
         await action();
         unwritten.delete(action);
@@ -88,18 +99,19 @@ export function createGoneReport(
   onEvent: (event: ProvisionEvent) => void = () => undefined,
 ): ProvisionReport {
   const ignore = (): Promise<void> => Promise.resolve();
-  return { event: onEvent, created: ignore, failed: ignore, gone: onGone };
+  return { event: onEvent, created: ignore, failed: ignore, gone: onGone, kept: ignore };
 }
 
 async function recordCreated(
-  { db, operation, provider }: Run,
-  hostname: string,
+  db: Db,
+  row: { readonly hostname: string; readonly operationId: string; readonly provider: Provider['name'] },
   vm: CreatedVm,
 ): Promise<void> {
+  const { hostname, operationId } = row;
   const { provisioningSeconds: seconds, instanceType = null } = vm;
   await recordSshAddress(db, hostname, vm);
   await recordProviderId(db, hostname, vm.id);
-  await recordHours(db, { hostname, operationId: operation.id, provider: provider.name, instanceType });
+  await recordHours(db, { ...row, instanceType });
   await recordProvisioning(db, hostname, seconds);
-  await recordOperationVms(db, operation.id, [hostname], { state: 'created', seconds });
+  await recordOperationVms(db, operationId, [hostname], { state: 'created', seconds });
 }

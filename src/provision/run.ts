@@ -1,6 +1,6 @@
 // What a run of an operation works with, and how it calls the provider so that it always gets a result.
 import type { Db } from '../db/connect.ts';
-import type { OperationRecord, OperationProgress } from '../db/operations.ts';
+import type { OperationProgress } from '../db/operations.ts';
 import { fail, type Failure, type Result } from '../result.ts';
 import type { OperationProblem, OperationProblemKind } from '../vms/operation.ts';
 import type { Provider, ProvisionEvent, ProvisionResult } from './provider.ts';
@@ -9,7 +9,6 @@ import type { RunControl } from './run-control.ts';
 export type Run = {
   readonly db: Db;
   readonly provider: Provider;
-  readonly operation: OperationRecord;
   readonly control: RunControl;
   /** Adds a line to the output of the operation. */
   readonly emit: (event: ProvisionEvent) => void;
@@ -33,6 +32,8 @@ export function problemOf({ code, message, remedy }: OperationFailure): Operatio
 export type ProgressCounter = {
   readonly get: () => OperationProgress;
   add(change: Partial<OperationProgress>): void;
+  /** Calls `store` with the newest counts after a change, never twice at once. */
+  storeWith(store: (progress: OperationProgress) => Promise<void>): void;
 };
 
 /** Waits for the call until the run is abandoned. An error that it throws becomes a failure. */
@@ -69,13 +70,11 @@ const ABANDONED: ProvisionResult = fail({
   remedy: 'Look at the machines, then destroy what is left.',
 });
 
-/** @param store is called with the newest counts, never twice at once. */
-export function createProgressCounter(
-  store: (progress: OperationProgress) => Promise<void>,
-): ProgressCounter {
+export function createProgressCounter(): ProgressCounter {
   let current: OperationProgress = { done: 0, failed: 0, total: 0 };
   let stored = current;
   let storing = false;
+  let store: (progress: OperationProgress) => Promise<void> = () => Promise.resolve();
 
   async function storeNewest(): Promise<void> {
     if (storing) return;
@@ -89,6 +88,9 @@ export function createProgressCounter(
 
   return {
     get: () => current,
+    storeWith: (given) => {
+      store = given;
+    },
     add: ({ done = 0, failed = 0, total = 0 }) => {
       if (done === 0 && failed === 0 && total === 0) return;
       current = {

@@ -104,7 +104,8 @@ async function execute(
     now,
     onError,
   });
-  const progress = createProgressCounter((counts) =>
+  const progress = createProgressCounter();
+  progress.storeWith((counts) =>
     recordProgress(db, { id, owner }, counts).catch((error: unknown) =>
       onError(error, 'recording the progress of an operation'),
     ),
@@ -113,15 +114,15 @@ async function execute(
   void keepLease(options, id, control, ended.signal);
   const limit = setTimeout(() => control.cancel('timeout'), intervals.runLimitMs);
   const emit = output.write;
-  const run: Run = { db, provider, operation, control, emit, progress, now, requestReconcile, onError };
+  const run: Run = { db, provider, control, emit, progress, now, requestReconcile, onError };
   try {
-    const outcome = await (operation.kind === 'launch' ? runLaunch(run, options) : runDestroy(run)).catch(
-      (error: unknown): Outcome => {
-        onError(error, `running a ${operation.kind}`);
-        requestReconcile();
-        return UNEXPECTED_ERROR;
-      },
-    );
+    const running =
+      operation.kind === 'launch' ? runLaunch(run, operation, options) : runDestroy(run, operation);
+    const outcome = await running.catch((error: unknown): Outcome => {
+      onError(error, `running a ${operation.kind}`);
+      requestReconcile();
+      return UNEXPECTED_ERROR;
+    });
     const reason = control.reason();
     if (reason === 'lost') return;
     const failure = outcome.ok ? null : explain(outcome.failure, reason);

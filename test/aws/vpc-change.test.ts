@@ -53,7 +53,7 @@ async function launch(listMachines: () => Promise<readonly CloudMachine[]>) {
     shutdownAt: null,
     vms: [{ hostname: 'lab-vm-test-2', token: 't' }],
   };
-  const report = { event: () => undefined, created: noted, gone: noted, failed: noted };
+  const report = { event: () => undefined, created: noted, gone: noted, failed: noted, kept: noted };
   function noted(hostname: string): Promise<void> {
     failed.push(hostname);
     return Promise.resolve();

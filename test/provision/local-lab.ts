@@ -140,6 +140,7 @@ export function recordReport(): RecordedReport {
     created: (hostname, fact) => Promise.resolve(void facts.set(hostname, fact)),
     failed: (hostname, reason) => Promise.resolve(void failures.set(hostname, reason)),
     gone: (hostname) => Promise.resolve(void ended.push(hostname)),
+    kept: (hostname, reason) => Promise.resolve(void failures.set(hostname, reason)),
   };
 }
 

@@ -29,6 +29,7 @@ const report: ProvisionReport = {
   created: (hostname) => send({ kind: 'made', hostname }),
   failed: () => Promise.resolve(),
   gone: (hostname) => send({ kind: 'gone', hostname }),
+  kept: () => Promise.resolve(),
 };
 const NEVER = new AbortController().signal;
 

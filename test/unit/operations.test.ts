@@ -144,7 +144,8 @@ describe('the output of a run', () => {
 test('progress counts are written one at a time, and the newest is written last', async () => {
   const written: OperationProgress[] = [];
   let open = 0;
-  const counter = createProgressCounter(async (progress) => {
+  const counter = createProgressCounter();
+  counter.storeWith(async (progress) => {
     open += 1;
     expect(open).toBe(1);
     await Promise.resolve();
