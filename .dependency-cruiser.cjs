@@ -148,7 +148,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/provision/engine/' },
       to: {
-        path: '^(infra/|src/(?!provision/(engine/|provider\\.ts)|process/|result\\.ts|async/))|@aws-sdk/|@pulumi/aws',
+        path: '^(infra/|src/(?!provision/(engine/|provider\\.ts)|process/|log/|result\\.ts|async/))|@aws-sdk/|@pulumi/aws',
       },
     },
     only('client', ['contract'], 'The SDK.'),

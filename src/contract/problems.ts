@@ -209,8 +209,8 @@ export const problems = {
   },
   provider_not_ready: {
     status: 503,
-    title: 'Cannot launch',
-    detail: 'This server cannot launch machines right now. The launch page says why.',
+    title: 'Not ready',
+    detail: 'This server cannot launch or destroy machines right now. The launch page says why.',
   },
   restart_failed: {
     status: 503,

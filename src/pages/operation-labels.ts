@@ -60,7 +60,8 @@ export function leftSentence(left: number): string {
   return left === 1 ? '1 machine is left.' : `${left} machines are left.`;
 }
 
-/** `3 / 40`; empty while the number of steps is not known. */
+/** `3 / 40`, or `3 / 40, 2 failed`; empty while the number of steps is not known. */
 export function progressText({ done, failed, total }: Schemas['Operation']['progress']): string {
-  return total > 0 ? `${done + failed} / ${total}` : '';
+  if (total === 0) return '';
+  return `${done} / ${total}${failed > 0 ? `, ${failed} failed` : ''}`;
 }

@@ -43,7 +43,7 @@ export function operationView(operation: Operation): View {
   const active = isActive(status);
   return {
     ...{ id, status, message, active },
-    done: progress.done + progress.failed,
+    done: progress.done,
     href: operationPageHref(id),
     cancelHref: `/api/v1/operations/${id}/cancel`,
     statusLabel: operationStatusLabels[status],

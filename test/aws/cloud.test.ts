@@ -7,6 +7,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { TAG } from '../../infra/tags.ts';
 import { createCloud, type Cloud } from '../../src/provision/aws/cloud.ts';
@@ -98,6 +99,13 @@ describe.skipIf(!motoIsThere())('AWS', () => {
     expect(await stateOf(theirs)).toBe('running');
     await cloud.terminate([ours]);
     expect(await cloud.listMachines()).toEqual([]);
+  });
+
+  test('machines that EC2 lists as ended are found among others', async () => {
+    const [ended, living] = [await run('lablink-vm-test-1'), await run('lablink-vm-test-2')];
+    await cloud.terminate([ended]);
+    expect(await cloud.findEnded([ended, living, 'i-00000000000000000'])).toEqual(new Set([ended]));
+    expect(await cloud.findEnded([])).toEqual(new Set());
   });
 
   test('a machine is restarted, and a missing machine is an error', async () => {
@@ -195,6 +203,29 @@ describe('an answer of AWS', () => {
       failure: { code: 'timeout' },
       awsCode: 'ECONNREFUSED',
     });
+  });
+
+  test('no request names more than 200 machines in one filter', async () => {
+    const named: number[] = [];
+    const server = createServer((request, response) => {
+      void text(request).then((body) => {
+        const values = [...new URLSearchParams(body).values()].filter((value) => value.startsWith('i-'));
+        named.push(values.length);
+        response.end('<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>');
+      });
+    });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    vi.stubEnv('AWS_ENDPOINT_URL', `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'testing');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'testing');
+    const cloud = createCloud({ region: MOTO_REGION, uid: UID });
+    const ids = Array.from({ length: 450 }, (_, at) => `i-${at}`);
+    await cloud.terminate(ids);
+    expect(named).toEqual([200, 200, 50]);
+    await cloud.findEnded(ids);
+    expect(named.slice(3)).toEqual([200, 200, 50]);
+    server.closeAllConnections();
+    server.close();
   });
 
   test('a GPU of another manufacturer is not an NVIDIA GPU', async () => {

@@ -20,6 +20,7 @@ const signal = new AbortController().signal;
 
 const good: Cloud = {
   listMachines: () => Promise.resolve([]),
+  findEnded: () => Promise.resolve(new Set()),
   terminate: () => Promise.resolve(),
   reboot: () => Promise.resolve(),
   describeTypes: () =>

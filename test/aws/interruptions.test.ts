@@ -79,6 +79,7 @@ describe.skipIf(!motoIsThere())('an interrupted run', { timeout: 300_000 }, () =
     await kill('engine');
     const operation = await lab.ended(id);
     expect(operation, (await lab.output(id)).join('\n')).toMatchObject({ status: 'failed' });
+    expect(operation.problem?.problem).toContain('The Pulumi engine was killed in the middle of its work.');
     expect(await lab.machines()).not.toContain('lab-vm-test-2');
     await expectConsistent('the engine killed while it creates machines', operation, 3);
   });

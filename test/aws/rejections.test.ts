@@ -100,7 +100,8 @@ describe.skipIf(!motoIsThere())('a rejected machine', { timeout: 300_000 }, () =
     await lab.launch(3);
     cloud.faults.rejectWhere({ name: 'lab-vm-test-2' }, 'RequestExpired', { when: 'delete' });
     const destroyed = await lab.destroy();
-    expect(destroyed.status).toBe('failed');
+    expect(destroyed).toMatchObject({ status: 'failed', progress: { done: 2, failed: 1, total: 3 } });
+    expect(destroyed.problem?.problem).toContain('AWS did not terminate lab-vm-test-2.');
     expect(await lab.agree()).toContain('lab-vm-test-2');
     await expectConsistent('AWS does not terminate a machine', destroyed, 3, (await lab.agree()).length);
   });

@@ -1,12 +1,13 @@
 // The reducer and the failures, on recordings of the real Pulumi (test/golden/pulumi-engine).
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { explainOutput } from '../../src/provision/aws/failure.ts';
 import { AWS_CLOUD } from '../../src/provision/aws/pulumi.ts';
-import { lastLine, readLock } from '../../src/provision/engine/failure.ts';
-import { isStale } from '../../src/provision/engine/lock.ts';
+import { reasonIn, readLock } from '../../src/provision/engine/failure.ts';
+import { isStale, removeUnreadableLocks } from '../../src/provision/engine/lock.ts';
 import type { EngineFact } from '../../src/provision/engine/messages.ts';
 import { createEventReducer, FACT_TEXT_LIMIT } from '../../src/provision/engine/reduce-event.ts';
 
@@ -146,11 +147,45 @@ describe('the failures of the real Pulumi', () => {
     expect(explainOutput(said).causes).toContain('exists_outside_state');
   });
 
-  test('the last line has no stack trace and is cut', () => {
-    expect(lastLine('first\n  boom in program\n    at Object.program (/srv/app.ts:1:1)\n')).toBe(
+  test.each([
+    ['VolumeLimitExceeded: You have exceeded your maximum gp3 volume storage', 'other_limit'],
+    ['VcpuLimitExceeded: You have requested more vCPU capacity than your current limit', 'vcpu_limit'],
+    ['InsufficientVolumeCapacity: There is not enough capacity', 'no_capacity'],
+    ['InvalidBlockDeviceMapping: Volume of size 8GB is smaller than snapshot', 'invalid_configuration'],
+    ['unexpected state terminated: Client.InternalError: Client error on launch', 'disk_key'],
+    ['StatusCode: 503, api error Unavailable: The service is unavailable', 'aws_server_error'],
+    ['RequestLimitExceeded: Request limit exceeded.', 'aws_throttled'],
+    ['error: failed to load checkpoint: place 1: unexpected end of JSON input', 'state_unreadable'],
+    ['error: unexpected end of JSON input', 'lock_unreadable'],
+    [
+      'error: open /data/locks/x.json: operation not permitted\n  1) A permission.\n  2) Unknown.',
+      'state_read_only',
+    ],
+  ])('the output “%s” has the cause %s alone', (text, cause) =>
+    expect(explainOutput(text).causes).toEqual([cause]),
+  );
+
+  test.each(['torn-lock', 'torn-lock-tmp', 'torn-checkpoint', 'empty-checkpoint'])(
+    'the recording %s is a failure of the state, with a remedy',
+    async (name) => {
+      const { causes, remedy } = explainOutput(await outputOf(name));
+      expect(causes).toEqual([name.includes('lock') ? 'lock_unreadable' : 'state_unreadable']);
+      expect(remedy).not.toMatch(/^Try again\. If it fails again, report/);
+    },
+  );
+
+  test('the reason has no stack trace and is cut', () => {
+    expect(reasonIn('first\n  boom in program\n    at Object.program (/srv/app.ts:1:1)\n')).toBe(
       'boom in program.',
     );
-    expect(lastLine('x'.repeat(1_000)).length).toBeLessThan(310);
+    expect(reasonIn('x'.repeat(1_000)).length).toBeLessThan(310);
+  });
+
+  test('a progress line, a summary or a numbered hint is never the reason', async () => {
+    expect(reasonIn(await outputOf('engine-killed'))).not.toMatch(/updating/);
+    expect(
+      reasonIn('error: mkdir /data: file exists\n  1) Something.\n  2) Unknown.\nerror: update failed'),
+    ).toBe('mkdir /data: file exists.');
   });
 });
 
@@ -178,6 +213,28 @@ describe('the lock of a killed run', () => {
     expect(await isStale({ ...mine, pid: 4_190_000 }, context)).toBe(true);
     // This process runs, but is not Pulumi.
     expect(await isStale({ ...mine, pid: process.pid }, context)).toBe(true);
+  });
+
+  test('lock files that cannot be read are removed with their attributes, and others stay', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'lablink-locks-'));
+    const lock = JSON.stringify({
+      pid: 1,
+      username: 'lab',
+      hostname: 'h',
+      timestamp: '2026-11-23T08:24:55Z',
+    });
+    const files = {
+      'good.json': lock,
+      'empty.json': '',
+      'empty.json.attrs': '{}',
+      'cut.json.7.tmp': lock.slice(0, 9),
+    };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    expect((await removeUnreadableLocks(folder)).sort()).toEqual(['cut.json.7.tmp', 'empty.json']);
+    expect(await readdir(folder)).toEqual(['good.json']);
+    expect(await removeUnreadableLocks(join(folder, 'none'))).toEqual([]);
+    expect(await removeUnreadableLocks(null)).toEqual([]);
+    await rm(folder, { recursive: true });
   });
 
   test('a lock of another host is stale only if the state is private or the lock is very old', async () => {

@@ -37,7 +37,12 @@ export type AwsLab = AsyncDisposable & {
   readonly agree: () => Promise<string[]>;
 };
 
-const SHORT_AWS = { listDelayMs: 3_000, orphanedEngineMs: 20_000, earlierSessionsMs: 20_000 };
+const SHORT_AWS = {
+  listDelayMs: 3_000,
+  orphanedEngineMs: 20_000,
+  earlierSessionsMs: 20_000,
+  retryPauseMs: 100,
+};
 
 export async function startAwsLab(
   cloud: TestCloud,

@@ -73,10 +73,10 @@ function showStatus(operation: HTMLElement, { status, message, problem, progress
   const remedy = need(HTMLElement, '[data-remedy]', operation);
   setText(remedy, problem?.remedy ?? '');
   remedy.hidden = problem === null;
-  const { done, failed, total } = progress;
+  const { done, total } = progress;
   const bar = need(HTMLProgressElement, 'progress', operation);
   bar.max = Math.max(total, 1);
-  if (total > 0) bar.value = done + failed;
+  if (total > 0) bar.value = done;
   // It ended before the number of steps was known.
   else if (status !== 'queued' && status !== 'running') bar.value = status === 'succeeded' ? 1 : 0;
   setText(need(HTMLElement, '[data-progress]', operation), progressText(progress));

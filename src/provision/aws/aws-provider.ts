@@ -13,13 +13,21 @@ import type {
 import { sshAccess, type Cloud, type CloudMachine } from './cloud.ts';
 import { CloudError } from './cloud-error.ts';
 import type { AwsContext } from './context.ts';
-import { destroyAll, destroyOutsideState, destroySome } from './destroy.ts';
-import { createRedact, failureOf, withEngine, type EngineRun } from './engine-run.ts';
+import { destroyAll, destroyOutsideState, destroySome, terminateByName } from './destroy.ts';
+import { failureOf, type EngineRun } from './engine-run.ts';
 import type { RunFailure } from '../engine/failure.ts';
+import { createRedact, withEngine } from '../engine/run.ts';
 import { endEarlierSessions } from '../engine/session.ts';
 import { launchMachines } from './launch.ts';
 import { readPlan } from './plan.ts';
+import { AWS_PULUMI, pluginEnvironment } from './pulumi.ts';
 import { repairState } from './repair-state.ts';
+import {
+  ensureReadableState,
+  findUnreadableState,
+  forgetUnreadableState,
+  warnOfUnreadableState,
+} from './restore-state.ts';
 import type { AwsSettings } from './settings.ts';
 
 type RunResult = Result<undefined, RunFailure>;
@@ -69,7 +77,8 @@ async function launch(
   if (!prepared.ok) return prepared;
   const { run, settings } = prepared.value;
   if (!settings.ok) return settings;
-  return launchMachines(run, settings.value, spec, report);
+  const readable = await ensureReadableState(run);
+  return readable.ok ? launchMachines(run, settings.value, spec, report) : readable;
 }
 
 async function destroy(
@@ -83,7 +92,14 @@ async function destroy(
   const prepared = await prepare(context, signals, report);
   if (!prepared.ok) return prepared;
   const { run } = prepared.value;
-  return hostnames === 'all' ? destroyAll(run, report) : destroySome(run, hostnames, report);
+  const unreadable = await findUnreadableState(run);
+  if (unreadable === null)
+    return hostnames === 'all' ? destroyAll(run, report) : destroySome(run, hostnames, report);
+  warnOfUnreadableState(run, unreadable);
+  if (hostnames !== 'all') return terminateByName(run, hostnames, report);
+  const destroyed = await destroyOutsideState(run, report);
+  if (destroyed.ok && (await list(context)).length === 0) await forgetUnreadableState(run, unreadable);
+  return destroyed;
 }
 
 async function repair(context: AwsContext, signal: AbortSignal, report: ProvisionReport): Promise<RunResult> {
@@ -97,7 +113,9 @@ async function repair(context: AwsContext, signal: AbortSignal, report: Provisio
   } catch (error) {
     return failureOf(error);
   }
-  const repaired = await withEngine(run, false, (engine) => repairState(run, engine, null));
+  const readable = await ensureReadableState(run);
+  if (!readable.ok) return readable;
+  const repaired = await withEngine(run, (engine) => repairState(run, engine, null));
   if (!repaired.ok) return repaired;
   for (const hostname of repaired.value.terminated) await report.gone(hostname);
   return succeed();
@@ -147,6 +165,8 @@ function createRun(
     context,
     region,
     cliRoot,
+    pulumi: AWS_PULUMI,
+    pluginEnv: pluginEnvironment(region),
     cloud: context.cloud(region),
     emit: (event) => report.event(event),
     redact: createRedact([...tokens, context.forwarderToken, context.backend.passphrase]),
@@ -194,7 +214,7 @@ async function list(context: AwsContext): Promise<readonly ListedVm[]> {
   try {
     const listed = await context.cloud(region).listMachines();
     const ids = new Set(listed.map(({ instanceId }) => instanceId));
-    const recent = context.recentMachines.list().filter(({ instanceId }) => !ids.has(instanceId));
+    const recent = await unlistedRecent(context, context.cloud(region), ids);
     return [
       ...listed.flatMap(listedVm),
       ...recent.map(({ hostname, instanceId, launchId, publicIp, instanceType, createdAt }) => ({
@@ -211,6 +231,14 @@ async function list(context: AwsContext): Promise<readonly ListedVm[]> {
     if (neverLaunched && error instanceof CloudError) return [];
     throw error;
   }
+}
+
+/** Machines that EC2 does not list yet. Another allocator may have ended one meanwhile: EC2 then lists it as ended. */
+async function unlistedRecent({ recentMachines }: AwsContext, cloud: Cloud, listed: ReadonlySet<string>) {
+  const recent = recentMachines.list().filter(({ instanceId }) => !listed.has(instanceId));
+  const ended = await cloud.findEnded(recent.map(({ instanceId }) => instanceId));
+  for (const { hostname, instanceId } of recent) if (ended.has(instanceId)) recentMachines.remove(hostname);
+  return recent.filter(({ instanceId }) => !ended.has(instanceId));
 }
 
 /** A terminating machine costs nothing, and is left out. */

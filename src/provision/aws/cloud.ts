@@ -33,8 +33,13 @@ export type CloudMachine = {
 export type Cloud = {
   /** Instances with our uid that are not terminated, oldest first. */
   listMachines(signal?: AbortSignal): Promise<readonly CloudMachine[]>;
-  /** Terminates those of these instances that have our uid, and waits until EC2 reports them as terminated. */
-  terminate(instanceIds: readonly string[], signal?: AbortSignal): Promise<void>;
+  /** Those of these instances that EC2 lists as terminated or terminating. */
+  findEnded(instanceIds: readonly string[], signal?: AbortSignal): Promise<ReadonlySet<string>>;
+  /**
+   * Terminates those of these instances that have our uid, and waits until EC2 has begun to: they cost nothing then.
+   * @param completely waits until they are gone: until then they use their security group
+   */
+  terminate(instanceIds: readonly string[], signal?: AbortSignal, completely?: boolean): Promise<void>;
   reboot(instanceId: string, signal?: AbortSignal): Promise<void>;
   /** The result lacks types that EC2 does not offer in this region. */
   describeTypes(
@@ -71,10 +76,19 @@ export function createCloud(options: CloudOptions): Cloud {
   const ours: Filter = { Name: `tag:${TAG.uid}`, Values: [options.uid] };
   return {
     listMachines: async (signal) => {
-      const found = await callAws('listing the machines', () => listInstances(clients, [ours], signal));
+      const found = await callAws('listing the machines', () =>
+        listInstances(clients, [ours], STATES, signal),
+      );
       return found.flatMap(readMachine).sort(byAge);
     },
-    terminate: (ids, signal) => terminate(clients, options, [ours], ids, signal),
+    findEnded: async (ids, signal) => {
+      const found = await callAws('listing the machines', () =>
+        listById(clients, [ours], ids, ENDED, signal),
+      );
+      return new Set(found);
+    },
+    terminate: (ids, signal, completely = false) =>
+      terminate(clients, options, { ours: [ours], states: completely ? STATES : LIVING }, ids, signal),
     reboot: async (instanceId, signal) => {
       const command = new RebootInstancesCommand({ InstanceIds: [instanceId] });
       await callAws('restarting a machine', () => clients.ec2.send(command, abortable(signal)));
@@ -94,16 +108,39 @@ export function createCloud(options: CloudOptions): Cloud {
 }
 
 const STATES = ['pending', 'running', 'stopping', 'stopped', 'shutting-down'] as const;
+const ENDED = ['shutting-down', 'terminated'] as const;
+/** What costs money. */
+const LIVING = ['pending', 'running', 'stopping', 'stopped'] as const;
+/** EC2 takes so many values in one filter. */
+const FILTER_VALUES_MAX = 200;
 
 async function listInstances(
   { ec2 }: Clients,
   filters: readonly Filter[],
+  states: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<Instance[]> {
-  const Filters = [...filters, { Name: 'instance-state-name', Values: [...STATES] }];
+  const Filters = [...filters, { Name: 'instance-state-name', Values: [...states] }];
   const pages = paginateDescribeInstances({ client: ec2 }, { Filters }, abortable(signal));
   const reservations = await allPages(pages, ({ Reservations }) => Reservations);
   return reservations.flatMap(({ Instances = [] }) => Instances);
+}
+
+/** The ids of these instances that are in one of these states. */
+async function listById(
+  clients: Clients,
+  filters: readonly Filter[],
+  instanceIds: readonly string[],
+  states: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (let start = 0; start < instanceIds.length; start += FILTER_VALUES_MAX) {
+    const ids = { Name: 'instance-id', Values: instanceIds.slice(start, start + FILTER_VALUES_MAX) };
+    const instances = await listInstances(clients, [...filters, ids], states, signal);
+    found.push(...instances.flatMap(({ InstanceId }) => InstanceId ?? []));
+  }
+  return found;
 }
 
 function readMachine(instance: Instance): CloudMachine[] {
@@ -134,18 +171,15 @@ function byAge(one: CloudMachine, other: CloudMachine): number {
 async function terminate(
   clients: Clients,
   { terminateTimeoutMs = TERMINATE_TIMEOUT_MS, terminatePollMs = TERMINATE_POLL_MS }: CloudOptions,
-  ours: readonly Filter[],
+  { ours, states }: { readonly ours: readonly Filter[]; readonly states: readonly string[] },
   instanceIds: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (instanceIds.length === 0) return;
   const action = 'terminating machines';
-  const filters = [...ours, { Name: 'instance-id', Values: [...instanceIds] }];
-  const listIds = async (): Promise<string[]> => {
-    const instances = await callAws(action, () => listInstances(clients, filters, signal));
-    return instances.flatMap(({ InstanceId }) => (InstanceId === undefined ? [] : [InstanceId]));
-  };
-  let remaining = await listIds();
+  const listLeft = (ids: readonly string[]): Promise<string[]> =>
+    callAws(action, () => listById(clients, ours, ids, states, signal));
+  let remaining = await listLeft(instanceIds);
   for (let start = 0; start < remaining.length; start += TERMINATE_BATCH) {
     const InstanceIds = remaining.slice(start, start + TERMINATE_BATCH);
     const command = new TerminateInstancesCommand({ InstanceIds });
@@ -153,7 +187,7 @@ async function terminate(
   }
   const deadline = performance.now() + terminateTimeoutMs;
   while (remaining.length > 0) {
-    remaining = await listIds();
+    remaining = await listLeft(remaining);
     if (remaining.length === 0) return;
     if (performance.now() > deadline) throw notTerminated(remaining);
     await callAws(action, () => delay(terminatePollMs, undefined, signal ? { signal } : {}));

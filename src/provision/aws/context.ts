@@ -5,15 +5,13 @@ import type { Result } from '../../result.ts';
 import type { Provider, ProvisionFailure, ProvisionResult } from '../provider.ts';
 import type { CloudFacts } from './cached-facts.ts';
 import type { Cloud, CloudMachine } from './cloud.ts';
-import type { SessionTimeouts } from '../engine/session.ts';
+import type { EngineContext, EngineLimits } from '../engine/run.ts';
 import type { AwsSettings } from './settings.ts';
 import type { SharedResources } from './shared-resources/shared-resources.ts';
-import type { StateBackend } from '../engine/state-backend.ts';
 import type { Tools } from '../engine/tools.ts';
 
-export type AwsContext = {
+export type AwsContext = EngineContext & {
   readonly folders: AwsFolders;
-  readonly backend: StateBackend;
   readonly findTools: () => Promise<Tools>;
   readonly readSettings: () => Promise<Result<AwsSettings, ProvisionFailure>>;
   /** The configured region, also if other settings are missing. */
@@ -28,8 +26,6 @@ export type AwsContext = {
   /** `ssh-ed25519 AAAA…` */
   readonly sshPublicKey: string;
   readonly forwarderToken: string;
-  /** The environment of Pulumi: the server's own, without the variables that only the server reads. */
-  readonly env: Readonly<Record<string, string>>;
   /** By instance id. */
   readonly launchRecords: (machines: readonly CloudMachine[]) => Promise<ReadonlyMap<string, LaunchRecord>>;
   readonly preflight: (
@@ -37,8 +33,6 @@ export type AwsContext = {
     wanted: { readonly numVms: number; readonly signal: AbortSignal },
   ) => Promise<ProvisionResult>;
   readonly rescheduleShutdown: NonNullable<Provider['rescheduleShutdown']>;
-  readonly host: string;
-  readonly now: () => Date;
   readonly limits: AwsLimits;
   readonly recentMachines: RecentMachines;
   readonly log: Log;
@@ -84,13 +78,13 @@ export function awsFolders(dataDir: string): AwsFolders {
 }
 
 /** All in milliseconds. */
-export type AwsLimits = SessionTimeouts & {
-  /** A lock of another host is stale after this time. */
-  readonly lockStaleMs: number;
+export type AwsLimits = EngineLimits & {
   /** How long Pulumi processes of an earlier server process may take to finish. */
   readonly earlierSessionsMs: number;
   /** How long EC2 may take to list new instances, and to stop listing terminated ones. */
   readonly listDelayMs: number;
+  /** Before the one more round after a refusal that passes. */
+  readonly retryPauseMs: number;
 };
 
 export const defaultLimits: AwsLimits = {
@@ -99,6 +93,7 @@ export const defaultLimits: AwsLimits = {
   lockStaleMs: 3 * 3_600_000,
   earlierSessionsMs: 60_000,
   listDelayMs: 120_000,
+  retryPauseMs: 20_000,
 };
 
 /** Machines that were created a moment ago: EC2 may not list them yet. */

@@ -1,11 +1,14 @@
 // Destroys machines on AWS: all of them with their shared resources, or some by name. Pulumi deletes what its state
 // contains. Then AWS is asked what is left: machines of our launches that are missing from the state are terminated too.
 import { setTimeout as delay } from 'node:timers/promises';
-import { succeed, type Result } from '../../result.ts';
+import { fail, succeed, type Result } from '../../result.ts';
+import { namesOrCount } from '../../vms/operation.ts';
 import type { ProvisionReport } from '../provider.ts';
 import type { CloudMachine } from './cloud.ts';
-import { executeAndEmit, failureOf, withEngine, type Engine, type EngineRun } from './engine-run.ts';
-import type { RunFailure } from '../engine/failure.ts';
+import { reasonIn, type RunFailure } from '../engine/failure.ts';
+import { executeAndEmit, withEngine, type Engine } from '../engine/run.ts';
+import { failureOf, type EngineRun } from './engine-run.ts';
+import { explainOutput, hasCause } from './failure.ts';
 import type { EngineCommand } from '../engine/messages.ts';
 import { listRunning, repairAfterFailure, repairState, type Repair } from './repair-state.ts';
 import { cleanUpSharedResources } from './shared-resources/clean-up.ts';
@@ -21,7 +24,9 @@ export async function destroyAll(run: EngineRun, report: ProvisionReport): Promi
     const isEmpty = machines.length === 0 && others.length === 0 && pending.length === 0;
     return isEmpty ? DONE : execute(run, engine, { kind: 'destroy' }, report);
   });
-  return destroyed.ok ? destroyOutsideState(run, report) : destroyed;
+  // A state in a bucket: only Pulumi can tell that it cannot be read.
+  const needsNoState = destroyed.ok || hasCause(destroyed.failure, 'state_unreadable');
+  return needsNoState ? destroyOutsideState(run, report) : destroyed;
 }
 
 /** Destroys what is missing from the state, and checks with AWS that nothing is left. Needs no Pulumi. */
@@ -31,7 +36,7 @@ export async function destroyOutsideState(run: EngineRun, report: ProvisionRepor
     const records = listed.length === 0 ? null : await run.context.launchRecords(listed);
     // An admin decides about machines of unknown launches.
     const ours = listed.filter(({ instanceId }) => records?.get(instanceId)?.known);
-    await terminate(run, report, ours);
+    await terminate(run, report, ours, true);
     await checkMachinesGone(run);
     if (!run.cancelSignal.aborted) await cleanUpAll(run);
     return DONE;
@@ -52,7 +57,16 @@ export async function destroySome(
     const known = names.filter((name) => destroying.has(name));
     return known.length === 0 ? DONE : execute(run, engine, { kind: 'destroy', hostnames: known }, report);
   });
-  if (!destroyed.ok) return destroyed;
+  return destroyed.ok ? terminateByName(run, hostnames, report) : destroyed;
+}
+
+/** Terminates what runs under these hostnames, whether or not a state has it. Needs no Pulumi. */
+export async function terminateByName(
+  run: EngineRun,
+  hostnames: readonly string[],
+  report: ProvisionReport,
+): Promise<RunResult> {
+  const destroying = new Set(hostnames);
   try {
     const listed = await listRunning(run);
     const remaining = listed.filter(({ hostname }) => hostname !== null && destroying.has(hostname));
@@ -70,7 +84,7 @@ async function withRepairedState(
   report: ProvisionReport,
   use: (engine: Engine, state: Repair['state']) => Promise<RunResult>,
 ): Promise<RunResult> {
-  return withEngine(run, false, async (engine) => {
+  return withEngine(run, async (engine) => {
     if (engine.state === null) return DONE;
     const repaired = await repairState(run, engine, null);
     if (!repaired.ok) return repaired;
@@ -85,15 +99,28 @@ async function execute(
   command: EngineCommand,
   report: ProvisionReport,
 ): Promise<RunResult> {
-  const { result } = await executeAndEmit(run, engine, command, 'delete', ({ hostname }) =>
+  const { result, failures } = await executeAndEmit(run, engine, command, 'delete', ({ hostname }) =>
     reportGone(run, report, hostname),
   );
   if (result.ok) return DONE;
+  const kept = new Map(failures);
   if (result.failure.code === 'engine') {
     const repaired = await repairAfterFailure(run, result.failure, null);
-    for (const hostname of repaired?.terminated ?? []) await reportGone(run, report, hostname);
+    for (const hostname of repaired?.terminated ?? []) {
+      kept.delete(hostname);
+      await reportGone(run, report, hostname);
+    }
   }
-  return result;
+  for (const [hostname, output] of kept) await report.kept(hostname, reasonIn(output));
+  return kept.size === 0 ? result : fail(notTerminated(kept));
+}
+
+/** The failure of a machine says more than Pulumi's "update failed". */
+function notTerminated(failures: ReadonlyMap<string, string>): RunFailure {
+  const names = namesOrCount([...failures.keys()]);
+  const [output = ''] = failures.values();
+  const { message, ...explained } = explainOutput(output);
+  return { ...explained, message: `AWS did not terminate ${names}. ${message}` };
 }
 
 async function reportGone({ context }: EngineRun, report: ProvisionReport, hostname: string): Promise<void> {
@@ -105,6 +132,7 @@ async function terminate(
   run: EngineRun,
   report: ProvisionReport,
   machines: readonly CloudMachine[],
+  completely = false,
 ): Promise<void> {
   if (machines.length === 0) return;
   for (const { hostname, instanceId } of machines)
@@ -114,7 +142,7 @@ async function terminate(
       text: `The instance ${instanceId} belongs to this deployment, but is missing from the Pulumi state. Terminating the instance.`,
     });
   const instanceIds = machines.map(({ instanceId }) => instanceId);
-  await run.cloud.terminate(instanceIds, run.killSignal);
+  await run.cloud.terminate(instanceIds, run.killSignal, completely);
   for (const { hostname } of machines) if (hostname !== null) await reportGone(run, report, hostname);
 }
 

@@ -12,11 +12,15 @@ type AwsCause =
   | 'invalid_credentials'
   | 'not_authorized'
   | 'vcpu_limit'
+  | 'other_limit'
+  | 'disk_key'
   | 'no_capacity'
   | 'plugin_missing'
   | 'cli_missing'
   | 'exists_outside_state'
   | 'invalid_configuration'
+  | 'aws_throttled'
+  | 'aws_server_error'
   | 'aws_unreachable';
 
 const rules: readonly FailureRule<AwsCause | EngineCause>[] = [
@@ -39,21 +43,39 @@ const rules: readonly FailureRule<AwsCause | EngineCause>[] = [
   {
     cause: 'vcpu_limit',
     pattern:
-      /VcpuLimitExceeded|InstanceLimitExceeded|vCPU (?:limit|capacity than)|MaxSpotInstanceCountExceeded|\b(?!Request)\w+LimitExceeded/i,
+      /VcpuLimitExceeded|InstanceLimitExceeded|vCPU (?:limit|capacity than)|MaxSpotInstanceCountExceeded/i,
     code: 'quota',
     message: 'The AWS account has reached its vCPU limit for machines of this type.',
     remedy:
       'Request a higher limit under Service Quotas, Amazon EC2 (`lablink doctor --vms N` shows which), or launch fewer machines.',
   },
   {
+    cause: 'other_limit',
+    pattern: /\b(?!(?:Request|Vcpu|Instance)LimitExceeded)\w+LimitExceeded|\bLimitExceededException/i,
+    code: 'quota',
+    message: 'The AWS account has reached one of its limits.',
+    remedy:
+      'Request a higher value of the limit that the output names (Service Quotas), or delete what is not needed.',
+  },
+  {
+    cause: 'disk_key',
+    pattern: /Client\.InternalError|KMS\w*Exception|KMS key/i,
+    code: 'credentials',
+    message: 'AWS cannot use the key (KMS) that encrypts the disks of the machines.',
+    remedy:
+      'Allow this server to use the key that EBS encrypts disks with by default, or choose another default key in EC2.',
+  },
+  {
     cause: 'no_capacity',
     pattern:
-      /Insufficient(?:Instance|Host|ReservedInstance)?Capacity|InsufficientFreeAddressesInSubnet|Unsupported: .*Availability Zone|not supported in your requested Availability Zone/i,
+      /Insufficient(?:Instance|Host|ReservedInstance|Volume)?Capacity|InsufficientFreeAddressesInSubnet|Unsupported: .*Availability Zone|not supported in your requested Availability Zone/i,
     code: 'capacity',
     message: 'AWS has no machine of this type available right now in any of the zones that were tried.',
     remedy: 'Try again later, or add more types to machine.machine_types.',
   },
   engineRules.state_locked,
+  engineRules.state_unreadable,
+  engineRules.lock_unreadable,
   {
     cause: 'plugin_missing',
     pattern: /no resource plugin 'pulumi-resource-aws'/i,
@@ -83,7 +105,7 @@ const rules: readonly FailureRule<AwsCause | EngineCause>[] = [
   {
     cause: 'invalid_configuration',
     pattern:
-      /InvalidAMIID|InvalidParameter|InvalidSubnet|InvalidVpc|InvalidInstanceType|InvalidUserData|Unsupported:|is not supported/i,
+      /InvalidAMIID|InvalidBlockDeviceMapping|InvalidParameter|InvalidSubnet|InvalidVpc|InvalidInstanceType|InvalidUserData|Unsupported:|is not supported/i,
     code: 'program',
     message: 'AWS does not accept a value of the configuration.',
     remedy:
@@ -91,10 +113,26 @@ const rules: readonly FailureRule<AwsCause | EngineCause>[] = [
   },
   engineRules.cancelled,
   {
-    cause: 'aws_unreachable',
-    pattern: /Throttling|RequestLimitExceeded|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|dial tcp/i,
+    cause: 'aws_throttled',
+    pattern: /Throttl|RequestLimitExceeded|TooManyRequests/i,
     code: 'engine',
-    message: 'AWS could not be reached, or received too many requests.',
+    message: 'AWS received too many requests.',
+    remedy: 'Wait a few minutes, then launch the missing machines again.',
+  },
+  {
+    cause: 'aws_server_error',
+    pattern:
+      /(?<!Client\.)InternalError|InternalFailure|ServiceUnavailable|\bUnavailable\b|StatusCode: 5\d\d/i,
+    code: 'engine',
+    message: 'AWS failed to answer a request.',
+    remedy:
+      'Wait a few minutes (health.aws.amazon.com shows outages), then launch the missing machines again.',
+  },
+  {
+    cause: 'aws_unreachable',
+    pattern: /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|dial tcp/i,
+    code: 'engine',
+    message: 'AWS could not be reached.',
     remedy: 'Check the network of this server, then try again.',
   },
   engineRules.program_failed,

@@ -2,7 +2,7 @@
 // the engine, from the Pulumi state, and from the repair of that state.
 import type { LaunchSpec, ProvisionReport } from '../provider.ts';
 import { sshAccess } from './cloud.ts';
-import type { EarlySession, EngineRun } from './engine-run.ts';
+import type { EngineRun } from './engine-run.ts';
 import type { EngineFact, EngineState } from '../engine/messages.ts';
 import type { NetworkContext, Placement } from './network-context.ts';
 import type { AwsSettings } from './settings.ts';
@@ -11,7 +11,6 @@ export type RequestedMachine = LaunchSpec['vms'][number];
 
 export type Launch = {
   readonly run: EngineRun;
-  readonly early: EarlySession;
   readonly settings: AwsSettings;
   readonly network: NetworkContext;
   readonly spec: LaunchSpec;

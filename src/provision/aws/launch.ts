@@ -4,16 +4,12 @@ import { userData } from '../../../infra/user-data.ts';
 import { fail, succeed, type Result } from '../../result.ts';
 import type { LaunchSpec, ProvisionReport } from '../provider.ts';
 import { composeSpec } from './compose-spec.ts';
-import {
-  executeAndEmit,
-  failureOf,
-  startEarlySession,
-  withEngine,
-  type Engine,
-  type EngineRun,
-} from './engine-run.ts';
-import { lastLine, type RunFailure } from '../engine/failure.ts';
-import { explainOutput, hasCause } from './failure.ts';
+import { sleep } from '../../async/abort.ts';
+import { reasonIn, type RunFailure } from '../engine/failure.ts';
+import { executeAndEmit, openEarly, withEngine, type EarlySession, type Engine } from '../engine/run.ts';
+import { failureOf, type EngineRun } from './engine-run.ts';
+import { explainOutput } from './failure.ts';
+import { FIRST_ROUND, nextRound, passes, type Round, type RoundOutcome } from './rounds.ts';
 import {
   handleCreated,
   missingMachines,
@@ -34,25 +30,18 @@ export async function launchMachines(
   spec: LaunchSpec,
   report: ProvisionReport,
 ): Promise<RunResult> {
-  await using early = startEarlySession(run);
+  await using early = openEarly(run);
   const network = await findNetworkContext(run.cloud, settings, run.cancelSignal);
   if (!network.ok) return network;
   const launch: Launch = {
-    run,
-    early,
-    settings,
-    network: network.value,
-    spec,
-    report,
-    created: new Set(),
-    rejected: new Map(),
-    cleanedUp: new Set(),
+    ...{ run, settings, spec, report, network: network.value },
+    ...{ created: new Set(), rejected: new Map(), cleanedUp: new Set() },
   };
   const userDataFits = checkUserData(launch);
   if (!userDataFits.ok) return userDataFits;
   const sameVpc = await checkVpc(launch);
   if (!sameVpc.ok) return sameVpc;
-  const result = await createMachines(launch);
+  const result = await createMachines(launch, early);
   const notStarted = result.ok ? 'It was not started.' : `It was not started: ${result.failure.message}`;
   for (const { hostname } of missingMachines(launch))
     await report.failed(hostname, launch.rejected.get(hostname) ?? notStarted);
@@ -60,82 +49,67 @@ export async function launchMachines(
 }
 
 /** Runs Pulumi until all machines exist or another round would not help. Returns the first lasting failure. */
-async function createMachines(launch: Launch): Promise<RunResult> {
+async function createMachines(launch: Launch, early: EarlySession): Promise<RunResult> {
   const { run, network } = launch;
   let lasting: RunFailure | null = null;
-  for (let index = 0; ;) {
-    const placement = network.placements[index] ?? network.placements[0];
+  for (let round = FIRST_ROUND; ;) {
+    const placement = network.placements[round.placement] ?? network.placements[0];
     const before = countsOf(launch);
-    const round = await runRound(launch, placement);
-    const failure = round.ok ? null : round.failure;
-    const next = nextStep(launch, failure, before, index);
-    if (next === 'retry') continue;
-    lasting ??= isCapacity(failure) ? null : failure;
-    if (next === 'complete') return lasting === null ? succeed() : fail(lasting);
-    if (next === 'stop') return fail(lasting ?? failure ?? unfinished(run));
-    if (next === 'next placement') {
-      index += 1;
-      reportPlacement(launch, placement, network.placements[index]);
-    }
+    const result = await withEngine(run, (engine) => runRound(launch, engine, placement), early.take());
+    const failure = result.ok ? null : result.failure;
+    const outcome = outcomeOf(launch, failure, before);
+    const next = nextRound(round, outcome, network.placements.length);
+    if (next.kind === 'complete') return lasting === null ? succeed() : fail(lasting);
+    if (next.kind === 'stop') return fail(lasting ?? failure ?? unfinished(run));
+    if (failure && passes(failure)) reportRetry(launch, failure, placement, next.round);
+    // What the next round mends is no failure of the launch.
+    else if (!outcome.hasCleanedUp) lasting ??= failure;
+    if (next.pause) await sleep(run.context.limits.retryPauseMs, run.cancelSignal);
+    round = next.round;
   }
-}
-
-/** A lack of capacity counts only if no placement has any. */
-function isCapacity(failure: RunFailure | null): boolean {
-  return failure?.code === 'capacity';
 }
 
 function countsOf({ created, rejected, cleanedUp }: Launch) {
   return { created: created.size, rejected: rejected.size, cleanedUp: cleanedUp.size };
 }
 
-/**
- * A rejected machine is tried again only for lack of capacity. Machines that Pulumi skipped because of it are tried again
- * as long as rounds create machines. If the run failed without rejecting a machine, the launch stops, unless a shared
- * resource was in the way and has been deleted.
- */
-function nextStep(
+function outcomeOf(
   launch: Launch,
   failure: RunFailure | null,
   before: ReturnType<typeof countsOf>,
-  index: number,
-): 'complete' | 'retry' | 'stop' | 'next round' | 'next placement' {
-  if (failure === null && missingMachines(launch).length === 0) return 'complete';
-  if (launch.run.cancelSignal.aborted) return 'stop';
-  if (hasCause(failure, 'exists_outside_state') && launch.cleanedUp.size > before.cleanedUp) return 'retry';
-  if (openMachines(launch).length === 0 || failure?.code === 'credentials') return 'stop';
-  if (isCapacity(failure)) return index + 1 < launch.network.placements.length ? 'next placement' : 'stop';
-  const isAboutMachines = failure === null || launch.rejected.size > before.rejected;
-  return isAboutMachines && launch.created.size > before.created ? 'next round' : 'stop';
+): RoundOutcome {
+  const now = countsOf(launch);
+  return {
+    failure,
+    open: openMachines(launch).length,
+    missing: missingMachines(launch).length,
+    hasCreated: now.created > before.created,
+    hasRejected: now.rejected > before.rejected,
+    hasCleanedUp: now.cleanedUp > before.cleanedUp,
+    isCancelled: launch.run.cancelSignal.aborted,
+  };
 }
 
 function openMachines(launch: Launch): RequestedMachine[] {
   return missingMachines(launch).filter(({ hostname }) => !launch.rejected.has(hostname));
 }
 
-async function runRound(launch: Launch, placement: Placement): Promise<RunResult> {
+async function runRound(launch: Launch, engine: Engine, placement: Placement): Promise<RunResult> {
   const { run, spec, rejected } = launch;
-  return withEngine(
-    run,
-    true,
-    async (engine) => {
-      const repaired = await repairState(run, engine, spec.operationId);
-      if (!repaired.ok) return repaired;
-      const { state, terminated, orphans } = repaired.value;
-      await reportTerminated(launch, terminated);
-      await reportExisting(launch, state.machines);
-      // A machine outside the state would be created a second time.
-      const outside = new Set(orphans.map(({ hostname }) => hostname));
-      for (const { hostname } of missingMachines(launch))
-        if (outside.has(hostname))
-          rejected.set(hostname, 'AWS has a machine with this name that is missing from the Pulumi state.');
-      const machines = openMachines(launch);
-      if (machines.length === 0) return succeed();
-      const existing = state.machines.map(({ hostname }) => hostname);
-      return up(launch, engine, existing, placement, machines);
-    },
-    launch.early.take(),
-  );
+  const repaired = await repairState(run, engine, spec.operationId);
+  if (!repaired.ok) return repaired;
+  const { state, terminated, orphans } = repaired.value;
+  await reportTerminated(launch, terminated);
+  await reportExisting(launch, state.machines);
+  // A machine outside the state would be created a second time.
+  const outside = new Set(orphans.map(({ hostname }) => hostname));
+  for (const { hostname } of missingMachines(launch))
+    if (outside.has(hostname))
+      rejected.set(hostname, 'AWS has a machine with this name that is missing from the Pulumi state.');
+  const machines = openMachines(launch);
+  if (machines.length === 0) return succeed();
+  const existing = state.machines.map(({ hostname }) => hostname);
+  return up(launch, engine, existing, placement, machines);
 }
 
 async function up(
@@ -172,8 +146,8 @@ function rejectMachines(launch: Launch, failures: ReadonlyMap<string, string>): 
     output,
     failure: explainOutput(output),
   }));
-  const lasting = explained.filter(({ failure }) => !isCapacity(failure));
-  for (const { hostname, output } of lasting) launch.rejected.set(hostname, lastLine(output));
+  const lasting = explained.filter(({ failure }) => !passes(failure));
+  for (const { hostname, output } of lasting) launch.rejected.set(hostname, reasonIn(output));
   return (lasting[0] ?? explained[0])?.failure ?? null;
 }
 
@@ -223,12 +197,19 @@ async function checkVpc({ run, network: { vpcId } }: Launch): Promise<RunResult>
   }
 }
 
-function reportPlacement({ run }: Launch, from: Placement, to: Placement | undefined): void {
-  if (to === undefined) return;
-  run.emit({
-    level: 'warning',
-    text: `No capacity for ${from.instanceType} in ${from.zone}. Trying the remaining machines as ${to.instanceType} in ${to.zone}.`,
-  });
+function reportRetry(
+  { run, network }: Launch,
+  failure: RunFailure,
+  from: Placement,
+  { placement }: Round,
+): void {
+  const to = network.placements[placement] ?? from;
+  const where = ({ instanceType, zone }: Placement): string => `${instanceType} in ${zone}`;
+  const text =
+    failure.code === 'capacity'
+      ? `No capacity for ${where(from)}. Trying the remaining machines as ${where(to)}.`
+      : `${failure.message} Trying the remaining machines once more.`;
+  run.emit({ level: 'warning', text });
 }
 
 function unfinished({ cancelSignal }: EngineRun): RunFailure {

@@ -5,7 +5,9 @@ import type { CloudMachine } from './cloud.ts';
 import type { RunFailure } from '../engine/failure.ts';
 import type { EngineState } from '../engine/messages.ts';
 import { resourceName } from '../engine/reduce-event.ts';
-import { failureOf, withEngine, type Engine, type EngineRun } from './engine-run.ts';
+import { withEngine, type Engine } from '../engine/run.ts';
+import { EMPTY_STATE } from '../engine/state.ts';
+import { failureOf, type EngineRun } from './engine-run.ts';
 import { cleanUpSharedResources } from './shared-resources/clean-up.ts';
 import type { SharedResource } from './shared-resources/kinds.ts';
 
@@ -18,8 +20,6 @@ export type Repair = {
   /** Deleted shared resources. */
   readonly cleanedUp: readonly SharedResource[];
 };
-
-const EMPTY_STATE: EngineState = { machines: [], others: [], pending: [] };
 
 /**
  * @param launchId the current launch; machines that it left outside the state are terminated too
@@ -65,7 +65,7 @@ export async function repairAfterFailure(
 ): Promise<Repair | null> {
   if (run.killSignal.aborted || code === 'busy') return null;
   const uncancelled = { ...run, cancelSignal: new AbortController().signal };
-  const repaired = await withEngine(uncancelled, false, (engine) =>
+  const repaired = await withEngine(uncancelled, (engine) =>
     repairState(uncancelled, engine, launchId, true),
   );
   if (repaired.ok) return repaired.value;

@@ -30,6 +30,22 @@ export const engineRules = {
     message: 'The Pulumi state is locked by another run.',
     remedy: 'Wait until that run has ended. If there is none, `pulumi cancel` on the stack removes the lock.',
   },
+  state_unreadable: {
+    cause: 'state_unreadable',
+    pattern: /failed to load checkpoint/i,
+    code: 'engine',
+    message: 'The Pulumi state cannot be read: it was cut short.',
+    remedy:
+      'Restore the copy that Pulumi keeps beside it (its name ends with `.bak`), then try again; or destroy all machines, which works without the state.',
+  },
+  lock_unreadable: {
+    cause: 'lock_unreadable',
+    pattern:
+      /^(?:error: )?(?:unexpected end of JSON input|invalid character .+ (?:looking for|after|in) .+)$/im,
+    code: 'engine',
+    message: 'A lock on the Pulumi state cannot be read: it was cut short.',
+    remedy: 'Try again. If it fails again, `pulumi cancel` on the stack removes the lock.',
+  },
   disk_full: {
     cause: 'disk_full',
     pattern: /ENOSPC|no space left on device/i,
@@ -39,7 +55,7 @@ export const engineRules = {
   },
   state_read_only: {
     cause: 'state_read_only',
-    pattern: /EROFS|EACCES|EPERM|read-only file system|permission denied/i,
+    pattern: /EROFS|EACCES|EPERM|read-only file system|permission denied|operation not permitted/i,
     code: 'engine',
     message: 'The Pulumi state cannot be written.',
     remedy:
@@ -59,12 +75,33 @@ export const engineRules = {
     message: 'The Pulumi program that describes the machines failed.',
     remedy: 'Report this with the output of the operation.',
   },
-} as const satisfies { readonly [Cause in EngineCause]: FailureRule<Cause> };
+} as const satisfies { readonly [Cause in Exclude<EngineCause, 'engine_died'>]: FailureRule<Cause> };
 
 export type EngineCause =
-  'wrong_passphrase' | 'state_locked' | 'disk_full' | 'state_read_only' | 'cancelled' | 'program_failed';
+  | 'wrong_passphrase'
+  | 'state_locked'
+  | 'state_unreadable'
+  | 'lock_unreadable'
+  | 'disk_full'
+  | 'state_read_only'
+  | 'cancelled'
+  | 'program_failed'
+  | 'engine_died';
+
+/** Pulumi began its work, and was killed before its end. */
+export const ENGINE_DIED: RunFailure = {
+  code: 'engine',
+  message: 'The Pulumi engine was killed in the middle of its work.',
+  remedy:
+    'Look for what killed it (too little memory, a restart), then try again: machines that were half created are ended first.',
+  causes: ['engine_died'],
+};
 
 const LINE_LENGTH_MAX = 300;
+
+/** Lines that say what Pulumi did, not why it failed: stack traces, progress, summaries, headings, numbered hints. */
+const NO_REASON =
+  /^(?:at |@ |\d+\) |(?:error: )?update (?:failed|cancell?ed)\.?$|(?:Resources|Diagnostics|Outputs|Duration|Updating|Destroying|Refreshing)\b.*:|[+~-]|pulumi:pulumi:Stack )/i;
 
 /**
  * @param output everything that was printed: error streams, diagnostics, messages; without secrets
@@ -75,7 +112,7 @@ export function explainFailure(output: string, rules: readonly FailureRule[]): R
   const causes = matches.map(({ cause }) => cause);
   const [first] = matches;
   if (first) return { code: first.code, message: first.message, remedy: first.remedy, causes };
-  const line = lastLine(output);
+  const line = reasonIn(output);
   return {
     code: 'engine',
     message: line === '' ? 'Pulumi failed and did not say why.' : `Pulumi failed: ${line}`,
@@ -84,15 +121,16 @@ export function explainFailure(output: string, rules: readonly FailureRule[]): R
   };
 }
 
-/** The last line of an output that is not part of a stack trace, bounded, with a full stop. */
-export function lastLine(output: string): string {
-  const line =
-    output
-      .split('\n')
-      .map((part) => part.trim())
-      .filter((part) => part !== '' && !part.startsWith('at '))
-      .at(-1) ?? '';
-  const bounded = line.length > LINE_LENGTH_MAX ? `${line.slice(0, LINE_LENGTH_MAX)}…` : line;
+const ERROR = /^error: /i;
+
+/** The reason in an output: its last error, else its last line that may be one. Bounded, with a full stop. */
+export function reasonIn(output: string): string {
+  const lines = output
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !NO_REASON.test(line));
+  const reason = (lines.findLast((line) => ERROR.test(line)) ?? lines.at(-1) ?? '').replace(ERROR, '');
+  const bounded = reason.length > LINE_LENGTH_MAX ? `${reason.slice(0, LINE_LENGTH_MAX)}…` : reason;
   return bounded === '' || /[.!?…]$/.test(bounded) ? bounded : `${bounded}.`;
 }
 

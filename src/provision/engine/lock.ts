@@ -1,6 +1,8 @@
 // Decides whether the lock on a state was left behind by a dead run. Removing the lock of a living run would let two runs
 // write the same state.
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
 import type { StateLock } from './failure.ts';
 
 export type LockContext = {
@@ -33,4 +35,35 @@ async function isEngine(pid: number): Promise<boolean> {
   const state = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   if (/^\d+ \(.*\) [ZX]/s.test(state)) return false;
   return command === null || command.includes('pulumi');
+}
+
+const lockFile = z.object({ pid: z.number(), hostname: z.string(), timestamp: z.string() });
+/** Pulumi stores the attributes of a file beside it, and never reads them as a lock. */
+const ATTRIBUTES = '.attrs';
+
+/**
+ * A full disk and a loss of power leave lock files that are empty or cut short. Pulumi parses every file in the folder,
+ * whatever its name, and fails for ever.
+ * @param folder of the locks of a stack; null if it is not on a disk of this server
+ * @returns the names of the removed files
+ */
+export async function removeUnreadableLocks(folder: string | null): Promise<string[]> {
+  const names = folder === null ? [] : await readdir(folder).catch(() => []);
+  const removed: string[] = [];
+  for (const name of names) {
+    const path = join(folder ?? '', name);
+    if (name.endsWith(ATTRIBUTES) || (await isReadable(path))) continue;
+    for (const each of [path, path + ATTRIBUTES]) await rm(each, { force: true });
+    removed.push(name);
+  }
+  return removed;
+}
+
+async function isReadable(path: string): Promise<boolean> {
+  try {
+    return lockFile.safeParse(JSON.parse(await readFile(path, 'utf8'))).success;
+  } catch (error) {
+    // It may have been removed meanwhile; a file that cannot be opened is not ours to remove.
+    return !(error instanceof SyntaxError);
+  }
 }

@@ -8,6 +8,10 @@ export type EngineCloud = {
   readonly name: string;
   /** Pulumi's type of a machine; the name of such a resource is a hostname. */
   readonly machineType: string;
+  /** Pulumi's configuration of the stack, such as `aws:maxRetries`. */
+  readonly config: Readonly<Record<string, string>>;
+  /** How many resources Pulumi works on at once. */
+  readonly parallel: number;
   /** The URL of the module that exports the program. */
   readonly program: string;
 };
@@ -33,9 +37,9 @@ export type WorkspaceSettings = {
 };
 
 export type EngineCommand =
-  /** Selects the stack and returns its state; must come first. @param create creates a missing stack */
-  | { readonly kind: 'open'; readonly workspace: WorkspaceSettings; readonly create: boolean }
-  /** `spec` is the input of the program. */
+  /** Selects the stack and returns its state; must come first. `preload`: an `up` follows */
+  | { readonly kind: 'open'; readonly workspace: WorkspaceSettings; readonly preload: boolean }
+  /** Creates a missing stack. `spec` is the input of the program. */
   | { readonly kind: 'up'; readonly spec: unknown }
   | { readonly kind: 'refresh' }
   /** Everything, or these machines of the state; needs no program. */
@@ -85,7 +89,8 @@ const childMessage = z.discriminatedUnion('kind', [
   // The state is null if there is no stack.
   z.object({ kind: z.literal('done'), state: state.nullable() }),
   // `output` is everything that Pulumi printed.
-  z.object({ kind: z.literal('failed'), output: z.string() }),
+  // `engineDied`: Pulumi began, but did not come to its end.
+  z.object({ kind: z.literal('failed'), output: z.string(), engineDied: z.boolean().optional() }),
 ]);
 
 /** What a run reports about a machine, or about itself: Pulumi's engine events, reduced. */

@@ -14,6 +14,8 @@ export type StateBackend = {
   readonly check: CheckStore | null;
   /** Pulumi's file of this stack, if it is on a disk of this server. */
   readonly stackFile: string | null;
+  /** The folder of its locks, likewise. */
+  readonly lockFolder: string | null;
 };
 
 export type BackendConfig = {
@@ -32,6 +34,7 @@ export type BackendConfig = {
 export function stateBackend(config: BackendConfig): StateBackend {
   const { deployment, folder, root, secretsProvider } = config;
   const project = `lablink-${deployment.name}`;
+  const stack = `organization/${project}/${deployment.environment}`;
   const backendUrl = config.backendUrl ?? pathToFileURL(folder).href;
   const local = backendUrl.startsWith('file:') ? folderOf(backendUrl) : null;
   const name = `lablink-check.${project}.${deployment.environment}`;
@@ -39,12 +42,13 @@ export function stateBackend(config: BackendConfig): StateBackend {
   return {
     backendUrl,
     project,
-    stack: `organization/${project}/${deployment.environment}`,
+    stack,
     secretsProvider: secretsProvider ?? 'passphrase',
     passphrase: secretsProvider === undefined ? config.passphrase : null,
     check: secretsProvider === undefined ? check : null,
     stackFile:
       local === null ? null : join(local, '.pulumi/stacks', project, `${deployment.environment}.json`),
+    lockFolder: local === null ? null : join(local, '.pulumi/locks', stack),
   };
 }
 

@@ -2,11 +2,10 @@
 // process, so only this process loads it. When the server is gone, the child cancels the run, waits for its end, and exits.
 import process from 'node:process';
 import type { ChildMessage, CommandResult, ServerMessage } from '../messages.ts';
-import { execute } from './commands.ts';
+import { execute, outputOf } from './commands.ts';
 
 /** How long Pulumi may take to finish what it has started after the server has died. */
 const ORPHANED_MS = 10 * 60_000;
-const OUTPUT_LIMIT = 40_000;
 
 const cancelling = new AbortController();
 let isBusy = false;
@@ -28,11 +27,6 @@ async function handle(message: ServerMessage): Promise<void> {
   isBusy = false;
   send(result);
   if (isOrphaned) process.exit(0);
-}
-
-function outputOf(error: unknown): string {
-  const output = error instanceof Error ? error.message : String(error);
-  return output.slice(-OUTPUT_LIMIT);
 }
 
 function exitWithoutServer(): void {

@@ -4,17 +4,25 @@ import { readFile } from 'node:fs/promises';
 import process from 'node:process';
 import type { EngineEvent } from '@pulumi/pulumi/automation/events.js';
 import { LocalWorkspace, PulumiCommand, type PulumiFn } from '@pulumi/pulumi/automation/index.js';
-import type { CommandResult, EngineCloud, EngineCommand, EngineFact } from '../messages.ts';
+import type {
+  CommandResult,
+  EngineCloud,
+  EngineCommand,
+  EngineFact,
+  WorkspaceSettings,
+} from '../messages.ts';
 import { createEventReducer } from '../reduce-event.ts';
-import { openStack, type OpenStack } from './stack.ts';
+import { createStack, openStack, type OpenStack } from './stack.ts';
 
 type OnFact = (fact: EngineFact) => void;
 
+const OUTPUT_LIMIT = 40_000;
 /** Without a child process for so many checks, Pulumi has died: something else may hold its pipes open. */
 const DEAD_AFTER_CHECKS = 4;
 const CHECK_MS = 1_000;
 
-let opened: OpenStack | null = null;
+/** The stack is null while there is none; the first `up` creates it. */
+let opened: { readonly workspace: WorkspaceSettings; stack: OpenStack | null } | null = null;
 
 /** Throws the errors of Pulumi and the API; their message is everything that was printed. */
 export async function execute(
@@ -24,16 +32,20 @@ export async function execute(
 ): Promise<CommandResult> {
   if (command.kind === 'install') return install(command);
   if (command.kind === 'open') {
-    opened = await openStack(command.workspace, command.create, signal);
-    const reading = opened?.readState();
-    // A run that creates the stack needs the program next: load it while the CLI works. A failure shows up there again.
-    if (command.create) loadProgram(command.workspace.cloud).catch(() => undefined);
-    return { kind: 'done', state: (await reading) ?? null };
+    const { workspace, preload } = command;
+    const opening = openStack(workspace, signal);
+    // The program takes a moment to load; a failure shows up again when it is needed.
+    if (preload) loadProgram(workspace.cloud).catch(() => undefined);
+    const stack = await opening;
+    opened = { workspace, stack };
+    return { kind: 'done', state: stack?.state ?? null };
   }
-  if (opened === null) throw new Error('No stack is open.');
+  if (opened === null) throw new Error('No stack was opened.');
+  opened.stack ??= command.kind === 'up' ? await createStack(opened.workspace) : null;
+  if (opened.stack === null) throw new Error('There is no stack.');
   const watching = new AbortController();
   try {
-    return await Promise.race([run(opened, command, signal, onFact), engineDied(watching.signal)]);
+    return await Promise.race([run(opened.stack, command, signal, onFact), engineDied(watching.signal)]);
   } finally {
     watching.abort();
   }
@@ -56,23 +68,33 @@ async function run(
   // Without a target, Pulumi would destroy everything.
   if (target?.length === 0) return { kind: 'done', state: await readState() };
   const reduce = createEventReducer(cloud.machineType);
-  const summary = { succeeded: false };
+  let [hasBegun, hasEnded, hasSucceeded] = [false, false, false];
   const onEvent = (event: EngineEvent): void => {
+    hasBegun = true;
     for (const fact of reduce(event, performance.now())) {
-      if (fact.kind === 'summary') summary.succeeded = fact.succeeded;
+      if (fact.kind === 'summary') [hasEnded, hasSucceeded] = [true, fact.succeeded];
       onFact(fact);
     }
   };
-  const options = { onEvent, signal, showSecrets: false };
-  if (command.kind === 'up') {
-    const program = await loadProgram(cloud);
-    signal.throwIfAborted();
-    await stack.up({ ...options, program: program(command.spec) });
-  } else if (command.kind === 'destroy') await stack.destroy({ ...options, ...(target && { target }) });
-  else await stack.refresh({ ...options, clearPendingCreates: true });
+  const options = { onEvent, signal, showSecrets: false, parallel: cloud.parallel };
+  const program = command.kind === 'up' ? (await loadProgram(cloud))(command.spec) : null;
+  signal.throwIfAborted();
+  try {
+    if (program) await stack.up({ ...options, program });
+    else if (command.kind === 'destroy') await stack.destroy({ ...options, ...(target && { target }) });
+    else await stack.refresh({ ...options, clearPendingCreates: true });
+  } catch (error) {
+    return { kind: 'failed', output: outputOf(error), engineDied: hasBegun && !hasEnded };
+  }
   // Pulumi can exit with status 0 in the middle of its work.
-  if (!summary.succeeded) throw new Error('Pulumi ended without reporting success.');
+  if (!hasSucceeded) throw new Error('Pulumi ended without reporting success.');
   return { kind: 'done', state: await readState() };
+}
+
+/** Everything that was printed, or its end. */
+export function outputOf(error: unknown): string {
+  const output = error instanceof Error ? error.message : String(error);
+  return output.slice(-OUTPUT_LIMIT);
 }
 
 /** A pure function of its spec. Loaded late, because it loads Pulumi's package for the cloud. */
@@ -84,14 +106,14 @@ async function loadProgram({ program: url }: EngineCloud): Promise<(spec: unknow
   return program;
 }
 
-/** Throws when this process has no child process although Pulumi should be running. Linux only; elsewhere, force ends it. */
-async function engineDied(signal: AbortSignal): Promise<never> {
+/** Fails when this process has no child process although Pulumi should be running. Linux only; elsewhere, force ends it. */
+async function engineDied(signal: AbortSignal): Promise<CommandResult> {
   let checks = 0;
   while (checks < DEAD_AFTER_CHECKS) {
     await delay(CHECK_MS, undefined, { signal });
     checks = (await hasChildren()) ? 0 : checks + 1;
   }
-  throw new Error('The Pulumi process died.');
+  return { kind: 'failed', output: 'The Pulumi process died.', engineDied: true };
 }
 
 async function hasChildren(): Promise<boolean> {

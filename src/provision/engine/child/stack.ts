@@ -1,55 +1,63 @@
 // Opens the stack: where its state is stored, what encrypts its secrets, and what it contains.
 import { LocalWorkspace, PulumiCommand, Stack, StackNotFoundError } from '@pulumi/pulumi/automation/index.js';
-import { z } from 'zod';
 import type { EngineCloud, EngineState, WorkspaceSettings } from '../messages.ts';
 import { resourceName } from '../reduce-event.ts';
+import { EMPTY_STATE, machineUrnsOf, readDeployment } from '../state.ts';
 
 export type OpenStack = {
   readonly stack: Stack;
+  readonly cloud: EngineCloud;
+  /** As it was when the stack was opened. */
+  readonly state: EngineState;
   readonly readState: () => Promise<EngineState>;
   /** Pulumi's names of these machines, as far as the last state that was read has them. */
   readonly machineUrns: (hostnames: readonly string[]) => string[];
-  readonly cloud: EngineCloud;
 };
 
 const PASSPHRASE = 'passphrase';
 
-/** Null if there is no such stack and `create` is false. */
-export async function openStack(
-  settings: WorkspaceSettings,
-  create: boolean,
-  signal: AbortSignal,
-): Promise<OpenStack | null> {
+/** Null if there is no such stack. */
+export async function openStack(settings: WorkspaceSettings, signal: AbortSignal): Promise<OpenStack | null> {
   const workspace = await openWorkspace(settings);
   signal.throwIfAborted();
+  const reader = stateReader(workspace, settings);
   try {
-    const stack = create
-      ? await Stack.createOrSelect(settings.stack, workspace)
-      : await Stack.select(settings.stack, workspace);
-    const { cloud } = settings;
-    let resources: readonly Exported[] = [];
-    return {
-      stack,
-      cloud,
-      readState: async () => {
-        const { deployment } = await stack.exportStack();
-        const read = exported.parse(deployment ?? {});
-        resources = read.resources ?? [];
-        return stateOf(read, cloud.machineType);
-      },
-      machineUrns: (hostnames) =>
-        resources.flatMap(({ urn, type }) =>
-          type === cloud.machineType && hostnames.includes(resourceName(urn)) ? [urn] : [],
-        ),
-    };
+    // Side by side, because each starts the CLI.
+    const [stack, state] = await Promise.all([Stack.select(settings.stack, workspace), reader.readState()]);
+    return { stack, cloud: settings.cloud, state, ...reader };
   } catch (error) {
     if (error instanceof StackNotFoundError) return null;
     throw error;
   }
 }
 
+export async function createStack(settings: WorkspaceSettings): Promise<OpenStack> {
+  const workspace = await openWorkspace(settings);
+  const stack = await Stack.create(settings.stack, workspace);
+  const reader = stateReader(workspace, settings);
+  return { stack, cloud: settings.cloud, state: EMPTY_STATE, ...reader };
+}
+
+/** Only names and ids leave this process: the export contains the secrets in plain text. */
+function stateReader(
+  workspace: LocalWorkspace,
+  { stack, cloud: { machineType } }: WorkspaceSettings,
+): Pick<OpenStack, 'readState' | 'machineUrns'> {
+  let urns: readonly string[] = [];
+  return {
+    readState: async () => {
+      const exported = await workspace.exportStack(stack);
+      const deployment: unknown = exported.deployment;
+      urns = machineUrnsOf(deployment, machineType);
+      return readDeployment(deployment, machineType);
+    },
+    machineUrns: (hostnames) => urns.filter((urn) => hostnames.includes(resourceName(urn))),
+  };
+}
+
 async function openWorkspace(settings: WorkspaceSettings): Promise<LocalWorkspace> {
-  const { cliRoot, workDir, pulumiHome, project, backendUrl, secretsProvider } = settings;
+  const { cliRoot, workDir, pulumiHome, project, backendUrl, secretsProvider, cloud } = settings;
+  const isPassphrase = secretsProvider === PASSPHRASE;
   const command = await PulumiCommand.get(cliRoot === null ? {} : { root: cliRoot });
   const stackName = settings.stack.slice(settings.stack.lastIndexOf('/') + 1);
   return LocalWorkspace.create({
@@ -58,10 +66,10 @@ async function openWorkspace(settings: WorkspaceSettings): Promise<LocalWorkspac
     pulumiCommand: refuseCancelled(command),
     program: () => Promise.resolve({}),
     projectSettings: { name: project, runtime: 'nodejs', backend: { url: backendUrl } },
-    ...(secretsProvider !== PASSPHRASE && {
-      secretsProvider,
-      stackSettings: { [stackName]: { secretsProvider } },
-    }),
+    ...(isPassphrase ? {} : { secretsProvider }),
+    stackSettings: {
+      [stackName]: { config: { ...cloud.config }, ...(isPassphrase ? {} : { secretsProvider }) },
+    },
     envVars: {
       PULUMI_CONFIG_PASSPHRASE: settings.passphrase ?? '',
       PULUMI_SKIP_UPDATE_CHECK: 'true',
@@ -84,25 +92,4 @@ function refuseCancelled(command: PulumiCommand): PulumiCommand {
   };
   Object.defineProperty(command, 'run', { value });
   return command;
-}
-
-const exported = z.object({
-  resources: z.array(z.object({ urn: z.string(), type: z.string(), id: z.string().optional() })).optional(),
-  pending_operations: z.array(z.object({ resource: z.object({ urn: z.string() }) })).optional(),
-});
-
-type Exported = NonNullable<z.output<typeof exported>['resources']>[number];
-
-/** Only names and ids leave this process: the export contains the secrets in plain text. */
-function stateOf(
-  { resources = [], pending_operations: pending = [] }: z.output<typeof exported>,
-  machineType: string,
-): EngineState {
-  const isMachine = ({ type, id }: Exported) => type === machineType && id !== undefined;
-  const machines = resources.filter(isMachine);
-  return {
-    machines: machines.map(({ urn, id = '' }) => ({ hostname: resourceName(urn), instanceId: id })),
-    others: resources.filter((entry) => !isMachine(entry)).map(({ type, id = '' }) => ({ type, id })),
-    pending: pending.map(({ resource }) => resource.urn),
-  };
 }
