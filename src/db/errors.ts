@@ -10,13 +10,23 @@ const FOREIGN_KEY_VIOLATION = '23503';
 
 /** The disk, or a quota on it, is full. */
 const DISK_FULL = ['53100'];
-/** The server is down, starting or stopping, or has no free connection. */
-const OUTAGE = ['57P01', '57P02', '57P03', '53300', '08000', '08001', '08003', '08004', '08006', '08P01'];
+/** The server takes no writes: it is a standby, or was told so. */
+export const READ_ONLY = '25006';
+/** A prepared statement outlived a migration; a pooler, or the server, knows nothing of it, or has another of its name. */
+export const STALE_STATEMENT: readonly string[] = ['0A000', '26000', '42P05'];
+/**
+ * The server is down, starting or stopping, closed an idle connection, rejects our login, has no such database any more, or
+ * has no free connection.
+ */
+const OUTAGE = [READ_ONLY, '25P03', '25P04', '3D000', '53300', '53400', '26000', '42P05'];
+/** Classes of errors: of the connection, of the login, of the system (a disk that fails), of an operator. */
+const OUTAGE_CLASSES = ['08', '28', '58', '57P'];
 /**
  * Out of memory, statement time-out, lock time-out, deadlock, a VM deleted while it reported: nothing was changed, and a
  * retry can succeed.
  */
 const OVERLOAD = ['53200', '57014', LOCK_NOT_AVAILABLE, '40P01', '40001', FOREIGN_KEY_VIOLATION];
+const SQLSTATE_LENGTH = 5;
 const NETWORK = [
   'ECONNREFUSED',
   'ECONNRESET',
@@ -43,9 +53,14 @@ export function databaseProblem(error: unknown): ProblemError | null {
   const code = errorCode(error);
   if (code !== null && DISK_FULL.includes(code)) return new ProblemError('storage_full');
   if (code !== null && OVERLOAD.includes(code)) return new ProblemError('overloaded');
-  if (code !== null && (OUTAGE.includes(code) || NETWORK.includes(code)))
+  if (code !== null && (isOutage(code) || NETWORK.includes(code)))
     return new ProblemError('database_unavailable');
   if (error instanceof Error && LOST_CONNECTION.test(error.message))
     return new ProblemError('database_unavailable');
   return null;
+}
+
+function isOutage(code: string): boolean {
+  if (code.length !== SQLSTATE_LENGTH) return false;
+  return OUTAGE.includes(code) || OUTAGE_CLASSES.some((start) => code.startsWith(start));
 }

@@ -83,6 +83,40 @@ async function passed(ms: number): Promise<void> {
   await expect.poll(() => performance.now(), { timeout: ms + 1_000 }).toBeGreaterThan(end);
 }
 
+describe('Postgres that takes no writes', () => {
+  test('while it takes none, what writes is a 503 with Retry-After and readiness says so; then new connections are used', async () => {
+    await using day = await startDay();
+    const { server, db } = day;
+    await insertFreeVms(db, [VM]);
+    const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(db);
+
+    await sql.raw(`alter database ${rows[0]?.name ?? ''} set default_transaction_read_only = on`).execute(db);
+    await sql`select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = 'lablink'`.execute(db);
+
+    const join = await sendRaw(server.url, {
+      method: 'POST',
+      path: '/api/request_vm',
+      headers: formHeaders,
+      body: new URLSearchParams({ email: 'ada@example.org', crd_command: COMMAND }).toString(),
+    });
+    const answers = [await report(server), join];
+    for (const { status, headers } of answers) {
+      expect(status).toBe(503);
+      expect(headers['retry-after']).toMatch(/^\d+$/);
+    }
+    expect(JSON.parse(answers[0]?.text ?? '')).toMatchObject({ code: 'database_unavailable' });
+    const health = await sendRaw(server.url, { path: '/api/health' });
+    expect(health.status).toBe(503);
+    expect(health.text).toContain('The database takes no writes');
+
+    // Connections keep the setting that they began with: the next answer is right only on a new one.
+    await sql.raw(`alter database ${rows[0]?.name ?? ''} reset default_transaction_read_only`).execute(db);
+    await expect.poll(() => readiness(server), BACK).toBe(200);
+    expect((await report(server)).status).toBe(200);
+  });
+});
+
 describe('Postgres that is gone', () => {
   test('while Postgres is away every answer is a 503 with Retry-After, readiness fails and liveness passes', async () => {
     await using day = await startDay();
@@ -191,7 +225,7 @@ describe('Postgres of our own that is killed', () => {
     await using server = await startTestServer(env);
     expect((await report(server)).status).toBe(200);
     const waiting = poll(server);
-    await expect.poll(() => isWaiting(server)).toBe(true);
+    await expect.poll(() => isWaiting(server), BACK).toBe(true);
     process.kill(await serverPid(env.DATA_DIR), 'SIGKILL');
     await expect.poll(() => readiness(server), BACK).toBe(503);
     await expect.poll(() => readiness(server), BACK).toBe(200);
