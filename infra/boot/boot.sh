@@ -20,6 +20,9 @@ started=$(date +%s)
 mkdir -p "$home" "$root/var/log" "$root/etc/systemd/system" "$root/usr/local/sbin" "$root/usr/local/bin"
 exec > >(exec tee -a "$log") 2>&1
 
+# Proxies refuse programs that do not say what they are.
+curl() { command curl --user-agent LabLink-Boot/1.0 "$@"; }
+
 say() { printf '%s %s\n' "$(date -u +%FT%TZ)" "$*"; }
 
 begin() {

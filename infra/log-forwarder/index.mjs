@@ -164,7 +164,11 @@ async function post({ logGroup, logStream }, lines, { url, token, pausesMs }) {
     try {
       const response = await fetch(`${url.replace(/\/+$/, '')}/api/vm-logs`, {
         method: 'POST',
-        headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` },
+        headers: {
+          'Content-Type': 'application/json',
+          'User-Agent': 'LabLink-Log-Forwarder/1.0',
+          Authorization: `Bearer ${token}`,
+        },
         body,
         redirect: 'error',
         signal: AbortSignal.timeout(REQUEST_MS),

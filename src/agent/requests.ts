@@ -40,7 +40,11 @@ export type RequestContext = {
 export function createApi(options: AgentOptions): Api {
   const { fetch } = options.dependencies;
   const { requestMs, pollIdleMs } = options.intervals;
-  const base = { baseUrl: options.allocatorUrl, ...(options.token !== null && { token: options.token }) };
+  const base = {
+    baseUrl: options.allocatorUrl,
+    userAgent: 'LabLink-Agent/1.0',
+    ...(options.token !== null && { token: options.token }),
+  };
   const client = createLablinkClient({ ...base, fetch });
   return {
     ask: (send, signal) =>

@@ -16,6 +16,8 @@ type Credentials =
 export type LablinkClientOptions = Credentials & {
   /** Where the allocator is, like `https://lab.example.org`. */
   readonly baseUrl: string;
+  /** Proxies refuse programs that do not say what they are. */
+  readonly userAgent?: string;
   /** In place of the global fetch. */
   readonly fetch?: NonNullable<ClientOptions['fetch']>;
 };
@@ -27,7 +29,11 @@ export type LablinkClientOptions = Credentials & {
 export function createLablinkClient(options: LablinkClientOptions): LablinkClient {
   return createFetchClient<paths>({
     baseUrl: options.baseUrl.replace(/\/+$/, ''),
-    headers: { Accept: 'application/json, application/problem+json, */*;q=0.1', ...authorization(options) },
+    headers: {
+      Accept: 'application/json, application/problem+json, */*;q=0.1',
+      'User-Agent': options.userAgent ?? 'LabLink-Client/1.0',
+      ...authorization(options),
+    },
     ...(options.fetch && { fetch: options.fetch }),
   });
 }

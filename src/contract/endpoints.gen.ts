@@ -1555,6 +1555,7 @@ export const endpoints = {
     unknownQueryAllowed: false,
     responses: {
       '200': ['text/event-stream'],
+      '204': [],
       '400': ['application/problem+json'],
       '401': ['application/problem+json'],
       '404': ['application/problem+json'],

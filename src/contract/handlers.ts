@@ -33,8 +33,13 @@ type ReplyOfContent<Status, Content> = {
     readonly headers?: Readonly<Record<string, string>>;
   };
 }[keyof Content];
+/** An answer without a body: 204. */
+type EmptyReply<Status, Response> = Response extends { content: unknown }
+  ? never
+  : { readonly status: Status; readonly type: ''; readonly body: null; readonly headers?: undefined };
 type RepliesOf<Responses> = {
-  [Status in keyof Responses]: ReplyOfContent<Status, ContentOf<Responses[Status]>>;
+  [Status in keyof Responses]:
+    ReplyOfContent<Status, ContentOf<Responses[Status]>> | EmptyReply<Status, Responses[Status]>;
 }[keyof Responses];
 
 /** What the endpoint may answer: the union of the declared {status, media type, body}. */

@@ -1132,7 +1132,7 @@ export interface paths {
      * @description Server-sent events. `output` contains an OperationEvent and has an id to resume from (`Last-Event-ID`); no event is
      *     lost or repeated. `operation` contains the Operation after each change. `operation_vms` contains the results for its
      *     VMs (`{ vms }`, as in Operation): first all of them, then those that changed. After `end`, which contains the finished
-     *     Operation, the stream ends; do not reconnect. With `vms=true` the stream also contains the `vms` events of
+     *     Operation and has an id too, the stream ends; who reconnects with that id is told 204, after which an EventSource stops. With `vms=true` the stream also contains the `vms` events of
      *     `GET /api/v1/vms/events` and does not end by itself, so that a page needs only one connection.
      */
     get: operations['streamOperationEvents'];
@@ -4337,6 +4337,13 @@ export interface operations {
         content: {
           'text/event-stream': components['schemas']['OperationStreamEvent'];
         };
+      };
+      /** @description Nothing is left to send: `Last-Event-ID` is that of `end`. */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
       };
       400: components['responses']['BadRequest'];
       401: components['responses']['Unauthorized'];

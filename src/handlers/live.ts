@@ -62,15 +62,21 @@ async function operationStream(
 ): Promise<Reply<'streamOperationEvents'>> {
   const { db } = dependencies;
   if ((await findOperation(db, path.id)) === null) return problem('operation_not_found');
+  // An EventSource comes back to a stream that has ended, for ever, unless it is told that nothing is left.
+  if (lastEventId === AFTER_END) return { status: 204, type: '', body: null };
   const start = readCursor(lastEventId ?? query.after, 'output');
   const type = 'text/event-stream';
-  const output = outputUpdates({ db, id: path.id, after: start.output, readMs: OPERATION_READ_MS, signal });
+  const tail = { db, id: path.id, after: start.output, readMs: OPERATION_READ_MS, signal };
+  const output = outputUpdates(tail, query.vms !== true);
   if (query.vms !== true)
     return { status: 200, type, body: numbered(output, start, (cursor) => String(cursor.output)) };
   const both = merge([output, vmUpdates(dependencies, start.vms, signal)]);
   const idOf = (cursor: Cursor): string => `${cursor.output}-${cursor.vms ?? 0}`;
   return { status: 200, type, body: numbered(both, start, idOf) };
 }
+
+/** The id of `end`, where the stream ends with it. */
+const AFTER_END = 'end';
 
 type Cursor = { readonly output: number; readonly vms: number | null };
 
@@ -83,7 +89,11 @@ function readCursor(id: string | null | undefined, own: keyof Cursor): Cursor {
 }
 
 /** An event, and the cursor after it; null = the stream cannot be resumed from it. */
-type Update = { readonly event: string; readonly data: unknown; readonly to: Partial<Cursor> | null };
+type Update = {
+  readonly event: string;
+  readonly data: unknown;
+  readonly to: Partial<Cursor> | typeof AFTER_END | null;
+};
 
 /** Each id contains the cursors of everything that was sent before, so that a client can resume from it. */
 async function* numbered(
@@ -93,12 +103,16 @@ async function* numbered(
 ): AsyncGenerator<ServerSentEvent, void> {
   let cursor = start;
   for await (const { event, data, to } of updates) {
+    if (to === AFTER_END) {
+      yield { event, data, id: AFTER_END };
+      continue;
+    }
     cursor = { ...cursor, ...to };
     yield to === null ? { event, data } : { event, data, id: idOf(cursor) };
   }
 }
 
-async function* outputUpdates(tail: Tail): AsyncGenerator<Update, void> {
+async function* outputUpdates(tail: Tail, endsStream: boolean): AsyncGenerator<Update, void> {
   for await (const item of tailOperation(tail)) {
     if (item.kind === 'output')
       yield { event: 'output', data: operationEventView(item.event), to: { output: item.event.id } };
@@ -108,7 +122,10 @@ async function* outputUpdates(tail: Tail): AsyncGenerator<Update, void> {
         data: { vms: item.machines.map(operationVmView) },
         to: null,
       };
-    else yield { event: item.kind, data: operationView(item.operation), to: null };
+    else {
+      const to = item.kind === 'end' && endsStream ? AFTER_END : null;
+      yield { event: item.kind, data: operationView(item.operation), to };
+    }
   }
 }
 

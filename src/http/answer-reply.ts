@@ -26,6 +26,12 @@ export async function answerReply(
     release(reply);
     return;
   }
+  if (reply.body === null && reply.type === '') {
+    prepareHead(context, reply);
+    context.res.removeHeader('Content-Type');
+    context.res.end();
+    return;
+  }
   if (isEvents(reply)) return sendEvents(context, reply.headers, reply.body);
   if (reply.body instanceof Readable) return sendStream(context, reply, reply.body);
   if (isJsonType(reply.type)) sendJson(context, reply, fault === null);
@@ -62,6 +68,7 @@ function isEvents(reply: AnyReply): reply is AnyReply & { readonly body: AsyncIt
 function replyFault(endpoint: Endpoint, reply: AnyReply): string | null {
   const declared = endpoint.responses[String(reply.status)];
   if (declared === undefined) return `status ${reply.status} is not declared`;
+  if (reply.body === null && declared.length === 0) return null;
   if (!declared.includes(reply.type)) return `${reply.type} is not declared for status ${reply.status}`;
   if (isJsonType(reply.type) || typeof reply.body === 'string') return null;
   return reply.body instanceof Readable || isEvents(reply) ? null : `the body is no ${reply.type}`;

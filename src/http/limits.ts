@@ -1,8 +1,8 @@
 // The limits of the HTTP adapter, each with its name and unit. Knows nothing but numbers.
 
 export const defaultLimits = {
-  /** Request line and headers together; more is 431. */
-  headerBytes: 16_384,
+  /** Request line and headers together, of which cookies of other sites on the same domain may be most; more is 431. */
+  headerBytes: 40_960,
   /** From the connection, or the end of the request before, to the end of the headers; longer is 408. */
   headersTimeoutMs: 20_000,
   /** To the end of the request's body; longer is 408. The answer may take as long as it likes. */

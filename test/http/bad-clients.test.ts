@@ -45,6 +45,20 @@ describe('a client', () => {
     await expect.poll(() => socket.received()).toContain('HTTP/1.1 200');
   });
 
+  test('cookies of 32 KiB are accepted, and more get a page that says what to do', async () => {
+    const withCookie = (length: number) =>
+      sendRaw(server.url, {
+        path: '/',
+        headers: { Cookie: `_ga=${'x'.repeat(length)}`, Accept: 'text/html' },
+      });
+    expect((await withCookie(32_768)).status).toBe(200);
+    const refused = await withCookie(50_000);
+    expect(refused).toMatchObject({ status: 431, type: 'text/html' });
+    expect(refused.text).toContain('<h1>Your browser sent too many cookies</h1>');
+    expect(refused.text).toContain('Delete the cookies of this site');
+    await expectAlive();
+  });
+
   test('a client that does not speak HTTP gets a 400, and the connection is closed', async () => {
     const socket = await openSocket(server.url);
     socket.write('\x16\x03\x01 hello?\r\n\r\n');

@@ -67,6 +67,24 @@ describe('the start-up script in a published LabLink image, which runs it by its
   );
 
   test(
+    'a start-up script that fails at first runs again until it succeeds, and the machine is free',
+    async () => {
+      const it = await lab.launched();
+      await using machine = await createBareMachine();
+      await machine.set('runs-scripts');
+      const mark = join(machine.root, 'tried');
+      const content = `if [ "$(cat ${mark} 2>/dev/null)" != xx ]; then printf x >>${mark}; exit 7; fi; echo ready`;
+      const boot = await machine.boot(withScript(content, 'fail'), lab.machineOf(it));
+      expect(boot.code).toBe(0);
+      expect(await machine.read('stand-in/container.log')).toBe(
+        'The start-up script failed (exit status 7). It runs again in 0 s.\n'.repeat(2) + 'ready\n',
+      );
+      expect(await lab.status(it)).toBe('running');
+    },
+    BOOT_MS,
+  );
+
+  test(
     'a failed start-up script is ignored with on_error: continue',
     async () => {
       const it = await lab.launched();
@@ -75,6 +93,10 @@ describe('the start-up script in a published LabLink image, which runs it by its
       const boot = await machine.boot(withScript('exit 7', 'continue'), lab.machineOf(it));
       expect(boot.code).toBe(0);
       expect(boot.output).toContain('The start-up script failed (exit status 7). Continuing.');
+      const lines = (await machine.read('stand-in/container.log')).split('\n');
+      expect(lines.filter((line) => line.startsWith('ERROR:'))).toEqual([
+        'ERROR: The start-up script failed 3 times, the last time with exit status 7.',
+      ]);
       expect(await lab.status(it)).toBe('running');
     },
     BOOT_MS,

@@ -33,6 +33,20 @@ describe('event streams', () => {
     expect(textsOf([...before, ...after]).at(-1)).toBe('Done.');
   });
 
+  test('a client that comes back after the end is told that nothing is left, so that an EventSource stops', async () => {
+    const { id } = await lab.launch(1);
+    await lab.idle();
+    const url = `${lab.server.url}/api/v1/operations/${id}/events`;
+    await using stream = await readEvents(url, lab.auth);
+    const end = (await stream.until(({ event }) => event === 'end')).at(-1);
+    const answer = await fetch(url, { headers: { ...lab.auth, 'Last-Event-ID': end?.id ?? '' } });
+    expect(answer.status).toBe(204);
+    expect(await answer.text()).toBe('');
+    // Who has the last line but not the end gets the end.
+    const lines = await (await fetch(`${url}?after=1000000000`, { headers: lab.auth })).text();
+    expect(lines).toContain('event: end\nid: end\n');
+  });
+
   test('a stream resumes after the last event without loss or repetition', async () => {
     await lab.launch(5);
     await lab.idle();

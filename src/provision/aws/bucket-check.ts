@@ -1,7 +1,7 @@
 // The check value of a passphrase in the bucket of the state.
 import { fail, succeed } from '../../result.ts';
 import type { CheckStore } from '../engine/passphrase-check.ts';
-import { callAws } from './clients.ts';
+import { callAws, userAgent } from './clients.ts';
 import { CloudError } from './cloud-error.ts';
 
 const TIMEOUT_MS = 15_000;
@@ -49,6 +49,7 @@ async function readOrCreate(
     ...(region !== null && { region }),
     followRegionRedirects: true,
     forcePathStyle: true,
+    ...userAgent,
     requestHandler: { connectionTimeout: TIMEOUT_MS, requestTimeout: TIMEOUT_MS },
   });
   const at = { Bucket: bucket, Key: key };

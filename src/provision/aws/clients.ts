@@ -3,6 +3,7 @@
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { STSClient } from '@aws-sdk/client-sts';
+import { version } from '../../version.ts';
 import { toCloudError } from './cloud-error.ts';
 
 const CONNECTION_TIMEOUT_MS = 5_000;
@@ -15,9 +16,15 @@ export type Clients = {
   readonly sts: STSClient;
 };
 
+/** What every client of AWS calls itself, before the names of the SDK. */
+export const userAgent: { customUserAgent: [string, string][] } = {
+  customUserAgent: [['LabLink-Allocator', version]],
+};
+
 export function clientSettings(region: string) {
   return {
     region,
+    ...userAgent,
     maxAttempts: ATTEMPTS,
     requestHandler: { connectionTimeout: CONNECTION_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
   };

@@ -120,7 +120,7 @@ export async function runVmAgent(
 /** Does what the error trap of the boot script does. */
 export async function reportError({ vm, log }: Boot, signal: AbortSignal): Promise<void> {
   const { allocatorUrl: baseUrl, token, hostname } = vm;
-  const client = createLablinkClient({ baseUrl, token });
+  const client = createLablinkClient({ baseUrl, token, userAgent: 'LabLink-Local-VM/1.0' });
   for (let tries = 0; tries < ERROR_REPORT_TRIES && !signal.aborted; tries++) {
     try {
       const { response } = await client.POST('/api/vm-status', {

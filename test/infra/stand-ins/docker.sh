@@ -61,7 +61,7 @@ case $verb in
     done
     touch "$here/environment"
     if [ -e "$here/control/runs-scripts" ] && [ -e "$rootfs/docker_scripts/custom-startup.sh" ]; then
-      LABLINK_STARTUP_FOLDER=$rootfs/lablink-startup bash "$rootfs/docker_scripts/custom-startup.sh" \
+      LABLINK_STARTUP_PAUSE=0 LABLINK_STARTUP_FOLDER=$rootfs/lablink-startup bash "$rootfs/docker_scripts/custom-startup.sh" \
         >>"$here/container.log" 2>&1 &
     fi
     echo 0123456789ab
@@ -82,7 +82,7 @@ case $verb in
     shift
     within "$@"
     if [ -n "$folder" ]; then cd "$folder"; fi
-    LABLINK_STARTUP_FOLDER=$rootfs/lablink-startup exec "${command[@]}"
+    LABLINK_STARTUP_PAUSE=0 LABLINK_STARTUP_FOLDER=$rootfs/lablink-startup exec "${command[@]}"
     ;;
   *)
     echo "the stand-in for docker does not know: $verb" >&2

@@ -5,6 +5,7 @@ import { access, constants, mkdtemp, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fail, succeed, type Result } from '../../../result.ts';
+import { userAgent } from '../clients.ts';
 import { toCloudError } from '../cloud-error.ts';
 
 export type StateCheck = {
@@ -65,6 +66,7 @@ async function checkBucket(url: string, region: string | null, signal: AbortSign
     ...(region !== null && { region }),
     followRegionRedirects: true,
     forcePathStyle: true,
+    ...userAgent,
     requestHandler: { connectionTimeout: TIMEOUT_MS, requestTimeout: TIMEOUT_MS },
   });
   try {
