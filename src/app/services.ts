@@ -7,7 +7,7 @@ import type { Config } from '../config.ts';
 import { pinHostKey } from '../db/downloads.ts';
 import { listen, type Listener } from '../db/listen.ts';
 import { createDispatcher, type Dispatcher } from '../delivery/dispatcher.ts';
-import { watchSilence } from '../delivery/silence.ts';
+import { watchSilence, type SilenceWatch } from '../delivery/silence.ts';
 import { startSampler } from '../delivery/state-sampler.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import { definitionOf } from '../provision/providers.ts';
@@ -15,7 +15,11 @@ import type { SshKeyPair } from '../ssh/key-pair.ts';
 import { StartError, type AppContext } from './context.ts';
 import type { Data } from './data.ts';
 
-export type DeliveryServices = { readonly dispatcher: Dispatcher; readonly listener: Listener };
+export type DeliveryServices = {
+  readonly dispatcher: Dispatcher;
+  readonly listener: Listener;
+  readonly silence: SilenceWatch;
+};
 
 export type Collecting = {
   readonly collector: Collector;
@@ -59,7 +63,7 @@ export async function openDelivery(
     },
   );
   if (!listening.ok) throw new StartError(listening.failure);
-  await lifecycle.acquire(
+  const silence = await lifecycle.acquire(
     'silence watch',
     () =>
       watchSilence({
@@ -72,7 +76,7 @@ export async function openDelivery(
       }),
     (watch) => watch.close(),
   );
-  return { dispatcher, listener: listening.value };
+  return { dispatcher, listener: listening.value, silence };
 }
 
 /** Records how the state of the lab changes, while the server runs. */

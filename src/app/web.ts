@@ -45,6 +45,7 @@ export async function createWebApp(
   const contractYaml = await readFile(CONTRACT, 'utf8');
   const contract = parseContract(contractYaml);
   const names = pageNames(config);
+  const proxy = { isUntrusted: false };
   return createHttpApp({
     document: contract,
     handlers: createHandlers({
@@ -59,7 +60,7 @@ export async function createWebApp(
         nowMs: () => performance.now(),
         onError: (error, doing) => log.warn({ err: error }, `An error while ${doing}; it is tried again.`),
       }),
-      checks: healthChecks(config, dependencies),
+      checks: [...healthChecks(config, dependencies), proxyCheck(proxy)],
       contractYaml,
       contract,
     }),
@@ -83,6 +84,8 @@ export async function createWebApp(
     trustProxy: config.server.trustProxy,
     publicUrl: config.server.publicUrl,
     requestsPerMinute: config.limits.requestsPerMinute,
+    onRefusedHeartbeat: dependencies.delivery.silence.heard,
+    onUntrustedProxy: () => (proxy.isUntrusted = true),
     onFailedLogin: auditFailedLogins(dependencies.data.database.db, log),
     log,
     logRequests: config.logRequests,
@@ -127,6 +130,17 @@ function healthChecks(config: Config, { admin, data, delivery, operations }: Web
       ? []
       : [{ name: 'configuration', check: () => Promise.resolve(risks), isWarning: true as const }]),
   ];
+}
+
+/** Stays: the requests that showed it may be few. */
+function proxyCheck(proxy: { readonly isUntrusted: boolean }): HealthCheck {
+  const warning =
+    'Requests come through a proxy (X-Forwarded-For), but TRUST_PROXY is false: everybody behind it counts as one address. Set TRUST_PROXY to the number of proxies.';
+  return {
+    name: 'proxy',
+    check: () => Promise.resolve(proxy.isUntrusted ? warning : null),
+    isWarning: true,
+  };
 }
 
 function parseContract(yaml: string): Record<string, unknown> {

@@ -24,3 +24,19 @@ export async function markSilent(db: Db, silentSeconds: number): Promise<string[
 export async function endSilence(db: Db, hostnames: readonly string[]): Promise<void> {
   await recordEvent(db, 'response', hostnames, { where: condition(isSilent('v')) });
 }
+
+/** The heartbeats of these VMs were refused: they live. `unproven` came without a token, so it counts for VMs without one. */
+export async function recordRefused(
+  db: Db,
+  { proven, unproven }: { readonly proven: readonly string[]; readonly unproven: readonly string[] },
+): Promise<void> {
+  const { rows } = await sql<{ hostname: string }>`
+    update vm_presence p set last_seen_at = now() from vms v
+    where v.hostname = p.hostname and (p.hostname = any(${proven}::text[])
+      or p.hostname = any(${unproven}::text[]) and v.token_hash is null)
+    returning p.hostname`.execute(db);
+  await endSilence(
+    db,
+    rows.map(({ hostname }) => hostname),
+  );
+}

@@ -2,7 +2,7 @@
 // computer, no report could arrive, so every VM gets the full time again.
 import type { Db } from '../db/connect.ts';
 import { checkDatabase } from '../db/health.ts';
-import { markSilent } from '../db/silence.ts';
+import { markSilent, recordRefused } from '../db/silence.ts';
 
 export type SilenceOptions = {
   readonly db: Db;
@@ -18,12 +18,16 @@ export type SilenceOptions = {
 export type SilenceWatch = {
   /** Checks once; a timer does this too. */
   readonly check: () => Promise<void>;
+  /** A heartbeat of this VM was refused because there were too many requests. `isProven`: it came with the VM's token. */
+  readonly heard: (hostname: string, isProven: boolean) => void;
   readonly close: () => Promise<void>;
 };
 
 const INTERVAL_MS = 15_000;
 /** If more than this many intervals have passed since the last check, the computer was asleep. */
 const LATE_INTERVALS = 3;
+/** Names come from requests that were refused: more than this between two checks are forgotten. */
+const REFUSED_MAX = 10_000;
 
 export function watchSilence(options: SilenceOptions): SilenceWatch {
   const { db, silentMs, now, onSilent, onError } = options;
@@ -32,12 +36,15 @@ export function watchSilence(options: SilenceOptions): SilenceWatch {
   let checkedAt = listeningSince;
   let checking: Promise<void> = Promise.resolve();
 
+  const refused = new Map<string, boolean>();
+
   async function checkOnce(): Promise<void> {
     const at = now();
     const gapMs = at - checkedAt;
     checkedAt = at;
     if (gapMs < 0 || gapMs > intervalMs * LATE_INTERVALS) listeningSince = at;
     try {
+      if (refused.size > 0) await recordRefused(db, takeAll(refused));
       if (at - listeningSince < silentMs) {
         if ((await checkDatabase(db)) !== null) listeningSince = now();
         return;
@@ -57,9 +64,21 @@ export function watchSilence(options: SilenceOptions): SilenceWatch {
   const timer = setInterval(() => void check(), intervalMs);
   return {
     check,
+    heard: (hostname, isProven) => {
+      if (refused.size < REFUSED_MAX || refused.has(hostname))
+        refused.set(hostname, isProven || refused.get(hostname) === true);
+    },
     close: async () => {
       clearInterval(timer);
       await checking;
     },
   };
+}
+
+function takeAll(refused: Map<string, boolean>) {
+  const entries = [...refused];
+  refused.clear();
+  const named = (isProven: boolean) =>
+    entries.flatMap(([name, proven]) => (proven === isProven ? [name] : []));
+  return { proven: named(true), unproven: named(false) };
 }

@@ -4,6 +4,7 @@ import { createSecretKey } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { endpointList } from '../contract/erased.ts';
+import type { Caller } from '../contract/handlers.ts';
 import { ProblemError } from '../contract/problems.ts';
 import { successTypes } from './accept.ts';
 import { answerError } from './answer-error.ts';
@@ -13,6 +14,7 @@ import { abort, contextOf, isEndless, remember, type Adapter, type RequestContex
 import { defaultLimits } from './limits.ts';
 import { createLoginLimit } from './login-limit.ts';
 import type { HttpOptions } from './options.ts';
+import { readBrowserId } from './browser-cookie.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { createRequestIds } from './request-id.ts';
 import { logRequest } from './request-log.ts';
@@ -44,15 +46,21 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   let isEnding = false;
   const nowMs = options.nowMs ?? (() => performance.now());
   const limits = { ...defaultLimits, ...options.limits };
-  const rateLimit = createRateLimit(options.requestsPerMinute);
+  const cookieKey = createSecretKey(options.browserCookie.key);
+  const rateLimit = createRateLimit({
+    requestsPerMinute: options.requestsPerMinute,
+    browserIdOf: (req) => readBrowserId(req.headers.cookie, cookieKey),
+    onRefused: (req, caller) => reportRefusedHeartbeat(options, req, caller),
+  });
   const loginLimit = createLoginLimit(options.onFailedLogin ?? (() => undefined));
   const types = new Map(endpointList.map((endpoint) => [endpoint.id, successTypes(endpoint)]));
   const adapter: Adapter = {
     options,
     limits,
     nowMs,
-    cookieKey: createSecretKey(options.browserCookie.key),
+    cookieKey,
     rateLimit: rateLimit.middleware,
+    rememberCaller: rateLimit.remember,
     bodyBudget: createBodyBudget(limits),
     loginLimit,
     compression: createCompression(),
@@ -127,6 +135,15 @@ function createExpress(adapter: Adapter): Express {
   return app;
 }
 
+/** A machine whose heartbeat is refused lives. Without a token, only one that has none may be meant. */
+function reportRefusedHeartbeat(options: HttpOptions, req: Request, caller: Caller | null): void {
+  const { hostname } = req.params;
+  if (contextOf(req).endpoint?.id !== 'postHeartbeat' || typeof hostname !== 'string') return;
+  const isOwn = caller?.kind === 'vm' && caller.hostname === hostname;
+  const mayBeOpen = options.vmAuth === 'open' && req.headers.authorization === undefined;
+  if (isOwn || mayBeOpen) options.onRefusedHeartbeat?.(hostname, isOwn);
+}
+
 function openRequest(adapter: Adapter, req: Request, res: Response): void {
   const context: RequestContext = {
     adapter,
@@ -141,6 +158,8 @@ function openRequest(adapter: Adapter, req: Request, res: Response): void {
     controller: null,
   };
   remember(context);
+  if (adapter.options.trustProxy === false && req.headers['x-forwarded-for'] !== undefined)
+    adapter.options.onUntrustedProxy?.();
   // The request line may have the whole address or a fragment; the validator would not find the path that Express finds.
   const [, search = ''] = /^[^?#]*(\?[^#]*)/.exec(req.url) ?? [];
   req.url = req.path + search;

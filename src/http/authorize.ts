@@ -45,6 +45,7 @@ export async function authorize(context: RequestContext, endpoint: Endpoint): Pr
   if (caller.kind === 'admin' && endpoint.method !== 'get' && !isOwnPage(req, options.publicUrl))
     throw new ProblemError('cross_site');
   context.caller = caller;
+  adapter.rememberCaller(req, caller);
 }
 
 async function identifyCaller(

@@ -14,6 +14,7 @@ export type Adapter = {
   readonly limits: HttpLimits;
   readonly cookieKey: KeyObject;
   readonly rateLimit: RequestHandler;
+  readonly rememberCaller: (req: Request, caller: Caller) => void;
   readonly bodyBudget: BodyBudget;
   readonly loginLimit: LoginLimit;
   readonly compression: RequestHandler;

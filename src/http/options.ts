@@ -50,8 +50,12 @@ export type HttpOptions = {
   readonly trustProxy: boolean | number | string | readonly string[];
   /** An origin like `https://lab.example.org` that is this server too, where a proxy hides the name. */
   readonly publicUrl?: string | undefined;
-  /** From one address; health checks are not counted. */
+  /** From one address, or one known caller; health checks are not counted. */
   readonly requestsPerMinute: number;
+  /** The rate limit refused a heartbeat. `isProven`: it came with the machine's token. */
+  readonly onRefusedHeartbeat?: (hostname: string, isProven: boolean) => void;
+  /** A request went through a proxy, but `trustProxy` is false. */
+  readonly onUntrustedProxy?: () => void;
   /** The first failed login of an address in a minute, and the one that blocks it. */
   readonly onFailedLogin?: (failure: FailedLogin) => void;
   readonly log: Log;

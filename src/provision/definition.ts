@@ -78,6 +78,9 @@ export type CommandConfig = {
   readonly aws: { readonly region: string | undefined };
   readonly pulumi: { readonly cliDir: string | undefined; readonly backendUrl: string | undefined };
   readonly machine: { readonly type: string | undefined; readonly amiId: string | undefined };
-  readonly server: { readonly publicUrl: string | undefined };
+  readonly server: {
+    readonly publicUrl: string | undefined;
+    readonly trustProxy: boolean | number | string | readonly string[];
+  };
   readonly launch: { readonly allowPlainHttp: boolean };
 };

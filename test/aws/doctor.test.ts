@@ -37,6 +37,7 @@ const input: DoctorInput = {
   amiId: 'ami-1',
   publicUrl: 'https://lab.example.org',
   allowPlainHttp: false,
+  trustsProxy: true,
   findTools: () => Promise.resolve(succeed({ cliRoot: '/opt/pulumi' })),
   cloud: () => good,
   checkState: () => Promise.resolve({ location: '/data/aws/state', result: succeed(undefined) }),
@@ -54,6 +55,13 @@ describe('the doctor', () => {
       'The account has a limit of 96 vCPUs, of which 16 are in use. That is enough.',
     );
     expect(asText(diagnosis)).toContain('Found no problem');
+  });
+
+  test('the doctor warns where https needs a proxy and none is trusted', async () => {
+    const diagnosis = await examine({ ...input, trustsProxy: false });
+    expect(statuses(diagnosis)).toMatchObject({ proxy: 'unknown' });
+    expect(asText(diagnosis)).toContain('Set TRUST_PROXY to the number of proxies.');
+    expect(isHealthy(diagnosis)).toBe(true);
   });
 
   test('the doctor adds the vCPUs in use to the limit to request', async () => {

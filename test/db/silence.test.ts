@@ -34,6 +34,53 @@ async function silentFor(seconds: number, hostname = 'a'): Promise<void> {
   await age(seconds);
 }
 
+describe('a machine whose heartbeats are refused', () => {
+  const watch = () =>
+    watchSilence({
+      db: database.db,
+      silentMs: SILENT_SECONDS * 1_000,
+      intervalMs: 1_000_000,
+      now: () => now,
+      onSilent: () => undefined,
+      onError: (error) => {
+        throw error;
+      },
+    });
+  let now = 0;
+
+  test('refused heartbeats keep a machine running, and bring back one that was unreachable', async () => {
+    const silence = watch();
+    now += (SILENT_SECONDS + 1) * 1_000;
+    await silentFor(SILENT_SECONDS + 10);
+    await silentFor(SILENT_SECONDS + 10, 'b');
+    silence.heard('a', false);
+    await silence.check();
+    expect([await status('a'), await status('b')]).toEqual(['running', 'unreachable']);
+    silence.heard('b', false);
+    await silence.check();
+    expect(await status('b')).toBe('running');
+    await silence.close();
+  });
+
+  test('a machine that has a token lives only by heartbeats that came with it', async () => {
+    const silence = watch();
+    now += (SILENT_SECONDS + 1) * 1_000;
+    await silentFor(SILENT_SECONDS + 10);
+    await database.db
+      .updateTable('vms')
+      .set({ token_hash: Buffer.from('hash') })
+      .execute();
+    silence.heard('a', false);
+    await silence.check();
+    expect(await status()).toBe('unreachable');
+    silence.heard('a', true);
+    silence.heard('a', false);
+    await silence.check();
+    expect(await status()).toBe('running');
+    await silence.close();
+  });
+});
+
 describe('a silent machine', () => {
   test('a VM becomes unreachable after the silence limit, and not before', async () => {
     await silentFor(SILENT_SECONDS - 10);

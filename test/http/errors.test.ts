@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ProblemError, problem } from '../../src/contract/problems.ts';
-import { ADMIN, html, json, problemOf, startStub } from './harness.ts';
+import { ADMIN, html, json, problemOf, startStub, VM, VM_TOKEN } from './harness.ts';
 
 const admin = { headers: { authorization: ADMIN } };
 const throwing = (error: Error) => () => {
@@ -212,6 +212,63 @@ describe('the log', () => {
 });
 
 describe('requests of one address', () => {
+  test('an admin, a machine and a browser that are known have limits of their own behind a loud address', async () => {
+    const heard: [string, boolean][] = [];
+    await using http = await startStub(
+      {
+        getUnassignedVmsCount: () => json({ count: 1 }),
+        listVms: () => json({ vms: [], cursor: null }),
+        postHeartbeat: () => json({ message: 'ok', action: 'none', assignment_id: null }),
+        indexPage: () => ({ status: 200, type: 'text/html', body: '<p>form</p>' }),
+      },
+      { requestsPerMinute: 4, onRefusedHeartbeat: (...args) => void heard.push(args) },
+    );
+    const vm = { authorization: `Bearer ${VM_TOKEN}` };
+    const beat = (headers: Record<string, string>, hostname = VM) =>
+      http
+        .post(`/api/v1/vms/${hostname}/heartbeat`, { boot_id: 'one' }, headers)
+        .then(({ status }) => status);
+    const cookie = (await http.get('/')).headers.get('set-cookie')?.split(';')[0] ?? '';
+    expect(cookie).not.toBe('');
+    for (let count = 0; count < 5; count += 1) await http.get('/api/unassigned_vms_count');
+    expect((await http.get('/api/unassigned_vms_count')).status).toBe(429);
+
+    // Right credentials that nobody has seen before are looked at, and known from then on.
+    expect(await beat(vm)).toBe(200);
+    expect((await http.get('/api/v1/vms', admin)).status).toBe(200);
+    expect((await http.get('/', { headers: { cookie } })).status).toBe(200);
+    // A cookie that we did not sign, and wrong credentials, belong to the address; those are looked at a few times.
+    expect((await http.get('/', { headers: { cookie: `${cookie}x` } })).status).toBe(429);
+    const wrong = { headers: { authorization: 'Basic eDp5' } };
+    const statuses = [];
+    for (let count = 0; count < 4; count += 1) statuses.push((await http.get('/api/v1/vms', wrong)).status);
+    expect(statuses).toEqual([401, 401, 429, 429]);
+
+    // Each has a bound too, and a refused heartbeat is a sign of life; it proves something only with the right token.
+    for (let count = 0; count < 4; count += 1) expect(await beat(vm)).toBe(200);
+    expect(await beat(vm)).toBe(429);
+    expect(await beat(vm, 'vm-2')).toBe(429);
+    expect(await beat({})).toBe(429);
+    expect(heard).toEqual([
+      [VM, true],
+      [VM, false],
+    ]);
+  });
+
+  test('a request that came through a proxy is told where no proxy is trusted', async () => {
+    let told = 0;
+    const headers = { 'x-forwarded-for': '192.0.2.1' };
+    const options = { onUntrustedProxy: () => (told += 1) };
+    const live = { getLiveness: () => json({ status: 'ok' }) };
+    await using trusting = await startStub(live, { ...options, trustProxy: 1 });
+    await trusting.get('/api/health/live', { headers });
+    await using wary = await startStub(live, options);
+    await wary.get('/api/health/live');
+    expect(told).toBe(0);
+    await wary.get('/api/health/live', { headers });
+    expect(told).toBe(1);
+  });
+
   test('requests from one address are limited, and health checks are not counted', async () => {
     await using http = await startStub(
       { getLiveness: () => json({ status: 'ok' }), getUnassignedVmsCount: () => json({ count: 1 }) },

@@ -20,6 +20,7 @@ export type DoctorInput = {
   readonly amiId: string | null;
   readonly publicUrl: string | null;
   readonly allowPlainHttp: boolean;
+  readonly trustsProxy: boolean;
   readonly findTools: () => Promise<Tools>;
   readonly cloud: (region: string) => Cloud;
   readonly checkState: () => Promise<StateCheck>;
@@ -48,6 +49,7 @@ export async function examine(input: DoctorInput): Promise<Diagnosis> {
     await checkImage(input, cloud),
     checkQuota(type, use, plan?.vcpusNeeded ?? null),
     checkPublicUrl(input),
+    ...checkProxy(input),
     checkState(await input.checkState()),
   ];
   return { findings, plan };
@@ -163,6 +165,18 @@ function checkQuota(type: string, use: Answer<QuotaUse | null>, needed: number |
         'Request a higher limit: `lablink doctor --vms <number>` shows how many vCPUs, and where.',
       )
     : ok(name, `${numbers}.`);
+}
+
+/** The server itself speaks no https. */
+function checkProxy({ publicUrl, trustsProxy }: DoctorInput): Finding[] {
+  if (trustsProxy || publicUrl?.startsWith('https:') !== true) return [];
+  return [
+    unknown(
+      'proxy',
+      'PUBLIC_URL is https, so a proxy stands before the server, but TRUST_PROXY is false: everybody behind it counts as one address.',
+      'Set TRUST_PROXY to the number of proxies.',
+    ),
+  ];
 }
 
 function checkPublicUrl({ publicUrl, allowPlainHttp }: DoctorInput): Finding {

@@ -94,11 +94,12 @@ function settingsOf(flags: Flags, config: CommandConfig | null, env: Env) {
     region: flags.region ?? config?.aws.region ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? null,
     machineType: flags.type ?? config?.machine.type ?? null,
     ...(config === null
-      ? { amiId: null, publicUrl: null, allowPlainHttp: false }
+      ? { amiId: null, publicUrl: null, allowPlainHttp: false, trustsProxy: true }
       : {
           amiId: config.machine.amiId ?? null,
           publicUrl: config.server.publicUrl ?? null,
           allowPlainHttp: config.launch.allowPlainHttp,
+          trustsProxy: config.server.trustProxy !== false,
         }),
   };
 }
