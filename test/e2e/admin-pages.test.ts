@@ -112,7 +112,7 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     fleet.complaints.length = 0;
   });
 
-  test('the page of a machine shows its participant, the PIN on demand and the actions; allowing a browser is one click', async () => {
+  test('the page of a machine shows its participant, the PIN on demand and the actions; allowing a browser asks first', async () => {
     await fillLab(lab.server.db);
     const page = await open(`/admin/vms/${first}`);
     await isInOrderEverywhere(page);
@@ -124,7 +124,9 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     await report(first, 'error');
     await page.getByText('Assign another machine.').waitFor();
     expect(await pin.isVisible()).toBe(true);
-    await page.getByRole('button', { name: 'Allow a new browser' }).click();
+    await page.getByRole('button', { name: /^Allow a new browser…/ }).click();
+    const question = page.getByRole('dialog', { name: /^Allow a new browser/ });
+    await question.getByRole('button', { name: 'Allow a new browser' }).click();
     await page.getByText('The next browser that submits this e-mail address does not need the PIN').waitFor();
     await page.getByText(/New browser allowed/).waitFor();
     await isInOrder(page);

@@ -30,8 +30,15 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await page.getByLabel('Number of machines').fill(String(numVms));
     await page.getByRole('button', { name: 'Launch' }).click();
   }
-  const report = (hostname: string, status: 'initializing' | 'running') =>
-    lab.server.client.POST('/api/vm-status', { body: { hostname, status } });
+  /** Of a machine without a token. */
+  const report = async (hostname: string, status: 'initializing' | 'running'): Promise<void> => {
+    await lab.server.db
+      .updateTable('vms')
+      .set({ token_hash: null })
+      .where('hostname', '=', hostname)
+      .execute();
+    await lab.server.client.POST('/api/vm-status', { body: { hostname, status } });
+  };
 
   test('an admin launches machines and sees them come up without loading the page again', async () => {
     lab.provider.script.holdAfter = 1;
