@@ -3,13 +3,20 @@ import { connectDatabase } from '../src/db/connect.ts';
 import { migrateToLatest } from '../src/db/migrate.ts';
 import { startTestPostgres } from '../test/support/postgres-server.ts';
 import { contractFiles, type GeneratedFile } from './contract.ts';
+import { lifecycleDoc } from './lifecycle-doc.ts';
 import { problemsDoc } from './problems-doc.ts';
 import { configurationFiles } from './configuration.ts';
 import { rowTypesFile } from './rows.ts';
 
 /** All generated files with their current text. Starts and stops a temporary Postgres for the row types. */
 export async function generatedFiles(): Promise<GeneratedFile[]> {
-  return [...(await contractFiles()), await problemsDoc(), ...(await configurationFiles()), await rowTypes()];
+  return [
+    ...(await contractFiles()),
+    await problemsDoc(),
+    await lifecycleDoc(),
+    ...(await configurationFiles()),
+    await rowTypes(),
+  ];
 }
 
 async function rowTypes(): Promise<GeneratedFile> {

@@ -2,12 +2,10 @@
 // are text without parameters, so that the claim can be a prepared statement and the planner can use the partial index on free
 // VMs.
 import { sql, type RawBuilder } from 'kysely';
-import { statusesThatAre } from '../vms/lifecycle.ts';
-
-type Meaning = Parameters<typeof statusesThatAre>[0];
+import { statusesThatAre, type StatusMeaning } from '../vms/lifecycle.ts';
 
 /** The status of `vm` (an alias of `vms`) has this meaning. */
-export function statusIs(meaning: Meaning, vm = 'vms'): string {
+export function statusIs(meaning: StatusMeaning, vm = 'vms'): string {
   const statuses = statusesThatAre(meaning).map((status) => `'${status}'`);
   return statuses.length === 1
     ? `${vm}.status = ${statuses.join()}`

@@ -26,7 +26,7 @@ const ENTRIES = 200;
 export async function readTimeline(db: Db, hostname: string): Promise<TimelineEntry[]> {
   const { rows } = await sql<TimelineEntry>`
     select at, kind, what, detail, who from (
-      select at, 'status' as kind, status as what, '' as detail, null as who, id
+      select at, 'status' as kind, status as what, coalesce(event, '') as detail, null as who, id
       from vm_events where hostname = ${hostname}
       union all
       select step.at, 'assignment', step.what,

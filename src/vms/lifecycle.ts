@@ -132,15 +132,16 @@ const meanings = {
   resettable: (status) => !refuses('reset', status),
 } as const satisfies Record<string, (status: VmStatus) => boolean>;
 
-type Meaning = keyof typeof meanings;
+export type StatusMeaning = keyof typeof meanings;
+export const statusMeanings: readonly StatusMeaning[] = keysOf(meanings);
 
 /** The statuses with this meaning. */
-export function statusesThatAre(meaning: Meaning): readonly VmStatus[] {
+export function statusesThatAre(meaning: StatusMeaning): readonly VmStatus[] {
   return vmStatuses.filter(meanings[meaning]);
 }
 
 /** Whether the status has this meaning. */
-export function isStatus(status: VmStatus, meaning: Meaning): boolean {
+export function isStatus(status: VmStatus, meaning: StatusMeaning): boolean {
   return meanings[meaning](status);
 }
 

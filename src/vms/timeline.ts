@@ -1,11 +1,13 @@
 // The events of a machine as sentences. Pure.
 import type { components } from '../contract/openapi.gen.ts';
+import type { VmEvent } from './lifecycle.ts';
 
 type Schemas = components['schemas'];
 
 export type TimelineFacts = {
   readonly kind: Schemas['VmTimelineEntry']['kind'];
   readonly what: string;
+  /** Of a status: the event that led to it; empty if it is not known. */
   readonly detail: string;
 };
 
@@ -17,6 +19,17 @@ const statuses = {
   recycling: 'The machine is being reset.',
   destroying: 'The machine is being destroyed.',
 } as const satisfies Record<Schemas['VmStatus'], string>;
+
+/** Events that say more than the status they lead to. */
+const events = {
+  adopt: 'The machine was added to the list; it has not reported yet.',
+  'give-up': 'The provider could not keep the machine running.',
+  response: 'The machine responds again.',
+  reset: 'The machine has been reset.',
+  'restart-failed': 'The machine was not restarted.',
+  'destroy-failed': 'The machine was not destroyed.',
+  gone: 'The machine no longer exists.',
+} as const satisfies Partial<Record<VmEvent, string>>;
 
 const assignments = {
   assigned: 'Assigned',
@@ -63,7 +76,7 @@ export type AssignmentStep = keyof typeof assignments;
 export function timelineText({ kind, what, detail }: TimelineFacts): string {
   switch (kind) {
     case 'status':
-      return labelOf(statuses, what);
+      return labelOf(events, detail, labelOf(statuses, what));
     case 'assignment':
       return `${labelOf(assignments, what)} (${detail}).`;
     case 'action':
@@ -73,6 +86,6 @@ export function timelineText({ kind, what, detail }: TimelineFacts): string {
   }
 }
 
-function labelOf(labels: Readonly<Record<string, string>>, name: string): string {
-  return labels[name] ?? name;
+function labelOf(labels: Readonly<Record<string, string>>, name: string, otherwise = name): string {
+  return labels[name] ?? otherwise;
 }

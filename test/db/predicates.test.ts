@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import * as inSql from '../../src/db/predicates.ts';
-import { isStatus, vmStatuses } from '../../src/vms/lifecycle.ts';
+import { isStatus, statusMeanings, vmStatuses } from '../../src/vms/lifecycle.ts';
 import {
   gpuHealths,
   isAssigned,
@@ -59,7 +59,7 @@ const pairs: readonly (readonly [string, string, (vm: VmFacts) => boolean])[] = 
   ['idle', inSql.isIdle('v'), isIdle],
   ['unhealthy', inSql.isUnhealthy('v'), isUnhealthy],
   ['of an unhealthy GPU', inSql.isGpuUnhealthy('v'), isGpuUnhealthy],
-  ...(['usable', 'failed', 'lost', 'reportable', 'deliverable'] as const).map(
+  ...statusMeanings.map(
     (meaning) =>
       [
         `of a status that is ${meaning}`,

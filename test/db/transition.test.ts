@@ -156,7 +156,7 @@ describe('two events at once', () => {
       const { rows: waiting } = await sql`select from pg_stat_activity
         where datname = current_database() and wait_event_type = 'Lock'`.execute(db);
       expect(settled + waiting.length).toBe(started.length);
-    });
+    }, 10_000);
   }
 
   test.each(updates)('%s and any other event end as if one had come after the other', async (first) => {

@@ -184,6 +184,9 @@ describe('attention', () => {
 
 test.each([
   ['status', 'running', '', 'The machine is running.'],
+  ['status', 'running', 'report-running', 'The machine is running.'],
+  ['status', 'unreachable', 'gone', 'The machine no longer exists.'],
+  ['status', 'running', 'something new', 'The machine is running.'],
   ['status', 'something new', '', 'something new'],
   ['assignment', 'assigned', 'ada@x.org', 'Assigned (ada@x.org).'],
   ['action', 'mark-healthy', 'error', 'Marked as healthy: error.'],
