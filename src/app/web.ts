@@ -9,7 +9,7 @@ import { checkDatabase } from '../db/health.ts';
 import { createVmFeed } from '../delivery/vm-feed.ts';
 import { createHandlers } from '../handlers/index.ts';
 import { createAuthenticator } from '../handlers/authenticate.ts';
-import { createLogLimiter } from '../handlers/log-intake.ts';
+import { createLogLimiter, createLogQueue } from '../handlers/log-intake.ts';
 import type { HealthCheck } from '../handlers/system.ts';
 import { createHttpApp, type HttpApp } from '../http/app.ts';
 import { renderProblem } from '../pages/problem.ts';
@@ -33,6 +33,7 @@ export type WebDependencies = Pick<Identity, 'admin' | 'secretKey' | 'forwarderT
 
 /** The use of the key and its version: with another name every browser would be a new one. */
 const COOKIE_KEY = 'browser-cookie/1';
+const LOGS_SHARE = 3;
 const CONTRACT = new URL('../../openapi.yaml', import.meta.url);
 /** `make agent` creates it. */
 const AGENT_FOLDER = new URL('../../dist/agent/', import.meta.url);
@@ -53,6 +54,8 @@ export async function createWebApp(
       ...dependencies.collecting,
       db,
       dispatcher: dependencies.delivery.dispatcher,
+      // A third of the pool: requests of people and health find a connection whatever is logged.
+      logQueue: createLogQueue(Math.max(1, Math.floor(config.limits.databasePoolSize / LOGS_SHARE))),
       logLimiter: createLogLimiter(db, config.limits.logBytesPerVm),
       operations: dependencies.operations,
       vmFeed: createVmFeed({

@@ -30,24 +30,29 @@ export function createLiveHandlers(dependencies: LiveDependencies): HandlersOf<'
   const limit = createLimit(MAX_STREAMS);
   return {
     streamVmChanges: ({ lastEventId, query, signal }) => {
-      if (limit.isFull()) return problem('overloaded', TOO_MANY);
+      const release = limit.enter(signal);
+      if (release === null) return problem('overloaded', TOO_MANY);
       const start = readCursor(lastEventId ?? query.after, 'vms');
       const events = numbered(vmUpdates(dependencies, start.vms, signal), start, ({ vms }) =>
         String(vms ?? 0),
       );
-      return { status: 200, type: 'text/event-stream', body: limit.count(events) };
+      return { status: 200, type: 'text/event-stream', body: released(events, release) };
     },
     streamOperationEvents: async (input) => {
-      if (limit.isFull()) return problem('overloaded', TOO_MANY);
-      const answer = await operationStream(dependencies, input);
-      if (answer.status !== 200) return answer;
-      return { ...answer, body: limit.count(answer.body) };
+      const release = limit.enter(input.signal);
+      if (release === null) return problem('overloaded', TOO_MANY);
+      const answer = await operationStream(dependencies, input).catch(releasing(release));
+      if (answer.status === 200) return { ...answer, body: released(answer.body, release) };
+      release();
+      return answer;
     },
     streamVmLogs: async (input) => {
-      if (limit.isFull()) return problem('overloaded', TOO_MANY);
-      const answer = await followVmLogs(dependencies, input);
-      if (answer.status !== 200) return answer;
-      return { ...answer, body: limit.count(answer.body) };
+      const release = limit.enter(input.signal);
+      if (release === null) return problem('overloaded', TOO_MANY);
+      const answer = await followVmLogs(dependencies, input).catch(releasing(release));
+      if (answer.status === 200) return { ...answer, body: released(answer.body, release) };
+      release();
+      return answer;
     },
   };
 }
@@ -151,16 +156,53 @@ function changeView(
   };
 }
 
-/** Limits the number of streams that are open at once. */
+type Release = () => void;
+
+/**
+ * Limits the number of streams that are open at once, from their request to their end. `enter` counts before anything is
+ * awaited, so that of a thousand requests at once only as many as are allowed begin to read.
+ */
 function createLimit(max: number) {
   let open = 0;
-  async function* count<T>(source: AsyncIterable<T>): AsyncGenerator<T, void> {
-    open += 1;
-    try {
-      yield* source;
-    } finally {
-      open -= 1;
-    }
-  }
-  return { isFull: () => open >= max, count };
+  return {
+    /** Null where the limit is reached. The place is given back by the first call of the result, or with the signal. */
+    enter: (signal: AbortSignal): Release | null => {
+      if (open >= max || signal.aborted) return null;
+      open += 1;
+      let isIn = true;
+      const release = (): void => {
+        if (isIn) open -= 1;
+        isIn = false;
+      };
+      signal.addEventListener('abort', release, { once: true });
+      return release;
+    },
+  };
+}
+
+function releasing(release: Release): (error: unknown) => never {
+  return (error) => {
+    release();
+    throw error;
+  };
+}
+
+/** A generator that was never started would not reach its `finally`; who reads always calls `return` at the end. */
+function released<T>(source: AsyncIterable<T>, release: Release): AsyncIterable<T> {
+  return {
+    [Symbol.asyncIterator]: () => {
+      const events = source[Symbol.asyncIterator]();
+      return {
+        next: async () => {
+          const next = await events.next();
+          if (next.done === true) release();
+          return next;
+        },
+        return: async () => {
+          release();
+          return (await events.return?.()) ?? { done: true, value: undefined };
+        },
+      };
+    },
+  };
 }

@@ -1,6 +1,7 @@
 // Receives log lines of VMs, and keeps the logs of each VM within a limit.
+import pLimit, { type LimitFunction } from 'p-limit';
 import type { Handler, Reply } from '../contract/handlers.ts';
-import { problem } from '../contract/problems.ts';
+import { problem, ProblemError } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
 import { appendLogs, logBytes, pruneLogs } from '../db/logs.ts';
 import { seenOrLate } from '../db/reports.ts';
@@ -29,11 +30,46 @@ export function createLogLimiter(db: Db, maxBytes: number): LogLimiter {
   };
 }
 
+/** Writes logs, a batch of a VM at a time, and of a few VMs at once. */
+export type LogQueue = {
+  /** Throws `overloaded` where too many batches of this VM wait. */
+  readonly write: <T>(hostname: string, work: () => Promise<T>) => Promise<T>;
+};
+
+/** So that one VM cannot fill the memory. */
+const WAITING_PER_VM = 20;
+
+/**
+ * Batches wait before they take a connection: those of one VM are written one after another anyway, and each would hold a
+ * connection meanwhile. Claims and health never wait for logs.
+ * @param connections how many of the pool's connections logs may use
+ */
+export function createLogQueue(connections: number): LogQueue {
+  const writers = pLimit(connections);
+  const perVm = new Map<string, LimitFunction>();
+  return {
+    write: async (hostname, work) => {
+      const queue = perVm.get(hostname) ?? pLimit(1);
+      perVm.set(hostname, queue);
+      if (queue.pendingCount >= WAITING_PER_VM)
+        throw new ProblemError('overloaded', {
+          detail: 'Too many batches of logs of this VM are waiting. Send them one after another.',
+        });
+      try {
+        return await queue(() => writers(work));
+      } finally {
+        if (queue.activeCount + queue.pendingCount === 0) perVm.delete(hostname);
+      }
+    },
+  };
+}
+
 export function createLogIntake(dependencies: {
   readonly db: Db;
   readonly logLimiter: LogLimiter;
+  readonly logQueue: LogQueue;
 }): Handler<'postVmLogs'> {
-  const { db, logLimiter } = dependencies;
+  const { db, logLimiter, logQueue } = dependencies;
   return async ({ body }) => {
     const eventIds = body.event_ids ?? null;
     if (eventIds !== null && eventIds.length !== body.messages.length) {
@@ -41,15 +77,23 @@ export function createLogIntake(dependencies: {
       return problem('invalid_request', { errors: [error] });
     }
     const hostname = body.log_stream;
+    return logQueue.write(hostname, () => store(hostname, body.messages, eventIds));
+  };
+
+  async function store(
+    hostname: string,
+    messages: readonly string[],
+    eventIds: readonly string[] | null,
+  ): Promise<Reply<'postVmLogs'>> {
     const seen = await seenOrLate(db, hostname);
     if (seen === 'unknown_vm') return problem('vm_not_found');
     // The VM was destroyed within the last hour; its lines are dropped.
     if (seen === 'late') return stored;
-    const lines = body.messages.map(storable);
+    const lines = messages.map(storable);
     await appendLogs(db, { hostname, lines, eventIds });
     await logLimiter.appended(hostname, logBytes(lines));
     return stored;
-  };
+  }
 }
 
 const stored: Reply<'postVmLogs'> = {

@@ -16,13 +16,14 @@ import { recordTimings } from '../db/timings.ts';
 import type { Dispatcher } from '../delivery/dispatcher.ts';
 import { readGpuHealth, type Provider } from '../vms/status.ts';
 import { readTimings } from '../vms/timings.ts';
-import { createLogIntake, type LogLimiter } from './log-intake.ts';
+import { createLogIntake, type LogLimiter, type LogQueue } from './log-intake.ts';
 import { json } from './replies.ts';
 
 export type VmDependencies = {
   readonly db: Db;
   readonly dispatcher: Dispatcher;
   readonly logLimiter: LogLimiter;
+  readonly logQueue: LogQueue;
   /** The provider of VMs that report without having been launched or registered. */
   readonly unknownVmProvider: Provider;
 };

@@ -1,0 +1,66 @@
+// One machine, or one viewer, that is loud takes nothing from the others.
+import { Client } from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { insertFreeVms } from '../support/rows.ts';
+import { requestVmByForm } from '../support/request-form.ts';
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer();
+  await insertFreeVms(server.db, ['loud', 'free-1', 'quiet']);
+});
+afterAll(() => server[Symbol.asyncDispose]());
+
+const logs = (hostname: string, line: string) =>
+  server.client.POST('/api/vm-logs', { body: { log_group: 'g', log_stream: hostname, messages: [line] } });
+
+test('thirty batches of logs for one machine wait without a connection: forms, health and other logs pass', async () => {
+  // Holds the lock under which the batches of this machine are written.
+  const holder = new Client({ connectionString: server.database.connectionString });
+  await holder.connect();
+  await holder.query(`begin; select pg_advisory_xact_lock(7204, hashtext('loud'))`);
+  const batches = Array.from({ length: 30 }, (_, index) => logs('loud', `line ${index}`));
+  await expect
+    .poll(async () => (await Promise.race([...batches, Promise.resolve(null)]))?.response.status ?? null)
+    .toBe(503);
+  const started = performance.now();
+  const [form, health, quiet] = await Promise.all([
+    requestVmByForm(server.url, 'ada@example.org'),
+    server.client.GET('/api/health'),
+    logs('quiet', 'a line'),
+  ]);
+  expect([form.status, health.response.status, quiet.response.status]).toEqual([200, 200, 200]);
+  // Waiting for a connection takes 5 s.
+  expect(performance.now() - started).toBeLessThan(4_000);
+  await holder.query('commit');
+  await holder.end();
+  const statuses = (await Promise.all(batches)).map(({ response }) => response.status);
+  expect(statuses.filter((status) => status === 200)).toHaveLength(21);
+  expect(statuses.filter((status) => status === 503)).toHaveLength(9);
+  const stored = await server.db
+    .selectFrom('vm_logs')
+    .select('line')
+    .where('hostname', '=', 'loud')
+    .execute();
+  expect(stored).toHaveLength(21);
+});
+
+test('of three hundred viewers of a log at once, two hundred are served, and a place that is left is free again', async () => {
+  const leaving = new AbortController();
+  const view = async (signal: AbortSignal): Promise<number> => {
+    const authorization = `Basic ${Buffer.from('admin:a password for tests').toString('base64')}`;
+    const response = await fetch(`${server.url}/api/v1/vms/quiet/logs/events`, {
+      headers: { authorization },
+      signal,
+    });
+    return response.status;
+  };
+  const statuses = await Promise.all(Array.from({ length: 300 }, () => view(leaving.signal)));
+  expect(statuses.filter((status) => status === 200)).toHaveLength(200);
+  expect(statuses.filter((status) => status === 503)).toHaveLength(100);
+  leaving.abort();
+  const later = new AbortController();
+  await expect.poll(() => view(later.signal)).toBe(200);
+  later.abort();
+});
