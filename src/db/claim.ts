@@ -29,9 +29,16 @@ export type ClaimRow = {
 /** Whether to skip rows that another transaction has locked, or to wait for them. */
 export type Locking = 'skip locked' | '';
 
+/**
+ * Whether the agent waits: its lease has not run out. After an outage of the database all leases have, for nobody could
+ * renew them: then those count that were renewed last.
+ */
+const LAST_LEASES = `(select case when max(waiting_until) > now() - interval '10 minutes'
+                      then least(now(), max(waiting_until) - interval '5 seconds') else now() end from vm_presence)`;
+
 /** VMs whose agent is waiting come first, then those seen recently; VMs with an unhealthy GPU come last. */
 export const CLAIM_ORDER = `${isGpuUnhealthy('v')},
-           (p.waiting_until is not null and p.waiting_until > now()) desc,
+           (p.waiting_until is not null and p.waiting_until > coalesce(${LAST_LEASES}, now())) desc,
            date_trunc('minute', p.last_seen_at) desc nulls last,
            v.hostname`;
 
