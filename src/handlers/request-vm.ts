@@ -9,7 +9,7 @@ import { sentenceOf } from '../pages/problem.ts';
 import { renderSuccess } from '../pages/success.ts';
 import type { Workshop } from '../pages/workshop.ts';
 import { parseCrdCommand } from '../vms/crd-command.ts';
-import { normalizeEmail } from '../vms/email.ts';
+import { normalizeEmail, withoutInvisible } from '../vms/email.ts';
 import { sayMinutes } from '../vms/minutes.ts';
 import { makePin } from '../vms/pin.ts';
 import { describeFailure, fail, succeed, type Result } from '../result.ts';
@@ -28,6 +28,9 @@ export type RequestVmDependencies = {
   /** Texts for participants. */
   readonly workshop: Workshop;
 };
+
+/** So that a lock of five minutes is not told as one of six. */
+const SPARE_SECONDS = 3;
 
 type RequestInput = Input<'requestVm'>;
 /** Why a form is rejected: a problem in JSON, and a message on the form page. */
@@ -55,7 +58,7 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
       pin: makePin(dependencies.randomInt),
       address: input.address,
       channel: dependencies.channel,
-      givenPin: input.body.pin?.trim() || null,
+      givenPin: withoutInvisible(input.body.pin ?? '').trim() || null,
     });
     if (result.kind === 'assigned' || result.kind === 'returned') {
       return assigned(dependencies, input, { ...typed, found: result });
@@ -123,7 +126,7 @@ function wrongPin(triesLeft: number): string {
 
 export function pinLocked(retryAfterSeconds: number) {
   return problem('too_many_pin_attempts', {
-    detail: `Too many wrong PINs. Wait ${sayMinutes(Math.ceil(retryAfterSeconds / 60))}, or use the browser you started with.`,
+    detail: `Too many wrong PINs. Wait ${sayMinutes(Math.ceil((retryAfterSeconds - SPARE_SECONDS) / 60))}, or use the browser you started with.`,
     headers: { 'Retry-After': String(retryAfterSeconds) },
   });
 }

@@ -16,6 +16,11 @@ describe('an e-mail address', () => {
     ['ada@example.org.', 'ada@example.org'],
     ['Jürgen@Example.ORG', 'jürgen@example.org'],
     ['Ju\u0308rgen@example.org', 'j\u00fcrgen@example.org'],
+    ['ada@example.org\u200b', 'ada@example.org'],
+    ['\u202eada@example.org', 'ada@example.org'],
+    ['a\u00adda\u2060@exam\ufeffple.org', 'ada@example.org'],
+    ['ada\ufe0f\u034f\u3164@example.org', 'ada@example.org'],
+    ['\u00a0ada@example.org\u2003', 'ada@example.org'],
   ])('the e-mail address %j is stored as %s', (given, email) => {
     expect(normalizeEmail(given)).toBe(email);
   });
@@ -33,6 +38,13 @@ describe('an e-mail address', () => {
     'Ada <ada@example.org>',
     'a@b@c',
     'a@b\u0000c',
+    'a\u0085b@c.d',
+    'a\ue000@b.c',
+    'a\u0378@b.c',
+    'a\ud800@b.c',
+    'a\u2800@b.c',
+    'a\u2003b@c.d',
+    '\u200b@\u200b',
     `${'a'.repeat(250)}@b.cd`,
   ])('the text %j is no e-mail address', (given) => {
     expect(normalizeEmail(given)).toBeNull();
