@@ -6,7 +6,7 @@ import type { RemoteCommand } from './channel.ts';
 import { isStored } from './compression.ts';
 import { asFailure, errorLines, oneLine, VmFailure } from './failure.ts';
 import { pathsOf, type Listing } from './listing.ts';
-import { archiveName, decodeName } from './names.ts';
+import { archiveName, decodeName, type TakenNames } from './names.ts';
 import type { FileReport, MissingFile } from './report.ts';
 import { changedFiles, readTar, type TarEntry } from './tar.ts';
 import type { CollectLimits } from './target.ts';
@@ -38,7 +38,7 @@ const NOTES = 20;
 type State = Gathering & {
   /** Paths that have not come yet, each character one byte. */
   readonly expected: Set<string>;
-  readonly names: Set<string>;
+  readonly names: TakenNames;
   readonly files: FileReport[];
   readonly missing: MissingFile[];
   /** Bytes that the machine may still send. */
@@ -51,7 +51,7 @@ export async function gather(gathering: Gathering): Promise<Gathered> {
   const state: State = {
     ...gathering,
     expected: pathsOf(listing),
-    names: new Set(),
+    names: new Map(),
     files: [],
     missing: [],
     left: listing.bytes + limits.surplusBytes,

@@ -1,5 +1,6 @@
 // The metadata files of an archive: manifest.json, manifest.csv, and MISSING.txt if something is missing. Generated piece by
 // piece, because there may be a million files.
+import { decodeName } from './names.ts';
 import type { Choice } from './target.ts';
 import type { VmReport } from './report.ts';
 import { bytesOf } from './report.ts';
@@ -52,7 +53,7 @@ function* manifestJson({ startedAt, endedAt, choice, reports }: About): Generato
       const { name, path, bytes, sha256, modified, cut, changed } = file;
       const entry = {
         name,
-        ...(path !== null && { path_base64: path.toString('base64') }),
+        ...(path !== null && { original_name: decodeName(path), path_base64: path.toString('base64') }),
         bytes,
         sha256,
         modified: modified.toISOString(),

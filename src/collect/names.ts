@@ -19,19 +19,50 @@ export function isSafePath(path: Buffer): boolean {
   return steps.every((step) => step !== '' && step !== '.' && step !== '..');
 }
 
+/** What Windows takes for a separator or refuses, and what changes how the rest of the name looks. */
+const UNSAFE = /[\\:*?"<>|\p{Cc}\p{Cf}]/gu;
+/** Windows drops them. */
+const LAST_DOTS_AND_SPACES = /[. ]+$/;
+/** Devices of Windows, with any extension. */
+const DEVICE = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?:\.|$)/i;
+
+/** The names of an archive that are taken, as a file system compares them that knows no case. */
+export type TakenNames = Map<string, 'file' | 'folder'>;
+
 /**
- * The name of a machine's file in the archive, and whether it is exactly the path of the file. A backslash becomes `_`, because
- * archiver and Windows take it for a slash. A name that is taken already gets a number: two names of bytes can be the
- * same letters.
+ * The name of a machine's file in the archive, and whether it is exactly the path of the file. Every step can be unpacked on
+ * Windows and macOS; names that would be one there get a number.
  */
 export function archiveName(
   hostname: string,
   path: Buffer,
-  taken: Set<string>,
+  taken: TakenNames,
 ): { readonly name: string; readonly isExact: boolean } {
-  const wanted = `${hostname}/${decodeName(path).replaceAll('\\', '_')}`;
-  let name = wanted;
-  for (let number = 2; taken.has(name); number++) name = `${wanted} (${number})`;
-  taken.add(name);
+  const steps = decodeName(path).split('/').map(safeStep);
+  const file = steps.pop() ?? '';
+  let folder = hostname;
+  for (const step of steps) {
+    folder = free(`${folder}/${step}`, (name) => taken.get(keyOf(name)) !== 'file');
+    taken.set(keyOf(folder), 'folder');
+  }
+  const name = free(`${folder}/${file}`, (each) => !taken.has(keyOf(each)));
+  taken.set(keyOf(name), 'file');
   return { name, isExact: Buffer.from(name).equals(Buffer.concat([Buffer.from(`${hostname}/`), path])) };
+}
+
+function safeStep(step: string): string {
+  const shown = step.replaceAll(UNSAFE, '_').replace(LAST_DOTS_AND_SPACES, (last) => '_'.repeat(last.length));
+  return DEVICE.test(shown) ? `_${shown}` : shown;
+}
+
+/** The name, or the first one with a number before its extension that is free. */
+function free(wanted: string, isFree: (name: string) => boolean): string {
+  const [, stem = wanted, extension = ''] = /^(.*[^/])(\.[^./]+)$/s.exec(wanted) ?? [];
+  let name = wanted;
+  for (let number = 2; !isFree(name); number++) name = `${stem} (${number})${extension}`;
+  return name;
+}
+
+function keyOf(name: string): string {
+  return name.normalize('NFC').toUpperCase().toLowerCase();
 }

@@ -3,10 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { extensionOf, isChosen } from '../../src/collect/choose.ts';
 import { csvCell } from '../../src/collect/manifest.ts';
-import { archiveName, decodeName, isSafePath } from '../../src/collect/names.ts';
+import { archiveName, decodeName, isSafePath, type TakenNames } from '../../src/collect/names.ts';
 import { readTar } from '../../src/collect/tar.ts';
 import { commandLine } from '../../src/ssh/frame.ts';
 
@@ -48,11 +48,67 @@ test('a path that leaves the folder is not safe, and each file has a readable na
   const unsafe = ['', '/a', '../a', 'a/../../b', 'a//b', './a', 'a/.', 'a\0b', 'x'.repeat(20_000)];
   expect(unsafe.filter((path) => isSafePath(Buffer.from(path)))).toEqual([]);
   expect(['a', '..a', 'a/b..', '-rf', 'a\nb'].filter((path) => !isSafePath(Buffer.from(path)))).toEqual([]);
-  const taken = new Set<string>();
-  const named = (path: Buffer) => archiveName('vm-1', path, taken);
-  expect(named(Buffer.from('café'))).toEqual({ name: 'vm-1/café', isExact: true });
-  expect(named(Buffer.from('café', 'latin1'))).toEqual({ name: 'vm-1/café (2)', isExact: false });
-  expect(named(Buffer.from('a\\..\\b'))).toEqual({ name: 'vm-1/a_.._b', isExact: false });
+});
+
+describe('names in the archive', () => {
+  const namer = () => {
+    const taken: TakenNames = new Map();
+    return (path: string | Buffer) => archiveName('vm-1', Buffer.from(path), taken);
+  };
+
+  test('a name that every system can hold is exactly the name of the file', () => {
+    const named = namer();
+    for (const path of ['café.slp', 'a b/c.tar.gz', '.hidden', 'console.slp', 'nul-1', '日本.slp', 'a/..b'])
+      expect(named(path)).toEqual({ name: `vm-1/${path}`, isExact: true });
+  });
+
+  test.each([
+    ['a\\..\\..\\w.slp', 'a_.._.._w.slp'],
+    ['C:\\evil.slp', 'C__evil.slp'],
+    ['x:y*?"<>|.slp', 'x_y______.slp'],
+    ['new\nline\ttab.slp', 'new_line_tab.slp'],
+    ['con.slp', '_con.slp'],
+    ['CON', '_CON'],
+    ['Aux .tar.gz', '_Aux .tar.gz'],
+    ['lpt1.x/com¹', '_lpt1.x/_com¹'],
+    ['Sub/trail. ', 'Sub/trail__'],
+    ['dir. /f.slp', 'dir__/f.slp'],
+    ['\u202eplz.exe', '_plz.exe'],
+    ['zero\u200bwidth', 'zero_width'],
+  ])('%j is stored as %j', (path, name) => {
+    expect(namer()(path)).toEqual({ name: `vm-1/${name}`, isExact: false });
+  });
+
+  test('names that differ only in case or in how letters are composed get a number', () => {
+    const named = namer();
+    const given = [
+      'A.slp',
+      'a.slp',
+      'A.SLP',
+      'caf\u00e9',
+      'cafe\u0301',
+      Buffer.from('caf\u00e9', 'latin1'),
+      'x:y',
+      'x?y',
+    ];
+    expect(given.map((path) => named(path).name.slice(5))).toEqual([
+      'A.slp',
+      'a (2).slp',
+      'A (3).SLP',
+      'caf\u00e9',
+      'cafe\u0301 (2)',
+      'caf\u00e9 (3)',
+      'x_y',
+      'x_y (2)',
+    ]);
+  });
+
+  test('a file and a folder of one name are kept apart, in either order', () => {
+    const named = namer();
+    expect(
+      ['Run', 'run/a', 'RUN/b', 'Data/a', 'data', 'DATA/a'].map((path) => named(path).name.slice(5)),
+    ).toEqual(['Run', 'run (2)/a', 'RUN (2)/b', 'Data/a', 'data (2)', 'DATA/a (2)']);
+  });
 });
 
 test('a CSV cell that a spreadsheet would take for a formula begins with an apostrophe', () => {
