@@ -78,6 +78,7 @@ function describe(document: JsonObject, method: string, path: string, operation:
     ),
     browserCookie: operation['x-browser-cookie'] === true,
     formPage: operation['x-form-page'] === true,
+    ownPagesOnly: method !== 'get' || operation['x-own-pages-only'] === true,
     bodyLimitBytes: operation['x-body-limit-bytes'] ?? DEFAULT_BODY_LIMIT_BYTES,
   };
 }

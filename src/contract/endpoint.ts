@@ -39,5 +39,7 @@ export type EndpointInfo = {
   readonly browserCookie: boolean;
   /** Errors of form fields are answered 200 with the endpoint's page. */
   readonly formPage: boolean;
+  /** An admin's request from a page of another site is refused: it changes something. */
+  readonly ownPagesOnly: boolean;
   readonly bodyLimitBytes: number;
 };

@@ -19,6 +19,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: true,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   requestVm: {
@@ -46,6 +47,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: true,
     formPage: true,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   returnToVm: {
@@ -74,6 +76,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: true,
     formPage: true,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   assignmentPage: {
@@ -99,6 +102,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: true,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getAssignment: {
@@ -125,6 +129,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getUnassignedVmsCount: {
@@ -148,6 +153,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getLab: {
@@ -171,6 +177,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   checkPage: {
@@ -189,6 +196,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   vmStartup: {
@@ -218,6 +226,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   updateInUseStatus: {
@@ -246,6 +255,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   updateGpuHealth: {
@@ -274,6 +284,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   listVmStatuses: {
@@ -298,6 +309,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   updateVmStatus: {
@@ -325,6 +337,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   getVmStatus: {
@@ -350,6 +363,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   postVmMetrics: {
@@ -378,6 +392,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   postVmLogs: {
@@ -406,6 +421,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 4194304,
   },
   postHeartbeat: {
@@ -434,6 +450,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   postOutcome: {
@@ -463,6 +480,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   postRecycled: {
@@ -492,6 +510,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   releaseAssignment: {
@@ -521,6 +540,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   getAgentFile: {
@@ -545,6 +565,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   listVms: {
@@ -570,6 +591,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   registerVm: {
@@ -599,6 +621,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   streamVmChanges: {
@@ -624,6 +647,7 @@ export const endpoints = {
     eventStream: true,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getVm: {
@@ -650,6 +674,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   deleteVm: {
@@ -679,6 +704,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   destroyVm: {
@@ -709,6 +735,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   downloadVmsCsv: {
@@ -734,6 +761,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   allowBrowser: {
@@ -764,6 +792,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   reassignVm: {
@@ -794,6 +823,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   markVmHealthy: {
@@ -823,6 +853,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   restartVm: {
@@ -853,6 +884,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   issueToken: {
@@ -881,6 +913,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   getVmTimeline: {
@@ -907,6 +940,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   downloadVmLogs: {
@@ -933,6 +967,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   streamVmLogs: {
@@ -959,6 +994,7 @@ export const endpoints = {
     eventStream: true,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getVmLogs: {
@@ -985,6 +1021,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   adminPage: {
@@ -1009,6 +1046,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getOverview: {
@@ -1034,6 +1072,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   vmPage: {
@@ -1060,6 +1099,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   createInstancesPage: {
@@ -1085,6 +1125,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   instancesPage: {
@@ -1110,6 +1151,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   deleteInstancesPage: {
@@ -1135,6 +1177,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   instanceLogsPage: {
@@ -1161,6 +1204,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   operationsPage: {
@@ -1186,6 +1230,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   operationPage: {
@@ -1212,6 +1257,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   launchVms: {
@@ -1242,6 +1288,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: true,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   destroyVms: {
@@ -1272,6 +1319,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: true,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   fleetPage: {
@@ -1296,6 +1344,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getFleet: {
@@ -1320,6 +1369,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   rescheduleShutdown: {
@@ -1348,6 +1398,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   listOrphans: {
@@ -1364,6 +1415,7 @@ export const endpoints = {
       '200': ['application/json'],
       '400': ['application/problem+json'],
       '401': ['application/problem+json'],
+      '403': ['application/problem+json'],
       '429': ['application/problem+json'],
       '500': ['application/problem+json'],
       '503': ['application/problem+json'],
@@ -1373,6 +1425,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   adoptOrphan: {
@@ -1402,6 +1455,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   terminateOrphan: {
@@ -1431,6 +1485,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   listOperations: {
@@ -1456,6 +1511,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   createOperation: {
@@ -1486,6 +1542,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: true,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   getOperation: {
@@ -1512,6 +1569,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   cancelOperation: {
@@ -1541,6 +1599,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   streamOperationEvents: {
@@ -1568,6 +1627,7 @@ export const endpoints = {
     eventStream: true,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   chartsPage: {
@@ -1593,6 +1653,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getStateHistory: {
@@ -1618,6 +1679,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getAssignmentHistory: {
@@ -1643,6 +1705,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getTimingHistory: {
@@ -1668,6 +1731,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   downloadData: {
@@ -1683,6 +1747,7 @@ export const endpoints = {
     responses: {
       '200': ['application/zip'],
       '401': ['application/problem+json'],
+      '403': ['application/problem+json'],
       '404': ['application/problem+json'],
       '429': ['application/problem+json'],
       '500': ['application/problem+json'],
@@ -1693,6 +1758,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   downloadVmData: {
@@ -1709,6 +1775,7 @@ export const endpoints = {
       '200': ['application/zip'],
       '400': ['application/problem+json'],
       '401': ['application/problem+json'],
+      '403': ['application/problem+json'],
       '404': ['application/problem+json'],
       '429': ['application/problem+json'],
       '500': ['application/problem+json'],
@@ -1719,6 +1786,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: true,
     bodyLimitBytes: 65536,
   },
   listDownloads: {
@@ -1744,6 +1812,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getHealth: {
@@ -1766,6 +1835,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getLiveness: {
@@ -1784,6 +1854,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getContractYaml: {
@@ -1806,6 +1877,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getContractJson: {
@@ -1828,6 +1900,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   docsPage: {
@@ -1846,6 +1919,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
   getAsset: {
@@ -1870,6 +1944,7 @@ export const endpoints = {
     eventStream: false,
     browserCookie: false,
     formPage: false,
+    ownPagesOnly: false,
     bodyLimitBytes: 65536,
   },
 } as const satisfies Record<string, EndpointInfo>;

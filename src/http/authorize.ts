@@ -42,7 +42,7 @@ export async function authorize(context: RequestContext, endpoint: Endpoint): Pr
     req,
     context.browserId,
   );
-  if (caller.kind === 'admin' && endpoint.method !== 'get' && !isOwnPage(req, options.publicUrl))
+  if (caller.kind === 'admin' && endpoint.ownPagesOnly && !isOwnPage(req, options.publicUrl))
     throw new ProblemError('cross_site');
   context.caller = caller;
   adapter.rememberCaller(req, caller);

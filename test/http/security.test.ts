@@ -57,6 +57,29 @@ const problemBody = { type: '/x', title: 'x', status: 409, code: 'x', detail: 'x
 const report = { hostname: VM, status: 'running' };
 const batch = { log_group: 'g', log_stream: VM, messages: [] };
 
+test.each(['/api/scp-client', '/api/v1/vms/vm-1/data', '/api/v1/orphans?refresh=true'])(
+  'a page of another site cannot make the browser of an admin GET %s, which changes something',
+  async (path) => {
+    const seen: string[] = [];
+    await using http = await startStub({
+      downloadData: () => json({}, 404),
+      downloadVmData: () => json({}, 404),
+      listOrphans: () => {
+        seen.push('listed');
+        return json({}, 503);
+      },
+    });
+    const get = async (headers: Record<string, string>) =>
+      (await http.get(path, { headers: { authorization: ADMIN, ...headers } })).status;
+    expect(await get({ 'sec-fetch-site': 'cross-site', origin: 'http://evil.example' })).toBe(403);
+    expect(await get({ 'sec-fetch-site': 'same-site' })).toBe(403);
+    expect(seen).toEqual([]);
+    // Our own pages, an address that was typed, and a program.
+    for (const headers of [{ 'sec-fetch-site': 'same-origin' }, { 'sec-fetch-site': 'none' }, {}])
+      expect(await get(headers)).not.toBe(403);
+  },
+);
+
 describe('the admin', () => {
   test('the admin gets in with the right password', async () => {
     await using t = await doors();
