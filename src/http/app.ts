@@ -116,7 +116,9 @@ function createExpress(adapter: Adapter): Express {
   };
   app.use((req, res, next) => {
     openRequest(adapter, req, res);
-    next();
+    // Below the contract: answered as for an address that belongs to no endpoint.
+    if (hasOneHost(req)) next();
+    else answerError(contextOf(req), new ProblemError('bad_request', NO_HOST));
   });
   mountEndpoints(app, endpointList, {
     middlewares: (endpoint) => endpointMiddlewares(adapter, endpoint),
@@ -142,6 +144,14 @@ function reportRefusedHeartbeat(options: HttpOptions, req: Request, caller: Call
   const isOwn = caller?.kind === 'vm' && caller.hostname === hostname;
   const mayBeOpen = options.vmAuth === 'open' && req.headers.authorization === undefined;
   if (isOwn || mayBeOpen) options.onRefusedHeartbeat?.(hostname, isOwn);
+}
+
+const NO_HOST = { detail: 'A request needs one Host header.' };
+
+/** RFC 9112, section 3.2. */
+function hasOneHost({ headersDistinct, httpVersion }: Request): boolean {
+  const hosts = headersDistinct['host']?.length ?? 0;
+  return hosts === 1 || (hosts === 0 && httpVersion === '1.0');
 }
 
 function openRequest(adapter: Adapter, req: Request, res: Response): void {

@@ -24,7 +24,7 @@ export function bodyReader(endpoint: Endpoint, budget: BodyBudget): readonly Req
       const encoding = encodingOf(req);
       // express.raw reads the bytes as they are; they are unpacked when all have arrived, a few bodies at a time.
       delete req.headers['content-encoding'];
-      if (req.headers.expect !== undefined) res.writeContinue();
+      if (req.headers.expect?.toLowerCase() === '100-continue') res.writeContinue();
       const share = budget.open();
       res.once('close', share.release);
       readWithin(read, { req, res, share, limit }, (error) => {

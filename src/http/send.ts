@@ -24,9 +24,13 @@ const ALWAYS = {
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'same-origin',
   'Cross-Origin-Resource-Policy': 'same-origin',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Permissions-Policy': 'camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()',
   'Cache-Control': 'no-store',
 };
 
+/** A year; only where the public address is https. */
+const ONLY_HTTPS = { 'Strict-Transport-Security': 'max-age=31536000' };
 const RETRY_AFTER_SECONDS = 5;
 
 /** Every header of an answer; those of `head` win, however they are spelled. */
@@ -35,6 +39,7 @@ export function answerHeaders({ adapter, req, requestId }: RequestContext, head:
   const given = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
   const usual: Headers = {
     ...ALWAYS,
+    ...(adapter.options.publicUrl?.startsWith('https:') === true && ONLY_HTTPS),
     'X-Request-Id': requestId,
     // The contract promises it with every 429 and 503, also on pages.
     ...((status === 429 || status === 503) && { 'Retry-After': String(RETRY_AFTER_SECONDS) }),

@@ -57,11 +57,15 @@ function configure(app: HttpApp, limits: HttpLimits): Server {
     keepAlive: true,
     keepAliveInitialDelay: limits.tcpProbeMs,
     noDelay: true,
+    // The app refuses a request without one, like a request with two.
+    requireHostHeader: false,
   });
   server.maxConnections = limits.connections;
   server.on('request', app.listener);
   // The client is asked to go on only where the body is wanted (request-body.ts).
   server.on('checkContinue', app.listener);
+  // An expectation that nobody knows: the request is served as if it had none.
+  server.on('checkExpectation', app.listener);
   server.on('clientError', refuseConnection);
   return server;
 }

@@ -68,11 +68,6 @@ describe('what is no proper HTTP', () => {
       'POST /api/vm-status HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{',
       408,
     ],
-    [
-      'an unknown expectation',
-      'GET /api/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: a-pony\r\n\r\n',
-      417,
-    ],
   ])('invalid HTTP (%s) is refused, and the connection is closed', async (_, text, status) => {
     await using http = await startStub(live, quick);
     using client = await wire(http.port, text);
@@ -81,6 +76,31 @@ describe('what is no proper HTTP', () => {
     expect(client.text().match(/HTTP\/1\.1 /g)).toHaveLength(1);
     expect(http.lines.filter(({ level }) => level === 'error')).toEqual([]);
     expect((await http.get('/api/health/live')).status).toBe(200);
+  });
+
+  test.each([
+    ['two Host headers', 'Host: x\r\nHost: y\r\n', 400],
+    ['the same Host header twice', 'Host: x\r\nHost: x\r\n', 400],
+    ['no Host header', '', 400],
+    ['an unknown expectation', 'Host: x\r\nExpect: a-pony\r\n', 200],
+  ])('a request with %s is answered with the headers of every answer', async (_, headers, status) => {
+    await using http = await startStub(live, quick);
+    using client = await wire(
+      http.port,
+      `GET /api/health/live HTTP/1.1\r\n${headers}Connection: close\r\n\r\n`,
+    );
+    await client.ended;
+    expect(client.text()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(client.text()).toMatch(/content-security-policy: /i);
+    expect(client.text()).toMatch(/cross-origin-opener-policy: same-origin/i);
+    expect(client.text()).toMatch(/permissions-policy: camera=\(\)/i);
+    expect(client.text()).not.toMatch(/strict-transport-security/i);
+  });
+
+  test('browsers are told to stay with https where the public address is https', async () => {
+    await using http = await startStub(live, { publicUrl: 'https://lab.example.org' });
+    const { headers } = await http.get('/api/health/live');
+    expect(headers.get('strict-transport-security')).toBe('max-age=31536000');
   });
 
   test('a connection on which nothing is sent is closed', async () => {
