@@ -9,6 +9,7 @@ import { risksOf } from './app/risks.ts';
 import { openCollecting, openDelivery, openHistory } from './app/services.ts';
 import { createWebApp } from './app/web.ts';
 import { listenUrl } from './config/derive.ts';
+import { databaseStartFailure } from './db/start-failure.ts';
 import { startHttpServer } from './http/server.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { checkAssets } from './pages/assets.ts';
@@ -65,6 +66,11 @@ async function withLifecycle<T>(
   } catch (error) {
     await lifecycle[Symbol.asyncDispose]();
     if (error instanceof StartError) return fail(error.failure);
+    const failure = databaseStartFailure(error);
+    if (failure !== null) {
+      context.log.debug({ err: error }, 'The database failed at start.');
+      return fail(failure);
+    }
     throw error;
   }
 }

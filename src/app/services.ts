@@ -52,6 +52,7 @@ export async function openDelivery(
       listen({
         connectionString,
         channel: config.notifyChannel,
+        db,
         onHostname: dispatcher.onNotification,
         onConnected: () => void dispatcher.readAll(),
         onError: (error) => log.warn({ err: error }, 'The listener lost its connection; it reconnects.'),

@@ -1,7 +1,7 @@
 // The pool, and Kysely on top of it. The functions of this module take this `Db` as their first argument.
 import { Socket } from 'node:net';
 import { Kysely, PostgresAdapter, PostgresDialect, type PostgresDialectConfig } from 'kysely';
-import { Pool, TypeOverrides } from 'pg';
+import { Pool, TypeOverrides, type ClientBase } from 'pg';
 import type { Refusal } from '../vms/lifecycle.ts';
 import { withPreparedStatements, type PreparedNames } from './prepared.ts';
 import type { DB } from './schema.gen.ts';
@@ -17,6 +17,8 @@ export type DatabaseOptions = {
   readonly onIdleError: (error: Error) => void;
   /** Called when an event was refused because of the state of a VM (see db/transition.ts). */
   readonly onRefusal?: OnRefusal;
+  /** For work that may take as long as it takes, such as migrations: statements and sockets have no time limit. */
+  readonly unlimited?: boolean;
   /** Statements that each connection prepares once. */
   readonly prepared?: PreparedNames;
 };
@@ -34,16 +36,20 @@ const SILENCE_TIMEOUT_MS = 20_000;
 const BIGINT_OID = 20;
 
 /** Opens no connection before the first query. Close the pool with `db.destroy()`. */
-export function connectDatabase(options: DatabaseOptions): Db {
+export function connectDatabase({ unlimited = false, ...options }: DatabaseOptions): Db {
+  // The pool waits for the promise, although its type says nothing of one.
+  const onConnect = (client: ClientBase): unknown =>
+    client.query(`set statement_timeout = ${unlimited ? 0 : STATEMENT_TIMEOUT_MS}`);
   const pool = new Pool({
     connectionString: options.connectionString,
     max: options.poolSize,
     application_name: options.applicationName,
     connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
+    // Not as a parameter of the connection: PgBouncer refuses those that it does not know.
+    onConnect,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
     keepAlive: true,
-    stream: createSocket,
+    ...(!unlimited && { stream: createSocket }),
     types: bigintAsNumber(),
   });
   pool.on('error', options.onIdleError);

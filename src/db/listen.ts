@@ -1,8 +1,11 @@
 // The LISTEN connection of this process. It reconnects by itself; after each connect, notifications may have been lost.
 // A server that never delivers notifications (PgBouncer in transaction mode) is detected at the start.
+import { sql } from 'kysely';
 import pgListen, { type Subscriber } from 'pg-listen';
 import { withTimeLimit } from '../async/time-limit.ts';
-import { fail, succeed, type Result } from '../result.ts';
+import { succeed, type Result } from '../result.ts';
+import type { Db } from './connect.ts';
+import { poolerFailure } from './pooler.ts';
 
 export type Listener = {
   /** False while there is no connection. */
@@ -13,6 +16,8 @@ export type Listener = {
 export type ListenOptions = {
   readonly connectionString: string;
   readonly channel: string;
+  /** For the probe: a pooler would deliver a notification of our own connection to ourselves. */
+  readonly db: Db;
   /** A hint: this VM may have a command to fetch. */
   readonly onHostname: (hostname: string) => void;
   /** (Re)connected: notifications may have been lost. */
@@ -73,14 +78,9 @@ export async function listen(options: ListenOptions): Promise<Result<Listener>> 
   });
   await subscriber.connect();
   await subscriber.listenTo(options.channel);
-  if (!(await probe(subscriber, options.channel))) {
+  if (!(await probe(subscriber, options))) {
     await close();
-    return fail({
-      code: 'notification_lost',
-      message: 'Postgres accepted LISTEN, but did not deliver a notification.',
-      remedy:
-        'The cause is probably a pooler in transaction mode (PgBouncer). Set DATABASE_URL to the address of Postgres itself, or of a pool in session mode.',
-    });
+    return poolerFailure;
   }
   return succeed({
     get connected() {
@@ -105,14 +105,17 @@ function hostnameOf(payload: unknown): string | null {
   return typeof payload.HostName === 'string' ? payload.HostName : null;
 }
 
-async function probe(subscriber: Subscriber, channel: string): Promise<boolean> {
+async function probe(
+  subscriber: Subscriber,
+  { channel, db }: Pick<ListenOptions, 'channel' | 'db'>,
+): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const onArrival = (payload: unknown) => {
     if (typeof payload === 'object' && payload !== null && 'probe' in payload) resolve(true);
   };
   subscriber.notifications.on(channel, onArrival);
   try {
-    await subscriber.notify(channel, { probe: true });
+    await sql`select pg_notify(${channel}, ${JSON.stringify({ probe: true })})`.execute(db);
     return await withTimeLimit(
       PROBE_TIMEOUT_MS,
       () => promise,

@@ -8,8 +8,9 @@ import { connectDatabase, type Db } from './connect.ts';
 import { acquireDeploymentLock, describeHolder, type LockMode } from './deployment-lock.ts';
 import type { Platform } from './embedded/platform.ts';
 import { startOwnedPostgres } from './embedded/own.ts';
-import { databaseProblem } from './errors.ts';
-import { migrateToLatest } from './migrate.ts';
+import { migrateToLatest, type MigrateResult } from './migrate.ts';
+import { checkSessionIsKept } from './pooler.ts';
+import { databaseStartFailure } from './start-failure.ts';
 
 export type OpenOptions = {
   readonly lifecycle: Lifecycle;
@@ -53,11 +54,27 @@ export async function openDatabase(options: OpenOptions): Promise<Result<OpenDat
       }),
     (pool) => pool.destroy(),
   );
-  const migrated = await migrateToLatest(db);
+  const migrated = await migrate(options, server.value.connectionString);
   if (!migrated.ok) return migrated;
   if (migrated.value.length > 0)
     options.log.info({ migrations: migrated.value }, 'The schema was brought up to date.');
   return succeed({ ...server.value, db });
+}
+
+/** On a connection of its own: another allocator may migrate for long, and so may a migration of large tables. */
+async function migrate({ log }: OpenOptions, connectionString: string): Promise<MigrateResult> {
+  const db = connectDatabase({
+    connectionString,
+    poolSize: 1,
+    applicationName: 'lablink migrations',
+    unlimited: true,
+    onIdleError: (error) => log.warn({ err: error }, 'The connection for migrations was lost.'),
+  });
+  try {
+    return await migrateToLatest(db);
+  } finally {
+    await db.destroy();
+  }
 }
 
 type Server = { readonly connectionString: string; readonly notes: readonly string[] };
@@ -83,6 +100,9 @@ async function openEmbedded(options: OpenOptions): Promise<Result<Server>> {
 
 async function openExternal(options: OpenOptions, url: string): Promise<Result<Server>> {
   const { lifecycle, log, mode } = options;
+  // Before a lock is acquired: a pooler would keep it after the allocator has ended.
+  const kept = await checkSessionIsKept(url).catch((error: unknown) => unreachable(error));
+  if (!kept.ok) return kept;
   const locked = await lifecycle.acquire(
     'deployment lock',
     () =>
@@ -107,11 +127,8 @@ async function openExternal(options: OpenOptions, url: string): Promise<Result<S
   });
 }
 
-function unreachable(error: Error): Failed {
-  const known = databaseProblem(error) !== null;
-  return fail({
-    code: 'unreachable',
-    message: `The database in DATABASE_URL cannot be used: ${error.message || (known ? 'it cannot be reached' : error.name)}.`,
-    remedy: 'Check host, port, user, password and database name; try the same address with psql.',
-  });
+function unreachable(error: unknown): Failed {
+  const failure = databaseStartFailure(error);
+  if (failure === null) throw error;
+  return fail(failure);
 }

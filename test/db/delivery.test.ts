@@ -36,6 +36,7 @@ async function listening() {
   const result = await listen({
     connectionString: database.connectionString,
     channel: CHANNEL,
+    db: database.db,
     onHostname: dispatcher.onNotification,
     onConnected: () => void dispatcher.readAll(),
     onError: () => undefined,
@@ -201,6 +202,7 @@ describe('the listener', () => {
     const result = await listen({
       connectionString: database.connectionString,
       channel: CHANNEL,
+      db: database.db,
       onHostname: (hostname) => told.push(hostname),
       onConnected: () => undefined,
       onError: () => undefined,
