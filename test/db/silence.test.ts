@@ -6,6 +6,7 @@ import { reportHeartbeat, reportInUse, reportStatus } from '../../src/db/reports
 import { markSilent } from '../../src/db/silence.ts';
 import { findStatus } from '../../src/db/vms.ts';
 import { watchSilence } from '../../src/delivery/silence.ts';
+import { hashToken } from '../../src/vms/token.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { insertFreeVms } from '../support/rows.ts';
 
@@ -68,7 +69,7 @@ describe('a machine whose heartbeats are refused', () => {
     await silentFor(SILENT_SECONDS + 10);
     await database.db
       .updateTable('vms')
-      .set({ token_hash: Buffer.from('hash') })
+      .set({ token_hash: hashToken('token') })
       .execute();
     silence.heard('a', false);
     await silence.check();

@@ -217,7 +217,7 @@ describe('requests of one address', () => {
     await using http = await startStub(
       {
         getUnassignedVmsCount: () => json({ count: 1 }),
-        listVms: () => json({ vms: [], cursor: null }),
+        adminPage: () => ({ status: 200, type: 'text/html', body: '<p>overview</p>' }),
         postHeartbeat: () => json({ message: 'ok', action: 'none', assignment_id: null }),
         indexPage: () => ({ status: 200, type: 'text/html', body: '<p>form</p>' }),
       },
@@ -235,13 +235,13 @@ describe('requests of one address', () => {
 
     // Right credentials that nobody has seen before are looked at, and known from then on.
     expect(await beat(vm)).toBe(200);
-    expect((await http.get('/api/v1/vms', admin)).status).toBe(200);
+    expect((await http.get('/admin', admin)).status).toBe(200);
     expect((await http.get('/', { headers: { cookie } })).status).toBe(200);
     // A cookie that we did not sign, and wrong credentials, belong to the address; those are looked at a few times.
     expect((await http.get('/', { headers: { cookie: `${cookie}x` } })).status).toBe(429);
     const wrong = { headers: { authorization: 'Basic eDp5' } };
     const statuses = [];
-    for (let count = 0; count < 4; count += 1) statuses.push((await http.get('/api/v1/vms', wrong)).status);
+    for (let count = 0; count < 4; count += 1) statuses.push((await http.get('/admin', wrong)).status);
     expect(statuses).toEqual([401, 401, 429, 429]);
 
     // Each has a bound too, and a refused heartbeat is a sign of life; it proves something only with the right token.
