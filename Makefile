@@ -13,24 +13,40 @@ TICK = ( s=0; while sleep 1 && kill -0 $$$$ 2>/dev/null; do s=$$((s + 1)); \
 
 # The project's own Node, from the npm registry: the installed one may be old.
 TOOLS_STAMP := $(TOOLS)/.node-$(NODE_VERSION)-npm-$(NPM_VERSION)
-MODULES_STAMP := node_modules/.package-lock.json
+# Two sets of packages: what serving needs (`dependencies`), and everything (AWS, checks, tests). The stamps stand in the folder
+# that `npm ci` replaces, so each is true; who has everything keeps everything.
+SERVE_STAMP := node_modules/.installed-to-serve
+ALL_STAMP := node_modules/.installed-all
 
 $(TOOLS_STAMP):
-	@echo "Installing Node $(NODE_VERSION) in .tools (first run only: 210 MB, about 15 seconds) ..."
+	@echo "Installing Node $(NODE_VERSION) in .tools (first run only: 140 MB, about 15 seconds) ..."
 	@mkdir -p $(TOOLS)
 	@$(TICK) npm install --prefix $(TOOLS) --no-save --no-audit --no-fund --loglevel=error node@$(NODE_VERSION) npm@$(NPM_VERSION)
+	@# Headers for compiling against Node, a third of it.
+	@rm -rf $(TOOLS)/node_modules/node/node_modules/*/include
 	@touch $@
 
-$(MODULES_STAMP): $(TOOLS_STAMP) package.json package-lock.json
-	@echo "Installing packages in node_modules (first run and after updates: 600 MB, one to three minutes) ..."
+$(ALL_STAMP): $(TOOLS_STAMP) package.json package-lock.json
+	@echo "Installing all packages in node_modules, also those for AWS and tests (first time and after updates: 600 MB, one to three minutes) ..."
 	@$(TICK) npm ci --no-audit --no-fund --loglevel=error
-	@touch $@
+	@touch $(SERVE_STAMP) $@
+
+# Of an installation with everything, only the lock file can be newer: it stays one with everything.
+$(SERVE_STAMP): $(TOOLS_STAMP) package.json package-lock.json
+	@if [ -e $(ALL_STAMP) ]; then $(MAKE) --no-print-directory $(ALL_STAMP); else \
+	  echo "Installing the packages that serving needs in node_modules (first run and after updates: 150 MB, half a minute; AWS and tests install theirs when they are used) ..."; \
+	  $(TICK) npm ci --omit=dev --no-audit --no-fund --loglevel=error && find node_modules -name '*.map' -delete && touch $@; fi
 
 .PHONY: setup
-setup: $(MODULES_STAMP) ## set up Node and the packages; every other command does it by itself
+setup: $(ALL_STAMP) ## set up Node and all packages; the commands that need them do it by themselves
+
+# PROVIDER=aws in the environment needs everything; in a config file, `make setup-aws` has installed it.
+.PHONY: setup-serve
+setup-serve: $(if $(filter aws,$(PROVIDER)),$(ALL_STAMP),$(SERVE_STAMP))
 
 .PHONY: run
-run: setup assets ## start the allocator in the foreground; the first run installs everything (2 minutes, 1 GB)
+run: setup-serve ## start the allocator in the foreground; the first run installs what serving needs (1 minute, 300 MB)
+	@node codegen/assets.ts
 	@node codegen/agent-bundle.ts || echo "The agent could not be built, and is not served: \`make agent\` says why."
 	@# The flag bounds V8's young generation: a quarter less memory per waiting VM (docs/performance.md).
 	@echo "Starting the allocator (the first start creates its database, which takes a few seconds) ..."
@@ -92,11 +108,11 @@ screenshots: setup ## a picture of every page in every state, in dist/screenshot
 	@echo "Look at them: dist/screenshots"
 
 .PHONY: assets
-assets: setup ## the styles and scripts of the pages, in dist/public; `run`, `test` and `bench` build them
+assets: setup-serve ## the styles and scripts of the pages, in dist/public; `run`, `test` and `bench` build them
 	@node codegen/assets.ts
 
 .PHONY: agent
-agent: setup ## the agent's program, in dist/agent: one JavaScript file, one executable that needs no Node
+agent: setup-serve ## the agent's program, in dist/agent: one JavaScript file, one executable that needs no Node
 	@node codegen/agent-bundle.ts
 
 .PHONY: sdk

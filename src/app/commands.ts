@@ -2,8 +2,8 @@
 import type { ConfigResult } from '../config.ts';
 import { resolveDataDir } from '../db/embedded/data-dir.ts';
 import type { DoctorAnswer } from '../provision/definition.ts';
-import { providers } from '../provision/providers.ts';
-import { succeed, type Result } from '../result.ts';
+import { loadInstalled, providers } from '../provision/providers.ts';
+import { describeFailure, succeed, type Result } from '../result.ts';
 import { commandUsage } from './console.ts';
 import type { AppContext } from './context.ts';
 import { programEnvironment } from './fleet.ts';
@@ -15,7 +15,9 @@ export async function setUp({ config, env, platform, say }: AppContext): Promise
   const { dataDir } = folder.value;
   for (const { setUp: command } of providers) {
     if (!command) continue;
-    const run = await command.load();
+    const loadedCommand = await loadInstalled(command.load);
+    if (!loadedCommand.ok) return loadedCommand;
+    const run = loadedCommand.value;
     const done = await run({ config, dataDir, env: programEnvironment(env), platform, say });
     if (!done.ok) return done;
   }
@@ -32,8 +34,9 @@ export async function runDoctor(
   const able = providers.filter(({ doctor }) => doctor !== undefined);
   const command = (able.find(({ name }) => name === configured) ?? able[0])?.doctor;
   if (!command) return { text: 'No provider has checks.\n', exit: 'usage' };
-  const run = await command.load();
-  const answer = await run(args, loaded, env);
+  const run = await loadInstalled(command.load);
+  if (!run.ok) return { text: `${describeFailure(run.failure)}\n`, exit: 'problems' };
+  const answer = await run.value(args, loaded, env);
   return answer.exit === 'usage'
     ? { ...answer, text: `${answer.text}\n\n${commandUsage('doctor', command.usage)}` }
     : answer;

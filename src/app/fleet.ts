@@ -6,7 +6,7 @@ import type { Provider } from '../provision/provider.ts';
 import { loadProvider } from '../provision/providers.ts';
 import type { Data } from './data.ts';
 import { deploymentUid, keptSecret, type Identity } from './identity.ts';
-import type { AppContext } from './context.ts';
+import { required, type AppContext } from './context.ts';
 
 type Dependencies = { readonly data: Data } & Pick<Identity, 'sshKey' | 'forwarderToken'>;
 
@@ -46,7 +46,7 @@ async function openProvider(
   { data, sshKey, forwarderToken }: Dependencies,
   listenUrl: () => string,
 ): Promise<Provider> {
-  const open = await loadProvider(config.provider);
+  const open = required(await loadProvider(config.provider));
   return open({
     config,
     dataDir: data.dataDir,

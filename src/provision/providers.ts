@@ -1,4 +1,5 @@
 // The providers by name, for everybody who asks what one is and needs. Loads no code of a provider.
+import { fail, succeed, type Result } from '../result.ts';
 import type { ProviderDefinition } from './definition.ts';
 import * as list from './list.ts';
 
@@ -14,9 +15,25 @@ export function definitionOf(name: ProviderName): ProviderDefinition {
   return listedAs(name);
 }
 
-/** Loads the code of a provider, and returns the function that opens it. */
+/** Loads the code of a provider, and returns the function that opens it. Fails if its packages are not installed. */
 export async function loadProvider(name: ProviderName) {
-  return listedAs(name).load();
+  return loadInstalled(async () => listedAs(name).load());
+}
+
+/** `make run` installs what serving needs; a provider in a cloud has packages of its own. */
+export async function loadInstalled<T>(load: () => Promise<T>): Promise<Result<T>> {
+  try {
+    return succeed(await load());
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error;
+    const [, name] = /^Cannot find package '([^']+)'/.exec(error.message) ?? [];
+    if (name === undefined) throw error;
+    return fail({
+      code: 'packages_missing',
+      message: `The package ${name} is not installed.`,
+      remedy: 'Run `make setup-aws`, which installs what AWS needs.',
+    });
+  }
 }
 
 /** A provider from the database. */

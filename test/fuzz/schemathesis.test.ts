@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { hashToken } from '../../src/vms/token.ts';
 import { endpointIds, infoOf } from '../support/contract-examples.ts';
 import { requirePart } from '../support/required.ts';
-import { runSchemathesis, SCHEMATHESIS, type FuzzReport } from '../support/schemathesis.ts';
+import { fuzzSeed, runSchemathesis, SCHEMATHESIS, seedOf, type FuzzReport } from '../support/schemathesis.ts';
 import { EXAMPLE, seedLab } from '../support/example-rows.ts';
 import { ADMIN, startTestServer, type TestServer } from '../support/server.ts';
 
@@ -27,6 +27,9 @@ const vmAuth = `
 [auth.openapi.vmToken]
 bearer = "${VM_TOKEN}"
 `;
+
+const seed = fuzzSeed();
+if (existsSync(SCHEMATHESIS)) console.log(`Schemathesis: FUZZ_SEED=${seed} repeats these cases.`);
 
 const hasSchemathesis = requirePart('Schemathesis', existsSync(SCHEMATHESIS), 'Run `make python`.');
 
@@ -68,6 +71,14 @@ function expectServedWell({ logLines }: TestServer): number {
   return answers.length;
 }
 
+test('each commit has a seed of its own, which can be given, and a wrong one is refused', () => {
+  expect(seedOf('a')).not.toBe(seedOf('b'));
+  expect(seedOf('a')).toBe(seedOf('a'));
+  expect(fuzzSeed({ FUZZ_SEED: '42' })).toBe(42);
+  expect(fuzzSeed({})).toBe(fuzzSeed({ FUZZ_SEED: '' }));
+  expect(() => fuzzSeed({ FUZZ_SEED: 'x' })).toThrow('FUZZ_SEED must be a number');
+});
+
 describe.skipIf(!hasSchemathesis)('the contract under fuzz', () => {
   test(
     'thousands of generated requests by an admin and by nobody get only declared answers and no internal error',
@@ -76,18 +87,21 @@ describe.skipIf(!hasSchemathesis)('the contract under fuzz', () => {
       await seedLab(server.db);
       const first = await runSchemathesis(server.url, {
         config: adminAuth,
+        seed,
         args: ['--exclude-operation-id=destroyVms'],
       });
       expectClean(first);
       await seedLab(server.db);
       const nobody = await runSchemathesis(server.url, {
         config: '',
+        seed,
         args: [WITHOUT_CHANCE, '--exclude-operation-id=destroyVms'],
       });
       expectClean(nobody);
       // It clears the rows that everything else is about.
       const last = await runSchemathesis(server.url, {
         config: adminAuth,
+        seed,
         args: ['--include-operation-id=destroyVms'],
       });
       expectClean(last);
@@ -114,7 +128,7 @@ describe.skipIf(!hasSchemathesis)('the contract under fuzz', () => {
         .where('hostname', '=', EXAMPLE.hostname)
         .execute();
       const args = [WITHOUT_CHANCE, '--include-tag=vm', '--include-tag=recycling'];
-      expectClean(await runSchemathesis(server.url, { config: vmAuth, args }));
+      expectClean(await runSchemathesis(server.url, { config: vmAuth, args, seed }));
       expectServedWell(server);
     },
     TIME_LIMIT_MS,

@@ -1,5 +1,6 @@
 // Runs Schemathesis on a served contract, and reads its report.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +12,32 @@ export const SCHEMATHESIS = fileURLToPath(
   new URL('../../.cache/python/schemathesis/bin/schemathesis', import.meta.url),
 );
 const CONFIG = new URL('../fuzz/schemathesis.toml', import.meta.url);
+
+/** `FUZZ_SEED=<seed>` repeats a run: each failure is kept as a test of its own. */
+export function fuzzSeed(env: Readonly<Record<string, string | undefined>> = process.env): number {
+  const given = env['FUZZ_SEED'];
+  if (given === undefined || given === '') return seedOf(commit());
+  if (!/^\d{1,9}$/.test(given))
+    throw new Error(`FUZZ_SEED must be a number of up to nine digits, not "${given}".`);
+  return Number(given);
+}
+
+/** One for each commit. */
+export function seedOf(commitId: string): number {
+  return createHash('sha256').update(commitId).digest().readUInt32BE() % 1_000_000_000;
+}
+
+function commit(): string {
+  try {
+    return execFileSync('git', ['rev-parse', 'HEAD'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+  } catch {
+    // A copy without its history.
+    return 'no commit';
+  }
+}
 
 const reportSchema = z.object({
   stop_reason: z.string(),
@@ -31,7 +58,7 @@ export type FuzzReport = z.infer<typeof reportSchema> & { readonly output: strin
  */
 export async function runSchemathesis(
   url: string,
-  run: { readonly config: string; readonly args: readonly string[] },
+  run: { readonly config: string; readonly args: readonly string[]; readonly seed: number },
 ): Promise<FuzzReport> {
   const folder = await mkdtemp(join(tmpdir(), 'lablink-fuzz-'));
   try {
@@ -45,6 +72,7 @@ export async function runSchemathesis(
       '--report=json',
       `--report-json-path=${report}`,
       '--no-color',
+      `--seed=${run.seed}`,
       ...run.args,
     ]);
     const text = await readFile(report, 'utf8').catch(() => {
