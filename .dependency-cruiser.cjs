@@ -112,7 +112,7 @@ module.exports = {
     only('collect', ['log', 'ssh'], 'Files of machines into one archive; knows no table, no HTTP, no page.'),
     only(
       'provision',
-      ['contract', 'vms', 'db', 'lifecycle', 'log', 'process', 'ssh', 'agent', 'client'],
+      ['contract', 'vms', 'db', 'lifecycle', 'log', 'process', 'ssh', 'agent', 'client', 'version'],
       'Machines and operations; knows nothing of HTTP and pages.',
     ),
     {
