@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asForm, createLablinkClient, type LablinkClient } from '../src/client/client.ts';
 import { openProcessTable } from '../src/process/process-table.ts';
-import { LOCAL_VM_MARK } from '../src/provision/local/vm-process.ts';
+import { LOCAL_VM_MARK } from '../src/provision/local/host-protocol.ts';
 import { type Bench, type Measurement, type Row } from './measurement.ts';
 import { acquireAllocator } from './support/allocator.ts';
 import { acquireFolder } from './support/folder.ts';
@@ -48,14 +48,15 @@ async function runStory({ lifecycle, say }: Bench): Promise<readonly Row[]> {
   say(`all connected in ${seconds(connectedSeconds)}`);
   const after = await residentKib(allocator.pid);
   const destroyedSeconds = await timed(async () => {
-    await admin.POST('/destroy', {});
+    // Refused until the launch has ended, which writes down what it made after all machines are running.
+    await until(async () => (await admin.POST('/destroy', {})).response.status === 202);
     await until(async () => (await admin.GET('/api/vm-status')).response.status === 404);
   });
   return [
     row(
       `${MACHINES} local VMs: launch to all running`,
       seconds(launchedSeconds),
-      `${machines.count} processes, ${mib(machines.kib)} in all (proportional), ${mib(machines.kib / machines.count)} each`,
+      `${machines.count} processes, ${mib(machines.kib)} in all (proportional), ${mib(machines.kib / MACHINES)} each`,
     ),
     row(
       `${MACHINES} people at once: all connected`,

@@ -1,5 +1,5 @@
 // Environment over config file over defaults, to one frozen Config or to everything that is wrong at once. Only this file
-// and main.ts read process.env (and two programs of their own: agent/main.ts, provision/local/start-host-stand-in.ts).
+// and main.ts read process.env (and a program of its own, agent/main.ts).
 import { readFileSync } from 'node:fs';
 import {
   chooseDatabase,

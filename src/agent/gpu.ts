@@ -1,7 +1,6 @@
 // The GPU's health by nvidia-smi: it works, it fails, or there is none.
 import type { Schemas } from '../client/client.ts';
 import type { AgentContext } from './context.ts';
-import { runProgram } from './program.ts';
 
 /** A driver that hangs never answers. */
 const NVIDIA_SMI_MS = 15_000;
@@ -13,7 +12,7 @@ export async function readGpuHealth(
   context: Pick<AgentContext, 'options' | 'stopping'>,
 ): Promise<Schemas['GpuHealth'] | null> {
   const { options, stopping } = context;
-  const end = await runProgram({
+  const end = await options.dependencies.runProgram({
     program: 'nvidia-smi',
     args: [],
     input: '',

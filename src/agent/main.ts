@@ -5,6 +5,7 @@ import manifest from '../../package.json' with { type: 'json' };
 import { startHostWithin } from './container.ts';
 import { parseTimings, readConfig, variableHelp, type AgentConfig } from './config.ts';
 import { defaultIntervals, type AgentLog, type AgentOptions } from './options.ts';
+import { runProgram } from './program.ts';
 import { runAgent } from './run.ts';
 import { listProcesses } from './processes.ts';
 
@@ -42,6 +43,7 @@ async function createOptions(config: AgentConfig, environment: NodeJS.ProcessEnv
     dependencies: {
       fetch: (request) => fetch(request),
       listProcesses: () => listProcesses(),
+      runProgram,
       log: createLog(),
     },
     ...createSignals(),

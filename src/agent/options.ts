@@ -1,5 +1,7 @@
 // The options of an agent. main.ts makes them from the environment; local VMs and tests make their own.
 import type { Schemas } from '../client/client.ts';
+import type { RunningProcess } from './processes.ts';
+import type { ProgramEnd, ProgramSpec } from './program.ts';
 
 export type AgentContainer = {
   /** As Docker knows it. */
@@ -46,10 +48,10 @@ export type AgentDependencies = {
   readonly fetch: (request: Request) => Promise<Response>;
   /** Null if processes cannot be listed. */
   readonly listProcesses: () => Promise<readonly RunningProcess[] | null>;
+  /** Runs start-host and nvidia-smi. */
+  readonly runProgram: (spec: ProgramSpec) => Promise<ProgramEnd>;
   readonly log: AgentLog;
 };
-
-export type RunningProcess = { readonly pid: number; readonly commandLine: readonly string[] };
 
 export type AgentLog = {
   readonly info: (message: string) => void;

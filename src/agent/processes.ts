@@ -1,6 +1,7 @@
 // The processes of this machine, and signals to groups of them.
 import { readdir, readFile } from 'node:fs/promises';
-import type { RunningProcess } from './options.ts';
+
+export type RunningProcess = { readonly pid: number; readonly commandLine: readonly string[] };
 
 /** A group that has ended already is not an error. */
 export function killGroup(leaderPid: number, signal: NodeJS.Signals): void {

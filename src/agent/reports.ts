@@ -2,7 +2,7 @@
 import { isAborted, sleep } from '../async/abort.ts';
 import type { AgentContext } from './context.ts';
 import { readGpuHealth } from './gpu.ts';
-import type { RunningProcess } from './options.ts';
+import type { RunningProcess } from './processes.ts';
 import { delayAfter, isFinal, type Send } from './requests.ts';
 import { describeFailure } from '../result.ts';
 

@@ -3,7 +3,7 @@
 import { fail, succeed, type Result } from '../result.ts';
 import { REDIRECT_URL } from '../vms/crd-command.ts';
 import type { AgentOptions } from './options.ts';
-import { runProgram, type ProgramEnd } from './program.ts';
+import type { ProgramEnd } from './program.ts';
 
 type StartHostOptions = Pick<
   AgentOptions,
@@ -20,7 +20,7 @@ export async function runStartHost(
   stopSignal: AbortSignal,
 ): Promise<Result<undefined, string>> {
   const [program, ...firstArguments] = options.startHost;
-  const end = await runProgram({
+  const end = await options.dependencies.runProgram({
     program,
     args: [
       ...firstArguments,

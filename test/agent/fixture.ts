@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { vi } from 'vitest';
 import { defaultIntervals, type AgentDependencies, type AgentOptions } from '../../src/agent/options.ts';
 import { listProcesses } from '../../src/agent/processes.ts';
+import { runProgram } from '../../src/agent/program.ts';
 import { runAgent } from '../../src/agent/run.ts';
 
 /** Waits for a condition as long as a busy machine may need. */
@@ -159,6 +160,7 @@ function startAgent(files: MachineFiles, { dependencies, ...overrides }: Overrid
     dependencies: {
       fetch: (request) => fetch(request),
       listProcesses: () => listProcesses(),
+      runProgram,
       log,
       ...dependencies,
     },

@@ -5,8 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { asForm, createLablinkClient, type LablinkClient } from '../../src/client/client.ts';
-import { openProcessTable } from '../../src/process/process-table.ts';
-import { LOCAL_VM_MARK } from '../../src/provision/local/vm-process.ts';
+import { runningVms } from '../support/local-vms.ts';
 import { startProgram, type Program } from '../support/program.ts';
 
 const PASSWORD = 'a password for tests';
@@ -76,8 +75,7 @@ describe('the allocator killed', { timeout: 300_000 }, () => {
   }
 
   const root = () => join(folder, 'data/local-vms');
-  const processes = async () =>
-    (await (await openProcessTable(LOCAL_VM_MARK)).marked(root())).map(({ pid }) => pid);
+  const processes = async () => (await runningVms(root())).map(({ pid }) => pid);
   const machines = async () => (await readdir(root())).filter((name) => !name.startsWith('.')).sort();
   const rows = async () => Object.keys((await lab.admin.GET('/api/vm-status')).data ?? {}).sort();
   const running = async () =>

@@ -4,11 +4,12 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { listDescendants } from '../../src/provision/local/descendants.ts';
+import { listProcessTrees } from '../../src/provision/local/descendants.ts';
 import { superviseVm, type SupervisorOptions } from '../../src/provision/local/supervisor.ts';
 import { endMarkedProcesses } from '../../src/process/end-marked.ts';
 import { openProcessTable, readPsOutput } from '../../src/process/process-table.ts';
-import { LOCAL_VM_MARK, type StartResult } from '../../src/provision/local/vm-process.ts';
+import { LOCAL_VM_MARK } from '../../src/provision/local/host-protocol.ts';
+import type { StartResult } from '../../src/provision/local/host-process.ts';
 import { succeed } from '../../src/result.ts';
 import { isRunning } from './local-lab.ts';
 
@@ -52,19 +53,21 @@ describe('processes', () => {
     ]);
   });
 
-  test('the processes of a local VM are its children and their children', async () => {
-    const child = spawn('/bin/sh', ['-c', '/bin/sh -c "sleep 1001; true" & echo $!; wait'], {
+  test('the processes of a local VM are its commands, their children and the children of those', async () => {
+    const command = '/bin/sh -c "sleep 1001; true" & echo $!; wait';
+    const child = spawn('/bin/sh', ['-c', command], {
       stdio: ['ignore', 'pipe', 'ignore'],
       detached: true,
     });
     await new Promise((resolve) => child.stdout.once('data', resolve));
     await expect
       .poll(async () =>
-        (await listDescendants(child.pid!))?.map(({ commandLine }) => commandLine.join(' ')).sort(),
+        (await listProcessTrees([child.pid!]))?.map(({ commandLine }) => commandLine.join(' ')).sort(),
       )
-      .toEqual(['/bin/sh -c sleep 1001; true', 'sleep 1001']);
+      .toEqual([`/bin/sh -c ${command}`, '/bin/sh -c sleep 1001; true', 'sleep 1001']);
     process.kill(-child.pid!, 'SIGKILL');
-    expect(await listDescendants(2 ** 22 + 1)).toBeNull();
+    expect(await listProcessTrees([2 ** 22 + 1])).toEqual([]);
+    expect(await listProcessTrees([child.pid!], '/nowhere')).toBeNull();
   });
 });
 

@@ -113,7 +113,7 @@ describe('after a kill -9 of the allocator', { timeout: LONG_MS }, () => {
     const oldPids = new Set(old.map(({ pid }) => pid));
     expect(now.some(({ pid }) => oldPids.has(pid))).toBe(false);
     expect(lab.logLines.join('')).toMatch(
-      /"processes":3,"msg":"Processes of local VMs of an earlier allocator/,
+      /"processes":1,"msg":"Processes of local VMs of an earlier allocator/,
     );
     const report = recordReport();
     expect(await destroy(provider, 'all', report)).toEqual({ ok: true });

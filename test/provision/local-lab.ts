@@ -8,12 +8,13 @@ import { basename, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { endMarkedProcesses } from '../../src/process/end-marked.ts';
 import { openProcessTable, type MarkedProcess } from '../../src/process/process-table.ts';
-import { LOCAL_VM_MARK } from '../../src/provision/local/vm-process.ts';
+import { LOCAL_VM_MARK } from '../../src/provision/local/host-protocol.ts';
 import { createLocalProvider, type LocalProviderOptions } from '../../src/provision/local/local-provider.ts';
 import { localPaths } from '../../src/provision/local/vm-folder.ts';
 import type { CreatedVm, Provider, ProvisionReport, ProvisionResult } from '../../src/provision/provider.ts';
 import { createLog } from '../../src/log.ts';
 import { makeSshKeyPair, type SshKeyPair } from '../../src/ssh/key-pair.ts';
+import { runningVms } from '../support/local-vms.ts';
 
 type Report = { readonly path: string; readonly token: string | undefined; readonly body: string };
 
@@ -65,7 +66,7 @@ export type Lab = AsyncDisposable & {
   readonly moved: string[];
   readonly logLines: string[];
   readonly provider: (overrides?: Partial<LocalProviderOptions>) => Provider;
-  /** The processes of all machines, and all their child processes. */
+  /** One entry for each machine that runs, with its process, and one for each of its commands. */
   readonly processes: () => Promise<MarkedProcess[]>;
 };
 
@@ -86,7 +87,7 @@ export async function openLab(allocatorUrl: () => string): Promise<Lab> {
     lost,
     moved,
     logLines,
-    processes: () => table.marked(root),
+    processes: () => runningVms(root),
     provider: (overrides = {}) => {
       const provider = createLocalProvider({
         dataDir,
@@ -110,14 +111,14 @@ export async function openLab(allocatorUrl: () => string): Promise<Lab> {
   };
 }
 
-/** The hostname of each process; twice if a machine has two processes. */
+/** The hostname of each machine that runs; once more for each of its commands. */
 export async function running(lab: Lab): Promise<string[]> {
   return (await lab.processes()).map(({ folder }) => basename(folder)).sort();
 }
 
 /** The names in the folder of all machines (one per hostname), except the files that all machines share. */
 export async function folders(lab: Lab): Promise<string[]> {
-  const shared = /^\.(compile-cache|owner\.lock|used-codes)/;
+  const shared = /^\.(compile-cache|host\.log|owner\.lock|used-codes)/;
   return (await readdir(lab.root)).filter((name) => !shared.test(name)).sort();
 }
 

@@ -1,12 +1,12 @@
 // The parts of local VMs that need no process: the start-host simulator, and files.
-import { spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isVmFile, readVmFile, writeVmFile } from '../../src/provision/local/vm-folder.ts';
+import type { ProgramEnd } from '../../src/agent/program.ts';
+import { readVmFile, writeVmFile } from '../../src/provision/local/vm-folder.ts';
 import { sampleFiles } from '../../src/provision/local/samples.ts';
+import { simulateStartHost } from '../../src/provision/local/simulated-start-host.ts';
 import {
   checkStartHostCall,
   forgetOldCodes,
@@ -14,9 +14,7 @@ import {
   type StartHostCall,
 } from '../../src/provision/local/start-host-check.ts';
 
-const SIMULATOR = fileURLToPath(
-  new URL('../../src/provision/local/start-host-simulator.ts', import.meta.url),
-);
+const outputOf = (end: ProgramEnd): string => (end.kind === 'not_started' ? '' : end.output);
 
 let folder: string;
 beforeAll(async () => {
@@ -100,30 +98,29 @@ describe('the start-host simulator', () => {
     expect(errors.join(' ')).not.toMatch(/secret|13579|97531/);
   });
 
-  test('the start-host program rejects a wrong call without using up its code', () => {
-    const codes = join(folder, 'untouched-codes');
-    const call = (args: readonly string[], display: string, input: string) =>
-      spawnSync(
-        process.execPath,
-        [SIMULATOR, 'lablink-vm-test-1', codes, join(folder, 'registration.json'), ...args],
-        {
-          env: { DISPLAY: display },
-          input,
-          encoding: 'utf8',
-        },
-      );
-    const refused = call(right.args, ':0', '123456\n654321\n');
-    expect(refused.status).toBe(1);
-    expect(refused.stdout).toContain('start-host simulator: this machine is a local VM');
-    expect(refused.stderr.trim().split('\n')).toEqual([
+  test('the start-host simulator rejects a wrong call without using up its code', async () => {
+    const host = {
+      hostname: 'lablink-vm-test-1',
+      usedCodes: join(folder, 'untouched-codes'),
+      registration: join(folder, 'registration.json'),
+    };
+    const call = (display: string, input: string) =>
+      simulateStartHost({ args: right.args, environment: { DISPLAY: display }, input }, host);
+    const refused = await call(':0', '123456\n654321\n');
+    expect(refused).toMatchObject({ kind: 'exited', code: 1 });
+    expect(outputOf(refused).trim().split('\n')).toEqual([
+      'start-host simulator: this machine is a local VM; nothing is registered with Google.',
       'start-host simulator: DISPLAY is ":0" but should be empty.',
       'start-host simulator: The two PINs are not the same.',
     ]);
-    expect(call(right.args, '', right.input)).toMatchObject({ status: 0, stderr: '' });
-    expect(call(right.args, '', right.input)).toMatchObject({
-      status: 1,
-      stderr: expect.stringMatching(/invalid_grant.*already used/) as string,
-    });
+    await expect(stat(host.registration)).rejects.toThrow('ENOENT');
+    const accepted = await call('', right.input);
+    expect(accepted).toMatchObject({ code: 0 });
+    expect(outputOf(accepted)).toMatch(/Host started successfully\.\n$/);
+    expect(JSON.parse(await readFile(host.registration, 'utf8'))).toMatchObject({ name: host.hostname });
+    const again = await call('', right.input);
+    expect(again).toMatchObject({ code: 1 });
+    expect(outputOf(again)).toMatch(/invalid_grant.*already used/);
   });
 
   test('a code is accepted once, also if a hundred machines use it at the same moment', async () => {
@@ -181,8 +178,12 @@ describe('machine.json', () => {
     expect(await readVmFile(path)).toBeUndefined();
     await writeFile(path, JSON.stringify(machine).slice(0, 50));
     expect(await readVmFile(path)).toBeUndefined();
-    expect(isVmFile(machine)).toBe(true);
-    expect(isVmFile({ ...machine, version: 2 })).toBe(false);
+    const readBack = async (content: object) => {
+      await writeFile(path, JSON.stringify(content));
+      return readVmFile(path);
+    };
+    expect(await readBack(machine)).toEqual(machine);
+    expect(await readBack({ ...machine, version: 2 })).toBeUndefined();
     for (const key of [
       'hostname',
       'token',
@@ -192,7 +193,7 @@ describe('machine.json', () => {
       'sshHostKey',
       'authorizedKey',
     ]) {
-      expect(isVmFile({ ...machine, [key]: undefined })).toBe(false);
+      expect(await readBack({ ...machine, [key]: undefined })).toBeUndefined();
     }
   });
 });

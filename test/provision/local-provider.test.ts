@@ -1,7 +1,8 @@
 // The local provider with a stub of the allocator: launches, failures, restarts, new ports, destroys.
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { vmPaths } from '../../src/provision/local/vm-folder.ts';
 import {
@@ -17,6 +18,7 @@ import {
 } from './local-lab.ts';
 import { connect } from './ssh-client.ts';
 
+const CRASHING_HOST = fileURLToPath(new URL('./crashing-host.ts', import.meta.url));
 const LONG_WAIT = { timeout: 20_000, interval: 20 };
 
 let stub: StubAllocator;
@@ -148,14 +150,6 @@ describe('a launch', () => {
     });
     expect([await running(lab), await folders(lab)]).toEqual([['vm-1'], ['vm-1']]);
   });
-
-  test('a launch that needs more than the free memory is refused', async () => {
-    await using lab = await open();
-    const provider = lab.provider({ limits: { vmMemoryBytes: 2 ** 50 } });
-    await provider.start();
-    expect(await launch(provider, ['vm-1'])).toMatchObject({ ok: false, failure: { code: 'capacity' } });
-    expect(await folders(lab)).toEqual([]);
-  });
 });
 
 describe('a machine that dies', () => {
@@ -181,20 +175,26 @@ describe('a machine that dies', () => {
 
   test('a local VM that dies repeatedly is given up and reported once, and others keep running', async () => {
     await using lab = await open();
-    const provider = lab.provider({ timeouts: { restartMs: [1, 1] } });
+    const provider = lab.provider({ hostProgram: CRASHING_HOST, timeouts: { restartMs: [1, 1] } });
     await provider.start();
     await launch(provider, ['vm-1', 'vm-2']);
-    for (let deaths = 0; deaths < 3; deaths++) {
-      await expect.poll(async () => (await running(lab)).includes('vm-1'), LONG_WAIT).toBe(true);
-      for (const { pid, folder } of await lab.processes())
-        if (basename(folder) === 'vm-1') process.kill(pid, 'SIGKILL');
-      await expect
-        .poll(() => lab.logLines.filter((line) => /VM died|given up/.test(line)).length, LONG_WAIT)
-        .toBe(deaths + 1);
-    }
+    for (const hostname of ['vm-1', 'vm-2'])
+      await expect.poll(() => stub.statusesOf(hostname), LONG_WAIT).toContain('running');
+    const before = await lab.processes();
+    const statuses = stub.statusesOf('vm-2');
+    await writeFile(join(lab.root, 'vm-1', 'crash'), '');
+    // A line to ship is a request to send.
+    await appendFile(vmPaths(join(lab.root, 'vm-1')).log, 'a line\n');
     await expect.poll(() => lab.lost, LONG_WAIT).toHaveLength(1);
-    expect(lab.lost[0]).toMatch(/^vm-1: .*restarted 2 times without success/);
-    expect(await running(lab)).toEqual(['vm-2']);
+    expect(lab.lost[0]).toBe(
+      'vm-1: Its process ended (error: the agent has a bug). It was restarted 2 times without success.',
+    );
+    expect(lab.logLines.filter((line) => line.includes('VM died'))).toHaveLength(2);
+    expect(await logOf(lab, 'vm-1')).toMatch(
+      /ERROR crashed: Error: the agent has a bug\n +at .*crashing-host/,
+    );
+    expect(await lab.processes()).toEqual(before.filter(({ folder }) => basename(folder) === 'vm-2'));
+    expect(stub.statusesOf('vm-2')).toEqual(statuses);
     expect((await provider.list()).map(({ hostname }) => hostname)).toEqual(['vm-1', 'vm-2']);
     expect(await destroy(provider, 'all')).toEqual({ ok: true });
     expect(await folders(lab)).toEqual([]);

@@ -128,17 +128,16 @@ async function begin(path: string, inode: number, options: FollowerOptions): Pro
 /** The bytes after the position; null if those before it are not the ones that were shipped: the file has other content. */
 async function readAfter({ handle, position }: OpenFile, limits: MessageLimits): Promise<Bytes | null> {
   const contextBytes = Math.min(position.offset, FINGERPRINT_BYTES);
+  const start = position.offset - contextBytes;
   // More than a piece, or the end of a long one could not be recognized.
   const wanted = contextBytes + Math.max(limits.batchBytes, limits.pieceBytes + 1);
-  const { buffer, bytesRead } = await handle.read(
-    Buffer.alloc(wanted),
-    0,
-    wanted,
-    position.offset - contextBytes,
-  );
+  // Mostly there is nothing new: no room for a whole batch then.
+  const { size } = await handle.stat();
+  const room = Math.min(wanted, Math.max(size - start, contextBytes) + 1);
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(room), 0, room, start);
   const context = buffer.subarray(0, Math.min(bytesRead, contextBytes));
   if (digest(context) !== position.fingerprint) return null;
-  return { context, data: buffer.subarray(contextBytes, bytesRead), isEnd: bytesRead < wanted };
+  return { context, data: buffer.subarray(contextBytes, bytesRead), isEnd: bytesRead < room };
 }
 
 function positionAfter(position: Position, { context, data }: Bytes, usedBytes: number): Position {

@@ -1,22 +1,23 @@
-// The children of the process of a local VM, and their children: the processes that run "on" this VM.
+// The processes that run "on" a local VM: commands and their descendants.
 import { readdir, readFile } from 'node:fs/promises';
-import type { RunningProcess } from '../../agent/options.ts';
+import type { RunningProcess } from '../../agent/processes.ts';
 
 /** Further processes are ignored. */
 const PROCESSES_MAX = 2_000;
 
-/** The processes below `pid`, without itself; null if the operating system does not list them. */
-export async function listDescendants(pid: number, proc = '/proc'): Promise<RunningProcess[] | null> {
-  if ((await childrenOf(proc, pid)) === null) return null;
+/** These processes and all below them; null if the operating system does not list processes. */
+export async function listProcessTrees(
+  pids: readonly number[],
+  proc = '/proc',
+): Promise<RunningProcess[] | null> {
+  if ((await childrenOf(proc, process.pid)) === null) return null;
   const found: RunningProcess[] = [];
-  const toVisit = [pid];
-  for (let next = toVisit.pop(); next !== undefined; next = toVisit.pop()) {
-    for (const child of (await childrenOf(proc, next)) ?? []) {
-      const commandLine = await readFile(`${proc}/${child}/cmdline`, 'utf8').catch(() => '');
-      if (commandLine !== '') found.push({ pid: child, commandLine: commandLine.split('\0').slice(0, -1) });
-      toVisit.push(child);
-    }
+  const toVisit = [...pids];
+  for (let pid = toVisit.pop(); pid !== undefined; pid = toVisit.pop()) {
+    const commandLine = await readFile(`${proc}/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (commandLine !== '') found.push({ pid, commandLine: commandLine.split('\0').slice(0, -1) });
     if (found.length > PROCESSES_MAX) break;
+    toVisit.push(...((await childrenOf(proc, pid)) ?? []));
   }
   return found;
 }

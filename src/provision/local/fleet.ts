@@ -1,14 +1,20 @@
 // The local VMs that this process supervises: started from their folders, restarted, stopped. Knows folders and processes, but
 // no launches, reports or rows.
 import { join } from 'node:path';
-import type { LimitFunction } from 'p-limit';
+import { setImmediate as immediate } from 'node:timers/promises';
 import type { Log } from '../../log.ts';
 import { endMarkedProcesses, type EndedProcesses } from '../../process/end-marked.ts';
 import type { ProcessTable } from '../../process/process-table.ts';
 import type { SshAccess } from '../provider.ts';
+import {
+  createVmHost,
+  type HostTimeouts,
+  type StartResult,
+  type VmHost,
+  type VmProcess,
+} from './host-process.ts';
 import { superviseVm, type Supervisor, type SupervisorTimeouts } from './supervisor.ts';
 import { readVmFile, sshAccessOf, vmPaths, writeVmFile, type LocalPaths, type VmFile } from './vm-folder.ts';
-import { startVmProcess, type StartResult, type VmProcess } from './vm-process.ts';
 
 export type VmSettings = Pick<VmFile, 'allocatorUrl' | 'software' | 'sshUser' | 'authorizedKey'>;
 
@@ -17,10 +23,9 @@ export type FleetOptions = {
   readonly table: ProcessTable;
   /** The current settings, which replace those in the file of a VM at each start. */
   readonly settings: () => VmSettings;
-  /** Limits how many VMs start at once. */
-  readonly startLimit: LimitFunction;
   readonly readyTimeoutMs: number;
-  readonly timeouts: SupervisorTimeouts;
+  readonly timeouts: SupervisorTimeouts & HostTimeouts;
+  readonly hostProgram?: string | undefined;
   readonly log: Log;
   /** A VM is given up. `reason` is a sentence. */
   readonly onLost: (hostname: string, reason: string) => Promise<void>;
@@ -43,14 +48,15 @@ export function createFleet(options: FleetOptions): Fleet {
   const { paths, table } = options;
   const supervisors = new Map<string, Supervisor>();
   const folderOf = (hostname: string): string => join(paths.root, hostname);
+  const host = createVmHost(options);
+  const cleanUp = createCleaner(options);
 
   const supervise = (hostname: string): Supervisor => {
     const log = options.log.child({ hostname });
     const supervisor = superviseVm({
       timeouts: options.timeouts,
-      start: (signal) => startInTurn(options, hostname, signal),
-      cleanUp: () =>
-        logErrors(log, () => endMarkedProcesses(table, paths.root, new Set([folderOf(hostname)]))),
+      start: () => startFromFolder(options, host, hostname),
+      cleanUp: () => logErrors(log, () => cleanUp(folderOf(hostname))),
       onReady: (sshPort) => logErrors(log, () => recordPort(options, hostname, sshPort)),
       onDied: (how, restartMs) =>
         log.warn({ restart_ms: restartMs }, `A local VM died and is restarted. ${how}`),
@@ -91,24 +97,26 @@ export function createFleet(options: FleetOptions): Fleet {
   };
 }
 
-/** Resolves when the process is started; its turn lasts until it is ready. Rejects if the signal is aborted before its turn. */
-async function startInTurn(options: FleetOptions, hostname: string, signal: AbortSignal): Promise<VmProcess> {
-  const started = Promise.withResolvers<VmProcess>();
-  const giveUp = (): void => started.reject(signal.reason);
-  signal.addEventListener('abort', giveUp, { once: true });
-  const turn = options.startLimit(async () => {
-    signal.removeEventListener('abort', giveUp);
-    signal.throwIfAborted();
-    const process = await startFromFolder(options, hostname);
-    started.resolve(process);
-    await process.ready;
-  });
-  turn.catch(started.reject);
-  return started.promise;
+/** Kills what VMs that died have left behind: of all that died at the same moment at once, as they do with their process. */
+function createCleaner({ table, paths }: FleetOptions): (folder: string) => Promise<unknown> {
+  let next: { readonly folders: Set<string>; readonly done: Promise<unknown> } | undefined;
+  return (folder) => {
+    if (next === undefined) {
+      const folders = new Set<string>();
+      const done = immediate().then(() => {
+        next = undefined;
+        return endMarkedProcesses(table, paths.root, folders);
+      });
+      next = { folders, done };
+    }
+    next.folders.add(folder);
+    return next.done;
+  };
 }
 
 async function startFromFolder(
-  { paths, settings, readyTimeoutMs }: FleetOptions,
+  { paths, settings }: FleetOptions,
+  host: VmHost,
   hostname: string,
 ): Promise<VmProcess> {
   const own = vmPaths(join(paths.root, hostname));
@@ -117,7 +125,7 @@ async function startFromFolder(
   if (known.hostname !== hostname) throw new Error(`${own.vmFile} belongs to ${known.hostname}`);
   const current = { ...known, ...settings() };
   if (JSON.stringify(known) !== JSON.stringify(current)) await writeVmFile(own.vmFile, current);
-  return startVmProcess({ paths: own, compileCache: paths.compileCache, readyTimeoutMs });
+  return host.start(hostname);
 }
 
 async function recordPort(options: FleetOptions, hostname: string, sshPort: number): Promise<void> {

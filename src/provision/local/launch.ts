@@ -44,7 +44,7 @@ const CANCELLED: ProvisionResult = fail({
 export async function launchVms(launch: Launch, spec: LaunchSpec): Promise<ProvisionResult> {
   launch.report.event({
     level: 'info',
-    text: `Starting ${count(spec.vms.length)} as processes of this computer.`,
+    text: `Starting ${count(spec.vms.length)} on this computer.`,
   });
   // As many as can start at once: then the time of a VM does not include waiting for others.
   const limit = pLimit(launch.atOnce);
@@ -113,7 +113,8 @@ async function createOrUpdateFolder(
   const { vmFile } = vmPaths(join(paths.root, hostname));
   const known = await readVmFile(vmFile);
   if (known?.token === token && fleet.isSupervised(hostname)) return;
-  await fleet.stop([hostname]);
+  // A new VM has nothing to stop, and looking for its processes takes longer than its start.
+  if (known !== undefined || fleet.isSupervised(hostname)) await fleet.stop([hostname]);
   if (known !== undefined) {
     await writeVmFile(vmFile, { ...known, ...settings(), token, operationId });
     return;

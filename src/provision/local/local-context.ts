@@ -2,15 +2,16 @@
 // has it open; listing VMs needs no lock.
 import { mkdir, realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import pLimit from 'p-limit';
 import { tryFileLock, type FileLock } from '../../db/embedded/file-lock.ts';
 import { endMarkedProcesses } from '../../process/end-marked.ts';
 import { openProcessTable } from '../../process/process-table.ts';
 import { fail, succeed, type Failed, type Result } from '../../result.ts';
 import type { ListedVm, ProvisionFailure } from '../provider.ts';
 import { createFleet, type Fleet, type FleetOptions } from './fleet.ts';
+import { LOCAL_VM_MARK } from './host-protocol.ts';
 import { forgetOldCodes } from './start-host-check.ts';
 import {
+  isHostname,
   listVmFolders,
   localPaths,
   readVmFile,
@@ -19,7 +20,6 @@ import {
   vmPaths,
   type LocalPaths,
 } from './vm-folder.ts';
-import { LOCAL_VM_MARK } from './vm-process.ts';
 
 export type LocalContext = {
   readonly paths: LocalPaths;
@@ -28,9 +28,7 @@ export type LocalContext = {
   readonly lock: FileLock;
 };
 
-export type LocalContextOptions = Omit<FleetOptions, 'paths' | 'table' | 'startLimit'> & {
-  readonly startsAtOnce: number;
-};
+export type LocalContextOptions = Omit<FleetOptions, 'paths' | 'table'>;
 
 const ROOT_MODE = 0o700;
 
@@ -39,7 +37,7 @@ export async function openLocalContext(
   dataDir: string,
   options: LocalContextOptions,
 ): Promise<Result<LocalContext, ProvisionFailure>> {
-  const { log, startsAtOnce } = options;
+  const { log } = options;
   if (process.platform === 'win32')
     return unusable('Local machines need Linux or macOS.', 'Use WSL, or another provider.');
   try {
@@ -57,7 +55,7 @@ export async function openLocalContext(
       log.warn({ processes: ended }, 'Processes of local VMs of an earlier allocator were killed.');
     await removeHalfDone(paths);
     await forgetOldCodes(paths.usedCodes, Date.now());
-    const fleet = createFleet({ ...options, paths, table, startLimit: pLimit(startsAtOnce) });
+    const fleet = createFleet({ ...options, paths, table });
     return succeed({ paths, fleet, lock: locked.value });
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error;
@@ -68,11 +66,12 @@ export async function openLocalContext(
   }
 }
 
-/** Every VM that has a folder or a process, whether or not an allocator runs. */
+/** Every VM that has a folder or a running command, whether or not an allocator runs. */
 export async function listLocalVms(dataDir: string): Promise<ListedVm[]> {
   const paths = await createRoot(dataDir);
   const table = await openProcessTable(LOCAL_VM_MARK);
-  const running = (await table.marked(paths.root)).map(({ folder }) => basename(folder));
+  const marked = (await table.marked(paths.root)).map(({ folder }) => basename(folder));
+  const running = marked.filter(isHostname);
   const hostnames = new Set([...(await listVmFolders(paths)), ...running]);
   return Promise.all([...hostnames].sort().map((hostname) => describe(paths, hostname)));
 }

@@ -1,11 +1,12 @@
-// The local provider: VMs are processes of this computer, each with its own folder, SSH server and real agent. They stop and
+// The local provider: VMs run in one process of this computer, each with its own folder, SSH server and real agent. They stop and
 // start with the server; after a kill -9, the next start kills what is left and starts them again from their folders.
-import { availableParallelism, totalmem, userInfo } from 'node:os';
+import { totalmem, userInfo } from 'node:os';
 import pTimeout from 'p-timeout';
 import type { Log } from '../../log.ts';
 import { describeFailure, fail, succeed, type Result } from '../../result.ts';
 import type { Provider, ProvisionFailure, ProvisionResult, SshAccess } from '../provider.ts';
 import { destroyVms, restartVm } from './destroy.ts';
+import type { HostTimeouts } from './host-process.ts';
 import { launchVms } from './launch.ts';
 import { listLocalVms, openLocalContext, type LocalContext } from './local-context.ts';
 import { defaultTimeouts, type SupervisorTimeouts } from './supervisor.ts';
@@ -26,8 +27,12 @@ export type LocalProviderOptions = {
   /** A VM came back with another port. */
   readonly onMoved: (hostname: string, ssh: SshAccess) => Promise<void>;
   readonly limits?: Partial<LocalLimits>;
-  readonly timeouts?: Partial<SupervisorTimeouts>;
+  readonly timeouts?: Partial<LocalTimeouts>;
+  /** Runs the VMs in the place of host-main.ts, for tests. */
+  readonly hostProgram?: string;
 };
+
+type LocalTimeouts = SupervisorTimeouts & HostTimeouts;
 
 type LocalLimits = {
   readonly startsAtOnce: number;
@@ -36,8 +41,12 @@ type LocalLimits = {
   readonly vmMemoryBytes: number;
 };
 
-/** Measured: private memory of one VM whose agent waits, rounded up. */
-const VM_MEMORY_BYTES = 40 * 1024 * 1024;
+/** Measured: a hundred VMs take up to 200 MB together; twice that, for what runs on them. */
+const VM_MEMORY_BYTES = 4 * 1024 * 1024;
+/** Each waits for its row to be written. */
+const STARTS_AT_ONCE = 20;
+/** The process of the VMs may still be loading its program on a busy computer. */
+const UNRESPONSIVE_MS = 15_000;
 const READY_TIMEOUT_MS = 60_000;
 /** The start of the server waits this long for its VMs; the others start in the background. */
 const START_WAIT_MS = 10_000;
@@ -54,7 +63,7 @@ const NOT_STARTED = fail({
 export function createLocalProvider(options: LocalProviderOptions): Provider {
   const { dataDir, log, onLost, onMoved } = options;
   const limits = {
-    startsAtOnce: availableParallelism() * 2,
+    startsAtOnce: STARTS_AT_ONCE,
     readyTimeoutMs: READY_TIMEOUT_MS,
     vmMemoryBytes: VM_MEMORY_BYTES,
     ...options.limits,
@@ -88,8 +97,12 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     list: () => listLocalVms(dataDir),
     start: async () => {
       if (context.ok) throw new Error('The local provider is started already.');
-      const timeouts = { ...defaultTimeouts, ...options.timeouts };
-      context = await openLocalContext(dataDir, { settings, log, onLost, onMoved, timeouts, ...limits });
+      const timeouts = { ...defaultTimeouts, unresponsiveMs: UNRESPONSIVE_MS, ...options.timeouts };
+      const { hostProgram } = options;
+      context = await openLocalContext(dataDir, {
+        ...{ settings, log, onLost, onMoved, timeouts, hostProgram },
+        ...limits,
+      });
       if (context.ok) await startAll(context.value, log);
       else log.error({}, `Local VMs cannot run. ${describeFailure(context.failure)}`);
     },

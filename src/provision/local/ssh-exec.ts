@@ -12,6 +12,8 @@ export type ExecOptions = {
 };
 
 export type RunningCommand = {
+  /** Undefined if it could not be started. */
+  readonly pid: number | undefined;
   /** Kills it and its children. */
   readonly kill: () => void;
   /** Resolves when it has ended and all output is sent. */
@@ -56,7 +58,7 @@ export function runCommand(command: string, channel: ServerChannel, options: Exe
   channel.once('close', kill);
   child.once('error', () => void finish(CANNOT_RUN));
   child.once('close', (code, signal) => void finish(code ?? (signal ?? 'SIGKILL').replace(/^SIG/, '')));
-  return { kill, ended: ended.promise };
+  return { pid: child.pid, kill, ended: ended.promise };
 }
 
 /** Standard error has its own window: without this, the end of the channel could cut off its last lines. */

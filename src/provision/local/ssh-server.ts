@@ -28,6 +28,8 @@ export const defaultSshLimits: SshLimits = { connections: 16, commands: 16, auth
 
 export type SshServer = {
   readonly port: number;
+  /** The process ids of the running commands. */
+  readonly commands: () => readonly number[];
   /** Closes all connections and kills all commands. */
   readonly close: () => Promise<void>;
 };
@@ -50,6 +52,7 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
   server.on('error', () => undefined);
   return {
     port,
+    commands: () => [...commands].flatMap(({ pid }) => pid ?? []),
     close: async () => {
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
       for (const command of commands) command.kill();

@@ -1,7 +1,7 @@
 // Supervises one local VM: starts it, restarts it when its process dies, gives it up when that does not help, and stops it on
 // request. Knows nothing of rows, launches and other VMs.
 import { isAborted, sleep } from '../../async/abort.ts';
-import { notStarted, type StartResult, type VmProcess } from './vm-process.ts';
+import { notStarted, type StartResult, type VmProcess } from './host-process.ts';
 
 export type Supervisor = {
   /** The result of the first start; `onReady` is done by then. */
@@ -15,8 +15,7 @@ export type Supervisor = {
 
 /** Only `start` may reject. */
 export type SupervisorOptions = {
-  /** Starts the process; may wait for its turn until the signal is aborted. */
-  readonly start: (signal: AbortSignal) => Promise<VmProcess>;
+  readonly start: () => Promise<VmProcess>;
   /** Kills the children that a dead process left behind. */
   readonly cleanUp: () => Promise<void>;
   /** Called after each successful start. */
@@ -54,7 +53,7 @@ export function superviseVm(options: SupervisorOptions): Supervisor {
   /** From the start of the process to its end, which is returned as a sentence. */
   const runOnce = async (): Promise<string> => {
     try {
-      current = await options.start(signal);
+      current = await options.start();
     } catch (error) {
       const reason = `Its process could not be started: ${error instanceof Error ? error.message : String(error)}.`;
       firstStart.resolve(notStarted(reason));

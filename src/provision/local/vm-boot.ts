@@ -1,61 +1,117 @@
-// How a local VM boots: its desktop, its SSH server and a real agent, in one process. Everything it needs is in its folder; it
-// reaches the allocator only over HTTP.
+// How a local VM boots: its desktop, its SSH server and a real agent. Several run in one process: everything that a VM needs is
+// in its folder, and it reaches the allocator only over HTTP.
 import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
-import { flushCompileCache } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import type { AgentLog, AgentOptions } from '../../agent/options.ts';
+import { defaultIntervals, type AgentLog, type AgentOptions } from '../../agent/options.ts';
+import { runProgram, type ProgramEnd, type ProgramSpec } from '../../agent/program.ts';
+import { runAgent } from '../../agent/run.ts';
+import { untilAborted } from '../../async/abort.ts';
 import { createLablinkClient, type Schemas } from '../../client/client.ts';
-import { listDescendants } from './descendants.ts';
+import { listProcessTrees } from './descendants.ts';
+import type { RunVm, Stopping } from './hosted-vms.ts';
+import { vmEnvironment } from './host-protocol.ts';
 import { writeSamples } from './samples.ts';
+import { START_HOST, simulateStartHost } from './simulated-start-host.ts';
 import { defaultSshLimits, startSshServer, type SshServer } from './ssh-server.ts';
-import type { VmFile, VmPaths } from './vm-folder.ts';
+import { readVmFile, vmPaths, type LocalPaths, type VmFile, type VmPaths } from './vm-folder.ts';
+import { prepareLog } from './vm-log.ts';
 
-export type Boot = {
-  readonly vm: VmFile;
-  readonly paths: VmPaths;
-  /** Shared by all VMs. */
-  readonly usedCodes: string;
-  /** The environment of commands that run on the VM. */
-  readonly environment: Readonly<Record<string, string>>;
-  readonly log: AgentLog;
-};
-
-export type Stopping = {
-  /** Aborted = end gracefully. */
-  readonly signal: AbortSignal;
-  /** Aborted = end at once. */
-  readonly force: AbortSignal;
-};
-
+type RunProgram = AgentOptions['dependencies']['runProgram'];
 type Timings = Schemas['MetricsReport'];
 
-const SIMULATOR = fileURLToPath(new URL('./start-host-simulator.ts', import.meta.url));
+type Boot = {
+  readonly vm: VmFile;
+  readonly paths: VmPaths;
+  readonly log: AgentLog;
+  readonly stopping: Stopping;
+  readonly runProgram: RunProgram;
+};
+
 const EXEC_LIMIT_MS = 15 * 60_000;
 /** Short, because listing the few processes of a VM is cheap and somebody who tries this waits for it. */
 const IN_USE_MS = 2_000;
 /** For a start-host that still runs at the stop. */
 const AGENT_GRACE_MS = 2_000;
-/** No other process reports a failed boot, so the report is tried again. */
+/** Nobody else reports a failed boot, so the report is tried again. */
 const ERROR_REPORT_TRIES = 5;
-const ERROR_REPORT_TIMEOUT_MS = 5_000;
+const ERROR_REPORT_TIMEOUT_MS = 3_000;
+const NEVER = new AbortController().signal;
 
-/** Does what cloud-init does on a real VM: disk and SSH server. */
-export async function prepareVm({ vm, paths, environment, log }: Boot): Promise<SshServer> {
-  await mkdir(paths.agentState, { recursive: true });
-  await createDesktop(paths, vm.hostname);
-  const ssh = await startSshServer({
-    folder: paths.folder,
-    env: environment,
-    execLimitMs: EXEC_LIMIT_MS,
-    hostKey: vm.sshHostKey,
-    user: vm.sshUser,
-    authorizedKey: vm.authorizedKey,
-    preferredPort: vm.sshPort,
-    limits: defaultSshLimits,
-  });
-  log.info(`SSH listens on 127.0.0.1, port ${ssh.port}`);
-  return ssh;
+/** Runs VMs from their folders. */
+export function createVmRunner(local: LocalPaths): RunVm {
+  const runShared = shareRuns(defaultIntervals.gpuMs, vmEnvironment(local.host));
+  return async (hostname, log, stopping, onReady) => {
+    const startedAt = nowSeconds();
+    const paths = vmPaths(`${local.root}/${hostname}`);
+    const vm = await readVmFile(paths.vmFile);
+    if (vm === undefined) return `${paths.vmFile} is missing or damaged.`;
+    prepareLog(paths.log);
+    log.info(`booting ${hostname}`);
+    const simulated = { hostname, usedCodes: local.usedCodes, registration: paths.registration };
+    const boot: Boot = {
+      vm,
+      paths,
+      log,
+      stopping,
+      // The agent runs nothing else than start-host and nvidia-smi.
+      runProgram: (spec) =>
+        spec.program === START_HOST ? simulateStartHost(spec, simulated) : runShared(spec),
+    };
+    const ssh = await prepareVm(boot);
+    if (typeof ssh === 'string') return ssh;
+    const over = new AbortController();
+    const closed = whenAborted(AbortSignal.any([stopping.signal, over.signal])).then(() => ssh.close());
+    try {
+      onReady(ssh.port);
+      await runVmAgent(boot, ssh, { cloud_init_start: startedAt, cloud_init_end: nowSeconds() });
+      await whenAborted(stopping.signal);
+    } finally {
+      over.abort();
+      await closed;
+    }
+    log.info('shut down');
+    return undefined;
+  };
+}
+
+/** The VMs share the GPU of the computer: one run of nvidia-smi answers all that ask within `keptMs`. */
+function shareRuns(keptMs: number, environment: ProgramSpec['environment']): RunProgram {
+  let last: { readonly startedMs: number; readonly end: Promise<ProgramEnd> } | undefined;
+  return async (spec) => {
+    const nowMs = performance.now();
+    if (last === undefined || nowMs - last.startedMs >= keptMs)
+      last = {
+        startedMs: nowMs,
+        end: runProgram({ ...spec, environment, stopSignal: NEVER, forceSignal: NEVER }),
+      };
+    const stop = AbortSignal.any([spec.stopSignal, spec.forceSignal]);
+    return (await untilAborted(last.end, stop)) ?? { kind: 'stopped', output: '' };
+  };
+}
+
+/** Does what cloud-init does on a real VM: disk and SSH server. Returns a sentence if the VM cannot boot. */
+async function prepareVm(boot: Boot): Promise<SshServer | string> {
+  const { vm, paths, log, stopping } = boot;
+  try {
+    await mkdir(paths.agentState, { recursive: true });
+    await createDesktop(paths, vm.hostname);
+    const ssh = await startSshServer({
+      folder: paths.folder,
+      env: vmEnvironment(paths.folder),
+      execLimitMs: EXEC_LIMIT_MS,
+      hostKey: vm.sshHostKey,
+      user: vm.sshUser,
+      authorizedKey: vm.authorizedKey,
+      preferredPort: vm.sshPort,
+      limits: defaultSshLimits,
+    });
+    log.info(`SSH listens on 127.0.0.1, port ${ssh.port}`);
+    return ssh;
+  } catch (error) {
+    log.error(`booting failed: ${String(error)}`);
+    await reportError(boot, AbortSignal.any([stopping.signal, AbortSignal.timeout(ERROR_REPORT_TIMEOUT_MS)]));
+    return `Booting failed: ${error instanceof Error ? error.message : String(error)}.`;
+  }
 }
 
 /** Only at the first boot: an empty desktop was emptied between participants. */
@@ -73,52 +129,47 @@ async function createDesktop({ desktop }: VmPaths, hostname: string): Promise<vo
 }
 
 /**
- * Runs the agent until the signal is aborted. If the agent gives up, the status of the VM becomes `error`, as with the boot
- * script; the VM keeps running, so that an admin can look at it over SSH.
+ * Runs the agent until the VM must stop. If the agent gives up, the status of the VM becomes `error`, as with the boot script;
+ * the VM keeps running, so that an admin can look at it over SSH.
  */
-export async function runVmAgent(
+async function runVmAgent(
   boot: Boot,
+  ssh: SshServer,
   cloudInit: Pick<Timings, 'cloud_init_start' | 'cloud_init_end'>,
-  stopping: Stopping,
 ): Promise<void> {
-  const containerStart = nowSeconds();
-  const { runAgent } = await import('../../agent/run.ts');
-  const { defaultIntervals } = await import('../../agent/options.ts');
-  // Now, because this process may be killed before it exits: later VMs use its compiled code.
-  flushCompileCache();
-  const timings = { ...cloudInit, container_start_time: containerStart, container_end_time: nowSeconds() };
-  const { vm, paths, log } = boot;
-  const options: AgentOptions = {
+  const { vm, paths, log, stopping, runProgram } = boot;
+  const timings = { ...cloudInit, container_start_time: nowSeconds(), container_end_time: nowSeconds() };
+  if (stopping.signal.aborted) return;
+  const end = await runAgent({
     allocatorUrl: vm.allocatorUrl,
     hostname: vm.hostname,
     token: vm.token,
     software: vm.software,
     container: null,
-    startHost: [process.execPath, SIMULATOR, vm.hostname, boot.usedCodes, paths.registration],
+    startHost: [START_HOST],
     folder: paths.desktop,
     logFiles: [paths.log],
     stateFolder: paths.agentState,
     bootId: randomUUID(),
     timings: () => Promise.resolve(withDurations(timings)),
-    childEnvironment: boot.environment,
+    childEnvironment: vmEnvironment(paths.folder),
     intervals: { ...defaultIntervals, inUseMs: IN_USE_MS, stopGraceMs: AGENT_GRACE_MS },
     dependencies: {
       fetch: (request) => fetch(request),
-      listProcesses: () => listDescendants(process.pid),
+      listProcesses: () => listProcessTrees(ssh.commands()),
+      runProgram,
       log,
     },
     signal: stopping.signal,
     forceSignal: stopping.force,
-  };
-  if (stopping.signal.aborted) return;
-  const end = await runAgent(options);
+  });
   if (end.ok) return;
   log.error(`the agent cannot go on: ${end.failure}`);
   await reportError(boot, stopping.signal);
 }
 
 /** Does what the error trap of the boot script does. */
-export async function reportError({ vm, log }: Boot, signal: AbortSignal): Promise<void> {
+async function reportError({ vm, log }: Boot, signal: AbortSignal): Promise<void> {
   const { allocatorUrl: baseUrl, token, hostname } = vm;
   const client = createLablinkClient({ baseUrl, token, userAgent: 'LabLink-Local-VM/1.0' });
   for (let tries = 0; tries < ERROR_REPORT_TRIES && !signal.aborted; tries++) {
@@ -145,7 +196,12 @@ function withDurations(known: Timings): Timings {
   };
 }
 
+async function whenAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+}
+
 /** Since the epoch. */
-export function nowSeconds(): number {
+function nowSeconds(): number {
   return Date.now() / 1000;
 }
