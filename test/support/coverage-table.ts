@@ -21,7 +21,12 @@ export function createCoverage(isDue: (id: EndpointId, status: number) => boolea
   const key = (id: EndpointId, status: number, type: string): string => `${id} ${status} ${type}`;
   const declared = endpointIds.flatMap((id) =>
     Object.entries(infoOf(id).responses).flatMap(([status, types]) =>
-      types.map((type) => ({ id, status: Number(status), key: key(id, Number(status), type) })),
+      // An answer without a body has no type.
+      (types.length === 0 ? [''] : types).map((type) => ({
+        id,
+        status: Number(status),
+        key: key(id, Number(status), type),
+      })),
     ),
   );
   const entriesOf = (id: EndpointId, status: number) =>

@@ -73,6 +73,9 @@ function restartProviderMachine(headers: Readonly<Record<string, string>>): Spec
   };
 }
 export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = {
+  streamOperationEvents: [
+    asking(withHeaders(exampleRequest('streamOperationEvents'), { 'Last-Event-ID': 'end' })),
+  ],
   requestVm: [
     withoutMachines(withHeaders(exampleRequest('requestVm'), JSON_WANTED)),
     // An invalid field: programs get 400.
