@@ -146,7 +146,7 @@ function reportRefusedHeartbeat(options: HttpOptions, req: Request, caller: Call
   if (isOwn || mayBeOpen) options.onRefusedHeartbeat?.(hostname, isOwn);
 }
 
-const NO_HOST = { detail: 'A request needs one Host header.' };
+const NO_HOST = { detail: 'A request needs one Host header.', headers: { Connection: 'close' } };
 
 /** RFC 9112, section 3.2. */
 function hasOneHost({ headersDistinct, httpVersion }: Request): boolean {
