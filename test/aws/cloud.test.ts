@@ -87,7 +87,7 @@ describe.skipIf(!motoIsThere())('AWS', () => {
       { instanceId: second, hostname: 'lablink-vm-test-2', launchId: 'launch-2' },
     ]);
     expect(machines.map(({ state }) => state)).toEqual(['running', 'stopped']);
-    expect(machines[0]?.publicIp).toMatch(/^\d+\./);
+    expect(machines[0]?.address).toMatch(/^\d+\./);
     expect(machines[0]?.launchedAt).toBeInstanceOf(Date);
   });
 

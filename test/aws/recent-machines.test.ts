@@ -13,7 +13,7 @@ function prepare(ended: readonly string[]) {
   for (const number of [1, 2])
     recentMachines.add({
       ...{ hostname: `lab-vm-test-${number}`, instanceId: `i-${number}`, launchId: 'launch-1' },
-      ...{ publicIp: null, instanceType: 't3.micro', createdAt },
+      ...{ address: null, instanceType: 't3.micro', createdAt },
     });
   const cloud = {
     listMachines: () => Promise.resolve([]),

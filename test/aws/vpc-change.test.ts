@@ -11,8 +11,7 @@ const existing: CloudMachine = {
   launchId: 'launch-1',
   state: 'running',
   instanceType: 't3.micro',
-  publicIp: null,
-  privateIp: null,
+  address: null,
   vpcId: 'vpc-old',
   launchedAt: null,
 };
@@ -41,7 +40,8 @@ async function launch(listMachines: () => Promise<readonly CloudMachine[]>) {
       forwarderToken: 'f',
     },
     cloud: {
-      network: () => Promise.resolve({ vpcId: 'vpc-new', subnets: [{ subnetId: 'subnet-1', zone: 'a' }] }),
+      network: () =>
+        Promise.resolve({ vpcId: 'vpc-new', subnets: [{ subnetId: 'subnet-1', zone: 'a', isPublic: true }] }),
       image: () => Promise.resolve({ name: 'image', rootDiskGb: 8 }),
       describeTypes: () => Promise.resolve(new Map([['t3.micro', { vcpus: 2, nvidia: false, zones: [] }]])),
       listMachines,

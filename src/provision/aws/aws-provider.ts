@@ -217,11 +217,11 @@ async function list(context: AwsContext): Promise<readonly ListedVm[]> {
     const recent = await unlistedRecent(context, context.cloud(region), ids);
     return [
       ...listed.flatMap(listedVm),
-      ...recent.map(({ hostname, instanceId, launchId, publicIp, instanceType, createdAt }) => ({
+      ...recent.map(({ hostname, instanceId, launchId, address, instanceType, createdAt }) => ({
         hostname,
         id: instanceId,
         operationId: launchId,
-        ssh: sshAccess(publicIp),
+        ssh: sshAccess(address),
         createdAt,
         ...(instanceType !== null && { instanceType }),
       })),
@@ -243,9 +243,9 @@ async function unlistedRecent({ recentMachines }: AwsContext, cloud: Cloud, list
 
 /** A terminating machine costs nothing, and is left out. */
 function listedVm(machine: CloudMachine): ListedVm[] {
-  const { hostname, instanceId, launchId, state, publicIp, instanceType, launchedAt } = machine;
+  const { hostname, instanceId, launchId, state, address, instanceType, launchedAt } = machine;
   if (hostname === null || state === 'shutting-down') return [];
-  const found = { hostname, id: instanceId, operationId: launchId, instanceType, ssh: sshAccess(publicIp) };
+  const found = { hostname, id: instanceId, operationId: launchId, instanceType, ssh: sshAccess(address) };
   return [launchedAt === null ? found : { ...found, createdAt: launchedAt }];
 }
 

@@ -24,8 +24,8 @@ export type CloudMachine = {
   readonly launchId: string | null;
   readonly state: 'pending' | 'running' | 'stopping' | 'stopped' | 'shutting-down';
   readonly instanceType: string;
-  readonly publicIp: string | null;
-  readonly privateIp: string | null;
+  /** Where the machine is reached: its public address; in a private subnet, its private one. Null: not known yet. */
+  readonly address: string | null;
   readonly vpcId: string | null;
   readonly launchedAt: Date | null;
 };
@@ -155,8 +155,11 @@ function readMachine(instance: Instance): CloudMachine[] {
       launchId: tag(TAG.launch),
       state,
       instanceType: instance.InstanceType ?? 'unknown',
-      publicIp: instance.PublicIpAddress ?? null,
-      privateIp: instance.PrivateIpAddress ?? null,
+      address: addressOf({
+        publicIp: instance.PublicIpAddress,
+        // A machine that is starting may still get a public address.
+        privateIp: state === 'pending' ? undefined : instance.PrivateIpAddress,
+      }),
       vpcId: instance.VpcId ?? null,
       launchedAt: instance.LaunchTime ?? null,
     },
@@ -222,7 +225,15 @@ async function findImage(
 export const SSH_USER = 'ubuntu';
 const SSH_PORT = 22;
 
-export function sshAccess(publicIp: string | null): SshAccess {
+/** AWS and Pulumi leave out an address that does not exist, or say that it is empty. */
+export function addressOf(machine: {
+  readonly publicIp: string | null | undefined;
+  readonly privateIp: string | null | undefined;
+}): string | null {
+  return machine.publicIp || machine.privateIp || null;
+}
+
+export function sshAccess(address: string | null): SshAccess {
   const access = { sshUser: SSH_USER, sshPort: SSH_PORT };
-  return publicIp === null ? access : { ...access, address: publicIp };
+  return address === null ? access : { ...access, address };
 }

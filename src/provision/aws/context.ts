@@ -107,7 +107,7 @@ type RecentMachine = {
   readonly hostname: string;
   readonly instanceId: string;
   readonly launchId: string;
-  readonly publicIp: string | null;
+  readonly address: string | null;
   readonly instanceType: string | null;
   readonly createdAt: Date;
 };

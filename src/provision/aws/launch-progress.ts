@@ -1,7 +1,7 @@
 // What is known about a launch while it runs: which machines exist, which were rejected, and why. It comes from facts of
 // the engine, from the Pulumi state, and from the repair of that state.
 import type { LaunchSpec, ProvisionReport } from '../provider.ts';
-import { sshAccess } from './cloud.ts';
+import { addressOf, sshAccess } from './cloud.ts';
 import type { EngineRun } from './engine-run.ts';
 import type { EngineFact, EngineState } from '../engine/messages.ts';
 import type { NetworkContext, Placement } from './network-context.ts';
@@ -30,15 +30,16 @@ export function missingMachines({ spec, created }: Launch): RequestedMachine[] {
 export async function handleCreated(
   { run: { context }, spec, report, created }: Launch,
   { instanceType }: Placement,
-  { hostname, instanceId, publicIp, seconds }: Extract<EngineFact, { kind: 'finished' }>,
+  { hostname, instanceId, publicIp, privateIp, seconds }: Extract<EngineFact, { kind: 'finished' }>,
 ): Promise<void> {
   const createdAt = new Date(context.now().getTime() - seconds * 1_000);
   const launchId = spec.operationId;
+  const address = addressOf({ publicIp, privateIp });
   if (instanceId !== null)
-    context.recentMachines.add({ hostname, instanceId, publicIp, launchId, instanceType, createdAt });
+    context.recentMachines.add({ hostname, instanceId, address, launchId, instanceType, createdAt });
   created.add(hostname);
   await report.created(hostname, {
-    ...sshAccess(publicIp),
+    ...sshAccess(address),
     provisioningSeconds: seconds,
     ...(instanceId !== null && { id: instanceId }),
     instanceType,

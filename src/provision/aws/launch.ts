@@ -41,6 +41,7 @@ export async function launchMachines(
   if (!userDataFits.ok) return userDataFits;
   const sameVpc = await checkVpc(launch);
   if (!sameVpc.ok) return sameVpc;
+  if (!network.value.isPublic) warnOfPrivateSubnets(launch);
   const result = await createMachines(launch, early);
   const notStarted = result.ok ? 'It was not started.' : `It was not started: ${result.failure.message}`;
   for (const { hostname } of missingMachines(launch))
@@ -195,6 +196,13 @@ async function checkVpc({ run, network: { vpcId } }: Launch): Promise<RunResult>
   } catch (error) {
     return failureOf(error);
   }
+}
+
+function warnOfPrivateSubnets({ run, network: { vpcId } }: Launch): void {
+  run.emit({
+    level: 'warning',
+    text: `No subnet of ${vpcId} gives machines a public address: this server connects to their private addresses, which needs a server in the same network and machine.ssh_cidrs with its private address (docs/aws.md).`,
+  });
 }
 
 function reportRetry(

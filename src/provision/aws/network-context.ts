@@ -16,6 +16,8 @@ export type Placement = {
 
 export type NetworkContext = {
   readonly vpcId: string;
+  /** Whether machines get a public address, at least in the first subnets that are tried. */
+  readonly isPublic: boolean;
   /** In the order in which they are tried: all zones of a type, then the next type. */
   readonly placements: readonly [Placement, ...Placement[]];
 };
@@ -52,7 +54,8 @@ export async function findNetworkContext(
         remedy:
           'Correct machine.machine_type, machine.machine_types or machine.subnet_ids in the config file.',
       });
-    return succeed({ vpcId: network.vpcId, placements: [first, ...others] });
+    const isPublic = network.subnets.some((subnet) => subnet.isPublic);
+    return succeed({ vpcId: network.vpcId, isPublic, placements: [first, ...others] });
   } catch (error) {
     if (error instanceof CloudError) return fail(error.failure);
     throw error;

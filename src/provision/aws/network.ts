@@ -10,8 +10,15 @@ import { CloudError } from './cloud-error.ts';
 
 export type Network = {
   readonly vpcId: string;
-  /** Sorted by zone. */
-  readonly subnets: readonly { readonly subnetId: string; readonly zone: string }[];
+  /** In the order in which they are tried: those that give machines a public address first, then by zone. */
+  readonly subnets: readonly Subnet[];
+};
+
+type Subnet = {
+  readonly subnetId: string;
+  readonly zone: string;
+  /** Machines in it get a public address. */
+  readonly isPublic: boolean;
 };
 
 export type WantedNetwork = { readonly vpcId?: string; readonly subnetIds?: readonly string[] };
@@ -31,7 +38,9 @@ export async function findNetwork(
       `The VPC ${vpcId} has no subnets in this region.`,
       'Name subnets of another VPC (`subnet_ids`).',
     );
-  return { vpcId, subnets: subnets.map(({ subnetId, zone }) => ({ subnetId, zone })) };
+  // A machine in a private subnet may reach nothing and be reached by nobody: only whoever names one wants it.
+  const open = subnets.filter(({ isPublic }) => isPublic);
+  return { vpcId, subnets: (open.length > 0 ? open : subnets).map(withoutVpc) };
 }
 
 async function findNamedSubnets(
@@ -51,7 +60,7 @@ async function findNamedSubnets(
       `The subnets belong to ${vpcs.join(', ')}${vpcId === undefined ? '' : `, not all to ${vpcId}`}.`,
       'Name subnets of one VPC (`subnet_ids`).',
     );
-  return { vpcId: first, subnets: found.map(({ subnetId, zone }) => ({ subnetId, zone })) };
+  return { vpcId: first, subnets: found.map(withoutVpc) };
 }
 
 async function findDefaultVpc(ec2: EC2Client, signal: AbortSignal | undefined): Promise<string> {
@@ -69,21 +78,28 @@ async function listSubnets(
   ec2: EC2Client,
   filter: Filter,
   signal: AbortSignal | undefined,
-): Promise<{ readonly subnetId: string; readonly zone: string; readonly vpcId: string }[]> {
+): Promise<(Subnet & { readonly vpcId: string })[]> {
   const found = await callAws('looking for subnets', () =>
     allPages(
       paginateDescribeSubnets({ client: ec2 }, { Filters: [filter] }, abortable(signal)),
       ({ Subnets }) => Subnets,
     ),
   );
-  const subnets = found.flatMap(({ SubnetId, AvailabilityZone, VpcId }) =>
+  const subnets = found.flatMap(({ SubnetId, AvailabilityZone, VpcId, MapPublicIpOnLaunch = false }) =>
     SubnetId === undefined || AvailabilityZone === undefined || VpcId === undefined
       ? []
-      : [{ subnetId: SubnetId, zone: AvailabilityZone, vpcId: VpcId }],
+      : [{ subnetId: SubnetId, zone: AvailabilityZone, vpcId: VpcId, isPublic: MapPublicIpOnLaunch }],
   );
   return subnets.sort(
-    (one, other) => one.zone.localeCompare(other.zone) || one.subnetId.localeCompare(other.subnetId),
+    (one, other) =>
+      Number(other.isPublic) - Number(one.isPublic) ||
+      one.zone.localeCompare(other.zone) ||
+      one.subnetId.localeCompare(other.subnetId),
   );
+}
+
+function withoutVpc({ subnetId, zone, isPublic }: Subnet): Subnet {
+  return { subnetId, zone, isPublic };
 }
 
 function wrongNetwork(message: string, remedy: string): CloudError {

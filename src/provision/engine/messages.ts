@@ -64,6 +64,7 @@ const fact = z.discriminatedUnion('kind', [
     // Known after a `create` only.
     instanceId: z.string().nullable(),
     publicIp: z.string().nullable(),
+    privateIp: z.string().nullable(),
     seconds: z.number(),
   }),
   // `text` is the message of AWS or Pulumi.

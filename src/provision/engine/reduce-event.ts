@@ -105,8 +105,10 @@ function reduceFinish({ machineType, startedAt }: ReducedRun, step: Step, nowMs:
   const created = action === 'create' ? step.new : undefined;
   const instanceId = created?.id ?? null;
   const publicIp = textOf(created?.outputs?.['publicIp']);
+  const privateIp = textOf(created?.outputs?.['privateIp']);
   const seconds = (nowMs - (startedAt.get(step.urn) ?? nowMs)) / 1000;
-  return [{ kind: 'finished', hostname: resourceName(step.urn), action, instanceId, publicIp, seconds }];
+  const hostname = resourceName(step.urn);
+  return [{ kind: 'finished', hostname, action, instanceId, publicIp, privateIp, seconds }];
 }
 
 /** Shared resources, such as the security group, are reported in one line. */
