@@ -47,7 +47,7 @@ async function openProvider(
   listenUrl: () => string,
 ): Promise<Provider> {
   const open = required(await loadProvider(config.provider));
-  return open({
+  const opened = await open({
     config,
     dataDir: data.dataDir,
     db: data.database.db,
@@ -61,6 +61,7 @@ async function openProvider(
     keptSecret: (name) => keptSecret(data.dataDir, name),
     limits: providerLimits ?? {},
   });
+  return { ...opened, name: config.provider };
 }
 
 /** The environment of programs that a provider starts: all but our own variables; those of clouds, proxies and networks are theirs too. */

@@ -1,7 +1,7 @@
 // What a provider is and needs, told before its code is loaded: the configuration, the pages and the rules ask this table, never
 // for a name. What an open provider can do (restart, prices, terminate …) are the members of `Provider`.
 import type { Failure, Result } from '../result.ts';
-import type { Provider } from './provider.ts';
+import type { OpenProvider } from './provider.ts';
 
 export type ProviderDefinition = {
   /** As `PROVIDER`, the API and the rows have it: lower-case letters, digits and dashes. */
@@ -30,7 +30,7 @@ export type ProviderDefinition = {
   /** What it has found when it lists no VM after a destroy: a sentence. */
   readonly proof: string;
   /** Loads its code, and returns the function that opens it. Not before it is used, because clients of clouds are large. */
-  readonly load: () => Promise<(host: never) => Provider | Promise<Provider>>;
+  readonly load: () => Promise<(host: never) => OpenProvider | Promise<OpenProvider>>;
   /** Its part of `lablink setup`. */
   readonly setUp?: ProviderCommand<SetUp>;
   /** `lablink doctor`. */

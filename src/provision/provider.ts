@@ -89,13 +89,17 @@ export type ListedVm = {
 /** `error` is a sentence; null = the VM has accepted the new time. */
 export type RescheduledVm = { readonly hostname: string; readonly error: string | null };
 
-/**
- * A run is cancelled in two steps. `signal` asks: finish or undo what is half done, start nothing new, return `cancelled`.
- * `force` ends it: kill what still runs and return at once. A provider that is quick may ignore `force`.
- */
-export type Provider = {
+export type Provider = OpenProvider & {
   /** That of its definition. */
   readonly name: ProviderName;
+};
+
+/**
+ * What the code of a provider returns when it is opened. A run is cancelled in two steps. `signal` asks: finish or undo what is
+ * half done, start nothing new, return `cancelled`. `force` ends it: kill what still runs and return at once. A provider that is
+ * quick may ignore `force`.
+ */
+export type OpenProvider = {
   /** Can it launch right now? Called before a launch is accepted and by pages: quick, without side effects. */
   readiness(): Promise<ProvisionResult>;
   /** Where VMs are created, if prices depend on it. */

@@ -11,7 +11,12 @@ import { openProcessTable, type MarkedProcess } from '../../src/process/process-
 import { LOCAL_VM_MARK } from '../../src/provision/local/host-protocol.ts';
 import { createLocalProvider, type LocalProviderOptions } from '../../src/provision/local/local-provider.ts';
 import { localPaths } from '../../src/provision/local/vm-folder.ts';
-import type { CreatedVm, Provider, ProvisionReport, ProvisionResult } from '../../src/provision/provider.ts';
+import type {
+  CreatedVm,
+  OpenProvider,
+  ProvisionReport,
+  ProvisionResult,
+} from '../../src/provision/provider.ts';
 import { createLog } from '../../src/log.ts';
 import { makeSshKeyPair, type SshKeyPair } from '../../src/ssh/key-pair.ts';
 import { runningVms } from '../support/local-vms.ts';
@@ -65,7 +70,7 @@ export type Lab = AsyncDisposable & {
   readonly lost: string[];
   readonly moved: string[];
   readonly logLines: string[];
-  readonly provider: (overrides?: Partial<LocalProviderOptions>) => Provider;
+  readonly provider: (overrides?: Partial<LocalProviderOptions>) => OpenProvider;
   /** One entry for each machine that runs, with its process, and one for each of its commands. */
   readonly processes: () => Promise<MarkedProcess[]>;
 };
@@ -79,7 +84,7 @@ export async function openLab(allocatorUrl: () => string): Promise<Lab> {
   const lost: string[] = [];
   const moved: string[] = [];
   const logLines: string[] = [];
-  const providers: Provider[] = [];
+  const providers: OpenProvider[] = [];
   return {
     dataDir,
     root,
@@ -149,7 +154,7 @@ const NEVER = new AbortController().signal;
 
 /** Launches machines with these hostnames, and waits until the launch has ended. */
 export async function launch(
-  provider: Provider,
+  provider: OpenProvider,
   hostnames: readonly string[],
   report: ProvisionReport = recordReport(),
   { signal = NEVER, force = NEVER }: { signal?: AbortSignal; force?: AbortSignal } = {},
@@ -159,7 +164,7 @@ export async function launch(
 }
 
 export async function destroy(
-  provider: Provider,
+  provider: OpenProvider,
   hostnames: readonly string[] | 'all',
   report: ProvisionReport = recordReport(),
 ): Promise<ProvisionResult> {

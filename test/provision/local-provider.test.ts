@@ -110,46 +110,6 @@ describe('a launch', () => {
     expect([...report.failures.keys()].sort()).toEqual(['vm-1', 'vm-2']);
     expect([await running(lab), await folders(lab), await provider.list()]).toEqual([[], [], []]);
   });
-
-  test('a cancelled launch keeps the local VMs that were created, and a forced one undoes what is half done', async () => {
-    await using lab = await open();
-    const provider = lab.provider({ limits: { startsAtOnce: 1 } });
-    await provider.start();
-    const asked = new AbortController();
-    const report = recordReport();
-    const cancelling = {
-      ...report,
-      created: async (...created: Parameters<typeof report.created>) => {
-        await report.created(...created);
-        asked.abort();
-      },
-    };
-    expect(
-      await launch(provider, ['vm-1', 'vm-2', 'vm-3'], cancelling, { signal: asked.signal }),
-    ).toMatchObject({
-      failure: { code: 'cancelled' },
-    });
-    expect([[...report.facts.keys()], await running(lab), await folders(lab)]).toEqual([
-      ['vm-1'],
-      ['vm-1'],
-      ['vm-1'],
-    ]);
-    const forced = AbortSignal.abort();
-    const second = recordReport();
-    const force = new AbortController();
-    const launching = launch(provider, ['vm-4'], second, {
-      signal: new AbortController().signal,
-      force: force.signal,
-    });
-    await expect.poll(() => folders(lab), LONG_WAIT).toContain('vm-4');
-    force.abort();
-    expect(await launching).toMatchObject({ failure: { code: 'cancelled' } });
-    expect([...second.failures.keys()]).toEqual(['vm-4']);
-    expect(await launch(provider, ['vm-5'], second, { signal: forced, force: forced })).toMatchObject({
-      failure: { code: 'cancelled' },
-    });
-    expect([await running(lab), await folders(lab)]).toEqual([['vm-1'], ['vm-1']]);
-  });
 });
 
 describe('a machine that dies', () => {

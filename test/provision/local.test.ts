@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { asForm } from '../../src/client/client.ts';
 import { sampleFiles } from '../../src/provision/local/samples.ts';
 import { vmPaths } from '../../src/provision/local/vm-folder.ts';
-import type { Provider } from '../../src/provision/provider.ts';
+import type { OpenProvider } from '../../src/provision/provider.ts';
 import { hashToken } from '../../src/vms/token.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { destroy, recordReport, launch, openLab, type Lab, type RecordedReport } from './local-lab.ts';
@@ -18,7 +18,7 @@ const LONG_WAIT = { timeout: 20_000, interval: 50 };
 
 let server: TestServer;
 let lab: Lab;
-let provider: Provider;
+let provider: OpenProvider;
 let report: RecordedReport;
 
 beforeAll(async () => {

@@ -20,9 +20,13 @@ export type Program = AsyncDisposable & {
   readonly ended: Promise<number | NodeJS.Signals>;
 };
 
-/** The environment is `env` and PATH. Disposing stops the program. */
-export function startProgram(args: readonly string[], env: Readonly<Record<string, string>>): Program {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+/** The environment is `env` and PATH. Disposing stops the program. @param main of a copy of the repository */
+export function startProgram(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  main: string = MAIN,
+): Program {
+  const child = spawn(process.execPath, [main, ...args], {
     env: {
       PATH: process.env['PATH'],
       NODE_COMPILE_CACHE: COMPILE_CACHE,

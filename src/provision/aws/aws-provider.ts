@@ -5,7 +5,7 @@ import type {
   LaunchSpec,
   ListedVm,
   VmPlan,
-  Provider,
+  OpenProvider,
   ProvisionFailure,
   ProvisionReport,
   ProvisionResult,
@@ -35,9 +35,8 @@ type Signals = Pick<EngineRun, 'cancelSignal' | 'killSignal'>;
 type Settings = Result<AwsSettings, ProvisionFailure>;
 type Prepared = { readonly run: EngineRun; readonly settings: Settings };
 
-export function createAwsProvider(context: AwsContext): Provider {
+export function createAwsProvider(context: AwsContext): OpenProvider {
   return {
-    name: 'aws',
     region: context.region,
     graceMinutes: context.graceMinutes,
     readiness: () => checkReadiness(context),

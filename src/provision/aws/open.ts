@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { readSshAddress, recordSshAddress } from '../../db/vm-rows.ts';
 import { launchRecordsOf, type LaunchedMachine } from '../../db/launch-records.ts';
 import type { ProviderHost } from '../host.ts';
-import type { Provider } from '../provider.ts';
+import type { OpenProvider } from '../provider.ts';
 import { createAwsProvider } from './aws-provider.ts';
 import { cacheFacts } from './cached-facts.ts';
 import { createCloud, SSH_USER, type CloudMachine } from './cloud.ts';
@@ -36,7 +36,7 @@ type Config = Pick<AwsConfig, 'machine' | 'startupScript' | 'deployment'> & {
   readonly configFile: { readonly dir: string } | undefined;
 };
 
-export async function openAwsProvider(host: ProviderHost<Config>): Promise<Provider> {
+export async function openAwsProvider(host: ProviderHost<Config>): Promise<OpenProvider> {
   const { config, log, db, forwarderToken, sshKey } = host;
   const folders = await prepareFolders(host.dataDir);
   const passphrase = config.pulumi.passphrase ?? (await host.keptSecret('pulumi-passphrase'));
@@ -92,7 +92,7 @@ export async function openAwsProvider(host: ProviderHost<Config>): Promise<Provi
 function rescheduleShutdownOf({
   db,
   sshKey: { privateKey },
-}: ProviderHost): NonNullable<Provider['rescheduleShutdown']> {
+}: ProviderHost): NonNullable<OpenProvider['rescheduleShutdown']> {
   return createRescheduleShutdown({
     reachOf: (hostname) => readSshAddress(db, hostname),
     privateKey,

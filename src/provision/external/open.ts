@@ -1,6 +1,6 @@
 // The provider for external VMs, which start elsewhere and register here: it creates and destroys none.
 import { fail, succeed } from '../../result.ts';
-import type { Provider, ProvisionResult } from '../provider.ts';
+import type { OpenProvider, ProvisionResult } from '../provider.ts';
 
 const CANNOT_LAUNCH: ProvisionResult = fail({
   code: 'program',
@@ -9,9 +9,8 @@ const CANNOT_LAUNCH: ProvisionResult = fail({
     'Let machines report to this server, or register them (POST /api/v1/vms). To launch machines from here, start the server with another PROVIDER (docs/configuration.md).',
 });
 
-export function openExternalProvider(): Provider {
+export function openExternalProvider(): OpenProvider {
   return {
-    name: 'external',
     readiness: () => Promise.resolve(CANNOT_LAUNCH),
     launch: () => Promise.resolve(CANNOT_LAUNCH),
     destroy: () => Promise.resolve(succeed()),

@@ -4,7 +4,7 @@ import { totalmem, userInfo } from 'node:os';
 import pTimeout from 'p-timeout';
 import type { Log } from '../../log.ts';
 import { describeFailure, fail, succeed, type Result } from '../../result.ts';
-import type { Provider, ProvisionFailure, ProvisionResult, SshAccess } from '../provider.ts';
+import type { OpenProvider, ProvisionFailure, ProvisionResult, SshAccess } from '../provider.ts';
 import { destroyVms, restartVm } from './destroy.ts';
 import type { HostTimeouts } from './host-process.ts';
 import { launchVms } from './launch.ts';
@@ -60,7 +60,7 @@ const NOT_STARTED = fail({
   remedy: 'Wait until the server is up.',
 } as const);
 
-export function createLocalProvider(options: LocalProviderOptions): Provider {
+export function createLocalProvider(options: LocalProviderOptions): OpenProvider {
   const { dataDir, log, onLost, onMoved } = options;
   const limits = {
     startsAtOnce: STARTS_AT_ONCE,
@@ -78,7 +78,6 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
   let context: Result<LocalContext, ProvisionFailure> = NOT_STARTED;
 
   return {
-    name: 'local',
     readiness: () => Promise.resolve(context.ok ? succeed() : context),
     launch: async (spec, report, signal, force) => {
       if (!context.ok) return context;

@@ -2,12 +2,12 @@
 import { recordSshAddress } from '../../db/vm-rows.ts';
 import { markFailed } from '../../db/reports.ts';
 import type { ProviderHost } from '../host.ts';
-import type { Provider } from '../provider.ts';
+import type { OpenProvider } from '../provider.ts';
 import { createLocalProvider } from './local-provider.ts';
 
 type Config = { readonly machine: { readonly software: string | undefined } };
 
-export function openLocalProvider(host: ProviderHost<Config>): Provider {
+export function openLocalProvider(host: ProviderHost<Config>): OpenProvider {
   const { config, db, log } = host;
   return createLocalProvider({
     dataDir: host.dataDir,
