@@ -70,7 +70,7 @@ export async function seenOrLate(db: Db, hostname: string): Promise<ReportResult
 /** Records that the VM was seen, which ends its silence (the count makes that happen first). False if there is no such VM. */
 async function recordSeen(db: Db, hostname: string, heartbeat?: Heartbeat): Promise<boolean> {
   const { rows } = await sql`
-    with back as (${transition('response', { where: sql`v.hostname = ${hostname} and ${condition(isSilent('v'))}` })})
+    with back as (${transition('response', { one: true, where: sql`v.hostname = ${hostname} and ${condition(isSilent('v'))}` })})
     insert into vm_presence (hostname, last_seen_at, boot_id, free_disk_bytes)
     select hostname, now(), ${heartbeat?.bootId ?? null}, ${heartbeat?.freeDiskBytes ?? null}::bigint
     from vms where hostname = ${hostname} and (select count(*) from back) >= 0

@@ -18,6 +18,8 @@ import type { DB } from './schema.gen.ts';
 export type Transition = {
   /** Which VMs, of those whose status allows it; a condition on `v`. */
   readonly where: RawBuilder<unknown>;
+  /** They are one at most: the statement is simpler, which heartbeats notice. */
+  readonly one?: boolean;
   /** What else changes in the same row. */
   readonly set?: RawBuilder<unknown>;
   /** The status of `v` before the action that has failed. */
@@ -25,23 +27,24 @@ export type Transition = {
 };
 
 /**
- * The UPDATE for an event, to run alone or as part of a statement. It returns the hostnames that it has changed. Rows are
+ * The UPDATE for an event, to run alone or as part of a statement. It returns the hostnames that it has changed. Several rows are
  * locked in the order of hostnames, so that two of them never wait for each other; rows that stay as they are, are not locked.
  */
-export function transition(event: StatusEvent, { where, set, before }: Transition): RawBuilder<ChangedVm> {
+export function transition(event: StatusEvent, { one = false, ...scope }: Transition): RawBuilder<ChangedVm> {
+  const { where, set, before } = scope;
   const changing = vmStatuses.filter((status) => changes(event, status));
   const next = changing.map((status) => {
     const outcome = outcomeOf(event, status);
     return sql`when ${sql.lit(status)} then ${outcome === 'before' ? before : sql.lit(outcome)}`;
   });
+  const due = sql`v.status in (${sql.join(changing.map((status) => sql.lit(status)))}) and ${where}`;
+  const ordered = sql`from (
+      select v.hostname from vms v where ${due} order by v.hostname for no key update
+    ) as due where v.hostname = due.hostname`;
   return sql<ChangedVm>`
     update vms v set status = case v.status ${sql.join(next, sql` `)} end, status_since = now(),
       status_event = ${sql.lit(event)}${set ? sql`, ${set}` : sql``}
-    from (
-      select v.hostname from vms v
-      where v.status in (${sql.join(changing.map((status) => sql.lit(status)))}) and ${where}
-      order by v.hostname for no key update
-    ) as due where v.hostname = due.hostname
+    ${one ? sql`where ${due}` : ordered}
     returning v.hostname`;
 }
 
@@ -55,8 +58,10 @@ export async function recordEvent(
   { where = sql`true`, ...rest }: Partial<Transition> = {},
 ): Promise<string[]> {
   if (hostnames.length === 0) return [];
-  const these = sql`v.hostname = any(${hostnames}::text[]) and ${where}`;
-  const { rows } = await transition(event, { ...rest, where: these }).execute(db);
+  const one = hostnames.length === 1;
+  const these = one ? sql`v.hostname = ${hostnames[0]}` : sql`v.hostname = any(${hostnames}::text[])`;
+  const scope = { ...rest, one, where: sql`${these} and ${where}` };
+  const { rows } = await transition(event, scope).execute(db);
   const changed = rows.map(({ hostname }) => hostname);
   await logRefusals(db, event, hostnames, changed);
   return changed;
