@@ -119,7 +119,8 @@ test('the agent is served where it was built, and is 404 where it was not', asyn
 test('429 is answered by every endpoint that declares it when one request a minute is allowed', async () => {
   await using server = await startTestServer({ REQUESTS_PER_MINUTE: '1' });
   await sendRaw(server.url, { path: '/' });
-  await sendExamples(server.url, 429);
+  // Credentials are looked at once, and known browsers and callers have one request of their own.
+  for (let round = 0; round < 3; round += 1) await sendExamples(server.url, 429);
   expectDeclared(server);
 });
 
