@@ -6,6 +6,8 @@ import type { ClientVmsSpec } from './spec.ts';
 const READABLE_CHARACTERS = 36;
 const DIGEST_CHARACTERS = 10;
 
+type Owner = Pick<ClientVmsSpec, 'deployment' | 'environment' | 'deploymentUid'>;
+
 export type ResourceNames = {
   readonly securityGroup: string;
   readonly keyPair: string;
@@ -14,14 +16,8 @@ export type ResourceNames = {
   readonly forwarderLogGroup: string;
 };
 
-export function resourceNames(
-  spec: Pick<ClientVmsSpec, 'deployment' | 'environment' | 'deploymentUid' | 'sshPublicKey'>,
-): ResourceNames {
-  const { deployment, environment, deploymentUid } = spec;
-  const readable = `${deployment}-${environment}`
-    .replace(/[^A-Za-z0-9-]/g, '-')
-    .slice(0, READABLE_CHARACTERS);
-  const prefix = `${readable}-${digest(deployment, environment, deploymentUid)}`;
+export function resourceNames(spec: Owner & Pick<ClientVmsSpec, 'sshPublicKey'>): ResourceNames {
+  const prefix = prefixOf(spec);
   return {
     // EC2 rejects names that start with `sg-`.
     securityGroup: `client-vms-${prefix}`,
@@ -31,6 +27,18 @@ export function resourceNames(
     forwarder: `${prefix}-logs`,
     forwarderLogGroup: `/aws/lambda/${prefix}-logs`,
   };
+}
+
+/** The log group of the machines, unless the configuration names one. */
+export function machineLogGroup(owner: Owner): string {
+  return `/lablink/${prefixOf(owner)}`;
+}
+
+function prefixOf({ deployment, environment, deploymentUid }: Owner): string {
+  const readable = `${deployment}-${environment}`
+    .replace(/[^A-Za-z0-9-]/g, '-')
+    .slice(0, READABLE_CHARACTERS);
+  return `${readable}-${digest(deployment, environment, deploymentUid)}`;
 }
 
 function digest(...parts: readonly string[]): string {

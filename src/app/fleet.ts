@@ -57,7 +57,7 @@ async function openProvider(
     sshKey,
     forwarderToken,
     listenUrl,
-    deploymentUid: () => deploymentUid(data),
+    deploymentUid: (ofState) => deploymentUid(data, ofState),
     keptSecret: (name) => keptSecret(data.dataDir, name),
     limits: providerLimits ?? {},
   });

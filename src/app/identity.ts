@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import type { Config } from '../config.ts';
 import { resolveDataDir } from '../db/embedded/data-dir.ts';
-import { keepUid } from '../db/identity.ts';
+import { keepUid, takeUid } from '../db/identity.ts';
 import { definitionOf } from '../provision/providers.ts';
 import type { Result } from '../result.ts';
 import {
@@ -70,10 +70,12 @@ export async function keptSecret(dataDir: string, name: string): Promise<string>
 }
 
 /**
- * The random uid of the deployment. It is kept in the data folder and in the database, so that the loss of one does not
- * make the machines of this deployment orphans. The database wins: several allocators may share it. Throws StartError.
+ * The random uid of the deployment. It is kept in the data folder, in the database and next to the provider's state, so that
+ * the loss of one does not make the machines of this deployment orphans. The database wins, because several allocators may
+ * share it; one that has done nothing yet takes over the uid of the state. Throws StartError.
+ * @param ofState the uid next to the state; null = there is none
  */
-export async function deploymentUid({ dataDir, database }: Data): Promise<string> {
+export async function deploymentUid({ dataDir, database }: Data, ofState: string | null): Promise<string> {
   const kept = required(
     await keepSecret({
       dataDir,
@@ -83,7 +85,8 @@ export async function deploymentUid({ dataDir, database }: Data): Promise<string
       randomBytes: (count) => randomBytes(count),
     }),
   );
-  const uid = await keepUid(database.db, kept.value);
+  const { db } = database;
+  const uid = ofState === null ? await keepUid(db, kept.value) : await takeUid(db, ofState);
   // The folder follows, so that a database that is wiped later gets the right uid back.
   if (uid !== kept.value) await writeFile(kept.path, `${uid}\n`, { mode: FILE_MODE });
   return uid;

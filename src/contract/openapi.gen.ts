@@ -1747,6 +1747,8 @@ export interface components {
       attention: components['schemas']['Attention'][];
       /** @description All VMs that need attention. */
       attention_total: number;
+      /** @description VMs of this deployment that exist but are not in the list, as the orphans have them; they may cost money. */
+      unmatched: number;
       /** @description The queued or running operation; null if there is none. */
       operation: components['schemas']['Operation'] | null;
     };
@@ -1850,10 +1852,11 @@ export interface components {
     Orphan: {
       id: components['schemas']['OrphanId'];
       /**
-       * @description `vm`: the VM exists, but is not recorded here. `record`: the VM is recorded here, but does not exist.
+       * @description `vm`: the VM exists, but is not recorded here. `record`: the VM is recorded here, but does not exist. `foreign`: the VM has
+       *     the name of this deployment, but belongs to another allocator, or to one that was lost; adopting it makes it this one's.
        * @enum {string}
        */
-      kind: 'vm' | 'record';
+      kind: 'vm' | 'record' | 'foreign';
       hostname: components['schemas']['Hostname'] | null;
       /** @description The launch that created it, if known. */
       launch_id: string | null;

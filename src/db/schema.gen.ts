@@ -77,11 +77,16 @@ export interface AuditEvents {
 }
 
 export interface DeploymentIdentity {
+  account: string | null;
   /**
    * sealed with a key that is derived from SECRET_KEY
    */
   forwarder_token: string | null;
   only_one: Generated<boolean>;
+  /**
+   * where the last launch was, if the cloud has regions
+   */
+  region: string | null;
   /**
    * derived from SECRET_KEY: every allocator of this database has the same one
    */

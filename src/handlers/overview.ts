@@ -3,13 +3,17 @@ import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
 import { findActiveOperation } from '../db/operations.ts';
 import { countVms, listVmsInQuestion } from '../db/vms.ts';
+import type { OperationService } from '../provision/operation-service.ts';
 import { byUrgency } from '../vms/attention.ts';
 import { statusesThatAre } from '../vms/lifecycle.ts';
 import { isAssigned } from '../vms/status.ts';
 import { operationView, attentionView, viewContext, type ViewDependencies } from './views.ts';
 
 type Overview = components['schemas']['Overview'];
-type OverviewDependencies = ViewDependencies & { readonly db: Db };
+type OverviewDependencies = ViewDependencies & {
+  readonly db: Db;
+  readonly operations: Pick<OperationService, 'orphans'>;
+};
 
 const ATTENTION_LISTED = 100;
 
@@ -33,6 +37,7 @@ export async function readOverview(dependencies: OverviewDependencies): Promise<
     by_status: Object.fromEntries(counts.byStatus),
     attention: attention.slice(0, ATTENTION_LISTED),
     attention_total: attention.length,
+    unmatched: dependencies.operations.orphans.seen().items.filter(({ kind }) => kind === 'vm').length,
     operation: operation && operationView(operation),
   };
 }

@@ -1,7 +1,7 @@
 // The overview, the admin's first page: what needs attention, how many machines there are, what runs.
 import type { components } from '../contract/openapi.gen.ts';
 import type { FleetLine } from './fleet.ts';
-import { codeSpans } from './format.ts';
+import { codeSpans, counted } from './format.ts';
 import { layoutView } from './layout.ts';
 import { timeView } from './machine-row.ts';
 import { operationView } from './operations.ts';
@@ -84,13 +84,14 @@ function verdictOf(ok: boolean, hasDetail: boolean): { readonly status: string; 
 }
 
 function labView(lab: Overview, now: Date): View {
-  const { total, free, assigned, in_use, starting, failed, attention } = lab;
+  const { total, free, assigned, in_use, starting, failed, attention, unmatched } = lab;
   const noneFree = total > 0 && free === 0 && starting === 0;
   return {
     ...{ total, free, assigned, in_use, starting, failed },
     noneFree,
     attention: attention.slice(0, ATTENTION_SHOWN).map((entry) => attentionView(entry, now)),
-    isWell: attention.length === 0 && !noneFree,
+    unmatched: unmatched > 0 && counted(unmatched, 'machine'),
+    isWell: attention.length === 0 && !noneFree && unmatched === 0,
     more: lab.attention_total > Math.min(attention.length, ATTENTION_SHOWN) ? lab.attention_total : null,
     operation: lab.operation && operationView(lab.operation),
   };

@@ -110,21 +110,40 @@ function vmView(vm: Fleet['vms'][number], now: Date): View {
   };
 }
 
-const removals = {
-  vm: { label: 'Destroy', what: 'Destroys the machine and everything on it. This cannot be undone.' },
-  record: { label: 'Remove from the list', what: 'Removes the entry and what is known about the machine.' },
-} as const satisfies Record<Orphans['items'][number]['kind'], { label: string; what: string }>;
+/** What is asked before it is done. */
+const decisions = {
+  vm: {
+    path: 'terminate',
+    label: 'Destroy',
+    what: 'Destroys the machine and everything on it. This cannot be undone.',
+  },
+  record: {
+    path: 'terminate',
+    label: 'Remove from the list',
+    what: 'Removes the entry and what is known about the machine.',
+  },
+  foreign: {
+    path: 'adopt',
+    label: 'Add to the list',
+    what: 'Do this only if the allocator of this machine is lost: from then on it is listed here and destroyed with the others.',
+  },
+} as const satisfies Record<
+  Orphans['items'][number]['kind'],
+  { path: 'terminate' | 'adopt'; label: string; what: string }
+>;
 
 function orphanView(item: Orphans['items'][number]): View {
   const base = `/api/v1/orphans/${encodeURIComponent(item.id)}`;
   const hostname = item.hostname ?? 'Unknown machine';
+  const { path, ...words } = decisions[item.kind];
+  const removable = item.kind === 'foreign' ? item.adoptable : item.terminable;
   const question = { key: item.id, about: `${hostname}, ${item.id}`, who: null, work: null, danger: true };
   return {
     id: item.id,
     hostname,
     reason: item.reason,
-    adopt: item.adoptable ? `${base}/adopt` : null,
-    remove: item.terminable && { action: `${base}/terminate`, ...question, ...removals[item.kind] },
+    adopt: item.adoptable && item.kind !== 'foreign' ? `${base}/adopt` : null,
+    remove: removable && { action: `${base}/${path}`, ...question, ...words },
   };
 }
 

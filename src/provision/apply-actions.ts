@@ -39,6 +39,8 @@ export type Reconciled = {
   readonly missing: readonly VmRow[];
   /** VMs without a row that an admin decides about. */
   readonly unmanaged: readonly ListedVm[];
+  /** VMs with the deployment's name and another uid. */
+  readonly foreign: readonly ListedVm[];
   /** VMs without a row that have to be destroyed and still exist. */
   readonly undestroyed: readonly ListedVm[];
 };
@@ -52,13 +54,13 @@ export async function reconcileFleet(
   const actions = reconcile(world);
   const missing = await changeRows(context, actions, currentId);
   const undestroyed = await terminateAll(context, actions);
+  const asked = actions.flatMap((one) => (one.kind === 'askAdmin' && 'vm' in one ? [one.vm] : []));
   const gone = new Set(missing.map(({ hostname }) => hostname));
   return {
     kept: world.rows.filter(({ hostname }) => !gone.has(hostname)),
     missing,
-    unmanaged: actions.flatMap((action) =>
-      action.kind === 'askAdmin' && 'vm' in action && action.reason !== 'another_uid' ? [action.vm] : [],
-    ),
+    unmanaged: asked.filter(({ isForeign }) => isForeign !== true),
+    foreign: asked.filter(({ isForeign }) => isForeign === true),
     undestroyed,
   };
 }

@@ -4,8 +4,9 @@ import { listVmRows, markDestroying, removeDestroyed, type VmRow } from '../db/v
 import { planOperationVms, recordOperationVms, finishOperationVms } from '../db/operation-vms.ts';
 import type { OperationRecord } from '../db/operations.ts';
 import { fail, succeed } from '../result.ts';
-import { machines as machinesWord } from '../vms/operation.ts';
+import { machines as machinesWord, namesOrCount } from '../vms/operation.ts';
 import { reconcileFleet } from './apply-actions.ts';
+import type { ListedVm } from './provider.ts';
 import { definitionOf, fateOf, isOwn, registeredProvider, type Fate } from './providers.ts';
 import { createRunReport, type RunReport } from './report.ts';
 import { callProvider, cleanUpSignal, type Outcome, type Run } from './run.ts';
@@ -39,10 +40,11 @@ export async function runDestroy(run: Run, { id, hostnames: only }: OperationRec
   );
   if (control.reason() === 'lost') return outcome;
   if (outcome.ok) await removeExternal(run, id, external);
-  const left = await reconcileDestroy(run, id, runReport, isWanted);
+  const found = await reconcileDestroy(run, id, runReport, isWanted);
+  warnOfForeign(run, only, found);
   if (!outcome.ok) return outcome;
-  if (left === null) return UNVERIFIED;
-  if (left.length > 0) return leftOver(left);
+  if (found === null) return UNVERIFIED;
+  if (found.left.length > 0) return leftOver(found.left);
   if (only === null) emit({ level: 'info', text: definitionOf(provider.name).proof });
   const nothingDone = only !== null && hostnames.size + external.length === 0 && rows.length > 0;
   return nothingDone ? leftOver(only) : succeed();
@@ -77,17 +79,17 @@ async function removeExternal(
   });
 }
 
-/** The VMs that still exist; null if the provider could not list them. */
+/** What still exists; null if the provider could not list it. */
 async function reconcileDestroy(
   run: Run,
   operationId: string,
   runReport: RunReport,
   isWanted: (vm: { readonly hostname: string }) => boolean,
-): Promise<string[] | null> {
+): Promise<Found | null> {
   const { db, provider, progress } = run;
   try {
     await runReport.writeRest();
-    const { kept, missing, unmanaged, undestroyed } = await reconcileFleet(
+    const { kept, missing, unmanaged, foreign, undestroyed } = await reconcileFleet(
       { ...run, signal: cleanUpSignal() },
       operationId,
     );
@@ -95,12 +97,26 @@ async function reconcileDestroy(
     await finishOperationVms(db, operationId, gone, { state: 'destroyed' });
     progress.add({ done: gone.length });
     const own = kept.filter((row) => isOwn(row, provider.name));
-    return [...own, ...unmanaged, ...undestroyed].filter(isWanted).map(({ hostname }) => hostname);
+    const left = [...own, ...unmanaged, ...undestroyed].filter(isWanted);
+    return { left: left.map(({ hostname }) => hostname), foreign };
   } catch (error) {
     run.onError(error, 'reconciling a destroy');
     run.requestReconcile();
     return null;
   }
+}
+
+type Found = { readonly left: readonly string[]; readonly foreign: readonly ListedVm[] };
+
+/** Part of the proof that nothing is left: what may be meant too. */
+function warnOfForeign({ emit }: Run, only: readonly string[] | null, found: Found | null): void {
+  const foreign = only === null && found !== null ? found.foreign : [];
+  if (foreign.length === 0) return;
+  const names = namesOrCount(foreign.map(({ id, hostname }) => id ?? hostname));
+  emit({
+    level: 'warning',
+    text: `Machines with the name of this deployment, but of another allocator or of one that was lost, keep running: ${names}. Look at "Unmatched machines".`,
+  });
 }
 
 const UNVERIFIED: Outcome = fail({

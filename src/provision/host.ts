@@ -18,8 +18,8 @@ export type ProviderHost<Config = unknown> = {
   readonly forwarderToken: string | undefined;
   /** Where VMs reach this server on its own computer; known when the server listens. */
   readonly listenUrl: () => string;
-  /** The random name of this deployment, for tags. */
-  readonly deploymentUid: () => Promise<string>;
+  /** The random name of this deployment, for tags. @param ofState that of an existing state; null = there is none */
+  readonly deploymentUid: (ofState: string | null) => Promise<string>;
   /** A random secret that is made once and kept in the data folder. */
   readonly keptSecret: (name: string) => Promise<string>;
   /** In the place of limits of the provider, for tests. */

@@ -83,7 +83,8 @@ async function insertRows(
   { deployment, randomBytes }: LaunchOptions,
   count: number,
 ): Promise<LaunchSpec['vms']> {
-  const listed = (await provider.list()).map(({ hostname }) => hostname);
+  const existing = [...(await provider.list()), ...((await provider.listForeign?.()) ?? [])];
+  const listed = existing.map(({ hostname }) => hostname);
   const inserted: { hostname: string; token: string }[] = [];
   for (let attempt = 0; attempt < NAMING_ATTEMPTS && inserted.length < count; attempt += 1) {
     const taken = new Set([...(await takenHostnames(db)), ...listed]);

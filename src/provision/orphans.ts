@@ -7,6 +7,7 @@ import type { Db } from '../db/connect.ts';
 import { removeDestroyed, type VmRow } from '../db/vm-rows.ts';
 import { recordDestroyed } from '../db/vm-hours.ts';
 import { findActiveOperation } from '../db/operations.ts';
+import { vmExists } from '../db/vms.ts';
 import { fail, succeed, type Failure, type Result } from '../result.ts';
 import { readWorld } from './apply-actions.ts';
 import type { ListedVm, Provider, ProvisionResult } from './provider.ts';
@@ -16,7 +17,8 @@ import { createGoneReport } from './report.ts';
 type Orphan = {
   /** The provider's own id; the hostname if the provider has no ids, and for a row. */
   readonly id: string;
-  readonly kind: 'vm' | 'record';
+  /** `foreign`: a VM with the deployment's name, but another uid. */
+  readonly kind: 'vm' | 'record' | 'foreign';
   readonly hostname: string | null;
   readonly launchId: string | null;
   readonly instanceType: string | null;
@@ -135,7 +137,7 @@ const reasons = {
   unknown_launch:
     'It has the tags of this deployment, but this server does not know its launch: the database may be new, or another one.',
   another_uid:
-    'It has the name of this deployment, but belongs to another allocator, or to one that was lost. It is never destroyed from here unless you add it to the list.',
+    'It has the name of this deployment, but belongs to another allocator, or to one that was lost. It is left alone. Add it to the list only if its allocator is lost.',
 } as const satisfies Record<AskReason | 'left_over', string>;
 
 function orphanOfVm(
@@ -147,7 +149,7 @@ function orphanOfVm(
   const hasId = id !== undefined && provider.terminate !== undefined;
   return {
     id: id ?? hostname,
-    kind: 'vm',
+    kind: isForeign ? 'foreign' : 'vm',
     hostname,
     launchId: operationId,
     instanceType: instanceType ?? null,
@@ -175,11 +177,20 @@ function refused(message: string, remedy: string): Decision {
   return fail({ code: 'refused', message, remedy });
 }
 
-async function adopt({ db, provider }: OrphansOptions, orphan: Orphan, by: string): Promise<Decision> {
+async function adopt(
+  { db, provider, signal }: OrphansOptions,
+  orphan: Orphan,
+  by: string,
+): Promise<Decision> {
   const { hostname, adoptable, launchId } = orphan;
   if (!adoptable || hostname === null) return refused(orphan.reason, 'Terminate it, or leave it.');
-  const vm = (await provider.list()).find((each) => (each.id ?? each.hostname) === orphan.id);
+  const isForeign = orphan.kind === 'foreign';
+  const listed = isForeign ? await provider.listForeign?.() : await provider.list();
+  const vm = listed?.find((each) => (each.id ?? each.hostname) === orphan.id);
   if (!vm) return NOT_FOUND;
+  if (await vmExists(db, hostname)) return NAME_TAKEN;
+  const made = isForeign ? await provider.adopt?.(orphan.id, signal) : succeed();
+  if (made?.ok !== true) return made ? refused(made.failure.message, made.failure.remedy) : NOT_FOUND;
   const adopted = await db.transaction().execute(async (trx) => {
     const row = { ...vm, ...vm.ssh, createdAt: vm.createdAt, provider: provider.name };
     const done = await adoptVm(trx, row);
@@ -191,8 +202,13 @@ async function adopt({ db, provider }: OrphansOptions, orphan: Orphan, by: strin
     ? succeed(
         `${hostname} was added to the list and will be destroyed with the others. It is not assigned: its token is unknown, so with VM_AUTH=required its reports are refused.`,
       )
-    : refused('Another machine has taken its name in the meantime.', 'Reload the list.');
+    : NAME_TAKEN;
 }
+
+const NAME_TAKEN = refused(
+  'Another machine in the list has this hostname.',
+  'Destroy that one first, or terminate this one where it runs.',
+);
 
 async function terminate(options: OrphansOptions, orphan: Orphan, by: string): Promise<Decision> {
   const { db } = options;

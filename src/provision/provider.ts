@@ -137,6 +137,8 @@ export type OpenProvider = {
   list(): Promise<readonly ListedVm[]>;
   /** VMs with the deployment's name but another uid. Absent if there can be none. */
   readonly listForeign?: () => Promise<readonly ListedVm[]>;
+  /** Makes one of these VMs ours, so that it is listed and destroyed like the others. */
+  readonly adopt?: (id: string, signal: AbortSignal) => Promise<ProvisionResult>;
   /** How long a new VM of another process may be missing from the list. Absent = not at all. */
   readonly listDelayMs?: number;
   /**

@@ -40,14 +40,8 @@ export type World<R extends Resource = Resource> = {
 };
 
 type RowAction<Kind extends string> = { readonly kind: Kind; readonly row: VmRow };
-type LeaveReason =
-  | 'as_recorded'
-  | 'other_provider'
-  | 'operation_running'
-  | 'in_doubt'
-  | 'another_use'
-  | 'has_logs'
-  | 'in_state';
+type LeaveReason = 'as_recorded' | 'other_provider' | 'operation_running' | 'in_doubt';
+type KeepReason = 'in_state' | 'in_use' | 'has_logs';
 export type AskReason = 'another_uid' | 'unknown_launch' | 'not_recorded' | 'duplicate';
 
 export type Action<R extends Resource = Resource> =
@@ -67,7 +61,7 @@ export type Action<R extends Resource = Resource> =
   | { readonly kind: 'askAdmin'; readonly reason: 'gone'; readonly row: VmRow }
   | { readonly kind: 'leave'; readonly reason: LeaveReason; readonly row: VmRow }
   | { readonly kind: 'leave'; readonly reason: LeaveReason; readonly vm: ListedVm }
-  | { readonly kind: 'leave'; readonly reason: LeaveReason; readonly resource: R };
+  | { readonly kind: 'leave'; readonly reason: KeepReason; readonly resource: R };
 
 /** One action for each row, each VM without a row and each shared resource, and at most one for the state. */
 export function reconcile<R extends Resource>(world: World<R>): Action<R>[] {
@@ -210,8 +204,8 @@ function mustEnd(world: World, vm: ListedVm, row: VmRow | null): boolean {
 /** The engine died while it created the VM. An empty state may have been lost instead, and its VMs may work. */
 function isLeftByEngine(state: RecordedState, { id, hostname }: ListedVm, launch: KnownOperation): boolean {
   if (state.machines.some(({ instanceId }) => instanceId === id)) return false;
-  if (isActive(launch.status) || launch.status === 'interrupted') return true;
-  return state.pending.includes(hostname) || (isUnfinished(launch) && state.others.length > 0);
+  if (isActive(launch.status) || state.pending.includes(hostname)) return true;
+  return isUnfinished(launch) && state.others.length > 0;
 }
 
 function isUnfinished({ status }: KnownOperation): boolean {
@@ -233,10 +227,10 @@ function ofResources<R extends Resource>({ state, resources, vms, destroying }: 
   const recorded = new Set(state.machines.map(({ instanceId }) => instanceId));
   const mayBeInUse = vms.some(({ isForeign, id }) => isForeign !== true && !recorded.has(id ?? ''));
   return resources.map((resource): Action<R> => {
-    const leave = (reason: LeaveReason) => ({ kind: 'leave', reason, resource }) as const;
+    const leave = (reason: KeepReason) => ({ kind: 'leave', reason, resource }) as const;
     if (state.others.some(({ type, id }) => type === resource.type && id === resource.id))
       return leave('in_state');
-    if (mayBeInUse) return leave('another_use');
+    if (mayBeInUse) return leave('in_use');
     return resource.hasLogs && destroying !== 'all' ? leave('has_logs') : { kind: 'terminate', resource };
   });
 }

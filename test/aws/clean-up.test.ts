@@ -19,7 +19,7 @@ const logs: SharedResource = {
   label: 'log group',
   hasLogs: true,
 };
-const NOTHING = { machines: [], others: [] };
+const NOTHING = { machines: [], others: [], pending: [] };
 const DENIED = new CloudError(
   { code: 'credentials', message: 'The AWS credentials do not allow this.', remedy: 'Add the permission.' },
   'AccessDenied',
@@ -37,6 +37,10 @@ function prepare({ resources, problems = [], machines = [], errors = {} }: Scrip
   const removed: string[] = [];
   const events: string[] = [];
   const context = {
+    records: () => Promise.resolve({ rows: [], operations: new Map() }),
+    recentMachines: { list: () => [] },
+    limits: { listDelayMs: 0 },
+    now: () => new Date(),
     sharedResources: () => ({
       list: () => Promise.resolve({ resources, problems }),
       remove: ({ id }: SharedResource) => {
@@ -65,7 +69,7 @@ function prepare({ resources, problems = [], machines = [], errors = {} }: Scrip
 describe('shared resources outside the state', () => {
   test('resources outside the state are deleted and reported, and those of the state are kept', async () => {
     const { cleanUp, removed, events } = prepare({ resources: [role, group] });
-    const result = await cleanUp({ machines: [], others: [{ type: group.type, id: group.id }] });
+    const result = await cleanUp({ ...NOTHING, others: [{ type: group.type, id: group.id }] });
     expect(result).toEqual({ removed: [role], remaining: [], problems: [] });
     expect(removed).toEqual([role.id]);
     expect(events).toEqual([
@@ -76,7 +80,7 @@ describe('shared resources outside the state', () => {
   test('a resource of the state with the same id but another type does not protect a resource', async () => {
     const { cleanUp, removed } = prepare({ resources: [role] });
     await cleanUp({
-      machines: [],
+      ...NOTHING,
       others: [{ type: 'aws:iam/instanceProfile:InstanceProfile', id: role.id }],
     });
     expect(removed).toEqual([role.id]);
@@ -107,7 +111,7 @@ describe('shared resources outside the state', () => {
     });
     expect((await terminating.cleanUp()).removed).toEqual([role]);
     const known = prepare({ resources: [role], machines: [{ instanceId: 'i-1', state: 'running' }] });
-    const state = { machines: [{ hostname: 'vm-1', instanceId: 'i-1' }], others: [] };
+    const state = { ...NOTHING, machines: [{ hostname: 'vm-1', instanceId: 'i-1' }] };
     expect((await known.cleanUp(state)).removed).toEqual([role]);
   });
 

@@ -114,16 +114,18 @@ describe.skipIf(!motoIsThere())('shared resources of an interrupted run', { time
     await makeRole({ RoleName, Tags: others });
     const launch = await lab.launch(1);
     expect(launch, await outputOf(launch)).toMatchObject({ status: 'failed' });
-    expect(launch.problem?.remedy).toContain('Delete the resource that the output names');
+    expect(launch.problem?.remedy).toContain(
+      'only if that does not help and no machine of this deployment uses it',
+    );
     await succeeds(await lab.destroy());
     expect(await cloud.sharedResources.list()).toEqual([`role ${RoleName}`]);
     await cloud.sharedResources.iam.send(new DeleteRoleCommand({ RoleName }));
   });
 
   test('a log group with logs is kept by a launch and deleted by a destroy', async () => {
-    const { Tags } = await roleOfLaunch();
+    const { RoleName, Tags } = await roleOfLaunch();
     const tags = Object.fromEntries(Tags.map(({ Key, Value }) => [Key, Value])) as Record<string, string>;
-    const logGroupName = '/lablink/lab/test';
+    const logGroupName = `/lablink/${RoleName.replace(/-machine$/, '')}`;
     await cloud.sharedResources.logs.send(new CreateLogGroupCommand({ logGroupName, tags }));
     await cloud.sharedResources.logs.send(
       new CreateLogStreamCommand({ logGroupName, logStreamName: 'lab-vm-test-1' }),

@@ -191,10 +191,16 @@ function cloudMethods(
   shutdownTimes: Map<string, Date>,
   script: Script,
   calls: string[],
-): Pick<Required<Provider>, 'terminate' | 'listForeign' | 'rescheduleShutdown' | 'graceMinutes'> {
+): Pick<Required<Provider>, 'terminate' | 'listForeign' | 'adopt' | 'rescheduleShutdown' | 'graceMinutes'> {
   return {
     graceMinutes: 30,
     listForeign: () => Promise.resolve(script.foreign),
+    adopt: (id) => {
+      calls.push(`adopt ${id}`);
+      for (const vm of script.foreign) if (vm.id === id) machines.set(vm.hostname, vm);
+      script.foreign = script.foreign.filter((vm) => vm.id !== id);
+      return Promise.resolve(succeed());
+    },
     terminate: (ids, signal) => {
       calls.push(`terminate ${ids.join(' ')}`);
       if (signal.aborted || script.terminateFails) return Promise.resolve(CANCELLED);

@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest';
+import type { Provider } from '../../src/provision/provider.ts';
 import { listVmRows } from '../../src/db/vm-rows.ts';
 import { reportStatus } from '../../src/db/reports.ts';
 import { startTestOperations, WAIT } from '../support/operations.ts';
@@ -106,4 +107,26 @@ test('a destroy that cannot be verified fails, and rows are reconciled as soon a
   expect(await listVmRows(lab.db)).toMatchObject([{ status: 'destroying' }]);
   lab.provider.script.listFails = false;
   await expect.poll(() => listVmRows(lab.db), WAIT).toMatchObject([{ status: 'initializing' }]);
+});
+
+test('a destroy of one and of all ends although a machine is gone and a call to its address never returns', async () => {
+  await using lab = await startTestOperations({ as: 'aws' });
+  await lab.ended((await lab.launch(3, 8)).id);
+  const calling = Promise.withResolvers<unknown>();
+  const rescheduleShutdown: Provider['rescheduleShutdown'] = (hostnames, _shutdownAt, signal) =>
+    new Promise((resolve) => {
+      calling.resolve(null);
+      const end = (): void => resolve(hostnames.map((hostname) => ({ hostname, error: 'No answer.' })));
+      signal.addEventListener('abort', end, { once: true });
+    });
+  Object.assign(lab.provider, { rescheduleShutdown });
+  void lab.operations.extend({ hours: 2, by: 'ada' });
+  await calling.promise;
+  lab.provider.machines.delete('lab-vm-test-1');
+  const one = await lab.operations.destroyOne({ hostname: 'lab-vm-test-1', by: 'ada' });
+  if (one.kind !== 'accepted') throw new Error(one.kind);
+  expect(await lab.ended(one.operation.id)).toMatchObject({ status: 'succeeded', done: 1 });
+  lab.provider.machines.delete('lab-vm-test-2');
+  expect(await lab.ended((await lab.destroy()).id)).toMatchObject({ status: 'succeeded', done: 2 });
+  expect(await listVmRows(lab.db)).toEqual([]);
 });

@@ -113,13 +113,23 @@ test('a machine with the same deployment and another uid is shown, and is neithe
   await using lab = await startTestOperations({ as: 'aws', script: { foreign }, intervals: watching });
   expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
   const { items } = await lab.operations.orphans.look();
-  expect(items).toMatchObject([{ id: 'i-theirs', adoptable: true, terminable: false }]);
+  expect(items).toMatchObject([{ id: 'i-theirs', kind: 'foreign', adoptable: true, terminable: false }]);
   expect(items[0]?.reason).toContain('another allocator');
   expect(await lab.operations.orphans.terminate('i-theirs', 'ada')).toMatchObject({
     failure: { code: 'refused' },
   });
   expect(await lab.ended((await lab.destroy()).id)).toMatchObject({ status: 'succeeded' });
   expect(lab.provider.calls.join()).not.toContain('i-theirs');
+});
+
+test('a machine of a lost allocator that an admin adds to the list is destroyed with the others', async () => {
+  const foreign = [{ hostname: 'old-vm-1', id: 'i-theirs', operationId: crypto.randomUUID() }];
+  await using lab = await startTestOperations({ as: 'aws', script: { foreign }, intervals: watching });
+  expect(await lab.operations.orphans.adopt('i-theirs', 'ada')).toMatchObject({ ok: true });
+  expect(await hostnames(lab)).toEqual(['old-vm-1']);
+  expect(lab.operations.orphans.seen().items).toEqual([]);
+  expect(await lab.ended((await lab.destroy()).id)).toMatchObject({ status: 'succeeded', done: 1 });
+  expect(lab.provider.machines.size).toBe(0);
 });
 
 test('two servers that compare at the same time change each row once, and leave a running operation alone', async () => {

@@ -3,6 +3,7 @@ import { expect, test, vi } from 'vitest';
 import { listVmRows } from '../../src/db/vm-rows.ts';
 import { planOperationVms, readOperationVms } from '../../src/db/operation-vms.ts';
 import { insertOperation } from '../../src/db/operations.ts';
+import { reportStatus } from '../../src/db/reports.ts';
 import { createScriptedProvider } from '../doubles/scripted-provider.ts';
 import { shortIntervals, startTestOperations, WAIT, type TestOperations } from '../support/operations.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -71,6 +72,23 @@ test('a launch whose server was killed is interrupted, and what was half done is
   expect(await lab.ended((await lab.launch(1)).id)).toMatchObject({ status: 'succeeded' });
   expect(await lab.ended((await lab.destroy()).id)).toMatchObject({ status: 'succeeded' });
   expect(scripted.machines.size).toBe(0);
+});
+
+test('a launch whose server was killed while it waited for its first machine has ended, and the machine stays usable', async () => {
+  await using database = await createTestDatabase();
+  const { db } = database;
+  const id = await insertAbandonedOperation(db, 'launch');
+  await insertMachine({ db }, 'first', { operationId: id });
+  const scripted = createScriptedProvider();
+  scripted.machines.set('first', { hostname: 'first', operationId: id });
+  await using lab = await startTestOperations({ on: database, scripted });
+  expect(await lab.ended(id)).toMatchObject({ status: 'interrupted', done: 1, failed: 0, total: 3 });
+  expect(await reportStatus(db, { hostname: 'first', status: 'running', provider: 'external' })).toBe(
+    'recorded',
+  );
+  await giveVm(db, 'ada@example.org');
+  expect(await lab.ended((await lab.launch(2)).id)).toMatchObject({ status: 'succeeded' });
+  expect(await lab.ended((await lab.destroy()).id)).toMatchObject({ status: 'succeeded', done: 3 });
 });
 
 test('a destroy whose server was killed is interrupted, and the remaining machines get their status back', async () => {

@@ -12,6 +12,7 @@ const quiet = {
   by_status: { running: 3, initializing: 2 },
   attention: [],
   attention_total: 0,
+  unmatched: 0,
   operation: null,
 } as const;
 const overview = {
@@ -37,6 +38,13 @@ describe('the overview', () => {
     const well = textOf(renderAdmin({ ...overview, checks: [{ name: 'database', ok: true }] }));
     expect(well).toContain('This server is healthy OK Database');
     expect(html).toContain('href="/admin" aria-current="page"');
+  });
+
+  test('machines that are not in the list need attention, because they may cost money', () => {
+    const html = renderAdmin({ ...overview, lab: { ...quiet, attention: [], unmatched: 2 } });
+    expect(textOf(html)).toContain('Not in the list · 2 machines They exist and may cost money');
+    expect(textOf(html)).not.toContain('Nothing needs your attention');
+    expect(html).toContain('href="/admin/fleet#orphans"');
   });
 
   test('the overview lists machines that need attention, with reason, participant and a link to the actions', () => {

@@ -46,6 +46,7 @@ describe('every page', () => {
             { hostname: HOSTILE, email: HOSTILE, reason: 'error', message: HOSTILE, since: HOSTILE },
           ],
           attention_total: 1,
+          unmatched: 0,
           operation: null,
         },
         checks: [{ name: HOSTILE, ok: false, detail: HOSTILE }],

@@ -9,6 +9,7 @@ import * as history from './0007-history.ts';
 import * as plainWords from './0008-plain-words.ts';
 import * as vmStatusEvents from './0009-vm-status-events.ts';
 import * as providers from './0010-providers.ts';
+import * as place from './0013-place.ts';
 import * as browsersAndSecrets from './0015-browsers-and-secrets.ts';
 import * as idempotency from './0017-idempotency.ts';
 
@@ -30,6 +31,7 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0008-plain-words', breaking: true, migration: plainWords },
   { name: '0009-vm-status-events', breaking: false, migration: vmStatusEvents },
   { name: '0010-providers', breaking: false, migration: providers },
+  { name: '0013-place', breaking: false, migration: place },
   { name: '0015-browsers-and-secrets', breaking: false, migration: browsersAndSecrets },
   { name: '0017-idempotency', breaking: false, migration: idempotency },
 ];

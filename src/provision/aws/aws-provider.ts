@@ -10,7 +10,7 @@ import type {
   ProvisionReport,
   ProvisionResult,
 } from '../provider.ts';
-import { sshAccess, type Cloud, type CloudMachine } from './cloud.ts';
+import { sshAccess, type Cloud } from './cloud.ts';
 import { CloudError } from './cloud-error.ts';
 import type { AwsContext } from './context.ts';
 import { destroyAll, destroyOutsideState, destroySome, terminateByName } from './destroy.ts';
@@ -19,6 +19,7 @@ import type { RunFailure } from '../engine/failure.ts';
 import { createRedact, withEngine } from '../engine/run.ts';
 import { endEarlierSessions } from '../engine/session.ts';
 import { launchMachines } from './launch.ts';
+import { checkOwner, checkPlace, recordPlaceOfLaunch, regionOfMachines } from './place.ts';
 import { readPlan } from './plan.ts';
 import { AWS_PULUMI, pluginEnvironment } from './pulumi.ts';
 import { repairState } from './repair-state.ts';
@@ -29,6 +30,7 @@ import {
   warnOfUnreadableState,
 } from './restore-state.ts';
 import type { AwsSettings } from './settings.ts';
+import { listedVm } from './world.ts';
 
 type RunResult = Result<undefined, RunFailure>;
 type Signals = Pick<EngineRun, 'cancelSignal' | 'killSignal'>;
@@ -41,15 +43,15 @@ export function createAwsProvider(context: AwsContext): OpenProvider {
     graceMinutes: context.graceMinutes,
     readiness: () => checkReadiness(context),
     plan: (signal) => planMachines(context, signal),
-    preflight: async (wanted) => {
-      const settings = await context.readSettings();
-      return settings.ok ? context.preflight(settings.value, wanted) : settings;
-    },
+    preflight: (wanted) => preflight(context, wanted),
     launch: (spec, report, cancelSignal, killSignal) =>
       launch(context, { cancelSignal, killSignal }, spec, report),
     destroy: (hostnames, report, cancelSignal, killSignal) =>
       destroy(context, { cancelSignal, killSignal }, hostnames, report),
     list: () => list(context),
+    listForeign: () => listForeign(context),
+    listDelayMs: context.limits.listDelayMs,
+    adopt: (id, signal) => withCloud(context, (cloud) => cloud.adopt(id, signal)),
     repair: (report, signal) => repair(context, signal, report),
     rescheduleShutdown: context.rescheduleShutdown,
     restart: (hostname, signal) => withCloud(context, (cloud) => restart(cloud, hostname, signal)),
@@ -76,8 +78,38 @@ async function launch(
   if (!prepared.ok) return prepared;
   const { run, settings } = prepared.value;
   if (!settings.ok) return settings;
-  const readable = await ensureReadableState(run);
-  return readable.ok ? launchMachines(run, settings.value, spec, report) : readable;
+  const { value } = settings;
+  return attempt(async () => {
+    const owned = await checkOwner(context);
+    const placed = owned.ok ? await checkPlace(context, value, run.region) : owned;
+    if (!placed.ok) return placed;
+    const readable = await ensureReadableState(run);
+    if (!readable.ok) return readable;
+    await recordPlaceOfLaunch(context, run.region);
+    return launchMachines(run, value, spec, report);
+  });
+}
+
+async function preflight(
+  context: AwsContext,
+  wanted: { readonly numVms: number; readonly signal: AbortSignal },
+): Promise<ProvisionResult> {
+  const settings = await context.readSettings();
+  if (!settings.ok) return settings;
+  return attempt(async () => {
+    const region = await regionOfMachines(context, settings.value.region);
+    const placed = await checkPlace(context, settings.value, region ?? settings.value.region);
+    return placed.ok ? context.preflight(settings.value, wanted) : placed;
+  });
+}
+
+/** What AWS or the file system refuses becomes a failure. */
+async function attempt<T>(work: () => Promise<Result<T, RunFailure>>): Promise<Result<T, RunFailure>> {
+  try {
+    return await work();
+  } catch (error) {
+    return failureOf(error);
+  }
 }
 
 async function destroy(
@@ -91,14 +123,19 @@ async function destroy(
   const prepared = await prepare(context, signals, report);
   if (!prepared.ok) return prepared;
   const { run } = prepared.value;
-  const unreadable = await findUnreadableState(run);
-  if (unreadable === null)
-    return hostnames === 'all' ? destroyAll(run, report) : destroySome(run, hostnames, report);
-  warnOfUnreadableState(run, unreadable);
-  if (hostnames !== 'all') return terminateByName(run, hostnames, report);
-  const destroyed = await destroyOutsideState(run, report);
-  if (destroyed.ok && (await list(context)).length === 0) await forgetUnreadableState(run, unreadable);
-  return destroyed;
+  return attempt(async () => {
+    const owned = await checkOwner(context);
+    // Machines of ours can be ended without a state that is not ours.
+    if (!owned.ok) return hostnames === 'all' ? destroyOutsideState(run, report) : owned;
+    const unreadable = await findUnreadableState(run);
+    if (unreadable === null)
+      return hostnames === 'all' ? destroyAll(run, report) : destroySome(run, hostnames, report);
+    warnOfUnreadableState(run, unreadable);
+    if (hostnames !== 'all') return terminateByName(run, hostnames, report);
+    const destroyed = await destroyOutsideState(run, report);
+    if (destroyed.ok && (await list(context)).length === 0) await forgetUnreadableState(run, unreadable);
+    return destroyed;
+  });
 }
 
 async function repair(context: AwsContext, signal: AbortSignal, report: ProvisionReport): Promise<RunResult> {
@@ -109,6 +146,8 @@ async function repair(context: AwsContext, signal: AbortSignal, report: Provisio
   try {
     // The cheapest request, and the one that fails most often: nothing is started before it succeeds.
     await run.cloud.listMachines(run.killSignal);
+    const owned = await checkOwner(context);
+    if (!owned.ok) return owned;
   } catch (error) {
     return failureOf(error);
   }
@@ -145,10 +184,12 @@ async function prepare(
 ): Promise<Result<Prepared, RunFailure>> {
   const [tools, settings] = await Promise.all([context.findTools(), context.readSettings()]);
   if (!tools.ok) return tools;
-  const region = regionOf(context, settings);
-  if (region === null) return settings.ok ? fail(NO_REGION) : settings;
-  const run = createRun(context, region, tools.value.cliRoot, signals, report, tokens);
-  return succeed({ run, settings });
+  return attempt(async () => {
+    const region = await regionOf(context, settings);
+    if (region === null) return settings.ok ? fail(NO_REGION) : settings;
+    const run = createRun(context, region, tools.value.cliRoot, signals, report, tokens);
+    return succeed({ run, settings });
+  });
 }
 
 function createRun(
@@ -178,9 +219,9 @@ const NO_REGION: ProvisionFailure = {
   remedy: 'Set app.region in the config file, then restart the server.',
 };
 
-/** Machines can be destroyed even if other settings are missing. */
-function regionOf(context: AwsContext, settings: Settings): string | null {
-  return settings.ok ? settings.value.region : (context.region ?? null);
+/** Machines can be listed and destroyed even if other settings are missing. Throws CloudError. */
+function regionOf(context: AwsContext, settings: Settings): Promise<string | null> {
+  return regionOfMachines(context, settings.ok ? settings.value.region : context.region);
 }
 
 /** True if nothing was ever launched from here. Always false if the state is not on this disk. */
@@ -198,19 +239,21 @@ async function destroyWithoutState(
   signals: Signals,
   report: ProvisionReport,
 ): Promise<RunResult> {
-  const region = regionOf(context, await context.readSettings());
-  if (region === null || (await list(context)).length === 0) return succeed();
-  return destroyOutsideState(createRun(context, region, '', signals, report), report);
+  return attempt(async () => {
+    const region = await regionOf(context, await context.readSettings());
+    if (region === null || (await list(context)).length === 0) return succeed();
+    return destroyOutsideState(createRun(context, region, '', signals, report), report);
+  });
 }
 
 async function list(context: AwsContext): Promise<readonly ListedVm[]> {
-  const region = regionOf(context, await context.readSettings());
   const neverLaunched = await hasNoState(context);
-  if (region === null) {
-    if (neverLaunched) return [];
-    throw new Error(NO_REGION.message);
-  }
   try {
+    const region = await regionOf(context, await context.readSettings());
+    if (region === null) {
+      if (neverLaunched) return [];
+      throw new Error(NO_REGION.message);
+    }
     const listed = await context.cloud(region).listMachines();
     const ids = new Set(listed.map(({ instanceId }) => instanceId));
     const recent = await unlistedRecent(context, context.cloud(region), ids);
@@ -240,12 +283,16 @@ async function unlistedRecent({ recentMachines }: AwsContext, cloud: Cloud, list
   return recent.filter(({ instanceId }) => !ended.has(instanceId));
 }
 
-/** A terminating machine costs nothing, and is left out. */
-function listedVm(machine: CloudMachine): ListedVm[] {
-  const { hostname, instanceId, launchId, state, address, instanceType, launchedAt } = machine;
-  if (hostname === null || state === 'shutting-down') return [];
-  const found = { hostname, id: instanceId, operationId: launchId, instanceType, ssh: sshAccess(address) };
-  return [launchedAt === null ? found : { ...found, createdAt: launchedAt }];
+/** Machines of the deployment's name that are not ours. */
+async function listForeign(context: AwsContext): Promise<readonly ListedVm[]> {
+  const region = await regionOf(context, await context.readSettings());
+  if (region === null) return [];
+  try {
+    return (await context.cloud(region).listForeign(context.deployment)).flatMap(listedVm);
+  } catch (error) {
+    if ((await hasNoState(context)) && error instanceof CloudError) return [];
+    throw error;
+  }
 }
 
 async function restart(cloud: Cloud, hostname: string, signal: AbortSignal): Promise<void> {
@@ -267,12 +314,10 @@ async function withCloud(
   context: AwsContext,
   use: (cloud: Cloud) => Promise<void>,
 ): Promise<ProvisionResult> {
-  const region = regionOf(context, await context.readSettings());
-  if (region === null) return fail(NO_REGION);
-  try {
+  return attempt(async () => {
+    const region = await regionOf(context, await context.readSettings());
+    if (region === null) return fail(NO_REGION);
     await use(context.cloud(region));
     return succeed();
-  } catch (error) {
-    return failureOf(error);
-  }
+  });
 }

@@ -1,6 +1,7 @@
 // What the provider asks of AWS: instances with our tags, instance types, AMIs, quotas. Returns plain values, and throws
 // CloudError if a request fails.
 import {
+  CreateTagsCommand,
   DescribeImagesCommand,
   paginateDescribeInstances,
   RebootInstancesCommand,
@@ -40,6 +41,13 @@ export type Cloud = {
    * @param completely waits until they are gone: until then they use their security group
    */
   terminate(instanceIds: readonly string[], signal?: AbortSignal, completely?: boolean): Promise<void>;
+  /** Those with the deployment's name and environment, but another uid, likewise. */
+  listForeign(
+    deployment: { readonly name: string; readonly environment: string },
+    signal?: AbortSignal,
+  ): Promise<readonly CloudMachine[]>;
+  /** Gives an instance of another uid ours. */
+  adopt(instanceId: string, signal?: AbortSignal): Promise<void>;
   reboot(instanceId: string, signal?: AbortSignal): Promise<void>;
   /** The result lacks types that EC2 does not offer in this region. */
   describeTypes(
@@ -89,6 +97,25 @@ export function createCloud(options: CloudOptions): Cloud {
     },
     terminate: (ids, signal, completely = false) =>
       terminate(clients, options, { ours: [ours], states: completely ? STATES : LIVING }, ids, signal),
+    listForeign: async ({ name, environment }, signal) => {
+      const filters = [
+        { Name: `tag:${TAG.deployment}`, Values: [name] },
+        { Name: `tag:${TAG.environment}`, Values: [environment] },
+      ];
+      const found = await callAws('listing machines with the name of this deployment', () =>
+        listInstances(clients, filters, STATES, signal),
+      );
+      const isForeign = ({ Tags = [] }: Instance): boolean =>
+        !Tags.some(({ Key, Value }) => Key === TAG.uid && Value === options.uid);
+      return found.filter(isForeign).flatMap(readMachine).sort(byAge);
+    },
+    adopt: async (instanceId, signal) => {
+      const command = new CreateTagsCommand({
+        Resources: [instanceId],
+        Tags: [{ Key: TAG.uid, Value: options.uid }],
+      });
+      await callAws('adopting a machine', () => clients.ec2.send(command, abortable(signal)));
+    },
     reboot: async (instanceId, signal) => {
       const command = new RebootInstancesCommand({ InstanceIds: [instanceId] });
       await callAws('restarting a machine', () => clients.ec2.send(command, abortable(signal)));

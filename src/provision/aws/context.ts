@@ -1,11 +1,15 @@
 // Everything the AWS provider works with, composed once at the start of the server.
 import { join } from 'node:path';
 import type { Log } from '../../log.ts';
+import type { Place } from '../../db/identity.ts';
+import type { KnownOperation } from '../../db/operations.ts';
+import type { VmRow } from '../../db/vm-rows.ts';
 import type { Result } from '../../result.ts';
 import type { Provider, ProvisionFailure, ProvisionResult } from '../provider.ts';
 import type { CloudFacts } from './cached-facts.ts';
-import type { Cloud, CloudMachine } from './cloud.ts';
+import type { Cloud } from './cloud.ts';
 import type { EngineContext, EngineLimits } from '../engine/run.ts';
+import type { OwnerStore } from './place.ts';
 import type { AwsSettings } from './settings.ts';
 import type { SharedResources } from './shared-resources/shared-resources.ts';
 import type { Tools } from '../engine/tools.ts';
@@ -26,8 +30,17 @@ export type AwsContext = EngineContext & {
   /** `ssh-ed25519 AAAA…` */
   readonly sshPublicKey: string;
   readonly forwarderToken: string;
-  /** By instance id. */
-  readonly launchRecords: (machines: readonly CloudMachine[]) => Promise<ReadonlyMap<string, LaunchRecord>>;
+  /** What the database knows. */
+  readonly records: () => Promise<{
+    readonly rows: readonly VmRow[];
+    readonly operations: ReadonlyMap<string, KnownOperation>;
+  }>;
+  /** Where the last launch was, as the database has it. */
+  readonly place: {
+    read(): Promise<(Place & { readonly hasVms: boolean }) | null>;
+    record(place: Place): Promise<void>;
+  };
+  readonly owner: OwnerStore;
   readonly preflight: (
     settings: AwsSettings,
     wanted: { readonly numVms: number; readonly signal: AbortSignal },
@@ -36,18 +49,6 @@ export type AwsContext = EngineContext & {
   readonly limits: AwsLimits;
   readonly recentMachines: RecentMachines;
   readonly log: Log;
-};
-
-/** What the database knows about the launch of a machine that is missing from the Pulumi state. */
-type LaunchRecord = {
-  /** The launch is one of ours. */
-  readonly known: boolean;
-  /** The launch is running or was interrupted. */
-  readonly interrupted: boolean;
-  /** The launch failed or was cancelled, so its machines may have been overlooked. */
-  readonly failed: boolean;
-  /** The machine was assigned to a participant. */
-  readonly assigned: boolean;
 };
 
 export type AwsFolders = {

@@ -3,40 +3,47 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { fail, succeed, type Result } from '../../result.ts';
 import { namesOrCount } from '../../vms/operation.ts';
-import type { ProvisionReport } from '../provider.ts';
-import type { CloudMachine } from './cloud.ts';
+import type { ListedVm, ProvisionReport } from '../provider.ts';
+import { reconcile } from '../reconcile.ts';
 import { reasonIn, type RunFailure } from '../engine/failure.ts';
 import { executeAndEmit, withEngine, type Engine } from '../engine/run.ts';
 import { failureOf, type EngineRun } from './engine-run.ts';
 import { explainOutput, hasCause } from './failure.ts';
 import type { EngineCommand } from '../engine/messages.ts';
-import { listRunning, repairAfterFailure, repairState, type Repair } from './repair-state.ts';
+import { endedBy, repairAfterFailure, repairState, type Repair } from './repair-state.ts';
 import { cleanUpSharedResources } from './shared-resources/clean-up.ts';
+import { listedVm, listRunning, readWorld } from './world.ts';
 
 type RunResult = Result<undefined, RunFailure>;
 
 const DONE: RunResult = succeed();
 const POLL_MS = 1_000;
 
-/** Succeeds if nothing was launched. */
+/** Succeeds if nothing was launched. Machines that another database launched with this state are kept. */
 export async function destroyAll(run: EngineRun, report: ProvisionReport): Promise<RunResult> {
   const destroyed = await withRepairedState(run, report, async (engine, { machines, others, pending }) => {
-    const isEmpty = machines.length === 0 && others.length === 0 && pending.length === 0;
-    return isEmpty ? DONE : execute(run, engine, { kind: 'destroy' }, report);
+    if (machines.length === 0 && others.length === 0 && pending.length === 0) return DONE;
+    const ours = new Set((await machinesToEnd(run)).map(({ id }) => id));
+    const hostnames = machines.flatMap(({ hostname, instanceId }) =>
+      ours.has(instanceId) ? [hostname] : [],
+    );
+    if (hostnames.length === machines.length) return execute(run, engine, { kind: 'destroy' }, report);
+    return hostnames.length === 0 ? DONE : execute(run, engine, { kind: 'destroy', hostnames }, report);
   });
   // A state in a bucket: only Pulumi can tell that it cannot be read.
   const needsNoState = destroyed.ok || hasCause(destroyed.failure, 'state_unreadable');
   return needsNoState ? destroyOutsideState(run, report) : destroyed;
 }
 
+/** What is to be destroyed with everything: an admin decides about machines of unknown launches. */
+async function machinesToEnd(run: EngineRun): Promise<readonly ListedVm[]> {
+  return endedBy(reconcile(await readWorld(run, { destroying: 'all' })));
+}
+
 /** Destroys what is missing from the state, and checks with AWS that nothing is left. Needs no Pulumi. */
 export async function destroyOutsideState(run: EngineRun, report: ProvisionReport): Promise<RunResult> {
   try {
-    const listed = await listRunning(run);
-    const records = listed.length === 0 ? null : await run.context.launchRecords(listed);
-    // An admin decides about machines of unknown launches.
-    const ours = listed.filter(({ instanceId }) => records?.get(instanceId)?.known);
-    await terminate(run, report, ours, true);
+    await terminate(run, report, await machinesToEnd(run), true);
     await checkMachinesGone(run);
     if (!run.cancelSignal.aborted) await cleanUpAll(run);
     return DONE;
@@ -69,7 +76,7 @@ export async function terminateByName(
   const destroying = new Set(hostnames);
   try {
     const listed = await listRunning(run);
-    const remaining = listed.filter(({ hostname }) => hostname !== null && destroying.has(hostname));
+    const remaining = listed.flatMap(listedVm).filter(({ hostname }) => destroying.has(hostname));
     await terminate(run, report, remaining);
     for (const hostname of hostnames) await reportGone(run, report, hostname);
     return DONE;
@@ -131,19 +138,19 @@ async function reportGone({ context }: EngineRun, report: ProvisionReport, hostn
 async function terminate(
   run: EngineRun,
   report: ProvisionReport,
-  machines: readonly CloudMachine[],
+  machines: readonly ListedVm[],
   completely = false,
 ): Promise<void> {
   if (machines.length === 0) return;
-  for (const { hostname, instanceId } of machines)
+  for (const { hostname, id = hostname } of machines)
     run.emit({
       level: 'warning',
-      ...(hostname !== null && { hostname }),
-      text: `The instance ${instanceId} belongs to this deployment, but is missing from the Pulumi state. Terminating the instance.`,
+      hostname,
+      text: `The instance ${id} belongs to this deployment, but is missing from the Pulumi state. Terminating the instance.`,
     });
-  const instanceIds = machines.map(({ instanceId }) => instanceId);
+  const instanceIds = machines.flatMap(({ id }) => id ?? []);
   await run.cloud.terminate(instanceIds, run.killSignal, completely);
-  for (const { hostname } of machines) if (hostname !== null) await reportGone(run, report, hostname);
+  for (const { hostname } of machines) await reportGone(run, report, hostname);
 }
 
 /** EC2 may list terminated instances for a while. Reports what is left; the caller lists again and decides. */
@@ -155,8 +162,7 @@ async function checkMachinesGone(run: EngineRun): Promise<void> {
     left.length > 0 && waitedMs < context.limits.listDelayMs && !cancelSignal.aborted;
     waitedMs += POLL_MS
   ) {
-    const records = await context.launchRecords(left);
-    if (left.every(({ instanceId }) => records.get(instanceId)?.known !== true)) break;
+    if ((await machinesToEnd(run)).length === 0) break;
     await delay(POLL_MS);
     left = await listRunning(run);
   }
@@ -175,7 +181,7 @@ async function checkMachinesGone(run: EngineRun): Promise<void> {
 
 /** Shared resources cost nothing, so what cannot be deleted or listed is reported and fails nothing. */
 async function cleanUpAll(run: EngineRun): Promise<void> {
-  const nothingKnown = { machines: [], others: [] };
+  const nothingKnown = { machines: [], others: [], pending: [] };
   const { remaining, problems } = await cleanUpSharedResources(run, nothingKnown, { keepLogs: false });
   for (const problem of problems)
     run.emit({ level: 'warning', text: `The shared resources could not be listed: ${problem}` });

@@ -98,9 +98,9 @@ const rules: readonly FailureRule<AwsCause | EngineCause>[] = [
       /EntityAlreadyExists|ResourceAlreadyExists|ResourceConflictException|InvalidGroup\.Duplicate|InvalidKeyPair\.Duplicate/i,
     code: 'engine',
     message:
-      'AWS has a resource of this deployment that is missing from the Pulumi state: a run was interrupted while it created the resource.',
+      'AWS has a resource of this deployment that is missing from the Pulumi state: a run was interrupted while it created it, or somebody else has taken the name.',
     remedy:
-      'Delete the resource that the output names in the AWS console (its name starts with the name of this deployment), then try again.',
+      'Destroy all machines, which deletes it too. Delete the resource that the output names in the AWS console only if that does not help and no machine of this deployment uses it.',
   },
   {
     cause: 'invalid_configuration',

@@ -2,6 +2,7 @@
 // found no capacity are tried again with the next placement. Machines that were created keep running.
 import { userData } from '../../../infra/user-data.ts';
 import { fail, succeed, type Result } from '../../result.ts';
+import { namesOrCount } from '../../vms/operation.ts';
 import type { LaunchSpec, ProvisionReport } from '../provider.ts';
 import { composeSpec } from './compose-spec.ts';
 import { sleep } from '../../async/abort.ts';
@@ -102,6 +103,8 @@ async function runRound(launch: Launch, engine: Engine, placement: Placement): P
   const { state, terminated, orphans } = repaired.value;
   await reportTerminated(launch, terminated);
   await reportExisting(launch, state.machines);
+  const isLost = state.others.length === 0 && orphans.length > 0;
+  if (isLost) return fail(lostState(orphans.map(({ hostname }) => hostname)));
   // A machine outside the state would be created a second time.
   const outside = new Set(orphans.map(({ hostname }) => hostname));
   for (const { hostname } of missingMachines(launch))
@@ -168,6 +171,16 @@ function specOf(
 ) {
   const created = { launchId: operationId, shutdownAt, placement, machines };
   return composeSpec(run.context, settings, network, existing, created);
+}
+
+/** The new shared resources would have the names of those that the machines use. */
+function lostState(hostnames: readonly string[]): RunFailure {
+  return {
+    code: 'engine',
+    message: `The Pulumi state is empty, but machines of this deployment run: ${namesOrCount(hostnames)}. Nothing was changed. The state may have been lost.`,
+    remedy:
+      'Restore the state from a backup. Otherwise, when nobody needs these machines any more, destroy all: that needs no state. Leave their security group, roles and log groups alone until then, because they use them.',
+  };
 }
 
 function checkUserData(launch: Launch): RunResult {

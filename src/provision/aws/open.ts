@@ -1,19 +1,22 @@
 // Composes the AWS provider from what the server offers; and what `lablink setup` shares with it.
 import { mkdir, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { readSshAddress, recordSshAddress } from '../../db/vm-rows.ts';
-import { launchRecordsOf, type LaunchedMachine } from '../../db/launch-records.ts';
+import { listVmRows, readSshAddress, recordSshAddress } from '../../db/vm-rows.ts';
+import { machineLogGroup } from '../../../infra/names.ts';
+import { readPlace, recordPlace } from '../../db/identity.ts';
+import { knownOperations } from '../../db/operations.ts';
 import type { ProviderHost } from '../host.ts';
 import type { OpenProvider } from '../provider.ts';
 import { createAwsProvider } from './aws-provider.ts';
 import { cacheFacts } from './cached-facts.ts';
-import { createCloud, SSH_USER, type CloudMachine } from './cloud.ts';
+import { createCloud, SSH_USER } from './cloud.ts';
 import { awsFolders, createRecentMachines, defaultLimits, type AwsFolders } from './context.ts';
 import { checkInBucket } from './bucket-check.ts';
+import { ownerStore, type OwnerStore } from './place.ts';
 import { createPreflight } from './preflight.ts';
 import { AWS_PLUGIN } from './pulumi.ts';
 import { createRescheduleShutdown } from './reschedule-shutdown.ts';
-import { logGroupOf, readSettings, type AwsConfig } from './settings.ts';
+import { readSettings, type AwsConfig } from './settings.ts';
 import { createSharedResources } from './shared-resources/shared-resources.ts';
 import { stateBackend } from '../engine/state-backend.ts';
 import { createToolFinder, type ToolFolders } from '../engine/tools.ts';
@@ -40,38 +43,43 @@ export async function openAwsProvider(host: ProviderHost<Config>): Promise<OpenP
   const { config, log, db, forwarderToken, sshKey } = host;
   const folders = await prepareFolders(host.dataDir);
   const passphrase = config.pulumi.passphrase ?? (await host.keptSecret('pulumi-passphrase'));
-  const uid = await host.deploymentUid();
   const { deployment } = config;
+  const backend = stateBackend({
+    backendUrl: config.pulumi.backendUrl,
+    secretsProvider: config.pulumi.secretsProvider,
+    deployment,
+    folder: folders.state,
+    root: folders.root,
+    passphrase,
+    checkInCloud: checkInBucket,
+  });
+  const ownerName = `lablink-owner.${backend.project}.${deployment.environment}`;
+  const owner = ownerStore(backend.backendUrl, backend.stackFile, folders.root, ownerName);
+  const uid = await host.deploymentUid(await uidOfState(owner, log));
   const limits = { ...defaultLimits, ...host.limits };
   const cloud = oncePer((region) => createCloud({ region, uid }));
   const cachedFacts = oncePer((region) => cacheFacts(cloud(region), () => performance.now()));
   const { publicKey: sshPublicKey } = sshKey;
-  const aws = awsConfig(config);
-  const owner = { deployment, uid, sshPublicKey, logGroup: logGroupOf(aws) };
+  const aws = awsConfig(config, uid);
+  const shared = { deployment, uid, sshPublicKey, logGroup: aws.logGroup };
   return createAwsProvider({
     folders,
-    backend: stateBackend({
-      backendUrl: config.pulumi.backendUrl,
-      secretsProvider: config.pulumi.secretsProvider,
-      deployment,
-      folder: folders.state,
-      root: folders.root,
-      passphrase,
-      checkInCloud: checkInBucket,
-    }),
+    backend,
+    owner,
     findTools: createToolFinder(toolFolders(config.pulumi.cliDir, host.env, folders), AWS_PLUGIN),
     readSettings: () => readSettings(aws),
     region: config.aws.region,
     graceMinutes: config.machine.graceMinutes,
     cloud,
     cachedFacts,
-    sharedResources: oncePer((region) => createSharedResources({ region, ...owner })),
+    sharedResources: oncePer((region) => createSharedResources({ region, ...shared })),
     deployment,
     uid,
     sshPublicKey,
     forwarderToken: forwarderToken ?? '',
     env: host.env,
-    launchRecords: (machines) => launchRecordsOf(db, machines.map(launchedMachine)),
+    records: async () => ({ operations: await knownOperations(db), rows: await listVmRows(db) }),
+    place: { read: () => readPlace(db, 'aws'), record: (place) => recordPlace(db, place) },
     preflight: (settings, wanted) =>
       createPreflight({
         facts: cachedFacts(settings.region),
@@ -111,8 +119,14 @@ function oncePer<T>(make: (region: string) => T): (region: string) => T {
   };
 }
 
-function launchedMachine({ instanceId, hostname, launchId }: CloudMachine): LaunchedMachine {
-  return { id: instanceId, hostname, launchId };
+/** Null if there is none, or if the state cannot be reached now: then a run compares it again. */
+async function uidOfState(owner: OwnerStore, log: ProviderHost['log']): Promise<string | null> {
+  try {
+    return (await owner.read())?.uid ?? null;
+  } catch (error) {
+    log.warn({ err: error }, 'The owner of the Pulumi state could not be read.');
+    return null;
+  }
 }
 
 async function prepareFolders(dataDir: string): Promise<AwsFolders> {
@@ -136,12 +150,14 @@ export function toolFolders(
   };
 }
 
-function awsConfig(config: Config): AwsConfig {
+function awsConfig(config: Config, deploymentUid: string): AwsConfig {
   const { aws, machine, server, startupScript, deployment, configFile } = config;
   return {
     region: aws.region,
     allocatorPublicIp: aws.allocatorPublicIp,
-    logGroup: aws.cloudInitLogGroup,
+    logGroup:
+      aws.cloudInitLogGroup ??
+      machineLogGroup({ deployment: deployment.name, environment: deployment.environment, deploymentUid }),
     publicUrl: server.publicUrl,
     deployment,
     machine,

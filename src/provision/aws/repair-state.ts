@@ -1,20 +1,21 @@
 // Repairs the Pulumi state after an interrupted run, before anything new is created. Terminates only machines that have
 // our uid, come from an interrupted launch and were never assigned; others are reported and keep running.
 import { succeed, type Result } from '../../result.ts';
-import type { CloudMachine } from './cloud.ts';
+import type { ListedVm } from '../provider.ts';
+import { reconcile, type Action } from '../reconcile.ts';
 import type { RunFailure } from '../engine/failure.ts';
 import type { EngineState } from '../engine/messages.ts';
-import { resourceName } from '../engine/reduce-event.ts';
 import { withEngine, type Engine } from '../engine/run.ts';
 import { EMPTY_STATE } from '../engine/state.ts';
 import { failureOf, type EngineRun } from './engine-run.ts';
 import { cleanUpSharedResources } from './shared-resources/clean-up.ts';
 import type { SharedResource } from './shared-resources/kinds.ts';
+import { readWorld, recordedState } from './world.ts';
 
 export type Repair = {
   readonly state: EngineState;
   /** Machines with our uid that are missing from the state and keep running. */
-  readonly orphans: readonly CloudMachine[];
+  readonly orphans: readonly ListedVm[];
   /** Hostnames of terminated machines. */
   readonly terminated: readonly string[];
   /** Deleted shared resources. */
@@ -33,28 +34,32 @@ export async function repairState(
 ): Promise<Result<Repair, RunFailure>> {
   const state = engine.state ?? EMPTY_STATE;
   try {
-    const listed = await listRunning(run);
-    const known = new Set(state.machines.map(({ instanceId }) => instanceId));
-    const outside = listed.filter(({ instanceId }) => !known.has(instanceId));
-    const leftOver = await findLeftOver(run, outside, state, launchId);
-    if (leftOver.length > 0) await terminateLeftOver(run, leftOver);
     // After a failed destroy, nothing says which machines it terminated.
-    const mustRefresh = isAfterFailure && launchId === null;
-    const refreshed = await refresh(run, engine, state, listed, mustRefresh);
+    const recorded = recordedState(state, isAfterFailure && launchId === null);
+    const world = await readWorld(run, { state: recorded });
+    const actions = reconcile(world);
+    const leftOver = endedBy(actions);
+    if (leftOver.length > 0) await terminateLeftOver(run, leftOver);
+    const refreshed = await refresh(run, engine, state, actions);
     if (!refreshed.ok) return refreshed;
-    const orphans = outside.filter((machine) => !leftOver.includes(machine));
+    const known = new Set(state.machines.map(({ instanceId }) => instanceId));
+    const orphans = world.vms.filter((vm) => !known.has(vm.id ?? '') && !leftOver.includes(vm));
     reportOrphans(run, orphans);
     const existing = new Set(refreshed.value.machines.map(({ hostname }) => hostname));
     for (const { hostname } of [...state.machines, ...leftOver])
-      if (hostname !== null && !existing.has(hostname)) run.context.recentMachines.remove(hostname);
+      if (!existing.has(hostname)) run.context.recentMachines.remove(hostname);
     const mayHaveLeftResources = isAfterFailure || state.pending.length > 0;
-    const cleanedUp =
-      mayHaveLeftResources && refreshed.value.pending.length === 0 ? await cleanUp(run, refreshed.value) : [];
-    const terminated = leftOver.flatMap(({ hostname }) => hostname ?? []);
+    const cleanedUp = mayHaveLeftResources ? await cleanUp(run, refreshed.value) : [];
+    const terminated = leftOver.map(({ hostname }) => hostname);
     return succeed({ state: refreshed.value, orphans, terminated, cleanedUp });
   } catch (error) {
     return failureOf(error);
   }
+}
+
+/** The machines that the actions terminate. */
+export function endedBy(actions: readonly Action[]): readonly ListedVm[] {
+  return actions.flatMap((one) => (one.kind === 'terminate' && 'vm' in one ? [one.vm] : []));
 }
 
 /** After Pulumi failed in the middle of a run: repairs the state now, not at the next run. Null if that is impossible. */
@@ -74,17 +79,12 @@ export async function repairAfterFailure(
   return null;
 }
 
-/** Instances with our uid that are neither terminated nor terminating. */
-export async function listRunning({ cloud, killSignal }: EngineRun): Promise<CloudMachine[]> {
-  return (await cloud.listMachines(killSignal)).filter(({ state }) => state !== 'shutting-down');
-}
-
-function reportOrphans({ emit }: EngineRun, machines: readonly CloudMachine[]): void {
-  for (const { hostname, instanceId } of machines)
+function reportOrphans({ emit }: EngineRun, machines: readonly ListedVm[]): void {
+  for (const { hostname, id = hostname } of machines)
     emit({
       level: 'warning',
-      ...(hostname !== null && { hostname }),
-      text: `The instance ${instanceId} has the tags of this deployment, but is missing from the Pulumi state. It keeps running.`,
+      hostname,
+      text: `The instance ${id} has the tags of this deployment, but is missing from the Pulumi state. It keeps running.`,
     });
 }
 
@@ -95,57 +95,34 @@ async function cleanUp(run: EngineRun, state: EngineState): Promise<readonly Sha
   return removed;
 }
 
-async function findLeftOver(
-  { context }: EngineRun,
-  outside: readonly CloudMachine[],
-  state: EngineState,
-  launchId: string | null,
-): Promise<CloudMachine[]> {
-  if (outside.length === 0) return [];
-  const records = await context.launchRecords(outside);
-  const pending = new Set(state.pending.map(resourceName));
-  return outside.filter((machine) => {
-    const record = records.get(machine.instanceId);
-    if (!record?.known || record.assigned) return false;
-    const isPending = machine.hostname !== null && pending.has(machine.hostname);
-    // An empty state may have been lost; its machines may work.
-    const isOverlooked = record.failed && state.others.length > 0;
-    return record.interrupted || isOverlooked || isPending || machine.launchId === launchId;
-  });
-}
-
 async function terminateLeftOver(
   { cloud, killSignal, emit }: EngineRun,
-  machines: readonly CloudMachine[],
+  machines: readonly ListedVm[],
 ): Promise<void> {
-  for (const { hostname, instanceId } of machines)
+  for (const { hostname, id = hostname } of machines)
     emit({
       level: 'warning',
-      ...(hostname !== null && { hostname }),
-      text: `An interrupted launch left the instance ${instanceId}, which is missing from the Pulumi state. Terminating the instance.`,
+      hostname,
+      text: `An interrupted launch left the instance ${id}, which is missing from the Pulumi state. Terminating the instance.`,
     });
-  const instanceIds = machines.map(({ instanceId }) => instanceId);
-  await cloud.terminate(instanceIds, killSignal);
+  await cloud.terminate(
+    machines.flatMap(({ id }) => id ?? []),
+    killSignal,
+  );
 }
 
 /** Refreshes the state from AWS if it lists machines that do not exist, or unfinished operations. */
 async function refresh(
-  { context, emit, cancelSignal }: EngineRun,
+  { emit, cancelSignal }: EngineRun,
   engine: Engine,
   state: EngineState,
-  listed: readonly CloudMachine[],
-  mustRefresh: boolean,
+  actions: readonly Action[],
 ): Promise<Result<EngineState, RunFailure>> {
-  const existing = new Set([...listed, ...context.recentMachines.list()].map(({ instanceId }) => instanceId));
-  const gone = state.machines.filter(({ instanceId }) => !existing.has(instanceId));
-  const isCurrent = gone.length === 0 && state.pending.length === 0;
-  if (isCurrent && !(mustRefresh && state.machines.length > 0)) return succeed(state);
-  // Pulumi would not start; the next run refreshes the state.
-  if (cancelSignal.aborted) return succeed(state);
+  const wanted = actions.find((one) => one.kind === 'refresh');
+  // Pulumi would not start after a cancellation; the next run refreshes the state.
+  if (wanted === undefined || cancelSignal.aborted) return succeed(state);
   const reason =
-    gone.length > 0
-      ? `${gone.map(({ hostname }) => hostname).join(', ')} no longer exist`
-      : 'an earlier run was interrupted';
+    wanted.gone.length > 0 ? `${wanted.gone.join(', ')} no longer exist` : 'an earlier run was interrupted';
   emit({ level: 'info', text: `Refreshing the Pulumi state from AWS: ${reason}.` });
   const refreshed = await engine.execute({ kind: 'refresh' });
   return refreshed.ok ? succeed(refreshed.value ?? EMPTY_STATE) : refreshed;

@@ -3,9 +3,11 @@ import { fail, succeed, type Result } from '../../result.ts';
 import { machines as machinesWord, namesOrCount } from '../../vms/operation.ts';
 import { engineRules, type RunFailure } from '../engine/failure.ts';
 import { backupOf, inspectStateFile, restoreBackup, setAside, type StateFile } from '../engine/state.ts';
-import type { CloudMachine } from './cloud.ts';
+import type { ListedVm } from '../provider.ts';
+import { reconcile } from '../reconcile.ts';
 import { failureOf, type EngineRun } from './engine-run.ts';
-import { listRunning } from './repair-state.ts';
+import { endedBy } from './repair-state.ts';
+import { readWorld, recordedState } from './world.ts';
 
 type Unreadable = Extract<StateFile, { kind: 'unreadable' }>;
 
@@ -34,19 +36,18 @@ export async function ensureReadableState(run: EngineRun): Promise<Result<undefi
 }
 
 /** The machines that would be forgotten. Those of an interrupted launch are ended before anything new is created. */
-async function missingIn(run: EngineRun, backup: NonNullable<Unreadable['backup']>): Promise<CloudMachine[]> {
+async function missingIn(
+  run: EngineRun,
+  backup: NonNullable<Unreadable['backup']>,
+): Promise<readonly ListedVm[]> {
   const known = new Set(backup.machines.map(({ instanceId }) => instanceId));
-  const unknown = (await listRunning(run)).filter(({ instanceId }) => !known.has(instanceId));
-  if (unknown.length === 0) return [];
-  const records = await run.context.launchRecords(unknown);
-  return unknown.filter(({ instanceId }) => {
-    const record = records.get(instanceId);
-    return record?.interrupted !== true || record.assigned;
-  });
+  const world = await readWorld(run, { state: recordedState(backup) });
+  const ended = endedBy(reconcile(world));
+  return world.vms.filter((vm) => !known.has(vm.id ?? '') && !ended.includes(vm));
 }
 
-function cannotRestore({ path }: Unreadable, missing: readonly CloudMachine[] | null): RunFailure {
-  const names = (missing ?? []).map(({ hostname, instanceId }) => hostname ?? instanceId);
+function cannotRestore({ path }: Unreadable, missing: readonly ListedVm[] | null): RunFailure {
+  const names = (missing ?? []).map(({ hostname }) => hostname);
   const copy =
     missing === null
       ? `its previous version (${backupOf(path)}) cannot be read either`

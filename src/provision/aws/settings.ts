@@ -10,7 +10,8 @@ import type { ProvisionFailure } from '../provider.ts';
 export type AwsConfig = {
   readonly region: string | undefined;
   readonly allocatorPublicIp: string | undefined;
-  readonly logGroup: string | undefined;
+  /** The CloudWatch log group of the machines. */
+  readonly logGroup: string;
   readonly publicUrl: string | undefined;
   readonly deployment: { readonly name: string; readonly environment: string };
   readonly machine: {
@@ -71,15 +72,10 @@ export async function readSettings(config: AwsConfig): Promise<Result<AwsSetting
     amiId,
     image,
     sshCidrs,
-    logGroup: logGroupOf(config),
+    logGroup: config.logGroup,
     startupScript: script.value,
     config,
   });
-}
-
-/** The CloudWatch log group of the machines. */
-export function logGroupOf({ logGroup, deployment }: Pick<AwsConfig, 'logGroup' | 'deployment'>): string {
-  return logGroup ?? `/lablink/${deployment.name}/${deployment.environment}`;
 }
 
 function missingSettings({ machine, region, publicUrl }: AwsConfig): Result<never, ProvisionFailure> {

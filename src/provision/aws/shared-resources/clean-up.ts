@@ -3,6 +3,8 @@
 import { CloudError } from '../cloud-error.ts';
 import type { EngineState } from '../../engine/messages.ts';
 import type { EngineRun } from '../engine-run.ts';
+import { reconcile } from '../../reconcile.ts';
+import { readWorld, recordedState } from '../world.ts';
 import type { SharedResource } from './kinds.ts';
 
 export type CleanUp = {
@@ -14,37 +16,36 @@ export type CleanUp = {
 };
 
 /**
- * @param known resources of the state, which are kept
+ * @param state what it contains is kept
  * @param keepLogs keeps log groups that contain logs; false when everything is destroyed
  */
 export async function cleanUpSharedResources(
   run: EngineRun,
-  known: Pick<EngineState, 'machines' | 'others'>,
+  state: EngineState,
   { keepLogs }: { readonly keepLogs: boolean },
 ): Promise<CleanUp> {
   const { resources, problems } = await run.context.sharedResources(run.region).list(run.killSignal);
-  const unknown = resources.filter(
-    ({ type, id }) => !known.others.some((other) => other.type === type && other.id === id),
-  );
-  if (unknown.length === 0) return { removed: [], remaining: [], problems };
-  const mayBeInUse = await hasUnknownMachine(run, known);
+  if (resources.length === 0) return { removed: [], remaining: [], problems };
+  const destroying = keepLogs ? null : 'all';
+  const world = await readWorld(run, { state: recordedState(state), resources, destroying });
   const removed: SharedResource[] = [];
-  for (const resource of unknown)
-    if (mayBeInUse)
-      report(run, resource, 'It is kept, because a machine that is missing from the state may use it.');
-    else if (keepLogs && resource.hasLogs) report(run, resource, 'It is kept, because it contains logs.');
-    else if (await remove(run, resource)) removed.push(resource);
-  return { removed, remaining: unknown.filter((resource) => !removed.includes(resource)), problems };
+  const remaining: SharedResource[] = [];
+  for (const action of reconcile(world)) {
+    if (!('resource' in action)) continue;
+    const { resource } = action;
+    if (action.kind === 'terminate') ((await remove(run, resource)) ? removed : remaining).push(resource);
+    else if (action.reason !== 'in_state') {
+      report(run, resource, kept[action.reason]);
+      remaining.push(resource);
+    }
+  }
+  return { removed, remaining, problems };
 }
 
-async function hasUnknownMachine(
-  { cloud, killSignal }: EngineRun,
-  { machines }: Pick<EngineState, 'machines'>,
-): Promise<boolean> {
-  const known = new Set(machines.map(({ instanceId }) => instanceId));
-  const listed = await cloud.listMachines(killSignal);
-  return listed.some(({ instanceId, state }) => state !== 'shutting-down' && !known.has(instanceId));
-}
+const kept = {
+  in_use: 'It is kept, because a machine that is missing from the state may use it.',
+  has_logs: 'It is kept, because it contains logs.',
+} as const;
 
 async function remove(run: EngineRun, resource: SharedResource): Promise<boolean> {
   try {
