@@ -35,7 +35,7 @@ function createDraw(seed: number): Draw {
   };
 }
 
-export const STATUSES = [
+const STATUSES = [
   'initializing',
   'running',
   'error',
