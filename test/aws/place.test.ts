@@ -4,13 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { AwsContext } from '../../src/provision/aws/context.ts';
-import {
-  checkOwner,
-  ownerStore,
-  recordPlaceOfLaunch,
-  regionOfMachines,
-  type OwnerStore,
-} from '../../src/provision/aws/place.ts';
+import { checkOwner, recordPlaceOfLaunch, regionOfMachines } from '../../src/provision/aws/place.ts';
+import { ownerStore, type OwnerStore } from '../../src/provision/aws/state-owner.ts';
 
 type Place = Awaited<ReturnType<AwsContext['place']['read']>>;
 

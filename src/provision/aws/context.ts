@@ -9,7 +9,7 @@ import type { Provider, ProvisionFailure, ProvisionResult } from '../provider.ts
 import type { CloudFacts } from './cached-facts.ts';
 import type { Cloud } from './cloud.ts';
 import type { EngineContext, EngineLimits } from '../engine/run.ts';
-import type { OwnerStore } from './place.ts';
+import type { OwnerStore } from './state-owner.ts';
 import type { AwsSettings } from './settings.ts';
 import type { SharedResources } from './shared-resources/shared-resources.ts';
 import type { Tools } from '../engine/tools.ts';

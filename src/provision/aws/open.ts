@@ -12,7 +12,7 @@ import { cacheFacts } from './cached-facts.ts';
 import { createCloud, SSH_USER } from './cloud.ts';
 import { awsFolders, createRecentMachines, defaultLimits, type AwsFolders } from './context.ts';
 import { checkInBucket } from './bucket-check.ts';
-import { ownerStore, type OwnerStore } from './place.ts';
+import { ownerStore, type OwnerStore } from './state-owner.ts';
 import { createPreflight } from './preflight.ts';
 import { AWS_PLUGIN } from './pulumi.ts';
 import { createRescheduleShutdown } from './reschedule-shutdown.ts';
