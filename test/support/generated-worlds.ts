@@ -35,14 +35,7 @@ function createDraw(seed: number): Draw {
   };
 }
 
-const STATUSES = [
-  'initializing',
-  'running',
-  'error',
-  'unreachable',
-  'recycling',
-  'destroying',
-] as const;
+const STATUSES = ['initializing', 'running', 'error', 'unreachable', 'recycling', 'destroying'] as const;
 const ENDED = ['succeeded', 'failed', 'cancelled', 'interrupted'] as const;
 
 /** A row as it is after a launch; tests change what they are about. */
