@@ -79,7 +79,7 @@ const newToken: Action = {
 const remove: Action = {
   id: 'destroy',
   label: 'Remove from the list',
-  what: 'This server did not launch this machine, so it keeps running. It is only removed from the list; you can register it again at any time.',
+  what: 'This server did not launch this machine, so it keeps running. It is only removed from the list; you can register it again at any time. If it needs no token, its next report brings it back.',
   ask: 'danger',
 };
 

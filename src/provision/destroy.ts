@@ -75,7 +75,7 @@ async function removeExternal(
   progress.add({ done: hostnames.length });
   emit({
     level: 'warning',
-    text: `External machines keep running; they were only removed from the list: ${hostnames.length}.`,
+    text: `External machines keep running; they were only removed from the list (${hostnames.length}). One without a token comes back with its next report.`,
   });
 }
 
