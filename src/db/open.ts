@@ -50,7 +50,7 @@ export async function openDatabase(options: OpenOptions): Promise<Result<OpenDat
         prepared: preparedClaim,
         onIdleError: (error) => options.log.warn({ err: error }, 'An idle database connection was lost.'),
         onRefusal: ({ hostname, event, state }) =>
-          options.log.warn({ hostname, event, status: state }, 'An event of a machine was refused.'),
+          options.log.warn({ hostname, event, vmStatus: state }, 'An event of a machine was refused.'),
       }),
     (pool) => pool.destroy(),
   );

@@ -152,7 +152,7 @@ export const fleetScreens: readonly Screen[] = [
     await stage.fleet.post('/destroy', { confirm: 'lab' });
     await stage.fleet.idle();
     await stage.go(operation((await stage.fleet.newest()).id));
-    await text(stage, 'Verified:');
+    await text(stage, 'Verified.');
   }),
   screen('operations', async ({ fleet, go }) => {
     await launched(fleet, 2);
