@@ -2545,7 +2545,7 @@ export interface operations {
       content: {
         /**
          * @example {
-         *       "email": "ada@example.org",
+         *       "email": "grace@example.org",
          *       "pin": "482913"
          *     }
          */
