@@ -106,9 +106,10 @@ describe.skipIf(!programs || !place)('the published LabLink VM programs', () => 
     return child;
   }
 
-  async function reportRunning(hostname: string): Promise<void> {
+  async function reportRunning(hostname: string, token?: string): Promise<void> {
     const { response } = await server.client.POST('/api/vm-status', {
       body: { hostname, status: 'running' },
+      headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
     });
     expect(response.status).toBe(200);
   }
@@ -197,7 +198,7 @@ describe.skipIf(!programs || !place)('the published LabLink VM programs', () => 
     async () => {
       const hostname = 'lablink-vm-token-012';
       const { data } = await server.admin.POST('/api/v1/vms', { body: { hostname } });
-      await reportRunning(hostname);
+      await reportRunning(hostname, data?.token);
       start('0.1.2', 'subscribe', { VM_NAME: hostname, API_TOKEN: data?.token ?? '' });
       await expect.poll(async () => (await vm(hostname))?.waiting, { timeout: 20_000 }).toBe(true);
       const assigned = await ask('token@example.org', '4/0Atoken');
