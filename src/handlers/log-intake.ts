@@ -32,12 +32,12 @@ export function createLogLimiter(db: Db, maxBytes: number): LogLimiter {
 
 /** Writes logs, a batch of a VM at a time, and of a few VMs at once. */
 export type LogQueue = {
-  /** Throws `overloaded` where too many batches of this VM wait. */
-  readonly write: <T>(hostname: string, work: () => Promise<T>) => Promise<T>;
+  /** Throws `overloaded` where too many bytes of this VM wait. */
+  readonly write: <T>(hostname: string, bytes: number, work: () => Promise<T>) => Promise<T>;
 };
 
-/** So that one VM cannot fill the memory. */
-const WAITING_PER_VM = 20;
+/** So that one VM cannot fill the memory: two of the largest batches. */
+const WAITING_BYTES_PER_VM = 8 * 1024 * 1024;
 
 /**
  * Batches wait before they take a connection: those of one VM are written one after another anyway, and each would hold a
@@ -46,19 +46,21 @@ const WAITING_PER_VM = 20;
  */
 export function createLogQueue(connections: number): LogQueue {
   const writers = pLimit(connections);
-  const perVm = new Map<string, LimitFunction>();
+  const perVm = new Map<string, { readonly queue: LimitFunction; waitingBytes: number }>();
   return {
-    write: async (hostname, work) => {
-      const queue = perVm.get(hostname) ?? pLimit(1);
-      perVm.set(hostname, queue);
-      if (queue.pendingCount >= WAITING_PER_VM)
+    write: async (hostname, bytes, work) => {
+      const vm = perVm.get(hostname) ?? { queue: pLimit(1), waitingBytes: 0 };
+      if (vm.waitingBytes > 0 && vm.waitingBytes + bytes > WAITING_BYTES_PER_VM)
         throw new ProblemError('overloaded', {
           detail: 'Too many batches of logs of this VM are waiting. Send them one after another.',
         });
+      perVm.set(hostname, vm);
+      vm.waitingBytes += bytes;
       try {
-        return await queue(() => writers(work));
+        return await vm.queue(() => writers(work));
       } finally {
-        if (queue.activeCount + queue.pendingCount === 0) perVm.delete(hostname);
+        vm.waitingBytes -= bytes;
+        if (vm.queue.activeCount + vm.queue.pendingCount === 0) perVm.delete(hostname);
       }
     },
   };
@@ -77,7 +79,7 @@ export function createLogIntake(dependencies: {
       return problem('invalid_request', { errors: [error] });
     }
     const hostname = body.log_stream;
-    return logQueue.write(hostname, () => store(hostname, body.messages, eventIds));
+    return logQueue.write(hostname, logBytes(body.messages), () => store(hostname, body.messages, eventIds));
   };
 
   async function store(

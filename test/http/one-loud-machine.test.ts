@@ -10,20 +10,24 @@ const PATIENT = { timeout: 20_000 };
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await startTestServer();
+  server = await startTestServer({ MAX_LOG_BYTES_PER_VM: '100000000' });
   await insertFreeVms(server.db, ['loud', 'free-1', 'quiet']);
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-const logs = (hostname: string, line: string) =>
-  server.client.POST('/api/vm-logs', { body: { log_group: 'g', log_stream: hostname, messages: [line] } });
+const logs = (hostname: string, lines: string[]) =>
+  server.client.POST('/api/vm-logs', { body: { log_group: 'g', log_stream: hostname, messages: lines } });
+/** A megabyte in few lines. */
+const LARGE = Array.from({ length: 20 }, () => 'x'.repeat(50_000));
+/** Of 8 MiB that may wait or be written. */
+const LARGE_TAKEN = 8;
 
-test('thirty batches of logs for one machine wait without a connection: forms, health and other logs pass', async () => {
+test('thirty large batches of logs for one machine wait without a connection: forms, health and other logs pass', async () => {
   // Holds the lock under which the batches of this machine are written.
   const holder = new Client({ connectionString: server.database.connectionString });
   await holder.connect();
   await holder.query(`begin; select pg_advisory_xact_lock(7204, hashtext('loud'))`);
-  const batches = Array.from({ length: 30 }, (_, index) => logs('loud', `line ${index}`));
+  const batches = Array.from({ length: 30 }, () => logs('loud', LARGE));
   await expect
     .poll(
       async () => (await Promise.race([...batches, Promise.resolve(null)]))?.response.status ?? null,
@@ -34,7 +38,7 @@ test('thirty batches of logs for one machine wait without a connection: forms, h
   const [form, health, quiet] = await Promise.all([
     requestVmByForm(server.url, 'ada@example.org'),
     server.client.GET('/api/health'),
-    logs('quiet', 'a line'),
+    logs('quiet', ['a line']),
   ]);
   expect([form.status, health.response.status, quiet.response.status]).toEqual([200, 200, 200]);
   // Waiting for a connection takes 5 s.
@@ -42,14 +46,14 @@ test('thirty batches of logs for one machine wait without a connection: forms, h
   await holder.query('commit');
   await holder.end();
   const statuses = (await Promise.all(batches)).map(({ response }) => response.status);
-  expect(statuses.filter((status) => status === 200)).toHaveLength(21);
-  expect(statuses.filter((status) => status === 503)).toHaveLength(9);
+  expect(statuses.filter((status) => status === 200)).toHaveLength(LARGE_TAKEN);
+  expect(statuses.filter((status) => status === 503)).toHaveLength(30 - LARGE_TAKEN);
   const stored = await server.db
     .selectFrom('vm_logs')
     .select('line')
     .where('hostname', '=', 'loud')
     .execute();
-  expect(stored).toHaveLength(21);
+  expect(stored).toHaveLength(LARGE_TAKEN * LARGE.length);
 });
 
 test('of three hundred viewers of a log at once, two hundred are served, and a place that is left is free again', async () => {
