@@ -1,9 +1,10 @@
-// Secrets and names that a deployment generates once and keeps: in the data folder, and the uid in the database too.
+// Secrets and names that a deployment generates once and keeps: in the data folder, and in the database what all allocators
+// of it must agree on.
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import type { Config } from '../config.ts';
 import { resolveDataDir } from '../db/embedded/data-dir.ts';
-import { keepUid, takeUid } from '../db/identity.ts';
+import { keepShared, keepUid, takeUid } from '../db/identity.ts';
 import { definitionOf } from '../provision/providers.ts';
 import type { Result } from '../result.ts';
 import {
@@ -14,9 +15,10 @@ import {
   type AdminCredentials,
 } from '../secrets.ts';
 import { keepSecret } from '../secrets/file.ts';
-import type { SshKeyPair } from '../ssh/key-pair.ts';
-import { loadOrMakeSshKeyPair, type KeptKeyPair } from '../ssh/kept-key.ts';
-import { required, type AppContext } from './context.ts';
+import { readSshKeyPair, type SshKeyPair } from '../ssh/key-pair.ts';
+import { loadOrMakeSshKeyPair, replaceSshKeyPair, type KeptKeyPair } from '../ssh/kept-key.ts';
+import { seal, unseal } from '../ssh/seal.ts';
+import { required, StartError, type AppContext } from './context.ts';
 import { checkPassword } from './risks.ts';
 import type { Data } from './data.ts';
 
@@ -28,6 +30,14 @@ export type Identity = {
 };
 
 const SSH_KEY_PURPOSE = 'ssh-key/1';
+const TOKEN_PURPOSE = 'forwarder-token/1';
+const FINGERPRINT_PURPOSE = 'fingerprint/1';
+const OTHER_SECRET = {
+  code: 'other_secret_key',
+  message: 'An allocator with another SECRET_KEY has used this database.',
+  remedy:
+    'Set SECRET_KEY to that of the other allocator (the file secret-key in its data folder), or use another database. If that key is lost: `update deployment_identity set secret_fingerprint = null, ssh_key = null, forwarder_token = null`; participants then need their PIN, and existing machines do not accept the new SSH key.',
+};
 const FORWARDER_TOKEN_FILE = 'log-forwarder-token';
 const SECRET_BYTES = 32;
 const UID_FILE = 'deployment-uid';
@@ -36,16 +46,42 @@ const UID_BYTES = 16;
 const FILE_MODE = 0o600;
 
 /** Throws StartError. */
-export async function openIdentity({ config }: AppContext, { dataDir }: Data): Promise<Identity> {
+export async function openIdentity({ config }: Pick<AppContext, 'config'>, data: Data): Promise<Identity> {
+  const { dataDir } = data;
   const key = required(await secretKey(config.secretKey, dataDir));
   const admin = required(await adminCredentials(config.admin, dataDir));
   required(checkPassword({ config, admin }));
+  const own = required(await loadOrMakeSshKeyPair(dataDir, deriveKey(key, SSH_KEY_PURPOSE)));
+  await deploymentUid(data, null);
+  await requireSameSecret(data, key);
   return {
     secretKey: key,
     admin,
-    forwarderToken: await forwarderToken(config, dataDir),
-    sshKey: required(await loadOrMakeSshKeyPair(dataDir, deriveKey(key, SSH_KEY_PURPOSE))),
+    forwarderToken: await forwarderToken(config, data, deriveKey(key, TOKEN_PURPOSE)),
+    sshKey: await sharedSshKey(data, own, deriveKey(key, SSH_KEY_PURPOSE)),
   };
+}
+
+/** With another secret, cookies, PINs of browsers and sealed keys of the other allocators would not be understood. */
+async function requireSameSecret({ database: { db } }: Data, key: string): Promise<void> {
+  const own = deriveKey(key, FINGERPRINT_PURPOSE).toString('hex');
+  if ((await keepShared(db, 'secret_fingerprint', own)) !== own) throw new StartError(OTHER_SECRET);
+}
+
+/** The database's key wins, and the folder follows. */
+async function sharedSshKey({ database: { db } }: Data, own: KeptKeyPair, key: Buffer): Promise<SshKeyPair> {
+  const privateKey = openShared(await keepShared(db, 'ssh_key', seal(own.privateKey, key)), key);
+  if (privateKey === own.privateKey) return own;
+  const shared = readSshKeyPair(privateKey);
+  if (shared === undefined) throw new StartError(OTHER_SECRET);
+  await replaceSshKeyPair(own.path, shared, key);
+  return shared;
+}
+
+function openShared(sealed: string, key: Buffer): string {
+  const opened = unseal(sealed, key);
+  if (!opened.ok) throw new StartError(OTHER_SECRET);
+  return opened.value;
 }
 
 /** The allocator's SSH key without a server, for `lablink ssh-key`. */
@@ -58,10 +94,15 @@ export async function readSshKey({ config, env, platform }: AppContext): Promise
 }
 
 /** The token with which the log forwarder sends logs: configured, or generated if the provider has one. Throws StartError. */
-async function forwarderToken({ tokens, provider }: Config, dataDir: string): Promise<string | undefined> {
+async function forwarderToken(
+  { tokens, provider }: Config,
+  { dataDir, database: { db } }: Data,
+  key: Buffer,
+): Promise<string | undefined> {
   if (tokens.logForwarder !== undefined || !definitionOf(provider).needsLogForwarder)
     return tokens.logForwarder;
-  return keptSecret(dataDir, FORWARDER_TOKEN_FILE);
+  const own = await keptSecret(dataDir, FORWARDER_TOKEN_FILE);
+  return openShared(await keepShared(db, 'forwarder_token', seal(own, key)), key);
 }
 
 /** A random secret in a file of the data folder. Throws StartError. */

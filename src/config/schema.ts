@@ -211,7 +211,7 @@ export const configSchema = z
       .describe('Admin'),
     secretKey: env('SECRET_KEY', rules.secretKey, {
       otherwise: 'generated at the first start and kept in `DATA_DIR/secret-key`',
-      meaning: 'Signs cookies. Allocators that share a database need the same key.',
+      meaning: 'Signs cookies and seals secrets. Allocators that share a database need the same key.',
       secret: true,
     }),
     vmAuth: env('VM_AUTH', oneOf(['open', 'required']), {

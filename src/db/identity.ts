@@ -1,4 +1,4 @@
-// The uid of the deployment, the same for all allocators that share the database; and where its machines are.
+// What all allocators of a database share: the uid of the deployment, and secrets (each written once); and where its machines are.
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
 
@@ -37,4 +37,17 @@ export async function readPlace(
 
 export async function recordPlace(db: Db, { region, account }: Place): Promise<void> {
   await db.updateTable('deployment_identity').set({ region, account }).execute();
+}
+
+/** The columns of secrets: sealed, or a fingerprint. */
+export type SharedSecret = 'secret_fingerprint' | 'ssh_key' | 'forwarder_token';
+
+/** Returns what the database has; if it has nothing, stores this. The uid must have been kept before. */
+export async function keepShared(db: Db, name: SharedSecret, offered: string): Promise<string> {
+  const { rows } = await sql<{ kept: string }>`
+    update deployment_identity set ${sql.ref(name)} = coalesce(${sql.ref(name)}, ${offered})
+    returning ${sql.ref(name)} as kept`.execute(db);
+  const [row] = rows;
+  if (!row) throw new Error(`the ${name} of the deployment was not stored`);
+  return row.kept;
 }

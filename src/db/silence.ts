@@ -40,3 +40,10 @@ export async function recordRefused(
     rows.map(({ hostname }) => hostname),
   );
 }
+
+/** The clock of the database, in milliseconds. */
+export async function readDatabaseClock(db: Db): Promise<number> {
+  const { rows } = await sql<{ ms: number }>`
+    select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms`.execute(db);
+  return rows[0]?.ms ?? Number.NaN;
+}

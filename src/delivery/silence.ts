@@ -1,8 +1,8 @@
-// Detects VMs that have stopped responding. After a start of the server, an outage of its database or a sleep of its
-// computer, no report could arrive, so every VM gets the full time again.
+// Detects VMs that have stopped responding. After a start of the server, an outage of its database, a sleep of its computer
+// or a jump of the database's clock, the time since a report says nothing, so every VM gets the full time again.
 import type { Db } from '../db/connect.ts';
 import { checkDatabase } from '../db/health.ts';
-import { markSilent, recordRefused } from '../db/silence.ts';
+import { markSilent, readDatabaseClock, recordRefused } from '../db/silence.ts';
 
 export type SilenceOptions = {
   readonly db: Db;
@@ -11,6 +11,8 @@ export type SilenceOptions = {
   readonly intervalMs?: number;
   /** Milliseconds of the wall clock: the monotonic clock stops while a computer sleeps. */
   readonly now: () => number;
+  /** Milliseconds of the clock by which reports are dated: the database's. */
+  readonly databaseNow?: () => Promise<number>;
   readonly onSilent: (hostnames: readonly string[]) => void;
   readonly onError: (error: unknown, doing: string) => void;
 };
@@ -31,19 +33,24 @@ const REFUSED_MAX = 10_000;
 
 export function watchSilence(options: SilenceOptions): SilenceWatch {
   const { db, silentMs, now, onSilent, onError } = options;
-  const intervalMs = options.intervalMs ?? INTERVAL_MS;
+  const { intervalMs = INTERVAL_MS, databaseNow = () => readDatabaseClock(db) } = options;
   let listeningSince = now();
   let checkedAt = listeningSince;
+  let databaseCheckedAt: number | null = null;
   let checking: Promise<void> = Promise.resolve();
 
   const refused = new Map<string, boolean>();
+  const hasJumped = (gapMs: number): boolean => gapMs < 0 || gapMs > intervalMs * LATE_INTERVALS;
 
   async function checkOnce(): Promise<void> {
     const at = now();
     const gapMs = at - checkedAt;
     checkedAt = at;
-    if (gapMs < 0 || gapMs > intervalMs * LATE_INTERVALS) listeningSince = at;
+    if (hasJumped(gapMs)) listeningSince = at;
     try {
+      const databaseAt = await databaseNow();
+      if (databaseCheckedAt !== null && hasJumped(databaseAt - databaseCheckedAt)) listeningSince = at;
+      databaseCheckedAt = databaseAt;
       if (refused.size > 0) await recordRefused(db, takeAll(refused));
       if (at - listeningSince < silentMs) {
         if ((await checkDatabase(db)) !== null) listeningSince = now();

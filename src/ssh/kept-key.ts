@@ -1,7 +1,7 @@
 // The allocator's own SSH key pair, with which it connects to machines: created once, and kept in the data folder, the
 // public half in plain text, the private half sealed. Knows nothing of machines or providers.
 import { randomBytes } from 'node:crypto';
-import { chmod, link, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { chmod, copyFile, link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fail, succeed, type Failed, type Result } from '../result.ts';
 import { COMMENT, makeSshKeyPair, readSshKeyPair, type SshKeyPair } from './key-pair.ts';
@@ -14,7 +14,8 @@ const FOLDER = 'ssh';
 const FILE = 'id_ed25519';
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
-const NEW_KEY = 'a new key is created then, which existing machines do not accept.';
+const NEW_KEY =
+  'the copy in the database is used then, or a new key is made, which existing machines do not accept.';
 
 /**
  * The pair in the data folder (`ssh/id_ed25519.sealed`), or a new one. A plain key that lies there is adopted: sealed, then
@@ -91,6 +92,17 @@ async function keepOnce(path: string, { privateKey, publicKey }: SshKeyPair, key
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+/** Keeps another pair at this path from now on, and the earlier one next to it: machines may still accept only that one. */
+export async function replaceSshKeyPair(path: string, keyPair: SshKeyPair, key: Buffer): Promise<void> {
+  const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
+  await writeNew(temporary, seal(keyPair.privateKey, key));
+  await copyFile(path, `${path}.replaced`);
+  await rename(temporary, path);
+  const publicFile = path.replace(/\.sealed$/, '.pub');
+  await rm(publicFile, { force: true });
+  await writeNew(publicFile, `${keyPair.publicKey} ${COMMENT}\n`);
 }
 
 async function writeNew(path: string, content: string): Promise<void> {

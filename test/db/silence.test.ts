@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { leaseWaiting } from '../../src/db/delivery.ts';
 import { setUnreachable } from '../../src/db/vm-rows.ts';
 import { reportHeartbeat, reportInUse, reportStatus } from '../../src/db/reports.ts';
-import { markSilent } from '../../src/db/silence.ts';
+import { markSilent, readDatabaseClock } from '../../src/db/silence.ts';
 import { findStatus } from '../../src/db/vms.ts';
 import { watchSilence } from '../../src/delivery/silence.ts';
 import { hashToken } from '../../src/vms/token.ts';
@@ -155,13 +155,14 @@ describe('VMs that are never silent', () => {
 describe('the watch', () => {
   const INTERVAL_MS = 60_000;
   function watch() {
-    const clock = { now: 1_000_000 };
+    const clock = { now: 1_000_000, databaseNow: 1_000_000 };
     const silent: string[] = [];
     const watching = watchSilence({
       db: database.db,
       silentMs: SILENT_SECONDS * 1_000,
       intervalMs: INTERVAL_MS,
       now: () => clock.now,
+      databaseNow: () => Promise.resolve(clock.databaseNow),
       onSilent: (hostnames) => silent.push(...hostnames),
       onError: (error) => {
         throw error;
@@ -171,6 +172,7 @@ describe('the watch', () => {
     const pass = async (minutes: number) => {
       for (let minute = 0; minute < minutes; minute++) {
         clock.now += INTERVAL_MS;
+        clock.databaseNow += INTERVAL_MS;
         await watching.check();
       }
     };
@@ -199,6 +201,27 @@ describe('the watch', () => {
     expect(silent).toEqual([]);
     await pass(1);
     expect(silent).toEqual(['a']);
+    await close();
+  });
+
+  test('the clock of the database is read in milliseconds', async () => {
+    const differenceMs = (await readDatabaseClock(database.db)) - Date.now();
+    expect(Math.abs(differenceMs)).toBeLessThan(60_000);
+  });
+
+  test('the silence limit starts again when the clock of the database jumps', async () => {
+    await silentFor(0);
+    const { clock, pass, silent, close } = watch();
+    await pass(6);
+    // As its rows look after a jump forward by an hour.
+    await age(3_600);
+    clock.databaseNow += 3_600_000;
+    await pass(1);
+    expect(silent).toEqual([]);
+    // The agent that lives reports before the limit has passed again.
+    await heartbeat('a');
+    await pass(5);
+    expect(silent).toEqual([]);
     await close();
   });
 });
