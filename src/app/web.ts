@@ -105,6 +105,7 @@ function handlerOptions(config: Config) {
     unknownVmProvider: ownsUnknownVms ? config.provider : registeredProvider,
     ...pageNames(config),
     now: () => new Date(),
+    requestBounds: { perBrowser: config.limits.vmsPerBrowser, perAddress: config.limits.vmsPerAddress },
     codeLifetimeMs: config.limits.codeLifetimeMs,
     deadlines: config.limits.deadlines,
     channel: config.notifyChannel,

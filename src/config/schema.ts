@@ -157,6 +157,16 @@ const limits = z.object({
     default: 5_242_880,
     meaning: 'How much log is kept for each VM, counting 64 bytes more for each line; the newest lines stay.',
   }),
+  vmsPerBrowser: env('MAX_VMS_PER_BROWSER', wholeNumber(0, 10_000, 'VMs'), {
+    default: 0,
+    meaning:
+      'How many machines one browser may request at once; `0`: as many as there are. An organiser may need several.',
+  }),
+  vmsPerAddress: env('MAX_VMS_PER_ADDRESS', wholeNumber(0, 10_000, 'VMs'), {
+    default: 0,
+    meaning:
+      'How many machines one address may request at once; `0`: as many as there are. A whole workshop may share one address.',
+  }),
   requestsPerMinute: env('REQUESTS_PER_MINUTE', wholeNumber(1, 10_000_000, 'requests per minute'), {
     default: 20_000,
     meaning: 'The most requests from one address. A whole workshop may share one address.',

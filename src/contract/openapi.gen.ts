@@ -33,7 +33,7 @@ export interface paths {
      *     VM and sends it the new command. A request from another browser must include `pin`.
      *
      *     Field errors and "none free" return `200` with the form page and a message. With `Accept: application/json` they
-     *     return 400, 409 (`none_free`, `pin_required`) or 429 (`too_many_pin_attempts`).
+     *     return 400, 409 (`none_free`, `too_many_vms`, `pin_required`) or 429 (`too_many_pin_attempts`).
      */
     post: operations['requestVm'];
     delete?: never;
@@ -1757,7 +1757,15 @@ export interface components {
       /** @description The e-mail of the affected participant; null if there is none. */
       email: string | null;
       /** @enum {string} */
-      reason: 'machine_lost' | 'command_failed' | 'overdue' | 'error' | 'unreachable' | 'gpu_unhealthy';
+      reason:
+        | 'machine_lost'
+        | 'command_failed'
+        | 'overdue'
+        | 'wrong_pins'
+        | 'error'
+        | 'unreachable'
+        | 'gpu_unhealthy'
+        | 'many_by_one';
       /** @description What happened and what to do. */
       message: string;
       since: components['schemas']['Timestamp'];

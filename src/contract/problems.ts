@@ -94,6 +94,12 @@ export const problems = {
     title: 'None free',
     detail: 'No available VMs. Please try again later. Please ask your instructor for help',
   },
+  too_many_vms: {
+    status: 409,
+    title: 'Too many machines',
+    detail:
+      'This browser or this network has as many machines as it may have. Use one of them, or ask your instructor.',
+  },
   pin_required: {
     status: 409,
     title: 'PIN required',

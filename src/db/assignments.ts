@@ -13,6 +13,8 @@ export type AssignmentRecord = AssignmentFacts & {
   readonly browsers: readonly string[];
   /** The address of the request that created it; null where it is not known. */
   readonly requestedFrom: string | null;
+  /** Wrong PINs since the last right one. */
+  readonly pinFailures: number;
   readonly assignedAt: Date;
   readonly acknowledgedAt: Date | null;
   /** What the agent said about the outcome, for admins. */
@@ -30,7 +32,7 @@ export function selectAssignments(db: Db) {
     .select(['a.id', 'a.hostname', 'a.email', 'a.pin', 'a.browsers', 'a.assigned_at', 'a.command_at'])
     .select(['a.delivered_at', 'a.acknowledged_at', 'a.outcome', 'a.released_at', 'v.status', 'p.confirms'])
     .select(['a.reassigned_at', 'a.browser_allowed_until', 'a.requested_from', 'a.outcome_message'])
-    .select(condition(isWaiting()).as('waiting'));
+    .select(['a.pin_failures', condition(isWaiting()).as('waiting')]);
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof selectAssignments>['execute']>>[number];
@@ -43,6 +45,7 @@ export function readAssignmentRow(row: Row): AssignmentRecord {
     pin: row.pin,
     browsers: row.browsers,
     requestedFrom: row.requested_from,
+    pinFailures: row.pin_failures,
     assignedAt: row.assigned_at,
     commandAt: row.command_at,
     deliveredAt: row.delivered_at,

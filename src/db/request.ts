@@ -9,13 +9,17 @@ import { errorCode, LOCK_NOT_AVAILABLE, UNIQUE_VIOLATION } from './errors.ts';
 export type VmRequest = Claim & {
   /** The PIN that a participant enters in another browser. */
   readonly givenPin: string | null;
+  readonly bounds: RequestBounds;
 };
+
+/** How many live assignments one may have; 0 = any number. */
+export type RequestBounds = { readonly perBrowser: number; readonly perAddress: number };
 
 type Found = { readonly id: string; readonly hostname: string; readonly pin: string };
 export type VmRequestResult =
   | ({ readonly kind: 'assigned' } & Found)
   | ({ readonly kind: 'returned' } & Found)
-  | { readonly kind: 'none_free' | 'pin_required' | 'busy' }
+  | { readonly kind: 'none_free' | 'too_many' | 'pin_required' | 'busy' }
   | { readonly kind: 'pin_wrong'; readonly triesLeft: number }
   | { readonly kind: 'pin_locked'; readonly retryAfterSeconds: number };
 
@@ -24,12 +28,15 @@ const BROWSERS_PER_ASSIGNMENT = 10;
 /** How often a claim is tried that found only locked rows, or lost a race with the same e-mail. */
 const CLAIM_ATTEMPTS = 5;
 const LOCK_TIMEOUT_MS = 2_000;
+/** Used together with a hash of what is counted; no other advisory lock has this number. */
+const BOUND_LOCK = 7_205;
 
 /** Assigns a VM to an e-mail, or returns the one it has. `busy`: the rows stayed locked; try again. */
 export async function requestVm(db: Db, request: VmRequest): Promise<VmRequestResult> {
   for (let attempt = 0; attempt < CLAIM_ATTEMPTS; attempt++) {
     const row = await claimOnce(db, request, attempt);
     if (row === 'retry') continue;
+    if (row === 'too_many') return { kind: 'too_many' };
     if (row === null) return { kind: 'none_free' };
     if (row.outcome === 'given')
       return { kind: 'assigned', id: row.id, hostname: row.hostname, pin: row.pin };
@@ -39,12 +46,23 @@ export async function requestVm(db: Db, request: VmRequest): Promise<VmRequestRe
   return { kind: 'busy' };
 }
 
-/** `retry`: another request of the same e-mail was faster, or every free row was locked for too long. */
-async function claimOnce(db: Db, request: VmRequest, attempt: number): Promise<ClaimRow | null | 'retry'> {
+/**
+ * `retry`: another request of the same e-mail was faster, or every free row was locked for too long. The first attempt
+ * skips locked rows. Later ones wait for a row that is only locked (for example by a report), so that "full" is never wrong.
+ */
+async function claimOnce(
+  db: Db,
+  request: VmRequest,
+  attempt: number,
+): Promise<ClaimRow | null | 'retry' | 'too_many'> {
+  const { perBrowser, perAddress } = request.bounds;
   try {
-    const row = attempt === 0 ? await claim(db, request, 'skip locked') : await claimWaiting(db, request);
-    if (row !== null || attempt > 0) return row;
-    return (await anyFree(db)) ? 'retry' : null;
+    if (attempt === 0 && perBrowser === 0 && perAddress === 0) return await claimSkipping(db, request);
+    return await db.transaction().execute(async (trx) => {
+      await sql`select set_config('lock_timeout', ${`${LOCK_TIMEOUT_MS}ms`}, true)`.execute(trx);
+      if (await isAtBound(trx, request)) return 'too_many';
+      return attempt === 0 ? claimSkipping(trx, request) : claim(trx, request, '');
+    });
   } catch (error) {
     const code = errorCode(error);
     if (code === UNIQUE_VIOLATION || code === LOCK_NOT_AVAILABLE) return 'retry';
@@ -52,12 +70,34 @@ async function claimOnce(db: Db, request: VmRequest, attempt: number): Promise<C
   }
 }
 
-/** Without SKIP LOCKED: waits for a row that is only locked (for example by a report), so that "full" is never wrong. */
-async function claimWaiting(db: Db, request: VmRequest): Promise<ClaimRow | null> {
-  return db.transaction().execute(async (trx) => {
-    await sql`select set_config('lock_timeout', ${`${LOCK_TIMEOUT_MS}ms`}, true)`.execute(trx);
-    return claim(trx, request, '');
-  });
+async function claimSkipping(db: Db, request: VmRequest): Promise<ClaimRow | null | 'retry'> {
+  const row = await claim(db, request, 'skip locked');
+  return row === null && (await anyFree(db)) ? 'retry' : row;
+}
+
+/**
+ * Whether this browser or this address has as many VMs as it may have; an e-mail that has one comes back to it. Where a bound
+ * is configured, the requests that it concerns are counted one after another, until each has committed.
+ */
+async function isAtBound(
+  trx: Db,
+  { bounds: { perBrowser, perAddress }, address, browserId, email }: VmRequest,
+): Promise<boolean> {
+  // The address first: everybody takes both locks in this order.
+  const counted = [
+    ...(perAddress > 0 ? [`address ${address}`] : []),
+    ...(perBrowser > 0 ? [`browser ${browserId}`] : []),
+  ];
+  for (const name of counted)
+    await sql`select pg_advisory_xact_lock(${BOUND_LOCK}::int, hashtext(${name}))`.execute(trx);
+  if (counted.length === 0) return false;
+  const { rows } = await sql<{ at_bound: boolean }>`
+    select not exists (select from assignments where email = ${email} and released_at is null)
+      and ((${perBrowser}::int > 0 and ${perBrowser}::int <= (select count(*) from assignments
+          where released_at is null and browsers @> array[${browserId}]::text[]))
+        or (${perAddress}::int > 0 and ${perAddress}::int <= (select count(*) from assignments
+          where released_at is null and requested_from = ${address}))) as at_bound`.execute(trx);
+  return rows[0]?.at_bound === true;
 }
 
 /** Whether a VM is free, locked or not. */

@@ -4,7 +4,7 @@ import type { Db } from '../db/connect.ts';
 import { findActiveOperation } from '../db/operations.ts';
 import { countVms, listVmsInQuestion } from '../db/vms.ts';
 import type { OperationService } from '../provision/operation-service.ts';
-import { byUrgency } from '../vms/attention.ts';
+import { byUrgency, manyByOne } from '../vms/attention.ts';
 import { statusesThatAre } from '../vms/lifecycle.ts';
 import { isAssigned } from '../vms/status.ts';
 import { operationView, attentionView, viewContext, type ViewDependencies } from './views.ts';
@@ -25,7 +25,8 @@ export async function readOverview(dependencies: OverviewDependencies): Promise<
     findActiveOperation(db),
   ]);
   const context = viewContext(dependencies);
-  const attention = vms.flatMap((vm) => attentionView(vm, context) ?? []).sort(byUrgency);
+  const ofBrowsers = manyByOne(vms).map((entry) => ({ ...entry, since: entry.since.toISOString() }));
+  const attention = [...vms.flatMap((vm) => attentionView(vm, context) ?? []), ...ofBrowsers].sort(byUrgency);
   const of = (status: Parameters<typeof counts.byStatus.get>[0]): number => counts.byStatus.get(status) ?? 0;
   return {
     total: counts.total,

@@ -3,7 +3,7 @@ import type { Handler, Input, Reply } from '../contract/handlers.ts';
 import { problem, type FieldError, type ProblemReply } from '../contract/problems.ts';
 import { findAssignment } from '../db/assignments.ts';
 import type { Db } from '../db/connect.ts';
-import { requestVm, type VmRequestResult } from '../db/request.ts';
+import { requestVm, type RequestBounds, type VmRequestResult } from '../db/request.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { sentenceOf } from '../pages/problem.ts';
 import { renderSuccess } from '../pages/success.ts';
@@ -25,6 +25,7 @@ export type RequestVmDependencies = {
   readonly channel: string;
   readonly randomInt: (below: number) => number;
   readonly randomUuid: () => string;
+  readonly requestBounds: RequestBounds;
   /** Texts for participants. */
   readonly workshop: Workshop;
 };
@@ -38,6 +39,7 @@ type Rejection = ProblemReply<
   | 'invalid_request'
   | 'invalid_crd_command'
   | 'none_free'
+  | 'too_many_vms'
   | 'pin_required'
   | 'too_many_pin_attempts'
   | 'overloaded'
@@ -57,6 +59,7 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
       crdCommand: typed.crdCommand,
       pin: makePin(dependencies.randomInt),
       address: input.address,
+      bounds: dependencies.requestBounds,
       channel: dependencies.channel,
       givenPin: withoutInvisible(input.body.pin ?? '').trim() || null,
     });
@@ -102,6 +105,8 @@ function rejectionOf(result: Exclude<VmRequestResult, Found>): Rejection {
   switch (result.kind) {
     case 'none_free':
       return problem('none_free');
+    case 'too_many':
+      return problem('too_many_vms');
     case 'pin_required':
       return problem('pin_required', {
         errors: [
@@ -180,6 +185,7 @@ function justAssigned({ found, email }: Typed & { readonly found: Found }, now: 
     email,
     browsers: [],
     requestedFrom: null,
+    pinFailures: 0,
     assignedAt: now,
     commandAt: now,
     deliveredAt: null,

@@ -101,9 +101,11 @@ const reasons = {
   machine_lost: { reason: 'Participant cannot work', remedy: 'Assign another machine' },
   command_failed: { reason: 'Needs a new command', remedy: 'View machine' },
   overdue: { reason: 'Takes too long', remedy: 'View machine' },
+  wrong_pins: { reason: 'Wrong PINs', remedy: 'View machine' },
   error: { reason: 'Error', remedy: 'View actions' },
   unreachable: { reason: 'Unreachable', remedy: 'View actions' },
   gpu_unhealthy: { reason: 'GPU unhealthy', remedy: 'Mark as healthy' },
+  many_by_one: { reason: 'Many machines for one browser', remedy: 'View machine' },
 } as const satisfies Record<Attention['reason'], { reason: string; remedy: string }>;
 
 function attentionView({ hostname, email, reason, message, since }: Attention, now: Date): View {

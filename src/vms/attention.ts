@@ -20,6 +20,7 @@ export type AttentionFacts = {
     readonly reassignedAt: Date | null;
     /** What the agent said about the outcome. */
     readonly outcomeMessage: string | null;
+    readonly pinFailures: number;
   } | null;
   readonly deadline: Deadline | null;
 };
@@ -39,9 +40,11 @@ const urgency = {
   machine_lost: 0,
   command_failed: 1,
   overdue: 2,
-  error: 3,
-  unreachable: 4,
-  gpu_unhealthy: 5,
+  wrong_pins: 3,
+  error: 4,
+  unreachable: 5,
+  gpu_unhealthy: 6,
+  many_by_one: 7,
 } as const satisfies Record<AttentionReason, number>;
 
 type Urgent = { readonly hostname: string; readonly reason: AttentionReason };
@@ -66,9 +69,12 @@ export function attentionOf(machine: AttentionFacts): Attention | null {
     if (live) return entry('machine_lost', lost[status], statusSince);
     return entry(status, unusable[status], statusSince);
   }
-  const trouble = live && status !== 'destroying' ? commandTrouble(live) : null;
+  const served = status === 'destroying' ? null : live;
+  const trouble = served && commandTrouble(served);
   if (trouble) return entry(trouble.reason, trouble.message, trouble.since);
   if (deadline?.overdue) return entry('overdue', deadline.overdue, deadline.since);
+  const wrongPins = served && wrongPinsSentence(served.pinFailures);
+  if (wrongPins) return entry('wrong_pins', wrongPins, served.commandAt);
   if (isGpuUnhealthy(machine)) return entry('gpu_unhealthy', GPU, statusSince);
   return null;
 }
@@ -90,6 +96,44 @@ function commandTrouble(live: NonNullable<AttentionFacts['assignment']>): Troubl
     default:
       return null;
   }
+}
+
+/** A person who mistypes a few times needs nobody. */
+const WRONG_PINS_TOLD = 4;
+
+function wrongPinsSentence(count: number): string | null {
+  if (count < WRONG_PINS_TOLD) return null;
+  return `Somebody has entered ${count} wrong PINs for this machine; every fifth locks it for other browsers for minutes. If it is the participant, tell them the PIN. Otherwise they continue in the browser they started with, or you allow a new one.`;
+}
+
+/** An organiser may hold a few. */
+const MANY = 5;
+
+type Requested = {
+  readonly hostname: string;
+  readonly assignment: {
+    readonly email: string;
+    readonly browsers: readonly string[];
+    readonly requestedFrom: string | null;
+    readonly assignedAt: Date;
+    readonly releasedAt: Date | null;
+  } | null;
+};
+
+/** One entry for each browser that holds many machines; it names the first of them. */
+export function manyByOne(machines: readonly Requested[]): Attention[] {
+  const live = machines.flatMap(({ hostname, assignment }) =>
+    assignment === null || assignment.releasedAt !== null ? [] : [{ hostname, assignment }],
+  );
+  const byBrowser = Map.groupBy(live, ({ assignment }) => assignment.browsers[0] ?? null);
+  return [...byBrowser].flatMap(([browser, held]) => {
+    const [first] = held.toSorted((one, other) => compareHostnames(one.hostname, other.hostname));
+    if (browser === null || first === undefined || held.length < MANY) return [];
+    const { email, requestedFrom, assignedAt } = first.assignment;
+    const from = requestedFrom === null ? '' : ` (from ${requestedFrom})`;
+    const message = `One browser has requested ${held.length} machines${from}. If it is not yours, release them; MAX_VMS_PER_BROWSER limits how many one browser can have.`;
+    return [{ hostname: first.hostname, email, reason: 'many_by_one', message, since: assignedAt }];
+  });
 }
 
 const lost = {

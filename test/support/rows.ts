@@ -29,6 +29,7 @@ export function vmRequest(email: string, parts: Partial<VmRequest> = {}): VmRequ
     address: '192.0.2.7',
     channel: CHANNEL,
     givenPin: null,
+    bounds: { perBrowser: 0, perAddress: 0 },
     ...parts,
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { attentionOf, byUrgency, type AttentionFacts } from '../../src/vms/attention.ts';
+import { attentionOf, byUrgency, manyByOne, type AttentionFacts } from '../../src/vms/attention.ts';
 import {
   deadlineOf,
   defaultDeadlines,
@@ -97,6 +97,7 @@ describe('attention', () => {
   const participant = {
     email: 'ada@x.org',
     state: 'connected',
+    pinFailures: 0,
     commandAt: ago(9),
     reassignedAt: null,
     outcomeMessage: null,
@@ -132,6 +133,20 @@ describe('attention', () => {
       'ada@x.org',
     ],
     ['takes too long', { status: 'initializing', deadline: overdue }, 'overdue', null],
+    ['got three wrong PINs', { assignment: { ...participant, pinFailures: 3 } }, null, null],
+    ['got four wrong PINs', { assignment: { ...participant, pinFailures: 4 } }, 'wrong_pins', 'ada@x.org'],
+    [
+      'got wrong PINs and needs a new command',
+      { assignment: { ...participant, pinFailures: 9, state: 'expired' } },
+      'command_failed',
+      'ada@x.org',
+    ],
+    [
+      'got wrong PINs and is being destroyed',
+      { status: 'destroying', assignment: { ...participant, pinFailures: 9 } },
+      null,
+      null,
+    ],
     ['has an unhealthy GPU', { gpuHealth: 'Unhealthy' }, 'gpu_unhealthy', null],
     [
       'is being destroyed',
@@ -170,6 +185,28 @@ describe('attention', () => {
   ] as const)('a machine that %s needs attention, with what to do', (_what, change, message) => {
     const found = attentionOf({ ...machine, assignment: { ...participant, ...change } });
     expect(found?.message).toContain(message);
+  });
+
+  test('a browser that holds five machines is told once, with the first of them; four, and released ones, are not', () => {
+    const held = (number: number, browser: string, releasedAt: Date | null = null) => ({
+      hostname: `vm-${number}`,
+      assignment: {
+        email: `person${number}@x.org`,
+        browsers: [browser, 'another one'],
+        requestedFrom: '192.0.2.7',
+        assignedAt: ago(number),
+        releasedAt,
+      },
+    });
+    const four = [1, 2, 3, 4].map((number) => held(number, 'four'));
+    const five = [10, 11, 9, 12, 13].map((number) => held(number, 'five'));
+    const free = { hostname: 'vm-20', assignment: null };
+    expect(manyByOne([...four, held(5, 'four', ago(1)), free])).toEqual([]);
+    const told = manyByOne([...four, ...five, free]);
+    expect(told).toMatchObject([
+      { hostname: 'vm-9', email: 'person9@x.org', reason: 'many_by_one', since: ago(9) },
+    ]);
+    expect(told[0]?.message).toContain('5 machines (from 192.0.2.7)');
   });
 
   test('participants who cannot work come first, then machines in the order of their numbers', () => {
