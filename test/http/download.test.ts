@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { createScriptedProvider } from '../doubles/scripted-provider.ts';
 import { openArchive } from '../collect/lab.ts';
 import { textOf } from '../support/page-models.ts';
-import { insertFreeVms } from '../support/rows.ts';
+import { giveVm, insertFreeVms } from '../support/rows.ts';
 import { ADMIN, startTestServer, type TestServer } from '../support/server.ts';
 import { startSshMachine, type SshMachine } from '../support/ssh-machine.ts';
 
@@ -142,21 +142,23 @@ test(
     await server.db.updateTable('vms').set({ provider: provider.name }).execute();
     await reached(server, 'vm-1', machine);
     await server.db.updateTable('vms').set({ provider: provider.name }).execute();
+    await giveVm(server.db, 'ada@example.org');
+    await giveVm(server.db, 'bob@example.org');
     const page = async (): Promise<string> =>
       textOf(await (await get(server, '/admin/instances/delete?survey=true')).text());
-    expect(await page()).toContain('Not assigned vm-1 2 files, 8 bytes. Never downloaded.');
+    expect(await page()).toContain('ada@example.org vm-1 2 files, 8 bytes. Never downloaded.');
     await zipOf(await get(server, '/api/v1/vms/vm-1/data'));
     await vi.waitFor(
-      async () => expect(await page()).toContain('Not assigned vm-1 Downloaded and unchanged since.'),
+      async () => expect(await page()).toContain('ada@example.org vm-1 Downloaded and unchanged since.'),
       WAIT,
     );
     await writeFile(join(machine.desktop, 'a.txt'), 'work that goes on');
     const changed = await page();
     expect(changed).toContain('Work that would be lost');
-    expect(changed).toContain('Not assigned vm-1 2 files, 21 bytes. Changed since the last download.');
-    expect(changed).toContain('Not assigned vm-2 The files on this machine are unknown. The SSH address');
+    expect(changed).toContain('ada@example.org vm-1 2 files, 21 bytes. Changed since the last download.');
+    expect(changed).toContain('bob@example.org vm-2 The files on this machine are unknown. The SSH address');
     const overview = (await (await get(server, '/admin')).text()).replaceAll(/<[^>]*>/g, ' ');
-    expect(overview).toMatch(/vm-1\s+Not assigned\s+2 files, 8 bytes, /);
+    expect(overview).toMatch(/vm-1\s+ada@example\.org\s+2 files, 8 bytes, /);
   },
   LONG_TEST_MS,
 );

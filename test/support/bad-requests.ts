@@ -208,5 +208,5 @@ export const unknown: readonly Case[] = [
   ['a wrong token', 401, json('/api/vm-status', '{}', { Authorization: 'Bearer wrong' })],
   ['a wrong password', 401, { path: '/admin', headers: { Authorization: 'Basic YWRtaW46d3Jvbmc=' } }],
   ['malformed credentials', 401, { path: '/admin', headers: { Authorization: 'Basic !!!' } }],
-  ['headers of 20,000 bytes', 431, { path: '/', headers: { 'X-Long': 'x'.repeat(20_000) } }],
+  ['headers of 50,000 bytes', 431, { path: '/', headers: { 'X-Long': 'x'.repeat(50_000) } }],
 ];
