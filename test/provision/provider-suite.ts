@@ -100,7 +100,7 @@ export function testProvider(
       { signal = NEVER, force = NEVER, ended = 'succeeded' } = {},
     ): Promise<ProvisionResult> {
       const operationId = randomUUID();
-      // As the server does: a provider may ask which launches are ours.
+      // As the server does: a provider may ask which launches and machines are ours.
       await database.db
         .insertInto('operations')
         .values({
@@ -113,13 +113,34 @@ export function testProvider(
         })
         .execute();
       const vms = names.map((hostname) => ({ hostname, token: tokenOf(hostname) }));
-      return provider.launch({ operationId, shutdownAt: null, vms }, report, signal, force);
+      const created = async (hostname: string, vm: CreatedVm): Promise<void> => {
+        const row = {
+          hostname,
+          provider: definition.name,
+          operation_id: operationId,
+          status: 'initializing',
+        };
+        await database.db
+          .insertInto('vms')
+          .values({ ...row, provider_id: vm.id ?? null })
+          .onConflict((conflict) => conflict.doNothing())
+          .execute();
+        await report.created(hostname, vm);
+      };
+      const spec = { operationId, shutdownAt: null, vms };
+      return provider.launch(spec, { ...report, created }, signal, force);
     }
     const tokenOf = (hostname: string): string => `token-of-${hostname}`;
     const destroy = (
       names: readonly string[] | 'all',
       report: ProvisionReport = record(),
-    ): Promise<ProvisionResult> => provider.destroy(names, report, NEVER, NEVER);
+    ): Promise<ProvisionResult> => {
+      const gone = async (hostname: string): Promise<void> => {
+        await database.db.deleteFrom('vms').where('hostname', '=', hostname).execute();
+        await report.gone(hostname);
+      };
+      return provider.destroy(names, { ...report, gone }, NEVER, NEVER);
+    };
     const listed = async (): Promise<string[]> => hostnamesOf(await provider.list());
     /** As after every interrupted run. */
     const repair = async (): Promise<void> => {

@@ -30,9 +30,7 @@ test('a launch with hours has an end time, which the API and the page show and w
   });
   expect(fleet.launches).toMatchObject([{ total: 2, existing: 2, requested_by: 'admin' }]);
   expect(hoursUntil(fleet.shutdown_at)).toBeCloseTo(3, 1);
-  expect(await lab.page('/admin')).toMatch(
-    /<strong>2 launched machines<\/strong> <span>First shutdown: in 3\sh/,
-  );
+  expect(await lab.page('/admin')).toMatch(/<span>First shutdown: in 3\sh/);
   const moved = await lab.postJson('/api/v1/fleet/reschedule-shutdown', { hours: '10' });
   expect(moved.status).toBe(200);
   expect(hoursUntil(((await moved.json()) as Fleet).shutdown_at)).toBeCloseTo(10, 1);
