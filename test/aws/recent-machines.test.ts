@@ -22,6 +22,8 @@ function prepare(ended: readonly string[]) {
   const context = {
     recentMachines,
     region: 'us-east-1',
+    limits: { listDelayMs: LIST_DELAY_MS },
+    place: { read: () => Promise.resolve(null) },
     readSettings: () => Promise.resolve(fail({ code: 'program', message: 'None.', remedy: 'Set them.' })),
     backend: { stackFile: null },
     cloud: () => cloud,

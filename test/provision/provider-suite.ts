@@ -127,8 +127,7 @@ export function testProvider(
           .execute();
         await report.created(hostname, vm);
       };
-      const spec = { operationId, shutdownAt: null, vms };
-      return provider.launch(spec, { ...report, created }, signal, force);
+      return provider.launch({ operationId, shutdownAt: null, vms }, { ...report, created }, signal, force);
     }
     const tokenOf = (hostname: string): string => `token-of-${hostname}`;
     const destroy = (
