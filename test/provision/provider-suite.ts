@@ -10,6 +10,7 @@ import type {
   ProvisionResult,
 } from '../../src/provision/provider.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { record } from '../support/recorded-report.ts';
 
 /** What a test of a provider prepares, such as a folder or a cloud. */
 export type ProviderLab = AsyncDisposable & {
@@ -28,38 +29,6 @@ export type ProviderLab = AsyncDisposable & {
 const NEVER = new AbortController().signal;
 /** A forced run must end by itself in this time. */
 const FORCED_WITHIN_MS = 60_000;
-
-type Recorded = ProvisionReport & {
-  readonly createdVms: Map<string, CreatedVm>;
-  readonly failures: Map<string, string>;
-  readonly ended: string[];
-  readonly keptVms: Map<string, string>;
-  readonly texts: string[];
-};
-
-function record(onCreated: () => void = () => undefined): Recorded {
-  const createdVms = new Map<string, CreatedVm>();
-  const failures = new Map<string, string>();
-  const ended: string[] = [];
-  const kept = new Map<string, string>();
-  const texts: string[] = [];
-  return {
-    createdVms,
-    failures,
-    ended,
-    keptVms: kept,
-    texts,
-    event: ({ text }) => void texts.push(text),
-    created: (hostname, vm) => {
-      createdVms.set(hostname, vm);
-      onCreated();
-      return Promise.resolve();
-    },
-    failed: (hostname, reason) => Promise.resolve(void failures.set(hostname, reason)),
-    gone: (hostname) => Promise.resolve(void ended.push(hostname)),
-    kept: (hostname, reason) => Promise.resolve(void kept.set(hostname, reason)),
-  };
-}
 
 const hostnamesOf = (vms: readonly ListedVm[]): string[] => vms.map(({ hostname }) => hostname).sort();
 
@@ -134,10 +103,12 @@ export function testProvider(
       names: readonly string[] | 'all',
       report: ProvisionReport = record(),
     ): Promise<ProvisionResult> => {
-      const gone = async (hostname: string): Promise<void> => {
-        await database.db.deleteFrom('vms').where('hostname', '=', hostname).execute();
-        await report.gone(hostname);
-      };
+      const rows = database.db.deleteFrom('vms');
+      const gone = (hostname: string) =>
+        rows
+          .where('hostname', '=', hostname)
+          .execute()
+          .then(() => report.gone(hostname));
       return provider.destroy(names, { ...report, gone }, NEVER, NEVER);
     };
     const listed = async (): Promise<string[]> => hostnamesOf(await provider.list());
