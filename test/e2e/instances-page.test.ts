@@ -252,13 +252,13 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     await link.waitFor({ state: 'attached' });
     // Rows that come into sight get their heights in the next frame, and move the others.
     const before = await link.evaluate(async (shown: ScrolledLink) => {
-      let [y, last] = [NaN, NaN];
-      do {
-        last = y;
+      const center = async (): Promise<number> => {
         shown.scrollIntoView({ block: 'center', behavior: 'instant' });
         await new Promise((resolve) => setTimeout(resolve, 100));
-        y = shown.getBoundingClientRect().y;
-      } while (y !== last);
+        return shown.getBoundingClientRect().y;
+      };
+      let y = await center();
+      for (let next = await center(); next !== y; next = await center()) y = next;
       shown.click();
       return y;
     });
