@@ -45,6 +45,8 @@ setup: $(ALL_STAMP) ## set up Node and all packages; the commands that need them
 setup-serve: $(if $(filter aws,$(PROVIDER)),$(ALL_STAMP),$(SERVE_STAMP))
 
 .PHONY: run
+# What Node compiled at an earlier start: a fifth of the time of a start.
+run: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
 run: setup-serve ## start the allocator in the foreground; the first run installs what serving needs (1 minute, 300 MB)
 	@node codegen/assets.ts
 	@node codegen/agent-bundle.ts || echo "The agent could not be built, and is not served: \`make agent\` says why."
@@ -108,7 +110,7 @@ screenshots: setup ## a picture of every page in every state, in dist/screenshot
 	@echo "Look at them: dist/screenshots"
 
 .PHONY: assets
-assets: setup-serve ## the styles and scripts of the pages, in dist/public; `run`, `test` and `bench` build them
+assets: setup-serve ## the styles and scripts of the pages and the parsed contract, in dist; `run`, `test` and `bench` build them
 	@node codegen/assets.ts
 
 .PHONY: agent

@@ -1,13 +1,15 @@
 // `make assets`: src/browser, templates/public and the parts of Tabler, uPlot and Swagger UI that the pages use -> dist/public,
-// with names that contain a hash, and assets.json, which maps the names.
+// with names that contain a hash, and assets.json, which maps the names. And openapi.yaml -> dist/contract.json.
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin } from 'esbuild';
+import { CURRENT_CONTRACT, readContract } from './documents.ts';
 import { fitStylesheet } from './stylesheet.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 export const PUBLIC = join(root, 'dist/public');
+const CONTRACT = join(root, 'dist/contract.json');
 const NAMES = 'assets.json';
 
 /** Tabler's stylesheet; only the rules that the pages use are kept. */
@@ -60,13 +62,19 @@ export async function buildAssets(): Promise<void> {
   await mkdir(PUBLIC, { recursive: true });
   const files = outputFiles.map(({ path, contents }) => ({ name: basename(path), contents }));
   for (const { name, contents } of files) await writeFile(join(PUBLIC, name), contents);
-  // Written last and atomically: the files exist before anything can read their names.
-  const half = join(PUBLIC, `.${NAMES}.${process.pid}`);
-  await writeFile(half, JSON.stringify(namesOf(metafile), null, 2));
-  await rename(half, join(PUBLIC, NAMES));
+  await writeJson(CONTRACT, await readContract(CURRENT_CONTRACT));
+  // Written last: the files exist before anything can read their names.
+  await writeJson(join(PUBLIC, NAMES), namesOf(metafile));
   const kept = new Set([NAMES, ...files.map(({ name }) => name)]);
   for (const name of await readdir(PUBLIC))
     if (!kept.has(name) && !name.startsWith('.')) await rm(join(PUBLIC, name), { force: true });
+}
+
+/** Nothing can read half of it. */
+async function writeJson(path: string, value: unknown): Promise<void> {
+  const half = join(dirname(path), `.${basename(path)}.${process.pid}`);
+  await writeFile(half, JSON.stringify(value));
+  await rename(half, path);
 }
 
 /** Name that the pages use → name with the hash. */

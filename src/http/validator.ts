@@ -16,14 +16,13 @@ const BUSY: readonly EndpointId[] = ['vmStartup', 'requestVm'];
 
 /**
  * The validator compiles every path of its document anew for each request, 4 KiB of garbage for each VM that waits. So the
- * busy endpoints have instances with their own path alone. Throws where the document is no OpenAPI document.
+ * busy endpoints have an instance with their paths alone. Throws where the document is no OpenAPI document.
  */
 export function createValidator(document: unknown): Validator {
+  const busyPaths = new Set<string>(BUSY.map((id) => endpoints[id].path));
   const shared = createMiddlewares(partOf(document, () => true));
-  const busy = new Map(
-    BUSY.map((id) => [id, createMiddlewares(partOf(document, (path) => path === endpoints[id].path))]),
-  );
-  return ({ id }) => busy.get(id) ?? shared;
+  const busy = createMiddlewares(partOf(document, (path) => busyPaths.has(path)));
+  return ({ path }) => (busyPaths.has(path) ? busy : shared);
 }
 
 function createMiddlewares(apiSpec: ContractDocument): readonly RequestHandler[] {
