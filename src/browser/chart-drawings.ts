@@ -16,6 +16,7 @@ export type Drawing = {
 export type Colours = (name: string) => string;
 
 const LABELLED_MACHINES_MAX = 24;
+const MINUTE_S = 60;
 const DAY_S = 86_400;
 /** Machines and seconds are counted whole. */
 const INCREMENTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
@@ -189,16 +190,19 @@ function timed(
   const end = secondsOf(to);
   const span = Math.max(end - secondsOf(firstAt), SHORTEST_S);
   const start = Math.max(secondsOf(from), end - span * (1 + MARGIN));
-  const format = new Intl.DateTimeFormat(
-    language,
-    end - start > 2 * DAY_S ? { weekday: 'short', day: 'numeric' } : { hour: '2-digit', minute: '2-digit' },
-  );
+  const days = { weekday: 'short', day: 'numeric' } as const;
+  const minutes = { hour: '2-digit', minute: '2-digit' } as const;
+  const format = ([first = 0, second = first + MINUTE_S]: readonly number[]): Intl.DateTimeFormat => {
+    if (end - start > 2 * DAY_S) return new Intl.DateTimeFormat(language, days);
+    const isFine = second - first < MINUTE_S;
+    return new Intl.DateTimeFormat(language, isFine ? { ...minutes, second: '2-digit' } : minutes);
+  };
   return {
     scales: {
       x: { time: true, range: [start, end] },
       y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.05)] },
     },
-    axes: axes(colours, (splits) => splits.map((split) => format.format(split * 1_000)), { unit }),
+    axes: axes(colours, (splits) => splits.map((split) => format(splits).format(split * 1_000)), { unit }),
   };
 }
 
