@@ -1,7 +1,7 @@
 // The first steps of every start: the data folder, and the database.
 import type { Config } from '../config.ts';
 import { resolveDataDir } from '../db/embedded/data-dir.ts';
-import { openDatabase, type OpenDatabase } from '../db/open.ts';
+import { openDatabase, type OpenDatabase, type OpenOptions } from '../db/open.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import { definitionOf } from '../provision/providers.ts';
 import { required, type AppContext } from './context.ts';
@@ -23,24 +23,31 @@ export async function openData(
   const { config, log, env, platform, self } = context;
   const { dataDir, note } = required(await resolveDataDir({ dataDir: config.dataDir, env, platform }));
   if (note !== undefined) context.say(note);
-  const shared = mayShare(config);
+  const whyAlone = whyNotShared(config);
   const database = await openDatabase({
     lifecycle,
     log,
-    url: config.database.kind === 'external' ? config.database.url : null,
+    ...addressesOf(config),
     dataDir,
     poolSize: config.limits.databasePoolSize,
-    mode: shared ? 'shared' : 'exclusive',
+    whyAlone,
     env,
     platform,
     self,
     onTaken: (holder) => lost.abort(`another allocator (${holder}) has taken the database`),
   });
-  return { dataDir, database: required(database), alone: !shared };
+  return { dataDir, database: required(database), alone: whyAlone !== null };
+}
+
+function addressesOf({ database }: Config): Pick<OpenOptions, 'url' | 'directUrl'> {
+  if (database.kind === 'embedded') return { url: null, directUrl: null };
+  return { url: database.url, directUrl: database.directUrl ?? null };
 }
 
 /** Several allocators can share a database only where nothing important is on the disk of one computer. */
-function mayShare({ database, provider, secretKey, pulumi }: Config): boolean {
-  const canShare = definitionOf(provider).canShare({ pulumi });
-  return database.kind === 'external' && secretKey !== undefined && canShare;
+function whyNotShared({ database, provider, secretKey, admin, pulumi }: Config): string | null {
+  if (database.kind === 'embedded') return 'its database is in its data folder';
+  if (secretKey === undefined) return 'SECRET_KEY is not set, so it has a key of its own';
+  if (admin.password === undefined) return 'ADMIN_PASSWORD is not set, so it has a password of its own';
+  return definitionOf(provider).whyNotShared({ pulumi });
 }

@@ -9,7 +9,13 @@ import { isHost } from './rules.ts';
 
 export type Database =
   | { readonly kind: 'embedded' }
-  | { readonly kind: 'external'; readonly url: string; readonly from: 'DATABASE_URL' | 'config file' };
+  | {
+      readonly kind: 'external';
+      readonly url: string;
+      /** Where `url` leads to a pooler in transaction mode: past it. Undefined: `url` does for everything. */
+      readonly directUrl: string | undefined;
+      readonly from: 'DATABASE_URL' | 'config file';
+    };
 
 const DEFAULT_APP_NAME = 'lablink';
 const DEFAULT_STAGE = 'prod';
@@ -84,8 +90,8 @@ export function chooseDatabase(
   { database }: Pick<Values, 'database'>,
   hasSection: boolean,
 ): Result<Database, readonly ConfigFailure[]> {
-  const { kind, url, name, user } = database;
-  if (url !== undefined) return succeed({ kind: 'external', url, from: 'DATABASE_URL' });
+  const { kind, url, directUrl, name, user } = database;
+  if (url !== undefined) return succeed({ kind: 'external', url, directUrl, from: 'DATABASE_URL' });
   if (kind !== 'external') return succeed({ kind: 'embedded' });
   const because = 'DATABASE is external';
   if (!hasSection) {
@@ -96,15 +102,19 @@ export function chooseDatabase(
     const keys = [...(name === undefined ? ['db.dbname'] : []), ...(user === undefined ? ['db.user'] : [])];
     return fail(keys.map((key) => missing(key, because, `Write ${key}, or set DATABASE_URL.`)));
   }
-  return succeed({ kind: 'external', url: urlOf({ ...database, name, user }), from: 'config file' });
+  const fromFile = urlOf({ ...database, name, user });
+  return succeed({ kind: 'external', url: fromFile, directUrl, from: 'config file' });
 }
 
 /** What the configuration says without effect, or to the danger of someone. */
 export function warningsOf({ database, provider, vmAuth }: Values): string[] {
-  const { kind, url, table = TABLE } = database;
+  const { kind, url, directUrl, table = TABLE } = database;
   return [
     ...(kind === 'embedded' && url !== undefined
       ? ['DATABASE=embedded has no effect: DATABASE_URL wins.']
+      : []),
+    ...(kind !== 'external' && url === undefined && directUrl !== undefined
+      ? ['DATABASE_DIRECT_URL has no effect: the embedded database is used. Set DATABASE_URL too.']
       : []),
     ...(table === TABLE ? [] : [`db.table_name has no effect: the table is always ${TABLE}.`]),
     ...(definitionOf(provider).needsTokens && vmAuth === 'open'

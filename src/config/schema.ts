@@ -41,6 +41,12 @@ const database = z.object({
     meaning: 'Your own Postgres server. It wins over `DATABASE` and over the config file.',
     secret: true,
   }),
+  directUrl: env('DATABASE_DIRECT_URL', rules.postgresUrl, {
+    otherwise: 'the same as `DATABASE_URL`',
+    meaning:
+      'The address of the same database past a pooler in transaction mode (PgBouncer), for listening, locks, migrations and the queue (docs/operations.md).',
+    secret: true,
+  }),
   name: file('db.dbname', plainText, { meaning: 'Name of the database.', example: 'lablink' }),
   user: file('db.user', plainText, { meaning: 'User of the database.', example: 'lablink' }),
   password: file('db.password', rules.filledText, {

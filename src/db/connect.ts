@@ -19,6 +19,8 @@ export type DatabaseOptions = {
   readonly onRefusal?: OnRefusal;
   /** For work that may take as long as it takes, such as migrations: statements and sockets have no time limit. */
   readonly unlimited?: boolean;
+  /** Through a pooler in transaction mode, where nothing can be set for a session. */
+  readonly pooled?: boolean;
   /** Statements that each connection prepares once. */
   readonly prepared?: PreparedNames;
 };
@@ -36,7 +38,7 @@ const SILENCE_TIMEOUT_MS = 20_000;
 const BIGINT_OID = 20;
 
 /** Opens no connection before the first query. Close the pool with `db.destroy()`. */
-export function connectDatabase({ unlimited = false, ...options }: DatabaseOptions): Db {
+export function connectDatabase({ unlimited = false, pooled = false, ...options }: DatabaseOptions): Db {
   // The pool waits for the promise, although its type says nothing of one.
   const onConnect = (client: ClientBase): unknown =>
     client.query(`set statement_timeout = ${unlimited ? 0 : STATEMENT_TIMEOUT_MS}`);
@@ -46,7 +48,7 @@ export function connectDatabase({ unlimited = false, ...options }: DatabaseOptio
     application_name: options.applicationName,
     connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
     // Not as a parameter of the connection: PgBouncer refuses those that it does not know.
-    onConnect,
+    ...(!pooled && { onConnect }),
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
     keepAlive: true,
     ...(!unlimited && { stream: createSocket }),

@@ -1,11 +1,12 @@
 // The LISTEN connection of this process. It reconnects by itself; after each connect, notifications may have been lost.
-// A server that never delivers notifications (PgBouncer in transaction mode) is detected at the start.
+// A connection that gets no notifications is detected at the start.
 import { sql } from 'kysely';
 import pgListen, { type Subscriber } from 'pg-listen';
+import { isAborted, sleep } from '../async/abort.ts';
 import { withTimeLimit } from '../async/time-limit.ts';
 import { succeed, type Result } from '../result.ts';
 import type { Db } from './connect.ts';
-import { poolerFailure } from './pooler.ts';
+import { otherDatabase } from './pooler.ts';
 
 export type Listener = {
   /** False while there is no connection. */
@@ -35,42 +36,40 @@ const ANSWER_TIMEOUT_MS = 5_000;
 
 /** Connects, listens, and checks that a notification arrives. Throws if the server cannot be reached. */
 export async function listen(options: ListenOptions): Promise<Result<Listener>> {
-  let closed = false;
-  const subscriber: Subscriber = pgListen.default(
-    {
-      connectionString: options.connectionString,
-      application_name: 'lablink listener',
-      connectionTimeoutMillis: ANSWER_TIMEOUT_MS,
-      query_timeout: ANSWER_TIMEOUT_MS,
-    },
-    {
-      paranoidChecking: PARANOID_CHECK_MS,
-      // close() does not stop its reconnecting; throwing here does.
-      retryInterval: () => {
-        if (closed) throw new Error('The listener was closed.');
-        return RECONNECT_INTERVAL_MS;
-      },
-      // Forever: meanwhile the rows are read on a timer, and the health check reports the lost connection.
-      retryLimit: Number.POSITIVE_INFINITY,
-      retryTimeout: Number.POSITIVE_INFINITY,
-      parse: parsePayload,
-    },
-  );
+  const ending = new AbortController();
+  const subscriber = createSubscriber(options, ending.signal);
   let connected = false;
   const close = async (): Promise<void> => {
-    closed = true;
+    ending.abort();
     await subscriber.close();
   };
   subscriber.events.on('connected', () => {
     // close() was called during a reconnect.
-    if (closed) return void subscriber.close();
+    if (ending.signal.aborted) return void subscriber.close();
     connected = true;
     options.onConnected();
   });
+  const listenAgain = async (): Promise<void> => {
+    while (!connected && !isAborted(ending.signal)) {
+      try {
+        // Without a pause in between: a reconnect listens to what is subscribed at that moment.
+        subscriber.unlisten(options.channel)?.catch(() => undefined);
+        await subscriber.listenTo(options.channel);
+        connected = true;
+        options.onConnected();
+      } catch {
+        // Reported once; until it works, the health check shows it.
+        await sleep(RECONNECT_INTERVAL_MS, ending.signal);
+      }
+    }
+  };
   subscriber.events.on('reconnect', () => (connected = false));
   subscriber.events.on('error', (error) => {
     connected = false;
-    if (!closed) options.onError(error);
+    if (ending.signal.aborted) return;
+    options.onError(error);
+    // Connected, but to a standby, where LISTEN fails: pg-listen keeps the connection, and would not try again.
+    void listenAgain();
   });
   subscriber.notifications.on(options.channel, (payload: unknown) => {
     const hostname = hostnameOf(payload);
@@ -80,7 +79,7 @@ export async function listen(options: ListenOptions): Promise<Result<Listener>> 
   await subscriber.listenTo(options.channel);
   if (!(await probe(subscriber, options))) {
     await close();
-    return poolerFailure;
+    return otherDatabase;
   }
   return succeed({
     get connected() {
@@ -88,6 +87,29 @@ export async function listen(options: ListenOptions): Promise<Result<Listener>> 
     },
     close,
   });
+}
+
+function createSubscriber({ connectionString }: ListenOptions, ending: AbortSignal): Subscriber {
+  return pgListen.default(
+    {
+      connectionString,
+      application_name: 'lablink listener',
+      connectionTimeoutMillis: ANSWER_TIMEOUT_MS,
+      query_timeout: ANSWER_TIMEOUT_MS,
+    },
+    {
+      paranoidChecking: PARANOID_CHECK_MS,
+      // close() does not stop its reconnecting; throwing here does.
+      retryInterval: () => {
+        if (ending.aborted) throw new Error('The listener was closed.');
+        return RECONNECT_INTERVAL_MS;
+      },
+      // Forever: meanwhile the rows are read on a timer, and the health check reports the lost connection.
+      retryLimit: Number.POSITIVE_INFINITY,
+      retryTimeout: Number.POSITIVE_INFINITY,
+      parse: parsePayload,
+    },
+  );
 }
 
 /** Null for a payload that is not JSON: it is not ours. */

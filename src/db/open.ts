@@ -1,15 +1,16 @@
 // Opens the database: the embedded server or one of yours, the deployment lock, the pool and the schema. Each step registers
 // its close with the lifecycle.
+import { sql } from 'kysely';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { Log } from '../log.ts';
 import { fail, succeed, type Failed, type Result } from '../result.ts';
 import { preparedClaim } from './claim.ts';
 import { connectDatabase, type Db } from './connect.ts';
-import { acquireDeploymentLock, describeHolder, type LockMode } from './deployment-lock.ts';
+import { acquireDeploymentLock, describeHolder } from './deployment-lock.ts';
 import type { Platform } from './embedded/platform.ts';
 import { startOwnedPostgres } from './embedded/own.ts';
 import { migrateToLatest, type MigrateResult } from './migrate.ts';
-import { checkSessionIsKept } from './pooler.ts';
+import { checkSameDatabase, checkSessionIsKept, type UrlVariable } from './pooler.ts';
 import { databaseStartFailure } from './start-failure.ts';
 
 export type OpenOptions = {
@@ -17,10 +18,12 @@ export type OpenOptions = {
   readonly log: Log;
   /** An address of Postgres, or null for the embedded one. */
   readonly url: string | null;
+  /** Past a pooler in transaction mode, where `url` leads to one. */
+  readonly directUrl: string | null;
   readonly dataDir: string;
   readonly poolSize: number;
-  /** `exclusive` unless several allocators were configured to share a server of yours. */
-  readonly mode: LockMode;
+  /** Why this allocator cannot share the database with others: the end of a sentence. Null = it can. */
+  readonly whyAlone: string | null;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly platform: Platform;
   readonly self: { readonly pid: number; readonly host: string };
@@ -30,6 +33,7 @@ export type OpenOptions = {
 
 export type OpenDatabase = {
   readonly db: Db;
+  /** Of Postgres itself, for what needs a session: never of a pooler in transaction mode. */
   readonly connectionString: string;
   /** Sentences for the person who starts the allocator. */
   readonly notes: readonly string[];
@@ -37,28 +41,43 @@ export type OpenDatabase = {
 
 /** Opens the database and brings its schema up to date. Expected failures are returned with a remedy. */
 export async function openDatabase(options: OpenOptions): Promise<Result<OpenDatabase>> {
-  const server =
-    options.url === null ? await openEmbedded(options) : await openExternal(options, options.url);
+  const { url, directUrl } = options;
+  const server = url === null ? await openEmbedded(options) : await openExternal(options, url);
   if (!server.ok) return server;
+  const { connectionString, notes } = server.value;
+  const pooled = url !== null && directUrl !== null;
   const db = await options.lifecycle.acquire(
     'database pool',
     () =>
       connectDatabase({
-        connectionString: server.value.connectionString,
+        connectionString: url ?? connectionString,
         poolSize: options.poolSize,
         applicationName: 'lablink',
-        prepared: preparedClaim,
+        ...(pooled ? { pooled } : { prepared: preparedClaim }),
         onIdleError: (error) => options.log.warn({ err: error }, 'An idle database connection was lost.'),
         onRefusal: ({ hostname, event, state }) =>
           options.log.warn({ hostname, event, vmStatus: state }, 'An event of a machine was refused.'),
       }),
     (pool) => pool.destroy(),
   );
-  const migrated = await migrate(options, server.value.connectionString);
+  const migrated = await migrate(options, connectionString);
   if (!migrated.ok) return migrated;
   if (migrated.value.length > 0)
     options.log.info({ migrations: migrated.value }, 'The schema was brought up to date.');
-  return succeed({ ...server.value, db });
+  return succeed({ db, connectionString, notes: [...notes, ...(pooled ? await notesOfPool(db) : [])] });
+}
+
+/** Through a pooler, the allocator cannot set the limit itself. */
+async function notesOfPool(db: Db): Promise<string[]> {
+  const { rows } = await sql<{ limit: string; user: string }>`
+    select current_setting('statement_timeout') as limit, current_user as user`.execute(db);
+  return rows.flatMap(({ limit, user }) =>
+    limit === '0'
+      ? [
+          `Warning: through the pooler, statements have no time limit. Run: alter role ${user} set statement_timeout = '15s' (then RECONNECT in PgBouncer).`,
+        ]
+      : [],
+  );
 }
 
 /** On a connection of its own: another allocator may migrate for long, and so may a migration of large tables. */
@@ -99,16 +118,17 @@ async function openEmbedded(options: OpenOptions): Promise<Result<Server>> {
 }
 
 async function openExternal(options: OpenOptions, url: string): Promise<Result<Server>> {
-  const { lifecycle, log, mode } = options;
-  // Before a lock is acquired: a pooler would keep it after the allocator has ended.
-  const kept = await checkSessionIsKept(url).catch((error: unknown) => unreachable(error));
-  if (!kept.ok) return kept;
+  const { lifecycle, log, whyAlone } = options;
+  const connectionString = options.directUrl ?? url;
+  const checked = await checkAddresses(options, url);
+  if (!checked.ok) return checked;
   const locked = await lifecycle.acquire(
     'deployment lock',
     () =>
       acquireDeploymentLock({
         ...options,
-        connectionString: url,
+        connectionString,
+        mode: whyAlone === null ? 'shared' : 'exclusive',
         log: (line) => log.info({}, line),
         onTaken: (holder) => options.onTaken(describeHolder(holder)),
       }),
@@ -116,19 +136,35 @@ async function openExternal(options: OpenOptions, url: string): Promise<Result<S
       if (result.ok) await result.value.release();
     },
   );
-  if (locked.ok) return succeed({ connectionString: url, notes: [] });
-  if (locked.failure.code === 'unreachable') return unreachable(locked.failure.error);
-  const message = `Another allocator (${describeHolder(locked.failure.holder)}) is using this database${mode === 'exclusive' ? ', or this one is not configured to share it' : ''}.`;
+  if (locked.ok) return succeed({ connectionString, notes: [] });
+  if (locked.failure.code === 'unreachable')
+    return unreachable(locked.failure.error, directVariable(options));
+  const holder = describeHolder(locked.failure.holder);
   return fail({
     code: 'in_use',
-    message,
+    message: `Another allocator (${holder}) is using this database${whyAlone === null ? ' alone' : `, and this one cannot share it: ${whyAlone}`}.`,
     remedy:
-      'Stop it first, or name another database. Several allocators may share one if they have a common SECRET_KEY and their provider keeps nothing on one computer (docs/aws.md: PULUMI_BACKEND_URL on s3://).',
+      'Stop it first, or name another database. docs/operations.md says how several allocators share one.',
   });
 }
 
-function unreachable(error: unknown): Failed {
-  const failure = databaseStartFailure(error);
+/** Before a lock is acquired: a pooler would keep it after the allocator has ended. */
+async function checkAddresses(options: OpenOptions, url: string): Promise<Result> {
+  const { directUrl } = options;
+  const variable = directVariable(options);
+  const kept = await checkSessionIsKept(directUrl ?? url, variable).catch((error: unknown) =>
+    unreachable(error, variable),
+  );
+  if (!kept.ok || directUrl === null) return kept;
+  return checkSameDatabase(url, directUrl).catch((error: unknown) => unreachable(error, 'DATABASE_URL'));
+}
+
+function directVariable({ directUrl }: OpenOptions): UrlVariable {
+  return directUrl === null ? 'DATABASE_URL' : 'DATABASE_DIRECT_URL';
+}
+
+function unreachable(error: unknown, variable: UrlVariable): Failed {
+  const failure = databaseStartFailure(error, variable);
   if (failure === null) throw error;
   return fail(failure);
 }

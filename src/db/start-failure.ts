@@ -2,6 +2,7 @@
 import { DatabaseError } from 'pg';
 import type { Failure } from '../result.ts';
 import { databaseProblem, errorCode } from './errors.ts';
+import type { UrlVariable } from './pooler.ts';
 
 type Remedy = { readonly message: string; readonly remedy: string };
 
@@ -21,7 +22,7 @@ const remedies: Readonly<Record<string, Remedy>> = {
   '08P01': {
     message: 'The pooler or the database refused the connection',
     remedy:
-      'With PgBouncer, use a pool in session mode, or set DATABASE_URL to the address of Postgres itself.',
+      'Look into the log of the pooler. PgBouncer needs no `ignore_startup_parameters` for the allocator; docs/operations.md has its settings.',
   },
   // query_canceled
   '57014': {
@@ -56,11 +57,12 @@ const OTHER: Remedy = {
   remedy: 'Check host, port, user, password and database name; try the same address with psql.',
 };
 
-/** Null if the error is not one of the database: a bug. */
-export function databaseStartFailure(error: unknown): Failure | null {
+/** Null if the error is not one of the database: a bug. @param variable which has the address */
+export function databaseStartFailure(error: unknown, variable: UrlVariable = 'DATABASE_URL'): Failure | null {
   const known = databaseProblem(error) !== null;
   if (!known && !(error instanceof DatabaseError)) return null;
   const { message, remedy } = remedies[errorCode(error) ?? ''] ?? OTHER;
   const said = error instanceof Error && error.message !== '' ? error.message : 'it cannot be reached';
-  return { code: 'database', message: `${message}: ${said}.`, remedy };
+  const named = (text: string): string => text.replaceAll('DATABASE_URL', variable);
+  return { code: 'database', message: `${named(message)}: ${said}.`, remedy: named(remedy) };
 }

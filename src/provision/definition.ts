@@ -25,8 +25,11 @@ export type ProviderDefinition = {
   readonly ownsUnknownVms: boolean;
   /** Where a VM has its participant's files. */
   readonly files: FilesOfVms;
-  /** Whether several allocators can use it with one database: it keeps nothing on the computer of one of them. */
-  readonly canShare: (config: SharingConfig) => boolean;
+  /**
+   * Why several allocators cannot use it with one database: what it keeps on the computer of one of them, as the end of a
+   * sentence. Null = they can.
+   */
+  readonly whyNotShared: (config: SharingConfig) => string | null;
   /** What it has found when it lists no VM after a destroy: a sentence. */
   readonly proof: string;
   /** Loads its code, and returns the function that opens it. Not before it is used, because clients of clouds are large. */
@@ -43,7 +46,13 @@ export type FilesOfVms =
   /** In the folder that the configuration names, on the VM or, for a container, in that. */
   | { readonly kind: 'configured folder' | 'configured container' };
 
-type SharingConfig = Pick<CommandConfig, 'pulumi'>;
+type SharingConfig = {
+  readonly pulumi: {
+    readonly backendUrl: string | undefined;
+    readonly passphrase: string | undefined;
+    readonly secretsProvider: string | undefined;
+  };
+};
 
 type ProviderCommand<Run> = {
   /** For the help text, line by line: what it does, and its options. */

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config.ts';
@@ -19,8 +20,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dataDir, { recursive: true }));
 
-function contextFor(url: string): AppContext {
-  const env = { PORT: '0', DATA_DIR: dataDir, DATABASE_URL: url, PROVIDER: 'external' };
+function contextFor(url: string, more: Record<string, string> = {}): AppContext {
+  const env = { PORT: '0', DATA_DIR: dataDir, DATABASE_URL: url, PROVIDER: 'external', ...more };
   const loaded = loadConfig({ env, readFile: () => undefined, cwd: dataDir });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.failure));
   return {
@@ -34,8 +35,8 @@ function contextFor(url: string): AppContext {
 }
 
 /** The sentences of a start that fails. */
-async function failureOf(url: string): Promise<string> {
-  const started = await startAllocator(contextFor(url));
+async function failureOf(url: string, more: Record<string, string> = {}): Promise<string> {
+  const started = await startAllocator(contextFor(url, more));
   if (!started.ok) return `${started.failure.message} ${started.failure.remedy}`;
   await started.value.stop('the test is over');
   return 'started';
@@ -114,8 +115,10 @@ describe.skipIf(!bouncer)('PgBouncer', () => {
     await using database = await createTestDatabase();
     await using pooler = await startPgBouncer(database.connectionString, 'transaction', parameters);
     const told = await failureOf(pooler.connectionString);
-    expect(told).toContain('leads to a pooler in transaction mode');
-    expect(told).toContain('session mode');
+    expect(told).toContain('DATABASE_URL leads to a pooler in transaction mode');
+    expect(told).toContain('set DATABASE_DIRECT_URL to the address of Postgres itself');
+    const twice = await failureOf(pooler.connectionString, { DATABASE_DIRECT_URL: pooler.connectionString });
+    expect(twice).toContain('DATABASE_DIRECT_URL leads to a pooler in transaction mode');
     const locks = `select count(*)::int as count from pg_locks where locktype = 'advisory'
       and database = (select oid from pg_database where datname = current_database())`;
     const client = new Client({ connectionString: database.connectionString });
@@ -131,5 +134,21 @@ describe.skipIf(!bouncer)('PgBouncer', () => {
     await using database = await createTestDatabase();
     await using pooler = await startPgBouncer(database.connectionString, 'session', parameters);
     expect(await failureOf(pooler.connectionString)).toBe('started');
+  });
+
+  test('with a direct address of another database, or one that does not answer, the start names the variable', async () => {
+    await using database = await createTestDatabase();
+    await using other = await createTestDatabase('empty');
+    await using pooler = await startPgBouncer(database.connectionString, 'transaction');
+    const told = await failureOf(pooler.connectionString, { DATABASE_DIRECT_URL: other.connectionString });
+    expect(told).toContain('DATABASE_URL and DATABASE_DIRECT_URL lead to different databases');
+    // It was found before anything was written there.
+    const { rows } = await sql`select from pg_tables where schemaname = 'public'`.execute(other.db);
+    expect(rows).toEqual([]);
+    const nowhere = new URL(database.connectionString);
+    nowhere.port = '1';
+    const away = await failureOf(pooler.connectionString, { DATABASE_DIRECT_URL: nowhere.href });
+    expect(away).toContain('DATABASE_DIRECT_URL');
+    expect(away).not.toContain('DATABASE_URL');
   });
 });

@@ -1,6 +1,6 @@
 // Outages of the database: it is down, silent or killed, or its disk is full. Requests get an error, polls that wait are
 // answered once it is back, and nothing is lost.
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
@@ -8,7 +8,8 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { z } from 'zod';
 import { asForm } from '../../src/client/client.ts';
 import type { Db } from '../../src/db/connect.ts';
-import { serverPid } from '../support/embedded.ts';
+import { pathsIn } from '../../src/db/embedded/paths.ts';
+import { ask, preparedData, serverPid, startWell } from '../support/embedded.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { adminHeaders, formHeaders, postJson, sendRaw, type RawAnswer } from '../support/raw-http.ts';
 import { giveVm, insertFreeVms } from '../support/rows.ts';
@@ -66,6 +67,7 @@ async function expectRed(server: TestServer, missing: readonly string[]): Promis
 
 const readiness = async (server: TestServer): Promise<number> =>
   (await sendRaw(server.url, { path: '/api/health' })).status;
+const health = (server: TestServer): Promise<RawAnswer> => sendRaw(server.url, { path: '/api/health' });
 const report = (server: TestServer): Promise<RawAnswer> =>
   postJson(server.url, '/api/vm-status', { hostname: VM, status: 'running' });
 const poll = (server: TestServer): Promise<RawAnswer> =>
@@ -195,6 +197,58 @@ describe('Postgres that is gone', () => {
     expect(network.accepted).toBeLessThanOrEqual(before + 1);
     expect(network.open).toBe(0);
   });
+});
+
+describe('Postgres that fails over to its standby', () => {
+  const SLOWLY = { ...BACK, timeout: 60_000 };
+
+  /** The standby has a copy of the primary's files and streams what is written since. */
+  async function startPair() {
+    const [first, second] = [await preparedData(), await preparedData()];
+    const primary = await startWell(first);
+    const { port, username, password } = new URL(primary.connectionString);
+    const { cluster } = pathsIn(second);
+    await writeFile(join(cluster, 'standby.signal'), '');
+    const source = `host=127.0.0.1 port=${port} user=${username} password=${password}`;
+    await appendFile(join(cluster, 'postgresql.auto.conf'), `primary_conninfo = '${source}'\n`);
+    return { primary, standby: await startWell(second) };
+  }
+
+  test('after a fail-over to another address behind the same name, first readable only and then promoted, everything goes on without a restart', async () => {
+    const { primary, standby } = await startPair();
+    await using network = await startTcpProxy(primary.connectionString);
+    await using server = await startTestServer({ DATABASE_URL: network.connectionString });
+    expect((await report(server)).status).toBe(200);
+    const waiting = poll(server);
+    await expect.poll(() => isWaiting(server), SLOWLY).toBe(true);
+    const written = async (): Promise<number | undefined> =>
+      (
+        await ask<{ count: number }>(
+          standby.connectionString,
+          `select count(*)::int as count from vm_presence where waiting_until is not null`,
+        )
+      )[0]?.count;
+    await expect.poll(written, SLOWLY).toBe(1);
+
+    await primary.stop();
+    network.moveTo(standby.connectionString);
+    await expect
+      .poll(async () => (await health(server)).text, SLOWLY)
+      .toContain('The database takes no writes');
+    expect(await report(server)).toMatchObject({ status: 503 });
+    expect((await sendRaw(server.url, { path: '/api/vm-status' })).status).toBe(200);
+
+    await ask(standby.connectionString, 'select pg_promote()');
+    await expect.poll(() => readiness(server), SLOWLY).toBe(200);
+    const { data } = await server.client.POST('/api/request_vm', {
+      ...asForm,
+      headers: { ...asForm.headers, Accept: 'application/json' },
+      body: { email: 'ada@example.org', crd_command: COMMAND },
+    });
+    expect(data).toMatchObject({ hostname: VM });
+    expect(JSON.parse((await waiting).text)).toMatchObject({ status: 'success' });
+    expect(server.allocator.lost.aborted).toBe(false);
+  }, 240_000);
 });
 
 describe('a network to Postgres that swallows everything', () => {

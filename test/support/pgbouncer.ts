@@ -19,6 +19,7 @@ export async function startPgBouncer(
   target: string,
   mode: 'transaction' | 'session',
   ignored: readonly string[] = [],
+  poolSize = 20,
 ): Promise<PgBouncer> {
   if (PGBOUNCER === undefined) throw new Error('pgbouncer is missing');
   const folder = await mkdtemp(join(tmpdir(), 'lablink-pgbouncer-'));
@@ -36,7 +37,7 @@ export async function startPgBouncer(
     'unix_socket_dir =',
     'auth_type = any',
     `pool_mode = ${mode}`,
-    'default_pool_size = 20',
+    `default_pool_size = ${poolSize}`,
     ...(ignored.length > 0 ? [`ignore_startup_parameters = ${ignored.join(',')}`] : []),
   ];
   await writeFile(file, ini.join('\n'));

@@ -32,19 +32,24 @@ export type TestServer = AsyncDisposable & {
 };
 
 /** Parts of the program that a test replaces. */
-export type ServerParts = Pick<AppContext, 'provider' | 'operationIntervals' | 'providerLimits'> & {
-  /** The text of the config file. */
-  readonly configFile?: string;
-  /** Replaces the environment of this process. */
-  readonly processEnv?: AppContext['env'];
-};
+export type ServerParts = Pick<AppContext, 'provider' | 'operationIntervals' | 'providerLimits'> &
+  Partial<Pick<AppContext, 'say'>> & {
+    /** The text of the config file. */
+    readonly configFile?: string;
+    /** Replaces the environment of this process. */
+    readonly processEnv?: AppContext['env'];
+  };
 
-/** Starts it with these additional variables. Disposing stops it, and fails if something stays open. */
+/**
+ * Starts it with these additional variables. Disposing stops it, and fails if something stays open.
+ * @param on the database of another server, which stays
+ */
 export async function startTestServer(
   env: Readonly<Record<string, string>> = {},
   parts: ServerParts = {},
+  on?: TestDatabase,
 ): Promise<TestServer> {
-  const database = await createTestDatabase();
+  const database = on ?? (await createTestDatabase());
   const dataDir = await mkdtemp(join(tmpdir(), 'lablink-test-'));
   const logLines: string[] = [];
   const start = (more: Parameters<TestServer['restart']>[0] = {}) => {
@@ -77,7 +82,7 @@ export async function startTestServer(
     },
     [Symbol.asyncDispose]: async () => {
       await allocator.stop('the test is over');
-      await database[Symbol.asyncDispose]();
+      if (!on) await database[Symbol.asyncDispose]();
       await rm(dataDir, { recursive: true });
     },
   };

@@ -11,6 +11,8 @@ export type TcpProxy = AsyncDisposable & {
   readonly freeze: () => void;
   /** Undoes `cut` and `freeze`. */
   readonly restore: () => Promise<void>;
+  /** New connections go to this server, like a name that has another address now. */
+  readonly moveTo: (connectionString: string) => void;
   /** The number of open connections. */
   readonly open: number;
   /** The number of connections accepted so far. */
@@ -18,7 +20,7 @@ export type TcpProxy = AsyncDisposable & {
 };
 
 export async function startTcpProxy(connectionString: string): Promise<TcpProxy> {
-  const target = new URL(connectionString);
+  let target = new URL(connectionString);
   const pairs = new Set<readonly [client: Socket, server: Socket]>();
   let frozen = false;
   let accepted = 0;
@@ -65,6 +67,7 @@ export async function startTcpProxy(connectionString: string): Promise<TcpProxy>
       for (const pair of pairs) for (const socket of pair) socket.resume();
       if (!server.listening) server = await listenOn(port, accept);
     },
+    moveTo: (other) => (target = new URL(other)),
     get open() {
       return pairs.size;
     },

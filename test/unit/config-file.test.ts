@@ -50,11 +50,17 @@ describe('the LabLink config file', () => {
     expect(good({ DATABASE: 'external' }, lablinkConfig).config.database).toStrictEqual({
       kind: 'external',
       url: 'postgresql://lablink:a%20p%40ss%2Fword@db.example.org:5433/lablink_db',
+      directUrl: undefined,
       from: 'config file',
     });
     const url = 'postgres://other/db';
     const { config } = good({ DATABASE: 'external', DATABASE_URL: url }, lablinkConfig);
-    expect(config.database).toStrictEqual({ kind: 'external', url, from: 'DATABASE_URL' });
+    expect(config.database).toStrictEqual({
+      kind: 'external',
+      url,
+      directUrl: undefined,
+      from: 'DATABASE_URL',
+    });
     expect(config.notifyChannel).toBe('vm_changes');
   });
 
@@ -84,6 +90,20 @@ describe('the LabLink config file', () => {
   test('DATABASE=embedded together with DATABASE_URL is a warning', () => {
     const { warnings } = good({ DATABASE: 'embedded', DATABASE_URL: 'postgres://db/x' });
     expect(warnings).toStrictEqual(['DATABASE=embedded has no effect: DATABASE_URL wins.']);
+  });
+
+  test('DATABASE_DIRECT_URL goes with DATABASE_URL or the db section, and alone it is a warning', () => {
+    const directUrl = 'postgres://u:hunter2@postgres/x';
+    const both = { DATABASE_URL: 'postgres://pooler/x', DATABASE_DIRECT_URL: directUrl };
+    expect(good(both).config.database).toMatchObject({ url: both.DATABASE_URL, directUrl });
+    const file = good({ DATABASE: 'external', DATABASE_DIRECT_URL: directUrl }, lablinkConfig);
+    expect(file.config.database).toMatchObject({ from: 'config file', directUrl });
+    const { config, warnings } = good({ DATABASE_DIRECT_URL: directUrl });
+    expect(config.database).toStrictEqual({ kind: 'embedded' });
+    expect(warnings).toStrictEqual([
+      'DATABASE_DIRECT_URL has no effect: the embedded database is used. Set DATABASE_URL too.',
+    ]);
+    expect(failureText({ ...both, DATABASE_DIRECT_URL: 'mysql://u:hunter2@db/x' })).not.toContain('hunter2');
   });
 
   test.each(['vm updates', 'vm"; drop', 'v'.repeat(64), '1st'])(

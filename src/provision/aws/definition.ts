@@ -10,7 +10,13 @@ export const aws = {
   needsLogForwarder: true,
   ownsUnknownVms: true,
   files: { kind: 'configured container' },
-  canShare: ({ pulumi }) => pulumi.backendUrl?.startsWith('s3://') === true,
+  whyNotShared: ({ pulumi: { backendUrl, passphrase, secretsProvider } }) => {
+    if (backendUrl?.startsWith('s3://') !== true)
+      return 'PULUMI_BACKEND_URL names no bucket (s3://…), so the state of its machines is on one computer';
+    return passphrase === undefined && secretsProvider === undefined
+      ? 'PULUMI_CONFIG_PASSPHRASE is not set, so the passphrase of the state is in its data folder'
+      : null;
+  },
   proof: 'EC2 lists 0 machines with the tags of this deployment.',
   load: async () => (await import('./open.ts')).openAwsProvider,
   setUp: {

@@ -10,7 +10,7 @@ export const external = {
   needsLogForwarder: false,
   ownsUnknownVms: true,
   files: { kind: 'configured folder' },
-  canShare: () => true,
+  whyNotShared: () => null,
   proof: 'No machine is registered here any more.',
   load: async () => (await import('./open.ts')).openExternalProvider,
 } as const satisfies ProviderDefinition;

@@ -11,7 +11,7 @@ export const local = {
   needsLogForwarder: false,
   ownsUnknownVms: false,
   files: { kind: 'own folder', folder: 'Desktop' },
-  canShare: () => false,
+  whyNotShared: () => 'PROVIDER=local runs machines on one computer',
   proof: '0 machines of this deployment are left on this computer.',
   load: async () => (await import('./open.ts')).openLocalProvider,
 } as const satisfies ProviderDefinition;

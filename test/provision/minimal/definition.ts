@@ -10,7 +10,7 @@ export const minimal = {
   needsLogForwarder: false,
   ownsUnknownVms: false,
   files: { kind: 'configured folder' },
-  canShare: () => false,
+  whyNotShared: () => 'it keeps its machines in memory',
   proof: 'The folder of minimal machines is empty.',
   load: async () => (await import('./open.ts')).openMinimalProvider,
 } as const satisfies ProviderDefinition;
