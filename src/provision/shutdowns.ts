@@ -76,9 +76,10 @@ export function createShutdowns(options: ShutdownsOptions): Shutdowns {
         await recordDue(options);
         // VMs that shut themselves down are found gone when rows are compared with VMs.
         if (provider.rescheduleShutdown) return;
+        // Before the rows are read: the destroy of another allocator that ends now has removed them by then.
+        if (await findActiveOperation(db)) return;
         const due = (await listShutdowns(db)).filter((row) => isDue(row, options));
-        if (due.length === 0 || (await findActiveOperation(db))) return;
-        await destroyDue(options, due, requestedAt);
+        if (due.length > 0) await destroyDue(options, due, requestedAt);
       } catch (error) {
         onError(error, 'looking for machines whose shutdown is due');
       }

@@ -3,6 +3,8 @@ import { listShutdowns } from '../../src/db/shutdown.ts';
 import { listVmRows } from '../../src/db/vm-rows.ts';
 import { listVmHours } from '../../src/db/vm-hours.ts';
 import { listOperations } from '../../src/db/operations.ts';
+import { createScriptedProvider } from '../doubles/scripted-provider.ts';
+import { createTestDatabase } from '../support/postgres.ts';
 import { shortIntervals, startTestOperations, WAIT, type TestOperations } from '../support/operations.ts';
 import { giveThisVm } from '../support/rows.ts';
 
@@ -143,4 +145,22 @@ test('only expired machines that cannot shut themselves down are destroyed by th
   expect(operations).toMatchObject([
     { kind: 'destroy', hostnames: ['lab-vm-test-1'], requestedBy: 'the shutdown time' },
   ]);
+});
+
+test('of two servers that share a database, one records the end time of a machine, and it is destroyed once', async () => {
+  await using database = await createTestDatabase();
+  const clock = clockAt(START);
+  const scripted = createScriptedProvider();
+  const shared = { on: database, scripted, alone: false, now: () => clock.now() };
+  await using one = await startTestOperations(shared);
+  await using two = await startTestOperations(shared);
+  await one.ended((await one.launch(1, 2)).id);
+  clock.set(at(2.01));
+  await vi.waitFor(async () => {
+    expect(await listVmRows(two.db)).toEqual([]);
+  }, WAIT);
+  const recorded = (await audit(one)).filter(({ what }) => what === 'shutdown');
+  expect(recorded).toMatchObject([{ detail: 'shutdown time reached: lab-vm-test-1' }]);
+  expect(scripted.machines.size).toBe(0);
+  expect(scripted.calls.filter((call) => call === 'destroy')).toHaveLength(1);
 });
