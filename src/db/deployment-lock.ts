@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fail, succeed, type Result } from '../result.ts';
 import { openLockSession, type Holder, type LockMode, type LockSession } from './lock-session.ts';
 
-export type { Holder, LockMode } from './lock-session.ts';
+export type { Holder } from './lock-session.ts';
 
 /** The server takes a moment to notice that a killed holder is gone. */
 const GRACE_MS = 1_500;

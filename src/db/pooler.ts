@@ -20,7 +20,7 @@ const remedies = {
   DATABASE_DIRECT_URL: 'Set it to the address of Postgres itself, or of a pool in session mode.',
 } satisfies Record<UrlVariable, string>;
 
-export function poolerFailure(variable: UrlVariable) {
+function poolerFailure(variable: UrlVariable) {
   return fail({
     code: 'pooler_in_transaction_mode',
     message: `${variable} leads to a pooler in transaction mode (PgBouncer).`,
