@@ -1,6 +1,12 @@
 // A Pulumi state in a bucket: launch, launch from another data folder, destroy. The check value of the passphrase is next to
 // the state, so an allocator with another passphrase is rejected before it starts a run.
-import { CreateBucketCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -75,5 +81,33 @@ describe.skipIf(!motoIsThere())('a state in S3', { timeout: 300_000 }, () => {
     expect(failed).toMatchObject({ status: 'failed' });
     expect(failed.problem?.problem).toMatch(/bucket/i);
     expect(await cloud.machines()).toEqual([]);
+  });
+
+  test('a lock of another computer, which may be dead, holds up a launch but no destroy', async () => {
+    await using lab = await open('the shared passphrase');
+    expect(await lab.launch(1)).toMatchObject({ status: 'succeeded' });
+    const lock = {
+      Bucket: BUCKET,
+      Key: `workshop/.pulumi/locks/organization/lablink-lab/test/${crypto.randomUUID()}.json`,
+    };
+    const holder = {
+      pid: 17,
+      username: 'lablink',
+      hostname: 'elsewhere',
+      timestamp: new Date().toISOString(),
+    };
+    await s3.send(new PutObjectCommand({ ...lock, Body: JSON.stringify(holder) }));
+    const refused = await lab.launch(1);
+    expect(refused).toMatchObject({ status: 'failed' });
+    expect(refused.problem?.problem).toContain('locked by another run');
+    const destroyed = await lab.destroy();
+    expect(destroyed, (await lab.output(destroyed.id)).join('\n')).toMatchObject({ status: 'succeeded' });
+    expect(await lab.machines()).toEqual([]);
+    expect(await cloud.sharedResources.list()).toEqual([]);
+    // The state, which still has the machine, is in line again after the lock is gone.
+    await s3.send(new DeleteObjectCommand(lock));
+    const again = await lab.launch(1);
+    expect(again, (await lab.output(again.id)).join('\n')).toMatchObject({ status: 'succeeded' });
+    expect(await lab.machines()).toEqual(await lab.rows());
   });
 });

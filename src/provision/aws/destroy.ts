@@ -30,9 +30,23 @@ export async function destroyAll(run: EngineRun, report: ProvisionReport): Promi
     if (hostnames.length === machines.length) return execute(run, engine, { kind: 'destroy' }, report);
     return hostnames.length === 0 ? DONE : execute(run, engine, { kind: 'destroy', hostnames }, report);
   });
-  // A state in a bucket: only Pulumi can tell that it cannot be read.
-  const needsNoState = destroyed.ok || hasCause(destroyed.failure, 'state_unreadable');
-  return needsNoState ? destroyOutsideState(run, report) : destroyed;
+  return destroyed.ok || isWithoutState(run, destroyed.failure)
+    ? destroyOutsideState(run, report)
+    : destroyed;
+}
+
+/**
+ * Machines cost money whether or not the state can be used. Of a state in a bucket, only Pulumi can tell that it cannot be
+ * read; and we hold the lease of the operation, so whoever has locked it is dead, or has lost that lease.
+ */
+function isWithoutState({ emit }: EngineRun, failure: RunFailure): boolean {
+  const isLocked = hasCause(failure, 'state_locked');
+  if (isLocked)
+    emit({
+      level: 'warning',
+      text: 'The Pulumi state is locked by another run. Machines are ended without it.',
+    });
+  return isLocked || hasCause(failure, 'state_unreadable');
 }
 
 /** What is to be destroyed with everything: an admin decides about machines of unknown launches. */
@@ -64,7 +78,9 @@ export async function destroySome(
     const known = names.filter((name) => destroying.has(name));
     return known.length === 0 ? DONE : execute(run, engine, { kind: 'destroy', hostnames: known }, report);
   });
-  return destroyed.ok ? terminateByName(run, hostnames, report) : destroyed;
+  return destroyed.ok || isWithoutState(run, destroyed.failure)
+    ? terminateByName(run, hostnames, report)
+    : destroyed;
 }
 
 /** Terminates what runs under these hostnames, whether or not a state has it. Needs no Pulumi. */
