@@ -1,4 +1,4 @@
-// argv -> serve | migrate | setup | ssh-key | doctor | help | version; signals; exit codes. Nothing else.
+// argv -> a command; signals; exit codes. Nothing else.
 import { hostname } from 'node:os';
 import process from 'node:process';
 import { migrateOnly, startAllocator } from './app.ts';
@@ -10,6 +10,7 @@ import { renderSettings } from './config/help.ts';
 import { thisPlatform } from './db/embedded/platform.ts';
 import { createLog } from './log.ts';
 import { consoleLines } from './log/console.ts';
+import type { CommandAnswer } from './provision/definition.ts';
 import type { Failure } from './result.ts';
 
 const EXIT_OK = 0;
@@ -79,16 +80,25 @@ async function migrate(context: AppContext): Promise<number> {
   return EXIT_OK;
 }
 
-/** Needs no set-up: errors of the configuration are among the findings. */
-async function doctor(args: readonly string[]): Promise<number> {
-  const { runDoctor } = await import('./app/commands.ts');
-  const { text, exit } = await runDoctor(args, loadConfigFromProcess(), process.env);
+type Check = (args: readonly string[]) => Promise<CommandAnswer>;
+
+/** These report errors of the configuration themselves. */
+const checks: Readonly<Record<string, Check>> = {
+  doctor: async (args) =>
+    (await import('./app/commands.ts')).runDoctor(args, loadConfigFromProcess(), process.env),
+  'check-config': async (args) =>
+    (await import('./app/checks.ts')).checkConfig(args, loadConfigFromProcess()),
+  healthcheck: async (args) => (await import('./app/checks.ts')).healthcheck(args, loadConfigFromProcess()),
+};
+
+async function runCheck(check: Check, args: readonly string[]): Promise<number> {
+  const { text, exit } = await check(args);
   if (exit === 'usage') {
     say(text);
     return EXIT_USAGE;
   }
   process.stdout.write(text);
-  return exit === 'healthy' ? EXIT_OK : EXIT_FAILED;
+  return exit === 'ok' ? EXIT_OK : EXIT_FAILED;
 }
 
 async function setup(context: AppContext): Promise<number> {
@@ -124,7 +134,8 @@ async function main(command: string | undefined, args: readonly string[]): Promi
     process.stdout.write(`${version}\n`);
     return EXIT_OK;
   }
-  if (command === 'doctor') return doctor(args);
+  const check = checks[command];
+  if (check !== undefined) return runCheck(check, args);
   const run = withContext[command];
   if (run === undefined) {
     say(`There is no command "${command}".\n\n${USAGE}`);

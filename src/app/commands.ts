@@ -1,7 +1,7 @@
 // `lablink setup` and `lablink doctor`: what the providers have for them.
 import type { ConfigResult } from '../config.ts';
 import { resolveDataDir } from '../db/embedded/data-dir.ts';
-import type { DoctorAnswer } from '../provision/definition.ts';
+import type { CommandAnswer } from '../provision/definition.ts';
 import { loadInstalled, providers } from '../provision/providers.ts';
 import { describeFailure, succeed, type Result } from '../result.ts';
 import { commandUsage } from './console.ts';
@@ -29,13 +29,13 @@ export async function runDoctor(
   args: readonly string[],
   loaded: ConfigResult,
   env: AppContext['env'],
-): Promise<DoctorAnswer> {
+): Promise<CommandAnswer> {
   const configured = loaded.ok ? loaded.value.config.provider : null;
   const able = providers.filter(({ doctor }) => doctor !== undefined);
   const command = (able.find(({ name }) => name === configured) ?? able[0])?.doctor;
   if (!command) return { text: 'No provider has checks.\n', exit: 'usage' };
   const run = await loadInstalled(command.load);
-  if (!run.ok) return { text: `${describeFailure(run.failure)}\n`, exit: 'problems' };
+  if (!run.ok) return { text: `${describeFailure(run.failure)}\n`, exit: 'failed' };
   const answer = await run.value(args, loaded, env);
   return answer.exit === 'usage'
     ? { ...answer, text: `${answer.text}\n\n${commandUsage('doctor', command.usage)}` }

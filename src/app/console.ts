@@ -6,21 +6,31 @@ import type { AppContext } from './context.ts';
 /** A command and what it does; further lines are its options. */
 export function commandUsage(name: string, lines: readonly string[]): string {
   return lines
-    .map((line, index) => `  ${(index === 0 ? `lablink ${name}` : '').padEnd(17)}  ${line}\n`)
+    .map((line, index) => `  ${(index === 0 ? `lablink ${name}` : '').padEnd(20)}  ${line}\n`)
     .join('');
 }
 
-const setUpUsage = providers.flatMap(({ setUp }) => (setUp ? commandUsage('setup', setUp.usage) : []));
-const doctorUsage = providers.flatMap(({ doctor }) => (doctor ? commandUsage('doctor', doctor.usage) : []));
+const commands = [
+  commandUsage('serve', ['start the allocator in the foreground (`make run` does this)']),
+  ...providers.flatMap(({ setUp }) => (setUp ? commandUsage('setup', setUp.usage) : [])),
+  commandUsage('migrate', ['update the schema of the database, then exit']),
+  commandUsage('ssh-key', [
+    'print the private key with which the allocator connects to machines, for `ssh-add -`',
+  ]),
+  commandUsage('check-config', [
+    'read the configuration, say what is wrong, and start nothing',
+    '--json  as JSON, for programs',
+  ]),
+  commandUsage('healthcheck', ['ask the allocator that runs here, at HOST and PORT, whether it is ready']),
+  ...providers.flatMap(({ doctor }) => (doctor ? commandUsage('doctor', doctor.usage) : [])),
+  commandUsage('help', ['this text; `lablink help config` lists every setting']),
+  commandUsage('version', ['the version']),
+];
 
 export const USAGE = `LabLink Allocator: gives each participant of a workshop a machine.
 
-  lablink serve      start the allocator in the foreground (\`make run\` does this)
-${setUpUsage.join('')}  lablink migrate    update the schema of the database, then exit
-  lablink ssh-key    print the private key with which the allocator connects to machines, for \`ssh-add -\`
-${doctorUsage.join('')}  lablink help       this text; \`lablink help config\` lists every setting
-  lablink version    the version
-
+${commands.join('')}
+Exit codes: 0 done, or all is well; 1 failed; 2 called wrongly.
 Environment variables and a config file configure it: see \`lablink help config\` or docs/configuration.md.
 `;
 

@@ -77,9 +77,10 @@ export type Doctor = (
   args: readonly string[],
   config: Result<{ readonly config: CommandConfig }, readonly (Failure & { readonly key: string })[]>,
   env: Environment,
-) => Promise<DoctorAnswer>;
+) => Promise<CommandAnswer>;
 
-export type DoctorAnswer = { readonly text: string; readonly exit: 'healthy' | 'problems' | 'usage' };
+/** What a command prints, and how it exits. `usage`: it was called wrongly. */
+export type CommandAnswer = { readonly text: string; readonly exit: 'ok' | 'failed' | 'usage' };
 
 /** The part of the configuration that these commands use. */
 export type CommandConfig = {

@@ -210,6 +210,11 @@ describe('the program', { timeout: TIMEOUT_MS }, () => {
     expect(version.output()).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect(await other.ended).toBe(2);
     expect(other.output()).toContain('no command "dance"');
+    const checked = startProgram(['check-config'], { PORT: '70000' });
+    expect(await checked.ended).toBe(1);
+    expect(checked.output()).toContain('PORT: ');
+    const asked = startProgram(['healthcheck', 'now'], {});
+    expect(await asked.ended).toBe(2);
   });
 });
 

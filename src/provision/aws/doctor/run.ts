@@ -21,7 +21,7 @@ export const runDoctor: Doctor = async (args, loaded, env) => {
   const diagnosis = await diagnose(flags, loaded, env);
   return {
     text: flags.json ? asJson(diagnosis) : asText(diagnosis),
-    exit: isHealthy(diagnosis) ? 'healthy' : 'problems',
+    exit: isHealthy(diagnosis) ? 'ok' : 'failed',
   };
 };
 
