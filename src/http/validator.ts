@@ -111,14 +111,30 @@ function slimOperation(document: unknown, operation: Record<string, unknown>): R
       allowReserved: true,
     })),
     ...(requestBody !== undefined && { requestBody: resolve(document, requestBody) }),
-    responses: Object.fromEntries(
-      entriesOf(responses).map(([status, response]) => {
-        const content = entriesOf(member(resolve(document, response), 'content'));
-        const json = content.filter(([type]) => isJsonType(type));
-        return [status, { description: '', content: Object.fromEntries(json) }];
-      }),
-    ),
+    responses: slimResponses(document, responses),
   };
+}
+
+/**
+ * Only the JSON. What several statuses answer alike, the problems, becomes the default: the validator compiles the schema of each
+ * status, and for each it walks through the whole document. answer-reply.ts refuses statuses that are not declared.
+ */
+function slimResponses(document: unknown, responses: unknown): Readonly<Record<string, unknown>> {
+  const all = entriesOf(responses).map(([status, response]) => {
+    const content = entriesOf(member(resolve(document, response), 'content'));
+    return [status, content.filter(([type]) => isJsonType(type))] as const;
+  });
+  const last = all.findLast(([, json]) => json.length > 0)?.[1] ?? [];
+  return Object.fromEntries(
+    all.map(([status, json]) => [
+      isSame(json, last) ? 'default' : status,
+      { description: '', content: Object.fromEntries(json) },
+    ]),
+  );
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 function isContract(value: unknown): value is ContractDocument {
