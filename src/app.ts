@@ -10,6 +10,7 @@ import { openCollecting, openDelivery, openHistory } from './app/services.ts';
 import { createWebApp } from './app/web.ts';
 import { listenUrl } from './config/derive.ts';
 import { databaseStartFailure } from './db/start-failure.ts';
+import { createPinLimit } from './http/pin-limit.ts';
 import { startHttpServer } from './http/server.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { checkAssets } from './pages/assets.ts';
@@ -86,8 +87,10 @@ async function serve(
   let url = '';
   const delivery = await openDelivery(context, lifecycle, opened.data);
   const operations = await createFleet(context, opened, () => url);
+  const pinLimit = await lifecycle.acquire('PIN limit', createPinLimit, (limit) => limit.close());
   const app = await createWebApp(context, {
     ...opened,
+    pinLimit,
     collecting: openCollecting(context, opened.data, opened.sshKey),
     delivery,
     operations,

@@ -29,6 +29,7 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   $5: ':pin',
   $6: ':channel',
   $7: `'127.0.0.1'::text`,
+  $8: `'127.0.0.1'::text`,
 };
 
 export function hasPgbench(): boolean {

@@ -12,6 +12,7 @@ import { createAuthenticator } from '../handlers/authenticate.ts';
 import { createLogLimiter, createLogQueue } from '../handlers/log-intake.ts';
 import type { HealthCheck } from '../handlers/system.ts';
 import { createHttpApp, type HttpApp } from '../http/app.ts';
+import type { PinLimit } from '../http/pin-limit.ts';
 import { renderProblem } from '../pages/problem.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import { definitionOf, registeredProvider } from '../provision/providers.ts';
@@ -20,6 +21,7 @@ import type { AppContext } from './context.ts';
 import { auditFailedLogins } from './failed-logins.ts';
 import type { Data } from './data.ts';
 import type { Identity } from './identity.ts';
+import { serverNames } from './server-names.ts';
 import { risksOf } from './risks.ts';
 import type { Collecting, DeliveryServices } from './services.ts';
 
@@ -27,6 +29,7 @@ export type WebDependencies = Pick<Identity, 'admin' | 'secretKey' | 'forwarderT
   readonly data: Data;
   readonly delivery: DeliveryServices;
   readonly operations: OperationService;
+  readonly pinLimit: PinLimit;
   readonly collecting: Collecting;
   readonly isStopping: () => boolean;
 };
@@ -56,6 +59,7 @@ export async function createWebApp(
       ...handlerOptions(config),
       ...dependencies.collecting,
       db,
+      pinLimit: dependencies.pinLimit,
       dispatcher: dependencies.delivery.dispatcher,
       // A third of the pool: requests of people and health find a connection whatever is logged.
       logQueue: createLogQueue(Math.max(1, Math.floor(config.limits.databasePoolSize / LOGS_SHARE))),
@@ -77,6 +81,7 @@ export async function createWebApp(
       forwarderToken: dependencies.forwarderToken,
     }),
     vmAuth: config.vmAuth,
+    ...serverNames(config.server),
     browserCookie: {
       key: deriveKey(dependencies.secretKey, COOKIE_KEY),
       secure: config.server.secureCookies,
@@ -87,8 +92,6 @@ export async function createWebApp(
       form: ({ problem, endpointId, values }) =>
         renderProblem(problem, { endpointId, form: values, ...names }),
     },
-    trustProxy: config.server.trustProxy,
-    publicUrl: config.server.publicUrl,
     requestsPerMinute: config.limits.requestsPerMinute,
     onRefusedHeartbeat: dependencies.delivery.silence.heard,
     onUntrustedProxy: () => (proxy.isUntrusted = true),

@@ -171,7 +171,7 @@ const limits = z.object({
   vmsPerAddress: env('MAX_VMS_PER_ADDRESS', wholeNumber(0, 10_000, 'VMs'), {
     default: 0,
     meaning:
-      'How many machines one address may request at once; `0`: as many as there are. A whole workshop may share one address.',
+      'How many machines one address (of IPv6, one /56 network) may request at once; `0`: as many as there are. A whole workshop may share one address.',
   }),
   requestsPerMinute: env('REQUESTS_PER_MINUTE', wholeNumber(1, 10_000_000, 'requests per minute'), {
     default: 20_000,

@@ -21,6 +21,7 @@ export type AnyInput = {
   readonly caller: Caller;
   readonly browserId: string | null;
   readonly address: string;
+  readonly network: string;
   readonly accept: string;
   readonly lastEventId: string | null;
   readonly idempotencyKey: string | null;

@@ -67,6 +67,8 @@ export type Input<Id extends EndpointId> = {
   readonly browserId: string | null;
   /** The client's address; with TRUST_PROXY, as the proxy says. */
   readonly address: string;
+  /** What one client has of the addresses: IPv6 has more of them than can be counted. */
+  readonly network: string;
   /** The media type of success that the client likes best among the declared ones. */
   readonly accept: string;
   /** `Last-Event-ID`, where a stream is resumed. */

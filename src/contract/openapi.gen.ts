@@ -513,7 +513,7 @@ export interface paths {
     };
     /**
      * VMs as a CSV file
-     * @description RFC 4180, UTF-8, one line per VM, at most 10,000 lines: the VMs that the table of `/admin/instances` shows for the same
+     * @description RFC 4180, UTF-8, one line per VM: the VMs that the table of `/admin/instances` shows for the same
      *     parameters, in the same order (by default the natural order of hostnames: `-2` before `-10`). Values that a spreadsheet
      *     could read as a formula are prefixed with an apostrophe. PINs are not included.
      */
@@ -1132,7 +1132,7 @@ export interface paths {
      * @description Server-sent events. `output` contains an OperationEvent and has an id to resume from (`Last-Event-ID`); no event is
      *     lost or repeated. `operation` contains the Operation after each change. `operation_vms` contains the results for its
      *     VMs (`{ vms }`, as in Operation): first all of them, then those that changed. After `end`, which contains the finished
-     *     Operation and has an id too, the stream ends; who reconnects with that id is told 204, after which an EventSource stops. With `vms=true` the stream also contains the `vms` events of
+     *     Operation and has an id too, the stream ends; a client that reconnects with that id gets 204, after which an EventSource stops. With `vms=true` the stream also contains the `vms` events of
      *     `GET /api/v1/vms/events` and does not end by itself, so that a page needs only one connection.
      */
     get: operations['streamOperationEvents'];
@@ -1684,6 +1684,8 @@ export interface components {
       waiting: boolean;
       /** @description From the last heartbeat; null until the first one. */
       boot_id: string | null;
+      /** @description Since when two machines report under this hostname (the boot id of a heartbeat came back after another one); null if one does. The VM is not assigned until it is marked as healthy. */
+      twin_since: components['schemas']['Timestamp'] | null;
       /** @description From the last heartbeat; null if unknown. */
       free_disk_bytes: number | null;
       assignment: components['schemas']['Assignment'] | null;
@@ -1762,6 +1764,7 @@ export interface components {
         | 'command_failed'
         | 'overdue'
         | 'wrong_pins'
+        | 'twin'
         | 'error'
         | 'unreachable'
         | 'gpu_unhealthy'

@@ -14,6 +14,8 @@ export type Claim = {
   readonly pin: string;
   /** The address of the client. */
   readonly address: string;
+  /** What it is counted by. */
+  readonly network: string;
   /** The NOTIFY channel. */
   readonly channel: string;
 };
@@ -61,8 +63,8 @@ with live as (
   where v.hostname = picked.hostname
   returning v.hostname
 ), given as (
-  insert into assignments (id, hostname, email, browsers, crd_command, pin, requested_from)
-  select $1, hostname, $2, array[$3::text], $4, $5, $7 from claimed
+  insert into assignments (id, hostname, email, browsers, crd_command, pin, requested_from, requested_network)
+  select $1, hostname, $2, array[$3::text], $4, $5, $7, $8 from claimed
   returning id, hostname, pin, crd_command
 )
 select 'given' as outcome, id, hostname, pin,
@@ -89,6 +91,7 @@ export async function claim(db: Db, given: Claim, locking: Locking): Promise<Cla
       given.pin,
       given.channel,
       given.address,
+      given.network,
     ]),
   );
   return rows[0] ?? null;

@@ -85,7 +85,7 @@ class Dialect extends PostgresDialect {
   }
 }
 
-/** Reports a refusal to whoever opened this database; no caller can forget it. */
+/** Reports a refusal to the opener of this database; no caller can forget it. */
 export function reportRefusal(db: Db, refusal: Refusal): void {
   const { adapter } = db.getExecutor();
   if (adapter instanceof Adapter) adapter.onRefusal(refusal);

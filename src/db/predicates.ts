@@ -12,13 +12,18 @@ export function statusIs(meaning: StatusMeaning, vm = 'vms'): string {
     : `${vm}.status in (${statuses.join(', ')})`;
 }
 
-export const isFree = (vm = 'vms'): string => `(${vm}.assignment_id is null and ${statusIs('usable', vm)})`;
+/** One machine reports under this hostname, as it should be. */
+const isSingle = (vm: string): string => `${vm}.twin_since is null`;
+
+export const isFree = (vm = 'vms'): string =>
+  `(${vm}.assignment_id is null and ${statusIs('usable', vm)} and ${isSingle(vm)})`;
 
 export const isGpuUnhealthy = (vm = 'vms'): string => `(${vm}.gpu_health is not distinct from 'Unhealthy')`;
 
 export const isIdle = (vm = 'vms'): string => `(${isFree(vm)} and not ${isGpuUnhealthy(vm)})`;
 
-export const isUnhealthy = (vm = 'vms'): string => `(${statusIs('failed', vm)} or ${isGpuUnhealthy(vm)})`;
+export const isUnhealthy = (vm = 'vms'): string =>
+  `(${statusIs('failed', vm)} or ${isGpuUnhealthy(vm)} or not ${isSingle(vm)})`;
 
 /** The VM is unreachable only because it stopped responding. */
 export const isSilent = (vm = 'vms'): string => `(${vm}.silent_since is not null)`;

@@ -1,4 +1,5 @@
 // Registration of external VMs, and VM tokens. Only the hashes of tokens are stored.
+import { sql } from 'kysely';
 import { registeredProvider } from '../provision/providers.ts';
 import { recordAuditEvent } from './audit.ts';
 import type { Db } from './connect.ts';
@@ -20,10 +21,17 @@ export type Registration = {
  */
 export async function registerVm(db: Db, registration: Registration): Promise<'registered' | 'taken'> {
   const { hostname, address, sshUser, sshPort, tokenHash } = registration;
-  if (await hasTombstone(db, hostname)) return 'taken';
+  if ((await hasTombstone(db, hostname)) || (await hasSameName(db, hostname))) return 'taken';
   const vm = { hostname, address, ssh_user: sshUser, ssh_port: sshPort, token_hash: tokenHash };
   const [added] = await addVms(db, 'register', [{ ...vm, provider: registeredProvider }]);
   return added === undefined ? 'taken' : 'registered';
+}
+
+/** DNS knows neither case nor a dot at the end: `Lab-7.` would be a second row of the machine `lab-7`. */
+async function hasSameName(db: Db, hostname: string): Promise<boolean> {
+  const { rows } = await sql`
+    select from vms where lower(rtrim(hostname, '.')) = lower(rtrim(${hostname}, '.')) limit 1`.execute(db);
+  return rows.length > 0;
 }
 
 /** Replaces the token of a VM; the old one is not accepted any more. False if there is no such VM. */

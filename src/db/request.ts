@@ -9,6 +9,8 @@ import { errorCode, LOCK_NOT_AVAILABLE, UNIQUE_VIOLATION } from './errors.ts';
 export type VmRequest = Claim & {
   /** The PIN that a participant enters in another browser. */
   readonly givenPin: string | null;
+  /** Too many wrong PINs came from the client's network: no further one is looked at for so long. */
+  readonly pinWaitSeconds: number;
   readonly bounds: RequestBounds;
 };
 
@@ -81,11 +83,11 @@ async function claimSkipping(db: Db, request: VmRequest): Promise<ClaimRow | nul
  */
 async function isAtBound(
   trx: Db,
-  { bounds: { perBrowser, perAddress }, address, browserId, email }: VmRequest,
+  { bounds: { perBrowser, perAddress }, network, browserId, email }: VmRequest,
 ): Promise<boolean> {
   // The address first: everybody takes both locks in this order.
   const counted = [
-    ...(perAddress > 0 ? [`address ${address}`] : []),
+    ...(perAddress > 0 ? [`address ${network}`] : []),
     ...(perBrowser > 0 ? [`browser ${browserId}`] : []),
   ];
   for (const name of counted)
@@ -96,7 +98,7 @@ async function isAtBound(
       and ((${perBrowser}::int > 0 and ${perBrowser}::int <= (select count(*) from assignments
           where released_at is null and browsers @> array[${browserId}]::text[]))
         or (${perAddress}::int > 0 and ${perAddress}::int <= (select count(*) from assignments
-          where released_at is null and requested_from = ${address}))) as at_bound`.execute(trx);
+          where released_at is null and requested_network = ${network}))) as at_bound`.execute(trx);
   return rows[0]?.at_bound === true;
 }
 
@@ -114,7 +116,7 @@ async function anyFree(db: Db): Promise<boolean> {
 /** Lets another browser open the assignment of this e-mail, with its PIN. `unknown`: the e-mail has no VM. */
 export async function returnToVm(
   db: Db,
-  { email, ...request }: Pick<VmRequest, 'email' | 'browserId' | 'givenPin'>,
+  { email, ...request }: Pick<VmRequest, 'email' | 'browserId' | 'givenPin' | 'pinWaitSeconds'>,
 ): Promise<VmRequestResult | { readonly kind: 'unknown' }> {
   const live = await db
     .selectFrom('assignments')
@@ -126,7 +128,7 @@ export async function returnToVm(
   return returned === 'released meanwhile' ? { kind: 'unknown' } : returned;
 }
 
-type Returning = Pick<VmRequest, 'browserId' | 'givenPin'> & {
+type Returning = Pick<VmRequest, 'browserId' | 'givenPin' | 'pinWaitSeconds'> & {
   /** Null leaves the command as it is. */
   readonly command: Pick<VmRequest, 'crdCommand' | 'channel'> | null;
 };
@@ -153,7 +155,7 @@ async function returnTo(
       command !== null && live.browser_allowed && !live.ended_browsers.includes(request.browserId);
     const isNew = !live.browsers.includes(request.browserId);
     if (isNew) {
-      const refused = isAllowed ? null : await checkPin(trx, live, request.givenPin);
+      const refused = isAllowed ? null : await checkPin(trx, live, request);
       if (refused) return refused;
       const browsers = [...live.browsers, request.browserId].slice(-BROWSERS_PER_ASSIGNMENT);
       await trx
@@ -177,11 +179,16 @@ type LivePin = {
 };
 
 /** Null if the PIN is right. */
-async function checkPin(trx: Db, live: LivePin, givenPin: string | null): Promise<VmRequestResult | null> {
+async function checkPin(
+  trx: Db,
+  live: LivePin,
+  { givenPin, pinWaitSeconds }: Pick<VmRequest, 'givenPin' | 'pinWaitSeconds'>,
+): Promise<VmRequestResult | null> {
   if (live.locked_seconds !== null && live.locked_seconds > 0) {
     return { kind: 'pin_locked', retryAfterSeconds: live.locked_seconds };
   }
   if (givenPin === null) return { kind: 'pin_required' };
+  if (pinWaitSeconds > 0) return { kind: 'pin_locked', retryAfterSeconds: pinWaitSeconds };
   if (givenPin === live.pin) return null;
   const failures = live.pin_failures + 1;
   const lockMinutes = pinLockAfter(failures);

@@ -57,6 +57,10 @@ export interface Assignments {
    */
   requested_from: string | null;
   /**
+   * of requested_from: an IPv6 client has many addresses
+   */
+  requested_network: string | null;
+  /**
    * from the same sequence as vms.revision
    */
   revision: Generated<Int8>;
@@ -229,11 +233,19 @@ export interface VmLogs {
 }
 
 export interface VmPresence {
+  /**
+   * from which the last heartbeat came
+   */
+  boot_address: string | null;
   boot_id: string | null;
   /**
    * whether the agent acknowledges commands
    */
   confirms: Generated<boolean>;
+  /**
+   * boot ids before the present one, the newest first; one that comes back belongs to another machine
+   */
+  earlier_boots: Generated<string[]>;
   free_disk_bytes: Int8 | null;
   hostname: string;
   last_seen_at: Generated<Timestamp>;
@@ -255,6 +267,10 @@ export interface Vms {
   assignment_id: string | null;
   created_at: Generated<Timestamp>;
   gpu_health: string | null;
+  /**
+   * when gpu_health changed last
+   */
+  gpu_since: Timestamp | null;
   hostname: string;
   in_use: boolean | null;
   /**
@@ -304,6 +320,14 @@ export interface Vms {
   status_event: string | null;
   status_since: Generated<Timestamp>;
   token_hash: Buffer | null;
+  /**
+   * from which the two reported
+   */
+  twin_addresses: string[] | null;
+  /**
+   * two machines report under this hostname: not assigned until an admin marks it as healthy
+   */
+  twin_since: Timestamp | null;
 }
 
 export interface VmStateSamples {

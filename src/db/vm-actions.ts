@@ -24,7 +24,7 @@ export type Opening = {
 export type Ended = { readonly browsers: number; readonly requestedFrom: string | null };
 
 /**
- * Ends the browsers of the assignment and gives it a new PIN: whoever requested it first may be a stranger. For
+ * Ends the browsers of the assignment and gives it a new PIN: a stranger may have requested it first. For
  * `windowSeconds`, the next other browser needs no PIN. Null if the VM is not assigned.
  */
 export async function allowBrowser(
@@ -154,14 +154,14 @@ async function attach(trx: Db, move: Leaving & { readonly to: string }): Promise
 }
 
 /**
- * Clears an error, a silence or a GPU warning; a VM with a participant's files becomes `recycling`. A healthy VM is not
+ * Clears an error, a silence, a GPU warning or that two machines report; a VM with a participant's files becomes `recycling`. A healthy VM is not
  * changed and not audited. False if there is no such VM.
  */
 export async function markHealthy(db: Db, { hostname, by }: VmAction): Promise<boolean> {
   return db.transaction().execute(async (trx) => {
     const before = await trx
       .selectFrom('vms')
-      .select(['status', 'gpu_health'])
+      .select(['status', 'gpu_health', 'twin_since'])
       .where('hostname', '=', hostname)
       .forNoKeyUpdate()
       .executeTakeFirst();
@@ -169,17 +169,29 @@ export async function markHealthy(db: Db, { hostname, by }: VmAction): Promise<b
     const gpuIsUnhealthy = isGpuUnhealthy({ gpuHealth: readGpuHealth(before.gpu_health ?? '') });
     if (gpuIsUnhealthy)
       await trx.updateTable('vms').set({ gpu_health: null }).where('hostname', '=', hostname).execute();
+    if (before.twin_since !== null) await forgetTwin(trx, hostname);
     const unreset = condition(isReleased('v'));
     const changed = [
       ...(await recordEvent(trx, 'mark-healthy-unreset', [hostname], { where: unreset })),
       ...(await recordEvent(trx, 'mark-healthy', [hostname])),
     ];
-    const hasFailed = changed.length > 0;
-    if (!hasFailed && !gpuIsUnhealthy) return true;
-    const detail = [...(hasFailed ? [before.status] : []), ...(gpuIsUnhealthy ? ['GPU'] : [])].join(', ');
+    const cleared = [
+      ...(changed.length > 0 ? [before.status] : []),
+      ...(gpuIsUnhealthy ? ['GPU'] : []),
+      ...(before.twin_since === null ? [] : ['two machines']),
+    ];
+    if (cleared.length === 0) return true;
+    const detail = cleared.join(', ');
     await recordAuditEvent(trx, { who: by, what: 'mark-healthy', detail, hostname });
     return true;
   });
+}
+
+/** From now on, one machine is believed to report; the other one is noticed when the boot id changes back and forth again. */
+async function forgetTwin(trx: Db, hostname: string): Promise<void> {
+  const at = sql<boolean>`hostname = ${hostname}`;
+  await trx.updateTable('vms').set({ twin_since: null, twin_addresses: null }).where(at).execute();
+  await trx.updateTable('vm_presence').set({ earlier_boots: [] }).where(at).execute();
 }
 
 /** Makes the VM `initializing` before its restart. Null if it is being destroyed or does not exist. */

@@ -15,6 +15,12 @@ export type VmRecord = {
   readonly statusSince: Date;
   readonly inUse: boolean | null;
   readonly gpuHealth: GpuHealth | null;
+  /** When it changed last; null if it is not known. */
+  readonly gpuSince: Date | null;
+  /** Two machines report under its hostname. */
+  readonly twinSince: Date | null;
+  /** From which the two reported. */
+  readonly twinAddresses: readonly string[];
   readonly address: string | null;
   readonly sshUser: string | null;
   readonly sshPort: number | null;
@@ -57,7 +63,13 @@ function selectVms(db: Db) {
       'v.address',
     ])
     .select(['v.ssh_user', 'v.ssh_port', 'v.created_at', 'v.assignment_id', 'p.last_seen_at', 'p.boot_id'])
-    .select(['p.free_disk_bytes', 't.provisioning_seconds'])
+    .select([
+      'p.free_disk_bytes',
+      't.provisioning_seconds',
+      'v.gpu_since',
+      'v.twin_since',
+      'v.twin_addresses',
+    ])
     .select([
       phaseSeconds('cloud_init').as('cloud_init_seconds'),
       phaseSeconds('container').as('container_seconds'),
@@ -75,6 +87,9 @@ function readVmRow(row: Row, assignment: AssignmentRecord | null): VmRecord {
     statusSince: row.status_since,
     inUse: row.in_use,
     gpuHealth: row.gpu_health === null ? null : readGpuHealth(row.gpu_health),
+    gpuSince: row.gpu_since,
+    twinSince: row.twin_since,
+    twinAddresses: row.twin_addresses ?? [],
     address: row.address,
     sshUser: row.ssh_user,
     sshPort: row.ssh_port,

@@ -11,7 +11,7 @@ import { viewContext, vmView, type ViewDependencies } from './views.ts';
 type Vm = components['schemas']['Vm'];
 type Dependencies = ViewDependencies & { readonly db: Db };
 
-/** At most this many VMs are searched and sorted. */
+/** VMs that are read at once. */
 const MACHINES_READ = 10_000;
 
 type Found = {
@@ -47,9 +47,13 @@ export async function findMatching(
   query: VmQuery,
 ): Promise<{ readonly vms: readonly Vm[]; readonly total: number }> {
   const context = viewContext(dependencies);
-  const { vms, total } = await listVms(dependencies.db, {}, { limit: MACHINES_READ });
-  const views = vms.map((record) => vmView(record, context));
-  return { vms: queryVms(views, query, context.now), total };
+  const views: Vm[] = [];
+  for (let after: string | undefined; ;) {
+    const { vms, next } = await listVms(dependencies.db, {}, { after, limit: MACHINES_READ });
+    views.push(...vms.map((record) => vmView(record, context)));
+    if (next === null) return { vms: queryVms(views, query, context.now), total: views.length };
+    after = next;
+  }
 }
 
 function isEverything({ q, show, sort }: VmQuery): boolean {

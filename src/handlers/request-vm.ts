@@ -13,6 +13,7 @@ import { normalizeEmail, withoutInvisible } from '../vms/email.ts';
 import { sayMinutes } from '../vms/minutes.ts';
 import { makePin } from '../vms/pin.ts';
 import { describeFailure, fail, succeed, type Result } from '../result.ts';
+import { guessPin, type PinLimit } from './guess-pin.ts';
 import { readLab } from './lab.ts';
 import { json, page } from './replies.ts';
 import { assignmentView, type Clock } from './views.ts';
@@ -26,6 +27,7 @@ export type RequestVmDependencies = {
   readonly randomInt: (below: number) => number;
   readonly randomUuid: () => string;
   readonly requestBounds: RequestBounds;
+  readonly pinLimit: PinLimit;
   /** Texts for participants. */
   readonly workshop: Workshop;
 };
@@ -52,17 +54,24 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
     const form = readForm(input.body);
     if (!form.ok) return reject(dependencies, input, form.failure);
     const typed = form.value;
-    const result = await requestVm(dependencies.db, {
-      assignmentId: dependencies.randomUuid(),
-      email: typed.email,
-      browserId: input.browserId ?? dependencies.randomUuid(),
-      crdCommand: typed.crdCommand,
-      pin: makePin(dependencies.randomInt),
-      address: input.address,
-      bounds: dependencies.requestBounds,
-      channel: dependencies.channel,
-      givenPin: withoutInvisible(input.body.pin ?? '').trim() || null,
-    });
+    const { address, network } = input;
+    const givenPin = withoutInvisible(input.body.pin ?? '').trim() || null;
+    const guess = { network, email: typed.email, givenPin };
+    const result = await guessPin(dependencies.pinLimit, guess, (pinWaitSeconds) =>
+      requestVm(dependencies.db, {
+        assignmentId: dependencies.randomUuid(),
+        email: typed.email,
+        browserId: input.browserId ?? dependencies.randomUuid(),
+        crdCommand: typed.crdCommand,
+        pin: makePin(dependencies.randomInt),
+        address,
+        network,
+        bounds: dependencies.requestBounds,
+        channel: dependencies.channel,
+        givenPin,
+        pinWaitSeconds,
+      }),
+    );
     if (result.kind === 'assigned' || result.kind === 'returned') {
       return assigned(dependencies, input, { ...typed, found: result });
     }
@@ -136,6 +145,16 @@ export function pinLocked(retryAfterSeconds: number) {
   });
 }
 
+/** Of the header, in seconds; null where there is none. */
+export function waitOf({
+  headers = {},
+}: {
+  readonly headers?: Readonly<Record<string, string>>;
+}): number | null {
+  const seconds = headers['Retry-After'];
+  return seconds === undefined ? null : Number(seconds);
+}
+
 /** JSON clients get the problem, HTML clients the form again with the message and their input. */
 async function reject(
   { db, workshop }: RequestVmDependencies,
@@ -152,6 +171,7 @@ async function reject(
       error: {
         message: sentenceOf(rejection.body),
         fields: Object.fromEntries(errors.map(({ field, message }) => [field, message])),
+        retryAfterSeconds: code === 'too_many_pin_attempts' ? waitOf(rejection) : null,
       },
     }),
     values: input.body,

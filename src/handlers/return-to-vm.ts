@@ -5,23 +5,27 @@ import { returnToVm } from '../db/request.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { renderRedirect } from '../pages/redirect.ts';
 import { normalizeEmail } from '../vms/email.ts';
+import { guessPin } from './guess-pin.ts';
 import { readLab } from './lab.ts';
 import { json, page } from './replies.ts';
-import { pinLocked, type RequestVmDependencies } from './request-vm.ts';
+import { pinLocked, waitOf, type RequestVmDependencies } from './request-vm.ts';
 
 /** The same for both: nobody learns from it whether an e-mail has a machine. */
 const NOT_FOUND =
   'No machine belongs to this e-mail address and PIN. Check both, or ask your instructor, who can see the PIN.';
 
 export function returnToVmHandler(dependencies: RequestVmDependencies): Handler<'returnToVm'> {
-  const { db, randomUuid } = dependencies;
+  const { db, randomUuid, pinLimit } = dependencies;
   return async (input) => {
     const email = normalizeEmail(input.body.email);
     const browserId = input.browserId ?? randomUuid();
+    const givenPin = input.body.pin.replaceAll(/\s/g, '');
     const found =
       email === null
         ? null
-        : await returnToVm(db, { email, browserId, givenPin: input.body.pin.replaceAll(/\s/g, '') });
+        : await guessPin(pinLimit, { network: input.network, email, givenPin }, (pinWaitSeconds) =>
+            returnToVm(db, { email, browserId, givenPin, pinWaitSeconds }),
+          );
     if (found?.kind === 'returned') {
       const { id, hostname, pin } = found;
       if (input.accept === 'application/json')
@@ -33,7 +37,9 @@ export function returnToVmHandler(dependencies: RequestVmDependencies): Handler<
       found?.kind === 'pin_locked'
         ? pinLocked(found.retryAfterSeconds)
         : problem('assignment_not_found', { detail: NOT_FOUND });
-    return input.accept === 'application/json' ? refusal : form(dependencies, input, refusal.body.detail);
+    return input.accept === 'application/json'
+      ? refusal
+      : form(dependencies, input, { error: refusal.body.detail, retryAfterSeconds: waitOf(refusal) });
   };
 }
 
@@ -41,8 +47,8 @@ export function returnToVmHandler(dependencies: RequestVmDependencies): Handler<
 async function form(
   { db, workshop }: RequestVmDependencies,
   { body }: Input<'returnToVm'>,
-  message: string,
+  refused: { readonly error: string; readonly retryAfterSeconds: number | null },
 ): Promise<Reply<'returnToVm'>> {
   const shown = { lab: await readLab(db), workshop, values: {}, askForPin: false, mine: [] };
-  return page(renderIndex({ ...shown, returning: { email: body.email, error: message } }));
+  return page(renderIndex({ ...shown, returning: { email: body.email, ...refused } }));
 }

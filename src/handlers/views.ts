@@ -71,6 +71,7 @@ export function vmView(record: VmRecord, context: ViewContext): components['sche
     last_seen_at: record.lastSeenAt?.toISOString() ?? null,
     waiting: record.waiting,
     boot_id: record.bootId,
+    twin_since: record.twinSince?.toISOString() ?? null,
     free_disk_bytes: record.freeDiskBytes,
     assignment: record.assignment && assignmentView(record.assignment, context),
     command_error: commandError(record.assignment),

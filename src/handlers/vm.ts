@@ -52,8 +52,8 @@ export function createVmHandlers(dependencies: VmDependencies): HandlersOf<'vm'>
         'VM metrics posted successfully.',
       ),
     postVmLogs: createLogIntake(dependencies),
-    postHeartbeat: async ({ path, body }) => {
-      const heartbeat = { bootId: body.boot_id, freeDiskBytes: body.free_disk_bytes ?? null };
+    postHeartbeat: async ({ path, body, address }) => {
+      const heartbeat = { bootId: body.boot_id, address, freeDiskBytes: body.free_disk_bytes ?? null };
       const result = await reportHeartbeat(db, path.hostname, heartbeat);
       if (result === 'unknown_vm') return problem('vm_not_found');
       return answerHeartbeat(result === 'late' ? null : await pendingRecycle(db, path.hostname));

@@ -117,8 +117,9 @@ function createExpress(adapter: Adapter): Express {
   app.use((req, res, next) => {
     openRequest(adapter, req, res);
     // Below the contract: answered as for an address that belongs to no endpoint.
-    if (hasOneHost(req)) next();
-    else answerError(contextOf(req), new ProblemError('bad_request', NO_HOST));
+    const wrong = wrongHost(req, adapter.options);
+    if (wrong === null) next();
+    else answerError(contextOf(req), new ProblemError('bad_request', { detail: wrong, headers: CLOSE }));
   });
   mountEndpoints(app, endpointList, {
     middlewares: (endpoint) => endpointMiddlewares(adapter, endpoint),
@@ -146,12 +147,16 @@ function reportRefusedHeartbeat(options: HttpOptions, req: Request, caller: Call
   if (isOwn || mayBeOpen) options.onRefusedHeartbeat?.(hostname, isOwn);
 }
 
-const NO_HOST = { detail: 'A request needs one Host header.', headers: { Connection: 'close' } };
+const CLOSE = { Connection: 'close' };
 
-/** RFC 9112, section 3.2. */
-function hasOneHost({ headersDistinct, httpVersion }: Request): boolean {
-  const hosts = headersDistinct['host']?.length ?? 0;
-  return hosts === 1 || (hosts === 0 && httpVersion === '1.0');
+/** Null where the Host is right: one (RFC 9112, section 3.2), and no name of another site (DNS rebinding). */
+function wrongHost({ headersDistinct, httpVersion }: Request, { isOwnHost }: HttpOptions): string | null {
+  const [host, ...more] = headersDistinct['host'] ?? [];
+  if (host === undefined && httpVersion === '1.0') return null;
+  if (host === undefined || more.length > 0) return 'A request needs one Host header.';
+  const name = URL.parse(`http://${host}`)?.hostname.replace(/^\[|\]$/g, '');
+  if (isOwnHost === undefined || (name !== undefined && isOwnHost(name))) return null;
+  return 'This server listens for this computer alone, and the address names another one. Use http://localhost, or set PUBLIC_URL to the address that people use.';
 }
 
 function openRequest(adapter: Adapter, req: Request, res: Response): void {

@@ -1,7 +1,7 @@
 // Failed logins, slowed per address and in total, so that passwords cannot be tried out. Knows no password.
 import { Mutex } from 'async-mutex';
-import { ipKeyGenerator, MemoryStore, rateLimit } from 'express-rate-limit';
 import { ProblemError } from '../contract/problems.ts';
+import { createFailures, networkOf } from './failures.ts';
 
 export type LoginClient = { readonly address: string; readonly userAgent: string };
 
@@ -33,18 +33,14 @@ const KNOWN_CLIENTS = 500;
 
 /** @param onFailure called for the first failure of an address in a window, and when it is blocked */
 export function createLoginLimit(onFailure: (failure: FailedLogin) => void): LoginLimit {
-  const store = new MemoryStore();
-  // This starts the store; the middleware would count every request.
-  rateLimit({ windowMs: WINDOW_MS, store, validate: false });
+  const counted = createFailures(WINDOW_MS);
   // Clients that were right once have failures of their own: a stranger behind the same address does not lock them out.
   const known = new Set<string>();
   const oneByOne = new Mutex();
 
   async function requireLeft(key: string, limit: number): Promise<void> {
-    const seen = await store.get(key);
-    if (seen === undefined || seen.totalHits < limit) return;
-    const waitMs = (seen.resetTime?.getTime() ?? Date.now() + WINDOW_MS) - Date.now();
-    const seconds = Math.max(1, Math.ceil(waitMs / 1_000));
+    const seconds = await counted.waitSeconds(key, limit);
+    if (seconds === 0) return;
     throw new ProblemError('too_many_requests', {
       detail: `Too many failed logins. Wait ${seconds} s, then try again.`,
       headers: { 'Retry-After': String(seconds) },
@@ -59,8 +55,8 @@ export function createLoginLimit(onFailure: (failure: FailedLogin) => void): Log
     await requireLeft(key, limit);
     const found = await look();
     if (found !== null) return found;
-    await store.increment('all');
-    const { totalHits: failures } = await store.increment(key);
+    await counted.count('all');
+    const failures = await counted.count(key);
     const isBlocked = failures >= limit;
     if (failures === 1 || isBlocked) onFailure({ address, scheme, failures, isBlocked });
     return null;
@@ -72,7 +68,7 @@ export function createLoginLimit(onFailure: (failure: FailedLogin) => void): Log
       oneByOne.runExclusive(async () => {
         const client = `password ${address} ${userAgent}`;
         const isKnown = known.has(client);
-        const key = isKnown ? client : `password ${ipKeyGenerator(address)}`;
+        const key = isKnown ? client : `password ${networkOf(address)}`;
         const look = (): Promise<true | null> => Promise.resolve(isRight() ? true : null);
         const found = await attempt(
           { address, scheme: 'password', key, isKnown, limit: PASSWORD_FAILURES },
@@ -82,10 +78,10 @@ export function createLoginLimit(onFailure: (failure: FailedLogin) => void): Log
         return found !== null;
       }),
     token: ({ address }, look) => {
-      const key = `token ${ipKeyGenerator(address)}`;
+      const key = `token ${networkOf(address)}`;
       return attempt({ address, scheme: 'token', key, isKnown: true, limit: TOKEN_FAILURES }, look);
     },
-    close: () => store.shutdown(),
+    close: counted.close,
   };
 }
 

@@ -50,6 +50,8 @@ export type HttpOptions = {
   readonly trustProxy: boolean | number | string | readonly string[];
   /** An origin like `https://lab.example.org` that is this server too, where a proxy hides the name. */
   readonly publicUrl?: string | undefined;
+  /** Whether a Host (without its port) means this server; absent = every one does. */
+  readonly isOwnHost?: ((name: string) => boolean) | undefined;
   /** From one address, or one known caller; health checks are not counted. */
   readonly requestsPerMinute: number;
   /** The rate limit refused a heartbeat. `isProven`: it came with the machine's token. */

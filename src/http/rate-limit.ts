@@ -2,9 +2,10 @@
 // known have their own: a loud neighbour behind the same address takes nothing from an admin, a VM or a participant's browser.
 import { createHash } from 'node:crypto';
 import type { Request, RequestHandler } from 'express';
-import { ipKeyGenerator, MemoryStore, rateLimit } from 'express-rate-limit';
+import { MemoryStore, rateLimit } from 'express-rate-limit';
 import type { Caller } from '../contract/handlers.ts';
 import { ProblemError } from '../contract/problems.ts';
+import { createFailures, networkOf } from './failures.ts';
 import { member } from './records.ts';
 
 const WINDOW_MS = 60_000;
@@ -35,16 +36,14 @@ export type RateLimitOptions = {
 export function createRateLimit(options: RateLimitOptions): RateLimit {
   const { requestsPerMinute } = options;
   const store = new MemoryStore();
-  const firstLooks = new MemoryStore();
-  // This starts the store; the middleware would count every request.
-  rateLimit({ windowMs: WINDOW_MS, store: firstLooks, validate: false });
+  const firstLooks = createFailures(WINDOW_MS);
   const known = createKnownCallers();
   const browserOf = (req: Request): string | null =>
     req.headers.authorization === undefined ? options.browserIdOf(req) : null;
 
   async function mayBeLookedAt(req: Request): Promise<boolean> {
     if (req.headers.authorization === undefined || known.find(req) !== null) return false;
-    return (await firstLooks.increment(addressOf(req))).totalHits <= Math.min(FIRST_LOOKS, requestsPerMinute);
+    return (await firstLooks.count(addressOf(req))) <= Math.min(FIRST_LOOKS, requestsPerMinute);
   }
   /** The problem to pass on; undefined = the request may go on. */
   async function refuse(req: Request): Promise<ProblemError | undefined> {
@@ -73,13 +72,13 @@ export function createRateLimit(options: RateLimitOptions): RateLimit {
     remember: known.remember,
     close: () => {
       store.shutdown();
-      firstLooks.shutdown();
+      firstLooks.close();
     },
   };
 }
 
 function addressOf(req: Request): string {
-  return `address ${ipKeyGenerator(req.ip ?? '')}`;
+  return `address ${networkOf(req.ip ?? '')}`;
 }
 
 /**

@@ -9,6 +9,7 @@ import { answerReply } from './answer-reply.ts';
 import { authorize, isOwnPage, requireOwnHostname } from './authorize.ts';
 import { browserCookieHeader, makeBrowserId } from './browser-cookie.ts';
 import { contextOf, isEndless, signalOf, type Adapter, type RequestContext } from './context.ts';
+import { networkOf } from './failures.ts';
 import { queryErrors } from './form.ts';
 import { answerKeptAlive } from './keep-alive.ts';
 import { bodyReader, parseBody } from './request-body.ts';
@@ -81,6 +82,7 @@ function readInput(
     caller,
     browserId: known ?? newBrowserId,
     address: req.ip ?? '',
+    network: networkOf(req.ip ?? ''),
     accept: preferredType(req, adapter.successTypes(endpoint)),
     lastEventId: req.get('last-event-id') ?? null,
     idempotencyKey: req.get('idempotency-key') ?? null,

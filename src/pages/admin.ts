@@ -102,6 +102,7 @@ const reasons = {
   command_failed: { reason: 'Needs a new command', remedy: 'View machine' },
   overdue: { reason: 'Takes too long', remedy: 'View machine' },
   wrong_pins: { reason: 'Wrong PINs', remedy: 'View machine' },
+  twin: { reason: 'Two machines, one name', remedy: 'View actions' },
   error: { reason: 'Error', remedy: 'View actions' },
   unreachable: { reason: 'Unreachable', remedy: 'View actions' },
   gpu_unhealthy: { reason: 'GPU unhealthy', remedy: 'Mark as healthy' },

@@ -32,6 +32,16 @@ export function stepsOf(state: AssignmentState, deliveredAt: string | null): Ste
   return state === 'expired' && deliveredAt !== null ? EXPIRED_AFTER_DELIVERY : stepsByState[state];
 }
 
+const FIRST_DELAY_MS = 2_000;
+/** An open page shows what happens to its machine within five seconds, answer included. */
+const LONGEST_DELAY_MS = 4_500;
+const GROWTH = 1.3;
+
+/** When the page asks again; `before` is the last such time, null after a change. */
+export function nextAskMs(before: number | null): number {
+  return before === null ? FIRST_DELAY_MS : Math.min(before * GROWTH, LONGEST_DELAY_MS);
+}
+
 /** The participant should send a new command. */
 export function needsNewCommand(state: AssignmentState): boolean {
   return state === 'failed' || state === 'expired';

@@ -10,6 +10,8 @@ import { workshopView, type Workshop } from './workshop.ts';
 export type FormError = {
   readonly message: string;
   readonly fields?: Readonly<Record<string, string>>;
+  /** Before that, the next try is refused. */
+  readonly retryAfterSeconds?: number | null;
 };
 
 type Lab = components['schemas']['Lab'];
@@ -27,7 +29,11 @@ export type IndexModel = {
   readonly mine: readonly { readonly id: string; readonly hostname?: string | null }[];
   readonly workshop?: Workshop;
   /** What was typed into the form for returning, and why it was refused; null where nobody used it. */
-  readonly returning?: { readonly email: string; readonly error: string } | null;
+  readonly returning?: {
+    readonly email: string;
+    readonly error: string;
+    readonly retryAfterSeconds: number | null;
+  } | null;
 };
 
 /** Of the contract: a new one needs its place in the template only. */
@@ -49,7 +55,7 @@ export function renderIndex(model: IndexModel): string {
     errors: Object.fromEntries(FIELDS.map((field) => [field, errorView(error, field)])),
     values: Object.fromEntries(FIELDS.map((field) => [field, typedText(values[field])])),
     askForPin,
-    returning: returning ?? { email: '', error: null },
+    returning: returning ?? { email: '', error: null, retryAfterSeconds: null },
     hasMine: mine.length > 0,
     mine: mine.map(({ id, hostname }) => ({ id, name: hostname ?? 'your machine' })),
   });
@@ -63,10 +69,11 @@ function availabilityView(lab: IndexModel['lab']): View | null {
 const UNKNOWN = 'The number of free machines is not known right now. You can still submit the form.';
 
 /** The error summary: the sentence, and each field's error with a link to the field. */
-function summaryView({ message, fields = {} }: FormError): View {
+function summaryView({ message, fields = {}, retryAfterSeconds = null }: FormError): View {
   const items = Object.entries(fields);
   return {
     message: codeSpans(message),
+    retryAfterSeconds,
     hasItems: items.length > 0,
     items: items.map(([field, wrong]) => ({ message: codeSpans(wrong), anchor: anchorOf(field) })),
   };

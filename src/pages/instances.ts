@@ -104,6 +104,7 @@ const blankVm: Vm = {
   last_seen_at: null,
   waiting: false,
   boot_id: null,
+  twin_since: null,
   free_disk_bytes: null,
   assignment: null,
   command_error: null,

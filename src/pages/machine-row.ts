@@ -43,12 +43,24 @@ export function countText(matching: number, total: number): string {
 
 /** What the browser keeps of a machine, to search, filter and sort it without asking the server. */
 export function tableVm(vm: TableVm): TableVm {
-  const { hostname, status, in_use, gpu_health, last_seen_at, assignment, attention, deadline, timings } = vm;
+  const {
+    hostname,
+    status,
+    in_use,
+    gpu_health,
+    twin_since,
+    last_seen_at,
+    assignment,
+    attention,
+    deadline,
+    timings,
+  } = vm;
   return {
     hostname,
     status,
     in_use,
     gpu_health,
+    twin_since,
     last_seen_at,
     assignment: assignment && { email: assignment.email, state: assignment.state },
     attention: attention && {},

@@ -35,7 +35,7 @@ export function renderProblem(problem: Problem, request: FailedRequest): string 
         values: {},
         askForPin: false,
         mine: [],
-        returning: { email: typedText(form?.['email']), error: RETURN_WRONG },
+        returning: { email: typedText(form?.['email']), error: RETURN_WRONG, retryAfterSeconds: null },
       });
     case 'launchVms':
       return dashboardPage(problem, 'launch', { form, site });
@@ -186,7 +186,8 @@ export function renderError({ problem, area, site, workshop = {} }: ErrorModel):
     fields: errors.map(({ field, message }) => ({ field, message })),
     remedy: area === 'admin' && status === 404 ? ADMIN_404 : (remedies[status] ?? 'Go to the start page.'),
     isForAdmins: area === 'admin',
-    returning: code === 'assignment_not_found' && area === 'participant' && { email: '', error: null },
+    returning: code === 'assignment_not_found' &&
+      area === 'participant' && { email: '', error: null, retryAfterSeconds: null },
     isUnknownVm: code === 'vm_not_found',
   });
 }

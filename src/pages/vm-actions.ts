@@ -55,7 +55,7 @@ const release: Action = {
 const markHealthy: Action = {
   id: 'mark-healthy',
   label: 'Mark as healthy',
-  what: 'Clears the error or GPU warning, so that the machine can be assigned. The machine will report it again if the problem persists.',
+  what: 'Clears the error or warning, so that the machine can be assigned. The warning comes back if the problem persists.',
   ask: 'no',
 };
 const restart: Action = {

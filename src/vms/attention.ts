@@ -13,6 +13,9 @@ export type AttentionFacts = {
   readonly status: VmStatus;
   readonly statusSince: Date;
   readonly gpuHealth: GpuHealth | null;
+  readonly gpuSince: Date | null;
+  readonly twinSince: Date | null;
+  readonly twinAddresses: readonly string[];
   readonly assignment: {
     readonly email: string;
     readonly state: AssignmentState;
@@ -40,11 +43,12 @@ const urgency = {
   machine_lost: 0,
   command_failed: 1,
   overdue: 2,
-  wrong_pins: 3,
-  error: 4,
-  unreachable: 5,
-  gpu_unhealthy: 6,
-  many_by_one: 7,
+  twin: 3,
+  wrong_pins: 4,
+  error: 5,
+  unreachable: 6,
+  gpu_unhealthy: 7,
+  many_by_one: 8,
 } as const satisfies Record<AttentionReason, number>;
 
 type Urgent = { readonly hostname: string; readonly reason: AttentionReason };
@@ -56,7 +60,7 @@ export function byUrgency(one: Urgent, other: Urgent): number {
 
 /** Null if the machine needs no attention. */
 export function attentionOf(machine: AttentionFacts): Attention | null {
-  const { hostname, status, statusSince, assignment, deadline } = machine;
+  const { hostname, status, statusSince, assignment } = machine;
   const live = assignment && assignment.state !== 'released' ? assignment : null;
   const entry = (reason: AttentionReason, message: string, since: Date): Attention => ({
     hostname,
@@ -70,13 +74,19 @@ export function attentionOf(machine: AttentionFacts): Attention | null {
     return entry(status, unusable[status], statusSince);
   }
   const served = status === 'destroying' ? null : live;
-  const trouble = served && commandTrouble(served);
-  if (trouble) return entry(trouble.reason, trouble.message, trouble.since);
-  if (deadline?.overdue) return entry('overdue', deadline.overdue, deadline.since);
+  const trouble = (served && commandTrouble(served)) ?? machineTrouble(machine, served);
+  return trouble && entry(trouble.reason, trouble.message, trouble.since);
+}
+
+/** What is wrong besides the status and the command; the most urgent first. */
+function machineTrouble(machine: AttentionFacts, served: AttentionFacts['assignment']): Trouble | null {
+  const { deadline, twinSince } = machine;
+  if (deadline?.overdue) return { reason: 'overdue', message: deadline.overdue, since: deadline.since };
+  if (twinSince) return { reason: 'twin', message: twinSentence(machine.twinAddresses), since: twinSince };
   const wrongPins = served && wrongPinsSentence(served.pinFailures);
-  if (wrongPins) return entry('wrong_pins', wrongPins, served.commandAt);
-  if (isGpuUnhealthy(machine)) return entry('gpu_unhealthy', GPU, statusSince);
-  return null;
+  if (wrongPins) return { reason: 'wrong_pins', message: wrongPins, since: served.commandAt };
+  if (!isGpuUnhealthy(machine)) return null;
+  return { reason: 'gpu_unhealthy', message: GPU, since: machine.gpuSince ?? machine.statusSince };
 }
 
 type Trouble = Pick<Attention, 'reason' | 'message' | 'since'>;
@@ -104,6 +114,11 @@ const WRONG_PINS_TOLD = 4;
 function wrongPinsSentence(count: number): string | null {
   if (count < WRONG_PINS_TOLD) return null;
   return `Somebody has entered ${count} wrong PINs for this machine; every fifth locks it for other browsers for minutes. If it is the participant, tell them the PIN. Otherwise they continue in the browser they started with, or you allow a new one.`;
+}
+
+function twinSentence(addresses: readonly string[]): string {
+  const from = [...new Set(addresses)].join(' and ');
+  return `Two machines report under this hostname (from ${from}), for example because a disk was copied. Give one of them another hostname or stop it, then mark this machine as healthy; until then it is assigned to nobody else.`;
 }
 
 /** An organiser may hold a few. */

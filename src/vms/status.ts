@@ -5,22 +5,34 @@ import { isStatus, type VmStatus } from './lifecycle.ts';
 export type GpuHealth = components['schemas']['GpuHealth'];
 export type Provider = components['schemas']['Provider'];
 type AssignmentState = components['schemas']['AssignmentState'];
+type Vm = components['schemas']['Vm'];
 
 /** What the predicates about a VM look at. An assignment stays on its VM until the VM has been reset. */
 export type VmFacts = {
   readonly status: VmStatus;
   readonly gpuHealth: GpuHealth | null;
+  /** Two machines report under its hostname; null if one does. */
+  readonly twinSince: Date | string | null;
   readonly assignment: { readonly releasedAt: Date | null } | { readonly state: AssignmentState } | null;
 };
 
 /** The facts of a VM from the API. */
-export function vmFacts({ status, gpu_health, assignment }: components['schemas']['Vm']): VmFacts {
-  return { status, gpuHealth: gpu_health, assignment };
+export function vmFacts({
+  status,
+  gpu_health,
+  twin_since,
+  assignment,
+}: Pick<Vm, 'status' | 'gpu_health' | 'twin_since'> & Pick<VmFacts, 'assignment'>): VmFacts {
+  return { status, gpuHealth: gpu_health, twinSince: twin_since, assignment };
 }
 
 /** The VM can be assigned now. */
-export function isFree({ status, assignment }: Pick<VmFacts, 'status' | 'assignment'>): boolean {
-  return isStatus(status, 'usable') && assignment === null;
+export function isFree({
+  status,
+  twinSince,
+  assignment,
+}: Pick<VmFacts, 'status' | 'twinSince' | 'assignment'>): boolean {
+  return isStatus(status, 'usable') && assignment === null && twinSince === null;
 }
 
 /** A participant has the VM. */
@@ -39,8 +51,8 @@ export function isGpuUnhealthy({ gpuHealth }: Pick<VmFacts, 'gpuHealth'>): boole
 }
 
 /** Marking the VM as healthy would change something. */
-export function isUnhealthy(vm: Pick<VmFacts, 'status' | 'gpuHealth'>): boolean {
-  return isStatus(vm.status, 'failed') || isGpuUnhealthy(vm);
+export function isUnhealthy(vm: Pick<VmFacts, 'status' | 'gpuHealth' | 'twinSince'>): boolean {
+  return isStatus(vm.status, 'failed') || isGpuUnhealthy(vm) || vm.twinSince !== null;
 }
 
 export const gpuHealths: readonly GpuHealth[] = ['Healthy', 'Unhealthy', 'N/A'];

@@ -50,7 +50,8 @@ export type AuditAction =
   | 'shutdown'
   | 'adopt'
   | 'terminate'
-  | 'refuse-login';
+  | 'refuse-login'
+  | 'twin';
 
 const actions = {
   'allow-browser': 'New browser allowed',
@@ -67,6 +68,7 @@ const actions = {
   adopt: 'Added to the list',
   terminate: 'Terminated',
   'refuse-login': 'Login refused',
+  twin: 'Two machines report under this hostname',
 } as const satisfies Record<AuditAction, string>;
 
 /** Every step of an assignment that the timeline shows. */

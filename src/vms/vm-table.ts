@@ -3,13 +3,16 @@
 import type { components } from '../contract/openapi.gen.ts';
 import { compareHostnames } from './hostnames.ts';
 import { vmStatuses } from './lifecycle.ts';
-import { isAssigned, isFree } from './status.ts';
+import { isAssigned, isFree, vmFacts } from './status.ts';
 
 type Vm = components['schemas']['Vm'];
 export type VmFilter = components['schemas']['VmFilter'];
 
 /** What the table searches, filters and sorts by. */
-export type TableVm = Pick<Vm, 'hostname' | 'status' | 'in_use' | 'gpu_health' | 'last_seen_at'> & {
+export type TableVm = Pick<
+  Vm,
+  'hostname' | 'status' | 'in_use' | 'gpu_health' | 'twin_since' | 'last_seen_at'
+> & {
   readonly assignment: Pick<NonNullable<Vm['assignment']>, 'email' | 'state'> | null;
   readonly attention: object | null;
   readonly deadline: Pick<NonNullable<Vm['deadline']>, 'activity' | 'since' | 'due_at'> | null;
@@ -74,7 +77,7 @@ export function isShown(vm: TableVm, { q, show }: Pick<VmQuery, 'q' | 'show'>, n
     case 'all':
       return true;
     case 'free':
-      return isFree(vm);
+      return isFree(vmFacts(vm));
     case 'assigned':
       return isAssigned(vm);
     case 'attention':

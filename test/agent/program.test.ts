@@ -177,6 +177,7 @@ describe('the allocator', () => {
         caller: { kind: 'anonymous' },
         browserId: null,
         address: '',
+        network: '',
         accept: 'text/javascript',
         lastEventId: null,
         idempotencyKey: null,

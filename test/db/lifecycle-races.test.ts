@@ -69,7 +69,7 @@ const row = () =>
     .executeTakeFirstOrThrow();
 const setStatus = (status: string) => db.updateTable('vms').set({ status }).execute();
 const becomeSilent = async () => {
-  await reportHeartbeat(db, 'a', { bootId: 'boot-1', freeDiskBytes: null });
+  await reportHeartbeat(db, 'a', { bootId: 'boot-1', address: '10.0.0.5', freeDiskBytes: null });
   await sql`update vm_presence set last_seen_at = now() - interval '1 hour'`.execute(db);
 };
 
@@ -122,7 +122,7 @@ describe('a release and a silence', () => {
   test('a VM that is silent first is reset once it is released, and its next report does not free it', async () => {
     expect(await inOrder(() => markSilent(db, 60), release)).toEqual([['a'], 'released']);
     expect(await row()).toMatchObject({ status: 'recycling', silent_since: null });
-    await reportHeartbeat(db, 'a', { bootId: 'boot-1', freeDiskBytes: null });
+    await reportHeartbeat(db, 'a', { bootId: 'boot-1', address: '10.0.0.5', freeDiskBytes: null });
     expect(await row()).toMatchObject({ status: 'recycling', assignment_id: id });
   });
 });
@@ -149,7 +149,7 @@ describe('a VM that disappears', () => {
   test('a VM that was silent and is gone does not come back with a late heartbeat', async () => {
     await becomeSilent();
     await inOrder(() => markSilent(db, 60), gone);
-    await reportHeartbeat(db, 'a', { bootId: 'boot-1', freeDiskBytes: null });
+    await reportHeartbeat(db, 'a', { bootId: 'boot-1', address: '10.0.0.5', freeDiskBytes: null });
     expect(await row()).toMatchObject({ status: 'unreachable', silent_since: null });
   });
 

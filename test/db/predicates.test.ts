@@ -19,13 +19,23 @@ type Held = { readonly releasedAt: Date | null } | null;
 const assignments: readonly Held[] = [null, { releasedAt: null }, { releasedAt: new Date() }];
 const vms = vmStatuses.flatMap((status) =>
   [null, ...gpuHealths].flatMap((gpuHealth) =>
-    assignments.map(
-      (assignment, held): VmFacts & { readonly hostname: string; readonly assignment: Held } => ({
-        hostname: `${status}-${(gpuHealth ?? 'none').replace('/', '')}-${['free', 'assigned', 'released'][held] ?? ''}`,
-        status,
-        gpuHealth,
-        assignment,
-      }),
+    [null, new Date()].flatMap((twinSince) =>
+      assignments.map(
+        (
+          assignment,
+          held,
+        ): Omit<VmFacts, 'twinSince'> & {
+          readonly hostname: string;
+          readonly assignment: Held;
+          readonly twinSince: Date | null;
+        } => ({
+          hostname: `${status}-${(gpuHealth ?? 'none').replace('/', '')}-${twinSince ? 'twin' : 'single'}-${['free', 'assigned', 'released'][held] ?? ''}`,
+          status,
+          gpuHealth,
+          twinSince,
+          assignment,
+        }),
+      ),
     ),
   ),
 );
@@ -35,10 +45,10 @@ let database: TestDatabase;
 beforeAll(async () => {
   database = await createTestDatabase();
   const { db } = database;
-  for (const { hostname, status, gpuHealth, assignment } of vms) {
+  for (const { hostname, status, gpuHealth, twinSince, assignment } of vms) {
     await db
       .insertInto('vms')
-      .values({ hostname, status, provider: 'local', gpu_health: gpuHealth })
+      .values({ hostname, status, provider: 'local', gpu_health: gpuHealth, twin_since: twinSince })
       .execute();
     if (assignment === null) continue;
     const id = randomUUID();

@@ -16,9 +16,11 @@ test('a report during the deletion of its VM returns overloaded, not an internal
   await insertFreeVms(database.db, ['a']);
   const told = await database.db.transaction().execute(async (trx) => {
     await trx.deleteFrom('vms').execute();
-    const report = reportHeartbeat(database.db, 'a', { bootId: 'boot-1', freeDiskBytes: 1 }).catch(
-      (error: unknown) => databaseProblem(error)?.code,
-    );
+    const report = reportHeartbeat(database.db, 'a', {
+      bootId: 'boot-1',
+      address: '10.0.0.5',
+      freeDiskBytes: 1,
+    }).catch((error: unknown) => databaseProblem(error)?.code);
     await vi.waitFor(async () => {
       const waiting = sql`select from pg_stat_activity
         where datname = current_database() and wait_event_type = 'Lock'`.execute(database.db);
@@ -27,5 +29,7 @@ test('a report during the deletion of its VM returns overloaded, not an internal
     return { report };
   });
   expect(await told.report).toBe('overloaded');
-  expect(await reportHeartbeat(database.db, 'a', { bootId: 'boot-1', freeDiskBytes: 1 })).toBe('unknown_vm');
+  expect(
+    await reportHeartbeat(database.db, 'a', { bootId: 'boot-1', address: '10.0.0.5', freeDiskBytes: 1 }),
+  ).toBe('unknown_vm');
 });

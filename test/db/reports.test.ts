@@ -56,7 +56,7 @@ describe('a status report', () => {
     const revision = () => database.db.selectFrom('vms').select('revision').executeTakeFirstOrThrow();
     const before = await revision();
     await report('a', 'running');
-    await reportHeartbeat(database.db, 'a', { bootId: 'boot-1', freeDiskBytes: 5 });
+    await reportHeartbeat(database.db, 'a', { bootId: 'boot-1', address: '10.0.0.5', freeDiskBytes: 5 });
     expect(await revision()).toEqual(before);
     await reportInUse(database.db, 'a', true);
     expect((await revision()).revision).toBeGreaterThan(before.revision);
@@ -92,9 +92,9 @@ describe('other reports', () => {
   test('other reports of an unknown VM are rejected and add no row', async () => {
     expect(await reportInUse(database.db, 'ghost', true)).toBe('unknown_vm');
     expect(await reportGpuHealth(database.db, 'ghost', 'Healthy')).toBe('unknown_vm');
-    expect(await reportHeartbeat(database.db, 'ghost', { bootId: 'x', freeDiskBytes: null })).toBe(
-      'unknown_vm',
-    );
+    expect(
+      await reportHeartbeat(database.db, 'ghost', { bootId: 'x', address: '10.0.0.5', freeDiskBytes: null }),
+    ).toBe('unknown_vm');
     expect(await recordTimings(database.db, 'ghost', readTimings({}))).toBe('unknown_vm');
     expect((await countVms(database.db)).total).toBe(0);
   });
@@ -103,14 +103,30 @@ describe('other reports', () => {
     await insertFreeVms(database.db, ['a']);
     await reportInUse(database.db, 'a', true);
     await reportGpuHealth(database.db, 'a', 'Unhealthy');
-    await reportHeartbeat(database.db, 'a', { bootId: 'boot-1', freeDiskBytes: 52_613_349_376 });
-    await reportHeartbeat(database.db, 'a', { bootId: 'boot-2', freeDiskBytes: null });
+    await reportHeartbeat(database.db, 'a', {
+      bootId: 'boot-1',
+      address: '10.0.0.5',
+      freeDiskBytes: 52_613_349_376,
+    });
+    await reportHeartbeat(database.db, 'a', { bootId: 'boot-2', address: '10.0.0.5', freeDiskBytes: null });
     expect(await findVm(database.db, 'a')).toMatchObject({
       inUse: true,
       gpuHealth: 'Unhealthy',
       bootId: 'boot-2',
       freeDiskBytes: 52_613_349_376,
     });
+  });
+
+  test('a GPU is as it is since the report that changed it, not since the machine runs', async () => {
+    await insertFreeVms(database.db, ['a']);
+    await sql`update vms set status_since = now() - interval '13 minutes'`.execute(database.db);
+    const since = async () => (await findVm(database.db, 'a'))?.gpuSince?.getTime() ?? 0;
+    expect(await since()).toBe(0);
+    await reportGpuHealth(database.db, 'a', 'Unhealthy');
+    const first = await since();
+    expect(first).toBeGreaterThan(((await findVm(database.db, 'a'))?.statusSince.getTime() ?? 0) + 700_000);
+    await reportGpuHealth(database.db, 'a', 'Unhealthy');
+    expect(await since()).toBe(first);
   });
 
   test('the GPU health survives an assignment', async () => {

@@ -21,7 +21,7 @@ beforeEach(() => database.db.deleteFrom('vms').execute());
 const MINUTE_SECONDS = 60;
 const SILENT_SECONDS = 5 * MINUTE_SECONDS;
 const heartbeat = (hostname: string) =>
-  reportHeartbeat(database.db, hostname, { bootId: 'boot-1', freeDiskBytes: null });
+  reportHeartbeat(database.db, hostname, { bootId: 'boot-1', address: '10.0.0.5', freeDiskBytes: null });
 const age = (seconds: number) =>
   sql`update vm_presence set last_seen_at = last_seen_at - make_interval(secs => ${seconds})`.execute(
     database.db,

@@ -68,6 +68,21 @@ describe.skipIf(!hasBrowser)('every page', () => {
     expect(html.toLowerCase()).not.toContain('terraform');
   });
 
+  test('a page whose scripts never come says after a while that it is not complete, and any other page does not', async () => {
+    const page = await fleet.open('/check');
+    const note = page.locator('.unfinished');
+    const finish = () =>
+      page.evaluate('document.getAnimations().map((animation) => animation.finish()).length');
+    await page.waitForLoadState('load');
+    await finish();
+    expect(await note.isVisible()).toBe(false);
+    await page.route(/\.js$/, (route) => route.fulfill({ contentType: 'text/javascript', body: '' }));
+    await page.reload();
+    expect(await note.isVisible()).toBe(false);
+    await finish();
+    expect(await note.isVisible()).toBe(true);
+  });
+
   test.each([
     ['/', 'machines are free'],
     ['/admin', 'news-1'],

@@ -91,6 +91,17 @@ describe('a participant who comes back from another browser', () => {
     expect(await asked('ada@x.org')).toMatchObject({ status: 429, code: 'too_many_pin_attempts' });
     const form = await (await post('/api/v1/return', { email: 'nobody@x.org', pin: '1' })).text();
     expect(form).toMatch(/id="return" open[\s\S]*No machine belongs to this e-mail address and PIN\./);
+    expect(form).not.toContain('data-countdown');
+    // Whoever has to wait sees how long, in either form.
+    const crd_command = 'start-host --code="4/0Aone"';
+    for (const [path, more] of [
+      ['/api/v1/return', {}],
+      ['/api/request_vm', { crd_command }],
+    ] as const) {
+      const locked = await (await post(path, { email: 'ada@x.org', pin: '000000', ...more })).text();
+      expect(locked).toMatch(/Too many wrong PINs\. Wait \d+ minutes/);
+      expect(Number(/data-countdown="(\d+)"/.exec(locked)?.[1])).toBeGreaterThan(200);
+    }
   });
 
   test('the page of another browser offers to open it with e-mail and PIN', async () => {

@@ -97,6 +97,32 @@ describe('what is no proper HTTP', () => {
     expect(client.text()).not.toMatch(/strict-transport-security/i);
   });
 
+  test('a name that is not the server’s is refused, with what to do, also where it is a health check', async () => {
+    await using http = await startStub(live, {
+      isOwnHost: (name) => ['localhost', '::1', 'lab.example.org'].includes(name),
+    });
+    const asked = async (host: string) => {
+      using client = await wire(
+        http.port,
+        `GET /api/health/live HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+      );
+      await client.ended;
+      return client.text();
+    };
+    for (const own of ['localhost', 'LOCALHOST:5000', '[::1]:5000', 'lab.example.org'])
+      expect(await asked(own)).toMatch(/^HTTP\/1\.1 200 /);
+    for (const other of [
+      'evil.example',
+      'evil.example:5000',
+      'localhost.evil.example',
+      'localhost@evil.example',
+      'a b',
+      '',
+    ])
+      expect(await asked(other)).toMatch(/^HTTP\/1\.1 400 /);
+    expect(await asked('evil.example')).toContain('set PUBLIC_URL');
+  });
+
   test('browsers are told to stay with https where the public address is https', async () => {
     await using http = await startStub(live, { publicUrl: 'https://lab.example.org' });
     const { headers } = await http.get('/api/health/live');

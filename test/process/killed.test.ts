@@ -165,6 +165,14 @@ describe('the allocator killed', { timeout: 300_000 }, () => {
     expect(data?.items.map(({ hostname, assignment }) => [hostname, assignment?.pin])).toEqual([
       typeof given === 'object' ? [given.hostname, given.pin] : [],
     ]);
+    // Killed while the machine of the participant is being reset: it is free in the end, as every other one.
+    const [held] = data?.items ?? [];
+    const id = held?.assignment?.id ?? '';
+    const released = await lab.admin.POST('/api/v1/assignments/{id}/release', { params: { path: { id } } });
+    expect(released.data?.state).toBe('released');
+    await killAndStartAgain();
+    const free = async () => (await lab.admin.GET('/api/v1/overview')).data?.free;
+    await expect.poll(free, POLLING).toBe(MACHINES);
     await ended(await launch(2));
     await expect.poll(async () => (await running()).length, POLLING).toBe(MACHINES + 2);
     await expectConsistent('between operations');

@@ -130,7 +130,7 @@ describe('serve', { timeout: TIMEOUT_MS }, () => {
     const socket = connect(Number(port), '127.0.0.1');
     socket.on('error', () => undefined);
     socket.write(
-      'POST /api/vm-status HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"host',
+      'POST /api/vm-status HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"host',
     );
     await report(await program.url(), 'a');
     program.child.kill('SIGINT');

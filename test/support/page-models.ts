@@ -30,6 +30,7 @@ export const vm: Vm = {
   status_since: '2026-01-01T11:54:00Z',
   in_use: null,
   gpu_health: null,
+  twin_since: null,
   address: null,
   ssh_user: null,
   ssh_port: null,

@@ -27,6 +27,8 @@ export function vmRequest(email: string, parts: Partial<VmRequest> = {}): VmRequ
     crdCommand: 'start-host --code="4/0Aone"',
     pin: '123456',
     address: '192.0.2.7',
+    network: '192.0.2.7',
+    pinWaitSeconds: 0,
     channel: CHANNEL,
     givenPin: null,
     bounds: { perBrowser: 0, perAddress: 0 },

@@ -16,6 +16,7 @@ export async function fillLab(db: Db): Promise<void> {
   for (const number of [1, 2, 3, 4])
     await reportHeartbeat(db, labHostname(number), {
       bootId: `boot-${number}`,
+      address: '10.0.0.5',
       freeDiskBytes: 41_000_000_000,
     });
   await takeDelivery(db, labHostname(1), LIFETIME_SECONDS);

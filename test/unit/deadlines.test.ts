@@ -91,6 +91,9 @@ describe('attention', () => {
     status: 'running',
     statusSince: ago(5),
     gpuHealth: null,
+    gpuSince: null,
+    twinSince: null,
+    twinAddresses: [],
     assignment: null,
     deadline: null,
   };
@@ -102,6 +105,7 @@ describe('attention', () => {
     reassignedAt: null,
     outcomeMessage: null,
   } as const;
+  const twin = { twinSince: ago(1), twinAddresses: ['10.0.0.5', '10.0.0.6'] };
   const overdue = deadline({ ...facts, status: 'initializing', statusSince: ago(17) });
   test.each<[string, Partial<AttentionFacts>, string | null, string | null]>([
     ['is well', {}, null, null],
@@ -147,6 +151,8 @@ describe('attention', () => {
       null,
       null,
     ],
+    ['reports twice, and is assigned', { ...twin, assignment: participant }, 'twin', 'ada@x.org'],
+    ['reports twice, and is in error', { ...twin, status: 'error' }, 'error', null],
     ['has an unhealthy GPU', { gpuHealth: 'Unhealthy' }, 'gpu_unhealthy', null],
     [
       'is being destroyed',
@@ -162,6 +168,19 @@ describe('attention', () => {
       expect(found?.email ?? null).toBe(email);
     },
   );
+
+  test('two machines under one hostname are told with the addresses of both, since that was noticed', () => {
+    expect(attentionOf({ ...machine, ...twin })).toMatchObject({
+      since: ago(1),
+      message: expect.stringContaining('(from 10.0.0.5 and 10.0.0.6)') as string,
+    });
+  });
+
+  test('an unhealthy GPU is told since its report, not since the status of the machine', () => {
+    const since = (gpuSince: Date | null) =>
+      attentionOf({ ...machine, gpuHealth: 'Unhealthy', gpuSince })?.since;
+    expect([since(ago(1)), since(null)]).toEqual([ago(1), ago(5)]);
+  });
 
   test.each([
     ['does not ask for its command', { state: 'machine_lost' }, 'Assign another machine.'],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { nextAskMs } from '../../src/pages/assignment-steps.ts';
 import { renderIndex } from '../../src/pages/index-page.ts';
 import { renderSuccess, type SuccessModel } from '../../src/pages/success.ts';
 import { assigned, form, ID, tagOf, textOf } from '../support/page-models.ts';
@@ -167,6 +168,17 @@ describe('the success page', () => {
     const html = renderSuccess({ ...assigned, state: 'released' });
     expect(html).toContain('<a class="btn btn-primary" href="/">Go to the start page</a>');
     expect(html).not.toContain('name="crd_command"');
+  });
+
+  test('an open success page asks again within five seconds, however long nothing has changed', () => {
+    let delay = nextAskMs(null);
+    for (let times = 0; times < 100; times += 1) {
+      expect(delay).toBeLessThan(5_000);
+      const next = nextAskMs(delay);
+      expect(next).toBeGreaterThanOrEqual(delay);
+      delay = next;
+    }
+    expect(nextAskMs(null)).toBeLessThan(delay);
   });
 
   test('the success page welcomes a returning participant', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { checkPassword, risksOf } from '../../src/app/risks.ts';
+import { serverNames } from '../../src/app/server-names.ts';
 import { good } from '../support/load-config.ts';
 
 const facts = (password: string, env: Record<string, string> = {}) => ({
@@ -38,5 +39,27 @@ describe('machines without tokens', () => {
     const risks = risksOf(facts(LONG, env));
     expect(risks).toHaveLength(count);
     if (count > 0) expect(risks[0]).toContain('VM_AUTH is open');
+  });
+});
+
+describe('names of the server', () => {
+  const names = [
+    'localhost',
+    'lab.localhost',
+    '127.0.0.1',
+    '127.0.0.9',
+    '::1',
+    'lab.example.org',
+    'evil.example',
+    'localhost.evil.example',
+  ];
+  test.each([
+    ['on loopback', {}, 5],
+    ['on loopback with a public address', { PUBLIC_URL: 'https://lab.example.org' }, 6],
+    ['on loopback behind a trusted proxy', { TRUST_PROXY: '1' }, names.length],
+    ['on every address', PUBLIC, names.length],
+  ])('%s are its own alone, as far as that can be known', (_where, env, count) => {
+    const { isOwnHost = () => true } = serverNames(good({ PROVIDER: 'external', ...env }).config.server);
+    expect(names.filter((name) => isOwnHost(name))).toEqual(names.slice(0, count));
   });
 });

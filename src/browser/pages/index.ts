@@ -2,6 +2,7 @@
 import { readAnswer, type Schema } from '../../contract/answer.ts';
 import { announce } from '../announce.ts';
 import { pause, showConnection, untilVisible } from '../connection.ts';
+import { enableCountdown } from '../countdown.ts';
 import { dataOf, find, keepHeight, need } from '../dom.ts';
 import { keepDraft } from '../draft.ts';
 import { enableRequestForms } from '../request-form.ts';
@@ -15,6 +16,7 @@ const JITTER = 0.5;
 
 enableRequestForms();
 keepDraft();
+enableCountdown();
 // To the errors, or to what to do where no machine was free.
 find(HTMLElement, '#errors, [data-none-free]')?.focus();
 const box = find(HTMLElement, '[data-availability]');

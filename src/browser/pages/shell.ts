@@ -2,6 +2,8 @@
 import { enableCopying } from '../copy.ts';
 import { enableExactTimes, localizeTimes } from '../local-times.ts';
 
+// Without this, the page says after a while that it has not loaded completely.
+document.documentElement.dataset['loaded'] = '';
 localizeTimes(document);
 enableExactTimes();
 enableCopying();

@@ -1,6 +1,6 @@
 // Keeps the success page up to date: the machine, the state, the steps, the form for a new command.
 import { readAnswer, type Schema } from '../../contract/answer.ts';
-import { mayConnect, needsNewCommand, stepLabels, stepsOf } from '../../pages/assignment-steps.ts';
+import { mayConnect, needsNewCommand, nextAskMs, stepLabels, stepsOf } from '../../pages/assignment-steps.ts';
 import { pause, showConnection, untilVisible } from '../connection.ts';
 import { dataOf, findAll, keepHeight, need } from '../dom.ts';
 import { forgetDraft } from '../draft.ts';
@@ -10,10 +10,7 @@ import { request } from '../request.ts';
 type Assignment = Schema<'Assignment'>;
 type Released = { readonly state: 'released'; readonly message: string };
 
-const FIRST_DELAY_MS = 2_000;
-const LONGEST_DELAY_MS = 15_000;
-const GROWTH = 1.3;
-/** The browsers of a workshop have one address: they do not ask at the same moment for long. */
+/** The browsers of a workshop have one address: they do not ask at the same moment for long, each somewhat earlier. */
 const JITTER = 0.25;
 const GONE_STATUSES: ReadonlySet<number> = new Set([401, 404]);
 
@@ -28,14 +25,14 @@ enableRequestForms();
 void follow();
 
 async function follow(): Promise<void> {
-  let delayMs = FIRST_DELAY_MS;
+  let delayMs = nextAskMs(null);
   while (line.dataset['state'] !== 'released') {
-    await pause(delayMs * (1 + JITTER * Math.random()));
+    await pause(delayMs * (1 - JITTER * Math.random()));
     await untilVisible();
     const answer = await ask();
     showConnection(answer !== null);
     const isChanged = answer !== null && answer.state !== line.dataset['state'];
-    delayMs = isChanged ? FIRST_DELAY_MS : Math.min(delayMs * GROWTH, LONGEST_DELAY_MS);
+    delayMs = nextAskMs(isChanged ? null : delayMs);
     if (answer !== null) show(answer);
   }
 }

@@ -12,6 +12,7 @@ import * as providers from './0010-providers.ts';
 import * as place from './0013-place.ts';
 import * as browsersAndSecrets from './0015-browsers-and-secrets.ts';
 import * as idempotency from './0017-idempotency.ts';
+import * as twins from './0018-twins.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -34,4 +35,5 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0013-place', breaking: false, migration: place },
   { name: '0015-browsers-and-secrets', breaking: false, migration: browsersAndSecrets },
   { name: '0017-idempotency', breaking: false, migration: idempotency },
+  { name: '0018-twins', breaking: false, migration: twins },
 ];
