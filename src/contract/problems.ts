@@ -248,9 +248,6 @@ export type ProblemExtras = {
   readonly headers?: Readonly<Record<string, string>>;
 };
 
-/** `Retry-After` of a 429 or 503 where no better figure is known. */
-const RETRY_AFTER_SECONDS = 5;
-
 /** The body of a problem. */
 export function problemBody(code: ProblemCode, extras: ProblemExtras = {}): Problem {
   const entry = problems[code];
@@ -273,13 +270,11 @@ export function problem<Code extends ProblemCode>(
   extras: ProblemExtras = {},
 ): ProblemReply<Code> {
   const status = problems[code].status as StatusOf<Code>;
-  const retry: Record<string, string> =
-    status === 429 || status === 503 ? { 'Retry-After': String(RETRY_AFTER_SECONDS) } : {};
   return {
     status,
     type: 'application/problem+json',
     body: problemBody(code, extras),
-    headers: { ...retry, ...extras.headers },
+    headers: { ...extras.headers },
   };
 }
 

@@ -38,7 +38,6 @@ export function createSystemHandlers({
         status: 503,
         type: 'application/json',
         body: { status: 'unavailable', checks: results },
-        headers: RETRY,
       };
     },
     getLiveness: () => json({ status: 'ok' as const }),
@@ -54,7 +53,6 @@ export function createSystemHandlers({
   };
 }
 
-const RETRY = { 'Retry-After': '5' };
 /** A file with a hash in its name never changes; any other may be stale for five minutes. */
 const FOR_EVER = { 'Cache-Control': 'public, max-age=31536000, immutable' };
 const FOR_A_WHILE = { 'Cache-Control': 'public, max-age=300' };

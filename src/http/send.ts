@@ -31,7 +31,10 @@ const ALWAYS = {
 
 /** A year; only where the public address is https. */
 const ONLY_HTTPS = { 'Strict-Transport-Security': 'max-age=31536000' };
+/** `Retry-After` of a 429 or 503 where no better figure is known. */
 const RETRY_AFTER_SECONDS = 5;
+/** The same while this server stops: another allocator can answer at once, and a new one soon. */
+const STOPPING_RETRY_AFTER_SECONDS = 1;
 
 /** Every header of an answer; those of `head` win, however they are spelled. */
 export function answerHeaders({ adapter, req, requestId }: RequestContext, head: AnswerHead): Headers {
@@ -42,7 +45,9 @@ export function answerHeaders({ adapter, req, requestId }: RequestContext, head:
     ...(adapter.options.publicUrl?.startsWith('https:') === true && ONLY_HTTPS),
     'X-Request-Id': requestId,
     // The contract promises it with every 429 and 503, also on pages.
-    ...((status === 429 || status === 503) && { 'Retry-After': String(RETRY_AFTER_SECONDS) }),
+    ...((status === 429 || status === 503) && {
+      'Retry-After': String(adapter.isStopping() ? STOPPING_RETRY_AFTER_SECONDS : RETRY_AFTER_SECONDS),
+    }),
     // A client that waits for "100 Continue" and is refused may send its body or not: the next request could not be found.
     ...((adapter.isStopping() || (!req.complete && req.headers.expect !== undefined)) && {
       Connection: 'close',

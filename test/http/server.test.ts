@@ -233,7 +233,7 @@ describe('stopping', () => {
     await using http = await startStub(live, { isStopping: () => stopping });
     stopping = true;
     const refused = await http.get('/api/unassigned_vms_count');
-    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '5']);
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
     expect((await problemOf(refused)).code).toBe('stopping');
     expect((await http.get('/api/health/live')).status).toBe(200);
   });
