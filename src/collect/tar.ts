@@ -1,5 +1,6 @@
 // The files of a machine, as its tar stream brings them. tar-stream finds wrong headers and sizes; here that becomes a
 // VmFailure. The machine is read only as fast as the files are taken.
+import { setImmediate } from 'node:timers/promises';
 import { extract, type Extract } from 'tar-stream';
 import { asFailure, VmFailure } from './failure.ts';
 
@@ -18,16 +19,17 @@ export type TarEntry = {
 const OPTIONS = { filenameEncoding: 'latin1', highWaterMark: 65_536 };
 
 /**
- * The entries of a tar stream, one at a time. Rejects with a VmFailure.
+ * The entries of a tar stream, one at a time. Rejects with a VmFailure, after everything that came was read.
  *
  * @param next the next piece of the stream; null at its end. It may reject with a VmFailure, which is passed on.
  */
 export async function* readTar(next: () => Promise<Buffer | null>): AsyncGenerator<TarEntry, void> {
   const tar = extract(OPTIONS);
-  void feed(tar, next);
+  const source: Source = { end: null, onEnd: () => undefined };
+  void feed(tar, next, source);
   try {
-    for await (const entry of tar) {
-      yield entryOf(entry);
+    for await (const entry of untilStarved(tar, source)) {
+      yield entryOf(entry, source);
       entry.resume();
     }
   } catch (error) {
@@ -35,16 +37,46 @@ export async function* readTar(next: () => Promise<Buffer | null>): AsyncGenerat
   }
 }
 
+type Source = {
+  /** Ends the tar stream; known once all pieces were written. */
+  end: (() => void) | null;
+  onEnd: () => void;
+};
+
 /** Never rejects: what goes wrong ends the reading of the tar stream with that error. */
-async function feed(tar: Extract, next: () => Promise<Buffer | null>): Promise<void> {
+async function feed(tar: Extract, next: () => Promise<Buffer | null>, source: Source): Promise<void> {
   try {
     for (let piece = await next(); piece !== null; piece = await next()) {
       if (tar.destroyed) return;
       if (!tar.write(piece)) await drained(tar);
     }
-    tar.end(null);
+    source.end = () => tar.end(null);
   } catch (error) {
-    tar.destroy(asFailure(error));
+    source.end = () => tar.destroy(asFailure(error));
+  }
+  source.onEnd();
+}
+
+/**
+ * What the stream has. A tar stream that ends too early drops what was not read yet, so it is ended only when the reader waits
+ * for more; what is there arrives before an immediate.
+ */
+async function* untilStarved<T>(stream: AsyncIterable<T>, source: Source): AsyncGenerator<T, void> {
+  const items = stream[Symbol.asyncIterator]();
+  const take = async (): Promise<IteratorResult<T, unknown>> => {
+    const item = items.next();
+    const starved = new Promise<void>((resolve) => {
+      source.onEnd = resolve;
+      if (source.end !== null) resolve();
+    }).then(() => setImmediate());
+    const isStarved = await Promise.race([item.then(() => false), starved.then(() => true)]);
+    if (isStarved) source.end?.();
+    return item;
+  };
+  try {
+    for (let item = await take(); item.done !== true; item = await take()) yield item.value;
+  } finally {
+    await items.return?.();
   }
 }
 
@@ -60,9 +92,9 @@ function drained(tar: Extract): Promise<void> {
   });
 }
 
-type Source = Extract extends AsyncIterable<infer Entry> ? Entry : never;
+type Entry = Extract extends AsyncIterable<infer Item> ? Item : never;
 
-function entryOf(entry: Source): TarEntry {
+function entryOf(entry: Entry, source: Source): TarEntry {
   const { type, name, size, mode, mtime } = entry.header;
   return {
     isFile: type === 'file' || type === 'contiguous-file',
@@ -71,13 +103,13 @@ function entryOf(entry: Source): TarEntry {
     mode: Number.isNaN(mode) ? 0 : mode,
     // A number that is no time would break the manifest.
     modified: Number.isNaN(mtime.getTime()) ? new Date(0) : mtime,
-    data: dataOf(entry),
+    data: dataOf(entry, source),
   };
 }
 
-async function* dataOf(entry: Source): AsyncGenerator<Buffer, void> {
+async function* dataOf(entry: Entry, source: Source): AsyncGenerator<Buffer, void> {
   try {
-    for await (const piece of entry) if (Buffer.isBuffer(piece)) yield piece;
+    for await (const piece of untilStarved(entry, source)) if (Buffer.isBuffer(piece)) yield piece;
   } catch (error) {
     throw tarFailure(error);
   }

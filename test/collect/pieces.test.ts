@@ -3,8 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { extensionOf, isChosen } from '../../src/collect/choose.ts';
+import { VmFailure } from '../../src/collect/failure.ts';
 import { csvCell } from '../../src/collect/manifest.ts';
 import { archiveName, decodeName, isSafePath, type TakenNames } from '../../src/collect/names.ts';
 import { readTar } from '../../src/collect/tar.ts';
@@ -29,6 +31,30 @@ test.each(['gnu', 'ustar'])('a tar of the format %s is read as it was written', 
     found.push(name);
   }
   expect(found).toEqual(names);
+});
+
+test.each([
+  ['ends', () => Promise.resolve(null)],
+  ['fails', () => Promise.reject(new VmFailure('stalled', 'The machine sent nothing.'))],
+])('everything that came of a file is read when the machine %s in the same moment', async (_, atTheEnd) => {
+  const folder = await mkdtemp(join(await realpath(tmpdir()), 'lablink-tar-'));
+  await writeFile(join(folder, 'a.slp'), 'y'.repeat(100_000));
+  const whole = execFileSync('tar', ['-C', folder, '-cf', '-', 'a.slp'], { maxBuffer: 1e6 });
+  await rm(folder, { recursive: true });
+  for (const came of [1, 10, 5_000, 70_000]) {
+    const pieces = [whole.subarray(0, 512 + came)];
+    const read: Buffer[] = [];
+    const reading = async (): Promise<void> => {
+      for await (const { data } of readTar(() => Promise.resolve(pieces.shift() ?? atTheEnd())))
+        for (let part = await data.next(); part.value; part = await data.next()) {
+          read.push(part.value);
+          // The archive takes its time.
+          await setTimeout(1);
+        }
+    };
+    await expect(reading()).rejects.toThrow(VmFailure);
+    expect(Buffer.concat(read).toString()).toBe('y'.repeat(came));
+  }
 });
 
 test('files are chosen by extension in upper or lower case, outside the folders that are left out', () => {
