@@ -1,5 +1,8 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { dumpRows } from '../support/dump-rows.ts';
+import { emptyTables } from '../support/empty-tables.ts';
+import { seedLab } from '../support/example-rows.ts';
 import { createTestDatabase, withAdmin, type TestDatabase } from '../support/postgres.ts';
 
 describe('a test database', () => {
@@ -16,6 +19,20 @@ describe('a test database', () => {
   test('an empty test database has no tables', async () => {
     await using empty = await createTestDatabase('empty');
     await expect(empty.db.selectFrom('vms').selectAll().execute()).rejects.toThrow('does not exist');
+  });
+
+  test('the tables of a test database are emptied, without triggers, and count from 1 again', async () => {
+    await using database = await createTestDatabase();
+    const { db } = database;
+    const kept = await dumpRows(db);
+    for (let round = 0; round < 2; round++) {
+      await seedLab(db);
+      const [line] = await db.selectFrom('vm_logs').select('id').orderBy('id').limit(1).execute();
+      expect(line?.id).toBe(1);
+      expect(await dumpRows(db)).not.toEqual(kept);
+      await emptyTables(db);
+      expect(await dumpRows(db)).toEqual(kept);
+    }
   });
 
   test('a test database is dropped after the test', async () => {

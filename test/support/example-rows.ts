@@ -2,6 +2,7 @@
 // operation.
 import { sql } from 'kysely';
 import type { Db } from '../../src/db/connect.ts';
+import { emptyTables } from './empty-tables.ts';
 
 /** The values in the examples of openapi.yaml. */
 export const EXAMPLE = {
@@ -27,8 +28,7 @@ const COMMAND =
 
 /** Replaces all rows by those of the examples. */
 export async function seedLab(db: Db): Promise<void> {
-  await sql`truncate vms, assignments, vm_presence, vm_timings, vm_logs, vm_log_cuts, tombstones, operations,
-    operation_events, audit_events, vm_hours cascade`.execute(db);
+  await emptyTables(db);
   await db
     .insertInto('vms')
     .values([

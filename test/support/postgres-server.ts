@@ -11,11 +11,19 @@ import { endLeftovers, makeTemporaryFolder } from './leftovers.ts';
 /** Cloned for every test database. It allows no connections, because a database in use cannot be cloned. */
 export const TEMPLATE_DATABASE = 'lablink_template';
 
+/** Nothing has to survive this server, and what it does beside the tests costs their time: a quarter of each clone. */
 const forgetful = {
   max_connections: '300',
   fsync: 'off',
   synchronous_commit: 'off',
   full_page_writes: 'off',
+  wal_level: 'minimal',
+  max_wal_senders: '0',
+  max_wal_size: '1GB',
+  wal_init_zero: 'off',
+  checkpoint_timeout: '1h',
+  autovacuum: 'off',
+  shared_buffers: '16MB',
 };
 
 export type TestPostgres = { readonly connectionString: string; readonly stop: () => Promise<void> };
