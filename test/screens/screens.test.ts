@@ -1,13 +1,13 @@
 // Every page in every state, on a phone and on a desktop, light and dark, in a real browser: nothing that the content
 // security policy stops, nothing that axe finds, nothing wider than the window. With SCREENSHOTS naming a folder, a picture
-// of each is written there (`make screenshots`).
+// of each is written there (`make screenshots`). Each page is brought into its state once, and the window is changed around it.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sql } from 'kysely';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { findWithAxe } from '../support/axe.ts';
 import { hasBrowser, launchBrowser } from '../support/browser.ts';
+import { emptyTables } from '../support/empty-tables.ts';
 import { ADMIN, startTestServer, type TestServer } from '../support/server.ts';
 import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
 import { adminScreens } from './admin.ts';
@@ -40,14 +40,14 @@ describe.skipIf(!hasBrowser)('the screen', { timeout: 120_000 }, () => {
   let server: TestServer;
   let fleet: FleetServer;
   let browser: Browser;
-  let open: ReturnType<typeof createContexts>;
+  let tabs: Tabs;
 
   beforeAll(async () => {
     if (folder !== undefined) await mkdir(folder, { recursive: true });
     server = await startTestServer(workshop);
     fleet = await startFleetServer(workshop, 'aws');
     browser = await launchBrowser();
-    open = createContexts(browser);
+    tabs = createTabs(browser);
   });
   afterAll(async () => {
     await browser.close();
@@ -56,32 +56,34 @@ describe.skipIf(!hasBrowser)('the screen', { timeout: 120_000 }, () => {
   });
   beforeEach(async () => {
     await fleet.forget();
-    for (const { db } of [server, fleet.server]) await empty(db);
+    for (const { db } of [server, fleet.server]) await emptyTables(db);
   });
 
-  describe.each(windows)('in the window $name', (window) => {
-    test.each(screens)('the screen $name breaks no rule: policy, axe, width', async (screen) => {
-      const { page, complaints } = await open(window, screen);
-      try {
-        let status = 0;
-        page.on('response', (response) => {
-          if (response.request().isNavigationRequest()) status = response.status();
-        });
-        const go = async (path: string): Promise<void> => {
-          await page.goto((screen.onFleet ? fleet.server : server).url + path);
-        };
-        await screen.show({ page, server, fleet, go });
-        expect(status).toBe(screen.status ?? 200);
-        if (folder !== undefined)
-          await takePicture(page, join(folder, `${screen.name}.${window.name}.png`), screen);
-        expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
-        if (screen.isLong !== true || window === dark)
-          expect(await judge(open, window, page, screen)).toEqual([]);
-        expect(complaints).toEqual([]);
-      } finally {
-        await page.close();
-      }
+  afterEach(() => tabs.tidy());
+
+  test.each(screens)('the screen $name breaks no rule in any window: policy, axe, width', async (screen) => {
+    const { page, complaints } = await tabs.open(screen.javaScript ?? true);
+    let status = 0;
+    page.on('response', (response) => {
+      if (response.request().isNavigationRequest()) status = response.status();
     });
+    const go = async (path: string): Promise<void> => {
+      await page.goto((screen.onFleet ? fleet.server : server).url + path);
+    };
+    await screen.show({ page, server, fleet, go });
+    expect(status).toBe(screen.status ?? 200);
+    // Axe is a script, with timers.
+    const judged = screen.javaScript === false ? await copyOf(page, tabs) : page;
+    for (const window of windows) {
+      await become(page, window);
+      if (folder !== undefined)
+        await takePicture(page, join(folder, `${screen.name}.${window.name}.png`), screen);
+      expect(await page.evaluate(FITS), window.name).toBe(true);
+      if (screen.isLong === true && window !== dark) continue;
+      await become(judged, window);
+      expect(await findWithAxe(judged, screen.foreign), window.name).toEqual([]);
+    }
+    expect(complaints).toEqual([]);
   });
 
   test('every screen has a name of its own', () => {
@@ -91,74 +93,75 @@ describe.skipIf(!hasBrowser)('the screen', { timeout: 120_000 }, () => {
   });
 });
 
-const empty = (db: TestServer['db']) =>
-  sql`truncate vms, assignments, vm_presence, vm_timings, vm_logs, vm_log_cuts, tombstones, operations,
-    operation_events, operation_vms, audit_events, vm_hours, vm_state_samples, assignment_changes
-    restart identity cascade`.execute(db);
+const FITS = 'document.documentElement.scrollWidth <= innerWidth';
 
-type Opened = { readonly page: Page; readonly complaints: string[] };
+async function become(page: Page, { viewport, colorScheme }: Window): Promise<void> {
+  await page.setViewportSize(viewport);
+  await page.emulateMedia({ colorScheme });
+}
 
-/** One browser context for each window, with and without scripts: static files are loaded once. */
-function createContexts(browser: Browser) {
-  const contexts = new Map<string, Promise<BrowserContext>>();
-  const contextOf = (
-    { name, viewport, colorScheme }: Window,
-    javaScriptEnabled: boolean,
-  ): Promise<BrowserContext> => {
-    const key = `${name} ${javaScriptEnabled}`;
-    const context =
-      contexts.get(key) ??
-      browser.newContext({
-        viewport,
-        colorScheme,
-        reducedMotion: 'reduce',
-        javaScriptEnabled,
-        httpCredentials: { username: ADMIN.user, password: ADMIN.password },
-      });
-    contexts.set(key, context);
-    return context;
-  };
-  return async (
-    window: Window,
-    { javaScript }: { readonly javaScript?: false | undefined },
-  ): Promise<Opened> => {
-    const context = await contextOf(window, javaScript ?? true);
-    // As a new visitor.
-    await context.clearCookies();
-    await context.setOffline(false);
-    const page = await context.newPage();
-    const complaints: string[] = [];
-    page.on('console', (message) => {
-      // What the browser itself says of a status, or of a connection that is gone.
-      if (message.type() === 'error' && !/status of [45]\d\d|ERR_INTERNET_DISCONNECTED/.test(message.text()))
-        complaints.push(message.text());
+type Tab = { readonly page: Page; readonly complaints: string[] };
+type Tabs = {
+  readonly open: (javaScriptEnabled: boolean) => Promise<Tab>;
+  /** The next page is that of a new visitor. */
+  readonly tidy: () => Promise<void>;
+};
+
+/** One tab with scripts and one without, for all screens: a new one costs a process and compiles every script again. */
+function createTabs(browser: Browser): Tabs {
+  const pages = new Map<boolean, Promise<Page>>();
+  const create = async (javaScriptEnabled: boolean): Promise<Page> => {
+    const context = await browser.newContext({
+      reducedMotion: 'reduce',
+      javaScriptEnabled,
+      httpCredentials: { username: ADMIN.user, password: ADMIN.password },
     });
-    page.on('pageerror', (error) => complaints.push(error.message));
-    return { page, complaints };
+    return context.newPage();
+  };
+  return {
+    open: async (javaScriptEnabled) => {
+      const created = pages.get(javaScriptEnabled) ?? create(javaScriptEnabled);
+      pages.set(javaScriptEnabled, created);
+      const page = await created;
+      await become(page, phone);
+      const complaints: string[] = [];
+      page.on('console', (message) => {
+        // What the browser itself says of a status, or of a connection that is gone.
+        if (
+          message.type() === 'error' &&
+          !/status of [45]\d\d|ERR_INTERNET_DISCONNECTED/.test(message.text())
+        )
+          complaints.push(message.text());
+      });
+      page.on('pageerror', (error) => complaints.push(error.message));
+      return { page, complaints };
+    },
+    tidy: async () => {
+      for (const page of pages.values()) await forget(await page);
+    },
   };
 }
 
-/** What axe finds. It is a script, with timers: a page without scripts is judged as it stands, in a window that runs none of ours. */
-async function judge(
-  open: ReturnType<typeof createContexts>,
-  window: Window,
-  page: Page,
-  screen: Screen,
-): Promise<string[]> {
-  if (screen.javaScript !== false) return findWithAxe(page, screen.foreign);
+async function forget(page: Page): Promise<void> {
+  for (const event of ['console', 'pageerror', 'response'] as const) page.removeAllListeners(event);
+  await page.unrouteAll();
+  await page.context().setOffline(false);
+  await page.context().clearCookies();
+  if (page.url().startsWith('http')) await page.evaluate('localStorage.clear(); sessionStorage.clear()');
+  await page.goto('about:blank');
+}
+
+/** The page without scripts as it stands, in the tab with scripts, which runs none of ours. */
+async function copyOf(page: Page, tabs: Tabs): Promise<Page> {
   // What is for readers without scripts stands in the page like the rest.
   const body = (await page.content())
     .replace(/<noscript>\s*<meta[^>]*>\s*<\/noscript>/g, '')
     .replaceAll('noscript>', 'div>');
-  const { page: same } = await open(window, { ...screen, javaScript: undefined });
-  try {
-    await same.route('**/*.js', (route) => route.abort());
-    await same.route(page.url(), (route) => route.fulfill({ contentType: 'text/html', body }));
-    await same.goto(page.url());
-    return await findWithAxe(same, screen.foreign);
-  } finally {
-    await same.close();
-  }
+  const { page: copy } = await tabs.open(true);
+  await copy.route('**/*.js', (route) => route.abort());
+  await copy.route(page.url(), (route) => route.fulfill({ contentType: 'text/html', body }));
+  await copy.goto(page.url());
+  return copy;
 }
 
 async function takePicture(page: Page, path: string, { isLong }: Screen): Promise<void> {

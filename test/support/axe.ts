@@ -10,7 +10,7 @@ export type Foreign = { readonly selector: string; readonly rules: readonly stri
 
 /** One line for each finding. */
 export async function findWithAxe(page: Page, foreign?: Foreign): Promise<string[]> {
-  await page.evaluate(axe);
+  if (!(await page.evaluate<boolean>(`'axe' in globalThis`))) await page.evaluate(axe);
   const place = foreign ? { exclude: [[foreign.selector]] } : {};
   const rules = Object.fromEntries((foreign?.rules ?? []).map((rule) => [rule, { enabled: false }]));
   return page.evaluate<string[]>(
