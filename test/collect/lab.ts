@@ -141,8 +141,7 @@ export type Archive = {
 const PYTHON = `
 import sys, json, zipfile, hashlib
 z = zipfile.ZipFile(sys.argv[1])
-bad = z.testzip()
-assert bad is None, bad
+# Reading a file to its end compares its checksum.
 roots = ['manifest.json', 'manifest.csv', 'MISSING.txt']
 text = lambda name: z.read(name).decode() if name in z.namelist() else None
 files = {}

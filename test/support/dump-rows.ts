@@ -12,11 +12,15 @@ export async function dumpRows(db: Db): Promise<Record<string, readonly string[]
   const { rows: tables } = await sql<{ name: string }>`
     select table_name as name from information_schema.tables
     where table_schema = 'public' and table_type = 'BASE TABLE' order by 1`.execute(db);
-  const dump: Record<string, readonly string[]> = {};
-  for (const { name } of tables.filter((table) => table.name !== SAMPLED)) {
-    const { rows } = await sql<{ row: string }>`
-      select to_jsonb(t)::text as row from ${sql.table(name)} t order by 1`.execute(db);
-    dump[name] = rows.map(({ row }) => row).filter((row) => name !== 'audit_events' || !row.includes(BESIDE));
-  }
+  const names = tables.map(({ name }) => name).filter((name) => name !== SAMPLED);
+  // All at once: a query for each table takes longer than the request between two dumps.
+  const each = names.map(
+    (name) => sql`select ${sql.lit(name)} as name, to_jsonb(t)::text as row from ${sql.table(name)} t`,
+  );
+  const { rows } = await sql<{ name: string; row: string }>`
+    ${sql.join(each, sql` union all `)} order by 1, 2`.execute(db);
+  const dump: Record<string, string[]> = Object.fromEntries(names.map((name) => [name, []]));
+  for (const { name, row } of rows)
+    if (name !== 'audit_events' || !row.includes(BESIDE)) dump[name]?.push(row);
   return dump;
 }
