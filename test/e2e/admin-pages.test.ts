@@ -1,18 +1,13 @@
 // The lab and one machine in a real browser: with JavaScript and without, live, with a lost connection, by keyboard, on a
 // phone.
 import { sql } from 'kysely';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { takeDelivery } from '../../src/db/delivery.ts';
 import { findVm } from '../../src/db/vms.ts';
 import { fillLab, labHostname } from '../support/workshop-rows.ts';
 import { hasBrowser } from '../support/browser.ts';
-import {
-  isInOrder,
-  isInOrderEverywhere,
-  startFleetBrowser,
-  type FleetBrowser,
-} from '../support/fleet-browser.ts';
-import type { FleetServer } from '../support/fleet-server.ts';
+import { emptyTables } from '../support/empty-tables.ts';
+import { isInOrder, isInOrderEverywhere, useFleetBrowser } from '../support/fleet-browser.ts';
 import { hostnamesOf } from '../support/table-rows.ts';
 import { WAIT } from '../support/operations.ts';
 
@@ -20,19 +15,8 @@ const PHONE = { viewport: { width: 390, height: 844 } };
 const [first, , broken] = [1, 2, 3].map(labHostname) as [string, string, string];
 
 describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
-  let fleet: FleetBrowser;
-  let lab: FleetServer;
-  let open: FleetBrowser['open'];
-
-  beforeAll(async () => {
-    fleet = await startFleetBrowser();
-    ({ lab, open } = fleet);
-  });
-  afterAll(() => fleet[Symbol.asyncDispose]());
-  beforeEach(async () => {
-    await sql`truncate vms, audit_events cascade`.execute(lab.server.db);
-  });
-  afterEach(() => fleet.tidy());
+  const { complaints, lab, open } = useFleetBrowser();
+  beforeEach(() => emptyTables(lab.server.db));
 
   const report = (hostname: string, status: 'running' | 'error') =>
     lab.server.client.POST('/api/vm-status', { body: { hostname, status } });
@@ -109,7 +93,7 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     await table.getByRole('row', { name: 'ada@example.org' }).getByText('Error', { exact: true }).waitFor();
     await overview.getByRole('link', { name: `Assign another machine: ${first}` }).waitFor();
     await machine.getByText('The machine reported an error and its participant cannot work.').waitFor();
-    fleet.complaints.length = 0;
+    complaints.length = 0;
   });
 
   test('the page of a machine shows its participant, the PIN on demand and the actions; allowing a browser asks first', async () => {
@@ -145,7 +129,7 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
       .then((answer) => answer.text()).then((text) => { document.title = text.includes('This machine is not assigned any more') ? 'told' : text; })`);
     await expect.poll(() => page.title(), WAIT).toBe('told');
     expect(vm?.assignment?.email).toBe('ada@example.org');
-    fleet.complaints.length = 0;
+    complaints.length = 0;
   });
 
   test('without JavaScript an admin filters, sorts, and confirms actions', async () => {

@@ -1,8 +1,8 @@
 // The pictures in a real browser, and what stands for them where they are not seen.
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { sampleStates } from '../../src/db/history.ts';
 import { hasBrowser } from '../support/browser.ts';
-import { isInOrderEverywhere, startFleetBrowser, type FleetBrowser } from '../support/fleet-browser.ts';
+import { isInOrderEverywhere, useFleetBrowser } from '../support/fleet-browser.ts';
 import { WAIT } from '../support/operations.ts';
 import { giveVm, insertFreeVms } from '../support/rows.ts';
 
@@ -10,23 +10,17 @@ import { giveVm, insertFreeVms } from '../support/rows.ts';
 vi.setConfig({ testTimeout: 120_000 });
 
 describe.skipIf(!hasBrowser)('the charts in a browser', () => {
-  let fleet: FleetBrowser;
-
-  beforeAll(async () => {
-    fleet = await startFleetBrowser();
-  });
-  afterAll(() => fleet[Symbol.asyncDispose]());
-  afterEach(() => fleet.tidy());
+  const { lab, open } = useFleetBrowser();
 
   test('the charts of an empty lab say that there is nothing to show', async () => {
-    const page = await fleet.open('/admin/charts');
+    const page = await open('/admin/charts');
     await page.getByText('There were no machines in this period.').waitFor();
     await page.getByText('No assignments in the last 24 hours.').waitFor();
     await isInOrderEverywhere(page);
   });
 
   test('the charts are drawn, follow changes, and have their numbers in sentences and tables', async () => {
-    const { db } = fleet.lab.server;
+    const { db } = lab.server;
     await insertFreeVms(db, ['vm-1', 'vm-2']);
     await sampleStates(db);
     await giveVm(db, 'ada@example.org');
@@ -34,7 +28,7 @@ describe.skipIf(!hasBrowser)('the charts in a browser', () => {
       .insertInto('vm_timings')
       .values({ hostname: 'vm-1', provisioning_seconds: 30, cloud_init_seconds: 50, container_seconds: 14 })
       .execute();
-    const page = await fleet.open('/admin/charts');
+    const page = await open('/admin/charts');
     await expect.poll(() => page.locator('[data-plot] canvas').count(), WAIT).toBe(3);
     await page.getByText('1 of 2 machines reported all timings; it took 94 s.').waitFor();
     await page.getByText('2 machines now: 1 free, 1 assigned. Maximum: 2.').waitFor();
@@ -49,7 +43,7 @@ describe.skipIf(!hasBrowser)('the charts in a browser', () => {
   });
 
   test('without JavaScript the charts page has the numbers, also of another period', async () => {
-    const page = await fleet.open('/admin/charts', { javaScriptEnabled: false });
+    const page = await open('/admin/charts', { javaScriptEnabled: false });
     await expect
       .poll(() => page.locator('main').innerText(), WAIT)
       .toContain('The charts need JavaScript; the data below does not.');

@@ -1,7 +1,7 @@
 // A download as the lab's page shows it: while it is held open, when it is done, and when the server was away.
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { hasBrowser } from '../support/browser.ts';
-import { isInOrder, startFleetBrowser, type FleetBrowser } from '../support/fleet-browser.ts';
+import { isInOrder, useFleetBrowser } from '../support/fleet-browser.ts';
 import { WAIT } from '../support/operations.ts';
 import { insertFreeVms } from '../support/rows.ts';
 import { startSshMachine } from '../support/ssh-machine.ts';
@@ -12,16 +12,10 @@ vi.setConfig({ testTimeout: 90_000 });
 const FILE_BYTES = 40_000_000;
 
 describe.skipIf(!hasBrowser)("everybody's work in a browser", () => {
-  let fleet: FleetBrowser;
-
-  beforeAll(async () => {
-    fleet = await startFleetBrowser();
-  });
-  afterAll(() => fleet[Symbol.asyncDispose]());
-  afterEach(() => fleet.tidy());
+  const { complaints, lab, open } = useFleetBrowser();
 
   test('a running download shows its progress, then that it is done', async () => {
-    const { server, auth } = fleet.lab;
+    const { server, auth } = lab;
     await using machine = await startSshMachine(server.dataDir, { 'big.slp': 'x'.repeat(FILE_BYTES) });
     await insertFreeVms(server.db, ['vm-1']);
     await server.db
@@ -33,7 +27,7 @@ describe.skipIf(!hasBrowser)("everybody's work in a browser", () => {
         provider: 'local',
       })
       .execute();
-    const page = await fleet.open('/admin');
+    const page = await open('/admin');
     const work = page.getByRole('region', { name: 'Participants’ work' });
     await work.getByText('Never downloaded').waitFor({ state: 'attached' });
     const held = await fetch(`${server.url}/api/scp-client`, { headers: auth });
@@ -48,14 +42,14 @@ describe.skipIf(!hasBrowser)("everybody's work in a browser", () => {
   });
 
   test('a page whose server is away shows it, and continues when the server is back', async () => {
-    const { server } = fleet.lab;
-    const page = await fleet.open('/admin');
+    const { server } = lab;
+    const page = await open('/admin');
     await page.route('**/*', (route) => route.abort());
     await page.locator('[data-connection][data-state="lost"]').waitFor();
     await server.client.POST('/api/vm-status', { body: { hostname: 'vm-2', status: 'error' } });
     await page.unroute('**/*');
     await page.locator('[data-connection][data-state="back"]').waitFor();
     await expect.poll(() => page.locator('main').innerText(), WAIT).toContain('vm-2');
-    fleet.complaints.length = 0;
+    complaints.length = 0;
   });
 });

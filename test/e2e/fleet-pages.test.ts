@@ -1,30 +1,15 @@
 // Launching, watching, cancelling and destroying in a real browser, with a scripted provider.
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { hasBrowser } from '../support/browser.ts';
-import {
-  isInOrder,
-  isInOrderEverywhere,
-  startFleetBrowser,
-  type FleetBrowser,
-} from '../support/fleet-browser.ts';
-import type { FleetServer } from '../support/fleet-server.ts';
+import { isInOrder, isInOrderEverywhere, useFleetBrowser } from '../support/fleet-browser.ts';
 import { WAIT } from '../support/operations.ts';
 
 /** Axe looks at a page four times over: with many tests beside it, that takes its time. */
 vi.setConfig({ testTimeout: 120_000 });
 
 describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
-  let fleet: FleetBrowser;
-  let lab: FleetServer;
-  let open: FleetBrowser['open'];
-
-  beforeAll(async () => {
-    fleet = await startFleetBrowser();
-    ({ lab, open } = fleet);
-  });
-  afterAll(() => fleet[Symbol.asyncDispose]());
-  afterEach(() => fleet.tidy());
+  const { complaints, lab, open } = useFleetBrowser();
 
   async function launch(page: Page, numVms: number): Promise<void> {
     await page.getByLabel('Number of machines').fill(String(numVms));
@@ -164,7 +149,7 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     const lines = await page.getByRole('log').locator('li').allTextContents();
     expect(lines).toHaveLength(new Set(lines).size);
     expect(lines.at(-1)).toContain('Done.');
-    fleet.complaints.length = 0;
+    complaints.length = 0;
   });
 
   test('operations are listed: the running one live, older ones on further pages', async () => {

@@ -1,12 +1,12 @@
 // The table of machines in a real browser: live, searched, sorted, in pages, with a thousand rows.
 import { sql } from 'kysely';
 import type { Page, Route } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { vmFilters } from '../../src/vms/vm-table.ts';
 import { fillLab, labHostname } from '../support/workshop-rows.ts';
 import { hasBrowser } from '../support/browser.ts';
-import { isInOrder, startFleetBrowser, type FleetBrowser } from '../support/fleet-browser.ts';
-import type { FleetServer } from '../support/fleet-server.ts';
+import { emptyTables } from '../support/empty-tables.ts';
+import { isInOrder, useFleetBrowser } from '../support/fleet-browser.ts';
 import { WAIT } from '../support/operations.ts';
 import { hostnamesOf } from '../support/table-rows.ts';
 import { insertFreeVms, vmNames } from '../support/rows.ts';
@@ -21,19 +21,8 @@ type ScrolledLink = {
 };
 
 describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
-  let fleet: FleetBrowser;
-  let lab: FleetServer;
-  let open: FleetBrowser['open'];
-
-  beforeAll(async () => {
-    fleet = await startFleetBrowser();
-    ({ lab, open } = fleet);
-  });
-  afterAll(() => fleet[Symbol.asyncDispose]());
-  beforeEach(async () => {
-    await sql`truncate vms, audit_events cascade`.execute(lab.server.db);
-  });
-  afterEach(() => fleet.tidy());
+  const { complaints, lab, open } = useFleetBrowser();
+  beforeEach(() => emptyTables(lab.server.db));
 
   const report = (hostname: string, status: 'running' | 'error') =>
     lab.server.client.POST('/api/vm-status', { body: { hostname, status } });
@@ -184,7 +173,7 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
       .getByText('Error', { exact: true })
       .waitFor();
     await isInOrder(page);
-    fleet.complaints.length = 0;
+    complaints.length = 0;
   });
 
   test('until all machines are loaded the server searches, and the focus is not lost when they arrive', async () => {

@@ -1,13 +1,8 @@
 // The log of a machine in a real browser: it follows, pauses, searches, and keeps up.
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { hasBrowser } from '../support/browser.ts';
-import {
-  isInOrder,
-  isInOrderEverywhere,
-  startFleetBrowser,
-  type FleetBrowser,
-} from '../support/fleet-browser.ts';
+import { isInOrder, isInOrderEverywhere, useFleetBrowser } from '../support/fleet-browser.ts';
 import { WAIT } from '../support/operations.ts';
 import { insertFreeVms } from '../support/rows.ts';
 
@@ -18,22 +13,14 @@ const PAGE = `/admin/logs/${HOSTNAME}`;
 vi.setConfig({ testTimeout: 120_000 });
 
 describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
-  let fleet: FleetBrowser;
-  let open: FleetBrowser['open'];
-
-  beforeAll(async () => {
-    fleet = await startFleetBrowser();
-    ({ open } = fleet);
-  });
-  afterAll(() => fleet[Symbol.asyncDispose]());
+  const { complaints, lab, open } = useFleetBrowser();
   beforeEach(async () => {
-    await fleet.lab.server.db.deleteFrom('vms').execute();
-    await insertFreeVms(fleet.lab.server.db, [HOSTNAME]);
+    await lab.server.db.deleteFrom('vms').execute();
+    await insertFreeVms(lab.server.db, [HOSTNAME]);
   });
-  afterEach(() => fleet.tidy());
 
   async function send(messages: readonly string[]): Promise<void> {
-    const { response } = await fleet.lab.server.client.POST('/api/vm-logs', {
+    const { response } = await lab.server.client.POST('/api/vm-logs', {
       body: { log_group: 'g', log_stream: HOSTNAME, messages: [...messages] },
     });
     expect(response.status).toBe(200);
@@ -121,7 +108,7 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     await isInOrderEverywhere(page);
     await page.getByLabel('Errors only').uncheck();
     await page.getByText('calm', { exact: true }).waitFor();
-    await fleet.lab.server.db.deleteFrom('vm_logs').execute();
+    await lab.server.db.deleteFrom('vm_logs').execute();
     await send(['calm']);
     const calm = await open(PAGE);
     await calm.getByLabel('Errors only').check();
@@ -140,8 +127,8 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
       page.getByRole('link', { name: 'Download as text' }).click(),
     ]);
     expect(file.suggestedFilename()).toBe('vm-1.log.txt');
-    const response = await fetch(`${fleet.lab.server.url}/api/v1/vms/${HOSTNAME}/logs.txt`, {
-      headers: fleet.lab.auth,
+    const response = await fetch(`${lab.server.url}/api/v1/vms/${HOSTNAME}/logs.txt`, {
+      headers: lab.auth,
     });
     expect(await response.text()).toBe(`${numbered(1_200).join('\n')}\n`);
   });
@@ -169,14 +156,14 @@ describe.skipIf(!hasBrowser)('the log of a machine in a browser', () => {
     await page.getByText('after it').waitFor();
     const texts = await lines(page).allTextContents();
     expect(texts).toEqual([...numbered(10), 'before the break', 'in the dark', 'after it']);
-    fleet.complaints.length = 0;
+    complaints.length = 0;
   });
 
   test('the log page says that a machine was destroyed, and keeps its last lines', async () => {
     await send(['the last words']);
     const page = await open(PAGE);
     await page.getByText('the last words').waitFor();
-    await fleet.lab.server.db.deleteFrom('vms').execute();
+    await lab.server.db.deleteFrom('vms').execute();
     await page.getByRole('alert').getByText('This machine no longer exists').waitFor();
     expect(await page.getByText('the last words').isVisible()).toBe(true);
     await isInOrderEverywhere(page);

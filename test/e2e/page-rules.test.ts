@@ -1,9 +1,9 @@
 // What holds for every page: few bytes with everything that it loads, whole without JavaScript, and still while news come.
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { fillLab, labHostname } from '../support/workshop-rows.ts';
 import { hasBrowser } from '../support/browser.ts';
-import { startFleetBrowser, type FleetBrowser } from '../support/fleet-browser.ts';
+import { useFleetBrowser } from '../support/fleet-browser.ts';
 import { insertFreeVms } from '../support/rows.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -14,17 +14,14 @@ const SHIFT_MAX = 0.02;
 const PHONE = { viewport: { width: 360, height: 740 } };
 
 describe.skipIf(!hasBrowser)('every page', () => {
-  let fleet: FleetBrowser;
+  const { lab, open } = useFleetBrowser();
   let operation = '';
 
   beforeAll(async () => {
-    fleet = await startFleetBrowser();
-    await fillLab(fleet.lab.server.db);
-    operation = (await fleet.lab.launch(2)).id;
-    await fleet.lab.idle();
+    await fillLab(lab.server.db);
+    operation = (await lab.launch(2)).id;
+    await lab.idle();
   });
-  afterAll(() => fleet[Symbol.asyncDispose]());
-  afterEach(() => fleet.tidy());
 
   const pages = [
     '/',
@@ -43,16 +40,16 @@ describe.skipIf(!hasBrowser)('every page', () => {
   const addressOf = (path: string): string => path.replace(':id', operation);
 
   test.each(pages)('the page %s is small on the wire, with everything that it loads', async (path) => {
-    const page = await fleet.open('/check');
+    const page = await open('/check');
     const received = await countBytes(page);
-    await page.goto(fleet.lab.server.url + addressOf(path));
+    await page.goto(lab.server.url + addressOf(path));
     await page.waitForLoadState('load');
     expect(received()).toBeGreaterThan(5_000);
     expect(received()).toBeLessThan(BYTES_MAX);
   });
 
   test.each(pages)('the page %s is complete without JavaScript, on a phone', async (path) => {
-    const page = await fleet.open(addressOf(path), { ...PHONE, javaScriptEnabled: false });
+    const page = await open(addressOf(path), { ...PHONE, javaScriptEnabled: false });
     expect(await page.locator('h1').count()).toBe(1);
     expect((await page.locator('main').innerText()).length).toBeGreaterThan(100);
     // What only a script can do is not shown.
@@ -64,12 +61,12 @@ describe.skipIf(!hasBrowser)('every page', () => {
   });
 
   test.each(pages)('the page %s does not mention the tools behind it', async (path) => {
-    const html = await fleet.lab.page(addressOf(path));
+    const html = await lab.page(addressOf(path));
     expect(html.toLowerCase()).not.toContain('terraform');
   });
 
   test('a page whose scripts never come says after a while that it is not complete, and any other page does not', async () => {
-    const page = await fleet.open('/check');
+    const page = await open('/check');
     const note = page.locator('.unfinished');
     const finish = () =>
       page.evaluate('document.getAnimations().map((animation) => animation.finish()).length');
@@ -89,11 +86,11 @@ describe.skipIf(!hasBrowser)('every page', () => {
     ['/admin/instances', 'news-1'],
     [`/admin/vms/${labHostname(6)}`, 'The machine reported an error.'],
   ])('the page %s does not jump while it is updated', async (path, news) => {
-    const { client, url } = fleet.lab.server;
+    const { client, url } = lab.server;
     const report = (hostname: string, status: 'running' | 'error') =>
       client.POST('/api/vm-status', { body: { hostname, status } });
     await report(labHostname(6), 'running');
-    const page = await fleet.open('/check');
+    const page = await open('/check');
     await page.addInitScript(SHIFTS);
     await page.goto(url + path);
     await report('news-1', 'error');
@@ -104,7 +101,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
 
   test('the menu can be reached and used by keyboard alone, on a phone too', async () => {
     for (const options of [PHONE, {}]) {
-      const page = await fleet.open('/admin', options);
+      const page = await open('/admin', options);
       await page.keyboard.press('Tab');
       expect(await page.evaluate('document.activeElement.textContent')).toBe('Skip to content');
       await page.keyboard.press('Enter');
@@ -117,8 +114,8 @@ describe.skipIf(!hasBrowser)('every page', () => {
   });
 
   test('no animation runs for readers who prefer reduced motion', async () => {
-    await insertFreeVms(fleet.lab.server.db, ['for-somebody']);
-    const page = await fleet.open('/', { reducedMotion: 'no-preference' });
+    await insertFreeVms(lab.server.db, ['for-somebody']);
+    const page = await open('/', { reducedMotion: 'no-preference' });
     await page.fill('#email', 'still@example.org');
     await page.fill('#crd-command', 'start-host --code="4/0Aone"');
     await page.click('form[action="/api/request_vm"] button[type="submit"]');

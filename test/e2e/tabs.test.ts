@@ -1,27 +1,15 @@
 // Many tabs of one browser, which opens six connections to a server.
-import { sql } from 'kysely';
 import type { Request } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { hasBrowser } from '../support/browser.ts';
-import { startFleetBrowser, type FleetBrowser } from '../support/fleet-browser.ts';
-import type { FleetServer } from '../support/fleet-server.ts';
+import { emptyTables } from '../support/empty-tables.ts';
+import { useFleetBrowser } from '../support/fleet-browser.ts';
 import { WAIT } from '../support/operations.ts';
 import { insertFreeVms } from '../support/rows.ts';
 
 describe.skipIf(!hasBrowser)('live pages in many tabs', () => {
-  let fleet: FleetBrowser;
-  let lab: FleetServer;
-  let open: FleetBrowser['open'];
-
-  beforeAll(async () => {
-    fleet = await startFleetBrowser();
-    ({ lab, open } = fleet);
-  });
-  afterAll(() => fleet[Symbol.asyncDispose]());
-  beforeEach(async () => {
-    await sql`truncate vms, audit_events cascade`.execute(lab.server.db);
-  });
-  afterEach(() => fleet.tidy());
+  const { lab, open } = useFleetBrowser();
+  beforeEach(() => emptyTables(lab.server.db));
 
   const report = (hostname: string, status: 'running' | 'error') =>
     lab.server.client.POST('/api/vm-status', { body: { hostname, status } });

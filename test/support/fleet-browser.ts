@@ -1,31 +1,49 @@
 // An admin's browser, connected to a whole server with a scripted provider.
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
-import { expect } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { findWithAxe } from './axe.ts';
 import { launchBrowser } from './browser.ts';
 import { startFleetServer, type FleetServer } from './fleet-server.ts';
 import { ADMIN } from './server.ts';
 
-export type FleetBrowser = AsyncDisposable & {
+export type FleetBrowser = {
   readonly lab: FleetServer;
   readonly open: (path: string, options?: BrowserContextOptions) => Promise<Page>;
-  /** Call it after each test: closes the pages, waits until no operation runs, and expects no errors from the pages. */
-  readonly tidy: () => Promise<void>;
   /** Errors from the console and scripts of the pages; a test that breaks the connection empties the list. */
   readonly complaints: string[];
 };
 
-export async function startFleetBrowser(): Promise<FleetBrowser> {
-  const lab = await startFleetServer();
-  const browser: Browser = await launchBrowser();
+/**
+ * One lab and one browser for the tests of a `describe`. After each test it closes the pages, waits until no operation runs,
+ * and expects no errors from the pages.
+ */
+export function useFleetBrowser(): FleetBrowser {
+  let lab: FleetServer;
+  let browser: Browser;
   const contexts: BrowserContext[] = [];
   const complaints: string[] = [];
+  beforeAll(async () => {
+    lab = await startFleetServer();
+    browser = await launchBrowser();
+  });
+  afterEach(async () => {
+    await Promise.all(contexts.splice(0).map((context) => context.close()));
+    await lab.idle();
+    expect(complaints.splice(0)).toEqual([]);
+  });
+  afterAll(async () => {
+    await browser.close();
+    await lab[Symbol.asyncDispose]();
+  });
   return {
-    lab,
+    // It is there once the tests run, so that they can name it before.
+    lab: new Proxy({} as FleetServer, { get: (_, key) => Reflect.get(lab, key) as unknown }),
     complaints,
     open: async (path, options = {}) => {
       const context = await browser.newContext({
         httpCredentials: { username: ADMIN.user, password: ADMIN.password },
+        // Animations are drawn by the processor for as long as a test waits.
+        reducedMotion: 'reduce',
         ...options,
       });
       // Shorter than the timeout of a test, because this error names what was awaited.
@@ -38,15 +56,6 @@ export async function startFleetBrowser(): Promise<FleetBrowser> {
       page.on('pageerror', (error) => complaints.push(error.message));
       await page.goto(lab.server.url + path);
       return page;
-    },
-    tidy: async () => {
-      await Promise.all(contexts.splice(0).map((context) => context.close()));
-      await lab.idle();
-      expect(complaints.splice(0)).toEqual([]);
-    },
-    [Symbol.asyncDispose]: async () => {
-      await browser.close();
-      await lab[Symbol.asyncDispose]();
     },
   };
 }
