@@ -1,4 +1,5 @@
 // Maps errors of Postgres and of the network to problems.
+import { NotServed } from '../async/groups.ts';
 import { ProblemError } from '../contract/problems.ts';
 
 /** Another transaction won the race for a unique index. */
@@ -27,6 +28,8 @@ const OUTAGE_CLASSES = ['08', '28', '58', '57P'];
  */
 const OVERLOAD = ['53200', '57014', LOCK_NOT_AVAILABLE, '40P01', '40001', FOREIGN_KEY_VIOLATION];
 const SQLSTATE_LENGTH = 5;
+/** Classes of errors of the data, of constraints, and of a transaction that was rolled back for the sake of another one. */
+const ONE_ROW_CLASSES = ['22', '23', '40'];
 const NETWORK = [
   'ECONNREFUSED',
   'ECONNRESET',
@@ -47,9 +50,19 @@ export function errorCode(error: unknown): string | null {
   return typeof error.code === 'string' ? error.code : null;
 }
 
+/** Whether one of several rows that were written together may be the reason, so that the others can be written without it. */
+export function isOfOneRow(error: unknown): boolean {
+  const code = errorCode(error) ?? '';
+  return (
+    code === LOCK_NOT_AVAILABLE ||
+    (code.length === SQLSTATE_LENGTH && ONE_ROW_CLASSES.some((start) => code.startsWith(start)))
+  );
+}
+
 /** The problem for the client; null if the error is not an outage of the database (a bug). */
 export function databaseProblem(error: unknown): ProblemError | null {
   if (error instanceof AggregateError) return error.errors.map(databaseProblem).find(Boolean) ?? null;
+  if (error instanceof NotServed) return new ProblemError('overloaded');
   const code = errorCode(error);
   if (code !== null && DISK_FULL.includes(code)) return new ProblemError('storage_full');
   if (code !== null && OVERLOAD.includes(code)) return new ProblemError('overloaded');

@@ -1,0 +1,126 @@
+// Serves together what comes while the previous group is being served. There is no timer: what comes alone is served at once.
+// Knows nothing of what is served; docs/adr/0017-groups.md says why it is our own.
+
+export type GroupOptions<Item, Answer> = {
+  /** Items with the same key are never in one group; the later one waits for the next. */
+  readonly keyOf: (item: Item) => string;
+  readonly maxSize: number;
+  /** How many wait at most; more are refused. */
+  readonly maxWaiting: number;
+  /** The answers, in the order of the items. `undefined`: this item has to be served alone. Only one group at a time. */
+  readonly together: (items: readonly Item[]) => Promise<readonly (Answer | undefined)[]>;
+  /** Serves an item that its group could not serve. Groups do not wait for it. */
+  readonly alone: (item: Item) => Promise<Answer>;
+  /** Whether the items of a group that failed with this error are served alone. If not, all of them fail with it. */
+  readonly isWorthTryingAlone: (error: unknown) => boolean;
+};
+
+export type GroupSizes = {
+  readonly groups: number;
+  /** Items in all groups. */
+  readonly items: number;
+  /** Items in the largest group. */
+  readonly largest: number;
+  /** Items that were served alone after their group. */
+  readonly alone: number;
+  /** Items that wait now. */
+  readonly waiting: number;
+};
+
+export type Groups<Item, Answer> = {
+  /**
+   * Serves an item, in the order in which items come. Rejects with `NotServed` if too many wait, or if the signal was aborted
+   * before its group began: then nothing has been done. Later the signal has no effect.
+   */
+  readonly serve: (item: Item, signal?: AbortSignal) => Promise<Answer>;
+  readonly sizes: () => GroupSizes;
+};
+
+/** Nothing has been done for this item. */
+export class NotServed extends Error {
+  constructor(reason: 'full' | 'left') {
+    super(reason === 'full' ? 'Too many wait to be served.' : 'The client left before it was served.');
+    this.name = 'NotServed';
+  }
+}
+
+type Waiting<Item, Answer> = {
+  readonly item: Item;
+  readonly signal: AbortSignal | undefined;
+  readonly resolve: (answer: Answer | Promise<Answer>) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>): Groups<Item, Answer> {
+  let queue: Waiting<Item, Answer>[] = [];
+  let isServing = false;
+  const counts = { groups: 0, items: 0, largest: 0, alone: 0 };
+
+  function serveAlone({ item, resolve }: Waiting<Item, Answer>): void {
+    counts.alone += 1;
+    resolve(options.alone(item));
+  }
+
+  async function serveGroup(group: readonly Waiting<Item, Answer>[]): Promise<void> {
+    counts.groups += 1;
+    counts.items += group.length;
+    counts.largest = Math.max(counts.largest, group.length);
+    try {
+      const answers = await options.together(group.map(({ item }) => item));
+      group.forEach((waiting, index) => {
+        const answer = answers[index];
+        if (answer === undefined) serveAlone(waiting);
+        else waiting.resolve(answer);
+      });
+    } catch (error) {
+      if (options.isWorthTryingAlone(error)) group.forEach(serveAlone);
+      else for (const { reject } of group) reject(error);
+    }
+  }
+
+  async function serveAll(): Promise<void> {
+    isServing = true;
+    // What comes in the same moment, such as notifications that arrived in one packet, is one group.
+    await Promise.resolve();
+    while (queue.length > 0) {
+      const { group, left, later } = nextGroup(queue, options);
+      queue = later;
+      for (const { reject } of left) reject(new NotServed('left'));
+      if (group.length > 0) await serveGroup(group);
+    }
+    isServing = false;
+  }
+
+  return {
+    serve: (item, signal) =>
+      new Promise((resolve, reject) => {
+        if (queue.length >= options.maxWaiting) {
+          reject(new NotServed('full'));
+          return;
+        }
+        queue.push({ item, signal, resolve, reject });
+        if (!isServing) void serveAll();
+      }),
+    sizes: () => ({ ...counts, waiting: queue.length }),
+  };
+}
+
+/** The first of the queue without two of one key, those who left, and the rest in its order. */
+function nextGroup<Item, Answer>(
+  queue: readonly Waiting<Item, Answer>[],
+  { keyOf, maxSize }: GroupOptions<Item, Answer>,
+) {
+  const keys = new Set<string>();
+  const group: Waiting<Item, Answer>[] = [];
+  const left: Waiting<Item, Answer>[] = [];
+  const later: Waiting<Item, Answer>[] = [];
+  for (const waiting of queue) {
+    if (waiting.signal?.aborted === true) left.push(waiting);
+    else if (group.length === maxSize || keys.has(keyOf(waiting.item))) later.push(waiting);
+    else {
+      keys.add(keyOf(waiting.item));
+      group.push(waiting);
+    }
+  }
+  return { group, left, later };
+}
