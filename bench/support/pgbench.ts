@@ -20,16 +20,16 @@ export type PgbenchRun = {
 
 const GRACE_MS = 2_000;
 
-/** The random number has at most 19 digits, so it fits into a uuid after leading zeros. */
+/** One person. The random number has at most 19 digits, so it fits into a uuid after leading zeros. */
 const PARAMETERS: Readonly<Record<string, string>> = {
-  $1: `lpad(:number, 32, '0')::uuid`,
-  $2: `(:number || '@example.org')`,
-  $3: ':number',
-  $4: ':command',
-  $5: ':pin',
-  $6: ':channel',
-  $7: `'127.0.0.1'::text`,
-  $8: `'127.0.0.1'::text`,
+  $1: `array[lpad(:number, 32, '0')]`,
+  $2: `array[:number || '@example.org']`,
+  $3: 'array[:number]',
+  $4: 'array[:command]',
+  $5: 'array[:pin]',
+  $6: `array['127.0.0.1']`,
+  $7: 'array[:channel]',
+  $8: `array['127.0.0.1']`,
 };
 
 export function hasPgbench(): boolean {

@@ -2095,6 +2095,20 @@ export interface components {
         /** @description What is wrong, and what to do. With `ok`, a warning. */
         detail?: string;
       }[];
+      /** @description Statements that serve several requests at once, since the start of this process. */
+      groups?: {
+        name: string;
+        /** @description How many statements were run. */
+        groups: number;
+        /** @description How many requests they served. */
+        items: number;
+        /** @description The most requests of one statement. */
+        largest: number;
+        /** @description Requests that had to be served alone after their group. */
+        alone: number;
+        /** @description Requests that wait now. */
+        waiting: number;
+      }[];
     };
     Liveness: {
       /** @constant */

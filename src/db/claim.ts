@@ -1,8 +1,8 @@
-// The claim: one statement that finds a free VM, changes its row, writes the assignment and notifies.
-// Its text is exported, because the benchmark runs the same statement through pgbench.
+// The claim: one statement that finds free VMs, changes their rows, writes the assignments and notifies, for one participant or
+// for a group. Its text is exported, because the benchmark runs the same statement through pgbench.
 import { CompiledQuery } from 'kysely';
 import type { Db } from './connect.ts';
-import { isFree, isGpuUnhealthy } from './predicates.ts';
+import { freeVmsSql, type Locking } from './free-vms.ts';
 import type { PreparedNames } from './prepared.ts';
 
 export type Claim = {
@@ -28,50 +28,44 @@ export type ClaimRow = {
   readonly pin: string;
 };
 
-/** Whether to skip rows that another transaction has locked, or to wait for them. */
-export type Locking = 'skip locked' | '';
-
 /**
- * Whether the agent waits: its lease has not run out. After an outage of the database all leases have, for nobody could
- * renew them: then those count that were renewed last.
- */
-const LAST_LEASES = `(select case when max(waiting_until) > now() - interval '10 minutes'
-                      then least(now(), max(waiting_until) - interval '5 seconds') else now() end from vm_presence)`;
-
-/** VMs whose agent is waiting come first, then those seen recently; VMs with an unhealthy GPU come last. */
-export const CLAIM_ORDER = `${isGpuUnhealthy('v')},
-           (p.waiting_until is not null and p.waiting_until > coalesce(${LAST_LEASES}, now())) desc,
-           date_trunc('minute', p.last_seen_at) desc nulls last,
-           v.hostname`;
-
-/**
- * The locked row is the changed row: READ COMMITTED checks it again after the lock, so no VM is assigned twice.
- * `no key update` does not block the foreign keys of presence and logs.
+ * The locked rows are the changed rows: READ COMMITTED checks them again after the lock, so no VM is assigned twice.
+ * `no key update` does not block the foreign keys of presence and logs. Who comes first is served first. Assignments are
+ * inserted in the order of e-mails, so that two allocators never wait for each other.
  */
 export function claimSql(locking: Locking): string {
+  // A group waits only where another allocator is inserting one of its e-mails. If that one hangs, the group fails soon.
+  const bounded = locking === '' ? '' : `, (select set_config('lock_timeout', '500ms', true)) as bounded`;
   return `
-with live as (
-  select id, hostname, pin from assignments where email = $2 and released_at is null
+with given as (
+  select given.* from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+    $8::text[]) with ordinality as given (id, email, browser_id, crd_command, pin, address, channel, network, place)${bounded}
+), live as (
+  select given.place, a.id, a.hostname, a.pin
+  from given join assignments a on a.email = given.email and a.released_at is null
+), asking as (
+  select given.*, row_number() over (order by place) as turn
+  from given where not exists (select from live where live.place = given.place)
 ), picked as (
-  select v.hostname
-  from vms v left join vm_presence p on p.hostname = v.hostname
-  where ${isFree('v')} and not exists (select 1 from live)
-  order by ${CLAIM_ORDER}
-  for no key update of v ${locking} limit 1
+  select hostname, row_number() over () as turn
+  from (${freeVmsSql('(select count(*) from asking)', locking)}) as free
 ), claimed as (
-  update vms v set assignment_id = $1 from picked
+  update vms v set assignment_id = asking.id from picked join asking using (turn)
   where v.hostname = picked.hostname
-  returning v.hostname
-), given as (
+  returning v.hostname, v.assignment_id
+), assigned as (
   insert into assignments (id, hostname, email, browsers, crd_command, pin, requested_from, requested_network)
-  select $1, hostname, $2, array[$3::text], $4, $5, $7, $8 from claimed
+  select id, hostname, email, array[browser_id], crd_command, pin, address, network
+  from claimed join asking on asking.id = claimed.assignment_id
+  order by email
   returning id, hostname, pin, crd_command
 )
-select 'given' as outcome, id, hostname, pin,
-       pg_notify($6, json_build_object('HostName', hostname, 'CrdCommand', crd_command, 'Pin', pin)::text)::text as notified
-from given
+select place::int, 'given' as outcome, id, hostname, assigned.pin,
+       pg_notify(channel, json_build_object('HostName', hostname, 'CrdCommand', assigned.crd_command,
+         'Pin', assigned.pin)::text)::text as notified
+from assigned join asking using (id)
 union all
-select 'live', id, hostname, pin, null from live`;
+select place::int, 'live', id, hostname, pin, null from live`;
 }
 
 const skipping = claimSql('skip locked');
@@ -80,19 +74,27 @@ const waiting = claimSql('');
 /** Without preparation, claims take a third longer (docs/performance.md). */
 export const preparedClaim: PreparedNames = new Map([[skipping, 'claim']]);
 
-/** Runs the claim; null = no VM is free (when skipping: none that is not locked at this moment). */
-export async function claim(db: Db, given: Claim, locking: Locking): Promise<ClaimRow | null> {
-  const { rows } = await db.executeQuery<ClaimRow>(
+/**
+ * Runs the claims of different e-mails, at most `MAX_PICKED`. Null = no VM is free for this one (when skipping: none that is not
+ * locked at this moment).
+ */
+export async function claim(
+  db: Db,
+  claims: readonly Claim[],
+  locking: Locking,
+): Promise<(ClaimRow | null)[]> {
+  const { rows } = await db.executeQuery<ClaimRow & { readonly place: number }>(
     CompiledQuery.raw(locking === '' ? waiting : skipping, [
-      given.assignmentId,
-      given.email,
-      given.browserId,
-      given.crdCommand,
-      given.pin,
-      given.channel,
-      given.address,
-      given.network,
+      claims.map(({ assignmentId }) => assignmentId),
+      claims.map(({ email }) => email),
+      claims.map(({ browserId }) => browserId),
+      claims.map(({ crdCommand }) => crdCommand),
+      claims.map(({ pin }) => pin),
+      claims.map(({ address }) => address),
+      claims.map(({ channel }) => channel),
+      claims.map(({ network }) => network),
     ]),
   );
-  return rows[0] ?? null;
+  const byPlace = new Map(rows.map(({ place, ...row }) => [place, row]));
+  return claims.map((_, index) => byPlace.get(index + 1) ?? null);
 }

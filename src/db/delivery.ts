@@ -75,14 +75,16 @@ export async function leaseWaiting(
     waiting.map(({ hostname }) => hostname),
   );
   await sql`
-    insert into vm_presence (hostname, last_seen_at, confirms, waiting_until)
-    select v.hostname, now(), given.confirms, now() + make_interval(secs => ${leaseSeconds}::float8)
+    insert into vm_presence (hostname, last_seen_at, confirms, waiting_until, available)
+    select v.hostname, now(), given.confirms, now() + make_interval(secs => ${leaseSeconds}::float8),
+           v.assignment_id is null
     from unnest(${waiting.map(({ hostname }) => hostname)}::text[], ${waiting.map(({ confirms }) => confirms)}::boolean[])
       as given (hostname, confirms)
     join vms v on v.hostname = given.hostname
     order by v.hostname
     on conflict (hostname) do update set
-      last_seen_at = now(), confirms = excluded.confirms, waiting_until = excluded.waiting_until`.execute(db);
+      last_seen_at = now(), confirms = excluded.confirms, waiting_until = excluded.waiting_until,
+      available = excluded.available`.execute(db);
 }
 
 /** These VMs no longer wait. */
@@ -92,7 +94,9 @@ export async function endWaiting(db: Db, hostnames: readonly string[]): Promise<
     with ended as (
       select hostname from vm_presence where hostname = any(${hostnames}::text[]) order by hostname for update
     )
-    update vm_presence p set waiting_until = null from ended where p.hostname = ended.hostname`.execute(db);
+    update vm_presence p set waiting_until = null, available = false from ended where p.hostname = ended.hostname`.execute(
+    db,
+  );
 }
 
 export type OutcomeReport = {

@@ -3,6 +3,8 @@ import { sql } from 'kysely';
 import { pinLockAfter, pinTriesLeft } from '../vms/pin.ts';
 import { claim, type Claim, type ClaimRow } from './claim.ts';
 import type { Db } from './connect.ts';
+import { MAX_PICKED, type Locking } from './free-vms.ts';
+import { grouped } from './grouped.ts';
 import { condition, isFree } from './predicates.ts';
 import { errorCode, LOCK_NOT_AVAILABLE, UNIQUE_VIOLATION } from './errors.ts';
 
@@ -30,16 +32,21 @@ const BROWSERS_PER_ASSIGNMENT = 10;
 /** How often a claim is tried that found only locked rows, or lost a race with the same e-mail. */
 const CLAIM_ATTEMPTS = 5;
 const LOCK_TIMEOUT_MS = 2_000;
+/** How many requests wait for their group at most: a few seconds of work. */
+const MAX_WAITING = 2_000;
 /** Used together with a hash of what is counted; no other advisory lock has this number. */
 const BOUND_LOCK = 7_205;
 
-/** Assigns a VM to an e-mail, or returns the one it has. `busy`: the rows stayed locked; try again. */
-export async function requestVm(db: Db, request: VmRequest): Promise<VmRequestResult> {
+/**
+ * Assigns a VM to an e-mail, or returns the one it has. `busy`: the rows stayed locked; try again.
+ * @param signal of the client: one that has left before its turn takes nothing, and `NotServed` is thrown
+ */
+export async function requestVm(db: Db, request: VmRequest, signal?: AbortSignal): Promise<VmRequestResult> {
   for (let attempt = 0; attempt < CLAIM_ATTEMPTS; attempt++) {
-    const row = await claimOnce(db, request, attempt);
+    const row = await (attempt === 0 ? claimFirst(db, request, signal) : claimAlone(db, request, ''));
     if (row === 'retry') continue;
     if (row === 'too_many') return { kind: 'too_many' };
-    if (row === null) return { kind: 'none_free' };
+    if (row === 'none_free') return { kind: 'none_free' };
     if (row.outcome === 'given')
       return { kind: 'assigned', id: row.id, hostname: row.hostname, pin: row.pin };
     const returned = await returnTo(db, row.id, { ...request, command: request });
@@ -48,22 +55,38 @@ export async function requestVm(db: Db, request: VmRequest): Promise<VmRequestRe
   return { kind: 'busy' };
 }
 
+/** `retry`: another request of the same e-mail was faster, or every free row was locked. */
+type Claimed = ClaimRow | 'none_free' | 'retry' | 'too_many';
+
 /**
- * `retry`: another request of the same e-mail was faster, or every free row was locked for too long. The first attempt
- * skips locked rows. Later ones wait for a row that is only locked (for example by a report), so that "full" is never wrong.
+ * The first attempt skips locked rows. Later ones wait for a row that is only locked (for example by a report), so that "full" is
+ * never wrong. Requests that have to be counted are not grouped.
  */
-async function claimOnce(
-  db: Db,
-  request: VmRequest,
-  attempt: number,
-): Promise<ClaimRow | null | 'retry' | 'too_many'> {
+function claimFirst(db: Db, request: VmRequest, signal: AbortSignal | undefined): Promise<Claimed> {
   const { perBrowser, perAddress } = request.bounds;
+  return perBrowser === 0 && perAddress === 0
+    ? claimInGroup(db, request, signal)
+    : claimAlone(db, request, 'skip locked');
+}
+
+const claimInGroup = grouped<VmRequest, Claimed>({
+  name: 'claims',
+  keyOf: ({ email }) => email,
+  maxSize: MAX_PICKED,
+  maxWaiting: MAX_WAITING,
+  together: claimSkipping,
+  alone: (db, request) => claimAlone(db, request, 'skip locked'),
+});
+
+async function claimAlone(db: Db, request: VmRequest, locking: Locking): Promise<Claimed> {
   try {
-    if (attempt === 0 && perBrowser === 0 && perAddress === 0) return await claimSkipping(db, request);
     return await db.transaction().execute(async (trx) => {
       await sql`select set_config('lock_timeout', ${`${LOCK_TIMEOUT_MS}ms`}, true)`.execute(trx);
       if (await isAtBound(trx, request)) return 'too_many';
-      return attempt === 0 ? claimSkipping(trx, request) : claim(trx, request, '');
+      const [row = 'retry'] = await (locking === ''
+        ? claim(trx, [request], locking).then(([found]) => [found ?? 'none_free'] as const)
+        : claimSkipping(trx, [request]));
+      return row;
     });
   } catch (error) {
     const code = errorCode(error);
@@ -72,9 +95,10 @@ async function claimOnce(
   }
 }
 
-async function claimSkipping(db: Db, request: VmRequest): Promise<ClaimRow | null | 'retry'> {
-  const row = await claim(db, request, 'skip locked');
-  return row === null && (await anyFree(db)) ? 'retry' : row;
+async function claimSkipping(db: Db, requests: readonly VmRequest[]): Promise<Claimed[]> {
+  const rows = await claim(db, requests, 'skip locked');
+  const none = rows.includes(null) && (await anyFree(db)) ? 'retry' : 'none_free';
+  return rows.map((row) => row ?? none);
 }
 
 /**

@@ -234,6 +234,10 @@ export interface VmLogs {
 
 export interface VmPresence {
   /**
+   * the agent waits and the VM is not assigned, as of the last change or renewal of its lease; a hint for claims, which look at vms
+   */
+  available: Generated<boolean>;
+  /**
    * from which the last heartbeat came
    */
   boot_address: string | null;

@@ -3,9 +3,9 @@ import { sql } from 'kysely';
 import { readVmStatus, refuses } from '../vms/lifecycle.ts';
 import { isGpuUnhealthy, readGpuHealth } from '../vms/status.ts';
 import { recordAuditEvent } from './audit.ts';
-import { CLAIM_ORDER } from './claim.ts';
 import type { Db } from './connect.ts';
-import { condition, isFree, isReleased } from './predicates.ts';
+import { freeVmsSql } from './free-vms.ts';
+import { condition, isReleased } from './predicates.ts';
 import { recordEvent } from './transition.ts';
 
 /** The VM, and the admin who acts. */
@@ -117,10 +117,7 @@ async function lockLive(trx: Db, hostname: string): Promise<LiveAssignment | nul
 
 /** By the rules of a claim. A locked row is probably being claimed, so it does not count as free. */
 async function lockFree(trx: Db): Promise<string | null> {
-  const { rows } = await sql<{ hostname: string }>`
-    select v.hostname from vms v left join vm_presence p on p.hostname = v.hostname
-    where ${condition(isFree('v'))}
-    order by ${sql.raw(CLAIM_ORDER)} for no key update of v skip locked limit 1`.execute(trx);
+  const { rows } = await sql<{ hostname: string }>`${sql.raw(freeVmsSql('1', 'skip locked'))}`.execute(trx);
   return rows[0]?.hostname ?? null;
 }
 

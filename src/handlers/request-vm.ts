@@ -58,19 +58,23 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
     const givenPin = withoutInvisible(input.body.pin ?? '').trim() || null;
     const guess = { network, email: typed.email, givenPin };
     const result = await guessPin(dependencies.pinLimit, guess, (pinWaitSeconds) =>
-      requestVm(dependencies.db, {
-        assignmentId: dependencies.randomUuid(),
-        email: typed.email,
-        browserId: input.browserId ?? dependencies.randomUuid(),
-        crdCommand: typed.crdCommand,
-        pin: makePin(dependencies.randomInt),
-        address,
-        network,
-        bounds: dependencies.requestBounds,
-        channel: dependencies.channel,
-        givenPin,
-        pinWaitSeconds,
-      }),
+      requestVm(
+        dependencies.db,
+        {
+          assignmentId: dependencies.randomUuid(),
+          email: typed.email,
+          browserId: input.browserId ?? dependencies.randomUuid(),
+          crdCommand: typed.crdCommand,
+          pin: makePin(dependencies.randomInt),
+          address,
+          network,
+          bounds: dependencies.requestBounds,
+          channel: dependencies.channel,
+          givenPin,
+          pinWaitSeconds,
+        },
+        input.signal,
+      ),
     );
     if (result.kind === 'assigned' || result.kind === 'returned') {
       return assigned(dependencies, input, { ...typed, found: result });

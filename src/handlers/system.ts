@@ -1,6 +1,8 @@
 // Health, the OpenAPI document, the docs page and static files.
 import type { HandlersOf } from '../contract/handlers.ts';
 import { problem } from '../contract/problems.ts';
+import type { Db } from '../db/connect.ts';
+import { readGroupSizes } from '../db/grouped.ts';
 import { getAsset } from '../pages/assets.ts';
 import { renderDocs } from '../pages/docs.ts';
 import { json, page } from './replies.ts';
@@ -16,6 +18,8 @@ export type HealthCheck = {
 
 export type SystemDependencies = {
   readonly checks: readonly HealthCheck[];
+  /** The pool whose group sizes the health shows. */
+  readonly db: Db;
   /** The text of openapi.yaml. */
   readonly contractYaml: string;
   /** The same, parsed. */
@@ -25,6 +29,7 @@ export type SystemDependencies = {
 
 export function createSystemHandlers({
   checks,
+  db,
   contract,
   contractYaml,
   site,
@@ -33,11 +38,12 @@ export function createSystemHandlers({
     getHealth: async () => {
       const results = await runChecks(checks);
       const ready = results.every(({ ok }) => ok);
-      if (ready) return json({ status: 'ok' as const, checks: results });
+      const groups = readGroupSizes(db);
+      if (ready) return json({ status: 'ok' as const, checks: results, groups });
       return {
         status: 503,
         type: 'application/json',
-        body: { status: 'unavailable', checks: results },
+        body: { status: 'unavailable', checks: results, groups },
       };
     },
     getLiveness: () => json({ status: 'ok' as const }),

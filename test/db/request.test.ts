@@ -90,9 +90,8 @@ describe('a free machine', () => {
 
   test('a claim prefers a VM whose agent waits, then a recently seen VM, then any', async () => {
     await insertFreeVms(db, ['a-silent', 'b-seen', 'c-waiting']);
-    await sql`insert into vm_presence (hostname, waiting_until) values ('b-seen', null), ('c-waiting', now() + interval '30 s')`.execute(
-      db,
-    );
+    await sql`insert into vm_presence (hostname, waiting_until, available)
+      values ('b-seen', null, false), ('c-waiting', now() + interval '30 s', true)`.execute(db);
     expect((await giveVm(db, 'one@x.org')).hostname).toBe('c-waiting');
     expect((await giveVm(db, 'two@x.org')).hostname).toBe('b-seen');
     expect((await giveVm(db, 'three@x.org')).hostname).toBe('a-silent');

@@ -179,7 +179,7 @@ test('a restart of the server loses no assignment, no token and no poll', async 
   const told = pollForEver(server, waiting, tokens.get(waiting) ?? '');
   const isWaiting = async (): Promise<boolean> =>
     (await machines(server)).some((vm) => vm.hostname === waiting && vm.waiting);
-  await expect.poll(isWaiting).toBe(true);
+  await expect.poll(isWaiting, { timeout: 10_000 }).toBe(true);
 
   await server.restart();
 

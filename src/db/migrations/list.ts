@@ -13,6 +13,7 @@ import * as place from './0013-place.ts';
 import * as browsersAndSecrets from './0015-browsers-and-secrets.ts';
 import * as idempotency from './0017-idempotency.ts';
 import * as twins from './0018-twins.ts';
+import * as availableVms from './0020-available-vms.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -36,4 +37,5 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0015-browsers-and-secrets', breaking: false, migration: browsersAndSecrets },
   { name: '0017-idempotency', breaking: false, migration: idempotency },
   { name: '0018-twins', breaking: false, migration: twins },
+  { name: '0020-available-vms', breaking: false, migration: availableVms },
 ];
