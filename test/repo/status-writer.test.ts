@@ -37,7 +37,7 @@ function isWriteInKysely(call: ts.CallExpression): boolean {
   for (let chain: ts.Node = call; ; chain = chain.parent) {
     if (ts.isCallExpression(chain) && ts.isPropertyAccessExpression(chain.expression)) {
       const given = chain.arguments.map((each) => each.getText()).join();
-      if (chain.expression.name.text === 'set' && /\bstatus\b|\.\.\./.test(given)) return true;
+      if (chain.expression.name.text === 'set' && /\bstatus\b|[^[\s]\s*\.\.\./.test(given)) return true;
     } else if (!ts.isPropertyAccessExpression(chain)) return false;
   }
 }
@@ -91,6 +91,7 @@ describe('the status of a VM', () => {
     ["sql`count(*) filter (where status = 'recycling')::int as recycling`"],
     ["db.updateTable('vms').set({ status_before_destroy: null }).where('status', '=', 'running')"],
     ["db.updateTable('operations').set({ status: 'running' })"],
+    ["db.updateTable('vms').set({ twin_addresses: [...addresses] })"],
   ])('the statement %s is none of them', (statement) => {
     expect(writesIn(statement)).toEqual([]);
   });
