@@ -1,8 +1,16 @@
 // Deliveries: the command for a waiting VM, and which VMs are waiting.
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
+import type { Locking } from './free-vms.ts';
+import { grouped } from './grouped.ts';
 import { condition, statusIs } from './predicates.ts';
 import { endSilence } from './silence.ts';
+
+/** The most deliveries of one statement, and how many wait at most: a poll of each VM that a process serves. */
+const MAX_GROUP = 100;
+const MAX_WAITING = 20_000;
+/** Nobody has acknowledged the command of this live assignment `a`. */
+const IS_DUE = condition('a.released_at is null and a.acknowledged_at is null and a.reassigned_at is null');
 
 export type Delivery = {
   readonly assignmentId: string;
@@ -10,6 +18,8 @@ export type Delivery = {
   readonly pin: string;
   readonly commandNumber: number;
 };
+
+type Fetch = { readonly hostname: string; readonly codeLifetimeSeconds: number };
 
 /**
  * Takes the command of this VM's live assignment, marking it delivered; null = nothing to deliver. A command is given
@@ -20,21 +30,58 @@ export async function takeDelivery(
   hostname: string,
   codeLifetimeSeconds: number,
 ): Promise<Delivery | null> {
-  const row = await db
-    .updateTable('assignments as a')
-    .from('vms as v')
-    .set({ delivered_at: sql<Date>`coalesce(a.delivered_at, now())` })
-    .where('v.hostname', '=', hostname)
-    .whereRef('a.id', '=', 'v.assignment_id')
-    .where('a.released_at', 'is', null)
-    .where('a.acknowledged_at', 'is', null)
-    .where('a.reassigned_at', 'is', null)
-    .where('a.command_at', '>', olderThan(codeLifetimeSeconds))
-    .where(condition(statusIs('deliverable', 'v')))
-    .returning(['a.id', 'a.crd_command', 'a.pin', 'a.command_number'])
-    .executeTakeFirst();
-  if (!row) return null;
-  return { assignmentId: row.id, command: row.crd_command, pin: row.pin, commandNumber: row.command_number };
+  return takeInGroup(db, { hostname, codeLifetimeSeconds });
+}
+
+const takeInGroup = grouped<Fetch, Delivery | null>({
+  name: 'deliveries',
+  keyOf: ({ hostname }) => hostname,
+  maxSize: MAX_GROUP,
+  maxWaiting: MAX_WAITING,
+  together: takeTogether,
+  alone: async (db, fetch) => (await take(db, [fetch], '')).get(fetch.hostname)?.delivery ?? null,
+});
+
+/** Those whose row is locked are served alone. */
+async function takeTogether(db: Db, fetches: readonly Fetch[]): Promise<(Delivery | null | undefined)[]> {
+  const found = await take(db, fetches, 'skip locked');
+  return fetches.map(({ hostname }) => {
+    const row = found.get(hostname);
+    return row ? (row.delivery ?? undefined) : null;
+  });
+}
+
+/** By hostname, for those that have a command to fetch. No delivery: the row is locked, or has changed meanwhile. */
+async function take(
+  db: Db,
+  fetches: readonly Fetch[],
+  locking: Locking,
+): Promise<Map<string, { readonly delivery: Delivery | null }>> {
+  const { rows } = await sql<{ hostname: string } & { [K in keyof Delivery]: Delivery[K] | null }>`
+    with due as (
+      select v.hostname, a.id, given.seconds
+      from unnest(${fetches.map(({ hostname }) => hostname)}::text[],
+                  ${fetches.map(({ codeLifetimeSeconds }) => codeLifetimeSeconds)}::float8[]) as given (hostname, seconds)
+      join vms v on v.hostname = given.hostname and ${condition(statusIs('deliverable', 'v'))}
+      join assignments a on a.id = v.assignment_id
+      where ${IS_DUE} and a.command_at > now() - make_interval(secs => given.seconds)
+    ), held as (
+      select a.id from due join assignments a on a.id = due.id
+      where a.hostname = due.hostname and ${IS_DUE} and a.command_at > now() - make_interval(secs => due.seconds)
+      for no key update of a ${sql.raw(locking)}
+    ), taken as (
+      update assignments a set delivered_at = coalesce(a.delivered_at, now()) from held where a.id = held.id
+      returning a.id, a.crd_command, a.pin, a.command_number
+    )
+    select due.hostname, taken.id as "assignmentId", crd_command as command, pin, command_number as "commandNumber"
+    from due left join taken on taken.id = due.id`.execute(db);
+  return new Map(rows.map(({ hostname, ...row }) => [hostname, { delivery: readDelivery(row) }]));
+}
+
+function readDelivery(row: { [K in keyof Delivery]: Delivery[K] | null }): Delivery | null {
+  const { assignmentId, command, pin, commandNumber } = row;
+  if (assignmentId === null || command === null || pin === null || commandNumber === null) return null;
+  return { assignmentId, command, pin, commandNumber };
 }
 
 /** Those of these VMs that have a command to fetch. For the slow timer and after a reconnect of the listener. */
@@ -48,16 +95,10 @@ export async function withDelivery(
     .innerJoin('assignments as a', 'a.id', 'v.assignment_id')
     .select('v.hostname')
     .where('v.hostname', '=', sql<string>`any(${hostnames}::text[])`)
-    .where('a.released_at', 'is', null)
-    .where('a.acknowledged_at', 'is', null)
-    .where('a.reassigned_at', 'is', null)
-    .where('a.command_at', '>', olderThan(codeLifetimeSeconds))
+    .where(IS_DUE)
+    .where('a.command_at', '>', sql<Date>`now() - make_interval(secs => ${codeLifetimeSeconds}::float8)`)
     .execute();
   return rows.map(({ hostname }) => hostname);
-}
-
-function olderThan(seconds: number) {
-  return sql<Date>`now() - make_interval(secs => ${seconds}::float8)`;
 }
 
 /** A waiting VM, and whether its agent will acknowledge the command. */

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { takeDelivery, recordOutcome, withDelivery } from '../../src/db/delivery.ts';
+import { readGroupSizes } from '../../src/db/grouped.ts';
 import { listen } from '../../src/db/listen.ts';
 import { createDispatcher, type Dispatcher } from '../../src/delivery/dispatcher.ts';
 import { createTestDatabase, withAdmin, type TestDatabase } from '../support/postgres.ts';
@@ -213,5 +214,67 @@ describe('the listener', () => {
     }
     await expect.poll(() => told).toEqual(['a']);
     await result.value.close();
+  });
+});
+
+describe('deliveries in a group', () => {
+  test('VMs that ask in the same moment get their commands from one statement, and those without one get nothing', async () => {
+    const { db } = database;
+    const hostnames = ['a', 'b', 'c', 'd'];
+    await insertFreeVms(db, hostnames);
+    for (const [index, email] of ['ada@x.org', 'bob@x.org', 'eve@x.org'].entries())
+      await giveVm(db, email, { pin: `00000${index}` });
+    await sql`update assignments set released_at = now() where email = 'bob@x.org'`.execute(db);
+    const taken = await Promise.all(
+      [...hostnames, 'ghost'].map((name) => takeDelivery(db, name, LIFETIME_SECONDS)),
+    );
+    expect(taken.map((delivery) => delivery?.pin ?? null)).toEqual(['000000', null, '000002', null, null]);
+    expect(readGroupSizes(db).find(({ name }) => name === 'deliveries')).toMatchObject({
+      groups: 1,
+      items: 5,
+      alone: 0,
+    });
+    const rows = await db
+      .selectFrom('assignments')
+      .select(['hostname', 'delivered_at'])
+      .orderBy('hostname')
+      .execute();
+    expect(rows.map(({ delivered_at }) => delivered_at !== null)).toEqual([true, false, true]);
+  });
+
+  test('a VM whose assignment is locked waits for it alone, and gets what is true then', async () => {
+    const { db } = database;
+    await insertFreeVms(db, ['a', 'b']);
+    await giveVm(db, 'ada@x.org', { pin: '000001' });
+    await giveVm(db, 'bob@x.org', { pin: '000002' });
+    const lock = await db.startTransaction().execute();
+    await sql`update assignments set crd_command = 'start-host --code="4/0Anew"', command_number = 2
+      where email = 'ada@x.org'`.execute(lock);
+    const [a, b] = ['a', 'b'].map((name) => takeDelivery(db, name, LIFETIME_SECONDS));
+    expect(await b).toMatchObject({ pin: '000002' });
+    expect(await takeDelivery(db, 'b', LIFETIME_SECONDS)).toMatchObject({ pin: '000002' });
+    await lock.commit().execute();
+    expect(await a).toMatchObject({ command: 'start-host --code="4/0Anew"', commandNumber: 2 });
+  });
+
+  test('an assignment that is released while its VM waits for the row is not delivered', async () => {
+    const { db } = database;
+    await insertFreeVms(db, ['a']);
+    await giveVm(db, 'ada@x.org');
+    const lock = await db.startTransaction().execute();
+    await sql`update assignments set released_at = now()`.execute(lock);
+    const taken = takeDelivery(db, 'a', LIFETIME_SECONDS);
+    await expect
+      .poll(
+        async () => {
+          const { rows } = await sql`select from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'`.execute(db);
+          return rows.length;
+        },
+        { timeout: 10_000 },
+      )
+      .toBe(1);
+    await lock.commit().execute();
+    expect(await taken).toBeNull();
   });
 });
