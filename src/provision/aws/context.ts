@@ -61,7 +61,7 @@ export type AwsFolders = {
   readonly pulumiHome: string;
   /** Where `lablink setup` installs the CLI. */
   readonly cli: string;
-  /** Node's compile cache for the modules of the child process. */
+  /** Node's compile cache for the modules of the child process, unless this process has one. */
   readonly compileCache: string;
 };
 

@@ -2,6 +2,7 @@
 // failures are returned. Knows no cloud.
 import { mkdir } from 'node:fs/promises';
 import { scrubText } from '../../log/scrub.ts';
+import { compileCacheOr } from '../../process/compile-cache.ts';
 import { fail, succeed, type Result } from '../../result.ts';
 import type { ProvisionEvent } from '../provider.ts';
 import { ENGINE_DIED, reasonIn, readLock, type EngineCause, type RunFailure } from './failure.ts';
@@ -19,7 +20,7 @@ export type EngineContext = {
     readonly runs: string;
     /** Pulumi's own folder, with its plugins. */
     readonly pulumiHome: string;
-    /** Node's compile cache for the modules of the child process. */
+    /** Node's compile cache for the modules of the child process, unless this process has one. */
     readonly compileCache: string;
   };
   /** The environment of Pulumi: the server's own, without the variables that only the server reads. */
@@ -113,7 +114,7 @@ async function open(run: EngineRun, preload: boolean): Promise<Opened> {
     await mkdir(folders.pulumiHome, { recursive: true, mode: 0o700 });
     const session = await startSession({
       runsDir: folders.runs,
-      env: { ...env, NODE_COMPILE_CACHE: folders.compileCache },
+      env: { ...env, NODE_COMPILE_CACHE: compileCacheOr(folders.compileCache) },
       cancelSignal,
       killSignal,
       timeouts: limits,

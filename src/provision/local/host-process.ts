@@ -3,6 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { compileCacheOr } from '../../process/compile-cache.ts';
 import { signalProcess } from '../../process/signal.ts';
 import { fail, succeed, type Failure, type Result } from '../../result.ts';
 import { LOCAL_VM_MARK, newsSchema, vmEnvironment, type News, type Order } from './host-protocol.ts';
@@ -172,7 +173,7 @@ function spawnHost({ paths, hostProgram = PROGRAM }: HostOptions): ChildProcess 
       cwd: paths.root,
       env: {
         ...vmEnvironment(paths.host),
-        NODE_COMPILE_CACHE: paths.compileCache,
+        NODE_COMPILE_CACHE: compileCacheOr(paths.compileCache),
         UV_THREADPOOL_SIZE: THREADS,
       },
       detached: true,

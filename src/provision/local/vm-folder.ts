@@ -17,7 +17,7 @@ export type LocalPaths = {
   readonly host: string;
   /** What that process prints. */
   readonly hostLog: string;
-  /** Its compiled code: it starts in a third of the time with it. */
+  /** Its compiled code, unless the allocator keeps its own: it starts in a third of the time with it. */
   readonly compileCache: string;
   /** Locked while a process supervises the VMs. */
   readonly ownerLock: string;

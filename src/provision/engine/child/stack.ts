@@ -22,8 +22,10 @@ export async function openStack(settings: WorkspaceSettings, signal: AbortSignal
   signal.throwIfAborted();
   const reader = stateReader(workspace, settings);
   try {
-    // Side by side, because each starts the CLI.
-    const [stack, state] = await Promise.all([Stack.select(settings.stack, workspace), reader.readState()]);
+    const state = await reader.readState();
+    // The state shows that the stack exists, and every command names it: the CLI need not select it.
+    workspace.selectStack = () => Promise.resolve();
+    const stack = withoutReading(await Stack.select(settings.stack, workspace));
     return { stack, cloud: settings.cloud, state, ...reader };
   } catch (error) {
     if (error instanceof StackNotFoundError) return null;
@@ -33,9 +35,16 @@ export async function openStack(settings: WorkspaceSettings, signal: AbortSignal
 
 export async function createStack(settings: WorkspaceSettings): Promise<OpenStack> {
   const workspace = await openWorkspace(settings);
-  const stack = await Stack.create(settings.stack, workspace);
+  const stack = withoutReading(await Stack.create(settings.stack, workspace));
   const reader = stateReader(workspace, settings);
   return { stack, cloud: settings.cloud, state: EMPTY_STATE, ...reader };
+}
+
+/** After each run, the Automation API reads outputs and history, which nobody uses: up to three starts of the CLI. */
+function withoutReading(stack: Stack): Stack {
+  stack.outputs = () => Promise.resolve({});
+  stack.info = () => Promise.resolve(undefined);
+  return stack;
 }
 
 /** Only names and ids leave this process: the export contains the secrets in plain text. */
