@@ -74,7 +74,7 @@ async function acquireAwsAllocator({ lifecycle }: Bench): Promise<Allocator> {
   const folder = await acquireFolder(lifecycle);
   const config = join(folder.path, 'config');
   await mkdir(config);
-  await writeFile(join(config, 'config.yaml'), await configText(cloud));
+  await writeFile(join(config, 'config.yaml'), configText(cloud));
   return acquireAllocator(lifecycle, folder, {
     ...cloud.env,
     ...testEngine().env,

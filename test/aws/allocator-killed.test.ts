@@ -59,7 +59,7 @@ describe.skipIf(!motoIsThere())('a killed allocator with machines on AWS', { tim
     // A server that runs as root starts Postgres as another user, who must reach the data.
     await chmod(folder, 0o711);
     await mkdir(join(folder, 'config'));
-    await writeFile(join(folder, 'config/config.yaml'), await configText(cloud));
+    await writeFile(join(folder, 'config/config.yaml'), configText(cloud));
     lab = await start();
     open.defer(() => lab.program[Symbol.asyncDispose]());
   }

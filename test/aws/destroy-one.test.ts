@@ -16,7 +16,7 @@ describe.skipIf(!motoIsThere())('destroying one machine on AWS', { timeout: 300_
     await using lab = await startAwsLab(cloud);
     await lab.launch(2);
     await lab.server.restart({
-      configFile: await configText(cloud, {
+      configFile: configText(cloud, {
         ami_id: 'ami-0123456789abcdef0',
         machine_type: 'q9.enormous',
         vpc_id: 'vpc-0123456789abcdef0',

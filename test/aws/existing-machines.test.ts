@@ -35,7 +35,7 @@ describe.skipIf(!motoIsThere())('existing machines', { timeout: 300_000 }, () =>
     const before = await describeMachines(['lab-vm-test-1', 'lab-vm-test-2']);
     expect(before).toHaveLength(2);
     await lab.server.restart({
-      configFile: await configText(cloud, {
+      configFile: configText(cloud, {
         machine_type: 'g4dn.xlarge',
         image: 'ghcr.io/example/client:2',
         disk_gb: 120,

@@ -106,7 +106,7 @@ describe.skipIf(!motoIsThere())('what was lost or moved', { timeout: 300_000 }, 
   test('while machines run in one region, another one is refused, and they are still listed and destroyed', async () => {
     await using lab = await startAwsLab(cloud);
     await succeeds(lab, await lab.launch(1));
-    const elsewhere = (await configText(cloud)).replace(`"region":"${cloud.region}"`, '"region":"eu-west-1"');
+    const elsewhere = configText(cloud).replace(`"region":"${cloud.region}"`, '"region":"eu-west-1"');
     await lab.server.restart({ configFile: elsewhere });
     expect(await lab.rows()).toHaveLength(1);
     expect(await orphans(lab)).toEqual([]);

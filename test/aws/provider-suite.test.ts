@@ -23,7 +23,7 @@ describe.skipIf(!motoIsThere())('on the doubles of Pulumi and AWS', () => {
       const env = { ...cloud.env, ...testEngine().env };
       // The clients of AWS read the environment of this process.
       for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
-      const { config } = good({ ...serverEnv(), CONFIG_NAME: '' }, await configText(cloud));
+      const { config } = good({ ...serverEnv(), CONFIG_NAME: '' }, configText(cloud));
       const host = {
         dataDir,
         sshKey: makeSshKeyPair(),

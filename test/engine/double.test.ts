@@ -31,7 +31,7 @@ describe.skipIf(!motoIsThere())('the engine double on an emulator of AWS', () =>
   });
   afterAll(() => cloud[Symbol.asyncDispose]());
   beforeEach(async () => {
-    lab = await createLab(cloud);
+    lab = await createLab(cloud, { isRecorded: false });
   });
   afterEach(async () => {
     cloud.faults.reset();
@@ -40,8 +40,8 @@ describe.skipIf(!motoIsThere())('the engine double on an emulator of AWS', () =>
   });
 
   const names = async () => (await cloud.machines()).map(({ name }) => name);
-  const machinesInState = () =>
-    lab.stateFile().resources.flatMap(({ urn }) => (urn.includes(':Instance::') ? [urn.split('::')[3]] : []));
+  const machinesInState = (of = lab) =>
+    of.stateFile().resources.flatMap(({ urn }) => (urn.includes(':Instance::') ? [urn.split('::')[3]] : []));
 
   test('the engine runs at most eight creates at once', { timeout: CASE_MS }, async () => {
     cloud.faults.slow(200);
@@ -76,6 +76,7 @@ describe.skipIf(!motoIsThere())('the engine double on an emulator of AWS', () =>
     'a second interrupt ends the engine at once, with a pending operation and no lock',
     { timeout: CASE_MS },
     async () => {
+      await using lab = await createLab(cloud);
       cloud.faults.hold();
       const run = await lab.drive('up', ['m-1']);
       await run.sees('m-1 is being made', begins);
@@ -112,6 +113,7 @@ describe.skipIf(!motoIsThere())('the engine double on an emulator of AWS', () =>
   );
 
   test('the plugin of a killed engine finishes its work and ends', { timeout: CASE_MS }, async () => {
+    await using lab = await createLab(cloud);
     cloud.faults.hold();
     const run = await lab.drive('up', ['m-1']);
     await run.sees('m-1 is being made', begins);
@@ -123,7 +125,7 @@ describe.skipIf(!motoIsThere())('the engine double on an emulator of AWS', () =>
     cloud.faults.release();
     await expect.poll(() => isAlive(plugin), { timeout: CASE_MS }).toBe(false);
     expect(cloud.calls().map(({ what }) => what)).toEqual(['create', 'created']);
-    expect(machinesInState()).toEqual([]);
+    expect(machinesInState(lab)).toEqual([]);
   });
 
   test(

@@ -49,7 +49,7 @@ type Drive = {
   readonly events: readonly Event[];
   /** Aborts the run, as its AbortSignal does. */
   abort(): void;
-  /** The process id of the engine that is running. */
+  /** The process id of the engine that is running, in a recorded lab. */
   enginePid(): number;
   /** Waits for an event. */
   sees(what: string, test: (event: Event) => boolean): Promise<void>;
@@ -92,10 +92,12 @@ export type Lab = AsyncDisposable & {
 
 const WAIT_MS = 60_000;
 
-export async function createLab(cloud: TestCloud): Promise<Lab> {
+/** @param isRecorded whether the calls of the CLI are written down: each then starts two programs */
+export async function createLab(cloud: TestCloud, { isRecorded = true } = {}): Promise<Lab> {
   const folder = await mkdtemp(join(tmpdir(), 'lablink-engine-'));
   const engine = testEngine();
   const recorder = await createRecorder(folder);
+  const pulumiRoot = isRecorded ? recorder : engine.pulumiRoot;
   const state = join(folder, 'state');
   const pulumiHome = join(folder, 'home');
   for (const each of [state, pulumiHome]) await mkdir(each);
@@ -109,7 +111,7 @@ export async function createLab(cloud: TestCloud): Promise<Lab> {
       ? { machines: (wanted as readonly string[]).map((name) => ({ name })) }
       : (wanted as DriveTask['program']);
     return startDrive(record, {
-      ...{ action, program, pulumiHome, backendUrl, clearPendingCreates, pulumiRoot: recorder },
+      ...{ action, program, pulumiHome, backendUrl, clearPendingCreates, pulumiRoot },
       env: {
         ...cloud.env,
         ...engine.env,

@@ -37,6 +37,17 @@ export type AwsLab = AsyncDisposable & {
   readonly agree: () => Promise<string[]>;
 };
 
+/** Runs of Pulumi take seconds: to look every 20 ms would only take processor time. */
+const INTERVALS = {
+  ...shortIntervals,
+  renewMs: 200,
+  flushMs: 50,
+  recoverMs: 200,
+  shutdownsMs: 500,
+  forceAfterMs: 60_000,
+  abandonAfterMs: 30_000,
+};
+
 const SHORT_AWS = {
   listDelayMs: 3_000,
   orphanedEngineMs: 20_000,
@@ -59,9 +70,9 @@ export async function startAwsLab(
   const server = await startTestServer(
     { ...serverEnv(), ...options.env },
     {
-      operationIntervals: { ...shortIntervals, forceAfterMs: 60_000, abandonAfterMs: 30_000 },
+      operationIntervals: INTERVALS,
       providerLimits: SHORT_AWS,
-      configFile: await configText(cloud, options.machine),
+      configFile: configText(cloud, options.machine),
       processEnv: given,
       ...options.parts,
     },
