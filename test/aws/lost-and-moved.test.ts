@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { sql } from 'kysely';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { configText } from '../support/aws-config.ts';
 import { startAwsLab, type AwsLab, type Operation } from '../support/aws-lab.ts';
 import { startCloud, type TestCloud } from '../support/cloud.ts';
@@ -13,10 +13,11 @@ import { motoIsThere } from '../support/moto.ts';
 
 describe.skipIf(!motoIsThere())('what was lost or moved', { timeout: 300_000 }, () => {
   let cloud: TestCloud;
-  beforeEach(async () => {
+  beforeAll(async () => {
     cloud = await startCloud();
   }, 120_000);
-  afterEach(() => cloud[Symbol.asyncDispose]());
+  beforeEach(() => cloud.reset());
+  afterAll(() => cloud[Symbol.asyncDispose]());
 
   const ids = async () =>
     (await cloud.machines())

@@ -99,6 +99,8 @@ export type TestCloud = AsyncDisposable & {
   /** Terminates a machine without the allocator. */
   terminate(instanceId: string): Promise<void>;
   readonly faults: CloudFaults;
+  /** AWS is as at the start, which takes less time than another start. */
+  reset(): Promise<void>;
 };
 
 export async function startCloud(): Promise<TestCloud> {
@@ -110,6 +112,7 @@ export async function startCloud(): Promise<TestCloud> {
   // Moto loads each service at its first request, which takes seconds.
   const sharedResources = readSharedResources(ec2, { endpoint: moto.endpoint, region: REGION, credentials });
   await Promise.all([listMachines(ec2), sharedResources.list()]);
+  const faults = createFaults(control);
   return {
     endpoint: moto.endpoint,
     region: REGION,
@@ -137,7 +140,12 @@ export async function startCloud(): Promise<TestCloud> {
     terminate: async (instanceId) => {
       await ec2.send(new TerminateInstancesCommand({ InstanceIds: [instanceId] }));
     },
-    faults: createFaults(control),
+    faults,
+    reset: async () => {
+      faults.reset();
+      const { ok, status } = await fetch(`${moto.endpoint}/moto-api/reset`, { method: 'POST' });
+      if (!ok) throw new Error(`moto was not reset: ${status}`);
+    },
     [Symbol.asyncDispose]: async () => {
       endPlugins(control);
       ec2.destroy();
