@@ -12,6 +12,7 @@ import { createAuthenticator } from '../handlers/authenticate.ts';
 import { createLogLimiter, createLogQueue } from '../handlers/log-intake.ts';
 import type { HealthCheck } from '../handlers/system.ts';
 import { createHttpApp, type HttpApp } from '../http/app.ts';
+import { createValidator } from '../http/validator.ts';
 import type { PinLimit } from '../http/pin-limit.ts';
 import { renderProblem } from '../pages/problem.ts';
 import type { OperationService } from '../provision/operation-service.ts';
@@ -49,12 +50,12 @@ export async function createWebApp(
   dependencies: WebDependencies,
 ): Promise<HttpApp> {
   const { db } = dependencies.data.database;
-  const contractYaml = await readFile(CONTRACT_YAML, 'utf8');
-  const contract = contractSchema.parse(JSON.parse(await readFile(CONTRACT, 'utf8')));
+  const contract = await loadContract();
   const names = pageNames(config);
   const proxy = { isUntrusted: false };
   return createHttpApp({
-    document: contract,
+    document: contract.document,
+    validator: contract.validator,
     handlers: createHandlers({
       ...handlerOptions(config),
       ...dependencies.collecting,
@@ -71,8 +72,8 @@ export async function createWebApp(
         onError: (error, doing) => log.warn({ err: error }, `An error while ${doing}; it is tried again.`),
       }),
       checks: [...healthChecks(config, dependencies), proxyCheck(proxy)],
-      contractYaml,
-      contract,
+      contractYaml: contract.yaml,
+      contract: contract.document,
     }),
     authenticate: createAuthenticator({
       db,
@@ -102,6 +103,21 @@ export async function createWebApp(
     isStopping: dependencies.isStopping,
     classifyError: databaseProblem,
   });
+}
+
+type Contract = Awaited<ReturnType<typeof readContract>>;
+let loading: Promise<Contract> | undefined;
+
+/** Once for a process: a server that tests start after another one would spend half of its time on it. */
+function loadContract(): Promise<Contract> {
+  loading ??= readContract();
+  return loading;
+}
+
+async function readContract() {
+  const yaml = await readFile(CONTRACT_YAML, 'utf8');
+  const document = contractSchema.parse(JSON.parse(await readFile(CONTRACT, 'utf8')));
+  return { yaml, document, validator: createValidator(document) };
 }
 
 /** What the handlers need from the configuration and from the process. */
