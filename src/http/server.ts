@@ -61,13 +61,33 @@ function configure(app: HttpApp, limits: HttpLimits): Server {
     requireHostHeader: false,
   });
   server.maxConnections = limits.connections;
-  server.on('request', app.listener);
+  const listener = boundPipelining(app.listener, limits.pipelinedRequests);
+  server.on('request', listener);
   // The client is asked to go on only where the body is wanted (request-body.ts).
-  server.on('checkContinue', app.listener);
+  server.on('checkContinue', listener);
   // An expectation that nobody knows: the request is served as if it had none.
-  server.on('checkExpectation', app.listener);
+  server.on('checkExpectation', listener);
   server.on('clientError', refuseConnection);
   return server;
+}
+
+/** Node begins all requests of a connection at once, however many it sends: a few thousand connections would do for minutes of work. */
+function boundPipelining(listener: HttpApp['listener'], most: number): HttpApp['listener'] {
+  const running = new WeakMap<Socket, number>();
+  const change = (socket: Socket, by: number): number => {
+    const now = (running.get(socket) ?? 0) + by;
+    running.set(socket, now);
+    return now;
+  };
+  return (req, res) => {
+    const { socket } = req;
+    if (change(socket, 1) > most) {
+      socket.destroy();
+      return;
+    }
+    res.once('close', () => change(socket, -1));
+    listener(req, res);
+  };
 }
 
 function listen(server: Server, host: string, port: number): Promise<NodeJS.ErrnoException | null> {

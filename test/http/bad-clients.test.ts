@@ -19,7 +19,7 @@ async function expectAlive(): Promise<void> {
 
 describe('a client', () => {
   const head = (length: number): string =>
-    `POST /api/vm-status HTTP/1.1\r\nHost: lab\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
+    `POST /api/vm-status HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
   const body = JSON.stringify({ hostname: 'slow-coach', status: 'running' });
 
   test('a client that leaves in the middle of its body changes nothing', async () => {
@@ -74,7 +74,7 @@ describe('a client', () => {
       'Content-Length: -1',
     ]) {
       const socket = await openSocket(server.url);
-      socket.write(`POST /api/vm-status HTTP/1.1\r\nHost: lab\r\n${lengths}\r\n\r\n{}`);
+      socket.write(`POST /api/vm-status HTTP/1.1\r\nHost: localhost\r\n${lengths}\r\n\r\n{}`);
       await socket.closed;
       expect(socket.received()).toMatch(/^HTTP\/1\.1 400 /);
     }
@@ -85,7 +85,7 @@ describe('a client', () => {
     const socket = await openSocket(server.url);
     const poll = JSON.stringify({ hostname: FREE[0] });
     socket.write(
-      `POST /vm_startup HTTP/1.1\r\nHost: lab\r\nContent-Type: application/json\r\nContent-Length: ${poll.length}\r\n\r\n${poll}`,
+      `POST /vm_startup HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${poll.length}\r\n\r\n${poll}`,
     );
     const waits = async (): Promise<unknown> => {
       const { text } = await sendRaw(server.url, asAdmin({ path: `/api/v1/vms/${FREE[0]}` }));
