@@ -48,7 +48,7 @@ describe.skipIf(!hasBrowser)('an allocator that starts again under open pages', 
       baseURL: baseUrl,
       httpCredentials: { username: 'admin', password: PASSWORD },
     });
-    await insertFreeVms(database.db, ['vm-1', 'vm-2']);
+    await insertFreeVms(database.db, ['vm-0', 'vm-1', 'vm-2']);
   }, 120_000);
   afterEach(() => open.disposeAsync());
 
@@ -63,6 +63,12 @@ describe.skipIf(!hasBrowser)('an allocator that starts again under open pages', 
     client.POST('/api/vm-logs', { body: { log_group: 'g', log_stream: 'vm-1', messages: [message] } });
 
   test('each page shows that the server is away, and what has changed when the server is back', async () => {
+    const machine = await show('/');
+    await machine.fill('#email', 'ada@example.org');
+    await machine.fill('#crd-command', 'start-host --code="4/0Aada"');
+    await machine.click('form[action="/api/request_vm"] button[type="submit"]');
+    const named = (hostname: string) => machine.locator('[data-fact="hostname"]', { hasText: hostname });
+    await named('vm-0').waitFor();
     await log('a line before');
     const [form, admin, machines, lines] = await Promise.all(
       ['/', '/admin', '/admin/instances', '/admin/logs/vm-1'].map(show),
@@ -74,7 +80,7 @@ describe.skipIf(!hasBrowser)('an allocator that starts again under open pages', 
 
     program.child.kill('SIGKILL');
     await program.ended;
-    for (const page of [form, admin, machines, lines])
+    for (const page of [form, admin, machines, lines, machine])
       await page.getByText(AWAY).first().waitFor({ timeout: 60_000 });
 
     program = start(new URL(baseUrl).port);
@@ -86,7 +92,19 @@ describe.skipIf(!hasBrowser)('an allocator that starts again under open pages', 
     await row.getByText('Error').first().waitFor({ timeout: 60_000 });
     await admin.getByRole('link', { name: 'vm-2' }).first().waitFor({ timeout: 60_000 });
     await form.getByText('1 machine is free').first().waitFor({ timeout: 60_000 });
-    for (const page of [form, admin, machines, lines])
+    for (const page of [form, admin, machines, lines, machine])
       await expect.poll(() => page.getByText(AWAY).isVisible(), { timeout: 60_000 }).toBe(false);
+
+    // The participant's page follows what the organiser does now.
+    const organiser = createLablinkClient({ baseUrl, user: 'admin', password: PASSWORD });
+    const reassigned = await organiser.POST('/api/v1/vms/{hostname}/reassign', {
+      params: { path: { hostname: 'vm-0' } },
+    });
+    expect(reassigned.response.status).toBe(200);
+    await named('vm-1').waitFor({ timeout: 60_000 });
+    const id = new URL(machine.url()).pathname.split('/').at(-1) ?? '';
+    const released = await organiser.POST('/api/v1/assignments/{id}/release', { params: { path: { id } } });
+    expect(released.response.status).toBe(200);
+    await machine.getByRole('link', { name: 'Go to the start page' }).waitFor({ timeout: 60_000 });
   });
 });
