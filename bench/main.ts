@@ -8,6 +8,7 @@ import { download } from './download.ts';
 import { logs } from './logs.ts';
 import { notMeasured, type Measurement, type Row } from './measurement.ts';
 import { pages } from './pages.ts';
+import { rush } from './rush.ts';
 import { start } from './start.ts';
 import { story } from './story.ts';
 import { renderTable } from './table.ts';
@@ -18,6 +19,7 @@ const measurements: readonly Measurement[] = [
   claims,
   waiting,
   delivery,
+  rush,
   logs,
   download,
   pages,

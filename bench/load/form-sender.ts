@@ -55,6 +55,33 @@ export async function requestPaced(
   }
 }
 
+/** A page without a machine says that all are taken. */
+export async function rush(
+  { port, people, overMs }: Jobs['rush']['job'],
+  polls: Polls,
+): Promise<Jobs['rush']['result']> {
+  const told: Promise<number>[] = [];
+  const hostnames: string[] = [];
+  const startedMs = performance.now();
+  const come = async (number: number): Promise<number> => {
+    await delay(Math.max(0, startedMs + (number * overMs) / people - performance.now()));
+    const sentMs = performance.now();
+    const connection = await openConnection(port);
+    const { body } = expectOk(
+      await connection.send(formRequest(port, `rush-${number}@example.org`, 'text/html')),
+    );
+    const pageMs = performance.now() - sentMs;
+    connection.close();
+    const [hostname] = /lablink-vm-bench-\d+/.exec(body) ?? [];
+    if (hostname === undefined) return pageMs;
+    hostnames.push(hostname);
+    told.push(polls.deliveredAt(hostname).then((atMs) => atMs - sentMs));
+    return pageMs;
+  };
+  const pageMs = await Promise.all(Array.from({ length: people }, (_, number) => come(number)));
+  return { pageMs, toldMs: await Promise.all(told), hostnames };
+}
+
 function expectOk(answer: Answer): Answer {
   if (answer.status !== 200) throw new Error(`The form was answered ${answer.status}: ${answer.body}`);
   return answer;

@@ -23,6 +23,18 @@ export type Jobs = {
     readonly job: { readonly port: number; readonly requests: number; readonly perSecond: number };
     readonly result: { readonly deliveryMs: readonly number[]; readonly answeredMs: readonly number[] };
   };
+  /** Everybody sends the form within `overMs`, each over a new connection, while VMs wait. */
+  rush: {
+    readonly job: { readonly port: number; readonly people: number; readonly overMs: number };
+    readonly result: {
+      /** Until the page was there, for everybody. */
+      readonly pageMs: readonly number[];
+      /** Until the poll of the assigned VM was answered. */
+      readonly toldMs: readonly number[];
+      /** The VMs on the pages. */
+      readonly hostnames: readonly string[];
+    };
+  };
   /** Closes the connections of all polls. */
   disconnect: { readonly job: object; readonly result: object };
   /** Sends one batch of log lines after another: milliseconds for each. */

@@ -1,6 +1,6 @@
 // The program of the load generator. It runs the jobs that its parent sends, one after another, and ends with its parent.
 import type { JobMessage, Jobs, JobKind, ResultMessage } from './jobs.ts';
-import { requestAtOnce, requestPaced } from './form-sender.ts';
+import { requestAtOnce, requestPaced, rush } from './form-sender.ts';
 import { push, stream } from './log-sender.ts';
 import { createPolls } from './polls.ts';
 
@@ -13,6 +13,7 @@ const work: { readonly [K in JobKind]: (job: Jobs[K]['job']) => Promise<Jobs[K][
     return { polls: hostnames.length };
   },
   requestPaced: (job) => requestPaced(job, polls),
+  rush: (job) => rush(job, polls),
   disconnect: () => {
     polls.disconnect();
     return Promise.resolve({});

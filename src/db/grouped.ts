@@ -4,7 +4,7 @@ import { createGroups, type GroupOptions, type Groups, type GroupSizes } from '.
 import type { Db } from './connect.ts';
 import { isOfOneRow } from './errors.ts';
 
-export type GroupedStatement<Item, Answer> = {
+type GroupedStatement<Item, Answer> = {
   /** Shown by the health check. */
   readonly name: string;
   /**
