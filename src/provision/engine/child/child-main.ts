@@ -1,7 +1,6 @@
 // The child process that runs Pulumi, one per run. Pulumi's Automation API takes over the unhandled rejections of its
 // process, so only this process loads it. When the server is gone, the child cancels the run, waits for its end, and exits.
 import process from 'node:process';
-import './without-closures.ts';
 import type { ChildMessage, CommandResult, ServerMessage } from '../messages.ts';
 import { execute, outputOf } from './commands.ts';
 
