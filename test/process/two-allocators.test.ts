@@ -132,7 +132,7 @@ test('when one of two allocators is killed and the other one is stopped, machine
   const waiting = async (): Promise<number> =>
     (await sql`select from vm_presence where waiting_until > now()`.execute(database.db)).rows.length;
   await expect.poll(waiting, POLLING).toBe(MACHINES);
-  expect([a.open.size, b.open.size]).toEqual([HALF, HALF]);
+  for (const { open } of [a, b]) expect(open.size).toBeGreaterThan(0);
   const emails = names.map((name) => `${name}@example.org`);
   const given = await Promise.all(emails.slice(0, HALF).map((email) => ask(url, email)));
 

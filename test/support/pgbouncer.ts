@@ -38,6 +38,7 @@ export async function startPgBouncer(
     'auth_type = any',
     `pool_mode = ${mode}`,
     `default_pool_size = ${poolSize}`,
+    'server_login_retry = 1',
     ...(ignored.length > 0 ? [`ignore_startup_parameters = ${ignored.join(',')}`] : []),
   ];
   await writeFile(file, ini.join('\n'));
