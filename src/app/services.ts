@@ -40,6 +40,7 @@ export async function openDelivery(
     log.warn({ err: error }, `An error while ${action}; it is tried again.`);
   const dispatcher = createDispatcher({
     db,
+    allocator: randomUUID(),
     maxWaiters: config.limits.waitingVms,
     codeLifetimeSeconds: config.limits.codeLifetimeMs / 1_000,
     pollMaxSeconds: config.limits.pollMaxSeconds ?? null,

@@ -104,11 +104,19 @@ export async function withDelivery(
 /** A waiting VM, and whether its agent will acknowledge the command. */
 export type WaitingVm = { readonly hostname: string; readonly confirms: boolean };
 
-/** Records or renews that these VMs wait, for `leaseSeconds`: one statement, in a fixed order of rows. */
+export type Lease = {
+  readonly seconds: number;
+  /** The id of the allocator where these VMs wait. */
+  readonly allocator: string;
+  /** Their polls are not new: where a newer poll waits at another allocator, that one has the lease. */
+  readonly renews?: boolean;
+};
+
+/** Records or renews that these VMs wait: one statement, in a fixed order of rows. */
 export async function leaseWaiting(
   db: Db,
   waiting: readonly WaitingVm[],
-  leaseSeconds: number,
+  { seconds, allocator, renews = false }: Lease,
 ): Promise<void> {
   if (waiting.length === 0) return;
   await endSilence(
@@ -116,8 +124,8 @@ export async function leaseWaiting(
     waiting.map(({ hostname }) => hostname),
   );
   await sql`
-    insert into vm_presence (hostname, last_seen_at, confirms, waiting_until, available)
-    select v.hostname, now(), given.confirms, now() + make_interval(secs => ${leaseSeconds}::float8),
+    insert into vm_presence (hostname, last_seen_at, confirms, waiting_until, waits_at, available)
+    select v.hostname, now(), given.confirms, now() + make_interval(secs => ${seconds}::float8), ${allocator}::uuid,
            v.assignment_id is null
     from unnest(${waiting.map(({ hostname }) => hostname)}::text[], ${waiting.map(({ confirms }) => confirms)}::boolean[])
       as given (hostname, confirms)
@@ -125,15 +133,18 @@ export async function leaseWaiting(
     order by v.hostname
     on conflict (hostname) do update set
       last_seen_at = now(), confirms = excluded.confirms, waiting_until = excluded.waiting_until,
-      available = excluded.available`.execute(db);
+      waits_at = excluded.waits_at, available = excluded.available
+    where not ${renews}::boolean or coalesce(vm_presence.waits_at = excluded.waits_at, true)
+      or coalesce(vm_presence.waiting_until < now(), true)`.execute(db);
 }
 
-/** These VMs no longer wait. */
-export async function endWaiting(db: Db, hostnames: readonly string[]): Promise<void> {
+/** These VMs no longer wait at this allocator; some may wait at another one by now. */
+export async function endWaiting(db: Db, hostnames: readonly string[], allocator: string): Promise<void> {
   if (hostnames.length === 0) return;
   await sql`
     with ended as (
-      select hostname from vm_presence where hostname = any(${hostnames}::text[]) order by hostname for update
+      select hostname from vm_presence where hostname = any(${hostnames}::text[])
+        and coalesce(waits_at = ${allocator}::uuid, true) order by hostname for update
     )
     update vm_presence p set waiting_until = null, available = false from ended where p.hostname = ended.hostname`.execute(
     db,

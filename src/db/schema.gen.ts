@@ -261,6 +261,10 @@ export interface VmPresence {
    * the lease of a waiting poll; renewed by the process that holds the poll
    */
   waiting_until: Timestamp | null;
+  /**
+   * the allocator that holds the newest poll; a number of its process
+   */
+  waits_at: string | null;
 }
 
 export interface Vms {

@@ -7,6 +7,8 @@ import { createWaiters, type Waiter, type Waiters, type WaitResult } from './wai
 
 export type DispatcherOptions = {
   readonly db: Db;
+  /** Unique among all allocators of this database, including earlier runs of this program. */
+  readonly allocator: string;
   readonly maxWaiters: number;
   readonly codeLifetimeSeconds: number;
   /** An older poll ends with `timed_out`; null = polls do not time out. */
@@ -40,7 +42,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { db, pollMaxSeconds, onError } = options;
   let closed = false;
   const waiters = createWaiters<Delivery>({ ...options, onChange: (hostname) => presence.changed(hostname) });
-  const presence = createPresence({ db, find: waiters.get, all: waiters.all, onError });
+  const presence = createPresence({
+    db,
+    allocator: options.allocator,
+    find: waiters.get,
+    all: waiters.all,
+    onError,
+  });
   const { deliver, onNotification, readAll } = createDeliveries(options, waiters);
   const timers = [setInterval(renew, RENEW_INTERVAL_MS)];
   if (pollMaxSeconds !== null) timers.push(setInterval(endOldPolls, TIME_OUT_INTERVAL_MS, pollMaxSeconds));

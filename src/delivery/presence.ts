@@ -14,6 +14,8 @@ export type Presence = {
 
 export type PresenceOptions = {
   readonly db: Db;
+  /** The id of this allocator. */
+  readonly allocator: string;
   readonly find: (hostname: string) => WaitingVm | undefined;
   readonly all: () => readonly WaitingVm[];
   readonly onError: (error: unknown, doing: string) => void;
@@ -24,7 +26,8 @@ const WRITE_DELAY_MS = 50;
 /** A lease outlives two missed renewals (see RENEW_INTERVAL_MS of the dispatcher). */
 const LEASE_SECONDS = 35;
 
-export function createPresence({ db, find, all, onError }: PresenceOptions): Presence {
+export function createPresence({ db, allocator, find, all, onError }: PresenceOptions): Presence {
+  const lease = { seconds: LEASE_SECONDS, allocator };
   const changes = new Set<string>();
   let timer: NodeJS.Timeout | null = null;
   let closed = false;
@@ -41,8 +44,8 @@ export function createPresence({ db, find, all, onError }: PresenceOptions): Pre
     const waiting = hostnames.flatMap((hostname) => find(hostname) ?? []);
     const left = hostnames.filter((hostname) => !find(hostname));
     enqueue('recording which VMs wait', async () => {
-      await leaseWaiting(db, waiting, LEASE_SECONDS);
-      await endWaiting(db, left);
+      await leaseWaiting(db, waiting, lease);
+      await endWaiting(db, left, allocator);
     });
   }
 
@@ -52,7 +55,7 @@ export function createPresence({ db, find, all, onError }: PresenceOptions): Pre
       changes.add(hostname);
       timer ??= setTimeout(writeChanges, WRITE_DELAY_MS);
     },
-    renew: () => enqueue('renewing leases', () => leaseWaiting(db, all(), LEASE_SECONDS)),
+    renew: () => enqueue('renewing leases', () => leaseWaiting(db, all(), { ...lease, renews: true })),
     async close() {
       closed = true;
       if (timer) clearTimeout(timer);

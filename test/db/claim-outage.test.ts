@@ -14,6 +14,8 @@ beforeEach(async () => {
   await database.db.deleteFrom('vms').execute();
 });
 
+const ALLOCATOR = crypto.randomUUID();
+
 /** As if so much time had passed without a renewal. */
 async function letLeasesAge(seconds: number): Promise<void> {
   await sql`update vm_presence set waiting_until = waiting_until - make_interval(secs => ${seconds}),
@@ -24,7 +26,7 @@ const wait = (hostnames: readonly string[]) =>
   leaseWaiting(
     database.db,
     hostnames.map((hostname) => ({ hostname, confirms: true })),
-    35,
+    { seconds: 35, allocator: ALLOCATOR },
   );
 const seenNow = (hostname: string) =>
   sql`insert into vm_presence (hostname, last_seen_at) values (${hostname}, now())
@@ -45,7 +47,7 @@ test('when all leases have run out, the machines that waited last are given firs
 test('a machine whose agent left before the outage does not count as waiting', async () => {
   await insertFreeVms(database.db, ['a-left', 'w-1']);
   await wait(['a-left', 'w-1']);
-  await endWaiting(database.db, ['a-left']);
+  await endWaiting(database.db, ['a-left'], ALLOCATOR);
   await letLeasesAge(60);
   expect((await giveVm(database.db, 'ada@x.org')).hostname).toBe('w-1');
 });

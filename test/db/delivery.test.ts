@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { takeDelivery, recordOutcome, withDelivery } from '../../src/db/delivery.ts';
+import { leaseWaiting, takeDelivery, recordOutcome, withDelivery } from '../../src/db/delivery.ts';
 import { readGroupSizes } from '../../src/db/grouped.ts';
 import { listen } from '../../src/db/listen.ts';
 import { createDispatcher, type Dispatcher } from '../../src/delivery/dispatcher.ts';
@@ -15,14 +15,7 @@ let errors: unknown[];
 beforeEach(async () => {
   database = await createTestDatabase();
   errors = [];
-  dispatcher = createDispatcher({
-    db: database.db,
-    maxWaiters: 3,
-    codeLifetimeSeconds: LIFETIME_SECONDS,
-    pollMaxSeconds: null,
-    now: Date.now,
-    onError: (error) => errors.push(error),
-  });
+  dispatcher = newDispatcher();
 });
 afterEach(async () => {
   await dispatcher.close();
@@ -30,6 +23,16 @@ afterEach(async () => {
   expect(errors).toEqual([]);
 });
 
+const newDispatcher = (): Dispatcher =>
+  createDispatcher({
+    db: database.db,
+    allocator: crypto.randomUUID(),
+    maxWaiters: 3,
+    codeLifetimeSeconds: LIFETIME_SECONDS,
+    pollMaxSeconds: null,
+    now: Date.now,
+    onError: (error) => errors.push(error),
+  });
 const never = new AbortController().signal;
 const poll = (hostname: string, signal = never) => dispatcher.wait({ hostname, confirms: true, signal });
 
@@ -277,4 +280,34 @@ describe('deliveries in a group', () => {
     await lock.commit().execute();
     expect(await taken).toBeNull();
   });
+});
+
+test('a machine whose poll moved to another allocator keeps waiting there when its old poll ends', async () => {
+  await insertFreeVms(database.db, ['a']);
+  const lease = async () =>
+    (
+      await sql<{ at: string; waits: boolean }>`
+        select waits_at as at, waiting_until > now() as waits from vm_presence`.execute(database.db)
+    ).rows[0];
+  const leaving = new AbortController();
+  const old = poll('a', leaving.signal);
+  await expect.poll(lease).toMatchObject({ waits: true });
+  const first = await lease();
+  const other = newDispatcher();
+  const moved = other.wait({ hostname: 'a', confirms: true, signal: never });
+  await expect.poll(lease).not.toEqual(first);
+  const second = await lease();
+  // The old one is renewed, ends, and its allocator writes what it still has to write.
+  await leaseWaiting(database.db, [{ hostname: 'a', confirms: true }], {
+    seconds: 35,
+    allocator: first?.at ?? '',
+    renews: true,
+  });
+  leaving.abort();
+  expect(await old).toEqual({ kind: 'gone' });
+  await dispatcher.close();
+  expect(await lease()).toEqual(second);
+  await other.close();
+  expect(await moved).toEqual({ kind: 'stopping' });
+  expect(await lease()).toMatchObject({ waits: null });
 });

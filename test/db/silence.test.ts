@@ -18,6 +18,7 @@ beforeAll(async () => {
 afterAll(() => database[Symbol.asyncDispose]());
 beforeEach(() => database.db.deleteFrom('vms').execute());
 
+const leaseOf = (seconds: number) => ({ seconds, allocator: crypto.randomUUID() });
 const MINUTE_SECONDS = 60;
 const SILENT_SECONDS = 5 * MINUTE_SECONDS;
 const heartbeat = (hostname: string) =>
@@ -99,7 +100,7 @@ describe('a silent machine', () => {
       'its status',
       () => reportStatus(database.db, { hostname: 'a', status: 'running', provider: 'external' }),
     ],
-    ['a poll', () => leaseWaiting(database.db, [{ hostname: 'a', confirms: true }], 35)],
+    ['a poll', () => leaseWaiting(database.db, [{ hostname: 'a', confirms: true }], leaseOf(35))],
   ])('an unreachable VM comes back with %s', async (_what, report) => {
     await silentFor(SILENT_SECONDS + 10);
     await markSilent(database.db, SILENT_SECONDS);
@@ -129,7 +130,7 @@ describe('VMs that are never silent', () => {
   test('a VM whose agent sends no heartbeats does not become unreachable', async () => {
     await insertFreeVms(database.db, ['a']);
     await reportInUse(database.db, 'a', true);
-    await leaseWaiting(database.db, [{ hostname: 'a', confirms: false }], 0);
+    await leaseWaiting(database.db, [{ hostname: 'a', confirms: false }], leaseOf(0));
     await age(SILENT_SECONDS * 10);
     expect(await markSilent(database.db, SILENT_SECONDS)).toEqual([]);
   });

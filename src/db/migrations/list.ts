@@ -14,6 +14,7 @@ import * as browsersAndSecrets from './0015-browsers-and-secrets.ts';
 import * as idempotency from './0017-idempotency.ts';
 import * as twins from './0018-twins.ts';
 import * as availableVms from './0020-available-vms.ts';
+import * as whereVmsWait from './0022-where-vms-wait.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -38,4 +39,5 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0017-idempotency', breaking: false, migration: idempotency },
   { name: '0018-twins', breaking: false, migration: twins },
   { name: '0020-available-vms', breaking: false, migration: availableVms },
+  { name: '0022-where-vms-wait', breaking: false, migration: whereVmsWait },
 ];
