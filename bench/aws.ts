@@ -132,17 +132,17 @@ async function launch(
   await output.first().waitFor();
   const lineAt = Date.now();
   await output
-    .filter({ hasText: /: made\.|Is being made\./ })
+    .filter({ hasText: /: created\.|Creating the machine\./ })
     .first()
     .waitFor();
   const eventAt = Date.now();
-  await output.filter({ hasText: 'Is being made.' }).first().waitFor();
+  await output.filter({ hasText: 'Creating the machine.' }).first().waitFor();
   const machineAt = Date.now();
   const clickedAt = await page.evaluate<number>('Number(sessionStorage.clickedAt)');
   await click;
   await picture(page, pictures, 'aws-launch-first-event');
   if (pictures !== null) {
-    await page.getByText(new RegExp(`^(1\\d|2\\d|3\\d) of ${machines} machines made`)).waitFor();
+    await page.getByText(new RegExp(`^[123]\\d / ${machines}`)).waitFor();
     await picture(page, pictures, 'aws-launch');
   }
   await page.getByText(`${machines} machines were created.`).waitFor();
@@ -202,14 +202,14 @@ function rowsOf(
       remark: `median of ${launches.length}; the first launch of all ${(first.eventMs / 1_000).toFixed(2)} s: Node compiles the engine's modules`,
     },
     {
-      what: 'Launch on AWS: click to the first machine that is being made',
+      what: 'Launch on AWS: click to the first machine that is being created',
       measured: `${(machineMs / 1_000).toFixed(2)} s`,
       goal: '',
       verdict: '',
       remark: 'after the resources that it needs: security group, key pair, role and profile',
     },
     {
-      what: `${MACHINES} machines on the emulator: click to all made`,
+      what: `${MACHINES} machines on the emulator: click to all created`,
       measured: `${seconds.toFixed(1)} s`,
       goal: '',
       verdict: '',
