@@ -107,12 +107,14 @@ describe.skipIf(!hasBrowser)('the story', { timeout: 180_000 }, () => {
   });
 
   test('the admin cancels a second launch, and the page says what was created', async () => {
-    await launch(40);
+    const before = (await folders()).length;
+    // As many as one launch may have: it takes seconds, also on a quick computer.
+    await launch(100);
     await admin.click('[data-cancel] button');
     await expect.poll(() => run().getAttribute('data-status'), PATIENCE).toBe('cancelled');
     const { data } = await server.client.GET('/api/vm-status');
     const rows = Object.keys(data ?? {}).sort();
-    expect(rows.length).toBeLessThan(43);
+    expect(rows.length).toBeLessThan(before + 100);
     expect(rows).toEqual(expect.arrayContaining(LAUNCHED));
     await expect.poll(folders, PATIENCE).toEqual(rows);
   });
