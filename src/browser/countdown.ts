@@ -1,4 +1,4 @@
-// How long somebody has to wait before the next try: counts down where the page says so, and announces the end alone.
+// The wait before the next try: counts down where the page has a line for it, and announces only the end.
 import { sayDuration } from '../pages/spans.ts';
 import { announce } from './announce.ts';
 import { dataOf, find, need, setText } from './dom.ts';

@@ -240,21 +240,20 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     const link = page.getByRole('link', { name: vmNames(80).at(-1)!, exact: true });
     await link.waitFor({ state: 'attached' });
     // Rows that come into sight get their heights in the next frame, and move the others.
-    const before = await link.evaluate(async (shown: ScrolledLink) => {
-      const center = async (): Promise<number> => {
-        shown.scrollIntoView({ block: 'center', behavior: 'instant' });
-        await new Promise((resolve) => setTimeout(resolve, 100));
-        return shown.getBoundingClientRect().y;
-      };
-      let y = await center();
-      for (let next = await center(); next !== y; next = await center()) y = next;
-      shown.click();
-      return y;
-    });
+    const top = () => link.evaluate((shown: ScrolledLink) => shown.getBoundingClientRect().y);
+    const center = async (): Promise<number> => {
+      await link.evaluate((shown: ScrolledLink) =>
+        shown.scrollIntoView({ block: 'center', behavior: 'instant' }),
+      );
+      await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))');
+      return top();
+    };
+    let before = await center();
+    for (let next = await center(); next !== before; next = await center()) before = next;
+    await link.evaluate((shown: ScrolledLink) => shown.click());
     await page.getByRole('heading', { level: 1, name: vmNames(80).at(-1)! }).waitFor();
     await page.goBack();
-    const after = () => link.evaluate((shown: ScrolledLink) => shown.getBoundingClientRect().y);
-    await expect.poll(after, WAIT).toBeCloseTo(before, 0);
+    await expect.poll(top, WAIT).toBeCloseTo(before, 0);
     expect(await page.evaluate('scrollY')).toBeGreaterThan(2_000);
     // A visit of its own begins at the top.
     await page.goto(`${lab.server.url}/admin/instances`);
