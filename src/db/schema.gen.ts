@@ -80,6 +80,18 @@ export interface AuditEvents {
   who: string;
 }
 
+export interface Backups {
+  /**
+   * what the backup contains is the database at this time; of a failure, when it was tried
+   */
+  at: Generated<Timestamp>;
+  bytes: Int8 | null;
+  id: Generated<Int8>;
+  kind: string;
+  place: string;
+  problem: string | null;
+}
+
 export interface DeploymentIdentity {
   account: string | null;
   /**
@@ -91,6 +103,14 @@ export interface DeploymentIdentity {
    * where the last launch was, if the cloud has regions
    */
   region: string | null;
+  /**
+   * restored, and not yet compared with the machines that exist
+   */
+  restore_pending: Generated<boolean>;
+  /**
+   * when this database was restored from a backup; null: never
+   */
+  restored_at: Timestamp | null;
   /**
    * derived from SECRET_KEY: every allocator of this database has the same one
    */
@@ -365,6 +385,7 @@ export interface DB {
   assignment_changes: AssignmentChanges;
   assignments: Assignments;
   audit_events: AuditEvents;
+  backups: Backups;
   deployment_identity: DeploymentIdentity;
   operation_events: OperationEvents;
   operation_vms: OperationVms;

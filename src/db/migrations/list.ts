@@ -15,6 +15,7 @@ import * as idempotency from './0017-idempotency.ts';
 import * as twins from './0018-twins.ts';
 import * as availableVms from './0020-available-vms.ts';
 import * as whereVmsWait from './0022-where-vms-wait.ts';
+import * as backups from './0023-backups.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -40,4 +41,5 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0018-twins', breaking: false, migration: twins },
   { name: '0020-available-vms', breaking: false, migration: availableVms },
   { name: '0022-where-vms-wait', breaking: false, migration: whereVmsWait },
+  { name: '0023-backups', breaking: false, migration: backups },
 ];
