@@ -3,6 +3,7 @@
 import { CompiledQuery } from 'kysely';
 import type { Db } from './connect.ts';
 import { freeVmsSql, type Locking } from './free-vms.ts';
+import { BOUNDED } from './grouped.ts';
 import type { PreparedNames } from './prepared.ts';
 
 export type Claim = {
@@ -35,7 +36,7 @@ export type ClaimRow = {
  */
 export function claimSql(locking: Locking): string {
   // A group waits only where another allocator is inserting one of its e-mails. If that one hangs, the group fails soon.
-  const bounded = locking === '' ? '' : `, (select set_config('lock_timeout', '500ms', true)) as bounded`;
+  const bounded = locking === '' ? '' : BOUNDED;
   return `
 with given as (
   select given.* from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],

@@ -150,39 +150,3 @@ export async function endWaiting(db: Db, hostnames: readonly string[], allocator
     db,
   );
 }
-
-export type OutcomeReport = {
-  readonly assignmentId: string;
-  readonly hostname: string;
-  readonly outcome: 'registered' | 'failed';
-  readonly commandNumber: number | null;
-  readonly message: string | null;
-};
-
-export type OutcomeResult = 'recorded' | 'unknown' | 'released' | 'replaced';
-
-/** Records the outcome of a command. A repeated report changes nothing. */
-export async function recordOutcome(db: Db, report: OutcomeReport): Promise<OutcomeResult> {
-  return db.transaction().execute(async (trx) => {
-    const row = await trx
-      .selectFrom('assignments')
-      .select(['hostname', 'command_number', 'released_at'])
-      .where('id', '=', report.assignmentId)
-      .forUpdate()
-      .executeTakeFirst();
-    if (row?.hostname !== report.hostname) return 'unknown';
-    if (row.released_at !== null) return 'released';
-    if (report.commandNumber !== null && report.commandNumber !== row.command_number) return 'replaced';
-    await trx
-      .updateTable('assignments')
-      .set({
-        delivered_at: sql<Date>`coalesce(delivered_at, now())`,
-        acknowledged_at: sql<Date>`now()`,
-        outcome: report.outcome,
-        outcome_message: report.message,
-      })
-      .where('id', '=', report.assignmentId)
-      .execute();
-    return 'recorded';
-  });
-}

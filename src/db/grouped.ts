@@ -4,6 +4,13 @@ import { createGroups, type GroupOptions, type Groups, type GroupSizes } from '.
 import type { Db } from './connect.ts';
 import { isOfOneRow } from './errors.ts';
 
+/** The most reports of VMs in one statement, and how many wait at most: a report of each VM that a process serves. */
+export const MAX_REPORTS = 200;
+export const MAX_REPORTS_WAITING = 20_000;
+
+/** To be joined, in a statement of a group, to what it was given: where it has to wait for a lock after all, it fails soon. */
+export const BOUNDED = `, (select set_config('lock_timeout', '500ms', true)) as bounded`;
+
 type GroupedStatement<Item, Answer> = {
   /** Shown by the health check. */
   readonly name: string;
@@ -25,6 +32,11 @@ export function readGroupSizes(db: Db): NamedGroupSizes[] {
   return (sizesOfPool.get(db) ?? []).map((sizes) => sizes());
 }
 
+/** Adds groups that use this pool to what the health check shows. */
+export function showGroupSizes(db: Db, name: string, sizes: () => GroupSizes): void {
+  sizesOfPool.set(db, [...(sizesOfPool.get(db) ?? []), () => ({ name, ...sizes() })]);
+}
+
 /** The function that serves one item, together with what others ask of the same pool meanwhile. In a transaction, it is served alone. */
 export function grouped<Item, Answer>(
   statement: GroupedStatement<Item, Answer>,
@@ -39,8 +51,7 @@ export function grouped<Item, Answer>(
       isWorthTryingAlone: isOfOneRow,
     });
     groupsOfPool.set(db, groups);
-    const sizes = () => ({ name: statement.name, ...groups.sizes() });
-    sizesOfPool.set(db, [...(sizesOfPool.get(db) ?? []), sizes]);
+    showGroupSizes(db, statement.name, groups.sizes);
     return groups;
   }
 

@@ -1,25 +1,34 @@
 // Reports of VMs: status, in-use, GPU, heartbeat. A report without news writes nothing to `vms`, so that reports do not
-// lock the rows that a claim needs.
+// lock the rows that a claim needs. What several VMs report in one moment is one statement.
 import { sql } from 'kysely';
-import type { ReportedStatus } from '../vms/lifecycle.ts';
+import { changes, readVmStatus, type ReportedStatus } from '../vms/lifecycle.ts';
 import type { GpuHealth, Provider } from '../vms/status.ts';
 import { recordAuditEvent } from './audit.ts';
 import type { Db } from './connect.ts';
+import type { Locking } from './free-vms.ts';
+import { grouped, MAX_REPORTS, MAX_REPORTS_WAITING } from './grouped.ts';
+import { recordSeen, type Heartbeat } from './seen.ts';
 import { hasTombstone } from './tombstones.ts';
-import { condition, isSilent } from './predicates.ts';
 import { addVms, recordEvent, transition } from './transition.ts';
 
 /** `late`: the VM was destroyed within the last hour; nothing was changed. */
 export type ReportResult = 'recorded' | 'late' | 'unknown_vm';
 
+type StatusReport = { readonly hostname: string; readonly status: ReportedStatus };
+type ValueReport = { readonly hostname: string } & (
+  { readonly inUse: boolean; readonly gpu: null } | { readonly inUse: null; readonly gpu: GpuHealth }
+);
+
+const ofReports = { maxSize: MAX_REPORTS, maxWaiting: MAX_REPORTS_WAITING } as const;
+
 /** Records a status; an unknown hostname becomes a row of this provider. */
 export async function reportStatus(
   db: Db,
-  report: { hostname: string; status: ReportedStatus; provider: Provider },
+  report: StatusReport & { readonly provider: Provider },
 ): Promise<'recorded' | 'late'> {
   const { hostname, status, provider } = report;
   const change = async (): Promise<boolean> => {
-    await recordEvent(db, `report-${status}`, [hostname]);
+    await changeStatus(db, { hostname, status });
     return (await recordSeen(db, hostname)) !== null;
   };
   if (await change()) return 'recorded';
@@ -29,37 +38,91 @@ export async function reportStatus(
   return 'recorded';
 }
 
+/** `done`: the status is what it has to be after this report, also where there is no such VM. */
+const changeStatus = grouped<StatusReport, 'done'>({
+  name: 'statuses',
+  keyOf: ({ hostname }) => hostname,
+  ...ofReports,
+  together: changeStatuses,
+  alone: async (db, { hostname, status }) => {
+    await recordEvent(db, `report-${status}`, [hostname]);
+    return 'done';
+  },
+});
+
+/** Undefined: the row is locked. No state refuses a report, so that there is no refusal to log. */
+async function changeStatuses(db: Db, reports: readonly StatusReport[]): Promise<('done' | undefined)[]> {
+  const byStatus = [...Map.groupBy(reports, ({ status }) => status)];
+  const updates = byStatus.map(([status, these], index) => {
+    const where = sql`v.hostname = any(${these.map(({ hostname }) => hostname)}::text[])`;
+    return sql`${sql.ref(`changed_${index}`)} as (${transition(`report-${status}`, { where, locking: 'skip locked' })})`;
+  });
+  const changed = byStatus.map((_, index) => sql`select hostname from ${sql.ref(`changed_${index}`)}`);
+  const { rows } = await sql<{ hostname: string; status: string; isChanged: boolean }>`
+    with ${sql.join(updates)}
+    select v.hostname, v.status, changed.hostname is not null as "isChanged"
+    from vms v left join (${sql.join(changed, sql` union all `)}) as changed on changed.hostname = v.hostname
+    where v.hostname = any(${reports.map(({ hostname }) => hostname)}::text[])`.execute(db);
+  const found = new Map(rows.map((row) => [row.hostname, row]));
+  return reports.map(({ hostname, status }) => {
+    const row = found.get(hostname);
+    const isLocked = row && !row.isChanged && changes(`report-${status}`, readVmStatus(row.status));
+    return isLocked ? undefined : 'done';
+  });
+}
+
 /** The provider has given up the VM: it becomes `error`, but does not count as seen. */
 export async function markFailed(db: Db, hostname: string): Promise<void> {
   await recordEvent(db, 'give-up', [hostname]);
 }
 
 export async function reportInUse(db: Db, hostname: string, inUse: boolean): Promise<ReportResult> {
-  await db
-    .updateTable('vms')
-    .set({ in_use: inUse })
-    .where('hostname', '=', hostname)
-    .where('in_use', 'is distinct from', inUse)
-    .execute();
+  await changeValue(db, { hostname, inUse, gpu: null });
   return seenOrLate(db, hostname);
 }
 
-export async function reportGpuHealth(db: Db, hostname: string, health: GpuHealth): Promise<ReportResult> {
-  await db
-    .updateTable('vms')
-    .set({ gpu_health: health, gpu_since: sql<Date>`now()` })
-    .where('hostname', '=', hostname)
-    .where('gpu_health', 'is distinct from', health)
-    .execute();
+export async function reportGpuHealth(db: Db, hostname: string, gpu: GpuHealth): Promise<ReportResult> {
+  await changeValue(db, { hostname, inUse: null, gpu });
   return seenOrLate(db, hostname);
 }
 
-export type Heartbeat = {
-  readonly bootId: string;
-  /** Of the client. */
-  readonly address: string;
-  readonly freeDiskBytes: number | null;
-};
+const changeValue = grouped<ValueReport, 'done'>({
+  name: 'in-use and GPU',
+  keyOf: ({ hostname }) => hostname,
+  ...ofReports,
+  together: (db, reports) => changeValues(db, reports, 'skip locked'),
+  alone: async (db, report) => {
+    await changeValues(db, [report], '');
+    return 'done';
+  },
+});
+
+/** Undefined: the row is locked. */
+async function changeValues(
+  db: Db,
+  reports: readonly ValueReport[],
+  locking: Locking,
+): Promise<('done' | undefined)[]> {
+  const news = sql`(given.in_use is not null and v.in_use is distinct from given.in_use
+    or given.gpu is not null and v.gpu_health is distinct from given.gpu)`;
+  const { rows } = await sql<{ hostname: string }>`
+    with given as (
+      select * from unnest(${reports.map(({ hostname }) => hostname)}::text[], ${reports.map(({ inUse }) => inUse)}::boolean[],
+        ${reports.map(({ gpu }) => gpu)}::text[]) as given (hostname, in_use, gpu)
+    ), held as (
+      select v.hostname, given.in_use, given.gpu from given join vms v on v.hostname = given.hostname
+      where ${news} order by v.hostname for no key update of v ${sql.raw(locking)}
+    ), changed as (
+      update vms v set in_use = coalesce(held.in_use, v.in_use), gpu_health = coalesce(held.gpu, v.gpu_health),
+        gpu_since = case when held.gpu is null then v.gpu_since else now() end
+      from held where v.hostname = held.hostname
+      returning v.hostname
+    )
+    select v.hostname from given join vms v on v.hostname = given.hostname
+    where ${news} and v.hostname not in (select hostname from changed)`.execute(db);
+  const locked = new Set(rows.map(({ hostname }) => hostname));
+  return reports.map(({ hostname }) => (locked.has(hostname) ? undefined : 'done'));
+}
 
 export async function reportHeartbeat(db: Db, hostname: string, heartbeat: Heartbeat): Promise<ReportResult> {
   const seen = await recordSeen(db, hostname, heartbeat);
@@ -88,33 +151,4 @@ async function markTwin(db: Db, hostname: string, addresses: readonly [string, s
     if (numUpdatedRows === 0n) return;
     await recordAuditEvent(trx, { who: 'allocator', what: 'twin', detail: addresses.join(', '), hostname });
   });
-}
-
-/** How many boots before the present one are remembered: as many machines of one name are found. */
-const EARLIER_BOOTS = 8;
-
-type Seen = {
-  /** From which the other machine of this hostname reported; null if there is none. */
-  readonly twinAddress: string | null;
-};
-
-/** Records that the VM was seen, which ends its silence (the count makes that happen first). Null if there is no such VM. */
-async function recordSeen(db: Db, hostname: string, heartbeat?: Heartbeat): Promise<Seen | null> {
-  const { bootId = null, address = null, freeDiskBytes = null } = heartbeat ?? {};
-  const { rows } = await sql<Seen>`
-    with before as (select boot_address from vm_presence where hostname = ${hostname}
-      and boot_id <> ${bootId} and ${bootId}::text = any(earlier_boots)
-    ), back as (${transition('response', { one: true, where: sql`v.hostname = ${hostname} and ${condition(isSilent('v'))}` })})
-    insert into vm_presence as p (hostname, last_seen_at, boot_id, boot_address, free_disk_bytes)
-    select hostname, now(), ${bootId}, ${address}, ${freeDiskBytes}::bigint
-    from vms where hostname = ${hostname} and (select count(*) from back) >= 0
-    on conflict (hostname) do update set
-      last_seen_at = now(),
-      boot_id = coalesce(excluded.boot_id, p.boot_id),
-      boot_address = coalesce(excluded.boot_address, p.boot_address),
-      earlier_boots = case when excluded.boot_id <> p.boot_id
-        then (array_prepend(p.boot_id, array_remove(p.earlier_boots, p.boot_id)))[1:${sql.lit(EARLIER_BOOTS)}] else p.earlier_boots end,
-      free_disk_bytes = coalesce(excluded.free_disk_bytes, p.free_disk_bytes)
-    returning (select boot_address from before) as "twinAddress"`.execute(db);
-  return rows[0] ?? null;
 }

@@ -13,13 +13,16 @@ import {
   type VmEvent,
 } from '../vms/lifecycle.ts';
 import { reportRefusal, type Db } from './connect.ts';
+import type { Locking } from './free-vms.ts';
 import type { DB } from './schema.gen.ts';
 
 export type Transition = {
   /** Which VMs, of those whose status allows it; a condition on `v`. */
   readonly where: RawBuilder<unknown>;
-  /** They are one at most: the statement is simpler, which heartbeats notice. */
+  /** They are one at most: the statement is simpler. */
   readonly one?: boolean;
+  /** Of several: whether to leave out those that another transaction has locked. */
+  readonly locking?: Locking;
   /** What else changes in the same row. */
   readonly set?: RawBuilder<unknown>;
   /** The status of `v` before the action that has failed. */
@@ -30,22 +33,31 @@ export type Transition = {
  * The UPDATE for an event, to run alone or as part of a statement. It returns the hostnames that it has changed. Several rows are
  * locked in the order of hostnames, so that two of them never wait for each other; rows that stay as they are, are not locked.
  */
-export function transition(event: StatusEvent, { one = false, ...scope }: Transition): RawBuilder<ChangedVm> {
+export function transition(
+  event: StatusEvent,
+  { one = false, locking = '', ...scope }: Transition,
+): RawBuilder<ChangedVm> {
   const { where, set, before } = scope;
   const changing = vmStatuses.filter((status) => changes(event, status));
   const next = changing.map((status) => {
     const outcome = outcomeOf(event, status);
     return sql`when ${sql.lit(status)} then ${outcome === 'before' ? before : sql.lit(outcome)}`;
   });
-  const due = sql`v.status in (${sql.join(changing.map((status) => sql.lit(status)))}) and ${where}`;
+  const due = sql`${statusChangedBy(event)} and ${where}`;
   const ordered = sql`from (
-      select v.hostname from vms v where ${due} order by v.hostname for no key update
+      select v.hostname from vms v where ${due} order by v.hostname for no key update ${sql.raw(locking)}
     ) as due where v.hostname = due.hostname`;
   return sql<ChangedVm>`
     update vms v set status = case v.status ${sql.join(next, sql` `)} end, status_since = now(),
       status_event = ${sql.lit(event)}${set ? sql`, ${set}` : sql``}
     ${one ? sql`where ${due}` : ordered}
     returning v.hostname`;
+}
+
+/** The status of `v` is one that this event changes. */
+export function statusChangedBy(event: StatusEvent): RawBuilder<boolean> {
+  const changing = vmStatuses.filter((status) => changes(event, status));
+  return sql<boolean>`v.status in (${sql.join(changing.map((status) => sql.lit(status)))})`;
 }
 
 type ChangedVm = { readonly hostname: string };

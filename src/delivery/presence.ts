@@ -1,7 +1,9 @@
-// Records in vm_presence which VMs wait: changes in batches, and the leases of all VMs in one statement. Writes run one at
-// a time, so that two of them cannot deadlock.
+// Records in vm_presence which VMs wait: what changed within a moment, and the leases of all VMs, as groups. Nobody waits for
+// that, so a moment is long. Groups run one at a time: a renewal must not bring back the lease of a VM that has left.
+import { createGroups } from '../async/groups.ts';
 import type { Db } from '../db/connect.ts';
 import { endWaiting, leaseWaiting, type WaitingVm } from '../db/delivery.ts';
+import { showGroupSizes } from '../db/grouped.ts';
 
 export type Presence = {
   /** This VM began or ceased to wait. */
@@ -21,32 +23,64 @@ export type PresenceOptions = {
   readonly onError: (error: unknown, doing: string) => void;
 };
 
-/** A batch is written this long after its first change. */
+/** What changed is written this long after the first change. */
 const WRITE_DELAY_MS = 50;
 /** A lease outlives two missed renewals (see RENEW_INTERVAL_MS of the dispatcher). */
 const LEASE_SECONDS = 35;
+/** Every VM that a process serves may change at once. */
+const MAX_GROUP = 20_000;
+const MAX_WAITING = 2 * MAX_GROUP;
+
+/** A VM that has changed, or all of those that wait. */
+type Write = { readonly hostname: string } | 'renewal';
 
 export function createPresence({ db, allocator, find, all, onError }: PresenceOptions): Presence {
   const lease = { seconds: LEASE_SECONDS, allocator };
   const changes = new Set<string>();
   let timer: NodeJS.Timeout | null = null;
   let closed = false;
-  let writing: Promise<void> = Promise.resolve();
+  let written: Promise<unknown> = Promise.resolve();
 
-  function enqueue(doing: string, write: () => Promise<void>): void {
-    writing = writing.then(write).catch((error: unknown) => onError(error, doing));
+  const groups = createGroups<Write, 'written'>({
+    keyOf: (write) => (write === 'renewal' ? '' : write.hostname),
+    maxSize: MAX_GROUP,
+    maxWaiting: MAX_WAITING,
+    together: async (writes) => {
+      const hostnames = writes.flatMap((write) => (write === 'renewal' ? [] : [write.hostname]));
+      await leaseWaiting(
+        db,
+        hostnames.flatMap((hostname) => find(hostname) ?? []),
+        lease,
+      );
+      await endWaiting(
+        db,
+        hostnames.filter((hostname) => !find(hostname)),
+        allocator,
+      );
+      if (writes.includes('renewal')) await leaseWaiting(db, all(), { ...lease, renews: true });
+      return writes.map(() => 'written');
+    },
+    // What could not be written is repaired by the next renewal.
+    isWorthTryingAlone: () => false,
+    alone: () => Promise.resolve('written'),
+  });
+  showGroupSizes(db, 'presence', groups.sizes);
+
+  function write(writes: readonly Write[], doing: string): void {
+    // One error for all of a group.
+    const [first, ...others] = writes.map((each) => groups.serve(each));
+    first?.catch((error: unknown) => onError(error, doing));
+    written = Promise.allSettled([written, first, ...others]);
   }
 
   function writeChanges(): void {
     timer = null;
     const hostnames = [...changes];
     changes.clear();
-    const waiting = hostnames.flatMap((hostname) => find(hostname) ?? []);
-    const left = hostnames.filter((hostname) => !find(hostname));
-    enqueue('recording which VMs wait', async () => {
-      await leaseWaiting(db, waiting, lease);
-      await endWaiting(db, left, allocator);
-    });
+    write(
+      hostnames.map((hostname) => ({ hostname })),
+      'recording which VMs wait',
+    );
   }
 
   return {
@@ -55,12 +89,12 @@ export function createPresence({ db, allocator, find, all, onError }: PresenceOp
       changes.add(hostname);
       timer ??= setTimeout(writeChanges, WRITE_DELAY_MS);
     },
-    renew: () => enqueue('renewing leases', () => leaseWaiting(db, all(), { ...lease, renews: true })),
+    renew: () => write(['renewal'], 'renewing leases'),
     async close() {
       closed = true;
       if (timer) clearTimeout(timer);
       writeChanges();
-      await writing;
+      await written;
     },
   };
 }

@@ -2,7 +2,7 @@
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
-import { recordOutcome } from '../db/delivery.ts';
+import { recordOutcome } from '../db/outcomes.ts';
 import {
   reportGpuHealth,
   reportHeartbeat,

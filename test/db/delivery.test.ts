@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { leaseWaiting, takeDelivery, recordOutcome, withDelivery } from '../../src/db/delivery.ts';
+import { leaseWaiting, takeDelivery, withDelivery } from '../../src/db/delivery.ts';
 import { readGroupSizes } from '../../src/db/grouped.ts';
 import { listen } from '../../src/db/listen.ts';
+import { recordOutcome } from '../../src/db/outcomes.ts';
 import { createDispatcher, type Dispatcher } from '../../src/delivery/dispatcher.ts';
 import { createTestDatabase, withAdmin, type TestDatabase } from '../support/postgres.ts';
 import { ageCommand, CHANNEL, giveVm, insertFreeVms } from '../support/rows.ts';

@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => database[Symbol.asyncDispose]());
 
-test('a report during the deletion of its VM returns overloaded, not an internal error', async () => {
+test('a report during the deletion of its VM is answered like one of an unknown VM, or has to be repeated; it is no internal error', async () => {
   await insertFreeVms(database.db, ['a']);
   const told = await database.db.transaction().execute(async (trx) => {
     await trx.deleteFrom('vms').execute();
@@ -28,7 +28,8 @@ test('a report during the deletion of its VM returns overloaded, not an internal
     });
     return { report };
   });
-  expect(await told.report).toBe('overloaded');
+  // The second, where its group has not waited for the end of the deletion.
+  expect(['unknown_vm', 'overloaded']).toContain(await told.report);
   expect(
     await reportHeartbeat(database.db, 'a', { bootId: 'boot-1', address: '10.0.0.5', freeDiskBytes: 1 }),
   ).toBe('unknown_vm');

@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { beginRestart, reassign, allowBrowser, markHealthy, undoRestart } from '../../src/db/vm-actions.ts';
-import { recordOutcome, takeDelivery } from '../../src/db/delivery.ts';
+import { takeDelivery } from '../../src/db/delivery.ts';
+import { recordOutcome } from '../../src/db/outcomes.ts';
 import { pendingRecycle, recordRecycled, releaseAssignment } from '../../src/db/recycling.ts';
 import { reportStatus } from '../../src/db/reports.ts';
 import { requestVm } from '../../src/db/request.ts';
