@@ -50,7 +50,7 @@ module.exports = {
     only('vms', ['contract'], 'The rules are pure: no database, no network, no clock of their own.'),
     only('log', [], 'Lines without secrets; everybody may log.'),
     only('lifecycle', ['log'], 'A stack of releases.'),
-    only('config', [PROVIDERS], 'Settings from the environment and the config file.'),
+    only('config', [PROVIDERS, 'vms'], 'Settings from the environment and the config file.'),
     only('secrets', [], 'Secrets in the data folder.'),
     only('db', ['contract', 'vms', 'lifecycle', 'log', PROVIDERS], 'All SQL; knows nothing of HTTP.'),
     only('pages', ['contract', 'vms', PROVIDERS], 'View models in, HTML out.'),

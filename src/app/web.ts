@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { Config } from '../config.ts';
 import { databaseProblem } from '../db/errors.ts';
 import { checkDatabase } from '../db/health.ts';
+import { createSettings } from '../db/settings.ts';
 import { createVmFeed } from '../delivery/vm-feed.ts';
 import { createHandlers } from '../handlers/index.ts';
 import { createAuthenticator } from '../handlers/authenticate.ts';
@@ -18,6 +19,7 @@ import { renderProblem } from '../pages/problem.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import { definitionOf, registeredProvider } from '../provision/providers.ts';
 import { deriveKey } from '../secrets.ts';
+import type { WorkshopSettings } from '../vms/workshop-settings.ts';
 import type { AppContext } from './context.ts';
 import { auditFailedLogins } from './failed-logins.ts';
 import type { Data } from './data.ts';
@@ -51,7 +53,9 @@ export async function createWebApp(
 ): Promise<HttpApp> {
   const { db } = dependencies.data.database;
   const contract = await loadContract();
-  const names = pageNames(config);
+  const names = siteNames(config);
+  const settings = createSettings(db, workshopDefaults(config));
+  const pageNames = () => ({ workshop: settings.last(), ...names });
   const proxy = { isUntrusted: false };
   return createHttpApp({
     document: contract.document,
@@ -60,6 +64,7 @@ export async function createWebApp(
       ...handlerOptions(config),
       ...dependencies.collecting,
       db,
+      settings,
       pinLimit: dependencies.pinLimit,
       dispatcher: dependencies.delivery.dispatcher,
       // A third of the pool: requests of people and health find a connection whatever is logged.
@@ -89,9 +94,9 @@ export async function createWebApp(
     },
     pages: {
       error: ({ problem, endpointId, path }) =>
-        renderProblem(problem, { endpointId, form: null, path, ...names }),
+        renderProblem(problem, { endpointId, form: null, path, ...pageNames() }),
       form: ({ problem, endpointId, values }) =>
-        renderProblem(problem, { endpointId, form: values, ...names }),
+        renderProblem(problem, { endpointId, form: values, ...pageNames() }),
     },
     requestsPerMinute: config.limits.requestsPerMinute,
     onRefusedHeartbeat: dependencies.delivery.silence.heard,
@@ -125,7 +130,7 @@ function handlerOptions(config: Config) {
   const { ownsUnknownVms } = definitionOf(config.provider);
   return {
     unknownVmProvider: ownsUnknownVms ? config.provider : registeredProvider,
-    ...pageNames(config),
+    ...siteNames(config),
     now: () => new Date(),
     requestBounds: { perBrowser: config.limits.vmsPerBrowser, perAddress: config.limits.vmsPerAddress },
     codeLifetimeMs: config.limits.codeLifetimeMs,
@@ -140,9 +145,23 @@ function handlerOptions(config: Config) {
   };
 }
 
-/** What pages call the workshop and the deployment. */
-function pageNames({ workshop, deployment }: Config) {
-  return { workshop, site: `${deployment.name} · ${deployment.environment}` };
+/** What pages call the deployment. */
+function siteNames({ deployment }: Config) {
+  return { site: `${deployment.name} · ${deployment.environment}` };
+}
+
+/** What holds as long as no admin has set anything else. */
+function workshopDefaults({ workshop }: Config): WorkshopSettings {
+  const { title, instructions, contact, opensAt, closesAt, join } = workshop;
+  const orNull = (value: string | undefined): string | null => value ?? null;
+  return {
+    title: orNull(title),
+    instructions: orNull(instructions),
+    contact: orNull(contact),
+    opensAt: orNull(opensAt),
+    closesAt: orNull(closesAt),
+    join,
+  };
 }
 
 function healthChecks(config: Config, { admin, data, delivery, operations }: WebDependencies): HealthCheck[] {

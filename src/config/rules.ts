@@ -99,22 +99,6 @@ export const plainText = text
 /** As it stands, spaces included. */
 export const rawText = words.meta({ description: 'text' });
 
-/** One line that people read. */
-export const shownText = (most: number) =>
-  words
-    .trim()
-    .max(most, `is longer than ${most} characters`)
-    .refine((value) => !hasControlCharacter(value), 'holds line breaks or control characters')
-    .meta({ description: `at most ${most} characters in one line` });
-
-/** Several lines that people read. */
-export const shownLines = (most: number) =>
-  words
-    .trim()
-    .max(most, `is longer than ${most} characters`)
-    .refine((value) => !hasControlCharacter(value.replaceAll(/\r?\n|\t/g, '')), 'holds control characters')
-    .meta({ description: `at most ${most} characters` });
-
 export const listenHost = text
   .refine(isHost, 'is neither an IP address nor a host name')
   .meta({ description: 'an IP address or a host name of this computer' });

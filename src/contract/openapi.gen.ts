@@ -32,8 +32,11 @@ export interface paths {
      *     address never has two VMs. A second request from the same browser (identified by a signed cookie) returns the same
      *     VM and sends it the new command. A request from another browser must include `pin`.
      *
+     *     Before the workshop opens and after it has closed, only e-mail addresses that already have a VM are served.
+     *
      *     Field errors and "none free" return `200` with the form page and a message. With `Accept: application/json` they
-     *     return 400, 409 (`none_free`, `too_many_vms`, `pin_required`) or 429 (`too_many_pin_attempts`).
+     *     return 400, 409 (`none_free`, `too_many_vms`, `pin_required`, `workshop_scheduled`, `workshop_closed`) or 429
+     *     (`too_many_pin_attempts`).
      */
     post: operations['requestVm'];
     delete?: never;
@@ -990,6 +993,31 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/settings': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The workshop's settings
+     * @description What an admin has set, otherwise what the configuration says (`WORKSHOP_*`).
+     */
+    get: operations['getSettings'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    /**
+     * Change some of the workshop's settings
+     * @description Fields that the request omits keep their values; null and an empty text mean none. A change is valid at once, on every
+     *     allocator that shares the database, and is recorded in the audit.
+     */
+    patch: operations['changeSettings'];
+    trace?: never;
+  };
   '/api/v1/orphans': {
     parameters: {
       query?: never;
@@ -1541,6 +1569,40 @@ export interface components {
     VmCount: {
       count: number;
     };
+    Settings: {
+      /** @description The workshop's name. */
+      title: string | null;
+      /** @description What participants should know. A blank line starts a new paragraph. */
+      instructions: string | null;
+      /** @description Where participants ask for help. */
+      contact: string | null;
+      /** @description From when on participants can get VMs; null if there is no such time. */
+      opens_at: components['schemas']['Timestamp'] | null;
+      /** @description From when on no VM is assigned any more; null if there is no such time. */
+      closes_at: components['schemas']['Timestamp'] | null;
+      join: components['schemas']['JoinMode'];
+      /**
+       * @description What the two times mean now.
+       * @enum {string}
+       */
+      state: 'scheduled' | 'open' | 'closed';
+    };
+    SettingsChange: {
+      title?: string | null;
+      instructions?: string | null;
+      contact?: string | null;
+      /** @description With a zone, RFC 3339. */
+      opens_at?: string | null;
+      /** @description With a zone, RFC 3339. */
+      closes_at?: string | null;
+      join?: components['schemas']['JoinMode'];
+    };
+    /**
+     * @description Who can get a VM. `open`: whoever has the address. `code`: with the workshop code. `roster`: whose e-mail is on the
+     *     roster. `roster_and_code`: both. Participants who have a VM keep it, whatever changes.
+     * @enum {string}
+     */
+    JoinMode: 'open' | 'code' | 'roster' | 'roster_and_code';
     Lab: {
       state: components['schemas']['LabState'];
       /** @description Running and not assigned. */
@@ -1551,13 +1613,18 @@ export interface components {
       total: number;
       /** @description The availability as a sentence. */
       message: string;
+      /** @description When the workshop opens, or has opened; null if there is no such time. */
+      opens_at: components['schemas']['Timestamp'] | null;
+      /** @description When the workshop closes, or has closed; null if there is no such time. */
+      closes_at: components['schemas']['Timestamp'] | null;
     };
     /**
-     * @description `not_open`: there are no VMs now. `starting`: no VM is free, and some are starting. `open`: at least one VM is free.
-     *     `full`: no VM is free.
+     * @description `scheduled`: the workshop has not opened yet. `not_open`: there are no VMs now. `starting`: no VM is free, and some are
+     *     starting. `open`: at least one VM is free. `full`: no VM is free. `closed`: the workshop has ended; no VM is assigned
+     *     any more. Launching and destroying VMs, as in a rehearsal, never leads to `scheduled` or `closed`.
      * @enum {string}
      */
-    LabState: 'not_open' | 'starting' | 'open' | 'full';
+    LabState: 'scheduled' | 'not_open' | 'starting' | 'open' | 'full' | 'closed';
     VmStartup: {
       hostname: components['schemas']['Hostname'];
       /** @description Whether the agent will report the outcome of the command. */
@@ -2702,7 +2769,9 @@ export interface operations {
            *       "free": 0,
            *       "ready": 12,
            *       "total": 40,
-           *       "message": "The machines are starting: 12 of 40 are ready, and none is free yet."
+           *       "message": "The machines are starting: 12 of 40 are ready, and none is free yet.",
+           *       "opens_at": "2027-03-01T08:00:00.000Z",
+           *       "closes_at": null
            *     }
            */
           'application/json': components['schemas']['Lab'];
@@ -4079,6 +4148,69 @@ export interface operations {
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
       503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  getSettings: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The settings. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Settings'];
+        };
+      };
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  changeSettings: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "title": "Tracking animals with SLEAP",
+         *       "contact": "workshop@example.org",
+         *       "opens_at": "2027-03-01T09:00:00+01:00"
+         *     }
+         */
+        'application/json': components['schemas']['SettingsChange'];
+      };
+    };
+    responses: {
+      /** @description All settings, after the change. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Settings'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      403: components['responses']['Forbidden'];
+      413: components['responses']['TooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
     };
   };
   listOrphans: {

@@ -94,6 +94,17 @@ export const problems = {
     title: 'None free',
     detail: 'No available VMs. Please try again later. Please ask your instructor for help',
   },
+  workshop_scheduled: {
+    status: 409,
+    title: 'Not open yet',
+    detail: 'The workshop has not opened yet. Come back when it opens.',
+  },
+  workshop_closed: {
+    status: 409,
+    title: 'Closed',
+    detail:
+      'The workshop is closed, and no more machines are assigned. If you have a machine, open its page with your e-mail address and PIN.',
+  },
   too_many_vms: {
     status: 409,
     title: 'Too many machines',

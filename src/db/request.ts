@@ -14,6 +14,8 @@ export type VmRequest = Claim & {
   /** Too many wrong PINs came from the client's network: no further one is looked at for so long. */
   readonly pinWaitSeconds: number;
   readonly bounds: RequestBounds;
+  /** False: only an e-mail that has a VM comes back to it. */
+  readonly mayClaim: boolean;
 };
 
 /** How many live assignments one may have; 0 = any number. */
@@ -23,7 +25,7 @@ type Found = { readonly id: string; readonly hostname: string; readonly pin: str
 export type VmRequestResult =
   | ({ readonly kind: 'assigned' } & Found)
   | ({ readonly kind: 'returned' } & Found)
-  | { readonly kind: 'none_free' | 'too_many' | 'pin_required' | 'busy' }
+  | { readonly kind: 'none_free' | 'not_admitted' | 'too_many' | 'pin_required' | 'busy' }
   | { readonly kind: 'pin_wrong'; readonly triesLeft: number }
   | { readonly kind: 'pin_locked'; readonly retryAfterSeconds: number };
 
@@ -42,6 +44,10 @@ const BOUND_LOCK = 7_205;
  * @param signal of the client: one that has left before its turn takes nothing, and `NotServed` is thrown
  */
 export async function requestVm(db: Db, request: VmRequest, signal?: AbortSignal): Promise<VmRequestResult> {
+  if (!request.mayClaim) {
+    const returned = await returnToLive(db, { ...request, command: request });
+    return returned ?? { kind: 'not_admitted' };
+  }
   for (let attempt = 0; attempt < CLAIM_ATTEMPTS; attempt++) {
     const row = await (attempt === 0 ? claimFirst(db, request, signal) : claimAlone(db, request, ''));
     if (row === 'retry') continue;
@@ -142,14 +148,22 @@ export async function returnToVm(
   db: Db,
   { email, ...request }: Pick<VmRequest, 'email' | 'browserId' | 'givenPin' | 'pinWaitSeconds'>,
 ): Promise<VmRequestResult | { readonly kind: 'unknown' }> {
+  return (await returnToLive(db, { email, ...request, command: null })) ?? { kind: 'unknown' };
+}
+
+/** Null: the e-mail has no VM. */
+async function returnToLive(
+  db: Db,
+  { email, ...request }: Returning & Pick<VmRequest, 'email'>,
+): Promise<VmRequestResult | null> {
   const live = await db
     .selectFrom('assignments')
     .select('id')
     .where('email', '=', email)
     .where('released_at', 'is', null)
     .executeTakeFirst();
-  const returned = live ? await returnTo(db, live.id, { ...request, command: null }) : 'released meanwhile';
-  return returned === 'released meanwhile' ? { kind: 'unknown' } : returned;
+  const returned = live ? await returnTo(db, live.id, request) : 'released meanwhile';
+  return returned === 'released meanwhile' ? null : returned;
 }
 
 type Returning = Pick<VmRequest, 'browserId' | 'givenPin' | 'pinWaitSeconds'> & {

@@ -8,6 +8,18 @@ export type Generated<T> =
 
 export type Int8 = ColumnType<number, number, number>;
 
+export type Json = JsonValue;
+
+export type JsonArray = JsonValue[];
+
+export type JsonObject = {
+  [x: string]: JsonValue | undefined;
+};
+
+export type JsonPrimitive = boolean | number | string | null;
+
+export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
+
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
 export interface AssignmentChanges {
@@ -186,9 +198,39 @@ export interface OperationVms {
   state: Generated<string>;
 }
 
+export interface Roster {
+  added_at: Generated<Timestamp>;
+  added_by: string;
+  email: string;
+  group_name: Generated<string>;
+  name: Generated<string>;
+  note: Generated<string>;
+}
+
+export interface RosterRequests {
+  email: string;
+  first_at: Generated<Timestamp>;
+  last_at: Generated<Timestamp>;
+  times: Generated<number>;
+}
+
+export interface RosterUploads {
+  entries: Json;
+  id: string;
+  uploaded_at: Generated<Timestamp>;
+  uploaded_by: string;
+}
+
 export interface SchemaCompatibility {
   breaking: boolean;
   migration: string;
+}
+
+export interface Settings {
+  changed_at: Generated<Timestamp>;
+  changed_by: string;
+  key: string;
+  value: Json;
 }
 
 export interface Tombstones {
@@ -390,7 +432,11 @@ export interface DB {
   operation_events: OperationEvents;
   operation_vms: OperationVms;
   operations: Operations;
+  roster: Roster;
+  roster_requests: RosterRequests;
+  roster_uploads: RosterUploads;
   schema_compatibility: SchemaCompatibility;
+  settings: Settings;
   tombstones: Tombstones;
   vm_downloads: VmDownloads;
   vm_events: VmEvents;

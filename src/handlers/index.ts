@@ -5,6 +5,7 @@ import { createAgentHandlers, type AgentDependencies } from './agent.ts';
 import type { RequestVmDependencies } from './request-vm.ts';
 import { createDownloadHandlers, type DownloadDependencies } from './downloads.ts';
 import { createActionsHandlers, type ActionsDependencies } from './actions.ts';
+import { createSettingsHandlers, type SettingsDependencies } from './settings.ts';
 import { createShutdownHandlers } from './shutdown.ts';
 import { createFleetHandlers } from './fleet.ts';
 import { createHistoryHandlers } from './history.ts';
@@ -28,6 +29,7 @@ export type HandlerDependencies = RequestVmDependencies &
   SystemDependencies &
   AgentDependencies &
   FleetDependencies &
+  SettingsDependencies &
   LiveDependencies &
   DownloadDependencies;
 
@@ -42,6 +44,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createAdminHandlers(dependencies),
     ...createActionsHandlers(dependencies),
     ...createFleetHandlers(dependencies),
+    ...createSettingsHandlers(dependencies),
     ...createShutdownHandlers(dependencies),
     ...createOrphansHandlers(dependencies),
     ...createOperationHandlers(dependencies),

@@ -2,10 +2,13 @@
 import type { HandlersOf } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
 import { findAssignment, liveAssignmentsOfBrowser, type AssignmentRecord } from '../db/assignments.ts';
+import { databaseProblem } from '../db/errors.ts';
 import { countFree } from '../db/vms.ts';
+import type { Settings } from '../db/settings.ts';
 import { renderCheck } from '../pages/check.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { renderSuccess } from '../pages/success.ts';
+import type { WorkshopSettings } from '../vms/workshop-settings.ts';
 import { requestVmHandler, type RequestVmDependencies } from './request-vm.ts';
 import { returnToVmHandler } from './return-to-vm.ts';
 import { createCachedLabReader, readLab } from './lab.ts';
@@ -13,16 +16,16 @@ import { json, page } from './replies.ts';
 import { assignmentView } from './views.ts';
 
 export function createParticipantHandlers(dependencies: RequestVmDependencies): HandlersOf<'participant'> {
-  const { db, now, codeLifetimeMs, workshop } = dependencies;
-  const readCachedLab = createCachedLabReader(db, now);
+  const { db, now, codeLifetimeMs, settings } = dependencies;
+  const readCachedLab = createCachedLabReader(dependencies);
   const view = (record: AssignmentRecord) => assignmentView(record, { now: now(), codeLifetimeMs });
   return {
     indexPage: async ({ browserId }) => {
       const assignments = browserId === null ? [] : await liveAssignmentsOfBrowser(db, browserId);
       return page(
         renderIndex({
-          lab: await readLab(db),
-          workshop,
+          lab: await readLab(dependencies),
+          workshop: settings.last(),
           values: {},
           askForPin: false,
           mine: assignments.map(({ id, hostname }) => ({ id, hostname })),
@@ -34,7 +37,7 @@ export function createParticipantHandlers(dependencies: RequestVmDependencies): 
     assignmentPage: async ({ path, browserId }) => {
       const record = await findAssignment(db, path.id);
       if (!record || !isBoundTo(record, browserId)) throw new ProblemError('assignment_not_found');
-      return page(renderSuccess({ ...view(record), workshop }));
+      return page(renderSuccess({ ...view(record), workshop: await settings.read() }));
     },
     getAssignment: async ({ path, browserId, caller }) => {
       const record = await findAssignment(db, path.id);
@@ -42,10 +45,20 @@ export function createParticipantHandlers(dependencies: RequestVmDependencies): 
       if (!record || !isAllowed) return problem('assignment_not_found');
       return json(view(record));
     },
-    checkPage: () => page(renderCheck(workshop, now())),
+    checkPage: async () => page(renderCheck(await readOrLast(settings), now())),
     getLab: async () => json(await readCachedLab()),
     getUnassignedVmsCount: async () => json({ count: await countFree(db) }),
   };
+}
+
+/** During an outage of the database, as they were. */
+async function readOrLast(settings: Settings): Promise<WorkshopSettings> {
+  try {
+    return await settings.read();
+  } catch (error) {
+    if (databaseProblem(error)) return settings.last();
+    throw error;
+  }
 }
 
 function isBoundTo(record: AssignmentRecord, browserId: string | null): boolean {

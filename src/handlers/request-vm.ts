@@ -3,16 +3,17 @@ import type { Handler, Input, Reply } from '../contract/handlers.ts';
 import { problem, type FieldError, type ProblemReply } from '../contract/problems.ts';
 import { findAssignment } from '../db/assignments.ts';
 import type { Db } from '../db/connect.ts';
+import type { Settings } from '../db/settings.ts';
 import { requestVm, type RequestBounds, type VmRequestResult } from '../db/request.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { sentenceOf } from '../pages/problem.ts';
 import { renderSuccess } from '../pages/success.ts';
-import type { Workshop } from '../pages/workshop.ts';
 import { parseCrdCommand } from '../vms/crd-command.ts';
 import { normalizeEmail, withoutInvisible } from '../vms/email.ts';
 import { sayMinutes } from '../vms/minutes.ts';
 import { makePin } from '../vms/pin.ts';
 import { describeFailure, fail, succeed, type Result } from '../result.ts';
+import { refusalOf, type Refusal } from './admission.ts';
 import { guessPin, type PinLimit } from './guess-pin.ts';
 import { readLab } from './lab.ts';
 import { json, page } from './replies.ts';
@@ -28,8 +29,7 @@ export type RequestVmDependencies = {
   readonly randomUuid: () => string;
   readonly requestBounds: RequestBounds;
   readonly pinLimit: PinLimit;
-  /** Texts for participants. */
-  readonly workshop: Workshop;
+  readonly settings: Settings;
 };
 
 /** So that a lock of five minutes is not told as one of six. */
@@ -37,15 +37,17 @@ const SPARE_SECONDS = 3;
 
 type RequestInput = Input<'requestVm'>;
 /** Why a form is rejected: a problem in JSON, and a message on the form page. */
-type Rejection = ProblemReply<
-  | 'invalid_request'
-  | 'invalid_crd_command'
-  | 'none_free'
-  | 'too_many_vms'
-  | 'pin_required'
-  | 'too_many_pin_attempts'
-  | 'overloaded'
->;
+type Rejection =
+  | Refusal
+  | ProblemReply<
+      | 'invalid_request'
+      | 'invalid_crd_command'
+      | 'none_free'
+      | 'too_many_vms'
+      | 'pin_required'
+      | 'too_many_pin_attempts'
+      | 'overloaded'
+    >;
 type Typed = { readonly email: string; readonly crdCommand: string };
 type Found = Extract<VmRequestResult, { readonly kind: 'assigned' | 'returned' }>;
 
@@ -56,6 +58,7 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
     const typed = form.value;
     const { address, network } = input;
     const givenPin = withoutInvisible(input.body.pin ?? '').trim() || null;
+    const refusal = await refusalOf(dependencies);
     const guess = { network, email: typed.email, givenPin };
     const result = await guessPin(dependencies.pinLimit, guess, (pinWaitSeconds) =>
       requestVm(
@@ -72,6 +75,7 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
           channel: dependencies.channel,
           givenPin,
           pinWaitSeconds,
+          mayClaim: refusal === null,
         },
         input.signal,
       ),
@@ -79,7 +83,7 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
     if (result.kind === 'assigned' || result.kind === 'returned') {
       return assigned(dependencies, input, { ...typed, found: result });
     }
-    return reject(dependencies, input, rejectionOf(result));
+    return reject(dependencies, input, (result.kind === 'not_admitted' && refusal) || rejectionOf(result));
   };
 }
 
@@ -117,6 +121,7 @@ function invalid(detail: string, errors: readonly FieldError[]): ProblemReply<'i
 function rejectionOf(result: Exclude<VmRequestResult, Found>): Rejection {
   switch (result.kind) {
     case 'none_free':
+    case 'not_admitted':
       return problem('none_free');
     case 'too_many':
       return problem('too_many_vms');
@@ -159,19 +164,22 @@ export function waitOf({
   return seconds === undefined ? null : Number(seconds);
 }
 
+/** No error of the form: the page says it as the state of the workshop. */
+const STATES: readonly string[] = ['none_free', 'workshop_scheduled', 'workshop_closed'];
+
 /** JSON clients get the problem, HTML clients the form again with the message and their input. */
 async function reject(
-  { db, workshop }: RequestVmDependencies,
+  dependencies: RequestVmDependencies,
   input: RequestInput,
   rejection: Rejection,
 ): Promise<Reply<'requestVm'>> {
   if (input.accept === 'application/json') return rejection;
   const { code, errors = [] } = rejection.body;
   const body = renderIndex({
-    lab: await readLab(db),
+    lab: await readLab(dependencies),
     noneFree: code === 'none_free',
-    workshop,
-    ...(code !== 'none_free' && {
+    workshop: dependencies.settings.last(),
+    ...(!STATES.includes(code) && {
       error: {
         message: sentenceOf(rejection.body),
         fields: Object.fromEntries(errors.map(({ field, message }) => [field, message])),
@@ -188,7 +196,7 @@ async function reject(
 }
 
 async function assigned(
-  { db, now, codeLifetimeMs, workshop }: RequestVmDependencies,
+  { db, now, codeLifetimeMs, settings }: RequestVmDependencies,
   input: RequestInput,
   given: Typed & { readonly found: Found },
 ): Promise<Reply<'requestVm'>> {
@@ -199,7 +207,7 @@ async function assigned(
   }
   const record = kind === 'returned' ? await findAssignment(db, id) : null;
   const view = assignmentView(record ?? justAssigned(given, now()), { now: now(), codeLifetimeMs });
-  return page(renderSuccess({ ...view, returning: kind === 'returned', workshop }));
+  return page(renderSuccess({ ...view, returning: kind === 'returned', workshop: settings.last() }));
 }
 
 /** Saves reading a new assignment from the database. */

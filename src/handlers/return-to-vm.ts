@@ -45,10 +45,11 @@ export function returnToVmHandler(dependencies: RequestVmDependencies): Handler<
 
 /** The form page, with the message at the form for returning. */
 async function form(
-  { db, workshop }: RequestVmDependencies,
+  dependencies: RequestVmDependencies,
   { body }: Input<'returnToVm'>,
   refused: { readonly error: string; readonly retryAfterSeconds: number | null },
 ): Promise<Reply<'returnToVm'>> {
-  const shown = { lab: await readLab(db), workshop, values: {}, askForPin: false, mine: [] };
+  const lab = await readLab(dependencies);
+  const shown = { lab, workshop: dependencies.settings.last(), values: {}, askForPin: false, mine: [] };
   return page(renderIndex({ ...shown, returning: { email: body.email, ...refused } }));
 }

@@ -1,7 +1,7 @@
 // The form with which a participant requests a machine.
 import { endpoints } from '../contract/endpoints.gen.ts';
 import type { components } from '../contract/openapi.gen.ts';
-import { codeSpans } from './format.ts';
+import { codeSpans, momentView } from './format.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
 import { workshopView, type Workshop } from './workshop.ts';
@@ -18,7 +18,7 @@ type Lab = components['schemas']['Lab'];
 
 export type IndexModel = {
   /** Null while the database cannot be reached; absent = the page says nothing about it. */
-  readonly lab?: Pick<Lab, 'state' | 'message'> | null;
+  readonly lab?: (Pick<Lab, 'state' | 'message'> & Partial<Pick<Lab, 'opens_at'>>) | null;
   readonly error?: FormError;
   /** The form was right, but no machine was free: that is no error, and the page says when to submit it again. */
   readonly noneFree?: boolean;
@@ -47,10 +47,13 @@ export function renderIndex(model: IndexModel): string {
       area: 'participant',
       modules: ['index.js'],
       isError: error !== undefined || returning !== null,
+      ...(lab?.state === 'scheduled' && { refresh: { seconds: REFRESH_SECONDS, href: '/' } }),
     }),
     ...workshopView(workshop),
     availability: availabilityView(lab),
-    retry: noneFree && { isOpen: lab?.state === 'open' },
+    retry: noneFree && isServing(lab) && { isOpen: lab?.state === 'open' },
+    isServing: isServing(lab),
+    isClosed: lab?.state === 'closed',
     error: error ? summaryView(error) : null,
     errors: Object.fromEntries(FIELDS.map((field) => [field, errorView(error, field)])),
     values: Object.fromEntries(FIELDS.map((field) => [field, typedText(values[field])])),
@@ -61,9 +64,22 @@ export function renderIndex(model: IndexModel): string {
   });
 }
 
+/** Without JavaScript, the page that waits for the opening loads itself anew. */
+const REFRESH_SECONDS = 30;
+
+/** Whether the form is shown: before the opening and after the closing it would be filled in for nothing. */
+function isServing(lab: IndexModel['lab']): boolean {
+  return lab?.state !== 'scheduled' && lab?.state !== 'closed';
+}
+
 function availabilityView(lab: IndexModel['lab']): View | null {
   if (lab === undefined) return null;
-  return lab === null ? { state: 'unknown', message: UNKNOWN } : { state: lab.state, message: lab.message };
+  if (lab === null) return { state: 'unknown', message: UNKNOWN, opens: null };
+  return {
+    state: lab.state,
+    message: lab.message,
+    opens: lab.state === 'scheduled' ? momentView(lab.opens_at ?? null) : null,
+  };
 }
 
 const UNKNOWN = 'The number of free machines is not known right now. You can still submit the form.';

@@ -2,9 +2,9 @@
 import type { View } from './render.ts';
 
 export type Workshop = {
-  readonly title?: string | undefined;
-  readonly instructions?: string | undefined;
-  readonly contact?: string | undefined;
+  readonly title?: string | null | undefined;
+  readonly instructions?: string | null | undefined;
+  readonly contact?: string | null | undefined;
 };
 
 const ADDRESS = /(https?:\/\/[^\s<>"']*[^\s<>"'.,;:!?)\]])/;
@@ -17,7 +17,7 @@ export function workshopView({ instructions, contact }: Workshop): { readonly wo
     workshop: {
       hasInstructions: paragraphs.length > 0,
       paragraphs: paragraphs.map((paragraph) => ({ pieces: linked(paragraph.trim()) })),
-      contact: contact === undefined ? null : contactView(contact),
+      contact: contact ? contactView(contact) : null,
     },
   };
 }

@@ -1,8 +1,7 @@
-// The availability of machines for participants: one state and its sentence, from the present counts. Pure.
-import type { components } from '../contract/openapi.gen.ts';
+// The availability of machines: one state and its sentence, from the present counts. Pure.
 import { machines } from './operation.ts';
 
-export type LabState = components['schemas']['LabState'];
+export type MachineState = 'not_open' | 'starting' | 'open' | 'full';
 
 export type LabFacts = {
   /** Running and not assigned. */
@@ -17,16 +16,16 @@ export type LabFacts = {
 };
 
 /** `open` as long as one machine is free. */
-export function labState({ free, starting, total }: LabFacts): LabState {
+export function machineState({ free, starting, total }: LabFacts): MachineState {
   if (free > 0) return 'open';
   if (total === 0) return 'not_open';
   return starting > 0 ? 'starting' : 'full';
 }
 
 /** What the state means, then what to do. */
-export function labSentence(facts: LabFacts): string {
+export function machineSentence(facts: LabFacts): string {
   const { free, ready, starting, resetting, total } = facts;
-  switch (labState(facts)) {
+  switch (machineState(facts)) {
     case 'open':
       return `${machines(free)} ${are(free)} free.${starting > 0 ? ` ${starting} more ${are(starting)} starting.` : ''}`;
     case 'starting':
@@ -40,7 +39,6 @@ export function labSentence(facts: LabFacts): string {
           ? 'All machines are taken.'
           : 'No machine is available right now.';
     case 'not_open':
-      // Before the workshop, after it, or after a rehearsal: nothing here tells which.
       return 'There are no machines right now. Your instructor can tell you when there are.';
   }
 }

@@ -51,7 +51,8 @@ export type AuditAction =
   | 'adopt'
   | 'terminate'
   | 'refuse-login'
-  | 'twin';
+  | 'twin'
+  | 'settings';
 
 const actions = {
   'allow-browser': 'New browser allowed',
@@ -69,6 +70,7 @@ const actions = {
   terminate: 'Terminated',
   'refuse-login': 'Login refused',
   twin: 'Two machines report under this hostname',
+  settings: 'Settings changed',
 } as const satisfies Record<AuditAction, string>;
 
 /** Every step of an assignment that the timeline shows. */

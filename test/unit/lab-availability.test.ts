@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { labSentence, labState, type LabFacts } from '../../src/vms/lab-availability.ts';
+import { machineSentence, machineState, type LabFacts } from '../../src/vms/lab-availability.ts';
 
 const nothing: LabFacts = { free: 0, ready: 0, starting: 0, resetting: 0, total: 0 };
 
@@ -18,7 +18,7 @@ describe('the availability of machines', () => {
     ],
     ['full', { total: 2 }, 'No machine is available right now.'],
   ] as const)('the availability is %s with %j, with its sentence', (state, facts, sentence) => {
-    expect(labState({ ...nothing, ...facts })).toBe(state);
-    expect(labSentence({ ...nothing, ...facts })).toContain(sentence);
+    expect(machineState({ ...nothing, ...facts })).toBe(state);
+    expect(machineSentence({ ...nothing, ...facts })).toContain(sentence);
   });
 });

@@ -58,11 +58,17 @@ function show(section: HTMLElement, { state, message }: Schema<'Lab'>): boolean 
   if (line.textContent === message && section.dataset['state'] === state) return false;
   keepHeight(section);
   line.textContent = message;
+  // The form comes and goes with the opening and the closing; what was typed is kept.
+  if (isServing(state) !== isServing(section.dataset['state'])) location.reload();
   if (section.dataset['state'] !== state) {
     section.dataset['state'] = state;
     announce(`${message} ${showRetry(section)}`);
   }
   return true;
+}
+
+function isServing(state: string | undefined): boolean {
+  return state !== 'scheduled' && state !== 'closed';
 }
 
 /** What to do after a request for which no machine was free; empty where there was none. */

@@ -16,6 +16,7 @@ import * as twins from './0018-twins.ts';
 import * as availableVms from './0020-available-vms.ts';
 import * as whereVmsWait from './0022-where-vms-wait.ts';
 import * as backups from './0023-backups.ts';
+import * as workshop from './0024-workshop.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -42,4 +43,5 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0020-available-vms', breaking: false, migration: availableVms },
   { name: '0022-where-vms-wait', breaking: false, migration: whereVmsWait },
   { name: '0023-backups', breaking: false, migration: backups },
+  { name: '0024-workshop', breaking: false, migration: workshop },
 ];

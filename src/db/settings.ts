@@ -1,0 +1,80 @@
+// The workshop's settings: what an admin has set, else the defaults of the configuration. They are read whenever they are used, so
+// that every allocator follows at once; a crowd that asks in the same moment is served by one statement.
+import { sql } from 'kysely';
+import { createGroups } from '../async/groups.ts';
+import { withStored, type WorkshopChange, type WorkshopSettings } from '../vms/workshop-settings.ts';
+import { recordAuditEvent } from './audit.ts';
+import type { Db } from './connect.ts';
+import { isOfOneRow } from './errors.ts';
+
+export type Settings = {
+  readonly read: () => Promise<WorkshopSettings>;
+  /** As they were read last, for pages that must work during an outage. */
+  readonly last: () => WorkshopSettings;
+  /** Stores and audits what differs, and returns all. */
+  readonly change: (change: WorkshopChange, who: string) => Promise<WorkshopSettings>;
+};
+
+/** How many read them together, and how many wait at most. */
+const GROUP_MAX = 10_000;
+
+export function createSettings(db: Db, defaults: WorkshopSettings): Settings {
+  let last = defaults;
+  let reads = 0;
+  const readOnce = async (on: Db): Promise<WorkshopSettings> => {
+    const stored = await on.selectFrom('settings').select(['key', 'value']).execute();
+    return (last = withStored(defaults, stored));
+  };
+  const groups = createGroups<number, WorkshopSettings>({
+    keyOf: String,
+    maxSize: GROUP_MAX,
+    maxWaiting: GROUP_MAX,
+    together: async (items) => {
+      const settings = await readOnce(db);
+      return items.map(() => settings);
+    },
+    alone: () => readOnce(db),
+    isWorthTryingAlone: isOfOneRow,
+  });
+  return {
+    read: () => groups.serve((reads += 1)),
+    last: () => last,
+    change: (change, who) =>
+      db.transaction().execute(async (trx) => {
+        // Two admins at once: the second one sees what the first one changed.
+        await sql`lock table settings in share row exclusive mode`.execute(trx);
+        const before = new Map<string, unknown>(Object.entries(await readOnce(trx)));
+        const changed = Object.entries(change).filter(([key, value]) => before.get(key) !== value);
+        for (const [key, value] of changed) await store(trx, { key, value, who });
+        if (changed.length > 0)
+          await recordAuditEvent(trx, {
+            who,
+            what: 'settings',
+            detail: changed.map(([key]) => LABELS[key] ?? key).join(', '),
+          });
+        return readOnce(trx);
+      }),
+  };
+}
+
+/** For the audit. */
+const LABELS: Readonly<Record<string, string>> = {
+  title: 'title',
+  instructions: 'instructions',
+  contact: 'contact',
+  opensAt: 'opening time',
+  closesAt: 'closing time',
+  join: 'who may join',
+} satisfies Record<keyof WorkshopSettings, string>;
+
+async function store(
+  trx: Db,
+  { key, value, who }: { readonly key: string; readonly value: unknown; readonly who: string },
+): Promise<void> {
+  const row = { value: sql<string>`${JSON.stringify(value)}::jsonb`, changed_by: who };
+  await trx
+    .insertInto('settings')
+    .values({ key, ...row })
+    .onConflict((conflict) => conflict.column('key').doUpdateSet({ ...row, changed_at: sql<Date>`now()` }))
+    .execute();
+}
