@@ -50,9 +50,8 @@ run: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
 run: setup-serve ## start the allocator in the foreground; the first run installs what serving needs (1 minute, 300 MB)
 	@node codegen/assets.ts
 	@node codegen/agent-bundle.ts || echo "The agent could not be built, and is not served: \`make agent\` says why."
-	@# The flag bounds V8's young generation: a quarter less memory per waiting VM (docs/performance.md).
 	@echo "Starting the allocator (the first start creates its database, which takes a few seconds) ..."
-	@exec node --max-semi-space-size=8 src/main.ts serve
+	@exec bin/lablink serve
 
 .PHONY: setup-aws
 setup-aws: setup ## bring Pulumi and its AWS plugin into the data folder, for PROVIDER=aws
@@ -100,7 +99,7 @@ python: $(patsubst test/python/%.txt,.cache/python/%/.done,$(wildcard test/pytho
 	@touch $@
 
 .PHONY: bench
-bench: setup assets ## the measurements, as ratios; one table
+bench: setup bundle ## the measurements, as ratios; one table
 	@node bench/main.ts
 
 .PHONY: screenshots
@@ -116,6 +115,12 @@ assets: setup-serve ## the styles and scripts of the pages and the parsed contra
 .PHONY: agent
 agent: setup-serve ## the agent's program, in dist/agent: one JavaScript file, one executable that needs no Node
 	@node codegen/agent-bundle.ts
+
+.PHONY: bundle
+bundle: setup-serve ## the program as installations have it, in dist/lablink: JavaScript, and what it reads
+	@node codegen/assets.ts
+	@node codegen/agent-bundle.ts
+	@node codegen/bundle.ts
 
 .PHONY: sdk
 sdk: setup ## the client SDK, packed as JavaScript with types, in dist/

@@ -1,7 +1,7 @@
-// argv -> a command; signals; exit codes. Nothing else.
+// argv -> a command; signals; exit codes. Nothing else. Each command loads what it needs: a health check, every few seconds, is no
+// server.
 import { hostname } from 'node:os';
 import process from 'node:process';
-import { migrateOnly, startAllocator } from './app.ts';
 import { USAGE } from './app/console.ts';
 import type { AppContext } from './app/context.ts';
 import { loadConfigFromProcess } from './config.ts';
@@ -49,6 +49,7 @@ function failed({ message, remedy }: Failure, before = ''): number {
 }
 
 async function serve(context: AppContext): Promise<number> {
+  const { startAllocator } = await import('./app.ts');
   const started = await startAllocator(context);
   if (!started.ok) return failed(started.failure, 'LabLink cannot start: ');
   const allocator = started.value;
@@ -74,6 +75,7 @@ async function serve(context: AppContext): Promise<number> {
 }
 
 async function migrate(context: AppContext): Promise<number> {
+  const { migrateOnly } = await import('./app.ts');
   const result = await migrateOnly(context);
   if (!result.ok) return failed(result.failure, 'LabLink cannot start: ');
   say('The schema is up to date.');

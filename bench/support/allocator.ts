@@ -22,8 +22,10 @@ export type Allocator = {
   readonly stop: () => Promise<void>;
 };
 
-const PROGRAM = resolve(import.meta.dirname, '../../src/main.ts');
-/** The same flags as in `make run`. */
+const ROOT = resolve(import.meta.dirname, '../..');
+/** What runs: the checkout, or the bundle of `make bundle`. */
+const PROGRAMS = { checkout: join(ROOT, 'src/main.ts'), installed: join(ROOT, 'dist/lablink/src/main.js') };
+/** The same flags as in bin/lablink. */
 const FLAGS = ['--max-semi-space-size=8'];
 const LISTENING = /listening on http:\/\/127\.0\.0\.1:(\d+)/;
 const STOP_GRACE_MS = 35_000;
@@ -31,6 +33,7 @@ const HEALTH_POLL_MS = 5;
 
 type Running = { readonly child: ChildProcess; readonly port: number; readonly readySeconds: number };
 
+export type Program = keyof typeof PROGRAMS;
 type Variables = Readonly<Record<string, string>>;
 
 /** Starts it with this folder and these additional variables; resolves when it is ready. */
@@ -38,10 +41,11 @@ export async function acquireAllocator(
   lifecycle: Lifecycle,
   folder: Folder,
   variables: Variables = {},
+  program: Program = 'checkout',
 ): Promise<Allocator> {
   const running = await lifecycle.acquire(
     'allocator',
-    () => launch(folder, variables),
+    () => launch(folder, variables, PROGRAMS[program]),
     ({ child }, { force }) => endChild(child, { signal: 'SIGTERM', graceMs: STOP_GRACE_MS, force }),
   );
   const { child, port, readySeconds } = running;
@@ -55,10 +59,10 @@ export async function acquireAllocator(
   };
 }
 
-async function launch(folder: Folder, variables: Variables): Promise<Running> {
+async function launch(folder: Folder, variables: Variables, program: string): Promise<Running> {
   const startedMs = performance.now();
   const output = openSync(join(folder.path, 'allocator.log'), 'a');
-  const child = spawn(process.execPath, [...FLAGS, ...profiling(process.env['PROFILE']), PROGRAM, 'serve'], {
+  const child = spawn(process.execPath, [...FLAGS, ...profiling(process.env['PROFILE']), program, 'serve'], {
     cwd: folder.path,
     env: { ...environment(folder), ...variables },
     stdio: ['ignore', output, 'pipe'],

@@ -1,4 +1,5 @@
 // What Pulumi's driver must know about AWS.
+import { programBeside } from '../../process/program.ts';
 import type { EngineCloud } from '../engine/messages.ts';
 import type { PulumiProvider } from '../engine/run.ts';
 import type { PluginSettings } from '../engine/tools.ts';
@@ -14,7 +15,7 @@ export const AWS_CLOUD: EngineCloud = {
   machineType: 'aws:ec2/instance:Instance',
   config: { 'aws:maxRetries': String(MAX_RETRIES) },
   parallel: PARALLEL,
-  program: new URL('../../../infra/client-vms.ts', import.meta.url).href,
+  program: programBeside(import.meta.url, '../../../infra/client-vms').href,
 };
 
 export const AWS_PULUMI: PulumiProvider = { cloud: AWS_CLOUD, explain: explainOutput };

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import pTimeout from 'p-timeout';
 import { endMarkedProcesses } from '../../process/end-marked.ts';
 import { openProcessTable, type ProcessMark } from '../../process/process-table.ts';
+import { programBeside } from '../../process/program.ts';
 import { signalGroup, signalProcess } from '../../process/signal.ts';
 import {
   readChildMessage,
@@ -51,7 +52,7 @@ export type SessionTimeouts = {
 /** Marks the child and everything that it starts. */
 export const ENGINE_MARK: ProcessMark = { variable: 'LABLINK_ENGINE_RUN', argument: '--engine-run=' };
 
-const MAIN = fileURLToPath(new URL('./child/child-main.ts', import.meta.url));
+const MAIN = fileURLToPath(programBeside(import.meta.url, './child/child-main'));
 const POLL_MS = 50;
 const LOG_TAIL = 2_000;
 

@@ -4,6 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { compileCacheOr } from '../../process/compile-cache.ts';
+import { programBeside } from '../../process/program.ts';
 import { signalProcess } from '../../process/signal.ts';
 import { fail, succeed, type Failure, type Result } from '../../result.ts';
 import { LOCAL_VM_MARK, newsSchema, vmEnvironment, type News, type Order } from './host-protocol.ts';
@@ -42,7 +43,7 @@ export type VmHost = {
   readonly start: (hostname: string) => VmProcess;
 };
 
-const PROGRAM = fileURLToPath(new URL('./host-main.ts', import.meta.url));
+const PROGRAM = fileURLToPath(programBeside(import.meta.url, './host-main'));
 /** Short pauses for the collection of garbage, of which a hundred agents make little. `bench` measures the whole. */
 const NODE_OPTIONS = ['--max-semi-space-size=4'];
 /** The agents' small files are written with fsync, each of which holds a thread. */
