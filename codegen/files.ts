@@ -2,6 +2,7 @@
 import { connectDatabase } from '../src/db/connect.ts';
 import { migrateToLatest } from '../src/db/migrate.ts';
 import { startTestPostgres } from '../test/support/postgres-server.ts';
+import { awsPolicy } from './aws-policy.ts';
 import { contractFiles, type GeneratedFile } from './contract.ts';
 import { lifecycleDoc } from './lifecycle-doc.ts';
 import { problemsDoc } from './problems-doc.ts';
@@ -15,6 +16,7 @@ export async function generatedFiles(): Promise<GeneratedFile[]> {
     await problemsDoc(),
     await lifecycleDoc(),
     ...(await configurationFiles()),
+    await awsPolicy(),
     await rowTypes(),
   ];
 }

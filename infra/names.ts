@@ -34,11 +34,17 @@ export function machineLogGroup(owner: Owner): string {
   return `/lablink/${prefixOf(owner)}`;
 }
 
+/** Matches the names of all resources of a deployment, for IAM policies: `lab-*`. */
+export function namePattern(deployment: string): string {
+  return `${readable(`${deployment}-`)}*`;
+}
+
 function prefixOf({ deployment, environment, deploymentUid }: Owner): string {
-  const readable = `${deployment}-${environment}`
-    .replace(/[^A-Za-z0-9-]/g, '-')
-    .slice(0, READABLE_CHARACTERS);
-  return `${readable}-${digest(deployment, environment, deploymentUid)}`;
+  return `${readable(`${deployment}-${environment}`)}-${digest(deployment, environment, deploymentUid)}`;
+}
+
+function readable(text: string): string {
+  return text.replace(/[^A-Za-z0-9-]/g, '-').slice(0, READABLE_CHARACTERS);
 }
 
 function digest(...parts: readonly string[]): string {

@@ -23,7 +23,7 @@ const aws = z.object({
     meaning: 'Name of the key pair of the machine on which the allocator runs; no effect here.',
   }),
   cloudInitLogGroup: env('CLOUD_INIT_LOG_GROUP', rules.logGroup, {
-    otherwise: '`/lablink/<deployment>/<environment>`',
+    otherwise: '`/lablink/<deployment>-<environment>-<digest>`',
     meaning: 'CloudWatch log group to which VMs write their boot logs.',
   }),
   bucketName: file('bucket_name', plainText, { meaning: NO_EFFECT, example: 'state-of-the-workshop' }),

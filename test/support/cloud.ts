@@ -14,6 +14,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { allocatorActions, pluginActions, stateActions } from '../../infra/permissions.ts';
 import {
   CONTROL_VARIABLE,
   NO_FAULTS,
@@ -24,6 +25,7 @@ import {
   type Faults,
   type Rejection,
 } from '../doubles/aws/faults.ts';
+import { readAwsRequests, type AwsRequest } from './aws-requests.ts';
 import { readSharedResources, type SharedResourcesReader } from './cloud-resources.ts';
 import { startMoto } from './moto.ts';
 
@@ -94,6 +96,8 @@ export type TestCloud = AsyncDisposable & {
   readonly sharedResources: SharedResourcesReader;
   /** The calls of the plugin double, in order. */
   calls(): readonly RecordedCall[];
+  /** The requests of the allocator, of the plugin double and of Pulumi to AWS, without doubles. */
+  requests(): readonly AwsRequest[];
   /** Creates a machine without the allocator. */
   runOrphan(tags: Readonly<Record<string, string>>, instanceType?: string): Promise<string>;
   /** Terminates a machine without the allocator. */
@@ -105,8 +109,9 @@ export type TestCloud = AsyncDisposable & {
 
 export async function startCloud(): Promise<TestCloud> {
   const control = await mkdtemp(join(tmpdir(), 'lablink-cloud-'));
-  const moto = await startMoto(REGION);
-  const credentials = { accessKeyId: 'testing', secretAccessKey: 'testing' };
+  const recording = join(control, 'requests.jsonl');
+  const moto = await startMoto(REGION, recording);
+  const credentials = { accessKeyId: 'observer', secretAccessKey: 'testing' };
   const env = { ...moto.env, [CONTROL_VARIABLE]: control };
   const ec2 = new EC2Client({ endpoint: moto.endpoint, region: REGION, credentials });
   // Moto loads each service at its first request, which takes seconds.
@@ -127,6 +132,7 @@ export async function startCloud(): Promise<TestCloud> {
     },
     sharedResources,
     calls: () => readCalls(control),
+    requests: () => readAwsRequests(recording),
     runOrphan: async (tags, instanceType = 't3.micro') => {
       const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
       const made = await ec2.send(
@@ -147,13 +153,30 @@ export async function startCloud(): Promise<TestCloud> {
       if (!ok) throw new Error(`moto was not reset: ${status}`);
     },
     [Symbol.asyncDispose]: async () => {
+      const requests = readAwsRequests(recording);
       endPlugins(control);
       ec2.destroy();
       sharedResources.destroy();
       await moto[Symbol.asyncDispose]();
       await rm(control, { recursive: true, force: true, maxRetries: 5 });
+      requireAllowed(requests);
     },
   };
+}
+
+const allowed: Readonly<Record<AwsRequest['by'], readonly string[]>> = {
+  allocator: allocatorActions,
+  plugin: Object.values(pluginActions).flat(),
+  state: stateActions,
+};
+
+/** Throws if a request was made that docs/aws-policy.json does not allow. */
+function requireAllowed(requests: readonly AwsRequest[]): void {
+  const refused = requests.filter(({ by, action }) => !allowed[by].includes(action));
+  if (refused.length > 0)
+    throw new Error(
+      `infra/permissions.ts does not allow ${refused.map(({ by, action }) => `${action} (${by})`).join(', ')}`,
+    );
 }
 
 async function listMachines(ec2: EC2Client): Promise<TestMachine[]> {

@@ -24,7 +24,8 @@ export type Moto = AsyncDisposable & {
   readonly env: Readonly<Record<string, string>>;
 };
 
-export async function startMoto(region = MOTO_REGION): Promise<Moto> {
+/** @param recording the file for all requests; without it, they are not recorded */
+export async function startMoto(region = MOTO_REGION, recording?: string): Promise<Moto> {
   const child = spawn('bash', ['-c', WRAPPER, 'moto', PROGRAM, '-H', '127.0.0.1', '-p', '0'], {
     stdio: ['pipe', 'ignore', 'pipe'],
     env: {
@@ -32,6 +33,7 @@ export async function startMoto(region = MOTO_REGION): Promise<Moto> {
       PYTHONUNBUFFERED: '1',
       NO_COLOR: '1',
       MOTO_EC2_LOAD_DEFAULT_AMIS: 'true',
+      ...(recording !== undefined && { MOTO_ENABLE_RECORDING: 'true', MOTO_RECORDER_FILEPATH: recording }),
     },
   });
   const ended = once(child, 'close');

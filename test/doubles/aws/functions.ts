@@ -2,12 +2,12 @@
 import type { CreateFunctionCommandInput, Runtime } from '@aws-sdk/client-lambda';
 import { isObject, type Props } from '../engine/values.ts';
 import type { ResourceHandler } from './provider.ts';
-import { hasChanged, lazyClient, nullIfMissing, propsOf, tagMapOf, textOf } from './sdk.ts';
+import { clientSettings, hasChanged, lazyClient, nullIfMissing, propsOf, tagMapOf, textOf } from './sdk.ts';
 
 const NOT_FOUND = /^ResourceNotFound/;
 const lambda = lazyClient(
   () => import('@aws-sdk/client-lambda'),
-  ({ LambdaClient }) => new LambdaClient({ maxAttempts: 2 }),
+  ({ LambdaClient }) => new LambdaClient(clientSettings),
 );
 
 /** A ZIP archive without files: these functions never run. */

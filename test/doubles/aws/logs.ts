@@ -1,12 +1,12 @@
 // CloudWatch log groups and subscription filters, at AWS_ENDPOINT_URL.
 import type { Props } from '../engine/values.ts';
 import type { ResourceHandler } from './provider.ts';
-import { ACCOUNT, hasChanged, lazyClient, nullIfMissing, region, tagMapOf } from './sdk.ts';
+import { clientSettings, ACCOUNT, hasChanged, lazyClient, nullIfMissing, region, tagMapOf } from './sdk.ts';
 
 const NOT_FOUND = /^ResourceNotFound/;
 const logs = lazyClient(
   () => import('@aws-sdk/client-cloudwatch-logs'),
-  ({ CloudWatchLogsClient }) => new CloudWatchLogsClient({ maxAttempts: 2 }),
+  ({ CloudWatchLogsClient }) => new CloudWatchLogsClient(clientSettings),
 );
 
 const arnOf = (name: string) => `arn:aws:logs:${region()}:${ACCOUNT}:log-group:${name}`;

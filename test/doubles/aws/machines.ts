@@ -2,14 +2,14 @@
 import type * as Ec2 from '@aws-sdk/client-ec2';
 import { isEqual, type Props } from '../engine/values.ts';
 import type { ResourceHandler } from './provider.ts';
-import { propsOf, tagListOf } from './sdk.ts';
+import { clientSettings, propsOf, tagListOf } from './sdk.ts';
 
 /** Loading takes a third of a second, so it starts with the plugin, while the engine is still busy. */
 const sdk = import('@aws-sdk/client-ec2');
 let client: Promise<{ ec2: Ec2.EC2Client; commands: typeof Ec2 }> | null = null;
 
 function connect(): Promise<{ ec2: Ec2.EC2Client; commands: typeof Ec2 }> {
-  client ??= sdk.then((commands) => ({ commands, ec2: new commands.EC2Client({ maxAttempts: 2 }) }));
+  client ??= sdk.then((commands) => ({ commands, ec2: new commands.EC2Client(clientSettings) }));
   return client;
 }
 

@@ -1,11 +1,11 @@
 // IAM roles, policies and instance profiles, at AWS_ENDPOINT_URL.
 import type { ResourceHandler } from './provider.ts';
-import { lazyClient, nullIfMissing, tagListOf, textOf } from './sdk.ts';
+import { clientSettings, lazyClient, nullIfMissing, tagListOf, textOf } from './sdk.ts';
 
 const NOT_FOUND = /^NoSuchEntity/;
 const iam = lazyClient(
   () => import('@aws-sdk/client-iam'),
-  ({ IAMClient }) => new IAMClient({ maxAttempts: 2 }),
+  ({ IAMClient }) => new IAMClient(clientSettings),
 );
 
 const role: ResourceHandler = {

@@ -1,6 +1,11 @@
 // Helpers for the AWS clients of the plugin double.
 import { isEqual, isObject, type Props } from '../engine/values.ts';
 
+/** Other credentials than the allocator's: tests see whose requests they are. */
+export const PLUGIN_CREDENTIALS = { accessKeyId: 'plugin', secretAccessKey: 'testing' };
+/** The settings of each client. */
+export const clientSettings = { maxAttempts: 2, credentials: PLUGIN_CREDENTIALS };
+
 export const ACCOUNT = '123456789012';
 export const region = (): string => process.env['AWS_REGION'] ?? 'us-east-1';
 

@@ -1,0 +1,262 @@
+// The permissions that the allocator needs on AWS, as an IAM policy: those of its own calls, and those of Pulumi's AWS plugin for
+// the types of resources that client-vms.ts creates. test/aws/permissions.test.ts compares both with calls that it records.
+import { namePattern } from './names.ts';
+import { TAG } from './tags.ts';
+
+/** Calls that the allocator makes itself (src/provision/aws). */
+export const allocatorActions = [
+  'ec2:CreateTags',
+  'ec2:DeleteKeyPair',
+  'ec2:DeleteSecurityGroup',
+  'ec2:DescribeImages',
+  'ec2:DescribeInstanceTypeOfferings',
+  'ec2:DescribeInstanceTypes',
+  'ec2:DescribeInstances',
+  'ec2:DescribeKeyPairs',
+  'ec2:DescribeSecurityGroups',
+  'ec2:DescribeSubnets',
+  'ec2:DescribeVpcs',
+  'ec2:RebootInstances',
+  'ec2:TerminateInstances',
+  'iam:DeleteInstanceProfile',
+  'iam:DeleteRole',
+  'iam:DeleteRolePolicy',
+  'iam:DetachRolePolicy',
+  'iam:GetInstanceProfile',
+  'iam:GetRole',
+  'iam:ListAttachedRolePolicies',
+  'iam:ListRolePolicies',
+  'iam:RemoveRoleFromInstanceProfile',
+  'lambda:DeleteFunction',
+  'lambda:GetFunction',
+  'lambda:ListTags',
+  'logs:DeleteLogGroup',
+  'logs:DescribeLogGroups',
+  'logs:DescribeLogStreams',
+  'logs:ListTagsForResource',
+  's3:GetObject',
+  's3:ListBucket',
+  's3:PutObject',
+  'servicequotas:GetServiceQuota',
+  'sts:GetCallerIdentity',
+] as const;
+
+/** What Pulumi's AWS plugin (7.48) calls to create, read, update and delete each type; its source says so, beside the recorded calls. */
+export const pluginActions = {
+  'aws:ec2/instance:Instance': [
+    'ec2:CreateTags',
+    'ec2:DescribeImages',
+    'ec2:DescribeInstanceAttribute',
+    'ec2:DescribeInstanceCreditSpecifications',
+    'ec2:DescribeInstanceTypes',
+    'ec2:DescribeInstances',
+    'ec2:DescribeTags',
+    'ec2:DescribeVolumes',
+    'ec2:ModifyInstanceAttribute',
+    'ec2:RunInstances',
+    'ec2:TerminateInstances',
+    'iam:PassRole',
+  ],
+  'aws:ec2/securityGroup:SecurityGroup': [
+    'ec2:AuthorizeSecurityGroupEgress',
+    'ec2:AuthorizeSecurityGroupIngress',
+    'ec2:CreateSecurityGroup',
+    'ec2:CreateTags',
+    'ec2:DeleteSecurityGroup',
+    'ec2:DeleteTags',
+    'ec2:DescribeNetworkInterfaces',
+    'ec2:DescribeSecurityGroups',
+    'ec2:RevokeSecurityGroupEgress',
+    'ec2:RevokeSecurityGroupIngress',
+  ],
+  'aws:ec2/keyPair:KeyPair': [
+    'ec2:CreateTags',
+    'ec2:DeleteKeyPair',
+    'ec2:DeleteTags',
+    'ec2:DescribeKeyPairs',
+    'ec2:ImportKeyPair',
+  ],
+  'aws:iam/role:Role': [
+    'iam:CreateRole',
+    'iam:DeleteRole',
+    'iam:DeleteRolePolicy',
+    'iam:DetachRolePolicy',
+    'iam:GetRole',
+    'iam:ListAttachedRolePolicies',
+    'iam:ListInstanceProfilesForRole',
+    'iam:ListRolePolicies',
+    'iam:TagRole',
+    'iam:UntagRole',
+    'iam:UpdateAssumeRolePolicy',
+    'iam:UpdateRole',
+    'iam:UpdateRoleDescription',
+  ],
+  'aws:iam/rolePolicy:RolePolicy': ['iam:DeleteRolePolicy', 'iam:GetRolePolicy', 'iam:PutRolePolicy'],
+  'aws:iam/instanceProfile:InstanceProfile': [
+    'iam:AddRoleToInstanceProfile',
+    'iam:CreateInstanceProfile',
+    'iam:DeleteInstanceProfile',
+    'iam:GetInstanceProfile',
+    'iam:PassRole',
+    'iam:RemoveRoleFromInstanceProfile',
+    'iam:TagInstanceProfile',
+    'iam:UntagInstanceProfile',
+  ],
+  'aws:cloudwatch/logGroup:LogGroup': [
+    'logs:CreateLogGroup',
+    'logs:DeleteLogGroup',
+    'logs:DescribeLogGroups',
+    'logs:ListTagsForResource',
+    'logs:PutRetentionPolicy',
+    'logs:TagResource',
+    'logs:UntagResource',
+  ],
+  'aws:cloudwatch/logSubscriptionFilter:LogSubscriptionFilter': [
+    'logs:DeleteSubscriptionFilter',
+    'logs:DescribeSubscriptionFilters',
+    'logs:PutSubscriptionFilter',
+  ],
+  'aws:lambda/function:Function': [
+    'iam:PassRole',
+    'lambda:CreateFunction',
+    'lambda:DeleteFunction',
+    'lambda:GetFunction',
+    'lambda:GetFunctionCodeSigningConfig',
+    'lambda:ListTags',
+    'lambda:ListVersionsByFunction',
+    'lambda:TagResource',
+    'lambda:UntagResource',
+    'lambda:UpdateFunctionCode',
+    'lambda:UpdateFunctionConfiguration',
+  ],
+  'aws:lambda/permission:Permission': ['lambda:AddPermission', 'lambda:GetPolicy', 'lambda:RemovePermission'],
+} as const;
+
+/** What Pulumi does with a state in S3. */
+export const stateActions = ['s3:DeleteObject', 's3:GetObject', 's3:ListBucket', 's3:PutObject'] as const;
+
+/** Not calls, but permissions that AWS wants for another call. */
+export const WITHIN_OTHER_CALLS: Readonly<Record<string, readonly Action[]>> = {
+  // The tags of a function are in the answer.
+  'lambda:GetFunction': ['lambda:ListTags'],
+};
+
+type Action =
+  | (typeof allocatorActions)[number]
+  | (typeof pluginActions)[keyof typeof pluginActions][number]
+  | (typeof stateActions)[number];
+
+/** Of existing resources: only those with the tag of the deployment. */
+const ONLY_OURS: readonly Action[] = [
+  'ec2:AuthorizeSecurityGroupEgress',
+  'ec2:AuthorizeSecurityGroupIngress',
+  'ec2:CreateTags',
+  'ec2:DeleteKeyPair',
+  'ec2:DeleteSecurityGroup',
+  'ec2:DeleteTags',
+  'ec2:ModifyInstanceAttribute',
+  'ec2:RebootInstances',
+  'ec2:RevokeSecurityGroupEgress',
+  'ec2:RevokeSecurityGroupIngress',
+  'ec2:TerminateInstances',
+];
+
+/** The calls that set the first tags of what they create. */
+const TAGGING: readonly Action[] = ['ec2:CreateSecurityGroup', 'ec2:ImportKeyPair', 'ec2:RunInstances'];
+
+/** AWS gives these no resource to name: they list, or concern the account. */
+const WITHOUT_RESOURCE: readonly Action[] = [
+  'logs:DescribeLogGroups',
+  'servicequotas:GetServiceQuota',
+  'sts:GetCallerIdentity',
+];
+
+export type PolicyScope = {
+  /** `aws`, or that of another part of AWS, such as `aws-us-gov`. */
+  readonly partition?: string;
+  readonly account: string;
+  readonly region: string;
+  /** `DEPLOYMENT`. */
+  readonly deployment: string;
+  /** The bucket of `PULUMI_BACKEND_URL`; null = the state is in the data folder. */
+  readonly stateBucket: string | null;
+  /** `CLOUD_INIT_LOG_GROUP`, if it is set. */
+  readonly logGroup?: string;
+};
+
+type Statement = {
+  readonly Sid: string;
+  readonly Effect: 'Allow';
+  readonly Action: readonly string[];
+  readonly Resource: string | readonly string[];
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
+};
+
+export type Policy = { readonly Version: '2012-10-17'; readonly Statement: readonly Statement[] };
+
+/** The least that the allocator needs to launch, watch and destroy the machines of one deployment. Pure. */
+export function allocatorPolicy(scope: PolicyScope): Policy {
+  const { partition = 'aws', account, region, deployment, stateBucket, logGroup } = scope;
+  const actions = neededActions();
+  const of = (service: string) => actions.filter((action) => action.startsWith(`${service}:`));
+  const arn = (service: string, where: string, name: string) =>
+    `arn:${partition}:${service}:${where}:${account}:${name}`;
+  const names = namePattern(deployment);
+  const roles = [arn('iam', '', `role/${names}`), arn('iam', '', `instance-profile/${names}`)];
+  const groups = [`/lablink/${names}`, `/aws/lambda/${names}`, ...(logGroup === undefined ? [] : [logGroup])];
+  const logs = groups.flatMap((name) => [
+    arn('logs', region, `log-group:${name}`),
+    arn('logs', region, `log-group:${name}:*`),
+  ]);
+  const forwarder = arn('lambda', region, `function:${names}`);
+  const without =
+    (excluded: readonly Action[]) =>
+    (action: Action): boolean =>
+      !excluded.includes(action);
+  return {
+    Version: '2012-10-17',
+    Statement: [
+      {
+        ...allow('Machines', of('ec2').filter(without(ONLY_OURS)), '*'),
+        Condition: { StringEquals: { 'aws:RequestedRegion': region } },
+      },
+      {
+        ...allow('MachinesOfThisDeployment', ONLY_OURS, '*'),
+        Condition: { StringEquals: { [`aws:ResourceTag/${TAG.deployment}`]: deployment } },
+      },
+      {
+        ...allow('TagsOfNewResources', ['ec2:CreateTags'], '*'),
+        Condition: {
+          StringEquals: { 'ec2:CreateAction': TAGGING.map((action) => action.slice('ec2:'.length)) },
+        },
+      },
+      allow('Roles', of('iam').filter(without(['iam:PassRole'])), roles),
+      {
+        ...allow('RolesOfMachinesAndForwarder', ['iam:PassRole'], roles.slice(0, 1)),
+        Condition: {
+          StringEquals: { 'iam:PassedToService': ['ec2.amazonaws.com', 'lambda.amazonaws.com'] },
+        },
+      },
+      allow('Logs', of('logs').filter(without(WITHOUT_RESOURCE)), logs),
+      allow('LogForwarder', of('lambda'), [forwarder]),
+      allow('Account', WITHOUT_RESOURCE, '*'),
+      ...(stateBucket === null ? [] : stateStatements(partition, stateBucket)),
+    ],
+  };
+}
+
+function stateStatements(partition: string, bucket: string): Statement[] {
+  const arn = `arn:${partition}:s3:::${bucket}`;
+  const ofObjects = stateActions.filter((action) => action !== 's3:ListBucket');
+  return [allow('StateBucket', ['s3:ListBucket'], [arn]), allow('State', ofObjects, [`${arn}/*`])];
+}
+
+function allow(Sid: string, Action: readonly string[], Resource: string | readonly string[]): Statement {
+  return { Sid, Effect: 'Allow', Action, Resource };
+}
+
+/** Every action, sorted. */
+function neededActions(): Action[] {
+  const all = new Set<Action>([...allocatorActions, ...Object.values(pluginActions).flat(), ...stateActions]);
+  return [...all].sort();
+}
