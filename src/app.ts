@@ -7,9 +7,11 @@ import { createFleet } from './app/fleet.ts';
 import { openIdentity, type Identity } from './app/identity.ts';
 import { risksOf } from './app/risks.ts';
 import { openCollecting, openDelivery, openHistory } from './app/services.ts';
+import { createMetricsReader, createServerMetrics, openMetricsServer } from './app/metrics.ts';
 import { createWebApp } from './app/web.ts';
 import { listenUrl } from './config/derive.ts';
 import { databaseStartFailure } from './db/start-failure.ts';
+import type { HttpApp } from './http/app.ts';
 import { createPinLimit } from './http/pin-limit.ts';
 import { startHttpServer } from './http/server.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
@@ -85,11 +87,21 @@ async function serve(
   const { config, log } = context;
   let stopping = false;
   let url = '';
-  const delivery = await openDelivery(context, lifecycle, opened.data);
+  const metrics = await createServerMetrics(config);
+  const delivery = await openDelivery(context, lifecycle, opened.data, metrics);
   const operations = await createFleet(context, opened, () => url);
   const pinLimit = await lifecycle.acquire('PIN limit', createPinLimit, (limit) => limit.close());
-  const app = await createWebApp(context, {
+  const renderMetrics = createMetricsReader(context, {
+    metrics,
+    db: opened.data.database.db,
+    delivery,
+    operations,
+    app: () => app,
+  });
+  const app: HttpApp = await createWebApp(context, {
     ...opened,
+    metrics,
+    renderMetrics,
     pinLimit,
     collecting: openCollecting(context, opened.data, opened.sshKey),
     delivery,
@@ -112,6 +124,7 @@ async function serve(
     },
   );
   url = listenUrl(host, server.port);
+  await openMetricsServer(context, lifecycle, renderMetrics);
   await openHistory(context, lifecycle, opened.data);
   await lifecycle.acquire('operations', operations.start, (_started, { force }) => operations.stop(force));
   return url;

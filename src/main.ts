@@ -9,7 +9,7 @@ import { renderFailures } from './config/failure.ts';
 import { renderSettings } from './config/help.ts';
 import { thisPlatform } from './db/embedded/platform.ts';
 import { createLog } from './log.ts';
-import { consoleLines } from './log/console.ts';
+import { logDestination } from './log/console.ts';
 import type { CommandAnswer } from './provision/definition.ts';
 import type { Failure } from './result.ts';
 
@@ -38,7 +38,7 @@ function readContext(): AppContext | null {
     env: process.env,
     platform: thisPlatform(),
     self: { pid: process.pid, host: hostname() },
-    log: createLog({ level: config.logLevel, ...(stdout.isTTY && { destination: consoleLines(stdout) }) }),
+    log: createLog({ level: config.logLevel, ...logDestination(config.logFormat, stdout) }),
     say,
   };
 }

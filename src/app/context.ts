@@ -20,6 +20,7 @@ export type AppContext = {
   /** Instead of the configured one, for tests. */
   readonly provider?: Provider;
   readonly operationIntervals?: Partial<OperationIntervals>;
+  readonly metricsFreshMs?: number;
   readonly providerLimits?: ProviderHost['limits'];
 };
 

@@ -10,6 +10,7 @@ import { createDispatcher, type Dispatcher } from '../delivery/dispatcher.ts';
 import { watchSilence, type SilenceWatch } from '../delivery/silence.ts';
 import { startSampler } from '../delivery/state-sampler.ts';
 import type { Lifecycle } from '../lifecycle.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import { definitionOf } from '../provision/providers.ts';
 import type { SshKeyPair } from '../ssh/key-pair.ts';
 import { StartError, type AppContext } from './context.ts';
@@ -34,6 +35,7 @@ export async function openDelivery(
   { config, log }: AppContext,
   lifecycle: Lifecycle,
   { database }: Data,
+  metrics: Metrics | null,
 ): Promise<DeliveryServices> {
   const { db, connectionString } = database;
   const warn = (error: unknown, action: string): void =>
@@ -46,6 +48,7 @@ export async function openDelivery(
     pollMaxSeconds: config.limits.pollMaxSeconds ?? null,
     now: Date.now,
     onError: warn,
+    onDelivered: metrics?.delivered,
   });
   const listening = await lifecycle.acquire(
     'listener',

@@ -13,9 +13,12 @@ import { createAuthenticator } from '../handlers/authenticate.ts';
 import { createLogLimiter, createLogQueue } from '../handlers/log-intake.ts';
 import type { HealthCheck } from '../handlers/system.ts';
 import { createHttpApp, type HttpApp } from '../http/app.ts';
+import { isEndless } from '../http/context.ts';
+import type { HttpOptions } from '../http/options.ts';
 import { createValidator } from '../http/validator.ts';
 import type { PinLimit } from '../http/pin-limit.ts';
-import { renderProblem } from '../pages/problem.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import { renderProblem, type FailedRequest } from '../pages/problem.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import { definitionOf, registeredProvider } from '../provision/providers.ts';
 import { deriveKey } from '../secrets.ts';
@@ -24,6 +27,7 @@ import type { AppContext } from './context.ts';
 import { auditFailedLogins } from './failed-logins.ts';
 import type { Data } from './data.ts';
 import type { Identity } from './identity.ts';
+import { metricsSource } from './metrics.ts';
 import { serverNames } from './server-names.ts';
 import { risksOf } from './risks.ts';
 import type { Collecting, DeliveryServices } from './services.ts';
@@ -35,6 +39,9 @@ export type WebDependencies = Pick<Identity, 'admin' | 'secretKey' | 'forwarderT
   readonly pinLimit: PinLimit;
   readonly collecting: Collecting;
   readonly isStopping: () => boolean;
+  /** What happens is told here; null where nobody reads it. */
+  readonly metrics: Metrics | null;
+  readonly renderMetrics: () => Promise<string>;
 };
 
 /** The use of the key and its version: with another name every browser would be a new one. */
@@ -51,11 +58,10 @@ export async function createWebApp(
   { config, log }: AppContext,
   dependencies: WebDependencies,
 ): Promise<HttpApp> {
-  const { db } = dependencies.data.database;
+  const { metrics, data, isStopping } = dependencies;
+  const { db } = data.database;
   const contract = await loadContract();
-  const names = siteNames(config);
   const settings = createSettings(db, workshopDefaults(config));
-  const pageNames = () => ({ workshop: settings.last(), ...names });
   const proxy = { isUntrusted: false };
   return createHttpApp({
     document: contract.document,
@@ -79,12 +85,15 @@ export async function createWebApp(
       checks: [...healthChecks(config, dependencies), proxyCheck(proxy)],
       contractYaml: contract.yaml,
       contract: contract.document,
+      metrics: metricsSource(config, proxy, dependencies.renderMetrics),
+      ...(metrics && { onClaim: metrics.claim, onLogLines: metrics.logLines }),
     }),
     authenticate: createAuthenticator({
       db,
       admin: dependencies.admin,
       registrationToken: config.tokens.registration,
       forwarderToken: dependencies.forwarderToken,
+      metricsToken: config.metrics.token,
     }),
     vmAuth: config.vmAuth,
     ...serverNames(config.server),
@@ -92,22 +101,28 @@ export async function createWebApp(
       key: deriveKey(dependencies.secretKey, COOKIE_KEY),
       secure: config.server.secureCookies,
     },
-    pages: {
-      error: ({ problem, endpointId, path }) =>
-        renderProblem(problem, { endpointId, form: null, path, ...pageNames() }),
-      form: ({ problem, endpointId, values }) =>
-        renderProblem(problem, { endpointId, form: values, ...pageNames() }),
-    },
+    pages: problemPages(() => ({ workshop: settings.last(), ...siteNames(config) })),
     requestsPerMinute: config.limits.requestsPerMinute,
     onRefusedHeartbeat: dependencies.delivery.silence.heard,
     onUntrustedProxy: () => (proxy.isUntrusted = true),
     onFailedLogin: auditFailedLogins(dependencies.data.database.db, log),
+    onRequestEnd: (endpoint, status, tookMs) =>
+      metrics?.request(endpoint?.id ?? null, status, isEndless(endpoint) ? null : tookMs / 1_000),
     log,
     logRequests: config.logRequests,
     responseFaults: config.responseFaults,
-    isStopping: dependencies.isStopping,
+    isStopping,
     classifyError: databaseProblem,
   });
+}
+
+function problemPages(names: () => Pick<FailedRequest, 'workshop' | 'site'>): HttpOptions['pages'] {
+  return {
+    error: ({ problem, endpointId, path }) =>
+      renderProblem(problem, { endpointId, form: null, path, ...names() }),
+    form: ({ problem, endpointId, values }) =>
+      renderProblem(problem, { endpointId, form: values, ...names() }),
+  };
 }
 
 type Contract = Awaited<ReturnType<typeof readContract>>;

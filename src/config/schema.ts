@@ -6,9 +6,10 @@ import { defaultProvider, providerNames, providers, providersThat } from '../pro
 import { workshopRules } from '../vms/workshop-settings.ts';
 import { launchSettings, machineSettings } from './machine-schema.ts';
 import { env, file } from './setting.ts';
+import { logSettings, metricSettings } from './watch-schema.ts';
 import * as rules from './rules.ts';
 
-const { flag, folder, minutes, oneOf, plainText, seconds, wholeNumber } = rules;
+const { folder, minutes, oneOf, plainText, seconds, wholeNumber } = rules;
 
 const server = z.object({
   host: env('HOST', rules.listenHost, {
@@ -264,6 +265,7 @@ export const configSchema = z
         }),
       })
       .describe('Tokens'),
+    metrics: metricSettings,
     workshop: workshop.describe('Workshop'),
     database: database.describe('Database'),
     deployment: z
@@ -282,15 +284,7 @@ export const configSchema = z
     launch: launchSettings.describe('Launches'),
     download: download.describe('Download of the participants’ work'),
     limits: limits.describe('Limits'),
-    logLevel: env('LOG_LEVEL', oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']), {
-      default: 'info',
-      meaning: 'The least severe lines in the log.',
-    }),
-    logRequests: env('LOG_REQUESTS', flag, {
-      default: false,
-      meaning:
-        'Whether every request is logged at `info`. Otherwise only failed and slow ones are, and the others at `debug`.',
-    }),
+    ...logSettings,
     responseFaults: env('RESPONSE_FAULTS', oneOf(['log', 'throw']), {
       default: 'log',
       meaning:

@@ -2,7 +2,7 @@
 
 /** The security schemes of the contract. */
 export type SecurityScheme =
-  'adminBasic' | 'vmToken' | 'forwarderToken' | 'registrationToken' | 'browserCookie';
+  'adminBasic' | 'vmToken' | 'forwarderToken' | 'registrationToken' | 'metricsToken' | 'browserCookie';
 
 export type QueryType = 'string' | 'integer' | 'number' | 'boolean';
 

@@ -10,7 +10,8 @@ export type Caller =
   | { readonly kind: 'admin'; readonly user: string }
   | { readonly kind: 'vm'; readonly hostname: string }
   | { readonly kind: 'forwarder' }
-  | { readonly kind: 'registrar' };
+  | { readonly kind: 'registrar' }
+  | { readonly kind: 'monitor' };
 
 type JsonType = 'application/json' | 'application/problem+json';
 type BodyOf<Type, Declared> = Type extends JsonType

@@ -1351,6 +1351,30 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/metrics': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Metrics for Prometheus
+     * @description Counters and gauges in the text format of Prometheus; docs/operations.md explains what to watch. With `METRICS_TOKEN`,
+     *     the token is required. Without one, this address answers only on a server that no other computer and no proxy can reach;
+     *     otherwise it returns 404 (`metrics_off`). `METRICS_PORT` serves the same on a port of its own.
+     *
+     *     Answers while the database is away, too: then `lablink_database_up` is 0, and what is read from it is missing.
+     */
+    get: operations['getMetrics'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/openapi.yaml': {
     parameters: {
       query?: never;
@@ -4738,6 +4762,36 @@ export interface operations {
         };
       };
       500: components['responses']['InternalError'];
+    };
+  };
+  getMetrics: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The metrics. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          /**
+           * @example # HELP lablink_vms Machines by status.
+           *     # TYPE lablink_vms gauge
+           *     lablink_vms{status="running"} 40
+           */
+          'text/plain': string;
+        };
+      };
+      401: components['responses']['Unauthorized'];
+      404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
     };
   };
   getContractYaml: {

@@ -79,6 +79,12 @@ export const problems = {
     title: 'Operation not found',
     detail: 'There is no such operation.',
   },
+  metrics_off: {
+    status: 404,
+    title: 'Metrics off',
+    detail:
+      'Metrics are not served here, because others could read them. Set METRICS_TOKEN, or METRICS_PORT for a port of their own.',
+  },
   orphan_not_found: {
     status: 404,
     title: 'No such orphan',

@@ -58,8 +58,33 @@ export function connectDatabase({ unlimited = false, pooled = false, ...options 
   // The pool handles `error` only while a connection is idle, and an `error` event without a listener ends the process. If a
   // connection is lost while it is in use, its query is rejected, which is enough.
   pool.on('connect', (client) => client.on('error', () => undefined));
+  const db = new Kysely<DB>({ dialect: dialectOf(pool, options) });
+  pools.set(db, pool);
+  return db;
+}
+
+export type PoolUse = {
+  /** Open connections, and how many of them no query uses. */
+  readonly open: number;
+  readonly idle: number;
+  /** Queries that wait for a connection. */
+  readonly waiting: number;
+  readonly most: number;
+};
+
+const pools = new WeakMap<Db, Pool>();
+
+/** Null for a transaction. */
+export function readPoolUse(db: Db): PoolUse | null {
+  const pool = pools.get(db);
+  if (pool === undefined) return null;
+  const { totalCount: open, idleCount: idle, waitingCount: waiting, options } = pool;
+  return { open, idle, waiting, most: options.max };
+}
+
+function dialectOf(pool: Pool, options: Pick<DatabaseOptions, 'prepared' | 'onRefusal'>): Dialect {
   const config = { pool: withPreparedStatements(pool, options.prepared ?? new Map()) };
-  return new Kysely<DB>({ dialect: new Dialect(config, options.onRefusal ?? (() => undefined)) });
+  return new Dialect(config, options.onRefusal ?? (() => undefined));
 }
 
 /** The adapter is the part of a `Db` that its transactions share. */

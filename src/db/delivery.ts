@@ -17,6 +17,8 @@ export type Delivery = {
   readonly command: string;
   readonly pin: string;
   readonly commandNumber: number;
+  /** From the request of the participant until now; null where the command had been delivered before. */
+  readonly waitedSeconds: number | null;
 };
 
 type Fetch = { readonly hostname: string; readonly codeLifetimeSeconds: number };
@@ -57,7 +59,7 @@ async function take(
   fetches: readonly Fetch[],
   locking: Locking,
 ): Promise<Map<string, { readonly delivery: Delivery | null }>> {
-  const { rows } = await sql<{ hostname: string } & { [K in keyof Delivery]: Delivery[K] | null }>`
+  const { rows } = await sql<{ hostname: string } & DeliveryRow>`
     with due as (
       select v.hostname, a.id, given.seconds
       from unnest(${fetches.map(({ hostname }) => hostname)}::text[],
@@ -66,22 +68,31 @@ async function take(
       join assignments a on a.id = v.assignment_id
       where ${IS_DUE} and a.command_at > now() - make_interval(secs => given.seconds)
     ), held as (
-      select a.id from due join assignments a on a.id = due.id
+      select a.id, case when a.delivered_at is null then extract(epoch from now() - a.command_at)::float8 end as waited
+      from due join assignments a on a.id = due.id
       where a.hostname = due.hostname and ${IS_DUE} and a.command_at > now() - make_interval(secs => due.seconds)
       for no key update of a ${sql.raw(locking)}
     ), taken as (
       update assignments a set delivered_at = coalesce(a.delivered_at, now()) from held where a.id = held.id
-      returning a.id, a.crd_command, a.pin, a.command_number
+      returning a.id, a.crd_command, a.pin, a.command_number, held.waited
     )
-    select due.hostname, taken.id as "assignmentId", crd_command as command, pin, command_number as "commandNumber"
+    select due.hostname, taken.id as "assignmentId", crd_command as command, pin, command_number as "commandNumber",
+      waited as "waitedSeconds"
     from due left join taken on taken.id = due.id`.execute(db);
   return new Map(rows.map(({ hostname, ...row }) => [hostname, { delivery: readDelivery(row) }]));
 }
 
-function readDelivery(row: { [K in keyof Delivery]: Delivery[K] | null }): Delivery | null {
-  const { assignmentId, command, pin, commandNumber } = row;
+type DeliveryRow = { readonly [K in keyof Delivery]: Delivery[K] | null };
+
+function readDelivery({
+  assignmentId,
+  command,
+  pin,
+  commandNumber,
+  waitedSeconds,
+}: DeliveryRow): Delivery | null {
   if (assignmentId === null || command === null || pin === null || commandNumber === null) return null;
-  return { assignmentId, command, pin, commandNumber };
+  return { assignmentId, command, pin, commandNumber, waitedSeconds };
 }
 
 /** Those of these VMs that have a command to fetch. For the slow timer and after a reconnect of the listener. */

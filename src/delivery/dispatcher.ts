@@ -16,6 +16,8 @@ export type DispatcherOptions = {
   /** Milliseconds. */
   readonly now: () => number;
   readonly onError: (error: unknown, doing: string) => void;
+  /** A command was delivered for the first time, so long after the participant sent it. */
+  readonly onDelivered?: ((waitedSeconds: number) => void) | undefined;
 };
 
 type Poll = { readonly hostname: string; readonly confirms: boolean; readonly signal: AbortSignal };
@@ -103,12 +105,14 @@ type Deliveries = Pick<Dispatcher, 'onNotification' | 'readAll'> & {
 
 /** Reads the rows of waiting VMs, and ends the polls of those that have a command. */
 function createDeliveries(
-  { db, codeLifetimeSeconds, onError }: DispatcherOptions,
+  { db, codeLifetimeSeconds, onError, onDelivered }: DispatcherOptions,
   waiters: Waiters<Delivery>,
 ): Deliveries {
   async function deliver(waiter: Waiter<Delivery>): Promise<void> {
     const delivery = await takeDelivery(db, waiter.hostname, codeLifetimeSeconds);
-    if (delivery) waiter.settle({ kind: 'delivered', delivery });
+    if (!delivery) return;
+    waiter.settle({ kind: 'delivered', delivery });
+    if (delivery.waitedSeconds !== null) onDelivered?.(delivery.waitedSeconds);
   }
 
   function onNotification(hostname: string): void {

@@ -18,13 +18,14 @@ export type AuthenticatorOptions = {
   readonly admin: { readonly user: string; readonly password: string };
   readonly registrationToken: string | undefined;
   readonly forwarderToken: string | undefined;
+  readonly metricsToken: string | undefined;
 };
 
 /** Longer tokens are rejected without hashing them. */
 const TOKEN_MAX_LENGTH = 512;
 
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
-  const { db, admin, registrationToken, forwarderToken } = options;
+  const { db, admin, registrationToken, forwarderToken, metricsToken } = options;
   return {
     basic: (user, password) => {
       const isUser = sameText(user, admin.user);
@@ -34,6 +35,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       if (token.length > TOKEN_MAX_LENGTH) return null;
       if (registrationToken !== undefined && sameText(token, registrationToken)) return { kind: 'registrar' };
       if (forwarderToken !== undefined && sameText(token, forwarderToken)) return { kind: 'forwarder' };
+      if (metricsToken !== undefined && sameText(token, metricsToken)) return { kind: 'monitor' };
       const hostname = await hostnameOfToken(db, hashToken(token));
       return hostname === null ? null : { kind: 'vm', hostname };
     },
@@ -42,7 +44,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 }
 
 /** Compares hashes, which have equal lengths, so that the time reveals nothing. */
-function sameText(given: string, expected: string): boolean {
+export function sameText(given: string, expected: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(given), digest(expected));
 }

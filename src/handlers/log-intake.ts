@@ -70,8 +70,9 @@ export function createLogIntake(dependencies: {
   readonly db: Db;
   readonly logLimiter: LogLimiter;
   readonly logQueue: LogQueue;
+  readonly onLogLines?: ((lines: number, bytes: number) => void) | undefined;
 }): Handler<'postVmLogs'> {
-  const { db, logLimiter, logQueue } = dependencies;
+  const { db, logLimiter, logQueue, onLogLines } = dependencies;
   return async ({ body }) => {
     const eventIds = body.event_ids ?? null;
     if (eventIds !== null && eventIds.length !== body.messages.length) {
@@ -93,7 +94,9 @@ export function createLogIntake(dependencies: {
     if (seen === 'late') return stored;
     const lines = messages.map(storable);
     await appendLogs(db, { hostname, lines, eventIds });
-    await logLimiter.appended(hostname, logBytes(lines));
+    const bytes = logBytes(lines);
+    onLogLines?.(lines.length, bytes);
+    await logLimiter.appended(hostname, bytes);
     return stored;
   }
 }

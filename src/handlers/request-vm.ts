@@ -30,6 +30,8 @@ export type RequestVmDependencies = {
   readonly requestBounds: RequestBounds;
   readonly pinLimit: PinLimit;
   readonly settings: Settings;
+  /** How each request for a machine ended. */
+  readonly onClaim?: ((outcome: VmRequestResult['kind']) => void) | undefined;
 };
 
 /** So that a lock of five minutes is not told as one of six. */
@@ -80,6 +82,7 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
         input.signal,
       ),
     );
+    dependencies.onClaim?.(result.kind);
     if (result.kind === 'assigned' || result.kind === 'returned') {
       return assigned(dependencies, input, { ...typed, found: result });
     }

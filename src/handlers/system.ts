@@ -25,6 +25,13 @@ export type SystemDependencies = {
   /** The same, parsed. */
   readonly contract: Record<string, unknown>;
   readonly site?: string;
+  readonly metrics: MetricsSource;
+};
+
+type MetricsSource = {
+  /** `token`: METRICS_TOKEN is set. `open`: nobody else can reach this server. `off`: somebody could. */
+  readonly access: () => 'token' | 'open' | 'off';
+  readonly render: () => Promise<string>;
 };
 
 export function createSystemHandlers({
@@ -33,6 +40,7 @@ export function createSystemHandlers({
   contract,
   contractYaml,
   site,
+  metrics,
 }: SystemDependencies): HandlersOf<'system'> {
   return {
     getHealth: async () => {
@@ -47,6 +55,12 @@ export function createSystemHandlers({
       };
     },
     getLiveness: () => json({ status: 'ok' as const }),
+    getMetrics: async ({ caller }) => {
+      const access = caller.kind === 'monitor' ? 'open' : metrics.access();
+      if (access === 'off') return problem('metrics_off');
+      if (access === 'token') return problem('token_required', TOKEN_MISSING);
+      return { status: 200, type: 'text/plain', body: await metrics.render() };
+    },
     getContractYaml: () => ({ status: 200, type: 'application/yaml', body: contractYaml }),
     getContractJson: () => json(contract),
     docsPage: () => page(renderDocs(site)),
@@ -58,6 +72,11 @@ export function createSystemHandlers({
     },
   };
 }
+
+const TOKEN_MISSING = {
+  detail: 'Send METRICS_TOKEN: `Authorization: Bearer <METRICS_TOKEN>`.',
+  headers: { 'WWW-Authenticate': 'Bearer realm="LabLink"' },
+};
 
 /** A file with a hash in its name never changes; any other may be stale for five minutes. */
 const FOR_EVER = { 'Cache-Control': 'public, max-age=31536000, immutable' };

@@ -24,6 +24,8 @@ export type VmDependencies = {
   readonly dispatcher: Dispatcher;
   readonly logLimiter: LogLimiter;
   readonly logQueue: LogQueue;
+  /** Log lines were stored. */
+  readonly onLogLines?: ((lines: number, bytes: number) => void) | undefined;
   /** The provider of VMs that report without having been launched or registered. */
   readonly unknownVmProvider: Provider;
 };

@@ -182,7 +182,9 @@ function openRequest(adapter: Adapter, req: Request, res: Response): void {
   res.once('close', () => {
     adapter.running.delete(context);
     if (!res.writableFinished) abort(context, 'The client left.');
-    const { log, logRequests = true } = adapter.options;
-    logRequest(log, context, adapter.nowMs(), logRequests);
+    const { log, logRequests = true, onRequestEnd } = adapter.options;
+    const nowMs = adapter.nowMs();
+    logRequest(log, context, nowMs, logRequests);
+    onRequestEnd?.(context.endpoint, res.headersSent ? res.statusCode : null, nowMs - context.startedMs);
   });
 }

@@ -21,13 +21,15 @@ const BEARER_WRONG = `${BEARER}, error="invalid_token"`;
 /** Not Basic: the browser of a participant would ask for a password. */
 const COOKIE = 'Cookie realm="LabLink", cookie-name="lablink_browser"';
 
-const BEARERS = ['vmToken', 'forwarderToken', 'registrationToken'] as const;
+const BEARERS = ['vmToken', 'forwarderToken', 'registrationToken', 'metricsToken'] as const;
+const CHOSEN = ['registrationToken', 'metricsToken'] as const;
 const schemeOf: Readonly<Record<Caller['kind'], SecurityScheme | null>> = {
   anonymous: null,
   admin: 'adminBasic',
   vm: 'vmToken',
   forwarder: 'forwarderToken',
   registrar: 'registrationToken',
+  monitor: 'metricsToken',
 };
 
 /** Leaves the caller and the browser's id in the context. Throws a problem of status 401, with its challenge, or 403. */
@@ -111,8 +113,8 @@ async function identify(
   }
   if (credentials.kind === 'bearer' && BEARERS.some((scheme) => accepts(endpoint, scheme))) {
     const look = (): Promise<Caller | null> => authenticate.bearer(credentials.token);
-    // Only this token may be a word that people chose; the others are random.
-    const caller = accepts(endpoint, 'registrationToken')
+    // Only these tokens may be words that people chose; the others are random.
+    const caller = CHOSEN.some((scheme) => accepts(endpoint, scheme))
       ? await loginLimit.token(client, look)
       : await look();
     const scheme = caller && schemeOf[caller.kind];

@@ -60,6 +60,9 @@ export type HttpOptions = {
   readonly onUntrustedProxy?: () => void;
   /** The first failed login of an address in a minute, and the one that blocks it. */
   readonly onFailedLogin?: (failure: FailedLogin) => void;
+  /** Every request at its end; the status is null where the client left before the answer began. */
+  readonly onRequestEnd?:
+    ((endpoint: Endpoint | null, status: number | null, tookMs: number) => void) | undefined;
   readonly log: Log;
   /** Whether every request is logged at `info` (the default), or only those that failed or were slow. */
   readonly logRequests?: boolean;

@@ -20,14 +20,20 @@ export type HttpServer = {
   readonly kill: () => Promise<void>;
 };
 
+type ServedApp = Pick<HttpApp, 'listener' | 'endLongPolls' | 'abortAll' | 'close'>;
+
 export type ServerOptions = {
-  readonly app: HttpApp;
+  readonly app: ServedApp;
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
   readonly limits?: Partial<HttpLimits>;
   readonly log: Log;
+  /** The settings of host and port, for what is said when it cannot listen. */
+  readonly settings?: Settings;
 };
+
+type Settings = { readonly host: string; readonly port: string };
 
 /** Connections that have become idle while stopping are closed this often. */
 const IDLE_SWEEP_MS = 20;
@@ -39,7 +45,7 @@ export async function startHttpServer(options: ServerOptions): Promise<Result<Ht
   const failure = await listen(server, host, port);
   if (failure !== null) {
     app.close();
-    return fail(listenFailure(failure, host, port));
+    return fail(listenFailure(failure, options));
   }
   server.on('error', (error) => log.error({ err: error }, 'The HTTP server has a fault.'));
   const address = server.address();
@@ -47,7 +53,7 @@ export async function startHttpServer(options: ServerOptions): Promise<Result<Ht
   return succeed({ port: bound, url: localUrl(host, bound), stop, kill });
 }
 
-function configure(app: HttpApp, limits: HttpLimits): Server {
+function configure(app: ServedApp, limits: HttpLimits): Server {
   const server = createServer({
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.headersTimeoutMs,
@@ -114,7 +120,7 @@ function watchUnused(server: Server): ReadonlySet<Socket> {
   return unused;
 }
 
-function endings(server: Server, app: HttpApp): Pick<HttpServer, 'stop' | 'kill'> {
+function endings(server: Server, app: ServedApp): Pick<HttpServer, 'stop' | 'kill'> {
   const unused = watchUnused(server);
   let closed: Promise<void> | null = null;
   const close = (): Promise<void> => {
@@ -152,19 +158,22 @@ function endings(server: Server, app: HttpApp): Pick<HttpServer, 'stop' | 'kill'
 
 type ListenFailure = Failure<'listen'>;
 
-function listenFailure({ code, message }: NodeJS.ErrnoException, host: string, port: number): ListenFailure {
+function listenFailure(
+  { code, message }: NodeJS.ErrnoException,
+  { host, port, settings = { host: 'HOST', port: 'PORT' } }: ServerOptions,
+): ListenFailure {
   switch (code) {
     case 'EADDRINUSE':
       return {
         code: 'listen',
         message: `Port ${port} of ${host} is in use by another program.`,
-        remedy: 'Stop that program, or set PORT to another port.',
+        remedy: `Stop that program, or set ${settings.port} to another port.`,
       };
     case 'EACCES':
       return {
         code: 'listen',
         message: `This user may not listen on port ${port}.`,
-        remedy: 'Set PORT to 1024 or more, and put a proxy in front for the lower port.',
+        remedy: `Set ${settings.port} to 1024 or more, and put a proxy in front for the lower port.`,
       };
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
@@ -172,13 +181,13 @@ function listenFailure({ code, message }: NodeJS.ErrnoException, host: string, p
       return {
         code: 'listen',
         message: `${host} is not an address of this machine.`,
-        remedy: 'Set HOST to 127.0.0.1 (this machine only) or 0.0.0.0 (all of its addresses).',
+        remedy: `Set ${settings.host} to 127.0.0.1 (this machine only) or 0.0.0.0 (all of its addresses).`,
       };
     default:
       return {
         code: 'listen',
         message: `Cannot listen on ${host}:${port}: ${message}.`,
-        remedy: 'Check HOST and PORT.',
+        remedy: `Check ${settings.host} and ${settings.port}.`,
       };
   }
 }

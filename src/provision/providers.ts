@@ -62,9 +62,14 @@ export const registeredProvider: ProviderName = first(({ creates }) => !creates)
 /** The provider that is used where none is configured. */
 export const defaultProvider: ProviderName = first(({ isDefault }) => isDefault === true);
 
+/** Their names. */
+export function providersWhere(is: (definition: ProviderDefinition) => boolean): ProviderName[] {
+  return providers.filter(is).map(({ name }) => name);
+}
+
 /** For documents: `PROVIDER=a` or `PROVIDER=b`. */
 export function providersThat(is: (definition: ProviderDefinition) => boolean): string {
-  const names = providers.filter(is).map(({ name }) => `\`PROVIDER=${name}\``);
+  const names = providersWhere(is).map((name) => `\`PROVIDER=${name}\``);
   return new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(names);
 }
 

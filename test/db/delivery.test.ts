@@ -59,7 +59,13 @@ describe('a waiting VM', () => {
     const { id } = await giveVm(database.db, 'ada@x.org', { pin: '424242' });
     expect(await told).toEqual({
       kind: 'delivered',
-      delivery: { assignmentId: id, command: 'start-host --code="4/0Aone"', pin: '424242', commandNumber: 1 },
+      delivery: {
+        waitedSeconds: expect.any(Number) as number,
+        assignmentId: id,
+        command: 'start-host --code="4/0Aone"',
+        pin: '424242',
+        commandNumber: 1,
+      },
     });
     await listener.close();
   });
@@ -143,11 +149,12 @@ describe('a command', () => {
     await insertFreeVms(db, ['a']);
     await giveVm(db, 'ada@x.org');
     const first = await takeDelivery(db, 'a', LIFETIME_SECONDS);
+    expect(first?.waitedSeconds).toBeGreaterThan(0);
     const { delivered_at } = await db
       .selectFrom('assignments')
       .select('delivered_at')
       .executeTakeFirstOrThrow();
-    expect(await takeDelivery(db, 'a', LIFETIME_SECONDS)).toEqual(first);
+    expect(await takeDelivery(db, 'a', LIFETIME_SECONDS)).toEqual({ ...first, waitedSeconds: null });
     expect(await db.selectFrom('assignments').select('delivered_at').executeTakeFirstOrThrow()).toEqual({
       delivered_at,
     });

@@ -116,6 +116,12 @@ test('the agent is served where it was built, and is 404 where it was not', asyn
   }
 });
 
+test('metrics are 404 behind a proxy that nobody has configured', async () => {
+  await using server = await startTestServer();
+  const request = { path: '/metrics', headers: { 'X-Forwarded-For': '192.0.2.1' } };
+  coverage.note('getMetrics', await sendRaw(server.url, request));
+});
+
 test('429 is answered by every endpoint that declares it when one request a minute is allowed', async () => {
   await using server = await startTestServer({ REQUESTS_PER_MINUTE: '1' });
   await sendRaw(server.url, { path: '/' });
@@ -134,6 +140,8 @@ test('500 is answered by every endpoint that declares it when the schema or the 
   expectDeclared(server);
   await using http = await startStub();
   await sendExamples(http.url, 500, { Authorization: STUB_ADMIN });
+  // An admin's password is none of its credentials.
+  await sendExamples(http.url, 500);
 });
 
 test('503 is answered by every endpoint that declares it when Postgres is away or the server is stopping', async () => {

@@ -32,7 +32,10 @@ export type TestServer = AsyncDisposable & {
 };
 
 /** Parts of the program that a test replaces. */
-export type ServerParts = Pick<AppContext, 'provider' | 'operationIntervals' | 'providerLimits'> &
+export type ServerParts = Pick<
+  AppContext,
+  'provider' | 'operationIntervals' | 'providerLimits' | 'metricsFreshMs'
+> &
   Partial<Pick<AppContext, 'say'>> & {
     /** The text of the config file. */
     readonly configFile?: string;
