@@ -22,7 +22,9 @@ export type TestDatabase = AsyncDisposable & {
 export async function createTestDatabase(content: 'migrated' | 'empty' = 'migrated'): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
   const template = content === 'migrated' ? TEMPLATE_DATABASE : 'template0';
-  await withAdmin((admin) => admin.query(`create database ${name} template ${template}`));
+  // Copying the files takes a quarter of the processor time of Postgres's own way, which logs each page.
+  const statement = `create database ${name} template ${template} strategy file_copy`;
+  await withAdmin((admin) => admin.query(statement));
   const url = new URL(inject('postgres'));
   url.pathname = name;
   const db = connectDatabase({
