@@ -114,9 +114,7 @@ export async function startCloud(): Promise<TestCloud> {
   const credentials = { accessKeyId: 'observer', secretAccessKey: 'testing' };
   const env = { ...moto.env, [CONTROL_VARIABLE]: control };
   const ec2 = new EC2Client({ endpoint: moto.endpoint, region: REGION, credentials });
-  // Moto loads each service at its first request, which takes seconds.
   const sharedResources = readSharedResources(ec2, { endpoint: moto.endpoint, region: REGION, credentials });
-  await Promise.all([listMachines(ec2), sharedResources.list()]);
   const faults = createFaults(control);
   return {
     endpoint: moto.endpoint,
