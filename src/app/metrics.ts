@@ -1,6 +1,7 @@
 // Metrics: who may read them, and what is read when somebody does.
 import { isLoopback, listenUrl } from '../config/derive.ts';
 import type { Config } from '../config.ts';
+import { readBackupState } from '../db/backups.ts';
 import type { Db } from '../db/connect.ts';
 import { readPoolUse } from '../db/connect.ts';
 import { readGroupSizes } from '../db/grouped.ts';
@@ -141,6 +142,7 @@ async function readLabFacts(
   await readEnded();
   const counts = await countVms(db);
   const facts = await readMetricFacts(db, operations.graceMinutes);
+  const backups = await readBackupState(db);
   const { queued, running, ...rest } = facts;
   return {
     ...rest,
@@ -149,7 +151,9 @@ async function readLabFacts(
     inUse: counts.inUse,
     operations: { queued, running },
     attention: await readAttention(db, { now: new Date(), ...limits }),
-    backup: null,
+    backupAgeSeconds: backups.last?.ageSeconds ?? null,
+    backupFailed: backups.problem !== null,
+    backupEverySeconds: null,
   };
 }
 

@@ -65,7 +65,11 @@ export type LabFacts = {
   readonly activeOperationSeconds: number;
   readonly logBytes: number;
   readonly databaseBytes: number;
-  readonly backup: { readonly ageSeconds: number; readonly everySeconds: number } | null;
+  /** Null: there is none. */
+  readonly backupAgeSeconds: number | null;
+  readonly backupFailed: boolean;
+  /** Null: none are scheduled. */
+  readonly backupEverySeconds: number | null;
 };
 
 const one = (value: number): Sample[] => [{ value }];
@@ -283,13 +287,19 @@ export const labReadings: readonly Reading<LabFacts>[] = [
   {
     name: 'lablink_backup_age_seconds',
     kind: 'gauge',
-    help: 'Since the last scheduled backup; missing where none are scheduled.',
-    read: ({ backup }) => (backup === null ? [] : one(backup.ageSeconds)),
+    help: 'Since the newest backup; missing where there is none.',
+    read: ({ backupAgeSeconds }) => (backupAgeSeconds === null ? [] : one(backupAgeSeconds)),
+  },
+  {
+    name: 'lablink_backup_failed',
+    kind: 'gauge',
+    help: '1 if the newest scheduled backup failed.',
+    read: ({ backupFailed }) => one(backupFailed ? 1 : 0),
   },
   {
     name: 'lablink_backup_interval_seconds',
     kind: 'gauge',
-    help: 'How often a backup is due (BACKUP_EVERY_HOURS).',
-    read: ({ backup }) => (backup === null ? [] : one(backup.everySeconds)),
+    help: 'How often a backup is due; missing where none are scheduled.',
+    read: ({ backupEverySeconds }) => (backupEverySeconds === null ? [] : one(backupEverySeconds)),
   },
 ];
