@@ -9,9 +9,11 @@ import { risksOf } from './app/risks.ts';
 import { openCollecting, openDelivery, openHistory } from './app/services.ts';
 import { createMetricsReader, createServerMetrics, openMetricsServer } from './app/metrics.ts';
 import { createWebApp } from './app/web.ts';
+import { openSettings } from './app/workshop.ts';
 import { listenUrl } from './config/derive.ts';
 import { databaseStartFailure } from './db/start-failure.ts';
 import type { HttpApp } from './http/app.ts';
+import { createCodeLimit } from './http/code-limit.ts';
 import { createPinLimit } from './http/pin-limit.ts';
 import { startHttpServer } from './http/server.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
@@ -91,6 +93,8 @@ async function serve(
   const delivery = await openDelivery(context, lifecycle, opened.data, metrics);
   const operations = await createFleet(context, opened, () => url);
   const pinLimit = await lifecycle.acquire('PIN limit', createPinLimit, (limit) => limit.close());
+  const codeLimit = await lifecycle.acquire('code limit', createCodeLimit, (limit) => limit.close());
+  const settings = await openSettings(config, opened.data);
   const renderMetrics = createMetricsReader(context, {
     metrics,
     db: opened.data.database.db,
@@ -102,7 +106,10 @@ async function serve(
     ...opened,
     metrics,
     renderMetrics,
+    settings,
+    publicAddress: () => config.server.publicUrl ?? url,
     pinLimit,
+    codeLimit,
     collecting: openCollecting(context, opened.data, opened.sshKey),
     delivery,
     operations,

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { Config } from '../config.ts';
 import { databaseProblem } from '../db/errors.ts';
 import { checkDatabase } from '../db/health.ts';
-import { createSettings } from '../db/settings.ts';
+import type { Settings } from '../db/settings.ts';
 import { createVmFeed } from '../delivery/vm-feed.ts';
 import { createHandlers } from '../handlers/index.ts';
 import { createAuthenticator } from '../handlers/authenticate.ts';
@@ -16,13 +16,14 @@ import { createHttpApp, type HttpApp } from '../http/app.ts';
 import { isEndless } from '../http/context.ts';
 import type { HttpOptions } from '../http/options.ts';
 import { createValidator } from '../http/validator.ts';
+import type { CodeLimit } from '../http/code-limit.ts';
 import type { PinLimit } from '../http/pin-limit.ts';
 import type { Metrics } from '../metrics/metrics.ts';
-import { renderProblem, type FailedRequest } from '../pages/problem.ts';
+import { renderProblem } from '../pages/problem.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import { definitionOf, registeredProvider } from '../provision/providers.ts';
 import { deriveKey } from '../secrets.ts';
-import type { WorkshopSettings } from '../vms/workshop-settings.ts';
+import { needsCode } from '../vms/workshop-settings.ts';
 import type { AppContext } from './context.ts';
 import { auditFailedLogins } from './failed-logins.ts';
 import type { Data } from './data.ts';
@@ -36,7 +37,11 @@ export type WebDependencies = Pick<Identity, 'admin' | 'secretKey' | 'forwarderT
   readonly data: Data;
   readonly delivery: DeliveryServices;
   readonly operations: OperationService;
+  readonly settings: Settings;
+  /** Where participants reach the server. */
+  readonly publicAddress: () => string;
   readonly pinLimit: PinLimit;
+  readonly codeLimit: CodeLimit;
   readonly collecting: Collecting;
   readonly isStopping: () => boolean;
   /** What happens is told here; null where nobody reads it. */
@@ -61,8 +66,8 @@ export async function createWebApp(
   const { metrics, data, isStopping } = dependencies;
   const { db } = data.database;
   const contract = await loadContract();
-  const settings = createSettings(db, workshopDefaults(config));
   const proxy = { isUntrusted: false };
+  const pages = problemPages(config, dependencies.settings);
   return createHttpApp({
     document: contract.document,
     validator: contract.validator,
@@ -70,8 +75,10 @@ export async function createWebApp(
       ...handlerOptions(config),
       ...dependencies.collecting,
       db,
-      settings,
+      settings: dependencies.settings,
+      publicAddress: dependencies.publicAddress,
       pinLimit: dependencies.pinLimit,
+      codeLimit: dependencies.codeLimit,
       dispatcher: dependencies.delivery.dispatcher,
       // A third of the pool: requests of people and health find a connection whatever is logged.
       logQueue: createLogQueue(Math.max(1, Math.floor(config.limits.databasePoolSize / LOGS_SHARE))),
@@ -101,7 +108,7 @@ export async function createWebApp(
       key: deriveKey(dependencies.secretKey, COOKIE_KEY),
       secure: config.server.secureCookies,
     },
-    pages: problemPages(() => ({ workshop: settings.last(), ...siteNames(config) })),
+    pages,
     requestsPerMinute: config.limits.requestsPerMinute,
     onRefusedHeartbeat: dependencies.delivery.silence.heard,
     onUntrustedProxy: () => (proxy.isUntrusted = true),
@@ -114,15 +121,6 @@ export async function createWebApp(
     isStopping,
     classifyError: databaseProblem,
   });
-}
-
-function problemPages(names: () => Pick<FailedRequest, 'workshop' | 'site'>): HttpOptions['pages'] {
-  return {
-    error: ({ problem, endpointId, path }) =>
-      renderProblem(problem, { endpointId, form: null, path, ...names() }),
-    form: ({ problem, endpointId, values }) =>
-      renderProblem(problem, { endpointId, form: values, ...names() }),
-  };
 }
 
 type Contract = Awaited<ReturnType<typeof readContract>>;
@@ -160,23 +158,23 @@ function handlerOptions(config: Config) {
   };
 }
 
+/** The pages of problems, which need no database. */
+function problemPages(config: Config, settings: Settings): HttpOptions['pages'] {
+  const shown = () => {
+    const workshop = settings.last();
+    return { workshop, askForCode: needsCode(workshop), ...siteNames(config) };
+  };
+  return {
+    error: ({ problem, endpointId, path }) =>
+      renderProblem(problem, { endpointId, form: null, path, ...shown() }),
+    form: ({ problem, endpointId, values }) =>
+      renderProblem(problem, { endpointId, form: values, ...shown() }),
+  };
+}
+
 /** What pages call the deployment. */
 function siteNames({ deployment }: Config) {
   return { site: `${deployment.name} · ${deployment.environment}` };
-}
-
-/** What holds as long as no admin has set anything else. */
-function workshopDefaults({ workshop }: Config): WorkshopSettings {
-  const { title, instructions, contact, opensAt, closesAt, join } = workshop;
-  const orNull = (value: string | undefined): string | null => value ?? null;
-  return {
-    title: orNull(title),
-    instructions: orNull(instructions),
-    contact: orNull(contact),
-    opensAt: orNull(opensAt),
-    closesAt: orNull(closesAt),
-    join,
-  };
 }
 
 function healthChecks(config: Config, { admin, data, delivery, operations }: WebDependencies): HealthCheck[] {

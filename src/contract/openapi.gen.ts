@@ -32,11 +32,12 @@ export interface paths {
      *     address never has two VMs. A second request from the same browser (identified by a signed cookie) returns the same
      *     VM and sends it the new command. A request from another browser must include `pin`.
      *
-     *     Before the workshop opens and after it has closed, only e-mail addresses that already have a VM are served.
+     *     Before the workshop opens and after it has closed, only e-mail addresses that already have a VM are served. So are
+     *     those who lack the workshop code, or are not on the roster, where the organiser asks for them.
      *
      *     Field errors and "none free" return `200` with the form page and a message. With `Accept: application/json` they
-     *     return 400, 409 (`none_free`, `too_many_vms`, `pin_required`, `workshop_scheduled`, `workshop_closed`) or 429
-     *     (`too_many_pin_attempts`).
+     *     return 400, 403 (`code_required`, `code_wrong`, `not_on_roster`), 409 (`none_free`, `too_many_vms`, `pin_required`,
+     *     `workshop_scheduled`, `workshop_closed`) or 429 (`too_many_pin_attempts`, `too_many_code_attempts`).
      */
     post: operations['requestVm'];
     delete?: never;
@@ -1006,7 +1007,12 @@ export interface paths {
      */
     get: operations['getSettings'];
     put?: never;
-    post?: never;
+    /**
+     * Save the form of the settings page
+     * @description The same as PATCH, for browsers. Times without a zone are UTC. `action` opens or closes the workshop now. The answer
+     *     redirects to the settings page, or is that page with a message at each wrong field.
+     */
+    post: operations['saveSettings'];
     delete?: never;
     options?: never;
     head?: never;
@@ -1016,6 +1022,44 @@ export interface paths {
      *     allocator that shares the database, and is recorded in the audit.
      */
     patch: operations['changeSettings'];
+    trace?: never;
+  };
+  '/api/v1/settings/rotate-code': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Replace the workshop code
+     * @description The old code is not valid any more. Participants who have a VM keep it. With `Accept: text/html` the answer redirects
+     *     to the settings page.
+     */
+    post: operations['rotateWorkshopCode'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/admin/settings': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The page of the workshop's settings */
+    get: operations['settingsPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
     trace?: never;
   };
   '/api/v1/orphans': {
@@ -1552,6 +1596,8 @@ export interface components {
       crd_command: string;
       /** @description Required only when a participant returns from another browser. */
       pin?: string;
+      /** @description The workshop code, where the organiser asks for it. Case, spaces and dashes do not matter. */
+      code?: string;
     } & {
       [key: string]: unknown;
     };
@@ -1605,11 +1651,28 @@ export interface components {
       /** @description From when on no VM is assigned any more; null if there is no such time. */
       closes_at: components['schemas']['Timestamp'] | null;
       join: components['schemas']['JoinMode'];
+      /** @description The workshop code; null as long as it has not been needed. */
+      code: string | null;
+      /** @description What participants open; it contains the code where they need one. */
+      address: string;
       /**
        * @description What the two times mean now.
        * @enum {string}
        */
       state: 'scheduled' | 'open' | 'closed';
+    };
+    SettingsForm: {
+      title?: string;
+      instructions?: string;
+      contact?: string;
+      opens_at?: string;
+      closes_at?: string;
+      join?: components['schemas']['JoinMode'];
+      /**
+       * @description `open`: the workshop opens now; a closing time that has passed is removed. `close`: it closes now. Default: `save`.
+       * @enum {string}
+       */
+      action?: 'save' | 'open' | 'close';
     };
     SettingsChange: {
       title?: string | null;
@@ -2241,6 +2304,17 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
+    /** @description Done; redirects to the settings page. */
+    SeeSettings: {
+      headers: {
+        /** @description The page. */
+        Location: string;
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+      };
+    };
     /** @description Done; redirects to the page of the VM. For HTML clients. */
     SeeMachine: {
       headers: {
@@ -2404,6 +2478,33 @@ export interface components {
       headers: {
         /** @description How to authenticate. */
         'WWW-Authenticate': string;
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+      };
+    };
+    /** @description The request came from another site. */
+    PageForbidden: {
+      headers: {
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+      };
+    };
+    /** @description The body is too large. */
+    PageTooLarge: {
+      headers: {
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+      };
+    };
+    /** @description The content type, charset or encoding is not supported. */
+    PageUnsupportedMediaType: {
+      headers: {
         [name: string]: unknown;
       };
       content: {
@@ -2591,7 +2692,10 @@ export type $defs = Record<string, never>;
 export interface operations {
   indexPage: {
     parameters: {
-      query?: never;
+      query?: {
+        /** @description The workshop code, which the link from the organiser contains. It is filled in for the participant. */
+        code?: string;
+      };
       header?: never;
       path?: never;
       cookie?: never;
@@ -2599,6 +2703,7 @@ export interface operations {
     requestBody?: never;
     responses: {
       200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];
       503: components['responses']['PageUnavailable'];
@@ -2642,6 +2747,7 @@ export interface operations {
         };
       };
       400: components['responses']['PageOrBadRequest'];
+      403: components['responses']['Forbidden'];
       409: components['responses']['Conflict'];
       413: components['responses']['PageOrTooLarge'];
       415: components['responses']['PageOrUnsupportedMediaType'];
@@ -4198,6 +4304,37 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  saveSettings: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "title": "Tracking animals with SLEAP",
+         *       "opens_at": "2027-03-01T08:00",
+         *       "join": "open"
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['SettingsForm'];
+      };
+    };
+    responses: {
+      303: components['responses']['SeeSettings'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
+      403: components['responses']['PageForbidden'];
+      413: components['responses']['PageTooLarge'];
+      415: components['responses']['PageUnsupportedMediaType'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
   changeSettings: {
     parameters: {
       query?: never;
@@ -4235,6 +4372,53 @@ export interface operations {
       429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
       503: components['responses']['Unavailable'];
+    };
+  };
+  rotateWorkshopCode: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description All settings, with the new code. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Settings'];
+        };
+      };
+      303: components['responses']['SeeSettings'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  settingsPage: {
+    parameters: {
+      query?: {
+        /** @description What has just been done, which the page confirms. */
+        done?: 'saved' | 'opened' | 'closed' | 'code';
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
     };
   };
   listOrphans: {

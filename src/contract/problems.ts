@@ -56,6 +56,22 @@ export const problems = {
     title: 'Request from another site',
     detail: "This request came from a page of another site and was refused. Use the allocator's own pages.",
   },
+  code_required: {
+    status: 403,
+    title: 'Workshop code required',
+    detail: 'This workshop needs a code. Enter it, or ask your instructor for it.',
+  },
+  code_wrong: {
+    status: 403,
+    title: 'Wrong workshop code',
+    detail: 'This is not the code of this workshop. Check it, or ask your instructor for it.',
+  },
+  not_on_roster: {
+    status: 403,
+    title: 'Not on the list of participants',
+    detail:
+      'This e-mail address is not on the list of participants. Use the address that you registered with, or ask your instructor.',
+  },
   not_found: {
     status: 404,
     title: 'Not found',
@@ -198,6 +214,11 @@ export const problems = {
     status: 429,
     title: 'Too many requests',
     detail: 'Too many requests from this address. Wait as long as `Retry-After` says.',
+  },
+  too_many_code_attempts: {
+    status: 429,
+    title: 'Too many wrong codes',
+    detail: 'Too many wrong workshop codes. Wait a few minutes, or ask your instructor.',
   },
   too_many_pin_attempts: {
     status: 429,

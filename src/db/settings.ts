@@ -2,7 +2,12 @@
 // that every allocator follows at once; a crowd that asks in the same moment is served by one statement.
 import { sql } from 'kysely';
 import { createGroups } from '../async/groups.ts';
-import { withStored, type WorkshopChange, type WorkshopSettings } from '../vms/workshop-settings.ts';
+import {
+  needsCode,
+  withStored,
+  type WorkshopChange,
+  type WorkshopSettings,
+} from '../vms/workshop-settings.ts';
 import { recordAuditEvent } from './audit.ts';
 import type { Db } from './connect.ts';
 import { isOfOneRow } from './errors.ts';
@@ -13,12 +18,15 @@ export type Settings = {
   readonly last: () => WorkshopSettings;
   /** Stores and audits what differs, and returns all. */
   readonly change: (change: WorkshopChange, who: string) => Promise<WorkshopSettings>;
+  /** Makes the code, where it is needed and there is none. */
+  readonly ensureCode: () => Promise<void>;
 };
 
 /** How many read them together, and how many wait at most. */
 const GROUP_MAX = 10_000;
 
-export function createSettings(db: Db, defaults: WorkshopSettings): Settings {
+/** @param newCode makes a workshop code */
+export function createSettings(db: Db, defaults: WorkshopSettings, newCode: () => string): Settings {
   let last = defaults;
   let reads = 0;
   const readOnce = async (on: Db): Promise<WorkshopSettings> => {
@@ -39,23 +47,35 @@ export function createSettings(db: Db, defaults: WorkshopSettings): Settings {
   return {
     read: () => groups.serve((reads += 1)),
     last: () => last,
-    change: (change, who) =>
-      db.transaction().execute(async (trx) => {
-        // Two admins at once: the second one sees what the first one changed.
-        await sql`lock table settings in share row exclusive mode`.execute(trx);
-        const before = new Map<string, unknown>(Object.entries(await readOnce(trx)));
-        const changed = Object.entries(change).filter(([key, value]) => before.get(key) !== value);
-        for (const [key, value] of changed) await store(trx, { key, value, who });
-        if (changed.length > 0)
-          await recordAuditEvent(trx, {
-            who,
-            what: 'settings',
-            detail: changed.map(([key]) => LABELS[key] ?? key).join(', '),
-          });
-        return readOnce(trx);
-      }),
+    ensureCode: async () => {
+      await changeIn(db, {}, SERVER);
+    },
+    change: (change, who) => changeIn(db, change, who),
   };
+
+  function changeIn(on: Db, asked: WorkshopChange, who: string): Promise<WorkshopSettings> {
+    return on.transaction().execute(async (trx) => {
+      // Two admins at once: the second one sees what the first one changed.
+      await sql`lock table settings in share row exclusive mode`.execute(trx);
+      const all = await readOnce(trx);
+      const before = new Map<string, unknown>(Object.entries(all));
+      const needed = needsCode({ join: asked.join ?? all.join }) && all.code === null;
+      const change = needed ? { code: newCode(), ...asked } : asked;
+      const changed = Object.entries(change).filter(([key, value]) => before.get(key) !== value);
+      for (const [key, value] of changed) await store(trx, { key, value, who });
+      if (changed.length > 0)
+        await recordAuditEvent(trx, {
+          who,
+          what: 'settings',
+          detail: changed.map(([key]) => LABELS[key] ?? key).join(', '),
+        });
+      return readOnce(trx);
+    });
+  }
 }
+
+/** Who made the code, where the configuration asks for one. */
+const SERVER = 'the server';
 
 /** For the audit. */
 const LABELS: Readonly<Record<string, string>> = {
@@ -65,6 +85,7 @@ const LABELS: Readonly<Record<string, string>> = {
   opensAt: 'opening time',
   closesAt: 'closing time',
   join: 'who may join',
+  code: 'workshop code',
 } satisfies Record<keyof WorkshopSettings, string>;
 
 async function store(

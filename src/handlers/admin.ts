@@ -9,6 +9,7 @@ import type { WorkModel } from '../pages/work.ts';
 import { fleetView } from './fleet-view.ts';
 import { instancesPage } from './instances-page.ts';
 import { readOverview } from './overview.ts';
+import { settingsView, type SettingsDependencies } from './settings.ts';
 import { vmPage, type VmPageDependencies } from './vm-page.ts';
 import { json, page } from './replies.ts';
 import { runChecks, type HealthCheck } from './system.ts';
@@ -16,7 +17,8 @@ import { readWork, type WorkDependencies } from './unsaved-work.ts';
 import { describeFailure } from '../result.ts';
 
 export type AdminDependencies = VmPageDependencies &
-  WorkDependencies & {
+  WorkDependencies &
+  SettingsDependencies & {
     readonly db: Db;
     readonly checks: readonly HealthCheck[];
     readonly operations: OperationService;
@@ -27,10 +29,11 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
   return {
     adminPage: async () => {
       const now = dependencies.now();
-      const [lab, work, line, ready, results] = await Promise.all([
+      const [lab, work, line, share, ready, results] = await Promise.all([
         orNull(() => readOverview(dependencies)),
         orNull<WorkModel>(() => readWork(dependencies)),
         orNull(async () => fleetLine(await fleetView(dependencies, now), now)),
+        orNull(async () => settingsView(dependencies, await dependencies.settings.read())),
         operations.readiness(),
         runChecks(checks),
       ]);
@@ -43,6 +46,7 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
           checks: [...results, provisioning],
           launches: operations.provider.creates,
           fleetLine: line,
+          share,
           ...(work && { work }),
           now,
           site: dependencies.site,

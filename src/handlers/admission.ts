@@ -1,15 +1,101 @@
 // Who may get a machine now. Whoever has one comes back to it in any case: this is asked before a machine is claimed, or waited for.
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { problem, type ProblemReply } from '../contract/problems.ts';
+import type { Db } from '../db/connect.ts';
+import { isOnRoster, recordRosterRequest } from '../db/roster.ts';
 import type { Settings } from '../db/settings.ts';
+import { sayMinutes } from '../vms/minutes.ts';
+import { normalizeCode } from '../vms/workshop-code.ts';
+import { needsCode, needsRoster, type WorkshopSettings } from '../vms/workshop-settings.ts';
 import { openingState } from '../vms/workshop-state.ts';
 import type { Clock } from './views.ts';
 
-export type AdmissionDependencies = { readonly settings: Settings; readonly now: Clock };
+export type CodeLimit = {
+  /** Counts a try; how many seconds it has to wait. */
+  readonly take: (guess: CodeGuess) => Promise<number>;
+  readonly forgive: (guess: CodeGuess) => Promise<void>;
+};
+type CodeGuess = { readonly browserId: string; readonly code: string };
 
-export type Refusal = ProblemReply<'workshop_scheduled' | 'workshop_closed'>;
+export type AdmissionDependencies = {
+  readonly db: Db;
+  readonly settings: Settings;
+  readonly now: Clock;
+  readonly codeLimit: CodeLimit;
+};
+
+export type Asking = {
+  /** Normalized. */
+  readonly email: string;
+  readonly browserId: string;
+  /** As it was typed; empty where there was none. */
+  readonly code: string;
+};
+
+export type Refusal = ProblemReply<
+  | 'workshop_scheduled'
+  | 'workshop_closed'
+  | 'code_required'
+  | 'code_wrong'
+  | 'too_many_code_attempts'
+  | 'not_on_roster'
+>;
 
 /** Null = may get one. */
-export async function refusalOf({ settings, now }: AdmissionDependencies): Promise<Refusal | null> {
-  const state = openingState(await settings.read(), now());
-  return state === 'open' ? null : problem(`workshop_${state}`);
+export async function refusalOf(
+  { db, settings, now, codeLimit }: AdmissionDependencies,
+  asking: Asking,
+): Promise<Refusal | null> {
+  const current = await settings.read();
+  const state = openingState(current, now());
+  if (state !== 'open') return problem(`workshop_${state}`);
+  const refused = needsCode(current) ? await refusalOfCode(codeLimit, current, asking) : null;
+  if (refused !== null) return refused;
+  return needsRoster(current) && !(await isOnRoster(db, asking.email))
+    ? problem('not_on_roster', {
+        errors: [
+          { field: 'email', code: 'unknown', message: 'This address is not on the list of participants.' },
+        ],
+      })
+    : null;
+}
+
+/** To be called where the refusal was the answer: an admin sees who asked, and can allow it. */
+export async function noteRefusal(
+  { db }: Pick<AdmissionDependencies, 'db'>,
+  refusal: Refusal,
+  email: string,
+): Promise<void> {
+  if (refusal.body.code === 'not_on_roster') await recordRosterRequest(db, email);
+}
+
+async function refusalOfCode(
+  limit: CodeLimit,
+  { code }: Pick<WorkshopSettings, 'code'>,
+  asking: Asking,
+): Promise<Refusal | null> {
+  const given = normalizeCode(asking.code);
+  if (given === '')
+    return problem('code_required', {
+      errors: [{ field: 'code', code: 'required', message: 'Enter the workshop code.' }],
+    });
+  const guess = { browserId: asking.browserId, code: code ?? '' };
+  const waitSeconds = await limit.take(guess);
+  if (waitSeconds > 0)
+    return problem('too_many_code_attempts', {
+      detail: `Too many wrong codes. Wait ${sayMinutes(Math.ceil(waitSeconds / 60))}, or ask your instructor.`,
+      headers: { 'Retry-After': String(waitSeconds) },
+    });
+  if (code === null || !isSame(given, code))
+    return problem('code_wrong', {
+      errors: [{ field: 'code', code: 'mismatch', message: 'This is not the code of this workshop.' }],
+    });
+  await limit.forgive(guess);
+  return null;
+}
+
+/** In a time that does not depend on where they differ. */
+function isSame(one: string, other: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(one), digest(other));
 }

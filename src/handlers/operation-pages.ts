@@ -13,6 +13,7 @@ import type { FormError } from '../pages/index-page.ts';
 import { renderOperations } from '../pages/operations.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import { readPeople } from '../vms/launch-size.ts';
+import { settingsView, type SettingsDependencies } from './settings.ts';
 import {
   operationEventView,
   operationVmView,
@@ -24,7 +25,8 @@ import {
 import { readUnsavedWork, type WorkDependencies } from './unsaved-work.ts';
 
 export type FleetDependencies = ViewDependencies &
-  WorkDependencies & {
+  WorkDependencies &
+  SettingsDependencies & {
     readonly db: Db;
     readonly operations: OperationService;
     readonly maxVmsPerLaunch: number;
@@ -63,6 +65,8 @@ export async function dashboardPage(
     olderLines: older,
     lastLine: events.at(-1)?.id ?? 0,
     machines: operation && (await operationMachines(dependencies, operation.id)),
+    share:
+      operation?.kind === 'launch' ? settingsView(dependencies, await dependencies.settings.read()) : null,
     form: {
       ...formOf(dependencies),
       numVms,

@@ -8,7 +8,7 @@ import type { Settings } from '../db/settings.ts';
 import { renderCheck } from '../pages/check.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { renderSuccess } from '../pages/success.ts';
-import type { WorkshopSettings } from '../vms/workshop-settings.ts';
+import { needsCode, type WorkshopSettings } from '../vms/workshop-settings.ts';
 import { requestVmHandler, type RequestVmDependencies } from './request-vm.ts';
 import { returnToVmHandler } from './return-to-vm.ts';
 import { createCachedLabReader, readLab } from './lab.ts';
@@ -20,13 +20,14 @@ export function createParticipantHandlers(dependencies: RequestVmDependencies): 
   const readCachedLab = createCachedLabReader(dependencies);
   const view = (record: AssignmentRecord) => assignmentView(record, { now: now(), codeLifetimeMs });
   return {
-    indexPage: async ({ browserId }) => {
+    indexPage: async ({ browserId, query }) => {
       const assignments = browserId === null ? [] : await liveAssignmentsOfBrowser(db, browserId);
       return page(
         renderIndex({
           lab: await readLab(dependencies),
           workshop: settings.last(),
-          values: {},
+          values: { code: query.code ?? '' },
+          askForCode: needsCode(settings.last()),
           askForPin: false,
           mine: assignments.map(({ id, hostname }) => ({ id, hostname })),
         }),

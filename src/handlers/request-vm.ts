@@ -3,7 +3,6 @@ import type { Handler, Input, Reply } from '../contract/handlers.ts';
 import { problem, type FieldError, type ProblemReply } from '../contract/problems.ts';
 import { findAssignment } from '../db/assignments.ts';
 import type { Db } from '../db/connect.ts';
-import type { Settings } from '../db/settings.ts';
 import { requestVm, type RequestBounds, type VmRequestResult } from '../db/request.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { sentenceOf } from '../pages/problem.ts';
@@ -12,14 +11,15 @@ import { parseCrdCommand } from '../vms/crd-command.ts';
 import { normalizeEmail, withoutInvisible } from '../vms/email.ts';
 import { sayMinutes } from '../vms/minutes.ts';
 import { makePin } from '../vms/pin.ts';
+import { needsCode } from '../vms/workshop-settings.ts';
 import { describeFailure, fail, succeed, type Result } from '../result.ts';
-import { refusalOf, type Refusal } from './admission.ts';
+import { noteRefusal, refusalOf, type AdmissionDependencies, type Refusal } from './admission.ts';
 import { guessPin, type PinLimit } from './guess-pin.ts';
 import { readLab } from './lab.ts';
 import { json, page } from './replies.ts';
 import { assignmentView, type Clock } from './views.ts';
 
-export type RequestVmDependencies = {
+export type RequestVmDependencies = AdmissionDependencies & {
   readonly db: Db;
   readonly now: Clock;
   readonly codeLifetimeMs: number;
@@ -29,7 +29,6 @@ export type RequestVmDependencies = {
   readonly randomUuid: () => string;
   readonly requestBounds: RequestBounds;
   readonly pinLimit: PinLimit;
-  readonly settings: Settings;
   /** How each request for a machine ended. */
   readonly onClaim?: ((outcome: VmRequestResult['kind']) => void) | undefined;
 };
@@ -60,7 +59,9 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
     const typed = form.value;
     const { address, network } = input;
     const givenPin = withoutInvisible(input.body.pin ?? '').trim() || null;
-    const refusal = await refusalOf(dependencies);
+    const browserId = input.browserId ?? dependencies.randomUuid();
+    const asking = { email: typed.email, browserId, code: input.body.code ?? '' };
+    const refusal = await refusalOf(dependencies, asking);
     const guess = { network, email: typed.email, givenPin };
     const result = await guessPin(dependencies.pinLimit, guess, (pinWaitSeconds) =>
       requestVm(
@@ -68,7 +69,7 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
         {
           assignmentId: dependencies.randomUuid(),
           email: typed.email,
-          browserId: input.browserId ?? dependencies.randomUuid(),
+          browserId,
           crdCommand: typed.crdCommand,
           pin: makePin(dependencies.randomInt),
           address,
@@ -86,7 +87,10 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
     if (result.kind === 'assigned' || result.kind === 'returned') {
       return assigned(dependencies, input, { ...typed, found: result });
     }
-    return reject(dependencies, input, (result.kind === 'not_admitted' && refusal) || rejectionOf(result));
+    if (result.kind !== 'not_admitted' || refusal === null)
+      return reject(dependencies, input, rejectionOf(result));
+    await noteRefusal(dependencies, refusal, typed.email);
+    return reject(dependencies, input, refusal);
   };
 }
 
@@ -178,18 +182,20 @@ async function reject(
 ): Promise<Reply<'requestVm'>> {
   if (input.accept === 'application/json') return rejection;
   const { code, errors = [] } = rejection.body;
+  const workshop = await dependencies.settings.read();
   const body = renderIndex({
     lab: await readLab(dependencies),
     noneFree: code === 'none_free',
-    workshop: dependencies.settings.last(),
+    workshop,
     ...(!STATES.includes(code) && {
       error: {
         message: sentenceOf(rejection.body),
         fields: Object.fromEntries(errors.map(({ field, message }) => [field, message])),
-        retryAfterSeconds: code === 'too_many_pin_attempts' ? waitOf(rejection) : null,
+        retryAfterSeconds: rejection.status === 429 ? waitOf(rejection) : null,
       },
     }),
     values: input.body,
+    askForCode: needsCode(workshop),
     askForPin: code === 'pin_required' || code === 'too_many_pin_attempts',
     mine: [],
   });

@@ -4,6 +4,7 @@ import { problem } from '../contract/problems.ts';
 import { returnToVm } from '../db/request.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { renderRedirect } from '../pages/redirect.ts';
+import { needsCode } from '../vms/workshop-settings.ts';
 import { normalizeEmail } from '../vms/email.ts';
 import { guessPin } from './guess-pin.ts';
 import { readLab } from './lab.ts';
@@ -50,6 +51,7 @@ async function form(
   refused: { readonly error: string; readonly retryAfterSeconds: number | null },
 ): Promise<Reply<'returnToVm'>> {
   const lab = await readLab(dependencies);
-  const shown = { lab, workshop: dependencies.settings.last(), values: {}, askForPin: false, mine: [] };
+  const workshop = await dependencies.settings.read();
+  const shown = { lab, workshop, values: {}, askForPin: false, askForCode: needsCode(workshop), mine: [] };
   return page(renderIndex({ ...shown, returning: { email: body.email, ...refused } }));
 }

@@ -1,43 +1,143 @@
-// The workshop's settings.
-import type { components } from '../contract/openapi.gen.ts';
+// The workshop's settings, and their page.
 import { callerName } from '../contract/caller.ts';
-import type { HandlersOf } from '../contract/handlers.ts';
+import type { HandlersOf, Input } from '../contract/handlers.ts';
+import type { components } from '../contract/openapi.gen.ts';
 import { problem, type FieldError } from '../contract/problems.ts';
 import type { Settings } from '../db/settings.ts';
+import { renderRedirect } from '../pages/redirect.ts';
+import { renderSettings } from '../pages/settings.ts';
 import { fail, succeed, type Result } from '../result.ts';
-import { openingState } from '../vms/workshop-state.ts';
+import { makeCode } from '../vms/workshop-code.ts';
 import {
   closesTooEarly,
+  needsCode,
   workshopChangeSchema,
   type WorkshopChange,
   type WorkshopSettings,
 } from '../vms/workshop-settings.ts';
+import { openingState } from '../vms/workshop-state.ts';
 import { json } from './replies.ts';
 import type { Clock } from './views.ts';
 
-export type SettingsDependencies = { readonly settings: Settings; readonly now: Clock };
+export type SettingsDependencies = {
+  readonly settings: Settings;
+  readonly now: Clock;
+  readonly randomInt: (below: number) => number;
+  /** Where participants reach the server. */
+  readonly publicAddress: () => string;
+  readonly site?: string;
+};
 
 type SettingsView = components['schemas']['Settings'];
+type Done = NonNullable<Input<'settingsPage'>['query']['done']>;
 
-export function createSettingsHandlers({ settings, now }: SettingsDependencies): HandlersOf<'settings'> {
+export function createSettingsHandlers(dependencies: SettingsDependencies): HandlersOf<'settings'> {
+  const { settings, randomInt } = dependencies;
+  const view = (current: WorkshopSettings) => settingsView(dependencies, current);
   return {
-    getSettings: async () => json(settingsView(await settings.read(), now())),
+    getSettings: async () => json(view(await settings.read())),
     changeSettings: async ({ body, caller }) => {
       const change = readChange(body, await settings.read());
       if (!change.ok) return problem('invalid_request', { errors: change.failure });
-      return json(settingsView(await settings.change(change.value, callerName(caller)), now()));
+      return json(view(await settings.change(change.value, callerName(caller))));
+    },
+    settingsPage: async ({ query }) => ({
+      status: 200,
+      type: 'text/html',
+      body: settingsPage(dependencies, await settings.read(), { done: query.done ?? null }),
+    }),
+    saveSettings: async ({ body, caller }) => {
+      const current = await settings.read();
+      const { action = 'save', ...form } = body;
+      const change =
+        action === 'save'
+          ? readChange(inUtc(form, current), current)
+          : succeed(timesOf(action, current, dependencies.now()));
+      if (!change.ok) {
+        const body = settingsPage(dependencies, current, { typed: form, errors: change.failure });
+        return { status: 400, type: 'text/html', body };
+      }
+      await settings.change(change.value, callerName(caller));
+      return seeSettings(action === 'save' ? 'saved' : action === 'open' ? 'opened' : 'closed');
+    },
+    rotateWorkshopCode: async ({ caller, accept }) => {
+      const changed = await settings.change({ code: makeCode(randomInt) }, callerName(caller));
+      return accept === 'text/html' ? seeSettings('code') : json(view(changed));
     },
   };
 }
 
-function settingsView(current: WorkshopSettings, now: Date): SettingsView {
-  const { title, instructions, contact, opensAt, closesAt, join } = current;
+/** What participants open: with the code, where they need one. */
+export function joinAddress(publicAddress: string, current: WorkshopSettings): string {
+  const query = needsCode(current) && current.code !== null ? `?code=${current.code}` : '';
+  return `${publicAddress}/${query}`;
+}
+
+export function settingsView(
+  { now, publicAddress }: Pick<SettingsDependencies, 'now' | 'publicAddress'>,
+  current: WorkshopSettings,
+): SettingsView {
+  const { title, instructions, contact, opensAt, closesAt, join, code } = current;
   return {
-    ...{ title, instructions, contact, join },
+    ...{ title, instructions, contact, join, code },
     opens_at: opensAt,
     closes_at: closesAt,
-    state: openingState(current, now),
+    address: joinAddress(publicAddress(), current),
+    state: openingState(current, now()),
   };
+}
+
+function settingsPage(
+  dependencies: SettingsDependencies,
+  current: WorkshopSettings,
+  shown: {
+    readonly done?: Done | null;
+    readonly typed?: components['schemas']['SettingsForm'];
+    readonly errors?: readonly FieldError[];
+  },
+): string {
+  return renderSettings({
+    site: dependencies.site,
+    settings: settingsView(dependencies, current),
+    done: shown.done ?? null,
+    typed: shown.typed ?? null,
+    errors: shown.errors ?? [],
+  });
+}
+
+function seeSettings(done: Done) {
+  const href = `/admin/settings?done=${done}`;
+  return { status: 303, type: 'text/html', headers: { Location: href }, body: renderRedirect(href) } as const;
+}
+
+/** A closing time that is still to come stays. */
+function timesOf(action: 'open' | 'close', current: WorkshopSettings, now: Date): WorkshopChange {
+  if (action === 'close') return { closesAt: now.toISOString() };
+  return openingState(current, now) === 'closed' ? { opensAt: null, closesAt: null } : { opensAt: null };
+}
+
+/**
+ * What a browser's field for a time holds has no zone, and is UTC here. It has no seconds either: a time that stands there as it was
+ * shown is not changed.
+ */
+function inUtc(
+  form: components['schemas']['SettingsForm'],
+  current: WorkshopSettings,
+): components['schemas']['SettingsChange'] {
+  const { opens_at: opens = null, closes_at: closes = null, ...others } = form;
+  return {
+    ...others,
+    ...(opens !== null && { opens_at: momentOf(opens, current.opensAt) }),
+    ...(closes !== null && { closes_at: momentOf(closes, current.closesAt) }),
+  };
+}
+
+const LOCAL_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?$/;
+
+function momentOf(typed: string, current: string | null): string {
+  if (!LOCAL_TIME.test(typed)) return typed;
+  if (current?.startsWith(typed) === true) return current;
+  return typed.length === 'YYYY-MM-DDTHH:MM'.length ? `${typed}:00Z` : `${typed}Z`;
 }
 
 /** What is wrong has the name of its field on the wire. */

@@ -7,6 +7,7 @@ import { timeView } from './machine-row.ts';
 import { operationView } from './operations.ts';
 import { render, type View } from './render.ts';
 import { vmPageHref } from './hrefs.ts';
+import { shareView } from './share.ts';
 import { workView, type WorkModel } from './work.ts';
 
 type Overview = components['schemas']['Overview'];
@@ -24,6 +25,8 @@ export type AdminModel = {
   readonly fleetLine?: FleetLine | null;
   /** Absent while the database cannot be reached. */
   readonly work?: WorkModel;
+  /** Null while the database cannot be reached. */
+  readonly share?: components['schemas']['Settings'] | null;
   readonly now: Date;
 };
 
@@ -48,6 +51,7 @@ export function renderAdmin(model: AdminModel): string {
     isEmpty: lab?.total === 0,
     launches,
     fleetLine: model.fleetLine ?? null,
+    share: model.share ? shareView(model.share) : null,
     work: model.work ? workView(model.work) : null,
   });
 }

@@ -9,6 +9,7 @@ import { leftSentence, machineOutcome, readySentence, reportedLabel } from './op
 import { lineView, operationTitle, operationView, REFRESH_SECONDS } from './operations.ts';
 import { render, type View } from './render.ts';
 import { operationPageHref, vmPageHref } from './hrefs.ts';
+import { shareView } from './share.ts';
 
 type Operation = components['schemas']['Operation'];
 type OperationEvent = components['schemas']['OperationEvent'];
@@ -29,6 +30,8 @@ export type DashboardModel = {
   readonly lastLine: number;
   /** Null while the database cannot be reached. */
   readonly machines: OperationMachines | null;
+  /** Of a launch: what the organiser gives to participants. */
+  readonly share?: components['schemas']['Settings'] | null;
   /** For the form of a refused launch. */
   readonly form: LaunchFormModel;
 };
@@ -78,6 +81,7 @@ export function renderDashboard(model: DashboardModel): string {
     stream: streamAddress(model),
     kind,
     machines: machines && operation && monitorView(machines, operation),
+    share: model.share ? shareView(model.share) : null,
   });
 }
 

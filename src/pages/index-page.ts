@@ -25,6 +25,8 @@ export type IndexModel = {
   /** What was typed, by the name of the field on the wire. */
   readonly values: Readonly<Record<string, unknown>>;
   readonly askForPin: boolean;
+  /** Whether participants need the workshop code. */
+  readonly askForCode?: boolean;
   /** The assignments of this browser. */
   readonly mine: readonly { readonly id: string; readonly hostname?: string | null }[];
   readonly workshop?: Workshop;
@@ -40,7 +42,8 @@ export type IndexModel = {
 const FIELDS: readonly string[] = Object.keys(endpoints.requestVm.form);
 
 export function renderIndex(model: IndexModel): string {
-  const { lab, error, noneFree = false, values, askForPin, mine, workshop = {}, returning = null } = model;
+  const { lab, error, noneFree = false, values, askForPin, mine, workshop = {} } = model;
+  const { askForCode = false, returning = null } = model;
   return render('index', {
     ...layoutView({
       title: workshop.title ?? 'Get your machine',
@@ -58,6 +61,7 @@ export function renderIndex(model: IndexModel): string {
     errors: Object.fromEntries(FIELDS.map((field) => [field, errorView(error, field)])),
     values: Object.fromEntries(FIELDS.map((field) => [field, typedText(values[field])])),
     askForPin,
+    askForCode,
     returning: returning ?? { email: '', error: null, retryAfterSeconds: null },
     hasMine: mine.length > 0,
     mine: mine.map(({ id, hostname }) => ({ id, name: hostname ?? 'your machine' })),

@@ -31,6 +31,7 @@ const adminLinks = [
     { href: '/admin', label: 'Overview' },
     { href: '/admin/instances', label: 'Machines' },
     { href: '/admin/create', label: 'Launch' },
+    { href: '/admin/settings', label: 'Settings' },
   ],
   [
     { href: '/admin/operations', label: 'Operations' },

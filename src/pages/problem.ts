@@ -16,6 +16,8 @@ export type FailedRequest = {
   /** The fields of the form as they came; null where there was none, or none that could be read. */
   readonly form: Form | null;
   readonly workshop?: Workshop;
+  /** Whether participants need the workshop code. */
+  readonly askForCode?: boolean;
   /** For the header of admins' pages. */
   readonly site?: string | undefined;
   /** The address of the request. */
@@ -25,15 +27,16 @@ export type FailedRequest = {
 type Form = Readonly<Record<string, unknown>>;
 
 export function renderProblem(problem: Problem, request: FailedRequest): string {
-  const { endpointId, form, workshop = {}, site, path = '' } = request;
+  const { endpointId, form, workshop = {}, askForCode = false, site, path = '' } = request;
   switch (endpointId) {
     case 'requestVm':
-      return requestFormPage(problem, form ?? {}, workshop);
+      return requestFormPage(problem, form ?? {}, { workshop, askForCode });
     case 'returnToVm':
       return renderIndex({
         workshop,
         values: {},
         askForPin: false,
+        askForCode,
         mine: [],
         returning: { email: typedText(form?.['email']), error: RETURN_WRONG, retryAfterSeconds: null },
       });
@@ -87,12 +90,17 @@ const labels: Readonly<Record<string, string>> = {
   email: 'The e-mail address',
   crd_command: 'The command',
   pin: 'The PIN',
+  code: 'The workshop code',
 };
 
-function requestFormPage(problem: Problem, form: Form, workshop: Workshop): string {
+function requestFormPage(
+  problem: Problem,
+  form: Form,
+  shown: { readonly workshop: Workshop; readonly askForCode: boolean },
+): string {
   const { errors = [] } = problem;
   return renderIndex({
-    workshop,
+    ...shown,
     error: {
       message: sentenceOf(problem),
       fields: Object.fromEntries(errors.map(({ field, message }) => [field, withLabel(field, message)])),

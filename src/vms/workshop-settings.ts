@@ -55,6 +55,8 @@ export const workshopSchema = z.object({
   opensAt: orNone(workshopRules.opensAt),
   closesAt: orNone(workshopRules.closesAt),
   join: workshopRules.join,
+  /** Null until it is needed for the first time. */
+  code: z.string().nullable(),
 });
 
 export type WorkshopSettings = Readonly<z.output<typeof workshopSchema>>;
@@ -72,6 +74,16 @@ export function withStored(
     ...defaults,
     ...Object.fromEntries(known.map(({ key, value }) => [key, value])),
   });
+}
+
+/** Whether participants need the workshop code. */
+export function needsCode({ join }: Pick<WorkshopSettings, 'join'>): boolean {
+  return join === 'code' || join === 'roster_and_code';
+}
+
+/** Whether participants must be on the roster. */
+export function needsRoster({ join }: Pick<WorkshopSettings, 'join'>): boolean {
+  return join === 'roster' || join === 'roster_and_code';
 }
 
 /** Whether it closes before it opens. */

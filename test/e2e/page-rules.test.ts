@@ -30,6 +30,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
     '/admin/instances',
     `/admin/vms/${labHostname(3)}`,
     '/admin/create',
+    '/admin/settings',
     '/admin/operations',
     '/admin/operations/:id',
     '/admin/charts',

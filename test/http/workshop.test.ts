@@ -1,6 +1,8 @@
 // The settings of a workshop, and who gets a machine under them, over HTTP.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { emptyTables } from '../support/empty-tables.ts';
+import { adminHeaders } from '../support/raw-http.ts';
 import { insertFreeVms, vmNames } from '../support/rows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
@@ -80,5 +82,119 @@ describe('before the opening and after the closing', () => {
       .toBe(state);
     await change({ opens_at: null, closes_at: null });
     expect((await ask('grace@example.org', 'application/json')).status).toBe(200);
+  });
+});
+
+describe('the settings page', () => {
+  const save = (fields: Readonly<Record<string, string>>) =>
+    fetch(`${server.url}/api/v1/settings`, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: adminHeaders,
+      body: new URLSearchParams(fields),
+    });
+
+  test('saves without JavaScript, where times are in UTC, and says so', async () => {
+    const saved = await save({ title: 'Tracking', opens_at: '2027-03-01T08:00', contact: '', join: 'code' });
+    expect(saved.status).toBe(303);
+    const { data } = await server.admin.GET('/api/v1/settings');
+    expect(data).toMatchObject({ title: 'Tracking', opens_at: '2027-03-01T08:00:00.000Z', contact: null });
+    expect(data?.address).toBe(`${server.url}/?code=${data?.code}`);
+    const page = await fetch(server.url + saved.headers.get('location'), { headers: adminHeaders });
+    expect(await page.text()).toContain('The settings were saved.');
+  });
+
+  test('shows what is wrong at its field, with what was typed, and saves nothing', async () => {
+    const refused = await save({
+      title: 'x'.repeat(121),
+      opens_at: '2027-03-01T08:00',
+      closes_at: '2027-03-01T07:00',
+    });
+    expect(refused.status).toBe(400);
+    const html = await refused.text();
+    expect(html).toContain('The title is longer than 120 characters.');
+    expect(html).toContain('x'.repeat(121));
+    const times = await save({ opens_at: '2027-03-01T08:00', closes_at: '2027-03-01T07:00' });
+    expect(await times.text()).toContain('The closing time must be after the opening time.');
+    expect(await server.db.selectFrom('settings').select('key').execute()).toEqual([]);
+  });
+
+  test('closes and opens now, and saving the form again does not move the closing time', async () => {
+    await save({ action: 'close' });
+    const { data: closed } = await server.admin.GET('/api/v1/settings');
+    expect(closed?.state).toBe('closed');
+    await save({ title: 'Over', closes_at: closed?.closes_at?.slice(0, 16) ?? '' });
+    expect((await server.admin.GET('/api/v1/settings')).data?.closes_at).toBe(closed?.closes_at);
+    await save({ action: 'open' });
+    expect((await server.admin.GET('/api/v1/settings')).data).toMatchObject({
+      state: 'open',
+      closes_at: null,
+    });
+  });
+});
+
+describe('the workshop code', () => {
+  const withCode = (email: string, code: string | null, cookie = '') =>
+    fetch(`${server.url}/api/request_vm`, {
+      method: 'POST',
+      headers: { Accept: 'application/json', Cookie: cookie },
+      body: new URLSearchParams({ email, crd_command: CRD, ...(code !== null && { code }) }),
+    });
+  const codeOf = async (response: Response): Promise<unknown> =>
+    z.object({ code: z.string() }).parse(await response.json()).code;
+  const free = async () => (await server.client.GET('/api/unassigned_vms_count')).data?.count;
+
+  test('without it a script of 500 people gets no machine, and with it everybody is served', async () => {
+    await insertFreeVms(server.db, vmNames(3));
+    const { data } = await change({ join: 'code' });
+    const code = data?.code ?? '';
+    expect(code).toMatch(/^[ACDEFGHJKMNPQRTUWXY34679]{8}$/);
+    const asked = await Promise.all(
+      Array.from({ length: 500 }, (_, index) =>
+        withCode(`script${index}@example.org`, index % 2 ? 'AAAAAAAA' : null),
+      ),
+    );
+    expect(new Set(asked.map(({ status }) => status))).toEqual(new Set([403]));
+    expect(await free()).toBe(3);
+    const typed = `${code.slice(0, 4).toLowerCase()} - ${code.slice(4)}`;
+    expect((await withCode('ada@example.org', typed)).status).toBe(200);
+    expect(await free()).toBe(2);
+  });
+
+  test('a new one leaves everybody their machine, and the old one is not valid any more', async () => {
+    await insertFreeVms(server.db, vmNames(3));
+    const { data: old } = await change({ join: 'code' });
+    const mine = await withCode('ada@example.org', old?.code ?? '');
+    const cookie = mine.headers.get('set-cookie')?.split(';')[0] ?? '';
+    const { data: rotated } = await server.admin.POST('/api/v1/settings/rotate-code');
+    expect(rotated?.code).not.toBe(old?.code);
+    expect(await codeOf(await withCode('grace@example.org', old?.code ?? ''))).toBe('code_wrong');
+    const again = await withCode('ada@example.org', null, cookie);
+    expect(await again.json()).toMatchObject({ returning: true });
+  });
+
+  test('one browser that tries codes out has to wait, and the others do not', async () => {
+    await insertFreeVms(server.db, vmNames(3));
+    const { data } = await change({ join: 'code' });
+    const first = await withCode('ada@example.org', 'AAAAAAAA');
+    const cookie = first.headers.get('set-cookie')?.split(';')[0] ?? '';
+    const tries = [];
+    for (let tried = 0; tried < 9; tried += 1)
+      tries.push((await withCode('ada@example.org', 'AAAAAAAA', cookie)).status);
+    expect(tries.filter((status) => status === 403)).toHaveLength(9);
+    const refused = await withCode('ada@example.org', data?.code ?? '', cookie);
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([
+      429,
+      expect.stringMatching(/^\d+$/),
+    ]);
+    expect((await withCode('ada@example.org', data?.code ?? '')).status).toBe(200);
+  });
+
+  test('the link carries it into the form', async () => {
+    const { data } = await change({ join: 'code' });
+    const html = await (await fetch(data?.address ?? '')).text();
+    expect(html).toContain(
+      `name="code" autocomplete="off" autocapitalize="characters" spellcheck="false" maxlength="64" value="${data?.code}"`,
+    );
   });
 });

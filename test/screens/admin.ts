@@ -62,6 +62,49 @@ export const adminScreens: readonly Screen[] = [
   { name: 'admin', show: seeded('/admin') },
   { name: 'admin-empty', show: ({ go }) => go('/admin') },
   { name: 'admin-workshop', show: filled('/admin') },
+  {
+    name: 'admin-share',
+    show: async ({ server, page, go }) => {
+      await server.admin.PATCH('/api/v1/settings', {
+        body: { join: 'code', opens_at: '2099-03-01T09:00:00Z' },
+      });
+      await go('/admin');
+      await page.locator('details:has(.qr) > summary').click();
+    },
+  },
+  { name: 'settings', show: ({ go }) => go('/admin/settings') },
+  { name: 'settings-no-script', javaScript: false, show: ({ go }) => go('/admin/settings') },
+  {
+    name: 'settings-scheduled-code',
+    show: async ({ server, go }) => {
+      const body = {
+        join: 'code',
+        opens_at: '2099-03-01T09:00:00Z',
+        closes_at: '2099-03-01T17:00:00Z',
+      } as const;
+      await server.admin.PATCH('/api/v1/settings', { body });
+      await go('/admin/settings?done=code');
+    },
+  },
+  {
+    name: 'settings-closed',
+    show: async ({ page, go }) => {
+      await go('/admin/settings');
+      await page.locator('[popovertarget="confirm-close"]').first().click();
+      await page.click('#confirm-close button[type="submit"]');
+      await page.locator('.alert-success').waitFor();
+    },
+  },
+  {
+    name: 'settings-wrong',
+    status: 400,
+    show: async ({ page, go }) => {
+      await go('/admin/settings');
+      await page.fill('#title', 'x'.repeat(121));
+      await page.click('form[aria-labelledby="settings"] button[type="submit"]');
+      await page.locator('#errors').waitFor();
+    },
+  },
   { name: 'admin-no-script', javaScript: false, show: filled('/admin') },
   { name: 'instances', show: filled('/admin/instances') },
   {

@@ -59,6 +59,38 @@ const confirms = (server: TestServer) =>
 export const participantScreens: readonly Screen[] = [
   { name: 'index-not-open', show: ({ go }) => go('/') },
   {
+    name: 'index-scheduled',
+    show: async ({ server, go }) => {
+      await insertLab(server, 12);
+      await server.admin.PATCH('/api/v1/settings', { body: { opens_at: '2099-03-01T09:00:00Z' } });
+      await go('/');
+    },
+  },
+  {
+    name: 'index-closed',
+    show: async ({ server, go }) => {
+      await server.admin.PATCH('/api/v1/settings', { body: { closes_at: '2026-01-01T09:00:00Z' } });
+      await go('/');
+    },
+  },
+  {
+    name: 'index-code',
+    show: async ({ server, go }) => {
+      await insertLab(server, 12);
+      const { data } = await server.admin.PATCH('/api/v1/settings', { body: { join: 'code' } });
+      await go(`/?code=${data?.code}`);
+    },
+  },
+  {
+    name: 'index-code-wrong',
+    javaScript: false,
+    show: async (stage) => {
+      await insertFreeVms(stage.server.db, vmNames(2));
+      await stage.server.admin.PATCH('/api/v1/settings', { body: { join: 'code' } });
+      await ask(stage);
+    },
+  },
+  {
     name: 'index-starting',
     show: async ({ server, go }) => {
       await insertLab(server, 12);

@@ -34,7 +34,7 @@ test('without times a workshop is open for ever, also after all machines of a re
 test('a stored setting wins over the default, also where it is none; what is not understood is left out', () => {
   const defaults: WorkshopSettings = {
     ...{ title: 'From the environment', instructions: null, contact: 'here', join: 'open' },
-    ...{ opensAt: null, closesAt: null },
+    ...{ opensAt: null, closesAt: null, code: null },
   };
   const stored = [
     { key: 'title', value: 'From the page' },
