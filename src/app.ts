@@ -1,9 +1,11 @@
 // The composition: config -> resources -> handlers -> server. Everything that is opened is named here, in order, and is
 // closed in reverse. It decides nothing.
+import { openBackups } from './app/backup.ts';
 import { greet } from './app/console.ts';
 import { StartError, type AppContext } from './app/context.ts';
 import { openData, type Data } from './app/data.ts';
 import { createFleet } from './app/fleet.ts';
+import { compareRestored } from './app/restored.ts';
 import { openIdentity, type Identity } from './app/identity.ts';
 import { risksOf } from './app/risks.ts';
 import { openCollecting, openDelivery, openHistory } from './app/services.ts';
@@ -92,6 +94,7 @@ async function serve(
   const metrics = await createServerMetrics(config);
   const delivery = await openDelivery(context, lifecycle, opened.data, metrics);
   const operations = await createFleet(context, opened, () => url);
+  await compareRestored(context, opened.data, operations);
   const pinLimit = await lifecycle.acquire('PIN limit', createPinLimit, (limit) => limit.close());
   const codeLimit = await lifecycle.acquire('code limit', createCodeLimit, (limit) => limit.close());
   const settings = await openSettings(config, opened.data);
@@ -133,6 +136,7 @@ async function serve(
   url = listenUrl(host, server.port);
   await openMetricsServer(context, lifecycle, renderMetrics);
   await openHistory(context, lifecycle, opened.data);
+  await openBackups(context, lifecycle, opened.data);
   await lifecycle.acquire('operations', operations.start, (_started, { force }) => operations.stop(force));
   return url;
 }

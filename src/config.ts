@@ -2,6 +2,7 @@
 // and main.ts read process.env (and a program of its own, agent/main.ts).
 import { readFileSync } from 'node:fs';
 import {
+  checkBackups,
   chooseDatabase,
   composeConfig,
   derivePublicUrl,
@@ -38,7 +39,10 @@ export function loadConfig({ env, readFile, cwd }: ConfigSources): ConfigResult 
   const url = derivePublicUrl(values);
   const first = [...file.failures, ...failures];
   // Where a part of the file could not be read, what seems to be missing may well be in it.
-  const second = file.failures.length > 0 ? [] : [...failuresOf(database), ...failuresOf(url)];
+  const second =
+    file.failures.length > 0
+      ? []
+      : [...failuresOf(database), ...failuresOf(url), ...failuresOf(checkBackups(values))];
   const keys = new Set(first.map(({ key }) => key));
   if (keys.has('PUBLIC_URL')) keys.add('dns.domain').add('dns.custom_subdomain').add('dns');
   const all = [...first, ...second.filter(({ key }) => !keys.has(key))];

@@ -119,7 +119,23 @@ async function sshKey(context: AppContext): Promise<number> {
   return EXIT_OK;
 }
 
-const withContext: Readonly<Record<string, (context: AppContext) => Promise<number>>> = {
+type Command = (context: AppContext, args: readonly string[]) => Promise<number>;
+
+async function backups(
+  context: AppContext,
+  args: readonly string[],
+  which: 'runBackup' | 'runRestore',
+): Promise<number> {
+  const commands = await import('./app/backup-commands.ts');
+  const { text, exit } = await commands[which](context, args);
+  say(text.trimEnd());
+  if (exit === 'usage') return EXIT_USAGE;
+  return exit === 'ok' ? EXIT_OK : EXIT_FAILED;
+}
+
+const withContext: Readonly<Record<string, Command>> = {
+  backup: (context, args) => backups(context, args, 'runBackup'),
+  restore: (context, args) => backups(context, args, 'runRestore'),
   serve,
   migrate,
   setup,
@@ -144,7 +160,7 @@ async function main(command: string | undefined, args: readonly string[]): Promi
     return EXIT_USAGE;
   }
   const context = readContext();
-  return context === null ? EXIT_FAILED : run(context);
+  return context === null ? EXIT_FAILED : run(context, args);
 }
 
 process.exit(await main(process.argv[2], process.argv.slice(3)));

@@ -17,6 +17,14 @@ const commands = [
   commandUsage('ssh-key', [
     'print the private key with which the allocator connects to machines, for `ssh-add -`',
   ]),
+  commandUsage('backup', [
+    'write a backup to a new file (or s3://bucket/name) while the server runs',
+    '--passphrase-file <file>  whose first line encrypts it, instead of BACKUP_PASSPHRASE',
+  ]),
+  commandUsage('restore', [
+    'restore such a backup into an empty data folder and an empty database',
+    '--passphrase-file <file>  as above',
+  ]),
   commandUsage('check-config', [
     'read the configuration, say what is wrong, and start nothing',
     '--json  as JSON, for programs',

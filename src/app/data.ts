@@ -1,9 +1,11 @@
 // The first steps of every start: the data folder, and the database.
+import { checkFinished } from '../backup/files.ts';
 import type { Config } from '../config.ts';
 import { resolveDataDir } from '../db/embedded/data-dir.ts';
-import { openDatabase, type OpenDatabase, type OpenOptions } from '../db/open.ts';
+import { openDatabase, openServer, type OpenDatabase, type OpenOptions, type Server } from '../db/open.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import { definitionOf } from '../provision/providers.ts';
+import { backUpBeforeUpgrade } from './upgrade.ts';
 import { required, type AppContext } from './context.ts';
 
 export type Data = {
@@ -20,23 +22,44 @@ export async function openData(
   lifecycle: Lifecycle,
   lost: AbortController,
 ): Promise<Data> {
-  const { config, log, env, platform, self } = context;
-  const { dataDir, note } = required(await resolveDataDir({ dataDir: config.dataDir, env, platform }));
-  if (note !== undefined) context.say(note);
+  const { config } = context;
+  const dataDir = await openDataDir(context);
+  required(await checkFinished(dataDir));
   const whyAlone = whyNotShared(config);
   const database = await openDatabase({
-    lifecycle,
-    log,
-    ...addressesOf(config),
-    dataDir,
-    poolSize: config.limits.databasePoolSize,
+    ...optionsOf(context, lifecycle, dataDir),
     whyAlone,
-    env,
-    platform,
-    self,
     onTaken: (holder) => lost.abort(`another allocator (${holder}) has taken the database`),
+    beforeMigrating: (connectionString, missing) =>
+      backUpBeforeUpgrade(context, { dataDir, connectionString }, missing),
   });
   return { dataDir, database: required(database), alone: whyAlone !== null };
+}
+
+/** For a restore: the database, alone, whatever is in it. */
+export async function openForRestore(
+  context: AppContext,
+  lifecycle: Lifecycle,
+  dataDir: string,
+): Promise<Server> {
+  const server = await openServer({
+    ...optionsOf(context, lifecycle, dataDir),
+    whyAlone: 'a restore needs it alone',
+    onTaken: () => undefined,
+  });
+  return required(server);
+}
+
+/** The real folder, absolute. Throws StartError. */
+export async function openDataDir({ config, env, platform, say }: AppContext): Promise<string> {
+  const { dataDir, note } = required(await resolveDataDir({ dataDir: config.dataDir, env, platform }));
+  if (note !== undefined) say(note);
+  return dataDir;
+}
+
+function optionsOf({ config, log, env, platform, self }: AppContext, lifecycle: Lifecycle, dataDir: string) {
+  const poolSize = config.limits.databasePoolSize;
+  return { lifecycle, log, ...addressesOf(config), dataDir, poolSize, env, platform, self };
 }
 
 function addressesOf({ database }: Config): Pick<OpenOptions, 'url' | 'directUrl'> {

@@ -25,6 +25,7 @@ import { definitionOf, registeredProvider } from '../provision/providers.ts';
 import { deriveKey } from '../secrets.ts';
 import { needsCode } from '../vms/workshop-settings.ts';
 import type { AppContext } from './context.ts';
+import { backupChecks } from './backup-health.ts';
 import { auditFailedLogins } from './failed-logins.ts';
 import type { Data } from './data.ts';
 import type { Identity } from './identity.ts';
@@ -184,6 +185,7 @@ function healthChecks(config: Config, { admin, data, delivery, operations }: Web
     { name: 'database', check: () => checkDatabase(data.database.db) },
     { name: 'listener', check: () => Promise.resolve(delivery.listener.connected ? null : away) },
     ...operations.checks,
+    ...backupChecks(config.backup, data.database.db),
     ...(risks === ''
       ? []
       : [{ name: 'configuration', check: () => Promise.resolve(risks), isWarning: true as const }]),

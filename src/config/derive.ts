@@ -19,6 +19,7 @@ export type Database =
 
 const DEFAULT_APP_NAME = 'lablink';
 const DEFAULT_STAGE = 'prod';
+const BACKUP_FOLDER = 'backups';
 /** A launch of more machines than this creates one first, where machines cost money. */
 const CANARY_ABOVE = 5;
 /** The only table for VMs; LabLink config files may name another. */
@@ -56,6 +57,11 @@ export function composeConfig(values: Values, { database, publicUrl }: Derived, 
       sshCidrs: machine.sshCidrs ?? [],
     },
     launch: composeLaunch(values.launch, bills),
+    backup: {
+      ...values.backup,
+      /** An absolute folder, or `s3://…`. */
+      place: composePlace(values, cwd),
+    },
     limits: {
       ...limits,
       /** Undefined: polls have no end. */
@@ -64,6 +70,11 @@ export function composeConfig(values: Values, { database, publicUrl }: Derived, 
     /** The config file that was read; relative paths in it start at `dir`. */
     configFile: path === undefined ? undefined : { path, dir: dirname(path) },
   };
+}
+
+function composePlace({ backup: { place }, dataDir }: Values, cwd: string): string {
+  if (place === undefined) return resolve(cwd, dataDir, BACKUP_FOLDER);
+  return place.startsWith('s3://') ? place : resolve(cwd, place);
 }
 
 function composeLaunch(launch: Values['launch'], bills: boolean) {
@@ -104,6 +115,13 @@ export function chooseDatabase(
   }
   const fromFile = urlOf({ ...database, name, user });
   return succeed({ kind: 'external', url: fromFile, directUrl, from: 'config file' });
+}
+
+/** A copy that only this computer can open is none. */
+export function checkBackups({ backup }: Values): Result<undefined, ConfigFailure> {
+  if (backup.everyHours === 0 || backup.passphrase !== undefined) return succeed();
+  const remedy = 'Set it, and keep it in another place than the backups; without it they cannot be opened.';
+  return fail(missing('BACKUP_PASSPHRASE', 'BACKUP_EVERY_HOURS asks for backups', remedy));
 }
 
 /** What the configuration says without effect, or to the danger of someone. */

@@ -10,9 +10,12 @@ const IDENTIFIER_BYTES = 63;
 const SECRET_KEY_CHARACTERS = 32;
 /** A larger number of proxies is a typing error, and would trust addresses that anybody can write. */
 const PROXY_HOPS = 32;
+export const BACKUP_PASSPHRASE_CHARACTERS = 12;
 const LIST_ENTRIES = 50;
 
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
+/** With `?region=` where the environment names another one. */
+const BUCKET_URL = /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[\w./-]*)?(\?region=[a-z0-9-]+)?$/;
 const CIDR_SUFFIX = /^(.+)\/(\d{1,3})$/;
 const EXPRESS_PROXY_NAMES: readonly string[] = ['loopback', 'linklocal', 'uniquelocal'];
 const SECONDS = 1_000;
@@ -256,6 +259,23 @@ export const bearerToken = words
 export const passphrase = words
   .refine((value) => !isPlaceholder(value), 'is a placeholder: everybody knows it')
   .meta({ description: 'a passphrase of your own' });
+
+/** It protects a file that may lie anywhere for years. */
+export const longPassphrase = passphrase
+  .refine((value) => value.length >= BACKUP_PASSPHRASE_CHARACTERS, {
+    message: `is shorter than ${BACKUP_PASSPHRASE_CHARACTERS} characters`,
+  })
+  .meta({
+    description: `at least ${BACKUP_PASSPHRASE_CHARACTERS} characters, such as five random words`,
+  });
+
+/** A folder, or a prefix in a bucket. */
+export const backupPlace = text
+  .refine(
+    (value) => (value.startsWith('s3://') ? BUCKET_URL.test(value) : folder.safeParse(value).success),
+    'is neither the path of a folder nor like s3://bucket/prefix',
+  )
+  .meta({ description: 'the path of a folder, or `s3://bucket/prefix`' });
 
 export const filledText = filled.meta({ description: 'text' });
 

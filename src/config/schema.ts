@@ -4,6 +4,8 @@ import { z } from 'zod';
 import type { FilesOfVms } from '../provision/definition.ts';
 import { defaultProvider, providerNames, providers, providersThat } from '../provision/providers.ts';
 import { workshopRules } from '../vms/workshop-settings.ts';
+import { backupSettings } from './backup-schema.ts';
+import { deadlines } from './deadline-schema.ts';
 import { launchSettings, machineSettings } from './machine-schema.ts';
 import { env, file } from './setting.ts';
 import { logSettings, metricSettings } from './watch-schema.ts';
@@ -144,22 +146,6 @@ const download = z.object({
   }),
 });
 
-const deadlines = z.object({
-  startMs: env('START_DEADLINE_MINUTES', minutes(1, 1_440), {
-    default: 15,
-    meaning: 'A machine that has been starting for longer is shown as overdue.',
-  }),
-  recycleMs: env('RECYCLE_DEADLINE_MINUTES', minutes(1, 1_440), {
-    default: 10,
-    meaning: 'A machine whose reset or destruction takes longer is shown as overdue.',
-  }),
-  deliveryMs: env('DELIVERY_DEADLINE_MINUTES', minutes(1, 1_440), {
-    default: 2,
-    meaning:
-      'A command that the machine has not fetched or not confirmed after this time is shown as overdue.',
-  }),
-});
-
 const limits = z.object({
   vmsPerLaunch: env('MAX_VMS_PER_LAUNCH', wholeNumber(1, 1_000, 'VMs'), {
     default: 100,
@@ -283,6 +269,7 @@ export const configSchema = z
     ...machineSettings,
     launch: launchSettings.describe('Launches'),
     download: download.describe('Download of the participants’ work'),
+    backup: backupSettings.describe('Backups'),
     limits: limits.describe('Limits'),
     ...logSettings,
     responseFaults: env('RESPONSE_FAULTS', oneOf(['log', 'throw']), {

@@ -2249,6 +2249,12 @@ export interface components {
         /** @description What is wrong, and what to do. With `ok`, a warning. */
         detail?: string;
       }[];
+      /** @description The newest backup that succeeded; null if there is none. */
+      backup?: {
+        /** @description What it contains is the database of so long ago. */
+        age_seconds: number;
+        bytes: number;
+      } | null;
       /** @description Statements that serve several requests at once, since the start of this process. */
       groups?: {
         name: string;

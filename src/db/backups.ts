@@ -1,5 +1,6 @@
 // The record of backups: which were made, and how old the last one is.
 import { sql } from 'kysely';
+import { withTimeLimit } from '../async/time-limit.ts';
 import type { Db } from './connect.ts';
 
 export type BackupKind = 'scheduled' | 'command' | 'upgrade';
@@ -15,6 +16,7 @@ export type BackupRecord = {
   | { readonly problem: string }
 );
 
+const READ_MS = 2_000;
 /** Older records are removed. */
 const RECORDS_KEPT = 1_000;
 
@@ -64,7 +66,16 @@ export async function readBackupState(db: Db): Promise<BackupState> {
   };
 }
 
+/** For health and metrics: null while the database is away, of which another check tells. */
+export function tryReadBackupState(db: Db): Promise<BackupState | null> {
+  return withTimeLimit(
+    READ_MS,
+    () => readBackupState(db).catch(() => null),
+    () => null,
+  );
+}
+
 /** Of the newest backup that succeeded, for metrics; null = there is none. */
 export async function readBackupAgeSeconds(db: Db): Promise<number | null> {
-  return (await readBackupState(db)).last?.ageSeconds ?? null;
+  return (await tryReadBackupState(db))?.last?.ageSeconds ?? null;
 }

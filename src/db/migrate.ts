@@ -13,6 +13,9 @@ const COMPATIBILITY = 'schema_compatibility';
 /** The names of the migrations that were applied. */
 export type MigrateResult = Result<readonly string[]>;
 
+/** Called under the lock, before a database that is in use is changed. A failure prevents it. */
+export type BeforeMigrating = (missing: readonly string[]) => Promise<Result>;
+
 /**
  * Applies the missing migrations. Fails with `schema_too_new` if a newer program made a breaking change. A migration that
  * fails is rolled back, and its error is thrown.
@@ -20,11 +23,12 @@ export type MigrateResult = Result<readonly string[]>;
 export async function migrateToLatest<DB>(
   db: Kysely<DB>,
   migrations: readonly ListedMigration[] = allMigrations,
+  before?: BeforeMigrating,
 ): Promise<MigrateResult> {
   return db.connection().execute(async (connection) => {
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`.execute(connection);
     try {
-      return await migrateUnderLock(connection, migrations);
+      return await migrateUnderLock(connection, migrations, before);
     } finally {
       await sql`select pg_advisory_unlock(${MIGRATION_LOCK})`.execute(connection);
     }
@@ -34,10 +38,12 @@ export async function migrateToLatest<DB>(
 async function migrateUnderLock<DB>(
   db: Kysely<DB>,
   migrations: readonly ListedMigration[],
+  before?: BeforeMigrating,
 ): Promise<MigrateResult> {
   await createCompatibilityTable(db);
   const known = new Set(migrations.map(({ name }) => name));
-  const foreign = (await appliedMigrations(db)).filter(({ name }) => !known.has(name));
+  const applied = await appliedMigrations(db);
+  const foreign = applied.filter(({ name }) => !known.has(name));
   const breaking = foreign.filter((migration) => migration.breaking).map(({ name }) => name);
   if (breaking.length > 0) {
     return fail({
@@ -46,7 +52,14 @@ async function migrateUnderLock<DB>(
       remedy: 'Start the newer version, or restore a backup from before it ran.',
     });
   }
-  return succeed(foreign.length > 0 ? [] : await applyMissing(db, migrations));
+  if (foreign.length > 0) return succeed([]);
+  const present = new Set(applied.map(({ name }) => name));
+  const missing = migrations.flatMap(({ name }) => (present.has(name) ? [] : [name]));
+  if (applied.length > 0 && missing.length > 0 && before !== undefined) {
+    const ready = await before(missing);
+    if (!ready.ok) return ready;
+  }
+  return succeed(await applyMissing(db, migrations));
 }
 
 async function createCompatibilityTable<DB>(db: Kysely<DB>): Promise<void> {
@@ -62,9 +75,23 @@ async function appliedMigrations<DB>(db: Kysely<DB>): Promise<{ name: string; br
   return rows;
 }
 
-async function applyMissing<DB>(db: Kysely<DB>, migrations: readonly ListedMigration[]): Promise<string[]> {
+/** Applies migrations to a database that nobody else uses, in the transaction that `db` is in. */
+export async function migrateWithin<DB>(
+  db: Kysely<DB>,
+  migrations: readonly ListedMigration[],
+): Promise<void> {
+  await createCompatibilityTable(db);
+  await applyMissing(db, migrations, true);
+}
+
+async function applyMissing<DB>(
+  db: Kysely<DB>,
+  migrations: readonly ListedMigration[],
+  disableTransactions = false,
+): Promise<string[]> {
   const migrator = new Migrator({
     db,
+    disableTransactions,
     provider: {
       getMigrations: () =>
         Promise.resolve(Object.fromEntries(migrations.map(({ name, migration }) => [name, migration]))),

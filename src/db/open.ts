@@ -9,7 +9,7 @@ import { connectDatabase, type Db } from './connect.ts';
 import { acquireDeploymentLock, describeHolder } from './deployment-lock.ts';
 import type { Platform } from './embedded/platform.ts';
 import { startOwnedPostgres } from './embedded/own.ts';
-import { migrateToLatest, type MigrateResult } from './migrate.ts';
+import { migrateToLatest, type BeforeMigrating, type MigrateResult } from './migrate.ts';
 import { checkSameDatabase, checkSessionIsKept, type UrlVariable } from './pooler.ts';
 import { databaseStartFailure } from './start-failure.ts';
 
@@ -29,6 +29,11 @@ export type OpenOptions = {
   readonly self: { readonly pid: number; readonly host: string };
   /** Another allocator has the database now: stop serving. */
   readonly onTaken: (who: string) => void;
+  /** Before the schema of a database that is in use is changed. @param connectionString as in `OpenDatabase` */
+  readonly beforeMigrating?: (
+    connectionString: string,
+    ...missing: Parameters<BeforeMigrating>
+  ) => Promise<Result>;
 };
 
 export type OpenDatabase = {
@@ -42,7 +47,7 @@ export type OpenDatabase = {
 /** Opens the database and brings its schema up to date. Expected failures are returned with a remedy. */
 export async function openDatabase(options: OpenOptions): Promise<Result<OpenDatabase>> {
   const { url, directUrl } = options;
-  const server = url === null ? await openEmbedded(options) : await openExternal(options, url);
+  const server = await openServer(options);
   if (!server.ok) return server;
   const { connectionString, notes } = server.value;
   const pooled = url !== null && directUrl !== null;
@@ -67,6 +72,11 @@ export async function openDatabase(options: OpenOptions): Promise<Result<OpenDat
   return succeed({ db, connectionString, notes: [...notes, ...(pooled ? await notesOfPool(db) : [])] });
 }
 
+/** The server and the right to use it, whatever is in its database. */
+export function openServer(options: OpenOptions): Promise<Result<Server>> {
+  return options.url === null ? openEmbedded(options) : openExternal(options, options.url);
+}
+
 /** Through a pooler, the allocator cannot set the limit itself. */
 async function notesOfPool(db: Db): Promise<string[]> {
   const { rows } = await sql<{ limit: string; user: string }>`
@@ -81,7 +91,10 @@ async function notesOfPool(db: Db): Promise<string[]> {
 }
 
 /** On a connection of its own: another allocator may migrate for long, and so may a migration of large tables. */
-async function migrate({ log }: OpenOptions, connectionString: string): Promise<MigrateResult> {
+async function migrate(
+  { log, beforeMigrating }: OpenOptions,
+  connectionString: string,
+): Promise<MigrateResult> {
   const db = connectDatabase({
     connectionString,
     poolSize: 1,
@@ -90,13 +103,15 @@ async function migrate({ log }: OpenOptions, connectionString: string): Promise<
     onIdleError: (error) => log.warn({ err: error }, 'The connection for migrations was lost.'),
   });
   try {
-    return await migrateToLatest(db);
+    const before =
+      beforeMigrating && ((missing: readonly string[]) => beforeMigrating(connectionString, missing));
+    return await migrateToLatest(db, undefined, before);
   } finally {
     await db.destroy();
   }
 }
 
-type Server = { readonly connectionString: string; readonly notes: readonly string[] };
+export type Server = { readonly connectionString: string; readonly notes: readonly string[] };
 
 async function openEmbedded(options: OpenOptions): Promise<Result<Server>> {
   const { lifecycle, log } = options;

@@ -224,7 +224,8 @@ export async function endOperation(
   return numUpdatedRows > 0n;
 }
 
-function endedAs(status: OperationEnd['status'], problem: OperationProblem | null) {
+/** The columns of an operation that ends now. */
+export function endedAs(status: OperationEnd['status'], problem: OperationProblem | null) {
   return {
     status,
     ended_at: sql<Date>`now()`,
@@ -293,15 +294,29 @@ export async function interruptUnstarted(
   return row?.id ?? null;
 }
 
-export type KnownOperation = Pick<OperationRecord, 'id' | 'kind' | 'status'>;
+export type KnownOperation = Pick<OperationRecord, 'id' | 'kind' | 'status'> & {
+  /** It comes from the backup from which the database was restored: what it did since is not known. */
+  readonly isRestored?: true;
+};
 
 /** All operations by id. */
 export async function knownOperations(db: Db): Promise<Map<string, KnownOperation>> {
-  const rows = await db.selectFrom('operations').select(['id', 'kind', 'status']).execute();
+  const rows = await db
+    .selectFrom('operations')
+    .select(['id', 'kind', 'status'])
+    .select(
+      sql<boolean>`requested_at <= (select restored_at from deployment_identity) is true`.as('isRestored'),
+    )
+    .execute();
   return new Map(
-    rows.map(({ id, kind, status }) => [
+    rows.map(({ id, kind, status, isRestored }) => [
       id,
-      { id, kind: readOperationKind(kind), status: readOperationStatus(status) },
+      {
+        id,
+        kind: readOperationKind(kind),
+        status: readOperationStatus(status),
+        ...(isRestored && { isRestored: true as const }),
+      },
     ]),
   );
 }

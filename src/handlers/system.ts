@@ -2,6 +2,7 @@
 import type { HandlersOf } from '../contract/handlers.ts';
 import { problem } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
+import { tryReadBackupState } from '../db/backups.ts';
 import { readGroupSizes } from '../db/grouped.ts';
 import { getAsset } from '../pages/assets.ts';
 import { renderDocs } from '../pages/docs.ts';
@@ -44,14 +45,16 @@ export function createSystemHandlers({
 }: SystemDependencies): HandlersOf<'system'> {
   return {
     getHealth: async () => {
-      const results = await runChecks(checks);
+      const [results, backups] = await Promise.all([runChecks(checks), tryReadBackupState(db)]);
+      const last = backups?.last ?? null;
+      const backup = last && { age_seconds: Math.round(last.ageSeconds), bytes: last.bytes };
       const ready = results.every(({ ok }) => ok);
       const groups = readGroupSizes(db);
-      if (ready) return json({ status: 'ok' as const, checks: results, groups });
+      if (ready) return json({ status: 'ok' as const, checks: results, backup, groups });
       return {
         status: 503,
         type: 'application/json',
-        body: { status: 'unavailable', checks: results, groups },
+        body: { status: 'unavailable', checks: results, backup, groups },
       };
     },
     getLiveness: () => json({ status: 'ok' as const }),

@@ -127,6 +127,8 @@ export type OperationService = {
   readonly cancel: (id: string, by: string) => Promise<Cancelled>;
   /** For the health of the server; null = ready. */
   readonly checks: readonly { readonly name: string; readonly check: () => Promise<string | null> }[];
+  /** Before anything is served from a restored database; see recovery.ts. Needs no start. */
+  readonly afterRestore: () => Promise<void>;
   /** Starts the provider, recovers interrupted operations, and begins to run queued ones. */
   readonly start: () => Promise<void>;
   /** Cancels the current run and releases everything. @param force aborted = do not wait any longer */
@@ -184,6 +186,7 @@ export function createOperationService(options: OperationServiceOptions): Operat
             started && provider.restart ? provider.restart(hostname, stopping.signal) : STARTING,
     cancel: (id, by) => cancelOperation({ db, queue }, id, by),
     checks: [{ name: 'operations', check: () => Promise.resolve(started ? null : NOT_STARTED) }],
+    afterRestore: () => components.recovery.afterRestore(),
     start: async () => {
       try {
         await start(options, components);

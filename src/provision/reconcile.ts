@@ -157,8 +157,15 @@ function ofMissing<R extends Resource>(world: World<R>, row: VmRow): Action<R> {
   return isMarked ? { kind: 'askAdmin', reason: 'gone', row } : { kind: 'markLost', row };
 }
 
-/** The process that runs the operation knows its own VMs, even if the cloud does not list them yet. */
-function isTooNew({ now, listDelayMs, currentId }: World, { createdAt, operationId }: VmRow): boolean {
+/**
+ * The process that runs the operation knows its own VMs, even if the cloud does not list them yet. A VM that is older than the
+ * restore of the database would be listed.
+ */
+function isTooNew(
+  { now, listDelayMs, currentId, operations }: World,
+  { createdAt, operationId }: VmRow,
+): boolean {
+  if (operationId !== null && operations.get(operationId)?.isRestored === true) return false;
   return operationId !== currentId && now.getTime() - createdAt.getTime() < listDelayMs;
 }
 
@@ -190,13 +197,16 @@ function launchOf({ operations }: World, { operationId }: ListedVm): KnownOperat
   return operationId === null ? null : (operations.get(operationId) ?? null);
 }
 
-/** What is to be destroyed, and what an unfinished launch left. A VM that was ever assigned is only destroyed on request. */
+/**
+ * What is to be destroyed, and what an unfinished launch left. A VM that was ever assigned is only destroyed on request, and so
+ * is one of a launch from before a restore: it may have been finished and assigned since the backup.
+ */
 function mustEnd(world: World, vm: ListedVm, row: VmRow | null): boolean {
   const { destroying, currentId, state } = world;
   const launch = launchOf(world, vm);
   const isWanted = destroying === 'all' || destroying?.has(vm.hostname) === true;
   if (isWanted) return launch !== null || row !== null;
-  if (launch?.kind !== 'launch') return false;
+  if (launch?.kind !== 'launch' || launch.isRestored === true) return false;
   if (row === null) return launch.id === currentId || isUnfinished(launch);
   return state !== null && !row.wasAssigned && isLeftByEngine(state, vm, launch);
 }

@@ -41,6 +41,11 @@ export type RecoveryOptions = {
 };
 
 export type Recovery = {
+  /**
+   * Compares the rows of a restored database with VMs, before the server serves anything: VMs that were destroyed since the
+   * backup go, those that were created since are shown to admins. Rejects if the provider cannot list its VMs.
+   */
+  afterRestore(): Promise<void>;
   /** Before the first run. Rejects if the database is away; a provider that is away is tried again later. */
   atStart(): Promise<void>;
   /** Called at intervals. Never rejects. */
@@ -127,6 +132,9 @@ export function createRecovery(options: RecoveryOptions): Recovery {
   }
 
   return {
+    afterRestore: async () => {
+      await reconcileFleet({ ...options, emit: options.onEvent }, null);
+    },
     atStart: async () => {
       await giveUpUnstarted(options);
       await requeue(options);

@@ -231,6 +231,24 @@ describe('single cases', () => {
     expect(kinds(worldOf({ rows: assigned, vms: [vm], operations: failed, state }))).toEqual(['leave']);
   });
 
+  test("after a restore, a machine of a launch that the backup knows unfinished is an admin's decision", () => {
+    const interrupted = { id: 'launch-1', kind: 'launch', status: 'interrupted' } as const;
+    const operations = new Map([['launch-1', { ...interrupted, isRestored: true } as const]]);
+    expect(kinds(worldOf({ vms: [vm], operations }))).toEqual(['askAdmin']);
+    expect(kinds(worldOf({ rows: [rowOf('vm-1')], vms: [vm], operations, state }))).toEqual(['leave']);
+    expect(kinds(worldOf({ vms: [vm], operations: new Map([['launch-1', interrupted]]) }))).toEqual([
+      'terminate',
+    ]);
+    expect(kinds(worldOf({ vms: [vm], operations, destroying: 'all' }))).toEqual(['terminate']);
+  });
+
+  test('after a restore, a machine that is not listed is not waited for', () => {
+    const rows = [rowOf('vm-1', { createdAt: NOW })];
+    const restored = { id: 'launch-1', kind: 'launch', status: 'succeeded', isRestored: true } as const;
+    expect(kinds(worldOf({ rows }))).toEqual(['retryLater']);
+    expect(kinds(worldOf({ rows, operations: new Map([['launch-1', restored]]) }))).toEqual(['removeRow']);
+  });
+
   test('a state that lists a machine which does not exist is refreshed', () => {
     const recorded = { ...state, machines: [{ hostname: 'vm-2', instanceId: 'i-2' }] };
     expect(reconcile(worldOf({ state: recorded }))).toEqual([{ kind: 'refresh', gone: ['vm-2'] }]);

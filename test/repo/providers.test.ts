@@ -38,6 +38,7 @@ const OTHER_MEANINGS = [
   'src/config/derive.ts',
   'src/config/schema.ts',
   'src/app/data.ts',
+  'src/app/backup.ts',
 ];
 const isDatabase = (line: string): boolean => /kind|database/i.test(line);
 

@@ -1,0 +1,103 @@
+// The file format of a backup: a tar, compressed with zstd, encrypted with age. `age -d FILE | zstd -d | tar x` opens it without this
+// program. Streams, and holds no more than one entry at a time.
+import type { Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { Decrypter, Encrypter } from 'age-encryption';
+import { extract as tarExtract, pack as tarPack, type Header, type Pack } from 'tar-stream';
+import { BackupFault, damaged, unopenable } from './fault.ts';
+
+/** A name, and not more than `MAX_ENTRY_BYTES`. */
+export type ArchiveEntry = { readonly name: string; readonly data: Uint8Array };
+
+export const MAX_ENTRY_BYTES = 64 * 1024 * 1024;
+/** 2^15: 32 MB and a quarter of a second for each guess of the passphrase. The default of age would take 256 MB. */
+const SCRYPT_LOG_N = 15;
+/** Logs shrink to a tenth at 300 MB/s; higher levels gain little. */
+const ZSTD_LEVEL = 1;
+const MODE = 0o600;
+
+/** Writes the entries to `out`, and ends it. */
+export async function writeArchive(
+  entries: AsyncIterable<ArchiveEntry>,
+  passphrase: string,
+  out: Writable,
+  signal?: AbortSignal,
+): Promise<void> {
+  const pack = tarPack();
+  const packing = packAll(pack, entries);
+  // A failure destroys the pack, and with it the pipeline.
+  packing.catch((error: unknown) => pack.destroy(error instanceof Error ? error : new Error(String(error))));
+  await pipeline(
+    pack,
+    createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } }),
+    async function* encrypt(plain: AsyncIterable<Uint8Array>) {
+      const encrypter = new Encrypter();
+      encrypter.setPassphrase(passphrase);
+      encrypter.setScryptWorkFactor(SCRYPT_LOG_N);
+      yield* await encrypter.encrypt(ReadableStream.from(plain));
+    },
+    out,
+    ...(signal ? [{ signal }] : []),
+  );
+  await packing;
+}
+
+async function packAll(pack: Pack, entries: AsyncIterable<ArchiveEntry>): Promise<void> {
+  for await (const { name, data } of entries) {
+    const header = { name, size: data.byteLength, mode: MODE, mtime: new Date(0) };
+    // Called when all of it was taken: nothing piles up.
+    await new Promise<void>((resolve, reject) => {
+      pack.entry(header, data, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+  pack.finalize();
+}
+
+/** The entries, in order. Throws BackupFault where the file is not whole, not genuine, or not opened by the passphrase. */
+export async function* readArchive(input: Readable, passphrase: string): AsyncGenerator<ArchiveEntry, void> {
+  const extract = tarExtract();
+  const running = pipeline(
+    input,
+    async function* decrypt(sealed: AsyncIterable<Uint8Array>) {
+      const decrypter = new Decrypter();
+      decrypter.addPassphrase(passphrase);
+      const plain = await decrypter.decrypt(ReadableStream.from(sealed)).catch((error: unknown) => {
+        throw unopenable(error);
+      });
+      yield* plain;
+    },
+    createZstdDecompress(),
+    extract,
+  );
+  running.catch(() => undefined);
+  try {
+    for await (const entry of extract) yield await readEntry(entry);
+    await running;
+  } catch (error) {
+    throw await faultOf(error, running);
+  } finally {
+    input.destroy();
+    extract.destroy();
+    await running.catch(() => undefined);
+  }
+}
+
+async function readEntry(entry: AsyncIterable<unknown> & { readonly header: Header }): Promise<ArchiveEntry> {
+  const { name, size } = entry.header;
+  if (size > MAX_ENTRY_BYTES) throw damaged(`${name} is too large`);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of entry) if (chunk instanceof Uint8Array) chunks.push(chunk);
+  return { name, data: Buffer.concat(chunks) };
+}
+
+/** The first cause is that of the pipeline: what reads its end sees only that it closed. */
+async function faultOf(error: unknown, running: Promise<void>): Promise<unknown> {
+  const cause: unknown = await running.then(
+    () => error,
+    (first: unknown) => first,
+  );
+  if (error instanceof BackupFault || cause instanceof BackupFault)
+    return error instanceof BackupFault ? error : cause;
+  return damaged('its content could not be read to the end', cause);
+}

@@ -1,0 +1,34 @@
+// What a dump contains: every table of ours by name, so that a new one cannot be forgotten.
+import type { DB } from '../schema.gen.ts';
+
+/** `made`: the migrations create its rows. */
+const tables = {
+  assignment_changes: 'dumped',
+  assignments: 'dumped',
+  audit_events: 'dumped',
+  backups: 'dumped',
+  deployment_identity: 'dumped',
+  operation_events: 'dumped',
+  operation_vms: 'dumped',
+  operations: 'dumped',
+  roster: 'dumped',
+  roster_requests: 'dumped',
+  roster_uploads: 'dumped',
+  schema_compatibility: 'made',
+  settings: 'dumped',
+  tombstones: 'dumped',
+  vm_downloads: 'dumped',
+  vm_events: 'dumped',
+  vm_hours: 'dumped',
+  vm_log_cuts: 'dumped',
+  vm_logs: 'dumped',
+  vm_presence: 'dumped',
+  vm_state_samples: 'dumped',
+  vm_timings: 'dumped',
+  vms: 'dumped',
+} as const satisfies Record<keyof DB, 'dumped' | 'made'>;
+
+/** In this order, which has no meaning: references are added when all rows are there. */
+export const DUMPED_TABLES: readonly string[] = Object.entries(tables).flatMap(([name, kind]) =>
+  kind === 'dumped' ? [name] : [],
+);
