@@ -120,7 +120,17 @@ agent: setup-serve ## the agent's program, in dist/agent: one JavaScript file, o
 bundle: setup-serve ## the program as installations have it, in dist/lablink: JavaScript, and what it reads
 	@node codegen/assets.ts
 	@node codegen/agent-bundle.ts
-	@node codegen/bundle.ts
+	@node codegen/bundle.ts $(if $(filter aws,$(PROVIDER)),--aws)
+
+# PREFIX, DESTDIR; PROVIDER=aws installs what AWS needs too; PURGE=yes.
+export PREFIX DESTDIR PURGE
+.PHONY: install
+install: bundle ## install the allocator as a service of systemd (as root): /usr/local, /etc/lablink, /var/lib/lablink
+	@deploy/install.sh install
+
+.PHONY: uninstall
+uninstall: ## remove the service; settings and data stay, unless PURGE=yes
+	@deploy/install.sh uninstall
 
 .PHONY: sdk
 sdk: setup ## the client SDK, packed as JavaScript with types, in dist/

