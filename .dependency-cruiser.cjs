@@ -110,7 +110,7 @@ module.exports = {
     },
     only(
       'backup',
-      ['db', 'log', 'provision/providers', 'version'],
+      ['db', 'log', 'process', 'provision/providers', 'version'],
       'Backups: what is in them, where they are, and how they come back.',
     ),
     only('process', [], 'Processes of this computer: marked, found, signalled.'),

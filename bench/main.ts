@@ -3,6 +3,7 @@
 import { createLifecycle, type Lifecycle } from '../src/lifecycle.ts';
 import { createLog } from '../src/log.ts';
 import { aws } from './aws.ts';
+import { backup } from './backup.ts';
 import { claims } from './claims.ts';
 import { download } from './download.ts';
 import { logs } from './logs.ts';
@@ -26,6 +27,7 @@ const measurements: readonly Measurement[] = [
   start,
   story,
   aws,
+  backup,
 ];
 
 const EXIT_FAILED = 1;

@@ -15,6 +15,7 @@ const fresh = join(root, `dist/.lablink-${process.pid}`);
 /** Programs, each started by its path. */
 const PROGRAMS = [
   'src/main.ts',
+  'src/backup/worker.ts',
   'src/provision/local/host-main.ts',
   'src/provision/engine/child/child-main.ts',
   'infra/client-vms.ts',

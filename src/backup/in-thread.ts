@@ -1,10 +1,11 @@
 // Runs a backup in a thread of its own.
 import { Worker } from 'node:worker_threads';
+import { programBeside } from '../process/program.ts';
 import { fail, type Result } from '../result.ts';
 import { failureOf, type BackupJob, type MadeBackup } from './make.ts';
 import { answerSchema } from './thread-messages.ts';
 
-const PROGRAM = new URL('./worker.ts', import.meta.url);
+const PROGRAM = programBeside(import.meta.url, './worker');
 const CUT_SHORT = fail({
   code: 'stopped',
   message: 'The backup was cut short, because the server stopped.',
