@@ -28,6 +28,7 @@ import type { AppContext } from './context.ts';
 import { backupChecks } from './backup-health.ts';
 import { auditFailedLogins } from './failed-logins.ts';
 import type { Data } from './data.ts';
+import { createDisk } from './disk.ts';
 import type { Identity } from './identity.ts';
 import { metricsSource } from './metrics.ts';
 import { serverNames } from './server-names.ts';
@@ -67,6 +68,7 @@ export async function createWebApp(
   const { metrics, data, isStopping } = dependencies;
   const { db } = data.database;
   const contract = await loadContract();
+  const disk = createDisk({ config, dataDir: data.dataDir });
   const proxy = { isUntrusted: false };
   const pages = problemPages(config, dependencies.settings);
   return createHttpApp({
@@ -90,7 +92,8 @@ export async function createWebApp(
         nowMs: () => performance.now(),
         onError: (error, doing) => log.warn({ err: error }, `An error while ${doing}; it is tried again.`),
       }),
-      checks: [...healthChecks(config, dependencies), proxyCheck(proxy)],
+      checks: [...healthChecks(config, dependencies), disk.check, proxyCheck(proxy)],
+      hasSpaceForLogs: disk.hasSpaceForLogs,
       contractYaml: contract.yaml,
       contract: contract.document,
       metrics: metricsSource(config, proxy, dependencies.renderMetrics),
@@ -146,6 +149,7 @@ function handlerOptions(config: Config) {
     unknownVmProvider: ownsUnknownVms ? config.provider : registeredProvider,
     ...siteNames(config),
     now: () => new Date(),
+    maxReportedVms: config.limits.reportedVms,
     requestBounds: { perBrowser: config.limits.vmsPerBrowser, perAddress: config.limits.vmsPerAddress },
     codeLifetimeMs: config.limits.codeLifetimeMs,
     deadlines: config.limits.deadlines,

@@ -165,6 +165,16 @@ const limits = z.object({
     default: 5_242_880,
     meaning: 'How much log is kept for each VM, counting 64 bytes more for each line; the newest lines stay.',
   }),
+  freeDiskMb: env('MIN_FREE_DISK_MB', wholeNumber(0, 1_000_000, 'MB'), {
+    default: 500,
+    meaning:
+      'With the embedded database: when less is free on its disk, the logs of machines are refused, so that assignments can still be stored; health warns below twice as much. `0`: never.',
+  }),
+  reportedVms: env('MAX_REPORTED_VMS', wholeNumber(0, 100_000, 'VMs'), {
+    default: 2_000,
+    meaning:
+      'With `VM_AUTH=open`, any program can report a machine that nobody launched or registered. At most so many of them are added.',
+  }),
   vmsPerBrowser: env('MAX_VMS_PER_BROWSER', wholeNumber(0, 10_000, 'VMs'), {
     default: 0,
     meaning:

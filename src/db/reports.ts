@@ -21,11 +21,15 @@ type ValueReport = { readonly hostname: string } & (
 
 const ofReports = { maxSize: MAX_REPORTS, maxWaiting: MAX_REPORTS_WAITING } as const;
 
-/** Records a status; an unknown hostname becomes a row of this provider. */
+/**
+ * Records a status; an unknown hostname becomes a row of this provider, unless there are `most` VMs already that nobody
+ * launched or registered.
+ */
 export async function reportStatus(
   db: Db,
   report: StatusReport & { readonly provider: Provider },
-): Promise<'recorded' | 'late'> {
+  most = Infinity,
+): Promise<'recorded' | 'late' | 'too_many'> {
   const { hostname, status, provider } = report;
   const change = async (): Promise<boolean> => {
     await changeStatus(db, { hostname, status });
@@ -33,9 +37,20 @@ export async function reportStatus(
   };
   if (await change()) return 'recorded';
   if (await hasTombstone(db, hostname)) return 'late';
+  if ((await countReported(db)) >= most) return 'too_many';
   await addVms(db, `report-${status}`, [{ hostname, provider }]);
   await change();
   return 'recorded';
+}
+
+/** Those without a token: whoever launches or registers a VM gives it one. */
+async function countReported(db: Db): Promise<number> {
+  const { count } = await db
+    .selectFrom('vms')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('token_hash', 'is', null)
+    .executeTakeFirstOrThrow();
+  return count;
 }
 
 /** `done`: the status is what it has to be after this report, also where there is no such VM. */

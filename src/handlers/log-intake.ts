@@ -71,14 +71,16 @@ export function createLogIntake(dependencies: {
   readonly logLimiter: LogLimiter;
   readonly logQueue: LogQueue;
   readonly onLogLines?: ((lines: number, bytes: number) => void) | undefined;
+  readonly hasSpaceForLogs: () => Promise<boolean>;
 }): Handler<'postVmLogs'> {
-  const { db, logLimiter, logQueue, onLogLines } = dependencies;
+  const { db, logLimiter, logQueue, onLogLines, hasSpaceForLogs } = dependencies;
   return async ({ body }) => {
     const eventIds = body.event_ids ?? null;
     if (eventIds !== null && eventIds.length !== body.messages.length) {
       const error = { field: 'event_ids', code: 'mismatch', message: 'must have one id per message' };
       return problem('invalid_request', { errors: [error] });
     }
+    if (!(await hasSpaceForLogs())) return problem('storage_full');
     const hostname = body.log_stream;
     return logQueue.write(hostname, logBytes(body.messages), () => store(hostname, body.messages, eventIds));
   };

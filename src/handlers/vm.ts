@@ -26,6 +26,10 @@ export type VmDependencies = {
   readonly logQueue: LogQueue;
   /** Log lines were stored. */
   readonly onLogLines?: ((lines: number, bytes: number) => void) | undefined;
+  /** Whether the disk has space for them. */
+  readonly hasSpaceForLogs: () => Promise<boolean>;
+  /** How many VMs may report without having been launched or registered. */
+  readonly maxReportedVms: number;
   /** The provider of VMs that report without having been launched or registered. */
   readonly unknownVmProvider: Provider;
 };
@@ -35,7 +39,9 @@ export function createVmHandlers(dependencies: VmDependencies): HandlersOf<'vm'>
   return {
     vmStartup: (input) => waitForAssignment(dependencies, input),
     updateVmStatus: async ({ body }) => {
-      await reportStatus(db, { ...body, provider: dependencies.unknownVmProvider });
+      const { unknownVmProvider: provider, maxReportedVms: most } = dependencies;
+      if ((await reportStatus(db, { ...body, provider }, most)) === 'too_many')
+        return problem('overloaded', { detail: TOO_MANY });
       return json({ message: 'VM status updated successfully.' });
     },
     updateInUseStatus: async ({ body }) =>
@@ -74,6 +80,9 @@ const GPU_STATUS_UNKNOWN = {
 function answerReport(result: ReportResult, message: string) {
   return result === 'unknown_vm' ? problem('vm_not_found') : json({ message });
 }
+
+const TOO_MANY =
+  'Too many machines have reported that nobody launched or registered (MAX_REPORTED_VMS). An admin must remove some.';
 
 function answerHeartbeat(recycle: { readonly assignmentId: string | null } | null): Reply<'postHeartbeat'> {
   return json({
