@@ -6,8 +6,9 @@ import { z } from 'zod';
 import type { Config } from '../config.ts';
 import { databaseProblem } from '../db/errors.ts';
 import { checkDatabase } from '../db/health.ts';
+import type { Db } from '../db/connect.ts';
 import type { Settings } from '../db/settings.ts';
-import { createVmFeed } from '../delivery/vm-feed.ts';
+import { createVmFeed, type VmFeed } from '../delivery/vm-feed.ts';
 import { createHandlers } from '../handlers/index.ts';
 import { createAuthenticator } from '../handlers/authenticate.ts';
 import { createLogLimiter, createLogQueue } from '../handlers/log-intake.ts';
@@ -87,11 +88,7 @@ export async function createWebApp(
       logQueue: createLogQueue(Math.max(1, Math.floor(config.limits.databasePoolSize / LOGS_SHARE))),
       logLimiter: createLogLimiter(db, config.limits.logBytesPerVm),
       operations: dependencies.operations,
-      vmFeed: createVmFeed({
-        db,
-        nowMs: () => performance.now(),
-        onError: (error, doing) => log.warn({ err: error }, `An error while ${doing}; it is tried again.`),
-      }),
+      vmFeed: openVmFeed(db, log),
       checks: [...healthChecks(config, dependencies), disk.check, proxyCheck(proxy)],
       hasSpaceForLogs: disk.hasSpaceForLogs,
       contractYaml: contract.yaml,
@@ -124,6 +121,14 @@ export async function createWebApp(
     responseFaults: config.responseFaults,
     isStopping,
     classifyError: databaseProblem,
+  });
+}
+
+function openVmFeed(db: Db, log: AppContext['log']): VmFeed {
+  return createVmFeed({
+    db,
+    nowMs: () => performance.now(),
+    onError: (error, doing) => log.warn({ err: error }, `An error while ${doing}; it is tried again.`),
   });
 }
 

@@ -1062,6 +1062,101 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/admin/roster': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The page of the list of participants */
+    get: operations['rosterPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/roster': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Who may join, and who asked without being on the roster */
+    get: operations['getRoster'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/roster/uploads': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Upload a table of participants, and see what it would change
+     * @description Nothing is changed until the upload is taken. Columns: e-mail, name, group, note, with any delimiter. The first row may
+     *     name them. Rows without an e-mail address, and repeated ones, are left out and listed as doubtful.
+     */
+    post: operations['uploadRoster'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/roster/uploads/{id}/take': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Replace the roster by an upload
+     * @description Participants who have a VM keep it. With `Accept: text/html` the answer redirects to the page of the roster.
+     */
+    post: operations['takeRoster'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/roster/allow': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Add one participant to the roster
+     * @description With `Accept: text/html` the answer redirects to the page of the roster.
+     */
+    post: operations['allowParticipant'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/orphans': {
     parameters: {
       query?: never;
@@ -1683,6 +1778,46 @@ export interface components {
       /** @description With a zone, RFC 3339. */
       closes_at?: string | null;
       join?: components['schemas']['JoinMode'];
+    };
+    Roster: {
+      /** @description By e-mail. */
+      items: components['schemas']['RosterEntry'][];
+      /** @description E-mail addresses that asked for a VM and are not on the roster; the newest first. */
+      requests: {
+        email: string;
+        times: number;
+        last_at: components['schemas']['Timestamp'];
+      }[];
+    };
+    /** Format: uuid */
+    RosterUploadId: string;
+    RosterEntry: {
+      email: string;
+      name: string;
+      group: string;
+      note: string;
+    };
+    RosterUpload: {
+      /** @description The rows. */
+      csv: string;
+    };
+    RosterAllow: {
+      email: string;
+    };
+    RosterPreview: {
+      id: components['schemas']['RosterUploadId'];
+      added: components['schemas']['RosterEntry'][];
+      changed: components['schemas']['RosterEntry'][];
+      gone: components['schemas']['RosterEntry'][];
+      /** @description How many. */
+      unchanged: number;
+      doubtful: {
+        row: number;
+        text: string;
+        problem: string;
+        /** @description Whether taking the upload leaves this row out. */
+        left_out: boolean;
+      }[];
     };
     /**
      * @description Who can get a VM. `open`: whoever has the address. `code`: with the workshop code. `roster`: whose e-mail is on the
@@ -2321,6 +2456,17 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
+    /** @description Done; redirects to the page of the roster. */
+    SeeRoster: {
+      headers: {
+        /** @description The page. */
+        Location: string;
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+      };
+    };
     /** @description Done; redirects to the page of the VM. For HTML clients. */
     SeeMachine: {
       headers: {
@@ -2680,6 +2826,11 @@ export interface components {
      * @example 7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21
      */
     OperationId: components['schemas']['OperationId'];
+    /**
+     * @description The upload.
+     * @example 3c2f8b1e-7d4a-4e5b-9c60-1f2e3d4c5b6a
+     */
+    RosterUploadId: components['schemas']['RosterUploadId'];
     /**
      * @description The id from the list of orphans.
      * @example i-0123456789abcdef0
@@ -4425,6 +4576,173 @@ export interface operations {
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];
       503: components['responses']['PageUnavailable'];
+    };
+  };
+  rosterPage: {
+    parameters: {
+      query?: {
+        /** @description What has just been done, which the page confirms. */
+        done?: 'taken' | 'allowed';
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
+  getRoster: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The roster. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Roster'];
+        };
+      };
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  uploadRoster: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "csv": "email;name;group\nada@example.org;Ada Lovelace;A"
+         *     }
+         */
+        'application/json': components['schemas']['RosterUpload'];
+        /**
+         * @example {
+         *       "csv": "email;name;group\nada@example.org;Ada Lovelace;A"
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['RosterUpload'];
+      };
+    };
+    responses: {
+      /** @description What the upload would change. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['RosterPreview'];
+          'text/html': components['schemas']['Html'];
+        };
+      };
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  takeRoster: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The upload.
+         * @example 3c2f8b1e-7d4a-4e5b-9c60-1f2e3d4c5b6a
+         */
+        id: components['parameters']['RosterUploadId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The new roster. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Roster'];
+        };
+      };
+      303: components['responses']['SeeRoster'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  allowParticipant: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "email": "ada@example.org"
+         *     }
+         */
+        'application/json': components['schemas']['RosterAllow'];
+        /**
+         * @example {
+         *       "email": "ada@example.org"
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['RosterAllow'];
+      };
+    };
+    responses: {
+      /** @description The roster. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Roster'];
+        };
+      };
+      303: components['responses']['SeeRoster'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
     };
   };
   listOrphans: {

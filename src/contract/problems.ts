@@ -1,6 +1,7 @@
 // The catalogue of problems: every error response of the server, with status, title and sentence (RFC 9457).
 // docs/problems.md is generated from it.
 import type { components } from './openapi.gen.ts';
+import { workshopProblems } from './workshop-problems.ts';
 
 export type Problem = components['schemas']['Problem'];
 
@@ -15,6 +16,7 @@ type Entry = { readonly status: number; readonly title: string; readonly detail:
 
 /** Code → status, title, and the sentence that is used where a place has no better one. */
 export const problems = {
+  ...workshopProblems,
   bad_request: { status: 400, title: 'Bad request', detail: 'The request could not be understood.' },
   invalid_json: {
     status: 400,
@@ -55,22 +57,6 @@ export const problems = {
     status: 403,
     title: 'Request from another site',
     detail: "This request came from a page of another site and was refused. Use the allocator's own pages.",
-  },
-  code_required: {
-    status: 403,
-    title: 'Workshop code required',
-    detail: 'This workshop needs a code. Enter it, or ask your instructor for it.',
-  },
-  code_wrong: {
-    status: 403,
-    title: 'Wrong workshop code',
-    detail: 'This is not the code of this workshop. Check it, or ask your instructor for it.',
-  },
-  not_on_roster: {
-    status: 403,
-    title: 'Not on the list of participants',
-    detail:
-      'This e-mail address is not on the list of participants. Use the address that you registered with, or ask your instructor.',
   },
   not_found: {
     status: 404,
@@ -115,17 +101,6 @@ export const problems = {
     status: 409,
     title: 'None free',
     detail: 'No available VMs. Please try again later. Please ask your instructor for help',
-  },
-  workshop_scheduled: {
-    status: 409,
-    title: 'Not open yet',
-    detail: 'The workshop has not opened yet. Come back when it opens.',
-  },
-  workshop_closed: {
-    status: 409,
-    title: 'Closed',
-    detail:
-      'The workshop is closed, and no more machines are assigned. If you have a machine, open its page with your e-mail address and PIN.',
   },
   too_many_vms: {
     status: 409,
@@ -214,11 +189,6 @@ export const problems = {
     status: 429,
     title: 'Too many requests',
     detail: 'Too many requests from this address. Wait as long as `Retry-After` says.',
-  },
-  too_many_code_attempts: {
-    status: 429,
-    title: 'Too many wrong codes',
-    detail: 'Too many wrong workshop codes. Wait a few minutes, or ask your instructor.',
   },
   too_many_pin_attempts: {
     status: 429,

@@ -5,6 +5,7 @@ import { createAgentHandlers, type AgentDependencies } from './agent.ts';
 import type { RequestVmDependencies } from './request-vm.ts';
 import { createDownloadHandlers, type DownloadDependencies } from './downloads.ts';
 import { createActionsHandlers, type ActionsDependencies } from './actions.ts';
+import { createRosterHandlers, type RosterDependencies } from './roster.ts';
 import { createSettingsHandlers, type SettingsDependencies } from './settings.ts';
 import { createShutdownHandlers } from './shutdown.ts';
 import { createFleetHandlers } from './fleet.ts';
@@ -30,6 +31,7 @@ export type HandlerDependencies = RequestVmDependencies &
   AgentDependencies &
   FleetDependencies &
   SettingsDependencies &
+  RosterDependencies &
   LiveDependencies &
   DownloadDependencies;
 
@@ -45,6 +47,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createActionsHandlers(dependencies),
     ...createFleetHandlers(dependencies),
     ...createSettingsHandlers(dependencies),
+    ...createRosterHandlers(dependencies),
     ...createShutdownHandlers(dependencies),
     ...createOrphansHandlers(dependencies),
     ...createOperationHandlers(dependencies),

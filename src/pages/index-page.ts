@@ -2,7 +2,7 @@
 import { endpoints } from '../contract/endpoints.gen.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import { codeSpans, momentView } from './format.ts';
-import { layoutView } from './layout.ts';
+import { layoutView, type Layout } from './layout.ts';
 import { render, type View } from './render.ts';
 import { workshopView, type Workshop } from './workshop.ts';
 
@@ -45,13 +45,7 @@ export function renderIndex(model: IndexModel): string {
   const { lab, error, noneFree = false, values, askForPin, mine, workshop = {} } = model;
   const { askForCode = false, returning = null } = model;
   return render('index', {
-    ...layoutView({
-      title: workshop.title ?? 'Get your machine',
-      area: 'participant',
-      modules: ['index.js'],
-      isError: error !== undefined || returning !== null,
-      ...(lab?.state === 'scheduled' && { refresh: { seconds: REFRESH_SECONDS, href: '/' } }),
-    }),
+    ...layoutView(layoutOf(model)),
     ...workshopView(workshop),
     availability: availabilityView(lab),
     retry: noneFree && isServing(lab) && { isOpen: lab?.state === 'open' },
@@ -66,6 +60,18 @@ export function renderIndex(model: IndexModel): string {
     hasMine: mine.length > 0,
     mine: mine.map(({ id, hostname }) => ({ id, name: hostname ?? 'your machine' })),
   });
+}
+
+function layoutOf({ lab, error, values, workshop = {}, returning = null }: IndexModel): Layout {
+  const code = typedText(values['code']);
+  const href = code === '' ? '/' : `/?code=${encodeURIComponent(code)}`;
+  return {
+    title: workshop.title ?? 'Get your machine',
+    area: 'participant',
+    modules: ['index.js'],
+    isError: error !== undefined || returning !== null,
+    ...(lab?.state === 'scheduled' && { refresh: { seconds: REFRESH_SECONDS, href } }),
+  };
 }
 
 /** Without JavaScript, the page that waits for the opening loads itself anew. */

@@ -27,7 +27,8 @@ export type FailedRequest = {
 type Form = Readonly<Record<string, unknown>>;
 
 export function renderProblem(problem: Problem, request: FailedRequest): string {
-  const { endpointId, form, workshop = {}, askForCode = false, site, path = '' } = request;
+  const { endpointId, form, site, path = '' } = request;
+  const { workshop, askForCode } = { workshop: {}, askForCode: false, ...request };
   switch (endpointId) {
     case 'requestVm':
       return requestFormPage(problem, form ?? {}, { workshop, askForCode });

@@ -52,7 +52,8 @@ export type AuditAction =
   | 'terminate'
   | 'refuse-login'
   | 'twin'
-  | 'settings';
+  | 'settings'
+  | 'roster';
 
 const actions = {
   'allow-browser': 'New browser allowed',
@@ -71,6 +72,7 @@ const actions = {
   'refuse-login': 'Login refused',
   twin: 'Two machines report under this hostname',
   settings: 'Settings changed',
+  roster: 'List of participants changed',
 } as const satisfies Record<AuditAction, string>;
 
 /** Every step of an assignment that the timeline shows. */

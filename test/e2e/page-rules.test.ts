@@ -31,6 +31,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
     `/admin/vms/${labHostname(3)}`,
     '/admin/create',
     '/admin/settings',
+    '/admin/roster',
     '/admin/operations',
     '/admin/operations/:id',
     '/admin/charts',

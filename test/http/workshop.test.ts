@@ -100,7 +100,9 @@ describe('the settings page', () => {
     const { data } = await server.admin.GET('/api/v1/settings');
     expect(data).toMatchObject({ title: 'Tracking', opens_at: '2027-03-01T08:00:00.000Z', contact: null });
     expect(data?.address).toBe(`${server.url}/?code=${data?.code}`);
-    const page = await fetch(server.url + saved.headers.get('location'), { headers: adminHeaders });
+    const page = await fetch(`${server.url}${saved.headers.get('location') ?? ''}`, {
+      headers: adminHeaders,
+    });
     expect(await page.text()).toContain('The settings were saved.');
   });
 
@@ -196,5 +198,64 @@ describe('the workshop code', () => {
     expect(html).toContain(
       `name="code" autocomplete="off" autocapitalize="characters" spellcheck="false" maxlength="64" value="${data?.code}"`,
     );
+  });
+});
+
+describe('the roster', () => {
+  const json = { Accept: 'application/json' };
+
+  test('is uploaded, shown before it is taken, and then only those on it get a machine', async () => {
+    await insertFreeVms(server.db, vmNames(3));
+    await change({ join: 'roster' });
+    const { data: preview } = await server.admin.POST('/api/v1/roster/uploads', {
+      body: { csv: 'email;name\nada@example.org;Ada Lovelace\nADA@example.org;again' },
+      headers: json,
+    });
+    expect(preview).toMatchObject({
+      added: [{ email: 'ada@example.org' }],
+      gone: [],
+      doubtful: [{ row: 3 }],
+    });
+    expect((await ask('ada@example.org', 'application/json')).status).toBe(403);
+    const path = { id: z.object({ id: z.string() }).parse(preview).id };
+    const taken = await server.admin.POST('/api/v1/roster/uploads/{id}/take', {
+      params: { path },
+      headers: json,
+    });
+    expect(taken.data?.items).toMatchObject([{ email: 'ada@example.org', name: 'Ada Lovelace' }]);
+    const again = await server.admin.POST('/api/v1/roster/uploads/{id}/take', {
+      params: { path },
+      headers: json,
+    });
+    expect(again.response.status).toBe(404);
+    const strangers = await Promise.all(
+      Array.from({ length: 500 }, (_, index) => ask(`script${index}@example.org`, 'application/json')),
+    );
+    expect(new Set(strangers.map(({ status }) => status))).toEqual(new Set([403]));
+    expect((await ask('Ada@Example.org', 'application/json')).status).toBe(200);
+    expect((await server.client.GET('/api/unassigned_vms_count')).data?.count).toBe(2);
+  });
+
+  test('who is not on it is told whom to ask, and is allowed with one click', async () => {
+    await insertFreeVms(server.db, vmNames(1));
+    await change({ join: 'roster', contact: 'desk@example.org' });
+    const refused = await ask('grace@example.org', 'text/html');
+    expect(refused.text).toContain('not on the list of participants');
+    expect(refused.text).toContain('desk@example.org');
+    await ask('grace@example.org', 'text/html');
+    const { data } = await server.admin.GET('/api/v1/roster');
+    expect(data?.requests).toMatchObject([{ email: 'grace@example.org', times: 2 }]);
+    const html = await (await fetch(`${server.url}/admin/roster`, { headers: adminHeaders })).text();
+    expect(html).toContain('name="email" value="grace@example.org"');
+    const body = new URLSearchParams({ email: 'grace@example.org' });
+    const allowed = await fetch(`${server.url}/api/v1/roster/allow`, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: { ...adminHeaders, Accept: 'text/html' },
+      body,
+    });
+    expect(allowed.status).toBe(303);
+    expect((await server.admin.GET('/api/v1/roster')).data?.requests).toEqual([]);
+    expect((await ask('grace@example.org', 'application/json')).status).toBe(200);
   });
 });

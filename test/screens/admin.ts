@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { components } from '../../src/contract/openapi.gen.ts';
 import { fillLab, labHostname } from '../support/workshop-rows.ts';
+import { recordRosterRequest } from '../../src/db/roster.ts';
 import { insertFreeVms, vmNames } from '../support/rows.ts';
 import { RECYCLING, seedLab } from '../support/example-rows.ts';
 import { expect } from 'vitest';
@@ -70,6 +71,46 @@ export const adminScreens: readonly Screen[] = [
       });
       await go('/admin');
       await page.locator('details:has(.qr) > summary').click();
+    },
+  },
+  { name: 'roster-empty', show: ({ go }) => go('/admin/roster') },
+  {
+    name: 'roster-preview',
+    show: async ({ page, go }) => {
+      await go('/admin/roster');
+      await page.setInputFiles('#file', {
+        name: 'people.csv',
+        mimeType: 'text/csv',
+        buffer: Buffer.from(
+          'E-Mail;Name;Gruppe\r\nada@example.org;Zoë Müller;A\r\nADA@example.org;;\r\n',
+          'latin1',
+        ),
+      });
+      await expect.poll(() => page.inputValue('#csv')).toContain('Zoë Müller');
+      await page.click('form[aria-labelledby="upload"] button[type="submit"]');
+      await page.locator('#preview').waitFor();
+    },
+  },
+  {
+    name: 'roster-no-script',
+    javaScript: false,
+    show: async ({ server, page, go }) => {
+      await recordRosterRequest(server.db, 'grace@example.org');
+      await go('/admin/roster');
+      await page.fill('#csv', 'ada@example.org;Ada Lovelace;A;vegetarian');
+      await page.click('form[aria-labelledby="upload"] button[type="submit"]');
+      await page.click('text=Replace the list');
+      await page.locator('.alert-success').waitFor();
+    },
+  },
+  {
+    name: 'roster-wrong',
+    status: 400,
+    show: async ({ page, go }) => {
+      await go('/admin/roster');
+      await page.fill('#csv', 'nobody');
+      await page.click('form[aria-labelledby="upload"] button[type="submit"]');
+      await page.locator('#errors').waitFor();
     },
   },
   { name: 'settings', show: ({ go }) => go('/admin/settings') },

@@ -91,6 +91,14 @@ export const participantScreens: readonly Screen[] = [
     },
   },
   {
+    name: 'index-not-on-roster',
+    show: async (stage) => {
+      await insertFreeVms(stage.server.db, vmNames(2));
+      await stage.server.admin.PATCH('/api/v1/settings', { body: { join: 'roster' } });
+      await ask(stage);
+    },
+  },
+  {
     name: 'index-starting',
     show: async ({ server, go }) => {
       await insertLab(server, 12);

@@ -2,12 +2,14 @@
 // operation.
 import { sql } from 'kysely';
 import type { Db } from '../../src/db/connect.ts';
+import { keepUpload } from '../../src/db/roster.ts';
 import { emptyTables } from './empty-tables.ts';
 
 /** The values in the examples of openapi.yaml. */
 export const EXAMPLE = {
   hostname: 'lablink-vm-prod-1',
   assignmentId: '0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11',
+  uploadId: '3c2f8b1e-7d4a-4e5b-9c60-1f2e3d4c5b6a',
   operationId: '7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21',
   email: 'grace@example.org',
   pin: '482913',
@@ -39,6 +41,11 @@ export async function seedLab(db: Db): Promise<void> {
       { hostname: RECYCLING, provider: 'external', status: 'recycling' },
     ])
     .execute();
+  await keepUpload(db, {
+    id: EXAMPLE.uploadId,
+    entries: [{ email: EXAMPLE.email, name: 'Grace Hopper', group: 'A', note: '' }],
+    who: 'admin',
+  });
   await db.insertInto('tombstones').values({ hostname: DESTROYED }).execute();
   await seedAssignments(db);
   await db

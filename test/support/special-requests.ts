@@ -46,6 +46,14 @@ const withoutMachines =
     await sql`truncate vms cascade`.execute(db);
     return sendRaw(url, request);
   };
+const withSetting =
+  (key: string, value: string, request: RawRequest): Special =>
+  async ({ url, db }) => {
+    await sql`insert into settings (key, value, changed_by) values (${key}, to_jsonb(${value}::text), 'admin')`.execute(
+      db,
+    );
+    return sendRaw(url, request);
+  };
 /** For the orphan of the example, and during a launch, which prevents it. */
 function forOrphan(id: 'adoptOrphan' | 'terminateOrphan'): Special[] {
   const request = (accept: string) => withHeaders(exampleRequest(id), { Accept: accept });
@@ -78,9 +86,16 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
   ],
   requestVm: [
     withoutMachines(withHeaders(exampleRequest('requestVm'), JSON_WANTED)),
+    // The workshop code is missing.
+    withSetting('join', 'code', withHeaders(exampleRequest('requestVm'), JSON_WANTED)),
     // An invalid field: programs get 400.
     asking(withHeaders({ ...exampleRequest('requestVm'), body: 'email=x' }, JSON_WANTED)),
   ],
+  indexPage: [asking({ path: `/?code=${'x'.repeat(65)}` })],
+  settingsPage: [asking(exampleAs('settingsPage', { path: '/admin/settings?done=nothing' }))],
+  rosterPage: [asking(exampleAs('rosterPage', { path: '/admin/roster?done=nothing' }))],
+  saveSettings: [asking(exampleAs('saveSettings', { body: 'opens_at=tomorrow' }))],
+  takeRoster: inBothTypes(exampleAs('takeRoster', { path: `/api/v1/roster/uploads/${RELEASED_ID}/take` })),
   returnToVm: [
     ...inBothTypes(exampleAs('returnToVm', { body: `email=${EXAMPLE.email}&pin=${EXAMPLE.pin}` })),
     ...inBothTypes(exampleAs('returnToVm', { body: 'email=nobody@example.org&pin=1' })),

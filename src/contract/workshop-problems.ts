@@ -1,0 +1,41 @@
+// The part of the catalogue of problems that is about who gets a machine, and when.
+
+export const workshopProblems = {
+  workshop_scheduled: {
+    status: 409,
+    title: 'Not open yet',
+    detail: 'The workshop has not opened yet. Come back when it opens.',
+  },
+  workshop_closed: {
+    status: 409,
+    title: 'Closed',
+    detail:
+      'The workshop is closed, and no more machines are assigned. If you have a machine, open its page with your e-mail address and PIN.',
+  },
+  code_required: {
+    status: 403,
+    title: 'Workshop code required',
+    detail: 'This workshop needs a code. Enter it, or ask your instructor for it.',
+  },
+  code_wrong: {
+    status: 403,
+    title: 'Wrong workshop code',
+    detail: 'This is not the code of this workshop. Check it, or ask your instructor for it.',
+  },
+  not_on_roster: {
+    status: 403,
+    title: 'Not on the list of participants',
+    detail:
+      'This e-mail address is not on the list of participants. Use the address that you registered with, or ask your instructor.',
+  },
+  too_many_code_attempts: {
+    status: 429,
+    title: 'Too many wrong codes',
+    detail: 'Too many wrong workshop codes. Wait a few minutes, or ask your instructor.',
+  },
+  upload_not_found: {
+    status: 404,
+    title: 'Upload not found',
+    detail: 'This table was taken already, or is older than a day. Upload it again.',
+  },
+} as const;
