@@ -8,7 +8,7 @@ import { showGroupSizes } from '../db/grouped.ts';
 export type Presence = {
   /** This VM began or ceased to wait. */
   changed(hostname: string): void;
-  /** Renews the leases of all waiting VMs. */
+  /** Renews the leases of all waiting VMs, and ends those whose end could not be written before. */
   renew(): void;
   /** Writes the last changes; later ones are dropped. */
   close(): Promise<void>;
@@ -37,6 +37,8 @@ type Write = { readonly hostname: string } | 'renewal';
 export function createPresence({ db, allocator, find, all, onError }: PresenceOptions): Presence {
   const lease = { seconds: LEASE_SECONDS, allocator };
   const changes = new Set<string>();
+  /** Of these, the last write has failed. If they wait no more, their leases would say so until they run out. */
+  const unwritten = new Set<string>();
   let timer: NodeJS.Timeout | null = null;
   let closed = false;
   let written: Promise<unknown> = Promise.resolve();
@@ -47,16 +49,23 @@ export function createPresence({ db, allocator, find, all, onError }: PresenceOp
     maxWaiting: MAX_WAITING,
     together: async (writes) => {
       const hostnames = writes.flatMap((write) => (write === 'renewal' ? [] : [write.hostname]));
-      await leaseWaiting(
-        db,
-        hostnames.flatMap((hostname) => find(hostname) ?? []),
-        lease,
-      );
-      await endWaiting(
-        db,
-        hostnames.filter((hostname) => !find(hostname)),
-        allocator,
-      );
+      const ended = [...unwritten, ...hostnames];
+      unwritten.clear();
+      try {
+        await leaseWaiting(
+          db,
+          hostnames.flatMap((hostname) => find(hostname) ?? []),
+          lease,
+        );
+        await endWaiting(
+          db,
+          ended.filter((hostname) => !find(hostname)),
+          allocator,
+        );
+      } catch (error) {
+        for (const hostname of ended) unwritten.add(hostname);
+        throw error;
+      }
       if (writes.includes('renewal')) await leaseWaiting(db, all(), { ...lease, renews: true });
       return writes.map(() => 'written');
     },
