@@ -103,6 +103,7 @@ async function serve(
   const renderMetrics = createMetricsReader(context, {
     metrics,
     db: opened.data.database.db,
+    shares: opened.data.database.shares,
     delivery,
     operations,
     app: () => app,

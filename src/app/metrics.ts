@@ -3,8 +3,8 @@ import { isLoopback, listenUrl } from '../config/derive.ts';
 import type { Config } from '../config.ts';
 import { readBackupState } from '../db/backups.ts';
 import type { Db } from '../db/connect.ts';
-import { readPoolUse } from '../db/connect.ts';
 import { readGroupSizes } from '../db/grouped.ts';
+import { readSharesUse, type Shares } from '../db/shares.ts';
 import { readDatabaseTime, readEndedOperations, readMetricFacts } from '../db/metric-facts.ts';
 import { countVms, listVmsInQuestion } from '../db/vms.ts';
 import { withTimeLimit } from '../async/time-limit.ts';
@@ -59,6 +59,7 @@ export type MetricsSources = {
   /** Null where nobody can read them. */
   readonly metrics: Metrics | null;
   readonly db: Db;
+  readonly shares: Shares;
   readonly delivery: Pick<DeliveryServices, 'dispatcher' | 'listener'>;
   readonly operations: Pick<OperationService, 'orphans' | 'graceMinutes'>;
   readonly app: () => Pick<HttpApp, 'running' | 'responseFaults'>;
@@ -167,8 +168,11 @@ async function readAttention(db: Db, context: ViewContext): Promise<LabFacts['at
   );
 }
 
-function serverFacts({ db, delivery, operations, app }: MetricsSources, databaseUp: boolean): ServerFacts {
-  const pool = readPoolUse(db) ?? { open: 0, idle: 0, waiting: 0, most: 0 };
+function serverFacts(
+  { shares, delivery, operations, app }: MetricsSources,
+  databaseUp: boolean,
+): ServerFacts {
+  const pool = readSharesUse(shares);
   const { running, responseFaults } = app();
   const { checkedAt, items } = operations.orphans.seen();
   const ofKind = (kind: (typeof items)[number]['kind']) => items.filter((item) => item.kind === kind).length;
@@ -181,7 +185,7 @@ function serverFacts({ db, delivery, operations, app }: MetricsSources, database
     listenerConnected: delivery.listener.connected,
     databaseUp,
     pool,
-    groups: readGroupSizes(db),
+    groups: readGroupSizes(Object.values(shares)),
     orphans: checkedAt === null ? null : { checkedAt, byKind },
   };
 }

@@ -37,11 +37,11 @@ export async function openDelivery(
   { database }: Data,
   metrics: Metrics | null,
 ): Promise<DeliveryServices> {
-  const { db, connectionString } = database;
+  const { db, shares, connectionString } = database;
   const warn = (error: unknown, action: string): void =>
     log.warn({ err: error }, `An error while ${action}; it is tried again.`);
   const dispatcher = createDispatcher({
-    db,
+    db: shares.machines,
     allocator: randomUUID(),
     maxWaiters: config.limits.waitingVms,
     codeLifetimeSeconds: config.limits.codeLifetimeMs / 1_000,

@@ -8,6 +8,7 @@ import { databaseProblem } from '../db/errors.ts';
 import { checkDatabase } from '../db/health.ts';
 import type { Db } from '../db/connect.ts';
 import type { Settings } from '../db/settings.ts';
+import { shareSizes } from '../db/shares.ts';
 import { createVmFeed, type VmFeed } from '../delivery/vm-feed.ts';
 import { createHandlers } from '../handlers/index.ts';
 import { createAuthenticator } from '../handlers/authenticate.ts';
@@ -54,7 +55,6 @@ export type WebDependencies = Pick<Identity, 'admin' | 'secretKey' | 'forwarderT
 
 /** The use of the key and its version: with another name every browser would be a new one. */
 const COOKIE_KEY = 'browser-cookie/1';
-const LOGS_SHARE = 3;
 const CONTRACT_YAML = new URL('../../openapi.yaml', import.meta.url);
 /** The same, parsed: `make assets` writes it. Parsing YAML would be a tenth of a start. */
 const CONTRACT = new URL('../../dist/contract.json', import.meta.url);
@@ -67,7 +67,7 @@ export async function createWebApp(
   dependencies: WebDependencies,
 ): Promise<HttpApp> {
   const { metrics, data, isStopping } = dependencies;
-  const { db } = data.database;
+  const { db, shares } = data.database;
   const contract = await loadContract();
   const disk = createDisk({ config, dataDir: data.dataDir });
   const proxy = { isUntrusted: false };
@@ -81,12 +81,13 @@ export async function createWebApp(
       db,
       settings: dependencies.settings,
       publicAddress: dependencies.publicAddress,
+      shares,
       pinLimit: dependencies.pinLimit,
       codeLimit: dependencies.codeLimit,
       dispatcher: dependencies.delivery.dispatcher,
-      // A third of the pool: requests of people and health find a connection whatever is logged.
-      logQueue: createLogQueue(Math.max(1, Math.floor(config.limits.databasePoolSize / LOGS_SHARE))),
-      logLimiter: createLogLimiter(db, config.limits.logBytesPerVm),
+      // All but one connection of the machines' share: heartbeats find one whatever is logged.
+      logQueue: createLogQueue(Math.max(1, shareSizes(config.limits.databasePoolSize).machines - 1)),
+      logLimiter: createLogLimiter(shares.machines, config.limits.logBytesPerVm),
       operations: dependencies.operations,
       vmFeed: openVmFeed(db, log),
       checks: [...healthChecks(config, dependencies), disk.check, proxyCheck(proxy)],
@@ -97,7 +98,7 @@ export async function createWebApp(
       ...(metrics && { onClaim: metrics.claim, onLogLines: metrics.logLines }),
     }),
     authenticate: createAuthenticator({
-      db,
+      db: shares.machines,
       admin: dependencies.admin,
       registrationToken: config.tokens.registration,
       forwarderToken: dependencies.forwarderToken,
@@ -177,8 +178,8 @@ function problemPages(config: Config, settings: Settings): HttpOptions['pages'] 
   return {
     error: ({ problem, endpointId, path }) =>
       renderProblem(problem, { endpointId, form: null, path, ...shown() }),
-    form: ({ problem, endpointId, values }) =>
-      renderProblem(problem, { endpointId, form: values, ...shown() }),
+    form: ({ problem, endpointId, values, retryAfterSeconds }) =>
+      renderProblem(problem, { endpointId, form: values, retryAfterSeconds, ...shown() }),
   };
 }
 

@@ -10,6 +10,7 @@ export type AssignmentRecord = AssignmentFacts & {
   readonly hostname: string;
   readonly email: string;
   readonly pin: string;
+  readonly crdCommand: string;
   readonly browsers: readonly string[];
   /** The address of the request that created it; null where it is not known. */
   readonly requestedFrom: string | null;
@@ -30,6 +31,7 @@ export function selectAssignments(db: Db) {
     .innerJoin('vms as v', 'v.hostname', 'a.hostname')
     .leftJoin('vm_presence as p', 'p.hostname', 'a.hostname')
     .select(['a.id', 'a.hostname', 'a.email', 'a.pin', 'a.browsers', 'a.assigned_at', 'a.command_at'])
+    .select('a.crd_command')
     .select(['a.delivered_at', 'a.acknowledged_at', 'a.outcome', 'a.released_at', 'v.status', 'p.confirms'])
     .select(['a.reassigned_at', 'a.browser_allowed_until', 'a.requested_from', 'a.outcome_message'])
     .select(['a.pin_failures', condition(isWaiting()).as('waiting')]);
@@ -43,6 +45,7 @@ export function readAssignmentRow(row: Row): AssignmentRecord {
     hostname: row.hostname,
     email: row.email,
     pin: row.pin,
+    crdCommand: row.crd_command,
     browsers: row.browsers,
     requestedFrom: row.requested_from,
     pinFailures: row.pin_failures,

@@ -27,9 +27,21 @@ type NamedGroupSizes = GroupSizes & { readonly name: string };
 /** The groups belong to the pool, like its connections. */
 const sizesOfPool = new WeakMap<Db, (() => NamedGroupSizes)[]>();
 
-/** The sizes of the groups of this pool so far. */
-export function readGroupSizes(db: Db): NamedGroupSizes[] {
-  return (sizesOfPool.get(db) ?? []).map((sizes) => sizes());
+/** The sizes of the groups of these pools so far; those of one name together. */
+export function readGroupSizes(dbs: readonly Db[]): NamedGroupSizes[] {
+  const all = [...new Set(dbs)].flatMap((db) => (sizesOfPool.get(db) ?? []).map((sizes) => sizes()));
+  return [...Map.groupBy(all, ({ name }) => name)].map(([name, these]) => {
+    const sum = (value: (sizes: GroupSizes) => number): number =>
+      these.reduce((total, sizes) => total + value(sizes), 0);
+    return {
+      name,
+      groups: sum(({ groups }) => groups),
+      items: sum(({ items }) => items),
+      largest: Math.max(...these.map(({ largest }) => largest)),
+      alone: sum(({ alone }) => alone),
+      waiting: sum(({ waiting }) => waiting),
+    };
+  });
 }
 
 /** Adds groups that use this pool to what the health check shows. */

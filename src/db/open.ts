@@ -11,6 +11,7 @@ import type { Platform } from './embedded/platform.ts';
 import { startOwnedPostgres } from './embedded/own.ts';
 import { migrateToLatest, type BeforeMigrating, type MigrateResult } from './migrate.ts';
 import { checkSameDatabase, checkSessionIsKept, type UrlVariable } from './pooler.ts';
+import { connectShares, type Shares } from './shares.ts';
 import { databaseStartFailure } from './start-failure.ts';
 
 export type OpenOptions = {
@@ -37,7 +38,9 @@ export type OpenOptions = {
 };
 
 export type OpenDatabase = {
+  /** For all but the requests of people and machines. */
   readonly db: Db;
+  readonly shares: Shares;
   /** Of Postgres itself, for what needs a session: never of a pooler in transaction mode. */
   readonly connectionString: string;
   /** Sentences for the person who starts the allocator. */
@@ -51,10 +54,10 @@ export async function openDatabase(options: OpenOptions): Promise<Result<OpenDat
   if (!server.ok) return server;
   const { connectionString, notes } = server.value;
   const pooled = url !== null && directUrl !== null;
-  const db = await options.lifecycle.acquire(
+  const shares = await options.lifecycle.acquire(
     'database pool',
     () =>
-      connectDatabase({
+      connectShares({
         connectionString: url ?? connectionString,
         poolSize: options.poolSize,
         applicationName: 'lablink',
@@ -63,13 +66,19 @@ export async function openDatabase(options: OpenOptions): Promise<Result<OpenDat
         onRefusal: ({ hostname, event, state }) =>
           options.log.warn({ hostname, event, vmStatus: state }, 'An event of a machine was refused.'),
       }),
-    (pool) => pool.destroy(),
+    (opened) => opened.close(),
   );
   const migrated = await migrate(options, connectionString);
   if (!migrated.ok) return migrated;
   if (migrated.value.length > 0)
     options.log.info({ migrations: migrated.value }, 'The schema was brought up to date.');
-  return succeed({ db, connectionString, notes: [...notes, ...(pooled ? await notesOfPool(db) : [])] });
+  const db = shares.others;
+  return succeed({
+    db,
+    shares,
+    connectionString,
+    notes: [...notes, ...(pooled ? await notesOfPool(db) : [])],
+  });
 }
 
 /** The server and the right to use it, whatever is in its database. */

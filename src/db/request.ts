@@ -1,6 +1,7 @@
 // Requests for a VM: claiming one, returning to it, and the PIN for another browser.
 import { sql } from 'kysely';
 import { pinLockAfter, pinTriesLeft } from '../vms/pin.ts';
+import { findAssignment, type AssignmentRecord } from './assignments.ts';
 import { claim, type Claim, type ClaimRow } from './claim.ts';
 import type { Db } from './connect.ts';
 import { MAX_PICKED, type Locking } from './free-vms.ts';
@@ -24,8 +25,13 @@ export type RequestBounds = { readonly perBrowser: number; readonly perAddress: 
 type Found = { readonly id: string; readonly hostname: string; readonly pin: string };
 export type VmRequestResult =
   | ({ readonly kind: 'assigned' } & Found)
-  | ({ readonly kind: 'returned' } & Found)
-  | { readonly kind: 'none_free' | 'not_admitted' | 'too_many' | 'pin_required' | 'busy' }
+  | ({
+      readonly kind: 'returned';
+      /** As it is, where nothing was changed. */
+      readonly record?: AssignmentRecord;
+    } & Found)
+  | { readonly kind: 'none_free' | 'not_admitted' | 'too_many' | 'pin_required' }
+  | { readonly kind: 'busy' }
   | { readonly kind: 'pin_wrong'; readonly triesLeft: number }
   | { readonly kind: 'pin_locked'; readonly retryAfterSeconds: number };
 
@@ -55,7 +61,9 @@ export async function requestVm(db: Db, request: VmRequest, signal?: AbortSignal
     if (row === 'none_free') return { kind: 'none_free' };
     if (row.outcome === 'given')
       return { kind: 'assigned', id: row.id, hostname: row.hostname, pin: row.pin };
-    const returned = await returnTo(db, row.id, { ...request, command: request });
+    const returned =
+      (await findUnchanged(db, row.id, request)) ??
+      (await returnTo(db, row.id, { ...request, command: request }));
     if (returned !== 'released meanwhile') return returned;
   }
   return { kind: 'busy' };
@@ -164,6 +172,18 @@ async function returnToLive(
     .executeTakeFirst();
   const returned = live ? await returnTo(db, live.id, request) : 'released meanwhile';
   return returned === 'released meanwhile' ? null : returned;
+}
+
+/** A browser that comes back with the command that it sent: one read, without a lock. Null where anything may change. */
+async function findUnchanged(
+  db: Db,
+  id: string,
+  { browserId, crdCommand }: Pick<VmRequest, 'browserId' | 'crdCommand'>,
+): Promise<Extract<VmRequestResult, { readonly kind: 'returned' }> | null> {
+  const record = await findAssignment(db, id);
+  if (record?.releasedAt !== null || !record.browsers.includes(browserId)) return null;
+  if (record.crdCommand !== crdCommand) return null;
+  return { kind: 'returned', id, hostname: record.hostname, pin: record.pin, record };
 }
 
 type Returning = Pick<VmRequest, 'browserId' | 'givenPin' | 'pinWaitSeconds'> & {

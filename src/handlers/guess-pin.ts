@@ -23,7 +23,11 @@ export async function guessPin<R extends Result>(
 ): Promise<R | Extract<VmRequestResult, { readonly kind: 'pin_wrong' | 'pin_locked' }>> {
   if (givenPin === null) return ask(0);
   const { left, waitSeconds, isLookedAt } = await limit.take({ network, email });
-  const result = await ask(isLookedAt ? 0 : waitSeconds);
+  const result = await ask(isLookedAt ? 0 : waitSeconds).catch(async (error: unknown) => {
+    // It was not looked at, and its page sends it again.
+    await limit.forgive({ network, email });
+    throw error;
+  });
   if (!FAILURES.includes(result.kind)) await limit.forgive({ network, email });
   // The same for an e-mail without a machine, so that nobody learns from the wait which e-mails have one.
   if (left === 0 && (result.kind === 'pin_wrong' || result.kind === 'unknown'))

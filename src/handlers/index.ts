@@ -1,5 +1,6 @@
 // The handlers of all endpoints; a missing one does not compile.
 import type { Handlers } from '../contract/handlers.ts';
+import type { Shares } from '../db/shares.ts';
 import { createAdminHandlers, type AdminDependencies } from './admin.ts';
 import { createAgentHandlers, type AgentDependencies } from './agent.ts';
 import type { RequestVmDependencies } from './request-vm.ts';
@@ -22,7 +23,7 @@ import { createLogHandlers } from './logs.ts';
 import { createVmHandlers, type VmDependencies } from './vm.ts';
 import { createVmsHandlers, type VmsDependencies } from './vms.ts';
 
-export type HandlerDependencies = RequestVmDependencies &
+export type HandlerDependencies = Omit<RequestVmDependencies, 'readLab'> &
   VmDependencies &
   VmsDependencies &
   AdminDependencies &
@@ -33,12 +34,16 @@ export type HandlerDependencies = RequestVmDependencies &
   SettingsDependencies &
   RosterDependencies &
   LiveDependencies &
-  DownloadDependencies;
+  DownloadDependencies & {
+    /** `db` is the share of the others. */
+    readonly shares: Shares;
+  };
 
 export function createHandlers(dependencies: HandlerDependencies): Handlers {
+  const { shares } = dependencies;
   return {
-    ...createParticipantHandlers(dependencies),
-    ...createVmHandlers(dependencies),
+    ...createParticipantHandlers({ ...dependencies, db: shares.people }),
+    ...createVmHandlers({ ...dependencies, db: shares.machines }),
     ...createRecyclingHandlers(dependencies),
     ...createAgentHandlers(dependencies),
     ...createStatusHandlers(dependencies),

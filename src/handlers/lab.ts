@@ -21,12 +21,12 @@ export async function readLab({ db, settings, now }: LabDependencies): Promise<L
 }
 
 /** Reads the database at most once a second. Errors are not cached. */
-export function createCachedLabReader(dependencies: LabDependencies): () => Promise<Lab> {
+export function createCachedLabReader(read: () => Promise<Lab>, now: Clock): () => Promise<Lab> {
   let cached: { readonly lab: Promise<Lab>; readonly atMs: number } | null = null;
   return () => {
-    const nowMs = dependencies.now().getTime();
+    const nowMs = now().getTime();
     if (cached !== null && nowMs - cached.atMs < CACHE_MS && nowMs >= cached.atMs) return cached.lab;
-    const lab = readLab(dependencies);
+    const lab = read();
     const entry = { lab, atMs: nowMs };
     cached = entry;
     lab.catch(() => {

@@ -1,4 +1,5 @@
 // The pages of participants and their data.
+import { shareReads } from '../async/shared-read.ts';
 import type { HandlersOf } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
 import { findAssignment, liveAssignmentsOfBrowser, type AssignmentRecord } from '../db/assignments.ts';
@@ -15,16 +16,21 @@ import { createCachedLabReader, readLab } from './lab.ts';
 import { json, page } from './replies.ts';
 import { assignmentView } from './views.ts';
 
-export function createParticipantHandlers(dependencies: RequestVmDependencies): HandlersOf<'participant'> {
-  const { db, now, codeLifetimeMs, settings } = dependencies;
-  const readCachedLab = createCachedLabReader(dependencies);
+export function createParticipantHandlers(
+  given: Omit<RequestVmDependencies, 'readLab'>,
+): HandlersOf<'participant'> {
+  const { db, now, codeLifetimeMs, settings } = given;
+  const readLabNow = shareReads(() => readLab(given));
+  const readCachedLab = createCachedLabReader(readLabNow, now);
+  const readFree = shareReads(() => countFree(db));
+  const dependencies = { ...given, readLab: readLabNow };
   const view = (record: AssignmentRecord) => assignmentView(record, { now: now(), codeLifetimeMs });
   return {
     indexPage: async ({ browserId, query }) => {
       const assignments = browserId === null ? [] : await liveAssignmentsOfBrowser(db, browserId);
       return page(
         renderIndex({
-          lab: await readLab(dependencies),
+          lab: await readLabNow(),
           workshop: settings.last(),
           values: { code: query.code ?? '' },
           askForCode: needsCode(settings.last()),
@@ -48,7 +54,7 @@ export function createParticipantHandlers(dependencies: RequestVmDependencies): 
     },
     checkPage: async () => page(renderCheck(await readOrLast(settings), now())),
     getLab: async () => json(await readCachedLab()),
-    getUnassignedVmsCount: async () => json({ count: await countFree(db) }),
+    getUnassignedVmsCount: async () => json({ count: await readFree() }),
   };
 }
 

@@ -1,6 +1,6 @@
 // Requests for a VM: validates the form, claims a VM or finds the existing one, and answers with a page or JSON.
 import type { Handler, Input, Reply } from '../contract/handlers.ts';
-import { problem, type FieldError, type ProblemReply } from '../contract/problems.ts';
+import { problem, ProblemError, type FieldError, type ProblemReply } from '../contract/problems.ts';
 import { findAssignment } from '../db/assignments.ts';
 import type { Db } from '../db/connect.ts';
 import { requestVm, type RequestBounds, type VmRequestResult } from '../db/request.ts';
@@ -15,7 +15,7 @@ import { needsCode } from '../vms/workshop-settings.ts';
 import { describeFailure, fail, succeed, type Result } from '../result.ts';
 import { noteRefusal, refusalOf, type AdmissionDependencies, type Refusal } from './admission.ts';
 import { guessPin, type PinLimit } from './guess-pin.ts';
-import { readLab } from './lab.ts';
+import type { Lab } from './lab.ts';
 import { json, page } from './replies.ts';
 import { assignmentView, type Clock } from './views.ts';
 
@@ -29,6 +29,7 @@ export type RequestVmDependencies = AdmissionDependencies & {
   readonly randomUuid: () => string;
   readonly requestBounds: RequestBounds;
   readonly pinLimit: PinLimit;
+  readonly readLab: () => Promise<Lab>;
   /** How each request for a machine ended. */
   readonly onClaim?: ((outcome: VmRequestResult['kind']) => void) | undefined;
 };
@@ -47,7 +48,6 @@ type Rejection =
       | 'too_many_vms'
       | 'pin_required'
       | 'too_many_pin_attempts'
-      | 'overloaded'
     >;
 type Typed = { readonly email: string; readonly crdCommand: string };
 type Found = Extract<VmRequestResult, { readonly kind: 'assigned' | 'returned' }>;
@@ -87,6 +87,7 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
     if (result.kind === 'assigned' || result.kind === 'returned') {
       return assigned(dependencies, input, { ...typed, found: result });
     }
+    if (result.kind === 'busy') throw new ProblemError('overloaded');
     if (result.kind !== 'not_admitted' || refusal === null)
       return reject(dependencies, input, rejectionOf(result));
     await noteRefusal(dependencies, refusal, typed.email);
@@ -125,7 +126,7 @@ function invalid(detail: string, errors: readonly FieldError[]): ProblemReply<'i
   return problem('invalid_request', { detail, errors });
 }
 
-function rejectionOf(result: Exclude<VmRequestResult, Found>): Rejection {
+function rejectionOf(result: Exclude<VmRequestResult, Found | { readonly kind: 'busy' }>): Rejection {
   switch (result.kind) {
     case 'none_free':
     case 'not_admitted':
@@ -145,8 +146,6 @@ function rejectionOf(result: Exclude<VmRequestResult, Found>): Rejection {
       });
     case 'pin_locked':
       return pinLocked(result.retryAfterSeconds);
-    case 'busy':
-      return problem('overloaded');
   }
 }
 
@@ -176,32 +175,31 @@ const STATES: readonly string[] = ['none_free', 'workshop_scheduled', 'workshop_
 
 /** JSON clients get the problem, HTML clients the form again with the message and their input. */
 async function reject(
-  dependencies: RequestVmDependencies,
+  { readLab, settings }: RequestVmDependencies,
   input: RequestInput,
   rejection: Rejection,
 ): Promise<Reply<'requestVm'>> {
   if (input.accept === 'application/json') return rejection;
   const { code, errors = [] } = rejection.body;
-  const workshop = await dependencies.settings.read();
-  const body = renderIndex({
-    lab: await readLab(dependencies),
-    noneFree: code === 'none_free',
-    workshop,
-    ...(!STATES.includes(code) && {
-      error: {
-        message: sentenceOf(rejection.body),
-        fields: Object.fromEntries(errors.map(({ field, message }) => [field, message])),
-        retryAfterSeconds: rejection.status === 429 ? waitOf(rejection) : null,
-      },
+  const workshop = await settings.read();
+  return page(
+    renderIndex({
+      lab: await readLab(),
+      noneFree: code === 'none_free',
+      workshop,
+      ...(!STATES.includes(code) && {
+        error: {
+          message: sentenceOf(rejection.body),
+          fields: Object.fromEntries(errors.map(({ field, message }) => [field, message])),
+          retryAfterSeconds: rejection.status === 429 ? waitOf(rejection) : null,
+        },
+      }),
+      values: input.body,
+      askForCode: needsCode(workshop),
+      askForPin: code === 'pin_required' || code === 'too_many_pin_attempts',
+      mine: [],
     }),
-    values: input.body,
-    askForCode: needsCode(workshop),
-    askForPin: code === 'pin_required' || code === 'too_many_pin_attempts',
-    mine: [],
-  });
-  if (rejection.status === 503)
-    return { status: 503, type: 'text/html', body, headers: rejection.headers ?? {} };
-  return page(body);
+  );
 }
 
 async function assigned(
@@ -214,16 +212,17 @@ async function assigned(
     const body = { hostname, pin, assignment_id: id, returning: kind === 'returned' };
     return json(body);
   }
-  const record = kind === 'returned' ? await findAssignment(db, id) : null;
-  const view = assignmentView(record ?? justAssigned(given, now()), { now: now(), codeLifetimeMs });
+  const found = kind === 'returned' ? (given.found.record ?? (await findAssignment(db, id))) : null;
+  const view = assignmentView(found ?? justAssigned(given, now()), { now: now(), codeLifetimeMs });
   return page(renderSuccess({ ...view, returning: kind === 'returned', workshop: settings.last() }));
 }
 
 /** Saves reading a new assignment from the database. */
-function justAssigned({ found, email }: Typed & { readonly found: Found }, now: Date) {
+function justAssigned({ found, email, crdCommand }: Typed & { readonly found: Found }, now: Date) {
   return {
     ...found,
     email,
+    crdCommand,
     browsers: [],
     requestedFrom: null,
     pinFailures: 0,

@@ -7,7 +7,6 @@ import { renderRedirect } from '../pages/redirect.ts';
 import { needsCode } from '../vms/workshop-settings.ts';
 import { normalizeEmail } from '../vms/email.ts';
 import { guessPin } from './guess-pin.ts';
-import { readLab } from './lab.ts';
 import { json, page } from './replies.ts';
 import { pinLocked, waitOf, type RequestVmDependencies } from './request-vm.ts';
 
@@ -46,12 +45,12 @@ export function returnToVmHandler(dependencies: RequestVmDependencies): Handler<
 
 /** The form page, with the message at the form for returning. */
 async function form(
-  dependencies: RequestVmDependencies,
+  { readLab, settings }: RequestVmDependencies,
   { body }: Input<'returnToVm'>,
   refused: { readonly error: string; readonly retryAfterSeconds: number | null },
 ): Promise<Reply<'returnToVm'>> {
-  const lab = await readLab(dependencies);
-  const workshop = await dependencies.settings.read();
+  const lab = await readLab();
+  const workshop = await settings.read();
   const shown = { lab, workshop, values: {}, askForPin: false, askForCode: needsCode(workshop), mine: [] };
   return page(renderIndex({ ...shown, returning: { email: body.email, ...refused } }));
 }

@@ -1,9 +1,9 @@
 // Health, the OpenAPI document, the docs page and static files.
 import type { HandlersOf } from '../contract/handlers.ts';
 import { problem } from '../contract/problems.ts';
-import type { Db } from '../db/connect.ts';
 import { tryReadBackupState } from '../db/backups.ts';
 import { readGroupSizes } from '../db/grouped.ts';
+import type { Shares } from '../db/shares.ts';
 import { getAsset } from '../pages/assets.ts';
 import { renderDocs } from '../pages/docs.ts';
 import { json, page } from './replies.ts';
@@ -19,8 +19,8 @@ export type HealthCheck = {
 
 export type SystemDependencies = {
   readonly checks: readonly HealthCheck[];
-  /** The pool whose group sizes the health shows. */
-  readonly db: Db;
+  /** The health shows the sizes of their groups. */
+  readonly shares: Shares;
   /** The text of openapi.yaml. */
   readonly contractYaml: string;
   /** The same, parsed. */
@@ -37,7 +37,7 @@ type MetricsSource = {
 
 export function createSystemHandlers({
   checks,
-  db,
+  shares,
   contract,
   contractYaml,
   site,
@@ -45,11 +45,11 @@ export function createSystemHandlers({
 }: SystemDependencies): HandlersOf<'system'> {
   return {
     getHealth: async () => {
-      const [results, backups] = await Promise.all([runChecks(checks), tryReadBackupState(db)]);
+      const [results, backups] = await Promise.all([runChecks(checks), tryReadBackupState(shares.others)]);
       const last = backups?.last ?? null;
       const backup = last && { age_seconds: Math.round(last.ageSeconds), bytes: last.bytes };
       const ready = results.every(({ ok }) => ok);
-      const groups = readGroupSizes(db);
+      const groups = readGroupSizes(Object.values(shares));
       if (ready) return json({ status: 'ok' as const, checks: results, backup, groups });
       return {
         status: 503,

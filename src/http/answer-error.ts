@@ -4,7 +4,7 @@ import type { Endpoint } from '../contract/erased.ts';
 import { problemBody, problems, ProblemError, type Problem } from '../contract/problems.ts';
 import { answersHtml, prefersHtml } from './accept.ts';
 import { isOver, type RequestContext } from './context.ts';
-import { prepareHead, sendWhole } from './send.ts';
+import { prepareHead, retryAfter, sendWhole } from './send.ts';
 import { requestProblem } from './validator.ts';
 
 /** Never throws. Where the answer has begun, the connection is cut: a half answer must not look whole. */
@@ -65,7 +65,7 @@ function sendProblem(context: RequestContext, { code, extras }: ProblemError): v
   const { req, res, endpoint, requestId } = context;
   const problem: Problem = { ...problemBody(code, extras), request_id: requestId };
   const { status } = problem;
-  const { headers } = extras;
+  const headers = { ...retryAfter(context, status), ...extras.headers };
   const html = endpoint === null ? prefersHtml(req) : answersHtml(req, endpoint, status);
   if (!html) {
     prepareHead(context, { status, type: 'application/problem+json', headers });
@@ -73,7 +73,7 @@ function sendProblem(context: RequestContext, { code, extras }: ProblemError): v
     return;
   }
   const isForm = endpoint !== null && showsForm(context, endpoint, problem);
-  const body = renderPage(context, problem, isForm ? endpoint : null);
+  const body = renderPage(context, problem, { form: isForm ? endpoint : null, headers });
   const isFieldError = isForm && code === 'invalid_request';
   prepareHead(context, { status: isFieldError ? 200 : status, type: 'text/html', headers });
   sendWhole(res, body);
@@ -86,12 +86,18 @@ function showsForm({ caller }: RequestContext, { formPage }: Endpoint, { status 
   return formPage && caller !== null && FORM_STATUSES.includes(status);
 }
 
-function renderPage(context: RequestContext, problem: Problem, form: Endpoint | null): string {
+function renderPage(
+  context: RequestContext,
+  problem: Problem,
+  { form, headers }: { readonly form: Endpoint | null; readonly headers: Readonly<Record<string, string>> },
+): string {
   const { options } = context.adapter;
+  const seconds = headers['Retry-After'];
+  const retryAfterSeconds = seconds === undefined ? null : Number(seconds);
   try {
     return form === null
       ? options.pages.error({ problem, endpointId: context.endpoint?.id ?? null, path: context.req.path })
-      : options.pages.form({ endpointId: form.id, problem, values: context.typed });
+      : options.pages.form({ endpointId: form.id, problem, values: context.typed, retryAfterSeconds });
   } catch (error) {
     options.log.error(about(context, error), 'The page of a problem could not be rendered.');
     const title = escapeHtml(problem.title);

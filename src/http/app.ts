@@ -15,6 +15,7 @@ import { defaultLimits } from './limits.ts';
 import { createLoginLimit } from './login-limit.ts';
 import type { HttpOptions } from './options.ts';
 import { readBrowserId } from './browser-cookie.ts';
+import { createQueues } from './queues.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { createRequestIds } from './request-id.ts';
 import { logRequest } from './request-log.ts';
@@ -62,6 +63,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
     rateLimit: rateLimit.middleware,
     rememberCaller: rateLimit.remember,
     bodyBudget: createBodyBudget(limits),
+    queues: createQueues(limits),
     loginLimit,
     compression: createCompression(),
     compressOnce: createCompressOnce(),

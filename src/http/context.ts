@@ -8,6 +8,7 @@ import type { CompressOnce } from './compression.ts';
 import type { HttpLimits } from './limits.ts';
 import type { LoginLimit } from './login-limit.ts';
 import type { HttpOptions, Validator } from './options.ts';
+import type { Queues } from './queues.ts';
 
 export type Adapter = {
   readonly options: HttpOptions;
@@ -16,6 +17,7 @@ export type Adapter = {
   readonly rateLimit: RequestHandler;
   readonly rememberCaller: (req: Request, caller: Caller) => void;
   readonly bodyBudget: BodyBudget;
+  readonly queues: Queues;
   readonly loginLimit: LoginLimit;
   readonly compression: RequestHandler;
   readonly compressOnce: CompressOnce;

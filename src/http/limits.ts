@@ -29,6 +29,15 @@ export const defaultLimits = {
   /** Each takes up to its limit, a window of the encoding, and a thread of the four that files and names need too. */
   bodiesUnpackedAtOnce: 2,
   bodiesWaitingToUnpack: 200,
+  /**
+   * Requests of each kind that are served at once, and those that wait for their turn; more is 503. As many at once as a group of
+   * claims has (db/free-vms.ts), and some more; as many waiting as are answered in a few seconds.
+   */
+  queues: {
+    people: { atOnce: 100, waiting: 1_000 },
+    machines: { atOnce: 100, waiting: 5_000 },
+    admins: { atOnce: 50, waiting: 200 },
+  },
   /** Entries of a list in a body, checked before the entries are. */
   listEntries: 10_000,
   /** Characters of each field that are shown again in a form. */

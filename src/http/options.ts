@@ -29,6 +29,8 @@ type ProblemPages = {
     readonly endpointId: EndpointId;
     readonly problem: Problem;
     readonly values: Readonly<Record<string, string>>;
+    /** Of a 429 or 503; else null. */
+    readonly retryAfterSeconds: number | null;
   }) => string;
 };
 

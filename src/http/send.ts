@@ -44,10 +44,7 @@ export function answerHeaders({ adapter, req, requestId }: RequestContext, head:
     ...ALWAYS,
     ...(adapter.options.publicUrl?.startsWith('https:') === true && ONLY_HTTPS),
     'X-Request-Id': requestId,
-    // The contract promises it with every 429 and 503, also on pages.
-    ...((status === 429 || status === 503) && {
-      'Retry-After': String(adapter.isStopping() ? STOPPING_RETRY_AFTER_SECONDS : RETRY_AFTER_SECONDS),
-    }),
+    ...retryAfter({ adapter }, status),
     // A client that waits for "100 Continue" and is refused may send its body or not: the next request could not be found.
     ...((adapter.isStopping() || (!req.complete && req.headers.expect !== undefined)) && {
       Connection: 'close',
@@ -55,6 +52,12 @@ export function answerHeaders({ adapter, req, requestId }: RequestContext, head:
   };
   const kept = Object.entries(usual).filter(([name]) => !given.has(name.toLowerCase()));
   return { ...Object.fromEntries(kept), ...headers, 'Content-Type': contentType(type) };
+}
+
+/** The contract promises it with every 429 and 503, also on pages. */
+export function retryAfter({ adapter }: Pick<RequestContext, 'adapter'>, status: number): Headers {
+  if (status !== 429 && status !== 503) return {};
+  return { 'Retry-After': String(adapter.isStopping() ? STOPPING_RETRY_AFTER_SECONDS : RETRY_AFTER_SECONDS) };
 }
 
 /** Sets the status and the headers of an answer that is sent whole. Throws where a header cannot be sent. */

@@ -39,6 +39,8 @@ export function endpointMiddlewares(adapter: Adapter, endpoint: Endpoint): reado
       req.body = body.value;
       next();
     },
+    // After the body: who sends one slowly must not hold a place, and a form that is refused is shown again with what was typed.
+    ...adapter.queues.middlewares(endpoint),
     ...adapter.validator(endpoint),
     (req) => {
       const context = contextOf(req);

@@ -31,11 +31,17 @@ export type IndexModel = {
   readonly mine: readonly { readonly id: string; readonly hostname?: string | null }[];
   readonly workshop?: Workshop;
   /** What was typed into the form for returning, and why it was refused; null where nobody used it. */
-  readonly returning?: {
-    readonly email: string;
-    readonly error: string;
-    readonly retryAfterSeconds: number | null;
-  } | null;
+  readonly returning?: ReturnForm | null;
+  /** The server was too busy for the form that was sent: the page sends it again after so many seconds. */
+  readonly busy?: { readonly message: string; readonly retryAfterSeconds: number };
+};
+
+type ReturnForm = {
+  readonly email: string;
+  /** Shown again only where the server was too busy. */
+  readonly pin?: string;
+  readonly error: string | null;
+  readonly retryAfterSeconds: number | null;
 };
 
 /** Of the contract: a new one needs its place in the template only. */
@@ -43,7 +49,7 @@ const FIELDS: readonly string[] = Object.keys(endpoints.requestVm.form);
 
 export function renderIndex(model: IndexModel): string {
   const { lab, error, noneFree = false, values, askForPin, mine, workshop = {} } = model;
-  const { askForCode = false, returning = null } = model;
+  const { askForCode = false, returning = null, busy } = model;
   return render('index', {
     ...layoutView(layoutOf(model)),
     ...workshopView(workshop),
@@ -56,20 +62,22 @@ export function renderIndex(model: IndexModel): string {
     values: Object.fromEntries(FIELDS.map((field) => [field, typedText(values[field])])),
     askForPin,
     askForCode,
-    returning: returning ?? { email: '', error: null, retryAfterSeconds: null },
+    keptPin: busy ? typedText(values['pin']) : '',
+    returning: returnFormView(returning),
+    busy: busy ? { ...busy, form: endpoints[returning ? 'returnToVm' : 'requestVm'].path } : null,
     hasMine: mine.length > 0,
     mine: mine.map(({ id, hostname }) => ({ id, name: hostname ?? 'your machine' })),
   });
 }
 
-function layoutOf({ lab, error, values, workshop = {}, returning = null }: IndexModel): Layout {
+function layoutOf({ lab, error, values, workshop = {}, returning = null, busy }: IndexModel): Layout {
   const code = typedText(values['code']);
   const href = code === '' ? '/' : `/?code=${encodeURIComponent(code)}`;
   return {
     title: workshop.title ?? 'Get your machine',
     area: 'participant',
     modules: ['index.js'],
-    isError: error !== undefined || returning !== null,
+    isError: error !== undefined || (returning !== null && !busy),
     ...(lab?.state === 'scheduled' && { refresh: { seconds: REFRESH_SECONDS, href } }),
   };
 }
@@ -80,6 +88,12 @@ const REFRESH_SECONDS = 30;
 /** Whether the form is shown: before the opening and after the closing it would be filled in for nothing. */
 function isServing(lab: IndexModel['lab']): boolean {
   return lab?.state !== 'scheduled' && lab?.state !== 'closed';
+}
+
+/** Open where somebody has used it. */
+export function returnFormView(form: ReturnForm | null = null): View {
+  const { email = '', pin = '', error = null, retryAfterSeconds = null } = form ?? {};
+  return { email, pin, error, retryAfterSeconds, isOpen: form !== null };
 }
 
 function availabilityView(lab: IndexModel['lab']): View | null {

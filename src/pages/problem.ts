@@ -4,7 +4,7 @@ import { endpoints, type EndpointId } from '../contract/endpoints.gen.ts';
 import type { Problem, ProblemCode } from '../contract/problems.ts';
 import { renderDashboard } from './dashboard.ts';
 import { codeSpans } from './format.ts';
-import { renderIndex, typedText } from './index-page.ts';
+import { renderIndex, returnFormView, typedText, type IndexModel } from './index-page.ts';
 import { layoutView, type Area } from './layout.ts';
 import { render } from './render.ts';
 import { workshopView, type Workshop } from './workshop.ts';
@@ -22,25 +22,19 @@ export type FailedRequest = {
   readonly site?: string | undefined;
   /** The address of the request. */
   readonly path?: string;
+  /** When the request may be repeated; null = it cannot be said. */
+  readonly retryAfterSeconds?: number | null;
 };
 
 type Form = Readonly<Record<string, unknown>>;
 
 export function renderProblem(problem: Problem, request: FailedRequest): string {
-  const { endpointId, form, site, path = '' } = request;
-  const { workshop, askForCode } = { workshop: {}, askForCode: false, ...request };
+  const { endpointId, form, workshop = {}, site, path = '' } = request;
   switch (endpointId) {
     case 'requestVm':
-      return requestFormPage(problem, form ?? {}, { workshop, askForCode });
+      return requestFormPage(problem, request);
     case 'returnToVm':
-      return renderIndex({
-        workshop,
-        values: {},
-        askForPin: false,
-        askForCode,
-        mine: [],
-        returning: { email: typedText(form?.['email']), error: RETURN_WRONG, retryAfterSeconds: null },
-      });
+      return returnFormPage(problem, request);
     case 'launchVms':
       return dashboardPage(problem, 'launch', { form, site });
     case 'createOperation':
@@ -54,6 +48,31 @@ export function renderProblem(problem: Problem, request: FailedRequest): string 
         : renderError({ problem, area: 'participant', workshop });
     }
   }
+}
+
+/** Forms that are refused with these are sent again by their page, which says why. */
+const sentAgain: Readonly<Record<string, string>> = {
+  overloaded: 'The server is busy.',
+  database_unavailable: 'The database cannot be reached right now.',
+  stopping: 'The server is restarting.',
+} satisfies Partial<Record<ProblemCode, string>>;
+
+/** Nothing where the form is not sent again. */
+function busyOf({ code }: Problem, { retryAfterSeconds }: FailedRequest): Pick<IndexModel, 'busy'> {
+  const message = sentAgain[code];
+  if (message === undefined || typeof retryAfterSeconds !== 'number') return {};
+  return { busy: { message, retryAfterSeconds } };
+}
+
+function returnFormPage(problem: Problem, request: FailedRequest): string {
+  const { form, workshop = {}, askForCode = false } = request;
+  const email = typedText(form?.['email']);
+  const busy = busyOf(problem, request);
+  const returning = busy.busy
+    ? { email, pin: typedText(form?.['pin']), error: null, retryAfterSeconds: null }
+    : { email, error: problem.status === 503 ? problem.detail : RETURN_WRONG, retryAfterSeconds: null };
+  const shown = { workshop, askForCode, values: {}, askForPin: false, mine: [] };
+  return renderIndex({ ...shown, returning, ...busy });
 }
 
 const RETURN_WRONG = 'Enter your e-mail address and the PIN of your machine.';
@@ -94,18 +113,19 @@ const labels: Readonly<Record<string, string>> = {
   code: 'The workshop code',
 };
 
-function requestFormPage(
-  problem: Problem,
-  form: Form,
-  shown: { readonly workshop: Workshop; readonly askForCode: boolean },
-): string {
+function requestFormPage(problem: Problem, request: FailedRequest): string {
   const { errors = [] } = problem;
+  const { workshop = {}, askForCode = false } = request;
+  const form = request.form ?? {};
+  const busy = busyOf(problem, request);
+  const error = {
+    message: sentenceOf(problem),
+    fields: Object.fromEntries(errors.map(({ field, message }) => [field, withLabel(field, message)])),
+  };
   return renderIndex({
-    ...shown,
-    error: {
-      message: sentenceOf(problem),
-      fields: Object.fromEntries(errors.map(({ field, message }) => [field, withLabel(field, message)])),
-    },
+    workshop,
+    askForCode,
+    ...(busy.busy ? busy : { error }),
     values: form,
     askForPin: form['pin'] !== undefined || errors.some(({ field }) => field === 'pin'),
     mine: [],
@@ -195,8 +215,7 @@ export function renderError({ problem, area, site, workshop = {} }: ErrorModel):
     fields: errors.map(({ field, message }) => ({ field, message })),
     remedy: area === 'admin' && status === 404 ? ADMIN_404 : (remedies[status] ?? 'Go to the start page.'),
     isForAdmins: area === 'admin',
-    returning: code === 'assignment_not_found' &&
-      area === 'participant' && { email: '', error: null, retryAfterSeconds: null },
+    returning: code === 'assignment_not_found' && area === 'participant' && returnFormView(),
     isUnknownVm: code === 'vm_not_found',
   });
 }

@@ -32,7 +32,7 @@ const WAIT = { timeout: 10_000 };
 const ask = (name: string, parts: Parameters<typeof vmRequest>[1] = {}, signal?: AbortSignal) =>
   requestVm(db, vmRequest(`${name}@x.org`, parts), signal);
 const given = (result: VmRequestResult) => ('hostname' in result ? result.hostname : result.kind);
-const claimSizes = () => readGroupSizes(db).find(({ name }) => name === 'claims');
+const claimSizes = () => readGroupSizes([db]).find(({ name }) => name === 'claims');
 const waitForLock = () =>
   expect
     .poll(async () => {

@@ -240,7 +240,7 @@ describe('deliveries in a group', () => {
       [...hostnames, 'ghost'].map((name) => takeDelivery(db, name, LIFETIME_SECONDS)),
     );
     expect(taken.map((delivery) => delivery?.pin ?? null)).toEqual(['000000', null, '000002', null, null]);
-    expect(readGroupSizes(db).find(({ name }) => name === 'deliveries')).toMatchObject({
+    expect(readGroupSizes([db]).find(({ name }) => name === 'deliveries')).toMatchObject({
       groups: 1,
       items: 5,
       alone: 0,

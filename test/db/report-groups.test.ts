@@ -32,7 +32,7 @@ const heartbeat = (hostname: string, bootId = 'boot-1', freeDiskBytes: number | 
   reportHeartbeat(db, hostname, { bootId, address: `address of ${bootId}`, freeDiskBytes });
 const report = (hostname: string, status: ReportedStatus) =>
   reportStatus(db, { hostname, status, provider: 'external' });
-const sizesOf = (name: string) => readGroupSizes(db).find((group) => group.name === name);
+const sizesOf = (name: string) => readGroupSizes([db]).find((group) => group.name === name);
 const transactionsOf = async (table: 'vms' | 'vm_presence' | 'assignments'): Promise<number> => {
   const { rows } = await sql<{ count: number }>`
     select count(distinct xmin::text)::int as count from ${sql.table(table)}`.execute(database.db);

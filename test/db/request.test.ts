@@ -119,14 +119,14 @@ describe('coming back', () => {
     const first = await giveVm(db, 'ada@x.org', { pin: '111111' });
     const before = await db.selectFrom('assignments').selectAll().execute();
     const again = await giveVm(db, 'ada@x.org', { pin: '222222' });
-    expect(again).toEqual({ ...first, kind: 'returned' });
+    expect(again).toMatchObject({ ...first, kind: 'returned' });
     expect(await db.selectFrom('assignments').selectAll().execute()).toEqual(before);
   });
 
   test('a participant can return when no VM is free', async () => {
     await insertFreeVms(db, ['only']);
     const first = await giveVm(db, 'ada@x.org');
-    expect(await giveVm(db, 'ada@x.org')).toEqual({ ...first, kind: 'returned' });
+    expect(await giveVm(db, 'ada@x.org')).toMatchObject({ ...first, kind: 'returned' });
   });
 
   test('a new command goes to the same VM, and its delivery starts again', async () => {
@@ -165,8 +165,11 @@ describe('coming back', () => {
       ...first,
       kind: 'returned',
     });
-    expect(await giveVm(db, 'ada@x.org', { browserId: 'another' })).toEqual({ ...first, kind: 'returned' });
-    expect(await giveVm(db, 'ada@x.org')).toEqual({ ...first, kind: 'returned' });
+    expect(await giveVm(db, 'ada@x.org', { browserId: 'another' })).toMatchObject({
+      ...first,
+      kind: 'returned',
+    });
+    expect(await giveVm(db, 'ada@x.org')).toMatchObject({ ...first, kind: 'returned' });
   });
 
   test('five wrong PINs lock the assignment, also for the right PIN and for simultaneous attempts', async () => {

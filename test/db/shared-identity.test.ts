@@ -29,7 +29,12 @@ const newFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'lablink-test-')
 function open(index: number, env: Record<string, string> = {}): Promise<Identity> {
   const { config } = good({ SECRET_KEY: SECRET, PROVIDER: 'aws', ...env });
   const { db, connectionString } = database;
-  const data = { dataDir: folders[index] ?? '', database: { db, connectionString, notes: [] }, alone: false };
+  const shares = { people: db, machines: db, others: db };
+  const data = {
+    dataDir: folders[index] ?? '',
+    database: { db, shares, connectionString, notes: [] },
+    alone: false,
+  };
   return openIdentity({ config }, data);
 }
 

@@ -2,6 +2,7 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { hasBrowser, launchBrowser } from '../support/browser.ts';
+import { refuseForms } from '../support/busy-page.ts';
 import { insertFreeVms } from '../support/rows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
@@ -105,6 +106,46 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     const { data } = await server.admin.GET('/api/v1/vms', { params: { query: { assigned: true } } });
     expect(data?.items.map((vm) => vm.hostname)).toEqual([hostname]);
     await closeAll(context);
+  });
+
+  test('a page whose form a busy server refused says so, keeps what was typed, and sends it again by itself', async () => {
+    await insertFreeVms(server.db, ['lablink-vm-test-1']);
+    const { context, page } = await newBrowser();
+    await refuseForms(page, 'requestVm', 1);
+    await send(page, 'ada@example.org', command('4/0Aada'));
+    await page.locator('#busy', { hasText: 'The server is busy.' }).waitFor();
+    expect(await page.evaluate('document.activeElement.id')).toBe('busy');
+    expect(await page.inputValue('#email')).toBe('ada@example.org');
+    expect(await page.inputValue('#crd-command')).toBe(command('4/0Aada'));
+    await page.unroute('**/api/request_vm');
+    await page.waitForURL('**/assignments/*', { timeout: 20_000 });
+    expect((await shown(page)).hostname).toBe('lablink-vm-test-1');
+    await closeAll(context);
+  });
+
+  test('a refused form that its reader changes is not sent by itself; the form for returning keeps its PIN and is sent', async () => {
+    await insertFreeVms(server.db, ['lablink-vm-test-1']);
+    const [first, other] = [await newBrowser(), await newBrowser()];
+    await refuseForms(first.page, 'requestVm', 1);
+    await send(first.page, 'ada@example.org', command('4/0Aada'));
+    await first.page.locator('#busy').waitFor();
+    await first.page.fill('#email', 'eve@example.org');
+    await first.page.locator('[data-trying]', { hasText: 'You changed the form.' }).waitFor();
+    await first.page.unroute('**/api/request_vm');
+    await first.page.click('form[action="/api/request_vm"] button[type="submit"]');
+    const { pin } = await shown(first.page);
+
+    await refuseForms(other.page, 'returnToVm', 1);
+    await other.page.goto(`${server.url}/`);
+    await other.page.click('#return summary');
+    await other.page.fill('#return-email', 'eve@example.org');
+    await other.page.fill('#return-pin', pin);
+    await other.page.click('#return button[type="submit"]');
+    await other.page.locator('#busy').waitFor();
+    expect(await other.page.inputValue('#return-pin')).toBe(pin);
+    await other.page.unroute('**/api/v1/return');
+    await other.page.waitForURL('**/assignments/*', { timeout: 20_000 });
+    await closeAll(first.context, other.context);
   });
 
   test('a participant in another browser is asked for the PIN, without the name of the machine', async () => {

@@ -1,5 +1,6 @@
 // The participants' pages, state by state.
 import { sql } from 'kysely';
+import { refuseForms } from '../support/busy-page.ts';
 import { ageCommand, giveVm, insertFreeVms, vmNames } from '../support/rows.ts';
 import type { TestServer } from '../support/server.ts';
 import type { Screen, Stage } from './screen.ts';
@@ -23,6 +24,24 @@ const setVms = (server: TestServer, status: string, from: number) =>
   sql`update vms set status = ${status} where split_part(hostname, '-', 4)::int >= ${from}`.execute(
     server.db,
   );
+
+/** Longer than a test takes: the page does not go on to the next state. */
+const BUSY_SECONDS = 600;
+
+/** The form that a busy server has refused. */
+function busy(name: string, options: Pick<Screen, 'javaScript'> = {}): Screen {
+  return {
+    name: `index-busy${name}`,
+    status: 503,
+    ...options,
+    show: async (stage) => {
+      await insertFreeVms(stage.server.db, vmNames(2));
+      await refuseForms(stage.page, 'requestVm', BUSY_SECONDS);
+      await ask(stage);
+      await stage.page.unroute('**/api/request_vm');
+    },
+  };
+}
 
 /** Forty machines, of which so many are ready. */
 async function insertLab(server: TestServer, ready: number): Promise<void> {
@@ -154,6 +173,22 @@ export const participantScreens: readonly Screen[] = [
       await page.fill('#email', EMAIL);
       await page.fill('#crd-command', command('4/0Aada_lovelace-1815'));
       await page.locator('#crd-command').blur();
+    },
+  },
+  busy(''),
+  busy('-no-javascript', { javaScript: false }),
+  {
+    name: 'index-busy-returning',
+    status: 503,
+    show: async ({ page, go }) => {
+      await refuseForms(page, 'returnToVm', BUSY_SECONDS);
+      await go('/');
+      await page.click('#return summary');
+      await page.fill('#return-email', EMAIL);
+      await page.fill('#return-pin', '123456');
+      await page.click('#return button[type="submit"]');
+      await page.locator('#busy').waitFor();
+      await page.unroute('**/api/v1/return');
     },
   },
   {

@@ -7,6 +7,7 @@ import { dataOf, find, keepHeight, need } from '../dom.ts';
 import { keepDraft } from '../draft.ts';
 import { enableRequestForms } from '../request-form.ts';
 import { request } from '../request.ts';
+import { enableSendAgain } from '../send-again.ts';
 
 const FIRST_DELAY_MS = 4_000;
 const LONGEST_DELAY_MS = 20_000;
@@ -17,8 +18,9 @@ const JITTER = 0.5;
 enableRequestForms();
 keepDraft();
 enableCountdown();
-// To the errors, or to what to do where no machine was free.
-find(HTMLElement, '#errors, [data-none-free]')?.focus();
+enableSendAgain();
+// To the errors, or to what happens where the server was busy or no machine was free.
+find(HTMLElement, '#errors, #busy, [data-none-free]')?.focus();
 const box = find(HTMLElement, '[data-availability]');
 if (box) {
   showRetry(box);
