@@ -24,11 +24,15 @@ export type DeliveryServices = {
 
 export type Collecting = {
   readonly collector: Collector;
+  /** For participants: they take no place of the organiser's downloads. */
+  readonly ownCollector: Collector;
   readonly filePlaceOf: (provider: Config['provider']) => FilePlace;
   readonly defaultSshUser: string;
 };
 
 const NO_CONTAINER = 'none';
+/** Participants who download their own files at the same time; each is one machine. */
+const OWN_DOWNLOADS = 12;
 
 /** The stop of the HTTP server closes the dispatcher, while running requests finish. Throws StartError. */
 export async function openDelivery(
@@ -105,7 +109,7 @@ export function openCollecting(
   { privateKey }: Pick<SshKeyPair, 'privateKey'>,
 ): Collecting {
   const { extensions, leftOut, parallel, maxRunning, stallMs, sshUser } = config.download;
-  const collector = createCollector({
+  const dependencies = {
     privateKey,
     choice: { extensions, leftOut },
     limits: { ...defaultLimits, sending: parallel, downloads: maxRunning, stallMs },
@@ -113,9 +117,17 @@ export function openCollecting(
     now: () => new Date(),
     nowMs: () => performance.now(),
     randomUuid: () => randomUUID(),
-    pin: (hostname, hostKey) => pinHostKey(db, hostname, hostKey),
-  });
-  return { collector, filePlaceOf: (provider) => filePlaceOf(config, provider), defaultSshUser: sshUser };
+    pin: (hostname: string, hostKey: string) => pinHostKey(db, hostname, hostKey),
+  };
+  const ownLimits = { ...dependencies.limits, downloads: OWN_DOWNLOADS };
+  const collector = createCollector(dependencies);
+  const ownCollector = createCollector({ ...dependencies, limits: ownLimits });
+  return {
+    collector,
+    ownCollector,
+    filePlaceOf: (provider) => filePlaceOf(config, provider),
+    defaultSshUser: sshUser,
+  };
 }
 
 function filePlaceOf({ download }: Config, provider: Config['provider']): FilePlace {

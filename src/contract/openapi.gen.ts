@@ -109,6 +109,29 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/assignments/{id}/files': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Download one's own files
+     * @description The files of the VM of this assignment as a zip file, for the browser that owns the assignment (with the PIN, another
+     *     browser becomes one: `POST /api/v1/return`), and for admins. Which files is configured, as for
+     *     `GET /api/scp-client`. It works as long as the assignment has not ended and the VM exists, also after the workshop
+     *     has closed. One download at a time for each assignment.
+     */
+    get: operations['downloadOwnFiles'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/unassigned_vms_count': {
     parameters: {
       query?: never;
@@ -3005,6 +3028,31 @@ export interface operations {
       429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
       503: components['responses']['Unavailable'];
+    };
+  };
+  downloadOwnFiles: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The assignment.
+         * @example 0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11
+         */
+        id: components['parameters']['AssignmentId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Zip'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
     };
   };
   getUnassignedVmsCount: {

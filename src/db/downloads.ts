@@ -43,6 +43,15 @@ export async function listDownloadTargets(db: Db, hostname: string | null): Prom
   }));
 }
 
+/** Where a participant's machine is reached, and when it shuts down; undefined if it is gone. */
+export function findOwnMachine(db: Db, hostname: string) {
+  return db
+    .selectFrom('vms')
+    .select(['address', 'shutdown_at'])
+    .where('hostname', '=', hostname)
+    .executeTakeFirst();
+}
+
 /** Stores the first host key of a VM; a known key is never replaced. */
 export async function pinHostKey(db: Db, hostname: string, hostKey: string): Promise<void> {
   await db

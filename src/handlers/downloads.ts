@@ -1,4 +1,5 @@
 // Downloads of participants' files, from all VMs or one, and their progress.
+import type { Readable } from 'node:stream';
 import type { Collector } from '../collect/collector.ts';
 import type { DownloadProgress } from '../collect/progress.ts';
 import type { FilePlace, Target } from '../collect/target.ts';
@@ -92,7 +93,10 @@ async function download(
     );
   const answer = await collector.download({ targets, by, hostname, signal, onComplete });
   if (!answer.ok) return failed(answer.failure);
-  const { stream, startedAt } = answer.value;
+  return zipReply(answer.value);
+}
+
+export function zipReply({ stream, startedAt }: { readonly stream: Readable; readonly startedAt: Date }) {
   return {
     status: 200,
     type: 'application/zip',
@@ -101,7 +105,7 @@ async function download(
       'X-Accel-Buffering': 'no',
     },
     body: stream,
-  };
+  } as const;
 }
 
 const NOT_STARTED = 'The machine has not started yet, so there is no work on it.';

@@ -14,6 +14,7 @@ import { createHistoryHandlers } from './history.ts';
 import { createLiveHandlers, type LiveDependencies } from './live.ts';
 import type { FleetDependencies } from './operation-pages.ts';
 import { createOperationHandlers } from './operations.ts';
+import type { OwnFilesDependencies } from './own-files.ts';
 import { createParticipantHandlers } from './participant.ts';
 import { createRecyclingHandlers } from './recycling.ts';
 import { createStatusHandlers } from './status.ts';
@@ -24,6 +25,7 @@ import { createVmHandlers, type VmDependencies } from './vm.ts';
 import { createVmsHandlers, type VmsDependencies } from './vms.ts';
 
 export type HandlerDependencies = Omit<RequestVmDependencies, 'readLab'> &
+  OwnFilesDependencies &
   VmDependencies &
   VmsDependencies &
   AdminDependencies &

@@ -11,13 +11,14 @@ import { renderIndex } from '../pages/index-page.ts';
 import { renderSuccess } from '../pages/success.ts';
 import { needsCode, type WorkshopSettings } from '../vms/workshop-settings.ts';
 import { requestVmHandler, type RequestVmDependencies } from './request-vm.ts';
+import { downloadOwnFilesHandler, readOwnFiles, type OwnFilesDependencies } from './own-files.ts';
 import { returnToVmHandler } from './return-to-vm.ts';
 import { createCachedLabReader, readLab } from './lab.ts';
 import { json, page } from './replies.ts';
 import { assignmentView } from './views.ts';
 
 export function createParticipantHandlers(
-  given: Omit<RequestVmDependencies, 'readLab'>,
+  given: Omit<RequestVmDependencies, 'readLab'> & OwnFilesDependencies,
 ): HandlersOf<'participant'> {
   const { db, now, codeLifetimeMs, settings } = given;
   const readLabNow = shareReads(() => readLab(given));
@@ -44,7 +45,8 @@ export function createParticipantHandlers(
     assignmentPage: async ({ path, browserId }) => {
       const record = await findAssignment(db, path.id);
       if (!record || !isBoundTo(record, browserId)) throw new ProblemError('assignment_not_found');
-      return page(renderSuccess({ ...view(record), workshop: await settings.read() }));
+      const files = record.releasedAt === null ? await readOwnFiles(dependencies, record.hostname) : null;
+      return page(renderSuccess({ ...view(record), files, workshop: settings.last() }));
     },
     getAssignment: async ({ path, browserId, caller }) => {
       const record = await findAssignment(db, path.id);
@@ -52,6 +54,7 @@ export function createParticipantHandlers(
       if (!record || !isAllowed) return problem('assignment_not_found');
       return json(view(record));
     },
+    downloadOwnFiles: downloadOwnFilesHandler(dependencies),
     checkPage: async () => page(renderCheck(await readOrLast(settings), now())),
     getLab: async () => json(await readCachedLab()),
     getUnassignedVmsCount: async () => json({ count: await readFree() }),

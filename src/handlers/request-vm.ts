@@ -16,6 +16,7 @@ import { describeFailure, fail, succeed, type Result } from '../result.ts';
 import { noteRefusal, refusalOf, type AdmissionDependencies, type Refusal } from './admission.ts';
 import { guessPin, type PinLimit } from './guess-pin.ts';
 import type { Lab } from './lab.ts';
+import { readOwnFiles } from './own-files.ts';
 import { json, page } from './replies.ts';
 import { assignmentView, type Clock } from './views.ts';
 
@@ -214,8 +215,12 @@ async function assigned(
   }
   const found = kind === 'returned' ? (given.found.record ?? (await findAssignment(db, id))) : null;
   const view = assignmentView(found ?? justAssigned(given, now()), { now: now(), codeLifetimeMs });
-  return page(renderSuccess({ ...view, returning: kind === 'returned', workshop: settings.last() }));
+  // On a new machine there is nothing yet, and a crowd asks for one at the same moment.
+  const files = kind === 'returned' ? await readOwnFiles({ db, now, settings }, hostname) : NEW_MACHINE;
+  return page(renderSuccess({ ...view, files, returning: kind === 'returned', workshop: settings.last() }));
 }
+
+const NEW_MACHINE = { isClosed: false, isReachable: true, until: null };
 
 /** Saves reading a new assignment from the database. */
 function justAssigned({ found, email, crdCommand }: Typed & { readonly found: Found }, now: Date) {

@@ -36,7 +36,11 @@ export function answersHtml(req: Request, endpoint: Endpoint, status: number): b
   const declared = endpoint.responses[String(status)];
   const types = successTypes(endpoint);
   if (declared && !declared.includes(HTML)) return false;
-  if (declared?.includes('application/problem+json')) return preferredType(req, types) === HTML;
+  if (declared?.includes('application/problem+json')) {
+    // The success may be a file, which says nothing about how the client reads problems.
+    const isFile = !types.some((type) => type === HTML || isJsonType(type));
+    return isFile ? prefersHtml(req) : preferredType(req, types) === HTML;
+  }
   return declared !== undefined || preferredType(req, types) === HTML;
 }
 

@@ -30,6 +30,7 @@ export function renderRoster({ site, roster, done, error }: RosterModel): string
     done: done && doneSentences[done],
     error: error && error.message,
     typed: error?.typed ?? '',
+    title: 'On the list',
     ...groupView('people', roster.items),
     count: roster.items.length,
     anyRequests: roster.requests.length > 0,

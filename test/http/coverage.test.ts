@@ -85,7 +85,7 @@ test('the statuses that depend on the data of a request are answered as declared
     }
   }
   // The seeded machines have no address: none of them can be searched.
-  expect(coverage.seen(500)).toEqual(['downloadData', 'downloadVmData']);
+  expect(coverage.seen(500)).toEqual(['downloadOwnFiles', 'downloadData', 'downloadVmData']);
   expectDeclared(server);
 }, 120_000);
 

@@ -174,6 +174,7 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
     withoutMachines(exampleRequest('downloadData')),
     withFiles({ 'notes.txt': 'work' }, exampleRequest('downloadData')),
   ],
+  downloadOwnFiles: [withFiles({ 'notes.txt': 'work' }, exampleRequest('downloadOwnFiles'))],
   downloadVmData: [
     withFiles({}, exampleRequest('downloadVmData')),
     withFiles({ 'notes.txt': 'work' }, exampleRequest('downloadVmData')),
