@@ -109,7 +109,7 @@ describe('an allocator', () => {
     const first = startChild(dataDir);
     await ready(first);
     first.kill('SIGTERM');
-    await expect.poll(() => postgresIn(dataDir), { interval: 1, timeout: 15_000 }).toEqual([]);
+    await expect.poll(() => postgresIn(dataDir), { interval: 10, timeout: 15_000 }).toEqual([]);
     const second = startChild(dataDir);
     const url = await ready(second);
     await first.exited;
