@@ -89,13 +89,22 @@ check-unused: ; @knip --no-progress
 test: check ## every check and every test
 	@node test/support/run.ts
 
-.PHONY: python
-python: $(patsubst test/python/%.txt,.cache/python/%/.done,$(wildcard test/python/*.txt)) ## the Python parts of the tests: the published LabLink VM programs, Schemathesis, moto
+PYTHON_SETS := $(patsubst test/python/%.txt,.cache/python/%/.done,$(wildcard test/python/*.txt))
 
-.cache/python/%/.done: test/python/%.txt
-	@echo "Installing $* ..."
+.PHONY: python
+python: $(PYTHON_SETS) ## the Python parts of the tests: the published LabLink VM programs, Schemathesis, moto
+
+# One pip for all: to bring it into each set costs as much as to install the set.
+PIP := .cache/python/pip/bin/pip --quiet --disable-pip-version-check
+.cache/python/pip/.done: test/python/pip.txt
 	@rm -rf $(@D) && mkdir -p .cache/python && python3 -m venv $(@D)
-	@$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@$(PIP) install -r $<
+	@touch $@
+
+.cache/python/%/.done: test/python/%.txt | .cache/python/pip/.done
+	@echo "Installing $* ..."
+	@rm -rf $(@D) && python3 -m venv --without-pip $(@D)
+	@$(PIP) --python $(@D)/bin/python install -r $<
 	@touch $@
 
 .PHONY: bench
