@@ -8,9 +8,11 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc \
     --mount=type=secret,id=ca,target=/run/secrets/ca \
+    --mount=type=cache,target=/root/.npm \
     npm ci --omit=dev --no-update-notifier
 COPY . .
-RUN node codegen/assets.ts && node codegen/agent-bundle.ts && node codegen/bundle.ts
+RUN node codegen/assets.ts && node codegen/agent-bundle.ts && node codegen/bundle.ts \
+    && rm --force dist/agent/lablink-agent-linux-x64
 # A first start as the image's user: tests the program, and keeps what Node compiled for it, which only this user can use.
 RUN mv dist/lablink /opt/lablink \
     && cp /usr/local/bin/node /opt/lablink/bin/ \
@@ -34,6 +36,7 @@ USER 0
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates curl && rm -r /var/lib/apt/lists/*
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc \
     --mount=type=secret,id=ca,target=/run/secrets/ca \
+    --mount=type=cache,target=/root/.npm \
     npm ci --no-update-notifier \
     && node codegen/bundle.ts --aws \
     && cp -R dist/lablink/node_modules /opt/lablink/ \

@@ -16,7 +16,7 @@ export const hasProxies = CADDY !== undefined && NGINX !== undefined;
 const deploy = join(import.meta.dirname, '../../deploy');
 const STARTS = { timeout: 30_000, interval: 50 };
 
-export type Proxy = {
+type Proxy = {
   /** `https://localhost:…`, and the address that redirects to it. */
   readonly url: string;
   readonly plainUrl: string;
