@@ -8,7 +8,7 @@ import { createFleet } from './app/fleet.ts';
 import { compareRestored } from './app/restored.ts';
 import { openIdentity, type Identity } from './app/identity.ts';
 import { risksOf } from './app/risks.ts';
-import { openCollecting, openDelivery, openHistory } from './app/services.ts';
+import { openCollecting, openDelivery, openHistory, openReserver } from './app/services.ts';
 import { createMetricsReader, createServerMetrics, openMetricsServer } from './app/metrics.ts';
 import { openServiceNotices } from './app/service-manager.ts';
 import { createWebApp } from './app/web.ts';
@@ -114,6 +114,7 @@ async function serve(
     renderMetrics,
     settings,
     publicAddress: () => config.server.publicUrl ?? url,
+    reserve: await openReserver(context, lifecycle, { ...opened.data, settings }),
     pinLimit,
     codeLimit,
     collecting: openCollecting(context, opened.data, opened.sshKey),

@@ -6,13 +6,16 @@ import { defaultLimits, type FilePlace } from '../collect/target.ts';
 import type { Config } from '../config.ts';
 import { pinHostKey } from '../db/downloads.ts';
 import { listen, type Listener } from '../db/listen.ts';
+import type { Settings } from '../db/settings.ts';
 import { createDispatcher, type Dispatcher } from '../delivery/dispatcher.ts';
+import { startReserver } from '../delivery/reserver.ts';
 import { watchSilence, type SilenceWatch } from '../delivery/silence.ts';
 import { startSampler } from '../delivery/state-sampler.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { definitionOf } from '../provision/providers.ts';
 import type { SshKeyPair } from '../ssh/key-pair.ts';
+import { openingState } from '../vms/workshop-state.ts';
 import { StartError, type AppContext } from './context.ts';
 import type { Data } from './data.ts';
 
@@ -86,6 +89,27 @@ export async function openDelivery(
     (watch) => watch.close(),
   );
   return { dispatcher, listener: listening.value, silence };
+}
+
+/** Reserves machines for the waiting list while the workshop is open. Returns what reserves those that are free now. */
+export async function openReserver(
+  { log }: AppContext,
+  lifecycle: Lifecycle,
+  { database: { db }, settings }: Data & { readonly settings: Settings },
+): Promise<() => Promise<void>> {
+  const readSweep = async () => {
+    const current = await settings.read();
+    const open = openingState(current, new Date()) === 'open';
+    return { open, until: current.closesAt === null ? null : new Date(current.closesAt) };
+  };
+  const onError = (error: unknown, action: string): void =>
+    log.warn({ err: error }, `An error while ${action}; it is tried again.`);
+  const reserver = await lifecycle.acquire(
+    'waiting list',
+    () => startReserver({ db, readSweep, onError }),
+    (opened) => opened.close(),
+  );
+  return reserver.sweep;
 }
 
 /** Records how the state of the lab changes, while the server runs. */

@@ -40,6 +40,8 @@ import type { Collecting, DeliveryServices } from './services.ts';
 export type WebDependencies = Pick<Identity, 'admin' | 'secretKey' | 'forwarderToken'> & {
   readonly data: Data;
   readonly delivery: DeliveryServices;
+  /** Reserves what is free now for the waiting list. */
+  readonly reserve: () => Promise<void>;
   readonly operations: OperationService;
   readonly settings: Settings;
   /** Where participants reach the server. */
@@ -82,6 +84,7 @@ export async function createWebApp(
       settings: dependencies.settings,
       publicAddress: dependencies.publicAddress,
       shares,
+      reserve: dependencies.reserve,
       pinLimit: dependencies.pinLimit,
       codeLimit: dependencies.codeLimit,
       dispatcher: dependencies.delivery.dispatcher,

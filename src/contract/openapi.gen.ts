@@ -69,6 +69,151 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/waiting-list': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Who waits, in the order of the list */
+    get: operations['getWaitingList'];
+    put?: never;
+    /**
+     * Join the waiting list
+     * @description An e-mail address has one place, at the end of the list. Joining again leaves it where it is: from the same browser
+     *     (identified by a signed cookie), or from another one with `pin`, the code of the place. A VM that becomes free is
+     *     reserved for the first person whose page or program has asked for its place within the last 90 seconds, for three
+     *     minutes: then send `POST /api/request_vm` with a new command. After two reservations that ran out, the place is
+     *     lost, and joining again leads to the end of the list. With `Accept: text/html` the answer leads to the form page,
+     *     which shows the place.
+     */
+    post: operations['joinWaitingList'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/waiting-list/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * One place on the waiting list, for the participant's page
+     * @description Visible to the browsers of the place, and to admins. All others get 404, and so does everybody once the VM has been
+     *     assigned. A request of the participant counts as present: ask every few seconds.
+     */
+    get: operations['getWaitingPlace'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/waiting-list/{id}/leave': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Leave the waiting list
+     * @description Of a browser of the place. What is reserved for it goes to the next person. With `Accept: text/html` the answer leads
+     *     to the form page.
+     */
+    post: operations['leaveWaitingList'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/waiting-list/{id}/call': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Reserve the next VM for somebody on the waiting list
+     * @description The next VM is reserved for this person, whether their page is open or not. With `Accept: text/html` the answer leads to the page of the list.
+     */
+    post: operations['callWaiting'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/waiting-list/{id}/move': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Move somebody on the waiting list
+     * @description To the start or the end, or past the neighbour. With `Accept: text/html` the answer leads to the page of the list.
+     */
+    post: operations['moveWaiting'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/waiting-list/{id}/remove': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Remove somebody from the waiting list
+     * @description What is reserved for them goes to the next person. They may join again. With `Accept: text/html` the answer leads to the page of the list.
+     */
+    post: operations['removeWaiting'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/admin/waiting-list': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The page of the waiting list */
+    get: operations['waitingListPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/assignments/{id}': {
     parameters: {
       query?: never;
@@ -1712,7 +1857,10 @@ export interface components {
       email: string;
       /** @description The command from Google's page, or only its code. */
       crd_command: string;
-      /** @description Required only when a participant returns from another browser. */
+      /**
+       * @description Required only when a participant returns from another browser: the PIN of the VM, or the code of the place on the
+       *     waiting list.
+       */
       pin?: string;
       /** @description The workshop code, where the organiser asks for it. Case, spaces and dashes do not matter. */
       code?: string;
@@ -1724,6 +1872,73 @@ export interface components {
       pin: string;
     } & {
       [key: string]: unknown;
+    };
+    JoinRequest: {
+      email: string;
+      /** @description The code of the place; required only from another browser. */
+      pin?: string;
+      /** @description The workshop code, where the organiser asks for it; not from a browser that has the place. */
+      code?: string;
+    } & {
+      [key: string]: unknown;
+    };
+    MoveRequest: {
+      /** @enum {string} */
+      to: 'first' | 'up' | 'down' | 'last';
+    };
+    /** Format: uuid */
+    WaitingPlaceId: string;
+    /**
+     * @description `reserved`: a VM is reserved until `reserved_until`; request it with a new command. `left`: the reservations were not
+     *     used, or an admin has removed the place; joining again leads to the end of the list.
+     * @enum {string}
+     */
+    WaitingState: 'waiting' | 'reserved' | 'left';
+    WaitingPlace: {
+      id: components['schemas']['WaitingPlaceId'];
+      email: string;
+      /** @description Opens the place from another browser. */
+      code: string;
+      state: components['schemas']['WaitingState'];
+      /** @description The state as a sentence. */
+      message: string;
+      /** @description How many people wait before this one. */
+      ahead: number;
+      /** @description How long the wait probably lasts at most; null if it is not known, or longer than all estimates. */
+      estimate_minutes: number | null;
+      /** @description The estimate as a sentence. */
+      estimate: string;
+      since: components['schemas']['Timestamp'];
+      reserved_until: components['schemas']['Timestamp'] | null;
+      /** @description How long the VM stays reserved from now on, independent of the client's clock. */
+      reserved_seconds: number | null;
+      /** @description How many reservations ran out. */
+      missed: number;
+    };
+    WaitingPerson: {
+      id: components['schemas']['WaitingPlaceId'];
+      email: string;
+      state: components['schemas']['WaitingState'];
+      since: components['schemas']['Timestamp'];
+      /** @description Whether their page has asked within the last 90 seconds. */
+      is_present: boolean;
+      /** @description Whether an admin has called them, so that they come first, present or not. */
+      is_called: boolean;
+      /** @description When their page asked last. */
+      present_at: components['schemas']['Timestamp'] | null;
+      /** @description The VM that is reserved; null if none is. */
+      hostname: components['schemas']['Hostname'] | null;
+      reserved_until: components['schemas']['Timestamp'] | null;
+      missed: number;
+    };
+    WaitingList: {
+      /** @description In the order of the list. */
+      items: components['schemas']['WaitingPerson'][];
+      /** @description How many have no VM reserved. */
+      waiting: number;
+      /** @description How many VMs are missing for them, beside those that are free, starting or being reset. */
+      missing: number;
+      message: string;
     };
     AssignedVm: {
       hostname: components['schemas']['Hostname'];
@@ -2046,6 +2261,10 @@ export interface components {
     };
     Overview: {
       total: number;
+      /** @description People on the waiting list for whom no VM is reserved. */
+      waiting: number;
+      /** @description VMs that are missing for them, beside those that are free, starting or being reset. */
+      missing: number;
       /** @description Running and not assigned. */
       free: number;
       /** @description With an assignment that is not released. */
@@ -2501,6 +2720,28 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
+    /** @description Done; redirects to the form page. For HTML clients. */
+    SeeIndex: {
+      headers: {
+        /** @description The page. */
+        Location: string;
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+      };
+    };
+    /** @description Done; redirects to the page of the waiting list. For HTML clients. */
+    SeeWaitingList: {
+      headers: {
+        /** @description The page. */
+        Location: string;
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+      };
+    };
     /** @description The operation was accepted; redirects to its page. For HTML clients. */
     SeeOperation: {
       headers: {
@@ -2845,6 +3086,11 @@ export interface components {
      */
     AssignmentId: components['schemas']['AssignmentId'];
     /**
+     * @description The place on the waiting list.
+     * @example 2f6d7c1a-41f3-4c55-9a0e-6f1d2b7c8e90
+     */
+    WaitingPlaceId: components['schemas']['WaitingPlaceId'];
+    /**
      * @description The operation.
      * @example 7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21
      */
@@ -2973,6 +3219,260 @@ export interface operations {
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
       503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  getWaitingList: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The list. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['WaitingList'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  joinWaitingList: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "email": "joan@example.org"
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['JoinRequest'];
+      };
+    };
+    responses: {
+      /** @description The place, or the form page with a message. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['WaitingPlace'];
+          'text/html': components['schemas']['Html'];
+        };
+      };
+      303: components['responses']['SeeIndex'];
+      400: components['responses']['PageOrBadRequest'];
+      403: components['responses']['Forbidden'];
+      409: components['responses']['Conflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  getWaitingPlace: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The place on the waiting list.
+         * @example 2f6d7c1a-41f3-4c55-9a0e-6f1d2b7c8e90
+         */
+        id: components['parameters']['WaitingPlaceId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The place. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['WaitingPlace'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  leaveWaitingList: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The place on the waiting list.
+         * @example 2f6d7c1a-41f3-4c55-9a0e-6f1d2b7c8e90
+         */
+        id: components['parameters']['WaitingPlaceId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Done'];
+      303: components['responses']['SeeIndex'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  callWaiting: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The place on the waiting list.
+         * @example 2f6d7c1a-41f3-4c55-9a0e-6f1d2b7c8e90
+         */
+        id: components['parameters']['WaitingPlaceId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The list afterwards. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['WaitingList'];
+        };
+      };
+      303: components['responses']['SeeWaitingList'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  moveWaiting: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The place on the waiting list.
+         * @example 2f6d7c1a-41f3-4c55-9a0e-6f1d2b7c8e90
+         */
+        id: components['parameters']['WaitingPlaceId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "to": "first"
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['MoveRequest'];
+      };
+    };
+    responses: {
+      /** @description The list afterwards. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['WaitingList'];
+        };
+      };
+      303: components['responses']['SeeWaitingList'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  removeWaiting: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The place on the waiting list.
+         * @example 2f6d7c1a-41f3-4c55-9a0e-6f1d2b7c8e90
+         */
+        id: components['parameters']['WaitingPlaceId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The list afterwards. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['WaitingList'];
+        };
+      };
+      303: components['responses']['SeeWaitingList'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  waitingListPage: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      401: components['responses']['PageUnauthorized'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
     };
   };
   assignmentPage: {
@@ -4191,6 +4691,8 @@ export interface operations {
   createInstancesPage: {
     parameters: {
       query?: {
+        /** @description The number of VMs that the form begins with. */
+        num_vms?: string;
         /** @description The expected number of participants; the page suggests a number of VMs. The page reports an invalid number. */
         participants?: string;
       };

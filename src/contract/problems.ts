@@ -71,6 +71,11 @@ export const problems = {
     title: 'Assignment not found',
     detail: 'There is no such assignment, or it belongs to another browser.',
   },
+  place_not_found: {
+    status: 404,
+    title: 'Not on the waiting list',
+    detail: 'There is no such place on the waiting list, or it belongs to another browser.',
+  },
   agent_not_built: {
     status: 404,
     title: 'Agent not built',
@@ -113,6 +118,17 @@ export const problems = {
     title: 'PIN required',
     detail:
       'This e-mail already has a machine, requested from another browser. Enter its PIN, use the browser you started with, or ask your instructor.',
+  },
+  place_code_required: {
+    status: 409,
+    title: 'Code required',
+    detail:
+      'This e-mail is on the waiting list, from another browser. Enter the code that is shown there, or ask your instructor to remove that place.',
+  },
+  waiting_list_full: {
+    status: 409,
+    title: 'Waiting list full',
+    detail: 'The waiting list is full. Please ask your instructor for help.',
   },
   poll_superseded: {
     status: 409,

@@ -4,6 +4,7 @@ import { CompiledQuery } from 'kysely';
 import type { Db } from './connect.ts';
 import { freeVmsSql, type Locking } from './free-vms.ts';
 import { BOUNDED } from './grouped.ts';
+import { isFree } from './predicates.ts';
 import type { PreparedNames } from './prepared.ts';
 
 export type Claim = {
@@ -29,10 +30,14 @@ export type ClaimRow = {
   readonly pin: string;
 };
 
+/** Somebody on the waiting list has no VM reserved yet: nobody may pass them. */
+export const SOMEBODY_WAITS = `exists (select from waiting_list where left_at is null and reserved_vm is null)`;
+
 /**
  * The locked rows are the changed rows: READ COMMITTED checks them again after the lock, so no VM is assigned twice.
  * `no key update` does not block the foreign keys of presence and logs. Who comes first is served first. Assignments are
  * inserted in the order of e-mails, so that two allocators never wait for each other.
+ * Who is on the waiting list gets the VM that is reserved for them, or none; others get none while somebody waits for one.
  */
 export function claimSql(locking: Locking): string {
   // A group waits only where another allocator is inserting one of its e-mails. If that one hangs, the group fails soon.
@@ -45,15 +50,31 @@ with given as (
   select given.place, a.id, a.hostname, a.pin
   from given join assignments a on a.email = given.email and a.released_at is null
 ), asking as (
-  select given.*, row_number() over (order by place) as turn
-  from given where not exists (select from live where live.place = given.place)
+  select given.* from given where not exists (select from live where live.place = given.place)
+), listed as (
+  select asking.place, asking.id, w.id as waiting_id, w.reserved_vm, asking.browser_id = any(w.browsers) as is_own
+  from asking join waiting_list w on w.email = asking.email and w.left_at is null
+), reserved as (
+  select v.hostname, listed.id from listed join vms v on v.hostname = listed.reserved_vm
+  where listed.is_own and v.reserved_for = listed.waiting_id and v.reserved_until > now() and ${isFree('v')}
+  for no key update of v ${locking}
+), newcomers as (
+  select asking.id, row_number() over (order by place) as turn
+  from asking where not ${SOMEBODY_WAITS} and not exists (select from listed where listed.place = asking.place)
 ), picked as (
   select hostname, row_number() over () as turn
-  from (${freeVmsSql('(select count(*) from asking)', locking)}) as free
+  from (${freeVmsSql('(select count(*) from newcomers)', locking)}) as free
+), chosen as (
+  select hostname, newcomers.id from picked join newcomers using (turn)
+  union all
+  select hostname, id from reserved
 ), claimed as (
-  update vms v set assignment_id = asking.id from picked join asking using (turn)
-  where v.hostname = picked.hostname
+  update vms v set assignment_id = chosen.id, reserved_for = null, reserved_until = null from chosen
+  where v.hostname = chosen.hostname
   returning v.hostname, v.assignment_id
+), served as (
+  delete from waiting_list w using claimed join asking on asking.id = claimed.assignment_id
+  where w.email = asking.email
 ), assigned as (
   insert into assignments (id, hostname, email, browsers, crd_command, pin, requested_from, requested_network)
   select id, hostname, email, array[browser_id], crd_command, pin, address, network

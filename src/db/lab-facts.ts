@@ -2,10 +2,14 @@
 import type { LabFacts } from '../vms/lab-availability.ts';
 import type { Db } from './connect.ts';
 import { countVms } from './vms.ts';
+import { countUnreserved } from './waiting-facts.ts';
+import { countWaiting } from './waiting-list.ts';
 
 export async function readLabFacts(db: Db): Promise<LabFacts> {
-  const [counts, launch] = await Promise.all([
+  const [counts, free, waiting, launch] = await Promise.all([
     countVms(db),
+    countUnreserved(db),
+    countWaiting(db),
     db
       .selectFrom('operations')
       .select('num_vms')
@@ -17,7 +21,8 @@ export async function readLabFacts(db: Db): Promise<LabFacts> {
   // They have no rows yet.
   const queued = launch?.num_vms ?? 0;
   return {
-    free: counts.free,
+    free,
+    waiting,
     ready: of('running'),
     starting: of('initializing') + queued,
     resetting: of('recycling'),

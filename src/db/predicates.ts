@@ -18,6 +18,9 @@ const isSingle = (vm: string): string => `${vm}.twin_since is null`;
 export const isFree = (vm = 'vms'): string =>
   `(${vm}.assignment_id is null and ${statusIs('usable', vm)} and ${isSingle(vm)})`;
 
+/** Free, and not reserved for a person of the waiting list. */
+export const isUnreserved = (vm = 'vms'): string => `(${isFree(vm)} and ${vm}.reserved_for is null)`;
+
 export const isGpuUnhealthy = (vm = 'vms'): string => `(${vm}.gpu_health is not distinct from 'Unhealthy')`;
 
 export const isIdle = (vm = 'vms'): string => `(${isFree(vm)} and not ${isGpuUnhealthy(vm)})`;

@@ -2,11 +2,11 @@
 import { sql } from 'kysely';
 import { pinLockAfter, pinTriesLeft } from '../vms/pin.ts';
 import { findAssignment, type AssignmentRecord } from './assignments.ts';
-import { claim, type Claim, type ClaimRow } from './claim.ts';
+import { claim, SOMEBODY_WAITS, type Claim, type ClaimRow } from './claim.ts';
 import type { Db } from './connect.ts';
 import { MAX_PICKED, type Locking } from './free-vms.ts';
 import { grouped } from './grouped.ts';
-import { condition, isFree } from './predicates.ts';
+import { condition, isFree, isUnreserved } from './predicates.ts';
 import { errorCode, LOCK_NOT_AVAILABLE, UNIQUE_VIOLATION } from './errors.ts';
 
 export type VmRequest = Claim & {
@@ -111,8 +111,9 @@ async function claimAlone(db: Db, request: VmRequest, locking: Locking): Promise
 
 async function claimSkipping(db: Db, requests: readonly VmRequest[]): Promise<Claimed[]> {
   const rows = await claim(db, requests, 'skip locked');
-  const none = rows.includes(null) && (await anyFree(db)) ? 'retry' : 'none_free';
-  return rows.map((row) => row ?? none);
+  const without = requests.filter((_, index) => rows[index] === null);
+  const lucky = without.length === 0 ? new Set() : await findClaimable(db, without);
+  return rows.map((row, index) => row ?? (lucky.has(requests[index]?.email) ? 'retry' : 'none_free'));
 }
 
 /**
@@ -140,15 +141,20 @@ async function isAtBound(
   return rows[0]?.at_bound === true;
 }
 
-/** Whether a VM is free, locked or not. */
-async function anyFree(db: Db): Promise<boolean> {
-  const row = await db
-    .selectFrom('vms')
-    .select('hostname')
-    .where(condition(isFree()))
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
+/** Those for whom there is a VM, locked or not: a free one or, for who is on the waiting list, the reserved one. */
+async function findClaimable(db: Db, requests: readonly VmRequest[]): Promise<Set<string>> {
+  const { rows } = await sql<{ email: string }>`
+    select given.email
+    from unnest(${requests.map(({ email }) => email)}::text[], ${requests.map(({ browserId }) => browserId)}::text[])
+      as given (email, browser_id)
+      left join waiting_list w on w.email = given.email and w.left_at is null
+      left join vms v on v.hostname = w.reserved_vm and v.reserved_for = w.id
+    where case when w.id is null
+      then not ${condition(SOMEBODY_WAITS)} and exists (select from vms where ${condition(isUnreserved())})
+      else given.browser_id = any(w.browsers) and v.reserved_until > now() and ${condition(isFree('v'))} end`.execute(
+    db,
+  );
+  return new Set(rows.map(({ email }) => email));
 }
 
 /** Lets another browser open the assignment of this e-mail, with its PIN. `unknown`: the e-mail has no VM. */

@@ -357,6 +357,11 @@ export interface Vms {
    */
   requested_shutdown_at: Timestamp | null;
   /**
+   * no claim of anybody else takes it; in this row, because it is the row that claims lock
+   */
+  reserved_for: string | null;
+  reserved_until: Timestamp | null;
+  /**
    * increases with every change; live pages read the rows with a newer revision
    */
   revision: Generated<Int8>;
@@ -423,6 +428,46 @@ export interface VmTimings {
   provisioning_seconds: number | null;
 }
 
+export interface WaitingList {
+  /**
+   * ids of the browsers that may open this place
+   */
+  browsers: Generated<string[]>;
+  /**
+   * an admin wants the next VM reserved for this person, present or not
+   */
+  called_at: Timestamp | null;
+  /**
+   * with which another browser may open it
+   */
+  code: string;
+  code_failures: Generated<number>;
+  code_locked_until: Timestamp | null;
+  email: string;
+  id: string;
+  left_at: Timestamp | null;
+  left_reason: string | null;
+  /**
+   * how many reservations ran out
+   */
+  missed: Generated<number>;
+  /**
+   * the order; who joins gets the next number, who is moved another one
+   */
+  position: Generated<Int8>;
+  reserved_vm: string | null;
+  since: Generated<Timestamp>;
+}
+
+export interface WaitingPresence {
+  /**
+   * the shortest wait that the page has shown; see vms/waiting.ts
+   */
+  best_estimate_step: number | null;
+  id: string;
+  present_at: Generated<Timestamp>;
+}
+
 export interface DB {
   assignment_changes: AssignmentChanges;
   assignments: Assignments;
@@ -447,4 +492,6 @@ export interface DB {
   vm_state_samples: VmStateSamples;
   vm_timings: VmTimings;
   vms: Vms;
+  waiting_list: WaitingList;
+  waiting_presence: WaitingPresence;
 }

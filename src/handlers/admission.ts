@@ -4,6 +4,7 @@ import { problem, type ProblemReply } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
 import { isOnRoster, recordRosterRequest } from '../db/roster.ts';
 import type { Settings } from '../db/settings.ts';
+import { isPlaceOf } from '../db/waiting-list.ts';
 import { sayMinutes } from '../vms/minutes.ts';
 import { normalizeCode } from '../vms/workshop-code.ts';
 import { needsCode, needsRoster, type WorkshopSettings } from '../vms/workshop-settings.ts';
@@ -50,7 +51,8 @@ export async function refusalOf(
   const state = openingState(current, now());
   if (state !== 'open') return problem(`workshop_${state}`);
   const refused = needsCode(current) ? await refusalOfCode(codeLimit, current, asking) : null;
-  if (refused !== null) return refused;
+  // Who is on the waiting list came with the code: a new one keeps everybody's place.
+  if (refused !== null && !(await isPlaceOf(db, asking))) return refused;
   return needsRoster(current) && !(await isOnRoster(db, asking.email))
     ? problem('not_on_roster', {
         errors: [

@@ -14,7 +14,7 @@ import { requestDestroy, requestLaunch } from './request-operation.ts';
 
 export function createFleetHandlers(dependencies: FleetDependencies): HandlersOf<'fleet'> {
   return {
-    createInstancesPage: async ({ query }) => page(await createPage(dependencies, query.participants)),
+    createInstancesPage: async ({ query }) => page(await createPage(dependencies, query)),
     operationsPage: async ({ query }) => page(await operationsPage(dependencies, query.after)),
     deleteInstancesPage: async ({ query }) => page(await deletePage(dependencies, query)),
     operationPage: async ({ path }) => {

@@ -1,5 +1,6 @@
-// A PIN that somebody enters: counted for their network before it is looked at.
+// A PIN, or a code of the waiting list, that somebody enters: counted for their network before it is looked at.
 import type { VmRequestResult } from '../db/request.ts';
+import type { JoinResult, OpenResult } from '../db/waiting-list.ts';
 
 export type PinLimit = {
   readonly take: (guess: Guess) => Promise<{
@@ -11,7 +12,7 @@ export type PinLimit = {
 };
 
 type Guess = { readonly network: string; readonly email: string };
-type Result = VmRequestResult | { readonly kind: 'unknown' };
+type Result = VmRequestResult | JoinResult | OpenResult;
 
 const FAILURES: readonly Result['kind'][] = ['pin_wrong', 'pin_locked', 'unknown'];
 

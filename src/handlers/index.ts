@@ -19,6 +19,7 @@ import { createParticipantHandlers } from './participant.ts';
 import { createRecyclingHandlers } from './recycling.ts';
 import { createStatusHandlers } from './status.ts';
 import { createOrphansHandlers } from './orphans.ts';
+import { createWaitingListHandlers, type WaitingListDependencies } from './waiting-list.ts';
 import { createSystemHandlers, type SystemDependencies } from './system.ts';
 import { createLogHandlers } from './logs.ts';
 import { createVmHandlers, type VmDependencies } from './vm.ts';
@@ -35,6 +36,7 @@ export type HandlerDependencies = Omit<RequestVmDependencies, 'readLab'> &
   FleetDependencies &
   SettingsDependencies &
   RosterDependencies &
+  WaitingListDependencies &
   LiveDependencies &
   DownloadDependencies & {
     /** `db` is the share of the others. */
@@ -55,6 +57,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createFleetHandlers(dependencies),
     ...createSettingsHandlers(dependencies),
     ...createRosterHandlers(dependencies),
+    ...createWaitingListHandlers(dependencies),
     ...createShutdownHandlers(dependencies),
     ...createOrphansHandlers(dependencies),
     ...createOperationHandlers(dependencies),

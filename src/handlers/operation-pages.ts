@@ -119,8 +119,14 @@ function formOf({ operations, maxVmsPerLaunch }: FleetDependencies): Omit<Launch
   return { maxVms: maxVmsPerLaunch, numVms: '', hours, defaultHours, canaryAbove, people: null };
 }
 
-/** @param people the expected number of participants, as it was typed */
-export async function createPage(dependencies: FleetDependencies, people?: string): Promise<string> {
+/** @param query the expected number of participants, as it was typed, and the number of VMs that the form begins with */
+export async function createPage(
+  dependencies: FleetDependencies,
+  {
+    participants: people,
+    num_vms: numVms,
+  }: { readonly participants?: string; readonly num_vms?: string } = {},
+): Promise<string> {
   const { db, operations } = dependencies;
   const ready = await operations.readiness();
   const running = await findActiveOperation(db);
@@ -130,6 +136,7 @@ export async function createPage(dependencies: FleetDependencies, people?: strin
     notReady: ready.ok ? null : { problem: ready.failure.message, remedy: ready.failure.remedy },
     running: running && operationView(running),
     error: null,
+    ...(numVms !== undefined && { numVms: String(readPeople(numVms) ?? '') }),
     people: people === undefined ? null : { typed: people, count: readPeople(people) },
     plan: await operations.plan(),
   });

@@ -3,10 +3,13 @@ import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
 import { findActiveOperation } from '../db/operations.ts';
 import { countVms, listVmsInQuestion } from '../db/vms.ts';
+import { countUnreserved } from '../db/waiting-facts.ts';
+import { countWaiting } from '../db/waiting-list.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import { byUrgency, manyByOne } from '../vms/attention.ts';
 import { statusesThatAre } from '../vms/lifecycle.ts';
 import { isAssigned } from '../vms/status.ts';
+import { missingMachines } from '../vms/waiting.ts';
 import { operationView, attentionView, viewContext, type ViewDependencies } from './views.ts';
 
 type Overview = components['schemas']['Overview'];
@@ -19,10 +22,12 @@ const ATTENTION_LISTED = 100;
 
 export async function readOverview(dependencies: OverviewDependencies): Promise<Overview> {
   const { db } = dependencies;
-  const [counts, vms, operation] = await Promise.all([
+  const [counts, vms, operation, waiting, unreserved] = await Promise.all([
     countVms(db),
     listVmsInQuestion(db),
     findActiveOperation(db),
+    countWaiting(db),
+    countUnreserved(db),
   ]);
   const context = viewContext(dependencies);
   const ofBrowsers = manyByOne(vms).map((entry) => ({ ...entry, since: entry.since.toISOString() }));
@@ -40,5 +45,12 @@ export async function readOverview(dependencies: OverviewDependencies): Promise<
     attention_total: attention.length,
     unmatched: dependencies.operations.orphans.seen().items.filter(({ kind }) => kind === 'vm').length,
     operation: operation && operationView(operation),
+    waiting,
+    missing: missingMachines({
+      waiting,
+      free: unreserved,
+      starting: of('initializing'),
+      resetting: of('recycling'),
+    }),
   };
 }

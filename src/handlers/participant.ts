@@ -5,6 +5,7 @@ import { problem, ProblemError } from '../contract/problems.ts';
 import { findAssignment, liveAssignmentsOfBrowser, type AssignmentRecord } from '../db/assignments.ts';
 import { databaseProblem } from '../db/errors.ts';
 import { countFree } from '../db/vms.ts';
+import { findPlaceOfBrowser } from '../db/waiting-list.ts';
 import type { Settings } from '../db/settings.ts';
 import { renderCheck } from '../pages/check.ts';
 import { renderIndex } from '../pages/index-page.ts';
@@ -16,6 +17,7 @@ import { returnToVmHandler } from './return-to-vm.ts';
 import { createCachedLabReader, readLab } from './lab.ts';
 import { json, page } from './replies.ts';
 import { assignmentView } from './views.ts';
+import { lookAtPlace } from './waiting-place.ts';
 
 export function createParticipantHandlers(
   given: Omit<RequestVmDependencies, 'readLab'> & OwnFilesDependencies,
@@ -29,6 +31,7 @@ export function createParticipantHandlers(
   return {
     indexPage: async ({ browserId, query }) => {
       const assignments = browserId === null ? [] : await liveAssignmentsOfBrowser(db, browserId);
+      const place = browserId === null ? null : await findPlaceOfBrowser(db, browserId);
       return page(
         renderIndex({
           lab: await readLabNow(),
@@ -36,6 +39,7 @@ export function createParticipantHandlers(
           values: { code: query.code ?? '' },
           askForCode: needsCode(settings.last()),
           askForPin: false,
+          place: place && (await lookAtPlace(dependencies, place)),
           mine: assignments.map(({ id, hostname }) => ({ id, hostname })),
         }),
       );

@@ -3,13 +3,13 @@ import type { Handler, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError, type FieldError, type ProblemReply } from '../contract/problems.ts';
 import { findAssignment } from '../db/assignments.ts';
 import type { Db } from '../db/connect.ts';
+import { findPlaceOfBrowser } from '../db/waiting-list.ts';
 import { requestVm, type RequestBounds, type VmRequestResult } from '../db/request.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { sentenceOf } from '../pages/problem.ts';
 import { renderSuccess } from '../pages/success.ts';
 import { parseCrdCommand } from '../vms/crd-command.ts';
 import { normalizeEmail, withoutInvisible } from '../vms/email.ts';
-import { sayMinutes } from '../vms/minutes.ts';
 import { makePin } from '../vms/pin.ts';
 import { needsCode } from '../vms/workshop-settings.ts';
 import { describeFailure, fail, succeed, type Result } from '../result.ts';
@@ -19,6 +19,9 @@ import type { Lab } from './lab.ts';
 import { readOwnFiles } from './own-files.ts';
 import { json, page } from './replies.ts';
 import { assignmentView, type Clock } from './views.ts';
+import { joinRefusal } from './waiting-list.ts';
+import { findOwnPlace, lookAtPlace, openPlace, takePlace } from './waiting-place.ts';
+import { pinLocked, waitOf, wrongPin } from './wrong-pin.ts';
 
 export type RequestVmDependencies = AdmissionDependencies & {
   readonly db: Db;
@@ -33,10 +36,9 @@ export type RequestVmDependencies = AdmissionDependencies & {
   readonly readLab: () => Promise<Lab>;
   /** How each request for a machine ended. */
   readonly onClaim?: ((outcome: VmRequestResult['kind']) => void) | undefined;
+  /** Reserves what is free now for the waiting list. */
+  readonly reserve: () => Promise<void>;
 };
-
-/** So that a lock of five minutes is not told as one of six. */
-const SPARE_SECONDS = 3;
 
 type RequestInput = Input<'requestVm'>;
 /** Why a form is rejected: a problem in JSON, and a message on the form page. */
@@ -46,6 +48,8 @@ type Rejection =
       | 'invalid_request'
       | 'invalid_crd_command'
       | 'none_free'
+      | 'place_code_required'
+      | 'waiting_list_full'
       | 'too_many_vms'
       | 'pin_required'
       | 'too_many_pin_attempts'
@@ -63,37 +67,85 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
     const browserId = input.browserId ?? dependencies.randomUuid();
     const asking = { email: typed.email, browserId, code: input.body.code ?? '' };
     const refusal = await refusalOf(dependencies, asking);
-    const guess = { network, email: typed.email, givenPin };
-    const result = await guessPin(dependencies.pinLimit, guess, (pinWaitSeconds) =>
-      requestVm(
-        dependencies.db,
-        {
-          assignmentId: dependencies.randomUuid(),
-          email: typed.email,
-          browserId,
-          crdCommand: typed.crdCommand,
-          pin: makePin(dependencies.randomInt),
-          address,
-          network,
-          bounds: dependencies.requestBounds,
-          channel: dependencies.channel,
-          givenPin,
-          pinWaitSeconds,
-          mayClaim: refusal === null,
-        },
-        input.signal,
-      ),
-    );
+    const request: Asking = {
+      ...typed,
+      givenPin,
+      browserId,
+      address,
+      network,
+      refusal,
+      signal: input.signal,
+    };
+    const result = await claimVm(dependencies, request);
+    if (result.kind === 'none_free') return wait(dependencies, input, request);
     dependencies.onClaim?.(result.kind);
-    if (result.kind === 'assigned' || result.kind === 'returned') {
+    if (result.kind === 'assigned' || result.kind === 'returned')
       return assigned(dependencies, input, { ...typed, found: result });
-    }
     if (result.kind === 'busy') throw new ProblemError('overloaded');
     if (result.kind !== 'not_admitted' || refusal === null)
       return reject(dependencies, input, rejectionOf(result));
     await noteRefusal(dependencies, refusal, typed.email);
     return reject(dependencies, input, refusal);
   };
+}
+
+type Asking = Typed & {
+  /** Of the VM, or the code of the place on the waiting list. */
+  readonly givenPin: string | null;
+  readonly browserId: string;
+  readonly address: string;
+  readonly network: string;
+  readonly refusal: Refusal | null;
+  readonly signal: AbortSignal;
+};
+
+function claimVm(dependencies: RequestVmDependencies, asking: Asking): Promise<VmRequestResult> {
+  const { refusal, signal, ...request } = asking;
+  const { network, email, givenPin } = request;
+  return guessPin(dependencies.pinLimit, { network, email, givenPin }, (pinWaitSeconds) =>
+    requestVm(
+      dependencies.db,
+      {
+        ...request,
+        assignmentId: dependencies.randomUuid(),
+        pin: makePin(dependencies.randomInt),
+        bounds: dependencies.requestBounds,
+        channel: dependencies.channel,
+        pinWaitSeconds,
+        mayClaim: refusal === null,
+      },
+      signal,
+    ),
+  );
+}
+
+/**
+ * No VM is free for this participant: they take a place on the waiting list, or open the one that they have. A VM that is reserved for
+ * it is assigned with this command. Programs join by another endpoint; with the code of a place they only open it.
+ */
+async function wait(
+  dependencies: RequestVmDependencies,
+  input: RequestInput,
+  asking: Asking,
+): Promise<Reply<'requestVm'>> {
+  const isProgram = input.accept === 'application/json';
+  const opened = isProgram ? await openPlace(dependencies, asking) : await takePlace(dependencies, asking);
+  if (opened !== null && !('id' in opened)) {
+    dependencies.onClaim?.('none_free');
+    return reject(dependencies, input, joinRefusal(opened), 'place');
+  }
+  const place = opened && (await findOwnPlace(dependencies, opened.id));
+  if (opened !== null && place?.state !== 'waiting') {
+    const result = await claimVm(dependencies, { ...asking, givenPin: null });
+    if (result.kind === 'assigned' || result.kind === 'returned') {
+      dependencies.onClaim?.(result.kind);
+      return assigned(dependencies, input, { ...asking, found: result });
+    }
+  }
+  dependencies.onClaim?.('none_free');
+  if (isProgram) return problem('none_free');
+  const shown = { lab: await dependencies.readLab(), workshop: dependencies.settings.last(), mine: [] };
+  return page(renderIndex({ ...shown, place, values: input.body, askForPin: false }));
 }
 
 /** The normalized e-mail and the rebuilt command. */
@@ -143,51 +195,34 @@ function rejectionOf(result: Exclude<VmRequestResult, Found | { readonly kind: '
     case 'pin_wrong':
       return problem('pin_required', {
         detail: 'This is not the PIN of your machine. Try again, or ask your instructor, who can see it.',
-        errors: [{ field: 'pin', code: 'mismatch', message: wrongPin(result.triesLeft) }],
+        errors: [{ field: 'pin', code: 'mismatch', message: wrongPin('PIN', result.triesLeft) }],
       });
     case 'pin_locked':
-      return pinLocked(result.retryAfterSeconds);
+      return pinLocked('PINs', result.retryAfterSeconds);
   }
 }
 
-function wrongPin(triesLeft: number): string {
-  return `Wrong PIN. ${triesLeft === 1 ? 'One more try' : `${triesLeft} more tries`} before you have to wait.`;
-}
-
-export function pinLocked(retryAfterSeconds: number) {
-  return problem('too_many_pin_attempts', {
-    detail: `Too many wrong PINs. Wait ${sayMinutes(Math.ceil((retryAfterSeconds - SPARE_SECONDS) / 60))}, or use the browser you started with.`,
-    headers: { 'Retry-After': String(retryAfterSeconds) },
-  });
-}
-
-/** Of the header, in seconds; null where there is none. */
-export function waitOf({
-  headers = {},
-}: {
-  readonly headers?: Readonly<Record<string, string>>;
-}): number | null {
-  const seconds = headers['Retry-After'];
-  return seconds === undefined ? null : Number(seconds);
-}
-
 /** No error of the form: the page says it as the state of the workshop. */
-const STATES: readonly string[] = ['none_free', 'workshop_scheduled', 'workshop_closed'];
+const STATES: readonly string[] = ['workshop_scheduled', 'workshop_closed'];
 
 /** JSON clients get the problem, HTML clients the form again with the message and their input. */
 async function reject(
-  { readLab, settings }: RequestVmDependencies,
+  { db, now, readLab, settings }: RequestVmDependencies,
   input: RequestInput,
   rejection: Rejection,
+  pinOf: 'machine' | 'place' = 'machine',
 ): Promise<Reply<'requestVm'>> {
   if (input.accept === 'application/json') return rejection;
   const { code, errors = [] } = rejection.body;
   const workshop = await settings.read();
+  // A wrong command does not end the turn of somebody for whom a machine is reserved.
+  const record = input.browserId === null ? null : await findPlaceOfBrowser(db, input.browserId);
+  const place = record?.state === 'reserved' ? await lookAtPlace({ db, now }, record) : null;
   return page(
     renderIndex({
       lab: await readLab(),
-      noneFree: code === 'none_free',
       workshop,
+      place,
       ...(!STATES.includes(code) && {
         error: {
           message: sentenceOf(rejection.body),
@@ -197,7 +232,8 @@ async function reject(
       }),
       values: input.body,
       askForCode: needsCode(workshop),
-      askForPin: code === 'pin_required' || code === 'too_many_pin_attempts',
+      askForPin: ['pin_required', 'place_code_required', 'too_many_pin_attempts'].includes(code),
+      pinOf,
       mine: [],
     }),
   );

@@ -1,18 +1,21 @@
-// A participant comes back from another browser, with e-mail and PIN; the command of the VM stays as it is.
+// A participant comes back from another browser: with e-mail and PIN to their VM, whose command stays as it is, or with e-mail and
+// code to their place on the waiting list.
 import type { Handler, Input, Reply } from '../contract/handlers.ts';
 import { problem } from '../contract/problems.ts';
-import { returnToVm } from '../db/request.ts';
+import type { Db } from '../db/connect.ts';
+import { returnToVm, type VmRequestResult } from '../db/request.ts';
+import { returnToPlace, type OpenResult } from '../db/waiting-list.ts';
 import { renderIndex } from '../pages/index-page.ts';
-import { renderRedirect } from '../pages/redirect.ts';
 import { needsCode } from '../vms/workshop-settings.ts';
 import { normalizeEmail } from '../vms/email.ts';
 import { guessPin } from './guess-pin.ts';
-import { json, page } from './replies.ts';
-import { pinLocked, waitOf, type RequestVmDependencies } from './request-vm.ts';
+import { json, page, see } from './replies.ts';
+import type { RequestVmDependencies } from './request-vm.ts';
+import { pinLocked, waitOf } from './wrong-pin.ts';
 
 /** The same for both: nobody learns from it whether an e-mail has a machine. */
 const NOT_FOUND =
-  'No machine belongs to this e-mail address and PIN. Check both, or ask your instructor, who can see the PIN.';
+  'No machine belongs to this e-mail address and PIN. No place on the waiting list does either. Check both, or ask your instructor.';
 
 export function returnToVmHandler(dependencies: RequestVmDependencies): Handler<'returnToVm'> {
   const { db, randomUuid, pinLimit } = dependencies;
@@ -24,23 +27,34 @@ export function returnToVmHandler(dependencies: RequestVmDependencies): Handler<
       email === null
         ? null
         : await guessPin(pinLimit, { network: input.network, email, givenPin }, (pinWaitSeconds) =>
-            returnToVm(db, { email, browserId, givenPin, pinWaitSeconds }),
+            comeBack(db, { email, browserId, givenPin, pinWaitSeconds }),
           );
+    // Programs open a place by joining again.
+    if (found?.kind === 'open' && input.accept === 'text/html') return see('/');
     if (found?.kind === 'returned') {
       const { id, hostname, pin } = found;
       if (input.accept === 'application/json')
         return json({ hostname, pin, assignment_id: id, returning: true });
-      const href = `/assignments/${id}`;
-      return { status: 303, type: 'text/html', headers: { Location: href }, body: renderRedirect(href) };
+      return see(`/assignments/${id}`);
     }
     const refusal =
       found?.kind === 'pin_locked'
-        ? pinLocked(found.retryAfterSeconds)
+        ? pinLocked('PINs', found.retryAfterSeconds)
         : problem('assignment_not_found', { detail: NOT_FOUND });
     return input.accept === 'application/json'
       ? refusal
       : form(dependencies, input, { error: refusal.body.detail, retryAfterSeconds: waitOf(refusal) });
   };
+}
+
+/** To the VM of this e-mail, else to its place on the waiting list. */
+async function comeBack(
+  db: Db,
+  { email, browserId, givenPin, pinWaitSeconds }: Parameters<typeof returnToVm>[1],
+): Promise<VmRequestResult | OpenResult> {
+  const found = await returnToVm(db, { email, browserId, givenPin, pinWaitSeconds });
+  if (found.kind !== 'unknown') return found;
+  return returnToPlace(db, { email, browserId, givenCode: givenPin, codeWaitSeconds: pinWaitSeconds });
 }
 
 /** The form page, with the message at the form for returning. */

@@ -1,5 +1,6 @@
 // The overview, the admin's first page: what needs attention, how many machines there are, what runs.
 import type { components } from '../contract/openapi.gen.ts';
+import { queueSentence } from '../vms/waiting.ts';
 import type { FleetLine } from './fleet.ts';
 import { codeSpans, counted } from './format.ts';
 import { layoutView } from './layout.ts';
@@ -8,6 +9,7 @@ import { operationView } from './operations.ts';
 import { render, type View } from './render.ts';
 import { vmPageHref } from './hrefs.ts';
 import { shareView } from './share.ts';
+import { launchView } from './waiting-list.ts';
 import { workView, type WorkModel } from './work.ts';
 
 type Overview = components['schemas']['Overview'];
@@ -47,7 +49,7 @@ export function renderAdmin(model: AdminModel): string {
     checks: checks.map((check) => checkView(check, launches)),
     isHealthy: checks.every((check) => isUnused(check, launches) || (check.ok && check.detail === undefined)),
     isBroken: checks.some((check) => !check.ok && !isUnused(check, launches)),
-    lab: lab && labView(lab, now),
+    lab: lab && labView(lab, now, launches),
     isEmpty: lab?.total === 0,
     launches,
     fleetLine: model.fleetLine ?? null,
@@ -87,15 +89,19 @@ function verdictOf(ok: boolean, hasDetail: boolean): { readonly status: string; 
   return hasDetail ? { status: 'busy', verdict: 'Warning' } : { status: 'running', verdict: 'OK' };
 }
 
-function labView(lab: Overview, now: Date): View {
-  const { total, free, assigned, in_use, starting, failed, attention, unmatched } = lab;
-  const noneFree = total > 0 && free === 0 && starting === 0;
+function labView(lab: Overview, now: Date, launches: boolean): View {
+  const { total, free, assigned, in_use, starting, failed, attention, unmatched, waiting } = lab;
+  const noneFree = total > 0 && free === 0 && starting === 0 && waiting === 0;
   return {
     ...{ total, free, assigned, in_use, starting, failed },
     noneFree,
+    queue: waiting > 0 && {
+      sentence: queueSentence(waiting, lab.missing),
+      launch: launches ? launchView(lab.missing) : null,
+    },
     attention: attention.slice(0, ATTENTION_SHOWN).map((entry) => attentionView(entry, now)),
     unmatched: unmatched > 0 && counted(unmatched, 'machine'),
-    isWell: attention.length === 0 && !noneFree && unmatched === 0,
+    isWell: attention.length === 0 && !noneFree && unmatched === 0 && waiting === 0,
     more: lab.attention_total > Math.min(attention.length, ATTENTION_SHOWN) ? lab.attention_total : null,
     operation: lab.operation && operationView(lab.operation),
   };

@@ -4,6 +4,7 @@ import type { components } from '../contract/openapi.gen.ts';
 import { codeSpans, momentView } from './format.ts';
 import { layoutView, type Layout } from './layout.ts';
 import { render, type View } from './render.ts';
+import { sayDuration } from './spans.ts';
 import { workshopView, type Workshop } from './workshop.ts';
 
 /** Errors of a form: one sentence, and one for each field that is wrong, by its name on the wire. */
@@ -15,18 +16,21 @@ export type FormError = {
 };
 
 type Lab = components['schemas']['Lab'];
+type WaitingPlace = components['schemas']['WaitingPlace'];
 
 export type IndexModel = {
   /** Null while the database cannot be reached; absent = the page says nothing about it. */
   readonly lab?: (Pick<Lab, 'state' | 'message'> & Partial<Pick<Lab, 'opens_at'>>) | null;
   readonly error?: FormError;
-  /** The form was right, but no machine was free: that is no error, and the page says when to submit it again. */
-  readonly noneFree?: boolean;
   /** What was typed, by the name of the field on the wire. */
   readonly values: Readonly<Record<string, unknown>>;
   readonly askForPin: boolean;
   /** Whether participants need the workshop code. */
   readonly askForCode?: boolean;
+  /** Whose PIN: that of the machine, or the code of the place on the waiting list. */
+  readonly pinOf?: 'machine' | 'place';
+  /** The place of this browser on the waiting list. */
+  readonly place?: WaitingPlace | null;
   /** The assignments of this browser. */
   readonly mine: readonly { readonly id: string; readonly hostname?: string | null }[];
   readonly workshop?: Workshop;
@@ -48,20 +52,25 @@ type ReturnForm = {
 const FIELDS: readonly string[] = Object.keys(endpoints.requestVm.form);
 
 export function renderIndex(model: IndexModel): string {
-  const { lab, error, noneFree = false, values, askForPin, mine, workshop = {} } = model;
-  const { askForCode = false, returning = null, busy } = model;
+  const { lab, error, askForPin, mine, workshop = {}, returning = null } = model;
+  const { busy } = model;
+  const place = isServing(lab) ? (model.place ?? null) : null;
+  // The command of a person who waits would be too old when their turn comes.
+  const values = place === null || error !== undefined ? model.values : { email: place.email };
   return render('index', {
-    ...layoutView(layoutOf(model)),
+    ...layoutView(layoutOf(model, place)),
     ...workshopView(workshop),
     availability: availabilityView(lab),
-    retry: noneFree && isServing(lab) && { isOpen: lab?.state === 'open' },
     isServing: isServing(lab),
     isClosed: lab?.state === 'closed',
+    place: place && placeView(place),
+    hidesForm: place?.state === 'waiting',
+    emailIsFixed: place?.state === 'waiting' || place?.state === 'reserved',
     error: error ? summaryView(error) : null,
     errors: Object.fromEntries(FIELDS.map((field) => [field, errorView(error, field)])),
     values: Object.fromEntries(FIELDS.map((field) => [field, typedText(values[field])])),
-    askForPin,
-    askForCode,
+    askForCode: place === null && (model.askForCode ?? false),
+    askForPin: askForPin && { isOfPlace: model.pinOf === 'place' },
     keptPin: busy ? typedText(values['pin']) : '',
     returning: returnFormView(returning),
     busy: busy ? { ...busy, form: endpoints[returning ? 'returnToVm' : 'requestVm'].path } : null,
@@ -70,20 +79,48 @@ export function renderIndex(model: IndexModel): string {
   });
 }
 
-function layoutOf({ lab, error, values, workshop = {}, returning = null, busy }: IndexModel): Layout {
+function layoutOf(
+  { lab, error, values, workshop = {}, returning = null, busy }: IndexModel,
+  place: WaitingPlace | null,
+): Layout {
+  const title = workshop.title ?? 'Get your machine';
   const code = typedText(values['code']);
   const href = code === '' ? '/' : `/?code=${encodeURIComponent(code)}`;
   return {
-    title: workshop.title ?? 'Get your machine',
+    title,
+    tabTitle: place?.state === 'reserved' ? `${YOUR_TURN}: ${title}` : title,
     area: 'participant',
     modules: ['index.js'],
     isError: error !== undefined || (returning !== null && !busy),
-    ...(lab?.state === 'scheduled' && { refresh: { seconds: REFRESH_SECONDS, href } }),
+    ...(reloadsItself(lab, place) && { refresh: { seconds: REFRESH_SECONDS, href } }),
   };
 }
 
-/** Without JavaScript, the page that waits for the opening loads itself anew. */
-const REFRESH_SECONDS = 30;
+/** The tab of somebody for whom a machine is reserved begins with it. */
+const YOUR_TURN = 'Your turn';
+
+function placeView(place: WaitingPlace): View {
+  return {
+    ...{ id: place.id, email: place.email, code: place.code, state: place.state },
+    ...{ message: place.message, estimate: place.estimate },
+    isWaiting: place.state === 'waiting',
+    isReserved: place.state === 'reserved',
+    hasLeft: place.state === 'left',
+    left:
+      place.reserved_seconds === null
+        ? ''
+        : sayDuration(new Date(0).toISOString(), new Date(place.reserved_seconds * 1_000).toISOString()),
+    seconds: place.reserved_seconds ?? 0,
+    yourTurn: YOUR_TURN,
+  };
+}
+
+function reloadsItself(lab: IndexModel['lab'], place: WaitingPlace | null): boolean {
+  return lab?.state === 'scheduled' || place?.state === 'waiting';
+}
+
+/** Without JavaScript, the page that waits for the opening or for a machine loads itself anew. */
+const REFRESH_SECONDS = 20;
 
 /** Whether the form is shown: before the opening and after the closing it would be filled in for nothing. */
 function isServing(lab: IndexModel['lab']): boolean {

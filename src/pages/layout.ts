@@ -8,6 +8,8 @@ export type Area = 'participant' | 'admin' | 'docs';
 export type Layout = {
   /** The page's heading, and the first part of the browser's title. */
   readonly title: string;
+  /** Where the browser's title begins with something else. */
+  readonly tabTitle?: string;
   readonly area: Area;
   /** The deployment and its environment, beside the brand: two labs in two tabs must not look alike. */
   readonly site?: string | undefined;
@@ -32,6 +34,7 @@ const adminLinks = [
     { href: '/admin/instances', label: 'Machines' },
     { href: '/admin/create', label: 'Launch' },
     { href: '/admin/settings', label: 'Settings' },
+    { href: '/admin/waiting-list', label: 'Waiting list' },
   ],
   [
     { href: '/admin/operations', label: 'Operations' },
@@ -45,7 +48,7 @@ const adminLinks = [
 export function layoutView(layout: Layout): { readonly page: View } {
   const { title, area, isError = false, current, styles = [], scripts = [], modules = [], refresh } = layout;
   const { site } = layout;
-  const heading = [title, ...(site === undefined ? [] : [site]), BRAND].join(' · ');
+  const heading = [layout.tabTitle ?? title, ...(site === undefined ? [] : [site]), BRAND].join(' · ');
   const groups = area === 'participant' ? [] : adminLinks;
   return {
     page: {

@@ -4,8 +4,10 @@ import { machines } from './operation.ts';
 export type MachineState = 'not_open' | 'starting' | 'open' | 'full';
 
 export type LabFacts = {
-  /** Running and not assigned. */
+  /** Running, not assigned and not reserved. */
   readonly free: number;
+  /** People on the waiting list, who come first. */
+  readonly waiting: number;
   readonly ready: number;
   /** Being created, or booting. */
   readonly starting: number;
@@ -15,15 +17,21 @@ export type LabFacts = {
   readonly total: number;
 };
 
-/** `open` as long as one machine is free. */
-export function machineState({ free, starting, total }: LabFacts): MachineState {
-  if (free > 0) return 'open';
+/** `open` as long as one machine is free, and nobody waits for one. */
+export function machineState({ free, starting, total, waiting }: LabFacts): MachineState {
+  if (free > 0 && waiting === 0) return 'open';
   if (total === 0) return 'not_open';
   return starting > 0 ? 'starting' : 'full';
 }
 
 /** What the state means, then what to do. */
 export function machineSentence(facts: LabFacts): string {
+  const { waiting } = facts;
+  const queue = waiting === 1 ? '1 person is waiting' : `${waiting} people are waiting`;
+  return `${sentenceOf(facts)}${waiting === 0 ? '' : ` ${queue} for one; submit the form to wait too.`}`;
+}
+
+function sentenceOf(facts: LabFacts): string {
   const { free, ready, starting, resetting, total } = facts;
   switch (machineState(facts)) {
     case 'open':

@@ -53,7 +53,10 @@ export type AuditAction =
   | 'refuse-login'
   | 'twin'
   | 'settings'
-  | 'roster';
+  | 'roster'
+  | 'waiting-call'
+  | 'waiting-move'
+  | 'waiting-remove';
 
 const actions = {
   'allow-browser': 'New browser allowed',
@@ -73,6 +76,9 @@ const actions = {
   twin: 'Two machines report under this hostname',
   settings: 'Settings changed',
   roster: 'List of participants changed',
+  'waiting-call': 'Called from the waiting list',
+  'waiting-move': 'Moved on the waiting list',
+  'waiting-remove': 'Removed from the waiting list',
 } as const satisfies Record<AuditAction, string>;
 
 /** Every step of an assignment that the timeline shows. */

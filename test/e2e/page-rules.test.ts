@@ -32,6 +32,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
     '/admin/create',
     '/admin/settings',
     '/admin/roster',
+    '/admin/waiting-list',
     '/admin/operations',
     '/admin/operations/:id',
     '/admin/charts',

@@ -32,6 +32,7 @@ describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
   });
   beforeEach(async () => {
     await server.db.deleteFrom('vms').execute();
+    await server.db.deleteFrom('waiting_list').execute();
   });
 
   async function withPage(work: (page: Page) => Promise<void>): Promise<void> {
@@ -55,25 +56,61 @@ describe.skipIf(!hasBrowser)('the page', { timeout: 90_000 }, () => {
   const shifted = (page: Page) => page.evaluate<number>('globalThis.shift');
   const availability = (page: Page) => page.locator('[data-availability]');
 
-  test('the form page counts free machines live, and says when to try again without typing again', () =>
+  test('the form page counts free machines live', () =>
+    withPage(async (page) => {
+      await insertFreeVms(server.db, vmNames(1));
+      const { id } = await giveVm(server.db, 'first@example.org');
+      await page.goto(`${server.url}/`);
+      expect(await availability(page).getAttribute('data-state')).toBe('full');
+      await sql`update assignments set released_at = now() where id = ${id}`.execute(server.db);
+      await sql`update vms set assignment_id = null where assignment_id = ${id}`.execute(server.db);
+      await expect.poll(() => availability(page).getAttribute('data-state'), LONG).toBe('open');
+      expect(await page.locator('main').innerText()).not.toContain('taken');
+      expect(await page.locator('[data-announcer]').innerText()).toContain('1 machine is free.');
+      expect(await shifted(page)).toBeLessThan(0.02);
+    }));
+
+  test('a page that waits shows the turn by itself, in its title too, and gets the machine with a new command', () =>
     withPage(async (page) => {
       await insertFreeVms(server.db, vmNames(1));
       const { id } = await giveVm(server.db, 'first@example.org');
       await ask(page);
-      await page.locator('[data-retry]').waitFor();
-      expect(await availability(page).getAttribute('data-state')).toBe('full');
-      expect(await page.locator('[data-retry]').innerText()).toContain('Keep this page open');
-      expect(await page.evaluate('document.activeElement.hasAttribute("data-none-free")')).toBe(true);
+      const place = page.locator('[data-place]');
+      await place.waitFor();
+      expect(new URL(page.url()).pathname).toBe('/');
+      expect(await page.evaluate('document.activeElement.hasAttribute("data-place")')).toBe(true);
+      expect(await place.innerText()).toContain('You are next.');
+      expect(await page.locator('#crd-command').isVisible()).toBe(false);
+      await page.getByLabel('Play a sound').check();
+      await page.reload();
+      expect(await place.getAttribute('data-state')).toBe('waiting');
       await sql`update assignments set released_at = now() where id = ${id}`.execute(server.db);
       await sql`update vms set assignment_id = null where assignment_id = ${id}`.execute(server.db);
-      await expect.poll(() => availability(page).getAttribute('data-state'), LONG).toBe('open');
-      expect(await page.locator('[data-retry]').innerText()).toContain('Submit the form again now');
-      expect(await page.locator('main').innerText()).not.toContain('taken');
-      expect(await page.title()).not.toContain('Error');
-      expect(await page.locator('[data-announcer]').innerText()).toContain('1 machine is free.');
-      expect(await shifted(page)).toBeLessThan(0.02);
+      await expect.poll(() => place.getAttribute('data-state'), LONG).toBe('reserved');
+      expect(await page.title()).toMatch(/^Your turn: /);
+      expect(await page.locator('[data-announcer]').innerText()).toContain('It is your turn.');
+      // The old command is not in the form.
+      expect(await page.locator('#crd-command').inputValue()).toBe('');
+      const left = page.locator('[data-place-left-time]');
+      const first = await left.innerText();
+      await expect.poll(() => left.innerText(), LONG).not.toBe(first);
+      await page.fill('#crd-command', COMMAND);
       await page.click('form[action="/api/request_vm"] button[type="submit"]');
       await page.locator('[data-assignment]').waitFor();
+      expect(await server.db.selectFrom('waiting_list').selectAll().execute()).toEqual([]);
+    }));
+
+  test('a page that waits leads to the start when an admin removes the place, and the way back is one button', () =>
+    withPage(async (page) => {
+      await ask(page);
+      await page.locator('[data-place]').waitFor();
+      await sql`update waiting_list set left_at = now(), left_reason = 'removed'`.execute(server.db);
+      await page.getByText('Your instructor has taken you off the waiting list.').waitFor();
+      await page.getByRole('button', { name: 'Join the waiting list again' }).click();
+      await page.locator('[data-place]').waitFor();
+      await page.getByRole('button', { name: 'Leave the waiting list' }).click();
+      await page.locator('[data-place]').waitFor({ state: 'detached' });
+      expect(await page.locator('#crd-command').isVisible()).toBe(true);
     }));
 
   test('the page of the machine shows each step up to the end, and nothing moves', () =>

@@ -15,7 +15,7 @@ import { specialRequests, type Lab } from '../support/special-requests.ts';
 import { shortIntervals, WAIT } from '../support/operations.ts';
 import { createTestDatabase } from '../support/postgres.ts';
 import { sendRaw } from '../support/raw-http.ts';
-import { seedLab } from '../support/example-rows.ts';
+import { EXAMPLE, seedLab } from '../support/example-rows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { ADMIN as STUB_ADMIN, startStub } from './harness.ts';
@@ -98,6 +98,11 @@ test("the examples of the contract's request bodies are accepted", async () => {
     await reseed(lab);
     // The example is what an agent says once its participant is gone.
     if (id === 'postRecycled') await sendRaw(server.url, exampleRequest('releaseAssignment'));
+    if (id === 'moveWaiting')
+      await server.db
+        .insertInto('waiting_list')
+        .values({ id: EXAMPLE.placeId, email: 'joan@example.org', code: '271828' })
+        .execute();
     const answer = await sendRaw(server.url, withHeaders(exampleRequest(id), { Accept: 'application/json' }));
     expect(answer.status, `${id}: ${answer.text}`).toBeOneOf(id === 'saveSettings' ? [303] : [200, 201, 202]);
   }

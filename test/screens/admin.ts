@@ -59,7 +59,50 @@ function downloads(name: string, items: readonly Download[]): Screen {
   };
 }
 
+/** Five people wait: one has a machine reserved, one is called, one has gone away. */
+async function fillWaitingList({ db }: Stage['server']): Promise<void> {
+  await insertFreeVms(db, ['lablink-vm-prod-17']);
+  await sql`insert into waiting_list (id, email, code, since, called_at, missed)
+    select gen_random_uuid(), name || '@example.org', '271828', now() - make_interval(mins => minutes),
+      case when name = 'joan' then now() end, case when name = 'grace' then 1 else 0 end
+    from (values ('ada.lovelace', 21), ('grace', 17), ('katherine', 9), ('joan', 4), ('mary', 1)) as people (name, minutes)`.execute(
+    db,
+  );
+  await sql`insert into waiting_presence (id) select id from waiting_list where email <> 'katherine@example.org'`.execute(
+    db,
+  );
+  const reserved = sql`select from waiting_list where reserved_vm is not null`;
+  await expect.poll(async () => (await reserved.execute(db)).rows.length, { timeout: 10_000 }).toBe(1);
+}
+
 export const adminScreens: readonly Screen[] = [
+  {
+    name: 'waiting-list',
+    show: async ({ server, go }) => {
+      await fillWaitingList(server);
+      await go('/admin/waiting-list');
+    },
+  },
+  {
+    name: 'waiting-list-no-script',
+    javaScript: false,
+    show: async ({ server, go }) => {
+      await fillWaitingList(server);
+      await go('/admin/waiting-list');
+    },
+  },
+  { name: 'waiting-list-empty', show: ({ go }) => go('/admin/waiting-list') },
+  {
+    name: 'admin-waiting',
+    show: async ({ server, go }) => {
+      await fillLab(server.db);
+      await sql`update vms set status = 'recycling' where assignment_id is null and status = 'running'`.execute(
+        server.db,
+      );
+      await fillWaitingList(server);
+      await go('/admin');
+    },
+  },
   { name: 'admin', show: seeded('/admin') },
   { name: 'admin-empty', show: ({ go }) => go('/admin') },
   { name: 'admin-workshop', show: filled('/admin') },

@@ -44,6 +44,12 @@ const operation = (id: string): string => `/admin/operations/${id}`;
 
 export const fleetScreens: readonly Screen[] = [
   screen('launch', ({ go }) => go('/admin/create')),
+  screen('waiting-list-launch', async ({ fleet, go }) => {
+    await launched(fleet, 2, 2);
+    await sql`insert into waiting_list (id, email, code) select gen_random_uuid(), name || '@example.org', '271828'
+      from unnest(array['ada', 'bob', 'eve']) as name`.execute(fleet.server.db);
+    await go('/admin/waiting-list');
+  }),
   screen('launch-suggested', ({ go }) => go('/admin/create?participants=40')),
   screen('launch-with-plan', async ({ page, go }) => {
     await page.route('**/admin/create', async (route) => {

@@ -1,6 +1,7 @@
 // The participants' pages, state by state.
 import { sql } from 'kysely';
 import { refuseForms } from '../support/busy-page.ts';
+import { expect } from 'vitest';
 import { ageCommand, giveVm, insertFreeVms, vmNames } from '../support/rows.ts';
 import type { TestServer } from '../support/server.ts';
 import type { Screen, Stage } from './screen.ts';
@@ -65,6 +66,39 @@ function success(name: string, change: (server: TestServer) => Promise<unknown>,
       const id = await page.locator('[data-assignment]').getAttribute('data-assignment');
       await change(server);
       await stage.go(`/assignments/${id}`);
+    },
+  };
+}
+
+/** Somebody is on the waiting list, from another browser. */
+async function waitFor(server: TestServer, email: string): Promise<void> {
+  await server.db
+    .insertInto('waiting_list')
+    .values({ id: crypto.randomUUID(), email, code: '271828' })
+    .execute();
+}
+
+/** The page of a place on the waiting list. */
+function place(
+  name: string,
+  before: (stage: Stage) => Promise<void>,
+  javaScript?: false,
+  state: 'waiting' | 'reserved' = 'waiting',
+): Screen {
+  return {
+    name: `place-${name}`,
+    ...(javaScript === false && { javaScript }),
+    show: async (stage) => {
+      if (state === 'waiting') await before(stage);
+      await ask(stage);
+      if (state === 'waiting') return;
+      await before(stage);
+      await expect
+        .poll(() => stage.server.db.selectFrom('waiting_list').select('reserved_vm').executeTakeFirst(), {
+          timeout: 10_000,
+        })
+        .not.toEqual({ reserved_vm: null });
+      await stage.go('/');
     },
   };
 }
@@ -140,11 +174,27 @@ export const participantScreens: readonly Screen[] = [
       await go('/');
     },
   },
+  place('waiting', ({ server }) => waitFor(server, 'first@example.org')),
+  place('waiting-no-javascript', () => Promise.resolve(), false),
+  place('reserved', ({ server }) => insertFreeVms(server.db, ['lablink-vm-prod-17']), undefined, 'reserved'),
+  place(
+    'reserved-no-javascript',
+    ({ server }) => insertFreeVms(server.db, ['lablink-vm-prod-17']),
+    false,
+    'reserved',
+  ),
   {
-    name: 'index-none-free',
+    name: 'place-left',
     show: async (stage) => {
-      await insertFreeVms(stage.server.db, vmNames(2));
-      await takeAll(stage.server, 2);
+      await ask(stage);
+      await sql`update waiting_list set left_at = now(), left_reason = 'missed'`.execute(stage.server.db);
+      await stage.go('/');
+    },
+  },
+  {
+    name: 'place-code',
+    show: async (stage) => {
+      await waitFor(stage.server, EMAIL);
       await ask(stage);
     },
   },

@@ -11,6 +11,8 @@ export const EXAMPLE = {
   assignmentId: '0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11',
   uploadId: '3c2f8b1e-7d4a-4e5b-9c60-1f2e3d4c5b6a',
   operationId: '7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21',
+  /** On the waiting list; tests that need it add it, for nobody passes who waits. */
+  placeId: '2f6d7c1a-41f3-4c55-9a0e-6f1d2b7c8e90',
   email: 'grace@example.org',
   pin: '482913',
 } as const;

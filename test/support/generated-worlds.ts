@@ -12,14 +12,14 @@ const LONG_AGO = new Date('2026-01-31T08:00:00Z');
 const JUST_NOW = new Date('2026-01-31T11:59:30Z');
 export const LIST_DELAY_MS = 120_000;
 
-type Draw = {
+export type Draw = {
   readonly below: (limit: number) => number;
   readonly chance: (share: number) => boolean;
   readonly oneOf: <T>(values: readonly [T, ...T[]]) => T;
 };
 
 /** The same seed draws the same values (mulberry32). */
-function createDraw(seed: number): Draw {
+export function createDraw(seed: number): Draw {
   let state = seed;
   const next = (): number => {
     state = (state + 0x6d2b79f5) | 0;

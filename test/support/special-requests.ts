@@ -80,6 +80,15 @@ function restartProviderMachine(headers: Readonly<Record<string, string>>): Spec
     return sendRaw(url, withHeaders(exampleRequest('restartVm'), headers));
   };
 }
+/** Sends the request when the place of the examples is on the waiting list, with a VM reserved. */
+function withPlace(id: EndpointId, changes: Partial<RawRequest> = {}): Special[] {
+  return ['text/html', 'application/json'].map((accept): Special => async ({ url, db }) => {
+    await sql`insert into waiting_list (id, email, code) values (${EXAMPLE.placeId}, 'joan@example.org', '271828')`.execute(
+      db,
+    );
+    return sendRaw(url, withHeaders(exampleAs(id, changes), { Accept: accept }));
+  });
+}
 export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = {
   streamOperationEvents: [
     asking(withHeaders(exampleRequest('streamOperationEvents'), { 'Last-Event-ID': 'end' })),
@@ -100,6 +109,24 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
     ...inBothTypes(exampleAs('returnToVm', { body: `email=${EXAMPLE.email}&pin=${EXAMPLE.pin}` })),
     ...inBothTypes(exampleAs('returnToVm', { body: 'email=nobody@example.org&pin=1' })),
   ],
+  joinWaitingList: [
+    async ({ url, db }) => {
+      await sql`insert into settings (key, value, changed_by)
+        values ('join', '"code"', 'admin'), ('code', '"BCDFGHJK"', 'admin')`.execute(db);
+      return sendRaw(url, withHeaders(exampleRequest('joinWaitingList'), JSON_WANTED));
+    },
+    ...withPlace('joinWaitingList'),
+    ...withPlace('joinWaitingList', { body: 'email=nobody' }),
+    ...inBothTypes(exampleAs('joinWaitingList', { body: 'email=new@example.org' })),
+    ...[1, 2, 3, 4, 5]
+      .map(() => withPlace('joinWaitingList', { body: 'email=joan@example.org&pin=1' }))
+      .flat(),
+  ],
+  getWaitingPlace: withPlace('getWaitingPlace'),
+  leaveWaitingList: withPlace('leaveWaitingList'),
+  callWaiting: withPlace('callWaiting'),
+  moveWaiting: withPlace('moveWaiting'),
+  removeWaiting: withPlace('removeWaiting'),
   assignmentPage: [openAssignmentPage],
   listVmStatuses: [withoutMachines(exampleRequest('listVmStatuses'))],
   vmStartup: [supersededPoll],

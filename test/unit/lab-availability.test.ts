@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { machineSentence, machineState, type LabFacts } from '../../src/vms/lab-availability.ts';
 
-const nothing: LabFacts = { free: 0, ready: 0, starting: 0, resetting: 0, total: 0 };
+const nothing: LabFacts = { free: 0, waiting: 0, ready: 0, starting: 0, resetting: 0, total: 0 };
 
 describe('the availability of machines', () => {
   test.each([
@@ -16,6 +16,13 @@ describe('the availability of machines', () => {
       { ready: 39, resetting: 1, total: 40 },
       'All machines are taken; one is being reset and will be free soon.',
     ],
+    [
+      'full',
+      { ready: 4, total: 4, waiting: 1 },
+      'All machines are taken. 1 person is waiting for one; submit the form to wait too.',
+    ],
+    // Those who wait come first.
+    ['full', { ready: 4, free: 1, total: 4, waiting: 2 }, '2 people are waiting for one;'],
     ['full', { total: 2 }, 'No machine is available right now.'],
   ] as const)('the availability is %s with %j, with its sentence', (state, facts, sentence) => {
     expect(machineState({ ...nothing, ...facts })).toBe(state);

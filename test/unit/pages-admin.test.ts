@@ -13,6 +13,8 @@ const quiet = {
   attention: [],
   attention_total: 0,
   unmatched: 0,
+  waiting: 0,
+  missing: 0,
   operation: null,
 } as const;
 const overview = {

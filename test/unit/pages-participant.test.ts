@@ -20,18 +20,40 @@ describe('the form', () => {
   test('the form says how many machines are free, or that this is not known', () => {
     const html = renderIndex({ ...form, lab: { state: 'full', message: 'No machine is free.' } });
     expect(html).toMatch(/data-state="full"[\s\S]*data-message>No machine is free\.</);
-    expect(html).not.toContain('data-retry');
     expect(textOf(renderIndex({ ...form, lab: null }))).toContain('is not known right now');
   });
 
-  test('after a request without a free machine the page says so once, as no error, and when to submit the form again', () => {
-    const refused = { ...form, noneFree: true };
-    const full = { state: 'full', message: 'All machines are taken.' } as const;
-    const html = renderIndex({ ...refused, lab: full });
-    expect(html).toMatch(/data-retry[^>]*>To try again, submit the form again/);
-    expect(textOf(html).match(/All machines are taken/g)).toHaveLength(1);
-    expect(html).not.toMatch(/<title>Error|role="alert"/);
-    expect(renderIndex(refused)).toMatch(/data-retry[^>]*>Submit the form again now/);
+  test('the page of somebody who waits shows the place and no form; when a machine is reserved, the form and whose turn it is', () => {
+    const place = {
+      id: ID,
+      email: 'ada@example.org',
+      code: '271828',
+      state: 'waiting',
+      message: '2 people before you.',
+      ahead: 2,
+      estimate_minutes: 10,
+      estimate: 'You will probably wait for up to 10 minutes.',
+      since: '2026-01-01T12:00:00Z',
+      reserved_until: null,
+      reserved_seconds: null,
+      missed: 0,
+    } as const;
+    const typed = { ...form, values: { email: 'ada@example.org', crd_command: 'an old command' } };
+    const waiting = renderIndex({ ...typed, place });
+    expect(textOf(waiting)).toContain('2 people before you.');
+    expect(waiting).toContain('data-request-part hidden');
+    expect(waiting).not.toMatch(/<title>Error|role="alert"|an old command/);
+    expect(waiting).toContain('<noscript><meta http-equiv="refresh" content="20;url=/"></noscript>');
+    const turn = renderIndex({ ...typed, place: { ...place, state: 'reserved', reserved_seconds: 150 } });
+    expect(turn).toMatch(/<title>Your turn: [\s\S]*data-request-part>/);
+    expect(tagOf(turn, 'email')).toMatch(/value="ada@example.org" readonly/);
+    expect(textOf(turn)).toMatch(/You have 2\smin 30\ss left\./);
+    expect(turn).not.toContain('http-equiv="refresh"');
+    const left = renderIndex({ ...typed, place: { ...place, state: 'left' } });
+    expect(left).toMatch(/action="\/api\/v1\/waiting-list"[\s\S]*Join the waiting list again/);
+    // Before the opening and after the closing nobody gets a machine.
+    const closed = { state: 'closed', message: 'The workshop is closed.' } as const;
+    expect(renderIndex({ ...typed, lab: closed, place })).not.toContain('data-place');
   });
 
   test('the form shows the texts of the organiser as plain text with links', () => {

@@ -47,6 +47,8 @@ describe('every page', () => {
           ],
           attention_total: 1,
           unmatched: 0,
+          waiting: 0,
+          missing: 0,
           operation: null,
         },
         checks: [{ name: HOSTILE, ok: false, detail: HOSTILE }],

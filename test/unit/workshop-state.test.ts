@@ -7,7 +7,7 @@ const before = new Date('2027-03-01T07:59:59Z');
 const during = new Date('2027-03-01T08:00:00Z');
 const after = new Date('2027-03-01T16:00:00Z');
 const times = { opensAt: '2027-03-01T08:00:00.000Z', closesAt: '2027-03-01T16:00:00.000Z' };
-const none: LabFacts = { free: 0, ready: 0, starting: 0, resetting: 0, total: 0 };
+const none: LabFacts = { free: 0, waiting: 0, ready: 0, starting: 0, resetting: 0, total: 0 };
 const free: LabFacts = { ...none, free: 1, ready: 1, total: 1 };
 const taken: LabFacts = { ...none, ready: 1, total: 1 };
 

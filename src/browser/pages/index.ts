@@ -8,6 +8,7 @@ import { keepDraft } from '../draft.ts';
 import { enableRequestForms } from '../request-form.ts';
 import { request } from '../request.ts';
 import { enableSendAgain } from '../send-again.ts';
+import { followPlace } from '../waiting-place.ts';
 
 const FIRST_DELAY_MS = 4_000;
 const LONGEST_DELAY_MS = 20_000;
@@ -16,16 +17,13 @@ const GROWTH = 1.25;
 const JITTER = 0.5;
 
 enableRequestForms();
-keepDraft();
+if (!followPlace()) keepDraft();
 enableCountdown();
 enableSendAgain();
-// To the errors, or to what happens where the server was busy or no machine was free.
-find(HTMLElement, '#errors, #busy, [data-none-free]')?.focus();
+// To the errors, or to what happens where the server was busy.
+find(HTMLElement, '#errors, #busy')?.focus();
 const box = find(HTMLElement, '[data-availability]');
-if (box) {
-  showRetry(box);
-  void follow(box);
-}
+if (box) void follow(box);
 
 async function follow(section: HTMLElement): Promise<never> {
   let delayMs = FIRST_DELAY_MS;
@@ -64,20 +62,11 @@ function show(section: HTMLElement, { state, message }: Schema<'Lab'>): boolean 
   if (isServing(state) !== isServing(section.dataset['state'])) location.reload();
   if (section.dataset['state'] !== state) {
     section.dataset['state'] = state;
-    announce(`${message} ${showRetry(section)}`);
+    if (!section.hidden) announce(message);
   }
   return true;
 }
 
 function isServing(state: string | undefined): boolean {
   return state !== 'scheduled' && state !== 'closed';
-}
-
-/** What to do after a request for which no machine was free; empty where there was none. */
-function showRetry(section: HTMLElement): string {
-  const retry = find(HTMLElement, '[data-retry]', section);
-  if (!retry) return '';
-  keepHeight(retry);
-  retry.textContent = dataOf(retry, section.dataset['state'] === 'open' ? 'tryAgain' : 'wait');
-  return retry.textContent;
 }

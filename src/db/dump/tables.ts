@@ -26,6 +26,8 @@ const tables = {
   vm_state_samples: 'dumped',
   vm_timings: 'dumped',
   vms: 'dumped',
+  waiting_list: 'dumped',
+  waiting_presence: 'dumped',
 } as const satisfies Record<keyof DB, 'dumped' | 'made'>;
 
 /** In this order, which has no meaning: references are added when all rows are there. */

@@ -17,6 +17,7 @@ import * as availableVms from './0020-available-vms.ts';
 import * as whereVmsWait from './0022-where-vms-wait.ts';
 import * as backups from './0023-backups.ts';
 import * as workshop from './0024-workshop.ts';
+import * as waitingList from './0025-waiting-list.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -44,4 +45,5 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0022-where-vms-wait', breaking: false, migration: whereVmsWait },
   { name: '0023-backups', breaking: false, migration: backups },
   { name: '0024-workshop', breaking: false, migration: workshop },
+  { name: '0025-waiting-list', breaking: false, migration: waitingList },
 ];

@@ -1,0 +1,322 @@
+// The places on the waiting list: joining, coming back, reading, and what an admin changes. One row for each e-mail.
+import { sql, type RawBuilder } from 'kysely';
+import { pinLockAfter, pinTriesLeft } from '../vms/pin.ts';
+import { leftReasons, type LeftReason, type PlaceState } from '../vms/waiting.ts';
+import { recordAuditEvent } from './audit.ts';
+import type { Db } from './connect.ts';
+import { withListLock } from './reservations.ts';
+
+export type PlaceRecord = {
+  readonly id: string;
+  readonly email: string;
+  readonly code: string;
+  readonly browsers: readonly string[];
+  readonly since: Date;
+  readonly state: PlaceState;
+  readonly leftReason: LeftReason | null;
+  /** How many wait before this one. */
+  readonly ahead: number;
+  readonly missed: number;
+  readonly isCalled: boolean;
+  readonly reservedVm: string | null;
+  readonly reservedUntil: Date | null;
+  /** When its page asked last. */
+  readonly presentAt: Date | null;
+  readonly bestEstimateStep: number | null;
+};
+
+export type Joining = {
+  readonly id: string;
+  readonly email: string;
+  readonly browserId: string;
+  /** Of a new place. */
+  readonly code: string;
+  /** What the participant entered to come back. */
+  readonly givenCode: string | null;
+  /** Too many wrong codes came from the client's network: no further one is looked at for so long. */
+  readonly codeWaitSeconds: number;
+};
+
+export type JoinResult =
+  | { readonly kind: 'joined' | 'same'; readonly id: string }
+  | { readonly kind: 'code_required' | 'full' }
+  | PinRefusal;
+/** `unknown`: nobody with this e-mail is on the list. */
+export type OpenResult =
+  | { readonly kind: 'open'; readonly id: string }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'code_required' }
+  | PinRefusal;
+type PinRefusal =
+  | { readonly kind: 'pin_wrong'; readonly triesLeft: number }
+  | { readonly kind: 'pin_locked'; readonly retryAfterSeconds: number };
+
+/** The most browsers of a place; the newest are kept. */
+const BROWSERS_PER_PLACE = 10;
+/** How many people can wait. */
+const MAX_PLACES = 2_000;
+/** A page asks every few seconds; this often, it is written. */
+const PRESENCE_SECONDS = 10;
+
+/** Joins at the end, or finds the place of this e-mail where it is. Who has left joins at the end again. */
+export async function joinList(db: Db, joining: Joining): Promise<JoinResult> {
+  return db.transaction().execute(async (trx): Promise<JoinResult> => {
+    const { id, email, browserId, code } = joining;
+    const { rows } = await sql<{ id: string }>`
+      insert into waiting_list (id, email, browsers, code)
+      select ${id}, ${email}, array[${browserId}], ${code}
+      where (select count(*) from waiting_list where left_at is null) < ${MAX_PLACES}
+      on conflict (email) do nothing returning id`.execute(trx);
+    if (rows.length > 0) {
+      await markPresent(trx, id);
+      return { kind: 'joined', id };
+    }
+    const found = await openPlace(trx, joining);
+    if (found.kind === 'unknown') return { kind: 'full' };
+    if (found.kind !== 'open') return found;
+    const again = await trx
+      .updateTable('waiting_list')
+      .set({
+        left_at: null,
+        left_reason: null,
+        missed: 0,
+        position: sql<number>`nextval('waiting_list_position')`,
+        since: sql<Date>`now()`,
+      })
+      .where('id', '=', found.id)
+      .where('left_at', 'is not', null)
+      .executeTakeFirst();
+    await markPresent(trx, found.id);
+    return { kind: again.numUpdatedRows > 0n ? 'joined' : 'same', id: found.id };
+  });
+}
+
+/** Opens the place of this e-mail in another browser, with its code. */
+export async function returnToPlace(
+  db: Db,
+  returning: Pick<Joining, 'email' | 'browserId' | 'givenCode' | 'codeWaitSeconds'>,
+): Promise<OpenResult> {
+  return db.transaction().execute((trx) => openPlace(trx, returning));
+}
+
+async function openPlace(
+  trx: Db,
+  {
+    email,
+    browserId,
+    givenCode,
+    codeWaitSeconds,
+  }: Pick<Joining, 'email' | 'browserId' | 'givenCode' | 'codeWaitSeconds'>,
+): Promise<OpenResult> {
+  const place = await trx
+    .selectFrom('waiting_list')
+    .select(['id', 'code', 'browsers', 'code_failures'])
+    .select(sql<number | null>`ceil(extract(epoch from code_locked_until - now()))::int`.as('locked_seconds'))
+    .where('email', '=', email)
+    .forUpdate()
+    .executeTakeFirst();
+  if (!place) return { kind: 'unknown' };
+  if (place.browsers.includes(browserId)) return { kind: 'open', id: place.id };
+  if (place.locked_seconds !== null && place.locked_seconds > 0)
+    return { kind: 'pin_locked', retryAfterSeconds: place.locked_seconds };
+  if (givenCode === null) return { kind: 'code_required' };
+  if (codeWaitSeconds > 0) return { kind: 'pin_locked', retryAfterSeconds: codeWaitSeconds };
+  const isRight = givenCode === place.code;
+  const failures = isRight ? 0 : place.code_failures + 1;
+  const lockMinutes = isRight ? 0 : pinLockAfter(failures);
+  await trx
+    .updateTable('waiting_list')
+    .set({
+      code_failures: failures,
+      code_locked_until: lockMinutes > 0 ? sql<Date>`now() + make_interval(mins => ${lockMinutes})` : null,
+      ...(isRight && { browsers: [...place.browsers, browserId].slice(-BROWSERS_PER_PLACE) }),
+    })
+    .where('id', '=', place.id)
+    .execute();
+  if (isRight) return { kind: 'open', id: place.id };
+  return lockMinutes > 0
+    ? { kind: 'pin_locked', retryAfterSeconds: lockMinutes * 60 }
+    : { kind: 'pin_wrong', triesLeft: pinTriesLeft(failures) };
+}
+
+/** The page of this place asked. */
+export async function markPresent(db: Db, id: string): Promise<void> {
+  await sql`insert into waiting_presence as p (id) select id from waiting_list where id = ${id}
+    on conflict (id) do update set present_at = now()
+      where p.present_at < now() - make_interval(secs => ${PRESENCE_SECONDS})`.execute(db);
+}
+
+export async function recordEstimate(db: Db, id: string, step: number): Promise<void> {
+  await sql`update waiting_presence set best_estimate_step = ${step} where id = ${id}
+    and coalesce(best_estimate_step > ${step}, true)`.execute(db);
+}
+
+function selectPlaces(db: Db) {
+  return db
+    .selectFrom('waiting_list as w')
+    .leftJoin('waiting_presence as p', 'p.id', 'w.id')
+    .leftJoin('vms as v', (join) =>
+      join.onRef('v.hostname', '=', 'w.reserved_vm').onRef('v.reserved_for', '=', 'w.id'),
+    )
+    .select(['w.id', 'w.email', 'w.code', 'w.browsers', 'w.since', 'w.left_at', 'w.left_reason', 'w.missed'])
+    .select(['w.called_at', 'w.reserved_vm', 'v.reserved_until', 'p.present_at', 'p.best_estimate_step'])
+    .select(
+      sql<number>`(select count(*) from waiting_list o where o.left_at is null and o.reserved_vm is null
+        and (o.called_at is null, coalesce(o.called_at, now()), o.position, o.id)
+          < (w.called_at is null, coalesce(w.called_at, now()), w.position, w.id))`.as('ahead'),
+    );
+}
+
+type Row = Awaited<ReturnType<ReturnType<typeof selectPlaces>['execute']>>[number];
+
+function readRow(row: Row): PlaceRecord {
+  return {
+    id: row.id,
+    email: row.email,
+    code: row.code,
+    browsers: row.browsers,
+    since: row.since,
+    state: row.left_at !== null ? 'left' : row.reserved_vm === null ? 'waiting' : 'reserved',
+    leftReason: leftReasons.find((reason) => reason === row.left_reason) ?? null,
+    ahead: row.ahead,
+    missed: row.missed,
+    isCalled: row.called_at !== null,
+    reservedVm: row.reserved_vm,
+    reservedUntil: row.reserved_until,
+    presentAt: row.present_at,
+    bestEstimateStep: row.best_estimate_step,
+  };
+}
+
+export async function findPlace(db: Db, id: string): Promise<PlaceRecord | null> {
+  const row = await selectPlaces(db).where('w.id', '=', id).executeTakeFirst();
+  return row ? readRow(row) : null;
+}
+
+/** Whether this browser has the place of this e-mail, or had it and may join again. */
+export async function isPlaceOf(
+  db: Db,
+  { email, browserId }: Pick<Joining, 'email' | 'browserId'>,
+): Promise<boolean> {
+  const row = await db
+    .selectFrom('waiting_list')
+    .select('id')
+    .where('email', '=', email)
+    .where(sql<boolean>`browsers @> array[${browserId}]::text[]`)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Of a browser with several places: the one for which a VM is reserved, else the one that comes first. */
+export async function findPlaceOfBrowser(db: Db, browserId: string): Promise<PlaceRecord | null> {
+  const row = await selectPlaces(db)
+    .where(sql<boolean>`w.browsers @> array[${browserId}]::text[]`)
+    .orderBy(sql`w.left_at is not null, w.reserved_vm is null, w.position`)
+    .limit(1)
+    .executeTakeFirst();
+  return row ? readRow(row) : null;
+}
+
+/** Those who wait or have a VM reserved, in the order of the list. */
+export async function listPlaces(db: Db): Promise<PlaceRecord[]> {
+  const rows = await selectPlaces(db)
+    .where('w.left_at', 'is', null)
+    .orderBy(sql`w.called_at nulls last, w.position, w.id`)
+    .execute();
+  return rows.map(readRow);
+}
+
+/** How many wait for a VM; not those who have one reserved. */
+export async function countWaiting(db: Db): Promise<number> {
+  const { count } = await db
+    .selectFrom('waiting_list')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('left_at', 'is', null)
+    .where('reserved_vm', 'is', null)
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
+/** The participant does not want the place any more. */
+export async function leaveList(db: Db, id: string): Promise<void> {
+  await withListLock(db, (trx) => trx.deleteFrom('waiting_list').where('id', '=', id).execute());
+}
+
+export type PlaceAction =
+  /** The next VM is reserved for this person, present or not. */
+  | { readonly kind: 'call' }
+  | { readonly kind: 'move'; readonly to: MoveTarget }
+  /** Their page says that they are not on the list any more; they may join again. */
+  | { readonly kind: 'remove' };
+export type MoveTarget = 'first' | 'up' | 'down' | 'last';
+
+/** Carries out an admin's action, with its audit event. False where nobody with this id is on the list. */
+export async function changePlace(
+  db: Db,
+  { id, by }: { readonly id: string; readonly by: string },
+  action: PlaceAction,
+): Promise<boolean> {
+  return withListLock(db, async (trx) => {
+    const place = await trx
+      .selectFrom('waiting_list')
+      .select(['email', 'position'])
+      .where('id', '=', id)
+      .where('left_at', 'is', null)
+      .executeTakeFirst();
+    if (!place) return false;
+    await change(trx, { id, position: place.position }, action);
+    const detail = action.kind === 'move' ? `${place.email}: ${action.to}` : place.email;
+    await recordAuditEvent(trx, { who: by, what: `waiting-${action.kind}`, detail });
+    return true;
+  });
+}
+
+async function change(
+  trx: Db,
+  place: { readonly id: string; readonly position: number },
+  action: PlaceAction,
+): Promise<void> {
+  const row = trx.updateTable('waiting_list').where('id', '=', place.id);
+  switch (action.kind) {
+    case 'call':
+      await row
+        .set({ called_at: sql<Date>`coalesce(called_at, now())` })
+        .where('reserved_vm', 'is', null)
+        .execute();
+      return;
+    case 'remove':
+      await sql`update vms set reserved_for = null, reserved_until = null where reserved_for = ${place.id}`.execute(
+        trx,
+      );
+      await row
+        .set({ left_at: sql<Date>`now()`, left_reason: 'removed', reserved_vm: null, called_at: null })
+        .execute();
+      return;
+    case 'move':
+      await move(trx, place, action.to);
+  }
+}
+
+/** `up` and `down` change places with the neighbour. */
+async function move(
+  trx: Db,
+  { id, position }: { readonly id: string; readonly position: number },
+  to: MoveTarget,
+): Promise<void> {
+  const set = (place: string, value: number | RawBuilder<number>) =>
+    trx.updateTable('waiting_list').set({ position: value }).where('id', '=', place).execute();
+  if (to === 'last') return void (await set(id, sql<number>`nextval('waiting_list_position')`));
+  const neighbour = await trx
+    .selectFrom('waiting_list')
+    .select(['id', 'position'])
+    .where('left_at', 'is', null)
+    .where('id', '<>', id)
+    .$if(to === 'up', (query) => query.where('position', '<', position))
+    .$if(to === 'down', (query) => query.where('position', '>', position))
+    .orderBy('position', to === 'up' ? 'desc' : 'asc')
+    .executeTakeFirst();
+  if (!neighbour) return;
+  if (to === 'first') return void (await set(id, Math.min(position, neighbour.position - 1)));
+  await set(neighbour.id, position);
+  await set(id, neighbour.position);
+}
