@@ -31,6 +31,7 @@ export type Collecting = {
   readonly ownCollector: Collector;
   readonly filePlaceOf: (provider: Config['provider']) => FilePlace;
   readonly defaultSshUser: string;
+  readonly downloadFolders: 'machine' | 'participant';
 };
 
 const NO_CONTAINER = 'none';
@@ -151,6 +152,7 @@ export function openCollecting(
     ownCollector,
     filePlaceOf: (provider) => filePlaceOf(config, provider),
     defaultSshUser: sshUser,
+    downloadFolders: config.download.folders,
   };
 }
 

@@ -12,7 +12,8 @@ import { changedFiles, readTar, type TarEntry } from './tar.ts';
 import type { CollectLimits } from './target.ts';
 
 export type Gathering = {
-  readonly hostname: string;
+  /** In the archive. */
+  readonly folder: string;
   readonly listing: Listing;
   /** Sends the files of the listing. */
   readonly command: RemoteCommand;
@@ -65,14 +66,14 @@ export async function gather(gathering: Gathering): Promise<Gathered> {
 }
 
 /** A file that was written to while it was read may be half of this moment and half of that. */
-function markChanged({ hostname, files }: State, changed: ReadonlySet<string>): readonly FileReport[] {
+function markChanged({ folder, files }: State, changed: ReadonlySet<string>): readonly FileReport[] {
   if (changed.size === 0) return files;
   return files.map((file) => {
     const path =
       file.path?.toString('latin1') ??
       Buffer.from(file.name)
         .toString('latin1')
-        .slice(hostname.length + 1);
+        .slice(Buffer.byteLength(folder) + 1);
     return changed.has(path) ? { ...file, changed: true } : file;
   });
 }
@@ -125,8 +126,8 @@ async function take(state: State, entry: TarEntry): Promise<void> {
   await takeFile(state, entry, { name, path: isExact ? null : pathBytes, isSparse });
 }
 
-function nameOf({ hostname, names }: State, path: Buffer) {
-  return archiveName(hostname, path, names);
+function nameOf({ folder, names }: State, path: Buffer) {
+  return archiveName(folder, path, names);
 }
 
 /** Adds the file, or the beginning of it that came, then throws what cut it off. */

@@ -30,24 +30,29 @@ const DEVICE = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout
 export type TakenNames = Map<string, 'file' | 'folder'>;
 
 /**
- * The name of a machine's file in the archive, and whether it is exactly the path of the file. Every step can be unpacked on
+ * The name of a machine's file in the archive, below this folder, and whether it is exactly the path of the file. Every step can be unpacked on
  * Windows and macOS; names that would be one there get a number.
  */
 export function archiveName(
-  hostname: string,
+  top: string,
   path: Buffer,
   taken: TakenNames,
 ): { readonly name: string; readonly isExact: boolean } {
   const steps = decodeName(path).split('/').map(safeStep);
   const file = steps.pop() ?? '';
-  let folder = hostname;
+  let folder = top;
   for (const step of steps) {
     folder = free(`${folder}/${step}`, (name) => taken.get(keyOf(name)) !== 'file');
     taken.set(keyOf(folder), 'folder');
   }
   const name = free(`${folder}/${file}`, (each) => !taken.has(keyOf(each)));
   taken.set(keyOf(name), 'file');
-  return { name, isExact: Buffer.from(name).equals(Buffer.concat([Buffer.from(`${hostname}/`), path])) };
+  return { name, isExact: Buffer.from(name).equals(Buffer.concat([Buffer.from(`${top}/`), path])) };
+}
+
+/** The name of a folder that can be unpacked everywhere, from any text. */
+export function folderName(text: string): string {
+  return safeStep(text.replaceAll('/', '_'));
 }
 
 function safeStep(step: string): string {

@@ -12,6 +12,8 @@ export type FilePlace =
 
 export type Target = {
   readonly hostname: string;
+  /** Of its files in the archive: any text, which no other target has; absent: the hostname. */
+  readonly folder?: string;
   /** Null if none is known. */
   readonly address: string | null;
   readonly port: number;

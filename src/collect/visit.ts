@@ -6,6 +6,7 @@ import { sendCommand } from './commands.ts';
 import { isMostlyHoles, unzipped } from './compression.ts';
 import { asFailure, VmFailure } from './failure.ts';
 import { gather, type Gathered } from './gather.ts';
+import { folderName } from './names.ts';
 import type { ProgressCounter } from './progress.ts';
 import type { VmReport } from './report.ts';
 import { search, type Found } from './search.ts';
@@ -104,10 +105,10 @@ export async function send(
       session = await logInPinned(dependencies, target, signal);
       return session.start(sendCommand(searched), options);
     });
-    const { hostname } = target;
+    const folder = target.folder === undefined ? target.hostname : folderName(target.folder);
     const { bytes: onBytes, file: onFile } = progress;
     const next = passing === 'gzip' ? unzipped(command.next) : command.next;
-    const gathered = await gather({ hostname, listing, command, next, archive, limits, onBytes, onFile });
+    const gathered = await gather({ folder, listing, command, next, archive, limits, onBytes, onFile });
     return reportOf(visited, gathered, seconds());
   } catch (error) {
     if (!(error instanceof VmFailure)) throw error;

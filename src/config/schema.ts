@@ -120,6 +120,11 @@ const download = z.object({
     meaning:
       'Names of folders that a download leaves out, with everything in them; `none` leaves out nothing.',
   }),
+  folders: env('DOWNLOAD_FOLDERS', oneOf(['machine', 'participant']), {
+    default: 'machine',
+    meaning:
+      'How the folders of the zip are called: by `machine`, or by `participant` (name on the list of participants, and e-mail); machines that nobody has had keep their names.',
+  }),
   folder: env('DOWNLOAD_FOLDER', rules.absoluteFolder, {
     default: '/home/client/Desktop',
     meaning: `Participants' folder: in the container with ${filesIn('configured container')}, on the machine itself with ${filesIn('configured folder')}. With ${filesIn('own folder')}, VMs have their own.`,

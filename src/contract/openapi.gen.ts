@@ -1954,6 +1954,8 @@ export interface components {
       hostname: components['schemas']['Hostname'];
       pin: components['schemas']['Pin'];
       email: string;
+      /** @description The participant's name on the roster; absent where it has none. */
+      name?: string;
       state: components['schemas']['AssignmentState'];
       /** @description The state as a sentence for the participant. */
       message: string;

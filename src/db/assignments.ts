@@ -9,6 +9,8 @@ export type AssignmentRecord = AssignmentFacts & {
   readonly id: string;
   readonly hostname: string;
   readonly email: string;
+  /** On the roster; empty where it has none. */
+  readonly name: string;
   readonly pin: string;
   readonly crdCommand: string;
   readonly browsers: readonly string[];
@@ -30,9 +32,18 @@ export function selectAssignments(db: Db) {
     .selectFrom('assignments as a')
     .innerJoin('vms as v', 'v.hostname', 'a.hostname')
     .leftJoin('vm_presence as p', 'p.hostname', 'a.hostname')
+    .leftJoin('roster as r', 'r.email', 'a.email')
     .select(['a.id', 'a.hostname', 'a.email', 'a.pin', 'a.browsers', 'a.assigned_at', 'a.command_at'])
     .select('a.crd_command')
-    .select(['a.delivered_at', 'a.acknowledged_at', 'a.outcome', 'a.released_at', 'v.status', 'p.confirms'])
+    .select([
+      'a.delivered_at',
+      'a.acknowledged_at',
+      'a.outcome',
+      'a.released_at',
+      'v.status',
+      'p.confirms',
+      'r.name',
+    ])
     .select(['a.reassigned_at', 'a.browser_allowed_until', 'a.requested_from', 'a.outcome_message'])
     .select(['a.pin_failures', condition(isWaiting()).as('waiting')]);
 }
@@ -44,6 +55,7 @@ export function readAssignmentRow(row: Row): AssignmentRecord {
     id: row.id,
     hostname: row.hostname,
     email: row.email,
+    name: row.name ?? '',
     pin: row.pin,
     crdCommand: row.crd_command,
     browsers: row.browsers,

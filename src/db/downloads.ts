@@ -15,6 +15,8 @@ export type DownloadTarget = {
   readonly sshHostKey: string | null;
   /** The participant's, or the last participant's. */
   readonly email: string | null;
+  /** On the roster; null where it has none. */
+  readonly name: string | null;
 };
 
 /**
@@ -32,6 +34,8 @@ export async function listDownloadTargets(db: Db, hostname: string | null): Prom
     .where('v.status', '<>', 'initializing')
     .$if(hostname !== null, (query) => query.where('v.hostname', '=', hostname ?? ''))
     .execute();
+  const named = await db.selectFrom('roster').select(['email', 'name']).where('name', '<>', '').execute();
+  const names = new Map(named.map(({ email, name }) => [email, name]));
   return rows.sort(byHostname).map((row) => ({
     hostname: row.hostname,
     provider: readProvider(row.provider),
@@ -40,6 +44,7 @@ export async function listDownloadTargets(db: Db, hostname: string | null): Prom
     sshPort: row.ssh_port,
     sshHostKey: row.ssh_host_key,
     email: row.email,
+    name: row.email === null ? null : (names.get(row.email) ?? null),
   }));
 }
 

@@ -24,6 +24,8 @@ export type DownloadDependencies = {
   readonly filePlaceOf: (provider: Provider) => FilePlace;
   /** For VMs that have not reported one. */
   readonly defaultSshUser: string;
+  /** How the folders of the zip are called. */
+  readonly downloadFolders: 'machine' | 'participant';
 };
 
 const SSH_PORT = 22;
@@ -82,7 +84,7 @@ async function download(
   hostname: string | null,
 ): Promise<Reply<'downloadData'>> {
   const { db, collector } = dependencies;
-  const targets = (await listDownloadTargets(db, hostname)).map((row) => targetOf(dependencies, row));
+  const targets = await targetsOf(dependencies, hostname);
   if (targets.length === 0)
     return hostname === null ? problem('no_vms') : problem('no_files', { detail: NOT_STARTED });
   const by = callerName(caller);
@@ -106,6 +108,20 @@ export function zipReply({ stream, startedAt }: { readonly stream: Readable; rea
     },
     body: stream,
   } as const;
+}
+
+/** Two machines that one participant had one after the other have folders of their own. */
+async function targetsOf(dependencies: DownloadDependencies, hostname: string | null): Promise<Target[]> {
+  const rows = await listDownloadTargets(dependencies.db, hostname);
+  const taken = new Set<string>();
+  return rows.map((row) => {
+    const { email, name } = row;
+    const isByMachine = dependencies.downloadFolders === 'machine' || email === null;
+    const wanted = isByMachine ? row.hostname : name === null ? email : `${name} (${email})`;
+    const folder = taken.has(wanted.toLowerCase()) ? `${wanted} ${row.hostname}` : wanted;
+    taken.add(folder.toLowerCase());
+    return { ...targetOf(dependencies, row), folder };
+  });
 }
 
 const NOT_STARTED = 'The machine has not started yet, so there is no work on it.';

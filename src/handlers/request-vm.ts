@@ -263,6 +263,7 @@ function justAssigned({ found, email, crdCommand }: Typed & { readonly found: Fo
   return {
     ...found,
     email,
+    name: '',
     crdCommand,
     browsers: [],
     requestedFrom: null,

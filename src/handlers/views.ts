@@ -44,6 +44,7 @@ export function assignmentView(
     hostname: record.hostname,
     pin: record.pin,
     email: record.email,
+    ...(record.name !== '' && { name: record.name }),
     state,
     message: state === 'expired' && record.reassignedAt ? movedSentence : assignmentSentences[state],
     assigned_at: record.assignedAt.toISOString(),

@@ -23,6 +23,7 @@ const columns = {
   container_seconds: (vm) => vm.timings.container_seconds,
   total_seconds: (vm) => vm.timings.total_seconds,
   overdue: (vm) => vm.deadline?.overdue_message ?? null,
+  name: (vm) => vm.assignment?.name ?? null,
 } as const satisfies Record<string, (vm: Vm) => Cell>;
 
 /** A header line, then one line per VM; lines end with CR LF. */

@@ -24,7 +24,7 @@ export function machineRow(vm: Vm, now: Date) {
     since: timeView(vm.status_since, now),
     attention: attentionText(vm, now),
     email: assignment?.email ?? '',
-    assignment: assignment ? assignmentLabel(assignment) : NOT_ASSIGNED,
+    assignment: assignment ? personText(assignment) : NOT_ASSIGNED,
     inUse: yesOrNo(vm.in_use),
     gpu: vm.gpu_health ?? NOT_KNOWN,
     seen: vm.last_seen_at === null ? null : timeView(vm.last_seen_at, now),
@@ -32,6 +32,12 @@ export function machineRow(vm: Vm, now: Date) {
     startup: vm.timings.total_seconds === null ? '' : say(sayNumber(vm.timings.total_seconds), 's'),
     startupPhases: startupText(vm.timings) ?? '',
   };
+}
+
+/** `Ada Lovelace · Connected`; without a name on the roster, the state alone. */
+function personText(assignment: NonNullable<Vm['assignment']>): string {
+  const { name = '' } = assignment;
+  return [...(name === '' ? [] : [name]), assignmentLabel(assignment)].join(' · ');
 }
 
 export type VmRow = ReturnType<typeof machineRow>;

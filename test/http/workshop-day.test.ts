@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { openArchive } from '../collect/lab.ts';
+import { adminHeaders } from '../support/raw-http.ts';
 import { insertFreeVms, vmNames } from '../support/rows.ts';
 import { startTestServer } from '../support/server.ts';
 import { startSshMachine } from '../support/ssh-machine.ts';
@@ -16,7 +17,7 @@ const problem = z.object({ code: z.string() });
 test(
   'a workshop opens, serves those on the roster who have the code, gives everybody their own work, and closes',
   async () => {
-    await using server = await startTestServer();
+    await using server = await startTestServer({ DOWNLOAD_FOLDERS: 'participant' });
     const { admin, url, db } = server;
     await using machine = await startSshMachine(server.dataDir, { 'thesis.txt': 'work of months' });
     await insertFreeVms(db, vmNames(10));
@@ -78,6 +79,16 @@ test(
     expect(page).toContain('The workshop is closed.');
     expect(page).toContain(`href="${files}"`);
     expect((await get(files, cookies[0])).status).toBe(200);
+    // The organiser's zip and table have the names of the roster.
+    const auth = { headers: adminHeaders };
+    const all = await openArchive(
+      Buffer.from(await (await fetch(`${url}/api/scp-client`, auth)).arrayBuffer()),
+    );
+    const first = emails[answers.findIndex(({ status }) => status === 200)] ?? '';
+    const name = `Person ${emails.indexOf(first) + 1}`;
+    expect(all.names).toContain(`${name} (${first})/thesis.txt`);
+    expect(await (await fetch(`${url}/api/v1/vms.csv`, auth)).text()).toContain(`,${name}`);
+    expect(await (await fetch(`${url}/admin/instances`, auth)).text()).toContain(`${name} · `);
     // From another browser, with the PIN.
     const email = emails[answers.findIndex(({ status }) => status === 200)] ?? '';
     const returned = await fetch(`${url}/api/v1/return`, {
