@@ -146,7 +146,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/provision/engine/child/' },
       to: {
-        path: '(node_modules/@pulumi/|^src/provision/engine/child/|^infra/(client-vms|forwarder|machine)\\.ts)',
+        path: '(node_modules/@pulumi/|^src/provision/engine/child/|^infra/(allocator|client-vms|forwarder|machine)\\.ts)',
       },
     },
     {

@@ -19,6 +19,7 @@ const PROGRAMS = [
   'src/provision/local/host-main.ts',
   'src/provision/engine/child/child-main.ts',
   'infra/client-vms.ts',
+  'infra/allocator.ts',
 ];
 /** Read at run time. The agent's executable is served compressed only. */
 const READ_AT_RUN_TIME = [
@@ -33,6 +34,7 @@ const READ_AT_RUN_TIME = [
   'dist/agent/lablink-agent.mjs',
   'dist/agent/lablink-agent-linux-x64.gz',
   'dist/agent/SHA256SUMS',
+  'deploy',
   'infra/boot',
   'infra/log-forwarder',
 ];

@@ -34,6 +34,14 @@ export function machineLogGroup(owner: Owner): string {
   return `/lablink/${prefixOf(owner)}`;
 }
 
+/**
+ * Of an allocator that `lablink deploy` made. The capitals keep it apart from the names of its machines' resources, which its
+ * role may change.
+ */
+export function allocatorName(deployment: string): string {
+  return `LabLink-allocator-${deployment}`;
+}
+
 /** Matches the names of all resources of a deployment, for IAM policies: `lab-*`. */
 export function namePattern(deployment: string): string {
   return `${readable(`${deployment}-`)}*`;

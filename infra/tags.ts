@@ -7,6 +7,8 @@ export const TAG = {
   uid: 'lablink:uid',
   environment: 'lablink:environment',
   hostname: 'lablink:hostname',
+  /** Of an allocator that `lablink deploy` made: its deployment. Its resources are not those of its machines. */
+  allocator: 'lablink:allocator',
   /** The operation that created the machine. */
   launch: 'lablink:launch',
 } as const;
@@ -33,4 +35,9 @@ export function machineTags(
     [TAG.hostname]: machine.hostname,
     [TAG.launch]: machine.launchId,
   };
+}
+
+/** Tags of an allocator's own resources: without the tag of the deployment, so that its own role cannot end them. */
+export function allocatorTags(owner: Pick<Owner, 'deployment'>, name: string): Record<string, string> {
+  return { Name: name, [TAG.allocator]: owner.deployment };
 }

@@ -2,6 +2,7 @@
 // cloud-init unpacks. Contains the machine's token and no other secret.
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
+import { quoted, withoutComments } from './shell.ts';
 import type { ClientVmsSpec, MachineSpec } from './spec.ts';
 
 export type UserData =
@@ -73,18 +74,6 @@ function shutdownSeconds(shutdownAt: string | null, graceMinutes: number): strin
   if (!Number.isFinite(seconds))
     throw new Error(`${JSON.stringify(shutdownAt)} is not a valid shutdown time.`);
   return String(Math.round(seconds));
-}
-
-/** Single quotes: bash interprets nothing in them. */
-function quoted(name: string, value: string): string {
-  if (value.includes('\u0000'))
-    throw new Error(`${name} contains a NUL byte, which an environment variable cannot contain.`);
-  return `'${value.replaceAll("'", String.raw`'\''`)}'`;
-}
-
-/** Removes comment lines, a third of the script, but keeps the shebang. */
-function withoutComments(script: string): string {
-  return script.replace(/^[ \t]*#(?!!).*\n/gm, '');
 }
 
 function tooLarge(bytes: number, scriptBytes: number): UserData {

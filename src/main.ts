@@ -93,14 +93,23 @@ const checks: Readonly<Record<string, Check>> = {
   healthcheck: async (args) => (await import('./app/checks.ts')).healthcheck(args, loadConfigFromProcess()),
 };
 
-async function runCheck(check: Check, args: readonly string[]): Promise<number> {
-  const { text, exit } = await check(args);
+function print({ text, exit }: CommandAnswer): number {
   if (exit === 'usage') {
     say(text);
     return EXIT_USAGE;
   }
   process.stdout.write(text);
   return exit === 'ok' ? EXIT_OK : EXIT_FAILED;
+}
+
+/** `lablink deploy` and `lablink destroy-deployment`. The first Ctrl-C lets Pulumi finish what it has begun. */
+function deployment(which: 'deploy' | 'destroyDeployment') {
+  return async (context: AppContext, args: readonly string[]): Promise<number> => {
+    const { runDeploy } = await import('./app/commands.ts');
+    const cancelling = new AbortController();
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cancelling.abort());
+    return print(await runDeploy(which, args, context, cancelling.signal));
+  };
 }
 
 async function setup(context: AppContext): Promise<number> {
@@ -140,6 +149,8 @@ const withContext: Readonly<Record<string, Command>> = {
   migrate,
   setup,
   'ssh-key': sshKey,
+  deploy: deployment('deploy'),
+  'destroy-deployment': deployment('destroyDeployment'),
 };
 
 async function main(command: string | undefined, args: readonly string[]): Promise<number> {
@@ -153,7 +164,7 @@ async function main(command: string | undefined, args: readonly string[]): Promi
     return EXIT_OK;
   }
   const check = checks[command];
-  if (check !== undefined) return runCheck(check, args);
+  if (check !== undefined) return print(await check(args));
   const run = withContext[command];
   if (run === undefined) {
     say(`There is no command "${command}".\n\n${USAGE}`);

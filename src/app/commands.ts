@@ -4,9 +4,12 @@ import { resolveDataDir } from '../db/embedded/data-dir.ts';
 import type { CommandAnswer } from '../provision/definition.ts';
 import { loadInstalled, providers } from '../provision/providers.ts';
 import { describeFailure, succeed, type Result } from '../result.ts';
+import { loadOrCreateSecret } from '../secrets.ts';
 import { commandUsage } from './console.ts';
 import type { AppContext } from './context.ts';
 import { programEnvironment } from './fleet.ts';
+
+const SECRET_BYTES = 18;
 
 /** Sets up every provider that has something to set up. */
 export async function setUp({ config, env, platform, say }: AppContext): Promise<Result> {
@@ -40,4 +43,26 @@ export async function runDoctor(
   return answer.exit === 'usage'
     ? { ...answer, text: `${answer.text}\n\n${commandUsage('doctor', command.usage)}` }
     : answer;
+}
+
+/** @param which of the two commands; both belong to the one provider that has them */
+export async function runDeploy(
+  which: 'deploy' | 'destroyDeployment',
+  args: readonly string[],
+  { config, env, platform, say }: AppContext,
+  cancelSignal: AbortSignal,
+): Promise<CommandAnswer> {
+  const command = providers.find((provider) => provider[which] !== undefined)?.[which];
+  if (!command) return { text: 'No provider can do this.\n', exit: 'usage' };
+  const folder = await resolveDataDir({ dataDir: config.dataDir, env, platform });
+  if (!folder.ok) return { text: `${describeFailure(folder.failure)}\n`, exit: 'failed' };
+  const run = await loadInstalled(command.load);
+  if (!run.ok) return { text: `${describeFailure(run.failure)}\n`, exit: 'failed' };
+  const { dataDir } = folder.value;
+  return run.value(args, {
+    ...{ config, dataDir, say, cancelSignal },
+    env: programEnvironment(env),
+    keptSecret: (secretFolder, name) =>
+      loadOrCreateSecret({ dataDir: secretFolder, name, bytes: SECRET_BYTES }),
+  });
 }

@@ -6,7 +6,7 @@ import type { AppContext } from './context.ts';
 /** A command and what it does; further lines are its options. */
 export function commandUsage(name: string, lines: readonly string[]): string {
   return lines
-    .map((line, index) => `  ${(index === 0 ? `lablink ${name}` : '').padEnd(20)}  ${line}\n`)
+    .map((line, index) => `  ${(index === 0 ? `lablink ${name}` : '').padEnd(26)}  ${line}\n`)
     .join('');
 }
 
@@ -31,6 +31,10 @@ const commands = [
   ]),
   commandUsage('healthcheck', ['ask the allocator that runs here, at HOST and PORT, whether it is ready']),
   ...providers.flatMap(({ doctor }) => (doctor ? commandUsage('doctor', doctor.usage) : [])),
+  ...providers.flatMap(({ deploy }) => (deploy ? commandUsage('deploy', deploy.usage) : [])),
+  ...providers.flatMap(({ destroyDeployment }) =>
+    destroyDeployment ? commandUsage('destroy-deployment', destroyDeployment.usage) : [],
+  ),
   commandUsage('help', ['this text; `lablink help config` lists every setting']),
   commandUsage('version', ['the version']),
 ];

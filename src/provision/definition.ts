@@ -38,6 +38,9 @@ export type ProviderDefinition = {
   readonly setUp?: ProviderCommand<SetUp>;
   /** `lablink doctor`. */
   readonly doctor?: ProviderCommand<Doctor>;
+  /** `lablink deploy` and `lablink destroy-deployment`. */
+  readonly deploy?: ProviderCommand<Deploy>;
+  readonly destroyDeployment?: ProviderCommand<Deploy>;
 };
 
 export type FilesOfVms =
@@ -79,14 +82,39 @@ export type Doctor = (
   env: Environment,
 ) => Promise<CommandAnswer>;
 
+/** Creates, changes or ends an allocator of its own machine in the cloud. */
+export type Deploy = (args: readonly string[], context: DeployContext) => Promise<CommandAnswer>;
+
+export type DeployContext = {
+  readonly config: CommandConfig;
+  readonly dataDir: string;
+  /** For programs that are started: without our own variables. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly say: (line: string) => void;
+  /** A secret that is made at the first call, in a file of this folder, which is made too. */
+  readonly keptSecret: (
+    folder: string,
+    name: string,
+  ) => Promise<Result<{ readonly value: string; readonly path: string }>>;
+  /** Ctrl-C: what was begun is finished. */
+  readonly cancelSignal: AbortSignal;
+};
+
 /** What a command prints, and how it exits. `usage`: it was called wrongly. */
 export type CommandAnswer = { readonly text: string; readonly exit: 'ok' | 'failed' | 'usage' };
 
 /** The part of the configuration that these commands use. */
 export type CommandConfig = {
   readonly dataDir: string;
+  readonly deployment: { readonly name: string };
+  readonly admin: { readonly password: string | undefined };
   readonly aws: { readonly region: string | undefined };
-  readonly pulumi: { readonly cliDir: string | undefined; readonly backendUrl: string | undefined };
+  readonly pulumi: {
+    readonly cliDir: string | undefined;
+    readonly backendUrl: string | undefined;
+    readonly passphrase: string | undefined;
+    readonly secretsProvider: string | undefined;
+  };
   readonly machine: { readonly type: string | undefined; readonly amiId: string | undefined };
   readonly server: {
     readonly publicUrl: string | undefined;

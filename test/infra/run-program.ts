@@ -26,7 +26,11 @@ export type ProgramRun = { readonly resources: readonly Registered[]; readonly o
 const SIGNATURE = '4dabf18193072939515e22adb298388d';
 const SECRET = '1b47061264138c4ac30d75fd1eb44270';
 
-export async function runProgram(spec: ClientVmsSpec): Promise<ProgramRun> {
+export function runProgram(spec: ClientVmsSpec): Promise<ProgramRun> {
+  return runWithMocks(clientVms(spec));
+}
+
+export async function runWithMocks(program: () => Promise<Record<string, unknown>>): Promise<ProgramRun> {
   const resources: Registered[] = [];
   const monitor = new MockMonitor({
     newResource: ({ type, name, inputs }) => ({
@@ -43,7 +47,7 @@ export async function runProgram(spec: ClientVmsSpec): Promise<ProgramRun> {
     await register(request, callback);
   };
   runtime.setMockOptions(monitor, 'lablink', 'prod');
-  const outputs = await runtime.runInPulumiStack(clientVms(spec));
+  const outputs = await runtime.runInPulumiStack(program);
   const known = await new Promise((resolve) => void output(outputs).apply(resolve));
   await runtime.disconnect();
   return { resources, outputs: known };
@@ -52,7 +56,7 @@ export async function runProgram(spec: ClientVmsSpec): Promise<ProgramRun> {
 /** What the cloud would add to the inputs. */
 function stateOf(type: string, name: string, inputs: Record<string, unknown>): Record<string, unknown> {
   const state = { ...inputs, arn: `arn:aws:${type.split(':')[1] ?? ''}:::${name}` };
-  return type === 'aws:ec2/instance:Instance'
+  return type === 'aws:ec2/instance:Instance' || type === 'aws:ec2/eip:Eip'
     ? { ...state, publicIp: '203.0.113.7', privateIp: '10.0.0.7' }
     : state;
 }

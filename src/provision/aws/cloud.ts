@@ -141,8 +141,13 @@ const LIVING = ['pending', 'running', 'stopping', 'stopped'] as const;
 /** EC2 takes so many values in one filter. */
 const FILTER_VALUES_MAX = 200;
 
+/** Those that cost money. */
+export function listLiving(ec2: Clients['ec2'], filters: readonly Filter[]): Promise<Instance[]> {
+  return callAws('listing the instances', () => listInstances({ ec2 }, filters, LIVING, undefined));
+}
+
 async function listInstances(
-  { ec2 }: Clients,
+  { ec2 }: Pick<Clients, 'ec2'>,
   filters: readonly Filter[],
   states: readonly string[],
   signal: AbortSignal | undefined,

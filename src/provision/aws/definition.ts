@@ -33,4 +33,23 @@ export const aws = {
     ],
     load: async () => (await import('./doctor/run.ts')).runDoctor,
   },
+  deploy: {
+    usage: [
+      'create an allocator on AWS, or change it: instance, address, role, data volume, TLS',
+      '--domain <name>  its name in the DNS, such as lab.example.org (required)',
+      '--image <image>  its container image, with Pulumi (required)',
+      '--config <file>  its config file',
+      '--name <name>    DEPLOYMENT, of the allocator and its machines',
+      '--region, --type, --disk <GB>, --ami  where and how large (t3.medium, 40 GB)',
+    ],
+    load: async () => (await import('./deployment/run.ts')).deploy,
+  },
+  destroyDeployment: {
+    usage: [
+      'destroy an allocator that `lablink deploy` created, once its machines are gone',
+      '--confirm <name> its name, again (required); --name, --region as above',
+      '--delete-data    its data volume too, which stays otherwise',
+    ],
+    load: async () => (await import('./deployment/run.ts')).destroyDeployment,
+  },
 } as const satisfies ProviderDefinition;

@@ -12,6 +12,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isEqual, isObject, plain, type Props } from '../engine/values.ts';
 import { readFaults, recordCall, rejectionOf } from './faults.ts';
+import { addressHandlers } from './addresses.ts';
 import { functionHandlers } from './functions.ts';
 import { logHandlers } from './logs.ts';
 import { machineHandlers } from './machines.ts';
@@ -45,6 +46,7 @@ export function createProvider(folder: string): { provider: Provider; busy: () =
     ...roleHandlers,
     ...logHandlers,
     ...functionHandlers,
+    ...addressHandlers,
   };
   let runningCalls = 0;
 

@@ -1,0 +1,65 @@
+// The user data of an allocator's instance: the files of deploy/, its settings, and the script boot/allocator.sh, compressed with
+// gzip, which cloud-init unpacks. Contains the admin's password.
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import type { AllocatorSpec } from './allocator-spec.ts';
+import { quoted, withoutComments } from './shell.ts';
+
+const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8');
+const FILES = {
+  'compose.yaml': read('../deploy/compose.yaml'),
+  Caddyfile: read('../deploy/Caddyfile'),
+};
+const SCRIPT = read('boot/allocator.sh');
+const BEST = { level: 9 } as const;
+
+/** @param publicIp from which the allocator reaches its machines over SSH. Throws if a value contains a NUL byte. */
+export function allocatorUserData(spec: AllocatorSpec, publicIp: string): string {
+  const files = {
+    ...FILES,
+    'compose.override.yaml': override(spec),
+    '.env': `LABLINK_DOMAIN=${spec.domain}\n`,
+    'lablink.env': settings(spec, publicIp),
+    ...(spec.configFile !== '' && { 'config.yaml': spec.configFile }),
+  };
+  const lines = [
+    '#!/bin/bash',
+    `export LABLINK_VOLUME=${quoted('LABLINK_VOLUME', spec.dataVolumeId)}`,
+    'write_files() {',
+    ...Object.entries(files).map(
+      ([name, text]) => `  base64 -d >${name} <<<${Buffer.from(text).toString('base64')}`,
+    ),
+    '  chmod 600 lablink.env',
+    '}',
+    withoutComments(SCRIPT),
+  ];
+  return gzipSync(lines.join('\n'), BEST).toString('base64');
+}
+
+/** What differs from deploy/compose.yaml: an image that was built elsewhere, and the data on the data volume. */
+function override({ image, configFile }: AllocatorSpec): string {
+  const data = ['/var/lib/lablink/data:/var/lib/lablink'];
+  const volumes = configFile === '' ? data : [...data, './config.yaml:/etc/lablink/config.yaml:ro'];
+  const services = { allocator: { image, volumes }, caddy: { volumes: ['/var/lib/lablink/caddy:/data'] } };
+  // JSON is YAML.
+  return JSON.stringify({ services });
+}
+
+/** The settings of the allocator, as Compose reads them. */
+function settings(spec: AllocatorSpec, publicIp: string): string {
+  const values = {
+    PROVIDER: 'aws',
+    DEPLOYMENT: spec.deployment,
+    AWS_REGION: spec.region,
+    ALLOCATOR_PUBLIC_IP: publicIp,
+    ADMIN_PASSWORD: spec.adminPassword,
+  };
+  return Object.entries(values)
+    .map(([name, value]) => `${name}=${composeValue(value)}\n`)
+    .join('');
+}
+
+/** Compose replaces variables between double quotes, but not those whose `$` is escaped. */
+function composeValue(value: string): string {
+  return value.includes("'") ? `"${value.replaceAll(/["$\\]/g, String.raw`\$&`)}"` : `'${value}'`;
+}

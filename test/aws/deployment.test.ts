@@ -1,0 +1,138 @@
+// `lablink deploy` and `lablink destroy-deployment`, on the doubles of Pulumi and AWS.
+import {
+  DescribeAddressesCommand,
+  DescribeInstancesCommand,
+  DescribeVolumesCommand,
+} from '@aws-sdk/client-ec2';
+import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { succeed } from '../../src/result.ts';
+import { programEnvironment } from '../../src/app/fleet.ts';
+import { deploy, destroyDeployment } from '../../src/provision/aws/deployment/run.ts';
+import type { CommandAnswer } from '../../src/provision/definition.ts';
+import { startCloud, type TestCloud } from '../support/cloud.ts';
+import { testEngine } from '../support/engine.ts';
+import { good } from '../support/load-config.ts';
+import { motoIsThere } from '../support/moto.ts';
+
+const ARGS = ['--domain', 'lab.example.org', '--image', 'registry.example.org/lablink:0.1.0-aws'];
+
+describe.skipIf(!motoIsThere())('an allocator on AWS', { timeout: 300_000 }, () => {
+  let cloud: TestCloud;
+  let dataDir: string;
+  beforeAll(async () => {
+    cloud = await startCloud({ checksPermissions: false });
+    dataDir = await mkdtemp(join(await realpath(tmpdir()), 'lablink-deploy-'));
+    for (const [name, value] of Object.entries({ ...cloud.env, ...testEngine().env }))
+      vi.stubEnv(name, value);
+  }, 120_000);
+  afterAll(async () => {
+    vi.unstubAllEnvs();
+    await rm(dataDir, { recursive: true });
+    await cloud[Symbol.asyncDispose]();
+  });
+
+  function run(command: typeof deploy, args: readonly string[]) {
+    const { config } = good({
+      PULUMI_CLI_DIR: testEngine().pulumiRoot,
+      DEPLOYMENT: 'lab',
+      AWS_REGION: cloud.region,
+    });
+    const env = programEnvironment(process.env);
+    const lines: string[] = [];
+    const context = {
+      ...{ config, dataDir, env, say: (line: string) => void lines.push(line) },
+      cancelSignal: new AbortController().signal,
+      keptSecret: async (folder: string, name: string) => {
+        const path = join(folder, name);
+        await mkdir(folder, { recursive: true });
+        const value = await readFile(path, 'utf8').catch(() => 'a secret that is made once');
+        await writeFile(path, value);
+        return succeed({ value, path });
+      },
+    };
+    return command(args, context);
+  }
+
+  function expectAnswer({ text, exit }: CommandAnswer, wanted: CommandAnswer['exit'], part: string): void {
+    expect(text).toContain(part);
+    expect(exit).toBe(wanted);
+  }
+
+  const instances = async () => {
+    const { Reservations = [] } = await cloud.ec2.send(new DescribeInstancesCommand({}));
+    return Reservations.flatMap(({ Instances = [] }) => Instances).filter(
+      ({ State, Tags = [] }) =>
+        State?.Name === 'running' && Tags.some(({ Key }) => Key === 'lablink:allocator'),
+    );
+  };
+  const addresses = async () => (await cloud.ec2.send(new DescribeAddressesCommand({}))).Addresses ?? [];
+  const volumes = async () => {
+    const Filters = [{ Name: 'tag-key', Values: ['lablink:allocator'] }];
+    return (await cloud.ec2.send(new DescribeVolumesCommand({ Filters }))).Volumes ?? [];
+  };
+
+  test('deployed, deployed again, refused while machines exist, destroyed with its data kept, and found again', async () => {
+    const first = await run(deploy, [...ARGS, '--ami', IMAGE]);
+    expect(first.text).toContain('has the address');
+    expect(first.exit).toBe('ok');
+    const [instance, ...others] = await instances();
+    expect(others).toEqual([]);
+    const [address] = await addresses();
+    expect(address?.InstanceId).toBe(instance?.InstanceId);
+    expect(first.text).toContain(`let lab.example.org lead to ${address?.PublicIp}`);
+    const [volume] = await volumes();
+    expect(volume?.Attachments?.[0]?.InstanceId).toBe(instance?.InstanceId);
+    const file = join(dataDir, 'deployments/lab/admin-password');
+    expect(first.text).toContain(file);
+    expect(await cloud.bootOf(instance?.InstanceId ?? '')).toContain(volume?.VolumeId);
+    expect((await readFile(file, 'utf8')).trim().length).toBeGreaterThan(20);
+
+    expect((await run(deploy, [...ARGS, '--ami', IMAGE])).exit).toBe('ok');
+    expect((await instances()).map(({ InstanceId }) => InstanceId)).toEqual([instance?.InstanceId]);
+
+    const machine = await cloud.runOrphan({ 'lablink:deployment': 'lab' });
+    const refused = await run(destroyDeployment, ['--confirm', 'lab']);
+    expectAnswer(refused, 'failed', '1 machines');
+    expect(await instances()).toHaveLength(1);
+    await cloud.terminate(machine);
+
+    const destroyed = await run(destroyDeployment, ['--confirm', 'lab']);
+    expectAnswer(destroyed, 'ok', 'stays, and costs money');
+    expect([await instances(), await addresses()]).toEqual([[], []]);
+    expect((await cloud.sharedResources.list()).filter((line) => line.includes('LabLink'))).toEqual([]);
+    expect((await volumes()).map(({ VolumeId }) => VolumeId)).toEqual([volume?.VolumeId]);
+
+    expect((await run(deploy, [...ARGS, '--ami', IMAGE])).exit).toBe('ok');
+    expect((await volumes()).map(({ VolumeId, State }) => [VolumeId, State])).toEqual([
+      [volume?.VolumeId, 'in-use'],
+    ]);
+    const gone = await run(destroyDeployment, ['--confirm', 'lab', '--delete-data']);
+    expectAnswer(gone, 'ok', 'has been deleted');
+    expect([await instances(), await volumes()]).toEqual([[], []]);
+    // Again: nothing is there, and that is no error.
+    expect(await run(destroyDeployment, ['--confirm', 'lab'])).toMatchObject({ exit: 'ok' });
+  });
+
+  test.each([
+    ['no domain', ['--image', 'x'], '--domain must be'],
+    ['an address in the place of a domain', ['--domain', '203.0.113.7', '--image', 'x'], '--domain must be'],
+    ['no image', ['--domain', 'lab.example.org'], '--image must be'],
+    ['an unknown option', [...ARGS, '--colour', 'red'], '--colour'],
+    ['a small disk', [...ARGS, '--disk', '5'], '--disk must be'],
+    ['a config file that is missing', [...ARGS, '--config', '/nowhere.yaml'], '--config cannot be read'],
+    ['a name with capitals', [...ARGS, '--name', 'Lab'], '--name must be'],
+  ])('deploying with %s is refused before anything is asked of AWS', async (_what, args, text) => {
+    expectAnswer(await run(deploy, args), 'usage', text);
+  });
+
+  test('destroying without its name again is refused', async () => {
+    const answer = await run(destroyDeployment, ['--confirm', 'other']);
+    expectAnswer(answer, 'usage', 'add --confirm lab');
+  });
+});
+
+/** One that moto has in every region. */
+const IMAGE = 'ami-03cf127a';
