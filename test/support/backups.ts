@@ -11,7 +11,7 @@ import type { Result } from '../../src/result.ts';
 import type { TestDatabase } from './postgres.ts';
 
 export const PASSPHRASE = 'five random words of mine';
-export const DEPLOYMENT = { name: 'lablink', environment: 'prod' };
+const DEPLOYMENT = { name: 'lablink', environment: 'prod' };
 
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'lablink-backup-'));

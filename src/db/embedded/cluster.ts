@@ -1,7 +1,7 @@
 // Creates the database files once: initdb into a folder beside, which is renamed into place when it is complete.
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { succeed, type Failed, type Result } from '../../result.ts';
 import { errorCode, explainFileError, explainOutput, refuse } from './failure.ts';
 import type { FileOwner } from './file-lock.ts';
@@ -18,11 +18,17 @@ const PASSWORD_BYTES = 24;
  * Creates the cluster where there is none, and refuses one that these programs cannot run. Call it under the start lock:
  * incomplete folders that it finds are left over from processes that died.
  */
-export async function ensureCluster(context: Context): Promise<Result> {
+export async function ensureCluster(
+  context: Context,
+  onOlder: (context: Context, major: number) => Promise<Result>,
+): Promise<Result> {
   const { paths, binaries } = context;
   try {
     await removeIncomplete(paths.dataDir);
+    await finishUpgrade(paths);
     const version = await orIfMissing(undefined, readFile(join(paths.cluster, 'PG_VERSION'), 'utf8'));
+    if (version !== undefined && Number(version) < binaries.major)
+      return await onOlder(context, Number(version));
     if (version !== undefined) return checkVersion(version.trim(), binaries.major, paths);
     if ((await orIfMissing([], readdir(paths.home))).length > 0) return notACluster(paths);
     return await createCluster(context);
@@ -44,12 +50,24 @@ function checkVersion(found: string, major: number, paths: Paths): Result {
   const { home, cluster } = paths;
   if (found === String(major)) return succeed(undefined);
   if (!/^\d+$/.test(found)) return notACluster(paths);
-  const relation = Number(found) > major ? 'newer than' : 'older than';
   return refuse(
     'wrong_files',
-    `Postgres ${found} created the database in ${home}, which is ${relation} the Postgres ${major} of this allocator.`,
+    `Postgres ${found} created the database in ${home}, which is newer than the Postgres ${major} of this allocator.`,
     `Start the version of the allocator that created it, run your own Postgres ${found} on ${cluster} and set DATABASE_URL, or move ${home} away to start with an empty database.`,
   );
+}
+
+/** The folder of a new cluster while rows are moved to it, and of the one that they came from. */
+export function upgradePaths({ home }: Paths, major: number | string) {
+  return { fresh: join(home, 'cluster.new'), old: join(home, `cluster-${major}`) };
+}
+
+/** After a crash between the two renames of an upgrade. */
+async function finishUpgrade(paths: Paths): Promise<void> {
+  const names: readonly string[] = await orIfMissing([], readdir(paths.home));
+  const isBetween = names.some((name) => /^cluster-\d+$/.test(name)) && !names.includes('cluster');
+  const { fresh } = upgradePaths(paths, '');
+  if (isBetween && names.includes(basename(fresh))) await rename(fresh, paths.cluster);
 }
 
 function notACluster({ home }: Paths): Failed {
@@ -77,7 +95,8 @@ async function createCluster(context: Context): Promise<Result> {
   }
 }
 
-async function runInitdb(
+/** Creates the cluster in an empty folder; its password file is written beside it for a moment. */
+export async function runInitdb(
   incomplete: Paths,
   password: string,
   { account, binaries, env, paths }: Context,
@@ -122,7 +141,7 @@ async function removeIncomplete(dataDir: string): Promise<void> {
   }
 }
 
-async function makeFolder(path: string, mode: number, owner: FileOwner | undefined): Promise<void> {
+export async function makeFolder(path: string, mode: number, owner: FileOwner | undefined): Promise<void> {
   await mkdir(path);
   await chmod(path, mode);
   if (owner !== undefined) await chown(path, owner.uid, owner.gid);

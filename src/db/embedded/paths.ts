@@ -30,6 +30,12 @@ export type Settings = Readonly<Record<string, string>>;
 export type Context = {
   readonly paths: Paths;
   readonly binaries: Binaries;
+  /** Programs of an earlier major, for a database that they created. */
+  readonly earlier: {
+    readonly find: (major: number) => Promise<Binaries | null>;
+    /** Half a sentence. */
+    readonly howToInstall: (major: number) => string;
+  };
   /** For the programs of Postgres. */
   readonly env: Record<string, string>;
   /** The user of Postgres; undefined: the user of this process. */

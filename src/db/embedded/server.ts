@@ -29,6 +29,9 @@ const RETRIES: Partial<Record<OutputCode, { readonly times: number; readonly wai
   processes_left: { times: 49, waitMs: 200 },
 };
 
+/** They save three processes. Earlier majors do not know the setting, and read so anyway. */
+const SYNCHRONOUS_READS: Settings = { io_method: 'sync' };
+const SYNCHRONOUS_READS_SINCE = 18;
 /** Defaults for one small allocator on a computer with other work. */
 const SMALL_SERVER: Settings = {
   max_connections: '60',
@@ -36,9 +39,8 @@ const SMALL_SERVER: Settings = {
   max_wal_size: '256MB',
   // Parallel queries need /dev/shm, which is tiny in containers; none of our queries is big enough for them.
   max_parallel_workers_per_gather: '0',
-  // Nobody replicates this server, and synchronous reads save three processes.
+  // Nobody replicates this server.
   max_logical_replication_workers: '0',
-  io_method: 'sync',
   jit: 'off',
   // Starts, stops and fatal errors; a failed statement is reported to the program that sent it.
   log_min_messages: 'log',
@@ -71,7 +73,11 @@ export async function startServer(context: Context, port?: number): Promise<Resu
 
 /** Undefined: it runs. Otherwise the output of pg_ctl and Postgres. */
 async function tryToStart(context: Context, port: number): Promise<string | undefined> {
-  const { paths, settings } = context;
+  const { paths, binaries } = context;
+  const settings = {
+    ...(binaries.major >= SYNCHRONOUS_READS_SINCE && SYNCHRONOUS_READS),
+    ...context.settings,
+  };
   const logged = await logSize(paths.log);
   const args = ['start', '-s', '-w', '-t', String(START_TIMEOUT_S), '-l', 'server.log'];
   const options = postgresOptions(paths.cluster, port, settings);

@@ -3,7 +3,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { succeed, type Result } from '../../result.ts';
-import { prepareBinaries } from './binaries.ts';
+import { findEarlier, howToInstall, prepareBinaries } from './binaries.ts';
 import { ensureCluster } from './cluster.ts';
 import { resolveDataDir } from './data-dir.ts';
 import { errorCode, explainFileError, refuse } from './failure.ts';
@@ -15,6 +15,7 @@ import { programEnv } from './run-program.ts';
 import { startServer, stopServer } from './server.ts';
 import { connectionString, reachDatabase } from './session.ts';
 import { supervise } from './supervise.ts';
+import { upgradeCluster } from './upgrade.ts';
 
 /** Longer than the slowest start or stop in another process. */
 const START_LOCK_TIMEOUT_MS = 180_000;
@@ -64,6 +65,10 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<R
   const context: Context = {
     paths: pathsIn(dataDir),
     binaries: binaries.value,
+    earlier: {
+      find: (major) => findEarlier(major, dataDir, { platform: options.platform, env, account }),
+      howToInstall: (major) => howToInstall(major, dataDir, options.platform),
+    },
     env,
     account,
     fileOwner: account === undefined ? undefined : await stat(dataDir),
@@ -104,7 +109,7 @@ async function bringUp(context: Context, notes: readonly string[]): Promise<Resu
 async function findOrStart(context: Context, isOwner: boolean): Promise<Result<Running>> {
   const { paths } = context;
   if (isOwner) {
-    const cluster = await ensureCluster(context);
+    const cluster = await ensureCluster(context, upgradeCluster);
     if (!cluster.ok) return cluster;
   }
   const read = await readPassword(paths.password);
