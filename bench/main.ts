@@ -2,6 +2,7 @@
 // a missed goal is marked, and the exit code shows only whether everything could be measured.
 import { createLifecycle, type Lifecycle } from '../src/lifecycle.ts';
 import { createLog } from '../src/log.ts';
+import { alone } from './alone.ts';
 import { aws } from './aws.ts';
 import { backup } from './backup.ts';
 import { claims } from './claims.ts';
@@ -21,6 +22,7 @@ const measurements: readonly Measurement[] = [
   waiting,
   delivery,
   rush,
+  alone,
   logs,
   download,
   pages,

@@ -55,23 +55,35 @@ export async function requestPaced(
   }
 }
 
+/** As in src/browser/send-again.ts. */
+const JITTER = 0.5;
+
 /** A page without a machine says that all are taken. */
 export async function rush(
-  { port, people, overMs }: Jobs['rush']['job'],
+  { port, people, overMs, prefix }: Jobs['rush']['job'],
   polls: Polls,
 ): Promise<Jobs['rush']['result']> {
   const told: Promise<number>[] = [];
   const hostnames: string[] = [];
+  let refused = 0;
+  /** The page, however often the form has to be sent: a refused page sends it again by itself. */
+  const persist = async (port: number, request: string): Promise<string> => {
+    for (;;) {
+      const connection = await openConnection(port);
+      const answer = await connection.send(request);
+      connection.close();
+      if (answer.status !== 503) return expectOk(answer).body;
+      refused += 1;
+      const seconds = Number(/data-send-again="(\d+)"/.exec(answer.body)?.[1] ?? 1);
+      await delay(seconds * 1_000 * (1 + JITTER * Math.random()));
+    }
+  };
   const startedMs = performance.now();
   const come = async (number: number): Promise<number> => {
     await delay(Math.max(0, startedMs + (number * overMs) / people - performance.now()));
     const sentMs = performance.now();
-    const connection = await openConnection(port);
-    const { body } = expectOk(
-      await connection.send(formRequest(port, `rush-${number}@example.org`, 'text/html')),
-    );
+    const body = await persist(port, formRequest(port, `${prefix}-${number}@example.org`, 'text/html'));
     const pageMs = performance.now() - sentMs;
-    connection.close();
     const [hostname] = /lablink-vm-bench-\d+/.exec(body) ?? [];
     if (hostname === undefined) return pageMs;
     hostnames.push(hostname);
@@ -79,7 +91,7 @@ export async function rush(
     return pageMs;
   };
   const pageMs = await Promise.all(Array.from({ length: people }, (_, number) => come(number)));
-  return { pageMs, toldMs: await Promise.all(told), hostnames };
+  return { pageMs, toldMs: await Promise.all(told), hostnames, refused };
 }
 
 function expectOk(answer: Answer): Answer {

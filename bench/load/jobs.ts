@@ -25,7 +25,13 @@ export type Jobs = {
   };
   /** Everybody sends the form within `overMs`, each over a new connection, while VMs wait. */
   rush: {
-    readonly job: { readonly port: number; readonly people: number; readonly overMs: number };
+    readonly job: {
+      readonly port: number;
+      readonly people: number;
+      readonly overMs: number;
+      /** The start of the e-mail addresses. */
+      readonly prefix: string;
+    };
     readonly result: {
       /** Until the page was there, for everybody. */
       readonly pageMs: readonly number[];
@@ -33,7 +39,35 @@ export type Jobs = {
       readonly toldMs: readonly number[];
       /** The VMs on the pages. */
       readonly hostnames: readonly string[];
+      /** Forms that were answered 503, and sent again. */
+      readonly refused: number;
     };
+  };
+  /** Every VM sends heartbeats and batches of logs at its intervals, spread evenly: milliseconds until each is answered. */
+  report: {
+    readonly job: {
+      readonly port: number;
+      readonly hostnames: readonly string[];
+      readonly heartbeatEveryMs: number;
+      readonly logEveryMs: number;
+      readonly forMs: number;
+    };
+    readonly result: {
+      readonly heartbeatMs: readonly number[];
+      readonly logMs: readonly number[];
+      /** Reports that were answered 503. */
+      readonly refused: number;
+    };
+  };
+  /** Asks for each of these paths in turn, at this interval: milliseconds until each is answered. */
+  watch: {
+    readonly job: {
+      readonly port: number;
+      readonly paths: readonly string[];
+      readonly everyMs: number;
+      readonly forMs: number;
+    };
+    readonly result: { readonly byPath: Readonly<Record<string, readonly number[]>> };
   };
   /** Closes the connections of all polls. */
   disconnect: { readonly job: object; readonly result: object };

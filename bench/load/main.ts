@@ -3,6 +3,7 @@ import type { JobMessage, Jobs, JobKind, ResultMessage } from './jobs.ts';
 import { requestAtOnce, requestPaced, rush } from './form-sender.ts';
 import { push, stream } from './log-sender.ts';
 import { createPolls } from './polls.ts';
+import { report, watch } from './steady-sender.ts';
 
 const polls = createPolls();
 
@@ -14,6 +15,8 @@ const work: { readonly [K in JobKind]: (job: Jobs[K]['job']) => Promise<Jobs[K][
   },
   requestPaced: (job) => requestPaced(job, polls),
   rush: (job) => rush(job, polls),
+  report,
+  watch,
   disconnect: () => {
     polls.disconnect();
     return Promise.resolve({});

@@ -34,3 +34,13 @@ export function logRequest(port: number, hostname: string, lines: readonly strin
   const body = JSON.stringify({ log_group: '/bench', log_stream: hostname, messages: lines });
   return post({ port, path: '/api/vm-logs', type: 'application/json', body });
 }
+
+export function heartbeatRequest(port: number, hostname: string): string {
+  const body = JSON.stringify({ boot_id: `boot-${hostname}`, free_disk_bytes: 50_000_000_000 });
+  return post({ port, path: `/api/v1/vms/${hostname}/heartbeat`, type: 'application/json', body });
+}
+
+/** As a browser that has no cookie yet asks for a page, a file or a count. */
+export function getRequest(port: number, path: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAccept: text/html,*/*\r\n\r\n`;
+}

@@ -41,11 +41,11 @@ export async function acquireAllocator(
   lifecycle: Lifecycle,
   folder: Folder,
   variables: Variables = {},
-  program: Program = 'checkout',
+  program: Program | { readonly path: string } = 'checkout',
 ): Promise<Allocator> {
   const running = await lifecycle.acquire(
     'allocator',
-    () => launch(folder, variables, PROGRAMS[program]),
+    () => launch(folder, variables, typeof program === 'string' ? PROGRAMS[program] : program.path),
     ({ child }, { force }) => endChild(child, { signal: 'SIGTERM', graceMs: STOP_GRACE_MS, force }),
   );
   const { child, port, readySeconds } = running;

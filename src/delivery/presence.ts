@@ -1,6 +1,6 @@
 // Records in vm_presence which VMs wait: what changed within a moment, and the leases of all VMs, as groups. Nobody waits for
 // that, so a moment is long. Groups run one at a time: a renewal must not bring back the lease of a VM that has left.
-import { createGroups } from '../async/groups.ts';
+import { createGroups, type Groups } from '../async/groups.ts';
 import type { Db } from '../db/connect.ts';
 import { endWaiting, leaseWaiting, type WaitingVm } from '../db/delivery.ts';
 import { showGroupSizes } from '../db/grouped.ts';
@@ -34,45 +34,14 @@ const MAX_WAITING = 2 * MAX_GROUP;
 /** A VM that has changed, or all of those that wait. */
 type Write = { readonly hostname: string } | 'renewal';
 
-export function createPresence({ db, allocator, find, all, onError }: PresenceOptions): Presence {
-  const lease = { seconds: LEASE_SECONDS, allocator };
+export function createPresence(options: PresenceOptions): Presence {
+  const { db, onError } = options;
   const changes = new Set<string>();
-  /** Of these, the last write has failed. If they wait no more, their leases would say so until they run out. */
-  const unwritten = new Set<string>();
   let timer: NodeJS.Timeout | null = null;
   let closed = false;
   let written: Promise<unknown> = Promise.resolve();
 
-  const groups = createGroups<Write, 'written'>({
-    keyOf: (write) => (write === 'renewal' ? '' : write.hostname),
-    maxSize: MAX_GROUP,
-    maxWaiting: MAX_WAITING,
-    together: async (writes) => {
-      const hostnames = writes.flatMap((write) => (write === 'renewal' ? [] : [write.hostname]));
-      const ended = [...unwritten, ...hostnames];
-      unwritten.clear();
-      try {
-        await leaseWaiting(
-          db,
-          hostnames.flatMap((hostname) => find(hostname) ?? []),
-          lease,
-        );
-        await endWaiting(
-          db,
-          ended.filter((hostname) => !find(hostname)),
-          allocator,
-        );
-      } catch (error) {
-        for (const hostname of ended) unwritten.add(hostname);
-        throw error;
-      }
-      if (writes.includes('renewal')) await leaseWaiting(db, all(), { ...lease, renews: true });
-      return writes.map(() => 'written');
-    },
-    // What could not be written is repaired by the next renewal.
-    isWorthTryingAlone: () => false,
-    alone: () => Promise.resolve('written'),
-  });
+  const groups = createWrites(options);
   showGroupSizes(db, 'presence', groups.sizes);
 
   function write(writes: readonly Write[], doing: string): void {
@@ -106,4 +75,40 @@ export function createPresence({ db, allocator, find, all, onError }: PresenceOp
       await written;
     },
   };
+}
+
+function createWrites({ db, allocator, find, all }: PresenceOptions): Groups<Write, 'written'> {
+  const lease = { seconds: LEASE_SECONDS, allocator };
+  /** Of these, the last write has failed. If they wait no more, their leases would say so until they run out. */
+  const unwritten = new Set<string>();
+  return createGroups<Write, 'written'>({
+    keyOf: (write) => (write === 'renewal' ? '' : write.hostname),
+    maxSize: MAX_GROUP,
+    maxWaiting: MAX_WAITING,
+    together: async (writes) => {
+      const hostnames = writes.flatMap((write) => (write === 'renewal' ? [] : [write.hostname]));
+      const ended = [...unwritten, ...hostnames];
+      unwritten.clear();
+      try {
+        await leaseWaiting(
+          db,
+          hostnames.flatMap((hostname) => find(hostname) ?? []),
+          lease,
+        );
+        await endWaiting(
+          db,
+          ended.filter((hostname) => !find(hostname)),
+          allocator,
+        );
+      } catch (error) {
+        for (const hostname of ended) unwritten.add(hostname);
+        throw error;
+      }
+      if (writes.includes('renewal')) await leaseWaiting(db, all(), { ...lease, renews: true });
+      return writes.map(() => 'written');
+    },
+    // What could not be written is repaired by the next renewal.
+    isWorthTryingAlone: () => false,
+    alone: () => Promise.resolve('written'),
+  });
 }

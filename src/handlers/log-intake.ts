@@ -82,6 +82,11 @@ export function createLogIntake(dependencies: {
     }
     if (!(await hasSpaceForLogs())) return problem('storage_full');
     const hostname = body.log_stream;
+    // Before the queue, which is short: those of many machines are one statement.
+    const seen = await seenOrLate(db, hostname);
+    if (seen === 'unknown_vm') return problem('vm_not_found');
+    // The VM was destroyed within the last hour; its lines are dropped.
+    if (seen === 'late') return stored;
     return logQueue.write(hostname, logBytes(body.messages), () => store(hostname, body.messages, eventIds));
   };
 
@@ -90,10 +95,6 @@ export function createLogIntake(dependencies: {
     messages: readonly string[],
     eventIds: readonly string[] | null,
   ): Promise<Reply<'postVmLogs'>> {
-    const seen = await seenOrLate(db, hostname);
-    if (seen === 'unknown_vm') return problem('vm_not_found');
-    // The VM was destroyed within the last hour; its lines are dropped.
-    if (seen === 'late') return stored;
     const lines = messages.map(storable);
     await appendLogs(db, { hostname, lines, eventIds });
     const bytes = logBytes(lines);

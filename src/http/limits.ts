@@ -14,6 +14,8 @@ export const defaultLimits = {
   /** TCP probes begin after this long without a byte, so that a dead peer is noticed. */
   tcpProbeMs: 60_000,
   connections: 20_000,
+  /** Connections that the system accepts ahead of this process; beyond that it refuses them. Its own bound (Linux: somaxconn) may be lower. */
+  connectionsAhead: 4_096,
   /** Of one connection that are not answered yet; browsers and agents send one. More cut the connection. */
   pipelinedRequests: 4,
   /** How often a stream of events sends a heartbeat. */

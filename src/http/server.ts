@@ -42,7 +42,8 @@ export async function startHttpServer(options: ServerOptions): Promise<Result<Ht
   const { app, host, port, log } = options;
   const server = configure(app, { ...defaultLimits, ...options.limits });
   const { stop, kill } = endings(server, app);
-  const failure = await listen(server, host, port);
+  const { connectionsAhead } = { ...defaultLimits, ...options.limits };
+  const failure = await listen(server, { host, port, backlog: connectionsAhead });
   if (failure !== null) {
     app.close();
     return fail(listenFailure(failure, options));
@@ -96,10 +97,13 @@ function boundPipelining(listener: HttpApp['listener'], most: number): HttpApp['
   };
 }
 
-function listen(server: Server, host: string, port: number): Promise<NodeJS.ErrnoException | null> {
+function listen(
+  server: Server,
+  place: { readonly host: string; readonly port: number; readonly backlog: number },
+): Promise<NodeJS.ErrnoException | null> {
   return new Promise((resolve) => {
     server.once('error', resolve);
-    server.listen(port, host, () => {
+    server.listen(place, () => {
       server.off('error', resolve);
       resolve(null);
     });

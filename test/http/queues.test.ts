@@ -13,7 +13,7 @@ const limits = {
 
 /** The first request of people waits until the test lets it go on. */
 function heldPeople(more: Stubs = {}) {
-  const first = Promise.withResolvers<void>();
+  const first = Promise.withResolvers<undefined>();
   const emails: string[] = [];
   const requestVm: Stubs['requestVm'] = async ({ body }) => {
     emails.push(String((body as { email: unknown }).email));
@@ -28,7 +28,7 @@ function heldPeople(more: Stubs = {}) {
       ...more,
     },
     emails,
-    release: first.resolve,
+    release: () => first.resolve(undefined),
   };
 }
 
