@@ -1177,8 +1177,8 @@ export interface paths {
     put?: never;
     /**
      * Save the form of the settings page
-     * @description The same as PATCH, for browsers. Times without a zone are UTC. `action` opens or closes the workshop now. The answer
-     *     redirects to the settings page, or is that page with a message at each wrong field.
+     * @description The same as PATCH, for forms. Times without a zone are UTC. `action` opens or closes the workshop now. With
+     *     `Accept: text/html` the answer redirects to the settings page, or is that page with a message at each wrong field.
      */
     post: operations['saveSettings'];
     delete?: never;
@@ -2896,33 +2896,6 @@ export interface components {
       headers: {
         /** @description How to authenticate. */
         'WWW-Authenticate': string;
-        [name: string]: unknown;
-      };
-      content: {
-        'text/html': components['schemas']['Html'];
-      };
-    };
-    /** @description The request came from another site. */
-    PageForbidden: {
-      headers: {
-        [name: string]: unknown;
-      };
-      content: {
-        'text/html': components['schemas']['Html'];
-      };
-    };
-    /** @description The body is too large. */
-    PageTooLarge: {
-      headers: {
-        [name: string]: unknown;
-      };
-      content: {
-        'text/html': components['schemas']['Html'];
-      };
-    };
-    /** @description The content type, charset or encoding is not supported. */
-    PageUnsupportedMediaType: {
-      headers: {
         [name: string]: unknown;
       };
       content: {
@@ -5033,15 +5006,24 @@ export interface operations {
       };
     };
     responses: {
+      /** @description All settings, after the change. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Settings'];
+        };
+      };
       303: components['responses']['SeeSettings'];
-      400: components['responses']['PageBadRequest'];
-      401: components['responses']['PageUnauthorized'];
-      403: components['responses']['PageForbidden'];
-      413: components['responses']['PageTooLarge'];
-      415: components['responses']['PageUnsupportedMediaType'];
-      429: components['responses']['PageTooManyRequests'];
-      500: components['responses']['PageInternalError'];
-      503: components['responses']['PageUnavailable'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
     };
   };
   changeSettings: {

@@ -11,7 +11,7 @@ import { needsCode, needsRoster, type WorkshopSettings } from '../vms/workshop-s
 import { openingState } from '../vms/workshop-state.ts';
 import type { Clock } from './views.ts';
 
-export type CodeLimit = {
+type CodeLimit = {
   /** Counts a try; how many seconds it has to wait. */
   readonly take: (guess: CodeGuess) => Promise<number>;
   readonly forgive: (guess: CodeGuess) => Promise<void>;

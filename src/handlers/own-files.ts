@@ -68,7 +68,7 @@ export async function readOwnFiles(
   const [current, machine] = await Promise.all([settings.read(), findOwnMachine(db, hostname)]);
   return {
     isClosed: openingState(current, now()) === 'closed',
-    isReachable: machine?.address != null,
+    isReachable: (machine?.address ?? null) !== null,
     until: machine?.shutdown_at?.toISOString() ?? null,
   };
 }

@@ -46,7 +46,7 @@ export function createSettingsHandlers(dependencies: SettingsDependencies): Hand
       type: 'text/html',
       body: settingsPage(dependencies, await settings.read(), { done: query.done ?? null }),
     }),
-    saveSettings: async ({ body, caller }) => {
+    saveSettings: async ({ body, caller, accept }) => {
       const current = await settings.read();
       const { action = 'save', ...form } = body;
       const change =
@@ -54,10 +54,12 @@ export function createSettingsHandlers(dependencies: SettingsDependencies): Hand
           ? readChange(inUtc(form, current), current)
           : succeed(timesOf(action, current, dependencies.now()));
       if (!change.ok) {
+        if (accept !== 'text/html') return problem('invalid_request', { errors: change.failure });
         const body = settingsPage(dependencies, current, { typed: form, errors: change.failure });
         return { status: 400, type: 'text/html', body };
       }
-      await settings.change(change.value, callerName(caller));
+      const changed = await settings.change(change.value, callerName(caller));
+      if (accept !== 'text/html') return json(view(changed));
       return seeSettings(action === 'save' ? 'saved' : action === 'open' ? 'opened' : 'closed');
     },
     rotateWorkshopCode: async ({ caller, accept }) => {
@@ -68,7 +70,7 @@ export function createSettingsHandlers(dependencies: SettingsDependencies): Hand
 }
 
 /** What participants open: with the code, where they need one. */
-export function joinAddress(publicAddress: string, current: WorkshopSettings): string {
+function joinAddress(publicAddress: string, current: WorkshopSettings): string {
   const query = needsCode(current) && current.code !== null ? `?code=${current.code}` : '';
   return `${publicAddress}/${query}`;
 }

@@ -11,7 +11,7 @@ export type RosterEntry = {
 };
 
 /** A row that somebody should look at. */
-export type DoubtfulRow = {
+type DoubtfulRow = {
   /** Of the table, from 1. */
   readonly row: number;
   readonly text: string;
@@ -31,7 +31,7 @@ export type RosterChange = {
   readonly unchanged: number;
 };
 
-export const ROSTER_MAX = 5_000;
+const ROSTER_MAX = 5_000;
 const CELL_MAX = 200;
 const SHOWN_MAX = 120;
 

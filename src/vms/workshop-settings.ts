@@ -48,7 +48,7 @@ const orNone = <R extends z.ZodType>(rule: R) =>
   z.preprocess((value) => (typeof value === 'string' && value.trim() === '' ? null : value), rule.nullable());
 
 /** Of each setting; null = none. */
-export const workshopSchema = z.object({
+const workshopSchema = z.object({
   title: orNone(workshopRules.title),
   instructions: orNone(workshopRules.instructions),
   contact: orNone(workshopRules.contact),

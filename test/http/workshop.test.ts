@@ -90,7 +90,7 @@ describe('the settings page', () => {
     fetch(`${server.url}/api/v1/settings`, {
       method: 'POST',
       redirect: 'manual',
-      headers: adminHeaders,
+      headers: { ...adminHeaders, Accept: 'text/html' },
       body: new URLSearchParams(fields),
     });
 

@@ -103,7 +103,7 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
   indexPage: [asking({ path: `/?code=${'x'.repeat(65)}` })],
   settingsPage: [asking(exampleAs('settingsPage', { path: '/admin/settings?done=nothing' }))],
   rosterPage: [asking(exampleAs('rosterPage', { path: '/admin/roster?done=nothing' }))],
-  saveSettings: [asking(exampleAs('saveSettings', { body: 'opens_at=tomorrow' }))],
+  saveSettings: inBothTypes(exampleAs('saveSettings', { body: 'opens_at=tomorrow' })),
   takeRoster: inBothTypes(exampleAs('takeRoster', { path: `/api/v1/roster/uploads/${RELEASED_ID}/take` })),
   returnToVm: [
     ...inBothTypes(exampleAs('returnToVm', { body: `email=${EXAMPLE.email}&pin=${EXAMPLE.pin}` })),
