@@ -159,6 +159,7 @@ module.exports = {
       },
     },
     only('client', ['contract'], 'The SDK.'),
+    only('doctor', ['contract'], 'Looks at the allocator from outside: knows the contract, and nothing of the server.'),
     only('agent', ['client', 'contract', 'vms/crd-command'], 'What runs in a VM.'),
   ],
   options: {

@@ -3,6 +3,7 @@ import { connectDatabase } from '../src/db/connect.ts';
 import { migrateToLatest } from '../src/db/migrate.ts';
 import { startTestPostgres } from '../test/support/postgres-server.ts';
 import { awsPolicy } from './aws-policy.ts';
+import { commandsFile } from './commands-doc.ts';
 import { contractFiles, type GeneratedFile } from './contract.ts';
 import { lifecycleDoc } from './lifecycle-doc.ts';
 import { problemsDoc } from './problems-doc.ts';
@@ -17,6 +18,7 @@ export async function generatedFiles(): Promise<GeneratedFile[]> {
     await lifecycleDoc(),
     ...(await configurationFiles()),
     await awsPolicy(),
+    await commandsFile(),
     await rowTypes(),
   ];
 }

@@ -2,7 +2,7 @@
 // server.
 import { hostname } from 'node:os';
 import process from 'node:process';
-import { USAGE } from './app/console.ts';
+import { helpOf, USAGE } from './app/console.ts';
 import type { AppContext } from './app/context.ts';
 import { loadConfigFromProcess } from './config.ts';
 import { renderFailures } from './config/failure.ts';
@@ -87,7 +87,9 @@ type Check = (args: readonly string[]) => Promise<CommandAnswer>;
 /** These report errors of the configuration themselves. */
 const checks: Readonly<Record<string, Check>> = {
   doctor: async (args) =>
-    (await import('./app/commands.ts')).runDoctor(args, loadConfigFromProcess(), process.env),
+    args.some((arg) => arg === '--public' || arg.startsWith('--public='))
+      ? (await import('./app/public-doctor.ts')).runPublicDoctor(args, loadConfigFromProcess())
+      : (await import('./app/commands.ts')).runDoctor(args, loadConfigFromProcess(), process.env),
   'check-config': async (args) =>
     (await import('./app/checks.ts')).checkConfig(args, loadConfigFromProcess()),
   healthcheck: async (args) => (await import('./app/checks.ts')).healthcheck(args, loadConfigFromProcess()),
@@ -153,11 +155,25 @@ const withContext: Readonly<Record<string, Command>> = {
   'destroy-deployment': deployment('destroyDeployment'),
 };
 
+/** Those check them themselves. */
+const TAKE_ARGUMENTS: readonly string[] = ['backup', 'restore', 'deploy', 'destroy-deployment'];
+
+function help(about: string | undefined): number {
+  const text = about === undefined ? USAGE : about === 'config' ? renderSettings() : helpOf(about);
+  if (text === null) return unknownCommand(about);
+  process.stdout.write(text);
+  return EXIT_OK;
+}
+
+function unknownCommand(name = ''): number {
+  say(`There is no command "${name}". \`lablink help\` lists them.`);
+  return EXIT_USAGE;
+}
+
 async function main(command: string | undefined, args: readonly string[]): Promise<number> {
-  if (command === 'help' || command === '--help' || command === undefined) {
-    process.stdout.write(args[0] === 'config' ? renderSettings() : USAGE);
-    return EXIT_OK;
-  }
+  if (command === 'help' || command === '--help' || command === '-h' || command === undefined)
+    return help(args[0]);
+  if (args.includes('--help') || args.includes('-h')) return help(command);
   if (command === 'version' || command === '--version') {
     const { version } = await import('./version.ts');
     process.stdout.write(`${version}\n`);
@@ -166,8 +182,11 @@ async function main(command: string | undefined, args: readonly string[]): Promi
   const check = checks[command];
   if (check !== undefined) return print(await check(args));
   const run = withContext[command];
-  if (run === undefined) {
-    say(`There is no command "${command}".\n\n${USAGE}`);
+  if (run === undefined) return unknownCommand(command);
+  if (args.length > 0 && !TAKE_ARGUMENTS.includes(command)) {
+    say(
+      `\`lablink ${command}\` takes no arguments, not ${args.join(' ')}. Settings are environment variables: \`lablink help config\`.`,
+    );
     return EXIT_USAGE;
   }
   const context = readContext();

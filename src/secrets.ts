@@ -22,7 +22,8 @@ export type AdminCredentials = {
 
 const SECRET_KEY_FILE = 'secret-key';
 const SECRET_KEY_BYTES = 32;
-const ADMIN_PASSWORD_FILE = 'admin-password';
+/** In the data folder. */
+export const PASSWORD_FILE = 'admin-password';
 /** People may write a password of their own into the file. */
 const LEAST_PASSWORD_CHARACTERS = 8;
 /** Without those that people confuse: 0 and o, 1 and i and l. */
@@ -56,7 +57,7 @@ export async function adminCredentials(
   if (password !== undefined) return succeed({ user, password, file: undefined });
   const kept = await keepSecret({
     dataDir,
-    name: ADMIN_PASSWORD_FILE,
+    name: PASSWORD_FILE,
     leastCharacters: LEAST_PASSWORD_CHARACTERS,
     make: () => copyablePassword(randomBytes),
     randomBytes,

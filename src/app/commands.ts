@@ -5,7 +5,7 @@ import type { CommandAnswer } from '../provision/definition.ts';
 import { loadInstalled, providers } from '../provision/providers.ts';
 import { describeFailure, succeed, type Result } from '../result.ts';
 import { loadOrCreateSecret } from '../secrets.ts';
-import { commandUsage } from './console.ts';
+import { helpOf } from './console.ts';
 import type { AppContext } from './context.ts';
 import { programEnvironment } from './fleet.ts';
 
@@ -40,9 +40,7 @@ export async function runDoctor(
   const run = await loadInstalled(command.load);
   if (!run.ok) return { text: `${describeFailure(run.failure)}\n`, exit: 'failed' };
   const answer = await run.value(args, loaded, env);
-  return answer.exit === 'usage'
-    ? { ...answer, text: `${answer.text}\n\n${commandUsage('doctor', command.usage)}` }
-    : answer;
+  return answer.exit === 'usage' ? { ...answer, text: `${answer.text}\n\n${helpOf('doctor')}` } : answer;
 }
 
 /** @param which of the two commands; both belong to the one provider that has them */

@@ -1,6 +1,6 @@
 // The endpoint table and the handlers as the adapter sees them, without the types of each endpoint: what the compiler
 // cannot see there, validation vouches for. Knows no HTTP library.
-import type { AnyReply, Caller, Handlers } from './handlers.ts';
+import type { AnyReply, ArrivedBy, Caller, Handlers } from './handlers.ts';
 import type { EndpointInfo } from './endpoint.ts';
 import { endpoints, type EndpointId } from './endpoints.gen.ts';
 
@@ -25,6 +25,7 @@ export type AnyInput = {
   readonly accept: string;
   readonly lastEventId: string | null;
   readonly idempotencyKey: string | null;
+  readonly arrivedBy: ArrivedBy;
   readonly signal: AbortSignal;
 };
 

@@ -4,6 +4,16 @@ import type { Readable } from 'node:stream';
 import type { operations as Wire } from './openapi.gen.ts';
 import type { EndpointId, endpoints } from './endpoints.gen.ts';
 
+/** How a request arrived: what a proxy in front says, and whether that is believed. */
+export type ArrivedBy = {
+  readonly peer: string;
+  readonly protocol: 'http' | 'https';
+  readonly host: string;
+  readonly forwardedFor: string | null;
+  readonly forwardedProto: string | null;
+  readonly forwardedHost: string | null;
+};
+
 /** Who calls. A `vm` holds the token of that hostname; `anonymous` brought no credentials (where none are required). */
 export type Caller =
   | { readonly kind: 'anonymous' }
@@ -76,6 +86,7 @@ export type Input<Id extends EndpointId> = {
   readonly lastEventId: string | null;
   /** `Idempotency-Key`; null where none was sent. */
   readonly idempotencyKey: string | null;
+  readonly arrivedBy: ArrivedBy;
   /** Aborted when the client leaves or the server stops. */
   readonly signal: AbortSignal;
 };

@@ -1618,6 +1618,87 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/diagnostics/connection': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * How this request has arrived
+     * @description What the server sees of the request and of the proxies in front, and whom it takes the client for.
+     */
+    get: operations['describeConnection'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/diagnostics/poll': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * A poll that is held for some time
+     * @description Is answered after so many seconds, and meanwhile sent spaces, like `POST /vm_startup`. `POLL_MAX_SECONDS` ends it earlier.
+     *     Only a few are held at a time.
+     */
+    post: operations['holdPoll'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/diagnostics/events': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * A stream of three events, half a second apart
+     * @description Server-sent events `test`, each with the time at which it was sent. A proxy that buffers delivers them together.
+     */
+    get: operations['streamTestEvents'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/diagnostics/body': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Measure a body
+     * @description Its limit is the largest of all endpoints, that of the logs of VMs. A proxy with a smaller limit refuses it.
+     */
+    post: operations['measureBody'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/health': {
     parameters: {
       query?: never;
@@ -2648,6 +2729,49 @@ export interface components {
         /** @description Requests that wait now. */
         waiting: number;
       }[];
+    };
+    Connection: {
+      /** @description Whom the server takes for the client. */
+      address: string;
+      /** @description The other end of the connection: the client, or the last proxy. */
+      peer: string;
+      /**
+       * @description Which the client used.
+       * @enum {string}
+       */
+      protocol: 'http' | 'https';
+      /** @description The name and port that the client asked for. */
+      host: string;
+      /** @description `X-Forwarded-For` as it arrived. */
+      forwarded_for: string | null;
+      /** @description `X-Forwarded-Proto` as it arrived. */
+      forwarded_proto: string | null;
+      /** @description `X-Forwarded-Host` as it arrived. */
+      forwarded_host: string | null;
+      /** @description Whether `TRUST_PROXY` is set. */
+      trusts_proxy: boolean;
+      /** @description `PUBLIC_URL`, or what the config file says. */
+      public_url: string | null;
+      /** @description Whether cookies are sent over https only. */
+      secure_cookies: boolean;
+    };
+    HeldPoll: {
+      /**
+       * @description For how long.
+       * @enum {integer}
+       */
+      seconds: 1 | 65 | 130 | 310;
+    };
+    TestEvent: {
+      number: number;
+      /** @description By the clock of the server. */
+      sent_at_ms: number;
+    };
+    BodyProbe: {
+      filler: string;
+    };
+    MeasuredBody: {
+      characters: number;
     };
     Liveness: {
       /** @constant */
@@ -5744,6 +5868,130 @@ export interface operations {
       };
       400: components['responses']['BadRequest'];
       401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  describeConnection: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The connection. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Connection'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  holdPoll: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "seconds": 1
+         *     }
+         */
+        'application/json': components['schemas']['HeldPoll'];
+      };
+    };
+    responses: {
+      /** @description It was held. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['HeldPoll'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      403: components['responses']['Forbidden'];
+      413: components['responses']['TooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  streamTestEvents: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The stream. It ends after the third event. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'text/event-stream': components['schemas']['TestEvent'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  measureBody: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "filler": "xxxx"
+         *     }
+         */
+        'application/json': components['schemas']['BodyProbe'];
+      };
+    };
+    responses: {
+      /** @description The length of the filler. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['MeasuredBody'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      403: components['responses']['Forbidden'];
+      413: components['responses']['TooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
       429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
       503: components['responses']['Unavailable'];

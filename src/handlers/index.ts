@@ -20,6 +20,7 @@ import { createRecyclingHandlers } from './recycling.ts';
 import { createStatusHandlers } from './status.ts';
 import { createOrphansHandlers } from './orphans.ts';
 import { createWaitingListHandlers, type WaitingListDependencies } from './waiting-list.ts';
+import { createDiagnosticsHandlers, type DiagnosticsDependencies } from './diagnostics.ts';
 import { createSystemHandlers, type SystemDependencies } from './system.ts';
 import { createLogHandlers } from './logs.ts';
 import { createVmHandlers, type VmDependencies } from './vm.ts';
@@ -32,6 +33,7 @@ export type HandlerDependencies = Omit<RequestVmDependencies, 'readLab'> &
   AdminDependencies &
   ActionsDependencies &
   SystemDependencies &
+  DiagnosticsDependencies &
   AgentDependencies &
   FleetDependencies &
   SettingsDependencies &
@@ -65,6 +67,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createLogHandlers(dependencies),
     ...createLiveHandlers(dependencies),
     ...createDownloadHandlers(dependencies),
+    ...createDiagnosticsHandlers(dependencies),
     ...createSystemHandlers(dependencies),
   };
 }

@@ -1,7 +1,7 @@
 // The middlewares of an endpoint, in the order in which a request may be refused, and its handler at the end.
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { handlerOf, type AnyInput, type Endpoint } from '../contract/erased.ts';
-import type { AnyReply } from '../contract/handlers.ts';
+import type { AnyReply, ArrivedBy } from '../contract/handlers.ts';
 import { ProblemError } from '../contract/problems.ts';
 import { preferredType } from './accept.ts';
 import { answerError } from './answer-error.ts';
@@ -88,11 +88,25 @@ function readInput(
     accept: preferredType(req, adapter.successTypes(endpoint)),
     lastEventId: req.get('last-event-id') ?? null,
     idempotencyKey: req.get('idempotency-key') ?? null,
+    get arrivedBy() {
+      return arrivedBy(req);
+    },
     get signal() {
       return signalOf(context);
     },
   };
   return { input, newBrowserId };
+}
+
+function arrivedBy(req: Request): ArrivedBy {
+  return {
+    peer: req.socket.remoteAddress ?? '',
+    protocol: req.protocol === 'https' ? 'https' : 'http',
+    host: req.host,
+    forwardedFor: req.get('x-forwarded-for') ?? null,
+    forwardedProto: req.get('x-forwarded-proto') ?? null,
+    forwardedHost: req.get('x-forwarded-host') ?? null,
+  };
 }
 
 function withCookie({ adapter }: RequestContext, reply: AnyReply, browserId: string): AnyReply {

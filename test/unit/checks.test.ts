@@ -3,6 +3,7 @@ import { createServer, type RequestListener } from 'node:http';
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { checkConfig, healthcheck } from '../../src/app/checks.ts';
+import { commands, helpOf, USAGE } from '../../src/app/console.ts';
 import { loadConfig } from '../../src/config.ts';
 
 const load = (env: Record<string, string>) => loadConfig({ env, readFile: () => undefined, cwd: '/' });
@@ -93,5 +94,16 @@ describe('healthcheck', () => {
     expect(exit).toBe('failed');
     expect(await healthcheck([], load({ PORT: '70000' }))).toMatchObject({ exit: 'failed' });
     expect(await healthcheck(['--now'], load({}))).toMatchObject({ exit: 'usage' });
+  });
+});
+
+describe('help', () => {
+  test('the help names every command, and each has a help of its own with its options and the exit codes', () => {
+    for (const { name, lines } of commands) {
+      expect(USAGE).toContain(`lablink ${name}`);
+      for (const line of lines) expect(helpOf(name)).toContain(line);
+      expect(helpOf(name)).toContain('Exit codes: 0');
+    }
+    expect(helpOf('sing')).toBeNull();
   });
 });
