@@ -136,7 +136,7 @@ function createEndedReader(db: Db, metrics: Metrics): () => Promise<void> {
 
 /** One query after another: a scrape takes one connection. */
 async function readLabFacts(
-  { limits }: Config,
+  { limits, backup }: Config,
   { db, operations }: MetricsSources,
   readEnded: () => Promise<void>,
 ): Promise<LabFacts> {
@@ -154,7 +154,7 @@ async function readLabFacts(
     attention: await readAttention(db, { now: new Date(), ...limits }),
     backupAgeSeconds: backups.last?.ageSeconds ?? null,
     backupFailed: backups.problem !== null,
-    backupEverySeconds: null,
+    backupEverySeconds: backup.everyHours === 0 ? null : backup.everyHours * 3_600,
   };
 }
 
