@@ -73,7 +73,6 @@ export async function createWebApp(
   const contract = await loadContract();
   const disk = createDisk({ config, dataDir: data.dataDir });
   const proxy = { isUntrusted: false };
-  const pages = problemPages(config, dependencies.settings);
   return createHttpApp({
     document: contract.document,
     validator: contract.validator,
@@ -85,8 +84,7 @@ export async function createWebApp(
       publicAddress: dependencies.publicAddress,
       shares,
       reserve: dependencies.reserve,
-      pinLimit: dependencies.pinLimit,
-      codeLimit: dependencies.codeLimit,
+      ...{ pinLimit: dependencies.pinLimit, codeLimit: dependencies.codeLimit },
       dispatcher: dependencies.delivery.dispatcher,
       // All but one connection of the machines' share: heartbeats find one whatever is logged.
       logQueue: createLogQueue(Math.max(1, shareSizes(config.limits.databasePoolSize).machines - 1)),
@@ -113,7 +111,7 @@ export async function createWebApp(
       key: deriveKey(dependencies.secretKey, COOKIE_KEY),
       secure: config.server.secureCookies,
     },
-    pages,
+    pages: problemPages(config, dependencies.settings),
     requestsPerMinute: config.limits.requestsPerMinute,
     onRefusedHeartbeat: dependencies.delivery.silence.heard,
     onUntrustedProxy: () => (proxy.isUntrusted = true),

@@ -40,7 +40,10 @@ async function follow(section: HTMLElement, onPlace: (place: Place) => void): Pr
     const place = await ask(dataOf(section, 'place'));
     showConnection(place !== null);
     // The machine was assigned in another tab, or the place was lost: the page says so when it is loaded.
-    if (place === 'gone' || place?.state === 'left') return location.replace('/');
+    if (place === 'gone' || place?.state === 'left') {
+      location.replace('/');
+      return;
+    }
     if (place !== null) onPlace(place);
   }
 }

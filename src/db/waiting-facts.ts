@@ -39,7 +39,7 @@ export async function readWaitFacts(db: Db): Promise<WaitFacts> {
   const [row] = rows;
   return {
     launch:
-      row?.starting == null
+      row === undefined || row.starting === null
         ? null
         : {
             starting: row.starting,

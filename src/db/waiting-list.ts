@@ -248,7 +248,7 @@ export type PlaceAction =
   | { readonly kind: 'move'; readonly to: MoveTarget }
   /** Their page says that they are not on the list any more; they may join again. */
   | { readonly kind: 'remove' };
-export type MoveTarget = 'first' | 'up' | 'down' | 'last';
+type MoveTarget = 'first' | 'up' | 'down' | 'last';
 
 /** Carries out an admin's action, with its audit event. False where nobody with this id is on the list. */
 export async function changePlace(
@@ -303,9 +303,10 @@ async function move(
   { id, position }: { readonly id: string; readonly position: number },
   to: MoveTarget,
 ): Promise<void> {
-  const set = (place: string, value: number | RawBuilder<number>) =>
-    trx.updateTable('waiting_list').set({ position: value }).where('id', '=', place).execute();
-  if (to === 'last') return void (await set(id, sql<number>`nextval('waiting_list_position')`));
+  const set = async (place: string, value: number | RawBuilder<number>): Promise<void> => {
+    await trx.updateTable('waiting_list').set({ position: value }).where('id', '=', place).execute();
+  };
+  if (to === 'last') return set(id, sql<number>`nextval('waiting_list_position')`);
   const neighbour = await trx
     .selectFrom('waiting_list')
     .select(['id', 'position'])
@@ -316,7 +317,7 @@ async function move(
     .orderBy('position', to === 'up' ? 'desc' : 'asc')
     .executeTakeFirst();
   if (!neighbour) return;
-  if (to === 'first') return void (await set(id, Math.min(position, neighbour.position - 1)));
+  if (to === 'first') return set(id, Math.min(position, neighbour.position - 1));
   await set(neighbour.id, position);
   await set(id, neighbour.position);
 }

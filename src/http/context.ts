@@ -8,7 +8,6 @@ import type { CompressOnce } from './compression.ts';
 import type { HttpLimits } from './limits.ts';
 import type { LoginLimit } from './login-limit.ts';
 import type { HttpOptions, Validator } from './options.ts';
-import type { Queues } from './queues.ts';
 
 export type Adapter = {
   readonly options: HttpOptions;
@@ -17,7 +16,8 @@ export type Adapter = {
   readonly rateLimit: RequestHandler;
   readonly rememberCaller: (req: Request, caller: Caller) => void;
   readonly bodyBudget: BodyBudget;
-  readonly queues: Queues;
+  /** Of the kind of client that an endpoint is for; none where it has no queue. */
+  readonly queues: { readonly middlewares: (endpoint: Endpoint) => readonly RequestHandler[] };
   readonly loginLimit: LoginLimit;
   readonly compression: RequestHandler;
   readonly compressOnce: CompressOnce;

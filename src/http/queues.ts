@@ -5,7 +5,7 @@ import pLimit from 'p-limit';
 import type { SecurityScheme } from '../contract/endpoint.ts';
 import type { Endpoint } from '../contract/erased.ts';
 import { ProblemError } from '../contract/problems.ts';
-import { contextOf, isEndless, isOver } from './context.ts';
+import { contextOf, isEndless, isOver, type Adapter } from './context.ts';
 import type { HttpLimits } from './limits.ts';
 
 type Kind = keyof HttpLimits['queues'];
@@ -18,7 +18,11 @@ const kinds: readonly (readonly [SecurityScheme, Kind | null])[] = [
   ['adminBasic', 'admins'],
 ];
 /** By the tag of an endpoint that accepts everybody; what is served from memory has no queue. */
-const kindsOfPublic: Readonly<Record<string, Kind>> = { participant: 'people', status: 'admins' };
+const kindsOfPublic: Readonly<Record<string, Kind>> = {
+  participant: 'people',
+  waiting: 'people',
+  status: 'admins',
+};
 
 /** Null: the endpoint has no queue. */
 export function kindOf(endpoint: Endpoint): Kind | null {
@@ -31,12 +35,8 @@ export function kindOf(endpoint: Endpoint): Kind | null {
 /** Those who were refused in one moment do not come back in one moment. */
 const RETRY_SECONDS = [3, 4, 5, 6, 7] as const;
 
-export type Queues = {
-  /** Passes on when it is the request's turn, or `overloaded` at once. Its turn is over with its answer. */
-  readonly middlewares: (endpoint: Endpoint) => readonly RequestHandler[];
-};
-
-export function createQueues({ queues }: Pick<HttpLimits, 'queues'>): Queues {
+/** The middleware passes on when it is the request's turn, or refuses it as `overloaded` at once. Its turn is over with its answer. */
+export function createQueues({ queues }: Pick<HttpLimits, 'queues'>): Adapter['queues'] {
   const middlewareOf = new Map<Kind, RequestHandler>();
   let refused = 0;
 

@@ -52,31 +52,38 @@ type ReturnForm = {
 const FIELDS: readonly string[] = Object.keys(endpoints.requestVm.form);
 
 export function renderIndex(model: IndexModel): string {
-  const { lab, error, askForPin, mine, workshop = {}, returning = null } = model;
-  const { busy } = model;
+  const { lab, mine, workshop = {}, returning = null, busy } = model;
   const place = isServing(lab) ? (model.place ?? null) : null;
-  // The command of a person who waits would be too old when their turn comes.
-  const values = place === null || error !== undefined ? model.values : { email: place.email };
   return render('index', {
     ...layoutView(layoutOf(model, place)),
     ...workshopView(workshop),
+    ...formView(model, place),
     availability: availabilityView(lab),
     isServing: isServing(lab),
     isClosed: lab?.state === 'closed',
     place: place && placeView(place),
-    hidesForm: place?.state === 'waiting',
-    emailIsFixed: place?.state === 'waiting' || place?.state === 'reserved',
-    error: error ? summaryView(error) : null,
-    errors: Object.fromEntries(FIELDS.map((field) => [field, errorView(error, field)])),
-    values: Object.fromEntries(FIELDS.map((field) => [field, typedText(values[field])])),
-    askForCode: place === null && (model.askForCode ?? false),
-    askForPin: askForPin && { isOfPlace: model.pinOf === 'place' },
-    keptPin: busy ? typedText(values['pin']) : '',
     returning: returnFormView(returning),
     busy: busy ? { ...busy, form: endpoints[returning ? 'returnToVm' : 'requestVm'].path } : null,
     hasMine: mine.length > 0,
     mine: mine.map(({ id, hostname }) => ({ id, name: hostname ?? 'your machine' })),
   });
+}
+
+/** The form, as it was sent where something was wrong with it. */
+function formView(model: IndexModel, place: WaitingPlace | null): View {
+  const { error, askForPin, askForCode = false, pinOf, busy } = model;
+  // The command of a person who waits would be too old when their turn comes.
+  const values = place === null || error !== undefined ? model.values : { email: place.email };
+  return {
+    hidesForm: place?.state === 'waiting',
+    emailIsFixed: place?.state === 'waiting' || place?.state === 'reserved',
+    error: error ? summaryView(error) : null,
+    errors: Object.fromEntries(FIELDS.map((field) => [field, errorView(error, field)])),
+    values: Object.fromEntries(FIELDS.map((field) => [field, typedText(values[field])])),
+    askForCode: place === null && askForCode,
+    askForPin: askForPin && { isOfPlace: pinOf === 'place' },
+    keptPin: busy ? typedText(values['pin']) : '',
+  };
 }
 
 function layoutOf(

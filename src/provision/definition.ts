@@ -85,7 +85,7 @@ export type Doctor = (
 /** Creates, changes or ends an allocator of its own machine in the cloud. */
 export type Deploy = (args: readonly string[], context: DeployContext) => Promise<CommandAnswer>;
 
-export type DeployContext = {
+type DeployContext = {
   readonly config: CommandConfig;
   readonly dataDir: string;
   /** For programs that are started: without our own variables. */

@@ -154,9 +154,7 @@ export function createOperationService(options: OperationServiceOptions): Operat
     region: provider.region ?? null,
     graceMinutes: provider.graceMinutes ?? 0,
     canaryAbove: canary.above,
-    plan: createPlanner(options),
-    readiness,
-    defaultHours,
+    ...{ plan: createPlanner(options), readiness, defaultHours },
     launch: async ({ numVms, by, hours = defaultHours, idempotencyKey = null }) => {
       const idempotency = idempotencyOf(idempotencyKey, `launch ${numVms} ${hours}`);
       return requestOnce(db, idempotency, async (): Promise<Requested | NotReady> => {

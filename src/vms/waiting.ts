@@ -40,9 +40,10 @@ const SOON_SECONDS = 60;
  * those who are first; the others wait for releases.
  */
 export function estimateStep(ahead: number, { launch, secondsPerRelease }: WaitFacts): number | null {
-  const starting = launch?.startSeconds == null ? 0 : launch.starting;
-  if (launch?.startSeconds != null && ahead < starting)
-    return stepOf(Math.max(SOON_SECONDS, launch.startSeconds - launch.runningSeconds));
+  const startSeconds = launch?.startSeconds ?? null;
+  const starting = launch === null || startSeconds === null ? 0 : launch.starting;
+  if (launch !== null && startSeconds !== null && ahead < starting)
+    return stepOf(Math.max(SOON_SECONDS, startSeconds - launch.runningSeconds));
   return secondsPerRelease === null ? null : stepOf((ahead + 1 - starting) * secondsPerRelease);
 }
 

@@ -221,3 +221,12 @@ describe('compared with one after another', () => {
     },
   );
 });
+
+test('beyond the most VMs that only report, an unknown one is refused, and known ones report on', async () => {
+  const first = { hostname: 'reported-1', status: 'running', provider: 'external' } as const;
+  await reportStatus(db, first);
+  const more = { ...first, hostname: 'reported-2' };
+  expect(await reportStatus(db, more, 1)).toBe('too_many');
+  expect(await reportStatus(db, first, 1)).toBe('recorded');
+  expect(await reportStatus(db, more, 2)).toBe('recorded');
+});

@@ -325,11 +325,3 @@ describe('the list of machines', () => {
     });
   });
 });
-
-test('beyond the most VMs that only report, an unknown one is refused, and known ones report on', async () => {
-  await report('reported-1', 'running');
-  const more = { hostname: 'reported-2', status: 'running', provider: 'external' } as const;
-  expect(await reportStatus(database.db, more, 1)).toBe('too_many');
-  expect(await reportStatus(database.db, { ...more, hostname: 'reported-1' }, 1)).toBe('recorded');
-  expect(await reportStatus(database.db, more, 2)).toBe('recorded');
-});

@@ -48,12 +48,13 @@ const sleeps = (id: string) =>
 const runOut = () => sql`update vms set reserved_until = now() where reserved_for is not null`.execute(db);
 const order = async () => (await listPlaces(db)).map(({ email }) => email.split('@')[0]);
 /** Who has which VM reserved. */
-const held = async () =>
-  Object.fromEntries(
-    (await listPlaces(db)).flatMap(({ email, reservedVm }) =>
-      reservedVm === null ? [] : [[email.split('@')[0], reservedVm]],
-    ),
+const held = async (): Promise<Record<string, string>> => {
+  const places = await listPlaces(db);
+  const pairs = places.flatMap(({ email, reservedVm }): [string, string][] =>
+    reservedVm === null ? [] : [[email.split('@')[0] ?? '', reservedVm]],
   );
+  return Object.fromEntries(pairs);
+};
 const ask = (name: string, parts: Parameters<typeof vmRequest>[1] = {}) =>
   requestVm(db, vmRequest(emailOf(name), parts));
 

@@ -47,7 +47,8 @@ async function take(model: WaitingModel, step: Step): Promise<void> {
     case 'join':
       if (await hasVm(step.name)) return;
       await join(db, step.name);
-      return model.join(step.name);
+      model.join(step.name);
+      return;
     case 'claim': {
       if (await hasVm(step.name)) return;
       const result = await requestVm(db, vmRequest(emailOf(step.name)));
@@ -57,20 +58,22 @@ async function take(model: WaitingModel, step: Step): Promise<void> {
     case 'leave': {
       const place = await findPlaceOfBrowser(db, browserOf(step.name));
       if (place) await leaveList(db, place.id);
-      return model.leave(step.name);
+      model.leave(step.name);
+      return;
     }
     case 'call': {
       const place = await findPlaceOfBrowser(db, browserOf(step.name));
       if (place) await changePlace(db, { id: place.id, by: 'admin' }, { kind: 'call' });
-      return model.call(step.name);
+      model.call(step.name);
+      return;
     }
     case 'add':
-      if (model.machines.has(step.vm)) return;
-      await insertFreeVms(db, [step.vm]);
-      return model.addVm(step.vm);
+      await add(model, step.vm);
+      return;
     case 'release':
       await sql`delete from assignments where hostname = ${step.vm}`.execute(db);
-      return model.release(step.vm);
+      model.release(step.vm);
+      return;
     case 'pass':
       await sql`update waiting_presence set present_at = present_at - make_interval(secs => ${step.seconds})`.execute(
         db,
@@ -85,8 +88,15 @@ async function take(model: WaitingModel, step: Step): Promise<void> {
       return;
     case 'sweep':
       await reserveVms(db, OPEN);
-      return model.sweep();
+      model.sweep();
+      return;
   }
+}
+
+async function add(model: WaitingModel, vm: string): Promise<void> {
+  if (model.machines.has(vm)) return;
+  await insertFreeVms(db, [vm]);
+  model.addVm(vm);
 }
 
 async function hasVm(name: string): Promise<boolean> {

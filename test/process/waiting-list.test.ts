@@ -122,7 +122,7 @@ test(`of ${MACHINES + WAITING} people and ${MACHINES} machines at two allocators
     .slice(0, WAITING);
   for (const [index, { name }] of released.entries()) {
     if (index === Math.floor(WAITING / 3)) {
-      allocators[0]?.program.child.kill('SIGKILL');
+      allocators[0].program.child.kill('SIGKILL');
       urls.splice(0, 1);
     }
     await sql`update assignments set released_at = now() where hostname = ${name} and released_at is null`.execute(

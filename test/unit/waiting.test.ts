@@ -22,23 +22,29 @@ const STEPS = 40;
 function take(model: WaitingModel, step: Step): void {
   switch (step.kind) {
     case 'join':
-      return model.join(step.name);
+      model.join(step.name);
+      return;
     case 'leave':
-      return model.leave(step.name);
+      model.leave(step.name);
+      return;
     case 'call':
-      return model.call(step.name);
+      model.call(step.name);
+      return;
     case 'add':
       if (!model.machines.has(step.vm)) model.addVm(step.vm);
       return;
     case 'release':
-      return model.release(step.vm);
+      model.release(step.vm);
+      return;
     case 'pass':
       model.now += step.seconds;
       return;
     case 'claim':
-      return takeClaim(model, step.name);
+      takeClaim(model, step.name);
+      return;
     case 'sweep':
-      return sweep(model);
+      sweep(model);
+      return;
   }
 }
 
