@@ -3,6 +3,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { hasBrowser, launchBrowser } from '../support/browser.ts';
 import { refuseForms } from '../support/busy-page.ts';
+import { emptyTables } from '../support/empty-tables.ts';
 import { insertFreeVms } from '../support/rows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
@@ -22,7 +23,7 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     await server[Symbol.asyncDispose]();
   });
   beforeEach(async () => {
-    await server.db.deleteFrom('vms').execute();
+    await emptyTables(server.db);
   });
 
   /** A browser of its own: cookies are not shared. Anything that the page complains about fails the test. */
@@ -168,14 +169,17 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     await closeAll(first.context, second.context);
   });
 
-  test('a participant sees that no machine is free, and what was typed is kept', async () => {
+  test('a participant for whom no machine is free waits in line, also after a reload', async () => {
     const { context, page } = await newBrowser();
     await send(page, 'ada@example.org', command('4/0Aada'));
-    const text = await page.locator('main').innerText();
-    expect(text).toContain('There are no machines right now.');
-    expect(text).toContain('Keep this page open');
-    expect(await page.locator('#email').inputValue()).toBe('ada@example.org');
-    expect(await page.locator('#crd-command').inputValue()).toBe(command('4/0Aada'));
+    for (const visit of ['the first time', 'after a reload']) {
+      const text = await page.locator('main').innerText();
+      expect(text, visit).toContain('You are on the waiting list');
+      expect(text, visit).toContain('You are next.');
+      expect(text, visit).toContain('Keep this page open');
+      expect(text, visit).toContain('You wait as ada@example.org');
+      await page.goto(`${server.url}/`);
+    }
     await closeAll(context);
   });
 
