@@ -120,6 +120,15 @@ old-postgres: .cache/postgres-17/.done ## Postgres 17, for the tests of a databa
 bench: setup bundle ## the measurements, as ratios; one table
 	@node bench/main.ts
 
+.PHONY: chaos
+# SEED, RUNS, SECONDS, WINDOW (seconds of faults in a run), DEEP=1, ALLOCATORS: see test/chaos/main.ts.
+chaos: setup assets ## real processes with faults until an invariant breaks; SEED=, RUNS=, SECONDS=
+	@node test/chaos/main.ts
+
+.PHONY: chaos-model
+chaos-model: setup ## the same invariants in 10,000 runs of a model in one process; SEED=, RUNS=
+	@node test/chaos/model/main.ts
+
 .PHONY: screenshots
 screenshots: setup ## a picture of every page in every state, in dist/screenshots
 	@rm -rf dist/screenshots

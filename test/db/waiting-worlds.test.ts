@@ -12,7 +12,7 @@ import {
   listPlaces,
 } from '../../src/db/waiting-list.ts';
 import { emptyTables } from '../support/empty-tables.ts';
-import { createDraw } from '../support/generated-worlds.ts';
+import { createDraw } from '../support/draw.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { insertFreeVms, vmNames, vmRequest } from '../support/rows.ts';
 import { drawStep, type Step } from '../support/waiting-history.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { createDraw } from '../support/generated-worlds.ts';
+import { createDraw } from '../support/draw.ts';
 import { createTestDatabase } from '../support/postgres.ts';
 import { startProgram, type Program } from '../support/program.ts';
 import { formHeaders, sendRaw, type RawAnswer } from '../support/raw-http.ts';

@@ -112,7 +112,7 @@ describe('adding a provider', { timeout: TIMEOUT_MS }, () => {
         DEPLOYMENT: 'lab',
         ENVIRONMENT: 'test',
       },
-      join(copy, 'src/main.ts'),
+      { main: join(copy, 'src/main.ts') },
     );
     const baseUrl = await program.url();
     const admin = createLablinkClient({ baseUrl, user: 'admin', password: PASSWORD });

@@ -3,6 +3,7 @@ import type { KnownOperation } from '../../src/db/operations.ts';
 import type { VmRow } from '../../src/db/vm-rows.ts';
 import type { ListedVm } from '../../src/provision/provider.ts';
 import type { Action, World } from '../../src/provision/reconcile.ts';
+import { createDraw, type Draw } from './draw.ts';
 
 export type Resource = { readonly type: string; readonly id: string; readonly hasLogs: boolean };
 export type TestWorld = World<Resource>;
@@ -11,29 +12,6 @@ export const NOW = new Date('2026-01-31T12:00:00Z');
 const LONG_AGO = new Date('2026-01-31T08:00:00Z');
 const JUST_NOW = new Date('2026-01-31T11:59:30Z');
 export const LIST_DELAY_MS = 120_000;
-
-export type Draw = {
-  readonly below: (limit: number) => number;
-  readonly chance: (share: number) => boolean;
-  readonly oneOf: <T>(values: readonly [T, ...T[]]) => T;
-};
-
-/** The same seed draws the same values (mulberry32). */
-export function createDraw(seed: number): Draw {
-  let state = seed;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const below = (limit: number): number => Math.floor(next() * limit);
-  return {
-    below,
-    chance: (share) => next() < share,
-    oneOf: (values) => values[below(values.length)] ?? values[0],
-  };
-}
 
 const STATUSES = ['initializing', 'running', 'error', 'unreachable', 'recycling', 'destroying'] as const;
 const ENDED = ['succeeded', 'failed', 'cancelled', 'interrupted'] as const;

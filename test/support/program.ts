@@ -1,14 +1,15 @@
 // Runs the program in its own process, with its embedded database.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { expect } from 'vitest';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 /** Compiling the modules takes a third of the time of a start. */
 const COMPILE_CACHE = fileURLToPath(new URL('../../.cache/compiled', import.meta.url));
 /** A first start creates a database, which takes long on a busy computer. */
 const START_MS = 60_000;
+const POLL_MS = 20;
 
 export type Program = AsyncDisposable & {
   readonly child: ChildProcess;
@@ -20,19 +21,27 @@ export type Program = AsyncDisposable & {
   readonly ended: Promise<number | NodeJS.Signals>;
 };
 
-/** The environment is `env` and PATH. Disposing stops the program. @param main of a copy of the repository */
+type ProgramOptions = {
+  /** Of a copy of the repository. */
+  readonly main?: string;
+  /** Whether it has a channel for messages. */
+  readonly ipc?: boolean;
+};
+
+/** The environment is `env` and PATH. Disposing stops the program. */
 export function startProgram(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
-  main: string = MAIN,
+  { main = MAIN, ipc = false }: ProgramOptions = {},
 ): Program {
-  return startCommand([process.execPath, main, ...args], env);
+  return startCommand([process.execPath, main, ...args], env, ipc);
 }
 
 /** The same with another command than Node, such as an installed `lablink`. */
 export function startCommand(
   [command = '', ...args]: readonly string[],
   env: Readonly<Record<string, string>>,
+  ipc = false,
 ): Program {
   const child = spawn(command, args, {
     env: {
@@ -42,11 +51,11 @@ export function startCommand(
       LOG_LEVEL: 'info',
       ...env,
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ipc ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const ended = once(child, 'close').then(() => child.signalCode ?? child.exitCode ?? -1);
   const hasEnded = () => child.signalCode !== null || child.exitCode !== null;
   return {
@@ -55,14 +64,17 @@ export function startCommand(
     ended,
     url: async () => {
       const listening = /listening on (http:\S+)\. /;
-      await expect
-        .poll(() => listening.test(output) || hasEnded(), {
-          timeout: START_MS,
-          message: 'the program listens or ends',
-        })
-        .toBe(true);
+      for (
+        let waitedMs = 0;
+        waitedMs < START_MS && !listening.test(output) && !hasEnded();
+        waitedMs += POLL_MS
+      )
+        await delay(POLL_MS);
       const url = listening.exec(output)?.[1];
-      if (url === undefined) throw new Error(`the program ended before it listened:\n${output}`);
+      if (url === undefined)
+        throw new Error(
+          `the program ${hasEnded() ? 'ended before it listened' : 'does not listen'}:\n${output}`,
+        );
       return url;
     },
     [Symbol.asyncDispose]: async () => {

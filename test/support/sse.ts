@@ -13,11 +13,12 @@ export type EventReader = AsyncDisposable & {
 export async function readEvents(
   url: string,
   headers: Readonly<Record<string, string>> = {},
+  signal?: AbortSignal,
 ): Promise<EventReader> {
   const controller = new AbortController();
   const response = await fetch(url, {
     headers: { accept: 'text/event-stream', ...headers },
-    signal: controller.signal,
+    signal: signal ? AbortSignal.any([signal, controller.signal]) : controller.signal,
   });
   const blocks = splitBlocks(response.body ?? new ReadableStream());
   let lastId = '';

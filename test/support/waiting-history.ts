@@ -1,5 +1,5 @@
 // Random histories of a waiting list, drawn from a seed: what people, machines, the clock and an admin do one after another.
-import type { Draw } from './generated-worlds.ts';
+import type { Draw } from './draw.ts';
 
 export type Step =
   | { readonly kind: 'join' | 'claim' | 'leave' | 'call'; readonly name: string }

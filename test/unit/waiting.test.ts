@@ -11,7 +11,7 @@ import {
   shownStep,
   waitSentence,
 } from '../../src/vms/waiting.ts';
-import { createDraw } from '../support/generated-worlds.ts';
+import { createDraw } from '../support/draw.ts';
 import { drawStep, type Step } from '../support/waiting-history.ts';
 import { WaitingModel } from '../support/waiting-model.ts';
 

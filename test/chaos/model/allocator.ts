@@ -1,0 +1,77 @@
+// An allocator of the model: the real dispatcher, groups, handlers of machines and requests, on the rows of the model.
+import { NotServed } from '../../../src/async/groups.ts';
+import { readGroupSizes } from '../../../src/db/grouped.ts';
+import { recordRecycled, releaseAssignment } from '../../../src/db/recycling.ts';
+import { requestVm, type VmRequest, type VmRequestResult } from '../../../src/db/request.ts';
+import { createDispatcher } from '../../../src/delivery/dispatcher.ts';
+import { createLogLimiter, createLogQueue } from '../../../src/handlers/log-intake.ts';
+import { createVmHandlers } from '../../../src/handlers/vm.ts';
+import { createModelDatabase, type ModelServer } from './database.ts';
+
+export type ModelAllocator = {
+  readonly id: string;
+  readonly handlers: ReturnType<typeof createVmHandlers>;
+  readonly request: (request: VmRequest, signal: AbortSignal) => Promise<VmRequestResult>;
+  readonly release: (id: string) => Promise<unknown>;
+  readonly recycled: (hostname: string, assignmentId: string | null) => Promise<unknown>;
+  readonly onNotification: (hostname: string) => void;
+  /** As after a reconnect of the listener. */
+  readonly readAll: () => Promise<void>;
+  /** Polls and requests that wait. */
+  readonly waiting: () => number;
+  readonly isDead: () => boolean;
+  /** Its connections are gone at once; what it does from now on reaches nobody. */
+  readonly kill: () => Promise<void>;
+  readonly stop: () => Promise<void>;
+};
+
+const CODE_LIFETIME_SECONDS = 600;
+const MAX_LOG_BYTES = 1_000_000;
+
+export function createModelAllocator(server: ModelServer, id: string): ModelAllocator {
+  let isDead = false;
+  const db = createModelDatabase(server, () => isDead);
+  const dispatcher = createDispatcher({
+    db,
+    allocator: id,
+    maxWaiters: 100,
+    codeLifetimeSeconds: CODE_LIFETIME_SECONDS,
+    pollMaxSeconds: null,
+    now: server.clock.now,
+    // It is tried again.
+    onError: () => undefined,
+  });
+  const handlers = createVmHandlers({
+    db,
+    dispatcher,
+    logLimiter: createLogLimiter(db, MAX_LOG_BYTES),
+    logQueue: createLogQueue(2),
+    unknownVmProvider: 'external',
+    hasSpaceForLogs: () => Promise.resolve(true),
+    maxReportedVms: 100,
+  });
+  return {
+    id,
+    handlers,
+    request: async (request, signal) => {
+      try {
+        return await requestVm(db, request, signal);
+      } catch (error) {
+        // Answered with 503.
+        if (error instanceof NotServed) return { kind: 'busy' };
+        throw error;
+      }
+    },
+    release: (assignmentId) => releaseAssignment(db, assignmentId),
+    recycled: (hostname, assignmentId) => recordRecycled(db, { hostname, assignmentId }),
+    onNotification: dispatcher.onNotification,
+    readAll: dispatcher.readAll,
+    waiting: () => dispatcher.waiting + readGroupSizes([db]).reduce((sum, { waiting }) => sum + waiting, 0),
+    isDead: () => isDead,
+    kill: async () => {
+      isDead = true;
+      await dispatcher.close();
+    },
+    stop: () => dispatcher.close(),
+  };
+}

@@ -1,0 +1,227 @@
+// What the statements of src/db mean in the model, found by a part of their text. A statement that is not known is an error:
+// whoever changes one changes its meaning here too. The statuses are read from the statement, so they are those of the table.
+import { readVmStatus } from '../../../src/vms/lifecycle.ts';
+import {
+  acknowledge,
+  assignmentRecord,
+  change,
+  hostnameOf,
+  isLive,
+  liveAssignment,
+  release,
+  replaceCommand,
+} from './assignment-statements.ts';
+import {
+  appendLogs,
+  endLease,
+  lease,
+  notify,
+  statusesIn,
+  take,
+  texts,
+  withDelivery,
+  type Row,
+} from './delivery-statements.ts';
+import { isFreeVm, type ModelAssignment, type ModelVm, type World } from './world.ts';
+
+type Statement = {
+  readonly part: string;
+  /** Two of them may want the same row. */
+  readonly canConflict?: true;
+  readonly run: (world: World, parameters: readonly unknown[], text: string) => readonly Row[];
+};
+
+/** A statement, and its text in one line. */
+export type Known = Statement & { readonly text: string };
+const known = new Map<string, Known>();
+
+/** Statements of a kind have the same text, of which there are a few dozen. */
+export function findStatement(sql: string): Known | null {
+  const before = known.get(sql);
+  if (before) return before;
+  const text = sql.replace(/\s+/g, ' ');
+  const statement = statements.find(({ part }) => text.includes(part));
+  if (!statement) return null;
+  const found = { ...statement, text };
+  known.set(sql, found);
+  return found;
+}
+
+/** The order matters: the first that matches is it. */
+const statements: readonly Statement[] = [
+  { part: 'given (id, email, browser_id', canConflict: true, run: claim },
+  { part: 'given (hostname, boot_id, boot_address', run: seen },
+  { part: 'given (id, hostname, outcome, command_number', run: acknowledge },
+  { part: 'with "changed_0" as', run: changeStatuses },
+  { part: 'with due as', canConflict: true, run: take },
+  { part: 'left join waiting_list w on w.email = given.email', run: claimable },
+  { part: `set_config('lock_timeout', $1`, run: () => [] },
+  { part: 'select pg_notify(', run: notify },
+  { part: 'update vms v set status = case', run: transition },
+  { part: 'insert into vm_presence (hostname, last_seen_at, confirms', run: lease },
+  { part: 'with ended as', run: endLease },
+  { part: 'select "id", "hostname", "pin", "browsers"', run: liveAssignment },
+  { part: 'from "assignments" as "a" inner join "vms" as "v"', run: assignmentRecord },
+  {
+    part: 'update "assignments" set "browsers"',
+    run: (world, [browsers, , , , id]) => change(world, id, { browsers: texts(browsers) }),
+  },
+  { part: 'update "assignments" set "crd_command"', run: replaceCommand },
+  { part: 'update "assignments" set "released_at"', run: release },
+  { part: 'select "hostname" from "assignments" where "id"', run: hostnameOf },
+  { part: 'select from vms where hostname = $1 for no key update', run: () => [] },
+  { part: 'select "v"."assignment_id" from "vms"', run: pendingRecycle },
+  { part: 'select "v"."hostname" from "vms" as "v" inner join "assignments"', run: withDelivery },
+  { part: 'select "status" from "vms"', run: statusOf },
+  { part: 'select "hostname" from "vms" where "hostname" = $1 and "assignment_id" is null', run: isReset },
+  { part: 'insert into "vms"', run: addVm },
+  { part: 'from unnest($1::text[]) as given (hostname) left join vms', run: statusesOf },
+  { part: 'from "tombstones"', run: () => [] },
+  {
+    part: 'select count(*) as "count" from "vms" where "token_hash" is null',
+    run: ({ vms }) => [{ count: vms.size }],
+  },
+  { part: 'pg_advisory_xact_lock', run: appendLogs },
+  // The limit is never reached.
+  { part: 'delete from vm_logs using sized', run: () => [{ cut: 0 }] },
+];
+
+function claim(world: World, parameters: readonly unknown[], text: string): Row[] {
+  const [ids, emails, browsers, commands, pins] = parameters.map(texts);
+  const isSkipping = text.includes('skip locked');
+  return (emails ?? []).flatMap((email, index): Row[] => {
+    const had = [...world.assignments.values()].find((row) => row.email === email && isLive(row));
+    if (had && world.sabotage !== 'a claim forgets the machine that the e-mail has')
+      return [{ place: index + 1, outcome: 'live', id: had.id, hostname: had.hostname, pin: had.pin }];
+    const vm = firstFree(world, isSkipping);
+    if (!vm) return [];
+    const row: ModelAssignment = {
+      id: ids?.[index] ?? '',
+      hostname: vm.hostname,
+      email,
+      pin: pins?.[index] ?? '',
+      browsers: [browsers?.[index] ?? ''],
+      command: commands?.[index] ?? '',
+      assignedAt: world.now(),
+      commandNumber: 1,
+      commandAt: world.now(),
+      deliveredAt: null,
+      acknowledgedAt: null,
+      outcome: null,
+      outcomeMessage: null,
+      releasedAt: null,
+    };
+    world.assignments.set(row.id, row);
+    vm.assignmentId = row.id;
+    world.notifications.push(vm.hostname);
+    return [{ place: index + 1, outcome: 'given', id: row.id, hostname: row.hostname, pin: row.pin }];
+  });
+}
+
+/** Those that wait first. */
+function firstFree(world: World, isSkipping: boolean): ModelVm | undefined {
+  const isTaken = world.sabotage === 'a claim takes a machine that somebody has';
+  const free = [...world.vms.values()].filter(
+    (vm) => (isTaken ? vm.status === 'running' : isFreeVm(vm)) && !(isSkipping && world.isLocked()),
+  );
+  const waits = ({ hostname }: ModelVm): boolean => {
+    const presence = world.presence.get(hostname);
+    return presence?.available === true && (presence.waitingUntil ?? 0) > world.now();
+  };
+  return free.find(waits) ?? free[0];
+}
+
+/** Of those who were refused: nobody is on the waiting list here, so a free machine, locked or not, is one for everybody. */
+function claimable(world: World, [emails]: readonly unknown[]): Row[] {
+  const isBlind = world.sabotage === 'no machine is found to be free';
+  if (isBlind || ![...world.vms.values()].some(isFreeVm)) return [];
+  return texts(emails).map((email) => ({ email }));
+}
+
+/** One event, for one VM. */
+function transition(world: World, parameters: readonly unknown[], text: string): Row[] {
+  const hostname = String(parameters[0]);
+  return changeStatus(world, hostname, text, parameters) ? [{ hostname }] : [];
+}
+
+function changeStatus(world: World, hostname: string, text: string, parameters: readonly unknown[]): boolean {
+  const vm = world.vms.get(hostname);
+  if (!vm || !statusesIn(text).includes(vm.status)) return false;
+  const event = /status_event = '([a-z-]+)'/.exec(text)?.[1] ?? '';
+  if (!concerns(world, event, vm, parameters)) return false;
+  const next = new Map(
+    [...text.matchAll(/when '([a-z]+)' then '([a-z]+)'/g)].map(([, from, to]) => [from, to]),
+  );
+  vm.status = readVmStatus(next.get(vm.status) ?? vm.status);
+  if (event === 'reset' && world.sabotage !== 'a reset does not free the machine') vm.assignmentId = null;
+  return true;
+}
+
+/** Several events, each for some VMs: answered with the statuses before. */
+function changeStatuses(world: World, parameters: readonly unknown[], text: string): Row[] {
+  const before = texts(parameters.at(-1)).flatMap((hostname) => world.vms.get(hostname) ?? []);
+  const rows = before.map(({ hostname, status }) => ({ hostname, status, isChanged: false }));
+  const updates = text.split(/"changed_\d+" as/).slice(1);
+  updates.forEach((update, index) => {
+    for (const row of rows)
+      if (texts(parameters[index]).includes(row.hostname) && !world.isLocked())
+        row.isChanged ||= changeStatus(world, row.hostname, update, []);
+  });
+  return rows;
+}
+
+/** The conditions beside the status. */
+function concerns(world: World, event: string, vm: ModelVm, [, assignmentId]: readonly unknown[]): boolean {
+  if (event === 'release') return vm.assignmentId === assignmentId;
+  // Nobody is silent here.
+  if (event === 'response') return false;
+  if (event !== 'reset') return true;
+  if (assignmentId !== null && vm.assignmentId !== assignmentId) return false;
+  const held = world.assignments.get(vm.assignmentId ?? '');
+  return vm.assignmentId === null
+    ? vm.status === 'recycling'
+    : held?.releasedAt !== null && held !== undefined;
+}
+
+function seen(world: World, [hostnames]: readonly unknown[]): Row[] {
+  return texts(hostnames).flatMap((hostname) =>
+    world.vms.has(hostname) ? [{ hostname, isSeen: true, twinAddress: null }] : [],
+  );
+}
+
+function pendingRecycle(world: World, [hostname]: readonly unknown[], text: string): Row[] {
+  const vm = world.vms.get(String(hostname));
+  if (!vm || !statusesIn(text).includes(vm.status)) return [];
+  const held = world.assignments.get(vm.assignmentId ?? '');
+  const isAsked = vm.status === 'recycling' || (held !== undefined && held.releasedAt !== null);
+  return isAsked ? [{ assignment_id: vm.assignmentId }] : [];
+}
+
+function statusOf(world: World, [hostname]: readonly unknown[]): Row[] {
+  const vm = world.vms.get(String(hostname));
+  return vm ? [{ status: vm.status }] : [];
+}
+
+function isReset(world: World, [hostname]: readonly unknown[]): Row[] {
+  const vm = world.vms.get(String(hostname));
+  return vm && vm.assignmentId === null && vm.status !== 'recycling' ? [{ hostname: vm.hostname }] : [];
+}
+
+function addVm(world: World, parameters: readonly unknown[]): Row[] {
+  const [hostname = ''] = parameters.map(String);
+  if (world.vms.has(hostname)) return [];
+  const status = parameters
+    .map(String)
+    .find((text) => text === 'initializing' || text === 'running' || text === 'error');
+  world.vms.set(hostname, {
+    hostname,
+    status: readVmStatus(status ?? ''),
+    assignmentId: null,
+    freeSince: null,
+  });
+  return [{ hostname }];
+}
+
+function statusesOf(world: World, [hostnames]: readonly unknown[]): Row[] {
+  return texts(hostnames).map((hostname) => ({ hostname, status: world.vms.get(hostname)?.status ?? null }));
+}
