@@ -11,6 +11,7 @@ import {
 } from './config/derive.ts';
 import type { ConfigFailure } from './config/failure.ts';
 import { isTree, readConfigFile, type ReadFile, type Texts } from './config/file.ts';
+import { inspectConfig, type Inspected } from './config/inspect.ts';
 import { givenVariables, readValues } from './config/read.ts';
 import { fail, succeed, type Result } from './result.ts';
 
@@ -54,6 +55,11 @@ export function loadConfig({ env, readFile, cwd }: ConfigSources): ConfigResult 
 /** The same, from this process' environment, working directory and file system. */
 export function loadConfigFromProcess(): ConfigResult {
   return loadConfig({ env: process.env, readFile: readIfThere, cwd: process.cwd() });
+}
+
+/** What is set, also where it is wrong. */
+export function inspectConfigOfProcess(): Inspected {
+  return inspectConfig({ env: process.env, readFile: readIfThere, cwd: process.cwd() });
 }
 
 function failuresOf(result: Result<unknown, ConfigFailure | readonly ConfigFailure[]>): ConfigFailure[] {

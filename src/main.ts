@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import process from 'node:process';
 import { helpOf, USAGE } from './app/console.ts';
 import type { AppContext } from './app/context.ts';
-import { loadConfigFromProcess } from './config.ts';
+import { inspectConfigOfProcess, loadConfigFromProcess } from './config.ts';
 import { renderFailures } from './config/failure.ts';
 import { renderSettings } from './config/help.ts';
 import { thisPlatform } from './db/embedded/platform.ts';
@@ -92,6 +92,14 @@ const checks: Readonly<Record<string, Check>> = {
       : (await import('./app/commands.ts')).runDoctor(args, loadConfigFromProcess(), process.env),
   'check-config': async (args) =>
     (await import('./app/checks.ts')).checkConfig(args, loadConfigFromProcess()),
+  'support-bundle': async (args) =>
+    (await import('./app/support-bundle.ts')).runSupportBundle(args, {
+      loaded: loadConfigFromProcess(),
+      inspected: inspectConfigOfProcess(),
+      env: process.env,
+      platform: thisPlatform(),
+      now: new Date(),
+    }),
   healthcheck: async (args) => (await import('./app/checks.ts')).healthcheck(args, loadConfigFromProcess()),
 };
 

@@ -65,6 +65,15 @@ export const commands: readonly CommandHelp[] = [
     'Exits with 0 if nothing is wrong (warnings do not matter), with 1 if something is. Each finding says what to do.',
     '--public checks the certificate, the redirect from http to https, the headers of the proxy, that a poll survives a minute, that event streams are not buffered, and that large bodies pass. Run it on another computer, with ADMIN_USER and ADMIN_PASSWORD of the server in the environment; the password is sent over https only.',
   ),
+  commandUsage(
+    'support-bundle',
+    [
+      'write a file for whoever is asked for help: settings, health, operations, log, database, computer',
+      '--log <file>  the log of the allocator, where systemd does not keep it',
+    ],
+    'Works while the server runs, and while it or its database is away: what cannot be read is named. It starts and changes nothing. The file is a new .tar.gz, which this user alone can read.',
+    'Secrets are not in it, nor log lines of machines; e-mail addresses are replaced. It prints what it has put in.',
+  ),
   ...providers.flatMap(({ deploy }) => (deploy ? commandUsage('deploy', deploy.usage) : [])),
   ...providers.flatMap(({ destroyDeployment }) =>
     destroyDeployment ? commandUsage('destroy-deployment', destroyDeployment.usage) : [],

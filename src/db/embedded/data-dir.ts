@@ -57,7 +57,7 @@ async function asRoot(wanted: string, { platform, ...options }: DataDirOptions):
   if (!chosen.ok) return chosen;
   const account = chosen.value;
   if (account === undefined) return asOurselves(wanted);
-  const elsewhere = join(platform.systemDir, keyOf(wanted));
+  const elsewhere = systemFolderFor(wanted, platform);
   const holdsData = await exists(pathsIn(wanted).home);
   const reachable = await makeReachable(wanted, account, env, holdsData);
   if (reachable && (holdsData || !(await exists(pathsIn(elsewhere).home)))) {
@@ -72,6 +72,23 @@ async function asRoot(wanted: string, { platform, ...options }: DataDirOptions):
     );
   }
   return moveTo(elsewhere, { wanted, account, env, platform });
+}
+
+/** Where root keeps the data instead of a folder that the user of Postgres cannot reach. @param wanted free of links */
+function systemFolderFor(wanted: string, { systemDir }: Platform): string {
+  return join(systemDir, keyOf(wanted));
+}
+
+/** As `resolveDataDir`, but only looks: undefined where there is no data folder yet. */
+export async function findDataDir({
+  dataDir,
+  platform,
+}: Pick<DataDirOptions, 'dataDir' | 'platform'>): Promise<string | undefined> {
+  const wanted = await realpath(dataDir).catch(() => resolve(dataDir));
+  const folders = platform.uid === 0 ? [wanted, systemFolderFor(wanted, platform)] : [wanted];
+  for (const needed of [(folder: string) => pathsIn(folder).home, (folder: string) => folder])
+    for (const folder of folders) if (await exists(needed(folder)).catch(() => false)) return folder;
+  return undefined;
 }
 
 type Move = {
