@@ -49,7 +49,8 @@ setup-serve: $(if $(filter aws,$(PROVIDER)),$(ALL_STAMP),$(SERVE_STAMP))
 run: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
 run: setup-serve ## start the allocator in the foreground; the first run installs what serving needs (1 minute, 300 MB)
 	@node codegen/assets.ts
-	@node codegen/agent-bundle.ts || echo "The agent could not be built, and is not served: \`make agent\` says why."
+	@# Beside the start, which does not need it.
+	@{ node codegen/agent-bundle.ts >/dev/null || echo "The agent could not be built, and is not served: \`make agent\` says why."; } &
 	@echo "Starting the allocator (the first start creates its database, which takes a few seconds) ..."
 	@exec bin/lablink serve
 
