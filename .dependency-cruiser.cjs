@@ -159,7 +159,11 @@ module.exports = {
       },
     },
     only('client', ['contract'], 'The SDK.'),
-    only('doctor', ['contract'], 'Looks at the allocator from outside: knows the contract, and nothing of the server.'),
+    only(
+      'doctor',
+      ['contract'],
+      'Looks at the allocator from outside: knows the contract, and nothing of the server.',
+    ),
     only('support', ['log'], 'What a support bundle says, and what must not be in it.'),
     only('agent', ['client', 'contract', 'vms/crd-command'], 'What runs in a VM.'),
   ],
