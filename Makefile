@@ -130,6 +130,10 @@ chaos: setup assets ## real processes with faults until an invariant breaks; SEE
 chaos-model: setup ## the same invariants in 10,000 runs of a model in one process; SEED=, RUNS=
 	@node test/chaos/model/main.ts
 
+.PHONY: soak
+soak: setup assets ## two hours' traffic in ten minutes: what an allocator holds at the end, over that after a minute; SECONDS=
+	@node test/chaos/soak.ts
+
 .PHONY: screenshots
 screenshots: setup ## a picture of every page in every state, in dist/screenshots
 	@rm -rf dist/screenshots

@@ -74,7 +74,7 @@ export async function runOnce(session: Session, options: RunOptions): Promise<Ru
   return { schedule, broken, figures: figuresOf(cast, performance.now() - startedMs) };
 }
 
-type Cast = AsyncDisposable & {
+export type Cast = AsyncDisposable & {
   readonly targets: Targets;
   readonly machines: readonly Machine[];
   readonly participants: readonly Participant[];
@@ -83,7 +83,7 @@ type Cast = AsyncDisposable & {
 };
 
 /** Everybody who takes part. */
-async function openCast(session: Session, seed: number): Promise<Cast> {
+export async function openCast(session: Session, seed: number): Promise<Cast> {
   await using stack = new AsyncDisposableStack();
   const { url, allocators, postgres, networks } = session;
   const draw = createDraw(seed ^ 0x5eed);
@@ -145,7 +145,7 @@ function named(prefix: string, count: number): string[] {
 }
 
 /** Everything begins with machines that wait. */
-async function booted({ postgres }: Session, machines: readonly Machine[]): Promise<void> {
+export async function booted({ postgres }: Session, machines: readonly Machine[]): Promise<void> {
   const limit = performance.now() + BOOT_MS;
   const names = machines.map(({ hostname }) => hostname);
   for (;;) {
