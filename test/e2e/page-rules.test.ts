@@ -112,7 +112,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
       await page.getByRole('link', { name: 'Machines', exact: true }).first().focus();
       await page.keyboard.press('Enter');
       await page.waitForURL('**/admin/instances');
-      expect(await page.getByRole('navigation').getByRole('link').count()).toBe(7);
+      expect(await page.getByRole('navigation').getByRole('link').count()).toBe(9);
     }
   });
 
