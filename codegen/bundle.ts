@@ -97,7 +97,7 @@ async function bundlePrograms(): Promise<void> {
     charset: 'utf8',
     // Names stay readable in stack traces.
     minifySyntax: true,
-    legalComments: 'external',
+    legalComments: 'linked',
     external: [...FOR_AWS.map((start) => `${start}*`), ...NATIVE],
     banner: { js: banner },
     plugins: [addresses, requiredByPath],

@@ -1,6 +1,8 @@
 // The input of the Pulumi program allocator.ts. Plain values; src/provision/aws/deployment composes it.
 
 export type AllocatorSpec = {
+  /** `PROVIDER` of the allocator. */
+  readonly provider: string;
   /** `DEPLOYMENT` of the allocator, and the start of all names. */
   readonly deployment: string;
   readonly account: string;

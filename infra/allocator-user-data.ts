@@ -48,7 +48,7 @@ function override({ image, configFile }: AllocatorSpec): string {
 /** The settings of the allocator, as Compose reads them. */
 function settings(spec: AllocatorSpec, publicIp: string): string {
   const values = {
-    PROVIDER: 'aws',
+    PROVIDER: spec.provider,
     DEPLOYMENT: spec.deployment,
     AWS_REGION: spec.region,
     ALLOCATOR_PUBLIC_IP: publicIp,

@@ -196,11 +196,12 @@ export type Policy = { readonly Version: '2012-10-17'; readonly Statement: reado
 
 /** The least that the allocator needs to launch, watch and destroy the machines of one deployment. Pure. */
 export function allocatorPolicy(scope: PolicyScope): Policy {
-  const { partition = 'aws', account, region, deployment, stateBucket, logGroup } = scope;
+  const { partition, account, region, deployment, stateBucket, logGroup } = scope;
   const actions = neededActions();
   const of = (service: string) => actions.filter((action) => action.startsWith(`${service}:`));
+  const start = partition === undefined ? 'arn:aws' : `arn:${partition}`;
   const arn = (service: string, where: string, name: string) =>
-    `arn:${partition}:${service}:${where}:${account}:${name}`;
+    `${start}:${service}:${where}:${account}:${name}`;
   const names = namePattern(deployment);
   const roles = [arn('iam', '', `role/${names}`), arn('iam', '', `instance-profile/${names}`)];
   const groups = [`/lablink/${names}`, `/aws/lambda/${names}`, ...(logGroup === undefined ? [] : [logGroup])];
@@ -240,13 +241,13 @@ export function allocatorPolicy(scope: PolicyScope): Policy {
       allow('Logs', of('logs').filter(without(WITHOUT_RESOURCE)), logs),
       allow('LogForwarder', of('lambda'), [forwarder]),
       allow('Account', WITHOUT_RESOURCE, '*'),
-      ...(stateBucket === null ? [] : stateStatements(partition, stateBucket)),
+      ...(stateBucket === null ? [] : stateStatements(start, stateBucket)),
     ],
   };
 }
 
-function stateStatements(partition: string, bucket: string): Statement[] {
-  const arn = `arn:${partition}:s3:::${bucket}`;
+function stateStatements(start: string, bucket: string): Statement[] {
+  const arn = `${start}:s3:::${bucket}`;
   const ofObjects = stateActions.filter((action) => action !== 's3:ListBucket');
   return [allow('StateBucket', ['s3:ListBucket'], [arn]), allow('State', ofObjects, [`${arn}/*`])];
 }

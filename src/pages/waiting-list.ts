@@ -79,14 +79,17 @@ function personView(
     ],
     action,
     key: id,
-    missed: person.missed > 0 && `Missed ${counted(person.missed, 'reservation')}`,
+    notes: [
+      ...(person.state === 'waiting' && !person.is_called && !person.is_present
+        ? ['Their page is not open: skipped']
+        : []),
+      ...(person.missed > 0 ? [`Missed ${counted(person.missed, 'reservation')}`] : []),
+    ],
   };
 }
 
 function standingOf(person: Person): View {
   if (person.state === 'reserved') return { status: 'running', standing: 'A machine is reserved' };
   if (person.is_called) return { status: 'busy', standing: 'Called: gets the next machine' };
-  return person.is_present
-    ? { status: 'ok', standing: 'Waiting' }
-    : { status: 'unused', standing: 'Waiting, but their page is not open; is skipped' };
+  return { status: person.is_present ? 'ok' : 'unused', standing: 'Waiting' };
 }

@@ -18,6 +18,7 @@ import { runWithMocks } from './run-program.ts';
 const run = promisify(execFile);
 
 const spec: AllocatorSpec = {
+  provider: 'aws',
   deployment: 'lab',
   account: '123456789012',
   partition: 'aws',

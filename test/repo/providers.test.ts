@@ -39,6 +39,8 @@ const OTHER_MEANINGS = [
   'src/config/schema.ts',
   'src/app/data.ts',
   'src/app/backup.ts',
+  'src/app/support-parts.ts',
+  'src/app/support-sources.ts',
 ];
 const isDatabase = (line: string): boolean => /kind|database/i.test(line);
 

@@ -7,6 +7,7 @@ import { describeFailure, fail, succeed, type Result } from '../../../result.ts'
 import { programBeside } from '../../../process/program.ts';
 import type { AllocatorSpec } from '../../../../infra/allocator-spec.ts';
 import type { Deploy } from '../../definition.ts';
+import { aws } from '../definition.ts';
 import { checkInBucket } from '../bucket-check.ts';
 import { createClients, type Clients } from '../clients.ts';
 import { createCloud } from '../cloud.ts';
@@ -99,6 +100,7 @@ async function composeSpec(
     );
   return {
     ...{ deployment, region, domain, image, instanceType, configFile, adminPassword, amiId, account },
+    provider: aws.name,
     partition: arn.split(':')[1] ?? 'aws',
     vpcId: network.vpcId,
     subnetId: subnet.subnetId,
