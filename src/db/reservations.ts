@@ -1,5 +1,5 @@
 // Reserving VMs for the people of the waiting list: one statement ends what has run out, passes those VMs on and reserves free
-// ones. The rules are in vms/waiting.ts; docs/adr/0025 says why.
+// ones. The rules are in vms/waiting.ts; docs/adr/0020 says why.
 import { sql } from 'kysely';
 import { FORGOTTEN_HOURS, MAX_MISSED, PRESENT_SECONDS, RESERVATION_SECONDS } from '../vms/waiting.ts';
 import type { Db } from './connect.ts';
