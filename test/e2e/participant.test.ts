@@ -112,10 +112,11 @@ describe.skipIf(!hasBrowser)('a participant', () => {
   test('a page whose form a busy server refused says so, keeps what was typed, and sends it again by itself', async () => {
     await insertFreeVms(server.db, ['lablink-vm-test-1']);
     const { context, page } = await newBrowser();
-    await refuseForms(page, 'requestVm', 1);
+    // Long enough to look at the page before it sends the form again.
+    await refuseForms(page, 'requestVm', 4);
     await send(page, 'ada@example.org', command('4/0Aada'));
     await page.locator('#busy', { hasText: 'The server is busy.' }).waitFor();
-    expect(await page.evaluate('document.activeElement.id')).toBe('busy');
+    await expect.poll(() => page.evaluate('document.activeElement.id')).toBe('busy');
     expect(await page.inputValue('#email')).toBe('ada@example.org');
     expect(await page.inputValue('#crd-command')).toBe(command('4/0Aada'));
     await page.unroute('**/api/request_vm');
@@ -127,7 +128,7 @@ describe.skipIf(!hasBrowser)('a participant', () => {
   test('a refused form that its reader changes is not sent by itself; the form for returning keeps its PIN and is sent', async () => {
     await insertFreeVms(server.db, ['lablink-vm-test-1']);
     const [first, other] = [await newBrowser(), await newBrowser()];
-    await refuseForms(first.page, 'requestVm', 1);
+    await refuseForms(first.page, 'requestVm', 30);
     await send(first.page, 'ada@example.org', command('4/0Aada'));
     await first.page.locator('#busy').waitFor();
     await first.page.fill('#email', 'eve@example.org');
@@ -136,7 +137,7 @@ describe.skipIf(!hasBrowser)('a participant', () => {
     await first.page.click('form[action="/api/request_vm"] button[type="submit"]');
     const { pin } = await shown(first.page);
 
-    await refuseForms(other.page, 'returnToVm', 1);
+    await refuseForms(other.page, 'returnToVm', 4);
     await other.page.goto(`${server.url}/`);
     await other.page.click('#return summary');
     await other.page.fill('#return-email', 'eve@example.org');
