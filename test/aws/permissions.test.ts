@@ -29,6 +29,7 @@ import { createSharedResources } from '../../src/provision/aws/shared-resources/
 import { makeSshKeyPair } from '../../src/ssh/key-pair.ts';
 import { fleetSpec } from '../infra/fixture.ts';
 import { runProgram } from '../infra/run-program.ts';
+import { TEST_CREDENTIALS } from '../support/aws-requests.ts';
 import { startCloud, type TestCloud } from '../support/cloud.ts';
 import { motoIsThere } from '../support/moto.ts';
 
@@ -76,7 +77,7 @@ describe.skipIf(!motoIsThere())('the calls of the allocator', { timeout: 120_000
     for (const [name, value] of Object.entries(cloud.env)) vi.stubEnv(name, value);
     s3 = new S3Client({
       ...{ endpoint: cloud.endpoint, region: cloud.region, forcePathStyle: true },
-      credentials: { accessKeyId: 'observer', secretAccessKey: 'testing' },
+      credentials: TEST_CREDENTIALS,
     });
   }, 120_000);
   afterAll(async () => {

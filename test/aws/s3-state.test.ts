@@ -11,6 +11,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
+import { TEST_CREDENTIALS } from '../support/aws-requests.ts';
 import { startCloud, type TestCloud } from '../support/cloud.ts';
 import { motoIsThere } from '../support/moto.ts';
 
@@ -27,7 +28,7 @@ describe.skipIf(!motoIsThere())('a state in S3', { timeout: 300_000 }, () => {
       endpoint: cloud.endpoint,
       region: cloud.region,
       forcePathStyle: true,
-      credentials: { accessKeyId: 'testing', secretAccessKey: 'testing' },
+      credentials: TEST_CREDENTIALS,
     });
     await s3.send(new CreateBucketCommand({ Bucket: BUCKET }));
   }, 120_000);

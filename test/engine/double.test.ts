@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createRandom, createScheduler } from '../doubles/engine/scheduler.ts';
+import { TEST_CREDENTIALS } from '../support/aws-requests.ts';
 import { startCloud, type TestCloud } from '../support/cloud.ts';
 import { motoIsThere } from '../support/moto.ts';
 import { testEngine } from '../support/engine.ts';
@@ -234,7 +235,7 @@ describe.skipIf(!motoIsThere())('the engine double on an emulator of AWS', () =>
     const endpoint = { endpoint: cloud.endpoint, region: cloud.region, forcePathStyle: true };
     const s3 = new S3Client({
       ...endpoint,
-      credentials: { accessKeyId: 'testing', secretAccessKey: 'testing' },
+      credentials: TEST_CREDENTIALS,
     });
     await s3.send(new CreateBucketCommand({ Bucket: 'state' }));
     const bucket = {

@@ -25,7 +25,7 @@ import {
   type Faults,
   type Rejection,
 } from '../doubles/aws/faults.ts';
-import { readAwsRequests, type AwsRequest } from './aws-requests.ts';
+import { readAwsRequests, TEST_CREDENTIALS, type AwsRequest } from './aws-requests.ts';
 import { readSharedResources, type SharedResourcesReader } from './cloud-resources.ts';
 import { startMoto } from './moto.ts';
 
@@ -112,7 +112,7 @@ export async function startCloud({ checksPermissions = true } = {}): Promise<Tes
   const control = await mkdtemp(join(tmpdir(), 'lablink-cloud-'));
   const recording = join(control, 'requests.jsonl');
   const moto = await startMoto(REGION, recording);
-  const credentials = { accessKeyId: 'observer', secretAccessKey: 'testing' };
+  const credentials = TEST_CREDENTIALS;
   const env = { ...moto.env, [CONTROL_VARIABLE]: control };
   const ec2 = new EC2Client({ endpoint: moto.endpoint, region: REGION, credentials });
   const sharedResources = readSharedResources(ec2, { endpoint: moto.endpoint, region: REGION, credentials });
