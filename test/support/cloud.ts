@@ -164,7 +164,8 @@ export async function startCloud({ checksPermissions = true } = {}): Promise<Tes
 }
 
 const allowed: Readonly<Record<AwsRequest['by'], readonly string[]>> = {
-  allocator: allocatorActions,
+  // Pulumi has the allocator's credentials for its state.
+  allocator: [...allocatorActions, ...stateActions],
   plugin: Object.values(pluginActions).flat(),
   state: stateActions,
 };
