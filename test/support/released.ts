@@ -2,13 +2,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Kysely, PostgresDialect, type CompiledQuery } from 'kysely';
+import { Kysely, PostgresDialect, sql, type CompiledQuery } from 'kysely';
 import { Client, escapeLiteral, Pool } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { withDump } from '../../src/db/dump/dump.ts';
 import { migrateToLatest } from '../../src/db/migrate.ts';
 import { version } from '../../src/version.ts';
-import { seedLab } from './example-rows.ts';
+import { EXAMPLE, seedLab } from './example-rows.ts';
 import { createTestDatabase } from './postgres.ts';
 
 const FILE = new URL('../fixtures/released.sql', import.meta.url);
@@ -29,6 +29,12 @@ export async function writeReleased(): Promise<void> {
   await migrateToLatest(db);
   await db.destroy();
   await seedLab(database.db);
+  await sql`insert into settings (key, value, changed_by) values ('title', '"A workshop"', 'admin')`.execute(
+    database.db,
+  );
+  await sql`insert into waiting_list (id, email, code) values (${EXAMPLE.placeId}, 'joan@example.org', '271828')`.execute(
+    database.db,
+  );
   const rows = await withDump(database.connectionString, async ({ info, rowsOf, sequences }) => {
     const blocks: string[] = [];
     for (const table of info.tables) {
