@@ -11,7 +11,7 @@ import { startEmbeddedPostgres } from '../db/embedded/start.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import { fail, succeed, type Result } from '../result.ts';
 import { backupSource } from './backup-source.ts';
-import { required, type AppContext } from './context.ts';
+import { clockOf, required, type AppContext } from './context.ts';
 import { openDataDir, openForRestore, type Data } from './data.ts';
 
 /** Makes backups at intervals, where that is configured. */
@@ -26,7 +26,7 @@ export async function openBackups(context: AppContext, lifecycle: Lifecycle, dat
     () =>
       startBackupSchedule({
         ...{ db, source, passphrase, place, everyHours, keep, log },
-        now: () => new Date(),
+        now: clockOf(context),
       }),
     (schedule) => schedule.close(),
   );

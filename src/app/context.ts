@@ -22,7 +22,14 @@ export type AppContext = {
   readonly operationIntervals?: Partial<OperationIntervals>;
   readonly metricsFreshMs?: number;
   readonly providerLimits?: ProviderHost['limits'];
+  /** Instead of the clocks of this computer and of the database, for tests: a workshop's day in a second. */
+  readonly now?: () => Date;
 };
+
+/** The time for rules and for people; what is measured uses monotonic clocks. */
+export function clockOf({ now = () => new Date() }: Pick<AppContext, 'now'>): () => Date {
+  return now;
+}
 
 /** An expected failure of a step of the start: closes what was opened, and becomes the result of the start. */
 export class StartError extends Error {

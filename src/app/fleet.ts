@@ -6,7 +6,7 @@ import type { Provider } from '../provision/provider.ts';
 import { loadProvider } from '../provision/providers.ts';
 import type { Data } from './data.ts';
 import { deploymentUid, keptSecret, type Identity } from './identity.ts';
-import { required, type AppContext } from './context.ts';
+import { clockOf, required, type AppContext } from './context.ts';
 
 type Dependencies = { readonly data: Data } & Pick<Identity, 'sshKey' | 'forwarderToken'>;
 
@@ -34,7 +34,7 @@ export async function createFleet(
     },
     alone: data.alone,
     log,
-    now: () => new Date(),
+    now: clockOf(context),
     randomUuid: () => randomUUID(),
     randomBytes: (count) => randomBytes(count),
   });

@@ -16,7 +16,7 @@ import type { Metrics } from '../metrics/metrics.ts';
 import { definitionOf } from '../provision/providers.ts';
 import type { SshKeyPair } from '../ssh/key-pair.ts';
 import { openingState } from '../vms/workshop-state.ts';
-import { StartError, type AppContext } from './context.ts';
+import { clockOf, StartError, type AppContext } from './context.ts';
 import type { Data } from './data.ts';
 
 export type DeliveryServices = {
@@ -94,17 +94,18 @@ export async function openDelivery(
 
 /** Reserves machines for the waiting list while the workshop is open. Returns what reserves those that are free now. */
 export async function openReserver(
-  { log }: AppContext,
+  context: AppContext,
   lifecycle: Lifecycle,
   { database: { db }, settings }: Data & { readonly settings: Settings },
 ): Promise<() => Promise<void>> {
+  const now = clockOf(context);
   const readSweep = async () => {
     const current = await settings.read();
-    const open = openingState(current, new Date()) === 'open';
+    const open = openingState(current, now()) === 'open';
     return { open, until: current.closesAt === null ? null : new Date(current.closesAt) };
   };
   const onError = (error: unknown, action: string): void =>
-    log.warn({ err: error }, `An error while ${action}; it is tried again.`);
+    context.log.warn({ err: error }, `An error while ${action}; it is tried again.`);
   const reserver = await lifecycle.acquire(
     'waiting list',
     () => startReserver({ db, readSweep, onError }),
@@ -129,17 +130,18 @@ export async function openHistory(
 }
 
 export function openCollecting(
-  { config, log }: AppContext,
+  context: AppContext,
   { database: { db } }: Data,
   { privateKey }: Pick<SshKeyPair, 'privateKey'>,
 ): Collecting {
+  const { config, log } = context;
   const { extensions, leftOut, parallel, maxRunning, stallMs, sshUser } = config.download;
   const dependencies = {
     privateKey,
     choice: { extensions, leftOut },
     limits: { ...defaultLimits, sending: parallel, downloads: maxRunning, stallMs },
     log,
-    now: () => new Date(),
+    now: clockOf(context),
     nowMs: () => performance.now(),
     randomUuid: () => randomUUID(),
     pin: (hostname: string, hostKey: string) => pinHostKey(db, hostname, hostKey),

@@ -26,7 +26,7 @@ import type { OperationService } from '../provision/operation-service.ts';
 import { definitionOf, registeredProvider } from '../provision/providers.ts';
 import { deriveKey } from '../secrets.ts';
 import { needsCode } from '../vms/workshop-settings.ts';
-import type { AppContext } from './context.ts';
+import { clockOf, type AppContext } from './context.ts';
 import { backupChecks } from './backup-health.ts';
 import { auditFailedLogins } from './failed-logins.ts';
 import type { Data } from './data.ts';
@@ -64,10 +64,8 @@ const contractSchema = z.record(z.string(), z.unknown());
 /** `make agent` creates it. */
 const AGENT_FOLDER = new URL('../../dist/agent/', import.meta.url);
 
-export async function createWebApp(
-  { config, log }: AppContext,
-  dependencies: WebDependencies,
-): Promise<HttpApp> {
+export async function createWebApp(context: AppContext, dependencies: WebDependencies): Promise<HttpApp> {
+  const { config, log } = context;
   const { metrics, data, isStopping } = dependencies;
   const { db, shares } = data.database;
   const contract = await loadContract();
@@ -78,6 +76,7 @@ export async function createWebApp(
     validator: contract.validator,
     handlers: createHandlers({
       ...handlerOptions(config),
+      now: clockOf(context),
       ...dependencies.collecting,
       db,
       settings: dependencies.settings,
@@ -155,7 +154,6 @@ function handlerOptions(config: Config) {
   return {
     unknownVmProvider: ownsUnknownVms ? config.provider : registeredProvider,
     ...siteNames(config),
-    now: () => new Date(),
     maxReportedVms: config.limits.reportedVms,
     requestBounds: { perBrowser: config.limits.vmsPerBrowser, perAddress: config.limits.vmsPerAddress },
     codeLifetimeMs: config.limits.codeLifetimeMs,
