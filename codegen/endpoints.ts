@@ -51,6 +51,16 @@ function queryParameters(document: JsonObject, operation: JsonObject): JsonObjec
   );
 }
 
+const ROLES = ['instructor', 'admin'];
+
+/** Whoever adds an endpoint for which somebody signs in decides who may call it. */
+function roleOf({ operationId, 'x-role': role = null }: JsonObject, security: readonly Json[]): Json {
+  const signsIn = security.some((entry) => isRecord(entry) && 'adminBasic' in entry);
+  if (signsIn ? ROLES.includes(textOf(role)) : role === null) return role;
+  const wrong = signsIn ? `needs x-role: ${ROLES.join(' or ')}` : 'has x-role without adminBasic';
+  throw new Error(`openapi.yaml: ${textOf(operationId)} ${wrong}`);
+}
+
 function describe(document: JsonObject, method: string, path: string, operation: JsonObject): JsonObject {
   const responses = operation['responses'];
   if (!isRecord(responses)) throw new Error(`openapi.yaml: ${method} ${path} has no responses`);
@@ -63,6 +73,7 @@ function describe(document: JsonObject, method: string, path: string, operation:
     security: (security.length === 0 ? NO_SECURITY : security).map((entry) =>
       isRecord(entry) ? Object.keys(entry) : [],
     ),
+    role: roleOf(operation, security),
     consumes: operation['requestBody'] === undefined ? [] : mediaTypes(document, operation['requestBody']),
     bodyRequired: bodyRequired(document, operation['requestBody']),
     form: formFields(document, operation),

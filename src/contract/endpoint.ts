@@ -4,6 +4,9 @@
 export type SecurityScheme =
   'adminBasic' | 'vmToken' | 'forwarderToken' | 'registrationToken' | 'metricsToken' | 'browserCookie';
 
+/** Of a person: `instructor`s see and help, `admin`s do everything. */
+export type Role = 'instructor' | 'admin';
+
 export type QueryType = 'string' | 'integer' | 'number' | 'boolean';
 
 /** On the wire a form field is a string; in the contract it is this. */
@@ -17,6 +20,8 @@ export type EndpointInfo = {
   readonly tag: string;
   /** Alternatives, any of which suffices; an empty list within stands for "none needed". */
   readonly security: readonly (readonly SecurityScheme[])[];
+  /** The least that a person needs to be; null where no person signs in. */
+  readonly role: Role | null;
   /** Media types that the request body may have; empty where there is no body. */
   readonly consumes: readonly string[];
   /** A request without a body is refused; an empty form is one. */

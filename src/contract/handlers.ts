@@ -2,6 +2,7 @@
 // body or a wrong media type does not compile. Knows no HTTP library.
 import type { Readable } from 'node:stream';
 import type { operations as Wire } from './openapi.gen.ts';
+import type { Role } from './endpoint.ts';
 import type { EndpointId, endpoints } from './endpoints.gen.ts';
 
 /** How a request arrived: what a proxy in front says, and whether that is believed. */
@@ -14,10 +15,10 @@ export type ArrivedBy = {
   readonly forwardedHost: string | null;
 };
 
-/** Who calls. A `vm` holds the token of that hostname; `anonymous` brought no credentials (where none are required). */
+/** Who calls. An `admin` is a person who has signed in, whatever the role. A `vm` holds the token of that hostname; `anonymous` brought no credentials (where none are required). */
 export type Caller =
   | { readonly kind: 'anonymous' }
-  | { readonly kind: 'admin'; readonly user: string }
+  | { readonly kind: 'admin'; readonly user: string; readonly role: Role }
   | { readonly kind: 'vm'; readonly hostname: string }
   | { readonly kind: 'forwarder' }
   | { readonly kind: 'registrar' }

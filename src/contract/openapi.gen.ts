@@ -2910,7 +2910,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description Not allowed, for example because the request came from another site. */
+    /** @description The caller's role does not allow this, or the request came from another site. */
     Forbidden: {
       headers: {
         [name: string]: unknown;
@@ -3026,6 +3026,15 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
+    /** @description The caller's role does not allow this. */
+    PageForbidden: {
+      headers: {
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+      };
+    };
     /** @description Not found. */
     PageNotFound: {
       headers: {
@@ -3088,7 +3097,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description The request came from another site. */
+    /** @description The caller's role does not allow this, or the request came from another site. */
     PageOrForbidden: {
       headers: {
         [name: string]: unknown;
@@ -4804,6 +4813,7 @@ export interface operations {
       200: components['responses']['Page'];
       400: components['responses']['PageBadRequest'];
       401: components['responses']['PageUnauthorized'];
+      403: components['responses']['PageForbidden'];
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];
       503: components['responses']['PageUnavailable'];
@@ -4850,6 +4860,7 @@ export interface operations {
       200: components['responses']['Page'];
       400: components['responses']['PageBadRequest'];
       401: components['responses']['PageUnauthorized'];
+      403: components['responses']['PageForbidden'];
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];
       503: components['responses']['PageUnavailable'];
@@ -5893,6 +5904,7 @@ export interface operations {
       };
       400: components['responses']['BadRequest'];
       401: components['responses']['Unauthorized'];
+      403: components['responses']['Forbidden'];
       429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
       503: components['responses']['Unavailable'];
@@ -5955,6 +5967,7 @@ export interface operations {
       };
       400: components['responses']['BadRequest'];
       401: components['responses']['Unauthorized'];
+      403: components['responses']['Forbidden'];
       429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
       503: components['responses']['Unavailable'];

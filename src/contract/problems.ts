@@ -58,6 +58,11 @@ export const problems = {
     title: 'Request from another site',
     detail: "This request came from a page of another site and was refused. Use the allocator's own pages.",
   },
+  admins_only: {
+    status: 403,
+    title: 'For admins only',
+    detail: 'Only admins may do this. You are signed in as an instructor. Ask an admin of this workshop.',
+  },
   not_found: {
     status: 404,
     title: 'Not found',

@@ -1,12 +1,15 @@
 // Identifies callers: the admin by password, VMs and other programs by bearer token. Comparisons take constant time.
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Role } from '../contract/endpoint.ts';
 import type { Caller } from '../contract/handlers.ts';
 import type { Db } from '../db/connect.ts';
 import { hasToken, hostnameOfToken } from '../db/registration.ts';
 import { hashToken } from '../vms/token.ts';
 
 export type Authenticator = {
-  readonly basic: (user: string, password: string) => boolean;
+  readonly isBuiltIn: (user: string) => boolean;
+  readonly remembered: (user: string, password: string) => Promise<Role | null>;
+  readonly basic: (user: string, password: string) => Promise<Role | null>;
   /** Null = unknown token. Throws during an outage of the database. */
   readonly bearer: (token: string) => Promise<Caller | null>;
   /** Whether the VM has a token. Throws during an outage of the database. */
@@ -27,9 +30,11 @@ const TOKEN_MAX_LENGTH = 512;
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { db, admin, registrationToken, forwarderToken, metricsToken } = options;
   return {
+    isBuiltIn: (user) => sameText(user, admin.user),
+    remembered: () => Promise.resolve(null),
     basic: (user, password) => {
       const isUser = sameText(user, admin.user);
-      return sameText(password, admin.password) && isUser;
+      return Promise.resolve(sameText(password, admin.password) && isUser ? 'admin' : null);
     },
     bearer: async (token) => {
       if (token.length > TOKEN_MAX_LENGTH) return null;

@@ -5,6 +5,7 @@ import type { SecurityScheme } from '../contract/endpoint.ts';
 import type { AnyInput, Endpoint } from '../contract/erased.ts';
 import type { Caller } from '../contract/handlers.ts';
 import { ProblemError, type ProblemCode } from '../contract/problems.ts';
+import { mayCall } from '../contract/role.ts';
 import { readBrowserId } from './browser-cookie.ts';
 import type { Adapter, RequestContext } from './context.ts';
 import { readCredentials, type Credentials } from './credentials.ts';
@@ -46,6 +47,7 @@ export async function authorize(context: RequestContext, endpoint: Endpoint): Pr
   );
   if (caller.kind === 'admin' && endpoint.ownPagesOnly && !isOwnPage(req, options.publicUrl))
     throw new ProblemError('cross_site');
+  if (caller.kind === 'admin' && !mayCall(caller.role, endpoint.id)) throw new ProblemError('admins_only');
   context.caller = caller;
   adapter.rememberCaller(req, caller);
 }
@@ -108,8 +110,12 @@ async function identify(
 ): Promise<Caller | null> {
   if (credentials.kind === 'basic' && accepts(endpoint, 'adminBasic')) {
     const { user, password } = credentials;
-    const isRight = await loginLimit.password(client, () => authenticate.basic(user, password));
-    return isRight ? { kind: 'admin', user } : null;
+    const role =
+      (await authenticate.remembered(user, password)) ??
+      (await loginLimit.password({ ...client, user, isBuiltIn: authenticate.isBuiltIn(user) }, () =>
+        authenticate.basic(user, password),
+      ));
+    return role && { kind: 'admin', user, role };
   }
   if (credentials.kind === 'bearer' && BEARERS.some((scheme) => accepts(endpoint, scheme))) {
     const look = (): Promise<Caller | null> => authenticate.bearer(credentials.token);

@@ -1,9 +1,17 @@
-// Failed logins, slowed per address and in total, so that passwords cannot be tried out. Knows no password.
+// Failed logins, slowed per address, per name and in total, so that passwords cannot be tried out. Knows no password.
+import { createHash } from 'node:crypto';
 import { Mutex } from 'async-mutex';
 import { ProblemError } from '../contract/problems.ts';
 import { createFailures, networkOf } from './failures.ts';
 
 export type LoginClient = { readonly address: string; readonly userAgent: string };
+
+/** Who wants to sign in. */
+type Person = LoginClient & {
+  readonly user: string;
+  /** The admin of the configuration does not wait for accounts, which the database has. */
+  readonly isBuiltIn: boolean;
+};
 
 export type FailedLogin = {
   readonly address: string;
@@ -15,8 +23,8 @@ export type FailedLogin = {
 };
 
 export type LoginLimit = {
-  /** Throws `too_many_requests` where the client, or everybody together, has failed too often; else what `look` says. */
-  readonly password: (client: LoginClient, isRight: () => boolean) => Promise<boolean>;
+  /** Throws `too_many_requests` where the client, the name or everybody together has failed too often; else what `look` says. */
+  readonly password: <T>(person: Person, look: () => Promise<T | null>) => Promise<T | null>;
   /** The same for tokens; null is a failure. */
   readonly token: <T>(client: LoginClient, look: () => Promise<T | null>) => Promise<T | null>;
   readonly close: () => void;
@@ -25,6 +33,8 @@ export type LoginLimit = {
 const WINDOW_MS = 60_000;
 /** Of one address, in a window. A person mistypes less often, and a program with an old password learns nothing by more. */
 const PASSWORD_FAILURES = 10;
+/** Of one name, from all addresses: then only clients that were right before are looked at. */
+const ACCOUNT_FAILURES = 30;
 /** VMs with tokens that are not valid any more share an address. */
 const TOKEN_FAILURES = 60;
 /** Of all addresses: then only clients that were right before are looked at. */
@@ -36,7 +46,8 @@ export function createLoginLimit(onFailure: (failure: FailedLogin) => void): Log
   const counted = createFailures(WINDOW_MS);
   // Clients that were right once have failures of their own: a stranger behind the same address does not lock them out.
   const known = new Set<string>();
-  const oneByOne = new Mutex();
+  const builtInOnes = new Mutex();
+  const accounts = new Mutex();
 
   async function requireLeft(key: string, limit: number): Promise<void> {
     const seconds = await counted.waitSeconds(key, limit);
@@ -48,14 +59,16 @@ export function createLoginLimit(onFailure: (failure: FailedLogin) => void): Log
   }
 
   async function attempt<T>(
-    { address, scheme, key, isKnown, limit }: Attempt,
+    { address, scheme, key, account, isKnown, limit }: Attempt,
     look: () => Promise<T | null>,
   ): Promise<T | null> {
     if (!isKnown) await requireLeft('all', FAILURES_IN_ALL);
+    if (!isKnown && account !== undefined) await requireLeft(account, ACCOUNT_FAILURES);
     await requireLeft(key, limit);
     const found = await look();
     if (found !== null) return found;
     await counted.count('all');
+    if (account !== undefined) await counted.count(account);
     const failures = await counted.count(key);
     const isBlocked = failures >= limit;
     if (failures === 1 || isBlocked) onFailure({ address, scheme, failures, isBlocked });
@@ -64,18 +77,17 @@ export function createLoginLimit(onFailure: (failure: FailedLogin) => void): Log
 
   return {
     // One by one, so that a thousand at once are not all looked at before the first failure is counted.
-    password: ({ address, userAgent }, isRight) =>
-      oneByOne.runExclusive(async () => {
-        const client = `password ${address} ${userAgent}`;
+    password: ({ address, userAgent, user, isBuiltIn }, look) =>
+      (isBuiltIn ? builtInOnes : accounts).runExclusive(async () => {
+        const account = `account ${shortened(user)}`;
+        // Of one name: whoever has an account has no more tries at another one.
+        const client = `password ${address} ${userAgent} ${account}`;
         const isKnown = known.has(client);
         const key = isKnown ? client : `password ${networkOf(address)}`;
-        const look = (): Promise<true | null> => Promise.resolve(isRight() ? true : null);
-        const found = await attempt(
-          { address, scheme: 'password', key, isKnown, limit: PASSWORD_FAILURES },
-          look,
-        );
+        const limit = PASSWORD_FAILURES;
+        const found = await attempt({ address, scheme: 'password', key, account, isKnown, limit }, look);
         if (found !== null && known.size < KNOWN_CLIENTS) known.add(client);
-        return found !== null;
+        return found;
       }),
     token: ({ address }, look) => {
       const key = `token ${networkOf(address)}`;
@@ -85,8 +97,15 @@ export function createLoginLimit(onFailure: (failure: FailedLogin) => void): Log
   };
 }
 
+/** Names are as long as somebody likes. */
+function shortened(user: string): string {
+  return createHash('sha256').update(user).digest('base64');
+}
+
 type Attempt = Pick<FailedLogin, 'address' | 'scheme'> & {
   readonly key: string;
+  /** The name that was given with a password. */
+  readonly account?: string;
   readonly isKnown: boolean;
   readonly limit: number;
 };

@@ -1,5 +1,6 @@
 // What the adapter needs: the contract, the handlers, and what it must not know by itself.
 import type { RequestHandler } from 'express';
+import type { Role } from '../contract/endpoint.ts';
 import type { Endpoint } from '../contract/erased.ts';
 import type { Caller, Handlers } from '../contract/handlers.ts';
 import type { EndpointId } from '../contract/endpoints.gen.ts';
@@ -9,8 +10,12 @@ import type { FailedLogin } from './login-limit.ts';
 import type { HttpLimits } from './limits.ts';
 
 type Authenticate = {
-  /** In constant time. */
-  readonly basic: (user: string, password: string) => boolean;
+  /** Whether this is the admin of the configuration, whose password is checked without the database. */
+  readonly isBuiltIn: (user: string) => boolean;
+  /** The role of a person whose password was found to be right a moment ago; cheap. Null = `basic` has to look. */
+  readonly remembered: (user: string, password: string) => Promise<Role | null>;
+  /** The role; null = the name or the password is wrong, which takes the same time. May throw what `classifyError` understands. */
+  readonly basic: (user: string, password: string) => Promise<Role | null>;
   /** The owner of the token; null = the token is unknown. May throw what `classifyError` understands. */
   readonly bearer: (token: string) => Promise<Caller | null>;
   /** Whether the VM has a token: then it is asked for it, whatever `vmAuth` says. */

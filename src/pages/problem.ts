@@ -194,6 +194,13 @@ const remedies: Readonly<Record<number, string>> = {
 };
 
 const ADMIN_404 = 'Check the address, or choose a page from the menu.';
+const ADMINS_ONLY = 'Ask an admin to do it, or to change your role. The other pages are in the menu.';
+
+function remedyOf({ code, status }: Problem, area: Area): string {
+  if (code === 'admins_only') return ADMINS_ONLY;
+  if (area === 'admin' && status === 404) return ADMIN_404;
+  return remedies[status] ?? 'Go to the start page.';
+}
 
 export type ErrorModel = {
   readonly site?: string | undefined;
@@ -213,7 +220,7 @@ export function renderError({ problem, area, site, workshop = {} }: ErrorModel):
     detail: codeSpans(errors.length > 0 ? problem.detail : sentenceOf(problem)),
     hasFields: errors.length > 0,
     fields: errors.map(({ field, message }) => ({ field, message })),
-    remedy: area === 'admin' && status === 404 ? ADMIN_404 : (remedies[status] ?? 'Go to the start page.'),
+    remedy: remedyOf(problem, area),
     isForAdmins: area === 'admin',
     returning: code === 'assignment_not_found' && area === 'participant' && returnFormView(),
     isUnknownVm: code === 'vm_not_found',

@@ -18,7 +18,7 @@ import { sendRaw } from '../support/raw-http.ts';
 import { EXAMPLE, seedLab } from '../support/example-rows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
-import { ADMIN as STUB_ADMIN, startStub } from './harness.ts';
+import { ADMIN as STUB_ADMIN, INSTRUCTOR, startStub } from './harness.ts';
 
 /** Nothing may be missing. */
 const coverage = createCoverage(() => true);
@@ -88,6 +88,11 @@ test('the statuses that depend on the data of a request are answered as declared
   expect(coverage.seen(500)).toEqual(['downloadOwnFiles', 'downloadData', 'downloadVmData']);
   expectDeclared(server);
 }, 120_000);
+
+test('403 is answered by every endpoint for admins only when an instructor calls it', async () => {
+  await using http = await startStub();
+  await sendExamples(http.url, 403, { Authorization: INSTRUCTOR });
+});
 
 test("the examples of the contract's request bodies are accepted", async () => {
   const provider = createScriptedProvider();

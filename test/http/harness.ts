@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import type { AnyReply, Caller, Handlers } from '../../src/contract/handlers.ts';
+import type { Role } from '../../src/contract/endpoint.ts';
 import type { AnyInput } from '../../src/contract/erased.ts';
 import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
 import { createHttpApp, type HttpApp } from '../../src/http/app.ts';
@@ -17,6 +18,7 @@ const document: unknown = parse(readFileSync(new URL('../../openapi.yaml', impor
 const validator = createValidator(document);
 
 export const ADMIN = `Basic ${Buffer.from('admin:s3cret:ä').toString('base64')}`;
+export const INSTRUCTOR = `Basic ${Buffer.from('instructor:s3cret:ä').toString('base64')}`;
 export const VM_TOKEN = 'vm-token-1';
 export const VM = 'lablink-vm-test-1';
 
@@ -25,6 +27,8 @@ const callers: Readonly<Record<string, Caller>> = {
   forwarder: { kind: 'forwarder' },
   registrar: { kind: 'registrar' },
 };
+
+const roles: Readonly<Record<string, Role>> = { admin: 'admin', instructor: 'instructor' };
 
 type Stub = (input: AnyInput) => AnyReply | Promise<AnyReply>;
 export type Stubs = Partial<Record<EndpointId, Stub>>;
@@ -49,7 +53,9 @@ export async function startStub(stubs: Stubs = {}, options: Partial<HttpOptions>
     validator,
     handlers: stubbed(stubs),
     authenticate: {
-      basic: (user, password) => user === 'admin' && password === 's3cret:ä',
+      isBuiltIn: () => true,
+      remembered: () => Promise.resolve(null),
+      basic: (user, password) => Promise.resolve(password === 's3cret:ä' ? (roles[user] ?? null) : null),
       bearer: (token) => Promise.resolve(callers[token] ?? null),
       hasToken: () => Promise.resolve(false),
     },

@@ -20,9 +20,11 @@ beforeAll(async () => {
       trustProxy: true,
       onFailedLogin: (failure) => failed.push(failure),
       authenticate: {
+        isBuiltIn: () => false,
+        remembered: () => Promise.resolve(null),
         basic: (_user, password) => {
           looked += 1;
-          return password === 'the right one';
+          return Promise.resolve(password === 'the right one' ? 'admin' : null);
         },
         bearer: () => {
           looked += 1;
@@ -44,10 +46,15 @@ beforeEach(() => {
   t.failed.length = 0;
 });
 
-const tryPassword = async (password: string, from: string, userAgent = 'guesser'): Promise<Response> =>
+const tryPassword = async (
+  password: string,
+  from: string,
+  userAgent = 'guesser',
+  user = 'admin',
+): Promise<Response> =>
   t.http.get('/admin', {
     headers: {
-      authorization: `Basic ${Buffer.from(`admin:${password}`).toString('base64')}`,
+      authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`,
       'x-forwarded-for': from,
       'user-agent': userAgent,
     },
@@ -85,10 +92,39 @@ describe('wrong passwords', () => {
     ]);
   });
 
+  test('one name is slowed, from whatever addresses, but no other name, and no client that was right before', async () => {
+    expect((await tryPassword('the right one', '198.51.100.7', 'the browser of ada', 'ada')).status).toBe(
+      200,
+    );
+    looked = 0;
+    const tries = Array.from({ length: 90 }, (_, index) =>
+      tryPassword('a guess', `203.0.113.${index}`, 'guesser', 'ada'),
+    );
+    expect([await statuses(tries), looked]).toEqual([{ 401: 30, 429: 60 }, 30]);
+    expect((await tryPassword('the right one', '198.51.100.8', 'guesser', 'ada')).status).toBe(429);
+    expect((await tryPassword('the right one', '198.51.100.8', 'guesser', 'grace')).status).toBe(200);
+    expect((await tryPassword('the right one', '198.51.100.7', 'the browser of ada', 'ada')).status).toBe(
+      200,
+    );
+  });
+
+  test('a client that was right with one name has no more tries at another one', async () => {
+    expect((await tryPassword('the right one', '198.51.100.9', 'a browser', 'ada')).status).toBe(200);
+    const tries = Array.from({ length: 20 }, () =>
+      tryPassword('a guess', '198.51.100.9', 'a browser', 'grace'),
+    );
+    expect(await statuses(tries)).toEqual({ 401: 10, 429: 10 });
+    const all = Array.from({ length: 40 }, () => tryPassword('a guess', '198.51.100.9', 'another', 'linus'));
+    expect(await statuses(all)).toEqual({ 429: 40 });
+  });
+
   test('many addresses together are slowed, but not a client that was right before', async () => {
     expect((await tryPassword('the right one', '198.51.100.4', 'the browser of the admin')).status).toBe(200);
     looked = 0;
-    const counted = await statuses(guesses(300, (index) => `203.0.113.${index % 150}`));
+    const tries = Array.from({ length: 300 }, (_, index) =>
+      tryPassword('a guess', `203.0.113.${index % 150}`, 'guesser', `name ${index}`),
+    );
+    const counted = await statuses(tries);
     expect([counted, looked]).toEqual([{ 401: 100, 429: 200 }, 100]);
     expect((await tryPassword('the right one', '198.51.100.4', 'the browser of the admin')).status).toBe(200);
     expect((await tryPassword('the right one', '198.51.100.99')).status).toBe(429);

@@ -84,7 +84,7 @@ describe('the admin', () => {
   test('the admin gets in with the right password', async () => {
     await using t = await doors();
     expect((await t.http.get('/admin', { headers: { authorization: ADMIN } })).status).toBe(200);
-    expect(t.callers).toEqual([{ kind: 'admin', user: 'admin' }]);
+    expect(t.callers).toEqual([{ kind: 'admin', user: 'admin', role: 'admin' }]);
   });
 
   test.each([
@@ -256,7 +256,9 @@ describe('tokens', () => {
     const outage = new Error('connection refused');
     await using t = await doors({
       authenticate: {
-        basic: () => false,
+        isBuiltIn: () => false,
+        remembered: () => Promise.resolve(null),
+        basic: () => Promise.resolve(null),
         hasToken: () => Promise.resolve(false),
         bearer: () => Promise.reject(outage),
       },
@@ -287,7 +289,10 @@ describe('the browser cookie as a credential', () => {
     const cookie = (await t.http.get('/')).headers.getSetCookie()[0]?.split(';')[0] ?? '';
     expect((await t.http.get(path, { headers: { cookie } })).status).toBe(404);
     expect((await t.http.get(path, { headers: { authorization: ADMIN } })).status).toBe(404);
-    expect(t.callers.slice(1)).toEqual([{ kind: 'anonymous' }, { kind: 'admin', user: 'admin' }]);
+    expect(t.callers.slice(1)).toEqual([
+      { kind: 'anonymous' },
+      { kind: 'admin', user: 'admin', role: 'admin' },
+    ]);
   });
 
   test('a browser cookie does not make up for a wrong password', async () => {
