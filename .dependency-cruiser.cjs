@@ -113,6 +113,11 @@ module.exports = {
       ['db', 'log', 'process', 'provision/providers', 'version'],
       'Backups: what is in them, where they are, and how they come back.',
     ),
+    only(
+      'notify',
+      ['contract', 'vms', 'db', 'pages'],
+      'E-mails and webhooks: what they say, and that each is sent once.',
+    ),
     only('process', [], 'Processes of this computer: marked, found, signalled.'),
     only('ssh', [], 'Keys, and commands with a frame around their output.'),
     only('collect', ['log', 'ssh'], 'Files of machines into one archive; knows no table, no HTTP, no page.'),

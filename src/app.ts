@@ -11,6 +11,7 @@ import { risksOf } from './app/risks.ts';
 import { openCollecting, openDelivery, openHistory, openReserver } from './app/services.ts';
 import { createMetricsReader, createServerMetrics, openMetricsServer } from './app/metrics.ts';
 import { openServiceNotices } from './app/service-manager.ts';
+import { openNotifications } from './app/notifications.ts';
 import { createWebApp } from './app/web.ts';
 import { openSettings } from './app/workshop.ts';
 import { listenUrl } from './config/derive.ts';
@@ -100,6 +101,7 @@ async function serve(
   const pinLimit = await lifecycle.acquire('PIN limit', createPinLimit, (limit) => limit.close());
   const codeLimit = await lifecycle.acquire('code limit', createCodeLimit, (limit) => limit.close());
   const settings = await openSettings(config, opened.data);
+  const publicAddress = (): string => config.server.publicUrl ?? url;
   const renderMetrics = createMetricsReader(context, {
     metrics,
     db: opened.data.database.db,
@@ -113,7 +115,7 @@ async function serve(
     metrics,
     renderMetrics,
     settings,
-    publicAddress: () => config.server.publicUrl ?? url,
+    publicAddress,
     reserve: await openReserver(context, lifecycle, { ...opened.data, settings }),
     pinLimit,
     codeLimit,
@@ -141,6 +143,7 @@ async function serve(
   await openMetricsServer(context, lifecycle, renderMetrics);
   await openHistory(context, lifecycle, opened.data);
   await openBackups(context, lifecycle, opened.data);
+  await openNotifications(context, lifecycle, { ...opened, settings, publicAddress, operations });
   await lifecycle.acquire('operations', operations.start, (_started, { force }) => operations.stop(force));
   return url;
 }

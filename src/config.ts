@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import {
   checkBackups,
+  checkMail,
   chooseDatabase,
   composeConfig,
   derivePublicUrl,
@@ -43,7 +44,7 @@ export function loadConfig({ env, readFile, cwd }: ConfigSources): ConfigResult 
   const second =
     file.failures.length > 0
       ? []
-      : [...failuresOf(database), ...failuresOf(url), ...failuresOf(checkBackups(values))];
+      : [database, url, checkBackups(values), checkMail(values)].flatMap((result) => failuresOf(result));
   const keys = new Set(first.map(({ key }) => key));
   if (keys.has('PUBLIC_URL')) keys.add('dns.domain').add('dns.custom_subdomain').add('dns');
   const all = [...first, ...second.filter(({ key }) => !keys.has(key))];

@@ -2,6 +2,7 @@
 import type { Config } from '../config.ts';
 import type { Platform } from '../db/embedded/platform.ts';
 import type { Log } from '../log.ts';
+import type { SenderIntervals } from '../notify/sender.ts';
 import type { ProviderHost } from '../provision/host.ts';
 import type { OperationIntervals } from '../provision/operation-service.ts';
 import type { Provider } from '../provision/provider.ts';
@@ -21,6 +22,8 @@ export type AppContext = {
   readonly provider?: Provider;
   readonly operationIntervals?: Partial<OperationIntervals>;
   readonly metricsFreshMs?: number;
+  /** `watchMs`: between two looks at what is due by the clock. */
+  readonly notifyIntervals?: Partial<SenderIntervals> & { readonly watchMs?: number };
   readonly providerLimits?: ProviderHost['limits'];
   /** Instead of the clocks of this computer and of the database, for tests: a workshop's day in a second. */
   readonly now?: () => Date;

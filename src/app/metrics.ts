@@ -5,6 +5,7 @@ import { readBackupState } from '../db/backups.ts';
 import type { Db } from '../db/connect.ts';
 import { readGroupSizes } from '../db/grouped.ts';
 import { readSharesUse, type Shares } from '../db/shares.ts';
+import { countOutbox } from '../db/outbox.ts';
 import { readDatabaseTime, readEndedOperations, readMetricFacts } from '../db/metric-facts.ts';
 import { countVms, listVmsInQuestion } from '../db/vms.ts';
 import { withTimeLimit } from '../async/time-limit.ts';
@@ -154,6 +155,7 @@ async function readLabFacts(
     attention: await readAttention(db, { now: new Date(), ...limits }),
     backupAgeSeconds: backups.last?.ageSeconds ?? null,
     backupFailed: backups.problem !== null,
+    notifications: await countOutbox(db),
     backupEverySeconds: backup.everyHours === 0 ? null : backup.everyHours * 3_600,
   };
 }

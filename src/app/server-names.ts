@@ -1,4 +1,4 @@
-// The names by which browsers may call this server.
+// The names by which browsers may call this server, and what pages call it.
 import { isLoopback } from '../config/derive.ts';
 import type { Config } from '../config.ts';
 import type { HttpOptions } from '../http/options.ts';
@@ -14,4 +14,9 @@ export function serverNames({ host, publicUrl, trustProxy }: Config['server']): 
   const known = publicUrl === undefined ? null : URL.parse(publicUrl)?.hostname;
   const isOwnHost = (name: string) => isLoopback(name) || name.endsWith('.localhost') || name === known;
   return { publicUrl, trustProxy, isOwnHost };
+}
+
+/** What pages and messages call the deployment. */
+export function siteOf({ deployment }: Pick<Config, 'deployment'>): string {
+  return `${deployment.name} · ${deployment.environment}`;
 }

@@ -33,7 +33,8 @@ import type { Data } from './data.ts';
 import { createDisk } from './disk.ts';
 import type { Identity } from './identity.ts';
 import { metricsSource } from './metrics.ts';
-import { serverNames } from './server-names.ts';
+import { notificationOptions } from './notifications.ts';
+import { serverNames, siteOf } from './server-names.ts';
 import { risksOf } from './risks.ts';
 import type { Collecting, DeliveryServices } from './services.ts';
 
@@ -75,7 +76,7 @@ export async function createWebApp(context: AppContext, dependencies: WebDepende
     document: contract.document,
     validator: contract.validator,
     handlers: createHandlers({
-      ...handlerOptions(config),
+      ...handlerOptions(config, dependencies),
       now: clockOf(context),
       ...dependencies.collecting,
       db,
@@ -149,7 +150,7 @@ async function readContract() {
 }
 
 /** What the handlers need from the configuration and from the process. */
-function handlerOptions(config: Config) {
+function handlerOptions(config: Config, { secretKey }: Pick<WebDependencies, 'secretKey'>) {
   const { ownsUnknownVms } = definitionOf(config.provider);
   return {
     unknownVmProvider: ownsUnknownVms ? config.provider : registeredProvider,
@@ -166,6 +167,8 @@ function handlerOptions(config: Config) {
     trustsProxy: config.server.trustProxy !== false,
     pollMaxSeconds: config.limits.pollMaxSeconds ?? null,
     agentFolder: fileURLToPath(AGENT_FOLDER),
+    notifications: notificationOptions(config, secretKey),
+    sendsEmail: config.notify.smtp !== undefined,
     randomInt: (below: number) => randomInt(below),
     randomUuid: () => randomUUID(),
     randomBytes: (count: number) => randomBytes(count),
@@ -187,8 +190,8 @@ function problemPages(config: Config, settings: Settings): HttpOptions['pages'] 
 }
 
 /** What pages call the deployment. */
-function siteNames({ deployment }: Config) {
-  return { site: `${deployment.name} · ${deployment.environment}` };
+function siteNames({ deployment }: Pick<Config, 'deployment'>) {
+  return { site: siteOf({ deployment }) };
 }
 
 function healthChecks(config: Config, { admin, data, delivery, operations }: WebDependencies): HealthCheck[] {

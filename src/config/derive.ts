@@ -62,6 +62,7 @@ export function composeConfig(values: Values, { database, publicUrl }: Derived, 
       /** An absolute folder, or `s3://…`. */
       place: composePlace(values, cwd),
     },
+    notify: { ...values.notify, smtp: composeMail(values) },
     limits: {
       ...limits,
       /** Undefined: polls have no end. */
@@ -70,6 +71,13 @@ export function composeConfig(values: Values, { database, publicUrl }: Derived, 
     /** The config file that was read; relative paths in it start at `dir`. */
     configFile: path === undefined ? undefined : { path, dir: dirname(path) },
   };
+}
+
+/** Undefined where no e-mail is sent. */
+function composeMail({ notify: { smtp } }: Values) {
+  const { host, port, from, tls, user, password } = smtp;
+  if (host === undefined || from === undefined) return undefined;
+  return { host, port: port ?? (tls === 'tls' ? 465 : 587), from, tls, user, password };
 }
 
 function composePlace({ backup: { place }, dataDir }: Values, cwd: string): string {
@@ -122,6 +130,26 @@ export function checkBackups({ backup }: Values): Result<undefined, ConfigFailur
   if (backup.everyHours === 0 || backup.passphrase !== undefined) return succeed();
   const remedy = 'Set it, and keep it in another place than the backups; without it they cannot be opened.';
   return fail(missing('BACKUP_PASSPHRASE', 'BACKUP_EVERY_HOURS asks for backups', remedy));
+}
+
+/** A mail server that cannot be used, or to which the password would go in the clear. */
+export function checkMail({ notify: { smtp } }: Values): Result<undefined, ConfigFailure> {
+  const { host, from, user, password, tls } = smtp;
+  if (host === undefined) return succeed();
+  if (from === undefined)
+    return fail(missing('SMTP_FROM', 'SMTP_HOST is set', 'Set it to the sender of the e-mails.'));
+  if ((user === undefined) !== (password === undefined)) {
+    const [absent, given] =
+      user === undefined ? ['SMTP_USER', 'SMTP_PASSWORD'] : ['SMTP_PASSWORD', 'SMTP_USER'];
+    return fail(missing(absent, `${given} is set`, 'Set both, or neither.'));
+  }
+  if (tls !== 'none' || password === undefined || isLoopback(host)) return succeed();
+  return fail({
+    code: 'invalid',
+    key: 'SMTP_TLS',
+    message: 'It is none: everybody on the way could read the password.',
+    remedy: 'Set SMTP_TLS to starttls or tls, or leave SMTP_USER and SMTP_PASSWORD out.',
+  });
 }
 
 /** What the configuration says without effect, or to the danger of someone. */

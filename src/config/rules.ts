@@ -2,6 +2,7 @@
 // value (`"abc"` + `is not a whole number`); the description ends "Set NAME to …". Knows no setting by name.
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { normalizeEmail } from '../vms/email.ts';
 
 /** `<deployment>-vm-<environment>-<n>` stays under the 63 characters of one DNS label. */
 const HOSTNAME_PART_CHARACTERS = 24;
@@ -193,6 +194,10 @@ export const hostnamePart = text
   .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, 'cannot be a part of a hostname')
   .max(HOSTNAME_PART_CHARACTERS, `is longer than ${HOSTNAME_PART_CHARACTERS} characters`)
   .meta({ description: `at most ${HOSTNAME_PART_CHARACTERS} lower-case letters, digits and inner dashes` });
+
+export const emailAddress = text
+  .refine((value) => normalizeEmail(value) !== null, 'is not an e-mail address')
+  .meta({ description: 'an e-mail address such as lablink@example.org' });
 
 const IDENTIFIER = `a plain identifier of at most ${IDENTIFIER_BYTES} letters, digits and underscores`;
 export const sqlIdentifier = text

@@ -7,6 +7,7 @@ import { workshopRules } from '../vms/workshop-settings.ts';
 import { backupSettings } from './backup-schema.ts';
 import { deadlines } from './deadline-schema.ts';
 import { launchSettings, machineSettings } from './machine-schema.ts';
+import { notifySettings } from './notify-schema.ts';
 import { env, file } from './setting.ts';
 import { logSettings, metricSettings } from './watch-schema.ts';
 import * as rules from './rules.ts';
@@ -285,6 +286,7 @@ export const configSchema = z
     launch: launchSettings.describe('Launches'),
     download: download.describe('Download of the participants’ work'),
     backup: backupSettings.describe('Backups'),
+    notify: notifySettings.describe('Notifications'),
     limits: limits.describe('Limits'),
     ...logSettings,
     responseFaults: env('RESPONSE_FAULTS', oneOf(['log', 'throw']), {

@@ -1325,6 +1325,187 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/admin/notifications': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The page of the notifications */
+    get: operations['notificationsPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/notifications': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Who is notified of what, and what was sent */
+    get: operations['getNotifications'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/notifications/recipients': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Add a recipient of notifications
+     * @description An e-mail address, or the `https` address of a webhook (Standard Webhooks: `webhook-id`, `webhook-timestamp` and
+     *     `webhook-signature` are headers). The secret that signs is given, or made; it is in this answer and never shown again.
+     *     Webhooks at addresses that are not public are refused unless `WEBHOOK_ALLOW_PRIVATE` is set. Returns 409
+     *     (`recipient_exists`, `too_many_recipients`). With `Accept: text/html` the answer redirects to the page, but for a webhook
+     *     whose secret was made, which is on the page that is the answer.
+     */
+    post: operations['addRecipient'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/notifications/recipients/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Choose what a recipient is notified of
+     * @description Replaces the choice: what is not given is not sent. With `Accept: text/html` the answer redirects to the page.
+     */
+    post: operations['changeRecipient'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/notifications/recipients/{id}/pause': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Send nothing to a recipient for now
+     * @description What happens meanwhile is not sent to it later. What was being tried waits. With `Accept: text/html` the answer redirects
+     *     to the page.
+     */
+    post: operations['pauseRecipient'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/notifications/recipients/{id}/resume': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Send to a recipient again
+     * @description With `Accept: text/html` the answer redirects to the page.
+     */
+    post: operations['resumeRecipient'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/notifications/recipients/{id}/test': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Send a test to a recipient
+     * @description The test is sent like every notification, also to a recipient that is paused: the list of what was sent shows whether it
+     *     arrived. With `Accept: text/html` the answer redirects to the page.
+     */
+    post: operations['testRecipient'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/notifications/recipients/{id}/remove': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Remove a recipient
+     * @description What was sent to it is removed from the list too. With `Accept: text/html` the answer redirects to the page.
+     */
+    post: operations['removeRecipient'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/notifications/deliveries/{id}/retry': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Try a delivery again that has failed
+     * @description It is tried up to five times again. Returns 404 if it has not failed. With `Accept: text/html` the answer redirects to the
+     *     page.
+     */
+    post: operations['retryDelivery'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/orphans': {
     parameters: {
       query?: never;
@@ -1960,6 +2141,12 @@ export interface components {
       pin?: string;
       /** @description The workshop code, where the organiser asks for it; not from a browser that has the place. */
       code?: string;
+      /**
+       * @description Whether to send an e-mail when a VM is reserved for this place. Without it the choice stays; a new place has `no`.
+       *     Nothing is sent where no mail server is configured.
+       * @enum {string}
+       */
+      notify?: 'yes' | 'no';
     } & {
       [key: string]: unknown;
     };
@@ -1977,6 +2164,8 @@ export interface components {
     WaitingState: 'waiting' | 'reserved' | 'left';
     WaitingPlace: {
       id: components['schemas']['WaitingPlaceId'];
+      /** @description Whether an e-mail is sent when a VM is reserved; null where no mail server is configured. */
+      notify: boolean | null;
       email: string;
       /** @description Opens the place from another browser. */
       code: string;
@@ -2109,6 +2298,122 @@ export interface components {
         times: number;
         last_at: components['schemas']['Timestamp'];
       }[];
+    };
+    /** Format: uuid */
+    RecipientId: string;
+    /** Format: uuid */
+    DeliveryId: string;
+    /** @enum {string} */
+    NotificationEvent:
+      | 'launch_finished'
+      | 'launch_failed'
+      | 'destroy_failed'
+      | 'people_waiting'
+      | 'machine_failed'
+      | 'end_soon'
+      | 'work_not_downloaded'
+      | 'machines_past_end'
+      | 'cost_limit'
+      | 'backup_failed'
+      | 'schedule_problem';
+    /** @enum {string} */
+    RecipientKind: 'email' | 'webhook';
+    RecipientEvents: {
+      /** @description A launch has finished. */
+      launch_finished?: boolean;
+      /** @description A launch has failed. */
+      launch_failed?: boolean;
+      /** @description Destroying machines has failed. */
+      destroy_failed?: boolean;
+      /** @description No machine is free, and somebody waits. */
+      people_waiting?: boolean;
+      /** @description A machine with a participant has failed. */
+      machine_failed?: boolean;
+      /** @description 30 and 10 minutes before the end. */
+      end_soon?: boolean;
+      /** @description Before the end, participants' work is not downloaded. */
+      work_not_downloaded?: boolean;
+      /** @description Machines exist after their end. */
+      machines_past_end?: boolean;
+      /** @description The estimated cost has reached the limit (`COST_LIMIT_USD`). */
+      cost_limit?: boolean;
+      /** @description A backup has failed. */
+      backup_failed?: boolean;
+      /** @description Something on the schedule did not happen. */
+      schedule_problem?: boolean;
+    };
+    NewRecipient: {
+      kind: components['schemas']['RecipientKind'];
+      /** @description An e-mail address, or the address of a webhook. */
+      address: string;
+      /** @description Of a webhook, `whsec_` and 24 to 64 bytes in base64. One is made where it is missing or empty. */
+      secret?: string;
+      /** @description A launch has finished. */
+      launch_finished?: boolean;
+      /** @description A launch has failed. */
+      launch_failed?: boolean;
+      /** @description Destroying machines has failed. */
+      destroy_failed?: boolean;
+      /** @description No machine is free, and somebody waits. */
+      people_waiting?: boolean;
+      /** @description A machine with a participant has failed. */
+      machine_failed?: boolean;
+      /** @description 30 and 10 minutes before the end. */
+      end_soon?: boolean;
+      /** @description Before the end, participants' work is not downloaded. */
+      work_not_downloaded?: boolean;
+      /** @description Machines exist after their end. */
+      machines_past_end?: boolean;
+      /** @description The estimated cost has reached the limit (`COST_LIMIT_USD`). */
+      cost_limit?: boolean;
+      /** @description A backup has failed. */
+      backup_failed?: boolean;
+      /** @description Something on the schedule did not happen. */
+      schedule_problem?: boolean;
+    };
+    Recipient: {
+      id: components['schemas']['RecipientId'];
+      kind: components['schemas']['RecipientKind'];
+      address: string;
+      events: components['schemas']['NotificationEvent'][];
+      paused_at: components['schemas']['Timestamp'] | null;
+      added_at: components['schemas']['Timestamp'];
+      added_by: string;
+    };
+    AddedRecipient: {
+      recipient: components['schemas']['Recipient'];
+      /** @description Of a webhook, where it was made here. It is never shown again. */
+      secret: string | null;
+    };
+    NotificationDelivery: {
+      id: components['schemas']['DeliveryId'];
+      /** @description An event, `test`, or `machine_ready` for a participant. */
+      event: string;
+      /** @description The event in words. */
+      label: string;
+      at: components['schemas']['Timestamp'];
+      kind: components['schemas']['RecipientKind'];
+      address: string;
+      /** @enum {string} */
+      status: 'waiting' | 'sent' | 'failed';
+      tries: number;
+      tried_at: components['schemas']['Timestamp'] | null;
+      /** @description Null where there is no other try. */
+      next_try_at: components['schemas']['Timestamp'] | null;
+      /** @description Why the last try failed. */
+      problem: string | null;
+      can_retry: boolean;
+    };
+    Notifications: {
+      recipients: components['schemas']['Recipient'][];
+      /** @description The newest first. */
+      deliveries: components['schemas']['NotificationDelivery'][];
+      /** @description How many of these have failed. */
+      failed: number;
+      /** @description Whether a mail server is configured. */
+      sends_email: boolean;
+      /** @description Null where there is no limit. */
+      cost_limit_usd: number | null;
     };
     /** Format: uuid */
     RosterUploadId: string;
@@ -2868,6 +3173,17 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
+    /** @description Done; redirects to the page of the notifications. For HTML clients. */
+    SeeNotifications: {
+      headers: {
+        /** @description The page. */
+        Location: string;
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+      };
+    };
     /** @description The operation was accepted; redirects to its page. For HTML clients. */
     SeeOperation: {
       headers: {
@@ -3208,6 +3524,16 @@ export interface components {
      * @example 3c2f8b1e-7d4a-4e5b-9c60-1f2e3d4c5b6a
      */
     RosterUploadId: components['schemas']['RosterUploadId'];
+    /**
+     * @description The recipient.
+     * @example 6e1d0c2b-9f5a-4d3e-8b7c-0a1b2c3d4e5f
+     */
+    RecipientId: components['schemas']['RecipientId'];
+    /**
+     * @description The delivery.
+     * @example 4c8a2e6f-1b3d-4f5a-9e7c-8d6b5a4f3e2d
+     */
+    DeliveryId: components['schemas']['DeliveryId'];
     /**
      * @description The id from the list of orphans.
      * @example i-0123456789abcdef0
@@ -5409,6 +5735,331 @@ export interface operations {
       403: components['responses']['PageOrForbidden'];
       413: components['responses']['PageOrTooLarge'];
       415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  notificationsPage: {
+    parameters: {
+      query?: {
+        /** @description What was done, for the page to say. */
+        done?: 'added' | 'changed' | 'paused' | 'resumed' | 'removed' | 'tested' | 'retried';
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
+      403: components['responses']['PageForbidden'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
+  getNotifications: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The recipients, and what was sent. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Notifications'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      403: components['responses']['Forbidden'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  addRecipient: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "kind": "email",
+         *       "address": "organiser@example.org",
+         *       "launch_failed": true,
+         *       "machine_failed": true
+         *     }
+         */
+        'application/json': components['schemas']['NewRecipient'];
+        /**
+         * @example {
+         *       "kind": "email",
+         *       "address": "organiser2@example.org",
+         *       "launch_failed": true,
+         *       "machine_failed": true
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['NewRecipient'];
+      };
+    };
+    responses: {
+      /** @description The recipient, and its secret. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['AddedRecipient'];
+          'text/html': components['schemas']['Html'];
+        };
+      };
+      303: components['responses']['SeeNotifications'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  changeRecipient: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The recipient.
+         * @example 6e1d0c2b-9f5a-4d3e-8b7c-0a1b2c3d4e5f
+         */
+        id: components['parameters']['RecipientId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "launch_failed": true
+         *     }
+         */
+        'application/json': components['schemas']['RecipientEvents'];
+        /**
+         * @example {
+         *       "launch_failed": true
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['RecipientEvents'];
+      };
+    };
+    responses: {
+      /** @description The recipients, and what was sent. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Notifications'];
+        };
+      };
+      303: components['responses']['SeeNotifications'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  pauseRecipient: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The recipient.
+         * @example 6e1d0c2b-9f5a-4d3e-8b7c-0a1b2c3d4e5f
+         */
+        id: components['parameters']['RecipientId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The recipients, and what was sent. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Notifications'];
+        };
+      };
+      303: components['responses']['SeeNotifications'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  resumeRecipient: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The recipient.
+         * @example 6e1d0c2b-9f5a-4d3e-8b7c-0a1b2c3d4e5f
+         */
+        id: components['parameters']['RecipientId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The recipients, and what was sent. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Notifications'];
+        };
+      };
+      303: components['responses']['SeeNotifications'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  testRecipient: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The recipient.
+         * @example 6e1d0c2b-9f5a-4d3e-8b7c-0a1b2c3d4e5f
+         */
+        id: components['parameters']['RecipientId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The recipients, and what was sent. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Notifications'];
+        };
+      };
+      303: components['responses']['SeeNotifications'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  removeRecipient: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The recipient.
+         * @example 6e1d0c2b-9f5a-4d3e-8b7c-0a1b2c3d4e5f
+         */
+        id: components['parameters']['RecipientId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The recipients, and what was sent. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Notifications'];
+        };
+      };
+      303: components['responses']['SeeNotifications'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  retryDelivery: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The delivery.
+         * @example 4c8a2e6f-1b3d-4f5a-9e7c-8d6b5a4f3e2d
+         */
+        id: components['parameters']['DeliveryId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The recipients, and what was sent. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Notifications'];
+        };
+      };
+      303: components['responses']['SeeNotifications'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
       503: components['responses']['PageOrUnavailable'];

@@ -1,6 +1,7 @@
 // The catalogue of problems: every error response of the server, with status, title and sentence (RFC 9457).
 // docs/problems.md is generated from it.
 import type { components } from './openapi.gen.ts';
+import { notificationProblems } from './notification-problems.ts';
 import { workshopProblems } from './workshop-problems.ts';
 
 export type Problem = components['schemas']['Problem'];
@@ -17,6 +18,7 @@ type Entry = { readonly status: number; readonly title: string; readonly detail:
 /** Code → status, title, and the sentence that is used where a place has no better one. */
 export const problems = {
   ...workshopProblems,
+  ...notificationProblems,
   bad_request: { status: 400, title: 'Bad request', detail: 'The request could not be understood.' },
   invalid_json: {
     status: 400,
@@ -75,11 +77,6 @@ export const problems = {
     status: 404,
     title: 'Assignment not found',
     detail: 'There is no such assignment, or it belongs to another browser.',
-  },
-  place_not_found: {
-    status: 404,
-    title: 'Not on the waiting list',
-    detail: 'There is no such place on the waiting list, or it belongs to another browser.',
   },
   agent_not_built: {
     status: 404,

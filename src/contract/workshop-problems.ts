@@ -38,4 +38,9 @@ export const workshopProblems = {
     title: 'Upload not found',
     detail: 'This table was taken already, or is older than a day. Upload it again.',
   },
+  place_not_found: {
+    status: 404,
+    title: 'Not on the waiting list',
+    detail: 'There is no such place on the waiting list, or it belongs to another browser.',
+  },
 } as const;

@@ -30,7 +30,7 @@ export type EndedOperation = {
  * The participant of the machine has got a command there, and no complete download began later. The files of those before were
  * deleted by the reset.
  */
-const WORK_NOT_DOWNLOADED = `a.delivered_at is not null and v.status <> 'initializing'
+export const WORK_NOT_DOWNLOADED = `a.delivered_at is not null and v.status <> 'initializing'
   and not exists (select from vm_downloads d where d.hostname = v.hostname and d.complete and d.downloaded_at > a.delivered_at)`;
 
 /** @param graceMinutes how long after its shutdown time a machine may exist */

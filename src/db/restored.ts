@@ -22,6 +22,11 @@ export async function markRestored(db: Db): Promise<void> {
     .set(endedAs('interrupted', INTERRUPTED))
     .where('status', 'in', ['queued', 'running'])
     .execute();
+  // What had not been sent when the backup was made is old news.
+  await sql`update notification_deliveries set status = 'failed', lease_owner = null, lease_until = null,
+    problem = 'It was not sent before the backup from which this database was restored.' where status = 'waiting'`.execute(
+    db,
+  );
   // Machines that somebody got since wait no more: those that do are given first, until the others report.
   await sql`update vm_presence set available = false, waiting_until = null, waits_at = null,
     revision = nextval('vms_revision')`.execute(db);

@@ -134,6 +134,52 @@ export interface DeploymentIdentity {
   uid: string;
 }
 
+export interface NotificationDeliveries {
+  id: Generated<string>;
+  /**
+   * the allocator that is sending it
+   */
+  lease_owner: string | null;
+  lease_until: Timestamp | null;
+  next_try_at: Generated<Timestamp>;
+  notification_id: string;
+  /**
+   * a participant on the waiting list; what was sent to them is forgotten with the place
+   */
+  place_id: string | null;
+  problem: string | null;
+  recipient_id: string | null;
+  status: Generated<string>;
+  tried_at: Timestamp | null;
+  tries: Generated<number>;
+}
+
+export interface NotificationRecipients {
+  added_at: Generated<Timestamp>;
+  added_by: string;
+  address: string;
+  events: Generated<string[]>;
+  id: string;
+  kind: string;
+  paused_at: Timestamp | null;
+  /**
+   * signs what is sent to a webhook; sealed by a key that is derived from SECRET_KEY
+   */
+  sealed_secret: string | null;
+}
+
+export interface Notifications {
+  at: Generated<Timestamp>;
+  data: Json;
+  event: string;
+  id: Generated<string>;
+  /**
+   * the same thing is announced once, whoever notices it, however often
+   */
+  key: string;
+  useful_until: Timestamp | null;
+}
+
 export interface OperationEvents {
   at: Generated<Timestamp>;
   hostname: string | null;
@@ -457,6 +503,10 @@ export interface WaitingList {
   position: Generated<Int8>;
   reserved_vm: string | null;
   since: Generated<Timestamp>;
+  /**
+   * this person asked for an e-mail when a VM is reserved for them
+   */
+  wants_mail: Generated<boolean>;
 }
 
 export interface WaitingPresence {
@@ -474,6 +524,9 @@ export interface DB {
   audit_events: AuditEvents;
   backups: Backups;
   deployment_identity: DeploymentIdentity;
+  notification_deliveries: NotificationDeliveries;
+  notification_recipients: NotificationRecipients;
+  notifications: Notifications;
   operation_events: OperationEvents;
   operation_vms: OperationVms;
   operations: Operations;

@@ -23,6 +23,8 @@ export type PlaceRecord = {
   /** When its page asked last. */
   readonly presentAt: Date | null;
   readonly bestEstimateStep: number | null;
+  /** An e-mail is sent when a VM is reserved. */
+  readonly wantsMail: boolean;
 };
 
 export type Joining = {
@@ -35,6 +37,8 @@ export type Joining = {
   readonly givenCode: string | null;
   /** Too many wrong codes came from the client's network: no further one is looked at for so long. */
   readonly codeWaitSeconds: number;
+  /** Whether an e-mail is wanted when a VM is reserved; absent: the choice stays, and a new place wants none. */
+  readonly wantsMail?: boolean | undefined;
 };
 
 export type JoinResult =
@@ -61,10 +65,10 @@ const PRESENCE_SECONDS = 10;
 /** Joins at the end, or finds the place of this e-mail where it is. Who has left joins at the end again. */
 export async function joinList(db: Db, joining: Joining): Promise<JoinResult> {
   return db.transaction().execute(async (trx): Promise<JoinResult> => {
-    const { id, email, browserId, code } = joining;
+    const { id, email, browserId, code, wantsMail } = joining;
     const { rows } = await sql<{ id: string }>`
-      insert into waiting_list (id, email, browsers, code)
-      select ${id}, ${email}, array[${browserId}], ${code}
+      insert into waiting_list (id, email, browsers, code, wants_mail)
+      select ${id}, ${email}, array[${browserId}], ${code}, ${wantsMail ?? false}::boolean
       where (select count(*) from waiting_list where left_at is null) < ${MAX_PLACES}
       on conflict (email) do nothing returning id`.execute(trx);
     if (rows.length > 0) {
@@ -86,6 +90,12 @@ export async function joinList(db: Db, joining: Joining): Promise<JoinResult> {
       .where('id', '=', found.id)
       .where('left_at', 'is not', null)
       .executeTakeFirst();
+    if (wantsMail !== undefined)
+      await trx
+        .updateTable('waiting_list')
+        .set({ wants_mail: wantsMail })
+        .where('id', '=', found.id)
+        .execute();
     await markPresent(trx, found.id);
     return { kind: again.numUpdatedRows > 0n ? 'joined' : 'same', id: found.id };
   });
@@ -159,7 +169,14 @@ function selectPlaces(db: Db) {
       join.onRef('v.hostname', '=', 'w.reserved_vm').onRef('v.reserved_for', '=', 'w.id'),
     )
     .select(['w.id', 'w.email', 'w.code', 'w.browsers', 'w.since', 'w.left_at', 'w.left_reason', 'w.missed'])
-    .select(['w.called_at', 'w.reserved_vm', 'v.reserved_until', 'p.present_at', 'p.best_estimate_step'])
+    .select([
+      'w.called_at',
+      'w.wants_mail',
+      'w.reserved_vm',
+      'v.reserved_until',
+      'p.present_at',
+      'p.best_estimate_step',
+    ])
     .select(
       sql<number>`(select count(*) from waiting_list o where o.left_at is null and o.reserved_vm is null
         and (o.called_at is null, coalesce(o.called_at, now()), o.position, o.id)
@@ -185,6 +202,7 @@ function readRow(row: Row): PlaceRecord {
     reservedUntil: row.reserved_until,
     presentAt: row.present_at,
     bestEstimateStep: row.best_estimate_step,
+    wantsMail: row.wants_mail,
   };
 }
 

@@ -7,6 +7,7 @@ import type { RequestVmDependencies } from './request-vm.ts';
 import { createDownloadHandlers, type DownloadDependencies } from './downloads.ts';
 import { createActionsHandlers, type ActionsDependencies } from './actions.ts';
 import { createRosterHandlers, type RosterDependencies } from './roster.ts';
+import { createNotificationsHandlers, type NotificationsDependencies } from './notifications.ts';
 import { createSettingsHandlers, type SettingsDependencies } from './settings.ts';
 import { createShutdownHandlers } from './shutdown.ts';
 import { createFleetHandlers } from './fleet.ts';
@@ -38,6 +39,7 @@ export type HandlerDependencies = Omit<RequestVmDependencies, 'readLab'> &
   FleetDependencies &
   SettingsDependencies &
   RosterDependencies &
+  NotificationsDependencies &
   WaitingListDependencies &
   LiveDependencies &
   DownloadDependencies & {
@@ -60,6 +62,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createSettingsHandlers(dependencies),
     ...createRosterHandlers(dependencies),
     ...createWaitingListHandlers(dependencies),
+    ...createNotificationsHandlers(dependencies),
     ...createShutdownHandlers(dependencies),
     ...createOrphansHandlers(dependencies),
     ...createOperationHandlers(dependencies),

@@ -38,6 +38,8 @@ export type RequestVmDependencies = AdmissionDependencies & {
   readonly onClaim?: ((outcome: VmRequestResult['kind']) => void) | undefined;
   /** Reserves what is free now for the waiting list. */
   readonly reserve: () => Promise<void>;
+  /** Whether a mail server is configured. */
+  readonly sendsEmail: boolean;
 };
 
 type RequestInput = Input<'requestVm'>;
@@ -207,7 +209,7 @@ const STATES: readonly string[] = ['workshop_scheduled', 'workshop_closed'];
 
 /** JSON clients get the problem, HTML clients the form again with the message and their input. */
 async function reject(
-  { db, now, readLab, settings }: RequestVmDependencies,
+  { db, now, readLab, settings, sendsEmail }: RequestVmDependencies,
   input: RequestInput,
   rejection: Rejection,
   pinOf: 'machine' | 'place' = 'machine',
@@ -217,7 +219,7 @@ async function reject(
   const workshop = await settings.read();
   // A wrong command does not end the turn of somebody for whom a machine is reserved.
   const record = input.browserId === null ? null : await findPlaceOfBrowser(db, input.browserId);
-  const place = record?.state === 'reserved' ? await lookAtPlace({ db, now }, record) : null;
+  const place = record?.state === 'reserved' ? await lookAtPlace({ db, now, sendsEmail }, record) : null;
   return page(
     renderIndex({
       lab: await readLab(),

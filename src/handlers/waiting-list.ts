@@ -46,7 +46,7 @@ export function createWaitingListHandlers(dependencies: WaitingListDependencies)
       return json(
         isOwn
           ? await lookAtPlace(dependencies, place)
-          : placeView(place, place.bestEstimateStep, dependencies.now()),
+          : placeView(place, place.bestEstimateStep, dependencies),
       );
     },
     leaveWaitingList: async (input) => {
@@ -104,6 +104,7 @@ async function join(
     browserId,
     givenPin: withoutInvisible(input.body.pin ?? '').trim() || null,
     network: input.network,
+    wantsMail: input.body.notify === undefined ? undefined : input.body.notify === 'yes',
   });
   if (!('id' in joined)) return refuse(dependencies, input, joinRefusal(joined));
   if (input.accept === 'text/html') return see(INDEX);

@@ -35,6 +35,8 @@ export type WaitingDependencies = {
   readonly randomUuid: () => string;
   /** Reserves what is free now. */
   readonly reserve: () => Promise<void>;
+  /** Whether a mail server is configured. */
+  readonly sendsEmail: boolean;
 };
 
 /** The age at which the facts are read again: a whole workshop asks. */
@@ -45,15 +47,17 @@ type Joiner = Pick<Joining, 'email' | 'browserId'> & {
   /** The code of the place, where one was entered. */
   readonly givenPin: string | null;
   readonly network: string;
+  /** Absent: the choice stays. */
+  readonly wantsMail?: boolean | undefined;
 };
 
 /** Takes a place, or finds the one of this e-mail; a VM that is free for it is reserved at once. */
 export async function takePlace(dependencies: WaitingDependencies, joiner: Joiner): Promise<JoinResult> {
   const { db, pinLimit, randomInt, randomUuid, reserve } = dependencies;
-  const { email, browserId, givenPin } = joiner;
+  const { email, browserId, givenPin, wantsMail } = joiner;
   const joined = await guessPin(pinLimit, joiner, (codeWaitSeconds) =>
     joinList(db, {
-      ...{ email, browserId, givenCode: givenPin, codeWaitSeconds },
+      ...{ email, browserId, givenCode: givenPin, codeWaitSeconds, wantsMail },
       id: randomUuid(),
       code: makePin(randomInt),
     }),
@@ -76,25 +80,24 @@ export async function openPlace(
   return opened.kind === 'unknown' || opened.kind === 'code_required' ? null : opened;
 }
 
+type LookDependencies = Pick<WaitingDependencies, 'db' | 'now' | 'sendsEmail'>;
+
 /** Reads a place for its participant, who is present by that. */
 export async function lookAtPlace(
-  dependencies: Pick<WaitingDependencies, 'db' | 'now'>,
+  dependencies: LookDependencies,
   record: PlaceRecord,
 ): Promise<WaitingPlace> {
   const { db } = dependencies;
   if (record.state !== 'left') await markPresent(db, record.id);
-  if (record.state !== 'waiting') return placeView(record, null, dependencies.now());
+  if (record.state !== 'waiting') return placeView(record, null, dependencies);
   const step = shownStep(estimateStep(record.ahead, await readFacts(dependencies)), record.bestEstimateStep);
   if (step !== null && (record.bestEstimateStep === null || step < record.bestEstimateStep))
     await recordEstimate(db, record.id, step);
-  return placeView(record, step, dependencies.now());
+  return placeView(record, step, dependencies);
 }
 
 /** The place after it was taken. */
-export async function findOwnPlace(
-  dependencies: Pick<WaitingDependencies, 'db' | 'now'>,
-  id: string,
-): Promise<WaitingPlace | null> {
+export async function findOwnPlace(dependencies: LookDependencies, id: string): Promise<WaitingPlace | null> {
   const record = await findPlace(dependencies.db, id);
   return record && lookAtPlace(dependencies, record);
 }
@@ -110,7 +113,11 @@ function readFacts({ db, now }: Pick<WaitingDependencies, 'db' | 'now'>): Promis
   return facts;
 }
 
-export function placeView(record: PlaceRecord, step: number | null, now: Date): WaitingPlace {
+export function placeView(
+  record: PlaceRecord,
+  step: number | null,
+  { now, sendsEmail }: Pick<WaitingDependencies, 'now' | 'sendsEmail'>,
+): WaitingPlace {
   const { reservedUntil } = record;
   return {
     id: record.id,
@@ -124,8 +131,9 @@ export function placeView(record: PlaceRecord, step: number | null, now: Date): 
     since: record.since.toISOString(),
     reserved_until: reservedUntil?.toISOString() ?? null,
     reserved_seconds:
-      reservedUntil && Math.max(0, Math.floor((reservedUntil.getTime() - now.getTime()) / 1_000)),
+      reservedUntil && Math.max(0, Math.floor((reservedUntil.getTime() - now().getTime()) / 1_000)),
     missed: record.missed,
+    notify: sendsEmail ? record.wantsMail : null,
   };
 }
 

@@ -70,6 +70,8 @@ export type LabFacts = {
   readonly backupFailed: boolean;
   /** Null: none are scheduled. */
   readonly backupEverySeconds: number | null;
+  /** Of the last day, those that have failed. */
+  readonly notifications: Readonly<Record<'waiting' | 'failed', number>>;
 };
 
 const one = (value: number): Sample[] => [{ value }];
@@ -271,6 +273,13 @@ export const labReadings: readonly Reading<LabFacts>[] = [
     kind: 'gauge',
     help: 'How long the active operation has taken so far.',
     read: ({ activeOperationSeconds }) => one(activeOperationSeconds),
+  },
+  {
+    name: 'lablink_notifications',
+    kind: 'gauge',
+    help: 'Notifications that wait to be sent, and those of the last day that could not be sent.',
+    labelNames: ['status'],
+    read: ({ notifications }) => labelled('status', notifications),
   },
   {
     name: 'lablink_log_bytes',

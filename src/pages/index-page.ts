@@ -113,6 +113,7 @@ function placeView(place: WaitingPlace): View {
     isWaiting: place.state === 'waiting',
     isReserved: place.state === 'reserved',
     hasLeft: place.state === 'left',
+    mail: place.notify === null ? null : { isWanted: place.notify },
     left:
       place.reserved_seconds === null
         ? ''

@@ -35,6 +35,7 @@ const adminLinks = [
     { href: '/admin/create', label: 'Launch' },
     { href: '/admin/settings', label: 'Settings' },
     { href: '/admin/waiting-list', label: 'Waiting list' },
+    { href: '/admin/notifications', label: 'Notifications' },
   ],
   [
     { href: '/admin/operations', label: 'Operations' },

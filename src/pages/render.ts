@@ -1,6 +1,6 @@
-// Templates in, HTML out: read and parsed once, rendered strictly, everything escaped. Knows no page.
+// Templates in, HTML out: read and parsed once, rendered strictly, everything escaped. Messages are plain text. Knows no page.
 import { readdirSync, readFileSync } from 'node:fs';
-import { StrictContext, StrictWriter } from './strict-mustache.ts';
+import { PlainWriter, StrictContext, StrictWriter } from './strict-mustache.ts';
 
 type ViewValue = string | number | boolean | null | View | readonly ViewValue[];
 /** What a template sees: plain data, nothing undefined, no functions. */
@@ -16,15 +16,29 @@ const UNQUOTED = /\s[\w-]+\s*=\s*\{\{/;
 const TABLE_SPACE = /(?<=>)\s*\n\s*(?=<\/?(?:t[dhr]|thead|tbody)\b)/g;
 const PARTIAL = /\{\{\s*>\s*([^\s}]+)\s*\}\}/g;
 
+const templatesOfProject = readTemplates(TEMPLATES);
+const isForMessages = (name: string): boolean => name.startsWith('messages/');
+const templatesThat = (is: (name: string) => boolean): ReadonlyMap<string, string> =>
+  new Map([...templatesOfProject].filter(([name]) => is(name)));
+
 /** Renders a template of `templates/` by its name. Throws where view and template do not fit: that is a bug. */
-export const render: Render = createRenderer(readTemplates(TEMPLATES));
+export const render: Render = createRenderer(templatesThat((name) => !isForMessages(name)));
+
+/** Renders a template of `templates/messages/` as plain text. Throws as `render` does. */
+export function renderMessage(name: string, view: View): string {
+  return renderPlain(`messages/${name}`, view);
+}
+
+const renderPlain = createRenderer(templatesThat(isForMessages), new PlainWriter());
 
 /**
  * A renderer over these templates (name → text; partials are named `partials/…`). Throws where a template does not
  * parse, prints without escaping or without quotes, changes the tags, or names a partial that is not there.
  */
-export function createRenderer(templates: ReadonlyMap<string, string>): Render {
-  const writer = new StrictWriter();
+export function createRenderer(
+  templates: ReadonlyMap<string, string>,
+  writer: StrictWriter = new StrictWriter(),
+): Render {
   const textOf = (name: string): string => {
     const text = templates.get(name);
     if (text === undefined) throw new Error(`there is no template ${name}`);

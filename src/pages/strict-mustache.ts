@@ -48,7 +48,12 @@ export class StrictWriter extends mustache.Writer {
     if (typeof value !== 'string' && typeof value !== 'number') {
       throw new Error(`{{${name}}} is neither text nor a number`);
     }
-    return escape(String(value));
+    return this.print(String(value));
+  }
+
+  /** A value as it stands in the output. */
+  protected print(text: string): string {
+    return escape(text);
   }
 
   override unescapedValue(token: string[]): string {
@@ -58,6 +63,13 @@ export class StrictWriter extends mustache.Writer {
   // Indenting would change what stands in <pre> and <textarea>, and parse every partial again.
   override indentPartial(partial: string): string {
     return partial;
+  }
+}
+
+/** For plain text: nothing has a meaning there. */
+export class PlainWriter extends StrictWriter {
+  protected override print(text: string): string {
+    return text;
   }
 }
 

@@ -56,7 +56,14 @@ export type AuditAction =
   | 'roster'
   | 'waiting-call'
   | 'waiting-move'
-  | 'waiting-remove';
+  | 'waiting-remove'
+  | 'notify-add'
+  | 'notify-change'
+  | 'notify-pause'
+  | 'notify-resume'
+  | 'notify-remove'
+  | 'notify-test'
+  | 'notify-retry';
 
 const actions = {
   'allow-browser': 'New browser allowed',
@@ -79,6 +86,13 @@ const actions = {
   'waiting-call': 'Called from the waiting list',
   'waiting-move': 'Moved on the waiting list',
   'waiting-remove': 'Removed from the waiting list',
+  'notify-add': 'Recipient of notifications added',
+  'notify-change': 'Recipient of notifications changed',
+  'notify-pause': 'Notifications paused',
+  'notify-resume': 'Notifications resumed',
+  'notify-remove': 'Recipient of notifications removed',
+  'notify-test': 'Test notification sent',
+  'notify-retry': 'Notification tried again',
 } as const satisfies Record<AuditAction, string>;
 
 /** Every step of an assignment that the timeline shows. */

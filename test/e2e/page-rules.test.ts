@@ -33,6 +33,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
     '/admin/settings',
     '/admin/roster',
     '/admin/waiting-list',
+    '/admin/notifications',
     '/admin/operations',
     '/admin/operations/:id',
     '/admin/charts',
@@ -112,7 +113,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
       await page.getByRole('link', { name: 'Machines', exact: true }).first().focus();
       await page.keyboard.press('Enter');
       await page.waitForURL('**/admin/instances');
-      expect(await page.getByRole('navigation').getByRole('link').count()).toBe(9);
+      expect(await page.getByRole('navigation').getByRole('link').count()).toBe(10);
     }
   });
 

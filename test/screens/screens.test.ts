@@ -11,13 +11,20 @@ import { emptyTables } from '../support/empty-tables.ts';
 import { ADMIN, startTestServer, type TestServer } from '../support/server.ts';
 import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
 import { adminScreens } from './admin.ts';
+import { notificationScreens } from './notifications.ts';
 import { errorScreens } from './errors.ts';
 import { fleetScreens } from './fleet.ts';
 import { participantScreens } from './participant.ts';
 import type { Screen } from './screen.ts';
 
 const folder = process.env['SCREENSHOTS'];
-const screens: readonly Screen[] = [...participantScreens, ...adminScreens, ...fleetScreens, ...errorScreens];
+const screens: readonly Screen[] = [
+  ...participantScreens,
+  ...adminScreens,
+  ...notificationScreens,
+  ...fleetScreens,
+  ...errorScreens,
+];
 
 const phone = { name: 'phone', viewport: { width: 360, height: 740 }, colorScheme: 'light' } as const;
 const desktop = { name: 'desktop', viewport: { width: 1280, height: 800 }, colorScheme: 'light' } as const;

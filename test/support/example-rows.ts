@@ -13,6 +13,9 @@ export const EXAMPLE = {
   operationId: '7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21',
   /** On the waiting list; tests that need it add it, for nobody passes who waits. */
   placeId: '2f6d7c1a-41f3-4c55-9a0e-6f1d2b7c8e90',
+  recipientId: '6e1d0c2b-9f5a-4d3e-8b7c-0a1b2c3d4e5f',
+  /** Has failed. */
+  deliveryId: '4c8a2e6f-1b3d-4f5a-9e7c-8d6b5a4f3e2d',
   email: 'grace@example.org',
   pin: '482913',
 } as const;
@@ -50,6 +53,7 @@ export async function seedLab(db: Db): Promise<void> {
   });
   await db.insertInto('tombstones').values({ hostname: DESTROYED }).execute();
   await seedAssignments(db);
+  await seedNotifications(db);
   await db
     .insertInto('vm_logs')
     .values(['Starting cloud-init...', 'done'].map((line) => ({ hostname: EXAMPLE.hostname, line })))
@@ -68,6 +72,28 @@ export async function seedLab(db: Db): Promise<void> {
       ended_at: sql<Date>`now()`,
     })
     .execute();
+}
+
+/** A paused recipient, and what could not be sent to it. */
+async function seedNotifications(db: Db): Promise<void> {
+  await db
+    .insertInto('notification_recipients')
+    .values({
+      id: EXAMPLE.recipientId,
+      kind: 'email',
+      address: 'organisers@example.org',
+      events: ['backup_failed'],
+      paused_at: sql<Date>`now()`,
+      added_by: 'admin',
+    })
+    .execute();
+  await sql`with added as (
+      insert into notifications (key, event, data) values ('example', 'backup_failed', '{"place": "/backups", "problem": "The disk is full."}')
+      returning id
+    ) insert into notification_deliveries (id, notification_id, recipient_id, status, tries, problem)
+    select ${EXAMPLE.deliveryId}, id, ${EXAMPLE.recipientId}, 'failed', 5, 'The mail server answered 550.' from added`.execute(
+    db,
+  );
 }
 
 async function seedAssignments(db: Db): Promise<void> {

@@ -30,8 +30,7 @@ export async function startMailServer(options: SMTPServerOptions = {}): Promise<
   const received: ReceivedMail[] = [];
   let arrived = 0;
   let refusal: number | null = null;
-  let held = Promise.withResolvers<void>();
-  held.resolve();
+  let held = { promise: Promise.resolve(), resolve: (): void => undefined };
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: ['STARTTLS'],

@@ -89,6 +89,26 @@ function withPlace(id: EndpointId, changes: Partial<RawRequest> = {}): Special[]
     return sendRaw(url, withHeaders(exampleAs(id, changes), { Accept: accept }));
   });
 }
+function addingRecipient(kind: 'email' | 'webhook', address: string): RawRequest {
+  return exampleAs('addRecipient', { body: JSON.stringify({ kind, address }) });
+}
+/** To each action on a recipient, for one that is not there. */
+function unknownRecipients(): Partial<Record<EndpointId, readonly Special[]>> {
+  const ids = [
+    'changeRecipient',
+    'pauseRecipient',
+    'resumeRecipient',
+    'testRecipient',
+    'removeRecipient',
+  ] as const;
+  return Object.fromEntries(
+    ids.map((id) => {
+      const example = exampleRequest(id);
+      const path = example.path.replace(EXAMPLE.recipientId, RELEASED_ID);
+      return [id, inBothTypes({ ...example, path })];
+    }),
+  );
+}
 export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = {
   streamOperationEvents: [
     asking(withHeaders(exampleRequest('streamOperationEvents'), { 'Last-Event-ID': 'end' })),
@@ -103,6 +123,16 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
   indexPage: [asking({ path: `/?code=${'x'.repeat(65)}` })],
   settingsPage: [asking(exampleAs('settingsPage', { path: '/admin/settings?done=nothing' }))],
   rosterPage: [asking(exampleAs('rosterPage', { path: '/admin/roster?done=nothing' }))],
+  notificationsPage: [asking(exampleAs('notificationsPage', { path: '/admin/notifications?done=nothing' }))],
+  addRecipient: [
+    ...inBothTypes(addingRecipient('email', 'organisers@example.org')),
+    ...inBothTypes(addingRecipient('webhook', 'https://127.0.0.1/hook')),
+    ...inBothTypes(addingRecipient('webhook', 'https://hooks.example.org/')),
+  ],
+  ...unknownRecipients(),
+  retryDelivery: inBothTypes(
+    exampleAs('retryDelivery', { path: `/api/v1/notifications/deliveries/${RELEASED_ID}/retry` }),
+  ),
   saveSettings: inBothTypes(exampleAs('saveSettings', { body: 'opens_at=tomorrow' })),
   takeRoster: inBothTypes(exampleAs('takeRoster', { path: `/api/v1/roster/uploads/${RELEASED_ID}/take` })),
   returnToVm: [

@@ -37,6 +37,7 @@ describe('the form', () => {
       reserved_until: null,
       reserved_seconds: null,
       missed: 0,
+      notify: null,
     } as const;
     const typed = { ...form, values: { email: 'ada@example.org', crd_command: 'an old command' } };
     const waiting = renderIndex({ ...typed, place });
