@@ -13,7 +13,7 @@ export const hasBrowser = requirePart(
   'Install Chromium (`apt-get install chromium`), or name one in CHROMIUM.',
 );
 
-/** Without the features that call home, so that tests only use loopback. */
+/** Without the features that call home, so that tests only use loopback; and with few processes. */
 const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -22,6 +22,10 @@ const FLAGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // All tabs share one process, also from one site to the next: a new process compiles the scripts of a page and axe again, and
+  // eighty of them take as much of the processor's time as the pages themselves.
+  '--renderer-process-limit=1',
+  '--disable-site-isolation-trials',
 ];
 
 export async function launchBrowser(): Promise<Browser> {
