@@ -51,6 +51,9 @@ type Waiting<Item, Answer> = {
   readonly reject: (error: unknown) => void;
 };
 
+/** When what has arrived on all connections in this moment has been read. No timer. */
+const afterWhatArrived = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>): Groups<Item, Answer> {
   let queue: Waiting<Item, Answer>[] = [];
   let isServing = false;
@@ -80,9 +83,9 @@ export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>):
 
   async function serveAll(): Promise<void> {
     isServing = true;
-    // What comes in the same moment, such as notifications that arrived in one packet, is one group.
-    await Promise.resolve();
     while (queue.length > 0) {
+      // What has arrived already is read first: the busier the process, the larger are the groups. Alone, nobody waits.
+      await afterWhatArrived();
       const { group, left, later } = nextGroup(queue, options);
       queue = later;
       for (const { reject } of left) reject(new NotServed('left'));

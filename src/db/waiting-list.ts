@@ -1,10 +1,10 @@
-// The places on the waiting list: joining, coming back, reading, and what an admin changes. One row for each e-mail.
+// The places on the waiting list: reading them, leaving, and what an admin changes. One row for each e-mail.
 import { sql, type RawBuilder } from 'kysely';
-import { pinLockAfter, pinTriesLeft } from '../vms/pin.ts';
 import { leftReasons, type LeftReason, type PlaceState } from '../vms/waiting.ts';
 import { recordAuditEvent } from './audit.ts';
 import type { Db } from './connect.ts';
 import { withListLock } from './reservations.ts';
+import { isRecent } from './waiting-presence.ts';
 
 export type PlaceRecord = {
   readonly id: string;
@@ -20,146 +20,13 @@ export type PlaceRecord = {
   readonly isCalled: boolean;
   readonly reservedVm: string | null;
   readonly reservedUntil: Date | null;
-  /** When its page asked last. */
+  /** When its page asked last, and whether that is so recent that it need not be written again. */
   readonly presentAt: Date | null;
+  readonly isPresent: boolean;
   readonly bestEstimateStep: number | null;
   /** An e-mail is sent when a VM is reserved. */
   readonly wantsMail: boolean;
 };
-
-export type Joining = {
-  readonly id: string;
-  readonly email: string;
-  readonly browserId: string;
-  /** Of a new place. */
-  readonly code: string;
-  /** What the participant entered to come back. */
-  readonly givenCode: string | null;
-  /** Too many wrong codes came from the client's network: no further one is looked at for so long. */
-  readonly codeWaitSeconds: number;
-  /** Whether an e-mail is wanted when a VM is reserved; absent: the choice stays, and a new place wants none. */
-  readonly wantsMail?: boolean | undefined;
-};
-
-export type JoinResult =
-  | { readonly kind: 'joined' | 'same'; readonly id: string }
-  | { readonly kind: 'code_required' | 'full' }
-  | PinRefusal;
-/** `unknown`: nobody with this e-mail is on the list. */
-export type OpenResult =
-  | { readonly kind: 'open'; readonly id: string }
-  | { readonly kind: 'unknown' }
-  | { readonly kind: 'code_required' }
-  | PinRefusal;
-type PinRefusal =
-  | { readonly kind: 'pin_wrong'; readonly triesLeft: number }
-  | { readonly kind: 'pin_locked'; readonly retryAfterSeconds: number };
-
-/** The most browsers of a place; the newest are kept. */
-const BROWSERS_PER_PLACE = 10;
-/** How many people can wait. */
-const MAX_PLACES = 2_000;
-/** A page asks every few seconds; this often, it is written. */
-const PRESENCE_SECONDS = 10;
-
-/** Joins at the end, or finds the place of this e-mail where it is. Who has left joins at the end again. */
-export async function joinList(db: Db, joining: Joining): Promise<JoinResult> {
-  return db.transaction().execute(async (trx): Promise<JoinResult> => {
-    const { id, email, browserId, code, wantsMail } = joining;
-    const { rows } = await sql<{ id: string }>`
-      insert into waiting_list (id, email, browsers, code, wants_mail)
-      select ${id}, ${email}, array[${browserId}], ${code}, ${wantsMail ?? false}::boolean
-      where (select count(*) from waiting_list where left_at is null) < ${MAX_PLACES}
-      on conflict (email) do nothing returning id`.execute(trx);
-    if (rows.length > 0) {
-      await markPresent(trx, id);
-      return { kind: 'joined', id };
-    }
-    const found = await openPlace(trx, joining);
-    if (found.kind === 'unknown') return { kind: 'full' };
-    if (found.kind !== 'open') return found;
-    const again = await trx
-      .updateTable('waiting_list')
-      .set({
-        left_at: null,
-        left_reason: null,
-        missed: 0,
-        position: sql<number>`nextval('waiting_list_position')`,
-        since: sql<Date>`now()`,
-      })
-      .where('id', '=', found.id)
-      .where('left_at', 'is not', null)
-      .executeTakeFirst();
-    if (wantsMail !== undefined)
-      await trx
-        .updateTable('waiting_list')
-        .set({ wants_mail: wantsMail })
-        .where('id', '=', found.id)
-        .execute();
-    await markPresent(trx, found.id);
-    return { kind: again.numUpdatedRows > 0n ? 'joined' : 'same', id: found.id };
-  });
-}
-
-/** Opens the place of this e-mail in another browser, with its code. */
-export async function returnToPlace(
-  db: Db,
-  returning: Pick<Joining, 'email' | 'browserId' | 'givenCode' | 'codeWaitSeconds'>,
-): Promise<OpenResult> {
-  return db.transaction().execute((trx) => openPlace(trx, returning));
-}
-
-async function openPlace(
-  trx: Db,
-  {
-    email,
-    browserId,
-    givenCode,
-    codeWaitSeconds,
-  }: Pick<Joining, 'email' | 'browserId' | 'givenCode' | 'codeWaitSeconds'>,
-): Promise<OpenResult> {
-  const place = await trx
-    .selectFrom('waiting_list')
-    .select(['id', 'code', 'browsers', 'code_failures'])
-    .select(sql<number | null>`ceil(extract(epoch from code_locked_until - now()))::int`.as('locked_seconds'))
-    .where('email', '=', email)
-    .forUpdate()
-    .executeTakeFirst();
-  if (!place) return { kind: 'unknown' };
-  if (place.browsers.includes(browserId)) return { kind: 'open', id: place.id };
-  if (place.locked_seconds !== null && place.locked_seconds > 0)
-    return { kind: 'pin_locked', retryAfterSeconds: place.locked_seconds };
-  if (givenCode === null) return { kind: 'code_required' };
-  if (codeWaitSeconds > 0) return { kind: 'pin_locked', retryAfterSeconds: codeWaitSeconds };
-  const isRight = givenCode === place.code;
-  const failures = isRight ? 0 : place.code_failures + 1;
-  const lockMinutes = isRight ? 0 : pinLockAfter(failures);
-  await trx
-    .updateTable('waiting_list')
-    .set({
-      code_failures: failures,
-      code_locked_until: lockMinutes > 0 ? sql<Date>`now() + make_interval(mins => ${lockMinutes})` : null,
-      ...(isRight && { browsers: [...place.browsers, browserId].slice(-BROWSERS_PER_PLACE) }),
-    })
-    .where('id', '=', place.id)
-    .execute();
-  if (isRight) return { kind: 'open', id: place.id };
-  return lockMinutes > 0
-    ? { kind: 'pin_locked', retryAfterSeconds: lockMinutes * 60 }
-    : { kind: 'pin_wrong', triesLeft: pinTriesLeft(failures) };
-}
-
-/** The page of this place asked. */
-export async function markPresent(db: Db, id: string): Promise<void> {
-  await sql`insert into waiting_presence as p (id) select id from waiting_list where id = ${id}
-    on conflict (id) do update set present_at = now()
-      where p.present_at < now() - make_interval(secs => ${PRESENCE_SECONDS})`.execute(db);
-}
-
-export async function recordEstimate(db: Db, id: string, step: number): Promise<void> {
-  await sql`update waiting_presence set best_estimate_step = ${step} where id = ${id}
-    and coalesce(best_estimate_step > ${step}, true)`.execute(db);
-}
 
 function selectPlaces(db: Db) {
   return db
@@ -169,14 +36,9 @@ function selectPlaces(db: Db) {
       join.onRef('v.hostname', '=', 'w.reserved_vm').onRef('v.reserved_for', '=', 'w.id'),
     )
     .select(['w.id', 'w.email', 'w.code', 'w.browsers', 'w.since', 'w.left_at', 'w.left_reason', 'w.missed'])
-    .select([
-      'w.called_at',
-      'w.wants_mail',
-      'w.reserved_vm',
-      'v.reserved_until',
-      'p.present_at',
-      'p.best_estimate_step',
-    ])
+    .select(['w.called_at', 'w.wants_mail', 'w.reserved_vm', 'v.reserved_until'])
+    .select(['p.present_at', 'p.best_estimate_step'])
+    .select(sql<boolean>`coalesce(${isRecent('p')}, false)`.as('is_present'))
     .select(
       sql<number>`(select count(*) from waiting_list o where o.left_at is null and o.reserved_vm is null
         and (o.called_at is null, coalesce(o.called_at, now()), o.position, o.id)
@@ -201,6 +63,7 @@ function readRow(row: Row): PlaceRecord {
     reservedVm: row.reserved_vm,
     reservedUntil: row.reserved_until,
     presentAt: row.present_at,
+    isPresent: row.is_present,
     bestEstimateStep: row.best_estimate_step,
     wantsMail: row.wants_mail,
   };
@@ -214,7 +77,7 @@ export async function findPlace(db: Db, id: string): Promise<PlaceRecord | null>
 /** Whether this browser has the place of this e-mail, or had it and may join again. */
 export async function isPlaceOf(
   db: Db,
-  { email, browserId }: Pick<Joining, 'email' | 'browserId'>,
+  { email, browserId }: { readonly email: string; readonly browserId: string },
 ): Promise<boolean> {
   const row = await db
     .selectFrom('waiting_list')

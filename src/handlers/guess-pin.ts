@@ -1,6 +1,6 @@
 // A PIN, or a code of the waiting list, that somebody enters: counted for their network before it is looked at.
 import type { VmRequestResult } from '../db/request.ts';
-import type { JoinResult, OpenResult } from '../db/waiting-list.ts';
+import type { JoinResult, OpenResult } from '../db/joining.ts';
 
 export type PinLimit = {
   readonly take: (guess: Guess) => Promise<{

@@ -136,7 +136,7 @@ async function wait(
     dependencies.onClaim?.('none_free');
     return reject(dependencies, input, joinRefusal(opened), 'place');
   }
-  const place = opened && (await findOwnPlace(dependencies, opened.id));
+  const place = opened && (await findOwnPlace(dependencies, opened));
   if (opened !== null && place?.state !== 'waiting') {
     const result = await claimVm(dependencies, { ...asking, givenPin: null });
     if (result.kind === 'assigned' || result.kind === 'returned') {

@@ -3,8 +3,8 @@
 import type { Handler, Input, Reply } from '../contract/handlers.ts';
 import { problem } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
+import { returnToPlace, type OpenResult } from '../db/joining.ts';
 import { returnToVm, type VmRequestResult } from '../db/request.ts';
-import { returnToPlace, type OpenResult } from '../db/waiting-list.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { needsCode } from '../vms/workshop-settings.ts';
 import { normalizeEmail } from '../vms/email.ts';

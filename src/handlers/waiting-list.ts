@@ -4,7 +4,8 @@ import { callerName } from '../contract/caller.ts';
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError, type ProblemReply } from '../contract/problems.ts';
 import { readLabFacts } from '../db/lab-facts.ts';
-import type { JoinResult, PlaceAction, PlaceRecord } from '../db/waiting-list.ts';
+import type { JoinResult } from '../db/joining.ts';
+import type { PlaceAction, PlaceRecord } from '../db/waiting-list.ts';
 import { changePlace, findPlace, leaveList, listPlaces } from '../db/waiting-list.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { sentenceOf } from '../pages/problem.ts';
@@ -108,7 +109,7 @@ async function join(
   });
   if (!('id' in joined)) return refuse(dependencies, input, joinRefusal(joined));
   if (input.accept === 'text/html') return see(INDEX);
-  const place = await findOwnPlace(dependencies, joined.id);
+  const place = await findOwnPlace(dependencies, joined);
   return place ? json(place) : refuse(dependencies, input, problem('overloaded'));
 }
 

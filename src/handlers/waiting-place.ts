@@ -2,17 +2,9 @@
 import type { components } from '../contract/openapi.gen.ts';
 import type { Db } from '../db/connect.ts';
 import { countUnreserved, readWaitFacts } from '../db/waiting-facts.ts';
-import {
-  findPlace,
-  joinList,
-  markPresent,
-  recordEstimate,
-  type Joining,
-  returnToPlace,
-  type JoinResult,
-  type OpenResult,
-  type PlaceRecord,
-} from '../db/waiting-list.ts';
+import { joinList, returnToPlace, type Joining, type JoinResult, type OpenResult } from '../db/joining.ts';
+import { findPlace, type PlaceRecord } from '../db/waiting-list.ts';
+import { notePresence } from '../db/waiting-presence.ts';
 import { makePin } from '../vms/pin.ts';
 import {
   aheadSentence,
@@ -63,8 +55,9 @@ export async function takePlace(dependencies: WaitingDependencies, joiner: Joine
     }),
   );
   // All others on the list may be asleep.
-  if ('id' in joined && (await countUnreserved(db)) > 0) await reserve();
-  return joined;
+  if (!('id' in joined) || joined.place !== undefined || (await countUnreserved(db)) === 0) return joined;
+  await reserve();
+  return { kind: joined.kind, id: joined.id };
 }
 
 /** Opens the place of this e-mail with its code. Null: there is none, or no code was entered. */
@@ -88,17 +81,22 @@ export async function lookAtPlace(
   record: PlaceRecord,
 ): Promise<WaitingPlace> {
   const { db } = dependencies;
-  if (record.state !== 'left') await markPresent(db, record.id);
-  if (record.state !== 'waiting') return placeView(record, null, dependencies);
-  const step = shownStep(estimateStep(record.ahead, await readFacts(dependencies)), record.bestEstimateStep);
-  if (step !== null && (record.bestEstimateStep === null || step < record.bestEstimateStep))
-    await recordEstimate(db, record.id, step);
+  const step =
+    record.state === 'waiting'
+      ? shownStep(estimateStep(record.ahead, await readFacts(dependencies)), record.bestEstimateStep)
+      : null;
+  const isBetter = step !== null && (record.bestEstimateStep === null || step < record.bestEstimateStep);
+  if (record.state !== 'left' && (!record.isPresent || isBetter))
+    await notePresence(db, { id: record.id, step });
   return placeView(record, step, dependencies);
 }
 
 /** The place after it was taken. */
-export async function findOwnPlace(dependencies: LookDependencies, id: string): Promise<WaitingPlace | null> {
-  const record = await findPlace(dependencies.db, id);
+export async function findOwnPlace(
+  dependencies: LookDependencies,
+  { id, place }: { readonly id: string; readonly place?: PlaceRecord },
+): Promise<WaitingPlace | null> {
+  const record = place ?? (await findPlace(dependencies.db, id));
   return record && lookAtPlace(dependencies, record);
 }
 

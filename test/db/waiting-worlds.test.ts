@@ -2,15 +2,10 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectDatabase, type Db } from '../../src/db/connect.ts';
+import { joinList } from '../../src/db/joining.ts';
 import { requestVm } from '../../src/db/request.ts';
 import { reserveVms } from '../../src/db/reservations.ts';
-import {
-  changePlace,
-  findPlaceOfBrowser,
-  joinList,
-  leaveList,
-  listPlaces,
-} from '../../src/db/waiting-list.ts';
+import { changePlace, findPlaceOfBrowser, leaveList, listPlaces } from '../../src/db/waiting-list.ts';
 import { emptyTables } from '../support/empty-tables.ts';
 import { createDraw } from '../support/draw.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';

@@ -33,7 +33,9 @@ function heldGroups(options: Partial<GroupOptions<string, string>> = {}): {
 }
 
 /** Lets everything happen that can happen without something new. */
-const settle = () => new Promise((resolve) => setImmediate(resolve));
+const settle = async () => {
+  for (let round = 0; round < 3; round += 1) await new Promise((resolve) => setImmediate(resolve));
+};
 const itemsOf = (begun: readonly Begun[]) => begun.map(({ items }) => items);
 
 describe('a group', () => {
@@ -44,6 +46,19 @@ describe('a group', () => {
     expect(itemsOf(begun)).toEqual([['a']]);
     await begun[0]?.end();
     expect(await answer).toBe('a together');
+  });
+
+  test('what other connections bring in the same moment is in the group too', async () => {
+    const { groups, begun } = heldGroups();
+    const answers = [groups.serve('a')];
+    // As after the next callbacks of connections that are ready: not at once, but before the process waits again.
+    await new Promise((resolve) => process.nextTick(resolve));
+    for (let after = 0; after < 5; after += 1) await Promise.resolve();
+    answers.push(groups.serve('b'));
+    await settle();
+    expect(itemsOf(begun)).toEqual([['a', 'b']]);
+    await begun[0]?.end();
+    expect(await Promise.all(answers)).toEqual(['a together', 'b together']);
   });
 
   test('those that come while a group is served are the next group, in their order', async () => {
