@@ -86,9 +86,13 @@ export async function createWebApp(context: AppContext, dependencies: WebDepende
       reserve: dependencies.reserve,
       ...{ pinLimit: dependencies.pinLimit, codeLimit: dependencies.codeLimit },
       dispatcher: dependencies.delivery.dispatcher,
-      // All but one connection of the machines' share: heartbeats find one whatever is logged.
-      logQueue: createLogQueue(Math.max(1, shareSizes(config.limits.databasePoolSize).machines - 1)),
-      logLimiter: createLogLimiter(shares.machines, config.limits.logBytesPerVm),
+      logQueue: createLogQueue({
+        db: shares.machines,
+        limiter: createLogLimiter(shares.machines, config.limits.logBytesPerVm),
+        // All but one connection of the machines' share: heartbeats find one whatever is logged.
+        connections: Math.max(1, shareSizes(config.limits.databasePoolSize).machines - 1),
+        onLogLines: metrics?.logLines,
+      }),
       operations: dependencies.operations,
       vmFeed: openVmFeed(db, log),
       checks: [...healthChecks(config, dependencies), disk.check, proxyCheck(proxy)],
@@ -96,7 +100,7 @@ export async function createWebApp(context: AppContext, dependencies: WebDepende
       contractYaml: contract.yaml,
       contract: contract.document,
       metrics: metricsSource(config, proxy, dependencies.renderMetrics),
-      ...(metrics && { onClaim: metrics.claim, onLogLines: metrics.logLines }),
+      ...(metrics && { onClaim: metrics.claim }),
     }),
     authenticate: createAuthenticator({
       db: shares.machines,

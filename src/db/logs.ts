@@ -1,6 +1,8 @@
 // Logs of VMs: one row per line, in the order of arrival. The newest lines of each VM are kept, up to a limit.
 import { sql } from 'kysely';
+import pLimit from 'p-limit';
 import type { Db } from './connect.ts';
+import { BOUNDED, grouped, MAX_REPORTS, MAX_REPORTS_WAITING } from './grouped.ts';
 
 export type LogBatch = {
   readonly hostname: string;
@@ -12,10 +14,34 @@ export type LogBatch = {
 
 /** Used together with a hash of the hostname; no other advisory lock has this number. */
 const APPEND_LOCK = 7_204;
+/** A larger batch has a statement of its own. */
+const SMALL_BATCH_BYTES = 16_384;
+
+/** Appends the lines, without events that are already stored; returns the number of stored lines. */
+export type AppendLogs = (db: Db, batch: LogBatch) => Promise<number>;
 
 /**
- * Appends the lines, without events that are already stored; returns the number of stored lines. Batches of one VM are
- * written one after another, so that ids become visible in order, and a reader who continues after the last id misses none.
+ * Small batches of different VMs are written together. One that is large, or whose VM is being written by another allocator, is
+ * written alone. Of one VM, only one batch at a time may be given.
+ * @param connections how many of the pool's connections batches that are written alone may use
+ */
+export function createLogAppender(connections: number): AppendLogs {
+  const writers = pLimit(connections);
+  const alone: AppendLogs = (db, batch) => writers(() => appendLogs(db, batch));
+  const inGroup = grouped<LogBatch, number>({
+    name: 'logs',
+    keyOf: ({ hostname }) => hostname,
+    maxSize: MAX_REPORTS,
+    maxWaiting: MAX_REPORTS_WAITING,
+    together: appendTogether,
+    alone,
+  });
+  return (db, batch) => (logBytes(batch.lines) > SMALL_BATCH_BYTES ? alone : inGroup)(db, batch);
+}
+
+/**
+ * Batches of one VM are written one after another, so that ids become visible in order, and a reader who continues after the last
+ * id misses none.
  */
 export async function appendLogs(db: Db, batch: LogBatch): Promise<number> {
   const { rows } = await sql<{ stored: number }>`
@@ -33,6 +59,31 @@ export async function appendLogs(db: Db, batch: LogBatch): Promise<number> {
     )
     select count(*)::int as stored from stored`.execute(db);
   return rows[0]?.stored ?? 0;
+}
+
+/** A batch each of different VMs, as above. Undefined: somebody else is writing lines of this VM. */
+async function appendTogether(db: Db, batches: readonly LogBatch[]): Promise<(number | undefined)[]> {
+  const lines = batches.flatMap(({ hostname, lines: of, eventIds }) =>
+    of.map((line, index) => ({ hostname, line, eventId: eventIds?.[index] ?? null })),
+  );
+  const { rows } = await sql<{ hostname: string; stored: number }>`
+    with given as (
+      select given.* from unnest(${lines.map(({ hostname }) => hostname)}::text[], ${lines.map(({ line }) => line)}::text[],
+        ${lines.map(({ eventId }) => eventId)}::text[])
+        with ordinality as given (hostname, line, event_id, position)${sql.raw(BOUNDED)}
+    ), machines as materialized (
+      select hostname, pg_try_advisory_xact_lock(${APPEND_LOCK}::int, hashtext(hostname)) as is_locked
+      from unnest(${batches.map(({ hostname }) => hostname)}::text[]) as machines (hostname)
+    ), stored as (
+      insert into vm_logs (hostname, line, event_id)
+      select hostname, line, event_id from given join machines using (hostname) where is_locked order by position
+      on conflict (hostname, event_id) where event_id is not null do nothing
+      returning hostname
+    )
+    select hostname, count(stored.hostname)::int as stored from machines left join stored using (hostname)
+    where is_locked group by hostname`.execute(db);
+  const storedOf = new Map(rows.map(({ hostname, stored }) => [hostname, stored]));
+  return batches.map(({ hostname }) => storedOf.get(hostname));
 }
 
 export type StoredLogs = { readonly lines: readonly string[]; readonly linesCut: number };
@@ -140,21 +191,45 @@ export function logBytes(lines: readonly string[]): number {
   return lines.reduce((bytes, line) => bytes + Buffer.byteLength(line) + LINE_OVERHEAD_BYTES, 0);
 }
 
+type Limit = { readonly hostname: string; readonly maxBytes: number };
+/** All lines of each are read. */
+const MAX_PRUNED = 16;
+
 /** Deletes the oldest lines beyond `maxBytes` (see `logBytes`) and counts them. Returns how many. */
 export async function pruneLogs(db: Db, hostname: string, maxBytes: number): Promise<number> {
-  const { rows } = await sql<{ cut: number }>`
-    with sized as (
-      select id, sum(octet_length(line) + ${LINE_OVERHEAD_BYTES}::int) over (order by id desc) as newer_bytes
-      from vm_logs where hostname = ${hostname}
+  return pruneInGroup(db, { hostname, maxBytes });
+}
+
+const pruneInGroup = grouped<Limit, number>({
+  name: 'log limits',
+  keyOf: ({ hostname }) => hostname,
+  maxSize: MAX_PRUNED,
+  maxWaiting: MAX_REPORTS_WAITING,
+  together: (db, limits) => prune(db, limits, BOUNDED),
+  alone: async (db, limit) => (await prune(db, [limit], ''))[0] ?? 0,
+});
+
+async function prune(db: Db, limits: readonly Limit[], bounded: string): Promise<number[]> {
+  const { rows } = await sql<{ hostname: string; cut: number }>`
+    with given as (
+      select given.* from unnest(${limits.map(({ hostname }) => hostname)}::text[], ${limits.map(({ maxBytes }) => maxBytes)}::bigint[])
+        as given (hostname, max_bytes)${sql.raw(bounded)}
+    ), sized as (
+      select id, hostname, max_bytes, sum(octet_length(line) + ${LINE_OVERHEAD_BYTES}::int)
+        over (partition by hostname order by id desc) as newer_bytes
+      from vm_logs join given using (hostname)
     ), dropped as (
       delete from vm_logs using sized
-      where vm_logs.hostname = ${hostname} and vm_logs.id = sized.id and sized.newer_bytes > ${maxBytes}
-      returning 1
+      where vm_logs.hostname = sized.hostname and vm_logs.id = sized.id and newer_bytes > max_bytes
+      returning vm_logs.hostname
     ), counted as (
+      select hostname, count(*)::int as cut from dropped group by hostname
+    ), noted as (
       insert into vm_log_cuts as known (hostname, lines_cut)
-      select ${hostname}, count(*) from dropped having count(*) > 0
+      select hostname, cut from counted order by hostname
       on conflict (hostname) do update set lines_cut = known.lines_cut + excluded.lines_cut
     )
-    select count(*)::int as cut from dropped`.execute(db);
-  return rows[0]?.cut ?? 0;
+    select hostname, cut from counted`.execute(db);
+  const cutOf = new Map(rows.map(({ hostname, cut }) => [hostname, cut]));
+  return limits.map(({ hostname }) => cutOf.get(hostname) ?? 0);
 }

@@ -3,7 +3,7 @@ import pLimit, { type LimitFunction } from 'p-limit';
 import type { Handler, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';
-import { appendLogs, logBytes, pruneLogs } from '../db/logs.ts';
+import { createLogAppender, logBytes, pruneLogs, type LogBatch } from '../db/logs.ts';
 import { seenOrLate } from '../db/reports.ts';
 
 /** Deletes the oldest lines of a VM beyond the limit, but does not check this for every batch. */
@@ -30,25 +30,41 @@ export function createLogLimiter(db: Db, maxBytes: number): LogLimiter {
   };
 }
 
-/** Writes logs, a batch of a VM at a time, and of a few VMs at once. */
+/** Writes logs, a batch of a VM at a time. */
 export type LogQueue = {
   /** Throws `overloaded` where too many bytes of this VM wait. */
-  readonly write: <T>(hostname: string, bytes: number, work: () => Promise<T>) => Promise<T>;
+  readonly write: (batch: LogBatch) => Promise<void>;
 };
 
 /** So that one VM cannot fill the memory: two of the largest batches. */
 const WAITING_BYTES_PER_VM = 8 * 1024 * 1024;
 
+export type LogQueueOptions = {
+  readonly db: Db;
+  readonly limiter: LogLimiter;
+  /** How many of the pool's connections may be used by batches that cannot be written together with others. */
+  readonly connections: number;
+  readonly onLogLines?: ((lines: number, bytes: number) => void) | undefined;
+};
+
 /**
  * Batches wait before they take a connection: those of one VM are written one after another anyway, and each would hold a
  * connection meanwhile. Claims and health never wait for logs.
- * @param connections how many of the pool's connections logs may use
  */
-export function createLogQueue(connections: number): LogQueue {
-  const writers = pLimit(connections);
+export function createLogQueue({ db, limiter, connections, onLogLines }: LogQueueOptions): LogQueue {
+  const append = createLogAppender(connections);
   const perVm = new Map<string, { readonly queue: LimitFunction; waitingBytes: number }>();
+
+  async function store(batch: LogBatch, bytes: number): Promise<void> {
+    await append(db, batch);
+    onLogLines?.(batch.lines.length, bytes);
+    await limiter.appended(batch.hostname, bytes);
+  }
+
   return {
-    write: async (hostname, bytes, work) => {
+    write: async (batch) => {
+      const { hostname } = batch;
+      const bytes = logBytes(batch.lines);
       const vm = perVm.get(hostname) ?? { queue: pLimit(1), waitingBytes: 0 };
       if (vm.waitingBytes > 0 && vm.waitingBytes + bytes > WAITING_BYTES_PER_VM)
         throw new ProblemError('overloaded', {
@@ -57,7 +73,7 @@ export function createLogQueue(connections: number): LogQueue {
       perVm.set(hostname, vm);
       vm.waitingBytes += bytes;
       try {
-        return await vm.queue(() => writers(work));
+        await vm.queue(() => store(batch, bytes));
       } finally {
         vm.waitingBytes -= bytes;
         if (vm.queue.activeCount + vm.queue.pendingCount === 0) perVm.delete(hostname);
@@ -68,12 +84,10 @@ export function createLogQueue(connections: number): LogQueue {
 
 export function createLogIntake(dependencies: {
   readonly db: Db;
-  readonly logLimiter: LogLimiter;
   readonly logQueue: LogQueue;
-  readonly onLogLines?: ((lines: number, bytes: number) => void) | undefined;
   readonly hasSpaceForLogs: () => Promise<boolean>;
 }): Handler<'postVmLogs'> {
-  const { db, logLimiter, logQueue, onLogLines, hasSpaceForLogs } = dependencies;
+  const { db, logQueue, hasSpaceForLogs } = dependencies;
   return async ({ body }) => {
     const eventIds = body.event_ids ?? null;
     if (eventIds !== null && eventIds.length !== body.messages.length) {
@@ -82,26 +96,13 @@ export function createLogIntake(dependencies: {
     }
     if (!(await hasSpaceForLogs())) return problem('storage_full');
     const hostname = body.log_stream;
-    // Before the queue, which is short: those of many machines are one statement.
     const seen = await seenOrLate(db, hostname);
     if (seen === 'unknown_vm') return problem('vm_not_found');
     // The VM was destroyed within the last hour; its lines are dropped.
     if (seen === 'late') return stored;
-    return logQueue.write(hostname, logBytes(body.messages), () => store(hostname, body.messages, eventIds));
-  };
-
-  async function store(
-    hostname: string,
-    messages: readonly string[],
-    eventIds: readonly string[] | null,
-  ): Promise<Reply<'postVmLogs'>> {
-    const lines = messages.map(storable);
-    await appendLogs(db, { hostname, lines, eventIds });
-    const bytes = logBytes(lines);
-    onLogLines?.(lines.length, bytes);
-    await logLimiter.appended(hostname, bytes);
+    await logQueue.write({ hostname, lines: body.messages.map(storable), eventIds });
     return stored;
-  }
+  };
 }
 
 const stored: Reply<'postVmLogs'> = {

@@ -16,16 +16,13 @@ import { recordTimings } from '../db/timings.ts';
 import type { Dispatcher } from '../delivery/dispatcher.ts';
 import { readGpuHealth, type Provider } from '../vms/status.ts';
 import { readTimings } from '../vms/timings.ts';
-import { createLogIntake, type LogLimiter, type LogQueue } from './log-intake.ts';
+import { createLogIntake, type LogQueue } from './log-intake.ts';
 import { json } from './replies.ts';
 
 export type VmDependencies = {
   readonly db: Db;
   readonly dispatcher: Dispatcher;
-  readonly logLimiter: LogLimiter;
   readonly logQueue: LogQueue;
-  /** Log lines were stored. */
-  readonly onLogLines?: ((lines: number, bytes: number) => void) | undefined;
   /** Whether the disk has space for them. */
   readonly hasSpaceForLogs: () => Promise<boolean>;
   /** How many VMs may report without having been launched or registered. */

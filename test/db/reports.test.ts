@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { appendLogs, logBytes, pruneLogs, readLogs } from '../../src/db/logs.ts';
+import { readGroupSizes } from '../../src/db/grouped.ts';
+import { appendLogs, createLogAppender, logBytes, pruneLogs, readLogs } from '../../src/db/logs.ts';
 import { removeDestroyed } from '../../src/db/vm-rows.ts';
 import { registerVm, hostnameOfToken } from '../../src/db/registration.ts';
 import {
@@ -200,6 +201,26 @@ describe('logs', () => {
     expect(await appendLogs(database.db, { ...batch, hostname: 'b' })).toBe(3);
     expect(await appendLogs(database.db, { hostname: 'a', lines: ['y', 'z'], eventIds: ['3', '4'] })).toBe(1);
     expect(await readLogs(database.db, 'a')).toEqual({ lines: ['x', 'x', 'y', 'z'], linesCut: 0 });
+  });
+
+  test('small batches of many machines are few statements; a machine that somebody writes holds up no other', async () => {
+    const append = createLogAppender(1);
+    const hostnames = vmNames(40);
+    await insertFreeVms(database.db, [...hostnames, 'held']);
+    const batchOf = (hostname: string) => ({ hostname, lines: lines(0, 3), eventIds: ['1', '2', '2'] });
+    const { late } = await database.db.transaction().execute(async (trx) => {
+      await sql`select pg_advisory_xact_lock(7204, hashtext('held'))`.execute(trx);
+      const late = append(database.db, batchOf('held'));
+      const stored = await Promise.all(hostnames.map((hostname) => append(database.db, batchOf(hostname))));
+      expect(stored).toEqual(hostnames.map(() => 2));
+      return { late };
+    });
+    expect(await late).toBe(2);
+    for (const hostname of [...hostnames, 'held'])
+      expect(await readLogs(database.db, hostname)).toEqual({ lines: lines(0, 2), linesCut: 0 });
+    const sizes = readGroupSizes([database.db]).find(({ name }) => name === 'logs');
+    expect(sizes).toMatchObject({ items: 41, alone: 1 });
+    expect(sizes?.groups).toBeLessThan(5);
   });
 
   test('logs beyond the limit are dropped, oldest first, and counted', async () => {

@@ -66,7 +66,6 @@ test('a batch of logs is refused with 503 storage_full before the database is as
   };
   const intake = createLogIntake({
     db: new Proxy({}, { get: refuse }) as never,
-    logLimiter: { appended: refuse },
     logQueue: { write: refuse },
     hasSpaceForLogs: () => Promise.resolve(false),
   });

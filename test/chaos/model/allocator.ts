@@ -44,8 +44,7 @@ export function createModelAllocator(server: ModelServer, id: string): ModelAllo
   const handlers = createVmHandlers({
     db,
     dispatcher,
-    logLimiter: createLogLimiter(db, MAX_LOG_BYTES),
-    logQueue: createLogQueue(2),
+    logQueue: createLogQueue({ db, limiter: createLogLimiter(db, MAX_LOG_BYTES), connections: 2 }),
     unknownVmProvider: 'external',
     hasSpaceForLogs: () => Promise.resolve(true),
     maxReportedVms: 100,

@@ -1,6 +1,6 @@
 // What the statements about deliveries, leases and logs mean in the model.
 import { readVmStatus, type VmStatus } from '../../../src/vms/lifecycle.ts';
-import type { ModelAssignment, World } from './world.ts';
+import type { LogLine, ModelAssignment, World } from './world.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
 const SECOND_MS = 1_000;
@@ -99,17 +99,36 @@ export function endLease(world: World, [hostnames, allocator]: readonly unknown[
   return [];
 }
 
+/** One batch of a VM. */
 export function appendLogs(world: World, parameters: readonly unknown[]): Row[] {
   const [, hostname, , lines, eventIds] = parameters;
-  const stored = world.logs.get(String(hostname)) ?? [];
-  world.logs.set(String(hostname), stored);
-  if (world.sabotage === 'log lines are dropped') return [{ stored: 0 }];
-  const known = new Set(stored.map(({ eventId }) => eventId));
-  texts(lines).forEach((line, index) => {
-    const eventId = texts(eventIds)[index] ?? null;
-    const isDoubled =
-      eventId !== null && known.has(eventId) && world.sabotage !== 'log lines are stored twice';
-    if (!isDoubled) stored.push({ line, eventId });
+  const added = texts(lines).map((line, index) => ({ line, eventId: texts(eventIds)[index] ?? null }));
+  return [{ stored: append(world, String(hostname), added) }];
+}
+
+/** A batch each of several VMs, of which another writer may be writing some. */
+export function appendLogsTogether(
+  world: World,
+  [ofLines, lines, eventIds, , hostnames]: readonly unknown[],
+): Row[] {
+  const all = texts(lines).map((line, index) => ({ line, eventId: texts(eventIds)[index] ?? null }));
+  return texts(hostnames).flatMap((hostname) => {
+    if (world.isLocked()) return [];
+    const added = all.filter((_, index) => texts(ofLines)[index] === hostname);
+    return [{ hostname, stored: append(world, hostname, added) }];
   });
-  return [{ stored: stored.length }];
+}
+
+/** Returns how many lines it has now. */
+function append(world: World, hostname: string, added: readonly LogLine[]): number {
+  const stored = world.logs.get(hostname) ?? [];
+  world.logs.set(hostname, stored);
+  if (world.sabotage === 'log lines are dropped') return 0;
+  const known = new Set(stored.map(({ eventId }) => eventId));
+  for (const one of added) {
+    const isDoubled =
+      one.eventId !== null && known.has(one.eventId) && world.sabotage !== 'log lines are stored twice';
+    if (!isDoubled) stored.push(one);
+  }
+  return stored.length;
 }

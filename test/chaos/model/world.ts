@@ -31,14 +31,14 @@ type ModelPresence = {
   waitsAt: string | null;
   available: boolean;
 };
-type ModelLine = { readonly line: string; readonly eventId: string | null };
+export type LogLine = { readonly line: string; readonly eventId: string | null };
 
 export type World = {
   readonly now: () => number;
   readonly vms: Map<string, ModelVm>;
   readonly assignments: Map<string, ModelAssignment>;
   readonly presence: Map<string, ModelPresence>;
-  readonly logs: Map<string, ModelLine[]>;
+  readonly logs: Map<string, LogLine[]>;
   /** Of the transaction or statement that runs; sent when it commits. */
   notifications: string[];
   /** What went wrong in the model itself. */
