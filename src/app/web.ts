@@ -12,7 +12,12 @@ import { shareSizes } from '../db/shares.ts';
 import { createVmFeed, type VmFeed } from '../delivery/vm-feed.ts';
 import { createHandlers } from '../handlers/index.ts';
 import { createAuthenticator } from '../handlers/authenticate.ts';
-import { createLogLimiter, createLogQueue } from '../handlers/log-intake.ts';
+import {
+  createLogLimiter,
+  createLogQueue,
+  type LogQueue,
+  type LogQueueOptions,
+} from '../handlers/log-intake.ts';
 import type { HealthCheck } from '../handlers/system.ts';
 import { createHttpApp, type HttpApp } from '../http/app.ts';
 import { isEndless } from '../http/context.ts';
@@ -86,13 +91,7 @@ export async function createWebApp(context: AppContext, dependencies: WebDepende
       reserve: dependencies.reserve,
       ...{ pinLimit: dependencies.pinLimit, codeLimit: dependencies.codeLimit },
       dispatcher: dependencies.delivery.dispatcher,
-      logQueue: createLogQueue({
-        db: shares.machines,
-        limiter: createLogLimiter(shares.machines, config.limits.logBytesPerVm),
-        // All but one connection of the machines' share: heartbeats find one whatever is logged.
-        connections: Math.max(1, shareSizes(config.limits.databasePoolSize).machines - 1),
-        onLogLines: metrics?.logLines,
-      }),
+      logQueue: openLogQueue(config, shares.machines, metrics?.logLines),
       operations: dependencies.operations,
       vmFeed: openVmFeed(db, log),
       checks: [...healthChecks(config, dependencies), disk.check, proxyCheck(proxy)],
@@ -151,6 +150,15 @@ async function readContract() {
   const yaml = await readFile(CONTRACT_YAML, 'utf8');
   const document = contractSchema.parse(JSON.parse(await readFile(CONTRACT, 'utf8')));
   return { yaml, document, validator: createValidator(document) };
+}
+
+/** All but one connection of the machines' share, at most: heartbeats find one whatever is logged. */
+function openLogQueue({ limits }: Config, db: Db, onLogLines: LogQueueOptions['onLogLines']): LogQueue {
+  return createLogQueue({
+    ...{ db, onLogLines },
+    limiter: createLogLimiter(db, limits.logBytesPerVm),
+    connections: Math.max(1, shareSizes(limits.databasePoolSize).machines - 1),
+  });
 }
 
 /** What the handlers need from the configuration and from the process. */

@@ -1,17 +1,10 @@
 // The waiting list in the database: who gets which VM, and what random groups of people do to it.
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { readGroupSizes } from '../../src/db/grouped.ts';
-import { joinList, returnToPlace, type Joining } from '../../src/db/joining.ts';
+import { joinList, type Joining } from '../../src/db/joining.ts';
 import { requestVm } from '../../src/db/request.ts';
 import { forgetPlaces, reserveVms, type Sweep } from '../../src/db/reservations.ts';
-import {
-  changePlace,
-  findPlace,
-  findPlaceOfBrowser,
-  leaveList,
-  listPlaces,
-} from '../../src/db/waiting-list.ts';
+import { changePlace, findPlace, leaveList, listPlaces } from '../../src/db/waiting-list.ts';
 import { readWaitFacts } from '../../src/db/waiting-facts.ts';
 import { emptyTables } from '../support/empty-tables.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -29,16 +22,16 @@ beforeEach(() => emptyTables(db));
 const OPEN: Sweep = { open: true, until: null };
 const emailOf = (name: string) => `${name}@x.org`;
 
-const joining = (name: string): Joining => ({
-  id: crypto.randomUUID(),
-  email: emailOf(name),
-  browserId: `browser of ${emailOf(name)}`,
-  code: '111111',
-  givenCode: null,
-  codeWaitSeconds: 0,
-});
 async function join(name: string, parts: Partial<Joining> = {}): Promise<string> {
-  const result = await joinList(db, { ...joining(name), ...parts });
+  const result = await joinList(db, {
+    id: crypto.randomUUID(),
+    email: emailOf(name),
+    browserId: `browser of ${emailOf(name)}`,
+    code: '111111',
+    givenCode: null,
+    codeWaitSeconds: 0,
+    ...parts,
+  });
   if (!('id' in result)) throw new Error(`expected a place, got ${result.kind}`);
   return result.id;
 }
@@ -56,67 +49,6 @@ const held = async (): Promise<Record<string, string>> => {
 };
 const ask = (name: string, parts: Parameters<typeof vmRequest>[1] = {}) =>
   requestVm(db, vmRequest(emailOf(name), parts));
-
-describe('joining', () => {
-  test('an e-mail has one place: a reload and a second tab leave it where it is', async () => {
-    const ada = await join('ada');
-    await join('bob');
-    expect(await join('ada')).toBe(ada);
-    expect(await order()).toEqual(['ada', 'bob']);
-  });
-
-  test('twenty joins of one e-mail in the same moment make one place', async () => {
-    const ids = await Promise.all(Array.from({ length: 20 }, () => join('ada')));
-    expect(new Set(ids).size).toBe(1);
-    expect(await order()).toEqual(['ada']);
-  });
-
-  test('those who join in one moment are few statements, and stand in the order in which they came', async () => {
-    await join('ada');
-    const names = Array.from({ length: 40 }, (_, number) => `p${40 - number}`);
-    await Promise.all([...names, 'ada'].map((name) => join(name)));
-    expect(await order()).toEqual(['ada', ...names]);
-    expect(readGroupSizes([db]).find(({ name }) => name === 'waiting list')?.largest).toBeGreaterThan(30);
-  });
-
-  test('a new place is what is read of it afterwards, so that it need not be read', async () => {
-    await join('ada');
-    const joined = await Promise.all(['bea', 'cem'].map((name) => joinList(db, joining(name))));
-    for (const one of joined) {
-      if (one.kind !== 'joined') throw new Error(`expected a new place, got ${one.kind}`);
-      expect(one.place).toEqual(await findPlace(db, one.id));
-    }
-    expect(joined.map((one) => 'place' in one && one.place?.ahead)).toEqual([1, 2]);
-    await insertFreeVms(db, vmNames(1));
-    expect(await joinList(db, joining('dee'))).toEqual({ kind: 'joined', id: expect.any(String) });
-  });
-
-  test('a second device opens the same place with the code, and learns nothing without it', async () => {
-    const ada = await join('ada');
-    const device = { email: emailOf('ada'), browserId: 'phone', codeWaitSeconds: 0 };
-    expect(await returnToPlace(db, { ...device, givenCode: null })).toEqual({ kind: 'code_required' });
-    expect(await returnToPlace(db, { ...device, givenCode: '000000' })).toEqual({
-      kind: 'pin_wrong',
-      triesLeft: 4,
-    });
-    expect(await findPlaceOfBrowser(db, 'phone')).toBeNull();
-    expect(await returnToPlace(db, { ...device, givenCode: '111111' })).toEqual({ kind: 'open', id: ada });
-    expect((await findPlaceOfBrowser(db, 'phone'))?.id).toBe(ada);
-    expect(await returnToPlace(db, { ...device, email: 'nobody@x.org', givenCode: '111111' })).toEqual({
-      kind: 'unknown',
-    });
-  });
-
-  test('five wrong codes lock the place for other browsers, the right code among them', async () => {
-    await join('ada');
-    const attempt = (givenCode: string) =>
-      returnToPlace(db, { email: emailOf('ada'), browserId: 'phone', codeWaitSeconds: 0, givenCode });
-    for (let count = 0; count < 4; count++) expect((await attempt('000000')).kind).toBe('pin_wrong');
-    expect(await attempt('000000')).toEqual({ kind: 'pin_locked', retryAfterSeconds: 300 });
-    expect((await attempt('111111')).kind).toBe('pin_locked');
-    expect(await join('ada')).toEqual(expect.any(String));
-  });
-});
 
 describe('a free VM', () => {
   test('is reserved for the first person who is present; who sleeps keeps the place and is skipped', async () => {
