@@ -10,7 +10,15 @@ import { successTypes } from './accept.ts';
 import { answerError } from './answer-error.ts';
 import { createBodyBudget } from './body-budget.ts';
 import { createCompression, createCompressOnce } from './compression.ts';
-import { abort, contextOf, isEndless, remember, type Adapter, type RequestContext } from './context.ts';
+import {
+  abort,
+  contextOf,
+  isEndless,
+  releaseAll,
+  remember,
+  type Adapter,
+  type RequestContext,
+} from './context.ts';
 import { defaultLimits } from './limits.ts';
 import { createLoginLimit } from './login-limit.ts';
 import type { HttpOptions } from './options.ts';
@@ -173,6 +181,7 @@ function openRequest(adapter: Adapter, req: Request, res: Response): void {
     browserId: null,
     typed: {},
     controller: null,
+    releases: null,
   };
   remember(context);
   if (adapter.options.trustProxy === false && req.headers['x-forwarded-for'] !== undefined)
@@ -183,6 +192,7 @@ function openRequest(adapter: Adapter, req: Request, res: Response): void {
   adapter.running.add(context);
   res.once('close', () => {
     adapter.running.delete(context);
+    releaseAll(context);
     if (!res.writableFinished) abort(context, 'The client left.');
     const { log, logRequests = true, onRequestEnd } = adapter.options;
     const nowMs = adapter.nowMs();

@@ -48,6 +48,8 @@ export type RequestContext = {
   typed: Readonly<Record<string, string>>;
   /** Made by `signalOf` for those who ask, so that ten thousand waiting polls stay small. */
   controller: AbortController | null;
+  /** What `whenClosed` was given; null: nothing, as for ten thousand waiting polls. */
+  releases: (() => void)[] | null;
 };
 
 const contexts = new WeakMap<Request, RequestContext>();
@@ -77,6 +79,17 @@ export function signalOf(context: RequestContext): AbortSignal {
 /** Aborts the signal, where `signalOf` has made one. */
 export function abort({ controller }: RequestContext, reason: string): void {
   controller?.abort(new Error(reason));
+}
+
+/** Runs this once when the answer is complete or the client has left: one listener for all, of which Node warns when there are many. */
+export function whenClosed(context: RequestContext, release: () => void): void {
+  (context.releases ??= []).push(release);
+}
+
+/** To be called once, at the end of the response. */
+export function releaseAll(context: RequestContext): void {
+  for (const release of context.releases ?? []) release();
+  context.releases = null;
 }
 
 /** Whether the answer may take for ever: a long poll, or a stream of events. */

@@ -5,7 +5,7 @@ import pLimit from 'p-limit';
 import type { SecurityScheme } from '../contract/endpoint.ts';
 import type { Endpoint } from '../contract/erased.ts';
 import { ProblemError } from '../contract/problems.ts';
-import { contextOf, isEndless, isOver, type Adapter } from './context.ts';
+import { contextOf, isEndless, isOver, whenClosed, type Adapter } from './context.ts';
 import type { HttpLimits } from './limits.ts';
 
 type Kind = keyof HttpLimits['queues'];
@@ -48,16 +48,17 @@ export function createQueues({ queues }: Pick<HttpLimits, 'queues'>): Adapter['q
     readonly waiting: number;
   }): RequestHandler {
     const turns = pLimit(atOnce);
-    return (req, res, next) => {
+    return (req, _res, next) => {
       if (turns.pendingCount >= waiting) {
         const seconds = RETRY_SECONDS[refused++ % RETRY_SECONDS.length] ?? RETRY_SECONDS[0];
         throw new ProblemError('overloaded', { headers: { 'Retry-After': String(seconds) } });
       }
       void turns(() => {
+        const context = contextOf(req);
         // The client has left meanwhile.
-        if (isOver(contextOf(req))) return Promise.resolve();
+        if (isOver(context)) return Promise.resolve();
         return new Promise<void>((resolve) => {
-          res.once('finish', resolve).once('close', resolve);
+          whenClosed(context, resolve);
           next();
         });
       });

@@ -5,7 +5,7 @@ import express, { type Request, type RequestHandler, type Response } from 'expre
 import type { Endpoint } from '../contract/erased.ts';
 import { ProblemError, type FieldError } from '../contract/problems.ts';
 import { isEncoding, isTooLarge, type BodyBudget, type BodyShare, type Encoding } from './body-budget.ts';
-import type { RequestContext } from './context.ts';
+import { contextOf, whenClosed, type RequestContext } from './context.ts';
 import { convertForm, parseForm, typedValues } from './form.ts';
 import { isRecord, member } from './records.ts';
 
@@ -26,7 +26,7 @@ export function bodyReader(endpoint: Endpoint, budget: BodyBudget): readonly Req
       delete req.headers['content-encoding'];
       if (req.headers.expect?.toLowerCase() === '100-continue') res.writeContinue();
       const share = budget.open();
-      res.once('close', share.release);
+      whenClosed(contextOf(req), share.release);
       readWithin(read, { req, res, share, limit }, (error) => {
         if (error !== undefined || encoding === null || !Buffer.isBuffer(req.body)) {
           next(error);

@@ -20,6 +20,17 @@ describe('streams of bytes', () => {
     expect(await response.text()).toBe('PK-one-two');
   });
 
+  test('a stream adds few listeners to its response, so that Node does not warn of a leak', async () => {
+    const warned = vi.fn();
+    process.on('warning', warned);
+    await using http = await startStub({ downloadData: () => zip(Readable.from(['PK', '-one'])) });
+    expect(await (await http.get('/api/scp-client', admin)).text()).toBe('PK-one');
+    // Warnings come after the tick.
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', warned);
+    expect(warned.mock.calls.map(([warning]) => String(warning))).toEqual([]);
+  });
+
   test('streams of bytes may be empty', async () => {
     await using http = await startStub({ downloadData: () => zip(Readable.from([])) });
     expect(await (await http.get('/api/scp-client', admin)).text()).toBe('');
