@@ -78,9 +78,13 @@ check: setup ## formatting, lint, types, dependency rules, contract, drift, unus
 # The longest first: two run side by side.
 CHECKS := check-lint check-format check-types check-drift check-contract check-dependencies check-unused
 .PHONY: $(CHECKS)
-check-lint: ; @eslint .
+# Fewer collections of the many short-lived objects: a tenth of the processor time.
+check-lint: ; @NODE_OPTIONS=--max-semi-space-size=64 eslint .
 check-format: ; @prettier --check --log-level=warn .
-check-types: ; @tsc && tsc --project src/browser
+# TypeScript 7 takes half of the processor time of 5.9, which typescript-eslint and openapi-typescript need: 7 has no API for them. Several
+# checkers compute the same types several times, beside another check that wants the processor too.
+TSC := node node_modules/typescript-7/bin/tsc --checkers 1
+check-types: ; @$(TSC) && $(TSC) --project src/browser
 check-drift: ; @node codegen/check.ts
 check-contract: ; @redocly lint --config redocly.yaml openapi.yaml
 check-dependencies: ; @depcruise --config .dependency-cruiser.cjs src infra
@@ -88,6 +92,10 @@ check-unused: ; @knip --no-progress
 
 .PHONY: test
 test: check ## every check and every test
+	@$(MAKE) --no-print-directory tests
+
+.PHONY: tests
+tests: setup ## every test, without the checks
 	@node test/support/run.ts
 
 PYTHON_SETS := $(patsubst test/python/%.txt,.cache/python/%/.done,$(wildcard test/python/*.txt))
