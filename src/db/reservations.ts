@@ -52,11 +52,23 @@ export async function isListInUse(db: Db): Promise<boolean> {
  */
 export async function reserveVms(db: Db, sweep: Sweep): Promise<Reservation[]> {
   try {
-    return await withListLock(db, async (trx) => (await reservations(sweep).execute(trx)).rows);
+    return await withListLock(db, async (trx) => {
+      await removeServed(trx);
+      return (await reservations(sweep).execute(trx)).rows;
+    });
   } catch (error) {
     if (errorCode(error) === LOCK_NOT_AVAILABLE) return [];
     throw error;
   }
+}
+
+/**
+ * Somebody may join in one tab while another tab gets a VM: their place would hold up everybody, and nobody would come for what is
+ * reserved for it.
+ */
+async function removeServed(trx: Db): Promise<void> {
+  await sql`delete from waiting_list w
+    where exists (select from assignments a where a.email = w.email and a.released_at is null)`.execute(trx);
 }
 
 /**

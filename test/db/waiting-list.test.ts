@@ -266,3 +266,13 @@ test('an e-mail that has a VM already returns to it, whatever is on the list', a
   await join('bob');
   expect(await ask('ada')).toMatchObject({ kind: 'returned', hostname: 'a' });
 });
+
+test('somebody who joined while another tab got a machine leaves the list with the next sweep, and holds up nobody', async () => {
+  await insertFreeVms(db, ['a', 'b']);
+  expect(await ask('ada')).toMatchObject({ kind: 'assigned' });
+  await join('ada');
+  expect(await ask('bob')).toEqual({ kind: 'none_free' });
+  expect(await reserveVms(db, OPEN)).toEqual([]);
+  expect(await order()).toEqual([]);
+  expect(await ask('bob')).toMatchObject({ kind: 'assigned' });
+});
