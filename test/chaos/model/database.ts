@@ -15,6 +15,7 @@ import type { DB } from '../../../src/db/schema.gen.ts';
 import type { Draw } from '../../support/draw.ts';
 import type { Clock } from './clock.ts';
 import { findStatement, type Known } from './statements.ts';
+import { noteList } from './waiting-statements.ts';
 import { noteFree, takeSnapshot, type Snapshot, type World } from './world.ts';
 
 /** What is wrong at the moment; it changes while a run goes on. */
@@ -79,6 +80,7 @@ function createDriver(server: ModelServer, isCut: () => boolean): Driver {
     const sent = world.notifications;
     world.notifications = [];
     noteFree(world);
+    noteList(world);
     for (const hostname of sent) server.notified(hostname);
   }
 

@@ -5,7 +5,7 @@ import type { Draw } from '../../support/draw.ts';
 import type { FormAnswer } from '../participants.ts';
 import type { Clock } from './clock.ts';
 import { LEFT, type Network } from './network.ts';
-import { isFreeVm, type World } from './world.ts';
+import { isUnreserved, type World } from './world.ts';
 
 export type ModelPerson = {
   readonly email: string;
@@ -33,7 +33,12 @@ export function createPerson(
   let hasMachine = false;
   const codeOf = (): string => `4/0A${email.split('@')[0] ?? ''}-${commands}`;
 
+  /** Sends the form as a page does, and waits where all machines are taken; the others are programs. */
+  const isPage = draw.chance(0.5);
+  let placeId: string | null = null;
+
   const isServed = (): boolean => hasMachine;
+  const browserId = `browser of ${email}`;
 
   /** One form; another tab may send it at the same moment. */
   async function send(signal: AbortSignal): Promise<void> {
@@ -47,7 +52,7 @@ export function createPerson(
     const request = {
       assignmentId: `${email}-${draw.below(2 ** 31)}`,
       email,
-      browserId: `browser of ${email}`,
+      browserId,
       crdCommand: parsed.ok ? parsed.value.command : '',
       pin: String(100_000 + draw.below(900_000)),
       address: '192.0.2.7',
@@ -66,6 +71,7 @@ export function createPerson(
     const known = { email, sentAt, answeredAt: clock.now() };
     if (answer.kind === 'assigned' || answer.kind === 'returned') {
       hasMachine = true;
+      placeId = null;
       answers.push({
         ...known,
         kind: 'given',
@@ -77,14 +83,36 @@ export function createPerson(
     }
     answers.push({ ...known, kind: 'refused', code: answer.kind });
     if (answer.kind !== 'none_free') return;
+    noteFull(since);
+    if (!isPage) return;
+    const place = await network
+      .send((allocator) => allocator.wait(email, browserId), signal)
+      .catch(() => null);
+    placeId = place?.id ?? placeId;
+  }
+
+  /** While somebody waits, or for somebody who has a place, a free machine is not theirs. */
+  function noteFull(since: number): void {
+    const { nobodyWaitsSince } = world;
+    if (placeId !== null || nobodyWaitsSince === null || nobodyWaitsSince > since) return;
     for (const vm of world.vms.values())
-      if (isFreeVm(vm) && vm.freeSince !== null && vm.freeSince <= since) falseFull.push(vm.hostname);
+      if (isUnreserved(vm) && vm.freeSince !== null && vm.freeSince <= since) falseFull.push(vm.hostname);
+  }
+
+  /** Whether it is of use to send the form. */
+  async function isTurn(signal: AbortSignal): Promise<boolean> {
+    const id = placeId;
+    if (id === null) return true;
+    const place = await network.send((allocator) => allocator.look(id), signal).catch(() => undefined);
+    if (place === null || place?.state === 'left') placeId = null;
+    return place !== undefined && place?.state !== 'waiting';
   }
 
   async function ask(signal: AbortSignal): Promise<void> {
     hasMachine = false;
     while (!isAborted(signal)) {
-      await Promise.all([send(signal), ...(draw.chance(0.2) ? [send(signal)] : [])]);
+      if (await isTurn(signal))
+        await Promise.all([send(signal), ...(draw.chance(0.2) ? [send(signal)] : [])]);
       if (isServed()) return;
       await clock.sleep(draw.below(AGAIN_MS));
     }

@@ -19,7 +19,7 @@ export type ModelResult = {
 };
 
 const AGENTS = 2;
-const PEOPLE = 4;
+const PEOPLE = 6;
 const WINDOW_MS = 15_000;
 const FAULTS = 10;
 /** No fault lasts longer, but for a listener that is deaf. */
@@ -226,7 +226,7 @@ async function settle(stage: Stage): Promise<Broken[]> {
   for (;;) {
     await clock.runUntil(clock.now() + LOOK_EVERY_MS);
     const evidence = collect(stage);
-    const never = [...brokenAlways(evidence), ...falseFull(stage)];
+    const never = [...brokenAlways(evidence), ...falseFull(stage), ...stage.world.brokenList];
     const notYet = brokenInTheEnd(evidence);
     const isOver = never.length > 0 || notYet.length === 0 || clock.now() > limit;
     if (!isOver) continue;

@@ -23,7 +23,23 @@ import {
   withDelivery,
   type Row,
 } from './delivery-statements.ts';
-import { isFreeVm, type ModelAssignment, type ModelVm, type World } from './world.ts';
+import {
+  countUnreserved,
+  findPlace,
+  isListInUse,
+  joinAgain,
+  joinAlone,
+  joinTogether,
+  leaveList,
+  notePages,
+  openPlace,
+  placeOf,
+  removeServed,
+  reserve,
+  reservedFor,
+  whoWaits,
+} from './waiting-statements.ts';
+import { isFreeVm, isUnreserved, type ModelAssignment, type ModelVm, type World } from './world.ts';
 
 type Statement = {
   readonly part: string;
@@ -50,6 +66,18 @@ export function findStatement(sql: string): Known | null {
 
 /** The order matters: the first that matches is it. */
 const statements: readonly Statement[] = [
+  { part: `nextval('waiting_list_position') as position from`, canConflict: true, run: joinTogether },
+  { part: 'insert into waiting_list (id, email, browsers, code, wants_mail) select', run: joinAlone },
+  { part: 'select "id", "code", "browsers", "code_failures"', run: openPlace },
+  { part: 'update "waiting_list" set "left_at"', run: joinAgain },
+  { part: 'insert into waiting_presence as p (id, best_estimate_step)', run: notePages },
+  { part: 'from "waiting_list" as "w"', run: findPlace },
+  { part: 'select "id" from "waiting_list" where "left_at" is null limit', run: isListInUse },
+  { part: 'select count(*) as "count" from "vms" where ((vms.assignment_id is null', run: countUnreserved },
+  { part: 'delete from waiting_list w where exists', run: removeServed },
+  { part: 'with held as', run: reserve },
+  // Nothing is launched, and no estimate is shown.
+  { part: 'select launch.starting', run: () => [] },
   { part: 'given (id, email, browser_id', canConflict: true, run: claim },
   { part: 'given (hostname, boot_id, boot_address', run: seen },
   { part: 'given (id, hostname, outcome, command_number', run: acknowledge },
@@ -83,7 +111,9 @@ const statements: readonly Statement[] = [
     run: ({ vms }) => [{ count: vms.size }],
   },
   { part: 'pg_try_advisory_xact_lock', run: appendLogsTogether },
-  { part: 'pg_advisory_xact_lock', run: appendLogs },
+  { part: 'with locked as materialized', run: appendLogs },
+  // There is one transaction at a time.
+  { part: 'select pg_advisory_xact_lock(', run: () => [] },
   // The limit is never reached.
   { part: 'delete from vm_logs using sized', run: () => [] },
 ];
@@ -95,7 +125,7 @@ function claim(world: World, parameters: readonly unknown[], text: string): Row[
     const had = [...world.assignments.values()].find((row) => row.email === email && isLive(row));
     if (had && world.sabotage !== 'a claim forgets the machine that the e-mail has')
       return [{ place: index + 1, outcome: 'live', id: had.id, hostname: had.hostname, pin: had.pin }];
-    const vm = firstFree(world, isSkipping);
+    const vm = machineFor(world, { email, browser: browsers?.[index] ?? '', isSkipping });
     if (!vm) return [];
     const row: ModelAssignment = {
       id: ids?.[index] ?? '',
@@ -114,17 +144,31 @@ function claim(world: World, parameters: readonly unknown[], text: string): Row[
       releasedAt: null,
     };
     world.assignments.set(row.id, row);
-    vm.assignmentId = row.id;
+    Object.assign(vm, { assignmentId: row.id, reservedFor: null, reservedUntil: null });
+    leaveList(world, email);
     world.notifications.push(vm.hostname);
     return [{ place: index + 1, outcome: 'given', id: row.id, hostname: row.hostname, pin: row.pin }];
   });
+}
+
+type Asking = { readonly email: string; readonly browser: string; readonly isSkipping: boolean };
+
+/** Who is on the list gets the machine that is reserved for them; others get none while somebody waits. */
+function machineFor(world: World, { email, browser, isSkipping }: Asking): ModelVm | undefined {
+  const place = placeOf(world, email);
+  if (place?.leftAt !== null || world.sabotage === 'a newcomer passes those who wait') {
+    const mayClaim = whoWaits(world).length === 0 || world.sabotage === 'a newcomer passes those who wait';
+    return mayClaim ? firstFree(world, isSkipping) : undefined;
+  }
+  const vm = place.browsers.includes(browser) ? reservedFor(world, place) : undefined;
+  return vm && isFreeVm(vm) && !(isSkipping && world.isLocked()) ? vm : undefined;
 }
 
 /** Those that wait first. */
 function firstFree(world: World, isSkipping: boolean): ModelVm | undefined {
   const isTaken = world.sabotage === 'a claim takes a machine that somebody has';
   const free = [...world.vms.values()].filter(
-    (vm) => (isTaken ? vm.status === 'running' : isFreeVm(vm)) && !(isSkipping && world.isLocked()),
+    (vm) => (isTaken ? vm.status === 'running' : isUnreserved(vm)) && !(isSkipping && world.isLocked()),
   );
   const waits = ({ hostname }: ModelVm): boolean => {
     const presence = world.presence.get(hostname);
@@ -133,11 +177,17 @@ function firstFree(world: World, isSkipping: boolean): ModelVm | undefined {
   return free.find(waits) ?? free[0];
 }
 
-/** Of those who were refused: nobody is on the waiting list here, so a free machine, locked or not, is one for everybody. */
-function claimable(world: World, [emails]: readonly unknown[]): Row[] {
-  const isBlind = world.sabotage === 'no machine is found to be free';
-  if (isBlind || ![...world.vms.values()].some(isFreeVm)) return [];
-  return texts(emails).map((email) => ({ email }));
+/** Of those who were refused: for whom there is a machine, locked or not. */
+function claimable(world: World, [emails, browsers]: readonly unknown[]): Row[] {
+  if (world.sabotage === 'no machine is found to be free') return [];
+  return texts(emails).flatMap((email, index) => {
+    const place = placeOf(world, email);
+    const isOn = place !== undefined && place.leftAt === null;
+    const vm = isOn
+      ? place.browsers.includes(texts(browsers)[index] ?? '') && reservedFor(world, place)
+      : whoWaits(world).length === 0 && [...world.vms.values()].find(isUnreserved);
+    return vm && isFreeVm(vm) ? [{ email }] : [];
+  });
 }
 
 /** One event, for one VM. */
@@ -219,6 +269,8 @@ function addVm(world: World, parameters: readonly unknown[]): Row[] {
     hostname,
     status: readVmStatus(status ?? ''),
     assignmentId: null,
+    reservedFor: null,
+    reservedUntil: null,
     freeSince: null,
   });
   return [{ hostname }];

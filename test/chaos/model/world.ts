@@ -1,12 +1,16 @@
 // The rows of the model: what the statements of src/db do to them is in statements.ts. Remembers what a check needs.
 import { isFree } from '../../../src/vms/status.ts';
 import type { VmStatus } from '../../../src/vms/lifecycle.ts';
+import type { Broken } from '../invariants.ts';
 
 export type ModelVm = {
   readonly hostname: string;
   status: VmStatus;
   assignmentId: string | null;
-  /** The step since which it has been free; null: it is not. */
+  /** The place of the waiting list. */
+  reservedFor: string | null;
+  reservedUntil: number | null;
+  /** The step since which it has been free and not reserved; null: it is not. */
   freeSince: number | null;
 };
 export type ModelAssignment = {
@@ -33,12 +37,42 @@ type ModelPresence = {
 };
 export type LogLine = { readonly line: string; readonly eventId: string | null };
 
+/** A place on the waiting list. */
+export type ModelPlace = {
+  readonly id: string;
+  readonly email: string;
+  readonly browsers: readonly string[];
+  readonly code: string;
+  position: number;
+  since: number;
+  missed: number;
+  leftAt: number | null;
+  reservedVm: string | null;
+  presentAt: number;
+  step: number | null;
+};
+
+/** What the last commit has left, for those of the list who are passed. */
+type Before = {
+  readonly assignments: Set<string>;
+  waiting: readonly string[];
+  reserved: ReadonlyMap<string, string | null>;
+};
+
 export type World = {
   readonly now: () => number;
   readonly vms: Map<string, ModelVm>;
   readonly assignments: Map<string, ModelAssignment>;
   readonly presence: Map<string, ModelPresence>;
   readonly logs: Map<string, LogLine[]>;
+  readonly list: Map<string, ModelPlace>;
+  /** The last number of the list. */
+  positions: number;
+  /** The step since which nobody on the list is without a machine; null: somebody is. */
+  nobodyWaitsSince: number | null;
+  readonly before: Before;
+  /** Invariants of the list that a commit has broken. */
+  readonly brokenList: Broken[];
   /** Of the transaction or statement that runs; sent when it commits. */
   notifications: string[];
   /** What went wrong in the model itself. */
@@ -61,7 +95,9 @@ export type Sabotage =
   | 'log lines are stored twice'
   | 'log lines are dropped'
   | 'leases never end'
-  | 'a reset does not free the machine';
+  | 'a reset does not free the machine'
+  | 'a newcomer passes those who wait'
+  | 'a machine is reserved twice';
 
 export function createWorld(options: Pick<World, 'now' | 'isLocked' | 'sabotage'>): World {
   return {
@@ -70,6 +106,11 @@ export function createWorld(options: Pick<World, 'now' | 'isLocked' | 'sabotage'
     assignments: new Map(),
     presence: new Map(),
     logs: new Map(),
+    list: new Map(),
+    positions: 0,
+    nobodyWaitsSince: 0,
+    before: { assignments: new Set(), waiting: [], reserved: new Map() },
+    brokenList: [],
     notifications: [],
     problems: [],
     step: 0,
@@ -77,14 +118,17 @@ export function createWorld(options: Pick<World, 'now' | 'isLocked' | 'sabotage'
 }
 
 /** As in the database, by the predicate of the product. */
-export function isFreeVm({ status, assignmentId }: ModelVm): boolean {
+export function isFreeVm({ status, assignmentId }: Pick<ModelVm, 'status' | 'assignmentId'>): boolean {
   const assignment = assignmentId === null ? null : { releasedAt: null };
   return isFree({ status, twinSince: null, assignment });
 }
 
+/** Free, and reserved for nobody. */
+export const isUnreserved = (vm: ModelVm): boolean => isFreeVm(vm) && vm.reservedFor === null;
+
 /** After every statement: since when each machine is free. */
 export function noteFree(world: World): void {
-  for (const vm of world.vms.values()) vm.freeSince = isFreeVm(vm) ? (vm.freeSince ?? world.step) : null;
+  for (const vm of world.vms.values()) vm.freeSince = isUnreserved(vm) ? (vm.freeSince ?? world.step) : null;
 }
 
 export type Snapshot = { readonly undo: () => void };
@@ -93,8 +137,8 @@ export type Snapshot = { readonly undo: () => void };
 export function takeSnapshot(world: World): Snapshot {
   const copy = <Row extends object>(rows: Map<string, Row>) =>
     [...rows].map(([key, row]) => [key, Array.isArray(row) ? [...(row as unknown[])] : { ...row }] as const);
-  const { vms, assignments, presence, logs } = world;
-  const saved = [vms, assignments, presence, logs].map(
+  const { vms, assignments, presence, logs, list } = world;
+  const saved = [vms, assignments, presence, logs, list].map(
     (rows) => [rows, copy<object>(rows as Map<string, object>)] as const,
   );
   return {
