@@ -128,6 +128,8 @@ function createDriver(server: ModelServer, isCut: () => boolean): Driver {
     server.transaction = { done: promise };
     connection.snapshot = takeSnapshot(world);
     connection.done = () => {
+      // Kysely rolls back after a commit that failed, too: by then another transaction may run.
+      connection.done = () => undefined;
       server.transaction = null;
       connection.snapshot = null;
       resolve(undefined);

@@ -9,7 +9,7 @@ import type { Sabotage } from './world.ts';
 const RUNS = 200;
 const SHARES = 50;
 /** Seeds that broke an invariant once. */
-const ONCE_BROKEN = [475, 3276];
+const ONCE_BROKEN = [475, 3276, 3632];
 /** So many runs see what was broken on purpose. */
 const SABOTAGED_RUNS = 40;
 
