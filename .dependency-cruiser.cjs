@@ -118,6 +118,11 @@ module.exports = {
       ['contract', 'vms', 'db', 'pages'],
       'E-mails and webhooks: what they say, and that each is sent once.',
     ),
+    only(
+      'schedule',
+      ['vms', 'db', 'log', 'provision', 'collect', 'backup'],
+      'What runs at a time: launches, downloads and destroys; knows nothing of HTTP and pages.',
+    ),
     only('process', [], 'Processes of this computer: marked, found, signalled.'),
     only('ssh', [], 'Keys, and commands with a frame around their output.'),
     only('collect', ['log', 'ssh'], 'Files of machines into one archive; knows no table, no HTTP, no page.'),

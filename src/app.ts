@@ -8,10 +8,11 @@ import { createFleet } from './app/fleet.ts';
 import { compareRestored } from './app/restored.ts';
 import { openIdentity, type Identity } from './app/identity.ts';
 import { risksOf } from './app/risks.ts';
-import { openCollecting, openDelivery, openHistory, openReserver } from './app/services.ts';
+import { openDelivery, openHistory, openReserver } from './app/services.ts';
 import { createMetricsReader, createServerMetrics, openMetricsServer } from './app/metrics.ts';
 import { openServiceNotices } from './app/service-manager.ts';
 import { openNotifications } from './app/notifications.ts';
+import { openPlanning, openSchedule } from './app/schedule.ts';
 import { createWebApp } from './app/web.ts';
 import { openSettings } from './app/workshop.ts';
 import { listenUrl } from './config/derive.ts';
@@ -98,10 +99,10 @@ async function serve(
   const delivery = await openDelivery(context, lifecycle, opened.data, metrics);
   const operations = await createFleet(context, opened, () => url);
   await compareRestored(context, opened.data, operations);
-  const pinLimit = await lifecycle.acquire('PIN limit', createPinLimit, (limit) => limit.close());
-  const codeLimit = await lifecycle.acquire('code limit', createCodeLimit, (limit) => limit.close());
+  const limits = await openLimits(lifecycle);
   const settings = await openSettings(config, opened.data);
   const publicAddress = (): string => config.server.publicUrl ?? url;
+  const planning = openPlanning(context, opened.data, opened.sshKey);
   const renderMetrics = createMetricsReader(context, {
     metrics,
     db: opened.data.database.db,
@@ -117,9 +118,8 @@ async function serve(
     settings,
     publicAddress,
     reserve: await openReserver(context, lifecycle, { ...opened.data, settings }),
-    pinLimit,
-    codeLimit,
-    collecting: openCollecting(context, opened.data, opened.sshKey),
+    ...limits,
+    ...planning,
     delivery,
     operations,
     isStopping: () => stopping,
@@ -145,5 +145,14 @@ async function serve(
   await openBackups(context, lifecycle, opened.data);
   await openNotifications(context, lifecycle, { ...opened, settings, publicAddress, operations });
   await lifecycle.acquire('operations', operations.start, (_started, { force }) => operations.stop(force));
+  await openSchedule(context, lifecycle, { ...planning, data: opened.data, operations });
   return url;
+}
+
+/** Of wrong PINs and wrong workshop codes. */
+async function openLimits(lifecycle: Lifecycle) {
+  return {
+    pinLimit: await lifecycle.acquire('PIN limit', createPinLimit, (limit) => limit.close()),
+    codeLimit: await lifecycle.acquire('code limit', createCodeLimit, (limit) => limit.close()),
+  };
 }

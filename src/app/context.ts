@@ -6,6 +6,7 @@ import type { SenderIntervals } from '../notify/sender.ts';
 import type { ProviderHost } from '../provision/host.ts';
 import type { OperationIntervals } from '../provision/operation-service.ts';
 import type { Provider } from '../provision/provider.ts';
+import type { ScheduleIntervals } from '../schedule/runner.ts';
 import type { Failure, Result } from '../result.ts';
 
 /** The modules below read none of this anywhere else. */
@@ -21,6 +22,7 @@ export type AppContext = {
   /** Instead of the configured one, for tests. */
   readonly provider?: Provider;
   readonly operationIntervals?: Partial<OperationIntervals>;
+  readonly scheduleIntervals?: Partial<ScheduleIntervals>;
   readonly metricsFreshMs?: number;
   /** `watchMs`: between two looks at what is due by the clock. */
   readonly notifyIntervals?: Partial<SenderIntervals> & { readonly watchMs?: number };

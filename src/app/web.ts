@@ -29,6 +29,7 @@ import type { Metrics } from '../metrics/metrics.ts';
 import { renderProblem } from '../pages/problem.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import { definitionOf, registeredProvider } from '../provision/providers.ts';
+import type { ScheduleClock } from '../schedule/clock.ts';
 import { deriveKey } from '../secrets.ts';
 import { needsCode } from '../vms/workshop-settings.ts';
 import { clockOf, type AppContext } from './context.ts';
@@ -55,6 +56,7 @@ export type WebDependencies = Pick<Identity, 'admin' | 'secretKey' | 'forwarderT
   readonly pinLimit: PinLimit;
   readonly codeLimit: CodeLimit;
   readonly collecting: Collecting;
+  readonly scheduleClock: ScheduleClock;
   readonly isStopping: () => boolean;
   /** What happens is told here; null where nobody reads it. */
   readonly metrics: Metrics | null;
@@ -86,6 +88,7 @@ export async function createWebApp(context: AppContext, dependencies: WebDepende
       ...dependencies.collecting,
       db,
       settings: dependencies.settings,
+      scheduleClock: dependencies.scheduleClock,
       publicAddress: dependencies.publicAddress,
       shares,
       reserve: dependencies.reserve,

@@ -108,6 +108,7 @@ function failureOf(visits: readonly Visit[]): DownloadFailure {
   return noFiles(
     failed,
     visits.reduce((sum, { found }) => sum + (found?.listing.leftBehind.files ?? 0), 0),
+    visits.flatMap(({ target, found }) => (found === null ? [] : [target.hostname])),
   );
 }
 

@@ -8,6 +8,8 @@ export type FailedVm = { readonly hostname: string; readonly failure: VmFailure 
 export type DownloadFailure = Failure<'overloaded' | 'no_files' | 'download_failed'> & {
   /** Machines that could not be searched, the first hundred. */
   readonly vms: readonly FailedVm[];
+  /** Machines that were searched, and have no files to download. */
+  readonly searched: readonly string[];
 };
 
 /** More failed machines than this are only counted. */
@@ -18,6 +20,7 @@ export const tooManyDownloads: DownloadFailure = {
   message: 'The maximum number of downloads is running.',
   remedy: 'Try again when one has finished.',
   vms: [],
+  searched: [],
 };
 
 /** No machine could be searched. */
@@ -27,11 +30,16 @@ export function allFailed(failed: readonly FailedVm[]): DownloadFailure {
     message: `No machine could be searched for files. ${listVms(failed)}`,
     remedy: 'Then download again.',
     vms: failed.slice(0, NAMED_VMS),
+    searched: [],
   };
 }
 
-/** @param leftBehind how many files are there that are not to be downloaded */
-export function noFiles(failed: readonly FailedVm[], leftBehind: number): DownloadFailure {
+/** @param leftBehind how many files are there that are not to be downloaded @param searched the machines where there were none */
+export function noFiles(
+  failed: readonly FailedVm[],
+  leftBehind: number,
+  searched: readonly string[],
+): DownloadFailure {
   const others = leftBehind === 1 ? '1 other file is' : `${leftBehind} other files are`;
   const parts = [
     'No files to download were found.',
@@ -43,6 +51,7 @@ export function noFiles(failed: readonly FailedVm[], leftBehind: number): Downlo
     message: parts.join(' '),
     remedy: 'If there should be some, check DOWNLOAD_EXTENSIONS, DOWNLOAD_LEAVE_OUT and DOWNLOAD_FOLDER.',
     vms: failed.slice(0, NAMED_VMS),
+    searched,
   };
 }
 

@@ -1230,6 +1230,176 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/schedule': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** What is planned, and what became of it */
+    get: operations['getSchedule'];
+    put?: never;
+    /**
+     * Plan a launch or a destroy
+     * @description `time` is what a clock in `zone` shows. A time that is skipped when clocks are moved forward means the first moment
+     *     after the change; one that clocks show twice means the first of the two. At its time the entry becomes an ordinary
+     *     operation, once among all allocators of a database, and waits while another operation runs. If the server was down, a
+     *     destroy runs as soon as it is back; a launch only if it is less than 30 minutes late, otherwise it is `missed`. With
+     *     `Accept: text/html` the answer redirects to the page of the schedule, or is that page with a message at each wrong
+     *     field.
+     */
+    post: operations['addScheduled'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/schedule/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** One entry of the schedule */
+    get: operations['getScheduled'];
+    put?: never;
+    /**
+     * Change an entry of the schedule
+     * @description All of it is replaced, and it waits for its new time, also if it was skipped or missed. 409 (`schedule_state`) if it
+     *     runs now or has ended.
+     */
+    post: operations['changeScheduled'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/schedule/{id}/cancel': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Cancel an entry of the schedule
+     * @description It never runs. A download before a destroy ends; an operation that it has started does not. 409 (`schedule_state`) if the entry has
+     *     run or ended meanwhile. With `Accept: text/html` the answer redirects to the page of the schedule.
+     */
+    post: operations['cancelScheduled'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/schedule/{id}/skip': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Skip an entry of the schedule
+     * @description Nothing happens at its time; it stays in the list, and can be resumed until then. 409 (`schedule_state`) if the entry has
+     *     run or ended meanwhile. With `Accept: text/html` the answer redirects to the page of the schedule.
+     */
+    post: operations['skipScheduled'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/schedule/{id}/resume': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Resume a skipped entry of the schedule
+     * @description It runs at its time, which must be to come. 409 (`schedule_state`) if the entry has
+     *     run or ended meanwhile. With `Accept: text/html` the answer redirects to the page of the schedule.
+     */
+    post: operations['resumeScheduled'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/schedule/{id}/run': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Run an entry of the schedule now
+     * @description Also one that was missed or skipped, and a destroy that waits to try its download again. 409 (`schedule_state`) if the entry has
+     *     run or ended meanwhile. With `Accept: text/html` the answer redirects to the page of the schedule.
+     */
+    post: operations['runScheduled'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/schedule/{id}/run-without-download': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Run a planned destroy now without downloading
+     * @description What was not downloaded is lost. 409 (`schedule_state`) if the entry has
+     *     run or ended meanwhile. With `Accept: text/html` the answer redirects to the page of the schedule.
+     */
+    post: operations['runScheduledWithoutDownload'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/admin/schedule': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The page of the schedule */
+    get: operations['schedulePage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/admin/roster': {
     parameters: {
       query?: never;
@@ -2289,6 +2459,79 @@ export interface components {
       closes_at?: string | null;
       join?: components['schemas']['JoinMode'];
     };
+    /** Format: uuid */
+    ScheduleId: string;
+    /**
+     * @description `pending`: waits for its time, or to be tried again. `running`: it starts, or its download runs. `done`: its operation was
+     *     started. `missed`: it did not run; somebody must decide. `skipped`, `cancelled`: by an admin.
+     * @enum {string}
+     */
+    ScheduleState: 'pending' | 'running' | 'done' | 'missed' | 'skipped' | 'cancelled';
+    ScheduleRequest: {
+      kind: components['schemas']['OperationKind'];
+      /** @description What a clock in the zone shows, like `2027-03-01T08:00`. */
+      time: string;
+      /** @description A name of the IANA time zone database, like `Europe/Berlin`. */
+      zone: string;
+      /** @description For a launch, which requires it. The server may be configured for fewer (`MAX_VMS_PER_LAUNCH`). */
+      num_vms?: number;
+      /** @description For a launch: hours until its VMs shut down. Default: as for a launch by hand. */
+      hours?: number;
+      /**
+       * @description For a destroy: first downloads the files of all participants, as one archive, to where backups are kept
+       *     (`BACKUP_DIR`). A VM whose files could not be downloaded is kept, and tried again every 10 minutes.
+       */
+      download?: boolean;
+    };
+    ScheduleForm: {
+      kind: components['schemas']['OperationKind'];
+      time: string;
+      zone: string;
+      num_vms?: string;
+      hours?: string;
+      /** @description `true`, or nothing. */
+      download?: string;
+    };
+    Schedule: {
+      /** @description What is to come or to be decided, in the order of its time; then what has ended, newest first. */
+      items: components['schemas']['ScheduleEntry'][];
+      /**
+       * @description How far the clock of the database has jumped forward since this allocator started. Nothing starts because of it:
+       *     entries wait until as much time has passed, or somebody runs them. 0: it has not.
+       */
+      clock_jump_seconds: number;
+    };
+    ScheduleEntry: {
+      id: components['schemas']['ScheduleId'];
+      kind: components['schemas']['OperationKind'];
+      /** @description What a clock in the zone shows. */
+      time: string;
+      zone: string;
+      due_at: components['schemas']['Timestamp'];
+      /**
+       * @description `gap`: clocks are moved forward over this time; `due_at` is the first moment after the change. `overlap`: clocks show
+       *     it twice; `due_at` is the first. Otherwise null.
+       */
+      shift: ('gap' | 'overlap') | null;
+      /** @description Null for a destroy. */
+      num_vms: number | null;
+      hours: number | null;
+      download: boolean;
+      state: components['schemas']['ScheduleState'];
+      /** @description The state, or what is wrong and what to do, as a sentence. */
+      message: string;
+      /** @description The admin who added it or changed it last. */
+      scheduled_by: string;
+      /** @description When it is tried again; null if it was not tried. */
+      retry_at: components['schemas']['Timestamp'] | null;
+      /** @description VMs that were not destroyed because their files were not downloaded. */
+      kept: components['schemas']['Hostname'][];
+      /** @description Where the downloaded files are. */
+      archive: string | null;
+      ended_at: components['schemas']['Timestamp'] | null;
+      /** @description The newest operation that it has started. */
+      operation_id: components['schemas']['OperationId'] | null;
+    };
     Roster: {
       /** @description By e-mail. */
       items: components['schemas']['RosterEntry'][];
@@ -2649,6 +2892,8 @@ export interface components {
     };
     Overview: {
       total: number;
+      /** @description The next entry of the schedule, and those that run, wait to be tried again or were missed. */
+      scheduled: components['schemas']['ScheduleEntry'][];
       /** @description People on the waiting list for whom no VM is reserved. */
       waiting: number;
       /** @description VMs that are missing for them, beside those that are free, starting or being reset. */
@@ -2819,6 +3064,8 @@ export interface components {
     Operation: {
       /** @description The result for each VM, by hostname. Present for a single operation, not in lists. */
       vms?: components['schemas']['OperationVm'][];
+      /** @description The entry of the schedule that started it. Absent if there is none. */
+      schedule_id?: components['schemas']['ScheduleId'];
       id: components['schemas']['OperationId'];
       kind: components['schemas']['OperationKind'];
       status: components['schemas']['OperationStatus'];
@@ -3120,6 +3367,26 @@ export interface components {
     };
     /** @description Done; redirects to the settings page. */
     SeeSettings: {
+      headers: {
+        /** @description The page. */
+        Location: string;
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+      };
+    };
+    /** @description The entry. */
+    Scheduled: {
+      headers: {
+        [name: string]: unknown;
+      };
+      content: {
+        'application/json': components['schemas']['ScheduleEntry'];
+      };
+    };
+    /** @description Done; redirects to the page of the schedule. */
+    SeeSchedule: {
       headers: {
         /** @description The page. */
         Location: string;
@@ -3539,6 +3806,11 @@ export interface components {
      * @example i-0123456789abcdef0
      */
     OrphanId: components['schemas']['OrphanId'];
+    /**
+     * @description The id of an entry of the schedule.
+     * @example 6a1f0c3e-2b5d-4e8f-9a70-1c2d3e4f5a6b
+     */
+    ScheduleId: components['schemas']['ScheduleId'];
     /** @description An event id to continue after, for the first connection. `Last-Event-ID` takes precedence. */
     After: string;
     /** @description The id of the last received event; the stream continues after it. EventSource sends it automatically. */
@@ -5558,6 +5830,319 @@ export interface operations {
       query?: {
         /** @description What has just been done, which the page confirms. */
         done?: 'saved' | 'opened' | 'closed' | 'code';
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
+  getSchedule: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The schedule. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Schedule'];
+        };
+      };
+      401: components['responses']['Unauthorized'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  addScheduled: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "kind": "launch",
+         *       "time": "2099-03-01T08:00",
+         *       "zone": "Europe/Berlin",
+         *       "num_vms": 40,
+         *       "hours": 10
+         *     }
+         */
+        'application/json': components['schemas']['ScheduleRequest'];
+        /**
+         * @example {
+         *       "kind": "destroy",
+         *       "time": "2099-03-01T18:00",
+         *       "zone": "Europe/Berlin",
+         *       "download": "true"
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['ScheduleForm'];
+      };
+    };
+    responses: {
+      /** @description The new entry. */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ScheduleEntry'];
+        };
+      };
+      303: components['responses']['SeeSchedule'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  getScheduled: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The id of an entry of the schedule.
+         * @example 6a1f0c3e-2b5d-4e8f-9a70-1c2d3e4f5a6b
+         */
+        id: components['parameters']['ScheduleId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Scheduled'];
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      404: components['responses']['NotFound'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  changeScheduled: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The id of an entry of the schedule.
+         * @example 6a1f0c3e-2b5d-4e8f-9a70-1c2d3e4f5a6b
+         */
+        id: components['parameters']['ScheduleId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "kind": "launch",
+         *       "time": "2099-03-01T08:00",
+         *       "zone": "Europe/Berlin",
+         *       "num_vms": 40,
+         *       "hours": 10
+         *     }
+         */
+        'application/json': components['schemas']['ScheduleRequest'];
+        /**
+         * @example {
+         *       "kind": "destroy",
+         *       "time": "2099-03-01T18:00",
+         *       "zone": "Europe/Berlin",
+         *       "download": "true"
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['ScheduleForm'];
+      };
+    };
+    responses: {
+      200: components['responses']['Scheduled'];
+      303: components['responses']['SeeSchedule'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  cancelScheduled: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The id of an entry of the schedule.
+         * @example 6a1f0c3e-2b5d-4e8f-9a70-1c2d3e4f5a6b
+         */
+        id: components['parameters']['ScheduleId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Scheduled'];
+      303: components['responses']['SeeSchedule'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  skipScheduled: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The id of an entry of the schedule.
+         * @example 6a1f0c3e-2b5d-4e8f-9a70-1c2d3e4f5a6b
+         */
+        id: components['parameters']['ScheduleId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Scheduled'];
+      303: components['responses']['SeeSchedule'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  resumeScheduled: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The id of an entry of the schedule.
+         * @example 6a1f0c3e-2b5d-4e8f-9a70-1c2d3e4f5a6b
+         */
+        id: components['parameters']['ScheduleId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Scheduled'];
+      303: components['responses']['SeeSchedule'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  runScheduled: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The id of an entry of the schedule.
+         * @example 6a1f0c3e-2b5d-4e8f-9a70-1c2d3e4f5a6b
+         */
+        id: components['parameters']['ScheduleId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Scheduled'];
+      303: components['responses']['SeeSchedule'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  runScheduledWithoutDownload: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The id of an entry of the schedule.
+         * @example 6a1f0c3e-2b5d-4e8f-9a70-1c2d3e4f5a6b
+         */
+        id: components['parameters']['ScheduleId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Scheduled'];
+      303: components['responses']['SeeSchedule'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  schedulePage: {
+    parameters: {
+      query?: {
+        /** @description What has just been done, which the page confirms. */
+        done?: 'added' | 'changed' | 'cancelled' | 'skipped' | 'resumed' | 'run';
+        /** @description The entry that the form changes. */
+        change?: components['schemas']['ScheduleId'];
       };
       header?: never;
       path?: never;

@@ -1,4 +1,4 @@
-// The part of the catalogue of problems that is about who gets a machine, and when.
+// The part of the catalogue of problems that is about a workshop's day: who gets a machine, and what is planned.
 
 export const workshopProblems = {
   workshop_scheduled: {
@@ -32,6 +32,22 @@ export const workshopProblems = {
     status: 429,
     title: 'Too many wrong codes',
     detail: 'Too many wrong workshop codes. Wait a few minutes, or ask your instructor.',
+  },
+  scheduled_not_found: {
+    status: 404,
+    title: 'Not in the schedule',
+    detail: 'There is no such entry in the schedule. Reload the page.',
+  },
+  schedule_state: {
+    status: 409,
+    title: 'Not possible any more',
+    detail:
+      'The entry runs now, has ended, or its time has passed. Reload the page; you can run it now, or add another one.',
+  },
+  schedule_full: {
+    status: 409,
+    title: 'Schedule full',
+    detail: 'The schedule has as many entries as it can have. Cancel some of them.',
   },
   upload_not_found: {
     status: 404,

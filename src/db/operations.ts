@@ -17,6 +17,8 @@ export type OperationRecord = OperationFacts & {
   readonly id: string;
   readonly startedAt: Date | null;
   readonly endedAt: Date | null;
+  /** The entry of the schedule that started it. */
+  readonly scheduleId: string | null;
 };
 
 type Row = Selectable<Operations>;
@@ -30,6 +32,7 @@ function readRow(row: Row): OperationRecord {
     requestedAt: row.requested_at,
     startedAt: row.started_at,
     endedAt: row.ended_at,
+    scheduleId: row.schedule_id,
     cancelRequestedAt: row.cancel_requested_at,
     numVms: row.num_vms,
     hostnames: row.hostnames,
@@ -58,6 +61,8 @@ export type OperationRequest = {
   /** The VMs of a destroy; null = all. */
   readonly hostnames?: readonly string[] | null;
   readonly idempotency?: Idempotency | null;
+  /** The entry of the schedule that asks. */
+  readonly scheduleId?: string | null;
 };
 
 /** A request that can be repeated: its key, and what was asked. */
@@ -74,6 +79,7 @@ export async function insertOperation(db: Db, request: OperationRequest): Promis
       num_vms: request.numVms,
       shutdown_at: request.shutdownAt ?? null,
       hostnames: request.hostnames ? [...request.hostnames] : null,
+      schedule_id: request.scheduleId ?? null,
       idempotency_key: request.idempotency?.key ?? null,
       idempotency_request: request.idempotency?.request ?? null,
     })

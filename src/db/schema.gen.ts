@@ -226,6 +226,7 @@ export interface Operations {
   remedy: string | null;
   requested_at: Generated<Timestamp>;
   requested_by: string;
+  schedule_id: string | null;
   /**
    * when the VMs of a launch shut down; null = never
    */
@@ -265,6 +266,45 @@ export interface RosterUploads {
   id: string;
   uploaded_at: Generated<Timestamp>;
   uploaded_by: string;
+}
+
+export interface Schedule {
+  /**
+   * where the downloaded files are
+   */
+  archive: string | null;
+  attempts: Generated<number>;
+  created_at: Generated<Timestamp>;
+  download: Generated<boolean>;
+  /**
+   * the same as an instant; computed again at each start, because rules of zones change
+   */
+  due_at: Timestamp;
+  ended_at: Timestamp | null;
+  hours: number | null;
+  id: string;
+  /**
+   * VMs that were not destroyed because their files were not downloaded
+   */
+  kept: Generated<string[]>;
+  kind: string;
+  lease_owner: string | null;
+  lease_until: Timestamp | null;
+  num_vms: number | null;
+  problem: string | null;
+  retry_at: Timestamp | null;
+  /**
+   * when somebody asked to run it at once; null: it waits for its time
+   */
+  run_at: Timestamp | null;
+  run_by: string | null;
+  scheduled_by: string;
+  state: Generated<string>;
+  /**
+   * what a clock in the zone shows; with the zone it is what the organiser chose
+   */
+  wall_time: string;
+  zone: string;
 }
 
 export interface SchemaCompatibility {
@@ -533,6 +573,7 @@ export interface DB {
   roster: Roster;
   roster_requests: RosterRequests;
   roster_uploads: RosterUploads;
+  schedule: Schedule;
   schema_compatibility: SchemaCompatibility;
   settings: Settings;
   tombstones: Tombstones;

@@ -89,10 +89,7 @@ async function download(
     return hostname === null ? problem('no_vms') : problem('no_files', { detail: NOT_STARTED });
   const by = callerName(caller);
   const onComplete = (reports: readonly VmReport[], startedAt: Date): Promise<void> =>
-    recordDownloads(
-      db,
-      reports.flatMap((report) => recordOf(report, by, startedAt)),
-    );
+    recordDownloads(db, downloadRecords(reports, by, startedAt));
   const answer = await collector.download({ targets, by, hostname, signal, onComplete });
   if (!answer.ok) return failed(answer.failure);
   return zipReply(answer.value);
@@ -110,8 +107,11 @@ export function zipReply({ stream, startedAt }: { readonly stream: Readable; rea
   } as const;
 }
 
-/** Two machines that one participant had one after the other have folders of their own. */
-async function targetsOf(dependencies: DownloadDependencies, hostname: string | null): Promise<Target[]> {
+/** Two machines that one participant had one after the other have folders of their own. @param hostname null: all */
+export async function targetsOf(
+  dependencies: Omit<DownloadDependencies, 'collector'>,
+  hostname: string | null,
+): Promise<Target[]> {
   const rows = await listDownloadTargets(dependencies.db, hostname);
   const taken = new Set<string>();
   return rows.map((row) => {
@@ -134,6 +134,10 @@ function failed(failure: DownloadFailure): ProblemReply<DownloadFailure['code']>
   }));
   const extras = { detail: describeFailure(failure), ...(errors.length > 0 && { errors }) };
   return problem(failure.code, extras);
+}
+
+export function downloadRecords(reports: readonly VmReport[], requestedBy: string, downloadedAt: Date) {
+  return reports.flatMap((report) => recordOf(report, requestedBy, downloadedAt));
 }
 
 /** Nothing if the VM could not be searched: its last download stays recorded. */

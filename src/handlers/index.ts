@@ -9,6 +9,7 @@ import { createActionsHandlers, type ActionsDependencies } from './actions.ts';
 import { createRosterHandlers, type RosterDependencies } from './roster.ts';
 import { createNotificationsHandlers, type NotificationsDependencies } from './notifications.ts';
 import { createSettingsHandlers, type SettingsDependencies } from './settings.ts';
+import { createScheduleHandlers, type ScheduleDependencies } from './schedule.ts';
 import { createShutdownHandlers } from './shutdown.ts';
 import { createFleetHandlers } from './fleet.ts';
 import { createHistoryHandlers } from './history.ts';
@@ -40,6 +41,7 @@ export type HandlerDependencies = Omit<RequestVmDependencies, 'readLab'> &
   SettingsDependencies &
   RosterDependencies &
   NotificationsDependencies &
+  ScheduleDependencies &
   WaitingListDependencies &
   LiveDependencies &
   DownloadDependencies & {
@@ -61,6 +63,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createFleetHandlers(dependencies),
     ...createSettingsHandlers(dependencies),
     ...createRosterHandlers(dependencies),
+    ...createScheduleHandlers(dependencies),
     ...createWaitingListHandlers(dependencies),
     ...createNotificationsHandlers(dependencies),
     ...createShutdownHandlers(dependencies),

@@ -5,11 +5,13 @@ import { findActiveOperation } from '../db/operations.ts';
 import { countVms, listVmsInQuestion } from '../db/vms.ts';
 import { countUnreserved } from '../db/waiting-facts.ts';
 import { countWaiting } from '../db/waiting-list.ts';
+import { listSchedule, type ScheduleEntry } from '../db/schedule.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import { byUrgency, manyByOne } from '../vms/attention.ts';
 import { statusesThatAre } from '../vms/lifecycle.ts';
 import { isAssigned } from '../vms/status.ts';
 import { missingMachines } from '../vms/waiting.ts';
+import { scheduledView } from './schedule.ts';
 import { operationView, attentionView, viewContext, type ViewDependencies } from './views.ts';
 
 type Overview = components['schemas']['Overview'];
@@ -22,12 +24,13 @@ const ATTENTION_LISTED = 100;
 
 export async function readOverview(dependencies: OverviewDependencies): Promise<Overview> {
   const { db } = dependencies;
-  const [counts, vms, operation, waiting, unreserved] = await Promise.all([
+  const [counts, vms, operation, waiting, unreserved, schedule] = await Promise.all([
     countVms(db),
     listVmsInQuestion(db),
     findActiveOperation(db),
     countWaiting(db),
     countUnreserved(db),
+    listSchedule(db),
   ]);
   const context = viewContext(dependencies);
   const ofBrowsers = manyByOne(vms).map((entry) => ({ ...entry, since: entry.since.toISOString() }));
@@ -45,6 +48,7 @@ export async function readOverview(dependencies: OverviewDependencies): Promise<
     attention_total: attention.length,
     unmatched: dependencies.operations.orphans.seen().items.filter(({ kind }) => kind === 'vm').length,
     operation: operation && operationView(operation),
+    scheduled: ofInterest(schedule).map(scheduledView),
     waiting,
     missing: missingMachines({
       waiting,
@@ -53,4 +57,15 @@ export async function readOverview(dependencies: OverviewDependencies): Promise<
       resetting: of('recycling'),
     }),
   };
+}
+
+/** The next entry, and those that are not as planned. */
+function ofInterest(schedule: readonly ScheduleEntry[]): readonly ScheduleEntry[] {
+  const next = schedule.find(({ state, problem }) => state === 'pending' && problem === null);
+  return schedule.filter(
+    (entry) =>
+      entry === next ||
+      ['running', 'missed'].includes(entry.state) ||
+      (entry.state === 'pending' && entry.problem !== null),
+  );
 }

@@ -152,6 +152,7 @@ export function orphansView({ items, checkedAt, error }: Survey): components['sc
 export function operationView(record: OperationRecord): components['schemas']['Operation'] {
   return {
     id: record.id,
+    ...(record.scheduleId !== null && { schedule_id: record.scheduleId }),
     kind: record.kind,
     status: record.status,
     message: operationMessage(record),

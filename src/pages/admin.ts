@@ -8,6 +8,7 @@ import { timeView } from './machine-row.ts';
 import { operationView } from './operations.ts';
 import { render, type View } from './render.ts';
 import { vmPageHref } from './hrefs.ts';
+import { scheduledView } from './schedule.ts';
 import { shareView } from './share.ts';
 import { launchView } from './waiting-list.ts';
 import { workView, type WorkModel } from './work.ts';
@@ -104,6 +105,8 @@ function labView(lab: Overview, now: Date, launches: boolean): View {
     isWell: attention.length === 0 && !noneFree && unmatched === 0 && waiting === 0,
     more: lab.attention_total > Math.min(attention.length, ATTENTION_SHOWN) ? lab.attention_total : null,
     operation: lab.operation && operationView(lab.operation),
+    anyScheduled: lab.scheduled.length > 0,
+    scheduled: lab.scheduled.map((entry) => scheduledView(entry, now)),
   };
 }
 

@@ -33,6 +33,7 @@ const adminLinks = [
     { href: '/admin', label: 'Overview' },
     { href: '/admin/instances', label: 'Machines' },
     { href: '/admin/create', label: 'Launch' },
+    { href: '/admin/schedule', label: 'Schedule' },
     { href: '/admin/settings', label: 'Settings' },
     { href: '/admin/waiting-list', label: 'Waiting list' },
     { href: '/admin/notifications', label: 'Notifications' },

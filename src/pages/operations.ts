@@ -56,6 +56,7 @@ export function operationView(operation: Operation): View {
     hasProgress: progress.total > 0,
     cancelHint: cancelHints[kind],
     by: requested_by,
+    isPlanned: operation.schedule_id !== undefined,
     ...momentView(requested_at),
     ends: momentView(shutdown_at),
     took: ended_at === null ? null : sayDuration(started_at ?? requested_at, ended_at),

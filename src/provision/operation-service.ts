@@ -16,13 +16,14 @@ import { createOrphans, type Orphans } from './orphans.ts';
 import type { ProviderDefinition } from './definition.ts';
 import type { Provider, ProvisionEvent, ProvisionResult, VmPlan } from './provider.ts';
 import { definitionOf } from './providers.ts';
-import { createQueue } from './queue.ts';
+import { createQueue, type OperationQueue } from './queue.ts';
 import { createRecovery, type Recovery } from './recovery.ts';
 import {
   cancelOperation,
   requestOnce,
   requestOperation,
   type Cancelled,
+  type Planned,
   type Repeated,
   type Requested,
 } from './request.ts';
@@ -110,11 +111,20 @@ export type OperationService = {
     readonly hours?: number | undefined;
     /** A repetition with the same key gets the same operation. */
     readonly idempotencyKey?: string | null;
+    readonly planned?: Planned;
   }) => Promise<Requested | NotReady | Repeated>;
   readonly destroy: (request: {
     readonly by: string;
     readonly idempotencyKey?: string | null;
   }) => Promise<Requested | NotReady | Repeated>;
+  /** Destroys what the schedule asks for: these VMs, or all where it names none. */
+  readonly destroyPlanned: (request: {
+    readonly by: string;
+    readonly hostnames: readonly string[] | null;
+    readonly planned: Planned;
+  }) => Promise<Requested | NotReady>;
+  /** Wakes one of the allocators at a time of the database's clock. Both do nothing before the start. */
+  readonly timer: Pick<OperationQueue, 'setTimer' | 'onTimer'>;
   /** Destroys one VM. */
   readonly destroyOne: (request: {
     readonly hostname: string;
@@ -155,14 +165,14 @@ export function createOperationService(options: OperationServiceOptions): Operat
     graceMinutes: provider.graceMinutes ?? 0,
     canaryAbove: canary.above,
     ...{ plan: createPlanner(options), readiness, defaultHours },
-    launch: async ({ numVms, by, hours = defaultHours, idempotencyKey = null }) => {
+    launch: async ({ numVms, by, hours = defaultHours, idempotencyKey = null, planned }) => {
       const idempotency = idempotencyOf(idempotencyKey, `launch ${numVms} ${hours}`);
       return requestOnce(db, idempotency, async (): Promise<Requested | NotReady> => {
         const ready = await readiness();
         const checked = ready.ok ? await checkLaunch(options, numVms) : ready;
         if (!checked.ok) return { kind: 'not_ready', failure: checked.failure };
         const shutdownAt = hours === null ? null : hoursFrom(options.now(), hours);
-        return request({ kind: 'launch', requestedBy: by, numVms, shutdownAt, idempotency });
+        return request({ kind: 'launch', requestedBy: by, numVms, shutdownAt, idempotency }, planned);
       });
     },
     destroy: async ({ by, idempotencyKey = null }) => {
@@ -170,6 +180,7 @@ export function createOperationService(options: OperationServiceOptions): Operat
       const idempotency = idempotencyOf(idempotencyKey, 'destroy');
       return requestOnce(db, idempotency, () => request({ ...destroyRequest(by, null), idempotency }));
     },
+    ...forSchedule(components, () => started),
     destroyOne: async ({ hostname, by }) => {
       if (!started) return NOT_READY;
       if (!(await vmExists(db, hostname))) return { kind: 'unknown' };
@@ -197,6 +208,20 @@ export function createOperationService(options: OperationServiceOptions): Operat
     stop: async (force) => {
       started = false;
       await stop(options, components, force);
+    },
+  };
+}
+
+function forSchedule(
+  { queue, request }: Components,
+  isStarted: () => boolean,
+): Pick<OperationService, 'destroyPlanned' | 'timer'> {
+  return {
+    destroyPlanned: async ({ by, hostnames, planned }) =>
+      isStarted() ? request(destroyRequest(by, hostnames), planned) : NOT_READY,
+    timer: {
+      setTimer: async (trx, at) => (isStarted() ? queue.setTimer(trx, at) : undefined),
+      onTimer: async (wake) => (isStarted() ? queue.onTimer(wake) : undefined),
     },
   };
 }
@@ -242,8 +267,12 @@ function createComponents(options: OperationServiceOptions) {
     alone,
     activeOperation: () => worker.active,
   });
-  const request = (asked: Omit<OperationRequest, 'id'>): Promise<Requested> =>
-    requestOperation({ db, queue }, { id: randomUuid(), ...asked });
+  const request = (asked: Omit<OperationRequest, 'id'>, planned?: Planned): Promise<Requested> =>
+    requestOperation(
+      { db, queue },
+      { id: randomUuid(), ...asked, scheduleId: planned?.scheduleId ?? null },
+      planned?.inSameTransaction,
+    );
   const requestDestroy = async (hostnames: readonly string[]): Promise<boolean> =>
     (await request(destroyRequest(SHUTDOWN_ACTOR, hostnames))).kind === 'accepted';
   return {

@@ -20,6 +20,10 @@ export type OperationQueue = {
   enqueue(trx: Db, operationId: string): Promise<void>;
   /** Removes the job of an operation, even if another process holds it, within this transaction. */
   remove(trx: Db, operationId: string): Promise<void>;
+  /** Within this transaction: at this time of the database's clock, one of the processes is woken by `onTimer`. */
+  setTimer(trx: Db, at: Date): Promise<void>;
+  /** Calls `wake` when a timer has come. A timer is a hint: nothing is lost if it never comes. */
+  onTimer(wake: () => void): Promise<void>;
   /** A job was added: looks for it now. */
   wake(): void;
   /** Takes no more jobs, waits for the current one, and closes. */
@@ -28,6 +32,7 @@ export type OperationQueue = {
 
 const SCHEMA = 'lablink_queue';
 const QUEUE = 'operations';
+const TIMERS = 'timers';
 /** All operations of a database share this key; the policy runs one job per key. */
 const SINGLETON_KEY = 'stack';
 const POOL_SIZE = 3;
@@ -68,6 +73,7 @@ export function createQueue(options: QueueOptions): OperationQueue {
       };
       await boss.createQueue(QUEUE, { policy: 'singleton', ...settings });
       await boss.updateQueue(QUEUE, settings);
+      await boss.createQueue(TIMERS, { policy: 'standard', retryLimit: 0, deleteAfterSeconds: KEEP_SECONDS });
     },
     work: async (run) => {
       const settings = {
@@ -85,6 +91,15 @@ export function createQueue(options: QueueOptions): OperationQueue {
     },
     remove: async (trx, operationId) => {
       await boss.deleteJob(QUEUE, operationId, { db: fromKysely(trx) });
+    },
+    setTimer: async (trx, at) => {
+      await boss.send(TIMERS, null, { startAfter: at, db: fromKysely(trx) });
+    },
+    onTimer: async (wake) => {
+      await boss.work(TIMERS, { pollingIntervalSeconds: POLL_SECONDS }, () => {
+        wake();
+        return Promise.resolve();
+      });
     },
     wake: () => {
       if (workId !== null) boss.notifyWorker(workId);

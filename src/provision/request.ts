@@ -30,6 +30,12 @@ export type Cancelled =
   | { readonly kind: 'finished'; readonly operation: OperationRecord }
   | { readonly kind: 'unknown' };
 
+/** An entry of the schedule that asks; what `inSameTransaction` writes is there if and only if the operation is. */
+export type Planned = {
+  readonly scheduleId: string;
+  readonly inSameTransaction: (trx: Db) => Promise<void>;
+};
+
 type Context = { readonly db: Db; readonly queue: Pick<OperationQueue, 'enqueue' | 'remove' | 'wake'> };
 
 /** The active operation may end before it is read: then the request is tried again. */
@@ -41,9 +47,11 @@ const CANCELLED_IN_QUEUE = problemOf({
   remedy: 'Start it again if you still need it.',
 });
 
+/** @param inSameTransaction throws where the operation must not start any more */
 export async function requestOperation(
   { db, queue }: Context,
   request: OperationRequest,
+  inSameTransaction: (trx: Db) => Promise<void> = () => Promise.resolve(),
 ): Promise<Requested> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const operation = await db.transaction().execute(async (trx) => {
@@ -60,6 +68,7 @@ export async function requestOperation(
         const text = `${describeRequest(request)}.`;
         const line = { at: inserted.requestedAt, level: 'info', hostname: null, text } as const;
         await appendOperationEvents(trx, inserted.id, [line]);
+        await inSameTransaction(trx);
       }
       return inserted;
     });

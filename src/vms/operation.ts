@@ -80,7 +80,11 @@ export function readOperationVmState(stored: string): OperationVmState {
   return readOneOf(machineStates, stored);
 }
 
-function readOneOf<Known extends string>(table: Readonly<Record<Known, unknown>>, stored: string): Known {
+/** The key of the table that was stored; throws where there is none. */
+export function readOneOf<Known extends string>(
+  table: Readonly<Record<Known, unknown>>,
+  stored: string,
+): Known {
   for (const known in table) if (known === stored) return known;
   throw new Error(`unknown in the database: ${stored}`);
 }

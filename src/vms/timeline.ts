@@ -54,6 +54,15 @@ export type AuditAction =
   | 'twin'
   | 'settings'
   | 'roster'
+  | 'schedule-add'
+  | 'schedule-change'
+  | 'schedule-cancel'
+  | 'schedule-skip'
+  | 'schedule-resume'
+  | 'schedule-run'
+  | 'schedule-missed'
+  | 'schedule-download'
+  | 'schedule-keep'
   | 'waiting-call'
   | 'waiting-move'
   | 'waiting-remove'
@@ -83,6 +92,15 @@ const actions = {
   twin: 'Two machines report under this hostname',
   settings: 'Settings changed',
   roster: 'List of participants changed',
+  'schedule-add': 'Planned',
+  'schedule-change': 'Plan changed',
+  'schedule-cancel': 'Plan cancelled',
+  'schedule-skip': 'Plan skipped',
+  'schedule-resume': 'Plan resumed',
+  'schedule-run': 'Planned operation run at once',
+  'schedule-missed': 'Planned operation missed',
+  'schedule-download': 'Files downloaded before a planned destroy',
+  'schedule-keep': 'Machines kept by a planned destroy',
   'waiting-call': 'Called from the waiting list',
   'waiting-move': 'Moved on the waiting list',
   'waiting-remove': 'Removed from the waiting list',

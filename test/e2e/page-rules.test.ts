@@ -34,6 +34,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
     '/admin/roster',
     '/admin/waiting-list',
     '/admin/notifications',
+    '/admin/schedule',
     '/admin/operations',
     '/admin/operations/:id',
     '/admin/charts',
@@ -113,7 +114,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
       await page.getByRole('link', { name: 'Machines', exact: true }).first().focus();
       await page.keyboard.press('Enter');
       await page.waitForURL('**/admin/instances');
-      expect(await page.getByRole('navigation').getByRole('link').count()).toBe(10);
+      expect(await page.getByRole('navigation').getByRole('link').count()).toBe(11);
     }
   });
 

@@ -15,6 +15,7 @@ import { notificationScreens } from './notifications.ts';
 import { errorScreens } from './errors.ts';
 import { fleetScreens } from './fleet.ts';
 import { participantScreens } from './participant.ts';
+import { scheduleScreens } from './schedule.ts';
 import type { Screen } from './screen.ts';
 
 const folder = process.env['SCREENSHOTS'];
@@ -24,6 +25,7 @@ const screens: readonly Screen[] = [
   ...notificationScreens,
   ...fleetScreens,
   ...errorScreens,
+  ...scheduleScreens,
 ];
 
 const phone = { name: 'phone', viewport: { width: 360, height: 740 }, colorScheme: 'light' } as const;

@@ -16,6 +16,7 @@ export const EXAMPLE = {
   recipientId: '6e1d0c2b-9f5a-4d3e-8b7c-0a1b2c3d4e5f',
   /** Has failed. */
   deliveryId: '4c8a2e6f-1b3d-4f5a-9e7c-8d6b5a4f3e2d',
+  scheduleId: '6a1f0c3e-2b5d-4e8f-9a70-1c2d3e4f5a6b',
   email: 'grace@example.org',
   pin: '482913',
 } as const;
@@ -51,6 +52,13 @@ export async function seedLab(db: Db): Promise<void> {
     entries: [{ email: EXAMPLE.email, name: 'Grace Hopper', group: 'A', note: '' }],
     who: 'admin',
   });
+  await db
+    .insertInto('schedule')
+    .values({
+      ...{ id: EXAMPLE.scheduleId, kind: 'destroy', scheduled_by: 'admin', download: true },
+      ...{ wall_time: '2099-03-01T18:00', zone: 'Europe/Berlin', due_at: '2099-03-01T17:00:00Z' },
+    })
+    .execute();
   await db.insertInto('tombstones').values({ hostname: DESTROYED }).execute();
   await seedAssignments(db);
   await seedNotifications(db);

@@ -34,7 +34,13 @@ export type TestServer = AsyncDisposable & {
 /** Parts of the program that a test replaces. */
 export type ServerParts = Pick<
   AppContext,
-  'provider' | 'operationIntervals' | 'notifyIntervals' | 'providerLimits' | 'metricsFreshMs' | 'now'
+  | 'provider'
+  | 'operationIntervals'
+  | 'notifyIntervals'
+  | 'scheduleIntervals'
+  | 'providerLimits'
+  | 'metricsFreshMs'
+  | 'now'
 > &
   Partial<Pick<AppContext, 'say'>> & {
     /** The text of the config file. */

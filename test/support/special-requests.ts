@@ -109,6 +109,28 @@ function unknownRecipients(): Partial<Record<EndpointId, readonly Special[]>> {
     }),
   );
 }
+/** Sends the request, and sends it again when the entry of the example has run. */
+function forScheduled(id: EndpointId, changes: Partial<RawRequest> = {}): Special[] {
+  return inBothTypes(exampleAs(id, changes)).flatMap((send): Special[] => [
+    send,
+    async (lab) => {
+      await sql`update schedule set state = 'done'`.execute(lab.db);
+      return send(lab);
+    },
+  ]);
+}
+/** As many as there may be. */
+const fullSchedule: Special[] = inBothTypes(exampleRequest('addScheduled')).map(
+  (send): Special =>
+    async (lab) => {
+      await sql`insert into schedule (id, kind, scheduled_by, wall_time, zone, due_at)
+    select gen_random_uuid(), kind, scheduled_by, wall_time, zone, due_at from schedule, generate_series(1, 99)`.execute(
+        lab.db,
+      );
+      return send(lab);
+    },
+);
+const WRONG_PLAN = JSON.stringify({ kind: 'launch', time: 'tomorrow', zone: 'UTC' });
 export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = {
   streamOperationEvents: [
     asking(withHeaders(exampleRequest('streamOperationEvents'), { 'Last-Event-ID': 'end' })),
@@ -153,6 +175,17 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
       .flat(),
   ],
   getWaitingPlace: withPlace('getWaitingPlace'),
+  addScheduled: [...fullSchedule, ...inBothTypes(exampleAs('addScheduled', { body: WRONG_PLAN }))],
+  changeScheduled: [
+    ...forScheduled('changeScheduled'),
+    ...inBothTypes(exampleAs('changeScheduled', { body: WRONG_PLAN })),
+  ],
+  cancelScheduled: forScheduled('cancelScheduled'),
+  skipScheduled: forScheduled('skipScheduled'),
+  resumeScheduled: forScheduled('resumeScheduled'),
+  runScheduled: forScheduled('runScheduled'),
+  runScheduledWithoutDownload: forScheduled('runScheduledWithoutDownload'),
+  schedulePage: [asking(exampleAs('schedulePage', { path: '/admin/schedule?done=nothing' }))],
   leaveWaitingList: withPlace('leaveWaitingList'),
   callWaiting: withPlace('callWaiting'),
   moveWaiting: withPlace('moveWaiting'),

@@ -15,6 +15,7 @@ const quiet = {
   unmatched: 0,
   waiting: 0,
   missing: 0,
+  scheduled: [] as never[],
   operation: null,
 } as const;
 const overview = {

@@ -49,6 +49,7 @@ describe('every page', () => {
           unmatched: 0,
           waiting: 0,
           missing: 0,
+          scheduled: [],
           operation: null,
         },
         checks: [{ name: HOSTILE, ok: false, detail: HOSTILE }],

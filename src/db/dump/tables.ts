@@ -17,6 +17,7 @@ const tables = {
   roster: 'dumped',
   roster_requests: 'dumped',
   roster_uploads: 'dumped',
+  schedule: 'dumped',
   schema_compatibility: 'made',
   settings: 'dumped',
   tombstones: 'dumped',

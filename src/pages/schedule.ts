@@ -1,0 +1,231 @@
+// The organiser's page of the schedule: what will happen and when, what became of it, and the form that plans it.
+import type { components } from '../contract/openapi.gen.ts';
+import type { FieldError } from '../contract/problems.ts';
+import { describePlan, isOpen, shiftSentence } from '../vms/schedule.ts';
+import { momentView } from './format.ts';
+import { operationPageHref } from './hrefs.ts';
+import { layoutView } from './layout.ts';
+import { render, type View } from './render.ts';
+import { sayUntil } from './spans.ts';
+
+type Entry = components['schemas']['ScheduleEntry'];
+
+export type ScheduleDone = 'added' | 'changed' | 'cancelled' | 'skipped' | 'resumed' | 'run';
+
+/** As it was typed. */
+export type ScheduleForm = {
+  readonly kind: Entry['kind'];
+  readonly time: string;
+  readonly zone: string;
+  readonly num_vms: string;
+  readonly hours: string;
+  readonly download: boolean;
+};
+
+export type ScheduleModel = {
+  readonly site?: string | undefined;
+  readonly schedule: components['schemas']['Schedule'];
+  readonly done: ScheduleDone | null;
+  /** `id`: of the entry that it changes; null: a new one. */
+  readonly form: {
+    readonly id: string | null;
+    readonly values: ScheduleForm;
+    readonly errors: readonly FieldError[];
+  } | null;
+  readonly now: Date;
+  readonly launches: boolean;
+  /** Of the reader: others see neither buttons nor the form. */
+  readonly mayChange: boolean;
+  readonly maxVms: number;
+  /** Null: machines do not shut down. */
+  readonly defaultHours: number | null;
+};
+
+const doneSentences = {
+  added: 'It is planned.',
+  changed: 'The change is saved.',
+  cancelled: 'It is cancelled. An operation that it has started goes on; you can cancel that too.',
+  skipped: 'It is skipped. You can resume it until its time.',
+  resumed: 'It runs at its time.',
+  run: 'It starts now.',
+} as const satisfies Record<ScheduleDone, string>;
+
+const HERE = '/admin/schedule';
+const REFRESH_SECONDS = 20;
+
+export function renderSchedule(model: ScheduleModel): string {
+  const { schedule, done, form, now, launches, mayChange } = model;
+  const errors = form?.errors ?? [];
+  const open = schedule.items.filter(({ state }) => isOpen(state));
+  const ended = schedule.items.filter(({ state }) => !isOpen(state));
+  return render('schedule', {
+    ...layoutView({
+      site: model.site,
+      title: 'Schedule',
+      area: 'admin',
+      current: HERE,
+      styles: ['admin.css'],
+      modules: ['live-page.js', 'schedule.js'],
+      isError: errors.length > 0,
+      ...(form === null && { refresh: { seconds: REFRESH_SECONDS, href: HERE } }),
+    }),
+    done: done && doneSentences[done],
+    jump: schedule.clock_jump_seconds === 0 ? null : sayJump(schedule.clock_jump_seconds),
+    launches,
+    anyOpen: open.length > 0,
+    open: open.map((entry) => ({ ...scheduledView(entry, now), ...buttonsView(entry, now) })),
+    anyEnded: ended.length > 0,
+    ended: ended.map((entry) => scheduledView(entry, now)),
+    mayChange,
+    form: mayChange ? formView(model, errors) : null,
+  });
+}
+
+const SECONDS_PER_MINUTE = 60;
+
+function sayJump(seconds: number): string {
+  const minutes = Math.round(seconds / SECONDS_PER_MINUTE);
+  return `The clock of the database has jumped forward by ${minutes} minutes. Nothing starts because of that: what was planned for this time waits until as much time has passed. Check the clock, then run the entries that are due, or restart the server.`;
+}
+
+const stateViews = {
+  pending: { status: 'queued', label: 'Planned' },
+  running: { status: 'busy', label: 'Running' },
+  missed: { status: 'error', label: 'Missed' },
+  skipped: { status: 'unused', label: 'Skipped' },
+  cancelled: { status: 'unused', label: 'Cancelled' },
+  done: { status: 'ok', label: 'Started' },
+} as const satisfies Record<Entry['state'], { status: string; label: string }>;
+
+/** For this page, and for the overview. */
+export function scheduledView(entry: Entry, now: Date): View {
+  const { id, state, time, zone, kept, archive, operation_id: operationId } = entry;
+  return {
+    id,
+    what: describePlan({ ...entry, numVms: entry.num_vms }),
+    hours: entry.hours,
+    at: time.replace('T', ' '),
+    zone,
+    utc: momentView(entry.due_at),
+    ...standingView(entry, now),
+    by: entry.scheduled_by,
+    kept: kept.length > 0 && state !== 'done' ? kept.join(', ') : null,
+    archive,
+    operation: operationId === null ? null : operationPageHref(operationId),
+  };
+}
+
+/** What was tried says what is wrong; what was not says when it will be, and what daylight saving does to it. */
+function standingView(
+  { state, time, zone, due_at: dueAt, shift, message, retry_at: retryAt }: Entry,
+  now: Date,
+): View {
+  if (state === 'pending' && retryAt === null)
+    return {
+      ...stateViews.pending,
+      until: Date.parse(dueAt) - now.getTime() < SOON_MS ? sayUntil(dueAt, now) : null,
+      shift: shiftSentence({ at: new Date(dueAt), shift }, time, zone),
+      message: null,
+      retry: null,
+    };
+  const isWaiting = state === 'pending';
+  return {
+    ...(isWaiting ? WAITING : stateViews[state]),
+    until: null,
+    shift: null,
+    message,
+    retry: isWaiting && retryAt !== null && Date.parse(retryAt) > now.getTime() ? momentView(retryAt) : null,
+  };
+}
+
+/** Farther away, hours say nothing. */
+const SOON_MS = 48 * 3_600_000;
+
+const WAITING = { status: 'busy', label: 'Waiting' };
+
+function buttonsView(entry: Entry, now: Date): View {
+  const { id, state, kind, download, due_at: dueAt } = entry;
+  const action = (name: string): string => `/api/v1/schedule/${id}/${name}`;
+  const what = describePlan({ ...entry, numVms: entry.num_vms });
+  const isDestroy = kind === 'destroy';
+  const confirm = (name: string, label: string, sentence: string, danger: boolean): View => ({
+    ...{ key: `${id}-${name}`, label, about: what, who: null, what: sentence, work: null, danger },
+    action: action(name),
+  });
+  const isWaiting = state === 'pending' || state === 'skipped' || state === 'missed';
+  const runs = isWaiting
+    ? [
+        confirm(
+          'run',
+          'Run now',
+          isDestroy ? DESTROY_NOW[download ? 'with' : 'without'] : LAUNCH_NOW,
+          isDestroy,
+        ),
+        ...(entry.kept.length > 0
+          ? [confirm('run-without-download', 'Destroy without downloading', DESTROY_NOW.without, true)]
+          : []),
+      ]
+    : [];
+  return {
+    confirms: runs,
+    changeHref: isWaiting ? `${HERE}?change=${id}#plan` : null,
+    posts: [
+      ...(state === 'skipped' && Date.parse(dueAt) > now.getTime()
+        ? [{ label: 'Resume', name: `Resume: ${what}`, action: action('resume') }]
+        : []),
+      ...(state === 'pending' ? [{ label: 'Skip', name: `Skip: ${what}`, action: action('skip') }] : []),
+      { label: 'Cancel', name: `Cancel: ${what}`, action: action('cancel') },
+    ],
+  };
+}
+
+const LAUNCH_NOW = 'The launch starts now, or as soon as no other operation runs.';
+const DESTROY_NOW = {
+  with: 'The files of all participants are downloaded now; then the machines are destroyed.',
+  without: 'All machines are destroyed now. Work that was not downloaded is lost.',
+} as const;
+
+const fieldLabels: Readonly<Record<string, string>> = {
+  kind: 'What happens',
+  time: 'The time',
+  zone: 'The time zone',
+  num_vms: 'The number of machines',
+  hours: 'The number of hours',
+  download: 'The download',
+};
+
+function formView(
+  { form, schedule, maxVms, defaultHours }: ScheduleModel,
+  errors: readonly FieldError[],
+): View {
+  const last = schedule.items[0]?.zone ?? 'UTC';
+  const values: ScheduleForm = form?.values ?? {
+    ...{ kind: 'launch', time: '', zone: last, num_vms: '', hours: '', download: true },
+  };
+  const id = form?.id ?? null;
+  const messages = errors.map(({ field, message }) => ({
+    field,
+    anchor: field.replaceAll('_', '-'),
+    message: `${(fieldLabels[field] ?? field) + message.slice(field.length)}.`,
+  }));
+  return {
+    isChange: id !== null,
+    action: id === null ? '/api/v1/schedule' : `/api/v1/schedule/${id}`,
+    values: { ...values, isLaunch: values.kind === 'launch', isDestroy: values.kind === 'destroy' },
+    isNew: form === null && schedule.items.length === 0,
+    hasErrors: errors.length > 0,
+    wrong: messages,
+    errors: Object.fromEntries(
+      Object.keys(fieldLabels).map((name) => [
+        name,
+        messages.find(({ field }) => field === name)?.message ?? null,
+      ]),
+    ),
+    zones: ZONES.map((zone) => ({ zone })),
+    maxVms,
+    defaultHours,
+  };
+}
+
+/** To choose from; others are accepted too. */
+const ZONES = ['UTC', ...Intl.supportedValuesOf('timeZone')];

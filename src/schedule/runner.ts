@@ -1,0 +1,334 @@
+// Runs what is planned, at its time, once among all allocators of a database: the lease of the row decides who does. What an entry
+// becomes is an ordinary operation, written in one transaction with the end of the entry.
+import { sleep } from '../async/abort.ts';
+import { recordAuditEvent } from '../db/audit.ts';
+import type { Db } from '../db/connect.ts';
+import { addNotification } from '../db/outbox.ts';
+import { findActiveOperation } from '../db/operations.ts';
+import {
+  endAttempt,
+  refreshSchedule,
+  renewScheduleLease,
+  takeDue,
+  type Attempt,
+  type ScheduleEntry,
+} from '../db/schedule.ts';
+import type { Log } from '../log.ts';
+import type { NotReady, OperationService } from '../provision/operation-service.ts';
+import type { Planned, Requested } from '../provision/request.ts';
+import { describeFailure } from '../result.ts';
+import { namesOrCount } from '../vms/operation.ts';
+import { describePlan, isTooLate, LATE_LAUNCH_MINUTES } from '../vms/schedule.ts';
+import type { AuditAction } from '../vms/timeline.ts';
+import type { Collected, CollectWork } from './collect-work.ts';
+
+/** All in milliseconds; tests set them short. */
+export type ScheduleIntervals = {
+  /** Between two looks; the timer of the queue looks in time, this finds what was left behind. */
+  readonly lookMs: number;
+  readonly leaseMs: number;
+  readonly renewMs: number;
+  /** Until the next try while another operation runs or the provider is not ready. */
+  readonly busyMs: number;
+  /** Until the next try after a download that was not complete. */
+  readonly downloadAgainMs: number;
+  /** For one download. */
+  readonly downloadLimitMs: number;
+};
+
+export const defaultScheduleIntervals: ScheduleIntervals = {
+  lookMs: 10_000,
+  leaseMs: 30_000,
+  renewMs: 5_000,
+  busyMs: 5_000,
+  downloadAgainMs: 600_000,
+  downloadLimitMs: 3 * 3_600_000,
+};
+
+export type ScheduleOptions = {
+  readonly db: Db;
+  readonly operations: Pick<OperationService, 'launch' | 'destroyPlanned' | 'timer'>;
+  /** The time of the schedule; see clock.ts. */
+  readonly now: () => Promise<Date>;
+  readonly collectWork: CollectWork;
+  /** The machines that a destroy of all would destroy. */
+  readonly listOwn: () => Promise<readonly string[]>;
+  readonly randomUuid: () => string;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  readonly intervals?: Partial<ScheduleIntervals>;
+};
+
+export type Schedule = {
+  /** Runs what is due, and resolves when everything that runs has been tried. Never rejects. */
+  readonly look: () => Promise<void>;
+  /** Ends downloads, which the next start does again. */
+  readonly close: () => Promise<void>;
+};
+
+/** A download that fails this often is not tried again: somebody must decide. Six hours. */
+const DOWNLOADS_MAX = 36;
+
+const RESTORED =
+  'Its time had come when this database was restored from a backup, so it may have run already. Run it now, or cancel it.';
+
+type Running = Omit<ScheduleOptions, 'intervals'> & {
+  readonly intervals: ScheduleIntervals;
+  readonly stopping: AbortSignal;
+};
+
+export async function startSchedule(options: ScheduleOptions): Promise<Schedule> {
+  const { db, operations, log } = options;
+  const stopping = new AbortController();
+  const intervals = { ...defaultScheduleIntervals, ...options.intervals };
+  const running: Running = { ...options, intervals, stopping: stopping.signal };
+  const attempts = new Set<Promise<void>>();
+  const takeAll = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      const owner = options.randomUuid();
+      const entry = await takeDue(db, await options.now(), { owner, leaseMs: intervals.leaseMs });
+      if (entry === null) return;
+      const tried = attempt(running, entry, owner).finally(() => attempts.delete(tried));
+      attempts.add(tried);
+    }
+  };
+  let taking: Promise<void> = Promise.resolve();
+  const look = async (): Promise<void> => {
+    taking = taking.then(takeAll).catch((error: unknown) => {
+      log.warn({ err: error }, 'An error while looking at the schedule; it is tried again.');
+    });
+    await taking;
+    await Promise.all(attempts);
+  };
+  await refreshSchedule(db, RESTORED);
+  await operations.timer.onTimer(() => void look());
+  const looking = (async () => {
+    while (!stopping.signal.aborted) {
+      // A download takes long; what is due meanwhile does not wait for it.
+      void look();
+      await sleep(intervals.lookMs, stopping.signal);
+    }
+  })();
+  return {
+    look,
+    close: async () => {
+      stopping.abort();
+      await Promise.all([looking, taking]);
+      await Promise.all(attempts);
+    },
+  };
+}
+
+/** The entry was cancelled, or another process runs it: nothing may be written or started. */
+class LeaseLost extends Error {}
+
+/** One try of an entry whose lease this process has. Never rejects. */
+async function attempt(running: Running, entry: ScheduleEntry, owner: string): Promise<void> {
+  const { log } = running;
+  const lost = new AbortController();
+  const ended = new AbortController();
+  const signal = AbortSignal.any([running.stopping, lost.signal]);
+  void keepLease(running, { id: entry.id, owner }, lost, ended.signal);
+  const lease: Lease = { running, entry, owner, signal };
+  try {
+    await (entry.kind === 'launch' ? launch(lease) : destroy(lease));
+  } catch (error) {
+    if (error instanceof LeaseLost || lost.signal.aborted) return;
+    if (!signal.aborted) log.warn({ err: error }, `An error while running “${describePlan(entry)}”.`);
+    // The next start of a program that stops takes it at once.
+    const problem = signal.aborted
+      ? entry.problem
+      : 'The server failed unexpectedly; its log has the error. It is tried again.';
+    await wait(lease, problem, signal.aborted ? 0 : running.intervals.busyMs).catch((failed: unknown) => {
+      if (!(failed instanceof LeaseLost))
+        log.warn({ err: failed }, 'An entry of the schedule could not be given back.');
+    });
+  } finally {
+    ended.abort();
+  }
+}
+
+type Lease = {
+  readonly running: Running;
+  readonly entry: ScheduleEntry;
+  readonly owner: string;
+  /** Aborted when the server stops, or the lease is lost. */
+  readonly signal: AbortSignal;
+};
+
+async function keepLease(
+  { db, intervals, log }: Running,
+  { id, owner }: { readonly id: string; readonly owner: string },
+  lost: AbortController,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    await sleep(intervals.renewMs, signal);
+    if (signal.aborted) return;
+    try {
+      if (!(await renewScheduleLease(db, id, { owner, leaseMs: intervals.leaseMs }))) lost.abort();
+    } catch (error) {
+      log.warn(
+        { err: error },
+        'The lease of an entry of the schedule could not be renewed; it is tried again.',
+      );
+    }
+  }
+}
+
+/** As operations and the audit name who wanted it. */
+function actorOf({ run, scheduledBy }: ScheduleEntry): string {
+  return `schedule (${run?.by ?? scheduledBy})`;
+}
+
+async function launch(lease: Lease): Promise<void> {
+  const { running, entry } = lease;
+  const { id, numVms, hours, attempts } = entry;
+  const now = await running.now();
+  if (isTooLate(entry, entry.run?.at ?? entry.dueAt, now)) return miss(lease, tooLate(entry));
+  const answer = await running.operations.launch({
+    ...{ numVms: numVms ?? 0, by: actorOf(entry), hours: hours ?? undefined },
+    planned: plannedBy(lease, { state: 'done', attempts, problem: null }),
+  });
+  if (answer.kind === 'repeated' || answer.kind === 'key_reused')
+    throw new Error(`a launch without a key was repeated: ${id}`);
+  return settle(lease, answer);
+}
+
+function tooLate({ problem }: ScheduleEntry): string {
+  const limit = `${LATE_LAUNCH_MINUTES} minutes`;
+  return problem === null
+    ? `The server was not running at its time, and came back more than ${limit} later: nothing was launched. Run it now, or cancel it.`
+    : `It could not start within ${limit}: nothing was launched. ${problem}`;
+}
+
+async function destroy(lease: Lease): Promise<void> {
+  const { running, entry, signal } = lease;
+  const { operations, db } = running;
+  // What a launch creates now would be neither downloaded nor destroyed.
+  if (await findActiveOperation(db)) return wait(lease, BUSY, running.intervals.busyMs);
+  const work = entry.download ? await collect(lease) : NOTHING;
+  signal.throwIfAborted();
+  const hostnames = await toDestroy(running, work);
+  const after = await afterDownload(lease, work);
+  if (hostnames?.length === 0)
+    return db
+      .transaction()
+      .execute((trx) => end(trx, lease, after, () => recordWork(trx, lease, work, after)));
+  const planned = plannedBy(lease, after, (trx) => recordWork(trx, lease, work, after));
+  return settle(lease, await operations.destroyPlanned({ by: actorOf(entry), hostnames, planned }));
+}
+
+const NOTHING: Collected = { archive: null, kept: [], problem: null };
+/** Of what organisers are sent. */
+const NOTE_CHARACTERS = 1_000;
+const BUSY = 'Another operation is running; this one starts when it has ended.';
+
+async function collect({ running, entry, signal }: Lease): Promise<Collected> {
+  const { collectWork, intervals, listOwn } = running;
+  const limit = AbortSignal.timeout(intervals.downloadLimitMs);
+  try {
+    return await collectWork(actorOf(entry), AbortSignal.any([signal, limit]));
+  } catch (error) {
+    if (signal.aborted || !limit.aborted) throw error;
+    return { archive: null, kept: await listOwn(), problem: 'The download took too long and was ended.' };
+  }
+}
+
+/** Null: all. Work that is not downloaded is not destroyed. */
+async function toDestroy({ listOwn }: Running, { kept }: Collected): Promise<readonly string[] | null> {
+  return kept.length === 0 ? null : (await listOwn()).filter((hostname) => !kept.includes(hostname));
+}
+
+async function afterDownload(
+  { running, entry }: Lease,
+  { kept, problem, archive }: Collected,
+): Promise<Attempt> {
+  const attempts = entry.attempts + 1;
+  if (kept.length === 0) return { state: 'done', attempts, problem: null, archive };
+  const why =
+    `Kept, because the work on them was not downloaded: ${namesOrCount(kept)}. ${problem ?? ''}`.trim();
+  if (attempts >= DOWNLOADS_MAX) return { state: 'missed', attempts, problem: why, kept, archive };
+  const retryAt = later(await running.now(), running.intervals.downloadAgainMs);
+  return { retryAt, attempts, problem: why, kept, archive };
+}
+
+/** Organisers are told once that machines were kept, and once more when it is not tried again. */
+async function recordWork(
+  trx: Db,
+  lease: Lease,
+  { archive, kept }: Collected,
+  after: Attempt,
+): Promise<void> {
+  if (archive !== null) await audit(trx, lease, 'schedule-download', archive);
+  if (after.problem === null) return;
+  if (lease.entry.kept.length === 0) await audit(trx, lease, 'schedule-keep', namesOrCount(kept));
+  await announce(trx, lease.entry, after.state === 'missed' ? 'given up' : 'kept', after.problem);
+}
+
+function announce(trx: Db, entry: ScheduleEntry, what: string, problem: string): Promise<void> {
+  const key = `schedule ${entry.id} ${entry.dueAt.toISOString()} ${what}`;
+  const data = { problem: `${describePlan(entry)}: ${problem}`.slice(0, NOTE_CHARACTERS) };
+  return addNotification(trx, { key, event: 'schedule_problem', data });
+}
+
+/** The end of the attempt is there if and only if the operation is. */
+function plannedBy(lease: Lease, after: Attempt, more?: (trx: Db) => Promise<void>): Planned {
+  return {
+    scheduleId: lease.entry.id,
+    inSameTransaction: (trx) => end(trx, lease, after, () => more?.(trx)),
+  };
+}
+
+async function settle(lease: Lease, answer: Requested | NotReady): Promise<void> {
+  const { running, entry } = lease;
+  switch (answer.kind) {
+    case 'accepted':
+      running.log.info(
+        { operation: answer.operation.id },
+        `Planned, and started now: ${describePlan(entry)}.`,
+      );
+      return;
+    case 'busy':
+      return wait(lease, BUSY, running.intervals.busyMs);
+    case 'not_ready':
+      return wait(lease, describeFailure(answer.failure), running.intervals.busyMs);
+  }
+}
+
+async function wait(lease: Lease, problem: string | null, ms: number): Promise<void> {
+  const { running, entry } = lease;
+  const { attempts, kept } = entry;
+  const retryAt = ms === 0 ? null : later(await running.now(), ms);
+  await end(running.db, lease, { retryAt, attempts, problem, kept });
+}
+
+async function miss(lease: Lease, problem: string): Promise<void> {
+  const { running, entry } = lease;
+  running.log.warn({}, `Not started: ${describePlan(entry)}. ${problem}`);
+  await running.db
+    .transaction()
+    .execute((trx) =>
+      end(trx, lease, { state: 'missed', attempts: entry.attempts, problem }, () =>
+        audit(trx, lease, 'schedule-missed', `${describePlan(entry)}, at ${entry.dueAt.toISOString()}`),
+      ),
+    );
+}
+
+/** Throws LeaseLost. */
+async function end(
+  db: Db,
+  { entry, owner }: Lease,
+  after: Attempt,
+  more: () => Promise<void> | undefined = () => undefined,
+): Promise<void> {
+  if (!(await endAttempt(db, { id: entry.id, owner }, after))) throw new LeaseLost();
+  await more();
+}
+
+function audit(trx: Db, { entry }: Lease, what: AuditAction, detail: string): Promise<void> {
+  return recordAuditEvent(trx, { who: actorOf(entry), what, detail });
+}
+
+function later(now: Date, ms: number): Date {
+  return new Date(now.getTime() + ms);
+}
