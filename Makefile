@@ -73,7 +73,7 @@ format: setup ## let Prettier write
 
 .PHONY: check
 check: setup ## formatting, lint, types, dependency rules, contract, drift, unused code; no test
-	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)
+	@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=2) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)
 
 # The longest first: two run side by side.
 CHECKS := check-lint check-format check-types check-drift check-contract check-dependencies check-unused
@@ -91,11 +91,8 @@ check-dependencies: ; @depcruise --config .dependency-cruiser.cjs src infra
 check-unused: ; @knip --no-progress
 
 .PHONY: test
-test: check ## every check and every test
-	@$(MAKE) --no-print-directory tests
-
-.PHONY: tests
-tests: setup ## every test, without the checks
+# What CI requires and a laptop may lack is installed beside the checks.
+test: check $(if $(CI),python old-postgres) ## every check and every test
 	@node test/support/run.ts
 
 PYTHON_SETS := $(patsubst test/python/%.txt,.cache/python/%/.done,$(wildcard test/python/*.txt))
