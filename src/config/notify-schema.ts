@@ -4,34 +4,36 @@ import { env } from './setting.ts';
 import * as rules from './rules.ts';
 
 export const notifySettings = z.object({
-  smtp: z.object({
-    host: env('SMTP_HOST', rules.listenHost, {
-      otherwise: 'none: no e-mail is sent',
-      meaning: 'The mail server that sends notifications.',
-    }),
-    port: env('SMTP_PORT', rules.wholeNumber(1, 65_535), {
-      otherwise: '587, or 465 with `SMTP_TLS=tls`',
-      meaning: 'Its port.',
-    }),
-    tls: env('SMTP_TLS', rules.oneOf(['starttls', 'tls', 'none']), {
-      default: 'starttls',
-      meaning:
-        'How the connection is encrypted: `starttls` (refused where the server cannot), `tls` from the first byte, or `none`, which allows a password only on this computer.',
-    }),
-    user: env('SMTP_USER', rules.plainText, {
-      otherwise: 'none: without a login',
-      meaning: 'User of the mail server. Needs `SMTP_PASSWORD`.',
-    }),
-    password: env('SMTP_PASSWORD', rules.filledText, {
-      otherwise: 'none',
-      meaning: 'Password of that user.',
-      secret: true,
-    }),
-    from: env('SMTP_FROM', rules.emailAddress, {
-      otherwise: 'none: needed with `SMTP_HOST`',
-      meaning: 'The sender of the e-mails.',
-    }),
-  }),
+  smtp: z
+    .object({
+      host: env('SMTP_HOST', rules.hostName, {
+        otherwise: 'none: no e-mail is sent',
+        meaning: 'The mail server that sends notifications.',
+      }),
+      port: env('SMTP_PORT', rules.wholeNumber(1, 65_535), {
+        otherwise: '587, or 465 with `SMTP_TLS=tls`',
+        meaning: 'Its port.',
+      }),
+      tls: env('SMTP_TLS', rules.oneOf(['starttls', 'tls', 'none']), {
+        default: 'starttls',
+        meaning:
+          'How the connection is encrypted: `starttls` (refused where the server cannot), `tls` from the first byte, or `none`, which allows a password only on this computer.',
+      }),
+      user: env('SMTP_USER', rules.plainText, {
+        otherwise: 'none: without a login',
+        meaning: 'User of the mail server. Needs `SMTP_PASSWORD`.',
+      }),
+      password: env('SMTP_PASSWORD', rules.filledText, {
+        otherwise: 'none',
+        meaning: 'Password of that user.',
+        secret: true,
+      }),
+      from: env('SMTP_FROM', rules.emailAddress, {
+        otherwise: 'none: needed with `SMTP_HOST`',
+        meaning: 'The sender of the e-mails.',
+      }),
+    })
+    .describe('E-mail'),
   webhookAllowPrivate: env('WEBHOOK_ALLOW_PRIVATE', rules.flag, {
     default: false,
     meaning:

@@ -107,6 +107,10 @@ export const listenHost = text
   .refine(isHost, 'is neither an IP address nor a host name')
   .meta({ description: 'an IP address or a host name of this computer' });
 
+export const hostName = text
+  .refine(isHost, 'is neither an IP address nor a host name')
+  .meta({ description: 'an IP address or a host name' });
+
 export const databaseHost = text
   .refine(
     (value) => value.startsWith('/') || isHost(value),

@@ -105,7 +105,8 @@ async function join(
     browserId,
     givenPin: withoutInvisible(input.body.pin ?? '').trim() || null,
     network: input.network,
-    wantsMail: input.body.notify === undefined ? undefined : input.body.notify === 'yes',
+    wantsMail:
+      input.body.notify === undefined ? undefined : dependencies.sendsEmail && input.body.notify === 'yes',
   });
   if (!('id' in joined)) return refuse(dependencies, input, joinRefusal(joined));
   if (input.accept === 'text/html') return see(INDEX);

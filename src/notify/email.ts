@@ -56,14 +56,13 @@ export function createMailSender(settings: MailSettings | undefined): Send {
 
 const PERMANENT = 500;
 
-/** What the server answered, or what happened to the connection. */
+/** What happened to the connection or to the login, or what the server answered. */
 function failureOf(error: unknown): SendFailure {
   const { responseCode, code } = numbersOf(error);
-  if (responseCode !== null) {
-    const isFinal = responseCode >= PERMANENT && code !== 'EAUTH';
-    return failed(`The mail server answered ${responseCode}.`, { isFinal });
-  }
-  return failed(sentences[code ?? ''] ?? `The mail server could not be used (${code ?? 'unknown error'}).`);
+  const sentence = sentences[code ?? ''];
+  if (sentence !== undefined) return failed(sentence);
+  if (responseCode === null) return failed(`The mail server could not be used (${code ?? 'unknown error'}).`);
+  return failed(`The mail server answered ${responseCode}.`, { isFinal: responseCode >= PERMANENT });
 }
 
 const sentences: Readonly<Record<string, string>> = {
@@ -73,7 +72,7 @@ const sentences: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'The mail server did not answer in time.',
   ESOCKET: 'The mail server could not be reached, or its certificate is not trusted.',
   ECONNECTION: 'The connection to the mail server was lost.',
-  ABORT_ERR: 'The mail server did not answer in time.',
+  EABORT: 'The mail server did not answer in time.',
 };
 
 function numbersOf(error: unknown): { readonly responseCode: number | null; readonly code: string | null } {

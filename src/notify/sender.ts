@@ -1,5 +1,6 @@
 // Sends what is in the outbox. Each allocator has one; whichever takes a delivery first sends it, and renews its lease while it does:
 // a server that takes longer than the lease gets one message all the same.
+import { withTimeLimit } from '../async/time-limit.ts';
 import type { Db } from '../db/connect.ts';
 import {
   endTry,
@@ -44,12 +45,14 @@ export type SenderIntervals = {
   readonly renewMs: number;
   readonly emailMs: number;
   readonly webhookMs: number;
+  /** How long the stop waits for what is being sent, before it ends it. */
+  readonly stopMs: number;
 };
 
 export type Sender = {
   /** Tries what is due now, to the end of each try. */
   readonly sendDue: () => Promise<void>;
-  /** Takes nothing more; what is being sent is ended, and tried again later. */
+  /** Takes nothing more. What is being sent has a moment to finish; then it is ended, and tried again later. */
   readonly close: () => Promise<void>;
 };
 
@@ -59,18 +62,20 @@ const defaults: SenderIntervals = {
   renewMs: 3_000,
   emailMs: 60_000,
   webhookMs: 15_000,
+  stopMs: 5_000,
 };
 /** At the same time. */
 const MOST = 8;
 const KEPT_DAYS = 14;
 const PRUNE_EVERY_LOOKS = 1_800;
 
-type Context = SenderOptions & { readonly times: SenderIntervals; readonly stopping: AbortSignal };
+type Context = SenderOptions & { readonly times: SenderIntervals; readonly cut: AbortSignal };
 
 /** Sends until it is closed. An error is reported, and the next look comes in time. */
 export function startSender(options: SenderOptions): Sender {
   const stop = new AbortController();
-  const context = { ...options, times: { ...defaults, ...options.intervals }, stopping: stop.signal };
+  const cut = new AbortController();
+  const context = { ...options, times: { ...defaults, ...options.intervals }, cut: cut.signal };
   const running = new Set<Promise<void>>();
 
   /** Begins the tries that are due; does not wait for their end. */
@@ -107,7 +112,13 @@ export function startSender(options: SenderOptions): Sender {
     close: async () => {
       stop.abort();
       await ended;
-      await Promise.all(running);
+      const finished = Promise.allSettled(running);
+      await withTimeLimit(
+        context.times.stopMs,
+        async () => void (await finished),
+        () => cut.abort(),
+      );
+      await finished;
     },
   };
 }
@@ -125,7 +136,7 @@ async function tryOnce(context: Context, delivery: DueDelivery): Promise<void> {
   end.abort();
   await renewing;
   if (lost.signal.aborted) return;
-  if (context.stopping.aborted && failure !== null) {
+  if (context.cut.aborted && failure !== null) {
     await returnDelivery(db, delivery.id, owner);
     return;
   }
@@ -137,7 +148,7 @@ async function tryOnce(context: Context, delivery: DueDelivery): Promise<void> {
 const UNKNOWN = 'This version of the allocator does not know the event.';
 
 async function send(
-  { senders, compose, openSecret, times, stopping }: Context,
+  { senders, compose, openSecret, times, cut }: Context,
   delivery: DueDelivery,
   lost: AbortSignal,
 ): Promise<SendFailure | null> {
@@ -149,7 +160,7 @@ async function send(
   const limit = AbortSignal.timeout(kind === 'email' ? times.emailMs : times.webhookMs);
   const secret = sealedSecret === null ? null : openSecret(sealedSecret);
   const sent = { ...message, id, address, secret, event, at, text: isLetter ? `${text}\n\n${end}` : text };
-  return senders[kind](sent, AbortSignal.any([limit, lost, stopping]));
+  return senders[kind](sent, AbortSignal.any([limit, lost, cut]));
 }
 
 function outcomeOf(failure: SendFailure | null, tries: number): TryEnd {

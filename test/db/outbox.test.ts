@@ -54,9 +54,15 @@ function createTestClock() {
           resolve();
           return;
         }
-        signal.addEventListener('abort', () => resolve(), { once: true });
-        sleepers.push({ atMs: nowMs + ms, wake: resolve });
+        const sleeper = { atMs: nowMs + ms, wake: resolve };
+        const leave = (): void => {
+          sleepers = sleepers.filter((other) => other !== sleeper);
+          resolve();
+        };
+        signal.addEventListener('abort', leave, { once: true });
+        sleepers.push(sleeper);
       }),
+    sleeping: () => sleepers.length,
     advance: (ms: number) => {
       nowMs += ms;
       const woken = sleepers.filter(({ atMs }) => atMs <= nowMs);
@@ -148,12 +154,13 @@ test('a mail server that takes 30 seconds, while the lease lasts 10, gets one ma
   await recipient('email', 'ada@example.org');
   await happens('slow');
   const clock = createTestClock();
-  await using sender = startTestSender(clock);
-  await using other = startTestSender(clock);
   const before = mail.arrived();
   mail.hold();
+  await using sender = startTestSender(clock);
   const sending = sender.sendDue();
   await vi.waitFor(() => expect(mail.arrived()).toBe(before + 1));
+  // Now it has the delivery.
+  await using other = startTestSender(clock);
   const leaseUntil = async (): Promise<number> => {
     const row = await db
       .selectFrom('notification_deliveries')
@@ -163,6 +170,8 @@ test('a mail server that takes 30 seconds, while the lease lasts 10, gets one ma
   };
   for (let second = 0; second < 30; second += 3) {
     const until = await leaseUntil();
+    // Both loops, and the one that renews.
+    await vi.waitFor(() => expect(clock.sleeping()).toBe(3));
     clock.advance(3_000);
     await vi.waitFor(async () => expect(await leaseUntil()).toBe(until + 3_000));
     await other.sendDue();
@@ -272,7 +281,7 @@ describe('a receiver that does not accept', () => {
     await happens('stopped');
     hook.answerWith(() => undefined);
     const clock = createTestClock();
-    const stopping = startTestSender(clock);
+    const stopping = startTestSender(clock, { intervals: { stopMs: 10 } });
     const sending = stopping.sendDue();
     await vi.waitFor(() => expect(newRequests()).toHaveLength(1));
     await stopping.close();

@@ -25,7 +25,7 @@ export type MailServer = AsyncDisposable & {
   readonly env: Readonly<Record<string, string>>;
 };
 
-/** Listens on loopback, without a login; STARTTLS is offered with `options`. */
+/** Listens on loopback, without a login, and without encryption unless `options` say so. */
 export async function startMailServer(options: SMTPServerOptions = {}): Promise<MailServer> {
   const received: ReceivedMail[] = [];
   let arrived = 0;
