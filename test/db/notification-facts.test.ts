@@ -3,7 +3,8 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { recordBackup } from '../../src/db/backups.ts';
 import { forgetPlaces, reserveVms } from '../../src/db/reservations.ts';
-import { joinList, leaveList } from '../../src/db/waiting-list.ts';
+import { joinList } from '../../src/db/joining.ts';
+import { leaveList } from '../../src/db/waiting-list.ts';
 import { recordEvent } from '../../src/db/transition.ts';
 import { startNotifyWatch } from '../../src/notify/watch.ts';
 import { emptyTables } from '../support/empty-tables.ts';
@@ -100,11 +101,16 @@ describe('what happens in rows is announced in the same transaction', () => {
     ]);
   });
 
-  test('the first person who waits, and nobody after them', async () => {
-    const first = await join('ada');
-    await Promise.all([join('grace'), join('joan')]);
+  test('the first person who waits, or the first group of them, and nobody after them', async () => {
+    const [first] = await Promise.all([join('ada'), join('grace'), join('joan')]);
+    expect(await events()).toEqual(['people_waiting']);
+    await sql`update notifications set key = 'half an hour ago'`.execute(db);
+    await Promise.all([join('mary'), join('edith')]);
     await leaveList(db, first);
     expect(await events()).toEqual(['people_waiting']);
+    await sql`update waiting_list set left_at = now(), left_reason = 'removed'`.execute(db);
+    await join('grace');
+    expect(await events()).toEqual(['people_waiting', 'people_waiting']);
   });
 
   test('a backup that has failed, once until one succeeds', async () => {

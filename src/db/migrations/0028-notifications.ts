@@ -89,18 +89,30 @@ const triggers = [
      when (new.status in ('error', 'unreachable') and old.status not in ('error', 'unreachable') and new.assignment_id is not null)
      execute function vms_notify_failed()`,
 
-  // The first person who waits, at most once in half an hour.
-  `create function waiting_list_notify() returns trigger language plpgsql as $$
+  // The first person who waits, or the first group of them, at most once in half an hour.
+  `create function announce_waiting() returns void language sql as $$
+     select add_notification('people_waiting/' || floor(extract(epoch from now()) / 1800), 'people_waiting', '{}')
+   $$`,
+  `create function waiting_list_notify_joined() returns trigger language plpgsql as $$
    begin
-     if not exists (select from waiting_list where left_at is null and id <> new.id) then
-       perform add_notification('people_waiting/' || floor(extract(epoch from now()) / 1800), 'people_waiting', '{}');
+     if exists (select from joined where left_at is null) and not exists (
+       select from waiting_list w where left_at is null and not exists (select from joined where joined.id = w.id)
+     ) then
+       perform announce_waiting();
      end if;
      return null;
    end $$`,
-  `create trigger waiting_list_notify_joined after insert on waiting_list for each row
-     when (new.left_at is null) execute function waiting_list_notify()`,
-  `create trigger waiting_list_notify_joined_again after update of left_at on waiting_list for each row
-     when (old.left_at is not null and new.left_at is null) execute function waiting_list_notify()`,
+  `create trigger waiting_list_notify_joined after insert on waiting_list referencing new table as joined
+     for each statement execute function waiting_list_notify_joined()`,
+  `create function waiting_list_notify_again() returns trigger language plpgsql as $$
+   begin
+     if not exists (select from waiting_list where left_at is null and id <> new.id) then
+       perform announce_waiting();
+     end if;
+     return null;
+   end $$`,
+  `create trigger waiting_list_notify_again after update of left_at on waiting_list for each row
+     when (old.left_at is not null and new.left_at is null) execute function waiting_list_notify_again()`,
 
   // One e-mail for each reservation, and five for each place: the address may be somebody else's.
   `create function vms_notify_reserved() returns trigger language plpgsql as $$
