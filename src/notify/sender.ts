@@ -113,9 +113,9 @@ export function startSender(options: SenderOptions): Sender {
       stop.abort();
       await ended;
       const finished = Promise.allSettled(running);
-      await withTimeLimit(
+      await withTimeLimit<unknown>(
         context.times.stopMs,
-        async () => void (await finished),
+        () => finished,
         () => cut.abort(),
       );
       await finished;
