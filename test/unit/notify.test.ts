@@ -116,7 +116,7 @@ describe('the address of a webhook', () => {
     const answers: LookupAddress[][] = [
       [{ address: '127.0.0.1', family: 4 }],
       [
-        { address: '192.0.2.1', family: 4 },
+        { address: '8.8.8.8', family: 4 },
         { address: '::1', family: 6 },
       ],
       [],
