@@ -175,7 +175,11 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
       .flat(),
   ],
   getWaitingPlace: withPlace('getWaitingPlace'),
-  addScheduled: [...fullSchedule, ...inBothTypes(exampleAs('addScheduled', { body: WRONG_PLAN }))],
+  addScheduled: [
+    ...inBothTypes(exampleRequest('addScheduled')),
+    ...fullSchedule,
+    ...inBothTypes(exampleAs('addScheduled', { body: WRONG_PLAN })),
+  ],
   changeScheduled: [
     ...forScheduled('changeScheduled'),
     ...inBothTypes(exampleAs('changeScheduled', { body: WRONG_PLAN })),
