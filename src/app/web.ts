@@ -97,6 +97,7 @@ export async function createWebApp(context: AppContext, dependencies: WebDepende
       logQueue: openLogQueue(config, shares.machines, metrics?.logLines),
       operations: dependencies.operations,
       vmFeed: openVmFeed(db, log),
+      adminUser: config.admin.user,
       checks: [...healthChecks(config, dependencies), disk.check, proxyCheck(proxy)],
       hasSpaceForLogs: disk.hasSpaceForLogs,
       contractYaml: contract.yaml,
@@ -104,13 +105,7 @@ export async function createWebApp(context: AppContext, dependencies: WebDepende
       metrics: metricsSource(config, proxy, dependencies.renderMetrics),
       ...(metrics && { onClaim: metrics.claim }),
     }),
-    authenticate: createAuthenticator({
-      db: shares.machines,
-      admin: dependencies.admin,
-      registrationToken: config.tokens.registration,
-      forwarderToken: dependencies.forwarderToken,
-      metricsToken: config.metrics.token,
-    }),
+    authenticate: authenticatorOf(config, dependencies),
     vmAuth: config.vmAuth,
     ...serverNames(config.server),
     browserCookie: {
@@ -129,6 +124,19 @@ export async function createWebApp(context: AppContext, dependencies: WebDepende
     responseFaults: config.responseFaults,
     isStopping,
     classifyError: databaseProblem,
+  });
+}
+
+function authenticatorOf(config: Config, { data, admin, forwarderToken }: WebDependencies) {
+  const { db, shares } = data.database;
+  return createAuthenticator({
+    db: shares.machines,
+    accounts: db,
+    nowMs: () => performance.now(),
+    admin,
+    registrationToken: config.tokens.registration,
+    forwarderToken,
+    metricsToken: config.metrics.token,
   });
 }
 
@@ -170,6 +178,7 @@ function handlerOptions(config: Config, { secretKey }: Pick<WebDependencies, 'se
   return {
     unknownVmProvider: ownsUnknownVms ? config.provider : registeredProvider,
     ...siteNames(config),
+    adminUser: config.admin.user,
     maxReportedVms: config.limits.reportedVms,
     requestBounds: { perBrowser: config.limits.vmsPerBrowser, perAddress: config.limits.vmsPerAddress },
     codeLifetimeMs: config.limits.codeLifetimeMs,
@@ -197,10 +206,10 @@ function problemPages(config: Config, settings: Settings): HttpOptions['pages'] 
     return { workshop, askForCode: needsCode(workshop), ...siteNames(config) };
   };
   return {
-    error: ({ problem, endpointId, path }) =>
-      renderProblem(problem, { endpointId, form: null, path, ...shown() }),
-    form: ({ problem, endpointId, values, retryAfterSeconds }) =>
-      renderProblem(problem, { endpointId, form: values, retryAfterSeconds, ...shown() }),
+    error: ({ problem, endpointId, path, viewer }) =>
+      renderProblem(problem, { endpointId, form: null, path, viewer, ...shown() }),
+    form: ({ problem, endpointId, values, viewer, retryAfterSeconds }) =>
+      renderProblem(problem, { endpointId, form: values, viewer, retryAfterSeconds, ...shown() }),
   };
 }
 

@@ -1676,6 +1676,270 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/accounts': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The accounts
+     * @description Who may sign in besides the configured admin (`ADMIN_USER`), by name. Passwords and their hashes are never returned.
+     */
+    get: operations['listAccounts'];
+    put?: never;
+    /**
+     * Add an account
+     * @description The name is free if it differs from that of every account and from `ADMIN_USER`, whatever the case: otherwise 409
+     *     `account_exists`. With `Accept: text/html` the answer redirects to the page of the accounts, or is the page with what is wrong.
+     */
+    post: operations['addAccount'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/accounts/{name}/role': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Change the role of an account
+     * @description Valid from the next request of the account, on every allocator. One's own account is refused with 409 `own_account`.
+     *     With `Accept: text/html` the answer redirects to the page of the accounts.
+     */
+    post: operations['changeAccountRole'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/accounts/{name}/password': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Give an account a new password
+     * @description Valid from the next request of the account, on every allocator: the old password is refused. One's own account is refused with 409 `own_account`.
+     *     With `Accept: text/html` the answer redirects to the page of the accounts.
+     */
+    post: operations['changeAccountPassword'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/accounts/{name}/disable': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Disable an account
+     * @description From now on the account cannot sign in. It keeps its name, role and password. One's own account is refused with 409 `own_account`.
+     *     With `Accept: text/html` the answer redirects to the page of the accounts.
+     */
+    post: operations['disableAccount'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/accounts/{name}/enable': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Enable an account
+     * @description The account can sign in again. One's own account is refused with 409 `own_account`.
+     *     With `Accept: text/html` the answer redirects to the page of the accounts.
+     */
+    post: operations['enableAccount'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/accounts/{name}/remove': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Remove an account
+     * @description What the account did stays in the audit under its name. One's own account is refused with 409 `own_account`.
+     *     With `Accept: text/html` the answer redirects to the page of the accounts.
+     */
+    post: operations['removeAccount'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/account/password': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Change one's own password
+     * @description Also asks for the present password. The configured admin has no account: 409 `no_account`. With `Accept: text/html` the
+     *     answer is the page, and the browser asks for the new password with the next request.
+     */
+    post: operations['changeOwnPassword'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/admin/accounts': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The page of the accounts */
+    get: operations['accountsPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/admin/account': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The page of one's own account */
+    get: operations['accountPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/admin/sign-out': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Sign out
+     * @description Basic authentication has no session that could end. This address refuses the password of `from` (401), after which
+     *     browsers forget it. Everybody else who signs in here is shown the way to the overview.
+     */
+    get: operations['signOut'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/audit': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * What was done, and by whom
+     * @description An empty filter is none. The newest events come first, at most 100 at a time.
+     */
+    get: operations['listAuditEvents'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/audit.csv': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The audit as a CSV file
+     * @description RFC 4180, UTF-8: the events that the page shows for the same filters, on all its pages, the newest first; at most 100,000.
+     *     Values that a spreadsheet could read as a formula are prefixed with an apostrophe.
+     */
+    get: operations['downloadAuditCsv'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/admin/audit': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The page of the audit */
+    get: operations['auditPage'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/orphans': {
     parameters: {
       query?: never;
@@ -2531,6 +2795,70 @@ export interface components {
       ended_at: components['schemas']['Timestamp'] | null;
       /** @description The newest operation that it has started. */
       operation_id: components['schemas']['OperationId'] | null;
+    };
+    /** @description Letters, digits, dots, dashes, underscores and `@`; begins with a letter or a digit. */
+    AccountName: string;
+    /**
+     * @description Instructors see everything but the audit and the accounts, help participants and release machines. Admins do everything.
+     * @enum {string}
+     */
+    Role: 'instructor' | 'admin';
+    /** @description At least 12 and at most 128 characters; not the name. */
+    NewPassword: string;
+    AccountForm: {
+      /** @description As `AccountName` says. */
+      name: string;
+      role: components['schemas']['Role'];
+      password: components['schemas']['NewPassword'];
+    };
+    AccountRole: {
+      role: components['schemas']['Role'];
+    };
+    AccountPassword: {
+      password: components['schemas']['NewPassword'];
+    };
+    OwnPassword: {
+      current_password: string;
+      password: components['schemas']['NewPassword'];
+    };
+    Account: {
+      name: components['schemas']['AccountName'];
+      role: components['schemas']['Role'];
+      disabled: boolean;
+      /** @description It cannot sign in, because `ADMIN_USER` has its name now. */
+      shadowed: boolean;
+      created_at: components['schemas']['Timestamp'];
+      created_by: string;
+      changed_at: components['schemas']['Timestamp'];
+      changed_by: string;
+      /** @description Within ten minutes of the last request; null if it was never used. */
+      last_used_at: components['schemas']['Timestamp'] | null;
+    };
+    Accounts: {
+      /** @description The configured admin, `ADMIN_USER`, who is no account. */
+      built_in: string;
+      items: components['schemas']['Account'][];
+    };
+    AuditEvent: {
+      id: string;
+      at: components['schemas']['Timestamp'];
+      /** @description The account; `unknown` where nobody was signed in, or the part of the allocator that acted. */
+      who: string;
+      /** @description The action, such as `release`. */
+      what: string;
+      /** @description The action in words. */
+      text: string;
+      detail: string;
+      hostname: string | null;
+      operation_id: string | null;
+      /** @description Of the client, where it is known. */
+      address: string | null;
+    };
+    AuditEvents: {
+      /** @description The newest first. */
+      items: components['schemas']['AuditEvent'][];
+      /** @description Where the next page begins (`before`); null on the last one. */
+      next: string | null;
     };
     Roster: {
       /** @description By e-mail. */
@@ -3396,6 +3724,17 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
+    /** @description Done; redirects to the page of the accounts. */
+    SeeAccounts: {
+      headers: {
+        /** @description The page. */
+        Location: string;
+        [name: string]: unknown;
+      };
+      content: {
+        'text/html': components['schemas']['Html'];
+      };
+    };
     /** @description Done; redirects to the page of the roster. */
     SeeRoster: {
       headers: {
@@ -3786,6 +4125,11 @@ export interface components {
      * @example 7f0c7c52-3d34-4a0c-9a53-0a4f3f0f6d21
      */
     OperationId: components['schemas']['OperationId'];
+    /**
+     * @description The account, whatever the case.
+     * @example ada
+     */
+    AccountName: components['schemas']['AccountName'];
     /**
      * @description The upload.
      * @example 3c2f8b1e-7d4a-4e5b-9c60-1f2e3d4c5b6a
@@ -6648,6 +6992,504 @@ export interface operations {
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
       503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  listAccounts: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The accounts. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Accounts'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      403: components['responses']['Forbidden'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  addAccount: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "name": "grace",
+         *       "role": "instructor",
+         *       "password": "correct horse battery"
+         *     }
+         */
+        'application/json': components['schemas']['AccountForm'];
+        /**
+         * @example {
+         *       "name": "grace",
+         *       "role": "instructor",
+         *       "password": "correct horse battery"
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['AccountForm'];
+      };
+    };
+    responses: {
+      /** @description The accounts. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Accounts'];
+        };
+      };
+      303: components['responses']['SeeAccounts'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  changeAccountRole: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The account, whatever the case.
+         * @example ada
+         */
+        name: components['parameters']['AccountName'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "role": "admin"
+         *     }
+         */
+        'application/json': components['schemas']['AccountRole'];
+        /**
+         * @example {
+         *       "role": "admin"
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['AccountRole'];
+      };
+    };
+    responses: {
+      /** @description The accounts. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Accounts'];
+        };
+      };
+      303: components['responses']['SeeAccounts'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  changeAccountPassword: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The account, whatever the case.
+         * @example ada
+         */
+        name: components['parameters']['AccountName'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "password": "correct horse battery"
+         *     }
+         */
+        'application/json': components['schemas']['AccountPassword'];
+        /**
+         * @example {
+         *       "password": "correct horse battery"
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['AccountPassword'];
+      };
+    };
+    responses: {
+      /** @description The accounts. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Accounts'];
+        };
+      };
+      303: components['responses']['SeeAccounts'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  disableAccount: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The account, whatever the case.
+         * @example ada
+         */
+        name: components['parameters']['AccountName'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The accounts. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Accounts'];
+        };
+      };
+      303: components['responses']['SeeAccounts'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  enableAccount: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The account, whatever the case.
+         * @example ada
+         */
+        name: components['parameters']['AccountName'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The accounts. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Accounts'];
+        };
+      };
+      303: components['responses']['SeeAccounts'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  removeAccount: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /**
+         * @description The account, whatever the case.
+         * @example ada
+         */
+        name: components['parameters']['AccountName'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The accounts. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Accounts'];
+        };
+      };
+      303: components['responses']['SeeAccounts'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  changeOwnPassword: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "current_password": "correct horse battery",
+         *       "password": "staple battery horse"
+         *     }
+         */
+        'application/json': components['schemas']['OwnPassword'];
+        /**
+         * @example {
+         *       "current_password": "correct horse battery",
+         *       "password": "staple battery horse"
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['OwnPassword'];
+      };
+    };
+    responses: {
+      /** @description Done. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Message'];
+          'text/html': components['schemas']['Html'];
+        };
+      };
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  accountsPage: {
+    parameters: {
+      query?: {
+        /** @description What was done; the page says so. */
+        done?: 'added' | 'role' | 'password' | 'disabled' | 'enabled' | 'removed';
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
+      403: components['responses']['PageForbidden'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
+  accountPage: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      401: components['responses']['PageUnauthorized'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
+  signOut: {
+    parameters: {
+      query?: {
+        /** @description Who signs out; nobody else is refused. */
+        from?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
+    };
+  };
+  listAuditEvents: {
+    parameters: {
+      query?: {
+        /** @description Only events of this person or program. */
+        who?: string;
+        /** @description Only events with this action, such as `release`. */
+        what?: string;
+        /** @description Only events about this VM or operation, or whose detail contains this text. */
+        target?: string;
+        /** @description Only events since then: RFC 3339, or without a zone in UTC; a date is its beginning. */
+        from?: string;
+        /** @description Only events before then: like `from`; a date includes its day. */
+        to?: string;
+        /** @description Only events before the one with this ID: the `next` of the page before. */
+        before?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The events. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['AuditEvents'];
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      403: components['responses']['Forbidden'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  downloadAuditCsv: {
+    parameters: {
+      query?: {
+        /** @description Only events of this person or program. */
+        who?: string;
+        /** @description Only events with this action, such as `release`. */
+        what?: string;
+        /** @description Only events about this VM or operation, or whose detail contains this text. */
+        target?: string;
+        /** @description Only events since then: RFC 3339, or without a zone in UTC; a date is its beginning. */
+        from?: string;
+        /** @description Only events before then: like `from`; a date includes its day. */
+        to?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The CSV file. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'text/csv': string;
+        };
+      };
+      400: components['responses']['BadRequest'];
+      401: components['responses']['Unauthorized'];
+      403: components['responses']['Forbidden'];
+      429: components['responses']['TooManyRequests'];
+      500: components['responses']['InternalError'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  auditPage: {
+    parameters: {
+      query?: {
+        /** @description Only events of this person or program. */
+        who?: string;
+        /** @description Only events with this action, such as `release`. */
+        what?: string;
+        /** @description Only events about this VM or operation, or whose detail contains this text. */
+        target?: string;
+        /** @description Only events since then: RFC 3339, or without a zone in UTC; a date is its beginning. */
+        from?: string;
+        /** @description Only events before then: like `from`; a date includes its day. */
+        to?: string;
+        /** @description Only events before the one with this ID: the `next` of the page before. */
+        before?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: components['responses']['Page'];
+      400: components['responses']['PageBadRequest'];
+      401: components['responses']['PageUnauthorized'];
+      403: components['responses']['PageForbidden'];
+      429: components['responses']['PageTooManyRequests'];
+      500: components['responses']['PageInternalError'];
+      503: components['responses']['PageUnavailable'];
     };
   };
   listOrphans: {

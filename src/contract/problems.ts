@@ -2,6 +2,7 @@
 // docs/problems.md is generated from it.
 import type { components } from './openapi.gen.ts';
 import { notificationProblems } from './notification-problems.ts';
+import { accountProblems } from './account-problems.ts';
 import { workshopProblems } from './workshop-problems.ts';
 
 export type Problem = components['schemas']['Problem'];
@@ -17,6 +18,7 @@ type Entry = { readonly status: number; readonly title: string; readonly detail:
 
 /** Code → status, title, and the sentence that is used where a place has no better one. */
 export const problems = {
+  ...accountProblems,
   ...workshopProblems,
   ...notificationProblems,
   bad_request: { status: 400, title: 'Bad request', detail: 'The request could not be understood.' },
@@ -59,11 +61,6 @@ export const problems = {
     status: 403,
     title: 'Request from another site',
     detail: "This request came from a page of another site and was refused. Use the allocator's own pages.",
-  },
-  admins_only: {
-    status: 403,
-    title: 'For admins only',
-    detail: 'Only admins may do this. You are signed in as an instructor. Ask an admin of this workshop.',
   },
   not_found: {
     status: 404,

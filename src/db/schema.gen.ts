@@ -22,6 +22,24 @@ export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
+export interface Accounts {
+  changed_at: Generated<Timestamp>;
+  changed_by: string;
+  created_at: Generated<Timestamp>;
+  created_by: string;
+  disabled_at: Timestamp | null;
+  /**
+   * when the password was last checked; within a few minutes of the last request
+   */
+  last_used_at: Timestamp | null;
+  name: string;
+  /**
+   * argon2id, with its parameters and salt
+   */
+  password_hash: string;
+  role: string;
+}
+
 export interface AssignmentChanges {
   at: Generated<Timestamp>;
   hostname: string;
@@ -559,6 +577,7 @@ export interface WaitingPresence {
 }
 
 export interface DB {
+  accounts: Accounts;
   assignment_changes: AssignmentChanges;
   assignments: Assignments;
   audit_events: AuditEvents;

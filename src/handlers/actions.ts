@@ -4,6 +4,7 @@ import { isOwn } from '../provision/providers.ts';
 import { callerName } from '../contract/caller.ts';
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
+import { viewerOf } from '../contract/role.ts';
 import {
   allowBrowser,
   beginRestart,
@@ -113,7 +114,14 @@ async function issueToken(
   const token = makeVmToken(dependencies.randomBytes);
   if (!(await replaceToken(db, actionOf(input), hashToken(token)))) throw new ProblemError('vm_not_found');
   if (input.accept === 'text/html')
-    return page(await vmPage(dependencies, hostname, { done: null, error: null, token }));
+    return page(
+      await vmPage(dependencies, hostname, {
+        viewer: viewerOf(input.caller),
+        done: null,
+        error: null,
+        token,
+      }),
+    );
   return json({ vm: vmView(await existingVm(db, hostname), viewContext(dependencies)), token });
 }
 

@@ -1,5 +1,6 @@
 // The pages of admins.
 import type { HandlersOf } from '../contract/handlers.ts';
+import { viewerOf } from '../contract/role.ts';
 import type { Db } from '../db/connect.ts';
 import { databaseProblem } from '../db/errors.ts';
 import { renderAdmin } from '../pages/admin.ts';
@@ -27,7 +28,7 @@ export type AdminDependencies = VmPageDependencies &
 export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf<'admin'> {
   const { checks, operations } = dependencies;
   return {
-    adminPage: async () => {
+    adminPage: async ({ caller }) => {
       const now = dependencies.now();
       const [lab, work, line, share, ready, results] = await Promise.all([
         orNull(() => readOverview(dependencies)),
@@ -50,13 +51,17 @@ export function createAdminHandlers(dependencies: AdminDependencies): HandlersOf
           ...(work && { work }),
           now,
           site: dependencies.site,
+          viewer: viewerOf(caller),
         }),
       );
     },
     getOverview: async () => json(await readOverview(dependencies)),
-    instancesPage: async ({ query }) => page(await instancesPage(dependencies, query)),
-    vmPage: async ({ path, query }) =>
-      page(await vmPage(dependencies, path.hostname, { done: query.done ?? null, error: null })),
+    instancesPage: async ({ query, caller }) =>
+      page(await instancesPage(dependencies, query, viewerOf(caller))),
+    vmPage: async ({ path, query, caller }) => {
+      const notice = { viewer: viewerOf(caller), done: query.done ?? null, error: null };
+      return page(await vmPage(dependencies, path.hostname, notice));
+    },
   };
 }
 

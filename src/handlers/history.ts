@@ -1,6 +1,7 @@
 // History: start-up times, VMs by state and assignments over time.
 import type { HandlersOf } from '../contract/handlers.ts';
 import type { components } from '../contract/openapi.gen.ts';
+import { viewerOf } from '../contract/role.ts';
 import type { Db } from '../db/connect.ts';
 import {
   countStates,
@@ -33,10 +34,11 @@ type Schemas = components['schemas'];
 
 export function createHistoryHandlers(dependencies: HistoryDependencies): HandlersOf<'history'> {
   return {
-    chartsPage: async ({ query: { hours = HOURS_DEFAULT } }) => {
+    chartsPage: async ({ query: { hours = HOURS_DEFAULT }, caller }) => {
       return page(
         renderCharts({
           site: dependencies.site,
+          viewer: viewerOf(caller),
           hours,
           timings: await timings(dependencies),
           states: await states(dependencies, hours, PAGE_ITEMS_MAX),

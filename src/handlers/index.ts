@@ -3,6 +3,8 @@ import type { Handlers } from '../contract/handlers.ts';
 import type { Shares } from '../db/shares.ts';
 import { createAdminHandlers, type AdminDependencies } from './admin.ts';
 import { createAgentHandlers, type AgentDependencies } from './agent.ts';
+import { createAccountsHandlers, type AccountsDependencies } from './accounts.ts';
+import { createAuditHandlers } from './audit.ts';
 import type { RequestVmDependencies } from './request-vm.ts';
 import { createDownloadHandlers, type DownloadDependencies } from './downloads.ts';
 import { createActionsHandlers, type ActionsDependencies } from './actions.ts';
@@ -33,6 +35,7 @@ export type HandlerDependencies = Omit<RequestVmDependencies, 'readLab'> &
   VmDependencies &
   VmsDependencies &
   AdminDependencies &
+  AccountsDependencies &
   ActionsDependencies &
   SystemDependencies &
   DiagnosticsDependencies &
@@ -60,6 +63,8 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createVmsHandlers(dependencies),
     ...createAdminHandlers(dependencies),
     ...createActionsHandlers(dependencies),
+    ...createAccountsHandlers(dependencies),
+    ...createAuditHandlers(dependencies),
     ...createFleetHandlers(dependencies),
     ...createSettingsHandlers(dependencies),
     ...createRosterHandlers(dependencies),

@@ -1,5 +1,6 @@
 // The table of VMs: one page of the VMs that match the query, and the cursor where live updates continue.
 import type { components } from '../contract/openapi.gen.ts';
+import { type Viewer } from '../contract/role.ts';
 import type { Db } from '../db/connect.ts';
 import { readPageCursor } from '../db/vm-changes.ts';
 import { findVms, listStatuses, listVms } from '../db/vms.ts';
@@ -25,6 +26,7 @@ type Found = {
 export async function instancesPage(
   dependencies: Dependencies,
   given: Parameters<typeof readVmQuery>[0] & { readonly page?: string | undefined },
+  viewer: Viewer | null,
 ): Promise<string> {
   const query = readVmQuery(given);
   const page = Math.max(1, Number(given.page ?? '') || 1);
@@ -38,6 +40,7 @@ export async function instancesPage(
     ...{ query, cursor },
     now: viewContext(dependencies).now,
     site: dependencies.site,
+    viewer,
   });
 }
 

@@ -2,6 +2,7 @@
 import type { HandlersOf, Input, Reply, ServerSentEvent } from '../contract/handlers.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
+import { viewerOf } from '../contract/role.ts';
 import type { Db } from '../db/connect.ts';
 import { readLogs, readLogTail, type NumberedLine, type StoredLogs } from '../db/logs.ts';
 import { findStatus } from '../db/vms.ts';
@@ -19,7 +20,7 @@ type LogDependencies = { readonly db: Db; readonly site?: string };
 
 export function createLogHandlers({ db, site }: LogDependencies): HandlersOf<'logs'> {
   return {
-    instanceLogsPage: async ({ path: { hostname } }) => {
+    instanceLogsPage: async ({ path: { hostname }, caller }) => {
       const status = await findStatus(db, hostname);
       if (status === null) throw new ProblemError('vm_not_found');
       const maxLength = LOG_LIMITS.lineLength;
@@ -28,6 +29,7 @@ export function createLogHandlers({ db, site }: LogDependencies): HandlersOf<'lo
       const older = tail.older + tail.lines.length - lines.length;
       const body = renderInstanceLogs({
         site,
+        viewer: viewerOf(caller),
         hostname,
         status,
         lines: lines.map(({ line }) => ({ text: shown(line), isError: looksLikeError(line) })),

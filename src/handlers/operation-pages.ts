@@ -1,4 +1,5 @@
 // The pages of operations, and what they read from the database.
+import { type Viewer } from '../contract/role.ts';
 import { fateOf } from '../provision/providers.ts';
 import type { Db } from '../db/connect.ts';
 import { listVmRows } from '../db/vm-rows.ts';
@@ -43,6 +44,7 @@ const OPERATIONS_SHOWN = 25;
 export async function dashboardPage(
   dependencies: FleetDependencies,
   shown: {
+    readonly viewer: Viewer | null;
     readonly operation: OperationRecord | null;
     readonly kind: OperationRecord['kind'];
     readonly error: FormError | null;
@@ -58,6 +60,7 @@ export async function dashboardPage(
     : { events: [], older: 0 };
   return renderDashboard({
     site: dependencies.site,
+    viewer: shown.viewer,
     kind: operation?.kind ?? shown.kind,
     operation: operation && operationView(operation),
     error,
@@ -101,10 +104,12 @@ async function operationMachines(
 export async function operationsPage(
   { db, now, site }: FleetDependencies,
   after: string | undefined,
+  viewer: Viewer | null,
 ): Promise<string> {
   const { operations, next } = await listOperations(db, { after, limit: OPERATIONS_SHOWN });
   return renderOperations({
     site,
+    viewer,
     operations: operations.map(operationView),
     next,
     isFirst: after === undefined,
@@ -122,16 +127,15 @@ function formOf({ operations, maxVmsPerLaunch }: FleetDependencies): Omit<Launch
 /** @param query the expected number of participants, as it was typed, and the number of VMs that the form begins with */
 export async function createPage(
   dependencies: FleetDependencies,
-  {
-    participants: people,
-    num_vms: numVms,
-  }: { readonly participants?: string; readonly num_vms?: string } = {},
+  { participants: people, num_vms: numVms }: { readonly participants?: string; readonly num_vms?: string },
+  viewer: Viewer | null,
 ): Promise<string> {
   const { db, operations } = dependencies;
   const ready = await operations.readiness();
   const running = await findActiveOperation(db);
   return renderCreateInstances({
     site: dependencies.site,
+    viewer,
     ...formOf(dependencies),
     notReady: ready.ok ? null : { problem: ready.failure.message, remedy: ready.failure.remedy },
     running: running && operationView(running),
@@ -146,12 +150,14 @@ export async function createPage(
 export async function deletePage(
   dependencies: FleetDependencies,
   { survey = false }: { readonly survey?: boolean | undefined },
+  viewer: Viewer | null,
   error: FormError | null = null,
 ): Promise<string> {
   const { db, operations } = dependencies;
   const running = await findActiveOperation(db);
   return renderDeleteInstances({
     site: dependencies.site,
+    viewer,
     deployment: operations.deployment.name,
     machines: (await listVmRows(db)).map(({ hostname, email, ...vm }) => ({
       hostname,

@@ -4,6 +4,7 @@ import { problem, ProblemError } from '../contract/problems.ts';
 import { readOperationVms } from '../db/operation-vms.ts';
 import { findOperation, listOperations } from '../db/operations.ts';
 import { callerName } from '../contract/caller.ts';
+import { viewerOf } from '../contract/role.ts';
 import { dashboardPage, type FleetDependencies } from './operation-pages.ts';
 import { json, page } from './replies.ts';
 import { createOperation } from './request-operation.ts';
@@ -39,7 +40,8 @@ async function cancel(
   const { operation, kind } = answer;
   if (accept === 'text/html') {
     const error = kind === 'finished' ? { message: problem('operation_finished').body.detail } : null;
-    return page(await dashboardPage(dependencies, { operation, kind: operation.kind, error }));
+    const viewer = viewerOf(caller);
+    return page(await dashboardPage(dependencies, { viewer, operation, kind: operation.kind, error }));
   }
   if (kind === 'finished') return problem('operation_finished', { operation: operationView(operation) });
   return json(operationView(operation));

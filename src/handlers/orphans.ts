@@ -30,7 +30,7 @@ export function createOrphansHandlers(dependencies: FleetPageDependencies): Hand
 
 async function reply(
   dependencies: FleetPageDependencies,
-  { accept }: Pick<Input<DecisionEndpoint>, 'accept'>,
+  { accept, caller }: Pick<Input<DecisionEndpoint>, 'accept' | 'caller'>,
   decision: Decision,
   code: 'orphan_not_adoptable' | 'orphan_not_terminable',
 ): Promise<Reply<DecisionEndpoint>> {
@@ -38,7 +38,7 @@ async function reply(
   const text = decision.ok ? decision.value : describeFailure(decision.failure);
   if (accept === 'text/html') {
     const { orphans } = dependencies.operations;
-    return page(await fleetPage(dependencies, orphans.seen(), { good: decision.ok, text }));
+    return page(await fleetPage(dependencies, orphans.seen(), { good: decision.ok, text }, caller));
   }
   return decision.ok ? json({ message: text }) : problem(code, { detail: text });
 }

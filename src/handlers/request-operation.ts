@@ -3,6 +3,7 @@
 import { callerName } from '../contract/caller.ts';
 import type { Input, Reply } from '../contract/handlers.ts';
 import { problem, type FieldError } from '../contract/problems.ts';
+import { viewerOf } from '../contract/role.ts';
 import type { OperationRecord } from '../db/operations.ts';
 import type { NotReady } from '../provision/operation-service.ts';
 import type { Repeated, Requested } from '../provision/request.ts';
@@ -37,7 +38,14 @@ export async function requestLaunch(
   const refuse = async (error: FieldError, sentence: string): Promise<OperationReply> => {
     if (wantsJson(input)) return problem('invalid_request', { detail: error.message, errors: [error] });
     const shown = { message: sentence, fields: { num_vms: sentence } };
-    return page(await dashboardPage(dependencies, { ...form, operation: null, error: shown }));
+    return page(
+      await dashboardPage(dependencies, {
+        viewer: viewerOf(input.caller),
+        ...form,
+        operation: null,
+        error: shown,
+      }),
+    );
   };
   if (numVms === undefined) {
     const message = 'num_vms is required for a launch';
@@ -50,7 +58,7 @@ export async function requestLaunch(
   }
   const { caller, idempotencyKey } = input;
   const answer = await operations.launch({ numVms, hours, by: callerName(caller), idempotencyKey });
-  return reply(dependencies, answer, form, wantsJson(input));
+  return reply(dependencies, input, answer, form);
 }
 
 /** A name that was given must match; `mustConfirm`: one must be given. */
@@ -66,25 +74,33 @@ export async function requestDestroy(
     const code = confirm === undefined ? 'required' : 'mismatch';
     if (wantsJson(input))
       return problem('invalid_request', { detail: message, errors: [{ field: 'confirm', code, message }] });
-    return page(await deletePage(dependencies, {}, { message, fields: { confirm: message } }));
+    return page(
+      await deletePage(dependencies, {}, viewerOf(input.caller), { message, fields: { confirm: message } }),
+    );
   }
   const { caller, idempotencyKey } = input;
   const answer = await operations.destroy({ by: callerName(caller), idempotencyKey });
-  return reply(dependencies, answer, { kind: 'destroy' }, wantsJson(input));
+  return reply(dependencies, input, answer, { kind: 'destroy' });
 }
 
 async function reply(
   dependencies: FleetDependencies,
+  input: Requester,
   answer: Requested | NotReady | Repeated,
   form: {
     readonly kind: OperationRecord['kind'];
     readonly numVms?: string;
     readonly hours?: number | undefined;
   },
-  asJson: boolean,
 ): Promise<OperationReply> {
+  const asJson = wantsJson(input);
   const shown = (operation: OperationRecord | null, message: string | null) =>
-    dashboardPage(dependencies, { ...form, operation, error: message === null ? null : { message } });
+    dashboardPage(dependencies, {
+      viewer: viewerOf(input.caller),
+      ...form,
+      operation,
+      error: message === null ? null : { message },
+    });
   const { kind } = form;
   switch (answer.kind) {
     case 'accepted':

@@ -3,6 +3,7 @@ import { callerName } from '../contract/caller.ts';
 import type { HandlersOf } from '../contract/handlers.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
+import { viewerOf } from '../contract/role.ts';
 import type { Db } from '../db/connect.ts';
 import { allowOnRoster, keepUpload, listRoster, listRosterRequests, takeUpload } from '../db/roster.ts';
 import { renderRedirect } from '../pages/redirect.ts';
@@ -23,8 +24,16 @@ export function createRosterHandlers(dependencies: RosterDependencies): Handlers
   const { db, site, randomUuid } = dependencies;
   return {
     getRoster: async () => json(await rosterView(db)),
-    rosterPage: async ({ query }) =>
-      page(renderRoster({ site, roster: await rosterView(db), done: query.done ?? null, error: null })),
+    rosterPage: async ({ query, caller }) =>
+      page(
+        renderRoster({
+          site,
+          viewer: viewerOf(caller),
+          roster: await rosterView(db),
+          done: query.done ?? null,
+          error: null,
+        }),
+      ),
     uploadRoster: async ({ body, caller, accept }) => {
       const { entries, doubtful } = readRoster(body.csv);
       if (entries.length === 0) {
@@ -32,6 +41,7 @@ export function createRosterHandlers(dependencies: RosterDependencies): Handlers
         const roster = await rosterView(db);
         const html = renderRoster({
           site,
+          viewer: viewerOf(caller),
           roster,
           done: null,
           error: { typed: body.csv, message: NO_ENTRY.message },
@@ -45,7 +55,9 @@ export function createRosterHandlers(dependencies: RosterDependencies): Handlers
         ...{ id, unchanged, added: [...added], changed: [...changed], gone: [...gone] },
         doubtful: doubtful.map(({ isLeftOut, ...row }) => ({ ...row, left_out: isLeftOut })),
       };
-      return accept === 'text/html' ? page(renderRosterPreview({ site, preview })) : json(preview);
+      return accept === 'text/html'
+        ? page(renderRosterPreview({ site, viewer: viewerOf(caller), preview }))
+        : json(preview);
     },
     takeRoster: async ({ path, caller, accept }) => {
       if (!(await takeUpload(db, path.id, callerName(caller)))) throw new ProblemError('upload_not_found');

@@ -3,6 +3,7 @@ import { callerName } from '../contract/caller.ts';
 import type { HandlersOf, Input } from '../contract/handlers.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import { problem, type FieldError } from '../contract/problems.ts';
+import { viewerOf, type Viewer } from '../contract/role.ts';
 import type { Settings } from '../db/settings.ts';
 import { renderRedirect } from '../pages/redirect.ts';
 import { renderSettings } from '../pages/settings.ts';
@@ -41,10 +42,13 @@ export function createSettingsHandlers(dependencies: SettingsDependencies): Hand
       if (!change.ok) return problem('invalid_request', { errors: change.failure });
       return json(view(await settings.change(change.value, callerName(caller))));
     },
-    settingsPage: async ({ query }) => ({
+    settingsPage: async ({ caller, query }) => ({
       status: 200,
       type: 'text/html',
-      body: settingsPage(dependencies, await settings.read(), { done: query.done ?? null }),
+      body: settingsPage(dependencies, await settings.read(), {
+        viewer: viewerOf(caller),
+        done: query.done ?? null,
+      }),
     }),
     saveSettings: async ({ body, caller, accept }) => {
       const current = await settings.read();
@@ -55,7 +59,8 @@ export function createSettingsHandlers(dependencies: SettingsDependencies): Hand
           : succeed(timesOf(action, current, dependencies.now()));
       if (!change.ok) {
         if (accept !== 'text/html') return problem('invalid_request', { errors: change.failure });
-        const body = settingsPage(dependencies, current, { typed: form, errors: change.failure });
+        const viewer = viewerOf(caller);
+        const body = settingsPage(dependencies, current, { viewer, typed: form, errors: change.failure });
         return { status: 400, type: 'text/html', body };
       }
       const changed = await settings.change(change.value, callerName(caller));
@@ -93,6 +98,7 @@ function settingsPage(
   dependencies: SettingsDependencies,
   current: WorkshopSettings,
   shown: {
+    readonly viewer: Viewer | null;
     readonly done?: Done | null;
     readonly typed?: components['schemas']['SettingsForm'];
     readonly errors?: readonly FieldError[];
@@ -100,6 +106,7 @@ function settingsPage(
 ): string {
   return renderSettings({
     site: dependencies.site,
+    viewer: shown.viewer,
     settings: settingsView(dependencies, current),
     done: shown.done ?? null,
     typed: shown.typed ?? null,

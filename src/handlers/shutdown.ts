@@ -6,8 +6,9 @@ import type { Survey } from '../provision/orphans.ts';
 import { fleetView } from './fleet-view.ts';
 import { json, page } from './replies.ts';
 import { orphansView, type Clock } from './views.ts';
-import type { HandlersOf } from '../contract/handlers.ts';
+import type { Caller, HandlersOf } from '../contract/handlers.ts';
 import { callerName } from '../contract/caller.ts';
+import { viewerOf } from '../contract/role.ts';
 
 export type FleetPageDependencies = {
   readonly db: Db;
@@ -20,10 +21,12 @@ export async function fleetPage(
   dependencies: FleetPageDependencies,
   survey: Survey,
   notice: { readonly good: boolean; readonly text: string } | null,
+  caller: Caller,
 ): Promise<string> {
   const now = dependencies.now();
   return renderFleet({
     site: dependencies.site,
+    viewer: viewerOf(caller),
     fleet: await fleetView(dependencies, now),
     orphans: orphansView(survey),
     notice,
@@ -34,13 +37,14 @@ export async function fleetPage(
 export function createShutdownHandlers(dependencies: FleetPageDependencies): HandlersOf<'shutdown'> {
   const { operations, now } = dependencies;
   return {
-    fleetPage: async () => page(await fleetPage(dependencies, await operations.orphans.look(), null)),
+    fleetPage: async ({ caller }) =>
+      page(await fleetPage(dependencies, await operations.orphans.look(), null, caller)),
     getFleet: async () => json(await fleetView(dependencies, now())),
     rescheduleShutdown: async ({ body, caller, accept }) => {
       await operations.extend({ hours: body.hours, by: callerName(caller) });
       if (accept === 'text/html') {
         const text = `The machines will shut down ${hoursText(body.hours)} from now.`;
-        return page(await fleetPage(dependencies, operations.orphans.seen(), { good: true, text }));
+        return page(await fleetPage(dependencies, operations.orphans.seen(), { good: true, text }, caller));
       }
       return json(await fleetView(dependencies, now()));
     },

@@ -1,6 +1,8 @@
 // The page of one VM, and what it reads from the database.
 import { definitionOf, isOwn } from '../provision/providers.ts';
+import type { Caller } from '../contract/handlers.ts';
 import { ProblemError, type ProblemCode, type ProblemReply } from '../contract/problems.ts';
+import { viewerOf, type Viewer } from '../contract/role.ts';
 import type { Db } from '../db/connect.ts';
 import { findLastDownload } from '../db/downloads.ts';
 import { readTimeline } from '../db/vm-timeline.ts';
@@ -27,7 +29,12 @@ export async function existingVm(db: Db, hostname: string): Promise<VmRecord> {
 export async function vmPage(
   dependencies: VmPageDependencies,
   hostname: string,
-  notice: { readonly done: ActionName | null; readonly error: string | null; readonly token?: string },
+  notice: {
+    readonly viewer: Viewer | null;
+    readonly done: ActionName | null;
+    readonly error: string | null;
+    readonly token?: string;
+  },
 ): Promise<string> {
   const { db, operations } = dependencies;
   const record = await existingVm(db, hostname);
@@ -56,11 +63,19 @@ export async function vmPage(
 /** A problem of an action on one VM; HTML clients get the page of the VM with the message. */
 export async function vmPageProblem<Code extends ProblemCode>(
   dependencies: VmPageDependencies,
-  { path, accept }: { readonly path: { readonly hostname: string }; readonly accept: string },
+  {
+    path,
+    accept,
+    caller,
+  }: { readonly path: { readonly hostname: string }; readonly accept: string; readonly caller: Caller },
   reply: ProblemReply<Code>,
 ) {
   if (accept !== 'text/html') return reply;
   const { status, headers = {} } = reply;
-  const body = await vmPage(dependencies, path.hostname, { done: null, error: reply.body.detail });
+  const body = await vmPage(dependencies, path.hostname, {
+    viewer: viewerOf(caller),
+    done: null,
+    error: reply.body.detail,
+  });
   return { status, type: 'text/html', body, headers } as const;
 }

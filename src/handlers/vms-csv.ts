@@ -1,8 +1,8 @@
-// VMs as CSV (RFC 4180). Values that a spreadsheet could read as a formula are prefixed with an apostrophe.
+// VMs as CSV.
 import type { components } from '../contract/openapi.gen.ts';
+import { csvText, type Cell } from './csv.ts';
 
 type Vm = components['schemas']['Vm'];
-type Cell = string | number | boolean | null;
 
 const columns = {
   hostname: (vm) => vm.hostname,
@@ -26,18 +26,8 @@ const columns = {
   name: (vm) => vm.assignment?.name ?? null,
 } as const satisfies Record<string, (vm: Vm) => Cell>;
 
-/** A header line, then one line per VM; lines end with CR LF. */
+/** A header line, then one line per VM. */
 export function vmsCsv(vms: readonly Vm[]): string {
-  const lines = vms.map((vm) => Object.values(columns).map((read) => cell(read(vm))));
-  return [Object.keys(columns), ...lines].map((line) => `${line.join(',')}\r\n`).join('');
-}
-
-/** Values that begin with one of these could be read as a formula. */
-const FORMULA = /^[=+\-@\t\r\n]/;
-
-function cell(value: Cell): string {
-  if (value === null) return '';
-  if (typeof value !== 'string') return String(value);
-  const plain = FORMULA.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
+  const lines = vms.map((vm) => Object.values(columns).map((read) => read(vm)));
+  return csvText([Object.keys(columns), ...lines]);
 }

@@ -3,6 +3,7 @@ import type { components } from '../contract/openapi.gen.ts';
 import { callerName } from '../contract/caller.ts';
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError, type ProblemReply } from '../contract/problems.ts';
+import { viewerOf } from '../contract/role.ts';
 import { readLabFacts } from '../db/lab-facts.ts';
 import type { JoinResult } from '../db/joining.ts';
 import type { PlaceAction, PlaceRecord } from '../db/waiting-list.ts';
@@ -61,10 +62,18 @@ export function createWaitingListHandlers(dependencies: WaitingListDependencies)
     callWaiting: (input) => act(input, { kind: 'call' }),
     moveWaiting: (input) => act(input, { kind: 'move', to: input.body.to }),
     removeWaiting: (input) => act(input, { kind: 'remove' }),
-    waitingListPage: async () => {
+    waitingListPage: async ({ caller }) => {
       const list = await readList(dependencies);
       const { now, site, operations } = dependencies;
-      return page(renderWaitingList({ list, launches: operations.provider.creates, now: now(), site }));
+      return page(
+        renderWaitingList({
+          list,
+          launches: operations.provider.creates,
+          now: now(),
+          site,
+          viewer: viewerOf(caller),
+        }),
+      );
     },
   };
 }

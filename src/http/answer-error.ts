@@ -2,6 +2,7 @@
 // itself: a page that cannot be rendered falls back to the barest one.
 import type { Endpoint } from '../contract/erased.ts';
 import { problemBody, problems, ProblemError, type Problem } from '../contract/problems.ts';
+import { viewerOf } from '../contract/role.ts';
 import { answersHtml, prefersHtml } from './accept.ts';
 import { isOver, type RequestContext } from './context.ts';
 import { prepareHead, retryAfter, sendWhole } from './send.ts';
@@ -93,11 +94,23 @@ function renderPage(
 ): string {
   const { options } = context.adapter;
   const seconds = headers['Retry-After'];
+  const viewer = viewerOf(context.caller);
   const retryAfterSeconds = seconds === undefined ? null : Number(seconds);
   try {
     return form === null
-      ? options.pages.error({ problem, endpointId: context.endpoint?.id ?? null, path: context.req.path })
-      : options.pages.form({ endpointId: form.id, problem, values: context.typed, retryAfterSeconds });
+      ? options.pages.error({
+          problem,
+          endpointId: context.endpoint?.id ?? null,
+          path: context.req.path,
+          viewer,
+        })
+      : options.pages.form({
+          endpointId: form.id,
+          problem,
+          viewer,
+          values: context.typed,
+          retryAfterSeconds,
+        });
   } catch (error) {
     options.log.error(about(context, error), 'The page of a problem could not be rendered.');
     const title = escapeHtml(problem.title);

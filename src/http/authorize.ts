@@ -47,8 +47,8 @@ export async function authorize(context: RequestContext, endpoint: Endpoint): Pr
   );
   if (caller.kind === 'admin' && endpoint.ownPagesOnly && !isOwnPage(req, options.publicUrl))
     throw new ProblemError('cross_site');
-  if (caller.kind === 'admin' && !mayCall(caller.role, endpoint.id)) throw new ProblemError('admins_only');
   context.caller = caller;
+  if (caller.kind === 'admin' && !mayCall(caller.role, endpoint.id)) throw new ProblemError('admins_only');
   adapter.rememberCaller(req, caller);
 }
 
@@ -110,12 +110,12 @@ async function identify(
 ): Promise<Caller | null> {
   if (credentials.kind === 'basic' && accepts(endpoint, 'adminBasic')) {
     const { user, password } = credentials;
-    const role =
+    const person =
       (await authenticate.remembered(user, password)) ??
       (await loginLimit.password({ ...client, user, isBuiltIn: authenticate.isBuiltIn(user) }, () =>
         authenticate.basic(user, password),
       ));
-    return role && { kind: 'admin', user, role };
+    return person && { kind: 'admin', ...person };
   }
   if (credentials.kind === 'bearer' && BEARERS.some((scheme) => accepts(endpoint, scheme))) {
     const look = (): Promise<Caller | null> => authenticate.bearer(credentials.token);

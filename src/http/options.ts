@@ -1,10 +1,10 @@
 // What the adapter needs: the contract, the handlers, and what it must not know by itself.
 import type { RequestHandler } from 'express';
-import type { Role } from '../contract/endpoint.ts';
 import type { Endpoint } from '../contract/erased.ts';
 import type { Caller, Handlers } from '../contract/handlers.ts';
 import type { EndpointId } from '../contract/endpoints.gen.ts';
 import type { Problem, ProblemError } from '../contract/problems.ts';
+import type { Viewer } from '../contract/role.ts';
 import type { Log } from '../log.ts';
 import type { FailedLogin } from './login-limit.ts';
 import type { HttpLimits } from './limits.ts';
@@ -12,10 +12,10 @@ import type { HttpLimits } from './limits.ts';
 type Authenticate = {
   /** Whether this is the admin of the configuration, whose password is checked without the database. */
   readonly isBuiltIn: (user: string) => boolean;
-  /** The role of a person whose password was found to be right a moment ago; cheap. Null = `basic` has to look. */
-  readonly remembered: (user: string, password: string) => Promise<Role | null>;
-  /** The role; null = the name or the password is wrong, which takes the same time. May throw what `classifyError` understands. */
-  readonly basic: (user: string, password: string) => Promise<Role | null>;
+  /** A person whose password was found to be right a moment ago; cheap. Null = `basic` has to look. */
+  readonly remembered: (user: string, password: string) => Promise<Viewer | null>;
+  /** Null = the name or the password is wrong, which takes the same time. May throw what `classifyError` understands. */
+  readonly basic: (user: string, password: string) => Promise<Viewer | null>;
   /** The owner of the token; null = the token is unknown. May throw what `classifyError` understands. */
   readonly bearer: (token: string) => Promise<Caller | null>;
   /** Whether the VM has a token: then it is asked for it, whatever `vmAuth` says. */
@@ -28,11 +28,13 @@ type ProblemPages = {
     readonly problem: Problem;
     readonly endpointId: EndpointId | null;
     readonly path: string;
+    readonly viewer: Viewer | null;
   }) => string;
   /** The endpoint's own form, with the message and what was typed. */
   readonly form: (view: {
     readonly endpointId: EndpointId;
     readonly problem: Problem;
+    readonly viewer: Viewer | null;
     readonly values: Readonly<Record<string, string>>;
     /** Of a 429 or 503; else null. */
     readonly retryAfterSeconds: number | null;

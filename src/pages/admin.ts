@@ -1,5 +1,6 @@
 // The overview, the admin's first page: what needs attention, how many machines there are, what runs.
 import type { components } from '../contract/openapi.gen.ts';
+import type { Viewer } from '../contract/role.ts';
 import { queueSentence } from '../vms/waiting.ts';
 import type { FleetLine } from './fleet.ts';
 import { codeSpans, counted } from './format.ts';
@@ -19,6 +20,7 @@ type Checks = components['schemas']['Health']['checks'];
 
 export type AdminModel = {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   /** Null while the database cannot be reached. */
   readonly lab: Overview | null;
   readonly checks: Checks;
@@ -41,6 +43,7 @@ export function renderAdmin(model: AdminModel): string {
   return render('admin', {
     ...layoutView({
       site: model.site,
+      viewer: model.viewer,
       title: 'Overview',
       area: 'admin',
       current: '/admin',

@@ -1,5 +1,6 @@
 // The charts page: each chart is drawn by the browser, and is there as a sentence and a table too.
 import type { components } from '../contract/openapi.gen.ts';
+import type { Viewer } from '../contract/role.ts';
 import {
   changeLabels,
   startupPhases,
@@ -19,6 +20,7 @@ type StateSample = Schemas['StateSample'];
 
 export type ChartsModel = {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   readonly hours: number;
   readonly timings: Schemas['TimingHistory'];
   readonly states: Schemas['StateHistory'];
@@ -27,10 +29,11 @@ export type ChartsModel = {
 
 const windows = { 1: 'Last hour', 6: '6 hours', 24: '24 hours', 168: '7 days' } as const;
 
-export function renderCharts({ site, hours, timings, states, assignments }: ChartsModel): string {
+export function renderCharts({ site, viewer, hours, timings, states, assignments }: ChartsModel): string {
   return render('charts', {
     ...layoutView({
       site,
+      viewer,
       title: 'Charts',
       area: 'admin',
       current: '/admin/charts',

@@ -1,6 +1,7 @@
 // The page of one operation and its machines; live with JavaScript, reloading without. A refused launch is answered with
 // the same page: it says why, and has the form again.
 import type { components } from '../contract/openapi.gen.ts';
+import type { Viewer } from '../contract/role.ts';
 import { isActive } from '../vms/operation.ts';
 import type { FormError } from './index-page.ts';
 import { launchFormView, type LaunchFormModel } from './launch.ts';
@@ -18,6 +19,7 @@ type Vm = components['schemas']['Vm'];
 
 export type DashboardModel = {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   readonly kind: Operation['kind'];
   /** Null where it was refused. */
   readonly operation: Operation | null;
@@ -62,6 +64,7 @@ export function renderDashboard(model: DashboardModel): string {
   return render(template, {
     ...layoutView({
       site: model.site,
+      viewer: model.viewer,
       title: operationTitle(operation ?? { kind, hostnames: null }),
       area: 'admin',
       current: operation === null ? pages[kind].current : '/admin/operations',

@@ -1,5 +1,6 @@
 // The page that destroys all machines: names the machines and participants, and asks for the deployment's name.
 import type { components } from '../contract/openapi.gen.ts';
+import type { Viewer } from '../contract/role.ts';
 import { byHostname } from '../vms/hostnames.ts';
 import { counted } from './format.ts';
 import type { FormError } from './index-page.ts';
@@ -18,6 +19,7 @@ type Machine = {
 
 export type DeleteInstancesModel = {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   /** The name to type. */
   readonly deployment: string;
   readonly machines: readonly Machine[];
@@ -37,6 +39,7 @@ export function renderDeleteInstances(model: DeleteInstancesModel): string {
   return render('delete-instances', {
     ...layoutView({
       site: model.site,
+      viewer: model.viewer,
       title: onlyRemoves ? 'Remove all machines from the list' : 'Destroy all machines',
       area: 'admin',
       current: '/admin/instances',

@@ -1,5 +1,6 @@
 // When the launched machines shut down, what they have cost, and unmatched machines (orphans) with their actions.
 import type { components } from '../contract/openapi.gen.ts';
+import type { Viewer } from '../contract/role.ts';
 import { counted, momentView } from './format.ts';
 import { operationPageHref, vmPageHref } from './hrefs.ts';
 import { layoutView } from './layout.ts';
@@ -11,6 +12,7 @@ type Orphans = components['schemas']['Orphans'];
 
 export type FleetModel = {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   readonly fleet: Fleet;
   readonly orphans: Orphans;
   /** The result of the action that led here; null where there was none. */
@@ -20,12 +22,13 @@ export type FleetModel = {
 
 const DEFAULT_HOURS = 4;
 
-export function renderFleet({ site, fleet, orphans, notice, now }: FleetModel): string {
+export function renderFleet({ site, viewer, fleet, orphans, notice, now }: FleetModel): string {
   const { total, vms, cost, costs_money: bills, launches } = fleet;
   const attention = vms.filter((vm) => vm.overdue || vm.requested_shutdown_at !== null);
   return render('fleet', {
     ...layoutView({
       site,
+      viewer,
       title: 'Shutdown and cost',
       area: 'admin',
       current: '/admin/fleet',

@@ -1,4 +1,5 @@
 // The log of one machine: the newest lines; the page's module adds new ones.
+import type { Viewer } from '../contract/role.ts';
 import type { VmStatus } from '../vms/lifecycle.ts';
 import { layoutView } from './layout.ts';
 import { render } from './render.ts';
@@ -7,6 +8,7 @@ import { vmApiHref, vmLogsHref, vmPageHref } from './hrefs.ts';
 
 export type InstanceLogsModel = {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   readonly hostname: string;
   readonly status: VmStatus;
   /** The newest lines, in order. */
@@ -25,6 +27,7 @@ export function renderInstanceLogs(model: InstanceLogsModel): string {
   return render('instance-logs', {
     ...layoutView({
       site: model.site,
+      viewer: model.viewer,
       title: `Log of ${hostname}`,
       area: 'admin',
       current: '/admin/instances',

@@ -1,6 +1,7 @@
 // The machines as a table, one row each: searched, filtered and sorted by the address, one page at a time. Where there is
 // JavaScript, the other machines follow and all rows are live (src/browser/pages/instances.ts).
 import type { components } from '../contract/openapi.gen.ts';
+import type { Viewer } from '../contract/role.ts';
 import { defaultProvider } from '../provision/providers.ts';
 import {
   csvHref,
@@ -20,6 +21,7 @@ type Vm = components['schemas']['Vm'];
 
 export type InstancesModel = {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   /** The machines of this page, in their order. */
   readonly vms: readonly Vm[];
   /** From 1. */
@@ -43,6 +45,7 @@ export function renderInstances(model: InstancesModel): string {
   return render('instances', {
     ...layoutView({
       site: model.site,
+      viewer: model.viewer,
       title: 'Machines',
       area: 'admin',
       current: HERE,

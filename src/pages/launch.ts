@@ -1,5 +1,6 @@
 // The page that launches machines; its form stands on the page of a refused launch too.
 import type { components } from '../contract/openapi.gen.ts';
+import type { Viewer } from '../contract/role.ts';
 import { suggestMachines } from '../vms/launch-size.ts';
 import { codeSpans } from './format.ts';
 import type { FormError } from './index-page.ts';
@@ -37,6 +38,7 @@ export type LaunchFormModel = {
 
 export type CreateInstancesModel = LaunchFormModel & {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   /** Why machines cannot be launched right now; null where they can. */
   readonly notReady: { readonly problem: string; readonly remedy: string } | null;
   /** The operation that runs; null where none does. */
@@ -49,6 +51,7 @@ export function renderCreateInstances(model: CreateInstancesModel): string {
   return render('create-instances', {
     ...layoutView({
       site: model.site,
+      viewer: model.viewer,
       title: 'Launch machines',
       area: 'admin',
       current: '/admin/create',

@@ -1,4 +1,8 @@
 // What surrounds the content of every page: title, styles, scripts, navigation.
+import { endpoints, type EndpointId } from '../contract/endpoints.gen.ts';
+import { endpointList } from '../contract/erased.ts';
+import type { Role } from '../contract/endpoint.ts';
+import { mayCall, type Viewer } from '../contract/role.ts';
 import { assetUrl } from './assets.ts';
 import type { View } from './render.ts';
 
@@ -11,6 +15,10 @@ export type Layout = {
   /** Where the browser's title begins with something else. */
   readonly tabTitle?: string;
   readonly area: Area;
+  /** Who has signed in: decides what is offered. Null where that is not known; the server refuses what it has to. */
+  readonly viewer?: Viewer | null | undefined;
+  /** Without navigation: nobody is signed in. */
+  readonly isBare?: boolean;
   /** The deployment and its environment, beside the brand: two labs in two tabs must not look alike. */
   readonly site?: string | undefined;
   /** The browser's title then begins with "Error". */
@@ -27,31 +35,81 @@ export type Layout = {
 
 const BRAND = 'LabLink';
 
+export const ROLE_LABELS = { admin: 'Admin', instructor: 'Instructor' } as const satisfies Record<
+  Role,
+  string
+>;
+
+/** Only this person is signed out there: somebody else who signs in at that address is let in. */
+function signOutHref(user: string): string {
+  return `${endpoints.signOut.path}?from=${encodeURIComponent(user)}`;
+}
+
 /** Preparing a lab, looking back on it, programming it. Destroying stands on the pages that it concerns. */
 const adminLinks = [
   [
-    { href: '/admin', label: 'Overview' },
-    { href: '/admin/instances', label: 'Machines' },
-    { href: '/admin/create', label: 'Launch' },
-    { href: '/admin/schedule', label: 'Schedule' },
-    { href: '/admin/settings', label: 'Settings' },
-    { href: '/admin/waiting-list', label: 'Waiting list' },
-    { href: '/admin/notifications', label: 'Notifications' },
+    link('adminPage', 'Overview'),
+    link('instancesPage', 'Machines'),
+    link('createInstancesPage', 'Launch'),
+    link('schedulePage', 'Schedule'),
+    link('settingsPage', 'Settings'),
+    link('waitingListPage', 'Waiting list'),
+    link('notificationsPage', 'Notifications'),
   ],
   [
-    { href: '/admin/operations', label: 'Operations' },
-    { href: '/admin/charts', label: 'Charts' },
-    { href: '/admin/fleet', label: 'Cost' },
+    link('operationsPage', 'Operations'),
+    link('chartsPage', 'Charts'),
+    link('fleetPage', 'Cost'),
+    link('auditPage', 'Audit'),
+    link('accountsPage', 'Accounts'),
   ],
-  [{ href: '/docs', label: 'API docs' }],
-] as const;
+  [link('docsPage', 'API docs')],
+];
+
+function link(id: EndpointId, label: string) {
+  return { id, href: endpoints[id].path, label };
+}
+
+function viewerView({ user, role }: Viewer, current: string | undefined): View {
+  return {
+    user,
+    role: ROLE_LABELS[role],
+    ownHref: endpoints.accountPage.path,
+    isOwn: current === endpoints.accountPage.path,
+    signOut: signOutHref(user),
+  };
+}
+
+function isOffered(viewer: Viewer | null, id: EndpointId): boolean {
+  return viewer === null || mayCall(viewer.role, id);
+}
+
+/** The navigation, as far as it is of use to the viewer. */
+function groupsOf({ area, isBare = false, viewer = null, current }: Layout) {
+  const groups = area === 'participant' || isBare ? [] : adminLinks;
+  return groups.map((links) => ({
+    links: links
+      .filter(({ id }) => isOffered(viewer, id))
+      .map(({ href, label }) => ({ href, label, current: href === current })),
+  }));
+}
 
 /** The part of a page's view that the layout partials read. */
 export function layoutView(layout: Layout): { readonly page: View } {
-  const { title, area, isError = false, current, styles = [], scripts = [], modules = [], refresh } = layout;
+  const {
+    title,
+    area,
+    isError = false,
+    current,
+    viewer = null,
+    styles = [],
+    scripts = [],
+    modules = [],
+    refresh,
+  } = layout;
   const { site } = layout;
   const heading = [layout.tabTitle ?? title, ...(site === undefined ? [] : [site]), BRAND].join(' · ');
-  const groups = area === 'participant' ? [] : adminLinks;
+  const groups = groupsOf(layout);
   return {
     page: {
       title,
@@ -65,9 +123,10 @@ export function layoutView(layout: Layout): { readonly page: View } {
       refresh: refresh ?? null,
       site: site ?? null,
       hasNav: groups.length > 0,
-      groups: groups.map((links) => ({
-        links: links.map((link) => ({ ...link, current: link.href === current })),
-      })),
+      // What a template offers asks for the endpoint: `page.may.createOperation`.
+      may: Object.fromEntries(endpointList.map(({ id }) => [id, isOffered(viewer, id)])),
+      viewer: viewer && viewerView(viewer, current),
+      groups,
     },
   };
 }

@@ -1,5 +1,6 @@
 // Operations as pages show them, and the page that lists them.
 import type { components } from '../contract/openapi.gen.ts';
+import type { Viewer } from '../contract/role.ts';
 import { isActive } from '../vms/operation.ts';
 import { momentView, utcClock } from './format.ts';
 import { layoutView } from './layout.ts';
@@ -70,6 +71,7 @@ export function lineView({ at, level, hostname, text }: OperationEvent): View {
 
 export type OperationsModel = {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   readonly operations: readonly Operation[];
   /** Where the older ones begin; null where there are none. */
   readonly next: string | null;
@@ -82,11 +84,13 @@ const HERE = '/admin/operations';
 /** How often a page with something that runs reloads without JavaScript. */
 export const REFRESH_SECONDS = 4;
 
-export function renderOperations({ site, operations, next, isFirst, now }: OperationsModel): string {
+export function renderOperations(model: OperationsModel): string {
+  const { site, viewer, operations, next, isFirst, now } = model;
   const isMoving = operations.some(({ status }) => isActive(status));
   return render('operations', {
     ...layoutView({
       site,
+      viewer,
       title: 'Operations',
       area: 'admin',
       current: HERE,

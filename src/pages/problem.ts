@@ -2,6 +2,8 @@
 // in an outage too.
 import { endpoints, type EndpointId } from '../contract/endpoints.gen.ts';
 import type { Problem, ProblemCode } from '../contract/problems.ts';
+import type { Viewer } from '../contract/role.ts';
+import { renderSignedOut } from './account.ts';
 import { renderDashboard } from './dashboard.ts';
 import { codeSpans } from './format.ts';
 import { renderIndex, returnFormView, typedText, type IndexModel } from './index-page.ts';
@@ -20,6 +22,7 @@ export type FailedRequest = {
   readonly askForCode?: boolean;
   /** For the header of admins' pages. */
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   /** The address of the request. */
   readonly path?: string;
   /** When the request may be repeated; null = it cannot be said. */
@@ -29,25 +32,33 @@ export type FailedRequest = {
 type Form = Readonly<Record<string, unknown>>;
 
 export function renderProblem(problem: Problem, request: FailedRequest): string {
-  const { endpointId, form, workshop = {}, site, path = '' } = request;
+  const { endpointId, form, site, viewer } = request;
+  const shown = { form, site, viewer };
+  if (problem.code === 'admins_only') return errorPage(problem, request);
   switch (endpointId) {
     case 'requestVm':
       return requestFormPage(problem, request);
     case 'returnToVm':
       return returnFormPage(problem, request);
     case 'launchVms':
-      return dashboardPage(problem, 'launch', { form, site });
+      return dashboardPage(problem, 'launch', shown);
     case 'createOperation':
-      return dashboardPage(problem, form?.['kind'] === 'destroy' ? 'destroy' : 'launch', { form, site });
+      return dashboardPage(problem, form?.['kind'] === 'destroy' ? 'destroy' : 'launch', shown);
     case 'destroyVms':
-      return dashboardPage(problem, 'destroy', { form, site });
-    default: {
-      const isAdmins = isForAdmins(endpointId) || /^\/admin(?:\/|$)/.test(path);
-      return isAdmins
-        ? renderError({ problem, area: 'admin', site })
-        : renderError({ problem, area: 'participant', workshop });
-    }
+      return dashboardPage(problem, 'destroy', shown);
+    default:
+      return errorPage(problem, request);
   }
+}
+
+function errorPage(problem: Problem, request: FailedRequest): string {
+  const { endpointId, workshop = {}, site, viewer, path = '' } = request;
+  // The browser's question for a name was cancelled, or what was typed was wrong.
+  if (endpointId === 'signOut' && problem.status === 401) return renderSignedOut(site);
+  const isAdmins = isForAdmins(endpointId) || /^\/admin(?:\/|$)/.test(path);
+  return isAdmins
+    ? renderError({ problem, area: 'admin', site, viewer })
+    : renderError({ problem, area: 'participant', workshop });
 }
 
 /** Forms that are refused with these are sent again by their page, which says why. */
@@ -144,12 +155,13 @@ function withLabel(field: string, message: string): string {
 function dashboardPage(
   problem: Problem,
   kind: 'launch' | 'destroy',
-  { form, site }: Pick<FailedRequest, 'form' | 'site'>,
+  { form, site, viewer }: Pick<FailedRequest, 'form' | 'site' | 'viewer'>,
 ): string {
   const wrong = problem.errors?.find(({ field }) => field === 'num_vms' || field === 'hours');
   const message = wrong ? launchSentence(wrong) : problem.detail;
   return renderDashboard({
     site,
+    viewer,
     kind,
     operation: null,
     error: { message, ...(wrong && { fields: { [wrong.field]: message } }) },
@@ -204,6 +216,7 @@ function remedyOf({ code, status }: Problem, area: Area): string {
 
 export type ErrorModel = {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   readonly problem: Problem;
   /** Decides where the way out leads. */
   readonly area: Area;
@@ -211,10 +224,10 @@ export type ErrorModel = {
 };
 
 /** The page of a problem: what is wrong, what to do, and a way out. */
-export function renderError({ problem, area, site, workshop = {} }: ErrorModel): string {
+export function renderError({ problem, area, site, viewer, workshop = {} }: ErrorModel): string {
   const { title, status, code, errors = [], request_id: requestId = null } = problem;
   return render('error', {
-    ...layoutView({ site, title, area, isError: true }),
+    ...layoutView({ site, viewer, title, area, isError: true }),
     ...workshopView(workshop),
     ...{ status, code, requestId },
     detail: codeSpans(errors.length > 0 ? problem.detail : sentenceOf(problem)),

@@ -1,5 +1,6 @@
 // The list of participants, and the preview of a new one.
 import type { components } from '../contract/openapi.gen.ts';
+import type { Viewer } from '../contract/role.ts';
 import { counted, momentView } from './format.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
@@ -10,6 +11,7 @@ type Entry = Roster['items'][number];
 
 export type RosterModel = {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   readonly roster: Roster;
   readonly done: keyof typeof doneSentences | null;
   /** Of a table that could not be read. */
@@ -24,9 +26,9 @@ const doneSentences = {
 /** The page lists so many of each kind; the API has all. */
 const SHOWN = 500;
 
-export function renderRoster({ site, roster, done, error }: RosterModel): string {
+export function renderRoster({ site, viewer, roster, done, error }: RosterModel): string {
   return render('roster', {
-    ...rosterLayout(site, error !== null),
+    ...rosterLayout({ site, viewer }, error !== null),
     done: done && doneSentences[done],
     error: error && error.message,
     typed: error?.typed ?? '',
@@ -44,14 +46,16 @@ export function renderRoster({ site, roster, done, error }: RosterModel): string
 
 export function renderRosterPreview({
   site,
+  viewer,
   preview,
 }: {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   readonly preview: Preview;
 }): string {
   const { id, added, changed, gone, unchanged, doubtful } = preview;
   return render('roster-preview', {
-    ...rosterLayout(site, false),
+    ...rosterLayout({ site, viewer }, false),
     take: `/api/v1/roster/uploads/${id}/take`,
     total: counted(added.length + changed.length + unchanged, 'participant'),
     groups: [
@@ -69,9 +73,10 @@ export function renderRosterPreview({
   });
 }
 
-function rosterLayout(site: string | undefined, isError: boolean) {
+function rosterLayout({ site, viewer }: Pick<RosterModel, 'site' | 'viewer'>, isError: boolean) {
   return layoutView({
     site,
+    viewer,
     title: 'List of participants',
     area: 'admin',
     current: '/admin/settings',

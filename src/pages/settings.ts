@@ -1,6 +1,7 @@
 // The page on which an admin sets when the workshop is open, who may join, and what participants read.
 import type { components } from '../contract/openapi.gen.ts';
 import type { FieldError } from '../contract/problems.ts';
+import type { Viewer } from '../contract/role.ts';
 import { showCode } from '../vms/workshop-code.ts';
 import { joinModes } from '../vms/workshop-settings.ts';
 import { momentView } from './format.ts';
@@ -12,6 +13,7 @@ type Form = components['schemas']['SettingsForm'];
 
 export type SettingsModel = {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   readonly settings: Settings;
   readonly done: keyof typeof doneSentences | null;
   /** What was typed and refused; null shows what is set. */
@@ -49,6 +51,7 @@ export function renderSettings(model: SettingsModel): string {
   return render('settings', {
     ...layoutView({
       site: model.site,
+      viewer: model.viewer,
       title: 'Settings',
       area: 'admin',
       current: '/admin/settings',
@@ -71,12 +74,25 @@ export function renderSettings(model: SettingsModel): string {
       label: joinLabels[mode],
       checked: (typed?.join ?? join) === mode,
     })),
+    facts: factsView(settings),
     standing: standingView(settings),
     isOpen: state === 'open',
     isRosterUsed: join === 'roster' || join === 'roster_and_code',
     code: code === null ? null : codeView(code, join),
   });
 }
+
+/** For those who may not change them. */
+function factsView({ title, instructions, contact, join }: Settings): readonly View[] {
+  return [
+    { label: 'Title', value: title ?? NOT_SET },
+    { label: 'Text for participants', value: instructions ?? NOT_SET },
+    { label: 'Contact', value: contact ?? NOT_SET },
+    { label: 'Who may join', value: joinLabels[join] },
+  ];
+}
+
+const NOT_SET = '–';
 
 function standingView({ state, opens_at: opensAt, closes_at: closesAt }: Settings): View {
   return {

@@ -1,5 +1,7 @@
 // The actions that are possible with a machine in its present state, each with its effect.
+import type { EndpointId } from '../contract/endpoints.gen.ts';
 import type { components } from '../contract/openapi.gen.ts';
+import { mayCall, type Viewer } from '../contract/role.ts';
 import { isStatus } from '../vms/lifecycle.ts';
 import { isUnhealthy, vmFacts } from '../vms/status.ts';
 import type { View } from './render.ts';
@@ -13,7 +15,12 @@ export type ActionFacts = {
   readonly isCreatedHere: boolean;
   /** When the participant's work was downloaded; null for a machine without a participant. */
   readonly work: string | null;
+  /** Who would do it; not known = an admin. */
+  readonly viewer?: Viewer | null | undefined;
 };
+
+/** Other actions are for instructors too. */
+const endpointsOfAdmins: Readonly<Record<string, EndpointId>> = { destroy: 'destroyVm', token: 'issueToken' };
 
 type Action = {
   readonly id: string;
@@ -84,10 +91,15 @@ const remove: Action = {
 };
 
 export function actionViews(facts: ActionFacts): View[] {
-  return [...participantActions(facts), ...machineActions(facts)];
+  const { viewer } = facts;
+  const isOffered = ({ id }: { readonly id: string }): boolean => {
+    const endpoint = endpointsOfAdmins[id];
+    return endpoint === undefined || !viewer || mayCall(viewer.role, endpoint);
+  };
+  return [...participantActions(facts), ...machineActions(facts)].filter(isOffered);
 }
 
-function participantActions({ vm, freeCount, work }: ActionFacts): View[] {
+function participantActions({ vm, freeCount, work }: ActionFacts) {
   const { assignment, status, hostname } = vm;
   if (!assignment || assignment.state === 'released') return [];
   const isBroken = isStatus(status, 'failed');
@@ -104,7 +116,7 @@ function participantActions({ vm, freeCount, work }: ActionFacts): View[] {
   return [...first, ending, view(release, hostname, { work, href, email })];
 }
 
-function machineActions({ vm, canRestart, isCreatedHere, work }: ActionFacts): View[] {
+function machineActions({ vm, canRestart, isCreatedHere, work }: ActionFacts) {
   const { status, hostname } = vm;
   const email = vm.assignment?.state === 'released' ? null : (vm.assignment?.email ?? null);
   const healthy = isUnhealthy(vmFacts(vm)) ? [view(markHealthy, hostname)] : [];
@@ -127,7 +139,7 @@ type Circumstances = {
   readonly email?: string | null;
 };
 
-function view({ id, label, what, ask }: Action, hostname: string, circumstances: Circumstances = {}): View {
+function view({ id, label, what, ask }: Action, hostname: string, circumstances: Circumstances = {}) {
   const {
     work = null,
     href = `${vmApiHref(hostname)}/${id}`,

@@ -1,5 +1,6 @@
 // The page of one machine: its details, its participant, the actions that are possible, its timeline.
 import type { components } from '../contract/openapi.gen.ts';
+import type { Viewer } from '../contract/role.ts';
 import { layoutView } from './layout.ts';
 import { NOT_KNOWN, startupText, timeView, yesOrNo } from './machine-row.ts';
 import { render, type View } from './render.ts';
@@ -13,6 +14,7 @@ type ActionName = components['schemas']['ActionName'];
 
 export type VmModel = {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   readonly vm: Vm;
   /** Newest first. */
   readonly timeline: readonly components['schemas']['VmTimelineEntry'][];
@@ -53,6 +55,7 @@ export function renderVm(model: VmModel): string {
   return render('vm', {
     ...layoutView({
       site: model.site,
+      viewer: model.viewer,
       title: hostname,
       area: 'admin',
       current: '/admin/instances',
@@ -71,7 +74,7 @@ export function renderVm(model: VmModel): string {
     attention: attention?.message ?? deadline?.overdue_message ?? null,
     ...factsView(model),
     participant: participantView(model, work),
-    actions: actionViews({ vm, freeCount, canRestart, isCreatedHere, work }),
+    actions: actionViews({ vm, freeCount, canRestart, isCreatedHere, work, viewer: model.viewer }),
     timeline: timeline.map(({ at, kind, text, who }) => ({ at: timeView(at, now), kind, text, who })),
     hasTimeline: timeline.length > 0,
   });

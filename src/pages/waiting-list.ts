@@ -1,5 +1,6 @@
 // The organiser's page of the waiting list: who waits and since when, and what can be done about it.
 import type { components } from '../contract/openapi.gen.ts';
+import type { Viewer } from '../contract/role.ts';
 import { counted } from './format.ts';
 import { layoutView } from './layout.ts';
 import { timeView } from './machine-row.ts';
@@ -15,13 +16,15 @@ export type WaitingListModel = {
   readonly launches: boolean;
   readonly now: Date;
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
 };
 
-export function renderWaitingList({ list, launches, now, site }: WaitingListModel): string {
+export function renderWaitingList({ list, launches, now, site, viewer }: WaitingListModel): string {
   const { items, missing, message } = list;
   return render('waiting-list', {
     ...layoutView({
       site,
+      viewer,
       title: 'Waiting list',
       area: 'admin',
       current: '/admin/waiting-list',

@@ -72,7 +72,13 @@ export type AuditAction =
   | 'notify-resume'
   | 'notify-remove'
   | 'notify-test'
-  | 'notify-retry';
+  | 'notify-retry'
+  | 'account-add'
+  | 'account-role'
+  | 'account-password'
+  | 'account-disable'
+  | 'account-enable'
+  | 'account-remove';
 
 const actions = {
   'allow-browser': 'New browser allowed',
@@ -111,7 +117,21 @@ const actions = {
   'notify-remove': 'Recipient of notifications removed',
   'notify-test': 'Test notification sent',
   'notify-retry': 'Notification tried again',
+  'account-add': 'Account added',
+  'account-role': 'Role of an account changed',
+  'account-password': 'Password of an account changed',
+  'account-disable': 'Account disabled',
+  'account-enable': 'Account enabled',
+  'account-remove': 'Account removed',
 } as const satisfies Record<AuditAction, string>;
+
+/** What was done, in words; an action that this program does not know is shown as it is. */
+export function actionText(what: string): string {
+  return labelOf(actions, what);
+}
+
+/** Every action that this program knows, with its words. */
+export const actionLabels: Readonly<Record<string, string>> = actions;
 
 /** Every step of an assignment that the timeline shows. */
 export type AssignmentStep = keyof typeof assignments;

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import type { AnyReply, Caller, Handlers } from '../../src/contract/handlers.ts';
-import type { Role } from '../../src/contract/endpoint.ts';
+import type { Viewer } from '../../src/contract/role.ts';
 import type { AnyInput } from '../../src/contract/erased.ts';
 import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
 import { createHttpApp, type HttpApp } from '../../src/http/app.ts';
@@ -28,7 +28,10 @@ const callers: Readonly<Record<string, Caller>> = {
   registrar: { kind: 'registrar' },
 };
 
-const roles: Readonly<Record<string, Role>> = { admin: 'admin', instructor: 'instructor' };
+const people: readonly Viewer[] = [
+  { user: 'admin', role: 'admin' },
+  { user: 'instructor', role: 'instructor' },
+];
 
 type Stub = (input: AnyInput) => AnyReply | Promise<AnyReply>;
 export type Stubs = Partial<Record<EndpointId, Stub>>;
@@ -55,7 +58,8 @@ export async function startStub(stubs: Stubs = {}, options: Partial<HttpOptions>
     authenticate: {
       isBuiltIn: () => true,
       remembered: () => Promise.resolve(null),
-      basic: (user, password) => Promise.resolve(password === 's3cret:ä' ? (roles[user] ?? null) : null),
+      basic: (user, password) =>
+        Promise.resolve(people.find((person) => person.user === user && password === 's3cret:ä') ?? null),
       bearer: (token) => Promise.resolve(callers[token] ?? null),
       hasToken: () => Promise.resolve(false),
     },

@@ -22,9 +22,9 @@ beforeAll(async () => {
       authenticate: {
         isBuiltIn: () => false,
         remembered: () => Promise.resolve(null),
-        basic: (_user, password) => {
+        basic: (user, password) => {
           looked += 1;
-          return Promise.resolve(password === 'the right one' ? 'admin' : null);
+          return Promise.resolve(password === 'the right one' ? { user, role: 'admin' } : null);
         },
         bearer: () => {
           looked += 1;

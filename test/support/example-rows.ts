@@ -31,6 +31,10 @@ export const RECYCLING = 'lablink-vm-prod-6';
 export const DESTROYED = 'lablink-vm-prod-7';
 export const RELEASED_ID = '5d3c1f4e-6a0e-4f6c-8f0b-3b8a1c9d7e22';
 
+/** Of `correct horse battery`, at a cost of nothing. */
+export const EXAMPLE_HASH =
+  '$argon2id$v=19$m=64,t=1,p=1$HPX08EAmoAMP33i7tYVV3g$0OJjReWtIzXeb7ZnnnMTYeNzZPr/oTSRRC85iQ1WQA8';
+
 const COMMAND =
   'DISPLAY= /opt/google/chrome-remote-desktop/start-host --code=4/0AexampleCode --redirect-url=https://remotedesktop.google.com/_/oauthredirect --name=$(hostname)';
 
@@ -57,6 +61,16 @@ export async function seedLab(db: Db): Promise<void> {
     .values({
       ...{ id: EXAMPLE.scheduleId, kind: 'destroy', scheduled_by: 'admin', download: true },
       ...{ wall_time: '2099-03-01T18:00', zone: 'Europe/Berlin', due_at: '2099-03-01T17:00:00Z' },
+    })
+    .execute();
+  await db
+    .insertInto('accounts')
+    .values({
+      name: 'ada',
+      role: 'instructor',
+      password_hash: EXAMPLE_HASH,
+      created_by: 'admin',
+      changed_by: 'admin',
     })
     .execute();
   await db.insertInto('tombstones').values({ hostname: DESTROYED }).execute();

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import { z } from 'zod';
 import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
+import { accountRequests } from './account-requests.ts';
 import { exampleRequest } from './contract-examples.ts';
 import { withHeaders } from './status-requests.ts';
 import { jsonHeaders, sendRaw } from './raw-http.ts';
@@ -155,6 +156,10 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
   retryDelivery: inBothTypes(
     exampleAs('retryDelivery', { path: `/api/v1/notifications/deliveries/${RELEASED_ID}/retry` }),
   ),
+  ...Object.fromEntries(
+    Object.entries(accountRequests).map(([id, requests]) => [id, requests.flatMap(inBothTypes)]),
+  ),
+  auditPage: [asking(exampleAs('auditPage', { path: '/admin/audit?from=tomorrow' }))],
   saveSettings: inBothTypes(exampleAs('saveSettings', { body: 'opens_at=tomorrow' })),
   takeRoster: inBothTypes(exampleAs('takeRoster', { path: `/api/v1/roster/uploads/${RELEASED_ID}/take` })),
   returnToVm: [

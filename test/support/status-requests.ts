@@ -59,6 +59,7 @@ function unknown(id: EndpointId): readonly RawRequest[] {
         ...example,
         path: path
           .replace('{hostname}', 'nobody')
+          .replace('{name}', 'nobody')
           .replace('{id}', randomUUID())
           .replace('{file}', 'nothing.css'),
       },

@@ -3,6 +3,7 @@ import type { DB } from '../schema.gen.ts';
 
 /** `made`: the migrations create its rows. */
 const tables = {
+  accounts: 'dumped',
   assignment_changes: 'dumped',
   assignments: 'dumped',
   audit_events: 'dumped',

@@ -18,6 +18,7 @@ import * as whereVmsWait from './0022-where-vms-wait.ts';
 import * as backups from './0023-backups.ts';
 import * as workshop from './0024-workshop.ts';
 import * as waitingList from './0025-waiting-list.ts';
+import * as accounts from './0026-accounts.ts';
 import * as schedule from './0027-schedule.ts';
 import * as notifications from './0028-notifications.ts';
 
@@ -48,6 +49,7 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0023-backups', breaking: false, migration: backups },
   { name: '0024-workshop', breaking: false, migration: workshop },
   { name: '0025-waiting-list', breaking: false, migration: waitingList },
+  { name: '0026-accounts', breaking: false, migration: accounts },
   { name: '0027-schedule', breaking: false, migration: schedule },
   { name: '0028-notifications', breaking: false, migration: notifications },
 ];
