@@ -32,9 +32,14 @@ function formFields(document: JsonObject, operation: JsonObject): JsonObject | n
   if (!isRecord(properties)) return null;
   const fields = Object.entries(properties).map(([name, schema]): [string, Json] => {
     const type = resolveRef(document, schema)['type'];
-    return [name, type === 'integer' || type === 'boolean' ? type : 'string'];
+    return [name, isFormFieldType(type) ? type : 'string'];
   });
   return Object.fromEntries(fields);
+}
+
+/** A list: the field may be given several times. */
+function isFormFieldType(type: Json | undefined): type is string {
+  return type === 'integer' || type === 'boolean' || type === 'array';
 }
 
 /** Name → type of the query parameters. */

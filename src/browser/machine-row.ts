@@ -34,7 +34,7 @@ export function fillRow(entry: MachineEntry, vm: Schema<'Vm'>): void {
   const [name, state, person, use, gpu, seen, startup, logs] = entry.row.cells;
   if (!name || !state || !person || !use || !gpu || !seen || !startup || !logs)
     throw new Error('a row of the table has too few cells');
-  if (name.textContent !== view.hostname) fillName(name, logs, view);
+  if (need(HTMLAnchorElement, 'a', name).textContent !== view.hostname) fillName(name, logs, view);
   const badge = need(HTMLElement, '.status', state);
   setData(badge, 'status', view.status);
   setText(badge, view.statusLabel);
@@ -52,6 +52,9 @@ function fillName(name: HTMLElement, logs: HTMLElement, view: VmRow): void {
   const link = need(HTMLAnchorElement, 'a', name);
   link.href = view.href;
   link.textContent = view.hostname;
+  const tick = need(HTMLInputElement, 'input', name);
+  tick.value = view.hostname;
+  tick.ariaLabel = view.tickLabel;
   const log = need(HTMLAnchorElement, 'a', logs);
   log.href = view.logs;
   log.ariaLabel = view.logsLabel;

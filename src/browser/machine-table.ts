@@ -11,6 +11,7 @@ import {
   type VmQuery,
 } from '../vms/vm-table.ts';
 import { dataOf, find, findAll, need, setText } from './dom.ts';
+import { followSelection } from './machine-selection.ts';
 
 const SORT_MS = 1_000;
 
@@ -35,7 +36,12 @@ type TableParts = {
 
 export function createMachineTable(given: Pick<TableParts, 'section' | 'body' | 'entries'>) {
   const parts = findParts(given);
-  const { section, body, form, q, show, sort, heads } = parts;
+  const { section, body, entries, form, q, show, sort, heads } = parts;
+  const selection = followSelection({
+    ...{ section, body, entries },
+    isWhole: () => isWhole(parts),
+    query: () => queryOf(parts),
+  });
   let timer = 0;
   let wasWhole = isWhole(parts);
   /** Until something is typed, the sentence of the server about how many are shown is right. */
@@ -44,6 +50,7 @@ export function createMachineTable(given: Pick<TableParts, 'section' | 'body' | 
   function refilter(): void {
     isTouched = true;
     filterRows(parts, isTouched);
+    selection.changed();
     showAddress(parts);
   }
 
@@ -83,6 +90,7 @@ export function createMachineTable(given: Pick<TableParts, 'section' | 'body' | 
     changed: ({ isNew, isDone }: { readonly isNew: boolean; readonly isDone: boolean }): void => {
       filterRows(parts, isTouched);
       if (!isDone) return;
+      selection.changed();
       const isFirst = isWhole(parts) && !wasWhole;
       wasWhole = isWhole(parts);
       if (isFirst || (isNew && !body.contains(document.activeElement))) sortRows(parts);

@@ -24,6 +24,8 @@ type DownloadRequest = {
   readonly by: string;
   /** The one machine to download from; null: all. */
   readonly hostname: string | null;
+  /** Several machines, but not all. */
+  readonly isSelection?: boolean;
   readonly signal: AbortSignal;
   /** Called when the client has read the archive to its end. */
   readonly onComplete: (reports: readonly VmReport[], startedAt: Date) => Promise<void>;
@@ -63,9 +65,9 @@ export function createCollector(dependencies: DownloadDependencies): Collector {
     },
     download: async (request) => {
       if (board.running() >= limits.downloads) return fail(tooManyDownloads);
-      const { by: requestedBy, hostname, targets } = request;
+      const { by: requestedBy, hostname, isSelection = false, targets } = request;
       const id = dependencies.randomUuid();
-      const progress = board.begin({ id, requestedBy, hostname, vms: targets.length });
+      const progress = board.begin({ id, requestedBy, hostname, isSelection, vms: targets.length });
       return start(dependencies, request, progress);
     },
   };

@@ -7,6 +7,8 @@ export type DownloadProgress = {
   readonly requestedBy: string;
   /** The one machine to download from; null: all. */
   readonly hostname: string | null;
+  /** Several machines, but not all. */
+  readonly isSelection: boolean;
   readonly startedAt: Date;
   readonly endedAt: Date | null;
   /** `abandoned`: the client stopped reading before the end. */
@@ -39,7 +41,7 @@ export type ProgressCounter = {
 
 export type ProgressBoard = {
   readonly begin: (
-    about: Pick<DownloadProgress, 'id' | 'requestedBy' | 'hostname' | 'vms'>,
+    about: Pick<DownloadProgress, 'id' | 'requestedBy' | 'hostname' | 'isSelection' | 'vms'>,
   ) => ProgressCounter;
   /** Newest first. */
   readonly list: () => readonly DownloadProgress[];
@@ -79,7 +81,7 @@ export function createProgressBoard(now: () => Date): ProgressBoard {
 }
 
 function fresh(
-  about: Pick<DownloadProgress, 'id' | 'requestedBy' | 'hostname' | 'vms'>,
+  about: Pick<DownloadProgress, 'id' | 'requestedBy' | 'hostname' | 'isSelection' | 'vms'>,
   startedAt: Date,
 ): DownloadProgress {
   return {

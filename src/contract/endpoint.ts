@@ -9,8 +9,8 @@ export type Role = 'instructor' | 'admin';
 
 export type QueryType = 'string' | 'integer' | 'number' | 'boolean';
 
-/** On the wire a form field is a string; in the contract it is this. */
-export type FormFieldType = 'string' | 'integer' | 'boolean';
+/** On the wire a form field is a string; in the contract it is this. `array`: of strings, one for each time it is given. */
+export type FormFieldType = 'string' | 'integer' | 'boolean' | 'array';
 
 export type EndpointInfo = {
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';

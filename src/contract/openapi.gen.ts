@@ -698,6 +698,112 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/selected-vms/preview': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Whom an action on several VMs would affect
+     * @description Changes nothing. `which` says which VMs are meant: those in `hostnames` (`listed`), those that the table shows for `q` and
+     *     `show` (`shown`), or all that `VmFilter` describes. The answer has the participant of each VM, and why the action is not possible
+     *     where it is not. With `Accept: text/html` the answer is the page that asks for confirmation. At most 1,000 VMs at once.
+     */
+    post: operations['previewSelectedVms'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/selected-vms/release': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * End the assignments of several VMs
+     * @description Starts an operation that releases one VM after the other, as `POST /api/v1/assignments/{id}/release` does. A VM whose assignment is
+     *     not in `assignment_ids` (any more) is not changed; the operation says so in its result. A repetition with the same `Idempotency-Key`
+     *     (in forms: `idempotency_key`) is answered with the same operation. With `Accept: text/html` the answer redirects to the page of the
+     *     operation.
+     */
+    post: operations['releaseSelectedVms'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/selected-vms/restart': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Restart several VMs
+     * @description As `POST /api/v1/selected-vms/release`, but restarts each VM, as `POST /api/v1/vms/{hostname}/restart` does.
+     */
+    post: operations['restartSelectedVms'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/selected-vms/destroy': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Destroy several VMs
+     * @description As `POST /api/v1/selected-vms/release`, but destroys the VMs, and removes external ones from the list.
+     */
+    post: operations['destroySelectedVms'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/selected-vms/download': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Download the files of several VMs
+     * @description As `GET /api/scp-client`, for these VMs only. Returns 409 (`selection_changed`) if a VM has another participant than those of
+     *     `assignment_ids`.
+     */
+    post: operations['downloadSelectedVms'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/vms/{hostname}/allow-browser': {
     parameters: {
       query?: never;
@@ -1207,6 +1313,27 @@ export interface paths {
      *     to the settings page.
      */
     post: operations['rotateWorkshopCode'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/settings/reset': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Go back to the defaults of some settings
+     * @description What was saved of these settings is forgotten, so that the configuration (`WORKSHOP_*`) applies again. A setting that was not saved
+     *     stays as it is. With `Accept: text/html` the answer redirects to the settings page, or is that page with a message.
+     */
+    post: operations['resetSettings'];
     delete?: never;
     options?: never;
     head?: never;
@@ -2461,8 +2588,11 @@ export interface components {
     AssignmentId: string;
     /** Format: uuid */
     OperationId: string;
-    /** @enum {string} */
-    OperationKind: 'launch' | 'destroy';
+    /**
+     * @description More kinds may follow.
+     * @enum {string}
+     */
+    OperationKind: 'launch' | 'destroy' | 'release' | 'restart';
     /**
      * @description `queued` and `running` are active; at most one operation is active. `interrupted`: the server stopped during the
      *     operation, and incomplete VMs were cleaned up.
@@ -2474,6 +2604,71 @@ export interface components {
      * @description UTC, RFC 3339.
      */
     Timestamp: string;
+    /** @enum {string} */
+    BulkAction: 'release' | 'restart' | 'destroy' | 'download';
+    VmSelection: {
+      action: components['schemas']['BulkAction'];
+      /**
+       * @description Which VMs; see the endpoint.
+       * @default listed
+       * @enum {string}
+       */
+      which:
+        | 'listed'
+        | 'shown'
+        | 'all'
+        | 'free'
+        | 'assigned'
+        | 'attention'
+        | 'initializing'
+        | 'running'
+        | 'error'
+        | 'unreachable'
+        | 'recycling'
+        | 'destroying';
+      hostnames?: components['schemas']['Hostname'][];
+      /** @description Of the table, for `shown`. */
+      q?: string;
+      show?: components['schemas']['VmFilter'];
+    };
+    SelectionPreview: {
+      action: components['schemas']['BulkAction'];
+      /** @description The VMs, by hostname. */
+      items: components['schemas']['SelectedVm'][];
+      /** @description With how many of them the action is possible. */
+      possible: number;
+      /** @description How many participants it would affect. */
+      participants: number;
+      /** @description The same as a sentence. */
+      message: string;
+    };
+    SelectedVm: {
+      hostname: components['schemas']['Hostname'];
+      /** @description Null if there is no such VM. */
+      status: components['schemas']['VmStatus'] | null;
+      /** @description The assignment that is not released; null if there is none. */
+      assignment_id: components['schemas']['AssignmentId'] | null;
+      /** @description The participant. */
+      email: string | null;
+      /** @description On the roster; empty if it is not known. */
+      name: string;
+      /** @description When the participant's files were downloaded, as a sentence; null without a participant. */
+      work: string | null;
+      /** @description Why the action is not possible with this VM, as a sentence; null if it is. */
+      hindrance: string | null;
+      /** @description What is different with this VM, as a sentence. */
+      note: string | null;
+    };
+    SelectedVms: {
+      hostnames: components['schemas']['Hostname'][];
+      /**
+       * @description The assignments that may be affected, as the preview has them. A VM with another one is not touched.
+       * @default []
+       */
+      assignment_ids: components['schemas']['AssignmentId'][];
+      /** @description As the header `Idempotency-Key`, for forms. */
+      idempotency_key?: string;
+    };
     /**
      * @description Which VMs are shown. `free`: running and not assigned. `assigned`: with an assignment that is not released. `attention`:
      *     with an `attention`, or with a deadline that has passed. Any other value: with this status.
@@ -2699,6 +2894,23 @@ export interface components {
        * @enum {string}
        */
       state: 'scheduled' | 'open' | 'closed';
+      /** @description The settings that an admin has saved; the others have their defaults. */
+      saved: components['schemas']['SettingName'][];
+      defaults: components['schemas']['SettingsDefaults'];
+    };
+    /** @enum {string} */
+    SettingName: 'title' | 'instructions' | 'contact' | 'opens_at' | 'closes_at' | 'join';
+    /** @description What the configuration says; null = none. */
+    SettingsDefaults: {
+      title: string | null;
+      instructions: string | null;
+      contact: string | null;
+      opens_at: components['schemas']['Timestamp'] | null;
+      closes_at: components['schemas']['Timestamp'] | null;
+      join: components['schemas']['JoinMode'];
+    };
+    SettingsReset: {
+      settings: components['schemas']['SettingName'][];
     };
     SettingsForm: {
       title?: string;
@@ -3226,8 +3438,10 @@ export interface components {
       waiting: number;
       /** @description VMs that are missing for them, beside those that are free, starting or being reset. */
       missing: number;
-      /** @description Running and not assigned. */
+      /** @description Running, not assigned and not reserved. */
       free: number;
+      /** @description Running and reserved for somebody on the waiting list. */
+      reserved: number;
       /** @description With an assignment that is not released. */
       assigned: number;
       in_use: number;
@@ -3376,7 +3590,8 @@ export interface components {
       [key: string]: unknown;
     };
     OperationRequest: {
-      kind: components['schemas']['OperationKind'];
+      /** @enum {string} */
+      kind: 'launch' | 'destroy';
       /** @description For a launch, which requires it. The server may be configured for fewer (`MAX_VMS_PER_LAUNCH`). */
       num_vms?: number;
       /** @description For a launch: hours until its VMs shut down. Default: 8 (`LAUNCH_HOURS`) if the VMs cost money, otherwise never. */
@@ -3408,9 +3623,9 @@ export interface components {
       ended_at: components['schemas']['Timestamp'] | null;
       /** @description When the cancellation was requested. */
       cancel_requested_at: components['schemas']['Timestamp'] | null;
-      /** @description The number of VMs to launch; null for a destroy. */
+      /** @description The number of VMs to launch; null for other operations. */
       num_vms: number | null;
-      /** @description The VMs to destroy; null for all VMs and for a launch. */
+      /** @description The VMs to destroy, release or restart; null for all VMs and for a launch. */
       hostnames: components['schemas']['Hostname'][] | null;
       /** @description When the VMs of a launch shut down; null if they have no shutdown time. */
       shutdown_at: components['schemas']['Timestamp'] | null;
@@ -3426,7 +3641,10 @@ export interface components {
       problem: components['schemas']['OperationProblem'] | null;
     };
     OperationProblem: {
-      /** @enum {string} */
+      /**
+       * @description More kinds may follow.
+       * @enum {string}
+       */
       kind:
         | 'busy'
         | 'quota'
@@ -3437,7 +3655,8 @@ export interface components {
         | 'program'
         | 'engine'
         | 'interrupted'
-        | 'left_over';
+        | 'left_over'
+        | 'not_all';
       /** @description What happened, as a sentence. */
       problem: string;
       /** @description What to do. */
@@ -3460,11 +3679,12 @@ export interface components {
       | components['schemas']['Operation']
       | components['schemas']['VmChanges'];
     /**
-     * @description `waiting`: not done yet. `created`: the VM exists. `failed`: the VM could not be created, and nothing of it is left.
-     *     `destroyed`: the VM was destroyed.
+     * @description `waiting`: not done yet. `created`: the VM exists. `failed`: the VM could not be created, and nothing of it
+     *     is left, or it was not destroyed, released or restarted.
+     *     `destroyed`: the VM was destroyed. `done`: the VM was released or restarted. More states may follow.
      * @enum {string}
      */
-    OperationVmState: 'waiting' | 'created' | 'failed' | 'destroyed';
+    OperationVmState: 'waiting' | 'created' | 'failed' | 'destroyed' | 'done';
     /** @description What an operation did with one VM. */
     OperationVm: {
       hostname: components['schemas']['Hostname'];
@@ -3554,8 +3774,10 @@ export interface components {
       id: string;
       /** @description The name of the admin. */
       requested_by: string;
-      /** @description The requested VM; null for all VMs. */
+      /** @description The requested VM; null for several or all VMs. */
       hostname: components['schemas']['Hostname'] | null;
+      /** @description Whether several VMs were selected, rather than all. */
+      is_selection: boolean;
       /**
        * @description `searching`: searching the VMs for files. `sending`: sending the files. `done`: everything was sent. `failed`: the
        *     download failed before anything was sent. `abandoned`: the client disconnected before the end.
@@ -4105,6 +4327,11 @@ export interface components {
     };
   };
   parameters: {
+    /**
+     * @description A unique text for this request, so that it can be repeated safely. It is remembered as long as the operation (the
+     *     newest 1,000 are kept). With another request the same key is answered with 409.
+     */
+    IdempotencyKey: string;
     /**
      * @description The hostname of the VM.
      * @example lablink-vm-prod-1
@@ -5158,7 +5385,7 @@ export interface operations {
         status?: components['schemas']['VmStatus'];
         /** @description Only assigned VMs (true) or unassigned VMs (false). */
         assigned?: boolean;
-        /** @description Only VMs whose hostname or participant e-mail contains this text. */
+        /** @description Only VMs with this text in the hostname, or in the participant's e-mail or name. */
         search?: string;
       };
       header?: never;
@@ -5347,7 +5574,7 @@ export interface operations {
   downloadVmsCsv: {
     parameters: {
       query?: {
-        /** @description Only VMs whose hostname or participant e-mail contains this text. */
+        /** @description Only VMs with this text in the hostname, or in the participant's e-mail or name. */
         q?: string;
         /** @description Only these VMs. */
         show?: components['schemas']['VmFilter'];
@@ -5377,6 +5604,264 @@ export interface operations {
       429: components['responses']['TooManyRequests'];
       500: components['responses']['InternalError'];
       503: components['responses']['Unavailable'];
+    };
+  };
+  previewSelectedVms: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "action": "release",
+         *       "which": "listed",
+         *       "hostnames": [
+         *         "lablink-vm-prod-1"
+         *       ]
+         *     }
+         */
+        'application/json': components['schemas']['VmSelection'];
+        /**
+         * @example {
+         *       "action": "release",
+         *       "which": "listed",
+         *       "hostnames": [
+         *         "lablink-vm-prod-1"
+         *       ]
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['VmSelection'];
+      };
+    };
+    responses: {
+      /** @description Who would be affected. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['SelectionPreview'];
+          'text/html': components['schemas']['Html'];
+        };
+      };
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  releaseSelectedVms: {
+    parameters: {
+      query?: never;
+      header?: {
+        /**
+         * @description A unique text for this request, so that it can be repeated safely. It is remembered as long as the operation (the
+         *     newest 1,000 are kept). With another request the same key is answered with 409.
+         */
+        'Idempotency-Key'?: components['parameters']['IdempotencyKey'];
+      };
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "hostnames": [
+         *         "lablink-vm-prod-1"
+         *       ],
+         *       "assignment_ids": [
+         *         "0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11"
+         *       ]
+         *     }
+         */
+        'application/json': components['schemas']['SelectedVms'];
+        /**
+         * @example {
+         *       "hostnames": [
+         *         "lablink-vm-prod-1"
+         *       ],
+         *       "assignment_ids": [
+         *         "0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11"
+         *       ]
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['SelectedVms'];
+      };
+    };
+    responses: {
+      202: components['responses']['OperationAccepted'];
+      303: components['responses']['SeeOperation'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  restartSelectedVms: {
+    parameters: {
+      query?: never;
+      header?: {
+        /**
+         * @description A unique text for this request, so that it can be repeated safely. It is remembered as long as the operation (the
+         *     newest 1,000 are kept). With another request the same key is answered with 409.
+         */
+        'Idempotency-Key'?: components['parameters']['IdempotencyKey'];
+      };
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "hostnames": [
+         *         "lablink-vm-prod-1"
+         *       ],
+         *       "assignment_ids": [
+         *         "0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11"
+         *       ]
+         *     }
+         */
+        'application/json': components['schemas']['SelectedVms'];
+        /**
+         * @example {
+         *       "hostnames": [
+         *         "lablink-vm-prod-1"
+         *       ],
+         *       "assignment_ids": [
+         *         "0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11"
+         *       ]
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['SelectedVms'];
+      };
+    };
+    responses: {
+      202: components['responses']['OperationAccepted'];
+      303: components['responses']['SeeOperation'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  destroySelectedVms: {
+    parameters: {
+      query?: never;
+      header?: {
+        /**
+         * @description A unique text for this request, so that it can be repeated safely. It is remembered as long as the operation (the
+         *     newest 1,000 are kept). With another request the same key is answered with 409.
+         */
+        'Idempotency-Key'?: components['parameters']['IdempotencyKey'];
+      };
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "hostnames": [
+         *         "lablink-vm-prod-1"
+         *       ],
+         *       "assignment_ids": [
+         *         "0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11"
+         *       ]
+         *     }
+         */
+        'application/json': components['schemas']['SelectedVms'];
+        /**
+         * @example {
+         *       "hostnames": [
+         *         "lablink-vm-prod-1"
+         *       ],
+         *       "assignment_ids": [
+         *         "0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11"
+         *       ]
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['SelectedVms'];
+      };
+    };
+    responses: {
+      202: components['responses']['OperationAccepted'];
+      303: components['responses']['SeeOperation'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
+  downloadSelectedVms: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "hostnames": [
+         *         "lablink-vm-prod-1"
+         *       ],
+         *       "assignment_ids": [
+         *         "0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11"
+         *       ]
+         *     }
+         */
+        'application/json': components['schemas']['SelectedVms'];
+        /**
+         * @example {
+         *       "hostnames": [
+         *         "lablink-vm-prod-1"
+         *       ],
+         *       "assignment_ids": [
+         *         "0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11"
+         *       ]
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['SelectedVms'];
+      };
+    };
+    responses: {
+      200: components['responses']['Zip'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      404: components['responses']['PageOrNotFound'];
+      409: components['responses']['PageOrConflict'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
     };
   };
   allowBrowser: {
@@ -5764,7 +6249,7 @@ export interface operations {
   instancesPage: {
     parameters: {
       query?: {
-        /** @description Only VMs whose hostname or participant e-mail contains this text. */
+        /** @description Only VMs with this text in the hostname, or in the participant's e-mail or name. */
         q?: string;
         /** @description Only these VMs - `free`, `assigned`, `attention`, or a status. */
         show?: string;
@@ -6169,11 +6654,59 @@ export interface operations {
       503: components['responses']['PageOrUnavailable'];
     };
   };
+  resetSettings: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "settings": [
+         *         "title"
+         *       ]
+         *     }
+         */
+        'application/json': components['schemas']['SettingsReset'];
+        /**
+         * @example {
+         *       "settings": [
+         *         "title"
+         *       ]
+         *     }
+         */
+        'application/x-www-form-urlencoded': components['schemas']['SettingsReset'];
+      };
+    };
+    responses: {
+      /** @description All settings, after the change. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Settings'];
+        };
+      };
+      303: components['responses']['SeeSettings'];
+      400: components['responses']['PageOrBadRequest'];
+      401: components['responses']['PageOrUnauthorized'];
+      403: components['responses']['PageOrForbidden'];
+      413: components['responses']['PageOrTooLarge'];
+      415: components['responses']['PageOrUnsupportedMediaType'];
+      429: components['responses']['PageOrTooManyRequests'];
+      500: components['responses']['PageOrInternalError'];
+      503: components['responses']['PageOrUnavailable'];
+    };
+  };
   settingsPage: {
     parameters: {
       query?: {
         /** @description What has just been done, which the page confirms. */
-        done?: 'saved' | 'opened' | 'closed' | 'code';
+        done?: 'saved' | 'opened' | 'closed' | 'code' | 'defaults';
       };
       header?: never;
       path?: never;
@@ -7631,7 +8164,7 @@ export interface operations {
          * @description A unique text for this request, so that it can be repeated safely. It is remembered as long as the operation (the
          *     newest 1,000 are kept). With another request the same key is answered with 409.
          */
-        'Idempotency-Key'?: string;
+        'Idempotency-Key'?: components['parameters']['IdempotencyKey'];
       };
       path?: never;
       cookie?: never;

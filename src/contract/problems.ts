@@ -118,17 +118,6 @@ export const problems = {
     detail:
       'This e-mail already has a machine, requested from another browser. Enter its PIN, use the browser you started with, or ask your instructor.',
   },
-  place_code_required: {
-    status: 409,
-    title: 'Code required',
-    detail:
-      'This e-mail is on the waiting list, from another browser. Enter the code that is shown there, or ask your instructor to remove that place.',
-  },
-  waiting_list_full: {
-    status: 409,
-    title: 'Waiting list full',
-    detail: 'The waiting list is full. Please ask your instructor for help.',
-  },
   poll_superseded: {
     status: 409,
     title: 'Superseded',
@@ -159,6 +148,12 @@ export const problems = {
     status: 409,
     title: 'Operation running',
     detail: 'Another operation is running; only one can run at a time. Wait until it finishes, or cancel it.',
+  },
+  selection_changed: {
+    status: 409,
+    title: 'Selection changed',
+    detail:
+      'Some of these machines have been assigned to other participants since they were selected. Nothing was done. Look at the list again.',
   },
   idempotency_key_reused: {
     status: 409,

@@ -49,6 +49,23 @@ export const workshopProblems = {
     title: 'Schedule full',
     detail: 'The schedule has as many entries as it can have. Cancel some of them.',
   },
+  place_code_required: {
+    status: 409,
+    title: 'Code required',
+    detail:
+      'This e-mail is on the waiting list, from another browser. Enter the code that is shown there, or ask your instructor to remove that place.',
+  },
+  too_many_places: {
+    status: 409,
+    title: 'Too many places',
+    detail:
+      'This browser has as many places on the waiting list as it may have. Use your own browser, or ask your instructor.',
+  },
+  waiting_list_full: {
+    status: 409,
+    title: 'Waiting list full',
+    detail: 'The waiting list is full. Please ask your instructor for help.',
+  },
   upload_not_found: {
     status: 404,
     title: 'Upload not found',

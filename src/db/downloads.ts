@@ -21,9 +21,12 @@ export type DownloadTarget = {
 
 /**
  * VMs that can hold work, by hostname: all except those that are still starting.
- * @param hostname only this VM; null = all
+ * @param hostnames only these VMs; null = all
  */
-export async function listDownloadTargets(db: Db, hostname: string | null): Promise<DownloadTarget[]> {
+export async function listDownloadTargets(
+  db: Db,
+  hostnames: readonly string[] | null,
+): Promise<DownloadTarget[]> {
   const rows = await db
     .selectFrom('vms as v')
     .select(['v.hostname', 'v.provider', 'v.address', 'v.ssh_user', 'v.ssh_port', 'v.ssh_host_key'])
@@ -32,7 +35,7 @@ export async function listDownloadTargets(db: Db, hostname: string | null): Prom
         order by (a.id = v.assignment_id) desc nulls last, a.assigned_at desc limit 1)`.as('email'),
     )
     .where('v.status', '<>', 'initializing')
-    .$if(hostname !== null, (query) => query.where('v.hostname', '=', hostname ?? ''))
+    .$if(hostnames !== null, (query) => query.where('v.hostname', 'in', hostnames ?? []))
     .execute();
   const named = await db.selectFrom('roster').select(['email', 'name']).where('name', '<>', '').execute();
   const names = new Map(named.map(({ email, name }) => [email, name]));

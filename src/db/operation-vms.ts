@@ -67,13 +67,17 @@ export async function finishOperationVms(
 }
 
 /**
- * Settles the VMs of an interrupted operation that are still `waiting`: one that has a row exists, and the others do not.
+ * Settles the VMs of an interrupted operation that are still `waiting`: one that has a row exists, and the others do not. What a release or restart
+ * has not reported counts as not done.
  */
 export async function settleOperationVms(db: Db, operationId: string): Promise<void> {
   await sql`update operation_vms o set at = now(),
-      state = case when exists (select from vms where hostname = o.hostname) then 'created'
+      state = case when operations.kind in ('release', 'restart') then 'failed'
+        when exists (select from vms where hostname = o.hostname) then 'created'
         when operations.kind = 'launch' then 'failed' else 'destroyed' end,
-      detail = case when operations.kind = 'launch' and not exists (select from vms where hostname = o.hostname)
+      detail = case when operations.kind in ('release', 'restart')
+          then 'The server stopped during the operation; look at the machine.'
+        when operations.kind = 'launch' and not exists (select from vms where hostname = o.hostname)
         then 'The server stopped before this machine was created.' end
     from operations
     where operations.id = o.operation_id and o.operation_id = ${operationId} and o.state = 'waiting'`.execute(

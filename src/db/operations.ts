@@ -19,6 +19,8 @@ export type OperationRecord = OperationFacts & {
   readonly endedAt: Date | null;
   /** The entry of the schedule that started it. */
   readonly scheduleId: string | null;
+  /** A VM with another live assignment is not touched; null: any may be. */
+  readonly assignmentIds: readonly string[] | null;
 };
 
 type Row = Selectable<Operations>;
@@ -36,6 +38,7 @@ function readRow(row: Row): OperationRecord {
     cancelRequestedAt: row.cancel_requested_at,
     numVms: row.num_vms,
     hostnames: row.hostnames,
+    assignmentIds: row.assignment_ids,
     shutdownAt: row.shutdown_at,
     done: row.done,
     failed: row.failed,
@@ -54,12 +57,14 @@ export type OperationRequest = {
   readonly id: string;
   readonly kind: OperationKind;
   readonly requestedBy: string;
-  /** Null for a destroy. */
+  /** Null except for a launch. */
   readonly numVms: number | null;
   /** The shutdown time of a launch; null = never. */
   readonly shutdownAt?: Date | null;
-  /** The VMs of a destroy; null = all. */
+  /** The VMs of a destroy, a release or a restart; null = all. */
   readonly hostnames?: readonly string[] | null;
+  /** Of `hostnames`, a VM with another live assignment is not touched; null: any may be. */
+  readonly assignmentIds?: readonly string[] | null;
   readonly idempotency?: Idempotency | null;
   /** The entry of the schedule that asks. */
   readonly scheduleId?: string | null;
@@ -80,6 +85,7 @@ export async function insertOperation(db: Db, request: OperationRequest): Promis
       shutdown_at: request.shutdownAt ?? null,
       hostnames: request.hostnames ? [...request.hostnames] : null,
       schedule_id: request.scheduleId ?? null,
+      assignment_ids: request.assignmentIds ? [...request.assignmentIds] : null,
       idempotency_key: request.idempotency?.key ?? null,
       idempotency_request: request.idempotency?.request ?? null,
     })

@@ -32,20 +32,37 @@ async function releaseWhereItIs(
     if (found === null) return 'unknown';
     // Locks the VM before its assignment, in the same order as a claim, a reassignment and a removal of the VM.
     await sql`select from vms where hostname = ${found} for no key update`.execute(trx);
-    const ended = await trx
-      .updateTable('assignments')
-      .set({ released_at: sql<Date>`now()` })
-      .where('id', '=', id)
-      .where('hostname', '=', found)
-      .where('released_at', 'is', null)
-      .returning('email')
-      .executeTakeFirst();
-    if (!ended && (await hostnameOf(trx, id)) !== found) return 'moved';
-    if (by !== null && ended)
-      await recordAuditEvent(trx, { who: by, what: 'release', detail: ended.email, hostname: found });
-    await recordEvent(trx, 'release', [found], { where: sql`v.assignment_id = ${id}` });
-    return 'released';
+    const hasEnded = await endAssignment(trx, { id, hostname: found, by });
+    return hasEnded || (await hostnameOf(trx, id)) === found ? 'released' : 'moved';
   });
+}
+
+/**
+ * Ends an assignment of a VM that the transaction has locked, and audits it. False if it had ended, or is on another VM.
+ * @param by null: not audited
+ */
+export async function endAssignment(
+  trx: Db,
+  given: {
+    readonly id: string;
+    readonly hostname: string;
+    readonly by: string | null;
+    readonly operationId?: string;
+  },
+): Promise<boolean> {
+  const { id, hostname, by, operationId = null } = given;
+  const ended = await trx
+    .updateTable('assignments')
+    .set({ released_at: sql<Date>`now()` })
+    .where('id', '=', id)
+    .where('hostname', '=', hostname)
+    .where('released_at', 'is', null)
+    .returning('email')
+    .executeTakeFirst();
+  if (by !== null && ended)
+    await recordAuditEvent(trx, { who: by, what: 'release', detail: ended.email, hostname, operationId });
+  await recordEvent(trx, 'release', [hostname], { where: sql`v.assignment_id = ${id}` });
+  return ended !== undefined;
 }
 
 async function hostnameOf(db: Db, id: string): Promise<string | null> {

@@ -208,6 +208,10 @@ export interface OperationEvents {
 }
 
 export interface Operations {
+  /**
+   * of these hostnames, a VM with another live assignment is not touched; null: any may be
+   */
+  assignment_ids: string[] | null;
   cancel_requested_at: Timestamp | null;
   done: Generated<number>;
   ended_at: Timestamp | null;
@@ -576,6 +580,12 @@ export interface WaitingPresence {
   present_at: Generated<Timestamp>;
 }
 
+export interface WrongCodes {
+  code: string;
+  minute: Timestamp;
+  times: Generated<number>;
+}
+
 export interface DB {
   accounts: Accounts;
   assignment_changes: AssignmentChanges;
@@ -607,4 +617,5 @@ export interface DB {
   vms: Vms;
   waiting_list: WaitingList;
   waiting_presence: WaitingPresence;
+  wrong_codes: WrongCodes;
 }

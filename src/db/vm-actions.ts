@@ -11,6 +11,9 @@ import { recordEvent } from './transition.ts';
 /** The VM, and the admin who acts. */
 export type VmAction = { readonly hostname: string; readonly by: string };
 
+/** A part of an operation on several VMs, for the audit. */
+type PartOfOperation = { readonly operationId?: string; readonly detail?: string };
+
 export type LiveAssignment = { readonly id: string; readonly email: string };
 
 /** How an assignment is closed to the browsers that have it, and opened to the next one. */
@@ -103,7 +106,7 @@ export async function reassign(db: Db, move: Move): Promise<Moved> {
 }
 
 /** Locks the VM before its assignment, in the same order as a claim and a release. */
-async function lockLive(trx: Db, hostname: string): Promise<LiveAssignment | null> {
+export async function lockLive(trx: Db, hostname: string): Promise<LiveAssignment | null> {
   await sql`select from vms where hostname = ${hostname} for no key update`.execute(trx);
   const live = await trx
     .selectFrom('assignments')
@@ -194,9 +197,9 @@ async function forgetTwin(trx: Db, hostname: string): Promise<void> {
 /** Makes the VM `initializing` before its restart. Null if it is being destroyed or does not exist. */
 export async function beginRestart(
   db: Db,
-  { hostname, by }: VmAction,
+  { hostname, by, operationId, detail = '' }: VmAction & PartOfOperation,
 ): Promise<{ readonly status: string } | null> {
-  return db.transaction().execute(async (trx) => {
+  const begin = async (trx: Db) => {
     const before = await trx
       .selectFrom('vms')
       .select('status')
@@ -206,9 +209,16 @@ export async function beginRestart(
     if (!before) return null;
     await recordEvent(trx, 'restart', [hostname]);
     if (refuses('restart', readVmStatus(before.status))) return null;
-    await recordAuditEvent(trx, { who: by, what: 'restart', detail: '', hostname });
+    await recordAuditEvent(trx, {
+      who: by,
+      what: 'restart',
+      detail,
+      hostname,
+      operationId: operationId ?? null,
+    });
     return before;
-  });
+  };
+  return db.isTransaction ? begin(db) : db.transaction().execute(begin);
 }
 
 /** The restart failed: restores the status, unless the VM has reported another one in the meantime. */

@@ -6,6 +6,7 @@ import { readVmStatus, type VmStatus } from '../vms/lifecycle.ts';
 import type { Provider } from '../vms/status.ts';
 import type { Db } from './connect.ts';
 import { condition, isSilent } from './predicates.ts';
+import { isAsSeen } from './selected-vms.ts';
 import { recordTombstones, recentTombstones } from './tombstones.ts';
 import { addVms, recordEvent, removeVms, transition } from './transition.ts';
 import { recordDestroyed } from './vm-hours.ts';
@@ -109,15 +110,17 @@ export async function lockUnchangedRows(trx: Db, read: readonly VmRow[]): Promis
   return new Set(rows.map(({ hostname }) => hostname));
 }
 
-/** Marks VMs of these providers (all, or `hostnames`) as `destroying`, so that they are not assigned. Returns their hostnames. */
+/** Marks VMs of these providers (all, or `hostnames`; with `assignmentIds`, only those that nobody else has) as `destroying`, so that they are not assigned. Returns their hostnames. */
 export async function markDestroying(
   db: Db,
   providers: readonly Provider[],
   hostnames: readonly string[] | null = null,
+  assignmentIds: readonly string[] | null = null,
 ): Promise<string[]> {
   const { rows } = await transition('destroy', {
     where: sql`v.provider = any(${providers}::text[])
-      and (${hostnames}::text[] is null or v.hostname = any(${hostnames}::text[]))`,
+      and (${hostnames}::text[] is null or v.hostname = any(${hostnames}::text[]))
+      and ${assignmentIds === null ? sql`true` : isAsSeen(assignmentIds)}`,
     set: sql`status_before_destroy = v.status`,
   }).execute(db);
   return rows.map(({ hostname }) => hostname);

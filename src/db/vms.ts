@@ -165,7 +165,8 @@ function matchingVms(filter: VmFilter) {
   if (filter.search !== undefined) {
     const part = filter.search.toLowerCase();
     conditions.push(sql<boolean>`(position(${part} in lower(v.hostname)) > 0 or exists (
-      select 1 from assignments a where a.id = v.assignment_id and position(${part} in a.email) > 0))`);
+      select 1 from assignments a left join roster r on r.email = a.email
+      where a.id = v.assignment_id and (position(${part} in a.email) > 0 or position(${part} in lower(r.name)) > 0)))`);
   }
   return sql<boolean>`${sql.join(conditions, sql` and `)}`;
 }

@@ -18,6 +18,7 @@ import { readTimeline } from '../db/vm-timeline.ts';
 import { replaceToken } from '../db/registration.ts';
 import { makePin } from '../vms/pin.ts';
 import { describeFailure } from '../result.ts';
+import { restartHindrance } from '../vms/selected.ts';
 import { hashToken, makeVmToken } from '../vms/token.ts';
 import { redirectToVm, type ActionName } from './redirect-to-vm.ts';
 import { json, page } from './replies.ts';
@@ -93,7 +94,7 @@ async function restartVm(dependencies: ActionsDependencies, input: ActionInput):
     vmPageProblem(dependencies, input, problem('cannot_restart', { detail }));
   const vm = await existingVm(db, hostname);
   if (!operations.restart || !isOwn(vm, operations.provider.name))
-    return cannot(`Machines of the provider ${vm.provider} cannot be restarted from here.`);
+    return cannot(restartHindrance(vm.provider));
   const before = await beginRestart(db, actionOf(input));
   if (!before) return cannot('The machine is being destroyed; it cannot be restarted.');
   const result = await operations.restart(hostname);

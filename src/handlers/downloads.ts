@@ -8,14 +8,15 @@ import type { Db } from '../db/connect.ts';
 import type { DownloadTarget } from '../db/downloads.ts';
 import type { Provider } from '../vms/status.ts';
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
-import { problem, type ProblemReply } from '../contract/problems.ts';
+import { problem, type FieldError } from '../contract/problems.ts';
 import type { DownloadFailure } from '../collect/download-failure.ts';
 import { bytesOf, isWhole, type VmReport } from '../collect/report.ts';
 import { listDownloadTargets, recordDownloads } from '../db/downloads.ts';
 import { findStatus } from '../db/vms.ts';
 import { callerName } from '../contract/caller.ts';
+import { NOT_STARTED } from '../vms/selected.ts';
 import { json } from './replies.ts';
-import { describeFailure } from '../result.ts';
+import { describeFailure, fail, succeed, type Result } from '../result.ts';
 
 export type DownloadDependencies = {
   readonly db: Db;
@@ -50,6 +51,7 @@ export function downloadView(progress: DownloadProgress): components['schemas'][
     id: progress.id,
     requested_by: progress.requestedBy,
     hostname: progress.hostname,
+    is_selection: progress.isSelection,
     state: progress.state,
     message: progress.message,
     started_at: progress.startedAt.toISOString(),
@@ -68,31 +70,50 @@ export function downloadView(progress: DownloadProgress): components['schemas'][
 export function createDownloadHandlers(dependencies: DownloadDependencies): HandlersOf<'downloads'> {
   const { db, collector } = dependencies;
   return {
-    downloadData: (input) => download(dependencies, input, null),
-    downloadVmData: async (input) => {
-      const { hostname } = input.path;
+    downloadData: async ({ caller, signal }) =>
+      replyOf(await downloadFrom(dependencies, { caller, signal, hostnames: null })),
+    downloadVmData: async ({ path, caller, signal }) => {
+      const { hostname } = path;
       if ((await findStatus(db, hostname)) === null) return problem('vm_not_found');
-      return download(dependencies, input, hostname);
+      return replyOf(await downloadFrom(dependencies, { caller, signal, hostnames: [hostname] }));
     },
     listDownloads: () => json({ items: collector.downloads().map(downloadView) }),
   };
 }
 
-async function download(
+type ZipReply = ReturnType<typeof zipReply>;
+
+/** Why there is no zip: the problem, and what it says. */
+type NoDownload = {
+  readonly code: 'no_vms' | DownloadFailure['code'];
+  readonly extras: { readonly detail?: string; readonly errors?: readonly FieldError[] };
+};
+
+function replyOf(answer: Result<ZipReply, NoDownload>): Reply<'downloadData'> {
+  return answer.ok ? answer.value : problem(answer.failure.code, answer.failure.extras);
+}
+
+/** @param asked `hostnames`: only these VMs; null = all */
+export async function downloadFrom(
   dependencies: DownloadDependencies,
-  { caller, signal }: Pick<Input<'downloadData'>, 'caller' | 'signal'>,
-  hostname: string | null,
-): Promise<Reply<'downloadData'>> {
+  asked: Pick<Input<'downloadData'>, 'caller' | 'signal'> & { readonly hostnames: readonly string[] | null },
+): Promise<Result<ZipReply, NoDownload>> {
+  const { caller, signal, hostnames } = asked;
   const { db, collector } = dependencies;
-  const targets = await targetsOf(dependencies, hostname);
+  const targets = await targetsOf(dependencies, hostnames);
   if (targets.length === 0)
-    return hostname === null ? problem('no_vms') : problem('no_files', { detail: NOT_STARTED });
+    return fail(
+      hostnames === null
+        ? { code: 'no_vms', extras: {} }
+        : { code: 'no_files', extras: { detail: NOT_STARTED } },
+    );
   const by = callerName(caller);
   const onComplete = (reports: readonly VmReport[], startedAt: Date): Promise<void> =>
     recordDownloads(db, downloadRecords(reports, by, startedAt));
-  const answer = await collector.download({ targets, by, hostname, signal, onComplete });
-  if (!answer.ok) return failed(answer.failure);
-  return zipReply(answer.value);
+  const [first = null, ...others] = hostnames ?? [];
+  const scope = { hostname: others.length === 0 ? first : null, isSelection: others.length > 0 };
+  const answer = await collector.download({ targets, by, ...scope, signal, onComplete });
+  return answer.ok ? succeed(zipReply(answer.value)) : fail(noDownload(answer.failure));
 }
 
 export function zipReply({ stream, startedAt }: { readonly stream: Readable; readonly startedAt: Date }) {
@@ -107,12 +128,12 @@ export function zipReply({ stream, startedAt }: { readonly stream: Readable; rea
   } as const;
 }
 
-/** Two machines that one participant had one after the other have folders of their own. @param hostname null: all */
+/** Two machines that one participant had one after the other have folders of their own. @param hostnames null: all */
 export async function targetsOf(
   dependencies: Omit<DownloadDependencies, 'collector'>,
-  hostname: string | null,
+  hostnames: readonly string[] | null,
 ): Promise<Target[]> {
-  const rows = await listDownloadTargets(dependencies.db, hostname);
+  const rows = await listDownloadTargets(dependencies.db, hostnames);
   const taken = new Set<string>();
   return rows.map((row) => {
     const { email, name } = row;
@@ -124,16 +145,14 @@ export async function targetsOf(
   });
 }
 
-const NOT_STARTED = 'The machine has not started yet, so there is no work on it.';
-
-function failed(failure: DownloadFailure): ProblemReply<DownloadFailure['code']> {
+function noDownload(failure: DownloadFailure): NoDownload {
   const errors = failure.vms.map((vm) => ({
     field: vm.hostname,
     code: vm.failure.code,
     message: describeFailure(vm.failure),
   }));
   const extras = { detail: describeFailure(failure), ...(errors.length > 0 && { errors }) };
-  return problem(failure.code, extras);
+  return { code: failure.code, extras };
 }
 
 export function downloadRecords(reports: readonly VmReport[], requestedBy: string, downloadedAt: Date) {

@@ -10,6 +10,7 @@ import { createDownloadHandlers, type DownloadDependencies } from './downloads.t
 import { createActionsHandlers, type ActionsDependencies } from './actions.ts';
 import { createRosterHandlers, type RosterDependencies } from './roster.ts';
 import { createNotificationsHandlers, type NotificationsDependencies } from './notifications.ts';
+import { createSelectionHandlers } from './selection.ts';
 import { createSettingsHandlers, type SettingsDependencies } from './settings.ts';
 import { createScheduleHandlers, type ScheduleDependencies } from './schedule.ts';
 import { createShutdownHandlers } from './shutdown.ts';
@@ -65,6 +66,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createActionsHandlers(dependencies),
     ...createAccountsHandlers(dependencies),
     ...createAuditHandlers(dependencies),
+    ...createSelectionHandlers(dependencies),
     ...createFleetHandlers(dependencies),
     ...createSettingsHandlers(dependencies),
     ...createRosterHandlers(dependencies),

@@ -38,7 +38,9 @@ export async function readOverview(dependencies: OverviewDependencies): Promise<
   const of = (status: Parameters<typeof counts.byStatus.get>[0]): number => counts.byStatus.get(status) ?? 0;
   return {
     total: counts.total,
-    free: counts.free,
+    free: unreserved,
+    // Two statements: a reservation may begin or end between them.
+    reserved: Math.max(0, counts.free - unreserved),
     assigned: vms.filter(isAssigned).length,
     in_use: counts.inUse,
     starting: of('initializing'),

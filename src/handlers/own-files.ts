@@ -38,7 +38,7 @@ export function downloadOwnFilesHandler(dependencies: OwnFilesDependencies): Han
     const end = (): void => void running.delete(id);
     try {
       const { hostname, email } = record;
-      const targets = (await listDownloadTargets(db, hostname)).map((row) => targetOf(dependencies, row));
+      const targets = (await listDownloadTargets(db, [hostname])).map((row) => targetOf(dependencies, row));
       if (targets.length === 0) throw new ProblemError('download_failed', { detail: NOT_REACHED });
       const onComplete = () => Promise.resolve();
       const answer = await ownCollector.download({ targets, by: email, hostname, signal, onComplete });

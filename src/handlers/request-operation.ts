@@ -88,7 +88,7 @@ async function reply(
   input: Requester,
   answer: Requested | NotReady | Repeated,
   form: {
-    readonly kind: OperationRecord['kind'];
+    readonly kind: keyof typeof notDone;
     readonly numVms?: string;
     readonly hours?: number | undefined;
   },

@@ -33,6 +33,7 @@ export function convertForm(
     const [[, value] = ['', ''], ...more] = given;
     const type = Object.hasOwn(types, name) ? types[name] : undefined;
     if (type === undefined) return [[name, value]];
+    if (type === 'array') return [[name, given.map(([, entry]) => entry)]];
     // A browser sends an empty number field as an empty string: nothing was given.
     if (type !== 'string' && more.length === 0 && value === '') return [];
     if (more.length > 0)

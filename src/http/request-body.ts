@@ -184,7 +184,8 @@ export function parseBody(context: RequestContext, endpoint: Endpoint): RequestB
   if (type === FORM) {
     const fields = parseForm(text);
     context.typed = typedValues(fields, endpoint.form ?? {}, adapter.limits.typedCharacters);
-    return convertForm(fields, endpoint.form ?? {});
+    const { value, errors } = convertForm(fields, endpoint.form ?? {});
+    return { value, errors: [...errors, ...longLists(value, adapter.limits.listEntries)] };
   }
   // The validator would let it pass where no field is required.
   if (text === '') return endpoint.bodyRequired ? MISSING : NOTHING;

@@ -94,10 +94,10 @@ function verdictOf(ok: boolean, hasDetail: boolean): { readonly status: string; 
 }
 
 function labView(lab: Overview, now: Date, launches: boolean): View {
-  const { total, free, assigned, in_use, starting, failed, attention, unmatched, waiting } = lab;
-  const noneFree = total > 0 && free === 0 && starting === 0 && waiting === 0;
+  const { total, free, reserved, assigned, in_use, starting, failed, attention, unmatched, waiting } = lab;
+  const noneFree = total > 0 && free + reserved + starting + waiting === 0;
   return {
-    ...{ total, free, assigned, in_use, starting, failed },
+    ...{ total, free, reserved, assigned, in_use, starting, failed },
     noneFree,
     queue: waiting > 0 && {
       sentence: queueSentence(waiting, lab.missing),

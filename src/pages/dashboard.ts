@@ -6,7 +6,13 @@ import { isActive } from '../vms/operation.ts';
 import type { FormError } from './index-page.ts';
 import { launchFormView, type LaunchFormModel } from './launch.ts';
 import { layoutView } from './layout.ts';
-import { leftSentence, machineOutcome, readySentence, reportedLabel } from './operation-labels.ts';
+import {
+  kindLabels,
+  leftSentence,
+  machineOutcome,
+  readySentence,
+  reportedLabel,
+} from './operation-labels.ts';
 import { lineView, operationTitle, operationView, REFRESH_SECONDS } from './operations.ts';
 import { render, type View } from './render.ts';
 import { operationPageHref, vmPageHref } from './hrefs.ts';
@@ -47,16 +53,17 @@ export type OperationMachines = {
 };
 
 const pages = {
-  launch: { template: 'dashboard', form: '/admin/create', current: '/admin/create', column: 'Launch' },
+  launch: { template: 'dashboard', form: '/admin/create', current: '/admin/create' },
   destroy: {
     template: 'delete-dashboard',
     form: '/admin/instances/delete',
     current: '/admin/instances',
-    column: 'Destroy',
   },
+  release: { template: 'dashboard', form: '/admin/instances', current: '/admin/instances' },
+  restart: { template: 'dashboard', form: '/admin/instances', current: '/admin/instances' },
 } as const satisfies Record<Operation['kind'], unknown>;
 
-/** The page `dashboard` of a launch, or `delete-dashboard` of a destroy. */
+/** The page `delete-dashboard` of a destroy, or `dashboard` of another operation. */
 export function renderDashboard(model: DashboardModel): string {
   const { kind, operation, error, lines, olderLines, machines } = model;
   const { template, form } = pages[kind];
@@ -113,7 +120,7 @@ function monitorView({ items, left, proof }: OperationMachines, operation: Opera
   return {
     any: items.length > 0,
     isOfSome: isOfSome(operation),
-    column: pages[operation.kind].column,
+    column: kindLabels[operation.kind],
     rows: items.map((item) => rowView(item, operation.kind)),
     blankRow,
     up,

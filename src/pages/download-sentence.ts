@@ -12,9 +12,12 @@ const states = {
   abandoned: 'Aborted:',
 } as const satisfies Record<Download['state'], string>;
 
-/** The machine of a download, or all of them. */
-export function downloadLabel({ hostname }: Pick<Download, 'hostname'>): string {
-  return hostname ?? 'All machines';
+/** The machine of a download, or which machines. */
+export function downloadLabel({
+  hostname,
+  is_selection: isSelection,
+}: Pick<Download, 'hostname' | 'is_selection'>): string {
+  return hostname ?? (isSelection ? 'Selected machines' : 'All machines');
 }
 
 /** `Downloading: 3 / 12 machines, 40 files, 3.4 MB; 1 incomplete` */

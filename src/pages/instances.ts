@@ -12,6 +12,7 @@ import {
   type SortColumn,
   type VmQuery,
 } from '../vms/vm-table.ts';
+import { bulkActions, mayChoose, type BulkAction } from '../vms/selected.ts';
 import { layoutView } from './layout.ts';
 import { countText, machineRow, tableVm } from './machine-row.ts';
 import { render, type View } from './render.ts';
@@ -64,6 +65,14 @@ export function renderInstances(model: InstancesModel): string {
       label: filterLabels[show],
       selected: show === query.show,
     })),
+    show: query.show,
+    groups: [
+      ...Object.entries(groupLabels).map(([value, label]) => ({ value, label })),
+      ...vmFilters.map((value) => ({ value, label: filterLabels[value] })),
+    ],
+    bulk: bulkActions
+      .filter((action) => !model.viewer || mayChoose(model.viewer.role, action))
+      .map((action) => ({ action, label: bulkLabels[action] })),
     columns: sortColumns.map((column) => columnView(column, query)),
     csv: csvHref(query),
     pager: pagerView(model),
@@ -80,6 +89,16 @@ const filterLabels = {
   attention: 'Needs attention',
   ...vmStatusLabels,
 };
+
+/** Machines that are not a filter's. */
+const groupLabels = { listed: 'Ticked machines', shown: 'All that are shown' };
+
+const bulkLabels = {
+  release: 'Release…',
+  restart: 'Restart…',
+  destroy: 'Destroy…',
+  download: 'Download files…',
+} as const satisfies Record<BulkAction, string>;
 
 const columnLabels = {
   machine: 'Machine',

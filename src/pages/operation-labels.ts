@@ -16,18 +16,46 @@ export const operationStatusLabels = {
   interrupted: 'Interrupted',
 } as const satisfies Record<Schemas['OperationStatus'], string>;
 
+export const kindLabels = {
+  launch: 'Launch',
+  destroy: 'Destroy',
+  release: 'Release',
+  restart: 'Restart',
+} as const satisfies Record<Kind, string>;
+
+/** An attribute of the page as a kind. */
+export function readKind(text: string): Kind {
+  return Object.keys(kindLabels).find((kind): kind is Kind => kind === text) ?? 'launch';
+}
+
 const machineStateLabels = {
   launch: {
     waiting: 'Being created',
     created: 'Created',
     failed: 'Could not be created',
     destroyed: 'Destroyed',
+    done: 'Created',
   },
   destroy: {
     waiting: 'Being destroyed',
     created: 'Kept',
-    failed: 'Could not be destroyed',
+    failed: 'Not destroyed',
     destroyed: 'Destroyed',
+    done: 'Destroyed',
+  },
+  release: {
+    waiting: 'Waiting',
+    created: 'Kept',
+    failed: 'Not released',
+    destroyed: 'Destroyed',
+    done: 'Released',
+  },
+  restart: {
+    waiting: 'Waiting',
+    created: 'Kept',
+    failed: 'Not restarted',
+    destroyed: 'Destroyed',
+    done: 'Restarted',
   },
 } as const satisfies Record<Kind, Record<Schemas['OperationVmState'], string>>;
 

@@ -1,10 +1,10 @@
 // Operations as pages show them, and the page that lists them.
 import type { components } from '../contract/openapi.gen.ts';
 import type { Viewer } from '../contract/role.ts';
-import { isActive } from '../vms/operation.ts';
+import { isActive, machines } from '../vms/operation.ts';
 import { momentView, utcClock } from './format.ts';
 import { layoutView } from './layout.ts';
-import { operationStatusLabels, progressText } from './operation-labels.ts';
+import { kindLabels, operationStatusLabels, progressText } from './operation-labels.ts';
 import { render, type View } from './render.ts';
 import { sayDuration } from './spans.ts';
 import { operationPageHref } from './hrefs.ts';
@@ -12,12 +12,13 @@ import { operationPageHref } from './hrefs.ts';
 type Operation = components['schemas']['Operation'];
 type OperationEvent = components['schemas']['OperationEvent'];
 
-/** `Launch`, `Destroy all machines`, `Destroy vm-7`, `Destroy 3 machines`. */
+/** `Launch`, `Destroy all machines`, `Destroy vm-7`, `Release 3 machines`. */
 export function operationTitle({ kind, hostnames }: Pick<Operation, 'kind' | 'hostnames'>): string {
   if (kind === 'launch') return 'Launch';
   const [first, ...others] = hostnames ?? [];
-  if (first === undefined) return 'Destroy all machines';
-  return others.length === 0 ? `Destroy ${first}` : `Destroy ${others.length + 1} machines`;
+  const which =
+    first === undefined ? 'all machines' : others.length === 0 ? first : machines(others.length + 1);
+  return `${kindLabels[kind]} ${which}`;
 }
 
 /** For the partial `running`: the operation that another one has to wait for. */
@@ -35,6 +36,8 @@ export function runningView(operation: Operation): View {
 const cancelHints = {
   launch: 'Machines already created are kept.',
   destroy: 'Machines already destroyed are gone; the rest are kept.',
+  release: 'Machines already released stay so; the rest stay assigned.',
+  restart: 'Machines already restarted stay so; the rest are not restarted.',
 } as const satisfies Record<Operation['kind'], string>;
 
 /** For the partial `operation`. */

@@ -7,7 +7,7 @@ import { render, type View } from './render.ts';
 import { assignmentLabel, vmStatusLabels } from './status-labels.ts';
 import { actionViews } from './vm-actions.ts';
 import { operationPageHref, vmLogsHref, vmPageHref } from './hrefs.ts';
-import { dataHref, downloadedSentence, type LastDownloadModel } from './work.ts';
+import { dataHref, theirWorkSentence, type LastDownloadModel } from './work.ts';
 
 type Vm = components['schemas']['Vm'];
 type ActionName = components['schemas']['ActionName'];
@@ -107,10 +107,7 @@ function addressText({ address, ssh_user, ssh_port }: Vm): string {
 
 /** When the participant's work was downloaded; null for a machine without one. */
 function workSentence({ vm: { assignment }, lastDownload, now }: VmModel): string | null {
-  if (!assignment) return null;
-  // An earlier download has the work of an earlier participant.
-  const isTheirs = lastDownload !== null && lastDownload.at.getTime() >= Date.parse(assignment.assigned_at);
-  return downloadedSentence(isTheirs ? lastDownload : null, now);
+  return assignment && theirWorkSentence(new Date(assignment.assigned_at), lastDownload, now);
 }
 
 function participantView(
@@ -121,6 +118,7 @@ function participantView(
   if (!assignment) return null;
   return {
     ...assignment,
+    name: assignment.name ?? null,
     isLive: assignment.state !== 'released',
     state: assignmentLabel(assignment),
     commandError,

@@ -69,8 +69,13 @@ function lastText({ at, files, bytes, complete }: LastDownloadModel, now: Date):
   return complete ? what : `${what}; incomplete`;
 }
 
-export function downloadedSentence(last: LastDownloadModel | null, now: Date): string {
+function downloadedSentence(last: LastDownloadModel | null, now: Date): string {
   return last === null ? 'Never downloaded.' : `Last downloaded: ${lastText(last, now)}.`;
+}
+
+/** The same for the participant who has a machine since `since`: an earlier download has the work of an earlier one. */
+export function theirWorkSentence(since: Date, last: LastDownloadModel | null, now: Date): string {
+  return downloadedSentence(last !== null && last.at >= since ? last : null, now);
 }
 
 function downloadView(download: Download): View {

@@ -1,25 +1,83 @@
 // A destroy: no VM is assigned any more, the provider destroys them all, and only if it lists none afterwards the operation
 // succeeds. External VMs cannot be destroyed from here; only their rows are removed.
+import { recordAuditEvent } from '../db/audit.ts';
 import { listVmRows, markDestroying, removeDestroyed, type VmRow } from '../db/vm-rows.ts';
 import { planOperationVms, recordOperationVms, finishOperationVms } from '../db/operation-vms.ts';
 import type { OperationRecord } from '../db/operations.ts';
+import { findChanged } from '../db/selected-vms.ts';
 import { fail, succeed } from '../result.ts';
 import { machines as machinesWord, namesOrCount } from '../vms/operation.ts';
+import { changedSentence } from '../vms/selected.ts';
 import { reconcileFleet } from './apply-actions.ts';
 import type { ListedVm } from './provider.ts';
 import { definitionOf, fateOf, isOwn, registeredProvider, type Fate } from './providers.ts';
 import { createRunReport, type RunReport } from './report.ts';
+import { notAll } from './selected.ts';
 import { callProvider, cleanUpSignal, type Outcome, type Run } from './run.ts';
 
 /** A sentence names this many VMs. */
 const NAMES_MAX = 10;
 
 /** Its outcome is not used if the lease was lost. */
-export async function runDestroy(run: Run, { id, hostnames: only }: OperationRecord): Promise<Outcome> {
+export async function runDestroy(run: Run, operation: OperationRecord): Promise<Outcome> {
+  const { hostnames, assignmentIds } = operation;
+  await markDestroying(
+    run.db,
+    [...new Set([run.provider.name, registeredProvider])],
+    hostnames,
+    assignmentIds,
+  );
+  if (hostnames === null || assignmentIds === null) return destroyThese(run, operation.id, hostnames);
+  const refused = await refuse(run, operation.id, { hostnames, assignmentIds });
+  const rest = hostnames.filter((hostname) => !refused.has(hostname));
+  await auditEach(run.db, operation, rest);
+  const outcome = rest.length === 0 ? succeed() : await destroyThese(run, operation.id, rest);
+  return outcome.ok && refused.size > 0 ? notAll('destroy', refused.size, hostnames.length) : outcome;
+}
+
+/** Names everybody who is affected; the request itself was audited with the number of VMs. */
+async function auditEach(
+  db: Run['db'],
+  { id: operationId, requestedBy: who }: OperationRecord,
+  hostnames: readonly string[],
+): Promise<void> {
+  const rows = (await listVmRows(db)).filter(({ hostname }) => hostnames.includes(hostname));
+  for (const { hostname, email } of rows)
+    await recordAuditEvent(db, { who, what: 'destroy', detail: email ?? '', hostname, operationId });
+}
+
+/** Of the VMs that an admin has selected: records those that are left as they are, with the reason. */
+async function refuse(
+  { db, provider, emit, progress }: Run,
+  id: string,
+  {
+    hostnames,
+    assignmentIds,
+  }: { readonly hostnames: readonly string[]; readonly assignmentIds: readonly string[] },
+): Promise<ReadonlySet<string>> {
+  const rows = new Map((await listVmRows(db)).map((row) => [row.hostname, row]));
+  const changed = await findChanged(db, hostnames, assignmentIds);
+  const emails = new Map(changed.map(({ hostname, email }) => [hostname, email]));
+  const refused = hostnames.flatMap((hostname) => {
+    const row = rows.get(hostname);
+    const email = emails.get(hostname);
+    if (!row) return [{ hostname, reason: 'There is no such machine any more.' }];
+    if (email !== undefined) return [{ hostname, reason: changedSentence(email) }];
+    return fateOf(row, provider.name) === 'stays' ? [{ hostname, reason: staysSentence(row, provider) }] : [];
+  });
+  progress.add({ total: refused.length, failed: refused.length });
+  for (const { hostname, reason } of refused) {
+    emit({ level: 'error', hostname, text: `Not destroyed. ${reason}` });
+    await recordOperationVms(db, id, [hostname], { state: 'failed', detail: reason });
+  }
+  return new Set(refused.map(({ hostname }) => hostname));
+}
+
+/** @param only null = all, and with the proof that none is left */
+async function destroyThese(run: Run, id: string, only: readonly string[] | null): Promise<Outcome> {
   const { db, provider, control, emit, progress } = run;
   const isWanted = ({ hostname }: { readonly hostname: string }): boolean => only?.includes(hostname) ?? true;
   const rows = (await listVmRows(db)).filter(isWanted);
-  await markDestroying(db, [...new Set([provider.name, registeredProvider])], only);
   const rowsThatAre = (fate: Fate): VmRow[] => rows.filter((row) => fateOf(row, provider.name) === fate);
   const external = rowsThatAre('removed').map(({ hostname }) => hostname);
   warnOfOtherProviders(run, rowsThatAre('stays'));
@@ -137,9 +195,12 @@ function leftOver(left: readonly string[]): Outcome {
 /** VMs of a provider that this server does not run cannot be destroyed from here; their rows stay. */
 function warnOfOtherProviders({ provider, emit }: Run, others: readonly VmRow[]): void {
   for (const { hostname, provider: other } of others)
-    emit({
-      level: 'warning',
-      hostname,
-      text: `Belongs to the provider ${other}, but this server runs with ${provider.name}: it stays. Start the server with PROVIDER=${other} to destroy it.`,
-    });
+    emit({ level: 'warning', hostname, text: staysSentence({ provider: other }, provider) });
+}
+
+function staysSentence(
+  { provider: other }: Pick<VmRow, 'provider'>,
+  own: Pick<Run['provider'], 'name'>,
+): string {
+  return `Belongs to the provider ${other}, but this server runs with ${own.name}: it stays. Start the server with PROVIDER=${other} to destroy it.`;
 }

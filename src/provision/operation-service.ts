@@ -27,6 +27,7 @@ import {
   type Repeated,
   type Requested,
 } from './request.ts';
+import { requestSelected, type SelectedRequest } from './request-selected.ts';
 import { createWorker, type WorkerIntervals } from './worker.ts';
 
 export type OperationIntervals = WorkerIntervals & {
@@ -130,6 +131,8 @@ export type OperationService = {
     readonly hostname: string;
     readonly by: string;
   }) => Promise<Requested | NotReady | { readonly kind: 'unknown' }>;
+  /** Releases, restarts or destroys those of these VMs that nobody else has than `assignmentIds`. */
+  readonly actOnSelected: (request: SelectedRequest) => Promise<Requested | NotReady | Repeated>;
   readonly extend: Shutdowns['extend'];
   readonly orphans: Orphans;
   /** Restarts one VM and keeps its disk. Null if the provider cannot. */
@@ -186,6 +189,7 @@ export function createOperationService(options: OperationServiceOptions): Operat
       if (!(await vmExists(db, hostname))) return { kind: 'unknown' };
       return request(destroyRequest(by, [hostname]));
     },
+    actOnSelected: async (asked) => (started ? requestSelected(db, request, asked) : NOT_READY),
     extend: (asked) => shutdowns.extend(asked),
     orphans: components.orphans,
     restart:

@@ -207,7 +207,7 @@ async function progressOf(
   { id, kind, done, failed, total }: OperationRecord,
   reconciled: Reconciled | null,
 ): Promise<OperationProgress> {
-  if (kind === 'destroy' || reconciled === null) return { done, failed, total };
+  if (kind !== 'launch' || reconciled === null) return { done, failed, total };
   const rows = await listVmRows(db);
   return { done: rows.filter(({ operationId }) => operationId === id).length, failed, total };
 }

@@ -14,6 +14,7 @@ import {
 } from '../db/operations.ts';
 import { describeFailure, fail } from '../result.ts';
 import { runDestroy } from './destroy.ts';
+import { runOnSelected } from './selected.ts';
 import { runLaunch, type LaunchOptions } from './launch.ts';
 import { createOutput, type Output } from './output.ts';
 import type { Provider } from './provider.ts';
@@ -116,16 +117,14 @@ async function execute(
   const emit = output.write;
   const run: Run = { db, provider, control, emit, progress, now, requestReconcile, onError };
   try {
-    const running =
-      operation.kind === 'launch' ? runLaunch(run, operation, options) : runDestroy(run, operation);
-    const outcome = await running.catch((error: unknown): Outcome => {
+    const outcome = await start(run, operation, options).catch((error: unknown): Outcome => {
       onError(error, `running a ${operation.kind}`);
       requestReconcile();
       return UNEXPECTED_ERROR;
     });
     const reason = control.reason();
     if (reason === 'lost') return;
-    const failure = outcome.ok ? null : explain(outcome.failure, reason);
+    const failure = outcome.ok ? null : explain(operation.kind, outcome.failure, reason);
     if (failure) output.write({ level: 'error', text: describeFailure(failure) });
     else output.write({ level: 'info', text: 'Done.' });
     await writeEnd(options, id, output, {
@@ -137,6 +136,17 @@ async function execute(
     clearTimeout(limit);
     control.close();
     ended.abort();
+  }
+}
+
+function start(run: Run, operation: OperationRecord, options: LaunchOptions): Promise<Outcome> {
+  switch (operation.kind) {
+    case 'launch':
+      return runLaunch(run, operation, options);
+    case 'destroy':
+      return runDestroy(run, operation);
+    default:
+      return runOnSelected(run, operation.kind, operation);
   }
 }
 
@@ -165,9 +175,14 @@ const cancelFailures = {
 } as const satisfies Record<Exclude<CancelReason, 'lost'>, OperationFailure>;
 
 /** Puts the reason of a cancellation before what the provider returned because of it. */
-function explain(failure: OperationFailure, reason: Exclude<CancelReason, 'lost'> | null): OperationFailure {
+function explain(
+  kind: OperationRecord['kind'],
+  failure: OperationFailure,
+  reason: Exclude<CancelReason, 'lost'> | null,
+): OperationFailure {
   if (reason === null) return failure;
-  const { code, message, remedy } = cancelFailures[reason];
+  const { code, message, ...general } = cancelFailures[reason];
+  const remedy = kind === 'launch' || kind === 'destroy' ? general.remedy : failure.remedy;
   return { code, message: `${message} ${failure.message}`, remedy };
 }
 

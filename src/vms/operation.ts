@@ -1,4 +1,4 @@
-// Launch and destroy operations: their kinds and states, and the sentences about them. Pure.
+// Operations: their kinds and states, and the sentences about them. Pure.
 import type { components } from '../contract/openapi.gen.ts';
 
 export type OperationKind = components['schemas']['OperationKind'];
@@ -29,6 +29,7 @@ const problemKinds = {
   engine: true,
   interrupted: true,
   left_over: true,
+  not_all: true,
 } as const satisfies Record<OperationProblemKind, true>;
 
 export type OperationFacts = {
@@ -38,7 +39,7 @@ export type OperationFacts = {
   readonly requestedAt: Date;
   readonly cancelRequestedAt: Date | null;
   readonly numVms: number | null;
-  /** The machines of a destroy; null = all. */
+  /** The machines of a destroy, a release or a restart; null = all. */
   readonly hostnames: readonly string[] | null;
   /** When the machines of a launch shut down; null = never. */
   readonly shutdownAt: Date | null;
@@ -58,7 +59,7 @@ export function readOperationStatus(stored: string): OperationStatus {
 }
 
 export function readOperationKind(stored: string): OperationKind {
-  return readOneOf({ launch: true, destroy: true } satisfies Record<OperationKind, true>, stored);
+  return readOneOf(doneWords, stored);
 }
 
 export function readOperationProblemKind(stored: string): OperationProblemKind {
@@ -74,6 +75,7 @@ const machineStates = {
   created: true,
   failed: true,
   destroyed: true,
+  done: true,
 } as const satisfies Record<OperationVmState, true>;
 
 export function readOperationVmState(stored: string): OperationVmState {
@@ -107,10 +109,13 @@ export function operationMessage(operation: OperationFacts): string {
   }
 }
 
-const doneWords = { launch: 'created', destroy: 'destroyed' } as const satisfies Record<
-  OperationKind,
-  string
->;
+/** What has happened to a machine, by the kind of its operation. */
+export const doneWords = {
+  launch: 'created',
+  destroy: 'destroyed',
+  release: 'released',
+  restart: 'restarted',
+} as const satisfies Record<OperationKind, string>;
 
 /** `A launch of 40 machines, requested by admin at 2026-01-31 09:00:00 UTC` */
 export function describeOperation(operation: OperationFacts): string {
@@ -127,9 +132,8 @@ export function describeRequest({
 }: Pick<OperationFacts, 'kind' | 'numVms' | 'requestedBy'> & {
   readonly hostnames?: readonly string[] | null | undefined;
 }): string {
-  const destroyed = `A destroy of ${hostnames === null ? 'all machines' : namesOrCount(hostnames)}`;
-  const what = kind === 'launch' ? `A launch of ${machines(numVms ?? 0)}` : destroyed;
-  return `${what}, requested by ${requestedBy}`;
+  const which = hostnames === null ? 'all machines' : namesOrCount(hostnames);
+  return `A ${kind} of ${kind === 'launch' ? machines(numVms ?? 0) : which}, requested by ${requestedBy}`;
 }
 
 const NAMES_SHOWN = 3;

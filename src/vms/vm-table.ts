@@ -13,7 +13,7 @@ export type TableVm = Pick<
   Vm,
   'hostname' | 'status' | 'in_use' | 'gpu_health' | 'twin_since' | 'last_seen_at'
 > & {
-  readonly assignment: Pick<NonNullable<Vm['assignment']>, 'email' | 'state'> | null;
+  readonly assignment: Pick<NonNullable<Vm['assignment']>, 'email' | 'name' | 'state'> | null;
   readonly attention: object | null;
   readonly deadline: Pick<NonNullable<Vm['deadline']>, 'activity' | 'since' | 'due_at'> | null;
   readonly timings: Pick<Vm['timings'], 'total_seconds'>;
@@ -68,11 +68,15 @@ export function csvHref(query: VmQuery): string {
   return search === '' ? '/api/v1/vms.csv' : `/api/v1/vms.csv?${search}`;
 }
 
+/** The search looks in these. */
+function searchedTexts({ hostname, assignment }: TableVm): string[] {
+  return [hostname, ...(assignment ? [assignment.email, assignment.name ?? ''] : [])];
+}
+
 /** Whether the table shows this machine. */
 export function isShown(vm: TableVm, { q, show }: Pick<VmQuery, 'q' | 'show'>, now: Date): boolean {
   const part = q.toLowerCase();
-  const isFound = vm.hostname.toLowerCase().includes(part) || (vm.assignment?.email.includes(part) ?? false);
-  if (!isFound) return false;
+  if (!searchedTexts(vm).some((text) => text.toLowerCase().includes(part))) return false;
   switch (show) {
     case 'all':
       return true;

@@ -12,6 +12,7 @@ import { ADMIN, startTestServer, type TestServer } from '../support/server.ts';
 import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
 import { adminScreens } from './admin.ts';
 import { notificationScreens } from './notifications.ts';
+import { selectionScreens } from './selection.ts';
 import { errorScreens } from './errors.ts';
 import { fleetScreens } from './fleet.ts';
 import { participantScreens } from './participant.ts';
@@ -23,6 +24,7 @@ const screens: readonly Screen[] = [
   ...participantScreens,
   ...adminScreens,
   ...notificationScreens,
+  ...selectionScreens,
   ...fleetScreens,
   ...errorScreens,
   ...scheduleScreens,

@@ -132,6 +132,9 @@ const fullSchedule: Special[] = inBothTypes(exampleRequest('addScheduled')).map(
     },
 );
 const WRONG_PLAN = JSON.stringify({ kind: 'launch', time: 'tomorrow', zone: 'UTC' });
+/** The machine of the example, without its participant. */
+const UNNAMED = JSON.stringify({ hostnames: [EXAMPLE.hostname] });
+
 export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = {
   streamOperationEvents: [
     asking(withHeaders(exampleRequest('streamOperationEvents'), { 'Last-Event-ID': 'end' })),
@@ -161,6 +164,10 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
   ),
   auditPage: [asking(exampleAs('auditPage', { path: '/admin/audit?from=tomorrow' }))],
   saveSettings: inBothTypes(exampleAs('saveSettings', { body: 'opens_at=tomorrow' })),
+  resetSettings: [
+    ...inBothTypes(exampleRequest('resetSettings')),
+    ...inBothTypes(exampleAs('resetSettings', { body: '{"settings":[]}' })),
+  ],
   takeRoster: inBothTypes(exampleAs('takeRoster', { path: `/api/v1/roster/uploads/${RELEASED_ID}/take` })),
   returnToVm: [
     ...inBothTypes(exampleAs('returnToVm', { body: `email=${EXAMPLE.email}&pin=${EXAMPLE.pin}` })),
@@ -237,6 +244,29 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
     restartProviderMachine(JSON_WANTED),
     restartProviderMachine({ Accept: 'text/html' }),
   ],
+  previewSelectedVms: [
+    ...inBothTypes(exampleRequest('previewSelectedVms')),
+    ...inBothTypes(exampleAs('previewSelectedVms', { body: '{"action":"release"}' })),
+  ],
+  ...Object.fromEntries(
+    (['releaseSelectedVms', 'restartSelectedVms', 'destroySelectedVms'] as const).map((id) => [
+      id,
+      [
+        ...inBothTypes(exampleRequest(id)),
+        ...[JSON_WANTED, { Accept: 'text/html' }].map((headers) =>
+          whileLaunching(() => withHeaders(exampleRequest(id), headers)),
+        ),
+      ],
+    ]),
+  ),
+  downloadSelectedVms: [
+    downloadsExample,
+    ...[JSON_WANTED, { Accept: 'text/html' }].flatMap((headers) => [
+      // The machine has a participant who was not named.
+      asking(withHeaders(exampleAs('downloadSelectedVms', { body: UNNAMED }), headers)),
+      withFiles({}, withHeaders(exampleRequest('downloadSelectedVms'), headers)),
+    ]),
+  ],
   launchVms: [
     asking(withHeaders({ ...exampleRequest('launchVms'), body: 'num_vms=many' }, JSON_WANTED)),
     whileLaunching(() => withHeaders(exampleRequest('launchVms'), JSON_WANTED)),
@@ -280,6 +310,11 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
   ],
   getAsset: ['app.css', 'success.js', 'favicon.svg'].map((file) => asking({ path: `/static/${file}` })),
 };
+
+/** The example of the contract, with files on its machine. */
+export function downloadsExample(lab: Lab): Promise<RawAnswer> {
+  return withFiles({ 'notes.txt': 'work' }, exampleRequest('downloadSelectedVms'))(lab);
+}
 
 /** Sends the request while the example's machine is reachable by SSH and has these files. */
 function withFiles(files: Readonly<Record<string, string>>, request: RawRequest): Special {

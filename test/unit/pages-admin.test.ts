@@ -5,6 +5,7 @@ import { NOW, textOf } from '../support/page-models.ts';
 const quiet = {
   total: 5,
   free: 2,
+  reserved: 0,
   assigned: 1,
   in_use: 1,
   starting: 2,

@@ -12,6 +12,7 @@ const download = {
   id: '0b0f4c0e-58a1-4f0e-9a38-6f6a5b1d2c11',
   requested_by: 'admin',
   hostname: null,
+  is_selection: false,
   state: 'sending',
   message: null,
   started_at: NOW.toISOString(),

@@ -5,6 +5,7 @@ import {
   machineOutcome,
   operationStatusLabels,
   progressText,
+  readKind,
   readySentence,
   reportedLabel,
 } from '../../pages/operation-labels.ts';
@@ -117,7 +118,7 @@ function findTable(monitor: HTMLElement): Table {
   const body = need(HTMLTableSectionElement, 'tbody', monitor);
   return {
     monitor,
-    kind: dataOf(monitor, 'kind') === 'destroy' ? 'destroy' : 'launch',
+    kind: readKind(dataOf(monitor, 'kind')),
     body,
     rows: new Map([...body.rows].map((row) => [dataOf(row, 'hostname'), row])),
     present: new Set(),

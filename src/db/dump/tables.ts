@@ -33,6 +33,7 @@ const tables = {
   vms: 'dumped',
   waiting_list: 'dumped',
   waiting_presence: 'dumped',
+  wrong_codes: 'dumped',
 } as const satisfies Record<keyof DB, 'dumped' | 'made'>;
 
 /** In this order, which has no meaning: references are added when all rows are there. */

@@ -21,6 +21,7 @@ import * as waitingList from './0025-waiting-list.ts';
 import * as accounts from './0026-accounts.ts';
 import * as schedule from './0027-schedule.ts';
 import * as notifications from './0028-notifications.ts';
+import * as selectionsAndCodes from './0029-selections-and-codes.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -52,4 +53,5 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0026-accounts', breaking: false, migration: accounts },
   { name: '0027-schedule', breaking: false, migration: schedule },
   { name: '0028-notifications', breaking: false, migration: notifications },
+  { name: '0029-selections-and-codes', breaking: true, migration: selectionsAndCodes },
 ];

@@ -1,0 +1,166 @@
+// Actions on several machines, over HTTP: as a browser sends them without JavaScript, and as programs do.
+import { sql } from 'kysely';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { succeed } from '../../src/result.ts';
+import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
+import { emptyTables } from '../support/empty-tables.ts';
+import { giveVm, insertFreeVms, vmNames } from '../support/rows.ts';
+
+let lab: FleetServer;
+
+beforeAll(async () => {
+  lab = await startFleetServer();
+});
+afterAll(() => lab[Symbol.asyncDispose]());
+beforeEach(async () => {
+  await emptyTables(lab.server.db);
+  lab.provider.script.result = succeed();
+});
+
+const send = (path: string, fields: readonly (readonly [string, string])[], accept = 'text/html') =>
+  fetch(`${lab.server.url}/api/v1/selected-vms/${path}`, {
+    method: 'POST',
+    redirect: 'manual',
+    headers: { ...lab.auth, accept },
+    body: new URLSearchParams(fields.map(([name, value]): [string, string] => [name, value])),
+  });
+const html = async (...given: Parameters<typeof send>) => (await send(...given)).text();
+const ended = (path: string) =>
+  vi.waitFor(
+    async () => {
+      const page = await lab.page(path);
+      expect(page).not.toContain('data-cancel>');
+      return page;
+    },
+    { timeout: 60_000, interval: 50 },
+  );
+/** The hidden fields of the form that confirms. */
+const fieldsOf = (page: string) =>
+  [...page.matchAll(/<input type="hidden" name="(\w+)" value="([^"]*)">/g)].map(
+    ([, name = '', value = '']) => [name, value] as const,
+  );
+
+test('ticked machines are released through a page that names everybody, and one operation', async () => {
+  const { db } = lab.server;
+  await insertFreeVms(db, ['a']);
+  await giveVm(db, 'ada@x.org');
+  await insertFreeVms(db, ['b']);
+  await giveVm(db, 'bob@x.org');
+  await insertFreeVms(db, ['c']);
+  await db
+    .insertInto('roster')
+    .values({ email: 'ada@x.org', name: 'Ada <Lovelace>', added_by: 'admin' })
+    .execute();
+  const page = await html('preview', [
+    ['action', 'release'],
+    ['which', 'listed'],
+    ['q', ''],
+    ['show', 'all'],
+    ...['a', 'b', 'c'].map((hostname) => ['hostnames', hostname] as const),
+  ]);
+  expect(page).toContain('<h1>Release 2 machines</h1>');
+  expect(page).toContain('Ada &lt;Lovelace&gt;');
+  for (const text of [
+    'bob@x.org',
+    'Never downloaded.',
+    'The machine is not assigned.',
+    'Download their files first',
+  ])
+    expect(page).toContain(text);
+  const fields = fieldsOf(page);
+  expect(fields.filter(([name]) => name === 'hostnames').map(([, value]) => value)).toEqual(['a', 'b']);
+  const [first, second] = await Promise.all([send('release', fields), send('release', fields)]);
+  expect([first.status, second.status]).toEqual([303, 303]);
+  const path = first.headers.get('location') ?? '';
+  expect(second.headers.get('location')).toBe(path);
+  const operation = await ended(path);
+  for (const text of ['<h1>Release 2 machines</h1>', '2 machines were released.', 'Released', 'bob@x.org'])
+    expect(operation).toContain(text);
+  expect(await lab.page('/admin/operations')).toContain('Release 2 machines');
+  expect(await lab.page('/admin/vms/a')).toContain('Released');
+});
+
+test('a machine that changed between the selection and the confirmation is left, and the page says for whom', async () => {
+  const { db } = lab.server;
+  await insertFreeVms(db, ['a']);
+  await giveVm(db, 'ada@x.org');
+  const fields = fieldsOf(
+    await html('preview', [
+      ['action', 'destroy'],
+      ['hostnames', 'a'],
+    ]),
+  );
+  await sql`update assignments set released_at = now()`.execute(db);
+  await sql`update vms set assignment_id = null`.execute(db);
+  await giveVm(db, 'eve@x.org');
+  const started = await send('destroy', fields);
+  const operation = await ended(started.headers.get('location') ?? '');
+  expect(operation).toContain('1 machine of 1 was not destroyed; the reason stands with each.');
+  expect(operation).toContain('The machine has been assigned to eve@x.org since it was selected');
+  expect(await lab.page('/admin/vms/a')).toContain('eve@x.org');
+  const download = await send('download', fields);
+  expect(download.status).toBe(409);
+  expect(await download.text()).toContain('other participants got some of them: a.');
+});
+
+test('all that are shown and all of a status are found by the server, without a tick', async () => {
+  const { db } = lab.server;
+  await insertFreeVms(db, ['lab-1', 'lab-2', 'other-1']);
+  await sql`update vms set status = 'error' where hostname = 'lab-2'`.execute(db);
+  const listed = async (fields: Parameters<typeof send>[1]) => {
+    const answer = await send('preview', [['action', 'destroy'], ...fields], 'application/json');
+    const { items } = (await answer.json()) as { items: { hostname: string }[] };
+    return items.map(({ hostname }) => hostname);
+  };
+  expect(
+    await listed([
+      ['which', 'shown'],
+      ['q', 'LAB'],
+      ['show', 'all'],
+    ]),
+  ).toEqual(['lab-1', 'lab-2']);
+  expect(
+    await listed([
+      ['which', 'shown'],
+      ['q', 'lab'],
+      ['show', 'error'],
+    ]),
+  ).toEqual(['lab-2']);
+  expect(
+    await listed([
+      ['which', 'error'],
+      ['q', 'other'],
+      ['show', 'all'],
+    ]),
+  ).toEqual(['lab-2']);
+});
+
+test('nothing selected and too many machines are said on the page, and change nothing', async () => {
+  const none = await send('preview', [['action', 'release']]);
+  expect(none.status).toBe(400);
+  expect(await none.text()).toContain('No machine is selected.');
+  await insertFreeVms(lab.server.db, vmNames(1_001));
+  const many = await send('preview', [
+    ['action', 'destroy'],
+    ['which', 'all'],
+  ]);
+  expect(many.status).toBe(400);
+  expect(await many.text()).toContain('1001 machines are selected; at most 1000 can be changed at once.');
+  const names = vmNames(1_001).map((hostname) => ['hostnames', hostname] as const);
+  expect((await send('destroy', names, 'application/json')).status).toBe(400);
+  expect((await send('release', [['hostnames', 'a\0b']], 'application/json')).status).toBe(400);
+  expect(await lab.server.db.selectFrom('operations').select('id').execute()).toEqual([]);
+});
+
+test('while another operation runs, the page says so and asks again', async () => {
+  await insertFreeVms(lab.server.db, ['a']);
+  await giveVm(lab.server.db, 'ada@x.org');
+  lab.provider.script.holdAfter = 0;
+  await lab.launch(1);
+  const refused = await send('release', [['hostnames', 'a']]);
+  const page = await refused.text();
+  await lab.forget();
+  expect(refused.status).toBe(409);
+  expect(page).toContain('Nothing was released: another operation is running.');
+  expect(page).toContain('<h1>Release 1 machine</h1>');
+});
