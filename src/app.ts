@@ -19,6 +19,7 @@ import { listenUrl } from './config/derive.ts';
 import { databaseStartFailure } from './db/start-failure.ts';
 import type { HttpApp } from './http/app.ts';
 import { createCodeLimit } from './http/code-limit.ts';
+import { WRONG_CODES_IN_ALL, WRONG_CODES_WINDOW_MS } from './vms/workshop-code.ts';
 import { createPinLimit } from './http/pin-limit.ts';
 import { startHttpServer } from './http/server.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
@@ -86,6 +87,8 @@ async function withLifecycle<T>(
   }
 }
 
+const openCodeLimit = () => createCodeLimit({ windowMs: WRONG_CODES_WINDOW_MS, inAll: WRONG_CODES_IN_ALL });
+
 /** Listens, then starts the operations: machines call the server, so it is there before them and after them. */
 async function serve(
   context: AppContext,
@@ -100,6 +103,8 @@ async function serve(
   const operations = await createFleet(context, opened, () => url);
   await compareRestored(context, opened.data, operations);
   const limits = await openLimits(lifecycle);
+  const pinLimit = await lifecycle.acquire('PIN limit', createPinLimit, (limit) => limit.close());
+  const codeLimit = await lifecycle.acquire('code limit', openCodeLimit, (limit) => limit.close());
   const settings = await openSettings(config, opened.data);
   const publicAddress = (): string => config.server.publicUrl ?? url;
   const planning = openPlanning(context, opened.data, opened.sshKey);

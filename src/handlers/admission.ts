@@ -5,6 +5,7 @@ import type { Db } from '../db/connect.ts';
 import { isOnRoster, recordRosterRequest } from '../db/roster.ts';
 import type { Settings } from '../db/settings.ts';
 import { isPlaceOf } from '../db/waiting-list.ts';
+import { recordWrongCode, waitAfterWrongCodes } from '../db/wrong-codes.ts';
 import { sayMinutes } from '../vms/minutes.ts';
 import { normalizeCode } from '../vms/workshop-code.ts';
 import { needsCode, needsRoster, type WorkshopSettings } from '../vms/workshop-settings.ts';
@@ -44,13 +45,14 @@ export type Refusal = ProblemReply<
 
 /** Null = may get one. */
 export async function refusalOf(
-  { db, settings, now, codeLimit }: AdmissionDependencies,
+  dependencies: AdmissionDependencies,
   asking: Asking,
 ): Promise<Refusal | null> {
+  const { db, settings, now } = dependencies;
   const current = await settings.read();
   const state = openingState(current, now());
   if (state !== 'open') return problem(`workshop_${state}`);
-  const refused = needsCode(current) ? await refusalOfCode(codeLimit, current, asking) : null;
+  const refused = needsCode(current) ? await refusalOfCode(dependencies, current, asking) : null;
   // Who is on the waiting list came with the code: a new one keeps everybody's place.
   if (refused !== null && !(await isPlaceOf(db, asking))) return refused;
   return needsRoster(current) && !(await isOnRoster(db, asking.email))
@@ -72,7 +74,7 @@ export async function noteRefusal(
 }
 
 async function refusalOfCode(
-  limit: CodeLimit,
+  { db, codeLimit: limit, now }: AdmissionDependencies,
   { code }: Pick<WorkshopSettings, 'code'>,
   asking: Asking,
 ): Promise<Refusal | null> {
@@ -82,16 +84,18 @@ async function refusalOfCode(
       errors: [{ field: 'code', code: 'required', message: 'Enter the workshop code.' }],
     });
   const guess = { browserId: asking.browserId, code: code ?? '' };
-  const waitSeconds = await limit.take(guess);
+  const waitSeconds = Math.max(await limit.take(guess), await waitAfterWrongCodes(db, guess.code, now()));
   if (waitSeconds > 0)
     return problem('too_many_code_attempts', {
       detail: `Too many wrong codes. Wait ${sayMinutes(Math.ceil(waitSeconds / 60))}, or ask your instructor.`,
       headers: { 'Retry-After': String(waitSeconds) },
     });
-  if (code === null || !isSame(given, code))
+  if (code === null || !isSame(given, code)) {
+    await recordWrongCode(db, guess.code);
     return problem('code_wrong', {
       errors: [{ field: 'code', code: 'mismatch', message: 'This is not the code of this workshop.' }],
     });
+  }
   await limit.forgive(guess);
   return null;
 }

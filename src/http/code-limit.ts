@@ -1,4 +1,5 @@
 // Wrong workshop codes, slowed for the browser that sends them and in total. Never by the address alone, which a whole workshop shares.
+// This counts those of one allocator before they are looked at; db/wrong-codes.ts counts those of all.
 import { createFailures } from './failures.ts';
 
 export type CodeLimit = {
@@ -16,16 +17,20 @@ export type CodeLimit = {
 /** The code that is valid is a part of the keys: with a new one, counting begins anew. */
 type CodeGuess = { readonly browserId: string; readonly code: string };
 
-const WINDOW_MS = 600_000;
 const OF_A_BROWSER = 10;
-/** Of all together: of 10^11 codes, a script that sends so many for a week finds none. A workshop mistypes less. */
-const IN_ALL = 3_000;
 
-export function createCodeLimit(): CodeLimit {
-  const failures = createFailures(WINDOW_MS);
+/** @param inAll wrong codes of all browsers together in a window */
+export function createCodeLimit({
+  windowMs,
+  inAll,
+}: {
+  readonly windowMs: number;
+  readonly inAll: number;
+}): CodeLimit {
+  const failures = createFailures(windowMs);
   const keysOf = ({ browserId, code }: CodeGuess): readonly (readonly [string, number])[] => [
     [`browser ${browserId} ${code}`, OF_A_BROWSER],
-    [`all ${code}`, IN_ALL],
+    [`all ${code}`, inAll],
   ];
   return {
     take: async (guess) => {

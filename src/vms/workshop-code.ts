@@ -4,6 +4,11 @@
 const ALPHABET = 'ACDEFGHJKMNPQRTUWXY34679';
 const LENGTH = 8;
 
+/** In this time wrong codes are counted. */
+export const WRONG_CODES_WINDOW_MS = 600_000;
+/** Of all browsers together: of 10^11 codes, a script that sends so many for a week finds none. A workshop mistypes less. */
+export const WRONG_CODES_IN_ALL = 3_000;
+
 /** @param randomInt a whole number from 0, below what is given */
 export function makeCode(randomInt: (below: number) => number): string {
   return Array.from({ length: LENGTH }, () => ALPHABET[randomInt(ALPHABET.length)] ?? '').join('');
