@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import { createGroups } from '../async/groups.ts';
 import {
   needsCode,
+  settingNames,
   withStored,
   type WorkshopChange,
   type WorkshopSettings,
@@ -16,10 +17,21 @@ export type Settings = {
   readonly read: () => Promise<WorkshopSettings>;
   /** As they were read last, for pages that must work during an outage. */
   readonly last: () => WorkshopSettings;
+  /** Those that an admin had saved when they were read last. */
+  readonly saved: () => readonly (keyof WorkshopSettings)[];
+  readonly defaults: WorkshopSettings;
+  /** Forgets what was saved of these, so that their defaults apply again; audited. Returns all. */
+  readonly reset: (names: readonly (keyof WorkshopSettings)[], who: string) => Promise<WorkshopSettings>;
   /** Stores and audits what differs, and returns all. */
   readonly change: (change: WorkshopChange, who: string) => Promise<WorkshopSettings>;
   /** Makes the code, where it is needed and there is none. */
   readonly ensureCode: () => Promise<void>;
+};
+
+type Stored = {
+  readonly db: Db;
+  readonly readOnce: (on: Db) => Promise<WorkshopSettings>;
+  readonly newCode: () => string;
 };
 
 /** How many read them together, and how many wait at most. */
@@ -28,9 +40,11 @@ const GROUP_MAX = 10_000;
 /** @param newCode makes a workshop code */
 export function createSettings(db: Db, defaults: WorkshopSettings, newCode: () => string): Settings {
   let last = defaults;
+  let saved: readonly (keyof WorkshopSettings)[] = [];
   let reads = 0;
   const readOnce = async (on: Db): Promise<WorkshopSettings> => {
     const stored = await on.selectFrom('settings').select(['key', 'value']).execute();
+    saved = settingNames.filter((name) => stored.some(({ key }) => key === name));
     return (last = withStored(defaults, stored));
   };
   const groups = createGroups<number, WorkshopSettings>({
@@ -47,6 +61,9 @@ export function createSettings(db: Db, defaults: WorkshopSettings, newCode: () =
   return {
     read: () => groups.serve((reads += 1)),
     last: () => last,
+    saved: () => saved,
+    defaults,
+    reset: (names, who) => reset({ db, readOnce, newCode }, names, who),
     ensureCode: async () => {
       await changeIn(db, {}, SERVER);
     },
@@ -72,6 +89,25 @@ export function createSettings(db: Db, defaults: WorkshopSettings, newCode: () =
       return readOnce(trx);
     });
   }
+}
+
+function reset(
+  { db, readOnce, newCode }: Stored,
+  names: readonly string[],
+  who: string,
+): Promise<WorkshopSettings> {
+  return db.transaction().execute(async (trx) => {
+    await sql`lock table settings in share row exclusive mode`.execute(trx);
+    const rows = await trx.deleteFrom('settings').where('key', 'in', names).returning('key').execute();
+    if (rows.length > 0) {
+      const detail = `default: ${rows.map(({ key }) => LABELS[key] ?? key).join(', ')}`;
+      await recordAuditEvent(trx, { who, what: 'settings', detail });
+    }
+    const all = await readOnce(trx);
+    if (!needsCode(all) || all.code !== null) return all;
+    await store(trx, { key: 'code', value: newCode(), who });
+    return readOnce(trx);
+  });
 }
 
 /** Who made the code, where the configuration asks for one. */

@@ -67,6 +67,22 @@ export function createSettingsHandlers(dependencies: SettingsDependencies): Hand
       if (accept !== 'text/html') return json(view(changed));
       return seeSettings(action === 'save' ? 'saved' : action === 'open' ? 'opened' : 'closed');
     },
+    resetSettings: async ({ body, caller, accept }) => {
+      const names = body.settings.map((name) => NAMES[name]);
+      const current = await settings.read();
+      const next = {
+        ...current,
+        ...Object.fromEntries(names.map((name) => [name, settings.defaults[name]])),
+      };
+      if (closesTooEarly(next)) {
+        const errors = [wrong('closesAt', 'minimum', 'must be after the opening time')];
+        if (accept !== 'text/html') return problem('invalid_request', { errors });
+        const html = settingsPage(dependencies, current, { errors });
+        return { status: 400, type: 'text/html', body: html };
+      }
+      const changed = await settings.reset(names, callerName(caller));
+      return accept === 'text/html' ? seeSettings('defaults') : json(view(changed));
+    },
     rotateWorkshopCode: async ({ caller, accept }) => {
       const changed = await settings.change({ code: makeCode(randomInt) }, callerName(caller));
       return accept === 'text/html' ? seeSettings('code') : json(view(changed));
@@ -81,7 +97,7 @@ function joinAddress(publicAddress: string, current: WorkshopSettings): string {
 }
 
 export function settingsView(
-  { now, publicAddress }: Pick<SettingsDependencies, 'now' | 'publicAddress'>,
+  { now, publicAddress, settings }: Pick<SettingsDependencies, 'now' | 'publicAddress' | 'settings'>,
   current: WorkshopSettings,
 ): SettingsView {
   const { title, instructions, contact, opensAt, closesAt, join, code } = current;
@@ -91,7 +107,34 @@ export function settingsView(
     closes_at: closesAt,
     address: joinAddress(publicAddress(), current),
     state: openingState(current, now()),
+    saved: settingNames.filter((name) => settings.saved().includes(NAMES[name])),
+    defaults: defaultsView(settings.defaults),
   };
+}
+
+type SettingName = components['schemas']['SettingName'];
+
+/** On the wire → here. */
+const NAMES = {
+  title: 'title',
+  instructions: 'instructions',
+  contact: 'contact',
+  opens_at: 'opensAt',
+  closes_at: 'closesAt',
+  join: 'join',
+} as const satisfies Record<SettingName, keyof WorkshopSettings>;
+const settingNames = [
+  'title',
+  'instructions',
+  'contact',
+  'opens_at',
+  'closes_at',
+  'join',
+] as const satisfies readonly SettingName[];
+
+function defaultsView(defaults: WorkshopSettings): SettingsView['defaults'] {
+  const { title, instructions, contact, opensAt, closesAt, join } = defaults;
+  return { title, instructions, contact, opens_at: opensAt, closes_at: closesAt, join };
 }
 
 function settingsPage(

@@ -24,6 +24,7 @@ export type SettingsModel = {
 const doneSentences = {
   saved: 'The settings were saved. They are valid now.',
   opened: 'The workshop is open.',
+  defaults: 'The default applies again.',
   closed: 'The workshop is closed. Participants keep their machines until you destroy them.',
   code: 'The workshop has a new code. The old one is not valid any more; participants who have a machine keep it.',
 } as const;
@@ -75,6 +76,7 @@ export function renderSettings(model: SettingsModel): string {
       checked: (typed?.join ?? join) === mode,
     })),
     facts: factsView(settings),
+    saved: savedView(settings),
     standing: standingView(settings),
     isOpen: state === 'open',
     isRosterUsed: join === 'roster' || join === 'roster_and_code',
@@ -93,6 +95,29 @@ function factsView({ title, instructions, contact, join }: Settings): readonly V
 }
 
 const NOT_SET = '–';
+
+/** Settings whose default was replaced; null where none was. */
+function savedView({ saved, defaults }: Settings): View | null {
+  if (saved.length === 0) return null;
+  const textOf = (name: Settings['saved'][number]): string =>
+    name === 'join' ? joinLabels[defaults.join] : (defaults[name] ?? 'none');
+  return { items: saved.map((name) => ({ name, label: savedLabels[name], value: shorten(textOf(name)) })) };
+}
+
+const DEFAULT_SHOWN = 80;
+
+function shorten(text: string): string {
+  return text.length <= DEFAULT_SHOWN ? text : `${text.slice(0, DEFAULT_SHOWN)}…`;
+}
+
+const savedLabels = {
+  title: 'Title',
+  instructions: 'Text for participants',
+  contact: 'Contact',
+  opens_at: 'Opens at',
+  closes_at: 'Closes at',
+  join: 'Who may join',
+} as const satisfies Record<Settings['saved'][number], string>;
 
 function standingView({ state, opens_at: opensAt, closes_at: closesAt }: Settings): View {
   return {

@@ -64,6 +64,9 @@ export type WorkshopSettings = Readonly<z.output<typeof workshopSchema>>;
 export const workshopChangeSchema = workshopSchema.partial().strict();
 export type WorkshopChange = Readonly<z.output<typeof workshopChangeSchema>>;
 
+/** In the order of the page. */
+export const settingNames: readonly (keyof WorkshopSettings)[] = workshopSchema.keyof().options;
+
 /** The settings with what was stored; a stored value that this program does not understand is left out. */
 export function withStored(
   defaults: WorkshopSettings,
