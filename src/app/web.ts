@@ -180,6 +180,7 @@ function handlerOptions(config: Config, { secretKey }: Pick<WebDependencies, 'se
     ...siteNames(config),
     adminUser: config.admin.user,
     maxReportedVms: config.limits.reportedVms,
+    placesPerBrowser: config.limits.placesPerBrowser,
     requestBounds: { perBrowser: config.limits.vmsPerBrowser, perAddress: config.limits.vmsPerAddress },
     codeLifetimeMs: config.limits.codeLifetimeMs,
     deadlines: config.limits.deadlines,

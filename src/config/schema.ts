@@ -3,13 +3,13 @@
 import { z } from 'zod';
 import type { FilesOfVms } from '../provision/definition.ts';
 import { defaultProvider, providerNames, providers, providersThat } from '../provision/providers.ts';
-import { workshopRules } from '../vms/workshop-settings.ts';
 import { backupSettings } from './backup-schema.ts';
 import { deadlines } from './deadline-schema.ts';
 import { launchSettings, machineSettings } from './machine-schema.ts';
 import { notifySettings } from './notify-schema.ts';
 import { env, file } from './setting.ts';
 import { logSettings, metricSettings } from './watch-schema.ts';
+import { workshopSettings } from './workshop-schema.ts';
 import * as rules from './rules.ts';
 
 const { folder, minutes, oneOf, plainText, seconds, wholeNumber } = rules;
@@ -73,36 +73,6 @@ const database = z.object({
   channel: file('db.message_channel', rules.sqlIdentifier, {
     default: 'vm_updates',
     meaning: 'Channel of the notifications in Postgres. It counts for every kind of database.',
-  }),
-});
-
-/** Defaults: what an admin sets on the settings page wins. */
-const workshop = z.object({
-  title: env('WORKSHOP_TITLE', workshopRules.title, {
-    otherwise: 'none: the pages say “Get your machine”',
-    meaning: "The workshop's name, on the participants' pages.",
-  }),
-  instructions: env('WORKSHOP_INSTRUCTIONS', workshopRules.instructions, {
-    otherwise: 'none',
-    meaning:
-      'What participants should know, on the form page. A blank line starts a new paragraph; addresses become links.',
-  }),
-  contact: env('WORKSHOP_CONTACT', workshopRules.contact, {
-    otherwise: 'none: the pages say “your instructor”',
-    meaning: 'Where participants ask for help: an e-mail address, the address of a page, or words.',
-  }),
-  opensAt: env('WORKSHOP_OPENS_AT', workshopRules.opensAt, {
-    otherwise: 'none: open from the start',
-    meaning: 'When participants can get machines.',
-  }),
-  closesAt: env('WORKSHOP_CLOSES_AT', workshopRules.closesAt, {
-    otherwise: 'none: open until an admin closes it',
-    meaning: 'From when on no machine is assigned any more; participants keep those that they have.',
-  }),
-  join: env('WORKSHOP_JOIN', workshopRules.join, {
-    default: 'open',
-    meaning:
-      'Who can get a machine: `open`: whoever has the address; `code`: with the workshop code; `roster`: whose e-mail is on the roster; `roster_and_code`: both.',
   }),
 });
 
@@ -186,6 +156,11 @@ const limits = z.object({
     meaning:
       'How many machines one browser may request at once; `0`: as many as there are. An organiser may need several.',
   }),
+  placesPerBrowser: env('MAX_PLACES_PER_BROWSER', wholeNumber(0, 10_000, 'places'), {
+    default: 10,
+    meaning:
+      'How many places on the waiting list one browser may have; `0`: any number. Participants who share a computer share its browser.',
+  }),
   vmsPerAddress: env('MAX_VMS_PER_ADDRESS', wholeNumber(0, 10_000, 'VMs'), {
     default: 0,
     meaning:
@@ -268,7 +243,7 @@ export const configSchema = z
       })
       .describe('Tokens'),
     metrics: metricSettings,
-    workshop: workshop.describe('Workshop'),
+    workshop: workshopSettings.describe('Workshop'),
     database: database.describe('Database'),
     deployment: z
       .object({

@@ -1,10 +1,11 @@
 // Joining the waiting list, and coming back to a place. Those who join in one moment are one statement and one commit: when all
 // machines are taken, the rest of a workshop comes at once.
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import { pinLockAfter, pinTriesLeft } from '../vms/pin.ts';
 import type { Db } from './connect.ts';
 import { BOUNDED, grouped } from './grouped.ts';
 import { condition, isUnreserved } from './predicates.ts';
+import { BOUND_LOCK } from './request.ts';
 import type { PlaceRecord } from './waiting-list.ts';
 import { notePresence } from './waiting-presence.ts';
 
@@ -18,6 +19,8 @@ export type Joining = {
   readonly givenCode: string | null;
   /** Too many wrong codes came from the client's network: no further one is looked at for so long. */
   readonly codeWaitSeconds: number;
+  /** How many places one browser may have; 0 = any number. */
+  readonly perBrowser: number;
   /** Whether an e-mail is wanted when a VM is reserved; absent: the choice stays, and a new place wants none. */
   readonly wantsMail?: boolean | undefined;
 };
@@ -29,7 +32,7 @@ export type JoinResult =
       /** As it is, where it is new and no VM is free. */
       readonly place?: PlaceRecord;
     }
-  | { readonly kind: 'code_required' | 'full' }
+  | { readonly kind: 'code_required' | 'full' | 'too_many' }
   | PinRefusal;
 /** `unknown`: nobody with this e-mail is on the list. */
 export type OpenResult =
@@ -76,17 +79,19 @@ type NewRow = {
 async function joinTogether(db: Db, joining: readonly Joining[]): Promise<(JoinResult | undefined)[]> {
   const { rows } = await sql<NewRow>`
     with given as (
-      select given.* from unnest(
+      select given.*, row_number() over (partition by browser_id order by place) as of_browser from unnest(
         ${joining.map(({ id }) => id)}::uuid[], ${joining.map(({ email }) => email)}::text[],
         ${joining.map(({ browserId }) => browserId)}::text[], ${joining.map(({ code }) => code)}::text[],
-        ${joining.map(({ wantsMail }) => wantsMail ?? false)}::boolean[]
-      ) with ordinality as given (id, email, browser_id, code, wants_mail, place)${sql.raw(BOUNDED)}
+        ${joining.map(({ wantsMail }) => wantsMail ?? false)}::boolean[],
+        ${joining.map(({ perBrowser }) => perBrowser)}::int[]
+      ) with ordinality as given (id, email, browser_id, code, wants_mail, per_browser, place)${sql.raw(BOUNDED)}
     ), waiting as (
       select count(*) as places, count(*) filter (where reserved_vm is null) as ahead from waiting_list where left_at is null
     ), numbered as (
       select first.*, nextval('waiting_list_position') as position from (
         select given.* from given, waiting
         where not exists (select from waiting_list w where w.email = given.email) and places + place <= ${MAX_PLACES}
+          and (per_browser = 0 or of_browser + ${placesOf(sql`given.browser_id`)} <= per_browser)
         order by place
       ) as first
     ), joined as (
@@ -123,21 +128,53 @@ function newPlace({ email, code, browserId, wantsMail }: Joining, { id, since, a
   };
 }
 
+/** How many places this browser has. */
+function placesOf(browserId: RawBuilder<unknown>): RawBuilder<number> {
+  return sql<number>`(select count(*)::int from waiting_list w
+    where w.left_at is null and w.browsers @> array[${browserId}::text])`;
+}
+
+/** Those who join from one browser are counted one after another, until each has committed. */
+async function hasTooManyPlaces(
+  trx: Db,
+  { browserId, perBrowser }: Pick<Joining, 'browserId' | 'perBrowser'>,
+): Promise<boolean> {
+  if (perBrowser === 0) return false;
+  await sql`select pg_advisory_xact_lock(${BOUND_LOCK}::int, hashtext(${`places ${browserId}`}))`.execute(
+    trx,
+  );
+  const { rows } = await sql<{ count: number }>`select ${placesOf(sql`${browserId}`)} as count`.execute(trx);
+  return (rows[0]?.count ?? 0) >= perBrowser;
+}
+
+/** Who has left would take a place again. */
+async function isWaitingPlace(trx: Db, id: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom('waiting_list')
+    .select('id')
+    .where('id', '=', id)
+    .where('left_at', 'is', null)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 async function joinAlone(db: Db, joining: Joining): Promise<JoinResult> {
   return db.transaction().execute(async (trx): Promise<JoinResult> => {
     const { id, email, browserId, code, wantsMail } = joining;
+    const isAtBound = await hasTooManyPlaces(trx, joining);
     const { rows } = await sql<{ id: string }>`
       insert into waiting_list (id, email, browsers, code, wants_mail)
       select ${id}, ${email}, array[${browserId}], ${code}, ${wantsMail ?? false}::boolean
-      where (select count(*) from waiting_list where left_at is null) < ${MAX_PLACES}
+      where (select count(*) from waiting_list where left_at is null) < ${MAX_PLACES} and not ${isAtBound}::boolean
       on conflict (email) do nothing returning id`.execute(trx);
     if (rows.length > 0) {
       await notePresence(trx, { id, step: null });
       return { kind: 'joined', id };
     }
     const found = await openPlace(trx, joining);
-    if (found.kind === 'unknown') return { kind: 'full' };
+    if (found.kind === 'unknown') return { kind: isAtBound ? 'too_many' : 'full' };
     if (found.kind !== 'open') return found;
+    if (isAtBound && !(await isWaitingPlace(trx, found.id))) return { kind: 'too_many' };
     const again = await trx
       .updateTable('waiting_list')
       .set({

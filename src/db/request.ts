@@ -43,7 +43,7 @@ const LOCK_TIMEOUT_MS = 2_000;
 /** How many requests wait for their group at most: a few seconds of work. */
 const MAX_WAITING = 2_000;
 /** Used together with a hash of what is counted; no other advisory lock has this number. */
-const BOUND_LOCK = 7_205;
+export const BOUND_LOCK = 7_205;
 
 /**
  * Assigns a VM to an e-mail, or returns the one it has. `busy`: the rows stayed locked; try again.

@@ -33,6 +33,8 @@ export type RequestVmDependencies = AdmissionDependencies & {
   readonly randomUuid: () => string;
   readonly requestBounds: RequestBounds;
   readonly pinLimit: PinLimit;
+  /** How many places on the waiting list one browser may have; 0 = any number. */
+  readonly placesPerBrowser: number;
   readonly readLab: () => Promise<Lab>;
   /** How each request for a machine ended. */
   readonly onClaim?: ((outcome: VmRequestResult['kind']) => void) | undefined;
@@ -52,6 +54,7 @@ type Rejection =
       | 'none_free'
       | 'place_code_required'
       | 'waiting_list_full'
+      | 'too_many_places'
       | 'too_many_vms'
       | 'pin_required'
       | 'too_many_pin_attempts'

@@ -126,10 +126,12 @@ async function join(
 /** Why somebody has no place. */
 export function joinRefusal(
   result: Exclude<JoinResult, { readonly id: string }>,
-): ProblemReply<'place_code_required' | 'waiting_list_full' | 'too_many_pin_attempts'> {
+): ProblemReply<'place_code_required' | 'waiting_list_full' | 'too_many_places' | 'too_many_pin_attempts'> {
   switch (result.kind) {
     case 'full':
       return problem('waiting_list_full');
+    case 'too_many':
+      return problem('too_many_places');
     case 'code_required':
       return problem('place_code_required', {
         errors: [

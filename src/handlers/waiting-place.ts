@@ -25,6 +25,8 @@ export type WaitingDependencies = {
   readonly pinLimit: PinLimit;
   readonly randomInt: (below: number) => number;
   readonly randomUuid: () => string;
+  /** How many places on the waiting list one browser may have; 0 = any number. */
+  readonly placesPerBrowser: number;
   /** Reserves what is free now. */
   readonly reserve: () => Promise<void>;
   /** Whether a mail server is configured. */
@@ -45,11 +47,11 @@ type Joiner = Pick<Joining, 'email' | 'browserId'> & {
 
 /** Takes a place, or finds the one of this e-mail; a VM that is free for it is reserved at once. */
 export async function takePlace(dependencies: WaitingDependencies, joiner: Joiner): Promise<JoinResult> {
-  const { db, pinLimit, randomInt, randomUuid, reserve } = dependencies;
+  const { db, pinLimit, randomInt, randomUuid, placesPerBrowser: perBrowser, reserve } = dependencies;
   const { email, browserId, givenPin, wantsMail } = joiner;
   const joined = await guessPin(pinLimit, joiner, (codeWaitSeconds) =>
     joinList(db, {
-      ...{ email, browserId, givenCode: givenPin, codeWaitSeconds, wantsMail },
+      ...{ email, browserId, givenCode: givenPin, codeWaitSeconds, perBrowser, wantsMail },
       id: randomUuid(),
       code: makePin(randomInt),
     }),

@@ -26,6 +26,7 @@ const joining = (name: string): Joining => ({
   code: '111111',
   givenCode: null,
   codeWaitSeconds: 0,
+  perBrowser: 0,
 });
 async function join(name: string): Promise<string> {
   const result = await joinList(db, joining(name));
@@ -89,7 +90,12 @@ test('a second device opens the same place with the code, and learns nothing wit
 test('five wrong codes lock the place for other browsers, the right code among them', async () => {
   await join('ada');
   const attempt = (givenCode: string) =>
-    returnToPlace(db, { email: emailOf('ada'), browserId: 'phone', codeWaitSeconds: 0, givenCode });
+    returnToPlace(db, {
+      email: emailOf('ada'),
+      browserId: 'phone',
+      codeWaitSeconds: 0,
+      givenCode,
+    });
   for (let count = 0; count < 4; count++) expect((await attempt('000000')).kind).toBe('pin_wrong');
   expect(await attempt('000000')).toEqual({ kind: 'pin_locked', retryAfterSeconds: 300 });
   expect((await attempt('111111')).kind).toBe('pin_locked');

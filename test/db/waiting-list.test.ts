@@ -30,6 +30,7 @@ async function join(name: string, parts: Partial<Joining> = {}): Promise<string>
     code: '111111',
     givenCode: null,
     codeWaitSeconds: 0,
+    perBrowser: 0,
     ...parts,
   });
   if (!('id' in result)) throw new Error(`expected a place, got ${result.kind}`);

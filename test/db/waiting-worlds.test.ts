@@ -34,6 +34,7 @@ const join = (on: Db, name: string) =>
     code: '111111',
     givenCode: null,
     codeWaitSeconds: 0,
+    perBrowser: 0,
   });
 
 /** Carries the step out in the database and in the model. */

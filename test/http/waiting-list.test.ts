@@ -61,6 +61,37 @@ const place = async (email: string) => {
 };
 const reservedFor = async (email: string) => (await place(email)).reserved_vm;
 
+describe('one browser', () => {
+  test('takes ten places at most, keeps them, and others still join', async () => {
+    const one = openBrowser();
+    await one.get('/');
+    for (let person = 1; person <= 10; person += 1)
+      expect((await one.join(`person${person}@example.org`)).status).toBe(200);
+    const refused = await one.join('person11@example.org');
+    expect([refused.status, refused.text]).toEqual([
+      409,
+      expect.stringContaining('too_many_places') as string,
+    ]);
+    expect((await one.ask('person12@example.org')).text).toContain(
+      'as many places on the waiting list as it may have',
+    );
+    // A reload, and another browser.
+    expect((await one.join('person3@example.org')).status).toBe(200);
+    expect((await openBrowser().join('person11@example.org')).status).toBe(200);
+    const { rows } = await sql<{ count: number }>`select count(*)::int from waiting_list`.execute(server.db);
+    expect(rows[0]?.count).toBe(11);
+  });
+
+  test('takes no more than ten places by many requests at once', async () => {
+    const one = openBrowser();
+    await one.get('/');
+    const joined = await Promise.all(
+      Array.from({ length: 30 }, (_, index) => one.join(`at-once${index}@example.org`)),
+    );
+    expect(joined.filter(({ status }) => status === 200)).toHaveLength(10);
+  });
+});
+
 describe('a participant for whom no VM is free', () => {
   test('submits the form, is told the place, and gets the VM that becomes free with a new command', async () => {
     const ada = openBrowser();
@@ -195,7 +226,7 @@ describe('an admin', () => {
         { email: 'eve@example.org' },
       ],
     });
-    expect((await admin.GET('/api/v1/overview')).data).toMatchObject({ waiting: 3, missing: 3 });
+    expect((await admin.GET('/api/v1/overview')).data).toMatchObject({ waiting: 3, missing: 3, reserved: 0 });
     const { id } = await place('eve@example.org');
     const params = { path: { id } };
     const moved = await admin.POST('/api/v1/waiting-list/{id}/move', {
