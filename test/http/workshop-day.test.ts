@@ -1,10 +1,15 @@
-// One workshop from the settings to its end: twelve people of the roster, with the code, for ten machines; their own work; closed.
+// One workshop from the settings to its end: twelve people of the roster, with the code, for ten machines; two wait, one of them with a
+// phone without JavaScript; one is released, one served; their own work; closed.
+import { readFile } from 'node:fs/promises';
+import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { openArchive } from '../collect/lab.ts';
+import { hasBrowser, launchBrowser } from '../support/browser.ts';
+import { WAIT } from '../support/operations.ts';
 import { adminHeaders } from '../support/raw-http.ts';
 import { insertFreeVms, vmNames } from '../support/rows.ts';
-import { startTestServer } from '../support/server.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
 import { startSshMachine } from '../support/ssh-machine.ts';
 
 const LONG_TEST_MS = 60_000;
@@ -13,6 +18,106 @@ const HOUR_MS = 3_600_000;
 const inHours = (hours: number): string => new Date(Date.now() + hours * HOUR_MS).toISOString();
 const given = z.object({ hostname: z.string(), pin: z.string(), assignment_id: z.string() });
 const problem = z.object({ code: z.string() });
+
+async function join(url: string, email: string, code: string): Promise<unknown> {
+  const joined = await fetch(`${url}/api/v1/waiting-list`, {
+    method: 'POST',
+    headers: { Accept: 'application/json' },
+    body: new URLSearchParams({ email, code }),
+  });
+  return joined.json();
+}
+
+/** Without a page where there is no browser. */
+async function openPhone(): Promise<AsyncDisposable & { readonly page: Page | null }> {
+  if (!hasBrowser) return { page: null, [Symbol.asyncDispose]: () => Promise.resolve() };
+  const browser = await launchBrowser();
+  const context = await browser.newContext({
+    viewport: { width: 390, height: 844 },
+    javaScriptEnabled: false,
+  });
+  return { page: await context.newPage(), [Symbol.asyncDispose]: () => browser.close() };
+}
+
+type Waiting = {
+  /** The link that was shared. */
+  readonly address: string;
+  readonly code: string;
+  /** Who waits first, with the phone. */
+  readonly waiting: string;
+  readonly last: string;
+  /** Whose machine is released. */
+  readonly leaving: z.output<typeof given>;
+};
+
+/** Two wait, one is released, and the first of the two is served; the other one stays. */
+async function waitAndServe(
+  { url, admin, client }: TestServer,
+  phone: Page | null,
+  { address, code, waiting, last, leaving }: Waiting,
+): Promise<void> {
+  await (phone ? walkToTheList(phone, address, waiting) : join(url, waiting, code));
+  expect(await join(url, last, code)).toMatchObject({ state: 'waiting', ahead: 1 });
+  const { hostname, assignment_id: released } = leaving;
+  await admin.POST('/api/v1/selected-vms/release', {
+    body: { hostnames: [hostname], assignment_ids: [released] },
+    headers: { Accept: 'application/json' },
+  });
+  const reset = { params: { path: { hostname } }, body: { assignment_id: released } };
+  const statusOfReset = async () =>
+    (await client.POST('/api/v1/vms/{hostname}/recycled', reset)).response.status;
+  await expect.poll(statusOfReset, WAIT).toBe(200);
+  if (phone) expect(await walkToTheMachine(phone)).toBe(hostname);
+  const list = await admin.GET('/api/v1/waiting-list');
+  expect(list.data?.items[0]).toMatchObject({ email: phone ? last : waiting });
+}
+
+async function expectClosed(phone: Page | null): Promise<void> {
+  await phone?.reload();
+  if (phone) expect(await textOf(phone)).toContain('The workshop is closed.');
+}
+
+const textOf = (page: Page) => page.locator('main').innerText();
+/** As the page loads itself. It came as the answer to a form: to reload it would send the form again. */
+async function textOfStart(page: Page): Promise<string> {
+  await page.goto(new URL('/', page.url()).href);
+  return textOf(page);
+}
+
+async function submit(page: Page): Promise<void> {
+  await page.fill('#crd-command', CRD);
+  await page.click('form[action="/api/request_vm"] button[type=submit]');
+}
+
+/** The link has the code. */
+async function walkToTheList(page: Page, address: string, email: string): Promise<void> {
+  await page.goto(address);
+  await page.fill('#email', email);
+  await submit(page);
+  expect(await textOf(page)).toContain('You are on the waiting list');
+  await expectGoodPage(page);
+}
+
+/** Returns the machine that the page shows. */
+async function walkToTheMachine(page: Page): Promise<string> {
+  await expect.poll(() => textOfStart(page), WAIT).toContain('It is your turn');
+  await expectGoodPage(page);
+  await submit(page);
+  await expectGoodPage(page);
+  const download = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'Download my files' }).click();
+  const { names } = await openArchive(await readFile(await (await download).path()));
+  const hostname = await page.locator('.facts .big').first().innerText();
+  expect(names).toContain(`${hostname}/thesis.txt`);
+  return hostname;
+}
+
+/** One heading, and as wide as the phone. */
+async function expectGoodPage(page: Page): Promise<void> {
+  expect(await page.locator('h1').count()).toBe(1);
+  const { width } = (await page.locator('body').boundingBox()) ?? { width: 0 };
+  expect(width).toBeLessThanOrEqual(390);
+}
 
 test(
   'a workshop opens, serves those on the roster who have the code, gives everybody their own work, and closes',
@@ -72,9 +177,19 @@ test(
     const foreign = await get(files, cookies[1]);
     expect([foreign.status, foreign.headers.get('content-type')]).toEqual([404, 'text/html; charset=utf-8']);
 
+    const [waiting = '', last = ''] = emails.filter((_, index) => answers[index]?.status !== 200);
+    await using phone = await openPhone();
+    await waitAndServe(server, phone.page, {
+      address: `${url}/?code=${code}`,
+      code,
+      waiting,
+      last,
+      leaving: other,
+    });
+
     await admin.PATCH('/api/v1/settings', { body: { closes_at: inHours(-0.5) } });
-    const waiting = answers.findIndex(({ status }) => status !== 200);
-    expect(await codeOf(await send(emails[waiting] ?? '', code))).toBe('workshop_closed');
+    expect(await codeOf(await send(last, code))).toBe('workshop_closed');
+    await expectClosed(phone.page);
     const page = await (await get(`/assignments/${seat.assignment_id}`, cookies[0])).text();
     expect(page).toContain('The workshop is closed.');
     expect(page).toContain(`href="${files}"`);
