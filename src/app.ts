@@ -103,8 +103,6 @@ async function serve(
   const operations = await createFleet(context, opened, () => url);
   await compareRestored(context, opened.data, operations);
   const limits = await openLimits(lifecycle);
-  const pinLimit = await lifecycle.acquire('PIN limit', createPinLimit, (limit) => limit.close());
-  const codeLimit = await lifecycle.acquire('code limit', openCodeLimit, (limit) => limit.close());
   const settings = await openSettings(config, opened.data);
   const publicAddress = (): string => config.server.publicUrl ?? url;
   const planning = openPlanning(context, opened.data, opened.sshKey);
@@ -158,6 +156,6 @@ async function serve(
 async function openLimits(lifecycle: Lifecycle) {
   return {
     pinLimit: await lifecycle.acquire('PIN limit', createPinLimit, (limit) => limit.close()),
-    codeLimit: await lifecycle.acquire('code limit', createCodeLimit, (limit) => limit.close()),
+    codeLimit: await lifecycle.acquire('code limit', openCodeLimit, (limit) => limit.close()),
   };
 }

@@ -114,6 +114,7 @@ function createListDependencies(db: Db, { clock, draw }: ModelServer, reserve: (
     db,
     reserve,
     sendsEmail: false,
+    placesPerBrowser: 0,
     now: () => new Date(clock.now()),
     randomInt: (below: number) => draw.below(below),
     randomUuid: () => `place-${ids++}-${draw.below(2 ** 30)}`,
