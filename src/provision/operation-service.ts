@@ -18,15 +18,8 @@ import type { Provider, ProvisionEvent, ProvisionResult, VmPlan } from './provid
 import { definitionOf } from './providers.ts';
 import { createQueue, type OperationQueue } from './queue.ts';
 import { createRecovery, type Recovery } from './recovery.ts';
-import {
-  cancelOperation,
-  requestOnce,
-  requestOperation,
-  type Cancelled,
-  type Planned,
-  type Repeated,
-  type Requested,
-} from './request.ts';
+import { cancelOperation, requestOnce, requestOperation } from './request.ts';
+import type { Cancelled, Planned, Repeated, Requested } from './request.ts';
 import { requestSelected, type SelectedRequest } from './request-selected.ts';
 import { createWorker, type WorkerIntervals } from './worker.ts';
 
@@ -164,8 +157,7 @@ export function createOperationService(options: OperationServiceOptions): Operat
   return {
     deployment: options.deployment,
     provider: { ...definitionOf(provider.name), name: provider.name },
-    region: provider.region ?? null,
-    graceMinutes: provider.graceMinutes ?? 0,
+    ...{ region: provider.region ?? null, graceMinutes: provider.graceMinutes ?? 0 },
     canaryAbove: canary.above,
     ...{ plan: createPlanner(options), readiness, defaultHours },
     launch: async ({ numVms, by, hours = defaultHours, idempotencyKey = null, planned }) => {

@@ -5,8 +5,9 @@ import type { EndpointId } from '../../src/contract/endpoints.gen.ts';
 import { accountRequests } from './account-requests.ts';
 import { exampleRequest } from './contract-examples.ts';
 import { withHeaders } from './status-requests.ts';
-import { jsonHeaders, sendRaw } from './raw-http.ts';
+import { sendRaw } from './raw-http.ts';
 import type { RawAnswer, RawRequest } from './raw-http.ts';
+import { openAssignmentPage, supersededPoll } from './special-answers.ts';
 import { startSshMachine } from './ssh-machine.ts';
 import { EXAMPLE, FREE, RELEASED_ID, RECYCLING } from './example-rows.ts';
 import type { TestServer } from './server.ts';
@@ -327,34 +328,4 @@ function withFiles(files: Readonly<Record<string, string>>, request: RawRequest)
       .execute();
     return await sendRaw(url, request);
   };
-}
-
-/** Opens the page in the browser that requested the machine. */
-async function openAssignmentPage({ url }: Lab): Promise<RawAnswer> {
-  const given = await sendRaw(url, withHeaders(exampleRequest('requestVm'), JSON_WANTED));
-  const { assignment_id: id } = z.object({ assignment_id: z.string() }).parse(JSON.parse(given.text));
-  const [cookie = ''] = given.headers['set-cookie'] ?? [];
-  return sendRaw(url, { path: `/assignments/${id}`, headers: { Cookie: cookie.split(';', 1)[0] ?? '' } });
-}
-
-/** Returns the response to the older of two polls. */
-async function supersededPoll({ url, db }: Lab): Promise<RawAnswer> {
-  const hostname = 'lablink-vm-prod-2';
-  const poll = {
-    method: 'POST',
-    path: '/vm_startup',
-    headers: jsonHeaders,
-    body: JSON.stringify({ hostname }),
-  };
-  const first = sendRaw(url, poll);
-  const waits = async (): Promise<boolean> => {
-    const { rows } =
-      await sql`select from vm_presence where hostname = ${hostname} and waiting_until > now()`.execute(db);
-    return rows.length > 0;
-  };
-  while (!(await waits())) await new Promise((resolve) => setImmediate(resolve));
-  const second = sendRaw(url, poll);
-  const answer = await first;
-  await second;
-  return answer;
 }
