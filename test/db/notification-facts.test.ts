@@ -36,7 +36,7 @@ async function join(name: string, wantsMail = false): Promise<string> {
   const id = crypto.randomUUID();
   await joinList(db, {
     ...{ id, email: `${name}@x.org`, browserId: `browser of ${name}`, code: '111111' },
-    ...{ givenCode: null, codeWaitSeconds: 0, wantsMail },
+    ...{ givenCode: null, codeWaitSeconds: 0, perBrowser: 10, wantsMail },
   });
   return id;
 }
