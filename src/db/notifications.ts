@@ -5,7 +5,7 @@ import { recordAuditEvent } from './audit.ts';
 import type { Db } from './connect.ts';
 import { errorCode, UNIQUE_VIOLATION } from './errors.ts';
 
-export type RecipientKind = 'email' | 'webhook';
+type RecipientKind = 'email' | 'webhook';
 
 export type RecipientRecord = {
   readonly id: string;

@@ -36,7 +36,7 @@ export type ScheduleIntervals = {
   readonly downloadLimitMs: number;
 };
 
-export const defaultScheduleIntervals: ScheduleIntervals = {
+const defaultScheduleIntervals: ScheduleIntervals = {
   lookMs: 10_000,
   leaseMs: 30_000,
   renewMs: 5_000,

@@ -1,7 +1,7 @@
 // A real SMTP server that keeps what it receives.
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 
-export type ReceivedMail = {
+type ReceivedMail = {
   readonly from: string;
   readonly to: readonly string[];
   readonly headers: string;

@@ -9,7 +9,7 @@ const payloadSchema = z.object({
   data: z.looseObject({ title: z.string(), message: z.string(), link: z.string() }),
 });
 
-export type ReceivedWebhook = {
+type ReceivedWebhook = {
   readonly id: string;
   readonly payload: z.output<typeof payloadSchema>;
 };
