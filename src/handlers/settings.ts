@@ -77,7 +77,7 @@ export function createSettingsHandlers(dependencies: SettingsDependencies): Hand
       if (closesTooEarly(next)) {
         const errors = [wrong('closesAt', 'minimum', 'must be after the opening time')];
         if (accept !== 'text/html') return problem('invalid_request', { errors });
-        const html = settingsPage(dependencies, current, { errors });
+        const html = settingsPage(dependencies, current, { viewer: viewerOf(caller), errors });
         return { status: 400, type: 'text/html', body: html };
       }
       const changed = await settings.reset(names, callerName(caller));
