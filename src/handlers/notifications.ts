@@ -1,8 +1,9 @@
 // Who is notified of what: recipients, what was sent to them, and their page.
 import { callerName } from '../contract/caller.ts';
-import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
+import type { Caller, HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import { problem, ProblemError, type FieldError } from '../contract/problems.ts';
+import { viewerOf } from '../contract/role.ts';
 import type { Db } from '../db/connect.ts';
 import {
   addRecipient,
@@ -49,7 +50,8 @@ export function createNotificationsHandlers(
   const act = (input: ActInput, kind: Exclude<RecipientChange['kind'], 'events'>, done: Done) =>
     change(dependencies, input, { change: { kind }, done });
   return {
-    notificationsPage: async ({ query }) => page(await showPage(dependencies, { done: query.done ?? null })),
+    notificationsPage: async ({ query, caller }) =>
+      page(await showPage(dependencies, caller, { done: query.done ?? null })),
     getNotifications: async () => json(await readAll(dependencies)),
     addRecipient: (input) => add(dependencies, input),
     changeRecipient: (input) =>
@@ -91,7 +93,7 @@ async function add(
   const address = readAddress(dependencies, body);
   if (!address.ok) {
     if (accept !== 'text/html') return problem('invalid_request', { errors: [address.failure] });
-    return refused(dependencies, body, { status: 400, message: address.failure.message });
+    return refused(dependencies, { body, caller }, { status: 400, message: address.failure.message });
   }
   const { secret, isMade } = readSecret(dependencies, body);
   const id = randomUuid();
@@ -103,12 +105,12 @@ async function add(
   if (result !== 'added') {
     const conflict = problem(result === 'exists' ? 'recipient_exists' : 'too_many_recipients');
     if (accept !== 'text/html') return conflict;
-    return refused(dependencies, body, { status: 409, message: conflict.body.detail });
+    return refused(dependencies, { body, caller }, { status: 409, message: conflict.body.detail });
   }
   const shown = isMade ? secret : null;
   if (accept !== 'text/html') return json({ recipient: await findRecipient(db, id), secret: shown });
   if (shown === null) return seePage('added');
-  return page(await showPage(dependencies, { done: 'added', secret: shown }));
+  return page(await showPage(dependencies, caller, { done: 'added', secret: shown }));
 }
 
 /** The secret of a webhook: as given, or a new one, which is shown once. */
@@ -125,11 +127,11 @@ function readSecret(
 /** The page again, with what was typed but the secret. */
 async function refused<Status extends 400 | 409>(
   dependencies: NotificationsDependencies,
-  { kind, address, ...events }: Schemas['NewRecipient'],
+  { body: { kind, address, ...events }, caller }: Pick<Input<'addRecipient'>, 'body' | 'caller'>,
   { status, message }: { readonly status: Status; readonly message: string },
 ) {
   const typed = { kind, address, events: chosenEvents(events) };
-  const body = await showPage(dependencies, { error: { message, typed } });
+  const body = await showPage(dependencies, caller, { error: { message, typed } });
   return { status, type: 'text/html', body } as const;
 }
 
@@ -164,9 +166,11 @@ async function findRecipient(db: Db, id: string): Promise<Schemas['Recipient']> 
 
 async function showPage(
   dependencies: NotificationsDependencies,
+  caller: Caller,
   shown: Pick<NotificationsModel, 'done' | 'secret' | 'error'>,
 ): Promise<string> {
-  return renderNotifications({ ...shown, site: dependencies.site, all: await readAll(dependencies) });
+  const all = await readAll(dependencies);
+  return renderNotifications({ ...shown, site: dependencies.site, viewer: viewerOf(caller), all });
 }
 
 async function readAll({ db, notifications }: NotificationsDependencies): Promise<Schemas['Notifications']> {

@@ -14,7 +14,7 @@ import {
   type ScheduleAction,
   type ScheduleEntry,
 } from '../db/schedule.ts';
-import { mayCall } from '../contract/role.ts';
+import { mayCall, viewerOf } from '../contract/role.ts';
 import { renderSchedule, type ScheduleDone, type ScheduleForm } from '../pages/schedule.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import { ENTRIES_MAX, readPlan, scheduleMessage, type Plan } from '../vms/schedule.ts';
@@ -104,7 +104,7 @@ async function schedulePage(
 ): Promise<string> {
   const { site, operations, maxVmsPerLaunch, scheduleClock } = dependencies;
   return renderSchedule({
-    ...{ site, done, form },
+    ...{ site, done, form, viewer: viewerOf(caller) },
     schedule: await scheduleView(dependencies),
     now: await scheduleClock.read(),
     launches: operations.provider.creates,

@@ -1,5 +1,6 @@
 // The organiser's page of notifications: who is notified of what, and what was sent.
 import type { components } from '../contract/openapi.gen.ts';
+import type { Viewer } from '../contract/role.ts';
 import { eventLabels, notificationEvents, type NotificationEvent } from '../vms/notifications.ts';
 import { counted, momentView } from './format.ts';
 import { layoutView } from './layout.ts';
@@ -9,6 +10,7 @@ type Schemas = components['schemas'];
 
 export type NotificationsModel = {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   readonly all: Schemas['Notifications'];
   readonly done?: keyof typeof doneSentences | null;
   /** Of a webhook that was added just now; shown once. */
@@ -39,12 +41,20 @@ const kinds = { email: 'E-mail', webhook: 'Webhook' } as const satisfies Record<
   string
 >;
 
-export function renderNotifications({ site, all, done = null, secret, error }: NotificationsModel): string {
+export function renderNotifications({
+  site,
+  viewer,
+  all,
+  done = null,
+  secret,
+  error,
+}: NotificationsModel): string {
   const { recipients, deliveries, failed } = all;
   const { kind = 'email', address = '', events = notificationEvents } = error?.typed ?? {};
   return render('notifications', {
     ...layoutView({
       site,
+      viewer,
       title: 'Notifications',
       area: 'admin',
       current: '/admin/notifications',

@@ -1,6 +1,7 @@
 // The organiser's page of the schedule: what will happen and when, what became of it, and the form that plans it.
 import type { components } from '../contract/openapi.gen.ts';
 import type { FieldError } from '../contract/problems.ts';
+import type { Viewer } from '../contract/role.ts';
 import { describePlan, isOpen, shiftSentence } from '../vms/schedule.ts';
 import { momentView } from './format.ts';
 import { operationPageHref } from './hrefs.ts';
@@ -24,6 +25,7 @@ export type ScheduleForm = {
 
 export type ScheduleModel = {
   readonly site?: string | undefined;
+  readonly viewer?: Viewer | null | undefined;
   readonly schedule: components['schemas']['Schedule'];
   readonly done: ScheduleDone | null;
   /** `id`: of the entry that it changes; null: a new one. */
@@ -61,6 +63,7 @@ export function renderSchedule(model: ScheduleModel): string {
   return render('schedule', {
     ...layoutView({
       site: model.site,
+      viewer: model.viewer,
       title: 'Schedule',
       area: 'admin',
       current: HERE,
