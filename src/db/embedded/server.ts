@@ -39,9 +39,7 @@ const SMALL_SERVER: Settings = {
   max_wal_size: '256MB',
   // Parallel queries need /dev/shm, which is tiny in containers; none of our queries is big enough for them.
   max_parallel_workers_per_gather: '0',
-  // Nobody replicates this server. A restore, which loads tables that it has just created, then writes its rows once, not twice.
-  wal_level: 'minimal',
-  max_wal_senders: '0',
+  // Nobody replicates this server.
   max_logical_replication_workers: '0',
   jit: 'off',
   // Starts, stops and fatal errors; a failed statement is reported to the program that sent it.
