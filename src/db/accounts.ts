@@ -27,7 +27,7 @@ export type AccountChange =
   | { readonly kind: 'remove' };
 
 /** More accounts than people who run a workshop. */
-export const ACCOUNTS_MAX = 200;
+const ACCOUNTS_MAX = 200;
 
 /** Serializes additions, so that the bound holds; another constant than those of the other advisory locks. */
 const ADDING = 7_120_026;

@@ -3,8 +3,8 @@ import { hash, verify } from '@node-rs/argon2';
 import pLimit from 'p-limit';
 
 /** Characters of a new password. */
-export const PASSWORD_MIN = 12;
-export const PASSWORD_MAX = 128;
+const PASSWORD_MIN = 12;
+const PASSWORD_MAX = 128;
 
 /** As OWASP recommends for argon2id: 19 MiB, two passes; about 15 ms of a core. */
 const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };

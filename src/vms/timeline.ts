@@ -131,7 +131,7 @@ export function actionText(what: string): string {
 }
 
 /** Every action that this program knows, with its words. */
-export const actionLabels: Readonly<Record<string, string>> = actions;
+const actionLabels: Readonly<Record<string, string>> = actions;
 
 /** Every step of an assignment that the timeline shows. */
 export type AssignmentStep = keyof typeof assignments;

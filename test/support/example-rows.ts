@@ -32,7 +32,7 @@ export const DESTROYED = 'lablink-vm-prod-7';
 export const RELEASED_ID = '5d3c1f4e-6a0e-4f6c-8f0b-3b8a1c9d7e22';
 
 /** Of `correct horse battery`, at a cost of nothing. */
-export const EXAMPLE_HASH =
+const EXAMPLE_HASH =
   '$argon2id$v=19$m=64,t=1,p=1$HPX08EAmoAMP33i7tYVV3g$0OJjReWtIzXeb7ZnnnMTYeNzZPr/oTSRRC85iQ1WQA8';
 
 const COMMAND =

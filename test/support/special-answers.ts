@@ -1,9 +1,11 @@
-// Answers for which several requests are needed: a page in the browser of its participant, and a poll that a newer one replaces.
+// Answers for which several requests are needed: a page in the browser of its participant, a poll that a newer one replaces, files on a machine.
 import { sql } from 'kysely';
 import { z } from 'zod';
 import { exampleRequest } from './contract-examples.ts';
-import { jsonHeaders, sendRaw, type RawAnswer } from './raw-http.ts';
-import type { Lab } from './special-requests.ts';
+import { EXAMPLE } from './example-rows.ts';
+import { jsonHeaders, sendRaw, type RawAnswer, type RawRequest } from './raw-http.ts';
+import type { Lab, Special } from './special-requests.ts';
+import { startSshMachine } from './ssh-machine.ts';
 import { withHeaders } from './status-requests.ts';
 
 const JSON_WANTED = { Accept: 'application/json' };
@@ -36,4 +38,22 @@ export async function supersededPoll({ url, db }: Lab): Promise<RawAnswer> {
   const answer = await first;
   await second;
   return answer;
+}
+
+/** The example of the contract, with files on its machine. */
+export function downloadsExample(lab: Lab): Promise<RawAnswer> {
+  return withFiles({ 'notes.txt': 'work' }, exampleRequest('downloadSelectedVms'))(lab);
+}
+
+/** Sends the request while the example's machine is reachable by SSH and has these files. */
+export function withFiles(files: Readonly<Record<string, string>>, request: RawRequest): Special {
+  return async ({ url, db, dataDir }) => {
+    await using machine = await startSshMachine(dataDir, files);
+    await db
+      .updateTable('vms')
+      .set({ provider: 'local', address: '127.0.0.1', ssh_user: machine.user, ssh_port: machine.port })
+      .where('hostname', '=', EXAMPLE.hostname)
+      .execute();
+    return await sendRaw(url, request);
+  };
 }

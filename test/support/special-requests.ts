@@ -7,8 +7,7 @@ import { exampleRequest } from './contract-examples.ts';
 import { withHeaders } from './status-requests.ts';
 import { sendRaw } from './raw-http.ts';
 import type { RawAnswer, RawRequest } from './raw-http.ts';
-import { openAssignmentPage, supersededPoll } from './special-answers.ts';
-import { startSshMachine } from './ssh-machine.ts';
+import { downloadsExample, openAssignmentPage, supersededPoll, withFiles } from './special-answers.ts';
 import { EXAMPLE, FREE, RELEASED_ID, RECYCLING } from './example-rows.ts';
 import type { TestServer } from './server.ts';
 import type { ScriptedProvider } from '../doubles/scripted-provider.ts';
@@ -311,21 +310,3 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
   ],
   getAsset: ['app.css', 'success.js', 'favicon.svg'].map((file) => asking({ path: `/static/${file}` })),
 };
-
-/** The example of the contract, with files on its machine. */
-export function downloadsExample(lab: Lab): Promise<RawAnswer> {
-  return withFiles({ 'notes.txt': 'work' }, exampleRequest('downloadSelectedVms'))(lab);
-}
-
-/** Sends the request while the example's machine is reachable by SSH and has these files. */
-function withFiles(files: Readonly<Record<string, string>>, request: RawRequest): Special {
-  return async ({ url, db, dataDir }) => {
-    await using machine = await startSshMachine(dataDir, files);
-    await db
-      .updateTable('vms')
-      .set({ provider: 'local', address: '127.0.0.1', ssh_user: machine.user, ssh_port: machine.port })
-      .where('hostname', '=', EXAMPLE.hostname)
-      .execute();
-    return await sendRaw(url, request);
-  };
-}

@@ -22,6 +22,16 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'returnToVm email': 'a form field',
   'returnToVm pin': 'a form field',
   'destroyVms confirm': 'a form field',
+  'addScheduled time': 'a form field',
+  'addScheduled zone': 'a form field',
+  'addScheduled num_vms': 'a form field',
+  'addScheduled hours': 'a form field',
+  'addScheduled download': 'a form field',
+  'changeScheduled time': 'a form field',
+  'changeScheduled zone': 'a form field',
+  'changeScheduled num_vms': 'a form field',
+  'changeScheduled hours': 'a form field',
+  'changeScheduled download': 'a form field',
 };
 
 type Text = { readonly place: string; readonly schema: JsonObject };
