@@ -130,9 +130,6 @@ export function actionText(what: string): string {
   return labelOf(actions, what);
 }
 
-/** Every action that this program knows, with its words. */
-const actionLabels: Readonly<Record<string, string>> = actions;
-
 /** Every step of an assignment that the timeline shows. */
 export type AssignmentStep = keyof typeof assignments;
 
