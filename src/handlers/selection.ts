@@ -4,6 +4,7 @@ import { callerName, roleOf } from '../contract/caller.ts';
 import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import { problem, ProblemError, type FieldError, type ProblemReply } from '../contract/problems.ts';
+import { viewerOf, type Viewer } from '../contract/role.ts';
 import { listLastDownloads, type LastDownload } from '../db/downloads.ts';
 import { findActiveOperation, type OperationRecord } from '../db/operations.ts';
 import { findChanged } from '../db/selected-vms.ts';
@@ -30,7 +31,7 @@ import { isAssigned } from '../vms/status.ts';
 import { readVmQuery, type VmQuery } from '../vms/vm-table.ts';
 import { downloadFrom, type DownloadDependencies } from './downloads.ts';
 import { findMatching } from './instances-page.ts';
-import { json, see } from './replies.ts';
+import { json, page, see } from './replies.ts';
 import { operationAddress, operationView, type ViewDependencies } from './views.ts';
 import type { FleetDependencies } from './operation-pages.ts';
 import { lastModel } from './unsaved-work.ts';
@@ -61,15 +62,16 @@ async function preview(
 ): Promise<Reply<'previewSelectedVms'>> {
   const { action } = body;
   if (!mayChoose(roleOf(caller), action)) throw new ProblemError('admins_only');
+  const viewer = viewerOf(caller);
   const hostnames = await namesOf(dependencies, body);
   const wrong = boundOf(hostnames);
   if (wrong) {
     if (accept !== 'text/html') return problem('invalid_request', { errors: [wrong] });
-    const html = await selectedPage(dependencies, { action, hostnames: [], error: wrong.message });
+    const html = await selectedPage(dependencies, { viewer, action, hostnames: [], error: wrong.message });
     return { status: 400, type: 'text/html', body: html };
   }
   if (accept !== 'text/html') return json(await readPreview(dependencies, action, hostnames));
-  return { status: 200, type: 'text/html', body: await selectedPage(dependencies, { action, hostnames }) };
+  return page(await selectedPage(dependencies, { viewer, action, hostnames }));
 }
 
 /** The VMs that are meant, each once. */
@@ -153,16 +155,17 @@ function factsOf(
 async function selectedPage(
   dependencies: SelectionDependencies,
   shown: {
+    readonly viewer: Viewer | null;
     readonly action: BulkAction;
     readonly hostnames: readonly string[];
     readonly error?: string;
   },
 ): Promise<string> {
-  const { action, hostnames, error = null } = shown;
+  const { viewer, action, hostnames, error = null } = shown;
   const { db, site, randomUuid } = dependencies;
   const running = action === 'download' ? null : await findActiveOperation(db);
   return renderSelected({
-    site,
+    ...{ site, viewer },
     preview: await readPreview(dependencies, action, hostnames),
     running: running && operationView(running),
     idempotencyKey: randomUuid(),
@@ -183,7 +186,7 @@ async function start(
     idempotencyKey: idempotencyKey ?? body.idempotency_key ?? null,
   });
   const refuse = (reply: Refusal): Promise<StartReply> =>
-    refusal(dependencies, { action: kind, hostnames, accept }, reply);
+    refusal(dependencies, { viewer: viewerOf(caller), action: kind, hostnames, accept }, reply);
   const nothing = `Nothing was ${doneWords[kind]}`;
   switch (answer.kind) {
     case 'accepted':
@@ -220,7 +223,7 @@ type Refusal = ProblemReply<'operation_running' | 'idempotency_key_reused' | 'pr
 /** HTML clients get the page that asks for confirmation again, as things are now. */
 async function refusal(
   dependencies: SelectionDependencies,
-  asked: { readonly action: BulkAction; readonly hostnames: readonly string[]; readonly accept: string },
+  asked: Parameters<typeof selectedPage>[1] & { readonly accept: string },
   reply: Refusal,
 ) {
   const { accept, ...shown } = asked;

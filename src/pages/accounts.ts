@@ -20,7 +20,7 @@ export type AccountsModel = {
 };
 
 const doneSentences = {
-  added: 'The account was added. Give its name and password to the person, not by the same way.',
+  added: 'The account was added. Send the person the name and the password separately.',
   role: 'The role was changed. It is valid from the next click.',
   password: 'The password was changed. The old one is not valid any more.',
   disabled: 'The account was disabled. It cannot sign in until you enable it.',

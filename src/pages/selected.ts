@@ -1,6 +1,7 @@
 // The page that asks for confirmation before an action on several machines: it names who is affected, and with which machines the
 // action is not possible.
 import type { components } from '../contract/openapi.gen.ts';
+import type { Viewer } from '../contract/role.ts';
 import { SELECTED_MAX, type BulkAction } from '../vms/selected.ts';
 import { counted } from './format.ts';
 import { vmPageHref } from './hrefs.ts';
@@ -13,6 +14,7 @@ type SelectedVm = Preview['items'][number];
 
 export type SelectedModel = {
   readonly site?: string | undefined;
+  readonly viewer: Viewer | null;
   readonly preview: Preview;
   /** Of the form: a second click is answered with the same operation. */
   readonly idempotencyKey: string;
@@ -32,7 +34,8 @@ const verbs = {
 /** More names are behind a click, so that the button stays in sight. */
 const NAMES_SHOWN = 100;
 
-export function renderSelected({ site, preview, idempotencyKey, running, error }: SelectedModel): string {
+export function renderSelected(model: SelectedModel): string {
+  const { site, viewer, preview, idempotencyKey, running, error } = model;
   const { action, items, possible, message } = preview;
   const included = items.filter(({ hindrance }) => hindrance === null);
   const title = `${verbs[action]} ${counted(possible, 'machine')}`;
@@ -43,8 +46,7 @@ export function renderSelected({ site, preview, idempotencyKey, running, error }
   const isCommon = included.every(({ note }) => note === common);
   return render('selected', {
     ...layoutView({
-      site,
-      title,
+      ...{ site, viewer, title },
       area: 'admin',
       current: '/admin/instances',
       styles: ['operations.css'],

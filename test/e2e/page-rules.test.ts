@@ -35,6 +35,9 @@ describe.skipIf(!hasBrowser)('every page', () => {
     '/admin/waiting-list',
     '/admin/notifications',
     '/admin/schedule',
+    '/admin/accounts',
+    '/admin/account',
+    '/admin/audit',
     '/admin/operations',
     '/admin/operations/:id',
     '/admin/charts',
@@ -114,7 +117,7 @@ describe.skipIf(!hasBrowser)('every page', () => {
       await page.getByRole('link', { name: 'Machines', exact: true }).first().focus();
       await page.keyboard.press('Enter');
       await page.waitForURL('**/admin/instances');
-      expect(await page.getByRole('navigation').getByRole('link').count()).toBe(11);
+      expect(await page.getByRole('navigation').getByRole('link').count()).toBe(13);
     }
   });
 

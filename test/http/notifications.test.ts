@@ -65,7 +65,7 @@ test('an organiser adds, tests, pauses and removes recipients by forms, and read
   const shown = await look(server);
   expect(shown).toContain('The webhook answered 410.');
   expect(shown).toContain('1 notification could not be sent.');
-  expect(shown).toContain('paused since');
+  expect(shown).toContain('Paused since');
   expect(shown).not.toContain('whsec_B');
 
   const [failed] = (await readAll(server)).deliveries.filter(({ can_retry: canRetry }) => canRetry);

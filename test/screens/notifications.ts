@@ -43,6 +43,7 @@ export const notificationScreens: readonly Screen[] = [
   },
   {
     name: 'notifications-error',
+    status: 400,
     show: async ({ page, go }) => {
       await go('/admin/notifications');
       await page.getByLabel('Address').fill('not an address');

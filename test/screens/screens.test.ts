@@ -10,6 +10,7 @@ import { hasBrowser, launchBrowser } from '../support/browser.ts';
 import { emptyTables } from '../support/empty-tables.ts';
 import { ADMIN, startTestServer, type TestServer } from '../support/server.ts';
 import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
+import { accountScreens } from './accounts.ts';
 import { adminScreens } from './admin.ts';
 import { notificationScreens } from './notifications.ts';
 import { selectionScreens } from './selection.ts';
@@ -23,6 +24,7 @@ const folder = process.env['SCREENSHOTS'];
 const screens: readonly Screen[] = [
   ...participantScreens,
   ...adminScreens,
+  ...accountScreens,
   ...notificationScreens,
   ...selectionScreens,
   ...fleetScreens,
