@@ -14,9 +14,11 @@ import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 const EVERY_HOURS = 6;
 const log = { info: () => undefined, warn: () => undefined };
 
+/** The name of a backup has the time in seconds: each that an allocator asks for is another one. */
+let laterMs = 0;
+
 async function scheduleOn(database: TestDatabase, place: string, keep = 10): Promise<BackupSchedule> {
   const dataDir = await temporaryFolder();
-  let seconds = 0;
   const schedule = startBackupSchedule({
     db: database.db,
     source: sourceOf(database, dataDir),
@@ -24,8 +26,7 @@ async function scheduleOn(database: TestDatabase, place: string, keep = 10): Pro
     place,
     everyHours: EVERY_HOURS,
     keep,
-    // The name of a backup has the time.
-    now: () => new Date(Date.now() + (seconds += 1_000)),
+    now: () => new Date(Date.now() + (laterMs += 1_000)),
     log,
     lookMs: 3_600_000,
   });
