@@ -2817,6 +2817,7 @@ export interface components {
     WaitingPerson: {
       id: components['schemas']['WaitingPlaceId'];
       email: string;
+      name?: components['schemas']['RosterName'];
       state: components['schemas']['WaitingState'];
       since: components['schemas']['Timestamp'];
       /** @description Whether their page has asked within the last 90 seconds. */
@@ -2853,8 +2854,7 @@ export interface components {
       hostname: components['schemas']['Hostname'];
       pin: components['schemas']['Pin'];
       email: string;
-      /** @description The participant's name on the roster; absent where it has none. */
-      name?: string;
+      name?: components['schemas']['RosterName'];
       state: components['schemas']['AssignmentState'];
       /** @description The state as a sentence for the participant. */
       message: string;
@@ -3206,6 +3206,8 @@ export interface components {
       group: string;
       note: string;
     };
+    /** @description The participant's name on the roster; absent where it has none. */
+    RosterName: string;
     RosterUpload: {
       /** @description The rows. */
       csv: string;
@@ -3464,6 +3466,7 @@ export interface components {
       hostname: components['schemas']['Hostname'];
       /** @description The e-mail of the affected participant; null if there is none. */
       email: string | null;
+      name?: components['schemas']['RosterName'];
       /** @enum {string} */
       reason:
         | 'machine_lost'

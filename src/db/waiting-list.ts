@@ -98,13 +98,15 @@ export async function findPlaceOfBrowser(db: Db, browserId: string): Promise<Pla
   return row ? readRow(row) : null;
 }
 
-/** Those who wait or have a VM reserved, in the order of the list. */
-export async function listPlaces(db: Db): Promise<PlaceRecord[]> {
+/** Those who wait or have a VM reserved, in the order of the list, with their names on the roster ('' without one). */
+export async function listPlaces(db: Db): Promise<(PlaceRecord & { readonly name: string })[]> {
   const rows = await selectPlaces(db)
+    .leftJoin('roster as r', 'r.email', 'w.email')
+    .select('r.name')
     .where('w.left_at', 'is', null)
     .orderBy(sql`w.called_at nulls last, w.position, w.id`)
     .execute();
-  return rows.map(readRow);
+  return rows.map((row) => ({ ...readRow(row), name: row.name ?? '' }));
 }
 
 /** How many wait for a VM; not those who have one reserved. */

@@ -176,6 +176,8 @@ async function refuse(
   );
 }
 
+type ListedPlace = Awaited<ReturnType<typeof listPlaces>>[number];
+
 type ActionInput = Pick<Input<'callWaiting'>, 'path' | 'caller' | 'accept'>;
 
 async function changeList(
@@ -203,11 +205,12 @@ async function readList({ db, now }: WaitingListDependencies): Promise<WaitingLi
   };
 }
 
-function personView(place: PlaceRecord, nowMs: number): WaitingList['items'][number] {
+function personView(place: ListedPlace, nowMs: number): WaitingList['items'][number] {
   const { presentAt } = place;
   return {
     id: place.id,
     email: place.email,
+    ...(place.name !== '' && { name: place.name }),
     state: place.state,
     since: place.since.toISOString(),
     is_present: presentAt !== null && nowMs - presentAt.getTime() < PRESENT_SECONDS * 1_000,

@@ -125,9 +125,9 @@ const reasons = {
   many_by_one: { reason: 'Many machines for one browser', remedy: 'View machine' },
 } as const satisfies Record<Attention['reason'], { reason: string; remedy: string }>;
 
-function attentionView({ hostname, email, reason, message, since }: Attention, now: Date): View {
+function attentionView({ hostname, email, name, reason, message, since }: Attention, now: Date): View {
   return {
-    ...{ hostname, email, message, ...reasons[reason] },
+    ...{ hostname, email, name: name ?? null, message, ...reasons[reason] },
     href: vmPageHref(hostname),
     since: timeView(since, now),
   };

@@ -57,10 +57,10 @@ function personView(
   person: Person,
   { now, index, last }: { readonly now: Date; readonly index: number; readonly last: number },
 ): View {
-  const { id, email, hostname } = person;
+  const { id, email, name = null, hostname } = person;
   const action = `/api/v1/waiting-list/${id}`;
   return {
-    ...{ id, email, hostname },
+    ...{ id, email, name, hostname },
     number: index + 1,
     since: timeView(person.since, now),
     ...standingOf(person),

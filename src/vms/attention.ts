@@ -18,6 +18,8 @@ export type AttentionFacts = {
   readonly twinAddresses: readonly string[];
   readonly assignment: {
     readonly email: string;
+    /** On the roster; '' without one. */
+    readonly name: string;
     readonly state: AssignmentState;
     readonly commandAt: Date;
     readonly reassignedAt: Date | null;
@@ -32,6 +34,8 @@ export type Attention = {
   readonly hostname: string;
   /** The participant's; null if the machine is not assigned. */
   readonly email: string | null;
+  /** The participant's on the roster; absent where there is none. */
+  readonly name?: string;
   readonly reason: AttentionReason;
   /** What happened, then what to do. */
   readonly message: string;
@@ -65,6 +69,7 @@ export function attentionOf(machine: AttentionFacts): Attention | null {
   const entry = (reason: AttentionReason, message: string, since: Date): Attention => ({
     hostname,
     email: live?.email ?? null,
+    ...nameOf(live),
     reason,
     message,
     since,
@@ -76,6 +81,10 @@ export function attentionOf(machine: AttentionFacts): Attention | null {
   const served = status === 'destroying' ? null : live;
   const trouble = (served && commandTrouble(served)) ?? machineTrouble(machine, served);
   return trouble && entry(trouble.reason, trouble.message, trouble.since);
+}
+
+function nameOf(assignment: { readonly name: string } | null): { readonly name?: string } {
+  return assignment === null || assignment.name === '' ? {} : { name: assignment.name };
 }
 
 /** What is wrong besides the status and the command; the most urgent first. */
@@ -128,6 +137,7 @@ type Requested = {
   readonly hostname: string;
   readonly assignment: {
     readonly email: string;
+    readonly name: string;
     readonly browsers: readonly string[];
     readonly requestedFrom: string | null;
     readonly assignedAt: Date;
@@ -147,7 +157,8 @@ export function manyByOne(machines: readonly Requested[]): Attention[] {
     const { email, requestedFrom, assignedAt } = first.assignment;
     const from = requestedFrom === null ? '' : ` (from ${requestedFrom})`;
     const message = `One browser has requested ${held.length} machines${from}. If it is not yours, release them; MAX_VMS_PER_BROWSER limits how many one browser can have.`;
-    return [{ hostname: first.hostname, email, reason: 'many_by_one', message, since: assignedAt }];
+    const who = { email, ...nameOf(first.assignment) };
+    return [{ hostname: first.hostname, ...who, reason: 'many_by_one', message, since: assignedAt }];
   });
 }
 

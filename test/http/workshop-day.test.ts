@@ -58,6 +58,7 @@ async function waitAndServe(
 ): Promise<void> {
   await (phone ? walkToTheList(phone, address, waiting) : join(url, waiting, code));
   expect(await join(url, last, code)).toMatchObject({ state: 'waiting', ahead: 1 });
+  await expectNamesWhileWaiting({ url, admin }, [waiting, last]);
   const { hostname, assignment_id: released } = leaving;
   await admin.POST('/api/v1/selected-vms/release', {
     body: { hostnames: [hostname], assignment_ids: [released] },
@@ -70,6 +71,34 @@ async function waitAndServe(
   if (phone) expect(await walkToTheMachine(phone)).toBe(hostname);
   const list = await admin.GET('/api/v1/waiting-list');
   expect(list.data?.items[0]).toMatchObject({ email: phone ? last : waiting });
+}
+
+/** The name that the roster of this test has. */
+const nameOf = (email: string): string => `Person ${/\d+/.exec(email)?.[0]}`;
+
+/** On the organiser's list, beside the e-mail addresses. */
+async function expectNamesWhileWaiting(
+  { url, admin }: Pick<TestServer, 'url' | 'admin'>,
+  emails: readonly string[],
+): Promise<void> {
+  const { data } = await admin.GET('/api/v1/waiting-list');
+  const people = emails.map((email) => ({ email, name: nameOf(email) }));
+  expect(data?.items).toMatchObject(people);
+  const page = await (await fetch(`${url}/admin/waiting-list`, { headers: adminHeaders })).text();
+  for (const { email, name } of people) expect(page).toContain(`${name}<span class="under">${email}</span>`);
+}
+
+/** What needs attention names the participant whose machine has failed. */
+async function expectNameOfAttention(
+  { url, admin, db }: Pick<TestServer, 'url' | 'admin' | 'db'>,
+  { hostname, email }: { readonly hostname: string; readonly email: string },
+): Promise<void> {
+  await db.updateTable('vms').set({ status: 'error' }).where('hostname', '=', hostname).execute();
+  const { data } = await admin.GET('/api/v1/overview');
+  expect(data?.attention).toMatchObject([{ hostname, email, name: nameOf(email) }]);
+  const page = await (await fetch(`${url}/admin`, { headers: adminHeaders })).text();
+  expect(page).toContain(`${hostname}</a> · ${nameOf(email)} · ${email}`);
+  await db.updateTable('vms').set({ status: 'running' }).where('hostname', '=', hostname).execute();
 }
 
 async function expectClosed(phone: Page | null): Promise<void> {
@@ -200,7 +229,8 @@ test(
       Buffer.from(await (await fetch(`${url}/api/scp-client`, auth)).arrayBuffer()),
     );
     const first = emails[answers.findIndex(({ status }) => status === 200)] ?? '';
-    const name = `Person ${emails.indexOf(first) + 1}`;
+    const name = nameOf(first);
+    await expectNameOfAttention(server, { hostname: seat.hostname, email: first });
     expect(all.names).toContain(`${name} (${first})/thesis.txt`);
     expect(await (await fetch(`${url}/api/v1/vms.csv`, auth)).text()).toContain(`,${name}`);
     expect(await (await fetch(`${url}/admin/instances`, auth)).text()).toContain(`${name} · `);

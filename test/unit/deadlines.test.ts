@@ -99,6 +99,7 @@ describe('attention', () => {
   };
   const participant = {
     email: 'ada@x.org',
+    name: '',
     state: 'connected',
     pinFailures: 0,
     commandAt: ago(9),
@@ -210,6 +211,7 @@ describe('attention', () => {
     const held = (number: number, browser: string, releasedAt: Date | null = null) => ({
       hostname: `vm-${number}`,
       assignment: {
+        name: '',
         email: `person${number}@x.org`,
         browsers: [browser, 'another one'],
         requestedFrom: '192.0.2.7',
