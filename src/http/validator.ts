@@ -1,7 +1,7 @@
 // express-openapi-validator: requests and JSON answers against the contract. What it cannot do stands in docs/adr/0003.
 import * as OpenApiValidator from 'express-openapi-validator';
 import type { Request, RequestHandler } from 'express';
-import { endpoints, type EndpointId } from '../contract/endpoints.gen.ts';
+import type { Endpoint } from '../contract/erased.ts';
 import { ProblemError, type FieldError } from '../contract/problems.ts';
 import { isJsonType } from './accept.ts';
 import { contextOf } from './context.ts';
@@ -11,18 +11,39 @@ import { isRecord, member } from './records.ts';
 
 type ContractDocument = Exclude<Parameters<typeof OpenApiValidator.middleware>[0]['apiSpec'], string>;
 
-/** These are called by a whole workshop, or by all of its VMs, at the same moment. */
-const BUSY: readonly EndpointId[] = ['vmStartup', 'requestVm'];
+/** The middleware of the validator that finds the endpoint of a request. */
+const LOOKUP = 'metadataMiddleware';
+
+/** Throws where the document is no OpenAPI document. */
+export function createValidator(document: unknown): Validator {
+  const middlewares = createMiddlewares(contractFor(document));
+  if (!middlewares.some(({ name }) => name === LOOKUP))
+    throw new Error(`express-openapi-validator has no ${LOOKUP}`);
+  return (endpoint) =>
+    middlewares.map((middleware) =>
+      middleware.name === LOOKUP ? lookUpOnce(middleware, endpoint) : middleware,
+    );
+}
 
 /**
- * The validator compiles every path of its document anew for each request, 4 KiB of garbage for each VM that waits. So the
- * busy endpoints have an instance with their paths alone. Throws where the document is no OpenAPI document.
+ * To find the endpoint, the validator compiles every path of its document for each request, which takes longer than everything else
+ * that it does. Express has found the endpoint already, so what the validator finds for it is kept.
  */
-export function createValidator(document: unknown): Validator {
-  const busyPaths = new Set<string>(BUSY.map((id) => endpoints[id].path));
-  const shared = createMiddlewares(partOf(document, () => true));
-  const busy = createMiddlewares(partOf(document, (path) => busyPaths.has(path)));
-  return ({ path }) => (busyPaths.has(path) ? busy : shared);
+function lookUpOnce(lookUp: RequestHandler, { path }: Endpoint): RequestHandler {
+  const found = new Map<string, Readonly<Record<string, unknown>>>();
+  return (req, res, next) => {
+    const known = found.get(req.method);
+    if (known !== undefined) {
+      Object.assign(req, { openapi: { ...known, pathParams: { ...req.params } } });
+      next();
+      return;
+    }
+    void lookUp(req, res, (error?: unknown) => {
+      const openapi = member(req, 'openapi');
+      if (isRecord(openapi) && openapi['openApiRoute'] === path) found.set(req.method, openapi);
+      next(error);
+    });
+  };
 }
 
 function createMiddlewares(apiSpec: ContractDocument): readonly RequestHandler[] {
@@ -64,12 +85,11 @@ export function invalidRequest(errors: readonly FieldError[]): ProblemError {
 }
 
 /**
- * Some paths of the contract as the validator needs them: with HEAD, which it would refuse, beside GET; with reserved
+ * The contract as the validator needs it: with HEAD, which it would refuse, beside GET; with reserved
  * characters allowed in queries; and without what it never reads.
  */
-function partOf(document: unknown, has: (path: string) => boolean): ContractDocument {
-  const paths = entriesOf(member(document, 'paths')).filter(([path]) => has(path));
-  const items = paths.map(([path, item]) => {
+function contractFor(document: unknown): ContractDocument {
+  const items = entriesOf(member(document, 'paths')).map(([path, item]) => {
     const operations = Object.fromEntries(
       entriesOf(item).map(([method, operation]) => [method, slimOperation(document, recordOf(operation))]),
     );
@@ -88,7 +108,7 @@ function partOf(document: unknown, has: (path: string) => boolean): ContractDocu
 
 const SCHEMA_REFERENCE = /"#\/components\/schemas\/([\w.-]+)"/g;
 
-/** The named schemas that a part of the document refers to, directly or through others. */
+/** The named schemas that these paths refer to, directly or through others. */
 function schemasOf(document: unknown, part: unknown): Readonly<Record<string, unknown>> {
   const schemas = member(member(document, 'components'), 'schemas');
   const found = new Map<string, unknown>();

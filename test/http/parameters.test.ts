@@ -18,6 +18,19 @@ async function listing() {
   return { http, list, queries, [Symbol.asyncDispose]: () => http[Symbol.asyncDispose]() };
 }
 
+describe('path parameters', () => {
+  test('each request of an endpoint has its own, decoded, and is validated by its own method', async () => {
+    await using t = await listing();
+    for (const hostname of ['vm-1', 'vm-2', 'vm-1', 'vm 3']) {
+      const path = `/api/vm-status/${encodeURIComponent(hostname)}`;
+      const response = await t.http.get(path);
+      if (hostname === 'vm 3') expect(response.status).toBe(400);
+      else expect(await response.json()).toEqual({ hostname, status: 'running' });
+      expect((await t.http.get(path, { method: 'HEAD' })).status).toBe(response.status);
+    }
+  });
+});
+
 describe('query parameters', () => {
   test('query parameters become what the contract declares, with its defaults', async () => {
     await using t = await listing();
