@@ -53,7 +53,11 @@ async function takeTogether(db: Db, fetches: readonly Fetch[]): Promise<(Deliver
   });
 }
 
-/** By hostname, for those that have a command to fetch. No delivery: the row is locked, or has changed meanwhile. */
+/**
+ * By hostname, for those that have a command to fetch. No delivery: the row is locked, or has changed meanwhile. `offset 0` makes
+ * Postgres look up one assignment for each VM: when everybody joins, its statistics still say that there are none, and it would read
+ * all of them, and for each all VMs of the group (50 times as long).
+ */
 async function take(
   db: Db,
   fetches: readonly Fetch[],
@@ -65,8 +69,10 @@ async function take(
       from unnest(${fetches.map(({ hostname }) => hostname)}::text[],
                   ${fetches.map(({ codeLifetimeSeconds }) => codeLifetimeSeconds)}::float8[]) as given (hostname, seconds)
       join vms v on v.hostname = given.hostname and ${condition(statusIs('deliverable', 'v'))}
-      join assignments a on a.id = v.assignment_id
-      where ${IS_DUE} and a.command_at > now() - make_interval(secs => given.seconds)
+      cross join lateral (
+        select a.id from assignments a
+        where a.id = v.assignment_id and ${IS_DUE} and a.command_at > now() - make_interval(secs => given.seconds) offset 0
+      ) as a
     ), held as (
       select a.id, case when a.delivered_at is null then extract(epoch from now() - a.command_at)::float8 end as waited
       from due join assignments a on a.id = due.id
