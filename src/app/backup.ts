@@ -93,22 +93,17 @@ export async function restore(
 ): Promise<Result<Restored>> {
   const { place, name } = splitAddress(absolute(address));
   try {
-    const opened = await (await openPlace(place)).read(name);
-    try {
-      return await restoreBackup({
-        open: opened.open,
-        passphrase,
-        secretKey: context.config.secretKey,
-        deployment: context.config.deployment,
-        say: context.say,
-        openTarget: async () => {
-          const dataDir = await openDataDir(context);
-          return { dataDir, connect: () => openForRestore(context, lifecycle, dataDir) };
-        },
-      });
-    } finally {
-      await opened.close();
-    }
+    return await restoreBackup({
+      input: await (await openPlace(place)).read(name),
+      passphrase,
+      secretKey: context.config.secretKey,
+      deployment: context.config.deployment,
+      say: context.say,
+      openTarget: async () => {
+        const dataDir = await openDataDir(context);
+        return { dataDir, connect: () => openForRestore(context, lifecycle, dataDir) };
+      },
+    });
   } catch (error) {
     if (error instanceof BackupFault || (error instanceof Error && 'syscall' in error))
       return fail(failureOf(error, address));

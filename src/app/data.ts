@@ -36,6 +36,12 @@ export async function openData(
   return { dataDir, database: required(database), alone: whyAlone !== null };
 }
 
+/**
+ * Of the embedded server while it restores. Nobody replicates it, so tables that the same transaction has created are written once, and
+ * not to the log as well; they are on the disk before the transaction is.
+ */
+const RESTORING = { wal_level: 'minimal', max_wal_senders: '0', autovacuum: 'off' };
+
 /** For a restore: the database, alone, whatever is in it. */
 export async function openForRestore(
   context: AppContext,
@@ -44,6 +50,7 @@ export async function openForRestore(
 ): Promise<Server> {
   const server = await openServer({
     ...optionsOf(context, lifecycle, dataDir),
+    settings: RESTORING,
     whyAlone: 'a restore needs it alone',
     onTaken: () => undefined,
   });

@@ -41,17 +41,13 @@ export function bucketPlace(url: string): BackupPlace {
         await client.send(new DeleteObjectCommand(at(name)));
       }),
     read: async (name) => {
-      const { ETag: tag } = await withClient(({ client, HeadObjectCommand }) =>
-        client.send(new HeadObjectCommand(at(name))),
-      );
-      const open = async (): Promise<Readable> => {
-        const { GetObjectCommand, S3Client } = await loadClient();
-        const client = new S3Client(settings(region));
-        const { Body } = await client.send(new GetObjectCommand({ ...at(name), IfMatch: tag }));
-        if (!(Body instanceof Readable)) throw new Error('S3 answered without a body');
-        return Body.once('close', () => client.destroy());
-      };
-      return { open, close: () => Promise.resolve() };
+      // A name that is not there, or may not be read, is refused with a remedy.
+      await withClient(({ client, HeadObjectCommand }) => client.send(new HeadObjectCommand(at(name))));
+      const { GetObjectCommand, S3Client } = await loadClient();
+      const client = new S3Client(settings(region));
+      const { Body } = await client.send(new GetObjectCommand(at(name)));
+      if (!(Body instanceof Readable)) throw new Error('S3 answered without a body');
+      return Body.once('close', () => client.destroy());
     },
   };
 }

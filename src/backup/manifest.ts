@@ -1,5 +1,6 @@
 // What the first and the last entry of a backup say, and the names of the others.
 import { z } from 'zod';
+import { ROW_FORMATS } from '../db/dump/tables.ts';
 
 /** 2 would be a format that this version cannot read. */
 const FORMAT = 1;
@@ -23,7 +24,16 @@ export const manifestSchema = z.object({
   postgres: z.string(),
   deployment: z.object({ name: z.string(), environment: z.string() }),
   migrations: z.array(z.string()).readonly(),
-  tables: z.array(z.object({ name: identifier, columns: z.array(identifier).readonly() })).readonly(),
+  tables: z
+    .array(
+      z.object({
+        name: identifier,
+        columns: z.array(identifier).readonly(),
+        /** Of version 0.1.0: all are text. */
+        format: z.enum(ROW_FORMATS).default('text'),
+      }),
+    )
+    .readonly(),
 });
 export type Manifest = z.output<typeof manifestSchema>;
 
@@ -32,7 +42,7 @@ const counted = { bytes: z.int().min(0), sha256: z.string() };
 export const summarySchema = z.object({
   manifest: z.object(counted),
   files: z.array(z.object({ path: safePath, ...counted })),
-  /** The text of COPY, all pieces of a table together. */
+  /** All pieces of a table together. */
   tables: z.array(z.object({ name: identifier, ...counted })),
   sequences: z.array(z.object({ name: identifier, last: z.int() })),
 });

@@ -1,11 +1,10 @@
 // Where backups are kept: a folder, or a prefix in a bucket of S3. A backup appears there whole, under its name, or not at all.
 import { createWriteStream } from 'node:fs';
-import { link, mkdir, open, readdir, rm, stat, type FileHandle } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { Readable, type Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { loadInstalled } from '../provision/providers.ts';
 import { BackupFault } from './fault.ts';
-import type { OpenBackup } from './read.ts';
 
 export type BackupPlace = {
   /** Where the backup of this name is, for people. */
@@ -14,10 +13,7 @@ export type BackupPlace = {
   readonly put: (name: string, write: (out: Writable) => Promise<void>) => Promise<number>;
   readonly list: () => Promise<readonly string[]>;
   readonly remove: (name: string) => Promise<void>;
-  /** The same bytes at each call, also if the name gets others meanwhile. */
-  readonly read: (
-    name: string,
-  ) => Promise<{ readonly open: OpenBackup; readonly close: () => Promise<void> }>;
+  readonly read: (name: string) => Promise<Readable>;
 };
 
 const FOLDER_MODE = 0o700;
@@ -80,22 +76,9 @@ function folderPlace(folder: string): BackupPlace {
     remove: (name) => rm(join(folder, name), { force: true }),
     read: async (name) => {
       const file = await open(join(folder, name));
-      return {
-        open: () => Promise.resolve(Readable.from(chunksOf(file), { objectMode: false })),
-        close: () => file.close(),
-      };
+      return file.createReadStream({ highWaterMark: CHUNK_BYTES });
     },
   };
-}
-
-/** From the beginning. A stream of the file itself would close it at its end. */
-async function* chunksOf(file: FileHandle): AsyncGenerator<Uint8Array> {
-  for (let position = 0; ;) {
-    const { bytesRead, buffer } = await file.read({ buffer: Buffer.alloc(CHUNK_BYTES), position });
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    yield buffer.subarray(0, bytesRead);
-  }
 }
 
 /** What processes that were killed have left. */

@@ -1,6 +1,5 @@
-// Reads a backup, and holds it against its checksums. Whoever reads it twice, once for nothing but that, changes nothing before all
-// of it was seen to be whole.
-import { Readable } from 'node:stream';
+// Reads a backup once, and holds it against its checksums, which stand at its end.
+import type { Readable } from 'node:stream';
 import { readArchive, type ArchiveEntry } from './archive.ts';
 import { Counter, countOf, type Counted } from './checksums.ts';
 import { damaged } from './fault.ts';
@@ -17,66 +16,65 @@ import {
   type Summary,
 } from './manifest.ts';
 
-/** Opens the same bytes again at each call. */
-export type OpenBackup = () => Promise<Readable>;
+/** Takes the rows of one table; must read all pieces. */
+type TakeRows = (table: Manifest['tables'][number], pieces: AsyncIterable<Uint8Array>) => Promise<void>;
 
-/** What is done with the parts of a backup, in their order. */
-export type BackupReader = {
-  readonly files?: (manifest: Manifest, files: readonly KeptFile[]) => Promise<void>;
-  /** Must read all pieces. */
-  readonly rows?: (table: Manifest['tables'][number], pieces: AsyncIterable<Uint8Array>) => Promise<void>;
-};
-
-export type WholeBackup = {
+export type OpenedBackup = AsyncDisposable & {
   readonly manifest: Manifest;
   readonly files: readonly KeptFile[];
-  readonly summary: Summary;
+  /** To the end. Throws BackupFault where the backup, with manifest and files, is not whole: nothing of it may be used then. */
+  readonly readRows: (take: TakeRows) => Promise<Summary>;
 };
 
-/** Throws BackupFault where the backup cannot be opened, or is not whole. Without a reader it is only checked. */
-export async function readBackup(
-  open: OpenBackup,
-  passphrase: string,
-  reader: BackupReader = {},
-): Promise<WholeBackup> {
-  const input = await open();
+/** Reads its beginning. Throws BackupFault where that cannot be opened. */
+export async function openBackup(input: Readable, passphrase: string): Promise<OpenedBackup> {
   const entries = new Entries(readArchive(input, passphrase));
   try {
-    return await readEntries(entries, reader);
-  } finally {
+    const first = await entries.take();
+    if (first?.name !== MANIFEST) throw damaged('it does not begin with a manifest');
+    const manifest = parse(manifestSchema, first);
+    const files = await readFiles(entries);
+    return {
+      manifest,
+      files,
+      readRows: async (take) => {
+        const tables = await readTables(entries, manifest, take);
+        const summary = await readSummary(entries);
+        compare(MANIFEST, countOf(first.data), summary.manifest);
+        compareAll(
+          new Map(files.map(({ path, data }) => [path, countOf(data)])),
+          summary.files.map(({ path: name, ...counted }) => ({ name, ...counted })),
+        );
+        compareAll(tables, summary.tables);
+        return summary;
+      },
+      [Symbol.asyncDispose]: () => entries.close(),
+    };
+  } catch (error) {
     await entries.close();
+    throw error;
   }
 }
 
-async function readEntries(entries: Entries, reader: BackupReader): Promise<WholeBackup> {
-  const first = await entries.take();
-  if (first?.name !== MANIFEST) throw damaged('it does not begin with a manifest');
-  const manifest = parse(manifestSchema, first);
-  const files = await readFiles(entries);
-  await reader.files?.(manifest, files);
+async function readTables(
+  entries: Entries,
+  manifest: Manifest,
+  take: TakeRows,
+): Promise<ReadonlyMap<string, Counted>> {
   const tables = new Map<string, Counted>();
   for (const table of manifest.tables) {
     const counter = new Counter();
-    const pieces = piecesOf(entries, `${ROWS}${table.name}/`, counter);
-    await (reader.rows ?? readOnly)(table, pieces);
+    await take(table, piecesOf(entries, `${ROWS}${table.name}/`, counter));
     tables.set(table.name, counter.result());
   }
+  return tables;
+}
+
+async function readSummary(entries: Entries): Promise<Summary> {
   const last = await entries.take();
   if (last?.name !== SUMMARY) throw damaged(`${last?.name ?? 'its summary'} is not where it must be`);
   if ((await entries.take()) !== undefined) throw damaged('it goes on after its summary');
-  const summary = parse(summarySchema, last);
-  compare(MANIFEST, countOf(first.data), summary.manifest);
-  compareAll(
-    new Map(files.map(({ path, data }) => [path, countOf(data)])),
-    summary.files.map(({ path: name, ...counted }) => ({ name, ...counted })),
-  );
-  compareAll(tables, summary.tables);
-  return { manifest, files, summary };
-}
-
-async function readOnly(_table: unknown, pieces: AsyncIterable<Uint8Array>): Promise<void> {
-  const iterator = pieces[Symbol.asyncIterator]();
-  while ((await iterator.next()).done !== true);
+  return parse(summarySchema, last);
 }
 
 function compareAll(

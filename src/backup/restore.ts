@@ -1,15 +1,15 @@
-// Restores a backup. All of it is read and checked before anything is changed; then the database is written in one transaction, in
-// which it is read and checked again.
+// Restores a backup. It is read once, into one transaction, which commits only what was seen to be whole; files are written just before.
 import { rm } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import { checkLoadable, loadDump } from '../db/dump/load.ts';
 import { markRestored } from '../db/restored.ts';
 import { fail, succeed, type Result } from '../result.ts';
 import { checkFree, markUnfinished, unfinishedMark, writeKeptFiles, type KeptFile } from './files.ts';
 import type { Manifest } from './manifest.ts';
-import { readBackup, type OpenBackup } from './read.ts';
+import { openBackup } from './read.ts';
 
 export type RestoreOptions = {
-  readonly open: OpenBackup;
+  readonly input: Readable;
   readonly passphrase: string;
   /** As configured here; undefined = the one in the data folder counts. */
   readonly secretKey: string | undefined;
@@ -29,13 +29,13 @@ export type Restored = { readonly manifest: Manifest; readonly dataDir: string }
 const SEQUENCE_GAP = 1_000_000_000;
 const SECRET_KEY_FILE = 'secret-key';
 
-/** Throws BackupFault where the backup cannot be read. */
+/** Throws BackupFault where the backup cannot be read: nothing was changed then. */
 export async function restoreBackup(options: RestoreOptions): Promise<Result<Restored>> {
-  const { open, passphrase, say } = options;
-  say('Reading and checking the whole backup ...');
-  const { manifest, files, summary } = await readBackup(open, passphrase);
+  const { input, passphrase, say } = options;
+  await using backup = await openBackup(input, passphrase);
+  const { manifest, files } = backup;
   say(
-    `It was made at ${manifest.at} by version ${manifest.version}, of ${manifest.deployment.name}-${manifest.deployment.environment}, on Postgres ${manifest.postgres}.`,
+    `The backup was made at ${manifest.at} by version ${manifest.version}, of ${manifest.deployment.name}-${manifest.deployment.environment}, on Postgres ${manifest.postgres}.`,
   );
   const usable = checkUsable(options, manifest, files);
   if (!usable.ok) return usable;
@@ -46,19 +46,27 @@ export async function restoreBackup(options: RestoreOptions): Promise<Result<Res
   say('Restoring ...');
   const loaded = await loadDump(
     { connectionString, info: manifest, gap: SEQUENCE_GAP, finish: markRestored },
-    async (load) => {
+    async ({ copy, setSequences }) => {
       await markUnfinished(dataDir);
-      await readBackup(open, passphrase, {
-        files: (_, again) => writeKeptFiles(dataDir, again),
-        rows: load.copy,
-      });
-      await load.setSequences(summary.sequences);
+      const { sequences } = await readOrUnmark(dataDir, () => backup.readRows(copy));
+      await setSequences(sequences);
+      await writeKeptFiles(dataDir, files);
       return succeed();
     },
   );
   if (!loaded.ok) return loaded;
   await rm(unfinishedMark(dataDir));
   return succeed({ manifest, dataDir });
+}
+
+/** A backup that is not whole leaves the folder as it was: its rows are rolled back, and it has written no file. */
+async function readOrUnmark<T>(dataDir: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    await rm(unfinishedMark(dataDir));
+    throw error;
+  }
 }
 
 function checkUsable(

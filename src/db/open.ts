@@ -7,6 +7,7 @@ import { fail, succeed, type Failed, type Result } from '../result.ts';
 import { preparedClaim } from './claim.ts';
 import { connectDatabase, type Db } from './connect.ts';
 import { acquireDeploymentLock, describeHolder } from './deployment-lock.ts';
+import type { Settings } from './embedded/paths.ts';
 import type { Platform } from './embedded/platform.ts';
 import { startOwnedPostgres } from './embedded/own.ts';
 import { migrateToLatest, type BeforeMigrating, type MigrateResult } from './migrate.ts';
@@ -28,6 +29,8 @@ export type OpenOptions = {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly platform: Platform;
   readonly self: { readonly pid: number; readonly host: string };
+  /** Of the embedded server, on top of its defaults. */
+  readonly settings?: Settings;
   /** Another allocator has the database now: stop serving. */
   readonly onTaken: (who: string) => void;
   /** Before the schema of a database that is in use is changed. @param connectionString as in `OpenDatabase` */

@@ -1,8 +1,12 @@
 // What a backup contains, and that a restore brings all of it back, or changes nothing.
+import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
+import { readArchive, writeArchive, type ArchiveEntry } from '../../src/backup/archive.ts';
+import { checkFinished } from '../../src/backup/files.ts';
+import { DUMPED_TABLES } from '../../src/db/dump/tables.ts';
 import { migrateToLatest } from '../../src/db/migrate.ts';
 import { migrations } from '../../src/db/migrations/list.ts';
 import { backUp, PASSPHRASE, restoreInto, sourceOf, temporaryFolder } from '../support/backups.ts';
@@ -59,6 +63,18 @@ async function seeded(): Promise<TestDatabase> {
   );
   await sql`insert into deployment_identity (uid) values ('a-uid-of-22-characters')`.execute(db);
   return database;
+}
+
+/** More than age authenticates at once. */
+const END_BYTES = 100_000;
+
+async function* withOtherRows(address: string): AsyncGenerator<ArchiveEntry> {
+  for await (const entry of readArchive(createReadStream(address), PASSPHRASE)) {
+    const isLine = entry.name.startsWith('rows/vm_logs/');
+    // The last of the last line, before its event (none) and the end.
+    if (isLine) entry.data[entry.data.length - 7] = 'x'.charCodeAt(0);
+    yield entry;
+  }
 }
 
 describe('a backup', () => {
@@ -123,6 +139,15 @@ describe('a backup', () => {
     expect(await describeSchema(empty.db)).toBe(await describeSchema(present.db));
   });
 
+  test('has in binary form only columns whose binary form is the same in every major of Postgres', async () => {
+    await using database = await createTestDatabase();
+    const binary = [...DUMPED_TABLES].flatMap(([name, format]) => (format === 'binary' ? [name] : []));
+    const { rows } = await sql<{ type: string }>`
+      select distinct data_type::text as type from information_schema.columns
+      where table_schema = current_schema() and table_name = any(${binary}) order by 1`.execute(database.db);
+    expect(rows.map(({ type }) => type)).toEqual(['bigint', 'text', 'timestamp with time zone']);
+  });
+
   test('of a newer schema is refused, and so is making one', async () => {
     await using database = await createTestDatabase();
     const folder = await temporaryFolder();
@@ -142,7 +167,7 @@ describe('a backup', () => {
   });
 });
 
-describe('a restore is refused before anything is changed', () => {
+describe('a restore is refused and changes nothing', () => {
   test('where the backup was altered, cut short, or made with another passphrase', async () => {
     await using database = await seeded();
     await using empty = await createTestDatabase('empty');
@@ -162,16 +187,42 @@ describe('a restore is refused before anything is changed', () => {
       bad[`altered at ${share}`] = { content: altered, code: 'damaged' };
       bad[`cut at ${share}`] = { content: whole.subarray(0, at), code: 'damaged' };
     }
-    let opened = 0;
     for (const [what, { content, passphrase = PASSPHRASE, code }] of Object.entries(bad)) {
+      let opened = 0;
       const path = join(folder, `${what.replaceAll(' ', '-')}.tar.zst.age`);
       await writeFile(path, content);
       const target = { database: empty, dataDir: join(folder, 'new') };
       const restoring = restoreInto(target, path, { passphrase, onOpen: () => (opened += 1) });
       await expect(restoring, what).rejects.toMatchObject({ failure: { code } });
+      if (code === 'not_opened') expect(opened, what).toBe(0);
+      expect(await readdir(target.dataDir).catch(() => []), what).toEqual([]);
     }
-    expect(opened).toBe(0);
     expect(await dumpRows(empty.db).catch(() => 'no table')).toBe('no table');
+  });
+
+  test('where its rows are not those that were backed up, and nothing starts meanwhile', async () => {
+    await using database = await seeded();
+    await using empty = await createTestDatabase('empty');
+    await sql`update vm_logs set line = md5(random()::text) where line like 'line %'`.execute(database.db);
+    const folder = await temporaryFolder();
+    const dataDir = join(folder, 'new');
+    const { address } = await backUp(sourceOf(database, join(folder, 'old')), folder);
+    const altered = join(folder, 'altered');
+    await writeArchive(withOtherRows(address), PASSPHRASE, createWriteStream(altered));
+    const through = async function* (input: AsyncIterable<Buffer>) {
+      const whole = Buffer.concat(await Array.fromAsync(input));
+      yield whole.subarray(0, -END_BYTES);
+      const unfinished = { failure: { code: 'restore_unfinished' } };
+      await expect.poll(() => checkFinished(dataDir), { timeout: 20_000 }).toMatchObject(unfinished);
+      yield whole.subarray(-END_BYTES);
+    };
+    const restoring = restoreInto({ database: empty, dataDir }, altered, { through });
+    await expect(restoring).rejects.toMatchObject({
+      failure: { message: expect.stringContaining('the checksum of vm_logs') as string },
+    });
+    expect(await readdir(dataDir)).toEqual([]);
+    expect(await dumpRows(empty.db).catch(() => 'no table')).toBe('no table');
+    expect(await restoreInto({ database: empty, dataDir }, address)).toMatchObject({ ok: true });
   });
 
   test('where the database or the folder belong to another allocator, or the key is another one', async () => {

@@ -1,7 +1,8 @@
 // Backups of test databases.
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { onTestFinished } from 'vitest';
 import { backupName, makeBackup, type MadeBackup } from '../../src/backup/make.ts';
 import { openPlace, splitAddress } from '../../src/backup/place.ts';
@@ -36,36 +37,34 @@ export async function backUp(source: BackupSource, place: string): Promise<MadeB
 
 type Target = { readonly database: TestDatabase; readonly dataDir: string };
 
-/** The target is only opened when the backup was checked. */
+/** The target, which is created where it is missing, is only opened when the backup could be. */
 export async function restoreInto(
   { database, dataDir }: Target,
   address: string,
-  { passphrase = PASSPHRASE, secretKey, onOpen }: RestoreParts = {},
+  { passphrase = PASSPHRASE, secretKey, onOpen, through }: RestoreParts = {},
 ): Promise<Result<Restored>> {
   const { place, name } = splitAddress(address);
-  const { open, close } = await (await openPlace(place)).read(name);
-  try {
-    return await restoreBackup({
-      open,
-      passphrase,
-      secretKey,
-      deployment: DEPLOYMENT,
-      say: () => undefined,
-      openTarget: () => {
-        onOpen?.();
-        return Promise.resolve({
-          dataDir,
-          connect: () => Promise.resolve({ connectionString: database.connectionString }),
-        });
-      },
-    });
-  } finally {
-    await close();
-  }
+  const input = await (await openPlace(place)).read(name);
+  return restoreBackup({
+    input: through ? Readable.from(through(input), { objectMode: false }) : input,
+    passphrase,
+    secretKey,
+    deployment: DEPLOYMENT,
+    say: () => undefined,
+    openTarget: async () => {
+      onOpen?.();
+      await mkdir(dataDir, { recursive: true });
+      return {
+        dataDir,
+        connect: () => Promise.resolve({ connectionString: database.connectionString }),
+      };
+    },
+  });
 }
 
 type RestoreParts = {
   readonly passphrase?: string;
   readonly secretKey?: string;
   readonly onOpen?: () => void;
+  readonly through?: (input: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
 };

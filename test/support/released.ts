@@ -38,7 +38,9 @@ export async function writeReleased(): Promise<void> {
   const rows = await withDump(database.connectionString, async ({ info, rowsOf, sequences }) => {
     const blocks: string[] = [];
     for (const table of info.tables) {
-      const text = Buffer.concat(await Array.fromAsync(rowsOf(table))).toString('utf8');
+      const text = Buffer.concat(await Array.fromAsync(rowsOf({ ...table, format: 'text' }))).toString(
+        'utf8',
+      );
       blocks.push(`copy ${table.name} (${table.columns.join(', ')}) from stdin;\n${text}\\.`);
     }
     for (const { name, last } of await sequences()) blocks.push(`select setval('${name}', ${last});`);

@@ -1,12 +1,16 @@
-// Reads all of our rows as they were at one moment, while others go on writing: COPY in one transaction that sees one snapshot. The text
-// of COPY is the same in every major version of Postgres. The queue is left out: at a start its jobs follow from the operations.
+// Reads all of our rows as they were at one moment, while others go on writing: COPY in one transaction that sees one snapshot. The
+// queue is left out: at a start its jobs follow from the operations.
 import { Client } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import { fail, succeed, type Result } from '../../result.ts';
 import { migrations } from '../migrations/list.ts';
-import { DUMPED_TABLES } from './tables.ts';
+import { DUMPED_TABLES, type RowFormat } from './tables.ts';
 
-export type DumpedTable = { readonly name: string; readonly columns: readonly string[] };
+export type DumpedTable = {
+  readonly name: string;
+  readonly columns: readonly string[];
+  readonly format: RowFormat;
+};
 
 /** What a dump is of. */
 export type DumpInfo = {
@@ -24,7 +28,7 @@ export type SequencePosition = { readonly name: string; readonly last: number };
 
 export type Dump = {
   readonly info: DumpInfo;
-  /** The rows of one table as the text of COPY, in pieces that end anywhere. */
+  /** The rows of one table as COPY writes them in its format, in pieces that end anywhere. */
   readonly rowsOf: (table: DumpedTable) => AsyncIterable<Uint8Array>;
   /** Call it last: sequences are no part of the snapshot, and these must not be behind its rows. */
   readonly sequences: () => Promise<readonly SequencePosition[]>;
@@ -58,8 +62,8 @@ export async function withDump<T>(
     return succeed(
       await work({
         info: info.value,
-        rowsOf: ({ name, columns }) =>
-          client.query(copyTo(`copy ${quote(name)} (${columns.map(quote).join(', ')}) to stdout`)),
+        rowsOf: (table) =>
+          client.query(copyTo(`copy ${columnsOf(table)} to stdout (format ${table.format})`)),
         sequences: async () => {
           const { rows } = await client.query<{ name: string; last: string }>(
             `select sequencename as name, last_value as last from pg_sequences
@@ -111,14 +115,19 @@ async function appliedMigrations(client: Client): Promise<string[]> {
 }
 
 async function readTables(client: Client): Promise<DumpedTable[]> {
-  const { rows } = await client.query<{ name: string; columns: string[] }>(
+  const { rows } = await client.query<Omit<DumpedTable, 'format'>>(
     `select table_name::text as name, array_agg(column_name::text order by ordinal_position) as columns
      from information_schema.columns
      where table_schema = current_schema() and table_name = any($1) and is_generated = 'NEVER'
      group by 1 order by 1`,
-    [DUMPED_TABLES],
+    [[...DUMPED_TABLES.keys()]],
   );
-  return rows;
+  return rows.map((table) => ({ ...table, format: DUMPED_TABLES.get(table.name) ?? 'text' }));
+}
+
+/** The table and its columns, for COPY. */
+export function columnsOf({ name, columns }: DumpedTable): string {
+  return `${quote(name)} (${columns.map(quote).join(', ')})`;
 }
 
 /** An identifier in SQL. */
