@@ -1,12 +1,17 @@
-// Serves together what comes while the previous group is being served. There is no timer: what comes alone is served at once.
+// Serves together what comes while the previous group is being served. What comes alone is served at once.
 // Knows nothing of what is served; docs/adr/0017-groups.md says why it is our own.
 
 export type GroupOptions<Item, Answer> = {
-  /** Items with the same key are never in one group; the later one waits for the next. */
-  readonly keyOf: (item: Item) => string;
+  /** Items with the same key are never in one group; the later one waits for the next. Absent: no two are the same. */
+  readonly keyOf?: ((item: Item) => string) | undefined;
   readonly maxSize: number;
   /** How many wait at most; more are refused. */
   readonly maxWaiting: number;
+  /**
+   * Begins when a group of several begins, and the next group does not begin before it ends: it is the larger. For senders that can
+   * wait, so that many of them leave time for others. Absent: the next one begins at once.
+   */
+  readonly rest?: () => Promise<unknown>;
   /** The answers, in the order of the items. `undefined`: this item has to be served alone. Only one group at a time. */
   readonly together: (items: readonly Item[]) => Promise<readonly (Answer | undefined)[]>;
   /** Serves an item that its group could not serve. Groups do not wait for it. */
@@ -57,6 +62,7 @@ const afterWhatArrived = (): Promise<void> => new Promise((resolve) => setImmedi
 export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>): Groups<Item, Answer> {
   let queue: Waiting<Item, Answer>[] = [];
   let isServing = false;
+  let rest: Promise<unknown> = Promise.resolve();
   const counts = { groups: 0, items: 0, largest: 0, alone: 0 };
 
   function serveAlone({ item, resolve }: Waiting<Item, Answer>): void {
@@ -84,11 +90,13 @@ export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>):
   async function serveAll(): Promise<void> {
     isServing = true;
     while (queue.length > 0) {
+      await rest;
       // What has arrived already is read first: the busier the process, the larger are the groups. Alone, nobody waits.
       await afterWhatArrived();
       const { group, left, later } = nextGroup(queue, options);
       queue = later;
       for (const { reject } of left) reject(new NotServed('left'));
+      if (group.length > 1 && options.rest) rest = options.rest();
       if (group.length > 0) await serveGroup(group);
     }
     isServing = false;
@@ -114,16 +122,20 @@ function nextGroup<Item, Answer>(
   { keyOf, maxSize }: GroupOptions<Item, Answer>,
 ) {
   const keys = new Set<string>();
+  const isTaken = (item: Item): boolean => {
+    if (keyOf === undefined) return false;
+    const key = keyOf(item);
+    if (keys.has(key)) return true;
+    keys.add(key);
+    return false;
+  };
   const group: Waiting<Item, Answer>[] = [];
   const left: Waiting<Item, Answer>[] = [];
   const later: Waiting<Item, Answer>[] = [];
   for (const waiting of queue) {
     if (waiting.signal?.aborted === true) left.push(waiting);
-    else if (group.length === maxSize || keys.has(keyOf(waiting.item))) later.push(waiting);
-    else {
-      keys.add(keyOf(waiting.item));
-      group.push(waiting);
-    }
+    else if (group.length === maxSize || isTaken(waiting.item)) later.push(waiting);
+    else group.push(waiting);
   }
   return { group, left, later };
 }

@@ -1,12 +1,14 @@
 // Statements that serve several callers at once. Each commit with NOTIFY holds one lock of the server through its fsync, so
 // that a crowd with a commit each would wait in line; a group is one commit.
+import { setTimeout as delay } from 'node:timers/promises';
 import { createGroups, type GroupOptions, type Groups, type GroupSizes } from '../async/groups.ts';
 import type { Db } from './connect.ts';
 import { isOfOneRow } from './errors.ts';
 
-/** The most reports of VMs in one statement, and how many wait at most: a report of each VM that a process serves. */
-export const MAX_REPORTS = 200;
-export const MAX_REPORTS_WAITING = 20_000;
+/** While many VMs report, a statement of each kind begins so often at most: no person waits for it. */
+const REST_MS = 50;
+/** What VMs report: the most in one statement, and how many wait at most: a report of each VM that a process serves. */
+export const ofReports = { maxSize: 200, maxWaiting: 20_000, rest: () => delay(REST_MS) } as const;
 
 /** To be joined, in a statement of a group, to what it was given: where it has to wait for a lock after all, it fails soon. */
 export const BOUNDED = `, (select set_config('lock_timeout', '500ms', true)) as bounded`;
@@ -20,7 +22,7 @@ type GroupedStatement<Item, Answer> = {
    */
   readonly together: (db: Db, items: readonly Item[]) => Promise<readonly (Answer | undefined)[]>;
   readonly alone: (db: Db, item: Item) => Promise<Answer>;
-} & Pick<GroupOptions<Item, Answer>, 'keyOf' | 'maxSize' | 'maxWaiting'>;
+} & Pick<GroupOptions<Item, Answer>, 'keyOf' | 'maxSize' | 'maxWaiting' | 'rest'>;
 
 type NamedGroupSizes = GroupSizes & { readonly name: string };
 

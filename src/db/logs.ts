@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import pLimit from 'p-limit';
 import type { Db } from './connect.ts';
-import { BOUNDED, grouped, MAX_REPORTS, MAX_REPORTS_WAITING } from './grouped.ts';
+import { BOUNDED, grouped, ofReports } from './grouped.ts';
 
 export type LogBatch = {
   readonly hostname: string;
@@ -31,8 +31,7 @@ export function createLogAppender(connections: number): AppendLogs {
   const inGroup = grouped<LogBatch, number>({
     name: 'logs',
     keyOf: ({ hostname }) => hostname,
-    maxSize: MAX_REPORTS,
-    maxWaiting: MAX_REPORTS_WAITING,
+    ...ofReports,
     together: appendTogether,
     alone,
   });
@@ -203,8 +202,8 @@ export async function pruneLogs(db: Db, hostname: string, maxBytes: number): Pro
 const pruneInGroup = grouped<Limit, number>({
   name: 'log limits',
   keyOf: ({ hostname }) => hostname,
+  ...ofReports,
   maxSize: MAX_PRUNED,
-  maxWaiting: MAX_REPORTS_WAITING,
   together: (db, limits) => prune(db, limits, BOUNDED),
   alone: async (db, limit) => (await prune(db, [limit], ''))[0] ?? 0,
 });

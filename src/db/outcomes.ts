@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
 import type { Locking } from './free-vms.ts';
-import { grouped, MAX_REPORTS, MAX_REPORTS_WAITING } from './grouped.ts';
+import { grouped, ofReports } from './grouped.ts';
 
 export type OutcomeReport = {
   readonly assignmentId: string;
@@ -22,8 +22,7 @@ export async function recordOutcome(db: Db, report: OutcomeReport): Promise<Outc
 const recordInGroup = grouped<OutcomeReport, OutcomeResult>({
   name: 'outcomes',
   keyOf: ({ assignmentId }) => assignmentId.toLowerCase(),
-  maxSize: MAX_REPORTS,
-  maxWaiting: MAX_REPORTS_WAITING,
+  ...ofReports,
   together: (db, reports) => record(db, reports, 'skip locked'),
   alone: async (db, report) => (await record(db, [report], ''))[0] ?? 'unknown',
 });

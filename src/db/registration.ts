@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { registeredProvider } from '../provision/providers.ts';
 import { recordAuditEvent } from './audit.ts';
 import type { Db } from './connect.ts';
+import { grouped, ofReports } from './grouped.ts';
 import { hostnameOfTombstone, hasTombstone } from './tombstones.ts';
 import { addVms } from './transition.ts';
 import type { VmAction } from './vm-actions.ts';
@@ -50,21 +51,47 @@ export async function replaceToken(db: Db, { hostname, by }: VmAction, tokenHash
 
 /** The hostname of a token, also of a VM destroyed within the last hour; null for an unknown token. */
 export async function hostnameOfToken(db: Db, tokenHash: Buffer): Promise<string | null> {
-  const row = await db
+  return (await findInGroup(db, tokenHash)) ?? (await hostnameOfTombstone(db, tokenHash));
+}
+
+/** Every request of a VM asks for it. */
+const findInGroup = grouped<Buffer, string | null>({
+  name: 'tokens',
+  ...ofReports,
+  together: findHostnames,
+  alone: async (db, tokenHash) => (await findHostnames(db, [tokenHash]))[0] ?? null,
+});
+
+async function findHostnames(db: Db, hashes: readonly Buffer[]): Promise<(string | null)[]> {
+  const rows = await db
     .selectFrom('vms')
-    .select('hostname')
-    .where('token_hash', '=', tokenHash)
-    .executeTakeFirst();
-  return row?.hostname ?? (await hostnameOfTombstone(db, tokenHash));
+    .select(['hostname', sql<string>`encode(token_hash, 'hex')`.as('hash')])
+    .where('token_hash', '=', sql<Buffer>`any(${hashes}::bytea[])`)
+    .execute();
+  const found = new Map(rows.map(({ hash, hostname }) => [hash, hostname]));
+  return hashes.map((hash) => found.get(hash.toString('hex')) ?? null);
 }
 
 /** Whether the VM has a token. */
 export async function hasToken(db: Db, hostname: string): Promise<boolean> {
-  const row = await db
+  return hasTokenInGroup(db, hostname);
+}
+
+/** Every request in the name of a VM, without a token, asks for it. */
+const hasTokenInGroup = grouped<string, boolean>({
+  name: 'VMs without a token',
+  ...ofReports,
+  together: haveTokens,
+  alone: async (db, hostname) => (await haveTokens(db, [hostname]))[0] ?? false,
+});
+
+async function haveTokens(db: Db, hostnames: readonly string[]): Promise<boolean[]> {
+  const rows = await db
     .selectFrom('vms')
     .select('hostname')
-    .where('hostname', '=', hostname)
+    .where('hostname', '=', sql<string>`any(${hostnames}::text[])`)
     .where('token_hash', 'is not', null)
-    .executeTakeFirst();
-  return row !== undefined;
+    .execute();
+  const found = new Set(rows.map(({ hostname }) => hostname));
+  return hostnames.map((hostname) => found.has(hostname));
 }

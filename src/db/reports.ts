@@ -6,7 +6,7 @@ import type { GpuHealth, Provider } from '../vms/status.ts';
 import { recordAuditEvent } from './audit.ts';
 import type { Db } from './connect.ts';
 import type { Locking } from './free-vms.ts';
-import { grouped, MAX_REPORTS, MAX_REPORTS_WAITING } from './grouped.ts';
+import { grouped, ofReports } from './grouped.ts';
 import { recordSeen, type Heartbeat } from './seen.ts';
 import { hasTombstone } from './tombstones.ts';
 import { addVms, recordEvent, transition } from './transition.ts';
@@ -18,8 +18,6 @@ type StatusReport = { readonly hostname: string; readonly status: ReportedStatus
 type ValueReport = { readonly hostname: string } & (
   { readonly inUse: boolean; readonly gpu: null } | { readonly inUse: null; readonly gpu: GpuHealth }
 );
-
-const ofReports = { maxSize: MAX_REPORTS, maxWaiting: MAX_REPORTS_WAITING } as const;
 
 /**
  * Records a status; an unknown hostname becomes a row of this provider, unless there are `most` VMs already that nobody

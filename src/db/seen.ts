@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { Db } from './connect.ts';
 import type { Locking } from './free-vms.ts';
-import { BOUNDED, grouped, MAX_REPORTS, MAX_REPORTS_WAITING } from './grouped.ts';
+import { BOUNDED, grouped, ofReports } from './grouped.ts';
 import { condition, isSilent } from './predicates.ts';
 import { statusChangedBy, transition } from './transition.ts';
 
@@ -35,8 +35,7 @@ export async function recordSeen(
 const recordInGroup = grouped<Sighting, Seen | null>({
   name: 'seen',
   keyOf: ({ hostname }) => hostname,
-  maxSize: MAX_REPORTS,
-  maxWaiting: MAX_REPORTS_WAITING,
+  ...ofReports,
   together: (db, sightings) => record(db, sightings, 'skip locked'),
   alone: async (db, sighting) => (await record(db, [sighting], ''))[0] ?? null,
 });

@@ -41,14 +41,12 @@ const GROUP_MAX = 10_000;
 export function createSettings(db: Db, defaults: WorkshopSettings, newCode: () => string): Settings {
   let last = defaults;
   let saved: readonly (keyof WorkshopSettings)[] = [];
-  let reads = 0;
   const readOnce = async (on: Db): Promise<WorkshopSettings> => {
     const stored = await on.selectFrom('settings').select(['key', 'value']).execute();
     saved = settingNames.filter((name) => stored.some(({ key }) => key === name));
     return (last = withStored(defaults, stored));
   };
-  const groups = createGroups<number, WorkshopSettings>({
-    keyOf: String,
+  const groups = createGroups<null, WorkshopSettings>({
     maxSize: GROUP_MAX,
     maxWaiting: GROUP_MAX,
     together: async (items) => {
@@ -59,7 +57,7 @@ export function createSettings(db: Db, defaults: WorkshopSettings, newCode: () =
     isWorthTryingAlone: isOfOneRow,
   });
   return {
-    read: () => groups.serve((reads += 1)),
+    read: () => groups.serve(null),
     last: () => last,
     saved: () => saved,
     defaults,

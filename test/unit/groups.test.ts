@@ -48,6 +48,47 @@ describe('a group', () => {
     expect(await answer).toBe('a together');
   });
 
+  test('after a group of several, the next one waits for the end of the rest; after one alone, it does not', async () => {
+    const rests: ReturnType<typeof Promise.withResolvers<undefined>>[] = [];
+    const rest = () => {
+      rests.push(Promise.withResolvers<undefined>());
+      return rests.at(-1)!.promise;
+    };
+    const { groups, begun } = heldGroups({ rest });
+    const answers = [groups.serve('a'), groups.serve('b')];
+    await settle();
+    await begun[0]?.end();
+    answers.push(groups.serve('c'));
+    await settle();
+    expect(itemsOf(begun)).toEqual([['a', 'b']]);
+    answers.push(groups.serve('d'));
+    rests[0]?.resolve(undefined);
+    await settle();
+    expect(itemsOf(begun)).toEqual([
+      ['a', 'b'],
+      ['c', 'd'],
+    ]);
+    await begun[1]?.end();
+    rests[1]?.resolve(undefined);
+    for (const alone of ['e', 'f']) {
+      answers.push(groups.serve(alone));
+      await settle();
+      expect(begun.at(-1)?.items).toEqual([alone]);
+      await begun.at(-1)?.end();
+    }
+    expect(rests).toHaveLength(2);
+    expect(await Promise.all(answers)).toHaveLength(6);
+  });
+
+  test('without keys, the same item may be in a group twice', async () => {
+    const { groups, begun } = heldGroups({ keyOf: undefined });
+    const answers = [groups.serve('a'), groups.serve('a')];
+    await settle();
+    expect(itemsOf(begun)).toEqual([['a', 'a']]);
+    await begun[0]?.end();
+    expect(await Promise.all(answers)).toEqual(['a together', 'a together']);
+  });
+
   test('what other connections bring in the same moment is in the group too', async () => {
     const { groups, begun } = heldGroups();
     const answers = [groups.serve('a')];
