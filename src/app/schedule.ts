@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { uptime } from 'node:os';
 import { readDatabaseClock } from '../db/silence.ts';
-import { listVmRows } from '../db/vm-rows.ts';
+import { listVmRows, type VmRow } from '../db/vm-rows.ts';
 import { downloadRecords, targetsOf } from '../handlers/downloads.ts';
 import { recordDownloads } from '../db/downloads.ts';
 import type { Lifecycle } from '../lifecycle.ts';
@@ -44,10 +44,8 @@ export async function openSchedule(
 ): Promise<void> {
   const { data, operations, scheduleClock } = dependencies;
   const { db } = data.database;
-  const listOwn = async (): Promise<string[]> =>
-    (await listVmRows(db))
-      .filter((vm) => isOwn(vm, operations.provider.name))
-      .map(({ hostname }) => hostname);
+  const listOwn = async (): Promise<readonly VmRow[]> =>
+    (await listVmRows(db)).filter((vm) => isOwn(vm, operations.provider.name));
   await lifecycle.acquire(
     'schedule',
     () =>
@@ -65,14 +63,14 @@ export async function openSchedule(
 function collectWorkOf(
   { config }: AppContext,
   { data, collecting }: ScheduleDependencies,
-  listOwn: () => Promise<readonly string[]>,
+  listOwn: () => Promise<readonly VmRow[]>,
 ): CollectWork {
   const { db } = data.database;
   return createCollectWork({
     collector: collecting.collector,
     place: config.backup.place,
     listTargets: async () => {
-      const own = new Set(await listOwn());
+      const own = new Set((await listOwn()).map(({ hostname }) => hostname));
       return (await targetsOf({ ...collecting, db }, null)).filter(({ hostname }) => own.has(hostname));
     },
     record: (reports, by, startedAt) => recordDownloads(db, downloadRecords(reports, by, startedAt)),

@@ -3002,8 +3002,8 @@ export interface components {
       retry_at: components['schemas']['Timestamp'] | null;
       /** @description VMs that were not destroyed because their files were not downloaded. */
       kept: components['schemas']['Hostname'][];
-      /** @description Where the downloaded files are. */
-      archive: string | null;
+      /** @description Where the downloaded files are, one place for each download. */
+      archives: string[];
       ended_at: components['schemas']['Timestamp'] | null;
       /** @description The newest operation that it has started. */
       operation_id: components['schemas']['OperationId'] | null;

@@ -24,7 +24,8 @@ export type ScheduleEntry = Plan & {
   readonly problem: string | null;
   /** VMs that were not destroyed because their files were not downloaded. */
   readonly kept: readonly string[];
-  readonly archive: string | null;
+  /** Where the downloaded files are, one place for each download. */
+  readonly archives: readonly string[];
   readonly endedAt: Date | null;
   /** Its newest operation. */
   readonly operationId: string | null;
@@ -54,7 +55,7 @@ function readRow(row: Row): ScheduleEntry {
     attempts: row.attempts,
     problem: row.problem,
     kept: row.kept,
-    archive: row.archive,
+    archives: row.archives,
     endedAt: row.ended_at,
     operationId: row.operation_id,
   };
@@ -143,6 +144,7 @@ export async function changeScheduled(
 const ANEW = {
   ...{ state: 'pending', run_by: null, run_at: null, retry_at: null, attempts: 0, problem: null },
   kept: sql<string[]>`'{}'`,
+  archives: sql<string[]>`'{}'`,
 };
 
 export type ScheduleAction = 'cancel' | 'skip' | 'resume' | 'run' | 'run-without-download';
@@ -192,9 +194,11 @@ function changeFor(
     case 'resume':
       if (state === 'pending') return 'same';
       return state === 'skipped' && dueAt > now ? { state: 'pending' } : 'conflict';
-    case 'run':
     case 'run-without-download':
-      return runNow(entry, { who, now, download: entry.download && action === 'run' });
+      if (entry.kind === 'launch') return 'conflict';
+      return runNow(entry, { who, now, download: false });
+    case 'run':
+      return runNow(entry, { who, now, download: entry.download });
   }
 }
 
@@ -274,7 +278,7 @@ export async function endAttempt(
       ended_at: state === 'done' ? sql<Date>`now()` : null,
       ...{ lease_owner: null, lease_until: null, retry_at: retryAt, attempts, problem },
       kept: [...kept],
-      archive: sql<string>`coalesce(${archive}, archive)`,
+      archives: sql<string[]>`array_remove(archives || ${archive}::text, null)`,
     })
     .where('id', '=', id)
     .where('lease_owner', '=', owner)
@@ -297,11 +301,18 @@ export async function refreshSchedule(db: Db, restoredProblem: string): Promise<
   for (const { id, wall_time: wallTime, zone, due_at: before } of rows) {
     const { at } = momentOf(wallTime, zone);
     if (at.getTime() !== before.getTime())
-      await db.updateTable('schedule').set({ due_at: at }).where('id', '=', id).execute();
+      await db
+        .updateTable('schedule')
+        .set({ due_at: at })
+        .where('id', '=', id)
+        // Another allocator may have changed it since.
+        .where('wall_time', '=', wallTime)
+        .where('zone', '=', zone)
+        .execute();
   }
   await sql`update schedule set state = 'missed', problem = ${restoredProblem}, lease_owner = null, lease_until = null
     from deployment_identity
-    where state in ('pending', 'running') and due_at <= restored_at and created_at <= restored_at`.execute(
+    where state in ('pending', 'running') and coalesce(run_at, due_at) <= restored_at and created_at <= restored_at`.execute(
     db,
   );
 }

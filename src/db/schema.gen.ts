@@ -292,9 +292,9 @@ export interface RosterUploads {
 
 export interface Schedule {
   /**
-   * where the downloaded files are
+   * where the downloaded files are, one place for each download
    */
-  archive: string | null;
+  archives: Generated<string[]>;
   attempts: Generated<number>;
   created_at: Generated<Timestamp>;
   download: Generated<boolean>;

@@ -150,6 +150,8 @@ export type VmRow = {
   readonly status: VmStatus;
   /** The launch that created it. */
   readonly operationId: string | null;
+  /** Of its participant, as `email`; null if the VM is not assigned. */
+  readonly assignmentId: string | null;
   /** The participant's; null if the VM is not assigned. */
   readonly email: string | null;
   /** A participant has or had it. */
@@ -183,6 +185,7 @@ export async function listVmRows(db: Db): Promise<VmRow[]> {
       'v.ssh_host_key as sshHostKey',
       'v.shutdown_at as shutdownAt',
       'v.created_at as createdAt',
+      'a.id as assignmentId',
       'a.email',
       sql<boolean>`exists (select from assignments any_a where any_a.hostname = v.hostname)`.as(
         'wasAssigned',

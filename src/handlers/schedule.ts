@@ -60,7 +60,7 @@ export function createScheduleHandlers(dependencies: ScheduleDependencies): Hand
 export function scheduledView(entry: ScheduleEntry): components['schemas']['ScheduleEntry'] {
   const { id, kind, wallTime, zone, dueAt, numVms, hours, download, state, scheduledBy } = entry;
   return {
-    ...{ id, kind, time: wallTime, zone, hours, download, state, archive: entry.archive },
+    ...{ id, kind, time: wallTime, zone, hours, download, state, archives: [...entry.archives] },
     due_at: dueAt.toISOString(),
     shift: momentOf(wallTime, zone).shift,
     num_vms: numVms,

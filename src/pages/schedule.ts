@@ -102,7 +102,7 @@ const stateViews = {
 
 /** For this page, and for the overview. */
 export function scheduledView(entry: Entry, now: Date): View {
-  const { id, state, time, zone, kept, archive, operation_id: operationId } = entry;
+  const { id, state, time, zone, kept, archives, operation_id: operationId } = entry;
   return {
     id,
     what: describePlan({ ...entry, numVms: entry.num_vms }),
@@ -113,7 +113,7 @@ export function scheduledView(entry: Entry, now: Date): View {
     ...standingView(entry, now),
     by: entry.scheduled_by,
     kept: kept.length > 0 && state !== 'done' ? kept.join(', ') : null,
-    archive,
+    archives,
     operation: operationId === null ? null : operationPageHref(operationId),
   };
 }

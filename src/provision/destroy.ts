@@ -27,35 +27,56 @@ export async function runDestroy(run: Run, operation: OperationRecord): Promise<
     hostnames,
     assignmentIds,
   );
-  if (hostnames === null || assignmentIds === null) return destroyThese(run, operation.id, hostnames);
-  const refused = await refuse(run, operation.id, { hostnames, assignmentIds });
-  const rest = hostnames.filter((hostname) => !refused.has(hostname));
-  await auditEach(run.db, operation, rest);
-  const outcome = rest.length === 0 ? succeed() : await destroyThese(run, operation.id, rest);
-  return outcome.ok && refused.size > 0 ? notAll('destroy', refused.size, hostnames.length) : outcome;
+  const rows = await listVmRows(run.db);
+  if (assignmentIds === null) return destroyThese(run, operation.id, { rows, only: hostnames });
+  const wanted = hostnames ?? destroyable(run, rows);
+  const refused = await refuse(run, operation.id, { rows, hostnames: wanted, assignmentIds });
+  const rest = wanted.filter((hostname) => !refused.has(hostname));
+  // An admin who selected machines affects people; the schedule was planned for all.
+  if (operation.scheduleId === null)
+    await auditEach(
+      run.db,
+      operation,
+      rows.filter(({ hostname }) => rest.includes(hostname)),
+    );
+  // Only without a refusal can none be left.
+  const isAll = hostnames === null && refused.size === 0;
+  const outcome =
+    rest.length > 0 || isAll
+      ? await destroyThese(run, operation.id, { rows, only: isAll ? null : rest })
+      : succeed();
+  return outcome.ok && refused.size > 0 ? notAll('destroy', refused.size, wanted.length) : outcome;
+}
+
+function destroyable({ provider }: Run, rows: readonly VmRow[]): string[] {
+  return rows.filter((row) => fateOf(row, provider.name) !== 'stays').map(({ hostname }) => hostname);
 }
 
 /** Names everybody who is affected; the request itself was audited with the number of VMs. */
 async function auditEach(
   db: Run['db'],
   { id: operationId, requestedBy: who }: OperationRecord,
-  hostnames: readonly string[],
+  rows: readonly VmRow[],
 ): Promise<void> {
-  const rows = (await listVmRows(db)).filter(({ hostname }) => hostnames.includes(hostname));
   for (const { hostname, email } of rows)
     await recordAuditEvent(db, { who, what: 'destroy', detail: email ?? '', hostname, operationId });
 }
 
-/** Of the VMs that an admin has selected: records those that are left as they are, with the reason. */
+/** Of VMs that only these people may lose: records those that are left as they are, with the reason. */
 async function refuse(
   { db, provider, emit, progress }: Run,
   id: string,
   {
+    rows: all,
     hostnames,
     assignmentIds,
-  }: { readonly hostnames: readonly string[]; readonly assignmentIds: readonly string[] },
+  }: {
+    readonly rows: readonly VmRow[];
+    readonly hostnames: readonly string[];
+    readonly assignmentIds: readonly string[];
+  },
 ): Promise<ReadonlySet<string>> {
-  const rows = new Map((await listVmRows(db)).map((row) => [row.hostname, row]));
+  const rows = new Map(all.map((row) => [row.hostname, row]));
   const changed = await findChanged(db, hostnames, assignmentIds);
   const emails = new Map(changed.map(({ hostname, email }) => [hostname, email]));
   const refused = hostnames.flatMap((hostname) => {
@@ -63,7 +84,9 @@ async function refuse(
     const email = emails.get(hostname);
     if (!row) return [{ hostname, reason: 'There is no such machine any more.' }];
     if (email !== undefined) return [{ hostname, reason: changedSentence(email) }];
-    return fateOf(row, provider.name) === 'stays' ? [{ hostname, reason: staysSentence(row, provider) }] : [];
+    if (fateOf(row, provider.name) === 'stays') return [{ hostname, reason: staysSentence(row, provider) }];
+    // It was somebody else's when machines were marked; no one else can get a machine that is marked.
+    return row.status === 'destroying' ? [] : [{ hostname, reason: CHANGED_AND_RELEASED }];
   });
   progress.add({ total: refused.length, failed: refused.length });
   for (const { hostname, reason } of refused) {
@@ -73,11 +96,17 @@ async function refuse(
   return new Set(refused.map(({ hostname }) => hostname));
 }
 
+const CHANGED_AND_RELEASED = 'Somebody else has had it since, and has released it.';
+
 /** @param only null = all, and with the proof that none is left */
-async function destroyThese(run: Run, id: string, only: readonly string[] | null): Promise<Outcome> {
+async function destroyThese(
+  run: Run,
+  id: string,
+  { rows: all, only }: { readonly rows: readonly VmRow[]; readonly only: readonly string[] | null },
+): Promise<Outcome> {
   const { db, provider, control, emit, progress } = run;
   const isWanted = ({ hostname }: { readonly hostname: string }): boolean => only?.includes(hostname) ?? true;
-  const rows = (await listVmRows(db)).filter(isWanted);
+  const rows = all.filter(isWanted);
   const rowsThatAre = (fate: Fate): VmRow[] => rows.filter((row) => fateOf(row, provider.name) === fate);
   const external = rowsThatAre('removed').map(({ hostname }) => hostname);
   warnOfOtherProviders(run, rowsThatAre('stays'));

@@ -111,10 +111,11 @@ export type OperationService = {
     readonly by: string;
     readonly idempotencyKey?: string | null;
   }) => Promise<Requested | NotReady | Repeated>;
-  /** Destroys what the schedule asks for: these VMs, or all where it names none. */
+  /** Destroys what the schedule asks for: these VMs, or all where it names none; with `assignmentIds`, none that somebody else has. */
   readonly destroyPlanned: (request: {
     readonly by: string;
     readonly hostnames: readonly string[] | null;
+    readonly assignmentIds: readonly string[] | null;
     readonly planned: Planned;
   }) => Promise<Requested | NotReady>;
   /** Wakes one of the allocators at a time of the database's clock. Both do nothing before the start. */
@@ -213,8 +214,8 @@ function forSchedule(
   isStarted: () => boolean,
 ): Pick<OperationService, 'destroyPlanned' | 'timer'> {
   return {
-    destroyPlanned: async ({ by, hostnames, planned }) =>
-      isStarted() ? request(destroyRequest(by, hostnames), planned) : NOT_READY,
+    destroyPlanned: async ({ by, hostnames, assignmentIds, planned }) =>
+      isStarted() ? request({ ...destroyRequest(by, hostnames), assignmentIds }, planned) : NOT_READY,
     timer: {
       setTimer: async (trx, at) => (isStarted() ? queue.setTimer(trx, at) : undefined),
       onTimer: async (wake) => (isStarted() ? queue.onTimer(wake) : undefined),

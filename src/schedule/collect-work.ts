@@ -22,19 +22,18 @@ export type CollectOptions = {
 export type Collected = {
   /** Where it is; null where there were no files. */
   readonly archive: string | null;
-  /** Machines with work that is not in it. */
-  readonly kept: readonly string[];
-  /** Why; null where nothing was kept. */
-  readonly problem: string | null;
+  /** Machines of which no file is missing in it; also those that have none. */
+  readonly whole: readonly string[];
+  /** Why there are others; empty where there are none. */
+  readonly problem: string;
 };
 
 export type CollectWork = (by: string, signal: AbortSignal) => Promise<Collected>;
 
-/** Machines that nobody has had hold no work; their failures do not matter. */
 export function createCollectWork(options: CollectOptions): CollectWork {
   return async (by, signal) => {
     const targets = await options.listTargets();
-    if (targets.length === 0) return { archive: null, kept: [], problem: null };
+    if (targets.length === 0) return { archive: null, whole: [], problem: '' };
     const ended = Promise.withResolvers<{ reports: readonly VmReport[]; startedAt: Date }>();
     const onComplete = (reports: readonly VmReport[], startedAt: Date): Promise<void> => {
       ended.resolve({ reports, startedAt });
@@ -42,26 +41,20 @@ export function createCollectWork(options: CollectOptions): CollectWork {
     };
     const answer = await options.collector.download({ targets, by, hostname: null, signal, onComplete });
     if (!answer.ok) {
-      const { code, searched } = answer.failure;
-      const unsearched =
-        code === 'no_files' ? targets.filter(({ hostname }) => !searched.includes(hostname)) : targets;
-      return keptOf(null, unsearched, describeFailure(answer.failure));
+      const { failure } = answer;
+      return { archive: null, whole: failure.searched, problem: describeFailure(failure) };
     }
     const { stream, startedAt } = answer.value;
     try {
       const archive = await store(options, stream, startedAt, signal);
       const { reports } = await ended.promise;
       await options.record(reports, by, startedAt);
-      const missing = reports.filter((report) => !isWhole(report));
-      const names = new Set(missing.map(({ hostname }) => hostname));
-      return keptOf(
-        archive,
-        targets.filter(({ hostname }) => names.has(hostname)),
-        missing.map(whyNotWhole).join(' '),
-      );
+      const whole = reports.filter(isWhole).map(({ hostname }) => hostname);
+      const others = reports.filter((report) => !isWhole(report));
+      return { archive, whole, problem: others.map(whyNotWhole).join(' ') };
     } catch (error) {
       if (signal.aborted) throw error;
-      return keptOf(null, targets, describeFailure(failureOf(error, options.place)));
+      return { archive: null, whole: [], problem: describeFailure(failureOf(error, options.place)) };
     }
   };
 }
@@ -80,11 +73,6 @@ async function store(
   } finally {
     stream.destroy();
   }
-}
-
-function keptOf(archive: string | null, targets: readonly Target[], why: string): Collected {
-  const kept = targets.filter(({ participant }) => participant !== null).map(({ hostname }) => hostname);
-  return { archive, kept, problem: kept.length === 0 ? null : why };
 }
 
 function whyNotWhole({ hostname, failure, missing }: VmReport): string {

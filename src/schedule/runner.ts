@@ -21,6 +21,7 @@ import { namesOrCount } from '../vms/operation.ts';
 import { describePlan, isTooLate, LATE_LAUNCH_MINUTES } from '../vms/schedule.ts';
 import type { AuditAction } from '../vms/timeline.ts';
 import type { Collected, CollectWork } from './collect-work.ts';
+import { EVERYTHING, workAfter, type OwnMachine, type Work } from './work.ts';
 
 /** All in milliseconds; tests set them short. */
 export type ScheduleIntervals = {
@@ -52,7 +53,7 @@ export type ScheduleOptions = {
   readonly now: () => Promise<Date>;
   readonly collectWork: CollectWork;
   /** The machines that a destroy of all would destroy. */
-  readonly listOwn: () => Promise<readonly string[]>;
+  readonly listOwn: () => Promise<readonly OwnMachine[]>;
   readonly randomUuid: () => string;
   readonly log: Pick<Log, 'info' | 'warn'>;
   readonly intervals?: Partial<ScheduleIntervals>;
@@ -206,62 +207,60 @@ async function destroy(lease: Lease): Promise<void> {
   const { operations, db } = running;
   // What a launch creates now would be neither downloaded nor destroyed.
   if (await findActiveOperation(db)) return wait(lease, BUSY, running.intervals.busyMs);
-  const work = entry.download ? await collect(lease) : NOTHING;
+  const { archive, problem, ...work } = entry.download ? await collect(lease) : NOTHING_COLLECTED;
   signal.throwIfAborted();
-  const hostnames = await toDestroy(running, work);
-  const after = await afterDownload(lease, work);
-  if (hostnames?.length === 0)
-    return db
-      .transaction()
-      .execute((trx) => end(trx, lease, after, () => recordWork(trx, lease, work, after)));
-  const planned = plannedBy(lease, after, (trx) => recordWork(trx, lease, work, after));
-  return settle(lease, await operations.destroyPlanned({ by: actorOf(entry), hostnames, planned }));
+  const after = await afterDownload(lease, { archive, problem, kept: work.kept });
+  const more = (trx: Db): Promise<void> => recordWork(trx, lease, archive, after);
+  if (work.hostnames?.length === 0)
+    return db.transaction().execute((trx) => end(trx, lease, after, () => more(trx)));
+  const { hostnames, assignmentIds } = work;
+  const planned = plannedBy(lease, after, more);
+  const asked = { by: actorOf(entry), hostnames, assignmentIds, planned };
+  return settle(lease, await operations.destroyPlanned(asked), archive);
 }
 
-const NOTHING: Collected = { archive: null, kept: [], problem: null };
+type CollectedWork = Work & Pick<Collected, 'archive' | 'problem'>;
+
+const NOTHING_COLLECTED: CollectedWork = { ...EVERYTHING, archive: null, problem: '' };
 /** Of what organisers are sent. */
 const NOTE_CHARACTERS = 1_000;
 const BUSY = 'Another operation is running; this one starts when it has ended.';
 
-async function collect({ running, entry, signal }: Lease): Promise<Collected> {
-  const { collectWork, intervals, listOwn } = running;
+async function collect(lease: Lease): Promise<CollectedWork> {
+  const { listOwn } = lease.running;
+  const before = await listOwn();
+  const { whole, ...collected } = await download(lease);
+  return { ...collected, ...workAfter(new Set(whole), { before, now: await listOwn() }) };
+}
+
+async function download({ running, entry, signal }: Lease): Promise<Collected> {
+  const { collectWork, intervals } = running;
   const limit = AbortSignal.timeout(intervals.downloadLimitMs);
   try {
     return await collectWork(actorOf(entry), AbortSignal.any([signal, limit]));
   } catch (error) {
     if (signal.aborted || !limit.aborted) throw error;
-    return { archive: null, kept: await listOwn(), problem: 'The download took too long and was ended.' };
+    return { archive: null, whole: [], problem: 'The download took too long and was ended.' };
   }
-}
-
-/** Null: all. Work that is not downloaded is not destroyed. */
-async function toDestroy({ listOwn }: Running, { kept }: Collected): Promise<readonly string[] | null> {
-  return kept.length === 0 ? null : (await listOwn()).filter((hostname) => !kept.includes(hostname));
 }
 
 async function afterDownload(
   { running, entry }: Lease,
-  { kept, problem, archive }: Collected,
+  { kept, problem, archive }: Pick<CollectedWork, 'kept' | 'problem' | 'archive'>,
 ): Promise<Attempt> {
   const attempts = entry.attempts + 1;
   if (kept.length === 0) return { state: 'done', attempts, problem: null, archive };
-  const why =
-    `Kept, because the work on them was not downloaded: ${namesOrCount(kept)}. ${problem ?? ''}`.trim();
+  const why = `Kept, because the work on them was not downloaded: ${namesOrCount(kept)}. ${problem}`.trim();
   if (attempts >= DOWNLOADS_MAX) return { state: 'missed', attempts, problem: why, kept, archive };
   const retryAt = later(await running.now(), running.intervals.downloadAgainMs);
   return { retryAt, attempts, problem: why, kept, archive };
 }
 
 /** Organisers are told once that machines were kept, and once more when it is not tried again. */
-async function recordWork(
-  trx: Db,
-  lease: Lease,
-  { archive, kept }: Collected,
-  after: Attempt,
-): Promise<void> {
+async function recordWork(trx: Db, lease: Lease, archive: string | null, after: Attempt): Promise<void> {
   if (archive !== null) await audit(trx, lease, 'schedule-download', archive);
   if (after.problem === null) return;
-  if (lease.entry.kept.length === 0) await audit(trx, lease, 'schedule-keep', namesOrCount(kept));
+  if (lease.entry.kept.length === 0) await audit(trx, lease, 'schedule-keep', namesOrCount(after.kept ?? []));
   await announce(trx, lease.entry, after.state === 'missed' ? 'given up' : 'kept', after.problem);
 }
 
@@ -279,7 +278,12 @@ function plannedBy(lease: Lease, after: Attempt, more?: (trx: Db) => Promise<voi
   };
 }
 
-async function settle(lease: Lease, answer: Requested | NotReady): Promise<void> {
+/** @param archive what was downloaded for it */
+async function settle(
+  lease: Lease,
+  answer: Requested | NotReady,
+  archive: string | null = null,
+): Promise<void> {
   const { running, entry } = lease;
   switch (answer.kind) {
     case 'accepted':
@@ -289,29 +293,33 @@ async function settle(lease: Lease, answer: Requested | NotReady): Promise<void>
       );
       return;
     case 'busy':
-      return wait(lease, BUSY, running.intervals.busyMs);
+      return wait(lease, BUSY, running.intervals.busyMs, archive);
     case 'not_ready':
-      return wait(lease, describeFailure(answer.failure), running.intervals.busyMs);
+      return wait(lease, describeFailure(answer.failure), running.intervals.busyMs, archive);
   }
 }
 
-async function wait(lease: Lease, problem: string | null, ms: number): Promise<void> {
+async function wait(
+  lease: Lease,
+  problem: string | null,
+  ms: number,
+  archive: string | null = null,
+): Promise<void> {
   const { running, entry } = lease;
   const { attempts, kept } = entry;
   const retryAt = ms === 0 ? null : later(await running.now(), ms);
-  await end(running.db, lease, { retryAt, attempts, problem, kept });
+  await end(running.db, lease, { retryAt, attempts, problem, kept, archive });
 }
 
 async function miss(lease: Lease, problem: string): Promise<void> {
   const { running, entry } = lease;
   running.log.warn({}, `Not started: ${describePlan(entry)}. ${problem}`);
-  await running.db
-    .transaction()
-    .execute((trx) =>
-      end(trx, lease, { state: 'missed', attempts: entry.attempts, problem }, () =>
-        audit(trx, lease, 'schedule-missed', `${describePlan(entry)}, at ${entry.dueAt.toISOString()}`),
-      ),
-    );
+  await running.db.transaction().execute((trx) =>
+    end(trx, lease, { state: 'missed', attempts: entry.attempts, problem }, async () => {
+      await audit(trx, lease, 'schedule-missed', `${describePlan(entry)}, at ${entry.dueAt.toISOString()}`);
+      await announce(trx, entry, 'missed', problem);
+    }),
+  );
 }
 
 /** Throws LeaseLost. */

@@ -161,7 +161,7 @@ test.skipIf(!motoIsThere())(
     const destroyed = schedule?.items.find(({ kind }) => kind === 'destroy');
     expect(destroyed).toMatchObject({ state: 'done', kept: [], scheduled_by: 'admin' });
     const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: BUCKET }));
-    expect(Contents.map(({ Key = '' }) => `s3://${BUCKET}/${Key}`)).toEqual([destroyed?.archive]);
+    expect(Contents.map(({ Key = '' }) => `s3://${BUCKET}/${Key}`)).toEqual(destroyed?.archives);
     const { Body } = await s3.send(new GetObjectCommand({ Bucket: BUCKET, Key: Contents[0]?.Key ?? '' }));
     const zip = await openArchive(Buffer.from((await Body?.transformToByteArray()) ?? []));
     expect(zip.names.filter((name) => name.endsWith('thesis.txt'))).toHaveLength(2);

@@ -1,12 +1,13 @@
 // What a planned destroy downloads before: what is kept, how often it is tried, and what ends it.
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { listOperations } from '../../src/db/operations.ts';
 import { actOnScheduled, changeScheduled } from '../../src/db/schedule.ts';
 import type { Collected } from '../../src/schedule/collect-work.ts';
 import type { ScheduleOptions } from '../../src/schedule/runner.ts';
 import { readPlan } from '../../src/vms/schedule.ts';
 import { startTestOperations, WAIT, type TestOperations } from '../support/operations.ts';
-import { after, dayOf, HOUR_MS, MINUTE_MS, morning, NOTHING } from '../support/schedule-day.ts';
+import { after, dayOf, give, HOUR_MS, MINUTE_MS, morning, NOTHING } from '../support/schedule-day.ts';
 
 let lab: TestOperations;
 beforeAll(async () => {
@@ -16,18 +17,23 @@ afterAll(() => lab[Symbol.asyncDispose]());
 beforeEach(async () => {
   await dayOf(lab).idle();
   lab.provider.machines.clear();
-  await sql`truncate schedule, operations, vms, audit_events, deployment_identity cascade`.execute(lab.db);
+  await sql`truncate schedule, operations, vms, assignments, notifications, audit_events, deployment_identity cascade`.execute(
+    lab.db,
+  );
 });
 
 describe('a download before a destroy', () => {
   test('that is not complete keeps the machines that it missed, and is tried again', async () => {
     const day = dayOf(lab);
     await lab.ended((await lab.launch(3)).id);
-    const [first = '', ...others] = [...lab.provider.machines.keys()].sort();
+    const [first = '', second = '', third = ''] = [...lab.provider.machines.keys()].sort();
+    const others = [second, third];
+    await give(lab, first, 'ann@example.org');
+    await give(lab, second, 'bob@example.org');
     const id = await day.plan({ kind: 'destroy', download: true });
     const answers: Collected[] = [
-      { archive: '/backups/one.zip', kept: [first], problem: `${first}: no connection.` },
-      { archive: '/backups/two.zip', kept: [], problem: null },
+      { archive: '/backups/one.zip', whole: [second], problem: `${first}: no connection.` },
+      { archive: '/backups/two.zip', whole: [first], problem: '' },
     ];
     const runner = await day.start({ collectWork: () => Promise.resolve(answers.shift() ?? NOTHING) });
     day.now = after(0);
@@ -38,7 +44,7 @@ describe('a download before a destroy', () => {
     expect(await day.entry(id)).toMatchObject({
       state: 'pending',
       kept: [first],
-      archive: '/backups/one.zip',
+      archives: ['/backups/one.zip'],
     });
     expect((await day.entry(id))?.problem).toContain('no connection');
     day.now = after(9 * MINUTE_MS);
@@ -48,7 +54,10 @@ describe('a download before a destroy', () => {
     await runner.look();
     await day.idle();
     expect(lab.provider.machines.size).toBe(0);
-    expect(await day.entry(id)).toMatchObject({ state: 'done', kept: [], archive: '/backups/two.zip' });
+    expect(await day.entry(id)).toMatchObject({
+      ...{ state: 'done', kept: [] },
+      archives: ['/backups/one.zip', '/backups/two.zip'],
+    });
     const audit = await lab.db
       .selectFrom('audit_events')
       .select(['who', 'what', 'detail'])
@@ -69,9 +78,10 @@ describe('a download before a destroy', () => {
     const day = dayOf(lab);
     await lab.ended((await lab.launch(1)).id);
     const names = [...lab.provider.machines.keys()];
+    await give(lab, names[0] ?? '', 'ann@example.org');
     const id = await day.plan({ kind: 'destroy', download: true });
     const runner = await day.start({
-      collectWork: () => Promise.resolve({ archive: null, kept: names, problem: 'The bucket is gone.' }),
+      collectWork: () => Promise.resolve({ archive: null, whole: [], problem: 'The bucket is gone.' }),
     });
     for (let tries = 0; tries < 40; tries += 1) {
       day.now = after(tries * 10 * MINUTE_MS);
@@ -83,6 +93,86 @@ describe('a download before a destroy', () => {
     await runner.look();
     await day.idle();
     expect(lab.provider.machines.size).toBe(0);
+  });
+
+  test('keeps a machine that another participant gets while files are downloaded', async () => {
+    const day = dayOf(lab);
+    await lab.ended((await lab.launch(3)).id);
+    const [first = '', second = '', third = ''] = [...lab.provider.machines.keys()].sort();
+    await give(lab, first, 'ann@example.org');
+    const id = await day.plan({ kind: 'destroy', download: true });
+    const runner = await day.start({
+      collectWork: async () => {
+        await give(lab, first, 'bob@example.org');
+        await give(lab, second, 'eve@example.org');
+        return { archive: '/backups/one.zip', whole: [first, second, third], problem: '' };
+      },
+    });
+    day.now = after(0);
+    await runner.look();
+    await day.idle();
+    expect([...lab.provider.machines.keys()].sort()).toEqual([first, second]);
+    expect(await day.entry(id)).toMatchObject({ state: 'pending', kept: [first, second] });
+  });
+
+  test('keeps a machine that somebody gets after it, before the destroy', async () => {
+    const day = dayOf(lab);
+    await lab.ended((await lab.launch(3)).id);
+    const [first = '', second = '', third = ''] = [...lab.provider.machines.keys()].sort();
+    await give(lab, first, 'ann@example.org');
+    await day.plan({ kind: 'destroy', download: true });
+    const runner = await day.start({
+      collectWork: () => Promise.resolve({ archive: '/backups/one.zip', whole: [first], problem: '' }),
+      operations: {
+        ...lab.operations,
+        destroyPlanned: async (asked) => {
+          await give(lab, second, 'eve@example.org');
+          return lab.operations.destroyPlanned(asked);
+        },
+      },
+    });
+    day.now = after(0);
+    await runner.look();
+    await day.idle();
+    expect([...lab.provider.machines.keys()]).toEqual([second]);
+    const [operation] = (await listOperations(lab.db, { limit: 1 })).operations;
+    expect(operation).toMatchObject({ kind: 'destroy', status: 'failed', failed: 1, done: 2, total: 3 });
+    expect((await lab.texts(operation?.id ?? '')).join('\n')).toContain('eve@example.org');
+    expect(lab.provider.machines.has(third)).toBe(false);
+  });
+
+  test('that a launch overtakes is done again when the launch has ended; both archives are listed', async () => {
+    const day = dayOf(lab);
+    await lab.ended((await lab.launch(1)).id);
+    const [first = ''] = lab.provider.machines.keys();
+    await give(lab, first, 'ann@example.org');
+    const id = await day.plan({ kind: 'destroy', download: true });
+    let downloads = 0;
+    const runner = await day.start({
+      collectWork: async () => {
+        downloads += 1;
+        if (downloads === 1) {
+          lab.provider.script.holdAfter = 0;
+          await lab.reached((await lab.launch(1)).id, 'running');
+        }
+        return { archive: `/backups/${downloads}.zip`, whole: [first], problem: '' };
+      },
+    });
+    day.now = after(0);
+    await runner.look();
+    expect(await day.started()).toEqual([]);
+    expect(await day.entry(id)).toMatchObject({ state: 'pending', archives: ['/backups/1.zip'] });
+    lab.provider.release();
+    const [launch] = (await listOperations(lab.db, { limit: 1 })).operations;
+    await lab.ended(launch?.id ?? '');
+    day.now = after(MINUTE_MS);
+    await runner.look();
+    await day.idle();
+    expect(lab.provider.machines.size).toBe(0);
+    expect(await day.entry(id)).toMatchObject({
+      state: 'done',
+      archives: ['/backups/1.zip', '/backups/2.zip'],
+    });
   });
 
   test('ends when the entry is cancelled or the server stops, and the next start does it again', async () => {

@@ -16,7 +16,9 @@ afterAll(() => lab[Symbol.asyncDispose]());
 beforeEach(async () => {
   await dayOf(lab).idle();
   lab.provider.machines.clear();
-  await sql`truncate schedule, operations, vms, audit_events, deployment_identity cascade`.execute(lab.db);
+  await sql`truncate schedule, operations, vms, assignments, notifications, audit_events, deployment_identity cascade`.execute(
+    lab.db,
+  );
 });
 
 describe('what is planned', () => {
@@ -129,6 +131,11 @@ describe('what was missed while the server was down', () => {
     const runner = await day.start();
     await runner.look();
     expect((await day.entry(id))?.problem).toContain('was not running at its time');
+    expect(await lab.db.selectFrom('notifications').select('event').execute()).toEqual([
+      { event: 'schedule_problem' },
+    ]);
+    const withoutDownload = { id, who: 'grace', now: day.now };
+    expect(await actOnScheduled(lab.db, 'run-without-download', withoutDownload)).toBe('conflict');
     expect(await actOnScheduled(lab.db, 'run', { id, who: 'grace', now: day.now })).toBe('changed');
     expect(await actOnScheduled(lab.db, 'run', { id, who: 'grace', now: day.now })).toBe('same');
     await runner.look();
@@ -137,11 +144,15 @@ describe('what was missed while the server was down', () => {
     expect(await actOnScheduled(lab.db, 'cancel', { id, who: 'grace', now: day.now })).toBe('conflict');
   });
 
-  test('what a restored backup has planned for a time before the restore needs a decision', async () => {
+  test.each([
+    ['had planned for a time before the restore', '-1 day', null],
+    ['was asked to run before the restore', '1 day', '-1 day'],
+  ])('what a restored backup %s needs a decision', async (_what, due, run) => {
     const day = dayOf(lab);
     const id = await day.plan({ kind: 'destroy' });
-    await sql`update schedule set due_at = now() - interval '1 day', created_at = now() - interval '2 days',
-      wall_time = to_char(now() at time zone zone - interval '1 day', 'YYYY-MM-DD"T"HH24:MI')`.execute(
+    await sql`update schedule set due_at = now() + ${due}::interval, created_at = now() - interval '2 days',
+      run_by = case when ${run}::text is not null then 'ada' end, run_at = now() + ${run}::interval,
+      wall_time = to_char((now() + ${due}::interval) at time zone zone, 'YYYY-MM-DD"T"HH24:MI')`.execute(
       lab.db,
     );
     await sql`insert into deployment_identity (uid, restored_at) values (${randomUUID().replaceAll('-', '')}, now())`.execute(

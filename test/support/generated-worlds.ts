@@ -23,6 +23,7 @@ export function rowOf(hostname: string, more: Partial<VmRow> = {}): VmRow {
     provider: 'aws',
     status: 'running',
     operationId: 'launch-1',
+    assignmentId: null,
     email: null,
     wasAssigned: false,
     providerId: `i-${hostname}`,

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, onTestFinished, vi } from 'vitest';
 import { listOperations } from '../../src/db/operations.ts';
 import { addScheduled, findScheduled } from '../../src/db/schedule.ts';
+import { listVmRows } from '../../src/db/vm-rows.ts';
 import type { Collected } from '../../src/schedule/collect-work.ts';
 import { startSchedule, type Schedule, type ScheduleOptions } from '../../src/schedule/runner.ts';
 import { isActive } from '../../src/vms/operation.ts';
@@ -14,7 +15,7 @@ export const HOUR_MS = 60 * MINUTE_MS;
 /** 8:00 in Berlin, two days before clocks are moved forward. */
 const MORNING = '2027-03-26T08:00';
 export const morning = new Date('2027-03-26T07:00:00Z');
-export const NOTHING: Collected = { archive: null, kept: [], problem: null };
+export const NOTHING: Collected = { archive: null, whole: [], problem: '' };
 
 export type Day = {
   now: Date;
@@ -49,8 +50,7 @@ export function dayOf({ db, operations }: TestOperations): Day {
         ...{ db, operations, randomUuid: () => randomUUID() },
         now: () => Promise.resolve(day.now),
         collectWork: () => Promise.resolve(NOTHING),
-        listOwn: async () =>
-          (await db.selectFrom('vms').select('hostname').execute()).map(({ hostname }) => hostname),
+        listOwn: () => listVmRows(db),
         log: { info: () => undefined, warn: () => undefined },
         intervals: { lookMs: HOUR_MS, busyMs: 1_000 },
         ...parts,
@@ -70,6 +70,26 @@ export function dayOf({ db, operations }: TestOperations): Day {
       ),
   };
   return day;
+}
+
+/** Gives a machine to somebody; whoever had it has released it. Returns the id of the assignment. */
+export async function give({ db }: TestOperations, hostname: string, email: string): Promise<string> {
+  const id = randomUUID();
+  await db
+    .updateTable('assignments')
+    .set({ released_at: new Date() })
+    .where('hostname', '=', hostname)
+    .execute();
+  await db
+    .insertInto('assignments')
+    .values({ id, hostname, email, crd_command: 'c', pin: '123456' })
+    .execute();
+  await db
+    .updateTable('vms')
+    .set({ assignment_id: id, status: 'running' })
+    .where('hostname', '=', hostname)
+    .execute();
+  return id;
 }
 
 export const after = (ms: number): Date => new Date(morning.getTime() + ms);

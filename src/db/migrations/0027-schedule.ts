@@ -22,7 +22,7 @@ const statements = [
      attempts integer not null default 0,
      problem text,
      kept text[] not null default '{}',
-     archive text,
+     archives text[] not null default '{}',
      ended_at timestamptz,
      lease_owner text,
      lease_until timestamptz,
@@ -36,7 +36,7 @@ const statements = [
   `comment on column schedule.due_at is 'the same as an instant; computed again at each start, because rules of zones change'`,
   `comment on column schedule.run_at is 'when somebody asked to run it at once; null: it waits for its time'`,
   `comment on column schedule.kept is 'VMs that were not destroyed because their files were not downloaded'`,
-  `comment on column schedule.archive is 'where the downloaded files are'`,
+  `comment on column schedule.archives is 'where the downloaded files are, one place for each download'`,
   `create index schedule_by_time on schedule (due_at) where state in ('pending', 'running')`,
   `alter table operations add column schedule_id uuid references schedule on delete set null`,
 ];

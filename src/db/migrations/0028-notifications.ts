@@ -73,7 +73,7 @@ const triggers = [
      return null;
    end $$`,
   `create trigger operations_notify after update of status on operations for each row
-     when (old.status in ('queued', 'running')
+     when (new.kind in ('launch', 'destroy') and old.status in ('queued', 'running')
        and (new.status in ('failed', 'interrupted') or new.status = 'succeeded' and new.kind = 'launch'))
      execute function operations_notify()`,
 

@@ -1,0 +1,42 @@
+// Which machines a planned destroy may destroy after its download: those on which no work can be lost. Pure.
+
+/** A machine of this server, at one moment. */
+export type OwnMachine = {
+  readonly hostname: string;
+  /** The live one; null: nobody has the machine. */
+  readonly assignmentId: string | null;
+  /** A participant has or had it. */
+  readonly wasAssigned: boolean;
+};
+
+export type Work = {
+  /** To destroy; null: all, with the proof that none is left. */
+  readonly hostnames: readonly string[] | null;
+  /** Who may lose a machine: one that somebody else has by then stays; null: everybody. */
+  readonly assignmentIds: readonly string[] | null;
+  /** Machines that stay, because work on them was not downloaded. */
+  readonly kept: readonly string[];
+};
+
+/** Without a download. */
+export const EVERYTHING: Work = { hostnames: null, assignmentIds: null, kept: [] };
+
+/**
+ * A machine that nobody has had holds no work. Another one goes only if it was downloaded whole, and nobody else has got it since.
+ * @param before read before the download, @param now after it, @param whole downloaded, without a missing file
+ */
+export function workAfter(
+  whole: ReadonlySet<string>,
+  { before, now }: { readonly before: readonly OwnMachine[]; readonly now: readonly OwnMachine[] },
+): Work {
+  const had = new Map(before.map(({ hostname, assignmentId }) => [hostname, assignmentId]));
+  const isSafe = ({ hostname, assignmentId, wasAssigned }: OwnMachine): boolean =>
+    !wasAssigned || (whole.has(hostname) && (assignmentId === null || assignmentId === had.get(hostname)));
+  const safe = now.filter(isSafe);
+  const kept = now.filter((machine) => !isSafe(machine)).map(({ hostname }) => hostname);
+  return {
+    hostnames: kept.length === 0 ? null : safe.map(({ hostname }) => hostname),
+    assignmentIds: safe.flatMap(({ assignmentId }) => assignmentId ?? []),
+    kept,
+  };
+}

@@ -1,0 +1,48 @@
+// Which machines a planned destroy may destroy after its download.
+import { expect, test } from 'vitest';
+import { workAfter, type OwnMachine } from '../../src/schedule/work.ts';
+
+const machine = (hostname: string, assignmentId: string | null, wasAssigned = true): OwnMachine => ({
+  hostname,
+  assignmentId,
+  wasAssigned,
+});
+
+test('a machine goes if nobody has had it, or if it was downloaded whole and nobody else has got it since', () => {
+  const before = [
+    machine('never-had', null, false),
+    machine('whole', 'ann'),
+    machine('cut', 'bob'),
+    machine('released-since', 'eve'),
+    machine('taken-since', null),
+    machine('passed-on', 'ida'),
+    machine('had-before', null),
+    machine('had-before-and-cut', null),
+  ];
+  const now = [
+    machine('never-had', null, false),
+    machine('whole', 'ann'),
+    machine('cut', 'bob'),
+    machine('released-since', null),
+    machine('taken-since', 'joe'),
+    machine('passed-on', 'kim'),
+    machine('had-before', null),
+    machine('had-before-and-cut', null),
+    machine('launched-and-taken-since', 'leo'),
+  ];
+  const whole = new Set(['whole', 'released-since', 'taken-since', 'passed-on', 'had-before']);
+  expect(workAfter(whole, { before, now })).toEqual({
+    hostnames: ['never-had', 'whole', 'released-since', 'had-before'],
+    assignmentIds: ['ann'],
+    kept: ['cut', 'taken-since', 'passed-on', 'had-before-and-cut', 'launched-and-taken-since'],
+  });
+});
+
+test('where nothing is kept, all machines go, but none that somebody gets until then', () => {
+  const machines = [machine('whole', 'ann'), machine('never-had', null, false)];
+  expect(workAfter(new Set(['whole']), { before: machines, now: machines })).toEqual({
+    hostnames: null,
+    assignmentIds: ['ann'],
+    kept: [],
+  });
+});
