@@ -110,8 +110,9 @@ async function identify(
 ): Promise<Caller | null> {
   if (credentials.kind === 'basic' && accepts(endpoint, 'adminBasic')) {
     const { user, password } = credentials;
+    // A stranger's guess is counted also where it is right: else a limit would hide nothing.
     const person =
-      (await authenticate.remembered(user, password)) ??
+      (loginLimit.isKnown({ ...client, user }) ? await authenticate.remembered(user, password) : null) ??
       (await loginLimit.password({ ...client, user, isBuiltIn: authenticate.isBuiltIn(user) }, () =>
         authenticate.basic(user, password),
       ));

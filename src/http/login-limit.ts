@@ -23,6 +23,8 @@ export type FailedLogin = {
 };
 
 export type LoginLimit = {
+  /** Whether this client was right before with this name. */
+  readonly isKnown: (person: Omit<Person, 'isBuiltIn'>) => boolean;
   /** Throws `too_many_requests` where the client, the name or everybody together has failed too often; else what `look` says. */
   readonly password: <T>(person: Person, look: () => Promise<T | null>) => Promise<T | null>;
   /** The same for tokens; null is a failure. */
@@ -76,12 +78,12 @@ export function createLoginLimit(onFailure: (failure: FailedLogin) => void): Log
   }
 
   return {
+    isKnown: (person) => known.has(clientOf(person)),
     // One by one, so that a thousand at once are not all looked at before the first failure is counted.
     password: ({ address, userAgent, user, isBuiltIn }, look) =>
       (isBuiltIn ? builtInOnes : accounts).runExclusive(async () => {
-        const account = `account ${shortened(user)}`;
-        // Of one name: whoever has an account has no more tries at another one.
-        const client = `password ${address} ${userAgent} ${account}`;
+        const account = accountOf(user);
+        const client = clientOf({ address, userAgent, user });
         const isKnown = known.has(client);
         const key = isKnown ? client : `password ${networkOf(address)}`;
         const limit = PASSWORD_FAILURES;
@@ -97,9 +99,14 @@ export function createLoginLimit(onFailure: (failure: FailedLogin) => void): Log
   };
 }
 
+/** Of one name: whoever has an account has no more tries at another one. */
+function clientOf({ address, userAgent, user }: Omit<Person, 'isBuiltIn'>): string {
+  return `password ${address} ${userAgent} ${accountOf(user)}`;
+}
+
 /** Names are as long as somebody likes. */
-function shortened(user: string): string {
-  return createHash('sha256').update(user).digest('base64');
+function accountOf(user: string): string {
+  return `account ${createHash('sha256').update(user).digest('base64')}`;
 }
 
 type Attempt = Pick<FailedLogin, 'address' | 'scheme'> & {

@@ -1,5 +1,6 @@
 // Sends what is in the outbox. Each allocator has one; whichever takes a delivery first sends it, and renews its lease while it does:
 // a server that takes longer than the lease gets one message all the same.
+import { Mutex } from 'async-mutex';
 import { withTimeLimit } from '../async/time-limit.ts';
 import type { Db } from '../db/connect.ts';
 import {
@@ -78,8 +79,11 @@ export function startSender(options: SenderOptions): Sender {
   const context = { ...options, times: { ...defaults, ...options.intervals }, cut: cut.signal };
   const running = new Set<Promise<void>>();
 
+  // Two looks at the same time would take more than `MOST`, and one would not know of what the other took.
+  const taking = new Mutex();
   /** Begins the tries that are due; does not wait for their end. */
-  async function begin(): Promise<void> {
+  const begin = (): Promise<void> => taking.runExclusive(take);
+  async function take(): Promise<void> {
     const free = MOST - running.size;
     if (free <= 0 || stop.signal.aborted) return;
     const limits = { most: free, maxTries: MAX_TRIES };
@@ -132,8 +136,7 @@ async function tryOnce(context: Context, delivery: DueDelivery): Promise<void> {
   const end = new AbortController();
   const lost = new AbortController();
   const renewing = keepLease(context, delivery.id, { lost, ended: end.signal });
-  const failure = await send(context, delivery, lost.signal);
-  end.abort();
+  const failure = await send(context, delivery, lost.signal).finally(() => end.abort());
   await renewing;
   if (lost.signal.aborted) return;
   if (context.cut.aborted && failure !== null) {
@@ -181,13 +184,20 @@ async function keepLease(
   for (;;) {
     await clock.sleep(times.renewMs, ended);
     if (ended.aborted) return;
-    try {
-      if (!(await renewDelivery(db, id, await leaseOf(context)))) lost.abort();
-      renewedAt = performance.now();
-    } catch (error) {
+    const leftMs = (): number => renewedAt + times.leaseMs - times.renewMs - performance.now();
+    // A database that does not answer must not hold it up until another allocator has the lease.
+    const renewed = await withTimeLimit(
+      Math.max(0, leftMs()),
+      async () => renewDelivery(db, id, await leaseOf(context)),
+      () => false,
+    ).catch((error: unknown) => {
       onError(error, 'renewing the lease of a notification');
-      if (performance.now() - renewedAt > times.leaseMs - times.renewMs) lost.abort();
+      return null;
+    });
+    if (renewed === true) renewedAt = performance.now();
+    if (renewed === false || leftMs() <= 0) {
+      lost.abort();
+      return;
     }
-    if (lost.signal.aborted) return;
   }
 }

@@ -28,10 +28,20 @@ export async function runOnSelected(run: Run, kind: Kind, operation: OperationRe
   const hostnames = selected ?? [];
   progress.add({ total: hostnames.length });
   await planOperationVms(db, id, hostnames);
-  await pLimit(AT_ONCE).map(hostnames, async (hostname) => {
-    if (control.signal.aborted) return;
-    await actOn(run, kind, { hostname, assignmentIds, by, operationId: id });
-  });
+  let hasFailed = false;
+  const limit = pLimit(AT_ONCE);
+  const acting = hostnames.map((hostname) =>
+    limit(async () => {
+      if (control.signal.aborted || hasFailed) return;
+      await actOn(run, kind, { hostname, assignmentIds, by, operationId: id });
+    }).catch((error: unknown) => {
+      hasFailed = true;
+      throw error;
+    }),
+  );
+  // What has begun is waited for; the run must not end before.
+  await Promise.allSettled(acting);
+  await Promise.all(acting);
   if (control.reason() === 'lost') return NOT_FINISHED;
   if (!control.signal.aborted) return outcomeOf(kind, progress.get());
   const detail = `The operation ended before this machine was ${doneWords[kind]}.`;

@@ -33,7 +33,7 @@ export function createScheduleClock({ readDatabase, passedMs }: ClockSources): S
       // Only a clock that goes on as expected is followed: one that jumps back and forth must not gain anything.
       if (Math.abs(ahead) <= TOLERANCE_MS) known = { at: database, passed };
       jumpMs = ahead > TOLERANCE_MS ? ahead : 0;
-      return new Date(Math.min(database, ahead > TOLERANCE_MS ? expected : database));
+      return new Date(ahead > TOLERANCE_MS ? expected : database);
     },
   };
 }

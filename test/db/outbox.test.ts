@@ -184,6 +184,43 @@ test('a mail server that takes 30 seconds, while the lease lasts 10, gets one ma
   expect(await listDeliveries(db)).toMatchObject([{ status: 'sent', tries: 1 }]);
 });
 
+test('a database that does not answer does not hold a sender up until its lease is over', async () => {
+  await recipient('email', 'ada@example.org');
+  await happens('unanswered');
+  const clock = createTestClock();
+  const before = mail.arrived();
+  mail.hold();
+  const intervals = { leaseMs: 600, renewMs: 200 };
+  await using sender = startTestSender(clock, { intervals });
+  const sending = sender.sendDue();
+  await vi.waitFor(() => expect(mail.arrived()).toBe(before + 1));
+  await db.transaction().execute(async (trx) => {
+    await sql`select from notification_deliveries for update`.execute(trx);
+    // The loop that looks, and the one that renews.
+    await vi.waitFor(() => expect(clock.sleeping()).toBe(2));
+    clock.advance(200);
+    // It gives up while the row cannot be written.
+    await sending;
+  });
+  mail.release();
+  expect(newMails()).toEqual([]);
+});
+
+test('a delivery that failed unexpectedly is not held by its lease', async () => {
+  await recipient('webhook', hook.url);
+  await happens('no text');
+  const clock = createTestClock();
+  const errors: unknown[] = [];
+  const sender = startTestSender(clock, {
+    compose: () => Promise.reject(new Error('no text')),
+    onError: (error) => errors.push(error),
+  });
+  await sender.sendDue();
+  expect(errors).toEqual([new Error('no text')]);
+  await sender.close();
+  expect(clock.sleeping()).toBe(0);
+});
+
 test('a delivery whose allocator has died is taken over after its lease, and keeps its id', async () => {
   await recipient('webhook', hook.url);
   await happens('died');

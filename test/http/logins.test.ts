@@ -14,6 +14,7 @@ beforeAll(async () => {
   // Only the date: the minutes of the limiter pass when the test says so.
   vi.useFakeTimers({ toFake: ['Date'] });
   const failed: FailedLogin[] = [];
+  const remembered = new Set<string>();
   const http = await startStub(
     { adminPage: () => html('overview'), registerVm: () => json({}, 401) },
     {
@@ -21,10 +22,15 @@ beforeAll(async () => {
       onFailedLogin: (failure) => failed.push(failure),
       authenticate: {
         isBuiltIn: () => false,
-        remembered: () => Promise.resolve(null),
+        remembered: (user, password) =>
+          Promise.resolve(
+            password === 'the right one' && remembered.has(user) ? { user, role: 'admin' } : null,
+          ),
         basic: (user, password) => {
           looked += 1;
-          return Promise.resolve(password === 'the right one' ? { user, role: 'admin' } : null);
+          if (password !== 'the right one') return Promise.resolve(null);
+          remembered.add(user);
+          return Promise.resolve({ user, role: 'admin' });
         },
         bearer: () => {
           looked += 1;
