@@ -1,7 +1,13 @@
 // The schedule: planned launches and destroys. Who runs an entry holds the lease of its row, and writes only while it does.
 import { sql, type Selectable, type UpdateObject } from 'kysely';
 import { readOperationKind } from '../vms/operation.ts';
-import { describePlan, readScheduleState, type Plan, type ScheduleState } from '../vms/schedule.ts';
+import {
+  describePlan,
+  openStates,
+  readScheduleState,
+  type Plan,
+  type ScheduleState,
+} from '../vms/schedule.ts';
 import type { AuditAction } from '../vms/timeline.ts';
 import { momentOf } from '../vms/zoned-time.ts';
 import { recordAuditEvent } from './audit.ts';
@@ -33,7 +39,6 @@ export type ScheduleEntry = Plan & {
 
 /** Ended entries that are listed; older ones are removed. */
 const ENDED_KEPT = 100;
-const OPEN: readonly ScheduleState[] = ['pending', 'running', 'skipped', 'missed'];
 
 type Row = Selectable<Schedule> & { readonly operation_id: string | null };
 
@@ -79,8 +84,12 @@ function selectEntries(db: Db) {
 /** What is still to come or to be decided, in the order of its time; then what has ended, newest first. */
 export async function listSchedule(db: Db): Promise<ScheduleEntry[]> {
   const [open, ended] = await Promise.all([
-    selectEntries(db).where('state', 'in', OPEN).orderBy('due_at').orderBy('created_at').execute(),
-    selectEntries(db).where('state', 'not in', OPEN).orderBy('ended_at', 'desc').limit(ENDED_KEPT).execute(),
+    selectEntries(db).where('state', 'in', openStates).orderBy('due_at').orderBy('created_at').execute(),
+    selectEntries(db)
+      .where('state', 'not in', openStates)
+      .orderBy('ended_at', 'desc')
+      .limit(ENDED_KEPT)
+      .execute(),
   ]);
   return [...open, ...ended].map(readRow);
 }
@@ -109,7 +118,7 @@ export async function addScheduled(
   const { count } = await db
     .selectFrom('schedule')
     .select((build) => build.fn.countAll<number>().as('count'))
-    .where('state', 'in', OPEN)
+    .where('state', 'in', openStates)
     .executeTakeFirstOrThrow();
   if (count >= max) return false;
   await db

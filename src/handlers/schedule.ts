@@ -14,7 +14,7 @@ import {
   type ScheduleAction,
   type ScheduleEntry,
 } from '../db/schedule.ts';
-import { mayCall, viewerOf } from '../contract/role.ts';
+import { viewerOf } from '../contract/role.ts';
 import { renderSchedule, type ScheduleDone, type ScheduleForm } from '../pages/schedule.ts';
 import type { OperationService } from '../provision/operation-service.ts';
 import { ENTRIES_MAX, readPlan, scheduleMessage, type Plan } from '../vms/schedule.ts';
@@ -35,7 +35,7 @@ const PAGE = '/admin/schedule';
 export function createScheduleHandlers(dependencies: ScheduleDependencies): HandlersOf<'schedule'> {
   const act = (input: ActionInput, action: ScheduleAction) => actOn(dependencies, input, action);
   return {
-    getSchedule: async () => json(await scheduleView(dependencies)),
+    getSchedule: async () => json((await readSchedule(dependencies)).schedule),
     getScheduled: async ({ path }) => json(await entryView(dependencies, path.id)),
     addScheduled: (input) => add(dependencies, input),
     changeScheduled: (input) => change(dependencies, input),
@@ -73,12 +73,17 @@ export function scheduledView(entry: ScheduleEntry): components['schemas']['Sche
   };
 }
 
-async function scheduleView({
+/** `now`: the time of the schedule. */
+async function readSchedule({
   db,
   scheduleClock,
-}: ScheduleDependencies): Promise<components['schemas']['Schedule']> {
-  const [items] = await Promise.all([listSchedule(db), scheduleClock.read()]);
-  return { items: items.map(scheduledView), clock_jump_seconds: Math.round(scheduleClock.jumpMs() / 1_000) };
+}: ScheduleDependencies): Promise<{
+  readonly schedule: components['schemas']['Schedule'];
+  readonly now: Date;
+}> {
+  const [entries, now] = await Promise.all([listSchedule(db), scheduleClock.read()]);
+  const items = entries.map(scheduledView);
+  return { schedule: { items, clock_jump_seconds: Math.round(scheduleClock.jumpMs() / 1_000) }, now };
 }
 
 async function entryView({ db }: ScheduleDependencies, id: string) {
@@ -102,13 +107,11 @@ async function schedulePage(
   dependencies: ScheduleDependencies,
   { caller, done = null, form = null }: Shown,
 ): Promise<string> {
-  const { site, operations, maxVmsPerLaunch, scheduleClock } = dependencies;
+  const { site, operations, maxVmsPerLaunch } = dependencies;
   return renderSchedule({
     ...{ site, done, form, viewer: viewerOf(caller) },
-    schedule: await scheduleView(dependencies),
-    now: await scheduleClock.read(),
+    ...(await readSchedule(dependencies)),
     launches: operations.provider.creates,
-    mayChange: caller.kind === 'admin' && mayCall(caller.role, 'addScheduled'),
     maxVms: maxVmsPerLaunch,
     defaultHours: operations.defaultHours,
   });
@@ -170,7 +173,7 @@ async function actOn(dependencies: ScheduleDependencies, input: ActionInput, act
   const now = await scheduleClock.read();
   const changed = await db.transaction().execute(async (trx) => {
     const result = await actOnScheduled(trx, action, { id, who: callerName(input.caller), now });
-    if (result === 'changed' && doneBy[action] === 'run') await operations.timer.setTimer(trx, new Date());
+    if (result === 'changed' && doneBy[action] === 'run') await operations.timer.setTimer(trx, now);
     return result;
   });
   throwUnlessDone(changed);

@@ -28,7 +28,8 @@ export function createWebhookSender(options: WebhookOptions): Send {
       return failed(refusal ?? 'The address of the webhook is not a URL.', { isFinal: true });
     if (message.secret === null) return failed(SECRET_LOST, { isFinal: true });
     try {
-      return await post(url, signed(message, message.secret, options), { signal, ...lookup });
+      const head = await post(url, signed(message, message.secret, options), { signal, ...lookup });
+      return failureOfStatus(head, options.now());
     } catch (error) {
       return failureOf(error, signal);
     }
@@ -74,15 +75,17 @@ function signed(message: OutgoingMessage, secret: string, { now, userAgent }: We
 
 type Sending = { readonly signal: AbortSignal; readonly lookup?: LookupFunction };
 
-/** Resolves with the head of the answer; the connection is closed without reading its body. */
-function post(url: URL, { headers, body }: Signed, sending: Sending): Promise<SendFailure | null> {
+type Head = { readonly status: number; readonly retryAfter: string | undefined };
+
+/** The connection is closed without reading the body of the answer. */
+function post(url: URL, { headers, body }: Signed, sending: Sending): Promise<Head> {
   const options = { ...sending, method: 'POST', headers, agent: false, maxHeaderSize: HEADERS_BYTES };
   return new Promise((resolve, reject) => {
     const request = url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options);
     request.on('error', reject);
     request.on('response', (response) => {
       response.on('error', () => undefined);
-      resolve(failureOfStatus(response.statusCode ?? 0, response.headers['retry-after']));
+      resolve({ status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'] });
       response.destroy();
     });
     request.end(body);
@@ -91,21 +94,21 @@ function post(url: URL, { headers, body }: Signed, sending: Sending): Promise<Se
 
 const GONE = 410;
 
-function failureOfStatus(status: number, retryAfter: string | undefined): SendFailure | null {
+function failureOfStatus({ status, retryAfter }: Head, now: Date): SendFailure | null {
   if (status >= 200 && status < 300) return null;
   if (status >= 300 && status < 400)
     return failed(
       `The webhook answered ${status}, a redirect, which is not followed. Set its final address.`,
     );
-  const retryAfterSeconds = retryAfter === undefined ? null : secondsOf(retryAfter);
+  const retryAfterSeconds = retryAfter === undefined ? null : secondsOf(retryAfter, now);
   return failed(`The webhook answered ${status}.`, { retryAfterSeconds, isFinal: status === GONE });
 }
 
 /** Seconds, or a date; null = neither. */
-function secondsOf(retryAfter: string): number | null {
+function secondsOf(retryAfter: string, now: Date): number | null {
   if (/^\d{1,9}$/.test(retryAfter.trim())) return Number(retryAfter);
   const at = Date.parse(retryAfter);
-  return Number.isNaN(at) ? null : Math.max(0, Math.ceil((at - Date.now()) / SECOND_MS));
+  return Number.isNaN(at) ? null : Math.max(0, Math.ceil((at - now.getTime()) / SECOND_MS));
 }
 
 function failureOf(error: unknown, signal: AbortSignal): SendFailure {

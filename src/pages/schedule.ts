@@ -36,8 +36,6 @@ export type ScheduleModel = {
   } | null;
   readonly now: Date;
   readonly launches: boolean;
-  /** Of the reader: others see neither buttons nor the form. */
-  readonly mayChange: boolean;
   readonly maxVms: number;
   /** Null: machines do not shut down. */
   readonly defaultHours: number | null;
@@ -56,7 +54,7 @@ const HERE = '/admin/schedule';
 const REFRESH_SECONDS = 20;
 
 export function renderSchedule(model: ScheduleModel): string {
-  const { schedule, done, form, now, launches, mayChange } = model;
+  const { schedule, done, form, now, launches } = model;
   const errors = form?.errors ?? [];
   const open = schedule.items.filter(({ state }) => isOpen(state));
   const ended = schedule.items.filter(({ state }) => !isOpen(state));
@@ -79,8 +77,7 @@ export function renderSchedule(model: ScheduleModel): string {
     open: open.map((entry) => ({ ...scheduledView(entry, now), ...buttonsView(entry, now) })),
     anyEnded: ended.length > 0,
     ended: ended.map((entry) => scheduledView(entry, now)),
-    mayChange,
-    form: mayChange ? formView(model, errors) : null,
+    form: formView(model, errors),
   });
 }
 
@@ -102,7 +99,7 @@ const stateViews = {
 
 /** For this page, and for the overview. */
 export function scheduledView(entry: Entry, now: Date): View {
-  const { id, state, time, zone, kept, archives, operation_id: operationId } = entry;
+  const { id, time, zone, archives, operation_id: operationId } = entry;
   return {
     id,
     what: describePlan({ ...entry, numVms: entry.num_vms }),
@@ -112,7 +109,6 @@ export function scheduledView(entry: Entry, now: Date): View {
     utc: momentView(entry.due_at),
     ...standingView(entry, now),
     by: entry.scheduled_by,
-    kept: kept.length > 0 && state !== 'done' ? kept.join(', ') : null,
     archives,
     operation: operationId === null ? null : operationPageHref(operationId),
   };

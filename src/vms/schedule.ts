@@ -49,6 +49,8 @@ export function readScheduleState(stored: string): ScheduleState {
   return readOneOf(states, stored);
 }
 
+export const openStates: readonly ScheduleState[] = Object.keys(states).map(readScheduleState).filter(isOpen);
+
 /**
  * A launch that begins later is of no use, or a surprise; a destroy is never too late.
  * @param wantedAt its time, or when somebody asked to run it

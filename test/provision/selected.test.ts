@@ -194,3 +194,23 @@ test('a release waits for no launch: it is refused with the operation that runs'
   lab.provider.release();
   await lab.ended(id);
 });
+
+test('an unexpected failure begins with no further machine', async () => {
+  await using lab = await startTestOperations();
+  const hostnames = Array.from({ length: 40 }, (_, index) => `vm-${index}`);
+  await insertFreeVms(lab.db, hostnames);
+  const ids: string[] = [];
+  for (const [index] of hostnames.entries()) ids.push((await giveVm(lab.db, `p${index}@example.org`)).id);
+  await sql`create function fail() returns trigger language plpgsql as $$ begin raise 'no disk'; end $$`.execute(
+    lab.db,
+  );
+  await sql`create trigger fail before update on operation_vms for each row when (new.state = 'done') execute function fail()`.execute(
+    lab.db,
+  );
+  const id = await started(lab, { ...asked('release', ids), hostnames });
+  expect(await lab.ended(id)).toMatchObject({ status: 'failed' });
+  // What was still running would have gone on meanwhile.
+  await lab.ended((await lab.launch(1)).id);
+  const left = (await statuses(lab)).filter((status) => status === 'running');
+  expect(left.length).toBeGreaterThanOrEqual(30);
+});
