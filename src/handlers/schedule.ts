@@ -74,10 +74,7 @@ export function scheduledView(entry: ScheduleEntry): components['schemas']['Sche
 }
 
 /** `now`: the time of the schedule. */
-async function readSchedule({
-  db,
-  scheduleClock,
-}: ScheduleDependencies): Promise<{
+async function readSchedule({ db, scheduleClock }: ScheduleDependencies): Promise<{
   readonly schedule: components['schemas']['Schedule'];
   readonly now: Date;
 }> {

@@ -10,6 +10,7 @@ import { startSender, type Sender, type SenderOptions } from '../../src/notify/s
 import { createWebhookSender } from '../../src/notify/webhook.ts';
 import { notificationEvents } from '../../src/vms/notifications.ts';
 import { emptyTables } from '../support/empty-tables.ts';
+import { createTestClock, type TestClock } from '../support/test-clock.ts';
 import { startMailServer, type MailServer } from '../support/mail-server.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts';
@@ -41,38 +42,6 @@ let sentBefore = { mails: 0, hooks: 0, requests: 0 };
 const newMails = () => mail.received.slice(sentBefore.mails);
 const newHooks = () => hook.received.slice(sentBefore.hooks);
 const newRequests = () => hook.requests.slice(sentBefore.requests);
-
-/** A time of our own: whoever sleeps is woken when it has come. */
-function createTestClock() {
-  let nowMs = Date.now() + 60_000;
-  let sleepers: { readonly atMs: number; readonly wake: () => void }[] = [];
-  return {
-    now: () => Promise.resolve(new Date(nowMs)),
-    sleep: (ms: number, signal: AbortSignal) =>
-      new Promise<void>((resolve) => {
-        if (signal.aborted) {
-          resolve();
-          return;
-        }
-        const sleeper = { atMs: nowMs + ms, wake: resolve };
-        const leave = (): void => {
-          sleepers = sleepers.filter((other) => other !== sleeper);
-          resolve();
-        };
-        signal.addEventListener('abort', leave, { once: true });
-        sleepers.push(sleeper);
-      }),
-    sleeping: () => sleepers.length,
-    advance: (ms: number) => {
-      nowMs += ms;
-      const woken = sleepers.filter(({ atMs }) => atMs <= nowMs);
-      sleepers = sleepers.filter(({ atMs }) => atMs > nowMs);
-      for (const { wake } of woken) wake();
-    },
-  };
-}
-
-type TestClock = ReturnType<typeof createTestClock>;
 
 const context = {
   title: 'Pose estimation',
