@@ -2955,7 +2955,8 @@ export interface components {
       hours?: number;
       /**
        * @description For a destroy: first downloads the files of all participants, as one archive, to where backups are kept
-       *     (`BACKUP_DIR`). A VM whose files could not be downloaded is kept, and tried again every 10 minutes.
+       *     (`BACKUP_DIR`). A VM whose files could not be downloaded, or that somebody else has got since, is kept, and tried
+       *     again every 10 minutes.
        */
       download?: boolean;
     };

@@ -79,7 +79,7 @@ export const NOT_STARTED = 'The machine has not started yet, so there is no work
 
 /** Why a machine was left as it is that has another participant than the one whom the admin saw. */
 export function changedSentence(email: string): string {
-  return `The machine has been assigned to ${email} since it was selected, so it was left as it is.`;
+  return `The machine has been assigned to ${email} in the meantime, so it was left as it is.`;
 }
 
 const willBe = {

@@ -96,7 +96,7 @@ test('a machine that changed between the selection and the confirmation is left,
   const started = await send('destroy', fields);
   const operation = await ended(started.headers.get('location') ?? '');
   expect(operation).toContain('1 machine of 1 was not destroyed; the reason stands with each.');
-  expect(operation).toContain('The machine has been assigned to eve@x.org since it was selected');
+  expect(operation).toContain('The machine has been assigned to eve@x.org in the meantime');
   expect(await lab.page('/admin/vms/a')).toContain('eve@x.org');
   const download = await send('download', fields);
   expect(download.status).toBe(409);
