@@ -62,7 +62,7 @@ const afterWhatArrived = (): Promise<void> => new Promise((resolve) => setImmedi
 export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>): Groups<Item, Answer> {
   let queue: Waiting<Item, Answer>[] = [];
   let isServing = false;
-  let rest: Promise<unknown> = Promise.resolve();
+  let rest: Promise<unknown> | null = null;
   const counts = { groups: 0, items: 0, largest: 0, alone: 0 };
 
   function serveAlone({ item, resolve }: Waiting<Item, Answer>): void {
@@ -90,7 +90,7 @@ export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>):
   async function serveAll(): Promise<void> {
     isServing = true;
     while (queue.length > 0) {
-      await rest;
+      if (rest !== null) await rest;
       // What has arrived already is read first: the busier the process, the larger are the groups. Alone, nobody waits.
       await afterWhatArrived();
       const { group, left, later } = nextGroup(queue, options);

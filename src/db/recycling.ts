@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import { recordAuditEvent } from './audit.ts';
 import type { Db } from './connect.ts';
+import { grouped, ofReports } from './grouped.ts';
 import { condition, isReleased, statusIs } from './predicates.ts';
 import { seenOrLate } from './reports.ts';
 import { recordEvent } from './transition.ts';
@@ -71,19 +72,31 @@ async function hostnameOf(db: Db, id: string): Promise<string | null> {
 }
 
 /** The assignment whose files the VM must delete (`assignmentId` null: not known); null if there is nothing to delete. */
-export async function pendingRecycle(
-  db: Db,
-  hostname: string,
-): Promise<{ readonly assignmentId: string | null } | null> {
-  const row = await db
+type Recycle = { readonly assignmentId: string | null } | null;
+
+export async function pendingRecycle(db: Db, hostname: string): Promise<Recycle> {
+  return findInGroup(db, hostname);
+}
+
+/** Each heartbeat asks for it. */
+const findInGroup = grouped<string, Recycle>({
+  name: 'resets',
+  ...ofReports,
+  together: findPending,
+  alone: async (db, hostname) => (await findPending(db, [hostname]))[0] ?? null,
+});
+
+async function findPending(db: Db, hostnames: readonly string[]): Promise<Recycle[]> {
+  const rows = await db
     .selectFrom('vms as v')
     .leftJoin('assignments as a', 'a.id', 'v.assignment_id')
-    .select('v.assignment_id')
-    .where('v.hostname', '=', hostname)
+    .select(['v.hostname', 'v.assignment_id'])
+    .where('v.hostname', '=', sql<string>`any(${hostnames}::text[])`)
     .where(condition(statusIs('resettable', 'v')))
     .where(sql<boolean>`(v.status = 'recycling' or a.released_at is not null)`)
-    .executeTakeFirst();
-  return row ? { assignmentId: row.assignment_id } : null;
+    .execute();
+  const found = new Map(rows.map((row) => [row.hostname, { assignmentId: row.assignment_id }]));
+  return hostnames.map((hostname) => found.get(hostname) ?? null);
 }
 
 export type RecycledResult = 'recorded' | 'late' | 'unknown_vm' | 'refused';

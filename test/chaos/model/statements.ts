@@ -99,7 +99,7 @@ const statements: readonly Statement[] = [
   { part: 'update "assignments" set "released_at"', run: release },
   { part: 'select "hostname" from "assignments" where "id"', run: hostnameOf },
   { part: 'select from vms where hostname = $1 for no key update', run: () => [] },
-  { part: 'select "v"."assignment_id" from "vms"', run: pendingRecycle },
+  { part: 'select "v"."hostname", "v"."assignment_id" from "vms"', run: pendingRecycle },
   { part: 'select "v"."hostname" from "vms" as "v" inner join "assignments"', run: withDelivery },
   { part: 'select "status" from "vms"', run: statusOf },
   { part: 'select "hostname" from "vms" where "hostname" = $1 and "assignment_id" is null', run: isReset },
@@ -241,12 +241,14 @@ function seen(world: World, [hostnames]: readonly unknown[]): Row[] {
   );
 }
 
-function pendingRecycle(world: World, [hostname]: readonly unknown[], text: string): Row[] {
-  const vm = world.vms.get(String(hostname));
-  if (!vm || !statusesIn(text).includes(vm.status)) return [];
-  const held = world.assignments.get(vm.assignmentId ?? '');
-  const isAsked = vm.status === 'recycling' || (held !== undefined && held.releasedAt !== null);
-  return isAsked ? [{ assignment_id: vm.assignmentId }] : [];
+function pendingRecycle(world: World, [hostnames]: readonly unknown[], text: string): Row[] {
+  return texts(hostnames).flatMap((hostname) => {
+    const vm = world.vms.get(hostname);
+    if (!vm || !statusesIn(text).includes(vm.status)) return [];
+    const held = world.assignments.get(vm.assignmentId ?? '');
+    const isAsked = vm.status === 'recycling' || (held !== undefined && held.releasedAt !== null);
+    return isAsked ? [{ hostname, assignment_id: vm.assignmentId }] : [];
+  });
 }
 
 function statusOf(world: World, [hostname]: readonly unknown[]): Row[] {
