@@ -1,11 +1,12 @@
-// Two or three things that happen to one VM at the same moment, in a fixed order: each waits for the row, then sees what the ones
-// before it have done. What they leave is a state that the table of vms/lifecycle.ts allows, and nothing is half done.
+// Two things that happen to one VM at the same moment, in a fixed order: each waits for the row, then sees what the one before it
+// has done. What they leave is a state that the table of vms/lifecycle.ts allows, and nothing is half done.
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectDatabase, type Db } from '../../src/db/connect.ts';
-import { recordRecycled, releaseAssignment } from '../../src/db/recycling.ts';
+import { endAssignment, recordRecycled, releaseAssignment } from '../../src/db/recycling.ts';
 import { reportHeartbeat, reportStatus } from '../../src/db/reports.ts';
 import { markSilent } from '../../src/db/silence.ts';
+import { recordEvent } from '../../src/db/transition.ts';
 import { beginRestart, markHealthy } from '../../src/db/vm-actions.ts';
 import { markDestroying, restoreDestroying, setUnreachable } from '../../src/db/vm-rows.ts';
 import type { Refusal } from '../../src/vms/lifecycle.ts';
@@ -41,26 +42,30 @@ beforeEach(async () => {
 
 const WAIT = { timeout: 10_000 };
 
-/** Starts these one after the other while the row is locked, so that they have it in this order. */
-async function inOrder(...actions: readonly (() => Promise<unknown>)[]): Promise<unknown[]> {
-  const held = await db.transaction().execute(async (trx) => {
+/** Both wait for the row, in this order. Of three, the second and the third could overtake each other: both follow what the first wrote. */
+async function inOrder(
+  first: () => Promise<unknown>,
+  second: () => Promise<unknown>,
+): Promise<[unknown, unknown]> {
+  const { started } = await db.transaction().execute(async (trx) => {
     await sql`select from vms where hostname = 'a' for no key update`.execute(trx);
-    const started: Promise<unknown>[] = [];
-    let settled = 0;
-    for (const action of actions) {
-      started.push(action().finally(() => (settled += 1)));
-      await expect
-        .poll(async () => {
-          const { rows } = await sql`select from pg_stat_activity
-            where datname = current_database() and wait_event_type = 'Lock'`.execute(db);
-          return settled + rows.length;
-        }, WAIT)
-        .toBe(started.length);
-    }
-    return { started };
+    const one = first();
+    await waiting(1);
+    const other = second();
+    await waiting(2);
+    return { started: [one, other] as const };
   });
-  return Promise.all(held.started);
+  return Promise.all(started);
 }
+
+const waiting = (count: number) =>
+  expect
+    .poll(async () => {
+      const { rows } = await sql`select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`.execute(db);
+      return rows.length;
+    }, WAIT)
+    .toBe(count);
 
 const row = () =>
   db
@@ -161,6 +166,13 @@ describe('a VM that disappears', () => {
 });
 
 test('mark-healthy that waited for a release and an error resets the VM and does not free it', async () => {
-  await inOrder(release, report('error'), () => markHealthy(db, by));
+  const { marked } = await db.transaction().execute(async (trx) => {
+    await endAssignment(trx, { id, hostname: 'a', by: null });
+    await recordEvent(trx, 'report-error', ['a']);
+    const marked = markHealthy(db, by);
+    await waiting(1);
+    return { marked };
+  });
+  await marked;
   expect(await row()).toMatchObject({ status: 'recycling', assignment_id: id });
 });
