@@ -73,9 +73,10 @@ module.exports = {
       to: { path: '^src/browser/' },
     },
     only('delivery', ['contract', 'vms', 'db', 'lifecycle', 'log'], 'Waiting VMs and what wakes them.'),
+    only('auth', ['contract', 'vms', 'db'], 'Who calls: passwords and tokens, against accounts and rows.'),
     only(
       'handlers',
-      ['contract', 'vms', 'db', 'pages', 'delivery', 'provision', 'collect', 'log'],
+      ['contract', 'vms', 'db', 'auth', 'pages', 'delivery', 'provision', 'collect', 'log'],
       'Value in, value out.',
     ),
     only('http', ['contract', 'lifecycle', 'log'], 'Bytes in, bytes out; knows no handler and no table.'),

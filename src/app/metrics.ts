@@ -9,7 +9,7 @@ import { countOutbox } from '../db/outbox.ts';
 import { readDatabaseTime, readEndedOperations, readMetricFacts } from '../db/metric-facts.ts';
 import { countVms, listVmsInQuestion } from '../db/vms.ts';
 import { withTimeLimit } from '../async/time-limit.ts';
-import { sameText } from '../handlers/authenticate.ts';
+import { sameText } from '../auth/authenticate.ts';
 import { attentionView, type ViewContext } from '../handlers/views.ts';
 import { endpoints } from '../contract/endpoints.gen.ts';
 import type { SystemDependencies } from '../handlers/system.ts';

@@ -11,7 +11,7 @@ import type { Settings } from '../db/settings.ts';
 import { shareSizes } from '../db/shares.ts';
 import { createVmFeed, type VmFeed } from '../delivery/vm-feed.ts';
 import { createHandlers } from '../handlers/index.ts';
-import { createAuthenticator } from '../handlers/authenticate.ts';
+import { createAuthenticator } from '../auth/authenticate.ts';
 import {
   createLogLimiter,
   createLogQueue,

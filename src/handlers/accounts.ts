@@ -1,6 +1,7 @@
 // Accounts of admins and instructors: listed and changed by admins; everybody changes their own password and signs out.
 import type { HandlersOf, Input } from '../contract/handlers.ts';
 import type { components } from '../contract/openapi.gen.ts';
+import { hashPassword, isPassword } from '../auth/passwords.ts';
 import { callerName } from '../contract/caller.ts';
 import { problem, ProblemError, type FieldError } from '../contract/problems.ts';
 import { viewerOf, type Viewer } from '../contract/role.ts';
@@ -9,7 +10,7 @@ import type { Db } from '../db/connect.ts';
 import { renderAccount, renderSignedIn, renderSignedOut } from '../pages/account.ts';
 import { renderAccounts } from '../pages/accounts.ts';
 import { accountNameFault } from '../vms/account-name.ts';
-import { hashPassword, isPassword, passwordFault } from './passwords.ts';
+import { passwordFault } from '../vms/password.ts';
 import { json, page, see } from './replies.ts';
 
 export type AccountsDependencies = {

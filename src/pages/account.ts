@@ -1,7 +1,7 @@
 // The page of one's own account, and those of signing out.
 import type { FieldError } from '../contract/problems.ts';
 import type { Viewer } from '../contract/role.ts';
-import { errorOf } from './accounts.ts';
+import { errorOf } from './format.ts';
 import { layoutView, ROLE_LABELS } from './layout.ts';
 import { render } from './render.ts';
 

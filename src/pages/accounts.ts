@@ -3,7 +3,7 @@ import type { components } from '../contract/openapi.gen.ts';
 import type { FieldError } from '../contract/problems.ts';
 import type { Viewer } from '../contract/role.ts';
 import { layoutView, ROLE_LABELS } from './layout.ts';
-import { momentView } from './format.ts';
+import { errorOf, momentView } from './format.ts';
 import { render, type View } from './render.ts';
 
 type Account = components['schemas']['Account'];
@@ -55,10 +55,6 @@ export function renderAccounts(model: AccountsModel): string {
     name: typed?.name ?? '',
     roles: rolesView(typed?.role ?? 'instructor'),
   });
-}
-
-export function errorOf(errors: readonly FieldError[], field: string): string | null {
-  return errors.find((error) => error.field === field)?.message ?? null;
 }
 
 function rolesView(chosen: Role): readonly View[] {

@@ -1,4 +1,5 @@
-// Sizes, times and code as text for pages.
+// Sizes, times, code and errors of fields as text for pages.
+import type { FieldError } from '../contract/problems.ts';
 
 const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'] as const;
 const STEP = 1_000;
@@ -46,4 +47,9 @@ export function codeSpans(sentence: string): { readonly text: readonly Span[] } 
         /^`[^`]+`$/.test(piece) ? { plain: null, code: piece.slice(1, -1) } : { plain: piece, code: null },
       ),
   };
+}
+
+/** What is wrong with a field of a form; null = nothing. */
+export function errorOf(errors: readonly FieldError[], field: string): string | null {
+  return errors.find((error) => error.field === field)?.message ?? null;
 }

@@ -1,6 +1,6 @@
 // People with names and roles: what instructors may do and are offered, who stands in the audit, and what a change of an account does.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createAuthenticator } from '../../src/handlers/authenticate.ts';
+import { createAuthenticator } from '../../src/auth/authenticate.ts';
 import { endpointIds, exampleRequest, infoOf } from '../support/contract-examples.ts';
 import { createScriptedProvider } from '../doubles/scripted-provider.ts';
 import { EXAMPLE, seedLab } from '../support/example-rows.ts';

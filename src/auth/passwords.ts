@@ -1,10 +1,7 @@
-// Passwords of accounts: their hashes (argon2id) and the rules for new ones. Hashing runs outside the event loop, a few at a time.
+// Hashes of the passwords of accounts (argon2id). Hashing runs outside the event loop, a few at a time.
 import { hash, verify } from '@node-rs/argon2';
 import pLimit from 'p-limit';
-
-/** Characters of a new password. */
-const PASSWORD_MIN = 12;
-const PASSWORD_MAX = 128;
+import { PASSWORD_MAX } from '../vms/password.ts';
 
 /** As OWASP recommends for argon2id: 19 MiB, two passes; about 15 ms of a core. */
 const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
@@ -28,13 +25,4 @@ export async function isPassword(password: string, hashed: string | null): Promi
   const given = isTooLong ? '' : composed(password);
   const isRight = await oneOfFew(() => verify(hashed ?? NOBODYS, given));
   return isRight && hashed !== null && !isTooLong;
-}
-
-/** What is wrong with a new password, as a sentence; null = nothing. */
-export function passwordFault(password: string, name: string): string | null {
-  if (password.length < PASSWORD_MIN) return `The password needs at least ${PASSWORD_MIN} characters.`;
-  if (password.length > PASSWORD_MAX) return `The password may have at most ${PASSWORD_MAX} characters.`;
-  if (new Set(password).size < 4) return 'The password needs more different characters.';
-  if (password.toLowerCase().includes(name.toLowerCase())) return 'The password must not contain the name.';
-  return null;
 }
