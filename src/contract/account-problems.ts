@@ -25,12 +25,12 @@ export const accountProblems = {
     status: 409,
     title: 'Your own account',
     detail:
-      'You cannot disable, remove or change your own account here, so that nobody locks themselves out. Ask another admin; your password you change on the page “Your account”.',
+      'You cannot disable, remove or change your own account here, so that nobody locks themselves out. Ask another admin. You change your password on the page “Your account”.',
   },
   no_account: {
     status: 409,
     title: 'No account',
     detail:
-      'You are signed in as the admin of the configuration. Change ADMIN_PASSWORD there, and restart the server.',
+      'You are signed in as the configured admin, who has no account. Change ADMIN_PASSWORD in the configuration, and restart the server.',
   },
 } as const;

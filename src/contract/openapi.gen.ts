@@ -1668,7 +1668,8 @@ export interface paths {
     /**
      * Add a recipient of notifications
      * @description An e-mail address, or the `https` address of a webhook (Standard Webhooks: `webhook-id`, `webhook-timestamp` and
-     *     `webhook-signature` are headers). The secret that signs is given, or made; it is in this answer and never shown again.
+     *     `webhook-signature` are headers). The secret that signs is given, or made. Only a made secret is in the answer, and it is never
+     *     shown again.
      *     Webhooks at addresses that are not public are refused unless `WEBHOOK_ALLOW_PRIVATE` is set. Returns 409
      *     (`recipient_exists`, `too_many_recipients`). With `Accept: text/html` the answer redirects to the page, but for a webhook
      *     whose secret was made, which is on the page that is the answer.
@@ -1944,7 +1945,7 @@ export interface paths {
     put?: never;
     /**
      * Change one's own password
-     * @description Also asks for the present password. The configured admin has no account: 409 `no_account`. With `Accept: text/html` the
+     * @description Also asks for the current password. The configured admin has no account: 409 `no_account`. With `Accept: text/html` the
      *     answer is the page, and the browser asks for the new password with the next request.
      */
     post: operations['changeOwnPassword'];
@@ -3016,7 +3017,7 @@ export interface components {
      * @enum {string}
      */
     Role: 'instructor' | 'admin';
-    /** @description At least 12 and at most 128 characters; not the name. */
+    /** @description At least 12 and at most 128 characters, four of them different, without the name. */
     NewPassword: string;
     AccountForm: {
       /** @description As `AccountName` says. */
@@ -3950,7 +3951,7 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
-    /** @description Done; redirects to the page of the accounts. */
+    /** @description Done, or there is no such account any more; redirects to the page of the accounts, which says which. */
     SeeAccounts: {
       headers: {
         /** @description The page. */
@@ -4005,7 +4006,7 @@ export interface components {
         'text/html': components['schemas']['Html'];
       };
     };
-    /** @description Done; redirects to the page of the notifications. For HTML clients. */
+    /** @description Done, or done already; redirects to the page of the notifications, which says which. For HTML clients. */
     SeeNotifications: {
       headers: {
         /** @description The page. */
@@ -7210,7 +7211,16 @@ export interface operations {
     parameters: {
       query?: {
         /** @description What was done, for the page to say. */
-        done?: 'added' | 'changed' | 'paused' | 'resumed' | 'removed' | 'tested' | 'retried';
+        done?:
+          | 'added'
+          | 'changed'
+          | 'paused'
+          | 'resumed'
+          | 'removed'
+          | 'tested'
+          | 'retried'
+          | 'retried_already'
+          | 'gone';
       };
       header?: never;
       path?: never;
@@ -7283,7 +7293,7 @@ export interface operations {
       };
     };
     responses: {
-      /** @description The recipient, and its secret. */
+      /** @description The recipient, and its secret where that was made. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -7348,7 +7358,7 @@ export interface operations {
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
-      404: components['responses']['PageOrNotFound'];
+      404: components['responses']['NotFound'];
       413: components['responses']['PageOrTooLarge'];
       415: components['responses']['PageOrUnsupportedMediaType'];
       429: components['responses']['PageOrTooManyRequests'];
@@ -7384,7 +7394,7 @@ export interface operations {
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
-      404: components['responses']['PageOrNotFound'];
+      404: components['responses']['NotFound'];
       413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
@@ -7419,7 +7429,7 @@ export interface operations {
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
-      404: components['responses']['PageOrNotFound'];
+      404: components['responses']['NotFound'];
       413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
@@ -7454,7 +7464,7 @@ export interface operations {
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
-      404: components['responses']['PageOrNotFound'];
+      404: components['responses']['NotFound'];
       413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
@@ -7489,7 +7499,7 @@ export interface operations {
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
-      404: components['responses']['PageOrNotFound'];
+      404: components['responses']['NotFound'];
       413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
@@ -7524,7 +7534,7 @@ export interface operations {
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
-      404: components['responses']['PageOrNotFound'];
+      404: components['responses']['NotFound'];
       413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
@@ -7649,7 +7659,7 @@ export interface operations {
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
-      404: components['responses']['PageOrNotFound'];
+      404: components['responses']['NotFound'];
       409: components['responses']['PageOrConflict'];
       413: components['responses']['PageOrTooLarge'];
       415: components['responses']['PageOrUnsupportedMediaType'];
@@ -7701,7 +7711,7 @@ export interface operations {
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
-      404: components['responses']['PageOrNotFound'];
+      404: components['responses']['NotFound'];
       409: components['responses']['PageOrConflict'];
       413: components['responses']['PageOrTooLarge'];
       415: components['responses']['PageOrUnsupportedMediaType'];
@@ -7738,7 +7748,7 @@ export interface operations {
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
-      404: components['responses']['PageOrNotFound'];
+      404: components['responses']['NotFound'];
       409: components['responses']['PageOrConflict'];
       413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
@@ -7774,7 +7784,7 @@ export interface operations {
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
-      404: components['responses']['PageOrNotFound'];
+      404: components['responses']['NotFound'];
       409: components['responses']['PageOrConflict'];
       413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
@@ -7810,7 +7820,7 @@ export interface operations {
       400: components['responses']['PageOrBadRequest'];
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
-      404: components['responses']['PageOrNotFound'];
+      404: components['responses']['NotFound'];
       409: components['responses']['PageOrConflict'];
       413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
@@ -7869,7 +7879,7 @@ export interface operations {
     parameters: {
       query?: {
         /** @description What was done; the page says so. */
-        done?: 'added' | 'role' | 'password' | 'disabled' | 'enabled' | 'removed';
+        done?: 'added' | 'role' | 'password' | 'disabled' | 'enabled' | 'removed' | 'gone';
       };
       header?: never;
       path?: never;

@@ -1,4 +1,4 @@
-// Accounts: who may sign in besides the admin of the configuration. Names are compared without regard to case.
+// Accounts: who may sign in besides the configured admin. Names are compared without regard to case.
 import { sql } from 'kysely';
 import type { Role } from '../contract/endpoint.ts';
 import { recordAuditEvent } from './audit.ts';

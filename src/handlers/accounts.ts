@@ -1,14 +1,14 @@
 // Accounts of admins and instructors: listed and changed by admins; everybody changes their own password and signs out.
-import type { HandlersOf, Input } from '../contract/handlers.ts';
+import type { Caller, HandlersOf, Input } from '../contract/handlers.ts';
 import type { components } from '../contract/openapi.gen.ts';
 import { hashPassword, isPassword } from '../auth/passwords.ts';
 import { callerName } from '../contract/caller.ts';
-import { problem, ProblemError, type FieldError } from '../contract/problems.ts';
+import { problem, ProblemError, type FieldError, type ProblemReply } from '../contract/problems.ts';
 import { viewerOf, type Viewer } from '../contract/role.ts';
 import { addAccount, changeAccount, findSignIn, listAccounts, type AccountChange } from '../db/accounts.ts';
 import type { Db } from '../db/connect.ts';
 import { renderAccount, renderSignedIn, renderSignedOut } from '../pages/account.ts';
-import { renderAccounts } from '../pages/accounts.ts';
+import { renderAccounts, type RefusedForm } from '../pages/accounts.ts';
 import { accountNameFault } from '../vms/account-name.ts';
 import { passwordFault } from '../vms/password.ts';
 import { json, page, see } from './replies.ts';
@@ -22,16 +22,17 @@ export type AccountsDependencies = {
 
 type AccountsView = components['schemas']['Accounts'];
 type Done = NonNullable<Input<'accountsPage'>['query']['done']>;
-type Refused = 'account_exists' | 'too_many_accounts' | 'invalid_request';
+type Refused = 'account_exists' | 'too_many_accounts' | 'invalid_request' | 'own_account';
 
 export function createAccountsHandlers(dependencies: AccountsDependencies): HandlersOf<'accounts'> {
   const { db, site } = dependencies;
   const act = async (input: ActionInput, done: Done, change: AccountChange) => {
-    requireOther(input);
-    const by = callerName(input.caller);
-    if (!(await changeAccount(db, { name: input.path.name, by }, change)))
-      throw new ProblemError('account_not_found');
-    return input.accept === 'text/html' ? seeAccounts(done) : json(await accountsView(dependencies));
+    const { path, caller, accept } = input;
+    if (isOwn(input)) return refuse(dependencies, input, ownAccount(dependencies, caller), null);
+    const isThere = await changeAccount(db, { name: path.name, by: callerName(caller) }, change);
+    // A second click, or another tab: the page as it is now says more than "not found".
+    if (accept === 'text/html') return seeAccounts(isThere ? done : 'gone');
+    return isThere ? json(await accountsView(dependencies)) : problem('account_not_found');
   };
   return {
     listAccounts: async () => json(await accountsView(dependencies)),
@@ -47,8 +48,12 @@ export function createAccountsHandlers(dependencies: AccountsDependencies): Hand
     addAccount: (input) => add(dependencies, input),
     changeAccountRole: (input) => act(input, 'role', { kind: 'role', role: input.body.role }),
     changeAccountPassword: async (input) => {
-      requireOther(input);
-      requireGood('password', passwordFault(input.body.password, input.path.name));
+      const { name } = input.path;
+      const fault = isOwn(input) ? null : passwordFault(input.body.password, name);
+      if (fault !== null) {
+        const wrong = problem('invalid_request', { errors: [faultOf('password', fault)] });
+        return refuse(dependencies, input, wrong, { of: 'password', name });
+      }
       return act(input, 'password', { kind: 'password', hash: await hashPassword(input.body.password) });
     },
     disableAccount: (input) => act(input, 'disabled', { kind: 'disable' }),
@@ -74,14 +79,36 @@ const SIGN_IN_AGAIN = 'Basic realm="LabLink", charset="UTF-8"';
 
 type ActionInput = Pick<Input<'disableAccount'>, 'path' | 'caller' | 'accept'>;
 
-/** Throws `own_account`: nobody locks themselves out by a wrong click. */
-function requireOther({ path, caller }: Pick<ActionInput, 'path' | 'caller'>): void {
-  if (path.name.toLowerCase() === callerName(caller).toLowerCase()) throw new ProblemError('own_account');
+/** Nobody locks themselves out by a wrong click. */
+function isOwn({ path, caller }: Pick<ActionInput, 'path' | 'caller'>): boolean {
+  return path.name.toLowerCase() === callerName(caller).toLowerCase();
 }
 
-/** Throws `invalid_request` where something is wrong with the field. */
-function requireGood(field: string, message: string | null): void {
-  if (message !== null) throw new ProblemError('invalid_request', { errors: [faultOf(field, message)] });
+function ownAccount({ adminUser }: AccountsDependencies, caller: Caller) {
+  return callerName(caller).toLowerCase() === adminUser.toLowerCase()
+    ? problem('own_account', { detail: CONFIGURED })
+    : problem('own_account');
+}
+
+const CONFIGURED =
+  'This is the name of the configured admin (ADMIN_USER), as whom you are signed in. It is changed in the configuration, not here; an account with this name can be changed or removed by another admin.';
+
+/** JSON clients get the problem, HTML clients the page with what is wrong. @param form what was sent; null = no form with fields */
+async function refuse<Code extends Refused>(
+  dependencies: AccountsDependencies,
+  { caller, accept }: Pick<ActionInput, 'caller' | 'accept'>,
+  refusal: ProblemReply<Code>,
+  form: RefusedForm | null,
+) {
+  if (accept !== 'text/html') return refusal;
+  const { detail, errors = [] } = refusal.body;
+  const body = renderAccounts({
+    accounts: await accountsView(dependencies),
+    viewer: viewerOf(caller),
+    refused: { form, message: detail, errors },
+    site: dependencies.site,
+  });
+  return { status: refusal.status, type: 'text/html', body } as const;
 }
 
 function faultOf(field: string, message: string): FieldError {
@@ -89,7 +116,7 @@ function faultOf(field: string, message: string): FieldError {
 }
 
 async function add(dependencies: AccountsDependencies, { body, caller, accept }: Input<'addAccount'>) {
-  const { db, adminUser, site } = dependencies;
+  const { db, adminUser } = dependencies;
   const { role, password } = body;
   const name = body.name.trim();
   const nameFault = accountNameFault(name, adminUser);
@@ -98,25 +125,18 @@ async function add(dependencies: AccountsDependencies, { body, caller, accept }:
     ...(nameFault === null ? [] : [faultOf('name', nameFault)]),
     ...(wrongPassword === null ? [] : [faultOf('password', wrongPassword)]),
   ];
-  const refuse = async (code: Refused, faults: readonly FieldError[]) => {
-    const refusal = problem(code, { errors: faults });
-    if (accept !== 'text/html') return refusal;
-    const html = renderAccounts({
-      accounts: await accountsView(dependencies),
-      viewer: viewerOf(caller),
+  const refused = (code: Exclude<Refused, 'own_account'>, faults: readonly FieldError[]) =>
+    refuse(dependencies, { caller, accept }, problem(code, { errors: faults }), {
+      of: 'add',
       typed: { name: body.name, role },
-      errors: faults,
-      site,
     });
-    return { status: refusal.status, type: 'text/html', body: html } as const;
-  };
-  if (errors.length > 0) return refuse('invalid_request', errors);
+  if (errors.length > 0) return refused('invalid_request', errors);
   const by = callerName(caller);
   const added = await addAccount(db, { name, role, hash: await hashPassword(password), by });
   if (added === 'taken')
-    return refuse('account_exists', [faultOf('name', 'This name is taken. Choose another one.')]);
+    return refused('account_exists', [faultOf('name', 'This name is taken. Choose another one.')]);
   if (added === 'full')
-    return refuse('too_many_accounts', [faultOf('name', 'There are too many accounts. Remove one first.')]);
+    return refused('too_many_accounts', [faultOf('name', 'There are too many accounts. Remove one first.')]);
   return accept === 'text/html' ? seeAccounts('added') : json(await accountsView(dependencies));
 }
 
@@ -130,7 +150,7 @@ async function changeOwn(
   if (!account) throw new ProblemError('no_account');
   const fault = (await isPassword(body.current_password, account.hash))
     ? (['password', passwordFault(body.password, name)] as const)
-    : (['current_password', 'This is not your present password.'] as const);
+    : (['current_password', 'This is not your current password.'] as const);
   const [field, message] = fault;
   if (message !== null) {
     const errors = [faultOf(field, message)];

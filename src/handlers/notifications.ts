@@ -18,7 +18,12 @@ import {
 import { renderNotifications, type NotificationsModel } from '../pages/notifications.ts';
 import { fail, succeed, type Result } from '../result.ts';
 import { normalizeEmail } from '../vms/email.ts';
-import { notificationEvents, sentLabel, type NotificationEvent } from '../vms/notifications.ts';
+import {
+  notificationEvents,
+  sentLabel,
+  webhookSecretFault,
+  type NotificationEvent,
+} from '../vms/notifications.ts';
 import { json, page, see } from './replies.ts';
 
 type Schemas = components['schemas'];
@@ -64,9 +69,9 @@ export function createNotificationsHandlers(
     testRecipient: (input) => act(input, 'test', 'tested'),
     removeRecipient: (input) => act(input, 'remove', 'removed'),
     retryDelivery: async ({ path, caller, accept }) => {
-      if (!(await retryDelivery(db, { id: path.id, who: callerName(caller) })))
-        throw new ProblemError('delivery_not_found');
-      return accept === 'text/html' ? seePage('retried') : json(await readAll(dependencies));
+      const isRetried = await retryDelivery(db, { id: path.id, who: callerName(caller) });
+      if (accept === 'text/html') return seePage(isRetried ? 'retried' : 'retried_already');
+      return isRetried ? json(await readAll(dependencies)) : problem('delivery_not_found');
     },
   };
 }
@@ -78,9 +83,10 @@ async function change(
   { path, caller, accept }: ActInput,
   { change: asked, done }: { readonly change: RecipientChange; readonly done: Done },
 ) {
-  if (!(await changeRecipient(dependencies.db, { id: path.id, who: callerName(caller) }, asked)))
-    throw new ProblemError('recipient_not_found');
-  return accept === 'text/html' ? seePage(done) : json(await readAll(dependencies));
+  const isThere = await changeRecipient(dependencies.db, { id: path.id, who: callerName(caller) }, asked);
+  // A second click, or another tab: the page as it is now says more than "not found".
+  if (accept === 'text/html') return seePage(isThere ? done : 'gone');
+  return isThere ? json(await readAll(dependencies)) : problem('recipient_not_found');
 }
 
 const seePage = (done: Done) => see(`/admin/notifications?done=${done}`);
@@ -91,11 +97,13 @@ async function add(
 ): Promise<Reply<'addRecipient'>> {
   const { db, randomUuid, notifications } = dependencies;
   const address = readAddress(dependencies, body);
-  if (!address.ok) {
-    if (accept !== 'text/html') return problem('invalid_request', { errors: [address.failure] });
-    return refused(dependencies, { body, caller }, { status: 400, message: address.failure.message });
+  const given = readSecret(dependencies, body);
+  if (!address.ok || !given.ok) {
+    const errors = [address, given].flatMap((each) => (each.ok ? [] : [each.failure]));
+    if (accept !== 'text/html') return problem('invalid_request', { errors });
+    return refused(dependencies, { body, caller }, { status: 400, errors });
   }
-  const { secret, isMade } = readSecret(dependencies, body);
+  const { secret, isMade } = given.value;
   const id = randomUuid();
   const recipient = {
     ...{ id, kind: body.kind, address: address.value, events: chosenEvents(body) },
@@ -105,7 +113,8 @@ async function add(
   if (result !== 'added') {
     const conflict = problem(result === 'exists' ? 'recipient_exists' : 'too_many_recipients');
     if (accept !== 'text/html') return conflict;
-    return refused(dependencies, { body, caller }, { status: 409, message: conflict.body.detail });
+    const errors = [{ field: 'address', code: conflict.body.code, message: conflict.body.detail }];
+    return refused(dependencies, { body, caller }, { status: 409, errors });
   }
   const shown = isMade ? secret : null;
   if (accept !== 'text/html') return json({ recipient: await findRecipient(db, id), secret: shown });
@@ -117,21 +126,25 @@ async function add(
 function readSecret(
   { randomBytes }: NotificationsDependencies,
   { kind, secret = '' }: Schemas['NewRecipient'],
-): { readonly secret: string | null; readonly isMade: boolean } {
-  if (kind !== 'webhook') return { secret: null, isMade: false };
+): Result<{ readonly secret: string | null; readonly isMade: boolean }, FieldError> {
+  if (kind !== 'webhook') return succeed({ secret: null, isMade: false });
   const given = secret.trim();
-  if (given !== '') return { secret: given, isMade: false };
-  return { secret: `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`, isMade: true };
+  if (given === '')
+    return succeed({ secret: `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`, isMade: true });
+  const fault = webhookSecretFault(given);
+  return fault === null
+    ? succeed({ secret: given, isMade: false })
+    : fail({ field: 'secret', code: 'pattern', message: fault });
 }
 
 /** The page again, with what was typed but the secret. */
 async function refused<Status extends 400 | 409>(
   dependencies: NotificationsDependencies,
   { body: { kind, address, ...events }, caller }: Pick<Input<'addRecipient'>, 'body' | 'caller'>,
-  { status, message }: { readonly status: Status; readonly message: string },
+  { status, errors }: { readonly status: Status; readonly errors: readonly FieldError[] },
 ) {
   const typed = { kind, address, events: chosenEvents(events) };
-  const body = await showPage(dependencies, caller, { error: { message, typed } });
+  const body = await showPage(dependencies, caller, { refused: { errors, typed } });
   return { status, type: 'text/html', body } as const;
 }
 
@@ -167,7 +180,7 @@ async function findRecipient(db: Db, id: string): Promise<Schemas['Recipient']> 
 async function showPage(
   dependencies: NotificationsDependencies,
   caller: Caller,
-  shown: Pick<NotificationsModel, 'done' | 'secret' | 'error'>,
+  shown: Pick<NotificationsModel, 'done' | 'secret' | 'refused'>,
 ): Promise<string> {
   const all = await readAll(dependencies);
   return renderNotifications({ ...shown, site: dependencies.site, viewer: viewerOf(caller), all });

@@ -1,7 +1,7 @@
 // The waiting list: joining and leaving it, and what admins see and change.
 import type { components } from '../contract/openapi.gen.ts';
 import { callerName } from '../contract/caller.ts';
-import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
+import type { Caller, HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError, type ProblemReply } from '../contract/problems.ts';
 import { viewerOf } from '../contract/role.ts';
 import { readLabFacts } from '../db/lab-facts.ts';
@@ -62,20 +62,25 @@ export function createWaitingListHandlers(dependencies: WaitingListDependencies)
     callWaiting: (input) => act(input, { kind: 'call' }),
     moveWaiting: (input) => act(input, { kind: 'move', to: input.body.to }),
     removeWaiting: (input) => act(input, { kind: 'remove' }),
-    waitingListPage: async ({ caller }) => {
-      const list = await readList(dependencies);
-      const { now, site, operations } = dependencies;
-      return page(
-        renderWaitingList({
-          list,
-          launches: operations.provider.creates,
-          now: now(),
-          site,
-          viewer: viewerOf(caller),
-        }),
-      );
-    },
+    waitingListPage: async ({ caller }) => page(await listPage(dependencies, caller)),
   };
+}
+
+/** @param isGone the person who was meant is not on the list any more */
+async function listPage(
+  dependencies: WaitingListDependencies,
+  caller: Caller,
+  { isGone = false }: { readonly isGone?: boolean } = {},
+): Promise<string> {
+  const { now, site, operations } = dependencies;
+  return renderWaitingList({
+    list: await readList(dependencies),
+    launches: operations.provider.creates,
+    now: now(),
+    viewer: viewerOf(caller),
+    isGone,
+    site,
+  });
 }
 
 /** Of this browser, or any for admins. */
@@ -186,10 +191,17 @@ async function changeList(
   action: PlaceAction,
 ) {
   const by = callerName(caller);
-  if (!(await changePlace(dependencies.db, { id: path.id, by }, action)))
-    throw new ProblemError('place_not_found');
-  await dependencies.reserve();
-  return accept === 'text/html' ? see(LIST_PAGE) : json(await readList(dependencies));
+  const isThere = await changePlace(dependencies.db, { id: path.id, by }, action);
+  if (isThere) await dependencies.reserve();
+  if (accept !== 'text/html')
+    return isThere ? json(await readList(dependencies)) : problem('place_not_found');
+  if (isThere) return see(LIST_PAGE);
+  // A second click, or another tab: the list as it is now says more than "not found".
+  return {
+    status: 404,
+    type: 'text/html',
+    body: await listPage(dependencies, caller, { isGone: true }),
+  } as const;
 }
 
 async function readList({ db, now }: WaitingListDependencies): Promise<WaitingList> {

@@ -9,7 +9,7 @@ export type LoginClient = { readonly address: string; readonly userAgent: string
 /** Who wants to sign in. */
 type Person = LoginClient & {
   readonly user: string;
-  /** The admin of the configuration does not wait for accounts, which the database has. */
+  /** The configured admin does not wait for accounts, which the database has. */
   readonly isBuiltIn: boolean;
 };
 

@@ -10,7 +10,7 @@ import type { FailedLogin } from './login-limit.ts';
 import type { HttpLimits } from './limits.ts';
 
 type Authenticate = {
-  /** Whether this is the admin of the configuration, whose password is checked without the database. */
+  /** Whether this is the configured admin, whose password is checked without the database. */
   readonly isBuiltIn: (user: string) => boolean;
   /** A person whose password was found to be right a moment ago; cheap. Null = `basic` has to look. */
   readonly remembered: (user: string, password: string) => Promise<Viewer | null>;

@@ -1,13 +1,14 @@
 // The page of one's own account, and those of signing out.
 import type { FieldError } from '../contract/problems.ts';
 import type { Viewer } from '../contract/role.ts';
+import { PASSWORD_HINT } from '../vms/password.ts';
 import { errorOf } from './format.ts';
 import { layoutView, ROLE_LABELS } from './layout.ts';
 import { render } from './render.ts';
 
 export type AccountModel = {
   readonly viewer: Viewer | null;
-  /** The admin of the configuration, who has no account. */
+  /** The configured admin, who has no account. */
   readonly isBuiltIn: boolean;
   readonly result: 'changed' | { readonly errors: readonly FieldError[] } | null;
   readonly site?: string | undefined;
@@ -29,6 +30,7 @@ export function renderAccount({ viewer, isBuiltIn, result, site }: AccountModel)
     role: viewer && ROLE_LABELS[viewer.role],
     isAdmin: viewer?.role === 'admin',
     isBuiltIn,
+    passwordHint: PASSWORD_HINT,
     isChanged: result === 'changed',
     hasErrors: errors.length > 0,
     errors: {

@@ -2,6 +2,7 @@
 import type { components } from '../contract/openapi.gen.ts';
 import type { FieldError } from '../contract/problems.ts';
 import type { Viewer } from '../contract/role.ts';
+import { PASSWORD_HINT } from '../vms/password.ts';
 import { layoutView, ROLE_LABELS } from './layout.ts';
 import { errorOf, momentView } from './format.ts';
 import { render, type View } from './render.ts';
@@ -9,13 +10,21 @@ import { render, type View } from './render.ts';
 type Account = components['schemas']['Account'];
 type Role = components['schemas']['Role'];
 
+/** A form that was refused, with what was typed; never the password. */
+export type RefusedForm =
+  | { readonly of: 'add'; readonly typed: { readonly name: string; readonly role: Role } }
+  | { readonly of: 'password'; readonly name: string };
+
 export type AccountsModel = {
   readonly accounts: components['schemas']['Accounts'];
   readonly viewer: Viewer | null;
   readonly done?: keyof typeof doneSentences | null;
-  /** Of a form that was refused; never the password. */
-  readonly typed?: { readonly name: string; readonly role: Role };
-  readonly errors?: readonly FieldError[];
+  readonly refused?: {
+    /** What was sent; null = an action without fields. */
+    readonly form: RefusedForm | null;
+    readonly message: string;
+    readonly errors: readonly FieldError[];
+  };
   readonly site?: string | undefined;
 };
 
@@ -26,12 +35,13 @@ const doneSentences = {
   disabled: 'The account was disabled. It cannot sign in until you enable it.',
   enabled: 'The account was enabled. Its password is the same as before.',
   removed: 'The account was removed. What it did stays in the audit.',
+  gone: 'There is no such account any more: it has been removed already.',
 } as const;
 
 const ROLES: readonly Role[] = ['instructor', 'admin'];
 
 export function renderAccounts(model: AccountsModel): string {
-  const { accounts, viewer, done = null, typed, errors = [], site } = model;
+  const { accounts, viewer, done = null, refused, site } = model;
   return render('accounts', {
     ...layoutView({
       site,
@@ -40,21 +50,52 @@ export function renderAccounts(model: AccountsModel): string {
       area: 'admin',
       current: '/admin/accounts',
       styles: ['admin.css'],
-      isError: errors.length > 0,
+      isError: refused !== undefined,
     }),
-    done: done && doneSentences[done],
+    done: done !== null && done !== 'gone' ? doneSentences[done] : null,
+    gone: done === 'gone' ? doneSentences.gone : null,
+    alert: refused ? alertView(refused) : null,
+    passwordHint: PASSWORD_HINT,
     builtIn: accounts.built_in,
-    isBuiltIn: viewer?.user === accounts.built_in,
     any: accounts.items.length > 0,
     accounts: accounts.items.map((account) => accountView(account, viewer)),
-    hasErrors: errors.length > 0,
-    errors: {
-      name: errorOf(errors, 'name'),
-      password: errorOf(errors, 'password'),
-    },
-    name: typed?.name ?? '',
-    roles: rolesView(typed?.role ?? 'instructor'),
+    ...formsView(refused),
   });
+}
+
+/** The form that adds, and the one of a new password that was refused. */
+function formsView(refused: AccountsModel['refused']): View {
+  const { form = null, errors = [] } = refused ?? {};
+  const added = form?.of === 'add' ? form.typed : { name: '', role: 'instructor' as const };
+  const addErrors = form?.of === 'add' ? errors : [];
+  return {
+    renewed: form?.of === 'password' && { ...keyView(form.name), error: errorOf(errors, 'password') },
+    errors: { name: errorOf(addErrors, 'name'), password: errorOf(addErrors, 'password') },
+    name: added.name,
+    roles: rolesView(added.role),
+  };
+}
+
+/** What was not done, and where it is corrected. */
+function alertView({ form, message }: NonNullable<AccountsModel['refused']>): View {
+  switch (form?.of) {
+    case 'add':
+      return {
+        text: 'No account was added.',
+        link: { href: '#name', label: 'Please correct the fields below, and type the password again.' },
+      };
+    case 'password':
+      return {
+        text: `The password of ${form.name} was not changed.`,
+        link: { href: '#renewed', label: 'Please type another one below.' },
+      };
+    default:
+      return { text: message, link: null };
+  }
+}
+
+function keyView(name: string) {
+  return { name, key: encodeURIComponent(name) };
 }
 
 function rolesView(chosen: Role): readonly View[] {
@@ -63,14 +104,14 @@ function rolesView(chosen: Role): readonly View[] {
 
 function accountView(account: Account, viewer: Viewer | null): View {
   const { name, role, disabled, shadowed } = account;
-  const isOwn = name === viewer?.user;
+  const isSame = name.toLowerCase() === viewer?.user.toLowerCase();
   const other = role === 'admin' ? 'instructor' : 'admin';
   return {
-    name,
-    key: encodeURIComponent(name),
+    ...keyView(name),
     role: ROLE_LABELS[role],
-    isOwn,
-    mayChange: !isOwn,
+    // An account with the name of the configured admin is nobody's who can sign in.
+    isOwn: isSame && !shadowed,
+    mayChange: !isSame,
     isDisabled: disabled,
     isShadowed: shadowed,
     otherRole: other,

@@ -1,8 +1,9 @@
 // The organiser's page of notifications: who is notified of what, and what was sent.
 import type { components } from '../contract/openapi.gen.ts';
+import type { FieldError } from '../contract/problems.ts';
 import type { Viewer } from '../contract/role.ts';
 import { eventLabels, notificationEvents, type NotificationEvent } from '../vms/notifications.ts';
-import { counted, momentView } from './format.ts';
+import { counted, errorOf, momentView } from './format.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
 
@@ -15,9 +16,9 @@ export type NotificationsModel = {
   readonly done?: keyof typeof doneSentences | null;
   /** Of a webhook that was added just now; shown once. */
   readonly secret?: string;
-  /** Why a recipient was not added, and what was typed. */
-  readonly error?: {
-    readonly message: string;
+  /** Why a recipient was not added, and what was typed but the secret. */
+  readonly refused?: {
+    readonly errors: readonly FieldError[];
     readonly typed: {
       readonly kind: Schemas['RecipientKind'];
       readonly address: string;
@@ -33,6 +34,9 @@ const doneSentences = {
   resumed: 'The recipient gets notifications again.',
   removed: 'The recipient was removed.',
   tested: 'A test is being sent. Reload this page in a moment: the list below shows whether it arrived.',
+  gone: 'There is no such recipient any more: it has been removed already.',
+  retried_already:
+    'Nothing was changed: it is being tried again already, or it was sent. The list below shows which.',
   retried: 'It is being tried again. Reload this page in a moment to see whether it arrived.',
 } as const;
 
@@ -47,10 +51,10 @@ export function renderNotifications({
   all,
   done = null,
   secret,
-  error,
+  refused,
 }: NotificationsModel): string {
   const { recipients, deliveries, failed } = all;
-  const { kind = 'email', address = '', events = notificationEvents } = error?.typed ?? {};
+  const isNews = done !== 'gone' && done !== 'retried_already';
   return render('notifications', {
     ...layoutView({
       site,
@@ -59,24 +63,39 @@ export function renderNotifications({
       area: 'admin',
       current: '/admin/notifications',
       styles: ['admin.css'],
-      isError: error !== undefined,
+      isError: refused !== undefined,
     }),
-    done: done && doneSentences[done],
+    done: done !== null && isNews ? doneSentences[done] : null,
+    already: done !== null && !isNews ? doneSentences[done] : null,
     secret: secret ?? null,
-    error: error?.message ?? null,
+    ...formView(refused),
     sendsEmail: all.sends_email,
     limit: all.cost_limit_usd,
     failed: failed === 0 ? null : counted(failed, 'notification'),
     any: recipients.length > 0,
     recipients: recipients.map(recipientView),
+    anySent: deliveries.length > 0,
+    deliveries: deliveries.map(deliveryView),
+  });
+}
+
+/** Field → its ID on the page. */
+const FIELDS: Readonly<Record<string, string>> = { secret: 'secret-field' };
+
+/** The form that adds: empty, or as it was typed with what is wrong. */
+function formView(refused: NotificationsModel['refused']): View {
+  const { kind = 'email', address = '', events = notificationEvents } = refused?.typed ?? {};
+  const errors = refused?.errors ?? [];
+  return {
+    isRefused: refused !== undefined,
+    refusals: errors.map(({ field, message }) => ({ message, href: `#${FIELDS[field] ?? 'address'}` })),
+    errors: { address: errorOf(errors, 'address'), secret: errorOf(errors, 'secret') },
     address,
     kinds: (['email', 'webhook'] as const).map((value) => ({
       ...{ value, label: kinds[value], checked: value === kind },
     })),
     events: choiceView('new', events),
-    anySent: deliveries.length > 0,
-    deliveries: deliveries.map(deliveryView),
-  });
+  };
 }
 
 /** @param prefix makes the ids of the page unique */

@@ -15,11 +15,20 @@ export type WaitingListModel = {
   /** Whether this server launches machines itself. */
   readonly launches: boolean;
   readonly now: Date;
+  /** The person that was meant is not on the list any more. */
+  readonly isGone?: boolean;
   readonly site?: string | undefined;
   readonly viewer?: Viewer | null | undefined;
 };
 
-export function renderWaitingList({ list, launches, now, site, viewer }: WaitingListModel): string {
+export function renderWaitingList({
+  list,
+  launches,
+  now,
+  isGone = false,
+  site,
+  viewer,
+}: WaitingListModel): string {
   const { items, missing, message } = list;
   return render('waiting-list', {
     ...layoutView({
@@ -33,6 +42,7 @@ export function renderWaitingList({ list, launches, now, site, viewer }: Waiting
       refresh: { seconds: REFRESH_SECONDS, href: '/admin/waiting-list' },
     }),
     message,
+    isGone,
     launch: launches ? launchView(missing) : null,
     any: items.length > 0,
     people: items.map((person, index) => personView(person, { now, index, last: items.length - 1 })),

@@ -13,7 +13,7 @@ export function accountNameFault(name: string, adminUser: string): string | null
     return 'A name has at most 64 letters, digits, dots, dashes, underscores and @, and begins with a letter or digit.';
   const small = name.toLowerCase();
   if (small === adminUser.toLowerCase())
-    return 'This is the name of the admin of the configuration (ADMIN_USER).';
+    return 'This is the name of the configured admin (ADMIN_USER). Choose another one.';
   if (PROGRAMS.includes(small)) return 'The allocator itself has this name in the audit. Choose another one.';
   return null;
 }

@@ -42,6 +42,22 @@ export function sentLabel(event: string): string {
   return Object.hasOwn(sentLabels, event) ? (sentLabels[event] ?? event) : event;
 }
 
+/** As Standard Webhooks has it: 24 to 64 bytes in base64. */
+const SECRET = /^whsec_(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const [SECRET_BYTES_MIN, SECRET_BYTES_MAX] = [24, 64];
+
+/** What is wrong with the signing secret of a webhook, as a sentence; null = nothing. */
+export function webhookSecretFault(secret: string): string | null {
+  const bytes = SECRET.test(secret) ? decodedBytes(secret.slice('whsec_'.length)) : 0;
+  return bytes >= SECRET_BYTES_MIN && bytes <= SECRET_BYTES_MAX
+    ? null
+    : `The signing secret must be whsec_ followed by ${SECRET_BYTES_MIN} to ${SECRET_BYTES_MAX} bytes in base64. Copy it from the receiver, or leave the field empty: then one is made.`;
+}
+
+function decodedBytes(base64: string): number {
+  return (base64.replaceAll('=', '').length * 3) >> 2;
+}
+
 /** A delivery is tried so often. */
 export const MAX_TRIES = 5;
 /** After the first, second … try. */

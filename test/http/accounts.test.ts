@@ -161,7 +161,52 @@ test('a form that is refused shows what was typed, but no password', async () =>
   expect(server.logLines.join('\n')).not.toContain(form.password);
 });
 
-test('somebody changes their own password with the present one', async () => {
+test('a new password that is refused shows the accounts with the error at its field', async () => {
+  await seedLab(server.db);
+  const renew = (password: string, accept?: string) =>
+    send('/api/v1/accounts/ada/password', BUILT_IN, { password }, accept);
+  const refused = await renew('short');
+  const html = await refused.text();
+  expect(refused.status).toBe(400);
+  expect(html).toContain('The password of ada was not changed.');
+  expect(html).toMatch(/id="renewed-error">The password needs at least 12 characters\.</);
+  expect(html).toContain('aria-describedby="renewed-hint renewed-error" aria-invalid="true"');
+  expect(html).toContain('action="/api/v1/accounts/ada/password"');
+  expect(html).not.toContain('No account was added');
+  expect((await renew('aaaaaaaaaaaa', 'application/json')).status).toBe(400);
+  expect((await renew('quite another one')).status).toBe(303);
+});
+
+test('a second click on a removed account leads back to the accounts, which say so; programs get 404', async () => {
+  await seedLab(server.db);
+  const remove = (accept?: string) => send('/api/v1/accounts/ada/remove', BUILT_IN, {}, accept);
+  expect((await remove()).headers.get('location')).toBe('/admin/accounts?done=removed');
+  const again = await remove();
+  expect([again.status, again.headers.get('location')]).toEqual([303, '/admin/accounts?done=gone']);
+  expect(await (await send('/admin/accounts?done=gone', BUILT_IN)).text()).toContain(
+    'There is no such account any more',
+  );
+  expect((await remove('application/json')).status).toBe(404);
+});
+
+test('what is refused because it is one’s own account is said on the page of the accounts', async () => {
+  await seedLab(server.db);
+  await server.db.updateTable('accounts').set({ role: 'admin' }).execute();
+  const own = await send('/api/v1/accounts/ADA/disable', ADA, {});
+  expect([own.status, own.headers.get('content-type')]).toEqual([409, 'text/html; charset=utf-8']);
+  expect(await own.text()).toContain('You cannot disable, remove or change your own account here');
+  // The configured admin has none, and is told where to change what.
+  const configured = await send('/api/v1/accounts/admin/disable', BUILT_IN, {}, 'application/json');
+  expect(configured.status).toBe(409);
+  expect(await configured.text()).toContain('This is the name of the configured admin (ADMIN_USER)');
+  // Nor does the page offer it, where an account got this name before.
+  await server.db.updateTable('accounts').set({ name: 'Admin' }).execute();
+  const html = await (await send('/admin/accounts', BUILT_IN)).text();
+  expect(html).toContain('Cannot sign in: the configured admin has this name');
+  expect(html).not.toContain('action="/api/v1/accounts/Admin');
+});
+
+test('somebody changes their own password with the current one', async () => {
   await seedLab(server.db);
   const change = (current_password: string, password: string) =>
     send('/api/v1/account/password', ADA, { current_password, password });

@@ -76,6 +76,56 @@ test('an organiser adds, tests, pauses and removes recipients by forms, and read
   expect(await readAll(server)).toMatchObject({ recipients: [], deliveries: [] });
 });
 
+test('a webhook whose secret cannot be one comes back with what was typed, and says what a secret is', async () => {
+  await using server = await startTestServer();
+  const form = { kind: 'webhook', address: 'https://hooks.example.org/a', people_waiting: 'true' };
+  for (const secret of ['hunter2', 'whsec_short', `whsec_${'A'.repeat(33)}`, `whsec_${'A'.repeat(92)}`]) {
+    const refused = await submit(server, RECIPIENTS, { ...form, secret });
+    const page = await refused.text();
+    expect(refused.status).toBe(400);
+    expect(page).toContain('Nothing was added.');
+    expect(page).toContain('value="https://hooks.example.org/a"');
+    expect(page).toMatch(/value="webhook" checked/);
+    expect(page).toMatch(/id="new-people_waiting" name="people_waiting" value="true" checked/);
+    expect(page).not.toMatch(/id="new-backup_failed"[^>]* checked/);
+    expect(page).toMatch(/id="secret-error">The signing secret must be whsec_ followed by 24 to 64 bytes/);
+    expect(page).not.toContain(secret);
+  }
+  expect((await readAll(server)).recipients).toEqual([]);
+  const { error } = await server.admin.POST(RECIPIENTS, {
+    body: { kind: 'webhook', address: form.address, secret: 'hunter2' },
+    headers: { Accept: 'application/json' },
+  });
+  expect(error).toMatchObject({ code: 'invalid_request', errors: [{ field: 'secret' }] });
+  const right = { ...form, secret: ` whsec_${Buffer.alloc(24, 7).toString('base64')} ` };
+  expect((await submit(server, RECIPIENTS, right)).status).toBe(303);
+});
+
+test('a second click on what is done already leads back to the page, which says so; programs get 404', async () => {
+  await using server = await startTestServer();
+  await submit(server, RECIPIENTS, { kind: 'email', address: 'ada@example.org' });
+  const [recipient] = (await readAll(server)).recipients;
+  const path = `${RECIPIENTS}/${recipient?.id}/remove`;
+  const leadsTo = async (address: string) => (await submit(server, address)).headers.get('Location');
+  expect(await leadsTo(path)).toBe('/admin/notifications?done=removed');
+  expect(await leadsTo(path)).toBe('/admin/notifications?done=gone');
+  const retry = `/api/v1/notifications/deliveries/${recipient?.id}/retry`;
+  expect(await leadsTo(retry)).toBe('/admin/notifications?done=retried_already');
+  for (const [page, sentence] of [
+    ['notifications?done=gone', 'There is no such recipient any more'],
+    ['notifications?done=retried_already', 'it is being tried again already, or it was sent'],
+  ])
+    expect(
+      await (
+        await fetch(`${server.url}/admin/${page}`, { headers: { ...adminHeaders, Accept: 'text/html' } })
+      ).text(),
+    ).toContain(sentence);
+  for (const address of [path, retry]) {
+    const headers = { ...adminHeaders, Accept: 'application/json' };
+    expect((await fetch(server.url + address, { method: 'POST', headers })).status).toBe(404);
+  }
+});
+
 test('a secret that is made is shown once; neither rows, log, audit nor pages have it later', async () => {
   await using server = await startTestServer();
   const address = 'https://hooks.example.org/services/T0/secret-path';

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { emptyTables } from '../support/empty-tables.ts';
+import { adminHeaders } from '../support/raw-http.ts';
 import { giveVm, insertFreeVms } from '../support/rows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
@@ -243,6 +244,16 @@ describe('an admin', () => {
     await admin.POST('/api/v1/waiting-list/{id}/remove', { params });
     expect((await read())?.items.map(({ email }) => email)).toEqual(['bob@example.org', 'ada@example.org']);
     expect((await admin.POST('/api/v1/waiting-list/{id}/remove', { params })).response.status).toBe(404);
+    // A second click shows the list as it is now.
+    const headers = { ...adminHeaders, Accept: 'text/html' };
+    const again = await fetch(`${server.url}/api/v1/waiting-list/${params.path.id}/remove`, {
+      method: 'POST',
+      headers,
+    });
+    expect(again.status).toBe(404);
+    const page = await again.text();
+    expect(page).toContain('Nothing was changed: this person is not on the list any more.');
+    expect(page).toContain('data-address="/admin/waiting-list"');
     const audit = await server.db
       .selectFrom('audit_events')
       .select(['what', 'detail'])

@@ -47,6 +47,19 @@ export const accountScreens: readonly Screen[] = [
       await expect.poll(() => page.locator('#errors').count()).toBe(1);
     },
   },
+  {
+    name: 'accounts-password-error',
+    status: 400,
+    show: async ({ server, page, go }) => {
+      await addAccounts(server);
+      await go('/admin/accounts');
+      await page.getByRole('button', { name: 'New password…: grace' }).click();
+      await page.locator('#new-grace').fill('grace and others');
+      await page.locator('#password-grace button[type=submit]').click();
+      await expect.poll(() => page.locator('#errors').count()).toBe(1);
+    },
+  },
+  { name: 'accounts-gone', show: ({ go }) => go('/admin/accounts?done=gone') },
   { name: 'account', show: ({ go }) => go('/admin/account') },
   {
     name: 'audit',

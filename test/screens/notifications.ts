@@ -41,6 +41,19 @@ export const notificationScreens: readonly Screen[] = [
       await expect.poll(() => page.getByText('whsec_').count()).toBeGreaterThan(0);
     },
   },
+  { name: 'notifications-gone', show: ({ go }) => go('/admin/notifications?done=gone') },
+  {
+    name: 'notifications-secret-error',
+    status: 400,
+    show: async ({ page, go }) => {
+      await go('/admin/notifications');
+      await page.getByLabel('Webhook', { exact: true }).check();
+      await page.getByLabel('Address').fill('https://hooks.example.org/lablink');
+      await page.getByLabel('Signing secret of a webhook').fill('hunter2');
+      await page.getByRole('button', { name: 'Add', exact: true }).click();
+      await expect.poll(() => page.locator('#errors').count()).toBe(1);
+    },
+  },
   {
     name: 'notifications-error',
     status: 400,
