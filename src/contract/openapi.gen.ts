@@ -3060,9 +3060,14 @@ export interface components {
       who: string;
       /** @description The action, such as `release`. */
       what: string;
-      /** @description The action in words. */
+      /** @description The action in words: what was asked for, where an operation has to do it. */
       text: string;
       detail: string;
+      /**
+       * @description What has become of it so far: how the operation that was asked for has ended, or what it did with this machine. Null
+       *     for what was done with the event itself, and for operations that are not kept any more.
+       */
+      outcome: string | null;
       hostname: string | null;
       operation_id: string | null;
       /** @description Of the client, where it is known. */

@@ -1,5 +1,12 @@
 // What the audit recorded, newest first: filtered, and read page by page.
 import { sql, type RawBuilder } from 'kysely';
+import {
+  readOperationKind,
+  readOperationStatus,
+  readOperationVmState,
+  type OperationFacts,
+  type OperationVmState,
+} from '../vms/operation.ts';
 import type { Db } from './connect.ts';
 
 export type AuditFilter = {
@@ -21,6 +28,10 @@ export type AuditRecord = {
   readonly detail: string;
   readonly hostname: string | null;
   readonly operationId: string | null;
+  /** Of the operation, as far as it is kept. */
+  readonly operation: Pick<OperationFacts, 'kind' | 'status' | 'done' | 'total'> | null;
+  /** What the operation did with the VM. */
+  readonly vmState: OperationVmState | null;
   readonly address: string | null;
 };
 
@@ -32,26 +43,49 @@ export async function readAuditEvents(
 ): Promise<AuditRecord[]> {
   const conditions = [
     ...conditionsOf(filter),
-    ...(before === null ? [] : [sql<boolean>`id < ${before}::bigint`]),
+    ...(before === null ? [] : [sql<boolean>`a.id < ${before}::bigint`]),
   ];
-  const { rows } = await sql<AuditRecord>`
-    select id::text, at, who, what, detail, hostname, operation_id as "operationId", address from audit_events
+  const { rows } = await sql<Row>`
+    select a.id::text, a.at, a.who, a.what, a.detail, a.hostname, a.operation_id as "operationId", a.address,
+      o.kind, o.status, o.done, o.total, v.state
+    from audit_events a left join operations o on o.id = a.operation_id
+      left join operation_vms v on v.operation_id = a.operation_id and v.hostname = a.hostname
     where ${conditions.length === 0 ? sql`true` : sql.join(conditions, sql` and `)}
-    order by audit_events.id desc limit ${limit}`.execute(db);
-  return rows;
+    order by a.id desc limit ${limit}`.execute(db);
+  return rows.map(({ kind, status, done, total, state, ...event }) => ({
+    ...event,
+    operation:
+      kind === null || status === null
+        ? null
+        : {
+            kind: readOperationKind(kind),
+            status: readOperationStatus(status),
+            done: done ?? 0,
+            total: total ?? 0,
+          },
+    vmState: state === null ? null : readOperationVmState(state),
+  }));
 }
+
+type Row = Omit<AuditRecord, 'operation' | 'vmState'> & {
+  readonly kind: string | null;
+  readonly status: string | null;
+  readonly done: number | null;
+  readonly total: number | null;
+  readonly state: string | null;
+};
 
 function conditionsOf({ who, what, target, from, to }: AuditFilter): RawBuilder<boolean>[] {
   return [
-    ...(who === null ? [] : [sql<boolean>`who = ${who}`]),
-    ...(what === null ? [] : [sql<boolean>`what = ${what}`]),
+    ...(who === null ? [] : [sql<boolean>`a.who = ${who}`]),
+    ...(what === null ? [] : [sql<boolean>`a.what = ${what}`]),
     ...(target === null
       ? []
       : [
-          sql<boolean>`(hostname = ${target} or operation_id::text = ${target} or strpos(lower(detail), lower(${target})) > 0)`,
+          sql<boolean>`(a.hostname = ${target} or a.operation_id::text = ${target} or strpos(lower(a.detail), lower(${target})) > 0)`,
         ]),
-    ...(from === null ? [] : [sql<boolean>`at >= ${from}`]),
-    ...(to === null ? [] : [sql<boolean>`at < ${to}`]),
+    ...(from === null ? [] : [sql<boolean>`a.at >= ${from}`]),
+    ...(to === null ? [] : [sql<boolean>`a.at < ${to}`]),
   ];
 }
 

@@ -91,17 +91,24 @@ export function createSettings(db: Db, defaults: WorkshopSettings, newCode: () =
 
 function reset(
   { db, readOnce, newCode }: Stored,
-  names: readonly string[],
+  names: readonly (keyof WorkshopSettings)[],
   who: string,
 ): Promise<WorkshopSettings> {
   return db.transaction().execute(async (trx) => {
     await sql`lock table settings in share row exclusive mode`.execute(trx);
+    const before = await readOnce(trx);
     const rows = await trx.deleteFrom('settings').where('key', 'in', names).returning('key').execute();
-    if (rows.length > 0) {
-      const detail = `default: ${rows.map(({ key }) => LABELS[key] ?? key).join(', ')}`;
+    const all = await readOnce(trx);
+    const were = names.filter((name) => rows.some(({ key }) => key === name));
+    if (were.length > 0) {
+      const detail = were
+        .map(
+          (name) =>
+            `${LABELS[name] ?? name} was ${valueText(before[name])}, is the default again: ${valueText(all[name])}`,
+        )
+        .join('; ');
       await recordAuditEvent(trx, { who, what: 'settings', detail });
     }
-    const all = await readOnce(trx);
     if (!needsCode(all) || all.code !== null) return all;
     await store(trx, { key: 'code', value: newCode(), who });
     return readOnce(trx);
@@ -132,4 +139,12 @@ async function store(
     .values({ key, ...row })
     .onConflict((conflict) => conflict.column('key').doUpdateSet({ ...row, changed_at: sql<Date>`now()` }))
     .execute();
+}
+
+/** Longer ones are cut in the audit. */
+const VALUE_SHOWN = 120;
+
+function valueText(value: string | null): string {
+  if (value === null) return 'none';
+  return `“${value.length > VALUE_SHOWN ? `${value.slice(0, VALUE_SHOWN)}…` : value}”`;
 }

@@ -6,8 +6,10 @@ import { viewerOf } from '../contract/role.ts';
 import { readAuditChoices, readAuditEvents, type AuditFilter, type AuditRecord } from '../db/audit-events.ts';
 import type { Db } from '../db/connect.ts';
 import { renderAudit } from '../pages/audit.ts';
+import { operationStatusLabels, outcomeLabel } from '../pages/operation-labels.ts';
 import { readAuditTimes, type AuditQuery } from '../vms/audit-query.ts';
-import { actionText } from '../vms/timeline.ts';
+import { doneWords, isActive, machines } from '../vms/operation.ts';
+import { auditText } from '../vms/timeline.ts';
 import { csvText } from './csv.ts';
 import { json, page } from './replies.ts';
 
@@ -76,17 +78,40 @@ async function readPage(db: Db, filter: AuditFilter, before: string): Promise<Au
   };
 }
 
-function eventView({ operationId, at, ...event }: AuditRecord): AuditEvents['items'][number] {
-  return { ...event, at: at.toISOString(), text: actionText(event.what), operation_id: operationId };
+function eventView(record: AuditRecord): AuditEvents['items'][number] {
+  const { id, at, who, what, detail, hostname, operationId, address } = record;
+  return {
+    ...{ id, who, what, detail, hostname, address },
+    at: at.toISOString(),
+    text: auditText(record),
+    outcome: outcomeOf(record),
+    operation_id: operationId,
+  };
 }
 
-const COLUMNS = ['at', 'who', 'what', 'detail', 'hostname', 'operation_id', 'address'];
+/** What has become of it: of the request of an operation how that ended, of one machine of it what was done with it. */
+function outcomeOf({ what, hostname, operation, vmState }: AuditRecord): string | null {
+  if (operation?.kind !== what) return null;
+  const { kind, status, done, total } = operation;
+  if (hostname !== null) {
+    const isOpen = vmState === 'waiting' && !isActive(status);
+    // A release is recorded with the event itself.
+    return kind === 'release' || vmState === null || isOpen ? null : outcomeLabel(kind, vmState);
+  }
+  const label = operationStatusLabels[status];
+  return status === 'succeeded' || total === 0
+    ? label
+    : `${label}: ${done} of ${machines(total)} ${doneWords[kind]}`;
+}
+
+const COLUMNS = ['at', 'who', 'what', 'detail', 'hostname', 'operation_id', 'address', 'outcome'];
 
 function auditCsv(events: readonly AuditRecord[]): string {
   return csvText([
     COLUMNS,
-    ...events.map(({ at, who, what, detail, hostname, operationId, address }) => [
-      ...[at.toISOString(), who, what, detail, hostname, operationId, address],
-    ]),
+    ...events.map((event) => {
+      const { at, who, what, detail, hostname, operationId, address } = event;
+      return [at.toISOString(), who, what, detail, hostname, operationId, address, outcomeOf(event)];
+    }),
   ]);
 }

@@ -71,9 +71,9 @@ function optionsOf(values: readonly string[], chosen = '', labelOf: (value: stri
 }
 
 function eventView(event: AuditEvent): View {
-  const { id, who, text, detail, hostname, operation_id: operationId, address } = event;
+  const { id, who, text, outcome, detail, hostname, operation_id: operationId, address } = event;
   return {
-    ...{ id, who, text, detail, hostname, address },
+    ...{ id, who, text, outcome, detail, hostname, address },
     ...momentView(event.at),
     machineHref: hostname === null ? null : vmPageHref(hostname),
     operationHref: operationId === null ? null : operationPageHref(operationId),

@@ -59,11 +59,16 @@ const machineStateLabels = {
   },
 } as const satisfies Record<Kind, Record<Schemas['OperationVmState'], string>>;
 
+/** What the operation did with a machine, in words. */
+export function outcomeLabel(kind: Kind, state: Schemas['OperationVmState']): string {
+  return machineStateLabels[kind][state];
+}
+
 /** What the operation did with a machine. */
 export function machineOutcome(kind: Kind, { state, seconds, detail }: Schemas['OperationVm']) {
   return {
     state,
-    label: machineStateLabels[kind][state],
+    label: outcomeLabel(kind, state),
     seconds: seconds === null ? null : say(seconds.toFixed(1), 's'),
     detail,
   };

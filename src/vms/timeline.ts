@@ -80,15 +80,16 @@ export type AuditAction =
   | 'account-enable'
   | 'account-remove';
 
+/** What was asked for, where it is an operation that has to do it; else what was done with the event. */
 const actions = {
   'allow-browser': 'New browser allowed',
   reassign: 'Other machine assigned',
   release: 'Released',
   'mark-healthy': 'Marked as healthy',
-  restart: 'Restarted',
-  destroy: 'Destroyed',
+  restart: 'Restart requested',
+  destroy: 'Destroy requested',
   token: 'New token issued',
-  launch: 'Launched',
+  launch: 'Launch requested',
   cancel: 'Operation cancelled',
   'reschedule-shutdown': 'Shutdown time changed',
   shutdown: 'Shutdown time reached',
@@ -115,7 +116,7 @@ const actions = {
   'notify-pause': 'Notifications paused',
   'notify-resume': 'Notifications resumed',
   'notify-remove': 'Recipient of notifications removed',
-  'notify-test': 'Test notification sent',
+  'notify-test': 'Test notification requested',
   'notify-retry': 'Notification tried again',
   'account-add': 'Account added',
   'account-role': 'Role of an account changed',
@@ -125,9 +126,20 @@ const actions = {
   'account-remove': 'Account removed',
 } as const satisfies Record<AuditAction, string>;
 
-/** What was done, in words; an action that this program does not know is shown as it is. */
+/** The action in words; one that this program does not know is shown as it is. */
 export function actionText(what: string): string {
   return labelOf(actions, what);
+}
+
+/** The same of one event: a release without a machine is the request of an operation, which then releases each. */
+export function auditText({
+  what,
+  hostname,
+}: {
+  readonly what: string;
+  readonly hostname: string | null;
+}): string {
+  return what === 'release' && hostname === null ? 'Release requested' : actionText(what);
 }
 
 /** Every step of an assignment that the timeline shows. */

@@ -245,7 +245,7 @@ describe('a restart', () => {
     expect(timeline.data?.items.map(({ text, who }) => [text, who])).toEqual([
       ['The machine is running.', null],
       ['The machine is starting.', null],
-      ['Restarted.', 'admin'],
+      ['Restart requested.', 'admin'],
       ['The machine is running.', null],
     ]);
   });

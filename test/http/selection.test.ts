@@ -1,7 +1,7 @@
 // Actions on several machines, over HTTP: as a browser sends them without JavaScript, and as programs do.
 import { sql } from 'kysely';
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { succeed } from '../../src/result.ts';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { fail, succeed } from '../../src/result.ts';
 import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
 import { emptyTables } from '../support/empty-tables.ts';
 import { giveVm, insertFreeVms, vmNames } from '../support/rows.ts';
@@ -163,4 +163,43 @@ test('while another operation runs, the page says so and asks again', async () =
   expect(refused.status).toBe(409);
   expect(page).toContain('Nothing was released: another operation is running.');
   expect(page).toContain('<h1>Release 1 machine</h1>');
+});
+
+test('the audit says what was asked for, and what became of it, once', async () => {
+  const { db, admin } = lab.server;
+  const read = async (what: string) => {
+    const { data } = await admin.GET('/api/v1/audit', { params: { query: { what } } });
+    return data?.items
+      .map(({ text, hostname, detail, outcome }) => [text, hostname, detail, outcome])
+      .toSorted();
+  };
+  const act = async (action: string, hostnames: readonly string[]) => {
+    const page = await html('preview', [
+      ['action', action],
+      ['which', 'listed'],
+      ...hostnames.map((hostname) => ['hostnames', hostname] as const),
+    ]);
+    await ended((await send(action, fieldsOf(page))).headers.get('location') ?? '');
+  };
+  await insertFreeVms(db, ['a']);
+  await giveVm(db, 'ada@x.org');
+  await insertFreeVms(db, ['b']);
+  await act('release', ['a']);
+  expect(await read('release')).toEqual([
+    ['Release requested', null, 'a', 'Done'],
+    ['Released', 'a', 'ada@x.org', null],
+  ]);
+  lab.provider.script.undeletable = new Set(['b']);
+  lab.provider.script.result = fail({ code: 'program', message: 'The cloud said no.', remedy: 'Try again.' });
+  onTestFinished(() => {
+    lab.provider.script.undeletable = new Set();
+  });
+  await act('destroy', ['b']);
+  expect(await read('destroy')).toEqual([
+    ['Destroy requested', null, 'b', 'Failed: 0 of 1 machine destroyed'],
+    ['Destroy requested', 'b', '', null],
+  ]);
+  const page = await lab.page('/admin/audit');
+  expect(page).not.toContain('>Destroyed');
+  expect(page).toContain('Failed: 0 of 1 machine destroyed');
 });

@@ -82,7 +82,7 @@ describe('the defaults', () => {
     });
     expect(await (await fetch(server.url)).text()).toContain('From the environment');
     const audit = await server.db.selectFrom('audit_events').select('detail').orderBy('id').execute();
-    expect(audit.at(-1)?.detail).toBe('default: title');
+    expect(audit.at(-1)?.detail).toBe('title was “Saved”, is the default again: “From the environment”');
     // A second click finds nothing to do.
     expect((await reset({ settings: 'title' }, 'application/json')).status).toBe(200);
     expect(await server.db.selectFrom('audit_events').select('id').execute()).toHaveLength(2);

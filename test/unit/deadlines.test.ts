@@ -248,7 +248,7 @@ test.each([
   ['status', 'something new', '', 'something new'],
   ['assignment', 'assigned', 'ada@x.org', 'Assigned (ada@x.org).'],
   ['action', 'mark-healthy', 'error', 'Marked as healthy: error.'],
-  ['action', 'restart', '', 'Restarted.'],
+  ['action', 'restart', '', 'Restart requested.'],
   ['operation', 'Created.', 'info', 'Created.'],
 ] as const)('the timeline entry of kind %s with %s and "%s" reads "%s"', (kind, what, detail, text) => {
   expect(timelineText({ kind, what, detail })).toBe(text);
