@@ -3448,7 +3448,7 @@ export const endpoints = {
     path: '/api/v1/operations/{id}/cancel',
     tag: 'operations',
     security: [['adminBasic']],
-    role: 'admin',
+    role: 'instructor',
     consumes: [],
     bodyRequired: false,
     form: null,

@@ -2188,8 +2188,9 @@ export interface paths {
     /**
      * Cancel an operation
      * @description Asks the operation to stop, and forces it to if necessary. VMs that were already created are kept. Repeating the
-     *     request changes nothing. Returns 409 (`operation_finished`) if the operation has finished. With `Accept: text/html`
-     *     the answer is the page of the operation.
+     *     request changes nothing. Returns 409 (`operation_finished`) if the operation has finished. Instructors may cancel what
+     *     they may start, releases and restarts: 403 (`admins_only`) for a launch or a destroy. With `Accept: text/html` the answer
+     *     is the page of the operation.
      */
     post: operations['cancelOperation'];
     delete?: never;
@@ -2944,8 +2945,13 @@ export interface components {
      * @enum {string}
      */
     ScheduleState: 'pending' | 'running' | 'done' | 'missed' | 'skipped' | 'cancelled';
+    /**
+     * @description What can be planned.
+     * @enum {string}
+     */
+    ScheduleKind: 'launch' | 'destroy';
     ScheduleRequest: {
-      kind: components['schemas']['OperationKind'];
+      kind: components['schemas']['ScheduleKind'];
       /** @description What a clock in the zone shows, like `2027-03-01T08:00`. */
       time: string;
       /** @description A name of the IANA time zone database, like `Europe/Berlin`. */
@@ -2962,7 +2968,7 @@ export interface components {
       download?: boolean;
     };
     ScheduleForm: {
-      kind: components['schemas']['OperationKind'];
+      kind: components['schemas']['ScheduleKind'];
       time: string;
       zone: string;
       num_vms?: string;

@@ -45,7 +45,7 @@ export const problems = {
   unauthorized: {
     status: 401,
     title: 'Unauthorized',
-    detail: 'Credentials are required. Sign in as the admin.',
+    detail: 'Credentials are required. Sign in with your name and password.',
   },
   token_required: {
     status: 401,
@@ -178,7 +178,7 @@ export const problems = {
   vm_not_assigned: {
     status: 409,
     title: 'VM not assigned',
-    detail: 'This machine is not assigned any more. Nothing was changed.',
+    detail: 'This machine is not assigned. Nothing was changed.',
   },
   cannot_restart: {
     status: 409,

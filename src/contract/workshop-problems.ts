@@ -42,7 +42,7 @@ export const workshopProblems = {
     status: 409,
     title: 'Not possible any more',
     detail:
-      'The entry runs now, has ended, or its time has passed. Reload the page; you can run it now, or add another one.',
+      'The entry runs now or has ended, or its time has passed, so that nothing was changed. Reload the page to see what is still possible, or add another entry.',
   },
   schedule_full: {
     status: 409,

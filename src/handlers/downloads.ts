@@ -12,8 +12,9 @@ import { problem, type FieldError } from '../contract/problems.ts';
 import type { DownloadFailure } from '../collect/download-failure.ts';
 import { bytesOf, isWhole, type VmReport } from '../collect/report.ts';
 import { listDownloadTargets, recordDownloads } from '../db/downloads.ts';
-import { findStatus } from '../db/vms.ts';
+import { findStatus, findVms } from '../db/vms.ts';
 import { callerName } from '../contract/caller.ts';
+import { namesOrCount } from '../vms/operation.ts';
 import { NOT_STARTED } from '../vms/selected.ts';
 import { json } from './replies.ts';
 import { describeFailure, fail, succeed, type Result } from '../result.ts';
@@ -105,7 +106,7 @@ export async function downloadFrom(
     return fail(
       hostnames === null
         ? { code: 'no_vms', extras: {} }
-        : { code: 'no_files', extras: { detail: NOT_STARTED } },
+        : { code: 'no_files', extras: { detail: await absenceOf(db, hostnames) } },
     );
   const by = callerName(caller);
   const onComplete = (reports: readonly VmReport[], startedAt: Date): Promise<void> =>
@@ -114,6 +115,17 @@ export async function downloadFrom(
   const scope = { hostname: others.length === 0 ? first : null, isSelection: others.length > 0 };
   const answer = await collector.download({ targets, by, ...scope, signal, onComplete });
   return answer.ok ? succeed(zipReply(answer.value)) : fail(noDownload(answer.failure));
+}
+
+/** Why none of these VMs can be searched. */
+async function absenceOf(db: Db, hostnames: readonly string[]): Promise<string> {
+  const known = new Set((await findVms(db, hostnames)).map(({ hostname }) => hostname));
+  const unknown = hostnames.filter((hostname) => !known.has(hostname));
+  if (unknown.length === 0) return NOT_STARTED;
+  const names = namesOrCount(unknown);
+  return unknown.length === 1
+    ? `There is no machine ${names}. It may have been destroyed.`
+    : `There are no such machines: ${names}. They may have been destroyed.`;
 }
 
 export function zipReply({ stream, startedAt }: { readonly stream: Readable; readonly startedAt: Date }) {

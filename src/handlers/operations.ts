@@ -3,8 +3,9 @@ import type { HandlersOf, Input, Reply } from '../contract/handlers.ts';
 import { problem, ProblemError } from '../contract/problems.ts';
 import { readOperationVms } from '../db/operation-vms.ts';
 import { findOperation, listOperations } from '../db/operations.ts';
-import { callerName } from '../contract/caller.ts';
+import { callerName, roleOf } from '../contract/caller.ts';
 import { viewerOf } from '../contract/role.ts';
+import { mayCancel } from '../vms/selected.ts';
 import { dashboardPage, type FleetDependencies } from './operation-pages.ts';
 import { json, page } from './replies.ts';
 import { createOperation } from './request-operation.ts';
@@ -35,6 +36,8 @@ async function cancel(
   dependencies: FleetDependencies,
   { path, caller, accept }: Input<'cancelOperation'>,
 ): Promise<Reply<'cancelOperation'>> {
+  const found = await findOperation(dependencies.db, path.id);
+  if (found && !mayCancel(roleOf(caller), found.kind)) throw new ProblemError('admins_only');
   const answer = await dependencies.operations.cancel(path.id, callerName(caller));
   if (answer.kind === 'unknown') throw new ProblemError('operation_not_found');
   const { operation, kind } = answer;

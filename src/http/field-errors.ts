@@ -1,5 +1,6 @@
 // What the validator found, as a code for programs and a sentence for people. Pure.
 import type { FieldError } from '../contract/problems.ts';
+import { FORMATS, PATTERNS } from './patterns.ts';
 
 /** One entry of the `errors` of express-openapi-validator. */
 export type ValidatorError = {
@@ -42,7 +43,7 @@ function unescapePointer(step: string): string {
 /** `say` gets Ajv's message, and takes the limit out of it: the validator does not pass it on in another way. */
 type Rule = { readonly code: string; readonly say: (message: string) => string };
 
-const OTHER_RULE: Rule = { code: 'invalid', say: (message) => message };
+const OTHER_RULE: Rule = { code: 'invalid', say: () => AS_DECLARED };
 
 /** By the keyword of the schema. */
 const RULES: Readonly<Record<string, Rule>> = {
@@ -50,14 +51,14 @@ const RULES: Readonly<Record<string, Rule>> = {
   additionalProperties: { code: 'unknown', say: () => 'is not a known field' },
   type: { code: 'type', say: (message) => mustBe(message.slice('must be '.length)) },
   enum: { code: 'enum', say: (message) => `must be one of: ${message.slice(message.indexOf(': ') + 2)}` },
-  format: { code: 'format', say: (message) => message },
+  format: { code: 'format', say: (message) => sentenceOf(FORMATS, message) },
   minLength: { code: 'min_length', say: (message) => atLeast(message, 'character', 'characters') },
   maxLength: { code: 'max_length', say: (message) => atMost(message, 'character', 'characters') },
   minItems: { code: 'min_items', say: (message) => atLeast(message, 'entry', 'entries') },
   maxItems: { code: 'max_items', say: (message) => atMost(message, 'entry', 'entries') },
   minimum: { code: 'minimum', say: (message) => `must be at least ${limitIn(message)}` },
   maximum: { code: 'maximum', say: (message) => `must be at most ${limitIn(message)}` },
-  pattern: { code: 'pattern', say: (message) => mustMatch(message.slice('must match pattern '.length)) },
+  pattern: { code: 'pattern', say: (message) => sentenceOf(PATTERNS, message) },
 };
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -78,14 +79,13 @@ export function mustBe(types: string): string {
     .join(' or ')}`;
 }
 
-/** The contract's pattern of texts that Postgres can store. */
-const NO_NUL = String.raw`^[^\u0000]*$`;
-export const HAS_NUL = 'must not contain NUL characters';
+/** Where this program knows no better sentence. */
+const AS_DECLARED = 'must be as /openapi.yaml says';
 
-function mustMatch(pattern: string): string {
-  return pattern.includes(NO_NUL)
-    ? HAS_NUL
-    : `has characters or a form that is not allowed here (the pattern is ${pattern})`;
+/** Takes the pattern or the format, in quotes, out of Ajv's message. */
+function sentenceOf(known: Readonly<Record<string, string>>, message: string): string {
+  const quoted = message.slice(message.indexOf('"') + 1, message.lastIndexOf('"'));
+  return Object.hasOwn(known, quoted) ? (known[quoted] ?? AS_DECLARED) : AS_DECLARED;
 }
 
 function limitIn(message: string): number {

@@ -3,7 +3,8 @@
 import type { FormFieldType, QueryType } from '../contract/endpoint.ts';
 import type { Endpoint } from '../contract/erased.ts';
 import { ProblemError, type FieldError } from '../contract/problems.ts';
-import { HAS_NUL, mustBe } from './field-errors.ts';
+import { mustBe } from './field-errors.ts';
+import { HAS_NUL } from './patterns.ts';
 
 type FieldTypes = Readonly<Record<string, FormFieldType>>;
 

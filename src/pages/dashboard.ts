@@ -84,7 +84,7 @@ export function renderDashboard(model: DashboardModel): string {
     error: error && { message: error.message },
     form,
     launch: kind === 'launch' && operation === null ? launchFormView(model.form, error) : null,
-    operation: operation && operationView(operation),
+    operation: operation && operationView(operation, model.viewer ?? null),
     isMoving,
     lines: lines.map(lineView),
     older: olderLines,

@@ -2,6 +2,7 @@
 import type { components } from '../contract/openapi.gen.ts';
 import type { Viewer } from '../contract/role.ts';
 import { isActive, machines } from '../vms/operation.ts';
+import { mayCancel } from '../vms/selected.ts';
 import { momentView, utcClock } from './format.ts';
 import { layoutView } from './layout.ts';
 import { kindLabels, operationStatusLabels, progressText } from './operation-labels.ts';
@@ -40,8 +41,8 @@ const cancelHints = {
   restart: 'Machines already restarted stay so; the rest are not restarted.',
 } as const satisfies Record<Operation['kind'], string>;
 
-/** For the partial `operation`. */
-export function operationView(operation: Operation): View {
+/** For the partial `operation`. @param viewer who is offered to cancel it */
+export function operationView(operation: Operation, viewer: Viewer | null = null): View {
   const { id, kind, status, message, progress, problem, requested_by, requested_at } = operation;
   const { started_at, ended_at, shutdown_at, cancel_requested_at: cancelAt } = operation;
   const active = isActive(status);
@@ -53,7 +54,7 @@ export function operationView(operation: Operation): View {
     statusLabel: operationStatusLabels[status],
     remedy: problem?.remedy ?? null,
     isDone: status === 'succeeded',
-    mayCancel: active && cancelAt === null,
+    mayCancel: active && cancelAt === null && (viewer === null || mayCancel(viewer.role, kind)),
     cancelling: active && cancelAt !== null ? { at: utcClock(cancelAt), timestamp: cancelAt } : null,
     total: Math.max(progress.total, 1),
     progressText: progressText(progress),

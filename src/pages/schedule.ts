@@ -54,7 +54,12 @@ const HERE = '/admin/schedule';
 const REFRESH_SECONDS = 20;
 
 export function renderSchedule(model: ScheduleModel): string {
-  const { schedule, done, form, now, launches } = model;
+  const { schedule, done, now, launches } = model;
+  const wanted = model.form?.id ?? null;
+  // A page that was opened a while ago, or a link that was kept.
+  const isLate =
+    wanted !== null && !schedule.items.some((entry) => entry.id === wanted && isChangeable(entry));
+  const form = isLate ? null : model.form;
   const errors = form?.errors ?? [];
   const open = schedule.items.filter(({ state }) => isOpen(state));
   const ended = schedule.items.filter(({ state }) => !isOpen(state));
@@ -77,8 +82,13 @@ export function renderSchedule(model: ScheduleModel): string {
     open: open.map((entry) => ({ ...scheduledView(entry, now), ...buttonsView(entry, now) })),
     anyEnded: ended.length > 0,
     ended: ended.map((entry) => scheduledView(entry, now)),
-    form: formView(model, errors),
+    isLate,
+    form: isLate ? null : formView(model, errors),
   });
+}
+
+function isChangeable({ state }: Entry): boolean {
+  return state === 'pending' || state === 'skipped' || state === 'missed';
 }
 
 const SECONDS_PER_MINUTE = 60;
@@ -151,7 +161,7 @@ function buttonsView(entry: Entry, now: Date): View {
     ...{ key: `${id}-${name}`, label, about: what, who: null, what: sentence, work: null, danger },
     action: action(name),
   });
-  const isWaiting = state === 'pending' || state === 'skipped' || state === 'missed';
+  const isWaiting = isChangeable(entry);
   const runs = isWaiting
     ? [
         confirm(

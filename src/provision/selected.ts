@@ -111,7 +111,7 @@ function refusedSentence(refused: Refused): string {
     case 'unknown':
       return 'There is no such machine any more.';
     case 'not_assigned':
-      return 'The machine is not assigned any more.';
+      return 'The machine is not assigned.';
     case 'changed':
       return changedSentence(refused.email);
   }

@@ -70,32 +70,35 @@ const wholeNumber = (most: number, what: string) =>
           .regex(/^\d{1,9}$/)
           .transform(Number),
       ],
-      { error: `is not ${what}` },
+      { error: `must be ${what}` },
     )
-    .refine((value) => Number.isSafeInteger(value) && value >= 1, `is not ${what}`)
-    .refine((value) => value <= most, `is more than ${most}`);
+    .refine((value) => Number.isSafeInteger(value) && value >= 1, `must be ${what}`)
+    .refine((value) => value <= most, `must be at most ${most}`);
 
 const emptyAsNone = (value: unknown): unknown =>
   typeof value === 'string' && value.trim() === '' ? undefined : value;
 
 const requestSchema = (maxVms: number) =>
   z.object({
-    kind: z.enum(['launch', 'destroy']),
+    kind: z.enum(['launch', 'destroy'], { error: 'must be launch or destroy' }),
     time: z.string().transform((typed, context) => {
       const wallTime = readWallTime(typed);
       if (wallTime !== null) return wallTime;
-      context.addIssue({ code: 'custom', message: 'is not a time such as 2027-03-01T08:00' });
+      context.addIssue({ code: 'custom', message: 'must be a time such as 2027-03-01T08:00' });
       return z.NEVER;
     }),
     zone: z.string().transform((typed, context) => {
       const zone = readZone(typed);
       if (zone !== null) return zone;
-      context.addIssue({ code: 'custom', message: 'is not a time zone such as Europe/Berlin' });
+      context.addIssue({ code: 'custom', message: 'must be a time zone such as Europe/Berlin' });
       return z.NEVER;
     }),
     num_vms: z.preprocess(emptyAsNone, wholeNumber(maxVms, 'a number of machines').optional()),
     hours: z.preprocess(emptyAsNone, wholeNumber(HOURS_MAX, 'a number of hours').optional()),
-    download: z.preprocess(emptyAsNone, z.union([z.boolean(), z.stringbool()]).optional()),
+    download: z.preprocess(
+      emptyAsNone,
+      z.union([z.boolean(), z.stringbool()], { error: 'must be true or false' }).optional(),
+    ),
   });
 
 /** Fields that belong to the other kind are left out, because a form has both. @param now the database's time */
@@ -112,7 +115,7 @@ export function readPlan(
   if (kind === 'launch' && numVms === undefined)
     errors.push(wrong('num_vms', 'required', 'is required for a launch'));
   const { at: dueAt } = momentOf(wallTime, zone);
-  if (dueAt.getTime() <= now.getTime()) errors.push(wrong('time', 'minimum', 'is in the past'));
+  if (dueAt.getTime() <= now.getTime()) errors.push(wrong('time', 'minimum', 'must be in the future'));
   if (errors.length > 0) return fail(errors);
   const isLaunch = kind === 'launch';
   return succeed({

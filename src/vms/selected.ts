@@ -28,6 +28,11 @@ export function mayChoose(role: Role, action: BulkAction): boolean {
   return mayCall(role, endpointOf[action]);
 }
 
+/** Whether a person of this role may cancel such an operation: who may start it. */
+export function mayCancel(role: Role, kind: Schemas['OperationKind']): boolean {
+  return kind === 'launch' ? mayCall(role, 'createOperation') : mayChoose(role, kind);
+}
+
 /** Machines of one action; the contract has the same number. */
 export const SELECTED_MAX = 1_000;
 

@@ -4,28 +4,36 @@ import { z } from 'zod';
 // eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f]/;
 
-const words = z.string('is not text (put it in quotes if it looks like a number or like true)');
+const words = z.string('must be text (put it in quotes if it looks like a number or like true)');
 
 /** One line that people read. A message ends a sentence that begins with the value or with the name of the setting. */
 const shownText = (most: number) =>
   words
     .trim()
-    .max(most, `is longer than ${most} characters`)
-    .refine((value) => !CONTROL_CHARACTER.test(value), 'holds line breaks or control characters')
+    .max(most, `must have at most ${most} characters`)
+    .refine((value) => !CONTROL_CHARACTER.test(value), 'must be one line without control characters')
     .meta({ description: `at most ${most} characters in one line` });
 
 /** Several lines that people read. */
 const shownLines = (most: number) =>
   words
     .trim()
-    .max(most, `is longer than ${most} characters`)
-    .refine((value) => !CONTROL_CHARACTER.test(value.replaceAll(/\r?\n|\t/g, '')), 'holds control characters')
+    .max(most, `must have at most ${most} characters`)
+    .refine(
+      (value) => !CONTROL_CHARACTER.test(value.replaceAll(/\r?\n|\t/g, '')),
+      'must not contain control characters',
+    )
     .meta({ description: `at most ${most} characters` });
 
 /** Read as UTC, to the second. */
 const moment = words
   .trim()
-  .pipe(z.iso.datetime({ offset: true, error: 'is not a time with a zone' }))
+  .pipe(
+    z.iso.datetime({
+      offset: true,
+      error: 'must be a time with its zone, such as 2027-03-01T09:00:00+01:00',
+    }),
+  )
   .transform((value) => new Date(value).toISOString())
   .meta({ description: 'a time with its zone, such as 2027-03-01T09:00:00+01:00' });
 
@@ -39,7 +47,7 @@ export const workshopRules = {
   opensAt: moment,
   closesAt: moment,
   join: z
-    .enum(joinModes, `is none of ${joinModes.join(', ')}`)
+    .enum(joinModes, `must be one of: ${joinModes.join(', ')}`)
     .meta({ description: new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(joinModes) }),
 };
 

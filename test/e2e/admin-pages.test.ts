@@ -126,7 +126,7 @@ describe.skipIf(!hasBrowser)("the admin's pages in a browser", () => {
     });
     await page.getByRole('button', { name: 'Allow a new browser' }).waitFor({ state: 'detached' });
     await page.evaluate(`fetch('/api/v1/vms/${first}/allow-browser', { method: 'POST', headers: { Accept: 'text/html' } })
-      .then((answer) => answer.text()).then((text) => { document.title = text.includes('This machine is not assigned any more') ? 'told' : text; })`);
+      .then((answer) => answer.text()).then((text) => { document.title = text.includes('This machine is not assigned.') ? 'told' : text; })`);
     await expect.poll(() => page.title(), WAIT).toBe('told');
     expect(vm?.assignment?.email).toBe('ada@example.org');
     complaints.length = 0;

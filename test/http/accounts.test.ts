@@ -40,10 +40,32 @@ test('a real instructor is refused on every endpoint for admins, and on no other
     await seedLab(server.db);
     const request = withHeaders(exampleRequest(id), { Authorization: ADA, Accept: 'application/json' });
     const { status } = await sendRaw(server.url, request);
-    if ((status === 403) !== (infoOf(id).role === 'admin')) wrong.push(`${id}: ${status}`);
+    const isRefused = infoOf(id).role === 'admin' || OF_ITS_SUBJECT.includes(id);
+    if ((status === 403) !== isRefused) wrong.push(`${id}: ${status}`);
   }
   expect(wrong).toEqual([]);
 }, 60_000);
+
+/** The handler looks at what it is about: the example is a launch. */
+const OF_ITS_SUBJECT: readonly (typeof endpointIds)[number][] = ['cancelOperation'];
+
+test('an instructor cancels what an instructor may start, and has the button for nothing else', async () => {
+  for (const kind of ['release', 'restart', 'destroy', 'launch']) {
+    await seedLab(server.db);
+    const operation = server.db.updateTable('operations').where('id', '=', EXAMPLE.operationId);
+    const lease = { lease_owner: 'another allocator', lease_until: new Date('2100-01-01') };
+    const change = { kind, status: 'running', ended_at: null, cancel_requested_at: null, ...lease };
+    await operation.set({ ...change, num_vms: kind === 'launch' ? 1 : null }).execute();
+    const mayCancel = kind === 'release' || kind === 'restart';
+    const address = `/api/v1/operations/${EXAMPLE.operationId}/cancel`;
+    const page = await (await send(`/admin/operations/${EXAMPLE.operationId}`, ADA)).text();
+    expect([kind, page.includes(`action="${address}"`)]).toEqual([kind, mayCancel]);
+    const answer = await send(address, ADA, {}, 'application/json');
+    expect([kind, answer.status]).toEqual([kind, mayCancel ? 200 : 403]);
+    const text = await answer.text();
+    if (!mayCancel) expect(text).toContain('"admins_only"');
+  }
+});
 
 test('pages show an instructor who is signed in, and no link or form that leads to a refusal', async () => {
   await seedLab(server.db);

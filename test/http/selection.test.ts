@@ -152,6 +152,22 @@ test('nothing selected and too many machines are said on the page, and change no
   expect(await lab.server.db.selectFrom('operations').select('id').execute()).toEqual([]);
 });
 
+test('a download of machines that are not there says that, and not that they have not started', async () => {
+  await insertFreeVms(lab.server.db, ['a']);
+  await sql`update vms set status = 'initializing'`.execute(lab.server.db);
+  const saidOf = async (...hostnames: string[]) =>
+    (
+      await send(
+        'download',
+        hostnames.map((name) => ['hostnames', name] as const),
+        'application/json',
+      )
+    ).text();
+  expect(await saidOf('nobody')).toContain('There is no machine nobody. It may have been destroyed.');
+  expect(await saidOf('a', 'x', 'y')).toContain('There are no such machines: x, y.');
+  expect(await saidOf('a')).toContain('The machine has not started yet');
+});
+
 test('while another operation runs, the page says so and asks again', async () => {
   await insertFreeVms(lab.server.db, ['a']);
   await giveVm(lab.server.db, 'ada@x.org');

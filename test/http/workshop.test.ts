@@ -153,7 +153,7 @@ describe('the settings page', () => {
     });
     expect(refused.status).toBe(400);
     const html = await refused.text();
-    expect(html).toContain('The title is longer than 120 characters.');
+    expect(html).toContain('The title must have at most 120 characters.');
     expect(html).toContain('x'.repeat(121));
     const times = await save({ opens_at: '2027-03-01T08:00', closes_at: '2027-03-01T07:00' });
     expect(await times.text()).toContain('The closing time must be after the opening time.');

@@ -112,7 +112,7 @@ test('who was moved to another machine keeps it when the old one is released', a
   });
   const id = await started(lab, asked('release', ids));
   await lab.ended(id);
-  expect(await results(lab, id)).toContainEqual(['a', 'failed', 'The machine is not assigned any more.']);
+  expect(await results(lab, id)).toContainEqual(['a', 'failed', 'The machine is not assigned.']);
   const live = await lab.db
     .selectFrom('assignments')
     .select(['hostname', 'email'])
