@@ -1073,7 +1073,14 @@ export const endpoints = {
     role: 'instructor',
     consumes: ['application/json', 'application/x-www-form-urlencoded'],
     bodyRequired: true,
-    form: { action: 'string', which: 'string', hostnames: 'array', q: 'string', show: 'string' },
+    form: {
+      action: 'string',
+      which: 'string',
+      hostnames: 'array',
+      q: 'string',
+      show: 'string',
+      sort: 'string',
+    },
     query: {},
     unknownQueryAllowed: false,
     responses: {

@@ -2620,6 +2620,7 @@ export interface components {
         | 'shown'
         | 'all'
         | 'free'
+        | 'reserved'
         | 'assigned'
         | 'attention'
         | 'initializing'
@@ -2632,6 +2633,8 @@ export interface components {
       /** @description Of the table, for `shown`. */
       q?: string;
       show?: components['schemas']['VmFilter'];
+      /** @description How the table is sorted, for the way back from the page. */
+      sort?: string;
     };
     SelectionPreview: {
       action: components['schemas']['BulkAction'];
@@ -2672,13 +2675,15 @@ export interface components {
       idempotency_key?: string;
     };
     /**
-     * @description Which VMs are shown. `free`: running and not assigned. `assigned`: with an assignment that is not released. `attention`:
-     *     with an `attention`, or with a deadline that has passed. Any other value: with this status.
+     * @description Which VMs are shown. `free`: running, neither assigned nor reserved. `reserved`: for somebody on the waiting list.
+     *     `assigned`: with an assignment that is not released. `attention`: with an `attention`, or with a deadline that has passed.
+     *     Any other value: with this status.
      * @enum {string}
      */
     VmFilter:
       | 'all'
       | 'free'
+      | 'reserved'
       | 'assigned'
       | 'attention'
       | 'initializing'
@@ -3399,6 +3404,8 @@ export interface components {
       boot_id: string | null;
       /** @description Since when two machines report under this hostname (the boot id of a heartbeat came back after another one); null if one does. The VM is not assigned until it is marked as healthy. */
       twin_since: components['schemas']['Timestamp'] | null;
+      /** @description Whether it is reserved for somebody on the waiting list, so that nobody else gets it. */
+      reserved: boolean;
       /** @description From the last heartbeat; null if unknown. */
       free_disk_bytes: number | null;
       assignment: components['schemas']['Assignment'] | null;

@@ -19,6 +19,8 @@ export type VmRecord = {
   readonly gpuSince: Date | null;
   /** Two machines report under its hostname. */
   readonly twinSince: Date | null;
+  /** For somebody on the waiting list. */
+  readonly isReserved: boolean;
   /** From which the two reported. */
   readonly twinAddresses: readonly string[];
   readonly address: string | null;
@@ -68,6 +70,7 @@ function selectVms(db: Db) {
       't.provisioning_seconds',
       'v.gpu_since',
       'v.twin_since',
+      'v.reserved_for',
       'v.twin_addresses',
     ])
     .select([
@@ -89,6 +92,7 @@ function readVmRow(row: Row, assignment: AssignmentRecord | null): VmRecord {
     gpuHealth: row.gpu_health === null ? null : readGpuHealth(row.gpu_health),
     gpuSince: row.gpu_since,
     twinSince: row.twin_since,
+    isReserved: row.reserved_for !== null,
     twinAddresses: row.twin_addresses ?? [],
     address: row.address,
     sshUser: row.ssh_user,

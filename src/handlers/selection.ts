@@ -9,7 +9,7 @@ import { listLastDownloads, type LastDownload } from '../db/downloads.ts';
 import { findActiveOperation, type OperationRecord } from '../db/operations.ts';
 import { findChanged } from '../db/selected-vms.ts';
 import { findVms, type VmRecord } from '../db/vms.ts';
-import { operationPageHref } from '../pages/hrefs.ts';
+import { instancesHref, operationPageHref } from '../pages/hrefs.ts';
 import { renderSelected } from '../pages/selected.ts';
 import { theirWorkSentence } from '../pages/work.ts';
 import { fateOf, isOwn } from '../provision/providers.ts';
@@ -63,15 +63,17 @@ async function preview(
   const { action } = body;
   if (!mayChoose(roleOf(caller), action)) throw new ProblemError('admins_only');
   const viewer = viewerOf(caller);
+  const back = instancesHref(readVmQuery(body));
   const hostnames = await namesOf(dependencies, body);
   const wrong = boundOf(hostnames);
   if (wrong) {
     if (accept !== 'text/html') return problem('invalid_request', { errors: [wrong] });
-    const html = await selectedPage(dependencies, { viewer, action, hostnames: [], error: wrong.message });
+    const error = wrong.message;
+    const html = await selectedPage(dependencies, { viewer, action, hostnames: [], back, error });
     return { status: 400, type: 'text/html', body: html };
   }
   if (accept !== 'text/html') return json(await readPreview(dependencies, action, hostnames));
-  return page(await selectedPage(dependencies, { viewer, action, hostnames }));
+  return page(await selectedPage(dependencies, { viewer, action, hostnames, back }));
 }
 
 /** The VMs that are meant, each once. */
@@ -158,10 +160,12 @@ async function selectedPage(
     readonly viewer: Viewer | null;
     readonly action: BulkAction;
     readonly hostnames: readonly string[];
+    /** The table from which it was chosen. */
+    readonly back?: string;
     readonly error?: string;
   },
 ): Promise<string> {
-  const { viewer, action, hostnames, error = null } = shown;
+  const { viewer, action, hostnames, back = instancesHref(readVmQuery({})), error = null } = shown;
   const { db, site, randomUuid } = dependencies;
   const running = action === 'download' ? null : await findActiveOperation(db);
   return renderSelected({
@@ -169,6 +173,7 @@ async function selectedPage(
     preview: await readPreview(dependencies, action, hostnames),
     running: running && operationView(running),
     idempotencyKey: randomUuid(),
+    back,
     error,
   });
 }

@@ -73,6 +73,7 @@ export function vmView(record: VmRecord, context: ViewContext): components['sche
     waiting: record.waiting,
     boot_id: record.bootId,
     twin_since: record.twinSince?.toISOString() ?? null,
+    reserved: record.isReserved,
     free_disk_bytes: record.freeDiskBytes,
     assignment: record.assignment && assignmentView(record.assignment, context),
     command_error: commandError(record.assignment),

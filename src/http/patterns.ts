@@ -19,7 +19,7 @@ export const PATTERNS: Readonly<Record<string, string>> = {
   '^([1-9][0-9]{0,17})?$': 'must be the `next` of an earlier answer',
   '^[A-Za-z0-9][A-Za-z0-9._-]*$': FILE_NAME,
   '^[A-Za-z0-9._-]+$': 'must be letters, digits, dots, dashes and underscores',
-  '^[\u0021-\u007e]+$': 'must be ASCII characters without spaces',
+  [String.raw`^[\x21-\x7e]+$`]: 'must be ASCII characters without spaces',
   '^[0-9]{1,15}(-[0-9]{1,15})?$': 'must be the ID of an event that this stream has sent',
   '^[A-Za-z0-9_][A-Za-z0-9._-]*$': HOSTNAME,
   '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$': UUID,

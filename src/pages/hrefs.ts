@@ -1,4 +1,5 @@
 // Addresses of machines and operations.
+import { queryParameters, type VmQuery } from '../vms/vm-table.ts';
 import type { components } from '../contract/openapi.gen.ts';
 
 type ActionName = components['schemas']['ActionName'];
@@ -20,4 +21,12 @@ export function vmApiHref(hostname: string): string {
 
 export function operationPageHref(id: string): string {
   return `/admin/operations/${id}`;
+}
+
+/** The table of machines, as this query shows it. @param page from 1 */
+export function instancesHref(query: VmQuery, page = 1): string {
+  const search = queryParameters(query);
+  if (page > 1) search.set('page', String(page));
+  const text = search.toString();
+  return text === '' ? '/admin/instances' : `/admin/instances?${text}`;
 }

@@ -3,16 +3,9 @@
 import type { components } from '../contract/openapi.gen.ts';
 import type { Viewer } from '../contract/role.ts';
 import { defaultProvider } from '../provision/providers.ts';
-import {
-  csvHref,
-  queryParameters,
-  sortColumns,
-  sortText,
-  vmFilters,
-  type SortColumn,
-  type VmQuery,
-} from '../vms/vm-table.ts';
+import { csvHref, sortColumns, sortText, vmFilters, type SortColumn, type VmQuery } from '../vms/vm-table.ts';
 import { bulkActions, mayChoose, type BulkAction } from '../vms/selected.ts';
+import { instancesHref } from './hrefs.ts';
 import { layoutView } from './layout.ts';
 import { countText, machineRow, tableVm } from './machine-row.ts';
 import { render, type View } from './render.ts';
@@ -85,6 +78,7 @@ export function renderInstances(model: InstancesModel): string {
 const filterLabels = {
   all: 'All machines',
   free: 'Free',
+  reserved: 'Reserved',
   assigned: 'Assigned',
   attention: 'Needs attention',
   ...vmStatusLabels,
@@ -127,6 +121,7 @@ const blankVm: Vm = {
   waiting: false,
   boot_id: null,
   twin_since: null,
+  reserved: false,
   free_disk_bytes: null,
   assignment: null,
   command_error: null,
@@ -147,16 +142,9 @@ function columnView(column: SortColumn, query: VmQuery): View {
   return {
     column,
     label: columnLabels[column],
-    href: pageHref({ ...query, sort: { column, descending } }, 1),
+    href: instancesHref({ ...query, sort: { column, descending } }, 1),
     order: isSorted ? (query.sort.descending ? 'descending' : 'ascending') : null,
   };
-}
-
-function pageHref(query: VmQuery, page: number): string {
-  const search = queryParameters(query);
-  if (page > 1) search.set('page', String(page));
-  const text = search.toString();
-  return text === '' ? HERE : `${HERE}?${text}`;
 }
 
 /** Null where one page holds all that match. */
@@ -165,7 +153,7 @@ function pagerView({ page, pages, query }: InstancesModel): View | null {
   return {
     page,
     pages,
-    previous: page > 1 ? pageHref(query, page - 1) : null,
-    next: page < pages ? pageHref(query, page + 1) : null,
+    previous: page > 1 ? instancesHref(query, page - 1) : null,
+    next: page < pages ? instancesHref(query, page + 1) : null,
   };
 }

@@ -4,7 +4,7 @@ import { overdueSentence } from '../vms/deadlines.ts';
 import { isOverdue, type TableVm } from '../vms/vm-table.ts';
 import { startupPhases } from './chart-labels.ts';
 import { ago, say, sayNumber } from './spans.ts';
-import { assignmentLabel, NOT_ASSIGNED, vmStatusLabels } from './status-labels.ts';
+import { assignmentLabel, NOT_ASSIGNED, RESERVED, vmStatusLabels } from './status-labels.ts';
 import { vmLogsHref, vmPageHref } from './hrefs.ts';
 
 type Vm = components['schemas']['Vm'];
@@ -25,7 +25,7 @@ export function machineRow(vm: Vm, now: Date) {
     since: timeView(vm.status_since, now),
     attention: attentionText(vm, now),
     email: assignment?.email ?? '',
-    assignment: assignment ? personText(assignment) : NOT_ASSIGNED,
+    assignment: assignment ? personText(assignment) : vm.reserved ? RESERVED : NOT_ASSIGNED,
     inUse: yesOrNo(vm.in_use),
     gpu: vm.gpu_health ?? NOT_KNOWN,
     seen: vm.last_seen_at === null ? null : timeView(vm.last_seen_at, now),
@@ -56,6 +56,7 @@ export function tableVm(vm: TableVm): TableVm {
     in_use,
     gpu_health,
     twin_since,
+    reserved,
     last_seen_at,
     assignment,
     attention,
@@ -68,6 +69,7 @@ export function tableVm(vm: TableVm): TableVm {
     in_use,
     gpu_health,
     twin_since,
+    reserved,
     last_seen_at,
     assignment: assignment && {
       email: assignment.email,

@@ -20,6 +20,8 @@ export type SelectedModel = {
   readonly idempotencyKey: string;
   /** The operation that this one would have to wait for. */
   readonly running: components['schemas']['Operation'] | null;
+  /** The table of machines, as it was left. */
+  readonly back: string;
   /** Why nothing was done. */
   readonly error: string | null;
 };
@@ -31,14 +33,24 @@ const verbs = {
   download: 'Download the files of',
 } as const satisfies Record<BulkAction, string>;
 
+/** Titles where it is possible with none of them. */
+const impossible = {
+  release: 'No machine can be released',
+  restart: 'No machine can be restarted',
+  destroy: 'No machine can be destroyed',
+  download: 'No files can be downloaded',
+} as const satisfies Record<BulkAction, string>;
+
 /** More names are behind a click, so that the button stays in sight. */
 const NAMES_SHOWN = 100;
 
 export function renderSelected(model: SelectedModel): string {
   const { site, viewer, preview, idempotencyKey, running, error } = model;
   const { action, items, possible, message } = preview;
+  const isEmpty = items.length === 0;
   const included = items.filter(({ hindrance }) => hindrance === null);
-  const title = `${verbs[action]} ${counted(possible, 'machine')}`;
+  const label = `${verbs[action]} ${counted(possible, 'machine')}`;
+  const title = isEmpty ? 'Select machines' : possible === 0 ? impossible[action] : label;
   const people = included.filter(({ email }) => email !== null);
   const others = included.filter(({ email }) => email === null);
   // What holds for all of them is said once.
@@ -56,7 +68,9 @@ export function renderSelected(model: SelectedModel): string {
     message,
     common: isCommon ? common : null,
     limit: SELECTED_MAX.toLocaleString('en'),
-    isEmpty: items.length === 0,
+    isEmpty,
+    // There the ticks are restored; see browser/machine-selection.ts.
+    back: `${model.back}#bulk`,
     running: running && runningView(running),
     is: Object.fromEntries(Object.keys(verbs).map((name) => [name, name === action])),
     people: listView(people, isCommon),
@@ -72,7 +86,7 @@ export function renderSelected(model: SelectedModel): string {
         ? null
         : {
             action: `/api/v1/selected-vms/${action}`,
-            label: title,
+            label,
             danger: action === 'release' || action === 'destroy',
             fields: fieldsOf(included),
             key: action === 'download' ? null : idempotencyKey,

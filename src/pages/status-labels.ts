@@ -6,6 +6,8 @@ import type { VmStatus } from '../vms/lifecycle.ts';
 type AssignmentFacts = Pick<components['schemas']['Assignment'], 'state' | 'reassigned_at'>;
 
 export const NOT_ASSIGNED = 'Not assigned';
+/** For somebody on the waiting list. */
+export const RESERVED = 'Reserved for the waiting list';
 
 export const vmStatusLabels = {
   initializing: 'Starting',

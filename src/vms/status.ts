@@ -13,6 +13,8 @@ export type VmFacts = {
   readonly gpuHealth: GpuHealth | null;
   /** Two machines report under its hostname; null if one does. */
   readonly twinSince: Date | string | null;
+  /** For somebody on the waiting list. */
+  readonly isReserved: boolean;
   readonly assignment: { readonly releasedAt: Date | null } | { readonly state: AssignmentState } | null;
 };
 
@@ -21,18 +23,24 @@ export function vmFacts({
   status,
   gpu_health,
   twin_since,
+  reserved,
   assignment,
-}: Pick<Vm, 'status' | 'gpu_health' | 'twin_since'> & Pick<VmFacts, 'assignment'>): VmFacts {
-  return { status, gpuHealth: gpu_health, twinSince: twin_since, assignment };
+}: Pick<Vm, 'status' | 'gpu_health' | 'twin_since' | 'reserved'> & Pick<VmFacts, 'assignment'>): VmFacts {
+  return { status, gpuHealth: gpu_health, twinSince: twin_since, isReserved: reserved, assignment };
 }
 
-/** The VM can be assigned now. */
+/** The VM can be assigned now, to the person for whom it is reserved if it is. */
 export function isFree({
   status,
   twinSince,
   assignment,
 }: Pick<VmFacts, 'status' | 'twinSince' | 'assignment'>): boolean {
   return isStatus(status, 'usable') && assignment === null && twinSince === null;
+}
+
+/** Free, and not reserved for somebody on the waiting list: whoever comes next can get it. */
+export function isUnreserved(vm: Parameters<typeof isFree>[0] & Pick<VmFacts, 'isReserved'>): boolean {
+  return isFree(vm) && !vm.isReserved;
 }
 
 /** A participant has the VM. */

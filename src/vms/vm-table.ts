@@ -3,7 +3,7 @@
 import type { components } from '../contract/openapi.gen.ts';
 import { compareHostnames } from './hostnames.ts';
 import { vmStatuses } from './lifecycle.ts';
-import { isAssigned, isFree, vmFacts } from './status.ts';
+import { isAssigned, isFree, isUnreserved, vmFacts } from './status.ts';
 
 type Vm = components['schemas']['Vm'];
 export type VmFilter = components['schemas']['VmFilter'];
@@ -11,7 +11,7 @@ export type VmFilter = components['schemas']['VmFilter'];
 /** What the table searches, filters and sorts by. */
 export type TableVm = Pick<
   Vm,
-  'hostname' | 'status' | 'in_use' | 'gpu_health' | 'twin_since' | 'last_seen_at'
+  'hostname' | 'status' | 'in_use' | 'gpu_health' | 'twin_since' | 'reserved' | 'last_seen_at'
 > & {
   readonly assignment: Pick<NonNullable<Vm['assignment']>, 'email' | 'name' | 'state'> | null;
   readonly attention: object | null;
@@ -23,7 +23,14 @@ export const sortColumns = ['machine', 'status', 'person', 'use', 'gpu', 'seen',
 export type SortColumn = (typeof sortColumns)[number];
 export type Sort = { readonly column: SortColumn; readonly descending: boolean };
 
-export const vmFilters: readonly VmFilter[] = ['all', 'free', 'assigned', 'attention', ...vmStatuses];
+export const vmFilters: readonly VmFilter[] = [
+  'all',
+  'free',
+  'reserved',
+  'assigned',
+  'attention',
+  ...vmStatuses,
+];
 
 /** What the table was asked for. */
 export type VmQuery = {
@@ -81,7 +88,9 @@ export function isShown(vm: TableVm, { q, show }: Pick<VmQuery, 'q' | 'show'>, n
     case 'all':
       return true;
     case 'free':
-      return isFree(vmFacts(vm));
+      return isUnreserved(vmFacts(vm));
+    case 'reserved':
+      return vm.reserved && isFree(vmFacts(vm));
     case 'assigned':
       return isAssigned(vm);
     case 'attention':

@@ -11,45 +11,57 @@ import {
   isGpuUnhealthy,
   isIdle,
   isUnhealthy,
+  isUnreserved,
   type VmFacts,
 } from '../../src/vms/status.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 
 type Held = { readonly releasedAt: Date | null } | null;
-const assignments: readonly Held[] = [null, { releasedAt: null }, { releasedAt: new Date() }];
+const held: readonly (readonly [string, Held, boolean])[] = [
+  ['free', null, false],
+  ['reserved', null, true],
+  ['assigned', { releasedAt: null }, false],
+  ['released', { releasedAt: new Date() }, false],
+];
 const vms = vmStatuses.flatMap((status) =>
   [null, ...gpuHealths].flatMap((gpuHealth) =>
     [null, new Date()].flatMap((twinSince) =>
-      assignments.map(
-        (
-          assignment,
-          held,
-        ): Omit<VmFacts, 'twinSince'> & {
+      held.map(
+        ([kind, assignment, isReserved]): Omit<VmFacts, 'twinSince'> & {
           readonly hostname: string;
           readonly assignment: Held;
           readonly twinSince: Date | null;
         } => ({
-          hostname: `${status}-${(gpuHealth ?? 'none').replace('/', '')}-${twinSince ? 'twin' : 'single'}-${['free', 'assigned', 'released'][held] ?? ''}`,
+          hostname: `${status}-${(gpuHealth ?? 'none').replace('/', '')}-${twinSince ? 'twin' : 'single'}-${kind}`,
           status,
           gpuHealth,
           twinSince,
           assignment,
+          isReserved,
         }),
       ),
     ),
   ),
 );
 
+async function reserve({ db }: Pick<TestDatabase, 'db'>, hostname: string): Promise<void> {
+  const place = { id: randomUUID(), email: `${hostname}@x.org`.toLowerCase(), code: '123456' };
+  await db.insertInto('waiting_list').values(place).execute();
+  const reserved = { reserved_for: place.id, reserved_until: new Date('2100-01-01') };
+  await db.updateTable('vms').set(reserved).where('hostname', '=', hostname).execute();
+}
+
 let database: TestDatabase;
 
 beforeAll(async () => {
   database = await createTestDatabase();
   const { db } = database;
-  for (const { hostname, status, gpuHealth, twinSince, assignment } of vms) {
+  for (const { hostname, status, gpuHealth, twinSince, assignment, isReserved } of vms) {
     await db
       .insertInto('vms')
       .values({ hostname, status, provider: 'local', gpu_health: gpuHealth, twin_since: twinSince })
       .execute();
+    if (isReserved) await reserve(database, hostname);
     if (assignment === null) continue;
     const id = randomUUID();
     const email = `${hostname}@x.org`.toLowerCase();
@@ -65,6 +77,7 @@ afterAll(() => database[Symbol.asyncDispose]());
 
 const pairs: readonly (readonly [string, string, (vm: VmFacts) => boolean])[] = [
   ['free', inSql.isFree('v'), isFree],
+  ['free and not reserved', inSql.isUnreserved('v'), isUnreserved],
   ['assigned', inSql.isAssigned('v'), isAssigned],
   ['idle', inSql.isIdle('v'), isIdle],
   ['unhealthy', inSql.isUnhealthy('v'), isUnhealthy],

@@ -101,39 +101,6 @@ describe.skipIf(!hasBrowser)('the table of machines in a browser', () => {
     await page.getByText('Page 2 of 3').waitFor();
   });
 
-  test('ticks stay while rows change, move and are hidden, and the confirmation names everybody', async () => {
-    await fillLab(lab.server.db);
-    const page = await open('/admin/instances');
-    await expect.poll(async () => (await hostnamesOf(page)).length, WAIT).toBe(12);
-    const tick = (number: number) =>
-      page.getByRole('checkbox', { name: `Select ${labHostname(number)}`, exact: true });
-    await tick(1).check();
-    await tick(6).check();
-    await page.getByText('2 ticked', { exact: true }).waitFor();
-    await report(labHostname(6), 'error');
-    await page
-      .getByRole('row', { name: labHostname(6) })
-      .getByText('The machine reported an error.')
-      .waitFor();
-    await page.getByRole('link', { name: 'Status', exact: true }).click();
-    await page.getByLabel('Search').fill('ada');
-    await page.getByText('2 ticked, 1 of them not shown').waitFor();
-    await page.getByLabel('Search').fill('');
-    expect(await tick(6).isChecked()).toBe(true);
-    await page.getByLabel('Select', { exact: true }).selectOption('Error');
-    await page.getByText('3 ticked', { exact: true }).waitFor();
-    await page.getByLabel('Show').selectOption('Assigned');
-    await page.getByLabel('Select', { exact: true }).selectOption('All that are shown');
-    await page.getByText('4 ticked', { exact: true }).waitFor();
-    await page.getByRole('button', { name: 'Release…' }).click();
-    await page.getByRole('heading', { name: 'Release 4 machines' }).waitFor();
-    for (const name of ['ada', 'grace', 'joan', 'mary'])
-      await page.getByText(`${name}@example.org`).waitFor();
-    await page.getByRole('button', { name: 'Release 4 machines' }).click();
-    await page.getByText('4 machines were released.').waitFor();
-    expect(await page.getByRole('row').filter({ hasText: 'Released' }).count()).toBe(4);
-  });
-
   /** The hostnames of the CSV that the page links to. */
   const csvHostnames = async (page: Page): Promise<string[]> => {
     const href = await page.getByRole('link', { name: 'Download as CSV' }).getAttribute('href');

@@ -53,8 +53,7 @@ test('an instructor cancels what an instructor may start, and has the button for
   for (const kind of ['release', 'restart', 'destroy', 'launch']) {
     await seedLab(server.db);
     const operation = server.db.updateTable('operations').where('id', '=', EXAMPLE.operationId);
-    const lease = { lease_owner: 'another allocator', lease_until: new Date('2100-01-01') };
-    const change = { kind, status: 'running', ended_at: null, cancel_requested_at: null, ...lease };
+    const change = { kind, status: 'queued', ended_at: null, requested_at: new Date() };
     await operation.set({ ...change, num_vms: kind === 'launch' ? 1 : null }).execute();
     const mayCancel = kind === 'release' || kind === 'restart';
     const address = `/api/v1/operations/${EXAMPLE.operationId}/cancel`;

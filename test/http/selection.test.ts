@@ -54,11 +54,15 @@ test('ticked machines are released through a page that names everybody, and one 
   const page = await html('preview', [
     ['action', 'release'],
     ['which', 'listed'],
-    ['q', ''],
-    ['show', 'all'],
+    ['q', ' x y'],
+    ['show', 'running'],
+    ['sort', '-seen'],
     ...['a', 'b', 'c'].map((hostname) => ['hostnames', hostname] as const),
   ]);
   expect(page).toContain('<h1>Release 2 machines</h1>');
+  expect(page).toContain(
+    '<a class="btn" href="/admin/instances?q=x+y&amp;show=running&amp;sort=-seen#bulk">Cancel</a>',
+  );
   expect(page).toContain('Ada &lt;Lovelace&gt;');
   for (const text of [
     'bob@x.org',
@@ -138,7 +142,11 @@ test('all that are shown and all of a status are found by the server, without a 
 test('nothing selected and too many machines are said on the page, and change nothing', async () => {
   const none = await send('preview', [['action', 'release']]);
   expect(none.status).toBe(400);
-  expect(await none.text()).toContain('No machine is selected.');
+  const noneText = await none.text();
+  expect(noneText).toContain('No machine is selected.');
+  expect(noneText).toContain('<h1>Select machines</h1>');
+  expect(noneText).toContain('tick the machines that you mean');
+  expect(noneText).not.toContain('0 machines');
   await insertFreeVms(lab.server.db, vmNames(1_001));
   const many = await send('preview', [
     ['action', 'destroy'],

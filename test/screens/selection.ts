@@ -10,7 +10,10 @@ const selected =
     await fillLab(server.db);
     await go('/admin/instances');
     await page.locator('#which').selectOption(which);
-    await page.locator(`#bulk button[value="${action}"]`).click();
+    const button = `#bulk button[value="${action}"]`;
+    // As without scripts, where nothing is ticked.
+    if (which === 'listed') await page.evaluate(`document.querySelector('${button}').disabled = false`);
+    await page.locator(button).click();
     await page.waitForURL('**/preview');
   };
 

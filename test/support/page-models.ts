@@ -31,6 +31,7 @@ export const vm: Vm = {
   in_use: null,
   gpu_health: null,
   twin_since: null,
+  reserved: false,
   address: null,
   ssh_user: null,
   ssh_port: null,
