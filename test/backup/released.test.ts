@@ -55,7 +55,13 @@ test('before this version changes a database in use, it makes a backup that brin
   const target = { database: empty, dataDir: await temporaryFolder() };
   expect(await restoreInto(target, join(backups, name), { passphrase })).toMatchObject({
     ok: true,
-    value: { manifest: { migrations: migrations.slice(0, -1).map((each) => each.name) } },
+    value: {
+      manifest: {
+        migrations: migrations.slice(0, -1).map((each) => each.name),
+        // The version that made this schema reads it: that may be one that knows no other form.
+        tables: expect.not.arrayContaining([expect.objectContaining({ format: 'binary' })]) as unknown,
+      },
+    },
   });
   // Later starts change nothing and make none.
   await server.restart();

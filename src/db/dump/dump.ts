@@ -99,7 +99,7 @@ async function readInfo(client: Client): Promise<Result<DumpInfo>> {
   );
   const [row] = rows;
   if (!row) throw new Error('the server does not say its version');
-  return succeed({ ...row, migrations: applied, tables: await readTables(client) });
+  return succeed({ ...row, migrations: applied, tables: await readTables(client, applied) });
 }
 
 /** Empty if there is no schema of ours. */
@@ -114,7 +114,9 @@ async function appliedMigrations(client: Client): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-async function readTables(client: Client): Promise<DumpedTable[]> {
+/** Of an earlier schema all are text: the program that made it must be able to read them, to go back after an upgrade. */
+async function readTables(client: Client, applied: readonly string[]): Promise<DumpedTable[]> {
+  const isPresent = applied.length === migrations.length;
   const { rows } = await client.query<Omit<DumpedTable, 'format'>>(
     `select table_name::text as name, array_agg(column_name::text order by ordinal_position) as columns
      from information_schema.columns
@@ -122,7 +124,10 @@ async function readTables(client: Client): Promise<DumpedTable[]> {
      group by 1 order by 1`,
     [[...DUMPED_TABLES.keys()]],
   );
-  return rows.map((table) => ({ ...table, format: DUMPED_TABLES.get(table.name) ?? 'text' }));
+  return rows.map((table) => ({
+    ...table,
+    format: (isPresent && DUMPED_TABLES.get(table.name)) || 'text',
+  }));
 }
 
 /** The table and its columns, for COPY. */
