@@ -44,6 +44,10 @@ test('a real instructor is refused on every endpoint for admins, and on no other
     if ((status === 403) !== isRefused) wrong.push(`${id}: ${status}`);
   }
   expect(wrong).toEqual([]);
+  // One endpoint asks for confirmation of all actions on several machines.
+  const destroy = { action: 'destroy', which: 'listed', hostnames: EXAMPLE.hostname };
+  expect((await send('/api/v1/selected-vms/preview', ADA, destroy)).status).toBe(403);
+  expect((await send('/api/v1/selected-vms/preview', BUILT_IN, destroy)).status).toBe(200);
 }, 60_000);
 
 /** The handler looks at what it is about: the example is a launch. */
@@ -278,4 +282,7 @@ test('the audit is filtered, paged and written as CSV; what people typed stays t
   expect(html).toContain('=1+1 &lt;img');
   expect(html).not.toContain('<img src=x');
   expect((await send('/admin/audit?from=soon', BUILT_IN)).status).toBe(400);
+  // A page that is just full is the last one.
+  await server.db.deleteFrom('audit_events').where('at', '<', at(30)).execute();
+  expect((await read('')).next).toBeNull();
 });
