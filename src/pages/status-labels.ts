@@ -7,7 +7,7 @@ type AssignmentFacts = Pick<components['schemas']['Assignment'], 'state' | 'reas
 
 export const NOT_ASSIGNED = 'Not assigned';
 /** For somebody on the waiting list. */
-export const RESERVED = 'Reserved for the waiting list';
+export const RESERVED = 'Reserved';
 
 export const vmStatusLabels = {
   initializing: 'Starting',

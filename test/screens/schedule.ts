@@ -30,6 +30,16 @@ export const scheduleScreens: readonly Screen[] = [
   },
   { name: 'schedule-empty', onFleet: true, javaScript: false, show: ({ go }) => go('/admin/schedule') },
   {
+    name: 'schedule-ended',
+    onFleet: true,
+    show: async ({ fleet, go }) => {
+      await fillSchedule(fleet.server);
+      const done = fleet.server.db.selectFrom('schedule').select('id').where('state', '=', 'done');
+      const { id } = await done.executeTakeFirstOrThrow();
+      await go(`/admin/schedule?change=${id}`);
+    },
+  },
+  {
     name: 'schedule-wrong',
     onFleet: true,
     status: 400,

@@ -1,0 +1,66 @@
+// The page of the schedule where an entry cannot be changed any more, and what a plan must be.
+import { expect, test } from 'vitest';
+import { renderSchedule, type ScheduleModel } from '../../src/pages/schedule.ts';
+import { readPlan } from '../../src/vms/schedule.ts';
+import { NOW } from '../support/page-models.ts';
+
+type Entry = ScheduleModel['schedule']['items'][number];
+const ID = '7b0d7f6e-4f39-4f8e-9d2c-0d8d3b6f9a11';
+
+const entry: Entry = {
+  id: ID,
+  kind: 'launch',
+  time: '2026-02-01T08:00',
+  zone: 'UTC',
+  due_at: '2026-02-01T08:00:00.000Z',
+  shift: null,
+  num_vms: 3,
+  hours: 8,
+  download: false,
+  state: 'pending',
+  message: 'Waits for its time.',
+  retry_at: null,
+  kept: [],
+  archives: [],
+  ended_at: null,
+  scheduled_by: 'admin',
+  operation_id: null,
+};
+
+const pageOf = (state: Entry['state']): string =>
+  renderSchedule({
+    schedule: { items: [{ ...entry, state }], clock_jump_seconds: 0 },
+    done: null,
+    form: {
+      id: ID,
+      values: { kind: 'launch', time: entry.time, zone: 'UTC', num_vms: '3', hours: '8', download: false },
+      errors: [],
+    },
+    now: NOW,
+    launches: true,
+    maxVms: 100,
+    defaultHours: null,
+  });
+
+test('a link to change an entry that runs or has ended shows no form, and says so', () => {
+  for (const state of ['pending', 'skipped', 'missed'] as const) expect(pageOf(state)).toContain('id="plan"');
+  for (const state of ['running', 'done', 'cancelled'] as const) {
+    const html = pageOf(state);
+    expect(html).not.toContain('id="plan"');
+    expect(html).toContain('This entry cannot be changed any more');
+  }
+});
+
+test('what is wrong with a plan is a sentence that says what it must be', () => {
+  const wrong = { kind: 'release', time: 'soon', zone: 'Mars', num_vms: 'x', hours: 100, download: 'maybe' };
+  const read = readPlan(wrong, { now: NOW, maxVms: 40 });
+  const errors = read.ok ? [] : read.failure;
+  expect(errors.map(({ message }) => message)).toEqual([
+    'kind must be launch or destroy',
+    'time must be a time such as 2027-03-01T08:00',
+    'zone must be a time zone such as Europe/Berlin',
+    'num_vms must be a number of machines',
+    'hours must be at most 72',
+    'download must be true or false',
+  ]);
+});
