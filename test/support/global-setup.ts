@@ -1,16 +1,23 @@
-// Builds the static files of the pages; starts and stops what all test files share: Postgres, and the emulators of AWS.
+// Builds the static files of the pages; makes and removes what all test files share: a folder for temporary files, Postgres, and
+// the emulators of AWS.
+import { rm } from 'node:fs/promises';
 import type { TestProject } from 'vitest/node';
 import { buildAssets } from '../../codegen/assets.ts';
 import { provideMoto } from './moto.ts';
 import './provided.ts';
 import { startTestPostgres } from './postgres-server.ts';
+import { makeFolderInMemory } from './temporary-folder.ts';
 
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = await makeFolderInMemory();
+  // For this process and all that it starts.
+  if (folder !== null) process.env['TMPDIR'] = folder;
   const [server, moto] = await Promise.all([startTestPostgres(), provideMoto(), buildAssets()]);
   project.provide('runPid', process.pid);
   project.provide('postgres', server.connectionString);
   return async () => {
     await moto[Symbol.asyncDispose]();
     await server.stop();
+    if (folder !== null) await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   };
 }

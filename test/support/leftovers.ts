@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const FOLDER = /^lablink-test-(\d+)-/;
+/** The file system in memory of Linux. */
+export const IN_MEMORY = '/dev/shm';
 
 /** Creates a folder that the user who runs Postgres may pass through. The caller removes it. `runPid`: the test run. */
 export async function makeTemporaryFolder(runPid: number): Promise<string> {
@@ -23,11 +25,14 @@ export function postgresIn(folder: string): { pid: number; command: string }[] {
 
 /** Stops the servers of test runs that no longer run, and removes their folders. */
 export async function endLeftovers(): Promise<void> {
-  const tmp = await realpath(tmpdir());
-  for (const name of await readdir(tmp)) {
+  for (const place of new Set([await realpath(tmpdir()), IN_MEMORY])) await endLeftoversIn(place);
+}
+
+async function endLeftoversIn(place: string): Promise<void> {
+  for (const name of await readdir(place).catch(() => [])) {
     const maker = FOLDER.exec(name)?.[1];
     if (maker === undefined || isAlive(Number(maker))) continue;
-    const folder = join(tmp, name);
+    const folder = join(place, name);
     for (const { pid } of postgresIn(folder)) process.kill(pid, 'SIGQUIT');
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
