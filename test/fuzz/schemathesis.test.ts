@@ -33,6 +33,15 @@ if (existsSync(SCHEMATHESIS)) console.log(`Schemathesis: FUZZ_SEED=${seed} repea
 
 const hasSchemathesis = requirePart('Schemathesis', existsSync(SCHEMATHESIS), 'Run `make python`.');
 
+/**
+ * Where somebody without credentials gets more than 401; test/http/coverage.test.ts expects that from the others. Schemathesis would
+ * read the contract itself as YAML where it is named.
+ */
+const OPEN = endpointIds.filter((id) => {
+  const { security, path } = infoOf(id);
+  return path !== '/openapi.yaml' && security.some((schemes) => !schemes.includes('adminBasic'));
+});
+
 const DOWNLOADS: readonly string[] = ['downloadData', 'downloadVmData'];
 
 function expectClean(report: FuzzReport): void {
@@ -95,7 +104,7 @@ describe.skipIf(!hasSchemathesis)('the contract under fuzz', () => {
       const nobody = await runSchemathesis(server.url, {
         config: '',
         seed,
-        args: [WITHOUT_CHANCE, '--exclude-operation-id=destroyVms'],
+        args: [WITHOUT_CHANCE, ...OPEN.map((id) => `--include-operation-id=${id}`)],
       });
       expectClean(nobody);
       // It clears the rows that everything else is about.
