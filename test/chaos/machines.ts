@@ -133,6 +133,10 @@ export async function createAgentHost(
       started.on('message', ({ ended, problem }: FromHost) => {
         if (problem !== null) problems.push(`the agent of ${ended} has ended: ${problem}`);
       });
+      started.on('exit', (code, signal) => {
+        if (child === started)
+          problems.push(`the process of ${hostnames.join(', ')} has ended by itself: ${signal ?? code}`);
+      });
       for (const { hostname } of machines) {
         const bootId = (reboot ? undefined : boots.get(hostname)) ?? randomUUID();
         boots.set(hostname, bootId);

@@ -1,5 +1,6 @@
 // One run: machines and participants of its own, a schedule of faults, time to recover, and the invariants.
 import { mkdir, rm } from 'node:fs/promises';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createDraw } from '../support/draw.ts';
@@ -52,7 +53,7 @@ export async function runOnce(session: Session, options: RunOptions): Promise<Ru
   const { targets, participants, machines } = cast;
   const broken: Broken[] = [];
   try {
-    await booted(session, machines);
+    await booted(session, cast);
     const stopJoining = new AbortController();
     const joining = joinAll(participants, schedule, stopJoining.signal);
     const logging = writeLogs(machines, windowMs);
@@ -145,17 +146,19 @@ function named(prefix: string, count: number): string[] {
 }
 
 /** Everything begins with machines that wait. */
-export async function booted({ postgres }: Session, machines: readonly Machine[]): Promise<void> {
+export async function booted({ postgres }: Session, { machines, targets }: Cast): Promise<void> {
   const limit = performance.now() + BOOT_MS;
   const names = machines.map(({ hostname }) => hostname);
   for (;;) {
     const { vms } = await readRows(postgres.db);
-    if (
-      vms.filter(({ hostname, status }) => names.includes(hostname) && status === 'running').length ===
-      names.length
-    )
-      return;
-    if (performance.now() > limit) throw new Error(`The machines do not report: ${JSON.stringify(vms)}`);
+    const running = vms.flatMap(({ hostname, status }) => (status === 'running' ? [hostname] : []));
+    const missing = names.filter((name) => !running.includes(name));
+    if (missing.length === 0) return;
+    const problems = targets.hosts.flatMap((host) => host.problems);
+    if (problems.length > 0 || performance.now() > limit)
+      throw new Error(
+        `These machines do not report: ${JSON.stringify({ missing, problems, vms, load: loadavg() })}`,
+      );
     await delay(POLL_MS);
   }
 }

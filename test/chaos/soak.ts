@@ -66,7 +66,7 @@ async function main(): Promise<number> {
   const [allocator] = session.allocators;
   if (!allocator) throw new Error('There is no allocator.');
   await using cast = await openCast(session, SEED);
-  await booted(session, cast.machines);
+  await booted(session, cast);
   const isOver = new AbortController();
   const traffic = Promise.all([
     ...cast.participants.map((participant) => comeAndGo(participant, isOver.signal)),
