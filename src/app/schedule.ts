@@ -2,15 +2,16 @@
 import { randomUUID } from 'node:crypto';
 import { uptime } from 'node:os';
 import { readDatabaseClock } from '../db/silence.ts';
-import { listVmRows, type VmRow } from '../db/vm-rows.ts';
+import { listVmRows } from '../db/vm-rows.ts';
 import { downloadRecords, targetsOf } from '../handlers/downloads.ts';
 import { recordDownloads } from '../db/downloads.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { OperationService } from '../provision/operation-service.ts';
-import { isOwn } from '../provision/providers.ts';
+import { fateOf, isOwn } from '../provision/providers.ts';
 import { createScheduleClock, type ScheduleClock } from '../schedule/clock.ts';
 import { createCollectWork, type CollectWork } from '../schedule/collect-work.ts';
 import { startSchedule } from '../schedule/runner.ts';
+import type { PlannedMachine } from '../schedule/work.ts';
 import type { SshKeyPair } from '../ssh/key-pair.ts';
 import type { AppContext } from './context.ts';
 import type { Data } from './data.ts';
@@ -44,15 +45,18 @@ export async function openSchedule(
 ): Promise<void> {
   const { data, operations, scheduleClock } = dependencies;
   const { db } = data.database;
-  const listOwn = async (): Promise<readonly VmRow[]> =>
-    (await listVmRows(db)).filter((vm) => isOwn(vm, operations.provider.name));
+  const own = operations.provider.name;
+  const listMachines = async (): Promise<readonly PlannedMachine[]> =>
+    (await listVmRows(db))
+      .filter((vm) => fateOf(vm, own) !== 'stays')
+      .map((vm) => ({ ...vm, isOwn: isOwn(vm, own) }));
   await lifecycle.acquire(
     'schedule',
     () =>
       startSchedule({
-        ...{ db, operations, listOwn, log: context.log },
+        ...{ db, operations, listMachines, log: context.log },
         now: scheduleClock.read,
-        collectWork: collectWorkOf(context, dependencies, listOwn),
+        collectWork: collectWorkOf(context, dependencies, listMachines),
         randomUuid: () => randomUUID(),
         ...(context.scheduleIntervals && { intervals: context.scheduleIntervals }),
       }),
@@ -63,14 +67,15 @@ export async function openSchedule(
 function collectWorkOf(
   { config }: AppContext,
   { data, collecting }: ScheduleDependencies,
-  listOwn: () => Promise<readonly VmRow[]>,
+  listMachines: () => Promise<readonly PlannedMachine[]>,
 ): CollectWork {
   const { db } = data.database;
   return createCollectWork({
     collector: collecting.collector,
     place: config.backup.place,
     listTargets: async () => {
-      const own = new Set((await listOwn()).map(({ hostname }) => hostname));
+      const machines = (await listMachines()).filter((machine) => machine.isOwn);
+      const own = new Set(machines.map(({ hostname }) => hostname));
       return (await targetsOf({ ...collecting, db }, null)).filter(({ hostname }) => own.has(hostname));
     },
     record: (reports, by, startedAt) => recordDownloads(db, downloadRecords(reports, by, startedAt)),

@@ -96,7 +96,7 @@ export async function findChanged(
     .selectFrom('vms as v')
     .innerJoin('assignments as a', 'a.id', 'v.assignment_id')
     .select(['v.hostname', 'a.email'])
-    .where('v.hostname', 'in', hostnames)
+    .where('v.hostname', '=', sql<string>`any(${hostnames}::text[])`)
     .where((build) => build.not(isAsSeen(assignmentIds)))
     .orderBy('v.hostname')
     .execute();

@@ -21,7 +21,7 @@ import { namesOrCount } from '../vms/operation.ts';
 import { describePlan, isTooLate, LATE_LAUNCH_MINUTES } from '../vms/schedule.ts';
 import type { AuditAction } from '../vms/timeline.ts';
 import type { Collected, CollectWork } from './collect-work.ts';
-import { EVERYTHING, workAfter, type OwnMachine, type Work } from './work.ts';
+import { EVERYTHING, workAfter, type PlannedMachine, type Work } from './work.ts';
 
 /** All in milliseconds; tests set them short. */
 export type ScheduleIntervals = {
@@ -52,8 +52,8 @@ export type ScheduleOptions = {
   /** The time of the schedule; see clock.ts. */
   readonly now: () => Promise<Date>;
   readonly collectWork: CollectWork;
-  /** The machines that a destroy of all would destroy. */
-  readonly listOwn: () => Promise<readonly OwnMachine[]>;
+  /** The machines that a destroy of all would destroy, or remove from the list. */
+  readonly listMachines: () => Promise<readonly PlannedMachine[]>;
   readonly randomUuid: () => string;
   readonly log: Pick<Log, 'info' | 'warn'>;
   readonly intervals?: Partial<ScheduleIntervals>;
@@ -227,10 +227,10 @@ const NOTE_CHARACTERS = 1_000;
 const BUSY = 'Another operation is running; this one starts when it has ended.';
 
 async function collect(lease: Lease): Promise<CollectedWork> {
-  const { listOwn } = lease.running;
-  const before = await listOwn();
+  const { listMachines } = lease.running;
+  const before = await listMachines();
   const { whole, ...collected } = await download(lease);
-  return { ...collected, ...workAfter(new Set(whole), { before, now: await listOwn() }) };
+  return { ...collected, ...workAfter(new Set(whole), { before, now: await listMachines() }) };
 }
 
 async function download({ running, entry, signal }: Lease): Promise<Collected> {

@@ -1,12 +1,14 @@
 // Which machines a planned destroy may destroy after its download: those on which no work can be lost. Pure.
 
-/** A machine of this server, at one moment. */
-export type OwnMachine = {
+/** A machine that a destroy of all affects, at one moment. */
+export type PlannedMachine = {
   readonly hostname: string;
   /** The live one; null: nobody has the machine. */
   readonly assignmentId: string | null;
   /** A participant has or had it. */
   readonly wasAssigned: boolean;
+  /** An external machine is only removed from the list: it keeps running, and the work on it stays. */
+  readonly isOwn: boolean;
 };
 
 export type Work = {
@@ -22,16 +24,18 @@ export type Work = {
 export const EVERYTHING: Work = { hostnames: null, assignmentIds: null, kept: [] };
 
 /**
- * A machine that nobody has had holds no work. Another one goes only if it was downloaded whole, and nobody else has got it since.
+ * A machine that nobody has had holds no work, and an external one keeps it. Another one goes only if it was downloaded whole, and nobody else has got it since.
  * @param before read before the download, @param now after it, @param whole downloaded, without a missing file
  */
 export function workAfter(
   whole: ReadonlySet<string>,
-  { before, now }: { readonly before: readonly OwnMachine[]; readonly now: readonly OwnMachine[] },
+  { before, now }: { readonly before: readonly PlannedMachine[]; readonly now: readonly PlannedMachine[] },
 ): Work {
   const had = new Map(before.map(({ hostname, assignmentId }) => [hostname, assignmentId]));
-  const isSafe = ({ hostname, assignmentId, wasAssigned }: OwnMachine): boolean =>
-    !wasAssigned || (whole.has(hostname) && (assignmentId === null || assignmentId === had.get(hostname)));
+  const isSafe = ({ hostname, assignmentId, wasAssigned, isOwn }: PlannedMachine): boolean =>
+    !isOwn ||
+    !wasAssigned ||
+    (whole.has(hostname) && (assignmentId === null || assignmentId === had.get(hostname)));
   const safe = now.filter(isSafe);
   const kept = now.filter((machine) => !isSafe(machine)).map(({ hostname }) => hostname);
   return {

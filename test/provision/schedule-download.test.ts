@@ -175,6 +175,41 @@ describe('a download before a destroy', () => {
     });
   });
 
+  test('of no machines at all ends well', async () => {
+    const day = dayOf(lab);
+    const id = await day.plan({ kind: 'destroy', download: true });
+    const runner = await day.start();
+    day.now = after(0);
+    await runner.look();
+    await day.idle();
+    const [operation] = (await listOperations(lab.db, { limit: 1 })).operations;
+    expect(operation).toMatchObject({ kind: 'destroy', status: 'succeeded' });
+    expect(await day.entry(id)).toMatchObject({ state: 'done' });
+  });
+
+  test('removes external machines from the list, also those that somebody has', async () => {
+    const day = dayOf(lab);
+    await lab.ended((await lab.launch(1)).id);
+    const [first = ''] = lab.provider.machines.keys();
+    await give(lab, first, 'ann@example.org');
+    await lab.db
+      .insertInto('vms')
+      .values([{ hostname: 'ext', provider: 'external', status: 'running' }])
+      .execute();
+    await give(lab, 'ext', 'bob@example.org');
+    const id = await day.plan({ kind: 'destroy', download: true });
+    const runner = await day.start({
+      collectWork: () => Promise.resolve({ archive: '/backups/one.zip', whole: [first], problem: '' }),
+    });
+    day.now = after(0);
+    await runner.look();
+    await day.idle();
+    const [operation] = (await listOperations(lab.db, { limit: 1 })).operations;
+    expect(operation).toMatchObject({ kind: 'destroy', status: 'succeeded' });
+    expect(await lab.db.selectFrom('vms').selectAll().execute()).toEqual([]);
+    expect(await day.entry(id)).toMatchObject({ state: 'done' });
+  });
+
   test('ends when the entry is cancelled or the server stops, and the next start does it again', async () => {
     const day = dayOf(lab);
     const id = await day.plan({ kind: 'destroy', download: true });

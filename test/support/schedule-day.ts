@@ -50,7 +50,8 @@ export function dayOf({ db, operations }: TestOperations): Day {
         ...{ db, operations, randomUuid: () => randomUUID() },
         now: () => Promise.resolve(day.now),
         collectWork: () => Promise.resolve(NOTHING),
-        listOwn: () => listVmRows(db),
+        listMachines: async () =>
+          (await listVmRows(db)).map((vm) => ({ ...vm, isOwn: vm.provider !== 'external' })),
         log: { info: () => undefined, warn: () => undefined },
         intervals: { lookMs: HOUR_MS, busyMs: 1_000 },
         ...parts,

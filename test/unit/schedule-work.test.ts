@@ -1,11 +1,10 @@
 // Which machines a planned destroy may destroy after its download.
 import { expect, test } from 'vitest';
-import { workAfter, type OwnMachine } from '../../src/schedule/work.ts';
+import { workAfter, type PlannedMachine } from '../../src/schedule/work.ts';
 
-const machine = (hostname: string, assignmentId: string | null, wasAssigned = true): OwnMachine => ({
-  hostname,
-  assignmentId,
-  wasAssigned,
+const machine = (hostname: string, assignmentId: string | null, wasAssigned = true): PlannedMachine => ({
+  ...{ hostname, assignmentId, wasAssigned },
+  isOwn: hostname !== 'external',
 });
 
 test('a machine goes if nobody has had it, or if it was downloaded whole and nobody else has got it since', () => {
@@ -29,11 +28,12 @@ test('a machine goes if nobody has had it, or if it was downloaded whole and nob
     machine('had-before', null),
     machine('had-before-and-cut', null),
     machine('launched-and-taken-since', 'leo'),
+    machine('external', 'max'),
   ];
   const whole = new Set(['whole', 'released-since', 'taken-since', 'passed-on', 'had-before']);
   expect(workAfter(whole, { before, now })).toEqual({
-    hostnames: ['never-had', 'whole', 'released-since', 'had-before'],
-    assignmentIds: ['ann'],
+    hostnames: ['never-had', 'whole', 'released-since', 'had-before', 'external'],
+    assignmentIds: ['ann', 'max'],
     kept: ['cut', 'taken-since', 'passed-on', 'had-before-and-cut', 'launched-and-taken-since'],
   });
 });
