@@ -4,7 +4,14 @@ import type { Readable } from 'node:stream';
 import { checkLoadable, loadDump } from '../db/dump/load.ts';
 import { markRestored } from '../db/restored.ts';
 import { fail, succeed, type Result } from '../result.ts';
-import { checkFree, markUnfinished, unfinishedMark, writeKeptFiles, type KeptFile } from './files.ts';
+import {
+  checkFinished,
+  checkFree,
+  markUnfinished,
+  unfinishedMark,
+  writeKeptFiles,
+  type KeptFile,
+} from './files.ts';
 import type { Manifest } from './manifest.ts';
 import { openBackup } from './read.ts';
 
@@ -47,8 +54,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<Result<Res
   const loaded = await loadDump(
     { connectionString, info: manifest, gap: SEQUENCE_GAP, finish: markRestored },
     async ({ copy, setSequences }) => {
-      await markUnfinished(dataDir);
-      const { sequences } = await readOrUnmark(dataDir, () => backup.readRows(copy));
+      const { sequences } = await marked(dataDir, () => backup.readRows(copy));
       await setSequences(sequences);
       await writeKeptFiles(dataDir, files);
       return succeed();
@@ -59,12 +65,17 @@ export async function restoreBackup(options: RestoreOptions): Promise<Result<Res
   return succeed({ manifest, dataDir });
 }
 
-/** A backup that is not whole leaves the folder as it was: its rows are rolled back, and it has written no file. */
-async function readOrUnmark<T>(dataDir: string, read: () => Promise<T>): Promise<T> {
+/**
+ * A backup that is not whole leaves the folder as it was: its rows are rolled back, and it has written no file. Where an earlier restore
+ * has written some, the mark stays.
+ */
+async function marked<T>(dataDir: string, read: () => Promise<T>): Promise<T> {
+  const wasFinished = (await checkFinished(dataDir)).ok;
+  await markUnfinished(dataDir);
   try {
     return await read();
   } catch (error) {
-    await rm(unfinishedMark(dataDir));
+    if (wasFinished) await rm(unfinishedMark(dataDir), { force: true });
     throw error;
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import { readArchive, writeArchive, type ArchiveEntry } from '../../src/backup/archive.ts';
-import { checkFinished } from '../../src/backup/files.ts';
+import { checkFinished, markUnfinished } from '../../src/backup/files.ts';
 import { DUMPED_TABLES } from '../../src/db/dump/tables.ts';
 import { migrateToLatest } from '../../src/db/migrate.ts';
 import { migrations } from '../../src/db/migrations/list.ts';
@@ -235,12 +235,17 @@ describe('a restore is refused and changes nothing', () => {
       await expect.poll(() => checkFinished(dataDir), { timeout: 20_000 }).toMatchObject(unfinished);
       yield whole.subarray(-END_BYTES);
     };
-    const restoring = restoreInto({ database: empty, dataDir }, altered, { through });
-    await expect(restoring).rejects.toMatchObject({
+    const isRefused = {
       failure: { message: expect.stringContaining('the checksum of vm_logs') as string },
-    });
+    };
+    const restoring = restoreInto({ database: empty, dataDir }, altered, { through });
+    await expect(restoring).rejects.toMatchObject(isRefused);
     expect(await readdir(dataDir)).toEqual([]);
     expect(await dumpRows(empty.db).catch(() => 'no table')).toBe('no table');
+    // A folder in which a restore was cut short after it had written files is not ready either.
+    await markUnfinished(dataDir);
+    await expect(restoreInto({ database: empty, dataDir }, altered)).rejects.toMatchObject(isRefused);
+    expect(await checkFinished(dataDir)).toMatchObject({ ok: false });
     expect(await restoreInto({ database: empty, dataDir }, address)).toMatchObject({ ok: true });
   });
 
