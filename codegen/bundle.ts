@@ -99,8 +99,6 @@ async function bundlePrograms(): Promise<void> {
     charset: 'utf8',
     // Names stay readable in stack traces.
     minifySyntax: true,
-    // http/validator.ts finds a middleware of its library by its name.
-    keepNames: true,
     legalComments: 'linked',
     external: [...FOR_AWS.map((start) => `${start}*`), ...WITH_NATIVE_PART, ...NATIVE],
     banner: { js: banner },

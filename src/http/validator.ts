@@ -1,7 +1,6 @@
 // express-openapi-validator: requests and JSON answers against the contract. What it cannot do stands in docs/adr/0003.
 import * as OpenApiValidator from 'express-openapi-validator';
 import type { Request, RequestHandler } from 'express';
-import type { Endpoint } from '../contract/erased.ts';
 import { ProblemError, type FieldError } from '../contract/problems.ts';
 import { isJsonType } from './accept.ts';
 import { contextOf } from './context.ts';
@@ -11,39 +10,28 @@ import { isRecord, member } from './records.ts';
 
 type ContractDocument = Exclude<Parameters<typeof OpenApiValidator.middleware>[0]['apiSpec'], string>;
 
-/** The middleware of the validator that finds the endpoint of a request. */
-const LOOKUP = 'metadataMiddleware';
-
-/** Throws where the document is no OpenAPI document. */
-export function createValidator(document: unknown): Validator {
-  const middlewares = createMiddlewares(contractFor(document));
-  if (!middlewares.some(({ name }) => name === LOOKUP))
-    throw new Error(`express-openapi-validator has no ${LOOKUP}`);
-  return (endpoint) =>
-    middlewares.map((middleware) =>
-      middleware.name === LOOKUP ? lookUpOnce(middleware, endpoint) : middleware,
-    );
-}
-
 /**
- * To find the endpoint, the validator compiles every path of its document for each request, which takes longer than everything else
- * that it does. Express has found the endpoint already, so what the validator finds for it is kept.
+ * The validator compiles every path of its document anew for each request: with one instance for all endpoints, a sixth of the
+ * processor time while everybody joins. So each path has an instance of its own, made for its first request: all at the start would
+ * take seconds. Throws where the document is no OpenAPI document.
  */
-function lookUpOnce(lookUp: RequestHandler, { path }: Endpoint): RequestHandler {
-  const found = new Map<string, Readonly<Record<string, unknown>>>();
-  return (req, res, next) => {
-    const known = found.get(req.method);
-    if (known !== undefined) {
-      Object.assign(req, { openapi: { ...known, pathParams: { ...req.params } } });
-      next();
-      return;
-    }
-    void lookUp(req, res, (error?: unknown) => {
-      const openapi = member(req, 'openapi');
-      if (isRecord(openapi) && openapi['openApiRoute'] === path) found.set(req.method, openapi);
-      next(error);
-    });
+export function createValidator(document: unknown): Validator {
+  if (!isContract(document)) throw new Error('the contract is not an OpenAPI document');
+  const made = new Map<string, readonly RequestHandler[]>();
+  const middlewaresOf = (path: string): readonly RequestHandler[] => {
+    const middlewares = made.get(path) ?? createMiddlewares(partOf(document, path));
+    made.set(path, middlewares);
+    return middlewares;
   };
+  return ({ path }) =>
+    (req, res, next) => {
+      const run = ([middleware, ...rest]: readonly RequestHandler[]): void => {
+        if (middleware === undefined) next();
+        // Their errors, later ones too, are given to `next`.
+        else void middleware(req, res, (error?: unknown) => (error === undefined ? run(rest) : next(error)));
+      };
+      run(middlewaresOf(path));
+    };
 }
 
 function createMiddlewares(apiSpec: ContractDocument): readonly RequestHandler[] {
@@ -85,30 +73,29 @@ export function invalidRequest(errors: readonly FieldError[]): ProblemError {
 }
 
 /**
- * The contract as the validator needs it: with HEAD, which it would refuse, beside GET; with reserved
+ * One path of the contract as the validator needs it: with HEAD, which it would refuse, beside GET; with reserved
  * characters allowed in queries; and without what it never reads.
  */
-function contractFor(document: unknown): ContractDocument {
-  const items = entriesOf(member(document, 'paths')).map(([path, item]) => {
-    const operations = Object.fromEntries(
-      entriesOf(item).map(([method, operation]) => [method, slimOperation(document, recordOf(operation))]),
-    );
-    const { get } = operations;
-    return [path, get === undefined ? operations : { ...operations, head: get }] as const;
-  });
+function partOf(document: ContractDocument, path: string): ContractDocument {
+  const item = Object.fromEntries(
+    entriesOf(member(document.paths, path)).map(([method, operation]) => [
+      method,
+      slimOperation(document, recordOf(operation)),
+    ]),
+  );
+  const { get } = item;
   const slim: unknown = {
-    openapi: member(document, 'openapi'),
-    info: member(document, 'info'),
-    paths: Object.fromEntries(items),
-    components: { schemas: schemasOf(document, items) },
+    ...{ openapi: document.openapi, info: document.info },
+    paths: { [path]: get === undefined ? item : { ...item, head: get } },
+    components: { schemas: schemasOf(document, item) },
   };
-  if (!isContract(slim)) throw new Error('the contract is not an OpenAPI document');
+  if (!isContract(slim)) throw new Error(`the contract has no ${path}`);
   return slim;
 }
 
 const SCHEMA_REFERENCE = /"#\/components\/schemas\/([\w.-]+)"/g;
 
-/** The named schemas that these paths refer to, directly or through others. */
+/** The named schemas that a part of the document refers to, directly or through others. */
 function schemasOf(document: unknown, part: unknown): Readonly<Record<string, unknown>> {
   const schemas = member(member(document, 'components'), 'schemas');
   const found = new Map<string, unknown>();
