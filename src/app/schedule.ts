@@ -2,14 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import { uptime } from 'node:os';
 import { readDatabaseClock } from '../db/silence.ts';
-import { listVmRows } from '../db/vm-rows.ts';
 import { downloadRecords, targetsOf } from '../handlers/downloads.ts';
 import { recordDownloads } from '../db/downloads.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { OperationService } from '../provision/operation-service.ts';
-import { fateOf, isOwn } from '../provision/providers.ts';
 import { createScheduleClock, type ScheduleClock } from '../schedule/clock.ts';
 import { createCollectWork, type CollectWork } from '../schedule/collect-work.ts';
+import { listPlannedMachines } from '../schedule/machines.ts';
 import { startSchedule } from '../schedule/runner.ts';
 import type { PlannedMachine } from '../schedule/work.ts';
 import type { SshKeyPair } from '../ssh/key-pair.ts';
@@ -45,11 +44,7 @@ export async function openSchedule(
 ): Promise<void> {
   const { data, operations, scheduleClock } = dependencies;
   const { db } = data.database;
-  const own = operations.provider.name;
-  const listMachines = async (): Promise<readonly PlannedMachine[]> =>
-    (await listVmRows(db))
-      .filter((vm) => fateOf(vm, own) !== 'stays')
-      .map((vm) => ({ ...vm, isOwn: isOwn(vm, own) }));
+  const listMachines = () => listPlannedMachines(db, operations.provider.name);
   await lifecycle.acquire(
     'schedule',
     () =>

@@ -202,6 +202,14 @@ export async function listVmRows(db: Db): Promise<VmRow[]> {
   }));
 }
 
+/** VMs that participants may have had although no assignment says so: from before a restore, or added to the list when they were found. */
+export async function listWithUnknownPast(db: Db): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ hostname: string }>`
+    select v.hostname from vms v where v.created_at <= (select restored_at from deployment_identity)
+      or exists (select from vm_events e where e.hostname = v.hostname and e.event = 'adopt')`.execute(db);
+  return new Set(rows.map(({ hostname }) => hostname));
+}
+
 /** The clock of the database, from which `createdAt` is. */
 export async function databaseNow(db: Db): Promise<Date> {
   const { rows } = await sql<{ now: Date }>`select now()`.execute(db);

@@ -5,8 +5,8 @@ export type PlannedMachine = {
   readonly hostname: string;
   /** The live one; null: nobody has the machine. */
   readonly assignmentId: string | null;
-  /** A participant has or had it. */
-  readonly wasAssigned: boolean;
+  /** A participant has or had it, or that is not known. */
+  readonly mayHoldWork: boolean;
   /** An external machine is only removed from the list: it keeps running, and the work on it stays. */
   readonly isOwn: boolean;
 };
@@ -24,7 +24,8 @@ export type Work = {
 export const EVERYTHING: Work = { hostnames: null, assignmentIds: null, kept: [] };
 
 /**
- * A machine that nobody has had holds no work, and an external one keeps it. Another one goes only if it was downloaded whole, and nobody else has got it since.
+ * A machine that nobody has had holds no work, and an external one keeps it. Another one goes only if it was downloaded whole, and
+ * nobody else has got it since.
  * @param before read before the download, @param now after it, @param whole downloaded, without a missing file
  */
 export function workAfter(
@@ -32,9 +33,9 @@ export function workAfter(
   { before, now }: { readonly before: readonly PlannedMachine[]; readonly now: readonly PlannedMachine[] },
 ): Work {
   const had = new Map(before.map(({ hostname, assignmentId }) => [hostname, assignmentId]));
-  const isSafe = ({ hostname, assignmentId, wasAssigned, isOwn }: PlannedMachine): boolean =>
+  const isSafe = ({ hostname, assignmentId, mayHoldWork, isOwn }: PlannedMachine): boolean =>
     !isOwn ||
-    !wasAssigned ||
+    !mayHoldWork ||
     (whole.has(hostname) && (assignmentId === null || assignmentId === had.get(hostname)));
   const safe = now.filter(isSafe);
   const kept = now.filter((machine) => !isSafe(machine)).map(({ hostname }) => hostname);

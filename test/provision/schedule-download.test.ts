@@ -175,6 +175,27 @@ describe('a download before a destroy', () => {
     });
   });
 
+  test.each(['restored', 'adopted'])(
+    'keeps a machine that it missed and that was %s: who had it is not known',
+    async (how) => {
+      const day = dayOf(lab);
+      await lab.ended((await lab.launch(1)).id);
+      const names = [...lab.provider.machines.keys()];
+      if (how === 'restored')
+        await sql`insert into deployment_identity (uid, restored_at) values (${'x'.repeat(32)}, now())`.execute(
+          lab.db,
+        );
+      else await sql`update vms set status = 'unreachable', status_event = 'adopt'`.execute(lab.db);
+      const id = await day.plan({ kind: 'destroy', download: true });
+      const runner = await day.start();
+      day.now = after(0);
+      await runner.look();
+      await day.idle();
+      expect([...lab.provider.machines.keys()]).toEqual(names);
+      expect(await day.entry(id)).toMatchObject({ state: 'pending', kept: names });
+    },
+  );
+
   test('of no machines at all ends well', async () => {
     const day = dayOf(lab);
     const id = await day.plan({ kind: 'destroy', download: true });

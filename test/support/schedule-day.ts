@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { expect, onTestFinished, vi } from 'vitest';
 import { listOperations } from '../../src/db/operations.ts';
 import { addScheduled, findScheduled } from '../../src/db/schedule.ts';
-import { listVmRows } from '../../src/db/vm-rows.ts';
 import type { Collected } from '../../src/schedule/collect-work.ts';
+import { listPlannedMachines } from '../../src/schedule/machines.ts';
 import { startSchedule, type Schedule, type ScheduleOptions } from '../../src/schedule/runner.ts';
 import { isActive } from '../../src/vms/operation.ts';
 import { readPlan } from '../../src/vms/schedule.ts';
@@ -28,7 +28,7 @@ export type Day = {
   readonly idle: () => Promise<void>;
 };
 
-export function dayOf({ db, operations }: TestOperations): Day {
+export function dayOf({ db, operations, provider }: TestOperations): Day {
   const started = async () =>
     (await listOperations(db, { limit: 100 })).operations.filter(({ scheduleId }) => scheduleId);
   const day: Day = {
@@ -50,8 +50,7 @@ export function dayOf({ db, operations }: TestOperations): Day {
         ...{ db, operations, randomUuid: () => randomUUID() },
         now: () => Promise.resolve(day.now),
         collectWork: () => Promise.resolve(NOTHING),
-        listMachines: async () =>
-          (await listVmRows(db)).map((vm) => ({ ...vm, isOwn: vm.provider !== 'external' })),
+        listMachines: () => listPlannedMachines(db, provider.name),
         log: { info: () => undefined, warn: () => undefined },
         intervals: { lookMs: HOUR_MS, busyMs: 1_000 },
         ...parts,

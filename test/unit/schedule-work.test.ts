@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { workAfter, type PlannedMachine } from '../../src/schedule/work.ts';
 
-const machine = (hostname: string, assignmentId: string | null, wasAssigned = true): PlannedMachine => ({
-  ...{ hostname, assignmentId, wasAssigned },
+const machine = (hostname: string, assignmentId: string | null, mayHoldWork = true): PlannedMachine => ({
+  ...{ hostname, assignmentId, mayHoldWork },
   isOwn: hostname !== 'external',
 });
 
