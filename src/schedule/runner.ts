@@ -258,10 +258,14 @@ async function afterDownload(
 
 /** Organisers are told once that machines were kept, and once more when it is not tried again. */
 async function recordWork(trx: Db, lease: Lease, archive: string | null, after: Attempt): Promise<void> {
-  if (archive !== null) await audit(trx, lease, 'schedule-download', archive);
+  await recordArchive(trx, lease, archive);
   if (after.problem === null) return;
   if (lease.entry.kept.length === 0) await audit(trx, lease, 'schedule-keep', namesOrCount(after.kept ?? []));
   await announce(trx, lease.entry, after.state === 'missed' ? 'given up' : 'kept', after.problem);
+}
+
+async function recordArchive(trx: Db, lease: Lease, archive: string | null): Promise<void> {
+  if (archive !== null) await audit(trx, lease, 'schedule-download', archive);
 }
 
 function announce(trx: Db, entry: ScheduleEntry, what: string, problem: string): Promise<void> {
@@ -308,7 +312,13 @@ async function wait(
   const { running, entry } = lease;
   const { attempts, kept } = entry;
   const retryAt = ms === 0 ? null : later(await running.now(), ms);
-  await end(running.db, lease, { retryAt, attempts, problem, kept, archive });
+  await running.db
+    .transaction()
+    .execute((trx) =>
+      end(trx, lease, { retryAt, attempts, problem, kept, archive }, () =>
+        recordArchive(trx, lease, archive),
+      ),
+    );
 }
 
 async function miss(lease: Lease, problem: string): Promise<void> {

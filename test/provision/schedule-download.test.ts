@@ -173,6 +173,14 @@ describe('a download before a destroy', () => {
       state: 'done',
       archives: ['/backups/1.zip', '/backups/2.zip'],
     });
+    const recorded = lab.db
+      .selectFrom('audit_events')
+      .select('detail')
+      .where('what', '=', 'schedule-download');
+    expect(await recorded.orderBy('id').execute()).toEqual([
+      { detail: '/backups/1.zip' },
+      { detail: '/backups/2.zip' },
+    ]);
   });
 
   test.each(['restored', 'adopted'])(
