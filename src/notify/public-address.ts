@@ -25,7 +25,8 @@ export function isPrivateLiteral(hostname: string): boolean {
 
 export type Resolve = (
   hostname: string,
-  answer: (error: Error | null, addresses: readonly LookupAddress[]) => void,
+  /** Node gives no addresses at all with an error, against its types. */
+  answer: (error: Error | null, addresses?: readonly LookupAddress[]) => void,
 ) => void;
 
 const systemResolve: Resolve = (hostname, answer) => lookup(hostname, { all: true }, answer);
@@ -33,7 +34,7 @@ const systemResolve: Resolve = (hostname, answer) => lookup(hostname, { all: tru
 /** The `lookup` of a connection: fails with PrivateAddress if one of the addresses is not public. */
 export function publicLookup(resolve: Resolve = systemResolve): LookupFunction {
   return (hostname, { all }, answer) => {
-    resolve(hostname, (error, addresses) => {
+    resolve(hostname, (error, addresses = []) => {
       const [first] = addresses;
       if (error !== null || first === undefined) answer(error ?? new Error('no address'), '', 0);
       else if (!addresses.every(({ address }) => isPublicAddress(address)))

@@ -134,6 +134,16 @@ describe('the address of a webhook', () => {
     expect(asked).toHaveLength(2);
     expect(requests).toBe(0);
   });
+
+  test('a name that DNS does not know is a failure to try again, not the end of the server', async () => {
+    // The system's DNS itself: it answers an error without addresses.
+    expect(await sendTo('https://lablink.invalid/')).toMatchObject({
+      problem: expect.stringMatching(
+        /^The webhook could not be reached \((ENOTFOUND|EAI_AGAIN)\)\.$/u,
+      ) as unknown,
+      isFinal: false,
+    });
+  });
 });
 
 describe('a message', () => {
