@@ -1,4 +1,5 @@
-// Serves together what comes while the previous group is being served. What comes alone is served at once.
+// Serves together what comes while the previous group is being served. What comes alone is served at once, unless
+// a group rests.
 // Knows nothing of what is served; docs/adr/0017-groups.md says why it is our own.
 
 export type GroupOptions<Item, Answer> = {

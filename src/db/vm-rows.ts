@@ -150,7 +150,7 @@ export type VmRow = {
   readonly status: VmStatus;
   /** The launch that created it. */
   readonly operationId: string | null;
-  /** Of its participant, as `email`; null if the VM is not assigned. */
+  /** Of its participant, as `email`; also one that has ended, until the VM is reset. */
   readonly assignmentId: string | null;
   /** The participant's; null if the VM is not assigned. */
   readonly email: string | null;

@@ -110,7 +110,7 @@ async function identify(
 ): Promise<Caller | null> {
   if (credentials.kind === 'basic' && accepts(endpoint, 'adminBasic')) {
     const { user, password } = credentials;
-    // A stranger's guess is counted also where it is right: else a limit would hide nothing.
+    // Only for clients that were right before: to others a limit must not show which guess is right.
     const person =
       (loginLimit.isKnown({ ...client, user }) ? await authenticate.remembered(user, password) : null) ??
       (await loginLimit.password({ ...client, user, isBuiltIn: authenticate.isBuiltIn(user) }, () =>

@@ -3,7 +3,7 @@
 /** A machine that a destroy of all affects, at one moment. */
 export type PlannedMachine = {
   readonly hostname: string;
-  /** The live one; null: nobody has the machine. */
+  /** Also one that has ended, until the machine is reset; null: nobody has the machine. */
   readonly assignmentId: string | null;
   /** A participant has or had it, or that is not known. */
   readonly mayHoldWork: boolean;
