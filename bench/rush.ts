@@ -197,6 +197,7 @@ async function claimMs(client: Client, database: Database, free: number): Promis
       one('127.0.0.1'),
       one('vm_updates'),
       one('127.0.0.1'),
+      [null],
     ];
     await client.query('begin');
     const startedMs = performance.now();

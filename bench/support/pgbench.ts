@@ -31,6 +31,7 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   $6: `array['127.0.0.1']`,
   $7: 'array[:channel]',
   $8: `array['127.0.0.1']`,
+  $9: `array[null]::text[]`,
 };
 
 export function hasPgbench(): boolean {

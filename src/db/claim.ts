@@ -6,6 +6,7 @@ import { freeVmsSql, type Locking } from './free-vms.ts';
 import { BOUNDED } from './grouped.ts';
 import { isFree } from './predicates.ts';
 import type { PreparedNames } from './prepared.ts';
+import { SETTINGS_VERSION } from './settings-version.ts';
 
 export type Claim = {
   readonly assignmentId: string;
@@ -20,6 +21,8 @@ export type Claim = {
   readonly network: string;
   /** The NOTIFY channel. */
   readonly channel: string;
+  /** Version of the settings that admit this participant; where they have changed since, nothing is assigned. Null: not checked. */
+  readonly settingsVersion: string | null;
 };
 
 /** `given`: a new assignment. `live`: the e-mail already has one, and nothing was changed. */
@@ -45,12 +48,17 @@ export function claimSql(locking: Locking): string {
   return `
 with given as (
   select given.* from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-    $8::text[]) with ordinality as given (id, email, browser_id, crd_command, pin, address, channel, network, place)${bounded}
+    $8::text[], $9::text[])
+    with ordinality as given (id, email, browser_id, crd_command, pin, address, channel, network, settings, place)${bounded}
 ), live as (
   select given.place, a.id, a.hostname, a.pin
   from given join assignments a on a.email = given.email and a.released_at is null
+), outdated as (
+  select place from given
+  where settings <> ${SETTINGS_VERSION} and not exists (select from live where live.place = given.place)
 ), asking as (
   select given.* from given where not exists (select from live where live.place = given.place)
+    and not exists (select from outdated where outdated.place = given.place)
 ), listed as (
   select asking.place, asking.id, w.id as waiting_id, w.reserved_vm, asking.browser_id = any(w.browsers) as is_own
   from asking join waiting_list w on w.email = asking.email and w.left_at is null
@@ -87,7 +95,9 @@ select place::int, 'given' as outcome, id, hostname, assigned.pin,
          'Pin', assigned.pin)::text)::text as notified
 from assigned join asking using (id)
 union all
-select place::int, 'live', id, hostname, pin, null from live`;
+select place::int, 'live', id, hostname, pin, null from live
+union all
+select place::int, 'outdated', null, null, null, null from outdated`;
 }
 
 const skipping = claimSql('skip locked');
@@ -98,14 +108,16 @@ export const preparedClaim: PreparedNames = new Map([[skipping, 'claim']]);
 
 /**
  * Runs the claims of different e-mails, at most `MAX_PICKED`. Null = no VM is free for this one (when skipping: none that is not
- * locked at this moment).
+ * locked at this moment). `outdated`: the settings are of another version, and nothing was changed.
  */
 export async function claim(
   db: Db,
   claims: readonly Claim[],
   locking: Locking,
-): Promise<(ClaimRow | null)[]> {
-  const { rows } = await db.executeQuery<ClaimRow & { readonly place: number }>(
+): Promise<(ClaimRow | 'outdated' | null)[]> {
+  const { rows } = await db.executeQuery<
+    { readonly place: number } & (ClaimRow | { readonly outcome: 'outdated' })
+  >(
     CompiledQuery.raw(locking === '' ? waiting : skipping, [
       claims.map(({ assignmentId }) => assignmentId),
       claims.map(({ email }) => email),
@@ -115,8 +127,11 @@ export async function claim(
       claims.map(({ address }) => address),
       claims.map(({ channel }) => channel),
       claims.map(({ network }) => network),
+      claims.map(({ settingsVersion }) => settingsVersion),
     ]),
   );
-  const byPlace = new Map(rows.map(({ place, ...row }) => [place, row]));
+  const byPlace = new Map(
+    rows.map(({ place, ...row }) => [place, row.outcome === 'outdated' ? row.outcome : row] as const),
+  );
   return claims.map((_, index) => byPlace.get(index + 1) ?? null);
 }

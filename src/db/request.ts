@@ -31,6 +31,8 @@ export type VmRequestResult =
       readonly record?: AssignmentRecord;
     } & Found)
   | { readonly kind: 'none_free' | 'not_admitted' | 'too_many' | 'pin_required' }
+  /** The settings are not those of `settingsVersion` any more; nothing was changed. */
+  | { readonly kind: 'outdated' }
   | { readonly kind: 'busy' }
   | { readonly kind: 'pin_wrong'; readonly triesLeft: number }
   | { readonly kind: 'pin_locked'; readonly retryAfterSeconds: number };
@@ -58,7 +60,7 @@ export async function requestVm(db: Db, request: VmRequest, signal?: AbortSignal
     const row = await (attempt === 0 ? claimFirst(db, request, signal) : claimAlone(db, request, ''));
     if (row === 'retry') continue;
     if (row === 'too_many') return { kind: 'too_many' };
-    if (row === 'none_free') return { kind: 'none_free' };
+    if (row === 'none_free' || row === 'outdated') return { kind: row };
     if (row.outcome === 'given')
       return { kind: 'assigned', id: row.id, hostname: row.hostname, pin: row.pin };
     const returned =
@@ -70,7 +72,7 @@ export async function requestVm(db: Db, request: VmRequest, signal?: AbortSignal
 }
 
 /** `retry`: another request of the same e-mail was faster, or every free row was locked. */
-type Claimed = ClaimRow | 'none_free' | 'retry' | 'too_many';
+type Claimed = ClaimRow | 'none_free' | 'outdated' | 'retry' | 'too_many';
 
 /**
  * The first attempt skips locked rows. Later ones wait for a row that is only locked (for example by a report), so that "full" is

@@ -1,4 +1,4 @@
-// The workshop's settings: what an admin has set, else the defaults of the configuration. They are read whenever they are used, so
+// The workshop's settings: what an admin has set, else the defaults of the configuration. They are read whenever they are used (a claim compares their version instead), so
 // that every allocator follows at once; a crowd that asks in the same moment is served by one statement.
 import { sql } from 'kysely';
 import { createGroups } from '../async/groups.ts';
@@ -12,11 +12,14 @@ import {
 import { recordAuditEvent } from './audit.ts';
 import type { Db } from './connect.ts';
 import { isOfOneRow } from './errors.ts';
+import { NOTHING_STORED, SETTINGS_VERSION } from './settings-version.ts';
 
 export type Settings = {
   readonly read: () => Promise<WorkshopSettings>;
   /** As they were read last, for pages that must work during an outage. */
   readonly last: () => WorkshopSettings;
+  /** The same, with their version (settings-version.ts); null before they are read. */
+  readonly known: () => { readonly settings: WorkshopSettings; readonly version: string } | null;
   /** Those that an admin had saved when they were read last. */
   readonly saved: () => readonly (keyof WorkshopSettings)[];
   readonly defaults: WorkshopSettings;
@@ -40,9 +43,14 @@ const GROUP_MAX = 10_000;
 /** @param newCode makes a workshop code */
 export function createSettings(db: Db, defaults: WorkshopSettings, newCode: () => string): Settings {
   let last = defaults;
+  let version: string | null = null;
   let saved: readonly (keyof WorkshopSettings)[] = [];
   const readOnce = async (on: Db): Promise<WorkshopSettings> => {
-    const stored = await on.selectFrom('settings').select(['key', 'value']).execute();
+    const stored = await on
+      .selectFrom('settings')
+      .select(['key', 'value', sql.raw<string>(SETTINGS_VERSION).as('version')])
+      .execute();
+    version = stored[0]?.version ?? NOTHING_STORED;
     saved = settingNames.filter((name) => stored.some(({ key }) => key === name));
     return (last = withStored(defaults, stored));
   };
@@ -59,6 +67,7 @@ export function createSettings(db: Db, defaults: WorkshopSettings, newCode: () =
   return {
     read: () => groups.serve(null),
     last: () => last,
+    known: () => (version === null ? null : { settings: last, version }),
     saved: () => saved,
     defaults,
     reset: (names, who) => reset({ db, readOnce, newCode }, names, who),

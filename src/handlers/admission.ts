@@ -43,6 +43,19 @@ export type Refusal = ProblemReply<
   | 'not_on_roster'
 >;
 
+/**
+ * The version of the settings that were read last, where they admit anybody now: then they need not be read again, because the claim
+ * compares the version. Null = ask \`refusalOf\`.
+ */
+export function admitsAnybody({
+  settings,
+  now,
+}: Pick<AdmissionDependencies, 'settings' | 'now'>): string | null {
+  const known = settings.known();
+  if (known === null || needsCode(known.settings) || needsRoster(known.settings)) return null;
+  return openingState(known.settings, now()) === 'open' ? known.version : null;
+}
+
 /** Null = may get one. */
 export async function refusalOf(
   dependencies: AdmissionDependencies,

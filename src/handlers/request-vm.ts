@@ -4,7 +4,7 @@ import { problem, ProblemError, type FieldError, type ProblemReply } from '../co
 import { findAssignment } from '../db/assignments.ts';
 import type { Db } from '../db/connect.ts';
 import { findPlaceOfBrowser } from '../db/waiting-list.ts';
-import { requestVm, type RequestBounds, type VmRequestResult } from '../db/request.ts';
+import { requestVm, type RequestBounds, type VmRequest, type VmRequestResult } from '../db/request.ts';
 import { renderIndex } from '../pages/index-page.ts';
 import { sentenceOf } from '../pages/problem.ts';
 import { renderSuccess } from '../pages/success.ts';
@@ -13,7 +13,13 @@ import { normalizeEmail, withoutInvisible } from '../vms/email.ts';
 import { makePin } from '../vms/pin.ts';
 import { needsCode } from '../vms/workshop-settings.ts';
 import { describeFailure, fail, succeed, type Result } from '../result.ts';
-import { noteRefusal, refusalOf, type AdmissionDependencies, type Refusal } from './admission.ts';
+import {
+  admitsAnybody,
+  noteRefusal,
+  refusalOf,
+  type AdmissionDependencies,
+  type Refusal,
+} from './admission.ts';
 import { guessPin, type PinLimit } from './guess-pin.ts';
 import type { Lab } from './lab.ts';
 import { readOwnFiles } from './own-files.ts';
@@ -37,7 +43,7 @@ export type RequestVmDependencies = AdmissionDependencies & {
   readonly placesPerBrowser: number;
   readonly readLab: () => Promise<Lab>;
   /** How each request for a machine ended. */
-  readonly onClaim?: ((outcome: VmRequestResult['kind']) => void) | undefined;
+  readonly onClaim?: ((outcome: Admitted['kind']) => void) | undefined;
   /** Reserves what is free now for the waiting list. */
   readonly reserve: () => Promise<void>;
   /** Whether a mail server is configured. */
@@ -60,6 +66,8 @@ type Rejection =
       | 'too_many_pin_attempts'
     >;
 type Typed = { readonly email: string; readonly crdCommand: string };
+/** By settings that still hold. */
+type Admitted = Exclude<VmRequestResult, { readonly kind: 'outdated' }>;
 type Found = Extract<VmRequestResult, { readonly kind: 'assigned' | 'returned' }>;
 
 export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'requestVm'> {
@@ -70,18 +78,10 @@ export function requestVmHandler(dependencies: RequestVmDependencies): Handler<'
     const { address, network } = input;
     const givenPin = withoutInvisible(input.body.pin ?? '').trim() || null;
     const browserId = input.browserId ?? dependencies.randomUuid();
-    const asking = { email: typed.email, browserId, code: input.body.code ?? '' };
-    const refusal = await refusalOf(dependencies, asking);
-    const request: Asking = {
-      ...typed,
-      givenPin,
-      browserId,
-      address,
-      network,
-      refusal,
-      signal: input.signal,
-    };
-    const result = await claimVm(dependencies, request);
+    const { code = '' } = input.body;
+    const { signal } = input;
+    const request: Asking = { ...typed, givenPin, browserId, address, network, code, signal };
+    const { refusal, result } = await admitAndClaim(dependencies, request);
     if (result.kind === 'none_free') return wait(dependencies, input, request);
     dependencies.onClaim?.(result.kind);
     if (result.kind === 'assigned' || result.kind === 'returned')
@@ -100,12 +100,40 @@ type Asking = Typed & {
   readonly browserId: string;
   readonly address: string;
   readonly network: string;
-  readonly refusal: Refusal | null;
+  /** Of the workshop, as it was typed. */
+  readonly code: string;
   readonly signal: AbortSignal;
 };
 
-function claimVm(dependencies: RequestVmDependencies, asking: Asking): Promise<VmRequestResult> {
-  const { refusal, signal, ...request } = asking;
+/** By the settings as they are at the moment of the claim. Whoever is refused comes back to a VM that they have. */
+async function admitAndClaim(
+  dependencies: RequestVmDependencies,
+  asking: Asking,
+): Promise<{ readonly refusal: Refusal | null; readonly result: Admitted }> {
+  const settingsVersion = admitsAnybody(dependencies);
+  if (settingsVersion !== null) {
+    const result = await claimVm(dependencies, asking, { mayClaim: true, settingsVersion });
+    if (result.kind !== 'outdated') return { refusal: null, result };
+  }
+  const refusal = await refusalOf(dependencies, asking);
+  return { refusal, result: await claimAdmitted(dependencies, asking, refusal === null) };
+}
+
+async function claimAdmitted(
+  dependencies: RequestVmDependencies,
+  asking: Asking,
+  mayClaim: boolean,
+): Promise<Admitted> {
+  const result = await claimVm(dependencies, asking, { mayClaim, settingsVersion: null });
+  return result.kind === 'outdated' ? { kind: 'busy' } : result;
+}
+
+function claimVm(
+  dependencies: RequestVmDependencies,
+  asking: Asking,
+  admitted: Pick<VmRequest, 'mayClaim' | 'settingsVersion'>,
+): Promise<VmRequestResult> {
+  const { signal, ...request } = asking;
   const { network, email, givenPin } = request;
   return guessPin(dependencies.pinLimit, { network, email, givenPin }, (pinWaitSeconds) =>
     requestVm(
@@ -117,7 +145,7 @@ function claimVm(dependencies: RequestVmDependencies, asking: Asking): Promise<V
         bounds: dependencies.requestBounds,
         channel: dependencies.channel,
         pinWaitSeconds,
-        mayClaim: refusal === null,
+        ...admitted,
       },
       signal,
     ),
@@ -141,7 +169,7 @@ async function wait(
   }
   const place = opened && (await findOwnPlace(dependencies, opened));
   if (opened !== null && place?.state !== 'waiting') {
-    const result = await claimVm(dependencies, { ...asking, givenPin: null });
+    const result = await claimAdmitted(dependencies, { ...asking, givenPin: null }, true);
     if (result.kind === 'assigned' || result.kind === 'returned') {
       dependencies.onClaim?.(result.kind);
       return assigned(dependencies, input, { ...asking, found: result });
@@ -184,7 +212,7 @@ function invalid(detail: string, errors: readonly FieldError[]): ProblemReply<'i
   return problem('invalid_request', { detail, errors });
 }
 
-function rejectionOf(result: Exclude<VmRequestResult, Found | { readonly kind: 'busy' }>): Rejection {
+function rejectionOf(result: Exclude<Admitted, Found | { readonly kind: 'busy' }>): Rejection {
   switch (result.kind) {
     case 'none_free':
     case 'not_admitted':

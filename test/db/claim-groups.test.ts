@@ -6,6 +6,7 @@ import { claim } from '../../src/db/claim.ts';
 import { connectDatabase, type Db } from '../../src/db/connect.ts';
 import { readGroupSizes } from '../../src/db/grouped.ts';
 import { requestVm, type VmRequestResult } from '../../src/db/request.ts';
+import { createSettings } from '../../src/db/settings.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { giveVm, insertFreeVms, vmNames, vmRequest } from '../support/rows.ts';
 
@@ -72,6 +73,37 @@ describe('a group of people', () => {
     expect(new Set(results.map(({ kind }) => kind))).toEqual(new Set(['assigned']));
     expect(new Set(results.map(given)).size).toBe(200);
     expect(claimSizes()).toMatchObject({ groups: 4, items: 200, largest: 64, alone: 0 });
+  });
+
+  test('only those get a VM whose settings still hold; who has one comes back to it in any case', async () => {
+    await insertFreeVms(db, ['a', 'b', 'c']);
+    await ask('has-one');
+    const defaults = {
+      title: null,
+      instructions: null,
+      contact: null,
+      opensAt: null,
+      closesAt: null,
+      join: 'open',
+      code: null,
+    } as const;
+    const settings = createSettings(db, defaults, () => 'CODE');
+    await settings.read();
+    const before = settings.known()?.version ?? null;
+    expect(given(await ask('before', { settingsVersion: before }))).toBe('b');
+    await settings.change({ title: 'Poses' }, 'ada');
+    const now = settings.known()?.version ?? null;
+    expect(now).not.toBe(before);
+    const results = await Promise.all([
+      ask('late', { settingsVersion: before }),
+      ask('has-one', { settingsVersion: before }),
+      ask('in-time', { settingsVersion: now }),
+      ask('unchecked'),
+    ]);
+    expect(results.map(given)).toEqual(['outdated', 'a', 'c', 'none_free']);
+    // The same settings as before are the same version.
+    await settings.reset(['title'], 'ada');
+    expect(settings.known()?.version).toBe(before);
   });
 
   test('the assignments of a group are one commit, which is also that of their notifications', async () => {

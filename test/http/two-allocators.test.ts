@@ -63,6 +63,16 @@ describe('a machine and a participant', () => {
     // Another browser is asked for the PIN at either.
     expect((await ask(one)).text).toContain('pin_required');
   });
+
+  test('a workshop that is closed at one allocator is closed at the other with its next request', async () => {
+    // The other knows the settings as they are now.
+    expect((await two.admin.GET('/api/v1/settings')).data?.closes_at ?? null).toBeNull();
+    const close = (closes_at: string | null) => one.admin.PATCH('/api/v1/settings', { body: { closes_at } });
+    expect((await close('2020-01-31T12:00:00Z')).response.status).toBe(200);
+    expect((await ask(two)).text).toContain('workshop_closed');
+    expect((await close(null)).response.status).toBe(200);
+    expect((await ask(two)).status).toBe(200);
+  });
 });
 
 describe('an open page of an admin', () => {

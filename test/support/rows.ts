@@ -32,6 +32,7 @@ export function vmRequest(email: string, parts: Partial<VmRequest> = {}): VmRequ
     channel: CHANNEL,
     givenPin: null,
     bounds: { perBrowser: 0, perAddress: 0 },
+    settingsVersion: null,
     mayClaim: true,
     ...parts,
   };

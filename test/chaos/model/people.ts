@@ -61,6 +61,7 @@ export function createPerson(
       givenPin: null,
       pinWaitSeconds: 0,
       bounds: { perBrowser: 0, perAddress: 0 },
+      settingsVersion: null,
       mayClaim: true,
     };
     const answer = await network
