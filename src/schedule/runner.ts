@@ -230,7 +230,10 @@ async function collect(lease: Lease): Promise<CollectedWork> {
   const { listMachines } = lease.running;
   const before = await listMachines();
   const { whole, ...collected } = await download(lease);
-  return { ...collected, ...workAfter(new Set(whole), { before, now: await listMachines() }) };
+  return {
+    ...collected,
+    ...workAfter(new Set(whole), { before, now: await listMachines(), again: lease.entry.kept }),
+  };
 }
 
 async function download({ running, entry, signal }: Lease): Promise<Collected> {

@@ -27,20 +27,30 @@ export const EVERYTHING: Work = { hostnames: null, assignmentIds: null, kept: []
  * A machine that nobody has had holds no work, and an external one keeps it. Another one goes only if it was downloaded whole, and
  * nobody else has got it since.
  * @param before read before the download, @param now after it, @param whole downloaded, without a missing file
+ * @param again the machines that an earlier attempt has kept; only they are meant then. Empty: all
  */
 export function workAfter(
   whole: ReadonlySet<string>,
-  { before, now }: { readonly before: readonly PlannedMachine[]; readonly now: readonly PlannedMachine[] },
+  {
+    before,
+    now,
+    again,
+  }: {
+    readonly before: readonly PlannedMachine[];
+    readonly now: readonly PlannedMachine[];
+    readonly again: readonly string[];
+  },
 ): Work {
   const had = new Map(before.map(({ hostname, assignmentId }) => [hostname, assignmentId]));
   const isSafe = ({ hostname, assignmentId, mayHoldWork, isOwn }: PlannedMachine): boolean =>
     !isOwn ||
     !mayHoldWork ||
     (whole.has(hostname) && (assignmentId === null || assignmentId === had.get(hostname)));
-  const safe = now.filter(isSafe);
-  const kept = now.filter((machine) => !isSafe(machine)).map(({ hostname }) => hostname);
+  const meant = again.length === 0 ? now : now.filter(({ hostname }) => again.includes(hostname));
+  const safe = meant.filter(isSafe);
+  const kept = meant.filter((machine) => !isSafe(machine)).map(({ hostname }) => hostname);
   return {
-    hostnames: kept.length === 0 ? null : safe.map(({ hostname }) => hostname),
+    hostnames: safe.length === now.length ? null : safe.map(({ hostname }) => hostname),
     assignmentIds: safe.flatMap(({ assignmentId }) => assignmentId ?? []),
     kept,
   };

@@ -204,6 +204,26 @@ describe('a download before a destroy', () => {
     },
   );
 
+  test('that is tried again destroys what was kept, and no machine that was launched since', async () => {
+    const day = dayOf(lab);
+    await lab.ended((await lab.launch(1)).id);
+    const [first = ''] = lab.provider.machines.keys();
+    await give(lab, first, 'ann@example.org');
+    const id = await day.plan({ kind: 'destroy', download: true });
+    const answers: Collected[] = [NOTHING, { archive: '/backups/one.zip', whole: [first], problem: '' }];
+    const runner = await day.start({ collectWork: () => Promise.resolve(answers.shift() ?? NOTHING) });
+    day.now = after(0);
+    await runner.look();
+    expect(await day.entry(id)).toMatchObject({ state: 'pending', kept: [first] });
+    await lab.ended((await lab.launch(2)).id);
+    day.now = after(10 * MINUTE_MS);
+    await runner.look();
+    await day.idle();
+    expect([...lab.provider.machines.keys()]).toHaveLength(2);
+    expect(lab.provider.machines.has(first)).toBe(false);
+    expect(await day.entry(id)).toMatchObject({ state: 'done', kept: [] });
+  });
+
   test('of no machines at all ends well', async () => {
     const day = dayOf(lab);
     const id = await day.plan({ kind: 'destroy', download: true });
