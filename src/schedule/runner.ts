@@ -21,7 +21,7 @@ import { namesOrCount } from '../vms/operation.ts';
 import { describePlan, isTooLate, LATE_LAUNCH_MINUTES } from '../vms/schedule.ts';
 import type { AuditAction } from '../vms/timeline.ts';
 import type { Collected, CollectWork } from './collect-work.ts';
-import { EVERYTHING, workAfter, type PlannedMachine, type Work } from './work.ts';
+import { everything, workAfter, type PlannedMachine, type Work } from './work.ts';
 
 /** All in milliseconds; tests set them short. */
 export type ScheduleIntervals = {
@@ -207,7 +207,9 @@ async function destroy(lease: Lease): Promise<void> {
   const { operations, db } = running;
   // What a launch creates now would be neither downloaded nor destroyed.
   if (await findActiveOperation(db)) return wait(lease, BUSY, running.intervals.busyMs);
-  const { archive, problem, ...work } = entry.download ? await collect(lease) : NOTHING_COLLECTED;
+  const { archive, problem, ...work }: CollectedWork = entry.download
+    ? await collect(lease)
+    : { ...everything(entry.kept), archive: null, problem: '' };
   signal.throwIfAborted();
   const after = await afterDownload(lease, { archive, problem, kept: work.kept });
   const more = (trx: Db): Promise<void> => recordWork(trx, lease, archive, after);
@@ -221,7 +223,6 @@ async function destroy(lease: Lease): Promise<void> {
 
 type CollectedWork = Work & Pick<Collected, 'archive' | 'problem'>;
 
-const NOTHING_COLLECTED: CollectedWork = { ...EVERYTHING, archive: null, problem: '' };
 /** Of what organisers are sent. */
 const NOTE_CHARACTERS = 1_000;
 const BUSY = 'Another operation is running; this one starts when it has ended.';

@@ -20,8 +20,10 @@ export type Work = {
   readonly kept: readonly string[];
 };
 
-/** Without a download. */
-export const EVERYTHING: Work = { hostnames: null, assignmentIds: null, kept: [] };
+/** Without a download. @param again the machines that an earlier attempt has kept; only they are meant then. Empty: all */
+export function everything(again: readonly string[]): Work {
+  return { hostnames: again.length === 0 ? null : again, assignmentIds: null, kept: [] };
+}
 
 /**
  * A machine that nobody has had holds no work, and an external one keeps it. Another one goes only if it was downloaded whole, and
