@@ -1479,7 +1479,8 @@ export interface paths {
     put?: never;
     /**
      * Run an entry of the schedule now
-     * @description Also one that was missed or skipped, and a destroy that waits to try its download again. 409 (`schedule_state`) if the entry has
+     * @description Also one that was missed or skipped, and a destroy that waits to try its download again: it destroys only VMs that it has
+     *     kept. 409 (`schedule_state`) if the entry has
      *     run or ended meanwhile. With `Accept: text/html` the answer redirects to the page of the schedule.
      */
     post: operations['runScheduled'];
@@ -1500,7 +1501,7 @@ export interface paths {
     put?: never;
     /**
      * Run a planned destroy now without downloading
-     * @description What was not downloaded is lost. 409 (`schedule_state`) if the entry has
+     * @description What was not downloaded is lost. A destroy that has kept VMs destroys only these. 409 (`schedule_state`) if the entry has
      *     run or ended meanwhile. With `Accept: text/html` the answer redirects to the page of the schedule.
      */
     post: operations['runScheduledWithoutDownload'];

@@ -2,6 +2,7 @@
 import type { components } from '../contract/openapi.gen.ts';
 import type { FieldError } from '../contract/problems.ts';
 import type { Viewer } from '../contract/role.ts';
+import { namesOrCount } from '../vms/operation.ts';
 import { describePlan, isOpen, shiftSentence } from '../vms/schedule.ts';
 import { momentView } from './format.ts';
 import { operationPageHref } from './hrefs.ts';
@@ -164,14 +165,16 @@ function buttonsView(entry: Entry, now: Date): View {
   const isWaiting = isChangeable(entry);
   const runs = isWaiting
     ? [
-        confirm(
-          'run',
-          'Run now',
-          isDestroy ? DESTROY_NOW[download ? 'with' : 'without'] : LAUNCH_NOW,
-          isDestroy,
-        ),
+        confirm('run', 'Run now', isDestroy ? destroyNow(entry.kept, download) : LAUNCH_NOW, isDestroy),
         ...(entry.kept.length > 0
-          ? [confirm('run-without-download', 'Destroy without downloading', DESTROY_NOW.without, true)]
+          ? [
+              confirm(
+                'run-without-download',
+                'Destroy without downloading',
+                destroyNow(entry.kept, false),
+                true,
+              ),
+            ]
           : []),
       ]
     : [];
@@ -189,10 +192,17 @@ function buttonsView(entry: Entry, now: Date): View {
 }
 
 const LAUNCH_NOW = 'The launch starts now, or as soon as no other operation runs.';
-const DESTROY_NOW = {
-  with: 'The files of all participants are downloaded now; then the machines are destroyed.',
-  without: 'All machines are destroyed now. Work that was not downloaded is lost.',
-} as const;
+/** What is kept is meant again, and nothing else. */
+function destroyNow(kept: readonly string[], download: boolean): string {
+  const names = kept.length === 0 ? null : namesOrCount(kept);
+  if (download)
+    return names === null
+      ? 'The files of all participants are downloaded now; then the machines are destroyed.'
+      : `The files are downloaded now; then the machines that were kept are destroyed: ${names}.`;
+  const which =
+    names === null ? 'All machines are destroyed now.' : `These machines are destroyed now: ${names}.`;
+  return `${which} Work that was not downloaded is lost.`;
+}
 
 const fieldLabels: Readonly<Record<string, string>> = {
   kind: 'What happens',

@@ -207,17 +207,14 @@ async function destroy(lease: Lease): Promise<void> {
   const { operations, db } = running;
   // What a launch creates now would be neither downloaded nor destroyed.
   if (await findActiveOperation(db)) return wait(lease, BUSY, running.intervals.busyMs);
-  const { archive, problem, ...work }: CollectedWork = entry.download
-    ? await collect(lease)
-    : { ...everything(entry.kept), archive: null, problem: '' };
+  const { archive, problem, ...work } = await collect(lease);
   signal.throwIfAborted();
   const after = await afterDownload(lease, { archive, problem, kept: work.kept });
   const more = (trx: Db): Promise<void> => recordWork(trx, lease, archive, after);
   if (work.hostnames?.length === 0)
     return db.transaction().execute((trx) => end(trx, lease, after, () => more(trx)));
-  const { hostnames, assignmentIds } = work;
   const planned = plannedBy(lease, after, more);
-  const asked = { by: actorOf(entry), hostnames, assignmentIds, planned };
+  const asked = { by: actorOf(entry), hostnames: work.hostnames, assignmentIds: work.assignmentIds, planned };
   return settle(lease, await operations.destroyPlanned(asked), archive);
 }
 
@@ -229,11 +226,13 @@ const BUSY = 'Another operation is running; this one starts when it has ended.';
 
 async function collect(lease: Lease): Promise<CollectedWork> {
   const { listMachines } = lease.running;
+  const { download: isWanted, kept } = lease.entry;
+  if (!isWanted) return { ...everything(kept), archive: null, problem: '' };
   const before = await listMachines();
   const { whole, ...collected } = await download(lease);
   return {
     ...collected,
-    ...workAfter(new Set(whole), { before, now: await listMachines(), again: lease.entry.kept }),
+    ...workAfter(new Set(whole), { before, now: await listMachines(), again: kept }),
   };
 }
 

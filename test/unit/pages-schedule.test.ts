@@ -27,9 +27,9 @@ const entry: Entry = {
   operation_id: null,
 };
 
-const pageOf = (state: Entry['state']): string =>
+const pageOf = (state: Entry['state'], shown = entry): string =>
   renderSchedule({
-    schedule: { items: [{ ...entry, state }], clock_jump_seconds: 0 },
+    schedule: { items: [{ ...shown, state }], clock_jump_seconds: 0 },
     done: null,
     form: {
       id: ID,
@@ -63,4 +63,19 @@ test('what is wrong with a plan is a sentence that says what it must be', () => 
     'hours must be at most 72',
     'download must be true or false',
   ]);
+});
+
+test('the confirmation of a destroy that has kept machines names them, and does not say that all are destroyed', () => {
+  const destroy: Entry = {
+    ...entry,
+    kind: 'destroy',
+    num_vms: null,
+    hours: null,
+    download: true,
+    kept: ['vm-7'],
+  };
+  const html = pageOf('missed', destroy);
+  expect(html).toContain('These machines are destroyed now: vm-7.');
+  expect(html).toContain('then the machines that were kept are destroyed: vm-7.');
+  expect(html).not.toContain('All machines are destroyed');
 });
