@@ -41,8 +41,8 @@ type ProblemPages = {
   }) => string;
 };
 
-/** Validates the requests of an endpoint, and the JSON that is sent by `res.json`. */
-export type Validator = (endpoint: Endpoint) => RequestHandler;
+/** The middlewares that validate the requests of an endpoint, and the JSON that is sent by `res.json`. */
+export type Validator = (endpoint: Endpoint) => readonly RequestHandler[];
 
 export type HttpOptions = {
   /** openapi.yaml, parsed. */

@@ -41,7 +41,7 @@ export function endpointMiddlewares(adapter: Adapter, endpoint: Endpoint): reado
     },
     // After the body: who sends one slowly must not hold a place, and a form that is refused is shown again with what was typed.
     ...adapter.queues.middlewares(endpoint),
-    adapter.validator(endpoint),
+    ...adapter.validator(endpoint),
     (req) => {
       const context = contextOf(req);
       // Not returned: Express would keep its way through the routes for as long as a poll waits.

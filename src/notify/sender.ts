@@ -186,6 +186,7 @@ async function keepLease(
     if (ended.aborted) return;
     const leftMs = (): number => renewedAt + times.leaseMs - times.renewMs - performance.now();
     // A database that does not answer must not hold it up until another allocator has the lease.
+    const startedAt = performance.now();
     const renewed = await withTimeLimit(
       Math.max(0, leftMs()),
       async () => renewDelivery(db, id, await leaseOf(context)),
@@ -194,7 +195,7 @@ async function keepLease(
       onError(error, 'renewing the lease of a notification');
       return null;
     });
-    if (renewed === true) renewedAt = performance.now();
+    if (renewed === true) renewedAt = startedAt;
     if (renewed === false || leftMs() <= 0) {
       lost.abort();
       return;

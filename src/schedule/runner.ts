@@ -272,7 +272,7 @@ async function recordArchive(trx: Db, lease: Lease, archive: string | null): Pro
 }
 
 function announce(trx: Db, entry: ScheduleEntry, what: string, problem: string): Promise<void> {
-  const key = `schedule ${entry.id} ${entry.dueAt.toISOString()} ${what}`;
+  const key = `schedule ${entry.id} ${(entry.run?.at ?? entry.dueAt).toISOString()} ${what}`;
   const data = { problem: `${describePlan(entry)}: ${problem}`.slice(0, NOTE_CHARACTERS) };
   return addNotification(trx, { key, event: 'schedule_problem', data });
 }

@@ -214,3 +214,22 @@ test('an unexpected failure begins with no further machine', async () => {
   const left = (await statuses(lab)).filter((status) => status === 'running');
   expect(left.length).toBeGreaterThanOrEqual(30);
 });
+
+test('a machine that was somebody else’s when machines were marked stays, also if it is released right after', async () => {
+  await using lab = await startTestOperations();
+  const ids = await fill(lab, 'external');
+  // As if it had another participant in the moment of the marking only.
+  await sql`create function skip() returns trigger language plpgsql as $$ begin return null; end $$`.execute(
+    lab.db,
+  );
+  await sql`create trigger skip before update on vms for each row
+    when (new.status = 'destroying' and new.hostname = 'b') execute function skip()`.execute(lab.db);
+  const id = await started(lab, asked('destroy', ids));
+  expect(await lab.ended(id)).toMatchObject({ status: 'failed', done: 2, failed: 1 });
+  expect(await results(lab, id)).toContainEqual([
+    'b',
+    'failed',
+    expect.stringContaining('has had it since') as string,
+  ]);
+  expect((await listVmRows(lab.db)).map(({ hostname }) => hostname)).toEqual(['b']);
+});
