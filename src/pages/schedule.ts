@@ -4,7 +4,7 @@ import type { FieldError } from '../contract/problems.ts';
 import type { Viewer } from '../contract/role.ts';
 import { namesOrCount } from '../vms/operation.ts';
 import { describePlan, isOpen, shiftSentence } from '../vms/schedule.ts';
-import { momentView } from './format.ts';
+import { counted, momentView } from './format.ts';
 import { operationPageHref } from './hrefs.ts';
 import { layoutView } from './layout.ts';
 import { render, type View } from './render.ts';
@@ -114,10 +114,10 @@ export function scheduledView(entry: Entry, now: Date): View {
   return {
     id,
     what: describePlan({ ...entry, numVms: entry.num_vms }),
-    hours: entry.hours,
-    at: time.replace('T', ' '),
-    zone,
-    utc: momentView(entry.due_at),
+    hours: entry.hours === null ? null : counted(entry.hours, 'hour'),
+    at: `${time.replace('T', ' ')} ${zone}`,
+    // Said once where the zone is UTC.
+    utc: zone === 'UTC' ? null : momentView(entry.due_at),
     ...standingView(entry, now),
     by: entry.scheduled_by,
     archives,

@@ -27,7 +27,7 @@ export function readAuditTimes({ from = '', to = '' }: AuditQuery): Result<Times
       wrong.map((field) => ({
         field,
         code: 'format',
-        message: `${field} is not a time such as 2026-01-31 or 2026-01-31T09:00`,
+        message: 'This is not a time such as 2026-01-31 or 2026-01-31T09:00.',
       })),
     );
   // A day includes all of it.

@@ -281,7 +281,9 @@ test('the audit is filtered, paged and written as CSV; what people typed stays t
   const html = await (await send('/admin/audit?target=onerror', BUILT_IN)).text();
   expect(html).toContain('=1+1 &lt;img');
   expect(html).not.toContain('<img src=x');
-  expect((await send('/admin/audit?from=soon', BUILT_IN)).status).toBe(400);
+  const wrong = await send('/admin/audit?from=soon', BUILT_IN);
+  expect(wrong.status).toBe(400);
+  expect(await wrong.text()).toContain('>This is not a time such as 2026-01-31 or 2026-01-31T09:00.<');
   // A page that is just full is the last one.
   await server.db.deleteFrom('audit_events').where('at', '<', at(30)).execute();
   expect((await read('')).next).toBeNull();

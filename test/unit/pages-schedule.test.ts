@@ -27,9 +27,9 @@ const entry: Entry = {
   operation_id: null,
 };
 
-const pageOf = (state: Entry['state'], shown = entry): string =>
+const pageOf = (state: Entry['state'], changed: Partial<Entry> = {}): string =>
   renderSchedule({
-    schedule: { items: [{ ...shown, state }], clock_jump_seconds: 0 },
+    schedule: { items: [{ ...entry, ...changed, state }], clock_jump_seconds: 0 },
     done: null,
     form: {
       id: ID,
@@ -49,6 +49,15 @@ test('a link to change an entry that runs or has ended shows no form, and says s
     expect(html).not.toContain('id="plan"');
     expect(html).toContain('This entry cannot be changed any more');
   }
+});
+
+test('an entry says one hour, and shows a time in UTC once', () => {
+  expect(pageOf('pending', { hours: 1 })).toMatch(/ for 1 hour /u);
+  expect(pageOf('pending').match(/2026-02-01 08:00 UTC/gu)).toHaveLength(1);
+  const elsewhere = pageOf('pending', { zone: 'Europe/Berlin', due_at: '2026-02-01T07:00:00.000Z' });
+  expect(elsewhere).toContain(
+    '2026-02-01 08:00 Europe/Berlin · <time datetime="2026-02-01T07:00:00.000Z">2026-02-01 07:00 UTC',
+  );
 });
 
 test('what is wrong with a plan is a sentence that says what it must be', () => {
