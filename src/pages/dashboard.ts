@@ -144,6 +144,8 @@ function rowView({ machine, vm }: OperationMachines['items'][number], kind: Oper
     status: vm?.status ?? null,
     reported: reportedLabel(vm),
     email: vm?.assignment?.email ?? null,
+    // Who had a machine that is gone is not known here.
+    isUnassigned: vm !== null && vm.assignment === null,
   };
 }
 
@@ -155,4 +157,5 @@ const blankRow: View = {
   status: null,
   reported: reportedLabel(null),
   email: null,
+  isUnassigned: false,
 };

@@ -175,12 +175,12 @@ const unusable = {
 
 const EXPIRED = 'The participant’s code has expired. Ask them to paste a new command.';
 
-/** The agent's words can be a whole output; the page of the machine has all of them. */
+/** The agent's words can be a whole output, whose end has the reason; the page of the machine has all of them. */
 const REASON_MAX_LENGTH = 160;
 
 function failedSentence(reason: string | null): string {
   const said = reason?.trim().replace(/\.$/, '') ?? '';
-  const short = said.length > REASON_MAX_LENGTH ? `${said.slice(0, REASON_MAX_LENGTH)}…` : said;
+  const short = said.length > REASON_MAX_LENGTH ? `…${said.slice(-REASON_MAX_LENGTH)}` : said;
   return `The participant’s command did not work${short === '' ? '' : ` (${short})`}. Ask them to paste a new command.`;
 }
 

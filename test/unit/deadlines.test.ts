@@ -194,8 +194,8 @@ describe('attention', () => {
     ['could not use the command for no known reason', { state: 'failed' }, 'did not work. Ask'],
     [
       'could not use the command, and says a lot',
-      { state: 'failed', outcomeMessage: 'x'.repeat(5_000) },
-      'xx…). Ask',
+      { state: 'failed', outcomeMessage: `start-host: ${'x'.repeat(5_000)} invalid_grant.` },
+      'x invalid_grant). Ask',
     ],
     [
       'has a participant who was moved to it',

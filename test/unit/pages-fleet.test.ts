@@ -206,6 +206,9 @@ describe('the dashboard', () => {
     });
     expect(ended).toContain('data-proof>Verified. EC2 lists no machines.');
     expect(textOf(ended)).toContain('Remaining machines 0 No machines are left.');
+    // Who had a machine that is gone is not known: not nobody.
+    expect(textOf(ended)).toContain('Destroyed 1.5 s Not in the list');
+    expect(textOf(ended)).not.toContain('Not assigned');
   });
 
   test('the page of a destroy of some machines names them, and verifies only those', () => {
