@@ -65,7 +65,7 @@ async function preview(
   const viewer = viewerOf(caller);
   const back = instancesHref(readVmQuery(body));
   const hostnames = await namesOf(dependencies, body);
-  const wrong = boundOf(hostnames);
+  const wrong = boundOf(hostnames, body.which);
   if (wrong) {
     if (accept !== 'text/html') return problem('invalid_request', { errors: [wrong] });
     const error = wrong.message;
@@ -86,10 +86,13 @@ async function namesOf(
   return (await findMatching(dependencies, query)).vms.map(({ hostname }) => hostname);
 }
 
+const NONE = { ticked: 'No machine is selected.', group: 'There is no machine in what you chose.' } as const;
+
 /** What is wrong with the number of VMs. */
-function boundOf(hostnames: readonly string[]): FieldError | null {
+function boundOf(hostnames: readonly string[], which = 'listed'): FieldError | null {
   const field = 'hostnames';
-  if (hostnames.length === 0) return { field, code: 'required', message: 'No machine is selected.' };
+  if (hostnames.length === 0)
+    return { field, code: 'required', message: NONE[which === 'listed' ? 'ticked' : 'group'] };
   if (hostnames.length <= SELECTED_MAX) return null;
   const message = `${hostnames.length} machines are selected; at most ${SELECTED_MAX} can be changed at once.`;
   return { field, code: 'max_items', message };

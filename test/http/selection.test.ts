@@ -147,6 +147,11 @@ test('nothing selected and too many machines are said on the page, and change no
   expect(noneText).toContain('<h1>Select machines</h1>');
   expect(noneText).toContain('tick the machines that you mean');
   expect(noneText).not.toContain('0 machines');
+  const nobody = await send('preview', [
+    ['action', 'release'],
+    ['which', 'error'],
+  ]);
+  expect(await nobody.text()).toContain('There is no machine in what you chose.');
   await insertFreeVms(lab.server.db, vmNames(1_001));
   const many = await send('preview', [
     ['action', 'destroy'],

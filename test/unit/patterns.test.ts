@@ -19,6 +19,15 @@ test('every pattern and every format of the contract has a sentence, and none is
   expect([...new Set(valuesOf('format'))].toSorted()).toEqual(Object.keys(FORMATS).toSorted());
 });
 
+test('an ID of the contract has no shortest length: the answer would be about its characters, not that it is a UUID', () => {
+  const schemas = (
+    contract as { components: { schemas: Record<string, { format?: string; minLength?: number }> } }
+  ).components.schemas;
+  const ids = Object.entries(schemas).filter(([, { format }]) => format === 'uuid');
+  expect(ids.length).toBeGreaterThan(4);
+  expect(ids.filter(([, { minLength }]) => minLength !== undefined).map(([name]) => name)).toEqual([]);
+});
+
 test('a value of the wrong form is answered with what is expected, and never with the expression', () => {
   const sentences = [
     ...Object.keys(PATTERNS).map((pattern) => ['pattern', `must match pattern "${pattern}"`] as const),
