@@ -7041,7 +7041,7 @@ export interface operations {
     parameters: {
       query?: {
         /** @description What has just been done, which the page confirms. */
-        done?: 'added' | 'changed' | 'cancelled' | 'skipped' | 'resumed' | 'run';
+        done?: 'added' | 'changed' | 'cancelled' | 'skipped' | 'resumed' | 'run' | 'late';
         /** @description The entry that the form changes. */
         change?: components['schemas']['ScheduleId'];
       };

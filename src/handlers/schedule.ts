@@ -146,6 +146,7 @@ async function change(
     if (result === 'changed') await operations.timer.setTimer(trx, plan.value.dueAt);
     return result;
   });
+  if (changed === 'conflict' && input.accept === 'text/html') return seeSchedule('late');
   throwUnlessDone(changed);
   return input.accept === 'text/html' ? seeSchedule('changed') : json(await entryView(dependencies, id));
 }
@@ -173,6 +174,8 @@ async function actOn(dependencies: ScheduleDependencies, input: ActionInput, act
     if (result === 'changed' && doneBy[action] === 'run') await operations.timer.setTimer(trx, now);
     return result;
   });
+  // A second click, or one in a tab from before.
+  if (changed === 'conflict' && input.accept === 'text/html') return seeSchedule('late');
   throwUnlessDone(changed);
   return input.accept === 'text/html' ? seeSchedule(doneBy[action]) : json(await entryView(dependencies, id));
 }

@@ -12,7 +12,7 @@ import { sayUntil } from './spans.ts';
 
 type Entry = components['schemas']['ScheduleEntry'];
 
-export type ScheduleDone = 'added' | 'changed' | 'cancelled' | 'skipped' | 'resumed' | 'run';
+export type ScheduleDone = 'added' | 'changed' | 'cancelled' | 'skipped' | 'resumed' | 'run' | 'late';
 
 /** As it was typed. */
 export type ScheduleForm = {
@@ -49,6 +49,7 @@ const doneSentences = {
   skipped: 'It is skipped. You can resume it until its time.',
   resumed: 'It runs at its time.',
   run: 'It starts now.',
+  late: 'Nothing was changed: the entry runs already, or has ended, or its time has passed. The list below shows which.',
 } as const satisfies Record<ScheduleDone, string>;
 
 const HERE = '/admin/schedule';
