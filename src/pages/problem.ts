@@ -192,7 +192,7 @@ function launchSentence({ field, code }: { readonly field: string; readonly code
 
 /** What to do, by status. */
 const remedies: Readonly<Record<number, string>> = {
-  400: 'Go back, correct the fields above and submit again.',
+  400: 'Go back, correct what is wrong, and try again.',
   401: 'Reload the page, and sign in with your name and password.',
   403: 'Open the page on this server and try again from there.',
   404: 'Check the address, or go to the start page.',

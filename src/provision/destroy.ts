@@ -8,6 +8,7 @@ import { findChanged } from '../db/selected-vms.ts';
 import { fail, succeed } from '../result.ts';
 import { machines as machinesWord, namesOrCount } from '../vms/operation.ts';
 import { changedSentence } from '../vms/selected.ts';
+import { recentTombstones } from '../db/tombstones.ts';
 import { reconcileFleet } from './apply-actions.ts';
 import type { ListedVm } from './provider.ts';
 import { definitionOf, fateOf, isOwn, registeredProvider, type Fate } from './providers.ts';
@@ -29,7 +30,8 @@ export async function runDestroy(run: Run, operation: OperationRecord): Promise<
   );
   const rows = await listVmRows(run.db);
   if (assignmentIds === null) return destroyThese(run, operation.id, { rows, only: hostnames });
-  const wanted = hostnames ?? destroyable(run, rows);
+  const asked = hostnames ?? destroyable(run, rows);
+  const wanted = await withoutGone(run, operation.id, { rows, hostnames: asked });
   const refused = await refuse(run, operation.id, { rows, hostnames: wanted, assignmentIds });
   const rest = wanted.filter((hostname) => !refused.has(hostname));
   // An admin who selected machines affects people; the schedule was planned for all.
@@ -46,6 +48,20 @@ export async function runDestroy(run: Run, operation: OperationRecord): Promise<
       ? await destroyThese(run, operation.id, { rows, only: isAll ? null : rest })
       : succeed();
   return outcome.ok && refused.size > 0 ? notAll('destroy', refused.size, wanted.length) : outcome;
+}
+
+/** A second click: those that were destroyed a moment ago are what was asked for. */
+async function withoutGone(
+  { db, progress }: Run,
+  id: string,
+  { rows, hostnames }: { readonly rows: readonly VmRow[]; readonly hostnames: readonly string[] },
+): Promise<readonly string[]> {
+  const known = new Set(rows.map(({ hostname }) => hostname));
+  const destroyed = new Set(await recentTombstones(db));
+  const gone = hostnames.filter((hostname) => !known.has(hostname) && destroyed.has(hostname));
+  progress.add({ total: gone.length, done: gone.length });
+  await recordOperationVms(db, id, gone, { state: 'destroyed', detail: 'It had been destroyed before.' });
+  return hostnames.filter((hostname) => !gone.includes(hostname));
 }
 
 function destroyable({ provider }: Run, rows: readonly VmRow[]): string[] {

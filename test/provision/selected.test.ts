@@ -161,6 +161,18 @@ test('a destroy of some machines names their participants in the audit, and leav
   ]);
 });
 
+test('what was destroyed a moment ago is no failure of a second destroy', async () => {
+  await using lab = await startTestOperations();
+  const ids = await fill(lab);
+  expect(await lab.ended(await started(lab, asked('destroy', ids)))).toMatchObject({
+    status: 'succeeded',
+    done: 3,
+  });
+  const again = await started(lab, asked('destroy', ids));
+  expect(await lab.ended(again)).toMatchObject({ status: 'succeeded', done: 3, failed: 0, total: 3 });
+  expect(await results(lab, again)).toContainEqual(['a', 'destroyed', 'It had been destroyed before.']);
+});
+
 test('a second click with the same key is answered with the same operation, another request with it is refused', async () => {
   await using lab = await startTestOperations();
   const request = { ...asked('release', await fill(lab)), idempotencyKey: 'one-click' };
