@@ -6889,7 +6889,7 @@ export interface operations {
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
       404: components['responses']['PageOrNotFound'];
-      409: components['responses']['PageOrConflict'];
+      409: components['responses']['Conflict'];
       413: components['responses']['PageOrTooLarge'];
       415: components['responses']['PageOrUnsupportedMediaType'];
       429: components['responses']['PageOrTooManyRequests'];
@@ -6918,7 +6918,7 @@ export interface operations {
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
       404: components['responses']['PageOrNotFound'];
-      409: components['responses']['PageOrConflict'];
+      409: components['responses']['Conflict'];
       413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
@@ -6946,7 +6946,7 @@ export interface operations {
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
       404: components['responses']['PageOrNotFound'];
-      409: components['responses']['PageOrConflict'];
+      409: components['responses']['Conflict'];
       413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
@@ -6974,7 +6974,7 @@ export interface operations {
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
       404: components['responses']['PageOrNotFound'];
-      409: components['responses']['PageOrConflict'];
+      409: components['responses']['Conflict'];
       413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
@@ -7002,7 +7002,7 @@ export interface operations {
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
       404: components['responses']['PageOrNotFound'];
-      409: components['responses']['PageOrConflict'];
+      409: components['responses']['Conflict'];
       413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
@@ -7030,7 +7030,7 @@ export interface operations {
       401: components['responses']['PageOrUnauthorized'];
       403: components['responses']['PageOrForbidden'];
       404: components['responses']['PageOrNotFound'];
-      409: components['responses']['PageOrConflict'];
+      409: components['responses']['Conflict'];
       413: components['responses']['PageOrTooLarge'];
       429: components['responses']['PageOrTooManyRequests'];
       500: components['responses']['PageOrInternalError'];
