@@ -74,7 +74,9 @@ export function createSettingsHandlers(dependencies: SettingsDependencies): Hand
         ...current,
         ...Object.fromEntries(names.map((name) => [name, settings.defaults[name]])),
       };
-      if (closesTooEarly(next)) {
+      // Other settings do not change it.
+      const isOfTimes = names.some((name) => name === 'opensAt' || name === 'closesAt');
+      if (isOfTimes && closesTooEarly(next)) {
         const errors = [wrong('closesAt', 'minimum', 'must be after the opening time')];
         if (accept !== 'text/html') return problem('invalid_request', { errors });
         const html = settingsPage(dependencies, current, { viewer: viewerOf(caller), errors });
