@@ -6,7 +6,7 @@ import type { SenderIntervals } from '../notify/sender.ts';
 import type { ProviderHost } from '../provision/host.ts';
 import type { OperationIntervals } from '../provision/operation-service.ts';
 import type { Provider } from '../provision/provider.ts';
-import type { ScheduleIntervals } from '../schedule/runner.ts';
+import type { ScheduleIntervals } from '../schedule/attempt.ts';
 import type { Failure, Result } from '../result.ts';
 
 /** The modules below read none of this anywhere else. */
