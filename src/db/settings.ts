@@ -1,5 +1,6 @@
-// The workshop's settings: what an admin has set, else the defaults of the configuration. They are read whenever they are used (a claim compares their version instead), so
-// that every allocator follows at once; a crowd that asks in the same moment is served by one statement.
+// The workshop's settings: what an admin has set, else the defaults of the configuration. They are read whenever they are used (a
+// claim compares their version instead), so that every allocator follows at once; a crowd that asks in the same moment is served by
+// one statement.
 import { sql } from 'kysely';
 import { createGroups } from '../async/groups.ts';
 import {

@@ -45,7 +45,7 @@ export type Refusal = ProblemReply<
 
 /**
  * The version of the settings that were read last, where they admit anybody now: then they need not be read again, because the claim
- * compares the version. Null = ask \`refusalOf\`.
+ * compares the version. Null = ask `refusalOf`.
  */
 export function admitsAnybody({
   settings,
