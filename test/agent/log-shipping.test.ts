@@ -1,4 +1,5 @@
-import { appendFile, rename, truncate, writeFile } from 'node:fs/promises';
+import { access, appendFile, rename, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { createMachine, eventually } from './fixture.ts';
@@ -113,6 +114,21 @@ test('a file that is rotated, truncated or written anew, also while no agent run
   machine.start(server.url);
   await arrived(100);
   expect(await stored(hostname)).toEqual(numbered(0, 100));
+});
+
+test('a file that is rotated before the allocator could be reached for the first time loses no line', async () => {
+  const hostname = name();
+  await using machine = await createMachine(hostname);
+  await using relay = await startRelay(() => server.url);
+  relay.cut();
+  await machine.log(...numbered(0, 10));
+  machine.start(relay.url);
+  await eventually(() => access(join(machine.home, 'state/logs.json')));
+  await rename(machine.logFile, `${machine.logFile}.1`);
+  await machine.log(...numbered(10, 10));
+  relay.restore();
+  await eventually(async () => expect(await stored(hostname)).toHaveLength(20));
+  expect(await stored(hostname)).toEqual(numbered(0, 20));
 });
 
 test('long lines are shipped in pieces, bytes that are no text are replaced, and a line without an end is shipped after a while', async () => {

@@ -38,7 +38,7 @@ export type Machine = {
   /** How many lines were written to its log. */
   readonly linesWritten: number;
   readonly writeLog: (lines: number) => Promise<void>;
-  /** As logrotate does. Only once in a run: a machine that is down would miss a file that was renamed twice. */
+  /** As logrotate does. Only a file that the agent has seen, and once in a run: it would miss one that was renamed twice while it is down. */
   readonly rotateLog: () => Promise<void>;
   readonly delivered: () => Promise<readonly Delivered[]>;
   /** The files in the agent's own folder. */
@@ -76,7 +76,7 @@ async function createMachine(kind: MachineKind, home: string, hostname: string):
       await appendFile(join(home, LOG_FILE), text);
     },
     rotateLog: async () => {
-      if (isRotated) return;
+      if (isRotated || !(await machine.stateFiles()).includes('logs.json')) return;
       isRotated = true;
       await rename(join(home, LOG_FILE), join(home, `${LOG_FILE}.1`)).catch(() => undefined);
     },

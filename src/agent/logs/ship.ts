@@ -14,14 +14,14 @@ const LOG_GROUP_MAX_LENGTH = 512;
 
 /** Runs until the agent stops; the lines of that moment are shipped within the grace, if the allocator accepts them. */
 export async function shipLogs(context: AgentContext): Promise<void> {
-  const { options, stopping, errors, presence } = context;
+  const { options, stopping, errors } = context;
   if (options.logFiles.length === 0) return;
   const positions = await openPositions(options.stateFolder, errors);
   const quietMs = options.intervals.partialLineMs;
   const followers = options.logFiles.map((path) => createFollower(path, { positions, quietMs }));
   const shipment = createShipment(context);
   try {
-    await presence.announced;
+    await watchUntilAnnounced(context, followers);
     while (!stopping.aborted) {
       const isShipped = await shipRound(followers, (follower) => shipment.ship(follower, stopping));
       if (!isShipped) await sleep(options.intervals.logsMs, stopping);
@@ -31,6 +31,14 @@ export async function shipLogs(context: AgentContext): Promise<void> {
   } finally {
     await Promise.all(followers.map((follower) => follower.close()));
   }
+}
+
+/** Looks which file has the name, and ships nothing: it may be rotated before the allocator can be reached. */
+async function watchUntilAnnounced(context: AgentContext, followers: readonly Follower[]): Promise<void> {
+  const { options, stopping, presence } = context;
+  const announced = presence.announced.then(() => true);
+  do for (const follower of followers) await nextBatch(context, follower, messageLimits);
+  while (!(await Promise.race([announced, sleep(options.intervals.logsMs, stopping).then(() => false)])));
 }
 
 /** One batch of each file, so that a busy file does not delay the others. Whether there was any. */
