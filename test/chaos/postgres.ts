@@ -7,6 +7,7 @@ import { pathsIn } from '../../src/db/embedded/paths.ts';
 import { thisPlatform } from '../../src/db/embedded/platform.ts';
 import { findPostmaster } from '../../src/db/embedded/postmaster.ts';
 import { startEmbeddedPostgres } from '../../src/db/embedded/start.ts';
+import { signalProcess } from '../../src/process/signal.ts';
 
 /** What was committed must survive the death of its processes, not that of the computer: no fsync. */
 const SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '60' };
@@ -55,12 +56,12 @@ export async function startChaosPostgres(folder: string): Promise<ChaosPostgres>
     db,
     end: async (how) => {
       const server = await findPostmaster(cluster);
-      if (server) process.kill(server.pid, how);
+      if (server) signalProcess(server.pid, how);
     },
     killBackend: async (index) => {
       const pids = await askOnce<{ pid: number }>(connectionString, BACKENDS);
       const chosen = pids[index % Math.max(1, pids.length)];
-      if (chosen) process.kill(chosen.pid, 'SIGKILL');
+      if (chosen) signalProcess(chosen.pid, 'SIGKILL');
     },
     endSessions: async () => {
       await askOnce(connectionString, `select pg_terminate_backend(pid) from (${BACKENDS}) as others`);
