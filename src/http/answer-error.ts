@@ -108,7 +108,7 @@ function renderPage(
           endpointId: form.id,
           problem,
           viewer,
-          values: context.typed,
+          values: context.typed(),
           retryAfterSeconds,
         });
   } catch (error) {

@@ -179,7 +179,7 @@ function openRequest(adapter: Adapter, req: Request, res: Response): void {
     endpoint: null,
     caller: null,
     browserId: null,
-    typed: {},
+    typed: () => ({}),
     controller: null,
     releases: null,
   };

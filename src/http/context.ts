@@ -44,8 +44,8 @@ export type RequestContext = {
   caller: Caller | null;
   /** The browser's signed id, where the endpoint asks for it and the browser has one. */
   browserId: string | null;
-  /** What was typed into the form, as far as it was read. */
-  typed: Readonly<Record<string, string>>;
+  /** What was typed into the form, as far as it was read: asked for where the form is shown again. */
+  typed: () => Readonly<Record<string, string>>;
   /** Made by `signalOf` for those who ask, so that ten thousand waiting polls stay small. */
   controller: AbortController | null;
   /** What `whenClosed` was given; null: nothing, as for ten thousand waiting polls. */

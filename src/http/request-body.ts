@@ -183,7 +183,7 @@ export function parseBody(context: RequestContext, endpoint: Endpoint): RequestB
   const text = decodeUtf8(body);
   if (type === FORM) {
     const fields = parseForm(text);
-    context.typed = typedValues(fields, endpoint.form ?? {}, adapter.limits.typedCharacters);
+    context.typed = () => typedValues(fields, endpoint.form ?? {}, adapter.limits.typedCharacters);
     const { value, errors } = convertForm(fields, endpoint.form ?? {});
     return { value, errors: [...errors, ...longLists(value, adapter.limits.listEntries)] };
   }

@@ -80,16 +80,22 @@ function viewerView({ user, role }: Viewer, current: string | undefined): View {
   };
 }
 
-function isOffered(viewer: Viewer | null, id: EndpointId): boolean {
-  return viewer === null || mayCall(viewer.role, id);
+function offeredTo(role: Role): Readonly<Record<string, boolean>> {
+  return Object.fromEntries(endpointList.map(({ id }) => [id, mayCall(role, id)]));
 }
+
+/** What a template offers asks for the endpoint: `page.may.createOperation`. Made once: every page has it. */
+const offered = { admin: offeredTo('admin'), instructor: offeredTo('instructor') };
+/** Where nobody is known, all of it. */
+const offersOf = (viewer: Viewer | null): Readonly<Record<string, boolean>> =>
+  offered[viewer?.role ?? 'admin'];
 
 /** The navigation, as far as it is of use to the viewer. */
 function groupsOf({ area, isBare = false, viewer = null, current }: Layout) {
   const groups = area === 'participant' || isBare ? [] : adminLinks;
   return groups.map((links) => ({
     links: links
-      .filter(({ id }) => isOffered(viewer, id))
+      .filter(({ id }) => offersOf(viewer)[id] === true)
       .map(({ href, label }) => ({ href, label, current: href === current })),
   }));
 }
@@ -123,8 +129,7 @@ export function layoutView(layout: Layout): { readonly page: View } {
       refresh: refresh ?? null,
       site: site ?? null,
       hasNav: groups.length > 0,
-      // What a template offers asks for the endpoint: `page.may.createOperation`.
-      may: Object.fromEntries(endpointList.map(({ id }) => [id, isOffered(viewer, id)])),
+      may: offersOf(viewer),
       viewer: viewer && viewerView(viewer, current),
       groups,
     },
