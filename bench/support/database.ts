@@ -9,6 +9,8 @@ export type Database = {
   readonly assigned: () => Promise<number>;
   /** The number of machines that wait now, according to the database. */
   readonly waiting: () => Promise<number>;
+  /** Every commit takes this much longer, as on a slower disk. */
+  readonly delayCommits: (microseconds: number) => Promise<void>;
   /** The number of connections of other programs to the server. */
   readonly connections: () => Promise<number>;
 };
@@ -48,6 +50,11 @@ export async function acquireDatabase(lifecycle: Lifecycle, connectionString: st
     },
     assigned: () => count('from assignments where released_at is null'),
     waiting: () => count('from vm_presence where waiting_until > now()'),
+    delayCommits: async (microseconds) => {
+      for (const setting of [`commit_delay = ${microseconds}`, 'commit_siblings = 0'])
+        await client.query(`alter system set ${setting}`);
+      await client.query('select pg_reload_conf()');
+    },
     connections: () =>
       count(
         `from pg_stat_activity where backend_type = 'client backend' and application_name <> '${OWN_NAME}'`,
