@@ -99,7 +99,7 @@ const audited = {
   test: 'notify-test',
 } as const satisfies Record<RecipientChange['kind'], string>;
 
-/** Changes a recipient; `test` puts a message into the outbox, also for one that is paused. False: there is none with this id. */
+/** Changes a recipient; what is so already is not audited again. `test` puts a message into the outbox, also for one that is paused. False: there is none with this id. */
 export async function changeRecipient(
   db: Db,
   { id, who }: { readonly id: string; readonly who: string },
@@ -108,11 +108,13 @@ export async function changeRecipient(
   return db.transaction().execute(async (trx) => {
     const recipient = await trx
       .selectFrom('notification_recipients')
-      .select(['kind', 'address'])
+      .select(['kind', 'address', 'paused_at'])
       .where('id', '=', id)
       .forUpdate()
       .executeTakeFirst();
     if (recipient === undefined) return false;
+    // A second click.
+    if (change.kind === (recipient.paused_at === null ? 'resume' : 'pause')) return true;
     await carryOut(trx, { id, who }, change);
     const detail = nameOf({ kind: readKind(recipient.kind), address: recipient.address });
     await recordAuditEvent(trx, { who, what: audited[change.kind], detail });
@@ -131,7 +133,7 @@ async function carryOut(
       await update.set({ events: [...change.events] }).execute();
       return;
     case 'pause':
-      await update.set({ paused_at: sql<Date>`coalesce(paused_at, now())` }).execute();
+      await update.set({ paused_at: sql<Date>`now()` }).execute();
       return;
     case 'resume':
       await update.set({ paused_at: null }).execute();

@@ -53,6 +53,8 @@ export function createWaitingListHandlers(dependencies: WaitingListDependencies)
     },
     leaveWaitingList: async (input) => {
       const place = await ownPlace(dependencies, input);
+      // A participant's second click, or one in another tab.
+      if (!place && input.accept === 'text/html' && input.caller.kind !== 'admin') return see(INDEX);
       if (!place) throw new ProblemError('place_not_found');
       await leaveList(db, place.id);
       if (place.reservedVm !== null) await dependencies.reserve();

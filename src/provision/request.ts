@@ -14,6 +14,7 @@ import {
   type OperationRequest,
 } from '../db/operations.ts';
 import { describeRequest, machines, namesOrCount } from '../vms/operation.ts';
+import { wallTimeAt } from '../vms/zoned-time.ts';
 import type { OperationQueue } from './queue.ts';
 import { problemOf } from './run.ts';
 
@@ -112,7 +113,7 @@ async function repeatedRequest(db: Db, idempotency: Idempotency | null): Promise
 function detailOf({ numVms, hostnames, shutdownAt }: OperationRequest): string {
   if (hostnames) return namesOrCount(hostnames);
   if (numVms === null) return 'all machines';
-  return shutdownAt ? `${machines(numVms)}, until ${shutdownAt.toISOString()}` : machines(numVms);
+  return shutdownAt ? `${machines(numVms)}, until ${wallTimeAt(shutdownAt, 'UTC')} UTC` : machines(numVms);
 }
 
 export async function cancelOperation({ db, queue }: Context, id: string, by: string): Promise<Cancelled> {

@@ -15,6 +15,7 @@ import {
 import { findActiveOperation } from '../db/operations.ts';
 import { hoursFrom } from '../vms/shutdown.ts';
 import { machines, namesOrCount } from '../vms/operation.ts';
+import { wallTimeAt } from '../vms/zoned-time.ts';
 import type { Provider, ProvisionEvent } from './provider.ts';
 import { isOwn } from './providers.ts';
 
@@ -64,7 +65,7 @@ export function createShutdowns(options: ShutdownsOptions): Shutdowns {
       await db.transaction().execute(async (trx) => {
         const onVm = provider.rescheduleShutdown !== undefined;
         const count = await requestShutdown(trx, { provider: provider.name, shutdownAt, onVm });
-        const detail = `${machines(count)}, until ${shutdownAt.toISOString()}`;
+        const detail = `${machines(count)}, until ${wallTimeAt(shutdownAt, 'UTC')} UTC`;
         await recordAuditEvent(trx, { who: by, what: 'reschedule-shutdown', detail, operationId: null });
       });
       requestedAt.clear();

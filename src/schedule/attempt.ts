@@ -12,6 +12,7 @@ import { describeFailure } from '../result.ts';
 import { namesOrCount } from '../vms/operation.ts';
 import { describePlan, isTooLate, LATE_LAUNCH_MINUTES } from '../vms/schedule.ts';
 import type { AuditAction } from '../vms/timeline.ts';
+import { wallTimeAt } from '../vms/zoned-time.ts';
 import type { Collected, CollectWork } from './collect-work.ts';
 import { everything, workAfter, type PlannedMachine, type Work } from './work.ts';
 
@@ -217,7 +218,12 @@ async function miss(lease: Lease, problem: string): Promise<void> {
   running.log.warn({}, `Not started: ${describePlan(entry)}. ${problem}`);
   await running.db.transaction().execute((trx) =>
     end(trx, lease, { state: 'missed', attempts: entry.attempts, problem }, async () => {
-      await audit(trx, lease, 'schedule-missed', `${describePlan(entry)}, at ${entry.dueAt.toISOString()}`);
+      await audit(
+        trx,
+        lease,
+        'schedule-missed',
+        `${describePlan(entry)}, at ${wallTimeAt(entry.dueAt, 'UTC')} UTC`,
+      );
       await announce(trx, entry, 'missed', problem);
     }),
   );

@@ -58,7 +58,16 @@ test('an organiser adds, tests, pauses and removes recipients by forms, and read
   expect(hook.received[0]?.payload).toMatchObject({ type: 'test', data: { requested_by: 'admin' } });
 
   const [mailed, hooked] = recipients.map(({ id }) => id);
-  await submit(server, `${RECIPIENTS}/${mailed}/pause`);
+  for (const action of ['resume', 'pause', 'pause'])
+    await submit(server, `${RECIPIENTS}/${mailed}/${action}`);
+  const paused = await server.db
+    .selectFrom('audit_events')
+    .select('what')
+    .where('what', 'like', 'notify-%')
+    .execute();
+  expect(paused.map(({ what }) => what).filter((what) => /pause|resume/.test(what))).toEqual([
+    'notify-pause',
+  ]);
   hook.answerWith((response) => void response.writeHead(410).end());
   await submit(server, `${RECIPIENTS}/${hooked}/test`);
   await vi.waitFor(async () => expect((await readAll(server)).failed).toBe(1));

@@ -35,7 +35,7 @@ test('a launch uses the requested end time, or else the default one, and passes 
   await lab.ended((await lab.launch(1, 3)).id);
   expect(lab.provider.spec().shutdownAt).toEqual(at(3));
   expect(await listShutdowns(lab.db)).toMatchObject([{ shutdownAt: at(8) }, { shutdownAt: at(3) }]);
-  expect((await audit(lab))[0]?.detail).toBe('1 machine, until 2026-11-25T17:00:00.000Z');
+  expect((await audit(lab))[0]?.detail).toBe('1 machine, until 2026-11-25 17:00 UTC');
 });
 
 test('a launch without a default has no end time unless one is requested', async () => {
@@ -63,7 +63,7 @@ test('extending sends every machine its new end time, and again to a machine tha
   expect(await audit(lab)).toContainEqual({
     who: 'ada',
     what: 'reschedule-shutdown',
-    detail: '2 machines, until 2026-11-25T21:00:00.000Z',
+    detail: '2 machines, until 2026-11-25 21:00 UTC',
   });
   lab.provider.script.unreachable = new Map();
   await vi.waitFor(async () => {
