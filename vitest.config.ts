@@ -18,9 +18,9 @@ const SHARED = [
 const settings = {
   testTimeout: 30_000,
   hookTimeout: 60_000,
-  // CI has two cores, which it may share: a test that fails is repeated once, and listed. Three workers, because one often waits
-  // (for a browser, a proxy, an interval). Elsewhere vitest takes as many workers as there are cores, and repeats nothing.
-  ...(process.env['CI'] && { maxWorkers: 3, retry: 1 }),
+  // CI has two cores, which it may share: a test that fails is repeated once, and listed. Four workers, because each waits more than
+  // half of its time (for a browser, a proxy, an interval). Elsewhere vitest takes as many workers as there are cores, and repeats nothing.
+  ...(process.env['CI'] && { maxWorkers: 4, retry: 1 }),
 };
 
 export default defineConfig({
