@@ -1,5 +1,6 @@
 // `lablink backup FILE` and `lablink restore FILE`: arguments, the passphrase, and what is said.
 import { readFile } from 'node:fs/promises';
+import { setFlagsFromString } from 'node:v8';
 import { BACKUP_PASSPHRASE_CHARACTERS } from '../config/rules.ts';
 import { createLifecycle } from '../lifecycle.ts';
 import type { CommandAnswer } from '../provision/definition.ts';
@@ -12,6 +13,11 @@ const OPTION = '--passphrase-file';
 /** As for the server: the embedded Postgres gets half a minute to end. */
 const CLOSE_TIMEOUT_MS = 35_000;
 const MEBIBYTE = 1_048_576;
+/**
+ * In a restore the heap is small, and gigabytes of buffers pass. By default V8 marks the whole heap again for each ten megabytes of them, which
+ * was a third of the program's processor time. Set here, because the server and a backup gain nothing by it.
+ */
+const COLLECT_LESS_OFTEN = '--heap-growing-percent=400';
 
 type Asked = { readonly address: string; readonly passphraseFile: string | undefined };
 
@@ -36,6 +42,7 @@ export async function runRestore(context: AppContext, args: readonly string[]): 
   return answering(async () => {
     const passphrase = await passphraseFor(context, asked, false);
     if (!passphrase.ok) return passphrase;
+    setFlagsFromString(COLLECT_LESS_OFTEN);
     const lifecycle = createLifecycle(context.log, { closeTimeoutMs: CLOSE_TIMEOUT_MS });
     try {
       const restored = await restore(context, lifecycle, asked.address, passphrase.value);

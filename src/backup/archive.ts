@@ -10,6 +10,9 @@ import { BackupFault, damaged, unopenable } from './fault.ts';
 /** A name, and not more than `MAX_ENTRY_BYTES`. */
 export type ArchiveEntry = { readonly name: string; readonly data: Uint8Array };
 
+/** One that is being read: its data, in pieces, must be read to the end before the next one comes. */
+export type ReadEntry = { readonly name: string; readonly pieces: AsyncIterable<Uint8Array> };
+
 export const MAX_ENTRY_BYTES = 64 * 1024 * 1024;
 /** 2^15: 32 MB and a quarter of a second for each guess of the passphrase. The default of age would take 256 MB. */
 const SCRYPT_LOG_N = 15;
@@ -56,8 +59,8 @@ async function packAll(pack: Pack, entries: AsyncIterable<ArchiveEntry>): Promis
   pack.finalize();
 }
 
-/** The entries, in order. Throws BackupFault where the file is not whole, not genuine, or not opened by the passphrase. */
-export async function* readArchive(input: Readable, passphrase: string): AsyncGenerator<ArchiveEntry, void> {
+/** The entries, in order, as they come: joined pieces would be twice the memory to collect. Throws BackupFault where the file is not whole, not genuine, or not opened by the passphrase. */
+export async function* readArchive(input: Readable, passphrase: string): AsyncGenerator<ReadEntry, void> {
   const extract = tarExtract();
   const running = pipeline(
     input,
@@ -74,7 +77,7 @@ export async function* readArchive(input: Readable, passphrase: string): AsyncGe
   );
   running.catch(() => undefined);
   try {
-    for await (const entry of extract) yield await readEntry(entry);
+    for await (const entry of extract) yield entryOf(entry, running);
     await running;
   } catch (error) {
     throw await faultOf(error, running);
@@ -85,12 +88,28 @@ export async function* readArchive(input: Readable, passphrase: string): AsyncGe
   }
 }
 
-async function readEntry(entry: AsyncIterable<unknown> & { readonly header: Header }): Promise<ArchiveEntry> {
+function entryOf(
+  entry: AsyncIterable<unknown> & { readonly header: Header },
+  running: Promise<void>,
+): ReadEntry {
   const { name, size } = entry.header;
   if (size > MAX_ENTRY_BYTES) throw damaged(`${name} is too large`);
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of entry) if (chunk instanceof Uint8Array) chunks.push(chunk);
-  return { name, data: Buffer.concat(chunks) };
+  return { name, pieces: piecesOf(entry, running) };
+}
+
+async function* piecesOf(entry: AsyncIterable<unknown>, running: Promise<void>): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const piece of entry) if (piece instanceof Uint8Array) yield piece;
+  } catch (error) {
+    throw await faultOf(error, running);
+  }
+}
+
+/** All of an entry. */
+export async function wholeOf({ name, pieces }: ReadEntry): Promise<ArchiveEntry> {
+  const held: Uint8Array[] = [];
+  for await (const piece of pieces) held.push(piece);
+  return { name, data: Buffer.concat(held) };
 }
 
 /** The first cause is that of the pipeline: what reads its end sees only that it closed. */

@@ -1,6 +1,6 @@
 // Reads a backup once, and holds it against its checksums, which stand at its end.
 import type { Readable } from 'node:stream';
-import { readArchive, type ArchiveEntry } from './archive.ts';
+import { readArchive, wholeOf, type ArchiveEntry, type ReadEntry } from './archive.ts';
 import { Counter, countOf, type Counted } from './checksums.ts';
 import { damaged } from './fault.ts';
 import type { KeptFile } from './files.ts';
@@ -30,7 +30,7 @@ export type OpenedBackup = AsyncDisposable & {
 export async function openBackup(input: Readable, passphrase: string): Promise<OpenedBackup> {
   const entries = new Entries(readArchive(input, passphrase));
   try {
-    const first = await entries.take();
+    const first = await entries.takeWhole();
     if (first?.name !== MANIFEST) throw damaged('it does not begin with a manifest');
     const manifest = parse(manifestSchema, first);
     const files = await readFiles(entries);
@@ -71,7 +71,7 @@ async function readTables(
 }
 
 async function readSummary(entries: Entries): Promise<Summary> {
-  const last = await entries.take();
+  const last = await entries.takeWhole();
   if (last?.name !== SUMMARY) throw damaged(`${last?.name ?? 'its summary'} is not where it must be`);
   if ((await entries.take()) !== undefined) throw damaged('it goes on after its summary');
   return parse(summarySchema, last);
@@ -88,7 +88,7 @@ function compareAll(
 async function readFiles(entries: Entries): Promise<KeptFile[]> {
   const files: KeptFile[] = [];
   while ((await entries.peek())?.name.startsWith(FILES) === true) {
-    const entry = await entries.take();
+    const entry = await entries.takeWhole();
     if (!entry) break;
     const path = safePath.safeParse(entry.name.slice(FILES.length));
     if (!path.success) throw damaged('a file in it has a name that no backup contains', path.error);
@@ -101,8 +101,10 @@ async function* piecesOf(entries: Entries, prefix: string, counter: Counter): As
   while ((await entries.peek())?.name.startsWith(prefix) === true) {
     const entry = await entries.take();
     if (!entry) return;
-    counter.add(entry.data);
-    yield entry.data;
+    for await (const piece of entry.pieces) {
+      counter.add(piece);
+      yield piece;
+    }
   }
 }
 
@@ -120,16 +122,16 @@ function parse<T>(
   throw damaged(`${name} is not as this version knows it (a newer one may have made it)`, parsed.error);
 }
 
-/** Looks one entry ahead. */
+/** Looks one entry ahead. What was taken must be read to its end before the next one. */
 class Entries {
-  readonly #source: AsyncGenerator<ArchiveEntry, void>;
-  #next: ArchiveEntry | undefined;
+  readonly #source: AsyncGenerator<ReadEntry, void>;
+  #next: ReadEntry | undefined;
 
-  constructor(source: AsyncGenerator<ArchiveEntry, void>) {
+  constructor(source: AsyncGenerator<ReadEntry, void>) {
     this.#source = source;
   }
 
-  async peek(): Promise<ArchiveEntry | undefined> {
+  async peek(): Promise<ReadEntry | undefined> {
     if (this.#next === undefined) {
       const next = await this.#source.next();
       if (next.done !== true) this.#next = next.value;
@@ -137,10 +139,15 @@ class Entries {
     return this.#next;
   }
 
-  async take(): Promise<ArchiveEntry | undefined> {
+  async take(): Promise<ReadEntry | undefined> {
     const entry = await this.peek();
     this.#next = undefined;
     return entry;
+  }
+
+  async takeWhole(): Promise<ArchiveEntry | undefined> {
+    const entry = await this.take();
+    return entry && wholeOf(entry);
   }
 
   async close(): Promise<void> {
