@@ -10,7 +10,7 @@ import { fail, type Failure } from '../result.ts';
 import { hoursFrom } from '../vms/shutdown.ts';
 import type { Deployment } from '../vms/hostnames.ts';
 import type { CanaryOptions } from './canary.ts';
-import { createShutdowns, SHUTDOWN_ACTOR, type Shutdowns } from './shutdowns.ts';
+import { createShutdowns, SHUTDOWN_ACTOR, type Shutdowns, type ShutdownsOptions } from './shutdowns.ts';
 import { checkLaunch, createPlanner } from './launch-checks.ts';
 import { createOrphans, type Orphans } from './orphans.ts';
 import type { ProviderDefinition } from './definition.ts';
@@ -264,14 +264,16 @@ function createComponents(options: OperationServiceOptions) {
     alone,
     activeOperation: () => worker.active,
   });
-  const request = (asked: Omit<OperationRequest, 'id'>, planned?: Planned): Promise<Requested> =>
-    requestOperation(
-      { db, queue },
-      { id: randomUuid(), ...asked, scheduleId: planned?.scheduleId ?? null },
-      planned?.inSameTransaction,
-    );
-  const requestDestroy = async (hostnames: readonly string[]): Promise<boolean> =>
-    (await request(destroyRequest(SHUTDOWN_ACTOR, hostnames))).kind === 'accepted';
+  const request = (
+    asked: Omit<OperationRequest, 'id'>,
+    { scheduleId, inSameTransaction }: Partial<Planned> = {},
+  ): Promise<Requested> => {
+    const whole = { id: randomUuid(), ...asked, scheduleId: scheduleId ?? null };
+    return requestOperation({ db, queue }, whole, inSameTransaction);
+  };
+  const requestDestroy: ShutdownsOptions['requestDestroy'] = async (hostnames, check) =>
+    (await request(destroyRequest(SHUTDOWN_ACTOR, hostnames), { inSameTransaction: check })).kind ===
+    'accepted';
   return {
     queue,
     worker,

@@ -10,7 +10,6 @@ import {
   recordShutdownError,
   takeDueShutdowns,
   requestShutdown,
-  type ShutdownRow,
 } from '../db/shutdown.ts';
 import { findActiveOperation } from '../db/operations.ts';
 import { hoursFrom } from '../vms/shutdown.ts';
@@ -25,8 +24,14 @@ export type ShutdownsOptions = {
   readonly now: () => Date;
   readonly onEvent: (event: ProvisionEvent) => void;
   readonly onError: (error: unknown, doing: string) => void;
-  /** False if another operation is active. */
-  readonly requestDestroy: (hostnames: readonly string[]) => Promise<boolean>;
+  /**
+   * False if another operation is active.
+   * @param check runs in the transaction of the request, which its error undoes
+   */
+  readonly requestDestroy: (
+    hostnames: readonly string[],
+    check: (trx: Db) => Promise<void>,
+  ) => Promise<boolean>;
   /** Aborted when the server stops. */
   readonly signal: AbortSignal;
 };
@@ -74,13 +79,13 @@ export function createShutdowns(options: ShutdownsOptions): Shutdowns {
     reschedule,
     follow: async () => {
       try {
-        await recordDue(options);
+        // One reading of the clock: nothing is destroyed whose time was not recorded.
+        const at = now();
+        await recordDue(options, at);
         // VMs that shut themselves down are found gone when rows are compared with VMs.
         if (provider.rescheduleShutdown) return;
-        // Before the rows are read: the destroy of another allocator that ends now has removed them by then.
         if (await findActiveOperation(db)) return;
-        const due = (await listShutdowns(db)).filter((row) => isDue(row, options));
-        if (due.length > 0) await destroyDue(options, due, requestedAt);
+        await destroyDue(options, at, requestedAt);
       } catch (error) {
         onError(error, 'looking for machines whose shutdown is due');
       }
@@ -88,14 +93,16 @@ export function createShutdowns(options: ShutdownsOptions): Shutdowns {
   };
 }
 
-function isDue(row: ShutdownRow, { now, provider }: ShutdownsOptions): boolean {
-  const { shutdownAt } = row;
-  return isOwn(row, provider.name) && shutdownAt !== null && shutdownAt <= now();
+async function findDue(db: Db, provider: Provider, at: Date): Promise<string[]> {
+  const due = (await listShutdowns(db)).filter(
+    (row) => isOwn(row, provider.name) && row.shutdownAt !== null && row.shutdownAt <= at,
+  );
+  return hostnamesOf(due);
 }
 
-async function recordDue({ db, now, onEvent }: ShutdownsOptions): Promise<void> {
+async function recordDue({ db, onEvent }: ShutdownsOptions, at: Date): Promise<void> {
   const due = await db.transaction().execute(async (trx) => {
-    const rows = await takeDueShutdowns(trx, now());
+    const rows = await takeDueShutdowns(trx, at);
     for (const [operationId, group] of Map.groupBy(rows, (row) => row.operationId)) {
       const detail = `shutdown time reached: ${namesOrCount(hostnamesOf(group))}`;
       await recordAuditEvent(trx, { who: SHUTDOWN_ACTOR, what: 'shutdown', detail, operationId });
@@ -108,17 +115,30 @@ async function recordDue({ db, now, onEvent }: ShutdownsOptions): Promise<void> 
 
 /** These VMs do not shut themselves down: an ordinary destroy operation is requested. */
 async function destroyDue(
-  { requestDestroy, now }: ShutdownsOptions,
-  due: readonly ShutdownRow[],
+  { db, provider, requestDestroy }: ShutdownsOptions,
+  at: Date,
   requestedAt: Map<string, number>,
 ): Promise<void> {
-  const at = now().getTime();
-  const hostnames = hostnamesOf(due).filter(
-    (hostname) => at - (requestedAt.get(hostname) ?? -Infinity) > DESTROY_AGAIN_MS,
+  const time = at.getTime();
+  const hostnames = (await findDue(db, provider, at)).filter(
+    (hostname) => time - (requestedAt.get(hostname) ?? -Infinity) > DESTROY_AGAIN_MS,
   );
-  if (hostnames.length === 0 || !(await requestDestroy(hostnames))) return;
-  for (const hostname of hostnames) requestedAt.set(hostname, at);
+  if (hostnames.length === 0) return;
+  // Another allocator may have destroyed them since they were read.
+  const check = async (trx: Db): Promise<void> => {
+    const left = new Set(await findDue(trx, provider, at));
+    if (!hostnames.some((hostname) => left.has(hostname))) throw new NothingDue();
+  };
+  try {
+    if (!(await requestDestroy(hostnames, check))) return;
+  } catch (error) {
+    if (error instanceof NothingDue) return;
+    throw error;
+  }
+  for (const hostname of hostnames) requestedAt.set(hostname, time);
 }
+
+class NothingDue extends Error {}
 
 async function rescheduleAll({ db, provider, signal, onError }: ShutdownsOptions): Promise<void> {
   const { rescheduleShutdown } = provider;

@@ -1,8 +1,10 @@
+import { sql } from 'kysely';
 import { expect, test, vi } from 'vitest';
 import { listShutdowns } from '../../src/db/shutdown.ts';
 import { listVmRows } from '../../src/db/vm-rows.ts';
 import { listVmHours } from '../../src/db/vm-hours.ts';
 import { listOperations } from '../../src/db/operations.ts';
+import { createShutdowns } from '../../src/provision/shutdowns.ts';
 import { createScriptedProvider } from '../doubles/scripted-provider.ts';
 import { createTestDatabase } from '../support/postgres.ts';
 import { shortIntervals, startTestOperations, WAIT, type TestOperations } from '../support/operations.ts';
@@ -23,6 +25,8 @@ const audit = ({ db }: TestOperations) =>
 
 /** Rows are compared with machines all the time. */
 const watching = { ...shortIntervals, reconcileMs: 50 };
+/** A test looks by itself. */
+const resting = { ...shortIntervals, shutdownsMs: 3_600_000 };
 const hoursRule = { hours: 8, canary: { above: null, limitMs: 1_000 } } as const;
 
 test('a launch uses the requested end time, or else the default one, and passes it to the provider', async () => {
@@ -163,4 +167,56 @@ test('of two servers that share a database, one records the end time of a machin
   expect(recorded).toMatchObject([{ detail: 'shutdown time reached: lab-vm-test-1' }]);
   expect(scripted.machines.size).toBe(0);
   expect(scripted.calls.filter((call) => call === 'destroy')).toHaveLength(1);
+});
+
+test('a machine whose end comes while a server looks is recorded and destroyed with the next look, not destroyed alone', async () => {
+  await using lab = await startTestOperations({ now: () => START, intervals: resting });
+  await lab.ended((await lab.launch(1, 2)).id);
+  const readings = [at(1.99), at(2.01)];
+  const asked: (readonly string[])[] = [];
+  const shutdowns = createShutdowns({
+    db: lab.db,
+    provider: lab.provider,
+    now: () => readings.shift() ?? at(2.02),
+    onEvent: () => undefined,
+    onError: (error) => {
+      throw error;
+    },
+    requestDestroy: (hostnames) => Promise.resolve(asked.push(hostnames) > 0),
+    signal: AbortSignal.timeout(60_000),
+  });
+  const recorded = async () => (await audit(lab)).filter(({ what }) => what === 'shutdown').length;
+  await shutdowns.follow();
+  expect([asked, await recorded()]).toEqual([[], 0]);
+  await shutdowns.follow();
+  expect([asked, await recorded()]).toEqual([[['lab-vm-test-1']], 1]);
+});
+
+test('a machine that another server destroys between a look and its request is not destroyed again', async () => {
+  await using database = await createTestDatabase();
+  const { db } = database;
+  const clock = clockAt(START);
+  const scripted = createScriptedProvider();
+  {
+    await using lab = await startTestOperations({
+      ...{ on: database, scripted, now: () => clock.now() },
+      // The search for interrupted operations would wait too.
+      intervals: { ...shortIntervals, recoverMs: 3_600_000 },
+    });
+    await lab.ended((await lab.launch(1, 2)).id);
+    await db.transaction().execute(async (trx) => {
+      await sql`lock table operations in share mode`.execute(trx);
+      clock.set(at(2.01));
+      // The server has read the row, and its request waits for the lock.
+      await vi.waitFor(async () => {
+        const { rows } = await sql`select from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock'`.execute(db);
+        expect(rows).toHaveLength(1);
+      }, WAIT);
+      await trx.deleteFrom('vms').execute();
+    });
+  }
+  const operations = await db.selectFrom('operations').select('kind').execute();
+  expect(operations).toEqual([{ kind: 'launch' }]);
+  expect(scripted.calls).not.toContain('destroy');
 });
