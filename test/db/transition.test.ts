@@ -90,7 +90,9 @@ async function insertStates(states: readonly VmState[], suffix: string): Promise
 }
 
 async function rows(): Promise<Map<string, Readonly<Record<string, unknown>>>> {
-  const all = await db.selectFrom('vms').selectAll().execute();
+  // In microseconds: a Date has milliseconds, in one of which a row is inserted and changed.
+  const since = sql<string>`status_since::text`.as('status_since');
+  const all = await db.selectFrom('vms').selectAll().select(since).execute();
   return new Map(all.map((row) => [row.hostname, row]));
 }
 
