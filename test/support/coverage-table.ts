@@ -35,11 +35,11 @@ export function createCoverage(isDue: (id: EndpointId, status: number) => boolea
     entriesOf(id, status).every((entry) => found.has(entry.key));
   const due = declared.filter(({ id, status }) => isDue(id, status));
   const missing = (): readonly string[] => due.map((entry) => entry.key).filter((each) => !found.has(each));
-  const undeclared = (): readonly string[] =>
-    [...found].filter((each) => !declared.some((entry) => entry.key === each));
+  const declaredKeys = new Set(declared.map((entry) => entry.key));
+  const undeclared = (): readonly string[] => [...found].filter((each) => !declaredKeys.has(each));
 
-  function cell(id: EndpointId, status: number): string {
-    if (undeclared().some((each) => each.startsWith(`${id} ${status} `))) return '!';
+  function cell(id: EndpointId, status: number, wrong: readonly string[]): string {
+    if (wrong.some((each) => each.startsWith(`${id} ${status} `))) return '!';
     const entries = entriesOf(id, status);
     if (entries.length === 0) return '';
     const count = entries.filter((entry) => found.has(entry.key)).length;
@@ -50,6 +50,7 @@ export function createCoverage(isDue: (id: EndpointId, status: number) => boolea
 
   function table(): string {
     const statuses = [...new Set(declared.map(({ status }) => status))].toSorted((a, b) => a - b);
+    const wrong = undeclared();
     const width = Math.max(...endpointIds.map((id) => id.length));
     const line = (name: string, cells: readonly string[]): string =>
       [name.padEnd(width), ...cells.map((text) => text.padStart(3))].join(' ').trimEnd();
@@ -58,7 +59,7 @@ export function createCoverage(isDue: (id: EndpointId, status: number) => boolea
       ...endpointIds.map((id) =>
         line(
           id,
-          statuses.map((status) => cell(id, status)),
+          statuses.map((status) => cell(id, status, wrong)),
         ),
       ),
       '✓ seen in every declared media type, ½ in some, ✗ never; … not served yet; ! seen, but not declared.',
