@@ -42,6 +42,20 @@ function viewWith(nearest: StrictContext, first: string, name: string): Record<s
 
 /** Prints text and numbers, escaped, and nothing else. */
 export class StrictWriter extends mustache.Writer {
+  readonly #parsed = new Map<string, unknown>();
+
+  /**
+   * Once for each template. Mustache's own cache makes a key of the whole text at every look, and it parses texts into chains of single
+   * characters, which each page would put together anew: a copy has them in one piece.
+   */
+  override parse(template: string): unknown {
+    const known = this.#parsed.get(template);
+    if (known !== undefined) return known;
+    const parsed: unknown = structuredClone(super.parse(template));
+    this.#parsed.set(template, parsed);
+    return parsed;
+  }
+
   override escapedValue(token: string[], context: mustache.Context): string {
     const name = token[1] ?? '';
     const value: unknown = context.lookup(name);
