@@ -60,6 +60,12 @@ type Waiting<Item, Answer> = {
 /** When what has arrived on all connections in this moment has been read. No timer. */
 const afterWhatArrived = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+type Answering = () => void;
+
+function rejectWith<Item, Answer>(error: unknown): (waiting: Waiting<Item, Answer>) => void {
+  return ({ reject }) => reject(error);
+}
+
 export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>): Groups<Item, Answer> {
   let queue: Waiting<Item, Answer>[] = [];
   let isServing = false;
@@ -71,21 +77,31 @@ export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>):
     resolve(options.alone(item));
   }
 
-  async function serveGroup(group: readonly Waiting<Item, Answer>[]): Promise<void> {
+  /** @returns what answers those of the group */
+  async function serveGroup(group: readonly Waiting<Item, Answer>[]): Promise<Answering> {
     counts.groups += 1;
     counts.items += group.length;
     counts.largest = Math.max(counts.largest, group.length);
     try {
       const answers = await options.together(group.map(({ item }) => item));
-      group.forEach((waiting, index) => {
-        const answer = answers[index];
-        if (answer === undefined) serveAlone(waiting);
-        else waiting.resolve(answer);
-      });
+      return () =>
+        group.forEach((waiting, index) => {
+          const answer = answers[index];
+          if (answer === undefined) serveAlone(waiting);
+          else waiting.resolve(answer);
+        });
     } catch (error) {
-      if (options.isWorthTryingAlone(error)) group.forEach(serveAlone);
-      else for (const { reject } of group) reject(error);
+      const fail = options.isWorthTryingAlone(error) ? serveAlone : rejectWith<Item, Answer>(error);
+      return () => group.forEach(fail);
     }
+  }
+
+  function begin(): Promise<Answering> {
+    const { group, left, later } = nextGroup(queue, options);
+    queue = later;
+    left.forEach(rejectWith(new NotServed('left')));
+    if (group.length > 1 && options.rest) rest = options.rest();
+    return group.length > 0 ? serveGroup(group) : Promise.resolve(() => undefined);
   }
 
   async function serveAll(): Promise<void> {
@@ -94,11 +110,13 @@ export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>):
       if (rest !== null) await rest;
       // What has arrived already is read first: the busier the process, the larger are the groups. Alone, nobody waits.
       await afterWhatArrived();
-      const { group, left, later } = nextGroup(queue, options);
-      queue = later;
-      for (const { reject } of left) reject(new NotServed('left'));
-      if (group.length > 1 && options.rest) rest = options.rest();
-      if (group.length > 0) await serveGroup(group);
+      for (let running: Promise<Answering> | null = begin(); running !== null;) {
+        const answer = await running;
+        running = queue.length > 0 && rest === null ? begin() : null;
+        // The next statement is sent first: it runs while these are answered.
+        if (running !== null) await afterWhatArrived();
+        answer();
+      }
     }
     isServing = false;
   }

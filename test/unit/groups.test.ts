@@ -48,6 +48,17 @@ describe('a group', () => {
     expect(await answer).toBe('a together');
   });
 
+  test('the next group begins before those of the one before are answered', async () => {
+    const { groups, begun } = heldGroups();
+    const begunWhenAnswered = groups.serve('a').then(() => itemsOf(begun));
+    await settle();
+    const next = groups.serve('b');
+    await begun[0]?.end();
+    expect(await begunWhenAnswered).toEqual([['a'], ['b']]);
+    await begun[1]?.end();
+    expect(await next).toBe('b together');
+  });
+
   test('after a group of several, the next one waits for the end of the rest; after one alone, it does not', async () => {
     const rests: ReturnType<typeof Promise.withResolvers<undefined>>[] = [];
     const rest = () => {
