@@ -54,7 +54,8 @@ export async function endAssignment(
   const { id, hostname, by, operationId = null } = given;
   const ended = await trx
     .updateTable('assignments')
-    .set({ released_at: sql<Date>`now()` })
+    // The transaction may have begun before the assignment.
+    .set({ released_at: sql<Date>`clock_timestamp()` })
     .where('id', '=', id)
     .where('hostname', '=', hostname)
     .where('released_at', 'is', null)

@@ -131,7 +131,7 @@ async function keepReleasedCopy(trx: Db, { hostname, releasedCopyId, assignmentI
   await sql`
     insert into assignments
     select copy.* from assignments a, jsonb_populate_record(a, jsonb_build_object(
-      'id', ${releasedCopyId}::text, 'released_at', now(), 'revision', nextval('vms_revision'), 'browsers', '[]'::jsonb,
+      'id', ${releasedCopyId}::text, 'released_at', clock_timestamp(), 'revision', nextval('vms_revision'), 'browsers', '[]'::jsonb,
       'pin_failures', 0, 'pin_locked_until', null, 'browser_allowed_until', null, 'reassigned_at', null)) copy
     where a.id = ${assignmentId}`.execute(trx);
   await sql`update vms set assignment_id = ${releasedCopyId} where hostname = ${hostname}`.execute(trx);
@@ -142,7 +142,7 @@ async function keepReleasedCopy(trx: Db, { hostname, releasedCopyId, assignmentI
 async function attach(trx: Db, move: Leaving & { readonly to: string }): Promise<void> {
   const { assignmentId, to, channel } = move;
   await sql`
-    update assignments set hostname = ${to}, assigned_at = now(),
+    update assignments set hostname = ${to}, assigned_at = clock_timestamp(),
       reassigned_at = case when delivered_at is null and reassigned_at is null then null else now() end,
       delivered_at = null, acknowledged_at = null, outcome = null, outcome_message = null
     where id = ${assignmentId}`.execute(trx);

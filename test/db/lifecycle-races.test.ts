@@ -2,16 +2,17 @@
 // has done. What they leave is a state that the table of vms/lifecycle.ts allows, and nothing is half done.
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { claim } from '../../src/db/claim.ts';
 import { connectDatabase, type Db } from '../../src/db/connect.ts';
 import { endAssignment, recordRecycled, releaseAssignment } from '../../src/db/recycling.ts';
 import { reportHeartbeat, reportStatus } from '../../src/db/reports.ts';
 import { markSilent } from '../../src/db/silence.ts';
 import { recordEvent } from '../../src/db/transition.ts';
-import { beginRestart, markHealthy } from '../../src/db/vm-actions.ts';
+import { beginRestart, markHealthy, reassign } from '../../src/db/vm-actions.ts';
 import { markDestroying, restoreDestroying, setUnreachable } from '../../src/db/vm-rows.ts';
 import type { Refusal } from '../../src/vms/lifecycle.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
-import { giveVm, insertFreeVms } from '../support/rows.ts';
+import { CHANNEL, giveVm, insertFreeVms, vmRequest } from '../support/rows.ts';
 
 let database: TestDatabase;
 let db: Db;
@@ -175,4 +176,73 @@ test('mark-healthy that waited for a release and an error resets the VM and does
   });
   await marked;
   expect(await row()).toMatchObject({ status: 'recycling', assignment_id: id });
+});
+
+describe('times, where a transaction began before somebody else had the machine', () => {
+  /** Bob has the machine, and gives it back. */
+  async function bobWasHere(): Promise<void> {
+    const { id: bobs } = await giveVm(db, 'bob@x.org');
+    await releaseAssignment(db, bobs);
+    await recordRecycled(db, { hostname: 'a', assignmentId: bobs });
+  }
+  const held = async (email: string) => {
+    const { assigned_at: from, released_at: until } = await db
+      .selectFrom('assignments')
+      .select(['assigned_at', 'released_at'])
+      .where('hostname', '=', 'a')
+      .where('email', '=', email)
+      .executeTakeFirstOrThrow();
+    return { from: from.getTime(), until: until?.getTime() ?? Infinity };
+  };
+  beforeEach(async () => {
+    await release();
+    await reset();
+  });
+
+  test('who is given the machine has it after the one before, in the history too', async () => {
+    await db.transaction().execute(async (trx) => {
+      await sql`select now()`.execute(trx);
+      await bobWasHere();
+      expect(await claim(trx, [vmRequest('carol@x.org')], 'skip locked')).toMatchObject([
+        { outcome: 'given' },
+      ]);
+    });
+    expect((await held('carol@x.org')).from).toBeGreaterThanOrEqual((await held('bob@x.org')).until);
+    const { rows } = await sql<{ kind: string }>`
+      select kind from assignment_changes where hostname = 'a' order by at desc limit 2`.execute(db);
+    expect(rows.map(({ kind }) => kind)).toEqual(['assigned', 'released']);
+  });
+
+  test('who is moved to the machine has it after the one before, and has left the other one then', async () => {
+    await insertFreeVms(db, ['b']);
+    await setStatus('initializing');
+    await db.updateTable('vms').set({ status: 'running' }).where('hostname', '=', 'b').execute();
+    await giveVm(db, 'carol@x.org');
+    const { moved } = await db.transaction().execute(async (trx) => {
+      await sql`select from vms where hostname = 'b' for no key update`.execute(trx);
+      const moved = reassign(db, {
+        ...{ hostname: 'b', by: 'grace', releasedCopyId: crypto.randomUUID() },
+        ...{ channel: CHANNEL, opening: null },
+      });
+      await waiting(1);
+      await db.updateTable('vms').set({ status: 'running' }).where('hostname', '=', 'a').execute();
+      await bobWasHere();
+      return { moved };
+    });
+    expect(await moved).toMatchObject({ kind: 'moved', to: 'a' });
+    expect((await held('carol@x.org')).from).toBeGreaterThanOrEqual((await held('bob@x.org')).until);
+    const copy = db.selectFrom('assignments').select('released_at').where('hostname', '=', 'b');
+    const { released_at: left } = await copy.executeTakeFirstOrThrow();
+    expect(left!.getTime()).toBeGreaterThanOrEqual((await held('bob@x.org')).until);
+  });
+
+  test('who gives the machine back has had it before', async () => {
+    await db.transaction().execute(async (trx) => {
+      await sql`select now()`.execute(trx);
+      const { id: bobs } = await giveVm(db, 'bob@x.org');
+      await endAssignment(trx, { id: bobs, hostname: 'a', by: null });
+    });
+    const { from, until } = await held('bob@x.org');
+    expect(until).toBeGreaterThanOrEqual(from);
+  });
 });

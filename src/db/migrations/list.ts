@@ -22,6 +22,7 @@ import * as accounts from './0026-accounts.ts';
 import * as schedule from './0027-schedule.ts';
 import * as notifications from './0028-notifications.ts';
 import * as selectionsAndCodes from './0029-selections-and-codes.ts';
+import * as timesOfAssignments from './0030-times-of-assignments.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -54,4 +55,5 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0027-schedule', breaking: false, migration: schedule },
   { name: '0028-notifications', breaking: false, migration: notifications },
   { name: '0029-selections-and-codes', breaking: true, migration: selectionsAndCodes },
+  { name: '0030-times-of-assignments', breaking: false, migration: timesOfAssignments },
 ];
