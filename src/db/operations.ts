@@ -290,6 +290,19 @@ export async function takeOverAbandoned(db: Db, given: TakeOver): Promise<Operat
   return row ? readRow(row) : null;
 }
 
+/** Locks the operation that has been queued for so long. Null where there is none, or another process looks after it. */
+export async function lockUnstarted(trx: Db, queuedMs: number): Promise<string | null> {
+  const row = await trx
+    .selectFrom('operations')
+    .select('id')
+    .where('status', '=', 'queued')
+    .where('requested_at', '<=', sql<Date>`now() - make_interval(secs => ${queuedMs / 1_000})`)
+    .forUpdate()
+    .skipLocked()
+    .executeTakeFirst();
+  return row?.id ?? null;
+}
+
 /** Ends an operation as `interrupted` that no worker has started within `queuedMs`. Returns its id. */
 export async function interruptUnstarted(
   db: Db,

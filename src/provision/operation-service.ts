@@ -26,6 +26,8 @@ import { createWorker, type WorkerIntervals } from './worker.ts';
 export type OperationIntervals = WorkerIntervals & {
   /** Between two searches for operations that no process runs. */
   readonly recoverMs: number;
+  /** A queued operation that no process has taken by then gets a new job. */
+  readonly lateMs: number;
   /** A queued operation that no process has taken by then is given up. */
   readonly queuedMs: number;
   /** When the server stops: from asking the current run to end until it is forced to. */
@@ -46,6 +48,7 @@ const defaultIntervals: OperationIntervals = {
   forceAfterMs: 60_000,
   abandonAfterMs: 15_000,
   recoverMs: 10_000,
+  lateMs: 15_000,
   queuedMs: 600_000,
   stopForceAfterMs: 10_000,
   canaryPollMs: 1_000,
@@ -223,9 +226,8 @@ function forSchedule(
   };
 }
 
-function idempotencyOf(key: string | null, request: string): Idempotency | null {
-  return key === null ? null : { key, request };
-}
+const idempotencyOf = (key: string | null, request: string): Idempotency | null =>
+  key === null ? null : { key, request };
 
 const NOT_STARTED = 'The operation queue has not started.';
 const NOT_READY: NotReady = { kind: 'not_ready', failure: STARTING.failure };
@@ -260,6 +262,7 @@ function createComponents(options: OperationServiceOptions) {
     queue,
     owner,
     leaseMs: intervals.leaseMs,
+    lateMs: intervals.lateMs,
     queuedMs: intervals.queuedMs,
     alone,
     activeOperation: () => worker.active,

@@ -20,6 +20,8 @@ export type OperationQueue = {
   enqueue(trx: Db, operationId: string): Promise<void>;
   /** Removes the job of an operation, even if another process holds it, within this transaction. */
   remove(trx: Db, operationId: string): Promise<void>;
+  /** Removes all jobs, also those that processes hold: of one that was killed, a job would hold up the next for 90 seconds. */
+  clear(): Promise<void>;
   /** Within this transaction: at this time of the database's clock, one of the processes is woken by `onTimer`. */
   setTimer(trx: Db, at: Date): Promise<void>;
   /** Calls `wake` when a timer has come. A timer is a hint: nothing is lost if it never comes. */
@@ -91,6 +93,9 @@ export function createQueue(options: QueueOptions): OperationQueue {
     },
     remove: async (trx, operationId) => {
       await boss.deleteJob(QUEUE, operationId, { db: fromKysely(trx) });
+    },
+    clear: async () => {
+      await boss.deleteAllJobs(QUEUE);
     },
     setTimer: async (trx, at) => {
       await boss.send(TIMERS, null, { startAfter: at, db: fromKysely(trx) });

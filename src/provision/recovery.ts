@@ -8,6 +8,7 @@ import {
   endOperation,
   findActiveOperation,
   interruptUnstarted,
+  lockUnstarted,
   pruneOperations,
   takeOverAbandoned,
   type OperationRecord,
@@ -23,9 +24,11 @@ import { describeFailure } from '../result.ts';
 export type RecoveryOptions = {
   readonly db: Db;
   readonly provider: Provider;
-  readonly queue: Pick<OperationQueue, 'enqueue' | 'remove'>;
+  readonly queue: Pick<OperationQueue, 'enqueue' | 'remove' | 'clear'>;
   readonly owner: string;
   readonly leaseMs: number;
+  /** The job of a queued operation that no process has taken by then is lost, or held up: it gets a new one. */
+  readonly lateMs: number;
   /** A queued operation that no process has taken by then is given up. */
   readonly queuedMs: number;
   /** True if no other process uses this database: then an operation that this process does not run has no process. */
@@ -137,13 +140,14 @@ export function createRecovery(options: RecoveryOptions): Recovery {
     },
     atStart: async () => {
       await giveUpUnstarted(options);
-      await requeue(options);
+      await requeue(options, 0);
       if (!(await recoverInterrupted())) await comparison.runIdle();
       await pruneOperations(options.db, OPERATIONS_KEPT);
     },
     check: async () => {
       try {
         await giveUpUnstarted(options);
+        await requeueLate(options);
         const recovered = await recoverInterrupted();
         if (!recovered && comparison.isNeeded) await comparison.runIdle();
       } catch (error) {
@@ -212,14 +216,21 @@ async function progressOf(
   return { done: rows.filter(({ operationId }) => operationId === id).length, failed, total };
 }
 
-/** Gives a queued operation a new job, in case its job was lost. */
-async function requeue({ db, queue }: RecoveryOptions): Promise<void> {
+/** Gives an operation that has been queued for so long a new job, in case its job was lost. */
+async function requeue({ db, queue }: RecoveryOptions, queuedMs: number): Promise<void> {
   await db.transaction().execute(async (trx) => {
-    const active = await findActiveOperation(trx);
-    if (active?.status !== 'queued') return;
-    await queue.remove(trx, active.id);
-    await queue.enqueue(trx, active.id);
+    const id = await lockUnstarted(trx, queuedMs);
+    if (id === null) return;
+    await queue.remove(trx, id);
+    await queue.enqueue(trx, id);
   });
+}
+
+/** A process that took the job while the database was away has lost it. No operation runs while one is queued, so no job is needed. */
+async function requeueLate(options: RecoveryOptions): Promise<void> {
+  if ((await lockUnstarted(options.db, options.lateMs)) === null) return;
+  await options.queue.clear();
+  await requeue(options, options.lateMs);
 }
 
 async function giveUpUnstarted({ db, queue, queuedMs }: RecoveryOptions): Promise<void> {

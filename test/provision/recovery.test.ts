@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import { expect, test, vi } from 'vitest';
 import { listVmRows } from '../../src/db/vm-rows.ts';
 import { planOperationVms, readOperationVms } from '../../src/db/operation-vms.ts';
@@ -171,6 +171,25 @@ test('a launch that was queued when the server was killed is run by the next ser
   await insertOperation(database.db, { id, kind: 'launch', requestedBy: 'ada', numVms: 1 });
   await using lab = await startTestOperations({ on: database });
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 1 });
+});
+
+test('a launch whose job was lost, or is held up by one that a killed server had, is run by the server that is there', async () => {
+  await using database = await createTestDatabase();
+  await using lab = await startTestOperations({ on: database });
+  await lab.ended((await lab.launch(1)).id);
+  const jobs = (change: RawBuilder<unknown>) => sql`${change}`.execute(database.db);
+  const queued = async (): Promise<string> => {
+    const id = crypto.randomUUID();
+    await insertOperation(database.db, { id, kind: 'launch', requestedBy: 'ada', numVms: 1 });
+    return id;
+  };
+  expect(await lab.ended(await queued())).toMatchObject({ status: 'succeeded' });
+
+  // As after the end of an operation whose server was killed before its job was ended.
+  await jobs(
+    sql`update lablink_queue.job set state = 'active', completed_on = null where name = 'operations'`,
+  );
+  expect(await lab.ended(await queued())).toMatchObject({ status: 'succeeded' });
 });
 
 test('a launch that stayed in the queue too long is not run', async () => {

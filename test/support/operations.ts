@@ -34,6 +34,7 @@ export const shortIntervals = {
   forceAfterMs: 2_000,
   abandonAfterMs: 5_000,
   recoverMs: 50,
+  lateMs: 1_000,
   stopForceAfterMs: 3_000,
   canaryPollMs: 20,
   shutdownsMs: 50,
