@@ -40,7 +40,7 @@ export async function openData(
  * Of the embedded server while it restores. Nobody replicates it, so tables that the same transaction has created are written once, and
  * not to the log as well; they are on the disk before the transaction is.
  */
-const RESTORING = { wal_level: 'minimal', max_wal_senders: '0', autovacuum: 'off' };
+const RESTORING = { wal_level: 'minimal', max_wal_senders: '0' };
 
 /** For a restore: the database, alone, whatever is in it. */
 export async function openForRestore(
