@@ -52,7 +52,10 @@ with given as (
     with ordinality as given (id, email, browser_id, crd_command, pin, address, channel, network, settings, place)${bounded}
 ), live as (
   select given.place, a.id, a.hostname, a.pin
-  from given join assignments a on a.email = given.email and a.released_at is null
+  -- By the parameter: the plan is made while nobody has a VM, and would compare each of the group with each assignment.
+  from (
+    select id, hostname, pin, email from assignments where email = any($2::text[]) and released_at is null offset 0
+  ) as a join given on given.email = a.email
 ), outdated as (
   select place from given
   where settings <> ${SETTINGS_VERSION} and not exists (select from live where live.place = given.place)
