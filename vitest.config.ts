@@ -10,7 +10,7 @@ const summary = process.env['TEST_SUMMARY'];
  * second of processor time. They leave nothing behind in the process.
  */
 const SHARED = [
-  'test/{unit,http,delivery,agent,deploy,e2e,aws}/**/*.test.ts',
+  'test/{unit,http,delivery,agent,deploy,e2e,aws,collect,backup,infra,published-agents}/**/*.test.ts',
   'test/db/!(embedded)*.test.ts',
   'test/provision/!(local)*.test.ts',
 ];
