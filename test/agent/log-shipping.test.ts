@@ -1,6 +1,10 @@
-import { access, appendFile, rename, truncate, writeFile } from 'node:fs/promises';
+import { access, appendFile, mkdtemp, rename, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { createFollower } from '../../src/agent/logs/follow.ts';
+import { messageLimits } from '../../src/agent/logs/messages.ts';
+import type { Position } from '../../src/agent/logs/positions.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { createMachine, eventually } from './fixture.ts';
 import { startRelay } from './relay.ts';
@@ -129,6 +133,25 @@ test('a file that is rotated before the allocator could be reached for the first
   relay.restore();
   await eventually(async () => expect(await stored(hostname)).toHaveLength(20));
   expect(await stored(hostname)).toEqual(numbered(0, 20));
+});
+
+test('a line that is being written while the allocator cannot be reached is shipped in one piece', async () => {
+  const path = join(await mkdtemp(join(tmpdir(), 'lablink-follow-')), 'log');
+  const saved = new Map<string, Position>();
+  const positions = {
+    get: (name: string) => saved.get(name),
+    set: (name: string, at: Position) => Promise.resolve(void saved.set(name, at)),
+  };
+  const follower = createFollower(path, { positions, quietMs: 50 });
+  await writeFile(path, 'half');
+  await follower.look();
+  const seenMs = Date.now();
+  await vi.waitFor(() => expect(Date.now() - seenMs).toBeGreaterThan(60));
+  await appendFile(path, ' of a line');
+  expect(await follower.next(messageLimits)).toBeNull();
+  await appendFile(path, '\n');
+  expect((await follower.next(messageLimits))?.messages.map(({ text }) => text)).toEqual(['half of a line']);
+  await follower.close();
 });
 
 test('long lines are shipped in pieces, bytes that are no text are replaced, and a line without an end is shipped after a while', async () => {

@@ -13,6 +13,8 @@ export type LogBatch = {
 
 export type Follower = {
   readonly path: string;
+  /** Remembers which file has the name, from now on, also if it is renamed. Throws if the file cannot be read. */
+  look(): Promise<void>;
   /** The next lines; null if there are none (yet). Throws if the file cannot be read. */
   next(limits: MessageLimits): Promise<LogBatch | null>;
   /** The batch was shipped. */
@@ -42,8 +44,13 @@ export function createFollower(path: string, options: FollowerOptions): Follower
   // The file of the saved position was read to its end, and has another name by now.
   let isLeft = false;
 
-  async function next(limits: MessageLimits): Promise<LogBatch | null> {
+  async function look(): Promise<OpenFile | null> {
     current ??= await openFile(path, isLeft ? undefined : positions.get(path), options);
+    return current;
+  }
+
+  async function next(limits: MessageLimits): Promise<LogBatch | null> {
+    const current = await look();
     if (!current) return null;
     isLeft = false;
     let bytes = await readAfter(current, limits);
@@ -83,6 +90,9 @@ export function createFollower(path: string, options: FollowerOptions): Follower
 
   return {
     path,
+    look: async () => {
+      await look();
+    },
     next,
     async advance({ after }) {
       if (!current) return;

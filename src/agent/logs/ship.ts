@@ -1,6 +1,7 @@
 // Ships log files, batch after batch, in order, each until it is answered. What is not shipped yet stays in the files.
 import { isAborted, sleep } from '../../async/abort.ts';
 import type { AgentContext } from '../context.ts';
+import type { ErrorLog } from '../error-log.ts';
 import { delayAfter, isFinal } from '../requests.ts';
 import { createFollower, type Follower, type LogBatch } from './follow.ts';
 import { messageLimits, type MessageLimits } from './messages.ts';
@@ -33,12 +34,17 @@ export async function shipLogs(context: AgentContext): Promise<void> {
   }
 }
 
-/** Looks which file has the name, and ships nothing: it may be rotated before the allocator can be reached. */
-async function watchUntilAnnounced(context: AgentContext, followers: readonly Follower[]): Promise<void> {
-  const { options, stopping, presence } = context;
-  const announced = presence.announced.then(() => true);
-  do for (const follower of followers) await nextBatch(context, follower, messageLimits);
-  while (!(await Promise.race([announced, sleep(options.intervals.logsMs, stopping).then(() => false)])));
+/** Ships nothing: a file may be renamed before the allocator can be reached. */
+async function watchUntilAnnounced(
+  { options, presence, errors }: AgentContext,
+  followers: readonly Follower[],
+): Promise<void> {
+  const announced = new AbortController();
+  void presence.announced.then(() => announced.abort());
+  while (!isAborted(announced.signal)) {
+    for (const follower of followers) await reading(follower, errors, () => follower.look());
+    await sleep(options.intervals.logsMs, announced.signal);
+  }
 }
 
 /** One batch of each file, so that a busy file does not delay the others. Whether there was any. */
@@ -129,16 +135,21 @@ function createBatchSizes(): BatchSizes {
   };
 }
 
-async function nextBatch(
+function nextBatch(
   { errors }: AgentContext,
   follower: Follower,
   limits: MessageLimits,
 ): Promise<LogBatch | null> {
+  return reading(follower, errors, () => follower.next(limits));
+}
+
+/** Null where the file cannot be read, which is reported once. */
+async function reading<T>(follower: Follower, errors: ErrorLog, work: () => Promise<T>): Promise<T | null> {
   const what = `reading ${follower.path}`;
   try {
-    const batch = await follower.next(limits);
+    const result = await work();
     errors.resolve(what);
-    return batch;
+    return result;
   } catch (error) {
     errors.report(what, error instanceof Error ? error.message : String(error));
     await follower.close();
