@@ -60,10 +60,23 @@ type Waiting<Item, Answer> = {
 /** When what has arrived on all connections in this moment has been read. No timer. */
 const afterWhatArrived = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-type Answering = () => void;
+/** `answer` answers those of the group that need not be served alone. */
+type Served = { readonly answer: () => void; readonly isWhole: boolean };
+
+const NOBODY: Served = { answer: () => undefined, isWhole: true };
 
 function rejectWith<Item, Answer>(error: unknown): (waiting: Waiting<Item, Answer>) => void {
   return ({ reject }) => reject(error);
+}
+
+function resolveAll<Item, Answer>(
+  group: readonly Waiting<Item, Answer>[],
+  answers: readonly (Answer | undefined)[],
+): void {
+  group.forEach(({ resolve }, index) => {
+    const answer = answers[index];
+    if (answer !== undefined) resolve(answer);
+  });
 }
 
 export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>): Groups<Item, Answer> {
@@ -77,31 +90,28 @@ export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>):
     resolve(options.alone(item));
   }
 
-  /** @returns what answers those of the group */
-  async function serveGroup(group: readonly Waiting<Item, Answer>[]): Promise<Answering> {
+  async function serveGroup(group: readonly Waiting<Item, Answer>[]): Promise<Served> {
     counts.groups += 1;
     counts.items += group.length;
     counts.largest = Math.max(counts.largest, group.length);
     try {
       const answers = await options.together(group.map(({ item }) => item));
-      return () =>
-        group.forEach((waiting, index) => {
-          const answer = answers[index];
-          if (answer === undefined) serveAlone(waiting);
-          else waiting.resolve(answer);
-        });
+      // Before the next group: they came before it.
+      const left = group.filter((_, index) => answers[index] === undefined);
+      left.forEach(serveAlone);
+      return { answer: () => resolveAll(group, answers), isWhole: left.length === 0 };
     } catch (error) {
-      const fail = options.isWorthTryingAlone(error) ? serveAlone : rejectWith<Item, Answer>(error);
-      return () => group.forEach(fail);
+      group.forEach(options.isWorthTryingAlone(error) ? serveAlone : rejectWith(error));
+      return { answer: () => undefined, isWhole: false };
     }
   }
 
-  function begin(): Promise<Answering> {
+  function begin(): Promise<Served> {
     const { group, left, later } = nextGroup(queue, options);
     queue = later;
     left.forEach(rejectWith(new NotServed('left')));
     if (group.length > 1 && options.rest) rest = options.rest();
-    return group.length > 0 ? serveGroup(group) : Promise.resolve(() => undefined);
+    return group.length > 0 ? serveGroup(group) : Promise.resolve(NOBODY);
   }
 
   async function serveAll(): Promise<void> {
@@ -110,9 +120,10 @@ export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>):
       if (rest !== null) await rest;
       // What has arrived already is read first: the busier the process, the larger are the groups. Alone, nobody waits.
       await afterWhatArrived();
-      for (let running: Promise<Answering> | null = begin(); running !== null;) {
-        const answer = await running;
-        running = queue.length > 0 && rest === null ? begin() : null;
+      for (let running: Promise<Served> | null = begin(); running !== null;) {
+        const { answer, isWhole }: Served = await running;
+        // Where groups rest, nobody waits for an answer.
+        running = queue.length > 0 && isWhole && rest === null ? begin() : null;
         // The next statement is sent first: it runs while these are answered.
         if (running !== null) await afterWhatArrived();
         answer();

@@ -59,6 +59,26 @@ describe('a group', () => {
     expect(await next).toBe('b together');
   });
 
+  test('one that its group could not serve is served before those who came later', async () => {
+    const order: string[] = [];
+    const { groups, begun } = heldGroups({
+      alone: (item) => {
+        order.push(`${item} alone, ${begun.length} groups`);
+        return Promise.resolve(item);
+      },
+    });
+    const answers = [groups.serve('a1')];
+    await settle();
+    answers.push(groups.serve('b'));
+    await begun[0]?.end([undefined]);
+    expect(order).toEqual(['a1 alone, 1 groups']);
+    const failed = groups.serve('c');
+    await begun[1]?.end(new Error('no database'));
+    expect(order.at(-1)).toBe('b alone, 2 groups');
+    await begun[2]?.end();
+    await Promise.all([...answers, failed]);
+  });
+
   test('after a group of several, the next one waits for the end of the rest; after one alone, it does not', async () => {
     const rests: ReturnType<typeof Promise.withResolvers<undefined>>[] = [];
     const rest = () => {
