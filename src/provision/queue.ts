@@ -1,5 +1,6 @@
 // The queue of operations: pg-boss in a schema of its own. The transaction that inserts an operation also inserts its job,
 // with the same id; the row of the operation is authoritative. The only file that uses pg-boss.
+import { sql } from 'kysely';
 import { fromKysely, PgBoss } from 'pg-boss';
 import type { Db } from '../db/connect.ts';
 
@@ -20,8 +21,11 @@ export type OperationQueue = {
   enqueue(trx: Db, operationId: string): Promise<void>;
   /** Removes the job of an operation, even if another process holds it, within this transaction. */
   remove(trx: Db, operationId: string): Promise<void>;
-  /** Removes all jobs, also those that processes hold: of one that was killed, a job would hold up the next for 90 seconds. */
-  clear(): Promise<void>;
+  /**
+   * Within this transaction: removes jobs of processes that are dead, which would hold up the next for up to 90 seconds. True if a process
+   * that lives holds a job: it runs it, or will.
+   */
+  removeDead(trx: Db): Promise<boolean>;
   /** Within this transaction: at this time of the database's clock, one of the processes is woken by `onTimer`. */
   setTimer(trx: Db, at: Date): Promise<void>;
   /** Calls `wake` when a timer has come. A timer is a hint: nothing is lost if it never comes. */
@@ -45,6 +49,8 @@ const HEARTBEAT_REFRESH_SECONDS = 10;
 /** Between the end of the longest run and the end of its job. */
 const EXPIRY_MARGIN_SECONDS = 600;
 const KEEP_SECONDS = 86_400;
+/** More than are kept. */
+const JOBS_MAX = 10_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 
 const schemaOptions = {
@@ -94,9 +100,7 @@ export function createQueue(options: QueueOptions): OperationQueue {
     remove: async (trx, operationId) => {
       await boss.deleteJob(QUEUE, operationId, { db: fromKysely(trx) });
     },
-    clear: async () => {
-      await boss.deleteAllJobs(QUEUE);
-    },
+    removeDead: (trx) => removeDead(boss, trx),
     setTimer: async (trx, at) => {
       await boss.send(TIMERS, null, { startAfter: at, db: fromKysely(trx) });
     },
@@ -111,4 +115,16 @@ export function createQueue(options: QueueOptions): OperationQueue {
     },
     close: () => boss.stop({ graceful: true, timeout: CLOSE_TIMEOUT_MS }),
   };
+}
+
+async function removeDead(boss: PgBoss, trx: Db): Promise<boolean> {
+  const db = fromKysely(trx);
+  const { rows } = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(trx);
+  const deadSince = Number(rows[0]?.now) - HEARTBEAT_SECONDS * 1_000;
+  const jobs = await boss.findJobs(QUEUE, { db, limit: JOBS_MAX });
+  const active = jobs.filter(({ state }) => state === 'active');
+  const dead = active.filter(({ heartbeatOn, startedOn }) => Number(heartbeatOn ?? startedOn) < deadSince);
+  const ids = dead.map(({ id }) => id);
+  if (ids.length > 0) await boss.deleteJob(QUEUE, ids, { db });
+  return active.length > dead.length;
 }

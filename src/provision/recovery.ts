@@ -24,10 +24,10 @@ import { describeFailure } from '../result.ts';
 export type RecoveryOptions = {
   readonly db: Db;
   readonly provider: Provider;
-  readonly queue: Pick<OperationQueue, 'enqueue' | 'remove' | 'clear'>;
+  readonly queue: Pick<OperationQueue, 'enqueue' | 'remove' | 'removeDead' | 'wake'>;
   readonly owner: string;
   readonly leaseMs: number;
-  /** The job of a queued operation that no process has taken by then is lost, or held up: it gets a new one. */
+  /** A queued operation that no process has taken by then gets a new job, if none that lives has its job. */
   readonly lateMs: number;
   /** A queued operation that no process has taken by then is given up. */
   readonly queuedMs: number;
@@ -147,7 +147,7 @@ export function createRecovery(options: RecoveryOptions): Recovery {
     check: async () => {
       try {
         await giveUpUnstarted(options);
-        await requeueLate(options);
+        await requeue(options, options.lateMs);
         const recovered = await recoverInterrupted();
         if (!recovered && comparison.isNeeded) await comparison.runIdle();
       } catch (error) {
@@ -216,21 +216,19 @@ async function progressOf(
   return { done: rows.filter(({ operationId }) => operationId === id).length, failed, total };
 }
 
-/** Gives an operation that has been queued for so long a new job, in case its job was lost. */
-async function requeue({ db, queue }: RecoveryOptions, queuedMs: number): Promise<void> {
-  await db.transaction().execute(async (trx) => {
+/**
+ * Gives an operation that has been queued for so long a new job: a process that took it while the database was away has lost it. Not if
+ * a process that lives has the job: it may be waiting for a repair or a comparison of its own.
+ */
+async function requeue({ db, queue, alone }: RecoveryOptions, queuedMs: number): Promise<void> {
+  const isRequeued = await db.transaction().execute(async (trx) => {
     const id = await lockUnstarted(trx, queuedMs);
-    if (id === null) return;
+    if (id === null || ((await queue.removeDead(trx)) && !alone)) return false;
     await queue.remove(trx, id);
     await queue.enqueue(trx, id);
+    return true;
   });
-}
-
-/** A process that took the job while the database was away has lost it. No operation runs while one is queued, so no job is needed. */
-async function requeueLate(options: RecoveryOptions): Promise<void> {
-  if ((await lockUnstarted(options.db, options.lateMs)) === null) return;
-  await options.queue.clear();
-  await requeue(options, options.lateMs);
+  if (isRequeued) queue.wake();
 }
 
 async function giveUpUnstarted({ db, queue, queuedMs }: RecoveryOptions): Promise<void> {

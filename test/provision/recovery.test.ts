@@ -1,4 +1,4 @@
-import { sql, type RawBuilder } from 'kysely';
+import { sql } from 'kysely';
 import { expect, test, vi } from 'vitest';
 import { listVmRows } from '../../src/db/vm-rows.ts';
 import { planOperationVms, readOperationVms } from '../../src/db/operation-vms.ts';
@@ -173,23 +173,47 @@ test('a launch that was queued when the server was killed is run by the next ser
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 1 });
 });
 
-test('a launch whose job was lost, or is held up by one that a killed server had, is run by the server that is there', async () => {
+/** As of a request whose job was lost. */
+async function insertQueued({ db }: TestDatabase): Promise<string> {
+  const id = crypto.randomUUID();
+  await insertOperation(db, { id, kind: 'launch', requestedBy: 'ada', numVms: 1 });
+  return id;
+}
+
+test('a launch whose job was lost, or is held up by one of a killed server, is run by the server that is there', async () => {
   await using database = await createTestDatabase();
   await using lab = await startTestOperations({ on: database });
-  await lab.ended((await lab.launch(1)).id);
-  const jobs = (change: RawBuilder<unknown>) => sql`${change}`.execute(database.db);
-  const queued = async (): Promise<string> => {
-    const id = crypto.randomUUID();
-    await insertOperation(database.db, { id, kind: 'launch', requestedBy: 'ada', numVms: 1 });
-    return id;
-  };
-  expect(await lab.ended(await queued())).toMatchObject({ status: 'succeeded' });
+  const launched = await lab.ended((await lab.launch(1)).id);
+  expect(await lab.ended(await insertQueued(database))).toMatchObject({ status: 'succeeded' });
 
   // As after the end of an operation whose server was killed before its job was ended.
-  await jobs(
-    sql`update lablink_queue.job set state = 'active', completed_on = null where name = 'operations'`,
+  await sql`update lablink_queue.job set state = 'active', completed_on = null, heartbeat_on = now() - interval '31 seconds'
+    where id = ${launched.id}`.execute(database.db);
+  expect(await lab.ended(await insertQueued(database))).toMatchObject({ status: 'succeeded' });
+});
+
+test('a launch whose job another server holds, which may be busy, is left to it while that server lives', async () => {
+  await using database = await createTestDatabase();
+  const scripted = createScriptedProvider();
+  const looks = vi.fn(() => scripted.list());
+  await using lab = await startTestOperations({
+    ...{ on: database, alone: false, provider: { ...scripted, list: looks } },
+    intervals: { ...shortIntervals, reconcileMs: 100 },
+  });
+  const job = await lab.ended((await lab.launch(1)).id);
+  const hold = (age: string) =>
+    sql`update lablink_queue.job set state = 'active', completed_on = null, heartbeat_on = now() - ${age}::interval
+      where id = ${job.id}`.execute(database.db);
+  await hold('1 second');
+  const id = await insertQueued(database);
+  await sql`update operations set requested_at = now() - interval '1 minute' where id = ${id}`.execute(
+    database.db,
   );
-  expect(await lab.ended(await queued())).toMatchObject({ status: 'succeeded' });
+  looks.mockClear();
+  await vi.waitFor(() => expect(looks.mock.calls.length).toBeGreaterThan(5), WAIT);
+  expect(await lab.reached(id, 'queued')).toMatchObject({ startedAt: null });
+  await hold('31 seconds');
+  expect(await lab.ended(id)).toMatchObject({ status: 'succeeded' });
 });
 
 test('a launch that stayed in the queue too long is not run', async () => {
