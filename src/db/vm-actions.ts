@@ -58,7 +58,7 @@ async function endBrowsers(trx: Db, id: string, { pin, windowSeconds }: Opening)
     update assignments a set browsers = '{}', ended_browsers = a.ended_browsers || a.browsers, pin = ${pin},
       pin_failures = 0, pin_locked_until = null,
       browser_allowed_until = now() + make_interval(secs => ${windowSeconds}::float8),
-      reassigned_at = case when acknowledged_at is null then now() else reassigned_at end
+      reassigned_at = case when acknowledged_at is null then clock_timestamp() else reassigned_at end
     from before where a.id = before.id
     returning before.browsers, a.requested_from as "requestedFrom"`.execute(trx);
   return rows[0] ?? { browsers: 0, requestedFrom: null };
@@ -143,7 +143,7 @@ async function attach(trx: Db, move: Leaving & { readonly to: string }): Promise
   const { assignmentId, to, channel } = move;
   await sql`
     update assignments set hostname = ${to}, assigned_at = clock_timestamp(),
-      reassigned_at = case when delivered_at is null and reassigned_at is null then null else now() end,
+      reassigned_at = case when delivered_at is null and reassigned_at is null then null else clock_timestamp() end,
       delivered_at = null, acknowledged_at = null, outcome = null, outcome_message = null
     where id = ${assignmentId}`.execute(trx);
   await sql`update vms set assignment_id = ${assignmentId} where hostname = ${to}`.execute(trx);
