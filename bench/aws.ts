@@ -11,7 +11,8 @@ import { testEngine } from '../test/support/engine.ts';
 import { atMost, notMeasured, type Bench, type Measurement, type Row } from './measurement.ts';
 import { median } from './statistics.ts';
 import { acquireAllocator, type Allocator } from './support/allocator.ts';
-import { acquireBrowser, findBrowser } from './support/browser.ts';
+import { findChromium } from '../test/support/chromium.ts';
+import { acquireBrowser } from './support/browser.ts';
 import { acquireFolder } from './support/folder.ts';
 import { settledKib } from './support/memory.ts';
 
@@ -42,7 +43,7 @@ export const aws: Measurement = {
   about: `a launch of ${MACHINES} machines on AWS, in Chromium, on the doubles of engine and cloud`,
   limitSeconds: 600,
   run: async (bench) => {
-    const executable = findBrowser();
+    const executable = findChromium();
     if (executable === null)
       return [
         notMeasured(

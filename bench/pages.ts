@@ -8,7 +8,8 @@ import { atMost, notMeasured, type Bench, type Measurement, type Row } from './m
 import { firstPaints } from './paint.ts';
 import { percentile } from './statistics.ts';
 import { acquireAllocator, type Allocator } from './support/allocator.ts';
-import { acquireBrowser, findBrowser } from './support/browser.ts';
+import { findChromium } from '../test/support/chromium.ts';
+import { acquireBrowser } from './support/browser.ts';
 import { acquireDatabase } from './support/database.ts';
 import { acquireFolder } from './support/folder.ts';
 
@@ -29,7 +30,7 @@ export const pages: Measurement = {
   about: `the live pages in Chromium: ${MACHINES} machines, ${CHANGES_PER_SECOND} changes a second; a log of ${LINES_PER_SECOND} lines a second`,
   limitSeconds: 360,
   run: async (bench) => {
-    const executable = findBrowser();
+    const executable = findChromium();
     if (executable === null)
       return [
         notMeasured('Live pages', 'Install Chromium (`apt-get install chromium`), or name one in CHROMIUM.'),
