@@ -45,7 +45,6 @@ export function createParticipant(url: string, email: string, draw: Draw): Parti
   const client = clientWithCookie(url);
   const answers: FormAnswer[] = [];
   let commands = 1;
-  let machine: string | null = null;
   const codeOf = (number: number): string => `4/0A${email.replace(/[^a-z0-9]/g, '')}-${number}`;
 
   /** Null: no answer, or one that asks to come back later. */
@@ -88,6 +87,19 @@ export function createParticipant(url: string, email: string, draw: Draw): Parti
     return null;
   }
 
+  /** Whether an admin has moved it and its command is used up, as its page says. */
+  async function needsCommand(id: string, signal: AbortSignal): Promise<boolean> {
+    while (!isAborted(signal)) {
+      const params = { path: { id } };
+      const answer = await client.api
+        .GET('/api/v1/assignments/{id}', { params, signal: withLimit(signal) })
+        .catch(() => null);
+      if (answer?.data) return answer.data.reassigned_at !== null;
+      await sleep(AGAIN_MS, signal);
+    }
+    return false;
+  }
+
   return {
     email,
     answers,
@@ -98,17 +110,16 @@ export function createParticipant(url: string, email: string, draw: Draw): Parti
       await sleep(afterMs, signal);
       await openStartPage(signal);
       if (habit === 'impatient') await send(AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]));
-      machine = (await ask(signal))?.hostname ?? null;
-      if (habit !== 'new command' || machine === null) return;
+      const given = await ask(signal);
+      if (habit !== 'new command' || given === null) return;
       await sleep(AGAIN_MS * 4, signal);
       commands += 1;
-      machine = (await ask(signal))?.hostname ?? machine;
+      await ask(signal);
     },
     comeBack: async (signal) => {
       await openStartPage(signal);
-      const before = machine;
-      machine = (await ask(signal))?.hostname ?? null;
-      if (before === null || machine === null || machine === before) return;
+      const given = await ask(signal);
+      if (given === null || !(await needsCommand(given.assignmentId, signal))) return;
       commands += 1;
       await ask(signal);
     },
