@@ -122,10 +122,13 @@ export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>):
       await afterWhatArrived();
       for (let running: Promise<Served> | null = begin(); running !== null;) {
         const { answer, isWhole }: Served = await running;
-        // Where groups rest, nobody waits for an answer.
-        running = queue.length > 0 && isWhole && rest === null ? begin() : null;
-        // The next statement is sent first: it runs while these are answered.
-        if (running !== null) await afterWhatArrived();
+        running = null;
+        // The next statement is sent first: it runs while these are answered. Where groups rest, nobody waits for an answer.
+        if (queue.length > 0 && isWhole && rest === null) {
+          await afterWhatArrived();
+          running = begin();
+          await afterWhatArrived();
+        }
         answer();
       }
     }
@@ -135,12 +138,11 @@ export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>):
   return {
     serve: (item, signal) =>
       new Promise((resolve, reject) => {
-        if (queue.length >= options.maxWaiting) {
-          reject(new NotServed('full'));
-          return;
+        if (queue.length >= options.maxWaiting) reject(new NotServed('full'));
+        else {
+          queue.push({ item, signal, resolve, reject });
+          if (!isServing) void serveAll();
         }
-        queue.push({ item, signal, resolve, reject });
-        if (!isServing) void serveAll();
       }),
     sizes: () => ({ ...counts, waiting: queue.length }),
   };
