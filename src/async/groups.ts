@@ -97,9 +97,9 @@ export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>):
     try {
       const answers = await options.together(group.map(({ item }) => item));
       // Before the next group: they came before it.
-      const left = group.filter((_, index) => answers[index] === undefined);
-      left.forEach(serveAlone);
-      return { answer: () => resolveAll(group, answers), isWhole: left.length === 0 };
+      const unserved = group.filter((_, index) => answers[index] === undefined);
+      unserved.forEach(serveAlone);
+      return { answer: () => resolveAll(group, answers), isWhole: unserved.length === 0 };
     } catch (error) {
       group.forEach(options.isWorthTryingAlone(error) ? serveAlone : rejectWith(error));
       return { answer: () => undefined, isWhole: false };

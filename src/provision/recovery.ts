@@ -140,14 +140,15 @@ export function createRecovery(options: RecoveryOptions): Recovery {
     },
     atStart: async () => {
       await giveUpUnstarted(options);
-      await requeue(options, 0);
+      // Alone, whatever process had the job is dead.
+      await requeue(options, { queuedMs: 0, evenIfHeld: options.alone });
       if (!(await recoverInterrupted())) await comparison.runIdle();
       await pruneOperations(options.db, OPERATIONS_KEPT);
     },
     check: async () => {
       try {
         await giveUpUnstarted(options);
-        await requeue(options, options.lateMs);
+        await requeue(options, { queuedMs: options.lateMs, evenIfHeld: false });
         const recovered = await recoverInterrupted();
         if (!recovered && comparison.isNeeded) await comparison.runIdle();
       } catch (error) {
@@ -217,13 +218,16 @@ async function progressOf(
 }
 
 /**
- * Gives an operation that has been queued for so long a new job: a process that took it while the database was away has lost it. Not if
- * a process that lives has the job: it may be waiting for a repair or a comparison of its own.
+ * Gives an operation that has been queued for so long a new job: a process that took its job while the database was away has lost it.
+ * @param evenIfHeld also where a process that lives has the job; it may be waiting for a repair or a comparison of its own
  */
-async function requeue({ db, queue, alone }: RecoveryOptions, queuedMs: number): Promise<void> {
+async function requeue(
+  { db, queue }: RecoveryOptions,
+  { queuedMs, evenIfHeld }: { readonly queuedMs: number; readonly evenIfHeld: boolean },
+): Promise<void> {
   const isRequeued = await db.transaction().execute(async (trx) => {
     const id = await lockUnstarted(trx, queuedMs);
-    if (id === null || ((await queue.removeDead(trx)) && !alone)) return false;
+    if (id === null || ((await queue.removeDead(trx)) && !evenIfHeld)) return false;
     await queue.remove(trx, id);
     await queue.enqueue(trx, id);
     return true;

@@ -216,6 +216,21 @@ test('a launch whose job another server holds, which may be busy, is left to it 
   expect(await lab.ended(id)).toMatchObject({ status: 'succeeded' });
 });
 
+test('a server that was killed and started again, alone, runs at once what its last job held up', async () => {
+  await using database = await createTestDatabase();
+  const id = await insertQueued(database);
+  {
+    await using before = await startTestOperations({ on: database });
+    await before.ended(id);
+  }
+  await sql`update lablink_queue.job set state = 'active', completed_on = null, heartbeat_on = now() where id = ${id}`.execute(
+    database.db,
+  );
+  await sql`update operations set status = 'queued', started_at = null, ended_at = null`.execute(database.db);
+  await using lab = await startTestOperations({ on: database });
+  expect(await lab.ended(id)).toMatchObject({ status: 'succeeded' });
+});
+
 test('a launch that stayed in the queue too long is not run', async () => {
   await using database = await createTestDatabase();
   const id = crypto.randomUUID();

@@ -37,7 +37,7 @@ export async function destroyAll(run: EngineRun, report: ProvisionReport): Promi
 
 /**
  * Machines cost money whether or not the state can be used. Of a state in a bucket, only Pulumi can tell that it cannot be
- * read; and we hold the lease of the operation, so whoever has locked it is dead, or has lost that lease.
+ * read; and we hold the lease of the operation, so the process that locked it is dead, or has lost that lease.
  */
 function isWithoutState({ emit }: EngineRun, failure: RunFailure): boolean {
   const isLocked = hasCause(failure, 'state_locked');

@@ -38,7 +38,7 @@ export async function findNetwork(
       `The VPC ${vpcId} has no subnets in this region.`,
       'Name subnets of another VPC (`subnet_ids`).',
     );
-  // A machine in a private subnet may reach nothing and be reached by nobody: only whoever names one wants it.
+  // A machine in a private subnet may reach nothing and be reached by nobody: it is used only where the settings name it.
   const open = subnets.filter(({ isPublic }) => isPublic);
   return { vpcId, subnets: (open.length > 0 ? open : subnets).map(withoutVpc) };
 }

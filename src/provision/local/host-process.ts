@@ -1,4 +1,4 @@
-// The process that runs the local VMs: started with the first VM, ended with the last. To whoever starts a VM, it looks as if
+// The process that runs the local VMs: started with the first VM, ended with the last. To the code that starts a VM, it looks as if
 // each had a process of its own. Knows nothing of rows and restarts.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
