@@ -58,7 +58,7 @@ function queryParameters(document: JsonObject, operation: JsonObject): JsonObjec
 
 const ROLES = ['instructor', 'admin'];
 
-/** Whoever adds an endpoint for which somebody signs in decides who may call it. */
+/** A new endpoint for which somebody signs in must say who may call it. */
 function roleOf({ operationId, 'x-role': role = null }: JsonObject, security: readonly Json[]): Json {
   const signsIn = security.some((entry) => isRecord(entry) && 'adminBasic' in entry);
   if (signsIn ? ROLES.includes(textOf(role)) : role === null) return role;

@@ -68,7 +68,7 @@ export const commands: readonly CommandHelp[] = [
   commandUsage(
     'support-bundle',
     [
-      'write a file for whoever is asked for help: settings, health, operations, log, database, computer',
+      'write a file for the person who helps: settings, health, operations, log, database, computer',
       '--log <file>  the log of the allocator, where systemd does not keep it',
     ],
     'Works while the server runs, and while it or its database is away: what cannot be read is named. It starts and changes nothing. The file is a new .tar.gz, which this user alone can read.',

@@ -58,7 +58,7 @@ export type WebDependencies = Pick<Identity, 'admin' | 'secretKey' | 'forwarderT
   readonly collecting: Collecting;
   readonly scheduleClock: ScheduleClock;
   readonly isStopping: () => boolean;
-  /** What happens is told here; null where nobody reads it. */
+  /** Counts what happens; null where nobody reads it. */
   readonly metrics: Metrics | null;
   readonly renderMetrics: () => Promise<string>;
 };

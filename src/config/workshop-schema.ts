@@ -29,6 +29,6 @@ export const workshopSettings = z.object({
   join: env('WORKSHOP_JOIN', workshopRules.join, {
     default: 'open',
     meaning:
-      'Who can get a machine: `open`: whoever has the address; `code`: with the workshop code; `roster`: whose e-mail is on the roster; `roster_and_code`: both.',
+      'Who can get a machine: `open`: everybody with the address; `code`: with the workshop code; `roster`: whose e-mail is on the roster; `roster_and_code`: both.',
   }),
 });

@@ -732,7 +732,7 @@ export interface paths {
     /**
      * End the assignments of several VMs
      * @description Starts an operation that releases one VM after the other, as `POST /api/v1/assignments/{id}/release` does. A VM whose assignment is
-     *     not in `assignment_ids` (any more) is not changed; the operation says so in its result. A repetition with the same `Idempotency-Key`
+     *     not in `assignment_ids` (any more) is not changed; the operation's result names it. A repetition with the same `Idempotency-Key`
      *     (in forms: `idempotency_key`) is answered with the same operation. With `Accept: text/html` the answer redirects to the page of the
      *     operation.
      */
@@ -3250,7 +3250,7 @@ export interface components {
       }[];
     };
     /**
-     * @description Who can get a VM. `open`: whoever has the address. `code`: with the workshop code. `roster`: whose e-mail is on the
+     * @description Who can get a VM. `open`: everybody with the address. `code`: with the workshop code. `roster`: whose e-mail is on the
      *     roster. `roster_and_code`: both. Participants who have a VM keep it, whatever changes.
      * @enum {string}
      */
@@ -7897,7 +7897,7 @@ export interface operations {
   accountsPage: {
     parameters: {
       query?: {
-        /** @description What was done; the page says so. */
+        /** @description What was done, for the page to show. */
         done?: 'added' | 'role' | 'password' | 'disabled' | 'enabled' | 'removed' | 'gone';
       };
       header?: never;

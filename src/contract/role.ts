@@ -1,4 +1,4 @@
-// Which endpoints a role may call: `x-role` of the contract. Whoever may not call an endpoint gets 403, and no button for it.
+// Which endpoints a role may call: `x-role` of the contract. Other people get 403, and no button for it.
 import type { Role } from './endpoint.ts';
 import type { Caller } from './handlers.ts';
 import { endpoints, type EndpointId } from './endpoints.gen.ts';

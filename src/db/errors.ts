@@ -11,7 +11,7 @@ const FOREIGN_KEY_VIOLATION = '23503';
 
 /** The disk, or a quota on it, is full. */
 const DISK_FULL = ['53100'];
-/** The server takes no writes: it is a standby, or was told so. */
+/** The server takes no writes: it is a standby, or was set to read-only. */
 export const READ_ONLY = '25006';
 /** A prepared statement outlived a migration; a pooler, or the server, knows nothing of it, or has another of its name. */
 export const STALE_STATEMENT: readonly string[] = ['0A000', '26000', '42P05'];

@@ -5,7 +5,7 @@ import type { NotificationEvent } from '../vms/notifications.ts';
 import type { Db } from './connect.ts';
 
 export type NewNotification = {
-  /** What is the same thing: it is announced once, whoever notices it. */
+  /** What is the same thing: it is announced once, by one process. */
   readonly key: string;
   readonly event: NotificationEvent;
   /** What the message says; see notify/message.ts. */

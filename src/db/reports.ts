@@ -41,7 +41,7 @@ export async function reportStatus(
   return 'recorded';
 }
 
-/** Those without a token: whoever launches or registers a VM gives it one. */
+/** Those without a token: a launch or a registration gives a VM one. */
 async function countReported(db: Db): Promise<number> {
   const { count } = await db
     .selectFrom('vms')

@@ -1,4 +1,4 @@
-// The connections of a process, divided: whoever asks for too much waits for connections of their own, and takes none from the
+// The connections of a process, divided: a part that asks for too much waits for connections of its own, and takes none from the
 // others. What the shares are is in docs/operations.md.
 import { connectDatabase, readPoolUse, type DatabaseOptions, type Db, type PoolUse } from './connect.ts';
 

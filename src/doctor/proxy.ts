@@ -121,7 +121,7 @@ function hostFinding(url: URL, { host }: Connection): Finding {
     ? ok(name, `The server knows the name ${host}.`)
     : problem(
         name,
-        `The client asks for ${url.host}, but the server is told ${host}: it refuses its own forms as those of another site.`,
+        `The client asks for ${url.host}, but the proxy passes on ${host}: the server refuses its own forms as those of another site.`,
         'Let the proxy pass the Host header on (nginx: proxy_set_header Host $host).',
       );
 }

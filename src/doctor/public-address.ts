@@ -125,7 +125,11 @@ export async function checkRedirect(ask: Ask, url: URL, plain: URL): Promise<Fin
   } catch (error) {
     if (!(error instanceof NoAnswer)) throw error;
     return [
-      warning(name, `${plain.origin} does not answer: whoever types the name alone may see nothing.`, remedy),
+      warning(
+        name,
+        `${plain.origin} does not answer: people who type the name alone may see nothing.`,
+        remedy,
+      ),
     ];
   }
 }

@@ -1,4 +1,4 @@
-// Who may get a machine now. Whoever has one comes back to it in any case: this is asked before a machine is claimed, or waited for.
+// Who may get a machine now. People who have one get back to it in any case: this runs before a claim, or before they wait.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { problem, type ProblemReply } from '../contract/problems.ts';
 import type { Db } from '../db/connect.ts';

@@ -67,7 +67,7 @@ async function operationStream(
 ): Promise<Reply<'streamOperationEvents'>> {
   const { db } = dependencies;
   if ((await findOperation(db, path.id)) === null) return problem('operation_not_found');
-  // An EventSource comes back to a stream that has ended, for ever, unless it is told that nothing is left.
+  // An EventSource comes back to a stream that has ended, for ever, unless the answer says that nothing is left.
   if (lastEventId === AFTER_END) return { status: 204, type: '', body: null };
   const start = readCursor(lastEventId ?? query.after, 'output');
   const type = 'text/event-stream';

@@ -105,7 +105,7 @@ type Asking = Typed & {
   readonly signal: AbortSignal;
 };
 
-/** By the settings as they are at the moment of the claim. Whoever is refused comes back to a VM that they have. */
+/** By the settings as they are at the moment of the claim. A person who is refused still gets back to their VM. */
 async function admitAndClaim(
   dependencies: RequestVmDependencies,
   asking: Asking,

@@ -13,7 +13,7 @@ export type HealthCheck = {
   readonly name: string;
   /** Null = ready; otherwise what is wrong. Never throws. */
   readonly check: () => Promise<string | null>;
-  /** What is wrong is told, but requests can be served. */
+  /** Something is wrong, but requests can be served. */
   readonly isWarning?: true;
 };
 

@@ -99,7 +99,7 @@ export function createLoginLimit(onFailure: (failure: FailedLogin) => void): Log
   };
 }
 
-/** Of one name: whoever has an account has no more tries at another one. */
+/** Of one name: an account gives nobody more tries at another one. */
 function clientOf({ address, userAgent, user }: Omit<Person, 'isBuiltIn'>): string {
   return `password ${address} ${userAgent} ${accountOf(user)}`;
 }

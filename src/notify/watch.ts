@@ -1,4 +1,4 @@
-// Looks at the clock: what organisers are told before the end of the workshop and of machines, and after it; and the cost so far. Each
+// Looks at the clock: what organisers hear before the end of the workshop and of machines, and after it; and the cost so far. Each
 // allocator has one. What it writes has a key, so that it is announced once.
 import { sleep } from '../async/abort.ts';
 import type { Db } from '../db/connect.ts';

@@ -147,7 +147,7 @@ async function afterDownload(
   return { retryAt, attempts, problem: why, kept, archive };
 }
 
-/** Organisers are told once that machines were kept, and once more when it is not tried again. */
+/** Notifies organisers once that machines were kept, and once more when it is not tried again. */
 async function recordWork(trx: Db, lease: Lease, archive: string | null, after: Attempt): Promise<void> {
   await recordArchive(trx, lease, archive);
   if (after.problem === null) return;

@@ -38,7 +38,7 @@ export function isFree({
   return isStatus(status, 'usable') && assignment === null && twinSince === null;
 }
 
-/** Free, and not reserved for somebody on the waiting list: whoever comes next can get it. */
+/** Free, and not reserved for somebody on the waiting list: the next participant can get it. */
 export function isUnreserved(vm: Parameters<typeof isFree>[0] & Pick<VmFacts, 'isReserved'>): boolean {
   return isFree(vm) && !vm.isReserved;
 }

@@ -37,7 +37,7 @@ const moment = words
   .transform((value) => new Date(value).toISOString())
   .meta({ description: 'a time with its zone, such as 2027-03-01T09:00:00+01:00' });
 
-/** `open`: whoever has the address. `code`: with the workshop code. `roster`: whose e-mail is on the roster. */
+/** `open`: everybody with the address. `code`: with the workshop code. `roster`: whose e-mail is on the roster. */
 export const joinModes = ['open', 'code', 'roster', 'roster_and_code'] as const;
 
 export const workshopRules = {
