@@ -13,6 +13,11 @@ export type GroupOptions<Item, Answer> = {
    * wait, so that many of them leave time for others. Absent: the next one begins at once.
    */
   readonly rest?: () => Promise<unknown>;
+  /**
+   * A group takes at most half of those who wait and of those whom the group before is about to answer. The same clients soon come
+   * again: so one half is served while the other is answered and read, and no group of nearly all leaves nothing for the next one.
+   */
+  readonly inHalves?: boolean;
   /** The answers, in the order of the items. `undefined`: this item has to be served alone. Only one group at a time. */
   readonly together: (items: readonly Item[]) => Promise<readonly (Answer | undefined)[]>;
   /** Serves an item that its group could not serve. Groups do not wait for it. */
@@ -61,22 +66,25 @@ type Waiting<Item, Answer> = {
 const afterWhatArrived = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** `answer` answers those of the group that need not be served alone. */
-type Served = { readonly answer: () => void; readonly isWhole: boolean };
+type Served = { readonly size: number; readonly answer: () => void; readonly isWhole: boolean };
 
-const NOBODY: Served = { answer: () => undefined, isWhole: true };
+const NOBODY: Served = { size: 0, answer: () => undefined, isWhole: true };
 
 function rejectWith<Item, Answer>(error: unknown): (waiting: Waiting<Item, Answer>) => void {
   return ({ reject }) => reject(error);
 }
 
-function resolveAll<Item, Answer>(
+function servedGroup<Item, Answer>(
   group: readonly Waiting<Item, Answer>[],
   answers: readonly (Answer | undefined)[],
-): void {
-  group.forEach(({ resolve }, index) => {
-    const answer = answers[index];
-    if (answer !== undefined) resolve(answer);
-  });
+  isWhole: boolean,
+): Served {
+  const answerAll = (): void =>
+    group.forEach(({ resolve }, index) => {
+      const answer = answers[index];
+      if (answer !== undefined) resolve(answer);
+    });
+  return { size: group.length, answer: answerAll, isWhole };
 }
 
 export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>): Groups<Item, Answer> {
@@ -99,15 +107,15 @@ export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>):
       // Before the next group: they came before it.
       const unserved = group.filter((_, index) => answers[index] === undefined);
       unserved.forEach(serveAlone);
-      return { answer: () => resolveAll(group, answers), isWhole: unserved.length === 0 };
+      return servedGroup(group, answers, unserved.length === 0);
     } catch (error) {
       group.forEach(options.isWorthTryingAlone(error) ? serveAlone : rejectWith(error));
-      return { answer: () => undefined, isWhole: false };
+      return { ...NOBODY, isWhole: false };
     }
   }
 
-  function begin(): Promise<Served> {
-    const { group, left, later } = nextGroup(queue, options);
+  function begin(answering: number): Promise<Served> {
+    const { group, left, later } = nextGroup(queue, options, answering);
     queue = later;
     left.forEach(rejectWith(new NotServed('left')));
     if (group.length > 1 && options.rest) rest = options.rest();
@@ -120,13 +128,13 @@ export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>):
       if (rest !== null) await rest;
       // What has arrived already is read first: the busier the process, the larger are the groups. Alone, nobody waits.
       await afterWhatArrived();
-      for (let running: Promise<Served> | null = begin(); running !== null;) {
-        const { answer, isWhole }: Served = await running;
+      for (let running: Promise<Served> | null = begin(0); running !== null;) {
+        const { size, answer, isWhole }: Served = await running;
         running = null;
         // The next statement is sent first: it runs while these are answered. Where groups rest, nobody waits for an answer.
         if (queue.length > 0 && isWhole && rest === null) {
           await afterWhatArrived();
-          running = begin();
+          running = begin(size);
           await afterWhatArrived();
         }
         answer();
@@ -148,11 +156,16 @@ export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>):
   };
 }
 
-/** The first of the queue without two of one key, those who left, and the rest in its order. */
+/**
+ * The first of the queue without two of one key, those who left, and the rest in its order.
+ * @param answering how many the group before is about to answer
+ */
 function nextGroup<Item, Answer>(
   queue: readonly Waiting<Item, Answer>[],
-  { keyOf, maxSize }: GroupOptions<Item, Answer>,
+  { keyOf, maxSize, inHalves = false }: GroupOptions<Item, Answer>,
+  answering: number,
 ) {
+  const most = inHalves ? Math.min(maxSize, Math.ceil((queue.length + answering) / 2)) : maxSize;
   const keys = new Set<string>();
   const isTaken = (item: Item): boolean => {
     if (keyOf === undefined) return false;
@@ -166,7 +179,7 @@ function nextGroup<Item, Answer>(
   const later: Waiting<Item, Answer>[] = [];
   for (const waiting of queue) {
     if (waiting.signal?.aborted === true) left.push(waiting);
-    else if (group.length === maxSize || isTaken(waiting.item)) later.push(waiting);
+    else if (group.length === most || isTaken(waiting.item)) later.push(waiting);
     else group.push(waiting);
   }
   return { group, left, later };

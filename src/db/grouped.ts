@@ -22,7 +22,7 @@ type GroupedStatement<Item, Answer> = {
    */
   readonly together: (db: Db, items: readonly Item[]) => Promise<readonly (Answer | undefined)[]>;
   readonly alone: (db: Db, item: Item) => Promise<Answer>;
-} & Pick<GroupOptions<Item, Answer>, 'keyOf' | 'maxSize' | 'maxWaiting' | 'rest'>;
+} & Pick<GroupOptions<Item, Answer>, 'keyOf' | 'maxSize' | 'maxWaiting' | 'rest' | 'inHalves'>;
 
 type NamedGroupSizes = GroupSizes & { readonly name: string };
 

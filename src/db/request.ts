@@ -87,6 +87,7 @@ function claimFirst(db: Db, request: VmRequest, signal: AbortSignal | undefined)
 
 const claimInGroup = grouped<VmRequest, Claimed>({
   name: 'claims',
+  inHalves: true,
   keyOf: ({ email }) => email,
   maxSize: MAX_PICKED,
   maxWaiting: MAX_WAITING,

@@ -48,7 +48,7 @@ describe('a group of people', () => {
     await insertFreeVms(db, ['a', 'b', 'c']);
     const results = await Promise.all(['p5', 'p4', 'p3', 'p2', 'p1'].map((name) => ask(name)));
     expect(results.map(given)).toEqual(['a', 'b', 'c', 'none_free', 'none_free']);
-    expect(claimSizes()).toMatchObject({ groups: 1, items: 5, largest: 5, alone: 0, waiting: 0 });
+    expect(claimSizes()).toMatchObject({ groups: 2, items: 5, largest: 3, alone: 0, waiting: 0 });
     const rows = await db
       .selectFrom('vms as v')
       .innerJoin('assignments as a', 'a.id', 'v.assignment_id')
@@ -107,12 +107,13 @@ describe('a group of people', () => {
   });
 
   test('the assignments of a group are one commit, which is also that of their notifications', async () => {
-    await insertFreeVms(db, ['a', 'b']);
-    await Promise.all([ask('p1'), ask('p2')]);
+    await insertFreeVms(db, ['a', 'b', 'c', 'd']);
+    await Promise.all(['p1', 'p2', 'p3', 'p4'].map((name) => ask(name)));
+    expect(claimSizes()).toMatchObject({ groups: 2, largest: 2 });
     const { rows } = await sql<{
       transactions: number;
     }>`select count(distinct xmin::text)::int as transactions from assignments`.execute(database.db);
-    expect(rows).toEqual([{ transactions: 1 }]);
+    expect(rows).toEqual([{ transactions: 2 }]);
   });
 
   test('requests of one e-mail in one moment get one VM, and nobody else loses a place by it', async () => {
@@ -155,21 +156,24 @@ async function giveInTransaction(trx: Db, email: string): Promise<void> {
 
 describe('a group that cannot be served as a whole', () => {
   test('a request that the database refuses fails alone, and the others of its group are served', async () => {
-    await insertFreeVms(db, ['a', 'b']);
+    await insertFreeVms(db, ['a', 'b', 'c']);
     const results = await Promise.allSettled([
       ask('p1'),
       ask('bad', { crdCommand: 'start-host \u0000' }),
       ask('p2'),
+      ask('p3'),
     ]);
     expect(results.map((each) => (each.status === 'fulfilled' ? given(each.value) : each.status))).toEqual([
-      expect.stringMatching(/^[ab]$/),
+      expect.stringMatching(/^[abc]$/),
       'rejected',
-      expect.stringMatching(/^[ab]$/),
+      expect.stringMatching(/^[abc]$/),
+      expect.stringMatching(/^[abc]$/),
     ]);
-    expect(claimSizes()).toMatchObject({ groups: 1, items: 3, alone: 3 });
+    expect(claimSizes()).toMatchObject({ groups: 3, items: 4, largest: 2, alone: 2 });
     expect(await db.selectFrom('assignments').select('email').orderBy('email').execute()).toEqual([
       { email: 'p1@x.org' },
       { email: 'p2@x.org' },
+      { email: 'p3@x.org' },
     ]);
   });
 
@@ -201,9 +205,9 @@ describe('a group that cannot be served as a whole', () => {
   test('an outage fails the group at once, without trying each of it', async () => {
     await insertFreeVms(db, ['a']);
     await db.destroy();
-    const results = await Promise.allSettled([ask('p1'), ask('p2')]);
-    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-    expect(claimSizes()).toMatchObject({ groups: 1, items: 2, alone: 0 });
+    const results = await Promise.allSettled(['p1', 'p2', 'p3'].map((name) => ask(name)));
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(claimSizes()).toMatchObject({ groups: 2, items: 3, largest: 2, alone: 0 });
   });
 });
 

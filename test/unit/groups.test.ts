@@ -111,6 +111,32 @@ describe('a group', () => {
     expect(await Promise.all(answers)).toHaveLength(6);
   });
 
+  test('in halves, clients that ask again and again are two groups of one size in turns, however they began', async () => {
+    const { groups, begun } = heldGroups({ inHalves: true, keyOf: undefined });
+    const isOver = new AbortController();
+    const client = async (name: string): Promise<void> => {
+      while (!isOver.signal.aborted) await groups.serve(name);
+    };
+    const clients = [client('0')];
+    await settle();
+    for (let name = 1; name < 10; name += 1) clients.push(client(String(name)));
+    for (let round = 0; round < 6; round += 1) await begun[round]?.end();
+    expect(begun.slice(0, 7).map(({ items }) => items.length)).toEqual([1, 5, 5, 5, 5, 5, 5]);
+    isOver.abort();
+    for (let round = 6; round < begun.length; round += 1) await begun[round]?.end();
+    await Promise.all(clients);
+  });
+
+  test('in halves, those who come together to an idle server are two groups', async () => {
+    const { groups, begun } = heldGroups({ inHalves: true });
+    const answers = ['a', 'b', 'c'].map((item) => groups.serve(item));
+    await settle();
+    await begun[0]?.end();
+    await begun[1]?.end();
+    expect(itemsOf(begun)).toEqual([['a', 'b'], ['c']]);
+    expect(await Promise.all(answers)).toHaveLength(3);
+  });
+
   test('without keys, the same item may be in a group twice', async () => {
     const { groups, begun } = heldGroups({ keyOf: undefined });
     const answers = [groups.serve('a'), groups.serve('a')];
