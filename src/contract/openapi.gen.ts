@@ -3148,7 +3148,10 @@ export interface components {
       kind: components['schemas']['RecipientKind'];
       /** @description An e-mail address, or the address of a webhook. */
       address: string;
-      /** @description Of a webhook, `whsec_` and 24 to 64 bytes in base64. One is made where it is missing or empty. */
+      /**
+       * @description Of a webhook, `whsec_` and 24 to 64 bytes in base64. One is made where it is missing or empty. With an e-mail address it is
+       *     refused.
+       */
       secret?: string;
       /** @description A launch has finished. */
       launch_finished?: boolean;

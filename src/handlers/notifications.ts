@@ -122,13 +122,17 @@ async function add(
   return page(await showPage(dependencies, caller, { done: 'added', secret: shown }));
 }
 
+const SECRET_OF_EMAIL =
+  'Only a webhook has a signing secret. Leave the field empty, or choose the kind webhook.';
+
 /** The secret of a webhook: as given, or a new one, which is shown once. */
 function readSecret(
   { randomBytes }: NotificationsDependencies,
   { kind, secret = '' }: Schemas['NewRecipient'],
 ): Result<{ readonly secret: string | null; readonly isMade: boolean }, FieldError> {
-  if (kind !== 'webhook') return succeed({ secret: null, isMade: false });
   const given = secret.trim();
+  if (kind === 'email' && given === '') return succeed({ secret: null, isMade: false });
+  if (kind === 'email') return fail({ field: 'secret', code: 'unexpected', message: SECRET_OF_EMAIL });
   if (given === '')
     return succeed({ secret: `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`, isMade: true });
   const fault = webhookSecretFault(given);

@@ -110,6 +110,35 @@ test('a webhook whose secret cannot be one comes back with what was typed, and s
   expect((await submit(server, RECIPIENTS, right)).status).toBe(303);
 });
 
+test('a signing secret for an e-mail is refused at its field, and the rest of the form stays; white space is no secret', async () => {
+  await using server = await startTestServer();
+  const form = { kind: 'email', address: 'ada@example.org', people_waiting: 'true' } as const;
+  const secret = `whsec_${Buffer.alloc(24, 7).toString('base64')}`;
+  const refused = await submit(server, RECIPIENTS, { ...form, secret });
+  expect(refused.status).toBe(400);
+  const page = await refused.text();
+  expect(page).toContain('Nothing was added.');
+  expect(page).toMatch(/id="secret-error">Only a webhook has a signing secret/);
+  expect(page).toContain('value="ada@example.org"');
+  expect(page).toMatch(/value="email" checked/);
+  expect(page).toMatch(/id="new-people_waiting" name="people_waiting" value="true" checked/);
+  expect(page).not.toContain(secret);
+  const { error } = await server.admin.POST(RECIPIENTS, {
+    body: { kind: 'email', address: form.address, secret },
+    headers: { Accept: 'application/json' },
+  });
+  expect(error).toMatchObject({ code: 'invalid_request', errors: [{ field: 'secret' }] });
+  expect((await readAll(server)).recipients).toEqual([]);
+  expect((await submit(server, RECIPIENTS, { ...form, secret: ' ' })).status).toBe(303);
+  const [added] = (await readAll(server)).recipients;
+  const changed = await fetch(`${server.url}${RECIPIENTS}/${added?.id}`, {
+    method: 'POST',
+    headers: { ...adminHeaders, 'Content-Type': 'application/json' },
+    body: JSON.stringify({ secret }),
+  });
+  expect(changed.status).toBe(400);
+});
+
 test('a second click on what is done already leads back to the page, which says so; programs get 404', async () => {
   await using server = await startTestServer();
   await submit(server, RECIPIENTS, { kind: 'email', address: 'ada@example.org' });
