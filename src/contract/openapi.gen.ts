@@ -1372,9 +1372,9 @@ export interface paths {
      * @description `time` is what a clock in `zone` shows. A time that is skipped when clocks are moved forward means the first moment
      *     after the change; one that clocks show twice means the first of the two. At its time the entry becomes an ordinary
      *     operation, once among all allocators of a database, and waits while another operation runs. If the server was down, a
-     *     destroy runs as soon as it is back; a launch only if it is less than 30 minutes late, otherwise it is `missed`. With
-     *     `Accept: text/html` the answer redirects to the page of the schedule, or is that page with a message at each wrong
-     *     field.
+     *     destroy runs as soon as it is back; a launch only if it is less than 30 minutes late, otherwise it is `missed`. A field
+     *     that belongs to the other kind is refused. With `Accept: text/html` the answer redirects to the page of the schedule, or
+     *     is that page with a message at each wrong field.
      */
     post: operations['addScheduled'];
     delete?: never;
@@ -1395,8 +1395,8 @@ export interface paths {
     put?: never;
     /**
      * Change an entry of the schedule
-     * @description All of it is replaced, and it waits for its new time, also if it was skipped or missed. 409 (`schedule_state`) if it
-     *     runs now or has ended.
+     * @description All of it is replaced, and it waits for its new time, also if it was skipped or missed. A field that belongs to the
+     *     other kind is refused. 409 (`schedule_state`) if it runs now or has ended.
      */
     post: operations['changeScheduled'];
     delete?: never;
@@ -2979,7 +2979,10 @@ export interface components {
       zone: string;
       num_vms?: string;
       hours?: string;
-      /** @description `true`, or nothing. */
+      /**
+       * @description `true`, or nothing. With a launch it says nothing, because the box of the page, which is ticked from the start, is sent
+       *     with both kinds.
+       */
       download?: string;
     };
     Schedule: {

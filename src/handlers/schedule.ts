@@ -191,7 +191,13 @@ type Body = Input<'addScheduled'>['body'];
 async function planOf({ scheduleClock, maxVmsPerLaunch, operations }: ScheduleDependencies, body: Body) {
   if (!operations.provider.creates)
     throw new ProblemError('provider_not_ready', { detail: LAUNCHES_NOTHING });
-  return readPlan(body, { now: await scheduleClock.read(), maxVms: maxVmsPerLaunch });
+  return readPlan(withoutBox(body), { now: await scheduleClock.read(), maxVms: maxVmsPerLaunch });
+}
+
+/** The box of the page, which is ticked from the start: without scripts it is sent with a launch too. */
+function withoutBox(body: Body): Body {
+  const { download, ...others } = body;
+  return body.kind === 'launch' && typeof download === 'string' ? others : body;
 }
 
 const LAUNCHES_NOTHING = 'This server does not launch or destroy machines, so there is nothing to plan.';

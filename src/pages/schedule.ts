@@ -223,6 +223,7 @@ function formView(
     ...{ kind: 'launch', time: '', zone: last, num_vms: '', hours: '', download: true },
   };
   const id = form?.id ?? null;
+  const isLaunch = values.kind === 'launch';
   const messages = errors.map(({ field, message }) => ({
     field,
     anchor: field.replaceAll('_', '-'),
@@ -231,7 +232,8 @@ function formView(
   return {
     isChange: id !== null,
     action: id === null ? '/api/v1/schedule' : `/api/v1/schedule/${id}`,
-    values: { ...values, isLaunch: values.kind === 'launch', isDestroy: values.kind === 'destroy' },
+    // A launch says nothing about a download: the box is as in an empty form, should it become a destroy.
+    values: { ...values, isLaunch, isDestroy: !isLaunch, download: isLaunch || values.download },
     isNew: form === null && schedule.items.length === 0,
     hasErrors: errors.length > 0,
     wrong: messages,

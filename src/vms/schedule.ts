@@ -101,7 +101,14 @@ const requestSchema = (maxVms: number) =>
     ),
   });
 
-/** Fields that belong to the other kind are left out, because a form has both. @param now the database's time */
+/** A field, and the kind that it belongs to. */
+const ownFields = [
+  ['num_vms', 'launch'],
+  ['hours', 'launch'],
+  ['download', 'destroy'],
+] as const;
+
+/** A field of the other kind is refused, because somebody expects something of it. @param now the database's time */
 export function readPlan(
   request: Readonly<Record<string, unknown>>,
   { now, maxVms }: { readonly now: Date; readonly maxVms: number },
@@ -112,18 +119,15 @@ export function readPlan(
     : read.error.issues.map(({ path, message }) => wrong(String(path[0]), 'format', message));
   if (!read.success) return fail(errors);
   const { kind, time: wallTime, zone, num_vms: numVms, hours, download = false } = read.data;
+  for (const [field, owner] of ownFields)
+    if (owner !== kind && (read.data[field] ?? false) !== false)
+      errors.push(wrong(field, 'unexpected', `belongs to a ${owner}; leave it out for a ${kind}`));
   if (kind === 'launch' && numVms === undefined)
     errors.push(wrong('num_vms', 'required', 'is required for a launch'));
   const { at: dueAt } = momentOf(wallTime, zone);
   if (dueAt.getTime() <= now.getTime()) errors.push(wrong('time', 'minimum', 'must be in the future'));
   if (errors.length > 0) return fail(errors);
-  const isLaunch = kind === 'launch';
-  return succeed({
-    ...{ kind, wallTime, zone, dueAt },
-    numVms: isLaunch ? (numVms ?? null) : null,
-    hours: isLaunch ? (hours ?? null) : null,
-    download: !isLaunch && download,
-  });
+  return succeed({ kind, wallTime, zone, dueAt, numVms: numVms ?? null, hours: hours ?? null, download });
 }
 
 function wrong(field: string, code: string, message: string): FieldError {

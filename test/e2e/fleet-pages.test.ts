@@ -171,6 +171,44 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
     await beyond.locator(`tr[data-id="${id}"]`).waitFor();
   });
 
+  test.each([true, false])(
+    'one form plans a launch and a destroy, and changes one into the other (JavaScript: %s)',
+    async (javaScriptEnabled) => {
+      const page = await open('/admin/schedule', { javaScriptEnabled });
+      const plan = async (kind: string, button: string): Promise<void> => {
+        await page.getByRole('radio', { name: kind }).check();
+        await page.getByLabel('Time', { exact: true }).fill('2099-03-01T18:00');
+        await page.getByLabel('Time zone').fill('UTC');
+        await page.getByRole('button', { name: button, exact: true }).click();
+      };
+      await page.getByLabel('Number of machines').fill('3');
+      await plan('Launch machines', 'Plan');
+      await page.getByText('It is planned.').waitFor();
+      await plan('Destroy all machines', 'Plan');
+      await page
+        .getByRole('link', { name: 'Change: Download all files, then destroy all machines' })
+        .waitFor();
+      await page.getByRole('link', { name: 'Change: Launch 3 machines' }).click();
+      if (!javaScriptEnabled) {
+        // Without scripts the number is sent with a destroy too, which may be a mistake.
+        await plan('Destroy all machines', 'Save');
+        await page.locator('#num-vms-error').getByText('leave it out for a destroy').waitFor();
+        await page.getByLabel('Number of machines').fill('');
+        expect(complaints.splice(0)).toEqual([expect.stringContaining('400')]);
+      }
+      await plan('Destroy all machines', 'Save');
+      await page.getByText('The change is saved.').waitFor();
+      const items = (await lab.server.admin.GET('/api/v1/schedule')).data?.items ?? [];
+      expect(items.map(({ kind, num_vms: numVms, download }) => [kind, numVms, download])).toEqual([
+        ['destroy', null, true],
+        ['destroy', null, true],
+      ]);
+      for (const { id } of items)
+        await lab.server.admin.POST('/api/v1/schedule/{id}/cancel', { params: { path: { id } } });
+      await lab.server.db.deleteFrom('schedule').execute();
+    },
+  );
+
   test('all machines are destroyed after the name was typed and Enter pressed, and the count goes to zero', async () => {
     await lab.launch(2);
     await lab.idle();

@@ -85,8 +85,8 @@ describe('what may be planned', () => {
     return plan.ok ? [] : plan.failure.map(({ field, code }) => `${field} ${code}`);
   };
 
-  test('fields of the other kind, which a form has too, are left out', () => {
-    expect(read({ download: 'true', hours: '' })).toEqual({
+  test('a launch has a number and hours, a destroy a download; empty fields and a download of “false” say nothing', () => {
+    expect(read({ download: '', hours: '' })).toEqual({
       ok: true,
       value: {
         kind: 'launch',
@@ -98,9 +98,24 @@ describe('what may be planned', () => {
         download: false,
       },
     });
-    expect(read({ kind: 'destroy', hours: '9', download: 'true' })).toMatchObject({
+    expect(read({ download: false })).toMatchObject({ ok: true });
+    expect(read({ kind: 'destroy', num_vms: '', hours: ' ', download: 'true' })).toMatchObject({
       value: { numVms: null, hours: null, download: true },
     });
+  });
+
+  test('fields of the other kind are refused, with the kind that they belong to', () => {
+    const messages = (changes: Readonly<Record<string, unknown>>) => {
+      const plan = read(changes);
+      return plan.ok ? [] : plan.failure.map(({ message }) => message);
+    };
+    expect(messages({ download: true })).toEqual([
+      'download belongs to a destroy; leave it out for a launch',
+    ]);
+    expect(messages({ kind: 'destroy', hours: 9 })).toEqual([
+      'num_vms belongs to a launch; leave it out for a destroy',
+      'hours belongs to a launch; leave it out for a destroy',
+    ]);
   });
 
   test.each([
@@ -113,7 +128,10 @@ describe('what may be planned', () => {
     [{ num_vms: '0' }, 'num_vms format'],
     [{ num_vms: '1.5' }, 'num_vms format'],
     [{ hours: '73' }, 'hours format'],
-    [{ kind: 'destroy', download: 'perhaps' }, 'download format'],
+    [{ kind: 'destroy', num_vms: '', download: 'perhaps' }, 'download format'],
+    [{ download: true }, 'download unexpected'],
+    [{ kind: 'destroy' }, 'num_vms unexpected'],
+    [{ kind: 'destroy', num_vms: '', hours: '9' }, 'hours unexpected'],
   ])('%j is refused', (changes, wrong) => {
     expect(wrongFields(changes)).toEqual([wrong]);
   });
