@@ -2382,6 +2382,7 @@ export const endpoints = {
       '200': ['text/html'],
       '400': ['text/html'],
       '401': ['text/html'],
+      '404': ['text/html'],
       '429': ['text/html'],
       '500': ['text/html'],
       '503': ['text/html'],

@@ -7048,7 +7048,7 @@ export interface operations {
       query?: {
         /** @description What has just been done, which the page confirms. */
         done?: 'added' | 'changed' | 'cancelled' | 'skipped' | 'resumed' | 'run' | 'late';
-        /** @description The entry that the form changes. */
+        /** @description The entry that the form changes. An unknown id gives 404. */
         change?: components['schemas']['ScheduleId'];
       };
       header?: never;
@@ -7060,6 +7060,7 @@ export interface operations {
       200: components['responses']['Page'];
       400: components['responses']['PageBadRequest'];
       401: components['responses']['PageUnauthorized'];
+      404: components['responses']['PageNotFound'];
       429: components['responses']['PageTooManyRequests'];
       500: components['responses']['PageInternalError'];
       503: components['responses']['PageUnavailable'];

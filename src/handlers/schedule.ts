@@ -45,7 +45,7 @@ export function createScheduleHandlers(dependencies: ScheduleDependencies): Hand
     runScheduled: (input) => act(input, 'run'),
     runScheduledWithoutDownload: (input) => act(input, 'run-without-download'),
     schedulePage: async ({ query, caller }) => {
-      const changed = query.change === undefined ? null : await findScheduled(dependencies.db, query.change);
+      const changed = query.change === undefined ? null : await entryOf(dependencies, query.change);
       return page(
         await schedulePage(dependencies, {
           caller,
@@ -83,10 +83,14 @@ async function readSchedule({ db, scheduleClock }: ScheduleDependencies): Promis
   return { schedule: { items, clock_jump_seconds: Math.round(scheduleClock.jumpMs() / 1_000) }, now };
 }
 
-async function entryView({ db }: ScheduleDependencies, id: string) {
+async function entryOf({ db }: ScheduleDependencies, id: string): Promise<ScheduleEntry> {
   const entry = await findScheduled(db, id);
   if (entry === null) throw new ProblemError('scheduled_not_found');
-  return scheduledView(entry);
+  return entry;
+}
+
+async function entryView(dependencies: ScheduleDependencies, id: string) {
+  return scheduledView(await entryOf(dependencies, id));
 }
 
 type Shown = {

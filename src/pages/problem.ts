@@ -97,6 +97,7 @@ function isForAdmins(endpointId: EndpointId | null): boolean {
 const sentences: Readonly<Record<string, string>> = {
   invalid_crd_command: 'The Chrome Remote Desktop command is not valid.',
   vm_not_found: 'There is no machine with this name. It may have been destroyed.',
+  scheduled_not_found: 'There is no such entry in the schedule. It may have ended long ago.',
   assignment_not_found:
     'This page belongs to another browser, or the machine is not assigned any more. With your e-mail address and PIN you can open it here.',
 } satisfies Partial<Record<ProblemCode, string>>;

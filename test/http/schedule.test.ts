@@ -74,3 +74,16 @@ test('the box of the form, which is ticked from the start, is sent with a launch
   const late = { kind: 'launch', time: '2020-01-01T08:00', zone: 'UTC', num_vms: '2' };
   expect(await (await lab.post('/api/v1/schedule', late)).text()).toMatch(/name="download"[^>]* checked/);
 });
+
+test('a link to change an entry that is unknown leads to a page that says so, as links to other unknown things do', async () => {
+  const ask = (path: string) =>
+    fetch(lab.server.url + path, { headers: { ...lab.auth, accept: 'text/html' } });
+  const unknown = '00000000-0000-4000-8000-000000000000';
+  for (const path of [`/admin/schedule?change=${unknown}`, `/admin/operations/${unknown}`]) {
+    const answer = await ask(path);
+    expect(answer.status, path).toBe(404);
+    const html = await answer.text();
+    expect(html, path).toContain('There is no such');
+    expect(html, path).not.toContain('id="plan"');
+  }
+});

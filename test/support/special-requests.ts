@@ -201,7 +201,9 @@ export const specialRequests: Partial<Record<EndpointId, readonly Special[]>> = 
   resumeScheduled: forScheduled('resumeScheduled'),
   runScheduled: forScheduled('runScheduled'),
   runScheduledWithoutDownload: forScheduled('runScheduledWithoutDownload'),
-  schedulePage: [asking(exampleAs('schedulePage', { path: '/admin/schedule?done=nothing' }))],
+  schedulePage: ['done=nothing', `change=${RELEASED_ID}`].map((query) =>
+    asking(exampleAs('schedulePage', { path: `/admin/schedule?${query}` })),
+  ),
   leaveWaitingList: withPlace('leaveWaitingList'),
   callWaiting: withPlace('callWaiting'),
   moveWaiting: withPlace('moveWaiting'),
