@@ -17,10 +17,16 @@ export function isPublicAddress(address: string): boolean {
   return ipaddr.isValid(address) && ipaddr.process(address).range() === 'unicast';
 }
 
-/** A host that is an address is not looked up: then nothing else checks it. */
-export function isPrivateLiteral(hostname: string): boolean {
+/** Names that mean this computer, whatever DNS says (RFC 6761). */
+const LOCALHOST = /(^|\.)localhost\.?$/;
+
+/**
+ * Whether a host is seen not to be public without asking DNS. One that is an address is not looked up: then nothing else checks it.
+ * @param hostname of a URL, so that it is in lower case, and an IPv4 address has four parts
+ */
+export function isPrivateHost(hostname: string): boolean {
   const address = hostname.replace(/^\[|\]$/g, '');
-  return isIP(address) !== 0 && !isPublicAddress(address);
+  return LOCALHOST.test(address) || (isIP(address) !== 0 && !isPublicAddress(address));
 }
 
 export type Resolve = (

@@ -4,7 +4,7 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { Webhook } from 'standardwebhooks';
-import { isPrivateLiteral, PrivateAddress, publicLookup, type Resolve } from './public-address.ts';
+import { isPrivateHost, PrivateAddress, publicLookup, type Resolve } from './public-address.ts';
 import { failed, type OutgoingMessage, type Send, type SendFailure } from './transport.ts';
 
 export type WebhookOptions = {
@@ -47,7 +47,7 @@ export function addressProblem(
   if (protocol !== 'https:' && !(allowPrivate && protocol === 'http:'))
     return 'A webhook must be at an https address.';
   if (username + password !== '') return 'The address of a webhook cannot contain a user or a password.';
-  return !allowPrivate && isPrivateLiteral(hostname) ? PRIVATE : null;
+  return !allowPrivate && isPrivateHost(hostname) ? PRIVATE : null;
 }
 
 type Signed = { readonly headers: Readonly<Record<string, string>>; readonly body: string };

@@ -139,6 +139,29 @@ test('a signing secret for an e-mail is refused at its field, and the rest of th
   expect(changed.status).toBe(400);
 });
 
+test('a webhook that is seen to be on this computer or in its network is refused when it is added, unless that is allowed', async () => {
+  const add = (server: TestServer, address: string) =>
+    submit(server, RECIPIENTS, { kind: 'webhook', address, people_waiting: 'true' });
+  const hosts = ['localhost', 'LOCALHOST.', 'hook.localhost', '127.0.0.1', '127.1', '10.0.0.7', '[::1]'];
+  {
+    await using server = await startTestServer();
+    for (const host of hosts) {
+      const address = `https://${host}/hook`;
+      const refused = await add(server, address);
+      expect(refused.status, host).toBe(400);
+      const page = await refused.text();
+      expect(page, host).toMatch(/id="address-error">The webhook is at an address that is not public/);
+      expect(page, host).toContain(`value="${address}"`);
+    }
+    expect((await readAll(server)).recipients).toEqual([]);
+    // What DNS says about a name is asked when something is sent.
+    for (const host of ['hooks.example.org', 'localhost.example.org'])
+      expect((await add(server, `https://${host}/hook`)).status, host).toBe(200);
+  }
+  await using allowing = await startTestServer({ WEBHOOK_ALLOW_PRIVATE: 'true' });
+  expect((await add(allowing, 'http://localhost:9/hook')).status).toBe(200);
+});
+
 test('a second click on what is done already leads back to the page, which says so; programs get 404', async () => {
   await using server = await startTestServer();
   await submit(server, RECIPIENTS, { kind: 'email', address: 'ada@example.org' });

@@ -92,6 +92,8 @@ describe('the address of a webhook', () => {
     'https://2130706433/',
     'https://0x7f.1/',
     'https://[::ffff:10.0.0.1]/',
+    'https://localhost/',
+    'https://hook.localhost./',
     'http://hooks.example.org/',
     'https://user:password@hooks.example.org/',
     'ftp://hooks.example.org/',
