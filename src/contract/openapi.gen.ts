@@ -3015,6 +3015,8 @@ export interface components {
       message: string;
       /** @description The admin who added it or changed it last. */
       scheduled_by: string;
+      /** @description When somebody asked to run it at once; null if it runs at its time. */
+      run_at: components['schemas']['Timestamp'] | null;
       /** @description When it is tried again; null if it was not tried. */
       retry_at: components['schemas']['Timestamp'] | null;
       /** @description VMs that were not destroyed because their files were not downloaded. */

@@ -66,6 +66,7 @@ export function scheduledView(entry: ScheduleEntry): components['schemas']['Sche
     num_vms: numVms,
     message: scheduleMessage(entry),
     scheduled_by: scheduledBy,
+    run_at: entry.run?.at.toISOString() ?? null,
     retry_at: entry.retryAt?.toISOString() ?? null,
     kept: [...entry.kept],
     ended_at: entry.endedAt?.toISOString() ?? null,

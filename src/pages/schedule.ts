@@ -128,9 +128,11 @@ export function scheduledView(entry: Entry, now: Date): View {
 
 /** What was tried says what is wrong; what was not says when it will be, and what daylight saving does to it. */
 function standingView(
-  { state, time, zone, due_at: dueAt, shift, message, retry_at: retryAt }: Entry,
+  { state, time, zone, due_at: dueAt, run_at: runAt, shift, message, retry_at: retryAt }: Entry,
   now: Date,
 ): View {
+  if (state === 'pending' && retryAt === null && runAt !== null)
+    return { ...ABOUT_TO_RUN, until: null, shift: null, message: null, retry: null };
   if (state === 'pending' && retryAt === null)
     return {
       ...stateViews.pending,
@@ -153,6 +155,8 @@ function standingView(
 const SOON_MS = 48 * 3_600_000;
 
 const WAITING = { status: 'busy', label: 'Waiting' };
+/** Until an allocator takes it. */
+const ABOUT_TO_RUN = { status: 'busy', label: 'About to run' };
 
 function buttonsView(entry: Entry, now: Date): View {
   const { id, state, kind, download, due_at: dueAt } = entry;

@@ -151,17 +151,19 @@ export function shiftSentence({ shift }: ZonedMoment, wallTime: string, zone: st
 }
 
 type Progress = Pick<Plan, 'kind' | 'download'> & {
+  /** Somebody asked to run it at once. */
+  readonly run: { readonly by: string; readonly at: Date } | null;
   readonly state: ScheduleState;
   readonly problem: string | null;
   readonly kept: readonly string[];
 };
 
 /** What happens with an entry now, as a sentence. */
-export function scheduleMessage({ kind, download, state, problem, kept }: Progress): string {
+export function scheduleMessage({ kind, download, run, state, problem, kept }: Progress): string {
   switch (state) {
     case 'pending':
     case 'missed':
-      return problem ?? 'Waits for its time.';
+      return problem ?? (run === null ? 'Waits for its time.' : 'It is about to run.');
     case 'running':
       return download ? 'The files of the participants are being downloaded.' : 'It is starting.';
     case 'skipped':

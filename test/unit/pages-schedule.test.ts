@@ -1,7 +1,7 @@
 // The page of the schedule where an entry cannot be changed any more, and what a plan must be.
 import { expect, test } from 'vitest';
 import { renderSchedule, type ScheduleModel } from '../../src/pages/schedule.ts';
-import { readPlan } from '../../src/vms/schedule.ts';
+import { readPlan, scheduleMessage } from '../../src/vms/schedule.ts';
 import { NOW } from '../support/page-models.ts';
 
 type Entry = ScheduleModel['schedule']['items'][number];
@@ -19,6 +19,7 @@ const entry: Entry = {
   download: false,
   state: 'pending',
   message: 'Waits for its time.',
+  run_at: null,
   retry_at: null,
   kept: [],
   archives: [],
@@ -87,4 +88,20 @@ test('the confirmation of a destroy that has kept machines names them, and does 
   expect(html).toContain('These machines are destroyed now: vm-7.');
   expect(html).toContain('then the machines that were kept are destroyed: vm-7.');
   expect(html).not.toContain('All machines are destroyed');
+});
+
+test('an entry that somebody has asked to run is about to run until a server takes it', () => {
+  const shown = (changed: Partial<Entry>, state: Entry['state'] = 'pending') =>
+    /data-status="\w+">([^<]+)<\/span>\s*<p>([^\n]+)<\/p>/u.exec(pageOf(state, changed))?.slice(1);
+  const at = '2026-02-01 08:00 UTC';
+  const late = new Date(NOW.getTime() - 5_000).toISOString();
+  const far = { due_at: new Date(NOW.getTime() + 3_600_000).toISOString() };
+  expect(shown(far)).toEqual(['Planned', `${at} · in 1\u00A0h`]);
+  expect(shown({ ...far, run_at: late })).toEqual(['About to run', at]);
+  // What is wrong says more.
+  expect(shown({ ...far, run_at: late, retry_at: late })?.[0]).toBe('Waiting');
+  expect(shown({ ...far, run_at: late }, 'missed')?.[0]).toBe('Missed');
+  const progress = { kind: 'launch', download: false, state: 'pending', problem: null, kept: [] } as const;
+  expect(scheduleMessage({ ...progress, run: null })).toBe('Waits for its time.');
+  expect(scheduleMessage({ ...progress, run: { by: 'ada', at: NOW } })).toBe('It is about to run.');
 });
