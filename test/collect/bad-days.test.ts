@@ -1,10 +1,11 @@
 // What goes wrong during a download: machines die, stall or lie; the client leaves or reads slowly.
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, test, vi } from 'vitest';
-import { writeFiles } from '../support/sshd.ts';
+import { openProcessTable } from '../../src/process/process-table.ts';
+import { SSHD_MARK, writeFiles } from '../support/sshd.ts';
 import { firstPiece, hasSshd, openArchive, startLab } from './lab.ts';
 
 const LONG_TEST_MS = 60_000;
@@ -59,7 +60,7 @@ describe.skipIf(!hasSshd)('machines', () => {
   );
 
   test(
-    'a machine that stalls is given up after the stall time-out, and none of its processes stays',
+    'a machine that stalls is given up after the stall time-out, and none of its connections stays',
     async () => {
       await using lab = startLab({ limits: { stallMs: 1_500 } });
       const good = await lab.machine('good');
@@ -209,11 +210,32 @@ describe.skipIf(!hasSshd)('machines', () => {
     },
     LONG_TEST_MS,
   );
+
+  test(
+    'what a machine of these tests has started ends with it, also what has lost its connection',
+    async () => {
+      const table = await openProcessTable(SSHD_MARK);
+      const running = async (): Promise<number> => (await table.marked(dirname(folder))).length;
+      let folder = '';
+      {
+        await using lab = startLab({ limits: { stallMs: 500 } });
+        const { sshd, target } = await lab.machine('mute', { programs: { tar: 'sleep 600' } });
+        folder = sshd.folder;
+        await writeFiles(folder, { 'a.slp': 'never sent' });
+        await lab.archive([target]);
+        // A real program ends when it writes the next time; this one never does.
+        await vi.waitFor(() => expect(sshd.children()).toEqual([]), WAIT);
+        expect(await running()).toBeGreaterThan(0);
+      }
+      expect(await running()).toBe(0);
+    },
+    LONG_TEST_MS,
+  );
 });
 
 describe.skipIf(!hasSshd)('the client', () => {
   test(
-    'when the client leaves, every process on the machines ends, also during the search',
+    'when the client leaves, every connection to the machines ends, also during the search',
     async () => {
       await using lab = startLab();
       const machines = await Promise.all(['vm-1', 'vm-2', 'vm-3'].map((name) => lab.machine(name)));

@@ -6,11 +6,16 @@ import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises
 import { connect, createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { endMarkedProcesses } from '../../src/process/end-marked.ts';
+import { openProcessTable, type ProcessMark } from '../../src/process/process-table.ts';
 import { makeSshKeyPair } from '../../src/ssh/key-pair.ts';
 
 export const SSHD = ['/usr/sbin/sshd', '/usr/local/sbin/sshd', '/usr/bin/sshd'].find((path) =>
   existsSync(path),
 );
+
+/** All that the server starts has its folder in the environment. */
+export const SSHD_MARK: ProcessMark = { variable: 'FOLDER', argument: '' };
 
 export type Sshd = AsyncDisposable & {
   readonly port: number;
@@ -21,7 +26,7 @@ export type Sshd = AsyncDisposable & {
   readonly folder: string;
   /** Kills the server and all its connections at once, as if the machine lost power. */
   readonly kill: () => void;
-  /** The process ids of the server's connections and commands. */
+  /** The process ids of the server's connections and their commands; not of a command that goes on after its connection has ended. */
   readonly children: () => readonly number[];
 };
 
@@ -89,6 +94,8 @@ export async function startSshd(options: SshdOptions): Promise<Sshd> {
       end();
       if (child.exitCode === null && child.signalCode === null)
         await new Promise((resolve) => child.once('exit', resolve));
+      // A command that has lost its connection has another parent now.
+      await endMarkedProcesses(await openProcessTable(SSHD_MARK), root, new Set([folder]));
       await rm(root, { recursive: true, force: true });
     },
   };
