@@ -94,3 +94,23 @@ export async function readOperationVms(db: Db, operationId: string): Promise<Ope
     .execute();
   return rows.map((row) => ({ ...row, state: readOperationVmState(row.state) })).sort(byHostname);
 }
+
+type FormerParticipant = {
+  readonly email: string;
+  /** On the list of participants; empty where it has none. */
+  readonly name: string;
+};
+
+/** Who had the VMs that an admin selected for a destroy, by hostname: the audit keeps it when the VM and its assignment are gone. */
+export async function readFormerParticipants(
+  db: Db,
+  operationId: string,
+): Promise<ReadonlyMap<string, FormerParticipant>> {
+  const { rows } = await sql<FormerParticipant & { readonly hostname: string }>`
+    select a.hostname, a.detail as email, coalesce(r.name, '') as name
+    from audit_events a left join roster r on r.email = a.detail
+    where a.operation_id = ${operationId} and a.what = 'destroy' and a.hostname is not null and a.detail <> ''`.execute(
+    db,
+  );
+  return new Map(rows.map(({ hostname, ...person }) => [hostname, person]));
+}

@@ -4,7 +4,7 @@ import { fateOf } from '../provision/providers.ts';
 import type { Db } from '../db/connect.ts';
 import { listVmRows } from '../db/vm-rows.ts';
 import { readLastOperationEvents } from '../db/operation-events.ts';
-import { readOperationVms } from '../db/operation-vms.ts';
+import { readFormerParticipants, readOperationVms } from '../db/operation-vms.ts';
 import { findActiveOperation, listOperations, type OperationRecord } from '../db/operations.ts';
 import { countVms, findVms } from '../db/vms.ts';
 import { renderCreateInstances, type LaunchFormModel } from '../pages/launch.ts';
@@ -90,10 +90,12 @@ async function operationMachines(
   const context = viewContext(dependencies);
   const vms = new Map((await findVms(db, names)).map((vm) => [vm.hostname, vmView(vm, context)]));
   const { total } = await countVms(db);
+  const former = await readFormerParticipants(db, operationId);
   return {
     items: machines.map((machine) => ({
       machine: operationVmView(machine),
       vm: vms.get(machine.hostname) ?? null,
+      former: former.get(machine.hostname) ?? null,
     })),
     left: total,
     proof: operations.provider.proof,

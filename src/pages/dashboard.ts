@@ -45,7 +45,12 @@ export type DashboardModel = {
 };
 
 export type OperationMachines = {
-  readonly items: readonly { readonly machine: OperationVm; readonly vm: Vm | null }[];
+  readonly items: readonly {
+    readonly machine: OperationVm;
+    readonly vm: Vm | null;
+    /** Who had a machine that is gone, where it is known. */
+    readonly former?: { readonly email: string; readonly name: string } | null;
+  }[];
   /** The number of machines in the lab. */
   readonly left: number;
   /** What the provider has found after a destroy of all machines: a sentence. */
@@ -134,8 +139,12 @@ function monitorView({ items, left, proof }: OperationMachines, operation: Opera
   };
 }
 
-function rowView({ machine, vm }: OperationMachines['items'][number], kind: Operation['kind']): View {
+function rowView(
+  { machine, vm, former = null }: OperationMachines['items'][number],
+  kind: Operation['kind'],
+): View {
   const { hostname } = machine;
+  const person = vm === null ? former : vm.assignment;
   return {
     hostname,
     // A machine that is gone has no page.
@@ -143,9 +152,8 @@ function rowView({ machine, vm }: OperationMachines['items'][number], kind: Oper
     made: machineOutcome(kind, machine),
     status: vm?.status ?? null,
     reported: reportedLabel(vm),
-    email: vm?.assignment?.email ?? null,
-    // Who had a machine that is gone is not known here.
-    isUnassigned: vm !== null && vm.assignment === null,
+    participant: person && { email: person.email, name: person.name ?? null },
+    isUnassigned: vm !== null && person === null,
   };
 }
 
@@ -156,6 +164,6 @@ const blankRow: View = {
   made: { state: '', label: '', seconds: null, detail: null },
   status: null,
   reported: reportedLabel(null),
-  email: null,
+  participant: null,
   isUnassigned: false,
 };

@@ -126,8 +126,8 @@ async function destroyThese(
   const rowsThatAre = (fate: Fate): VmRow[] => rows.filter((row) => fateOf(row, provider.name) === fate);
   const external = rowsThatAre('removed').map(({ hostname }) => hostname);
   warnOfOtherProviders(run, rowsThatAre('stays'));
-  if (only !== null) warnOfParticipants(run, [...rowsThatAre('destroyed'), ...rowsThatAre('stays')]);
   const own = rowsThatAre('destroyed');
+  warnOfParticipants(run, own);
   const listed = (await provider.list()).filter(isWanted);
   const hostnames = new Set([...own, ...listed].map(({ hostname }) => hostname));
   progress.add({ total: hostnames.size + external.length });
@@ -153,7 +153,7 @@ async function destroyThese(
   return nothingDone ? leftOver(only) : succeed();
 }
 
-/** When one VM is destroyed on purpose, the output names the participant whose work is lost. */
+/** The output names the participants whose work is lost. */
 function warnOfParticipants({ emit }: Run, rows: readonly VmRow[]): void {
   for (const { hostname, email } of rows)
     if (email !== null)

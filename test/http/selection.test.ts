@@ -1,10 +1,11 @@
 // Actions on several machines, over HTTP: as a browser sends them without JavaScript, and as programs do.
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { listVmRows } from '../../src/db/vm-rows.ts';
 import { fail, succeed } from '../../src/result.ts';
 import { startFleetServer, type FleetServer } from '../support/fleet-server.ts';
 import { emptyTables } from '../support/empty-tables.ts';
-import { giveVm, insertFreeVms, vmNames } from '../support/rows.ts';
+import { giveThisVm, giveVm, insertFreeVms, vmNames } from '../support/rows.ts';
 
 let lab: FleetServer;
 
@@ -105,6 +106,33 @@ test('a machine that changed between the selection and the confirmation is left,
   const download = await send('download', fields);
   expect(download.status).toBe(409);
   expect(await download.text()).toContain('other participants got some of them: a.');
+});
+
+test('the page of a destroy names who had each machine, also when the machines are gone', async () => {
+  const { db } = lab.server;
+  await lab.launch(3);
+  await lab.idle();
+  const rows = async () => (await listVmRows(db)).map(({ hostname }) => hostname);
+  const names = await rows();
+  const [first = '', second = ''] = names;
+  await giveThisVm(db, first, 'ada@x.org');
+  await giveThisVm(db, second, 'bob@x.org');
+  await db.insertInto('roster').values({ email: 'ada@x.org', name: 'Ada', added_by: 'admin' }).execute();
+  const page = await html('preview', [
+    ['action', 'destroy'],
+    ...names.map((hostname) => ['hostnames', hostname] as const),
+  ]);
+  lab.provider.script.holdAfter = 1;
+  const path = (await send('destroy', fieldsOf(page))).headers.get('location') ?? '';
+  const participants = async () =>
+    [...(await lab.page(path)).matchAll(/data-cell="participant">(.*)<\/td>/g)].map(([, cell]) => cell);
+  const named = ['ada@x.org<span class="under">Ada</span>', 'bob@x.org'];
+  await vi.waitFor(async () => expect(await rows()).toHaveLength(2));
+  expect(await participants()).toEqual([...named, '<span class="hint">Not assigned</span>', '']);
+  lab.provider.release();
+  await ended(path);
+  expect(await rows()).toEqual([]);
+  expect(await participants()).toEqual([...named, '', '']);
 });
 
 test('all that are shown and all of a status are found by the server, without a tick', async () => {

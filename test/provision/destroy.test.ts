@@ -3,7 +3,7 @@ import type { Provider } from '../../src/provision/provider.ts';
 import { listVmRows } from '../../src/db/vm-rows.ts';
 import { reportStatus } from '../../src/db/reports.ts';
 import { startTestOperations, WAIT } from '../support/operations.ts';
-import { giveVm, insertFreeVms } from '../support/rows.ts';
+import { giveThisVm, giveVm, insertFreeVms } from '../support/rows.ts';
 
 test('a destroy destroys all machines, removes the rows, and reserves the hostnames', async () => {
   await using lab = await startTestOperations();
@@ -17,6 +17,17 @@ test('a destroy destroys all machines, removes the rows, and reserves the hostna
   expect(await listVmRows(lab.db)).toEqual([]);
   await lab.ended((await lab.launch(1)).id);
   expect([...lab.provider.machines.keys()]).toEqual(['lab-vm-test-3']);
+});
+
+test('the output of a destroy of all machines names their participants', async () => {
+  await using lab = await startTestOperations();
+  await lab.ended((await lab.launch(2)).id);
+  await giveThisVm(lab.db, 'lab-vm-test-2');
+  const { id } = await lab.destroy();
+  await lab.ended(id);
+  expect((await lab.texts(id)).filter((text) => text.includes('is assigned to'))).toEqual([
+    expect.stringContaining('ada@example.org: work on it that was not collected is lost'),
+  ]);
 });
 
 test('a destroy without machines succeeds', async () => {

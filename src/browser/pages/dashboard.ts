@@ -173,7 +173,14 @@ function showReport({ rows }: Table, vm: Vm): void {
   const badge = find(HTMLElement, '.status', reportCell(row));
   if (badge?.dataset['status'] !== vm.status || badge.textContent !== label)
     reportCell(row).replaceChildren(makeStatus(label, vm.status));
-  setText(need(HTMLElement, '[data-cell="participant"]', row), vm.assignment?.email ?? NOT_ASSIGNED);
+  showParticipant(need(HTMLElement, '[data-cell="participant"]', row), vm);
+}
+
+function showParticipant(cell: HTMLElement, { assignment }: Vm): void {
+  const { email, name = '' } = assignment ?? { email: NOT_ASSIGNED };
+  if (cell.textContent === email + name) return;
+  cell.replaceChildren(email);
+  if (name !== '') cell.append(make('span', name, { className: 'under' }));
 }
 
 function addRow(table: Table, hostname: string): HTMLElement {
