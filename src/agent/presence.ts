@@ -1,6 +1,7 @@
 // The machine's status as the allocator knows it: reported at start, when it changes, and when the allocator has forgotten
 // the machine.
 import { access, constants } from 'node:fs/promises';
+import { uptime } from 'node:os';
 import { createWakeUp } from '../async/wake-up.ts';
 import type { Schemas } from '../client/client.ts';
 import { describeFailure, fail, succeed, type Result } from '../result.ts';
@@ -83,7 +84,9 @@ export function createPresence(context: PresenceContext): Presence {
 async function reportStatus(context: PresenceContext, status: Status): Promise<boolean> {
   const { options, stopping } = context;
   const { log } = options.dependencies;
-  const body = { hostname: options.hostname, status };
+  const { hostname, bootId } = options;
+  // Before the first try: one that is held up on its way must not arrive as the newest report.
+  const body = { hostname, status, boot_id: bootId, uptime_ms: Math.round(uptime() * 1_000) };
   const answer = await untilAnswered(
     context,
     'reporting the status',

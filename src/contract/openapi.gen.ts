@@ -3312,6 +3312,12 @@ export interface components {
     StatusReport: {
       hostname: components['schemas']['Hostname'];
       status: components['schemas']['ReportedStatus'];
+      boot_id?: components['schemas']['BootId'];
+      /**
+       * @description Milliseconds since this boot at which the VM had the status. With `boot_id`, a report that arrives after a newer one, or
+       *     after the VM has booted again, changes nothing.
+       */
+      uptime_ms?: number;
     };
     VmStatuses: {
       [key: string]: components['schemas']['VmStatus'];
@@ -3341,9 +3347,10 @@ export interface components {
       /** @description One id per message, unique within the stream. A message with a known id is not stored again. */
       event_ids?: string[];
     };
+    /** @description Changes with every boot of the VM. */
+    BootId: string;
     Heartbeat: {
-      /** @description Changes with every boot of the VM. */
-      boot_id: string;
+      boot_id: components['schemas']['BootId'];
       free_disk_bytes?: number;
     };
     HeartbeatAnswer: {

@@ -14,7 +14,12 @@ import { addVms, recordEvent, transition } from './transition.ts';
 /** `late`: the VM was destroyed within the last hour; nothing was changed. */
 export type ReportResult = 'recorded' | 'late' | 'unknown_vm';
 
-type StatusReport = { readonly hostname: string; readonly status: ReportedStatus };
+type StatusReport = {
+  readonly hostname: string;
+  readonly status: ReportedStatus;
+  /** When the VM had it: since which boot, and for how long. Null: the VM does not say. */
+  readonly since: { readonly bootId: string; readonly uptimeMs: number } | null;
+};
 type ValueReport = { readonly hostname: string } & (
   { readonly inUse: boolean; readonly gpu: null } | { readonly inUse: null; readonly gpu: GpuHealth }
 );
@@ -25,12 +30,13 @@ type ValueReport = { readonly hostname: string } & (
  */
 export async function reportStatus(
   db: Db,
-  report: StatusReport & { readonly provider: Provider },
+  report: Omit<StatusReport, 'since'> &
+    Partial<Pick<StatusReport, 'since'>> & { readonly provider: Provider },
   most = Infinity,
 ): Promise<'recorded' | 'late' | 'too_many'> {
-  const { hostname, status, provider } = report;
+  const { hostname, status, since = null, provider } = report;
   const change = async (): Promise<boolean> => {
-    await changeStatus(db, { hostname, status });
+    await changeStatus(db, { hostname, status, since });
     return (await recordSeen(db, hostname)) !== null;
   };
   if (await change()) return 'recorded';
@@ -56,30 +62,53 @@ const changeStatus = grouped<StatusReport, 'done'>({
   name: 'statuses',
   keyOf: ({ hostname }) => hostname,
   ...ofReports,
-  together: changeStatuses,
-  alone: async (db, { hostname, status }) => {
-    await recordEvent(db, `report-${status}`, [hostname]);
+  together: (db, reports) => changeStatuses(db, reports, 'skip locked'),
+  alone: async (db, report) => {
+    await changeStatuses(db, [report], '');
     return 'done';
   },
 });
 
+/**
+ * The report about `v` was held up on its way: a newer one has come, or the VM has booted again. A value, and no `exists`: that would
+ * become a join, which is not made again when `v` has changed while the statement waited for it.
+ */
+const IS_LATE = sql<boolean>`coalesce((
+  select bool_or(given.boot_id = any(p.earlier_boots)
+    or given.boot_id = v.reported_boot_id and given.uptime_ms < v.reported_uptime_ms)
+  from given left join vm_presence p on p.hostname = given.hostname
+  where given.hostname = v.hostname), false)`;
+const REPORTED = sql`(reported_boot_id, reported_uptime_ms) = (
+  select coalesce(given.boot_id, v.reported_boot_id), coalesce(given.uptime_ms, v.reported_uptime_ms)
+  from given where given.hostname = v.hostname)`;
+
 /** Undefined: the row is locked. No state refuses a report, so that there is no refusal to log. */
-async function changeStatuses(db: Db, reports: readonly StatusReport[]): Promise<('done' | undefined)[]> {
-  const byStatus = [...Map.groupBy(reports, ({ status }) => status)];
-  const updates = byStatus.map(([status, these], index) => {
-    const where = sql`v.hostname = any(${these.map(({ hostname }) => hostname)}::text[])`;
-    return sql`${sql.ref(`changed_${index}`)} as (${transition(`report-${status}`, { where, locking: 'skip locked' })})`;
+async function changeStatuses(
+  db: Db,
+  reports: readonly StatusReport[],
+  locking: Locking,
+): Promise<('done' | undefined)[]> {
+  const statuses = [...new Set(reports.map(({ status }) => status))];
+  const updates = statuses.map((status, index) => {
+    const where = sql`v.hostname in (select hostname from given where status = ${status}) and not ${IS_LATE}`;
+    return sql`${sql.ref(`changed_${index}`)} as (${transition(`report-${status}`, { where, locking, set: REPORTED })})`;
   });
-  const changed = byStatus.map((_, index) => sql`select hostname from ${sql.ref(`changed_${index}`)}`);
-  const { rows } = await sql<{ hostname: string; status: string; isChanged: boolean }>`
-    with ${sql.join(updates)}
-    select v.hostname, v.status, changed.hostname is not null as "isChanged"
-    from vms v left join (${sql.join(changed, sql` union all `)}) as changed on changed.hostname = v.hostname
-    where v.hostname = any(${reports.map(({ hostname }) => hostname)}::text[])`.execute(db);
+  const changed = statuses.map((_, index) => sql`select hostname from ${sql.ref(`changed_${index}`)}`);
+  const { rows } = await sql<{ hostname: string; status: string; isSettled: boolean }>`
+    with given as (
+      select * from unnest(${reports.map(({ hostname }) => hostname)}::text[], ${reports.map(({ status }) => status)}::text[],
+        ${reports.map(({ since }) => since?.bootId ?? null)}::text[], ${reports.map(({ since }) => since?.uptimeMs ?? null)}::bigint[])
+        as given (hostname, status, boot_id, uptime_ms)
+    ), ${sql.join(updates)}
+    select v.hostname, v.status, changed.hostname is not null or ${IS_LATE} as "isSettled"
+    from given join vms v on v.hostname = given.hostname
+    left join (${sql.join(changed, sql` union all `)}) as changed on changed.hostname = v.hostname`.execute(
+    db,
+  );
   const found = new Map(rows.map((row) => [row.hostname, row]));
   return reports.map(({ hostname, status }) => {
     const row = found.get(hostname);
-    const isLocked = row && !row.isChanged && changes(`report-${status}`, readVmStatus(row.status));
+    const isLocked = row && !row.isSettled && changes(`report-${status}`, readVmStatus(row.status));
     return isLocked ? undefined : 'done';
   });
 }

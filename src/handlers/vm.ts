@@ -37,7 +37,9 @@ export function createVmHandlers(dependencies: VmDependencies): HandlersOf<'vm'>
     vmStartup: (input) => waitForAssignment(dependencies, input),
     updateVmStatus: async ({ body }) => {
       const { unknownVmProvider: provider, maxReportedVms: most } = dependencies;
-      if ((await reportStatus(db, { ...body, provider }, most)) === 'too_many')
+      const { hostname, status, boot_id: bootId, uptime_ms: uptimeMs } = body;
+      const since = bootId === undefined || uptimeMs === undefined ? null : { bootId, uptimeMs };
+      if ((await reportStatus(db, { hostname, status, since, provider }, most)) === 'too_many')
         return problem('overloaded', { detail: TOO_MANY });
       return json({ message: 'VM status updated successfully.' });
     },

@@ -53,6 +53,25 @@ describe('an agent reports', () => {
     expect(again.logged).not.toContain('info reported initializing');
   });
 
+  test('a report that was held up on its way, and was sent again meanwhile, changes nothing when it arrives', async () => {
+    const { hostname, token } = await register();
+    await using machine = await createMachine(hostname);
+    const held: Request[] = [];
+    const holdFirstStatus = async (request: Request): Promise<Response> => {
+      if (held.length > 0 || !request.url.endsWith('/api/vm-status')) return fetch(request);
+      held.push(
+        new Request(request.url, { method: 'POST', headers: request.headers, body: await request.text() }),
+      );
+      throw new TypeError('fetch failed');
+    };
+    machine.start(server.url, { token, dependencies: { fetch: holdFirstStatus } });
+    await eventually(async () => expect((await vm(hostname))?.status).toBe('running'));
+    const [late] = held;
+    expect(await late?.clone().json()).toMatchObject({ hostname, status: 'initializing' });
+    expect((await fetch(late!)).status).toBe(200);
+    expect((await vm(hostname))?.status).toBe('running');
+  });
+
   test('an agent reports the health of the GPU when it changes', async () => {
     const { hostname, token } = await register();
     await using machine = await createMachine(hostname);

@@ -23,6 +23,7 @@ import * as schedule from './0027-schedule.ts';
 import * as notifications from './0028-notifications.ts';
 import * as selectionsAndCodes from './0029-selections-and-codes.ts';
 import * as timesOfAssignments from './0030-times-of-assignments.ts';
+import * as orderOfStatuses from './0031-order-of-statuses.ts';
 
 export type ListedMigration = {
   /** Begins with its number, four digits. */
@@ -56,4 +57,5 @@ export const migrations: readonly ListedMigration[] = [
   { name: '0028-notifications', breaking: false, migration: notifications },
   { name: '0029-selections-and-codes', breaking: true, migration: selectionsAndCodes },
   { name: '0030-times-of-assignments', breaking: false, migration: timesOfAssignments },
+  { name: '0031-order-of-statuses', breaking: false, migration: orderOfStatuses },
 ];
