@@ -3718,7 +3718,7 @@ export interface components {
       | components['schemas']['Operation']
       | components['schemas']['VmChanges'];
     /**
-     * @description `waiting`: not done yet. `created`: the VM exists. `failed`: the VM could not be created, and nothing of it
+     * @description `waiting`: not done yet; of an operation that has ended: not known. `created`: the VM exists. `failed`: the VM could not be created, and nothing of it
      *     is left, or it was not destroyed, released or restarted.
      *     `destroyed`: the VM was destroyed. `done`: the VM was released or restarted. More states may follow.
      * @enum {string}

@@ -126,7 +126,7 @@ function monitorView({ items, left, proof }: OperationMachines, operation: Opera
     any: items.length > 0,
     isOfSome: isOfSome(operation),
     column: kindLabels[operation.kind],
-    rows: items.map((item) => rowView(item, operation.kind)),
+    rows: items.map((item) => rowView(item, operation)),
     blankRow,
     up,
     upMax: asked,
@@ -141,7 +141,7 @@ function monitorView({ items, left, proof }: OperationMachines, operation: Opera
 
 function rowView(
   { machine, vm, former = null }: OperationMachines['items'][number],
-  kind: Operation['kind'],
+  { kind, status }: Operation,
 ): View {
   const { hostname } = machine;
   const person = vm === null ? former : vm.assignment;
@@ -149,7 +149,7 @@ function rowView(
     hostname,
     // A machine that is gone has no page.
     page: vm === null ? null : vmPageHref(hostname),
-    made: machineOutcome(kind, machine),
+    made: machineOutcome(kind, machine, !isActive(status)),
     status: vm?.status ?? null,
     reported: reportedLabel(vm),
     participant: person && { email: person.email, name: person.name ?? null },

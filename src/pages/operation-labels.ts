@@ -64,11 +64,17 @@ export function outcomeLabel(kind: Kind, state: Schemas['OperationVmState']): st
   return machineStateLabels[kind][state];
 }
 
+/** Of a machine that still waits although the operation has ended, because the provider could not say what exists. */
+export const UNKNOWN_OUTCOME = { state: 'unknown', label: 'Not known' } as const;
+
 /** What the operation did with a machine. */
-export function machineOutcome(kind: Kind, { state, seconds, detail }: Schemas['OperationVm']) {
+export function machineOutcome(
+  kind: Kind,
+  { state, seconds, detail }: Schemas['OperationVm'],
+  isOver: boolean,
+) {
   return {
-    state,
-    label: outcomeLabel(kind, state),
+    ...(state === 'waiting' && isOver ? UNKNOWN_OUTCOME : { state, label: outcomeLabel(kind, state) }),
     seconds: seconds === null ? null : say(seconds.toFixed(1), 's'),
     detail,
   };

@@ -13,7 +13,7 @@ import { reconcileFleet } from './apply-actions.ts';
 import type { ListedVm } from './provider.ts';
 import { definitionOf, fateOf, isOwn, registeredProvider, type Fate } from './providers.ts';
 import { createRunReport, type RunReport } from './report.ts';
-import { notAll } from './selected.ts';
+import { endedBefore, notAll } from './selected.ts';
 import { callProvider, cleanUpSignal, type Outcome, type Run } from './run.ts';
 
 /** A sentence names this many VMs. */
@@ -143,7 +143,11 @@ async function destroyThese(
   );
   if (control.reason() === 'lost') return outcome;
   if (outcome.ok) await removeExternal(run, id, external);
-  const found = await reconcileDestroy(run, id, runReport, isWanted);
+  const found = await reconcileDestroy(run, id, runReport, {
+    isWanted,
+    planned: [...hostnames, ...external],
+    whyLeft: outcome.ok ? 'It still exists.' : endedBefore('destroy'),
+  });
   warnOfForeign(run, only, found);
   if (!outcome.ok) return outcome;
   if (found === null) return UNVERIFIED;
@@ -187,7 +191,15 @@ async function reconcileDestroy(
   run: Run,
   operationId: string,
   runReport: RunReport,
-  isWanted: (vm: { readonly hostname: string }) => boolean,
+  {
+    isWanted,
+    planned,
+    whyLeft,
+  }: {
+    readonly isWanted: (vm: { readonly hostname: string }) => boolean;
+    readonly planned: readonly string[];
+    readonly whyLeft: string;
+  },
 ): Promise<Found | null> {
   const { db, provider, progress } = run;
   try {
@@ -198,6 +210,7 @@ async function reconcileDestroy(
     );
     const gone = missing.filter(isWanted).map(({ hostname }) => hostname);
     await finishOperationVms(db, operationId, gone, { state: 'destroyed' });
+    await finishOperationVms(db, operationId, planned, { state: 'failed', detail: whyLeft });
     progress.add({ done: gone.length });
     const own = kept.filter((row) => isOwn(row, provider.name));
     const left = [...own, ...unmanaged, ...undestroyed].filter(isWanted);

@@ -44,9 +44,13 @@ export async function runOnSelected(run: Run, kind: Kind, operation: OperationRe
   await Promise.all(acting);
   if (control.reason() === 'lost') return NOT_FINISHED;
   if (!control.signal.aborted) return outcomeOf(kind, progress.get());
-  const detail = `The operation ended before this machine was ${doneWords[kind]}.`;
-  await finishOperationVms(db, id, hostnames, { state: 'failed', detail });
+  await finishOperationVms(db, id, hostnames, { state: 'failed', detail: endedBefore(kind) });
   return NOT_FINISHED;
+}
+
+/** Why a VM of an operation that failed or was cancelled is as it was. */
+export function endedBefore(kind: Kind | 'destroy'): string {
+  return `The operation ended before this machine was ${doneWords[kind]}.`;
 }
 
 async function actOn(run: Run, kind: Kind, vm: SelectedVm): Promise<void> {

@@ -272,4 +272,33 @@ describe.skipIf(!hasBrowser)('the fleet in a browser', () => {
       .waitFor({ timeout: 15_000 });
     await page.getByText('No machines are left.').first().waitFor();
   });
+
+  test('when a destroy has ended, no machine is being destroyed any more, without loading the page again', async () => {
+    await lab.launch(2);
+    await lab.idle();
+    const [first = '', second = ''] = [...lab.provider.machines.keys()];
+    Object.assign(lab.provider.script, { undeletable: new Set([second]), holdAfter: 1 });
+    await lab.postJson('/api/v1/operations', { kind: 'destroy', confirm: 'lab' });
+    const page = await open(`/admin/operations/${(await lab.newest()).id}`);
+    const row = (hostname: string) => page.getByRole('row', { name: hostname });
+    await row(first).getByText('Destroyed', { exact: true }).waitFor();
+    await row(second).getByText('Being destroyed').waitFor();
+    lab.provider.release();
+    await row(second).getByText('Not destroyed').waitFor();
+    await row(second).getByText('It still exists.').waitFor();
+    await row(second).getByText('Not reported yet').waitFor();
+
+    lab.provider.script.holdAfter = 0;
+    await lab.postJson('/api/v1/operations', { kind: 'destroy', confirm: 'lab' });
+    await page.goto(`${lab.server.url}/admin/operations/${(await lab.newest()).id}`);
+    await row(second).getByText('Being destroyed').waitFor();
+    lab.provider.script.listFails = true;
+    lab.provider.release();
+    await row(second).getByText('Not known').waitFor();
+    await page.getByText('Could not check whether any machine is left.').first().waitFor();
+    await page.reload();
+    await row(second).getByText('Not known').waitFor();
+    await isInOrderEverywhere(page);
+    await lab.forget();
+  });
 });

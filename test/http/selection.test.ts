@@ -254,7 +254,7 @@ test('the audit says what was asked for, and what became of it, once', async () 
   await act('destroy', ['b']);
   expect(await read('destroy')).toEqual([
     ['Destroy requested', null, 'b', 'Failed: 0 of 1 machine destroyed'],
-    ['Destroy requested', 'b', '', null],
+    ['Destroy requested', 'b', '', 'Not destroyed'],
   ]);
   const page = await lab.page('/admin/audit');
   expect(page).not.toContain('>Destroyed');

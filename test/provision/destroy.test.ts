@@ -1,7 +1,9 @@
 import { expect, test, vi } from 'vitest';
 import type { Provider } from '../../src/provision/provider.ts';
+import { readOperationVms } from '../../src/db/operation-vms.ts';
 import { listVmRows } from '../../src/db/vm-rows.ts';
 import { reportStatus } from '../../src/db/reports.ts';
+import { fail } from '../../src/result.ts';
 import { startTestOperations, WAIT } from '../support/operations.ts';
 import { giveThisVm, giveVm, insertFreeVms } from '../support/rows.ts';
 
@@ -67,6 +69,10 @@ test('a cancelled destroy restores the status of the remaining machines', async 
   await lab.operations.cancel(id, 'ada');
   expect(await lab.ended(id)).toMatchObject({ status: 'cancelled', done: 1 });
   expect(await listVmRows(lab.db)).toMatchObject([{ hostname: 'lab-vm-test-2', status: 'running' }]);
+  expect(await readOperationVms(lab.db, id)).toMatchObject([
+    { state: 'destroyed', detail: null },
+    { state: 'failed', detail: 'The operation ended before this machine was destroyed.' },
+  ]);
 });
 
 test('a destroy that leaves machines fails and names them', async () => {
@@ -76,6 +82,25 @@ test('a destroy that leaves machines fails and names them', async () => {
   expect(operation).toMatchObject({ status: 'failed', done: 1, problem: { kind: 'left_over' } });
   expect(operation.problem?.problem).toBe('1 machine still exists: lab-vm-test-2.');
   expect(await listVmRows(lab.db)).toMatchObject([{ hostname: 'lab-vm-test-2' }]);
+  expect(await readOperationVms(lab.db, operation.id)).toMatchObject([
+    { state: 'destroyed', detail: null },
+    { state: 'failed', detail: 'It still exists.' },
+  ]);
+});
+
+test('a destroy that fails leaves no machine waiting, external ones neither', async () => {
+  await using lab = await startTestOperations();
+  await lab.ended((await lab.launch(1)).id);
+  await insertFreeVms(lab.db, ['lab-pc-7']);
+  lab.provider.script.undeletable = new Set(['lab-vm-test-1']);
+  lab.provider.script.result = fail({ code: 'program', message: 'The cloud said no.', remedy: 'Try again.' });
+  const operation = await lab.ended((await lab.destroy()).id);
+  expect(operation).toMatchObject({ status: 'failed', done: 0, total: 2 });
+  const reason = 'The operation ended before this machine was destroyed.';
+  expect(await readOperationVms(lab.db, operation.id)).toMatchObject([
+    { hostname: 'lab-pc-7', state: 'failed', detail: reason },
+    { hostname: 'lab-vm-test-1', state: 'failed', detail: reason },
+  ]);
 });
 
 test('external machines lose their rows; one that needs no token comes back with its next report', async () => {
@@ -117,6 +142,8 @@ test('a destroy that cannot be verified fails, and rows are reconciled as soon a
   expect(operation).toMatchObject({ status: 'failed', done: 1, problem: { kind: 'engine' } });
   expect(operation.problem?.problem).toBe('Could not check whether any machine is left.');
   expect(await listVmRows(lab.db)).toMatchObject([{ status: 'destroying' }]);
+  // Nobody knows about the second.
+  expect(await readOperationVms(lab.db, id)).toMatchObject([{ state: 'destroyed' }, { state: 'waiting' }]);
   lab.provider.script.listFails = false;
   await expect.poll(() => listVmRows(lab.db), WAIT).toMatchObject([{ status: 'initializing' }]);
 });

@@ -211,6 +211,21 @@ describe('the dashboard', () => {
     expect(textOf(ended)).not.toContain('Not assigned');
   });
 
+  test('a machine that waits is being destroyed while the operation runs; afterwards nobody knows what became of it', () => {
+    const pageOf = (status: Operation['status']): string =>
+      textOf(
+        renderDashboard({
+          ...dashboard,
+          kind: 'destroy',
+          operation: { ...running, kind: 'destroy', status },
+          machines: { items: [{ machine: { ...made, state: 'waiting' }, vm }], left: 1, proof: '' },
+        }),
+      );
+    expect(pageOf('running')).toContain('lablink-vm-prod-1 Being destroyed');
+    for (const status of ['failed', 'cancelled', 'interrupted'] as const)
+      expect(pageOf(status)).toContain('lablink-vm-prod-1 Not known');
+  });
+
   test('the page of a destroy of some machines names them, and verifies only those', () => {
     const over = { ...running, kind: 'destroy' as const, status: 'succeeded' as const, hostnames: ['vm-7'] };
     const html = renderDashboard({ ...dashboard, kind: 'destroy', operation: over });

@@ -8,6 +8,7 @@ import {
   readKind,
   readySentence,
   reportedLabel,
+  UNKNOWN_OUTCOME,
 } from '../../pages/operation-labels.ts';
 import { NOT_ASSIGNED } from '../../pages/status-labels.ts';
 import { vmPageHref } from '../../pages/hrefs.ts';
@@ -39,6 +40,7 @@ function follow(operation: HTMLElement, machines: HTMLElement, log: HTMLElement)
     showStatus(operation, received);
     showCancelling(operation, received);
     const isActive = received.status === 'queued' || received.status === 'running';
+    if (!isActive) showUnknown(table);
     for (const live of findAll(HTMLElement, '[data-live]')) live.hidden = !isActive && isSettled(table);
     const proof = find(HTMLElement, '[data-proof]', machines);
     if (proof) proof.hidden = received.status !== 'succeeded';
@@ -129,7 +131,7 @@ function findTable(monitor: HTMLElement): Table {
 function showOutcomes(table: Table, machines: readonly Schema<'OperationVm'>[]): void {
   for (const machine of machines) {
     const row = table.rows.get(machine.hostname) ?? addRow(table, machine.hostname);
-    const { state, label, seconds, detail } = machineOutcome(table.kind, machine);
+    const { state, label, seconds, detail } = machineOutcome(table.kind, machine, false);
     row.dataset['made'] = state;
     const cell = need(HTMLElement, '[data-cell="made"]', row);
     cell.replaceChildren(makeStatus(label, state));
@@ -137,6 +139,16 @@ function showOutcomes(table: Table, machines: readonly Schema<'OperationVm'>[]):
     if (detail !== null) cell.append(make('span', detail, { className: 'under' }));
   }
   showCounts(table);
+}
+
+/** The operation has ended: nothing becomes of those that still wait. */
+function showUnknown({ rows }: Table): void {
+  const { state, label } = UNKNOWN_OUTCOME;
+  for (const row of rows.values()) {
+    if (row.dataset['made'] !== 'waiting') continue;
+    row.dataset['made'] = state;
+    need(HTMLElement, '[data-cell="made"]', row).replaceChildren(makeStatus(label, state));
+  }
 }
 
 function showVms(table: Table, { all, changed, gone }: Schema<'VmChanges'>): void {
