@@ -70,14 +70,13 @@ const changeStatus = grouped<StatusReport, 'done'>({
 });
 
 /**
- * The report about `v` was held up on its way: a newer one has come, or the VM has booted again. A value, and no `exists`: that would
+ * The report about `v` was held up on its way: a newer one has come, or the VM has booted again. Values, and no `exists`: that would
  * become a join, which is not made again when `v` has changed while the statement waited for it.
  */
 const IS_LATE = sql<boolean>`coalesce((
-  select bool_or(given.boot_id = any(p.earlier_boots)
-    or given.boot_id = v.reported_boot_id and given.uptime_ms < v.reported_uptime_ms)
-  from given left join vm_presence p on p.hostname = given.hostname
-  where given.hostname = v.hostname), false)`;
+  select given.boot_id = any((select p.earlier_boots from vm_presence p where p.hostname = v.hostname)::text[])
+    or given.boot_id = v.reported_boot_id and given.uptime_ms < v.reported_uptime_ms
+  from given where given.hostname = v.hostname), false)`;
 const REPORTED = sql`(reported_boot_id, reported_uptime_ms) = (
   select coalesce(given.boot_id, v.reported_boot_id), coalesce(given.uptime_ms, v.reported_uptime_ms)
   from given where given.hostname = v.hostname)`;
