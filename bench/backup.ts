@@ -18,6 +18,8 @@ const WHOLE_VMS = 1_000;
 const LOG_BYTES = 5 * 1024 * 1024;
 const BYTES_PER_LINE = 64;
 const LINE_CHARACTERS = 100;
+/** As in logs.ts. */
+const LINES_PER_BATCH = 50;
 const WHOLE_SECONDS = 60;
 const GOAL_MIB = 300;
 const SAMPLE_MS = 200;
@@ -66,7 +68,7 @@ function rowsOf(what: string, { seconds, peakMib }: Measured, vms: number, remar
   ];
 }
 
-/** Lines as programs write them: each differs, and shrinks to a part of it. */
+/** Lines as programs write them: each differs, and shrinks to a part of it. They come as agents send them, a batch of each VM in turn. */
 async function fill(connectionString: string, vms: number): Promise<void> {
   const client = new Client({ connectionString });
   await client.connect();
@@ -78,12 +80,13 @@ async function fill(connectionString: string, vms: number): Promise<void> {
       [vms],
     );
     const lines = Math.floor(LOG_BYTES / (BYTES_PER_LINE + LINE_CHARACTERS));
-    await client.query(
-      `insert into vm_logs (hostname, line)
-       select hostname, rpad(format('2026-01-31T12:%s:%sZ INFO epoch %s step %s loss=%s ', n % 60, n % 59, n / 500, n, random()), $2, md5(n::text))
-       from vms, generate_series(1, $1::int) as n`,
-      [lines, LINE_CHARACTERS],
-    );
+    for (let first = 1; first <= lines; first += LINES_PER_BATCH)
+      await client.query(
+        `insert into vm_logs (hostname, line)
+         select hostname, rpad(format('2026-01-31T12:%s:%sZ INFO epoch %s step %s loss=%s ', n % 60, n % 59, n / 500, n, random()), $3, md5(n::text))
+         from vms, generate_series($1::int, $2::int) as n order by hashtext(hostname || $1::int), hostname, n`,
+        [first, Math.min(lines, first + LINES_PER_BATCH - 1), LINE_CHARACTERS],
+      );
     await client.query('checkpoint');
   } finally {
     await client.end();
