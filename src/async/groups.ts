@@ -117,7 +117,7 @@ export function createGroups<Item, Answer>(options: GroupOptions<Item, Answer>):
   function begin(answering: number): Promise<Served> {
     const { group, left, later } = nextGroup(queue, options, answering);
     queue = later;
-    left.forEach(rejectWith(new NotServed('left')));
+    for (const { reject } of left) reject(new NotServed('left'));
     if (group.length > 1 && options.rest) rest = options.rest();
     return group.length > 0 ? serveGroup(group) : Promise.resolve(NOBODY);
   }

@@ -164,8 +164,9 @@ function wrongHost({ headersDistinct, httpVersion }: Request, { isOwnHost }: Htt
   const [host, ...more] = headersDistinct['host'] ?? [];
   if (host === undefined && httpVersion === '1.0') return null;
   if (host === undefined || more.length > 0) return 'A request needs one Host header.';
+  if (isOwnHost === undefined) return null;
   const name = URL.parse(`http://${host}`)?.hostname.replace(/^\[|\]$/g, '');
-  if (isOwnHost === undefined || (name !== undefined && isOwnHost(name))) return null;
+  if (name !== undefined && isOwnHost(name)) return null;
   return 'This server listens for this computer alone, and the address names another one. Use http://localhost, or set PUBLIC_URL to the address that people use.';
 }
 
