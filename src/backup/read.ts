@@ -1,6 +1,6 @@
 // Reads a backup once, and holds it against its checksums, which stand at its end.
 import type { Readable } from 'node:stream';
-import { readArchive, wholeOf, type ArchiveEntry, type ReadEntry } from './archive.ts';
+import { readArchive, wholeOf, type ReadEntry, type WholeEntry } from './archive.ts';
 import { Counter, countOf, type Counted } from './checksums.ts';
 import { damaged } from './fault.ts';
 import type { KeptFile } from './files.ts';
@@ -115,7 +115,7 @@ function compare(name: string, found: Counted | undefined, expected: Counted): v
 
 function parse<T>(
   schema: { safeParse: (value: unknown) => { success: true; data: T } | { success: false; error: unknown } },
-  { name, data }: ArchiveEntry,
+  { name, data }: WholeEntry,
 ): T {
   const parsed = schema.safeParse(JSON.parse(Buffer.from(data).toString('utf8')));
   if (parsed.success) return parsed.data;
@@ -145,7 +145,7 @@ class Entries {
     return entry;
   }
 
-  async takeWhole(): Promise<ArchiveEntry | undefined> {
+  async takeWhole(): Promise<WholeEntry | undefined> {
     const entry = await this.take();
     return entry && wholeOf(entry);
   }

@@ -41,37 +41,37 @@ async function* entriesOf(
   files: readonly KeptFile[],
 ): AsyncGenerator<ArchiveEntry> {
   const manifest = json(manifestOf({ ...info, deployment, version }));
-  yield { name: MANIFEST, data: manifest };
+  yield { name: MANIFEST, data: [manifest] };
   const summary: Summary = { manifest: countOf(manifest), files: [], tables: [], sequences: [] };
   for (const { path, data } of files) {
     summary.files.push({ path, ...countOf(data) });
-    yield { name: `${FILES}${path}`, data };
+    yield { name: `${FILES}${path}`, data: [data] };
   }
   for (const table of info.tables) {
     const counter = new Counter();
     let number = 0;
     for await (const data of inPieces(rowsOf(table))) {
-      counter.add(data);
+      data.forEach((piece) => counter.add(piece));
       yield { name: `${ROWS}${table.name}/${String(number++).padStart(6, '0')}`, data };
     }
     summary.tables.push({ name: table.name, ...counter.result() });
   }
   summary.sequences.push(...(await sequences()));
-  yield { name: SUMMARY, data: json(summary) };
+  yield { name: SUMMARY, data: [json(summary)] };
 }
 
-async function* inPieces(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* inPieces(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<readonly Uint8Array[]> {
   let held: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of chunks) {
     held.push(chunk);
     bytes += chunk.byteLength;
     if (bytes < PIECE_BYTES) continue;
-    yield Buffer.concat(held, bytes);
+    yield held;
     held = [];
     bytes = 0;
   }
-  if (bytes > 0) yield Buffer.concat(held, bytes);
+  if (bytes > 0) yield held;
 }
 
 function json(value: unknown): Uint8Array {

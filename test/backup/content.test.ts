@@ -73,7 +73,7 @@ async function* withOtherRows(address: string): AsyncGenerator<ArchiveEntry> {
     const { data } = await wholeOf(entry);
     const at = Buffer.from(data).indexOf('quoted');
     if (entry.name.startsWith('rows/vm_logs/') && at >= 0) data[at] = 'x'.charCodeAt(0);
-    yield { name: entry.name, data };
+    yield { name: entry.name, data: [data] };
   }
 }
 
