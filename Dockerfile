@@ -28,7 +28,7 @@ RUN export DATA_DIR=/tmp/first PROVIDER=external HOST=127.0.0.1; \
     done; \
     kill $server && wait $server && rm -r /tmp/first
 
-# What AWS needs besides. Pulumi and its plugin are downloaded from Pulumi.
+# What AWS needs besides: packages of development, which NODE_ENV leaves out. Pulumi and its plugin are downloaded from Pulumi.
 FROM build AS build-aws
 USER 0
 # Pulumi's installer calls curl.
@@ -37,7 +37,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends ca-certifica
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc \
     --mount=type=secret,id=ca,target=/run/secrets/ca \
     --mount=type=cache,target=/root/.npm \
-    npm ci --no-update-notifier \
+    npm ci --include=dev --no-update-notifier \
     && node codegen/bundle.ts --aws \
     && cp -R dist/lablink/node_modules /opt/lablink/ \
     && PROVIDER=aws DATA_DIR=/tmp/setup PULUMI_CLI_DIR=/opt/pulumi bin/lablink setup \

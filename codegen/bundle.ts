@@ -118,9 +118,10 @@ async function copyParts(): Promise<void> {
     ...WITH_NATIVE_PART,
     ...(process.argv.includes('--aws') ? FOR_AWS : []),
   ]);
-  for (const name of [...READ_AT_RUN_TIME, postgres, ...packages]) {
+  // What another target of make builds, and a Postgres of this kind of computer, may be missing.
+  const parts = [...READ_AT_RUN_TIME, postgres].filter((name) => existsSync(join(root, name)));
+  for (const name of [...parts, ...packages]) {
     const from = join(root, name);
-    if (!existsSync(from)) continue;
     await mkdir(dirname(join(fresh, name)), { recursive: true });
     await cp(from, join(fresh, name), {
       recursive: true,

@@ -1,24 +1,34 @@
 // The folders of installed packages, with those of everything that they depend on: from package-lock.json.
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { isRecord } from './json.ts';
 
-/** Of the packages of this project whose names start so. Relative to `root`. */
+/**
+ * Of the packages of this project whose names start so. Relative to `root`. An optional package that is not installed is left out (those
+ * of other platforms are not). Throws if another one is not installed.
+ */
 export async function packagesOf(root: string, starts: readonly string[]): Promise<readonly string[]> {
   const lock: unknown = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8'));
   const packages = recordIn(lock, 'packages');
   const found = new Set<string>();
-  const visit = (name: string, from: string): void => {
+  const visit = (name: string, from: string, isOptional: boolean): void => {
     const folder = folderOf(name, from, packages);
     if (folder === undefined || found.has(folder)) return;
+    if (!existsSync(join(root, folder))) {
+      if (isOptional) return;
+      throw new Error(`The package ${name} is not installed in ${folder}: run \`npm ci --include=dev\`.`);
+    }
     found.add(folder);
-    for (const kind of ['dependencies', 'optionalDependencies'])
-      for (const needed of Object.keys(recordIn(packages[folder], kind))) visit(needed, folder);
+    for (const needed of Object.keys(recordIn(packages[folder], 'dependencies')))
+      visit(needed, folder, false);
+    for (const needed of Object.keys(recordIn(packages[folder], 'optionalDependencies')))
+      visit(needed, folder, true);
   };
   const own = ['dependencies', 'devDependencies'].flatMap((kind) =>
     Object.keys(recordIn(packages[''], kind)),
   );
-  for (const name of own) if (starts.some((start) => name.startsWith(start))) visit(name, '');
+  for (const name of own) if (starts.some((start) => name.startsWith(start))) visit(name, '', false);
   return [...found];
 }
 

@@ -1,11 +1,13 @@
 // What deploy/ contains is read as its programs read it, and held against the program: names of settings, stages, files, versions.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { packagesOf } from '../../codegen/package-folders.ts';
 import { loadConfig } from '../../src/config.ts';
 import { requirePart } from '../support/required.ts';
 
@@ -54,6 +56,45 @@ describe('the container image', () => {
     expect(await read('Dockerfile')).toContain(`FROM docker.io/library/node:${version ?? ''}-bookworm-slim`);
   });
 
+  test(
+    'has in its stage for AWS every package that the bundle for AWS copies',
+    { timeout: 60_000 },
+    async () => {
+      const stage = readStage(await read('Dockerfile'), 'build-aws');
+      const npmCi = /\bnpm (ci .*?)(?= &&|$)/.exec(stage.commands)?.[1] ?? '';
+      const installed = await wouldInstall(npmCi.split(' '), stage.env);
+      expect(stage.commands).toContain('node codegen/bundle.ts --aws');
+      const needed = await packagesOf(root, ['@aws-sdk/', '@pulumi/']);
+      expect(needed.length).toBeGreaterThan(50);
+      const names = needed.map((folder) => folder.split('node_modules/').at(-1) ?? '');
+      expect(names.filter((name) => !installed.has(name))).toEqual([]);
+    },
+  );
+
+  test('is not built for AWS where a package for AWS is not installed', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'lablink-packages-'));
+    try {
+      const packages = {
+        '': { devDependencies: { '@aws-sdk/a': '1.0.0' } },
+        'node_modules/@aws-sdk/a': {
+          dependencies: { b: '1.0.0' },
+          optionalDependencies: { 'for-another-platform': '1.0.0' },
+        },
+        'node_modules/b': {},
+        'node_modules/for-another-platform': { optional: true },
+      };
+      await writeFile(join(folder, 'package-lock.json'), JSON.stringify({ packages }));
+      const missing = (name: string) => `The package ${name} is not installed`;
+      await expect(packagesOf(folder, ['@aws-sdk/'])).rejects.toThrow(missing('@aws-sdk/a'));
+      await mkdir(join(folder, 'node_modules/@aws-sdk/a'), { recursive: true });
+      await expect(packagesOf(folder, ['@aws-sdk/'])).rejects.toThrow(missing('b'));
+      await mkdir(join(folder, 'node_modules/b'));
+      expect(await packagesOf(folder, ['@aws-sdk/'])).toEqual(['node_modules/@aws-sdk/a', 'node_modules/b']);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
   test('is built, configured and proxied by a compose file whose names all exist', async () => {
     const dockerfile = await read('Dockerfile');
     const { services, volumes } = parse(await read('deploy/compose.yaml')) as Compose;
@@ -75,3 +116,43 @@ describe('the container image', () => {
       expect(mount in volumes || existsSync(join(root, 'deploy', mount)), mount).toBe(true);
   });
 });
+
+/** The environment and the commands of a stage of the Dockerfile, with the environment of the stages that it starts from. */
+function readStage(dockerfile: string, name: string): { env: Record<string, string>; commands: string } {
+  const lines = dockerfile
+    .replaceAll(/^#.*\n/gm, '')
+    .replaceAll(/\\\n\s*/g, '')
+    .split('\n');
+  const stages = lines.flatMap((line, index) => (line.startsWith('FROM ') ? [index] : []));
+  const start = stages.find((index) => lines[index]?.endsWith(` AS ${name}`)) ?? -1;
+  const [, from = ''] = /^FROM (\S+) AS /.exec(lines[start] ?? '') ?? [];
+  if (start === -1) return { env: {}, commands: '' };
+  const own = lines.slice(
+    start + 1,
+    stages.find((index) => index > start),
+  );
+  const settings = own.filter((line) => line.startsWith('ENV ')).flatMap((line) => line.slice(4).split(' '));
+  const env = Object.fromEntries(
+    settings.map((setting) => setting.split(/=(.*)/).slice(0, 2) as [string, string]),
+  );
+  return {
+    env: { ...readStage(dockerfile, from).env, ...env },
+    commands: own.filter((line) => line.startsWith('RUN ')).join('\n'),
+  };
+}
+
+/** The names of the packages that npm would install by these arguments. It needs no network for that. */
+async function wouldInstall(args: readonly string[], env: Record<string, string>): Promise<Set<string>> {
+  const folder = await mkdtemp(join(tmpdir(), 'lablink-npm-'));
+  try {
+    for (const name of ['package.json', 'package-lock.json', '.npmrc'])
+      await copyFile(join(root, name), join(folder, name));
+    const { stdout } = await promisify(execFile)('npm', [...args, '--dry-run', '--offline'], {
+      cwd: folder,
+      env: { PATH: process.env['PATH'], HOME: folder, ...env },
+    });
+    return new Set([...stdout.matchAll(/^add (\S+) /gm)].map(([, name = '']) => name));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
