@@ -1,6 +1,7 @@
 // What Prometheus reads of this process, behind a narrow type: no other file knows prom-client. What happens is told by those
 // who do it; what is, readings.ts reads when somebody asks.
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { endedStatuses, operationKinds } from '../vms/operation.ts';
 import {
   labReadings,
   serverReadings,
@@ -37,9 +38,6 @@ const claimOutcomes = [
   'busy',
 ] as const;
 export type ClaimOutcome = (typeof claimOutcomes)[number];
-
-const operationKinds = ['launch', 'destroy'];
-const operationOutcomes = ['succeeded', 'failed', 'cancelled', 'interrupted'];
 
 /** Of requests, in seconds: most take milliseconds, a download minutes. */
 const REQUEST_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
@@ -146,8 +144,7 @@ function countOperations(registry: Registry): Metrics['operation'] {
     buckets: OPERATION_BUCKETS,
     registers: [registry],
   });
-  for (const kind of operationKinds)
-    for (const outcome of operationOutcomes) operations.zero({ kind, outcome });
+  for (const kind of operationKinds) for (const outcome of endedStatuses) operations.zero({ kind, outcome });
   return ({ kind, outcome, seconds }) => operations.observe({ kind, outcome }, seconds);
 }
 

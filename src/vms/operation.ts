@@ -49,6 +49,11 @@ export type OperationFacts = {
   readonly problem: OperationProblem | null;
 };
 
+/** How an operation can end. */
+export const endedStatuses: readonly string[] = Object.entries(active).flatMap(([status, isActive]) =>
+  isActive ? [] : [status],
+);
+
 export function isActive(status: OperationStatus): boolean {
   return active[status];
 }
@@ -116,6 +121,8 @@ export const doneWords = {
   release: 'released',
   restart: 'restarted',
 } as const satisfies Record<OperationKind, string>;
+
+export const operationKinds: readonly string[] = Object.keys(doneWords);
 
 /** `A launch of 40 machines, requested by admin at 2026-01-31 09:00:00 UTC` */
 export function describeOperation(operation: OperationFacts): string {

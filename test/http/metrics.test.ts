@@ -1,7 +1,9 @@
 // /metrics: what is counted, who may read it, and what it says while the database is away.
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import type { TestDatabase } from '../support/postgres.ts';
 import { createTestDatabase } from '../support/postgres.ts';
 import { formHeaders, postJson, sendRaw, type RawAnswer } from '../support/raw-http.ts';
@@ -10,6 +12,12 @@ import { insertFreeVms, vmNames } from '../support/rows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
+type Enum = { readonly enum: readonly string[] };
+const { schemas } = (
+  parse(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8')) as {
+    components: { schemas: Record<'OperationKind' | 'OperationStatus', Enum> };
+  }
+).components;
 const TOKEN = { METRICS_TOKEN: 'a-token-of-the-monitor' };
 const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
 const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
@@ -113,6 +121,39 @@ describe('a server that only this computer reaches', () => {
     expect(metrics.get('lablink_log_bytes')).toBeGreaterThan(8_000);
     expect(metrics.get('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);
     expect(metrics.get('process_resident_memory_bytes')).toBeGreaterThan(10_000_000);
+  });
+
+  test('operations of every kind and outcome begin at 0, so that the first one of them is an increase', async () => {
+    await server.restart();
+    const metrics = await read(server.url);
+    const { OperationKind, OperationStatus } = schemas;
+    const ended = OperationStatus.enum.filter((status) => status !== 'queued' && status !== 'running');
+    expect(OperationKind.enum.length * ended.length).toBeGreaterThan(0);
+    for (const kind of OperationKind.enum)
+      for (const outcome of ended)
+        expect(
+          metrics.get(`lablink_operation_duration_seconds_count{kind="${kind}",outcome="${outcome}"}`),
+          `${kind}, ${outcome}`,
+        ).toBe(0);
+  });
+
+  test('the age of the newest backup that succeeded is in the health and in the metrics', async () => {
+    const { db, url, client } = server;
+    const health = async () => (await client.GET('/api/health')).data?.backup;
+    expect(await health()).toBeNull();
+    expect((await read(url)).has('lablink_backup_age_seconds')).toBe(false);
+    await sql`insert into backups (at, kind, place, bytes, problem) values
+      (now() - interval '3 hours', 'command', '/backups/older', 12, null),
+      (now() - interval '2 hours', 'command', '/backups/one', 1234, null),
+      (now() - interval '1 hour', 'scheduled', '/backups/failed', null, 'The disk is full.')`.execute(db);
+    const { age_seconds: age = 0, bytes } = (await health()) ?? {};
+    expect(bytes).toBe(1_234);
+    const metrics = await read(url);
+    for (const seconds of [age, metrics.get('lablink_backup_age_seconds') ?? 0]) {
+      expect(seconds).toBeGreaterThanOrEqual(7_200);
+      expect(seconds).toBeLessThan(7_260);
+    }
+    expect(metrics.get('lablink_backup_failed')).toBe(1);
   });
 
   test('while the database is away, a scrape answers and says so, and what it knows by itself is there', async () => {
