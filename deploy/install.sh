@@ -14,6 +14,11 @@ settings=$DESTDIR/etc/lablink
 data=$DESTDIR/var/lib/lablink
 cache=$DESTDIR/var/cache/lablink
 
+# What a command beside the service has in common with it: lines of the unit, as options of systemd-run.
+as_options() {
+  sed -n -E 's/^((User|Group|UMask|Environment|EnvironmentFile|WorkingDirectory)=.*)$/-p "\1"/p' "$1" | paste -s -d ' '
+}
+
 runs_systemd() { [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; }
 
 install_all() {
@@ -28,11 +33,17 @@ install_all() {
   chmod -R u=rwX,go=rX "$library.new"
   rm -rf "$library"
   mv "$library.new" "$library"
-  ln -sf ../lib/lablink/bin/lablink "$command"
+  sed -e "s|@UNIT@|$(as_options deploy/lablink.service)|" -e "s|/usr/local|$PREFIX|g" deploy/lablink.sh >"$command.new"
+  chmod 755 "$command.new"
+  mv -f "$command.new" "$command"
   install -m 644 docs/*.md "$guide"
   sed "s|/usr/local|$PREFIX|g" deploy/lablink.service >"$unit"
   chmod 644 "$unit"
   install -d -m 755 "$settings"
+  # As the unit has them, for commands before its first start. In a package, systemd gives them to the user then.
+  install -d -m 700 "$data"
+  install -d -m 755 "$cache"
+  if [ -z "$DESTDIR" ]; then chown lablink:lablink "$data" "$cache"; fi
   [ -e "$settings/lablink.env" ] || install -m 600 deploy/lablink.env "$settings/lablink.env"
   if runs_systemd; then systemctl daemon-reload; fi
   echo "Installed in $DESTDIR$PREFIX. Settings: $settings/lablink.env. Start it: systemctl enable --now lablink"

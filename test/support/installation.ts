@@ -11,27 +11,33 @@ const run = promisify(execFile);
 export type Installation = AsyncDisposable & {
   /** DESTDIR. */
   readonly folder: string;
+  /** The program itself, which the service runs. */
   readonly program: string;
-  /** `make uninstall`. */
-  readonly uninstall: (env?: Readonly<Record<string, string>>) => Promise<void>;
+  /** `make uninstall`, with settings such as `PURGE=yes`. */
+  readonly uninstall: (...settings: string[]) => Promise<void>;
 };
 
-/** Builds the bundle and installs it. */
-export async function install(): Promise<Installation> {
+/** What `make install` makes before it installs: the bundle. */
+export async function buildInstallation(): Promise<void> {
   await run(process.execPath, ['codegen/bundle.ts'], { cwd: root });
+}
+
+/** Installs it as `make install` does, below a folder. */
+export async function install(prefix = '/usr/local'): Promise<Installation> {
   const folder = await mkdtemp(join(tmpdir(), 'lablink-install-'));
   // For root, Postgres runs as another user, who must be able to reach its programs.
   await chmod(folder, 0o711);
-  const script = (what: string, env: Readonly<Record<string, string>> = {}) =>
-    run(join(root, 'deploy/install.sh'), [what], {
-      env: { PATH: process.env['PATH'], DESTDIR: folder, ...env },
+  const make = (...what: string[]) =>
+    run('make', ['--silent', '--old-file=bundle', ...what, `PREFIX=${prefix}`, `DESTDIR=${folder}`], {
+      cwd: root,
+      env: { PATH: process.env['PATH'] },
     });
-  await script('install');
+  await make('install');
   return {
     folder,
-    program: join(folder, 'usr/local/bin/lablink'),
-    uninstall: async (env) => {
-      await script('uninstall', env);
+    program: join(folder, prefix, 'lib/lablink/bin/lablink'),
+    uninstall: async (...settings) => {
+      await make('uninstall', ...settings);
     },
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
