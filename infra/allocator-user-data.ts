@@ -11,6 +11,8 @@ const FILES = {
   Caddyfile: read('../deploy/Caddyfile'),
 };
 const SCRIPT = read('boot/allocator.sh');
+/** In the container. */
+const CONFIG_DIR = '/etc/lablink';
 const BEST = { level: 9 } as const;
 
 /** @param publicIp from which the allocator reaches its machines over SSH. Throws if a value contains a NUL byte. */
@@ -39,7 +41,7 @@ export function allocatorUserData(spec: AllocatorSpec, publicIp: string): string
 /** What differs from deploy/compose.yaml: an image that was built elsewhere, and the data on the data volume. */
 function override({ image, configFile }: AllocatorSpec): string {
   const data = ['/var/lib/lablink/data:/var/lib/lablink'];
-  const volumes = configFile === '' ? data : [...data, './config.yaml:/etc/lablink/config.yaml:ro'];
+  const volumes = configFile === '' ? data : [...data, `./config.yaml:${CONFIG_DIR}/config.yaml:ro`];
   const services = { allocator: { image, volumes }, caddy: { volumes: ['/var/lib/lablink/caddy:/data'] } };
   // JSON is YAML.
   return JSON.stringify({ services });
@@ -53,6 +55,7 @@ function settings(spec: AllocatorSpec, publicIp: string): string {
     AWS_REGION: spec.region,
     ALLOCATOR_PUBLIC_IP: publicIp,
     ADMIN_PASSWORD: spec.adminPassword,
+    ...(spec.configFile !== '' && { CONFIG_DIR }),
   };
   return Object.entries(values)
     .map(([name, value]) => `${name}=${composeValue(value)}\n`)

@@ -39,6 +39,11 @@ if ! blkid "$device" >/dev/null; then
 fi
 mkdir -p "$MOUNT" "$FILES"
 grep -q " $MOUNT " "${LABLINK_FSTAB:-/etc/fstab}" || echo "LABEL=lablink $MOUNT ext4 defaults,nofail 0 2" >>"${LABLINK_FSTAB:-/etc/fstab}"
+# After a reboot, Docker starts the containers by itself: on the data, not on an empty folder.
+units=${LABLINK_UNITS:-/etc/systemd/system}
+mkdir -p "$units/docker.service.d"
+printf '[Unit]\nRequiresMountsFor=%s\n' "$MOUNT" >"$units/docker.service.d/lablink.conf"
+systemctl daemon-reload
 mountpoint -q "$MOUNT" || mount "$MOUNT"
 
 step "Installing Docker"

@@ -1,5 +1,6 @@
 // The Pulumi program of an allocator on AWS, with Pulumi's own mocks, and the script that its instance runs, with stand-ins.
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +14,7 @@ import type { AllocatorSpec } from '../../infra/allocator-spec.ts';
 import { allocatorUserData } from '../../infra/allocator-user-data.ts';
 import { allocatorPolicy } from '../../infra/permissions.ts';
 import { USER_DATA_LIMIT_BYTES } from '../../infra/user-data.ts';
+import { loadConfig } from '../../src/config.ts';
 import { runWithMocks } from './run-program.ts';
 
 const run = promisify(execFile);
@@ -33,6 +35,10 @@ const spec: AllocatorSpec = {
   adminPassword: "a password with ' and $HOME",
   configFile: 'machine:\n  machine_type: g4dn.xlarge\n',
 };
+
+const overrideSchema = z.object({
+  services: z.record(z.string(), z.looseObject({ volumes: z.array(z.string()) })),
+});
 
 test('an allocator gets one instance with a fixed address, its data volume, and only the permissions of the policy', async () => {
   const { resources, outputs } = await runWithMocks(allocator(spec));
@@ -86,7 +92,7 @@ describe("the script of an allocator's instance", () => {
     await standIn('blkid', `[ -s "$1" ]`);
     await standIn('mkfs.ext4', 'echo ext4 >"${@: -1}"');
     await standIn('mountpoint', 'exit 1');
-    for (const name of ['mount', 'apt-get', 'install', 'docker']) await standIn(name, '');
+    for (const name of ['mount', 'systemctl', 'apt-get', 'install', 'docker']) await standIn(name, '');
   });
   afterEach(() => rm(folder, { recursive: true }));
 
@@ -105,6 +111,7 @@ describe("the script of an allocator's instance", () => {
       PATH: `${folder}/bin:${process.env['PATH'] ?? ''}`,
       LABLINK_DISKS: `${folder}/disks`,
       LABLINK_FSTAB: `${folder}/fstab`,
+      LABLINK_UNITS: `${folder}/units`,
       LABLINK_WAIT_SECONDS: String(seconds),
       LABLINK_RETRY_SECONDS: '0',
     };
@@ -124,6 +131,7 @@ describe("the script of an allocator's instance", () => {
     expect(calls.map((call) => call.split(' ').slice(0, 2).join(' '))).toEqual([
       `blkid ${disk()}`,
       'mkfs.ext4 -q',
+      'systemctl daemon-reload',
       'mountpoint -q',
       `mount ${folder}/data`,
       'apt-get update',
@@ -133,28 +141,57 @@ describe("the script of an allocator's instance", () => {
       'docker compose',
     ]);
     expect(await readFile(join(folder, 'fstab'), 'utf8')).toContain(`LABEL=lablink ${folder}/data ext4`);
-    const settings = await readFile(join(folder, 'opt', 'lablink.env'), 'utf8');
-    const { stdout } = await run('bash', ['-c', `set -a; ${settings}\nenv`], { env: {} });
-    expect(stdout).toContain("ADMIN_PASSWORD=a password with ' and $HOME\n");
-    expect(stdout).toContain('ALLOCATOR_PUBLIC_IP=203.0.113.7\n');
-    expect(await readFile(join(folder, 'opt', 'config.yaml'), 'utf8')).toBe(spec.configFile);
     expect(await readFile(join(folder, 'opt', '.env'), 'utf8')).toBe('LABLINK_DOMAIN=lab.example.org\n');
-    const { services } = z
-      .object({ services: z.record(z.string(), z.looseObject({ volumes: z.array(z.string()) })) })
-      .parse(JSON.parse(await readFile(join(folder, 'opt', 'compose.override.yaml'), 'utf8')));
+    const { services } = overrideSchema.parse(
+      JSON.parse(await readFile(join(folder, 'opt', 'compose.override.yaml'), 'utf8')),
+    );
     expect(services['allocator']).toEqual({
       image: spec.image,
       volumes: ['/var/lib/lablink/data:/var/lib/lablink', './config.yaml:/etc/lablink/config.yaml:ro'],
     });
     // An override that names a service or a folder that compose.yaml does not have would add one.
     const compose = await readFile(new URL('../../deploy/compose.yaml', import.meta.url), 'utf8');
-    const base = z
-      .object({ services: z.record(z.string(), z.looseObject({ volumes: z.array(z.string()) })) })
-      .parse(parse(compose));
+    const base = overrideSchema.parse(parse(compose));
     expect(Object.keys(services)).toEqual(Object.keys(base.services));
     expect(base.services['caddy']?.volumes).toContain('caddy:/data');
     expect(base.services['allocator']?.volumes).toContain('data:/var/lib/lablink');
   });
+
+  test('the allocator reads its settings and its config file', async () => {
+    await writeFile(disk(), '');
+    await boot();
+    const { config } = await loadedConfig();
+    expect(config.machine.type).toBe('g4dn.xlarge');
+    expect(config.admin.password).toBe(spec.adminPassword);
+    expect(config.aws.allocatorPublicIp).toBe('203.0.113.7');
+    expect(config.deployment.name).toBe('lab');
+  });
+
+  test('Docker, which starts the containers after a reboot, waits for the data volume', async () => {
+    await writeFile(disk(), '');
+    await boot();
+    const dropIn = await readFile(join(folder, 'units/docker.service.d/lablink.conf'), 'utf8');
+    expect(dropIn).toBe(`[Unit]\nRequiresMountsFor=${folder}/data\n`);
+  });
+
+  /** As the program in the container reads what the script has written. */
+  async function loadedConfig() {
+    const settings = await readFile(join(folder, 'opt', 'lablink.env'), 'utf8');
+    const { stdout } = await run('bash', ['-c', `set -a; ${settings}\nenv`], { env: {} });
+    const lines = [...stdout.matchAll(/^(\w+)=(.*)$/gm)];
+    const env = Object.fromEntries(lines.map(([, name = '', value = '']) => [name, value]));
+    const { services } = overrideSchema.parse(
+      JSON.parse(await readFile(join(folder, 'opt', 'compose.override.yaml'), 'utf8')),
+    );
+    const mounts = (services['allocator']?.volumes ?? []).map((mount) => mount.split(':'));
+    const readFileOf = (path: string) => {
+      const [from] = mounts.find(([, to]) => to === path) ?? [];
+      return from === undefined ? undefined : readFileSync(join(folder, 'opt', from), 'utf8');
+    };
+    const loaded = loadConfig({ env, readFile: readFileOf, cwd: '/var/lib/lablink' });
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.failure));
+    return loaded.value;
+  }
 
   test('a volume that has been used is never formatted', async () => {
     await writeFile(disk(), 'the data of last week');
