@@ -39,7 +39,7 @@ export async function openServiceNotices(
   const everyMs = periodMs > 0 ? periodMs / REPORTS_PER_PERIOD : undefined;
   await lifecycle.acquire(
     'notices to systemd',
-    () => startNotices({ notify, log, everyMs, hangs: () => databaseHangs(database.db) }),
+    () => startNotices({ notify, log, everyMs, hangs: () => databaseHangs(database.connectionString) }),
     (stop) => stop(),
   );
 }

@@ -1,5 +1,7 @@
 // The health checks of the database: whether it answers, and takes writes; whether it hangs.
+import { Socket } from 'node:net';
 import { sql } from 'kysely';
+import { Client } from 'pg';
 import { withTimeLimit } from '../async/time-limit.ts';
 import type { Db } from './connect.ts';
 import { errorCode, READ_ONLY } from './errors.ts';
@@ -25,12 +27,27 @@ export function checkDatabase(db: Db): Promise<string | null> {
   );
 }
 
-/** Whether it neither answers nor fails. One that is away fails: requests get 503, and a restart would not help. */
-export function databaseHangs(db: Db): Promise<boolean> {
+/**
+ * Whether it neither answers nor fails. One that is away fails: requests get 503, and a restart would not help. It is asked on a new
+ * connection, with no other limit: a pool gives up connecting sooner, which is a failure to it.
+ */
+export async function databaseHangs(connectionString: string, limitMs = HANG_MS): Promise<boolean> {
+  const socket = new Socket();
+  const client = new Client({ connectionString, application_name: 'lablink watchdog', stream: () => socket });
+  client.on('error', () => undefined);
   const answered = () => false;
-  return withTimeLimit(
-    HANG_MS,
-    () => sql`select 1`.execute(db).then(answered, answered),
-    () => true,
-  );
+  const ask = async (): Promise<void> => {
+    await client.connect();
+    await client.query('select 1');
+    await client.end();
+  };
+  try {
+    return await withTimeLimit(
+      limitMs,
+      () => ask().then(answered, answered),
+      () => true,
+    );
+  } finally {
+    socket.destroy();
+  }
 }
