@@ -16,6 +16,10 @@ const SHAPES: readonly (readonly [RegExp, string])[] = [
   // The code of a Chrome Remote Desktop command, after its option or alone.
   [/(--code(?:=|\s+))(?:"[^"]*"?|'[^']*'?|[^\s"']+)/g, `$1${REDACTED}`],
   [/\b4\/0[\w-]{8,}/g, REDACTED],
+  // The hash of a password, the signing secret of a webhook, and a row that Postgres quotes, which may have a PIN.
+  [/\$argon2\w*\$[\w$+/=,.-]+/g, REDACTED],
+  [/\bwhsec_[\w+/=-]+/g, REDACTED],
+  [/(\bFailing row contains )\(.*/g, `$1(${REDACTED})`],
   // Connection strings and forms; then JSON, also broken or cut, and the output of util.inspect.
   [new RegExp(`\\b(${SECRET_NAMES})=(?:"[^"]*"?|'[^']*'?|[^\\s&;,"']+)`, 'gi'), `$1=${REDACTED}`],
   [
