@@ -207,7 +207,7 @@ describe('the program', { timeout: TIMEOUT_MS }, () => {
     expect(await settings.ended).toBe(0);
     expect(settings.output()).toContain('START_DEADLINE_MINUTES');
     expect(await version.ended).toBe(0);
-    expect(version.output()).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(version.output()).toMatch(/^\d+\.\d+\.\d+(-dev)?\n$/);
     expect(await other.ended).toBe(2);
     expect(other.output()).toContain('no command "dance"');
     const checked = startProgram(['check-config'], { PORT: '70000' });
