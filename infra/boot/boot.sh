@@ -60,8 +60,13 @@ post() {
   done
 }
 
-# report SECONDS STATUS
-report() { post "$1" /api/vm-status "{\"hostname\":$(json "$VM_NAME"),\"status\":\"$2\"}"; }
+# report SECONDS STATUS: with the boot and the time since it began, so that a request that is held up and sent again is not taken
+# for a newer one.
+report() {
+  local uptime
+  read -r uptime _ </proc/uptime
+  post "$1" /api/vm-status "{\"hostname\":$(json "$VM_NAME"),\"status\":\"$2\",\"boot_id\":$(json "$(</proc/sys/kernel/random/boot_id)"),\"uptime_ms\":$((10#${uptime/./} * 10))}"
+}
 
 # retry TIMES COMMAND...
 retry() {

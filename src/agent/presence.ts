@@ -80,13 +80,20 @@ export function createPresence(context: PresenceContext): Presence {
   };
 }
 
+let lastUptimeMs = 0;
+/** Greater than the one before: the kernel's has steps of ten. */
+function nextUptimeMs(): number {
+  lastUptimeMs = Math.max(lastUptimeMs + 1, Math.round(uptime() * 1_000));
+  return lastUptimeMs;
+}
+
 /** Reports until it is answered. False: refused, or the agent stops. */
 async function reportStatus(context: PresenceContext, status: Status): Promise<boolean> {
   const { options, stopping } = context;
   const { log } = options.dependencies;
   const { hostname, bootId } = options;
   // Before the first try: one that is held up on its way must not arrive as the newest report.
-  const body = { hostname, status, boot_id: bootId, uptime_ms: Math.round(uptime() * 1_000) };
+  const body = { hostname, status, boot_id: bootId, uptime_ms: nextUptimeMs() };
   const answer = await untilAnswered(
     context,
     'reporting the status',

@@ -3314,8 +3314,8 @@ export interface components {
       status: components['schemas']['ReportedStatus'];
       boot_id?: components['schemas']['BootId'];
       /**
-       * @description Milliseconds since this boot at which the VM had the status. With `boot_id`, a report that arrives after a newer one, or
-       *     after the VM has booted again, changes nothing.
+       * @description Milliseconds since this boot at which the VM had the status, greater with every report. With `boot_id`, a report that
+       *     arrives again, after a newer one, or after one of the next boot, changes nothing.
        */
       uptime_ms?: number;
     };

@@ -9,7 +9,7 @@ import type { Locking } from './free-vms.ts';
 import { grouped, ofReports } from './grouped.ts';
 import { recordSeen, type Heartbeat } from './seen.ts';
 import { hasTombstone } from './tombstones.ts';
-import { addVms, recordEvent, transition } from './transition.ts';
+import { addVms, recordEvent, statusChangedBy, transition } from './transition.ts';
 
 /** `late`: the VM was destroyed within the last hour; nothing was changed. */
 export type ReportResult = 'recorded' | 'late' | 'unknown_vm';
@@ -35,10 +35,10 @@ export async function reportStatus(
   most = Infinity,
 ): Promise<'recorded' | 'late' | 'too_many'> {
   const { hostname, status, since = null, provider } = report;
-  const change = async (): Promise<boolean> => {
-    await changeStatus(db, { hostname, status, since });
-    return (await recordSeen(db, hostname)) !== null;
-  };
+  // Who is late may be gone by now: it is not seen.
+  const change = async (): Promise<boolean> =>
+    (await changeStatus(db, { hostname, status, since })) === 'late' ||
+    (await recordSeen(db, hostname)) !== null;
   if (await change()) return 'recorded';
   if (await hasTombstone(db, hostname)) return 'late';
   if ((await countReported(db)) >= most) return 'too_many';
@@ -57,28 +57,32 @@ async function countReported(db: Db): Promise<number> {
   return count;
 }
 
-/** `done`: the status is what it has to be after this report, also where there is no such VM. */
-const changeStatus = grouped<StatusReport, 'done'>({
+/** How many boots of a VM are remembered. */
+const BOOTS = 8;
+
+/** `late`: a newer report has come before. `done`: the status is what it has to be after this report, also where there is no such VM. */
+type StatusChange = 'done' | 'late';
+
+const changeStatus = grouped<StatusReport, StatusChange>({
   name: 'statuses',
   keyOf: ({ hostname }) => hostname,
   ...ofReports,
   together: (db, reports) => changeStatuses(db, reports, 'skip locked'),
-  alone: async (db, report) => {
-    await changeStatuses(db, [report], '');
-    return 'done';
-  },
+  alone: async (db, report) => (await changeStatuses(db, [report], ''))[0] ?? 'done',
 });
 
 /**
- * The report about `v` was held up on its way: a newer one has come, or the VM has booted again. Values, and no `exists`: that would
- * become a join, which is not made again when `v` has changed while the statement waited for it.
+ * The report about `v` was held up on its way: this one or a newer one has come, or the VM has booted again. A value, and no `exists`:
+ * that would become a join, which is not made again when `v` has changed while the statement waited for it.
  */
 const IS_LATE = sql<boolean>`coalesce((
-  select given.boot_id = any((select p.earlier_boots from vm_presence p where p.hostname = v.hostname)::text[])
-    or given.boot_id = v.reported_boot_id and given.uptime_ms < v.reported_uptime_ms
+  select given.boot_id = any(v.reported_boots[2:])
+    or given.boot_id = v.reported_boots[1] and given.uptime_ms <= v.reported_uptime_ms
   from given where given.hostname = v.hostname), false)`;
-const REPORTED = sql`(reported_boot_id, reported_uptime_ms) = (
-  select coalesce(given.boot_id, v.reported_boot_id), coalesce(given.uptime_ms, v.reported_uptime_ms)
+const REPORTED = sql`(reported_boots, reported_uptime_ms) = (
+  select case when given.boot_id is null or given.boot_id = v.reported_boots[1] then v.reported_boots
+    else (array_prepend(given.boot_id, v.reported_boots))[1:${sql.lit(BOOTS)}] end,
+    coalesce(given.uptime_ms, v.reported_uptime_ms)
   from given where given.hostname = v.hostname)`;
 
 /** Undefined: the row is locked. No state refuses a report, so that there is no refusal to log. */
@@ -86,28 +90,41 @@ async function changeStatuses(
   db: Db,
   reports: readonly StatusReport[],
   locking: Locking,
-): Promise<('done' | undefined)[]> {
+): Promise<(StatusChange | undefined)[]> {
   const statuses = [...new Set(reports.map(({ status }) => status))];
   const updates = statuses.map((status, index) => {
-    const where = sql`v.hostname in (select hostname from given where status = ${status}) and not ${IS_LATE}`;
-    return sql`${sql.ref(`changed_${index}`)} as (${transition(`report-${status}`, { where, locking, set: REPORTED })})`;
+    const due = sql`v.hostname in (select hostname from given where status = ${status}) and not ${IS_LATE}`;
+    const news = transition(`report-${status}`, { where: due, locking, set: REPORTED });
+    // What is older than it is late from now on.
+    const noNews = sql`
+      update vms v set ${REPORTED} from (
+        select v.hostname from vms v where not ${statusChangedBy(`report-${status}`)} and ${due}
+          and (select boot_id from given where given.hostname = v.hostname) is not null
+        order by v.hostname for no key update ${sql.raw(locking)}
+      ) as due where v.hostname = due.hostname returning v.hostname`;
+    return sql`${sql.ref(`news_${index}`)} as (${news}), ${sql.ref(`no_news_${index}`)} as (${noNews})`;
   });
-  const changed = statuses.map((_, index) => sql`select hostname from ${sql.ref(`changed_${index}`)}`);
-  const { rows } = await sql<{ hostname: string; status: string; isSettled: boolean }>`
+  const settled = statuses.map(
+    (_, index) =>
+      sql`select hostname from ${sql.ref(`news_${index}`)} union all select hostname from ${sql.ref(`no_news_${index}`)}`,
+  );
+  const { rows } = await sql<{ hostname: string; status: string; isSettled: boolean; isLate: boolean }>`
     with given as (
       select * from unnest(${reports.map(({ hostname }) => hostname)}::text[], ${reports.map(({ status }) => status)}::text[],
         ${reports.map(({ since }) => since?.bootId ?? null)}::text[], ${reports.map(({ since }) => since?.uptimeMs ?? null)}::bigint[])
         as given (hostname, status, boot_id, uptime_ms)
     ), ${sql.join(updates)}
-    select v.hostname, v.status, changed.hostname is not null or ${IS_LATE} as "isSettled"
+    select v.hostname, v.status, settled.hostname is not null as "isSettled", ${IS_LATE} as "isLate"
     from given join vms v on v.hostname = given.hostname
-    left join (${sql.join(changed, sql` union all `)}) as changed on changed.hostname = v.hostname`.execute(
+    left join (${sql.join(settled, sql` union all `)}) as settled on settled.hostname = v.hostname`.execute(
     db,
   );
   const found = new Map(rows.map((row) => [row.hostname, row]));
-  return reports.map(({ hostname, status }) => {
+  return reports.map(({ hostname, status, since }) => {
     const row = found.get(hostname);
-    const isLocked = row && !row.isSettled && changes(`report-${status}`, readVmStatus(row.status));
+    if (!row || row.isSettled) return 'done';
+    if (row.isLate) return 'late';
+    const isLocked = since !== null || changes(`report-${status}`, readVmStatus(row.status));
     return isLocked ? undefined : 'done';
   });
 }

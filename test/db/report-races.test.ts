@@ -1,7 +1,10 @@
 import { sql } from 'kysely';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { databaseProblem } from '../../src/db/errors.ts';
-import { reportHeartbeat } from '../../src/db/reports.ts';
+import { reportHeartbeat, reportStatus } from '../../src/db/reports.ts';
+import { markSilent } from '../../src/db/silence.ts';
+import { markHealthy } from '../../src/db/vm-actions.ts';
+import { findVm } from '../../src/db/vms.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { insertFreeVms } from '../support/rows.ts';
 
@@ -11,6 +14,9 @@ beforeAll(async () => {
   database = await createTestDatabase();
 });
 afterAll(() => database[Symbol.asyncDispose]());
+beforeEach(async () => {
+  await database.db.deleteFrom('vms').execute();
+});
 
 test('a report during the deletion of its VM is answered like one of an unknown VM, or has to be repeated; it is no internal error', async () => {
   await insertFreeVms(database.db, ['a']);
@@ -33,4 +39,85 @@ test('a report during the deletion of its VM is answered like one of an unknown 
   expect(
     await reportHeartbeat(database.db, 'a', { bootId: 'boot-1', address: '10.0.0.5', freeDiskBytes: 1 }),
   ).toBe('unknown_vm');
+});
+
+describe('status reports that come in another order than they were made', () => {
+  const since = (status: 'initializing' | 'running' | 'error', bootId: string, uptimeMs: number) =>
+    reportStatus(database.db, { hostname: 'a', status, since: { bootId, uptimeMs }, provider: 'external' });
+  const statusOfA = async () => (await findVm(database.db, 'a'))?.status;
+
+  test('of the reports of one boot the newest counts, in whatever order they come', async () => {
+    await since('running', 'boot-1', 900);
+    await since('initializing', 'boot-1', 100);
+    expect(await statusOfA()).toBe('running');
+    await since('error', 'boot-1', 1_000);
+    await since('running', 'boot-1', 950);
+    expect(await statusOfA()).toBe('error');
+    await since('running', 'boot-1', 2_000);
+    expect(await statusOfA()).toBe('running');
+  });
+
+  test('a newer report counts also where it brings no news', async () => {
+    await since('running', 'boot-1', 900);
+    await since('running', 'boot-1', 2_000);
+    await since('error', 'boot-1', 1_500);
+    expect(await statusOfA()).toBe('running');
+  });
+
+  test('a report that arrives twice does not undo what an admin has done meanwhile', async () => {
+    await since('error', 'boot-1', 1_500);
+    await markHealthy(database.db, { hostname: 'a', by: 'ada' });
+    expect(await statusOfA()).toBe('running');
+    await since('error', 'boot-1', 1_500);
+    expect(await statusOfA()).toBe('running');
+  });
+
+  test('a report of an earlier boot changes nothing, however late it was in that boot', async () => {
+    await since('running', 'boot-1', 5_000);
+    await since('initializing', 'boot-2', 100);
+    await since('running', 'boot-2', 200);
+    await since('initializing', 'boot-1', 6_000);
+    expect(await statusOfA()).toBe('running');
+    await since('error', 'boot-2', 300);
+    expect(await statusOfA()).toBe('error');
+  });
+
+  test('a late report does not end the silence of a machine', async () => {
+    await since('running', 'boot-1', 900);
+    await reportHeartbeat(database.db, 'a', { bootId: 'boot-1', address: '10.0.0.5', freeDiskBytes: 5 });
+    await sql`update vm_presence set last_seen_at = now() - interval '10 minutes'`.execute(database.db);
+    await markSilent(database.db, 60);
+    await since('initializing', 'boot-1', 100);
+    expect(await statusOfA()).toBe('unreachable');
+  });
+
+  test.each([
+    { first: 'error', firstMs: 900, second: 'running', secondMs: 500, last: 'error' },
+    { first: 'error', firstMs: 500, second: 'running', secondMs: 900, last: 'running' },
+    { first: 'running', firstMs: 900, second: 'error', secondMs: 500, last: 'running' },
+  ] as const)(
+    'of two reports that wait for one row, the newer counts: $first at $firstMs ms, $second at $secondMs ms',
+    async ({ first, firstMs, second, secondMs, last }) => {
+      await since('initializing', 'boot-1', 100);
+      const { waiting } = await database.db.transaction().execute(async (trx) => {
+        const held = { bootId: 'boot-1', uptimeMs: firstMs };
+        await reportStatus(trx, { hostname: 'a', status: first, since: held, provider: 'external' });
+        const other = since(second, 'boot-1', secondMs);
+        await vi.waitFor(async () => {
+          const { rows } = await sql`select from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'`.execute(database.db);
+          expect(rows).toHaveLength(1);
+        });
+        return { waiting: other };
+      });
+      expect(await waiting).toBe('recorded');
+      expect(await statusOfA()).toBe(last);
+    },
+  );
+
+  test('a report that does not say since when counts as before', async () => {
+    await since('running', 'boot-1', 900);
+    await reportStatus(database.db, { hostname: 'a', status: 'initializing', provider: 'external' });
+    expect(await statusOfA()).toBe('initializing');
+  });
 });

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { removeDestroyed } from '../../src/db/vm-rows.ts';
 import { registerVm, hostnameOfToken } from '../../src/db/registration.ts';
 import {
@@ -47,58 +47,6 @@ describe('a status report', () => {
     expect(running?.statusSince.getTime()).toBeGreaterThan(born?.statusSince.getTime() ?? 0);
     await report('a', 'running');
     expect((await findVm(database.db, 'a'))?.statusSince).toEqual(running?.statusSince);
-  });
-
-  const since = (status: 'initializing' | 'running' | 'error', bootId: string, uptimeMs: number) =>
-    reportStatus(database.db, { hostname: 'a', status, since: { bootId, uptimeMs }, provider: 'external' });
-  const statusOfA = async () => (await findVm(database.db, 'a'))?.status;
-
-  test('of the reports of one boot the newest counts, in whatever order they come', async () => {
-    await since('initializing', 'boot-1', 100);
-    await since('running', 'boot-1', 900);
-    await since('initializing', 'boot-1', 100);
-    expect(await statusOfA()).toBe('running');
-    await since('error', 'boot-1', 1_000);
-    await since('running', 'boot-1', 900);
-    expect(await statusOfA()).toBe('error');
-    await since('running', 'boot-1', 2_000);
-    expect(await statusOfA()).toBe('running');
-  });
-
-  test('a report of an earlier boot changes nothing once the machine has sent a heartbeat of the next one', async () => {
-    const heartbeat = (bootId: string) =>
-      reportHeartbeat(database.db, 'a', { bootId, address: '10.0.0.5', freeDiskBytes: 5 });
-    await since('running', 'boot-1', 5_000);
-    await heartbeat('boot-1');
-    await since('initializing', 'boot-2', 100);
-    expect(await statusOfA()).toBe('initializing');
-    await since('running', 'boot-2', 200);
-    await heartbeat('boot-2');
-    await since('initializing', 'boot-1', 6_000);
-    expect(await statusOfA()).toBe('running');
-  });
-
-  test('a late report that waits for the row finds the newer one that holds it', async () => {
-    await since('initializing', 'boot-1', 100);
-    const late = await database.db.transaction().execute(async (trx) => {
-      const newer = { bootId: 'boot-1', uptimeMs: 900 };
-      await reportStatus(trx, { hostname: 'a', status: 'error', since: newer, provider: 'external' });
-      const waiting = since('running', 'boot-1', 500);
-      await vi.waitFor(async () => {
-        const { rows } = await sql`select from pg_stat_activity
-          where datname = current_database() and wait_event_type = 'Lock'`.execute(database.db);
-        expect(rows).toHaveLength(1);
-      });
-      return { waiting };
-    });
-    expect(await late.waiting).toBe('recorded');
-    expect(await statusOfA()).toBe('error');
-  });
-
-  test('a report that does not say since when counts as before', async () => {
-    await since('running', 'boot-1', 900);
-    await report('a', 'initializing');
-    expect(await statusOfA()).toBe('initializing');
   });
 
   test('a status report without news does not lock the row that a claim needs', async () => {

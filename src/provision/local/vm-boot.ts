@@ -2,6 +2,7 @@
 // in its folder, and it reaches the allocator only over HTTP.
 import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { uptime } from 'node:os';
 import { defaultIntervals, type AgentLog, type AgentOptions } from '../../agent/options.ts';
 import { runProgram, type ProgramEnd, type ProgramSpec } from '../../agent/program.ts';
 import { runAgent } from '../../agent/run.ts';
@@ -20,6 +21,7 @@ type RunProgram = AgentOptions['dependencies']['runProgram'];
 type Timings = Schemas['MetricsReport'];
 
 type Boot = {
+  readonly id: string;
   readonly vm: VmFile;
   readonly paths: VmPaths;
   readonly log: AgentLog;
@@ -49,6 +51,7 @@ export function createVmRunner(local: LocalPaths): RunVm {
     log.info(`booting ${hostname}`);
     const simulated = { hostname, usedCodes: local.usedCodes, registration: paths.registration };
     const boot: Boot = {
+      id: randomUUID(),
       vm,
       paths,
       log,
@@ -150,7 +153,7 @@ async function runVmAgent(
     folder: paths.desktop,
     logFiles: [paths.log],
     stateFolder: paths.agentState,
-    bootId: randomUUID(),
+    bootId: boot.id,
     timings: () => Promise.resolve(withDurations(timings)),
     childEnvironment: vmEnvironment(paths.folder),
     intervals: { ...defaultIntervals, inUseMs: IN_USE_MS, stopGraceMs: AGENT_GRACE_MS },
@@ -169,13 +172,14 @@ async function runVmAgent(
 }
 
 /** Does what the error trap of the boot script does. */
-async function reportError({ vm, log }: Boot, signal: AbortSignal): Promise<void> {
+async function reportError({ id, vm, log }: Boot, signal: AbortSignal): Promise<void> {
   const { allocatorUrl: baseUrl, token, hostname } = vm;
   const client = createLablinkClient({ baseUrl, token, userAgent: 'LabLink-Local-VM/1.0' });
+  const uptimeMs = Math.round(uptime() * 1_000);
   for (let tries = 0; tries < ERROR_REPORT_TRIES && !signal.aborted; tries++) {
     try {
       const { response } = await client.POST('/api/vm-status', {
-        body: { hostname, status: 'error' },
+        body: { hostname, status: 'error', boot_id: id, uptime_ms: uptimeMs },
         signal: AbortSignal.any([signal, AbortSignal.timeout(ERROR_REPORT_TIMEOUT_MS)]),
       });
       log.info(`reported error (answered ${response.status})`);
