@@ -10,6 +10,8 @@ export async function awsPolicy(): Promise<GeneratedFile> {
     region: 'REGION',
     deployment: 'DEPLOYMENT',
     stateBucket: 'STATE_BUCKET',
+    backupBucket: 'BACKUP_BUCKET',
+    logGroup: null,
   });
   return {
     path: fileURLToPath(new URL('../docs/aws-policy.json', import.meta.url)),

@@ -26,4 +26,10 @@ export type AllocatorSpec = {
   readonly adminPassword: string;
   /** The text of the config file; empty = none. */
   readonly configFile: string;
+  /** More settings of the allocator, as environment variables. Some are secrets. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** Of these settings, what the role needs permissions for; null = not used. */
+  readonly stateBucket: string | null;
+  readonly backupBucket: string | null;
+  readonly logGroup: string | null;
 };

@@ -50,16 +50,22 @@ function override({ image, configFile }: AllocatorSpec): string {
 /** The settings of the allocator, as Compose reads them. */
 function settings(spec: AllocatorSpec, publicIp: string): string {
   const values = {
-    PROVIDER: spec.provider,
-    DEPLOYMENT: spec.deployment,
-    AWS_REGION: spec.region,
+    ...spec.settings,
+    ...settingsOf(spec),
     ALLOCATOR_PUBLIC_IP: publicIp,
     ADMIN_PASSWORD: spec.adminPassword,
-    ...(spec.configFile !== '' && { CONFIG_DIR }),
   };
   return Object.entries(values)
     .map(([name, value]) => `${name}=${composeValue(value)}\n`)
     .join('');
+}
+
+type Decided = Pick<AllocatorSpec, 'provider' | 'deployment' | 'region' | 'configFile'>;
+
+/** The settings that are known before anything has been created, and are no secrets. */
+export function settingsOf({ provider, deployment, region, configFile }: Decided): Record<string, string> {
+  const place = { PROVIDER: provider, DEPLOYMENT: deployment, AWS_REGION: region };
+  return configFile === '' ? place : { ...place, CONFIG_DIR };
 }
 
 /** Compose replaces variables between double quotes, but not those whose `$` is escaped. */

@@ -11,7 +11,7 @@ import { Role } from '@pulumi/aws/iam/role.js';
 import { RolePolicy } from '@pulumi/aws/iam/rolePolicy.js';
 import type { AllocatorSpec } from './allocator-spec.ts';
 import { allocatorUserData } from './allocator-user-data.ts';
-import { allocatorPolicy } from './permissions.ts';
+import { allocatorPolicy, sessionPolicy } from './permissions.ts';
 import { trustPolicy } from './policies.ts';
 import { allocatorName } from './names.ts';
 import { allocatorTags } from './tags.ts';
@@ -91,11 +91,8 @@ function createProfile(spec: AllocatorSpec, name: string): InstanceProfile {
     forceDetachPolicies: true,
     tags,
   });
-  const { account, partition, region, deployment } = spec;
-  new RolePolicy('allocator', {
-    name: 'allocator',
-    role: role.name,
-    policy: JSON.stringify(allocatorPolicy({ account, partition, region, deployment, stateBucket: null })),
-  });
+  const policies = { allocator: allocatorPolicy(spec), session: sessionPolicy() };
+  for (const [policyName, policy] of Object.entries(policies))
+    new RolePolicy(policyName, { name: policyName, role: role.name, policy: JSON.stringify(policy) });
   return new InstanceProfile('allocator', { name, role: role.name, tags });
 }

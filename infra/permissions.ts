@@ -135,6 +135,24 @@ export const pluginActions = {
 /** What Pulumi does with a state in S3. */
 export const stateActions = ['s3:DeleteObject', 's3:GetObject', 's3:ListBucket', 's3:PutObject'] as const;
 
+/** What backups in S3 need (src/backup/bucket.ts). */
+export const backupActions = [
+  's3:AbortMultipartUpload',
+  's3:DeleteObject',
+  's3:GetObject',
+  's3:ListBucket',
+  's3:PutObject',
+] as const;
+
+/** What the agent of Systems Manager needs, which opens a shell on the allocator's instance without an open port. */
+const sessionActions = [
+  'ssm:UpdateInstanceInformation',
+  'ssmmessages:CreateControlChannel',
+  'ssmmessages:CreateDataChannel',
+  'ssmmessages:OpenControlChannel',
+  'ssmmessages:OpenDataChannel',
+] as const;
+
 /** Not calls, but permissions that AWS wants for another call. */
 export const WITHIN_OTHER_CALLS: Readonly<Record<string, readonly Action[]>> = {
   // The tags of a function are in the answer.
@@ -180,8 +198,10 @@ export type PolicyScope = {
   readonly deployment: string;
   /** The bucket of `PULUMI_BACKEND_URL`; null = the state is in the data folder. */
   readonly stateBucket: string | null;
-  /** `CLOUD_INIT_LOG_GROUP`, if it is set. */
-  readonly logGroup?: string;
+  /** The bucket of `BACKUP_DIR`; null = backups are in a folder. */
+  readonly backupBucket: string | null;
+  /** `CLOUD_INIT_LOG_GROUP`; null = a name of ours. */
+  readonly logGroup: string | null;
 };
 
 type Statement = {
@@ -196,7 +216,7 @@ export type Policy = { readonly Version: '2012-10-17'; readonly Statement: reado
 
 /** The least that the allocator needs to launch, watch and destroy the machines of one deployment. Pure. */
 export function allocatorPolicy(scope: PolicyScope): Policy {
-  const { partition, account, region, deployment, stateBucket, logGroup } = scope;
+  const { partition, account, region, deployment, stateBucket, backupBucket, logGroup } = scope;
   const actions = neededActions();
   const of = (service: string) => actions.filter((action) => action.startsWith(`${service}:`));
   const start = partition === undefined ? 'arn:aws' : `arn:${partition}`;
@@ -204,7 +224,7 @@ export function allocatorPolicy(scope: PolicyScope): Policy {
     `${start}:${service}:${where}:${account}:${name}`;
   const names = namePattern(deployment);
   const roles = [arn('iam', '', `role/${names}`), arn('iam', '', `instance-profile/${names}`)];
-  const groups = [`/lablink/${names}`, `/aws/lambda/${names}`, ...(logGroup === undefined ? [] : [logGroup])];
+  const groups = [`/lablink/${names}`, `/aws/lambda/${names}`, ...(logGroup === null ? [] : [logGroup])];
   const logs = groups.flatMap((name) => [
     arn('logs', region, `log-group:${name}`),
     arn('logs', region, `log-group:${name}:*`),
@@ -241,15 +261,24 @@ export function allocatorPolicy(scope: PolicyScope): Policy {
       allow('Logs', of('logs').filter(without(WITHOUT_RESOURCE)), logs),
       allow('LogForwarder', of('lambda'), [forwarder]),
       allow('Account', WITHOUT_RESOURCE, '*'),
-      ...(stateBucket === null ? [] : stateStatements(start, stateBucket)),
+      ...(stateBucket === null
+        ? []
+        : bucketStatements('State', stateActions, `${start}:s3:::${stateBucket}`)),
+      ...(backupBucket === null
+        ? []
+        : bucketStatements('Backup', backupActions, `${start}:s3:::${backupBucket}`)),
     ],
   };
 }
 
-function stateStatements(start: string, bucket: string): Statement[] {
-  const arn = `${start}:s3:::${bucket}`;
-  const ofObjects = stateActions.filter((action) => action !== 's3:ListBucket');
-  return [allow('StateBucket', ['s3:ListBucket'], [arn]), allow('State', ofObjects, [`${arn}/*`])];
+/** For the role of an instance, so that who may start a session in the account can run commands on it. */
+export function sessionPolicy(): Policy {
+  return { Version: '2012-10-17', Statement: [allow('Session', sessionActions, '*')] };
+}
+
+function bucketStatements(name: string, actions: readonly string[], arn: string): Statement[] {
+  const ofObjects = actions.filter((action) => action !== 's3:ListBucket');
+  return [allow(`${name}Bucket`, ['s3:ListBucket'], [arn]), allow(name, ofObjects, [`${arn}/*`])];
 }
 
 function allow(Sid: string, Action: readonly string[], Resource: string | readonly string[]): Statement {

@@ -1,15 +1,19 @@
 // `lablink setup` and `lablink doctor`: what the providers have for them.
-import type { ConfigResult } from '../config.ts';
+import { loadConfig, type ConfigResult } from '../config.ts';
+import { inspectConfig } from '../config/inspect.ts';
+import { variableNames } from '../config/read.ts';
 import { resolveDataDir } from '../db/embedded/data-dir.ts';
-import type { CommandAnswer } from '../provision/definition.ts';
+import type { CommandAnswer, DeployContext } from '../provision/definition.ts';
 import { loadInstalled, providers } from '../provision/providers.ts';
-import { describeFailure, succeed, type Result } from '../result.ts';
+import { describeFailure, fail, succeed, type Result } from '../result.ts';
 import { loadOrCreateSecret } from '../secrets.ts';
 import { helpOf } from './console.ts';
 import type { AppContext } from './context.ts';
 import { programEnvironment } from './fleet.ts';
 
 const SECRET_BYTES = 18;
+/** Not a setting of ours, but the clients of the cloud read it. */
+const FOR_CLIENTS = 'AWS_REGION';
 
 /** Sets up every provider that has something to set up. */
 export async function setUp({ config, env, platform, say }: AppContext): Promise<Result> {
@@ -60,7 +64,24 @@ export async function runDeploy(
   return run.value(args, {
     ...{ config, dataDir, say, cancelSignal },
     env: programEnvironment(env),
+    readSettings,
     keptSecret: (secretFolder, name) =>
       loadOrCreateSecret({ dataDir: secretFolder, name, bytes: SECRET_BYTES }),
   });
 }
+
+/** Of an allocator elsewhere. */
+export const readSettings: DeployContext['readSettings'] = (env, files) => {
+  const sources = { env, readFile: (path: string) => files[path], cwd: '/' };
+  const unknown = Object.keys(env).filter((name) => !variableNames.includes(name) && name !== FOR_CLIENTS);
+  const loaded = loadConfig(sources);
+  const failures = [
+    ...unknown.map((key) => ({
+      ...{ key, code: 'unknown', message: 'There is no such setting.' },
+      remedy: 'See `lablink help config`.',
+    })),
+    ...(loaded.ok ? [] : loaded.failure),
+  ];
+  if (!loaded.ok || failures.length > 0) return fail(failures);
+  return succeed({ config: loaded.value.config, secrets: inspectConfig(sources).secrets });
+};

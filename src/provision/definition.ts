@@ -85,12 +85,20 @@ export type Doctor = (
 /** Creates, changes or ends an allocator of its own machine in the cloud. */
 export type Deploy = (args: readonly string[], context: DeployContext) => Promise<CommandAnswer>;
 
-type DeployContext = {
+export type DeployContext = {
   readonly config: CommandConfig;
   readonly dataDir: string;
   /** For programs that are started: without our own variables. */
   readonly env: Readonly<Record<string, string>>;
   readonly say: (line: string) => void;
+  /** What an allocator with this environment and these files would have; or what is wrong, also a variable that it does not know. */
+  readonly readSettings: (
+    env: Readonly<Record<string, string>>,
+    files: Readonly<Record<string, string>>,
+  ) => Result<
+    { readonly config: DeployedConfig; readonly secrets: readonly string[] },
+    readonly (Failure & { readonly key: string })[]
+  >;
   /** A secret that is made at the first call, in a file of this folder, which is made too. */
   readonly keptSecret: (
     folder: string,
@@ -98,6 +106,13 @@ type DeployContext = {
   ) => Promise<Result<{ readonly value: string; readonly path: string }>>;
   /** Ctrl-C: what was begun is finished. */
   readonly cancelSignal: AbortSignal;
+};
+
+/** The part of the configuration of an allocator that its deployment depends on. */
+type DeployedConfig = {
+  readonly aws: { readonly region: string | undefined; readonly cloudInitLogGroup: string | undefined };
+  readonly pulumi: { readonly backendUrl: string | undefined };
+  readonly backup: { readonly place: string };
 };
 
 /** What a command prints, and how it exits. `usage`: it was called wrongly. */

@@ -4,11 +4,13 @@ import {
   DescribeInstancesCommand,
   DescribeVolumesCommand,
 } from '@aws-sdk/client-ec2';
-import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { GetRolePolicyCommand } from '@aws-sdk/client-iam';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { succeed } from '../../src/result.ts';
+import { readSettings } from '../../src/app/commands.ts';
 import { programEnvironment } from '../../src/app/fleet.ts';
 import { deploy, destroyDeployment } from '../../src/provision/aws/deployment/run.ts';
 import type { CommandAnswer } from '../../src/provision/definition.ts';
@@ -34,17 +36,17 @@ describe.skipIf(!motoIsThere())('an allocator on AWS', { timeout: 300_000 }, () 
     await cloud[Symbol.asyncDispose]();
   });
 
-  function run(command: typeof deploy, args: readonly string[]) {
+  function run(command: typeof deploy, args: readonly string[], lines: string[] = []) {
     const { config } = good({
       PULUMI_CLI_DIR: testEngine().pulumiRoot,
       DEPLOYMENT: 'lab',
       AWS_REGION: cloud.region,
     });
     const env = programEnvironment(process.env);
-    const lines: string[] = [];
     const context = {
       ...{ config, dataDir, env, say: (line: string) => void lines.push(line) },
       cancelSignal: new AbortController().signal,
+      readSettings,
       keptSecret: async (folder: string, name: string) => {
         const path = join(folder, name);
         await mkdir(folder, { recursive: true });
@@ -116,6 +118,61 @@ describe.skipIf(!motoIsThere())('an allocator on AWS', { timeout: 300_000 }, () 
     expect(await run(destroyDeployment, ['--confirm', 'lab'])).toMatchObject({ exit: 'ok' });
   });
 
+  test('further settings reach the instance, but neither the output nor the state', async () => {
+    const passphrase = 'five random words of mine';
+    const envFile = join(dataDir, 'settings.env');
+    const place = 's3://lab-backups/lab?region=eu-central-1';
+    await writeFile(
+      envFile,
+      `# Backups\nBACKUP_EVERY_HOURS=6\nBACKUP_DIR='${place}'\nBACKUP_PASSPHRASE="${passphrase}"\n`,
+    );
+    const lines: string[] = [];
+    const answer = await run(
+      deploy,
+      [...ARGS, '--ami', IMAGE, '--name', 'more', '--env-file', envFile],
+      lines,
+    );
+    expectAnswer(answer, 'ok', 'has the address');
+    const [instance] = await instances();
+    expect(filesIn(await cloud.bootOf(instance?.InstanceId ?? ''))['lablink.env']).toContain(
+      `BACKUP_PASSPHRASE='${passphrase}'`,
+    );
+    const role = { RoleName: 'LabLink-allocator-more', PolicyName: 'allocator' };
+    const { PolicyDocument = '' } = await cloud.sharedResources.iam.send(new GetRolePolicyCommand(role));
+    expect(decodeURIComponent(PolicyDocument)).toContain('arn:aws:s3:::lab-backups/*');
+    expect(lines.join('\n') + answer.text).not.toContain(passphrase);
+    const state = join(dataDir, 'deployments/more/state');
+    const files = await readdir(state, { recursive: true, withFileTypes: true });
+    for (const file of files.filter((entry) => entry.isFile())) {
+      const content = await readFile(join(file.parentPath, file.name), 'utf8');
+      for (const coded of [passphrase, Buffer.from(passphrase).toString('base64')])
+        expect(content).not.toContain(coded);
+    }
+    const gone = await run(destroyDeployment, ['--confirm', 'more', '--name', 'more', '--delete-data']);
+    expectAnswer(gone, 'ok', 'has been deleted');
+  });
+
+  test.each([
+    ['a name that is no setting', 'BACKUP_FOLDER=/x', 'BACKUP_FOLDER: There is no such setting'],
+    ['a wrong value', 'BACKUP_KEEP=many', 'BACKUP_KEEP: '],
+    ['backups without a passphrase', 'BACKUP_EVERY_HOURS=6', 'BACKUP_PASSPHRASE: '],
+    ['a line that sets nothing', 'LOG_FORMAT=text\nhunter2', 'Line 2 of --env-file is not NAME=value'],
+    ['what the deployment sets', 'PUBLIC_URL=https://other.example.org', 'Leave PUBLIC_URL out'],
+  ])('settings with %s are refused before anything is asked of AWS', async (_what, content, message) => {
+    const envFile = join(dataDir, 'wrong.env');
+    await writeFile(envFile, content);
+    expectAnswer(await run(deploy, [...ARGS, '--env-file', envFile]), 'usage', message);
+  });
+
+  test.each([
+    ['of another region', 'app:\n  region: eu-central-1\n', 'app.region of the config file is eu-central-1'],
+    ['that is not valid', 'machine: [', 'config.yaml'],
+  ])('a config file %s is refused before anything is asked of AWS', async (_what, content, message) => {
+    const config = join(dataDir, 'wrong.yaml');
+    await writeFile(config, content);
+    expectAnswer(await run(deploy, [...ARGS, '--config', config]), 'usage', message);
+  });
+
   test.each([
     ['no domain', ['--image', 'x'], '--domain must be'],
     ['an address in the place of a domain', ['--domain', '203.0.113.7', '--image', 'x'], '--domain must be'],
@@ -136,3 +193,11 @@ describe.skipIf(!motoIsThere())('an allocator on AWS', { timeout: 300_000 }, () 
 
 /** One that moto has in every region. */
 const IMAGE = 'ami-03cf127a';
+
+/** The files that a boot script writes. */
+function filesIn(script: string): Record<string, string> {
+  const written = [...script.matchAll(/base64 -d >(\S+) <<<(\S+)/g)];
+  return Object.fromEntries(
+    written.map(([, name = '', coded = '']) => [name, Buffer.from(coded, 'base64').toString('utf8')]),
+  );
+}

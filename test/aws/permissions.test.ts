@@ -12,16 +12,20 @@ import {
 } from '@aws-sdk/client-iam';
 import { CreateFunctionCommand } from '@aws-sdk/client-lambda';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { beforeAll, afterAll, describe, expect, test, vi } from 'vitest';
+import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { beforeAll, afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { resourceNames } from '../../infra/names.ts';
 import {
   allocatorActions,
   allocatorPolicy,
+  backupActions,
   pluginActions,
   stateActions,
   WITHIN_OTHER_CALLS,
 } from '../../infra/permissions.ts';
 import { TAG } from '../../infra/tags.ts';
+import { openPlace } from '../../src/backup/place.ts';
 import { textInBucket } from '../../src/provision/aws/bucket-check.ts';
 import { createCloud } from '../../src/provision/aws/cloud.ts';
 import { checkState } from '../../src/provision/aws/doctor/state.ts';
@@ -35,7 +39,10 @@ import { motoIsThere } from '../support/moto.ts';
 
 const deployment = { name: 'lab', environment: 'test' };
 const uid = 'a3c1f8d2-7a52-4c7e-8a5f-1d2f3a4b5c6d';
-const scope = { account: '123456789012', region: 'us-east-1', deployment: 'lab', stateBucket: 'lab-state' };
+const scope = {
+  ...{ account: '123456789012', region: 'us-east-1', deployment: 'lab', logGroup: null },
+  ...{ stateBucket: 'lab-state', backupBucket: 'lab-backups' },
+};
 const signal = new AbortController().signal;
 
 test('the plugin may do what each type of resource in the program needs, and nothing for other types', async () => {
@@ -45,7 +52,10 @@ test('the plugin may do what each type of resource in the program needs, and not
 
 test('every action of the policy is needed, and an action that can be limited to this deployment is', () => {
   const allowed = allocatorPolicy(scope).Statement.flatMap(({ Action }) => Action);
-  const needed = [...allocatorActions, ...Object.values(pluginActions).flat(), ...stateActions];
+  const needed = [
+    ...[...allocatorActions, ...stateActions, ...backupActions],
+    ...Object.values(pluginActions).flat(),
+  ];
   expect([...new Set(allowed)].sort()).toEqual([...new Set<string>(needed)].sort());
   const text = JSON.stringify(allocatorPolicy(scope));
   // The limit of IAM for a managed policy.
@@ -121,6 +131,37 @@ describe.skipIf(!motoIsThere())('the calls of the allocator', { timeout: 120_000
     expect([...new Set([...made, ...within])].sort()).toEqual([...allocatorActions].sort());
   });
 });
+
+test.skipIf(!motoIsThere())(
+  'every permission for backups in a bucket is one that they use',
+  { timeout: 120_000 },
+  async () => {
+    await using cloud = await startCloud();
+    for (const [name, value] of Object.entries(cloud.env)) vi.stubEnv(name, value);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const { endpoint, region } = cloud;
+    const s3 = new S3Client({ endpoint, region, forcePathStyle: true, credentials: TEST_CREDENTIALS });
+    onTestFinished(() => s3.destroy());
+    await s3.send(new CreateBucketCommand({ Bucket: 'lab-backups' }));
+    const place = await openPlace('s3://lab-backups/of/mine');
+    await place.put('small', (out) => pipeline(['a backup'], out));
+    await place.put('large', (out) => pipeline(MORE_THAN_ONE_PART, out));
+    const broken = place.put('broken', async (out) => {
+      await pipeline(MORE_THAN_ONE_PART, out, { end: false });
+      throw new Error('the database went away');
+    });
+    await expect(broken).rejects.toThrow('the database went away');
+    expect(await place.list()).toEqual(['large', 'small']);
+    expect(await text(await place.read('small'))).toBe('a backup');
+    await place.remove('small');
+    expect(await place.list()).toEqual(['large']);
+    const made = cloud.requests().map(({ action }) => action);
+    expect(made.sort()).toEqual(backupActions);
+  },
+);
+
+/** S3 takes parts of at least 5 MB; ours have 16. */
+const MORE_THAN_ONE_PART = Array.from({ length: 36 }, () => Buffer.alloc(1024 * 1024));
 
 /** Of each kind one, as a run of Pulumi that broke off leaves them. */
 async function createSharedParts(cloud: TestCloud, sshPublicKey: string, logGroup: string): Promise<void> {

@@ -12,7 +12,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { allocator } from '../../infra/allocator.ts';
 import type { AllocatorSpec } from '../../infra/allocator-spec.ts';
 import { allocatorUserData } from '../../infra/allocator-user-data.ts';
-import { allocatorPolicy } from '../../infra/permissions.ts';
+import { allocatorPolicy, sessionPolicy } from '../../infra/permissions.ts';
 import { USER_DATA_LIMIT_BYTES } from '../../infra/user-data.ts';
 import { loadConfig } from '../../src/config.ts';
 import { runWithMocks } from './run-program.ts';
@@ -34,6 +34,10 @@ const spec: AllocatorSpec = {
   image: 'registry.example.org/lablink:0.1.0-aws',
   adminPassword: "a password with ' and $HOME",
   configFile: 'machine:\n  machine_type: g4dn.xlarge\n',
+  settings: { BACKUP_PASSPHRASE: 'five words of "mine" and $HOME', LOG_FORMAT: 'text', DEPLOYMENT: 'other' },
+  stateBucket: null,
+  backupBucket: 'lab-backups',
+  logGroup: null,
 };
 
 const overrideSchema = z.object({
@@ -52,6 +56,7 @@ test('an allocator gets one instance with a fixed address, its data volume, and 
     'aws:iam/instanceProfile:InstanceProfile',
     'aws:iam/role:Role',
     'aws:iam/rolePolicy:RolePolicy',
+    'aws:iam/rolePolicy:RolePolicy',
   ]);
   const of = (type: string) => resources.find((resource) => resource.type.endsWith(type));
   expect(of(':Instance')).toMatchObject({ deleteBeforeReplace: true, secrets: ['userDataBase64'] });
@@ -63,14 +68,26 @@ test('an allocator gets one instance with a fixed address, its data volume, and 
       { fromPort: 443, toPort: 443, protocol: 'udp' },
     ],
   });
-  expect(JSON.parse(String(of(':RolePolicy')?.inputs['policy']))).toEqual(
-    allocatorPolicy({ account: '123456789012', region: 'us-west-2', deployment: 'lab', stateBucket: null }),
-  );
+  const policies = resources.filter(({ type }) => type.endsWith(':RolePolicy'));
+  expect(policies.map(({ inputs }): unknown => JSON.parse(String(inputs['policy'])))).toEqual([
+    allocatorPolicy(spec),
+    sessionPolicy(),
+  ]);
+});
+
+test('an allocator may write to the bucket of its backups, and to no other', () => {
+  const { Statement } = allocatorPolicy(spec);
+  const inBuckets = Statement.filter(({ Action }) => Action.some((action) => action.startsWith('s3:')));
+  expect(inBuckets.map(({ Resource }) => Resource)).toEqual([
+    ['arn:aws:s3:::lab-backups'],
+    ['arn:aws:s3:::lab-backups/*'],
+  ]);
+  expect(JSON.stringify(allocatorPolicy({ ...spec, backupBucket: null }))).not.toContain('s3:');
 });
 
 test("the role of an allocator cannot change itself, nor end the allocator's instance", async () => {
   const { resources } = await runWithMocks(allocator({ ...spec, deployment: 'lablink' }));
-  const policy = allocatorPolicy({ ...spec, deployment: 'lablink', stateBucket: null });
+  const policy = allocatorPolicy({ ...spec, deployment: 'lablink' });
   const roles = policy.Statement.find(({ Sid }) => Sid === 'Roles')?.Resource ?? [];
   const role = resources.find(({ type }) => type === 'aws:iam/role:Role')?.inputs['name'];
   const arn = `arn:aws:iam::123456789012:role/${String(role)}`;
@@ -165,6 +182,10 @@ describe("the script of an allocator's instance", () => {
     expect(config.admin.password).toBe(spec.adminPassword);
     expect(config.aws.allocatorPublicIp).toBe('203.0.113.7');
     expect(config.deployment.name).toBe('lab');
+    expect(config).toMatchObject({
+      backup: { passphrase: spec.settings['BACKUP_PASSPHRASE'] },
+      logFormat: 'text',
+    });
   });
 
   test('Docker, which starts the containers after a reboot, waits for the data volume', async () => {

@@ -55,13 +55,21 @@ function actionOf(recorded: Recorded): string {
   if (target !== undefined) return `${service}:${target}`;
   const form = new URLSearchParams(Buffer.from(recorded.body, 'base64').toString('utf8')).get('Action');
   if (form !== null) return `${service}:${form}`;
-  const path = new URL(recorded.url).pathname;
-  const rest = REST[service]?.find(({ method, at }) => method === recorded.method && at.test(path));
+  const { pathname: path, searchParams } = new URL(recorded.url);
+  const rest = REST[service]?.find(
+    ({ method, at, query }) =>
+      method === recorded.method && at.test(path) && (query === undefined || searchParams.has(query)),
+  );
   if (!rest) throw new Error(`Which action of ${service} is ${recorded.method} ${path}?`);
   return `${service}:${rest.action}`;
 }
 
-type Rest = { readonly method: string; readonly at: RegExp; readonly action: string };
+type Rest = {
+  readonly method: string;
+  readonly at: RegExp;
+  readonly query?: string;
+  readonly action: string;
+};
 
 const OBJECT = /^\/[^/]+\/.+/;
 const BUCKET = /^\/[^/]+\/?$/;
@@ -73,6 +81,9 @@ const REST: Readonly<Record<string, readonly Rest[]>> = {
     { method: 'GET', at: OBJECT, action: 'GetObject' },
     { method: 'HEAD', at: OBJECT, action: 'GetObject' },
     { method: 'PUT', at: OBJECT, action: 'PutObject' },
+    // Beginning and ending an upload in parts.
+    { method: 'POST', at: OBJECT, action: 'PutObject' },
+    { method: 'DELETE', at: OBJECT, query: 'uploadId', action: 'AbortMultipartUpload' },
     { method: 'DELETE', at: OBJECT, action: 'DeleteObject' },
     { method: 'GET', at: BUCKET, action: 'ListBucket' },
     { method: 'HEAD', at: BUCKET, action: 'ListBucket' },

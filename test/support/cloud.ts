@@ -14,7 +14,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { allocatorActions, pluginActions, stateActions } from '../../infra/permissions.ts';
+import { allocatorActions, backupActions, pluginActions, stateActions } from '../../infra/permissions.ts';
 import {
   CONTROL_VARIABLE,
   NO_FAULTS,
@@ -165,7 +165,7 @@ export async function startCloud({ checksPermissions = true } = {}): Promise<Tes
 
 const allowed: Readonly<Record<AwsRequest['by'], readonly string[]>> = {
   // Pulumi has the allocator's credentials for its state.
-  allocator: [...allocatorActions, ...stateActions],
+  allocator: [...allocatorActions, ...stateActions, ...backupActions],
   plugin: Object.values(pluginActions).flat(),
   state: stateActions,
 };

@@ -39,6 +39,7 @@ export const aws = {
       '--domain <name>  its name in the DNS, such as lab.example.org (required)',
       '--image <image>  its container image, with Pulumi (required)',
       '--config <file>  its config file',
+      '--env-file <file> more of its settings (docs/configuration.md), line by line: NAME=value',
       '--name <name>    DEPLOYMENT, of the allocator and its machines',
       '--region, --type, --disk <GB>, --ami  where and how large (t3.medium, 40 GB)',
     ],

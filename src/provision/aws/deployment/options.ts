@@ -1,6 +1,6 @@
 // The options of `lablink deploy` and `lablink destroy-deployment`, read and checked.
 import { readFileSync } from 'node:fs';
-import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { parseArgs, parseEnv, type ParseArgsConfig } from 'node:util';
 import { z } from 'zod';
 import { fail, succeed, type Result } from '../../../result.ts';
 
@@ -15,6 +15,8 @@ export type DeployOptions = {
   readonly amiId: string | null;
   /** The text of the config file. */
   readonly configFile: string;
+  /** More settings of the allocator, as environment variables. Some are secrets. */
+  readonly settings: Readonly<Record<string, string>>;
 };
 
 export type DestroyOptions = {
@@ -32,6 +34,12 @@ const LEAST_DISK_GB = 10;
 const MOST_DISK_GB = 16_000;
 const DOMAIN = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/;
 const DEPLOYMENT = /^[a-z0-9]([a-z0-9-]{0,22}[a-z0-9])?$/;
+/** By the other options, by deploy/compose.yaml, or by the image. */
+const SET_BY_DEPLOYMENT: readonly string[] = [
+  ...['PROVIDER', 'DEPLOYMENT', 'AWS_REGION', 'ALLOCATOR_PUBLIC_IP', 'ADMIN_PASSWORD'],
+  ...['CONFIG_DIR', 'CONFIG_NAME', 'PUBLIC_URL', 'TRUST_PROXY'],
+  ...['DATA_DIR', 'HOST', 'PORT', 'PULUMI_CLI_DIR'],
+];
 const REGION = /^[a-z]{2}(-[a-z]+)+-\d$/;
 
 /** A failure is one sentence about what is wrong. */
@@ -48,6 +56,7 @@ export function readDeployOptions(
     disk: { type: 'string', default: DEFAULT_DISK_GB },
     ami: { type: 'string' },
     config: { type: 'string' },
+    'env-file': { type: 'string' },
   });
   if (!read.ok) return read;
   const { domain = '', image = '', type = '', disk = '', ami = null, config } = read.value;
@@ -55,10 +64,14 @@ export function readDeployOptions(
   if (!place.ok) return place;
   const wrong = rules.find(({ isRight }) => !isRight({ domain, image, type, disk }));
   if (wrong) return fail(wrong.message);
-  const configFile = config === undefined ? succeed('') : readConfig(config);
+  const configFile = readGivenFile('--config', config);
   if (!configFile.ok) return configFile;
+  const envFile = readGivenFile('--env-file', read.value['env-file']);
+  if (!envFile.ok) return envFile;
+  const settings = parseSettings(envFile.value);
+  if (!settings.ok) return settings;
   const options = { domain, image, instanceType: type, diskGb: Number(disk), amiId: ami };
-  return succeed({ ...place.value, ...options, configFile: configFile.value });
+  return succeed({ ...place.value, ...options, configFile: configFile.value, settings: settings.value });
 }
 
 type Given = {
@@ -111,6 +124,7 @@ const text = z.string().optional();
 const flagsSchema = z.object({
   ...{ domain: text, image: text, name: text, region: text, type: text, disk: text },
   ...{ ami: text, config: text, confirm: text },
+  'env-file': text,
   'delete-data': z.boolean().optional(),
 });
 type Flags = z.infer<typeof flagsSchema>;
@@ -137,10 +151,25 @@ function readPlace(
   return succeed({ deployment, region });
 }
 
-function readConfig(path: string): Result<string, string> {
+/** The text of a file; empty if none is named. */
+function readGivenFile(option: string, path: string | undefined): Result<string, string> {
+  if (path === undefined) return succeed('');
   try {
     return succeed(readFileSync(path, 'utf8'));
   } catch (error) {
-    return fail(`--config cannot be read: ${error instanceof Error ? error.message : String(error)}.`);
+    return fail(`${option} cannot be read: ${error instanceof Error ? error.message : String(error)}.`);
   }
+}
+
+const LINE_OF_SETTINGS = /^\s*(#.*|\w+\s*=.*)?$/;
+
+/** Says nothing of values: they may be secrets. */
+function parseSettings(content: string): Result<DeployOptions['settings'], string> {
+  const wrong = content.split('\n').findIndex((line) => !LINE_OF_SETTINGS.test(line.trimEnd()));
+  if (wrong !== -1) return fail(`Line ${wrong + 1} of --env-file is not NAME=value.`);
+  const settings = z.record(z.string(), z.string()).parse(parseEnv(content));
+  const taken = Object.keys(settings).find((name) => SET_BY_DEPLOYMENT.includes(name));
+  return taken === undefined
+    ? succeed(settings)
+    : fail(`Leave ${taken} out of --env-file: the deployment sets it.`);
 }

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { describeFailure, fail, succeed, type Result } from '../../../result.ts';
 import { programBeside } from '../../../process/program.ts';
 import type { AllocatorSpec } from '../../../../infra/allocator-spec.ts';
+import { settingsOf } from '../../../../infra/allocator-user-data.ts';
 import type { Deploy } from '../../definition.ts';
 import { aws } from '../definition.ts';
 import { checkInBucket } from '../bucket-check.ts';
@@ -30,7 +31,9 @@ type Context = Parameters<Deploy>[1];
 export const deploy: Deploy = async (args, context) => {
   const options = readDeployOptions(args, defaultsOf(context));
   if (!options.ok) return { text: `${options.failure}\n`, exit: 'usage' };
-  return answer(await deployAllocator(options.value, context));
+  const settings = readSettings(options.value, context);
+  if (!settings.ok) return { text: `${settings.failure}\n`, exit: 'usage' };
+  return answer(await deployAllocator(options.value, settings.value, context));
 };
 
 export const destroyDeployment: Deploy = async (args, context) => {
@@ -50,17 +53,48 @@ function answer(result: Result<string, RunFailure>) {
     : ({ text: `${describeFailure(result.failure)}\n`, exit: 'failed' } as const);
 }
 
+type Settings = Pick<AllocatorSpec, 'stateBucket' | 'backupBucket' | 'logGroup'> & {
+  readonly secrets: readonly string[];
+};
+
+/** Held to the rules of the program, so that an allocator that cannot start is not created. A failure is sentences about what is wrong. */
+function readSettings(options: DeployOptions, context: Context): Result<Settings, string> {
+  const { configFile, settings, domain, region } = options;
+  const own = settingsOf({ ...options, provider: aws.name });
+  const path = join(own['CONFIG_DIR'] ?? '', 'config.yaml');
+  const read = context.readSettings(
+    { ...settings, ...own, PUBLIC_URL: `https://${domain}` },
+    configFile === '' ? {} : { [path]: configFile },
+  );
+  if (!read.ok)
+    return fail(read.failure.map(({ key, message, remedy }) => `${key}: ${message} ${remedy}`).join('\n'));
+  const { config, secrets } = read.value;
+  if (config.aws.region !== undefined && config.aws.region !== region)
+    return fail(`--region is ${region}, but app.region of the config file is ${config.aws.region}.`);
+  return succeed({
+    secrets,
+    stateBucket: bucketOf(config.pulumi.backendUrl),
+    backupBucket: bucketOf(config.backup.place),
+    logGroup: config.aws.cloudInitLogGroup ?? null,
+  });
+}
+
+function bucketOf(place: string | undefined): string | null {
+  return place?.startsWith('s3://') === true ? new URL(place).hostname : null;
+}
+
 async function deployAllocator(
   options: DeployOptions,
+  settings: Settings,
   context: Context,
 ): Promise<Result<string, RunFailure>> {
   const { deployment, region, domain } = options;
   const clients = createClients(region);
   const site = createSite(clients.ec2, deployment);
-  return withPulumi(context, options, async (run) => {
+  return withPulumi(context, options, settings.secrets, async (run) => {
     const password = await adminPassword(context, deployment);
     if (!password.ok) return fail({ ...password.failure, code: 'program' as const });
-    const spec = await composeSpec(options, clients, password.value.value);
+    const spec = await composeSpec(options, settings, clients, password.value.value);
     context.say(`Creating or changing the allocator "${deployment}" in ${region} ...`);
     const made = await withEngine(run, (engine) => execute(run, engine, { kind: 'up', spec }));
     if (!made.ok) return made;
@@ -78,10 +112,11 @@ async function deployAllocator(
 
 async function composeSpec(
   options: DeployOptions,
+  { stateBucket, backupBucket, logGroup }: Settings,
   clients: Clients,
   adminPassword: string,
 ): Promise<AllocatorSpec> {
-  const { deployment, region, domain, image, instanceType, configFile } = options;
+  const { deployment, region, domain, image, instanceType, configFile, settings } = options;
   const cloud = createCloud({ region, uid: 'none' });
   const site = createSite(clients.ec2, deployment);
   const { account, arn } = await cloud.caller();
@@ -100,6 +135,7 @@ async function composeSpec(
     );
   return {
     ...{ deployment, region, domain, image, instanceType, configFile, adminPassword, amiId, account },
+    ...{ settings, stateBucket, backupBucket, logGroup },
     provider: aws.name,
     partition: arn.split(':')[1] ?? 'aws',
     vpcId: network.vpcId,
@@ -114,7 +150,7 @@ async function destroyAllocator(
 ): Promise<Result<string, RunFailure>> {
   const { deployment, region, deletesData } = options;
   const site = createSite(createClients(region).ec2, deployment);
-  return withPulumi(context, options, async (run) => {
+  return withPulumi(context, options, [], async (run) => {
     const machines = await site.countMachines();
     if (machines > 0)
       return fail({
@@ -162,6 +198,7 @@ async function execute(
 async function withPulumi<T>(
   context: Context,
   { deployment, region }: { readonly deployment: string; readonly region: string },
+  secrets: readonly string[],
   use: (run: EngineRun) => Promise<Result<T, RunFailure>>,
 ): Promise<Result<T, RunFailure>> {
   const { config, env, say } = context;
@@ -197,7 +234,7 @@ async function withPulumi<T>(
     cancelSignal: context.cancelSignal,
     killSignal: never,
     emit: ({ text }) => say(text),
-    redact: createRedact([passphrase]),
+    redact: createRedact([passphrase, ...secrets]),
   };
   try {
     return await use(run);
