@@ -33,6 +33,8 @@ export type ReconcileContext = {
 };
 
 export type Reconciled = {
+  /** The hostnames of the VMs that the provider lists. */
+  readonly listed: ReadonlySet<string>;
   /** Rows whose VM exists, or may. */
   readonly kept: readonly VmRow[];
   /** Rows that were removed, or whose participant needs another VM. */
@@ -57,6 +59,7 @@ export async function reconcileFleet(
   const asked = actions.flatMap((one) => (one.kind === 'askAdmin' && 'vm' in one ? [one.vm] : []));
   const gone = new Set(missing.map(({ hostname }) => hostname));
   return {
+    listed: new Set(hostnamesOf(world.vms.filter(({ isForeign }) => isForeign !== true))),
     kept: world.rows.filter(({ hostname }) => !gone.has(hostname)),
     missing,
     unmanaged: asked.filter(({ isForeign }) => isForeign !== true),

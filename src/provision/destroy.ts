@@ -145,7 +145,8 @@ async function destroyThese(
   if (outcome.ok) await removeExternal(run, id, external);
   const found = await reconcileDestroy(run, id, runReport, {
     isWanted,
-    planned: [...hostnames, ...external],
+    hostnames: [...hostnames],
+    external,
     whyLeft: outcome.ok ? 'It still exists.' : endedBefore('destroy'),
   });
   warnOfForeign(run, only, found);
@@ -193,28 +194,39 @@ async function reconcileDestroy(
   runReport: RunReport,
   {
     isWanted,
-    planned,
+    hostnames,
+    external,
     whyLeft,
   }: {
     readonly isWanted: (vm: { readonly hostname: string }) => boolean;
-    readonly planned: readonly string[];
+    /** What the provider was to destroy. */
+    readonly hostnames: readonly string[];
+    readonly external: readonly string[];
     readonly whyLeft: string;
   },
 ): Promise<Found | null> {
   const { db, provider, progress } = run;
   try {
     await runReport.writeRest();
-    const { kept, missing, unmanaged, foreign, undestroyed } = await reconcileFleet(
+    const { listed, kept, unmanaged, foreign, undestroyed } = await reconcileFleet(
       { ...run, signal: cleanUpSignal() },
       operationId,
     );
-    const gone = missing.filter(isWanted).map(({ hostname }) => hostname);
-    await finishOperationVms(db, operationId, gone, { state: 'destroyed' });
-    await finishOperationVms(db, operationId, planned, { state: 'failed', detail: whyLeft });
-    progress.add({ done: gone.length });
-    const own = kept.filter((row) => isOwn(row, provider.name));
-    const left = [...own, ...unmanaged, ...undestroyed].filter(isWanted);
-    return { left: left.map(({ hostname }) => hostname), foreign };
+    const own = kept.filter((row) => isOwn(row, provider.name) && isWanted(row));
+    // A row that changed in this moment outlives its machine until the next comparison.
+    if (own.some(({ hostname }) => !listed.has(hostname))) run.requestReconcile();
+    const left = [...own.filter(({ hostname }) => listed.has(hostname)), ...unmanaged, ...undestroyed]
+      .filter(isWanted)
+      .map(({ hostname }) => hostname);
+    const ended = hostnames.filter((hostname) => !left.includes(hostname) && !runReport.gone.has(hostname));
+    const recovered = ended.filter((hostname) => runReport.failed.has(hostname));
+    await recordOperationVms(db, operationId, ended, { state: 'destroyed' });
+    await finishOperationVms(db, operationId, [...hostnames, ...external], {
+      state: 'failed',
+      detail: whyLeft,
+    });
+    progress.add({ done: ended.length, failed: -recovered.length });
+    return { left, foreign };
   } catch (error) {
     run.onError(error, 'reconciling a destroy');
     run.requestReconcile();

@@ -18,6 +18,7 @@ export type RunReport = {
   /** What was reported, whether or not it could be written. */
   readonly created: ReadonlyMap<string, CreatedVm>;
   readonly failed: ReadonlyMap<string, string>;
+  readonly gone: ReadonlySet<string>;
   /** Writes what could not be written at the time of the report; rejects if it still cannot. */
   writeRest(): Promise<void>;
 };
@@ -55,11 +56,11 @@ export function createRunReport(
         await removeNeverCreated(db, [hostname]);
       });
     },
-    kept: (hostname, reason) => {
+    kept: async (hostname, reason) => {
+      if (failed.has(hostname)) return;
+      failed.set(hostname, reason);
       progress.add({ failed: 1 });
-      return write(() =>
-        recordOperationVms(db, operationId, [hostname], { state: 'failed', detail: reason }),
-      );
+      await write(() => recordOperationVms(db, operationId, [hostname], { state: 'failed', detail: reason }));
     },
     gone: async (hostname) => {
       if (gone.has(hostname)) return;
@@ -72,7 +73,7 @@ export function createRunReport(
       });
     },
   };
-  return { report, created, failed, writeRest };
+  return { report, created, failed, gone, writeRest };
 }
 
 /** What cannot be written now is written by `writeRest`, which rejects if it still cannot. */

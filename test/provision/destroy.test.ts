@@ -3,7 +3,7 @@ import type { Provider } from '../../src/provision/provider.ts';
 import { readOperationVms } from '../../src/db/operation-vms.ts';
 import { listVmRows } from '../../src/db/vm-rows.ts';
 import { reportStatus } from '../../src/db/reports.ts';
-import { fail } from '../../src/result.ts';
+import { fail, succeed } from '../../src/result.ts';
 import { startTestOperations, WAIT } from '../support/operations.ts';
 import { giveThisVm, giveVm, insertFreeVms } from '../support/rows.ts';
 
@@ -86,6 +86,56 @@ test('a destroy that leaves machines fails and names them', async () => {
     { state: 'destroyed', detail: null },
     { state: 'failed', detail: 'It still exists.' },
   ]);
+});
+
+test('a machine without a row that goes by itself during a destroy is destroyed', async () => {
+  await using lab = await startTestOperations();
+  await lab.ended((await lab.launch(1)).id);
+  lab.provider.machines.set('ghost', { hostname: 'ghost', operationId: null });
+  Object.assign(lab.provider.script, { undeletable: new Set(['ghost']), holdAfter: 1 });
+  const { id } = await lab.destroy();
+  await expect.poll(() => lab.provider.machines.size, WAIT).toBe(1);
+  lab.provider.machines.delete('ghost');
+  lab.provider.release();
+  expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 2, failed: 0, total: 2 });
+  expect(await readOperationVms(lab.db, id)).toMatchObject([
+    { hostname: 'ghost', state: 'destroyed', detail: null },
+    { hostname: 'lab-vm-test-1', state: 'destroyed', detail: null },
+  ]);
+});
+
+test('a machine that the provider could not destroy, and that goes by itself, is destroyed', async () => {
+  await using lab = await startTestOperations();
+  await lab.ended((await lab.launch(1)).id);
+  const destroy: Provider['destroy'] = async (_hostnames, report) => {
+    await report.kept('lab-vm-test-1', 'The cloud said no.');
+    lab.provider.machines.clear();
+    return fail({ code: 'program', message: 'The cloud said no.', remedy: 'Try again.' });
+  };
+  Object.assign(lab.provider, { destroy });
+  const { id } = await lab.destroy();
+  expect(await lab.ended(id)).toMatchObject({ status: 'failed', done: 1, failed: 0, total: 1 });
+  expect(await readOperationVms(lab.db, id)).toMatchObject([{ state: 'destroyed', detail: null }]);
+});
+
+test('a machine that is gone is not said to exist because it was released meanwhile; its row goes later', async () => {
+  await using lab = await startTestOperations();
+  await lab.ended((await lab.launch(1)).id);
+  await giveThisVm(lab.db, 'lab-vm-test-1');
+  const destroy: Provider['destroy'] = () => {
+    lab.provider.machines.clear();
+    const list: Provider['list'] = async () => {
+      await lab.db.updateTable('vms').set({ assignment_id: null }).execute();
+      return [];
+    };
+    Object.assign(lab.provider, { list });
+    return Promise.resolve(succeed());
+  };
+  Object.assign(lab.provider, { destroy });
+  const { id } = await lab.destroy();
+  expect(await lab.ended(id)).toMatchObject({ status: 'succeeded', done: 1, total: 1 });
+  expect(await readOperationVms(lab.db, id)).toMatchObject([{ state: 'destroyed', detail: null }]);
+  await expect.poll(() => listVmRows(lab.db), WAIT).toEqual([]);
 });
 
 test('a destroy that fails leaves no machine waiting, external ones neither', async () => {

@@ -1,9 +1,20 @@
-// The destroy page with many machines.
+// The destroy page.
 import { expect, test } from 'vitest';
 import { renderDeleteInstances } from '../../src/pages/delete-instances.ts';
 import { textOf } from '../support/page-models.ts';
 
 const asked = { deployment: 'lab', running: null, error: null } as const;
+
+test('the destroy page names the participants who will lose their machine', () => {
+  const machines = [
+    { hostname: 'vm-1', fate: 'destroyed', email: 'ada@example.org' },
+    { hostname: 'vm-2', fate: 'destroyed', email: null },
+  ] as const;
+  const text = textOf(renderDeleteInstances({ ...asked, machines }));
+  expect(text).toContain('2 machines will be destroyed; 1 participant will lose theirs.');
+  expect(text).toContain('Machines to be destroyed ada@example.org vm-1 vm-2 Not assigned');
+  expect(text).not.toContain('downloaded');
+});
 
 test('the destroy page names all machines, the first hundred at once and the others behind a click', () => {
   const machines = Array.from({ length: 230 }, (_, index) => ({
