@@ -31,7 +31,8 @@ export async function loadInstalled<T>(load: () => Promise<T>): Promise<Result<T
     return fail({
       code: 'packages_missing',
       message: `The package ${name} is not installed.`,
-      remedy: 'Run `make setup-aws`, which installs what AWS needs.',
+      remedy:
+        'Install what AWS needs: `make setup-aws` in a checkout, `sudo make install PROVIDER=aws` for the service, `LABLINK_TARGET=aws` for the container.',
     });
   }
 }

@@ -24,7 +24,7 @@ export const AWS_PLUGIN: PluginSettings = {
   name: AWS_CLOUD.name,
   label: 'AWS',
   package: '@pulumi/aws',
-  remedy: 'Run `make setup-aws` (or `lablink setup`) on this server, which installs both.',
+  remedy: 'Run `lablink setup` (in a checkout: `make setup-aws`) on this server, which installs both.',
 };
 
 /** The region of the plugin: the program names none. */
