@@ -4,6 +4,7 @@ import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
+import { backupSource } from '../../src/app/backup-source.ts';
 import { readArchive, wholeOf, writeArchive, type ArchiveEntry } from '../../src/backup/archive.ts';
 import { checkFinished, markUnfinished } from '../../src/backup/files.ts';
 import { DUMPED_TABLES } from '../../src/db/dump/tables.ts';
@@ -13,11 +14,15 @@ import { backUp, PASSPHRASE, restoreInto, sourceOf, temporaryFolder } from '../s
 import { describeSchema } from '../support/describe-schema.ts';
 import { dumpRows } from '../support/dump-rows.ts';
 import { seedLab } from '../support/example-rows.ts';
+import { good } from '../support/load-config.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 
 const SECRETS = {
   'secret-key': 'k'.repeat(43),
   'admin-password': 'a password',
+  'deployment-uid': 'a-uid-of-22-characters',
+  'log-forwarder-token': 'a token',
+  'pulumi-passphrase': 'a passphrase',
   'ssh/id_ed25519.sealed': 'sealed',
 };
 const STATE = {
@@ -121,6 +126,28 @@ describe('a backup', () => {
       return (await inserted.returning('id').executeTakeFirstOrThrow()).id;
     };
     expect(await next(empty)).toBeGreaterThan(await next(database));
+  });
+
+  test('has the secrets that the configuration sets, which win over those of the folder', async () => {
+    await using database = await createTestDatabase();
+    await using empty = await createTestDatabase('empty');
+    const folder = await temporaryFolder();
+    const dataDir = join(folder, 'old');
+    await writeFiles(dataDir, SECRETS);
+    const { config } = good({
+      SECRET_KEY: 'configured-key-0123456789-abcdefghijklmn',
+      PULUMI_CONFIG_PASSPHRASE: 'a "configured" passphrase',
+    });
+    const { connectionString } = database;
+    const { address } = await backUp(backupSource({ config }, { dataDir, connectionString }), folder);
+    const target = { database: empty, dataDir: join(folder, 'new') };
+    expect(await restoreInto(target, address)).toMatchObject({ ok: true });
+    for (const [path, text] of Object.entries({
+      ...SECRETS,
+      'secret-key': `${config.secretKey ?? ''}\n`,
+      'pulumi-passphrase': `${config.pulumi.passphrase ?? ''}\n`,
+    }))
+      expect(await readFile(join(target.dataDir, path), 'utf8'), path).toBe(text);
   });
 
   test('restores by a user who is no superuser, as those of a server of your own are', async () => {

@@ -1,5 +1,5 @@
 // The whole program: backed up while 30 people a second get a machine, killed, and restored elsewhere by its commands.
-import { chmod, mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -14,7 +14,15 @@ import { requestVmByForm } from '../support/request-form.ts';
 
 const MACHINES = 400;
 const CLAIMS_PER_SECOND = 30;
-const SECRETS = ['secret-key', 'admin-password', 'deployment-uid', 'ssh/id_ed25519.sealed'];
+const SECRETS = [
+  'secret-key',
+  'admin-password',
+  'deployment-uid',
+  'log-forwarder-token',
+  'ssh/id_ed25519.sealed',
+];
+/** Configured where the backup is made, and in the data folder of the restored allocator. */
+const CONFIGURED = { PULUMI_CONFIG_PASSPHRASE: 'a passphrase of the state' };
 const EXIT_FAILED = 1;
 
 test('what was backed up under load is all there after a kill and a restore elsewhere', async () => {
@@ -24,13 +32,14 @@ test('what was backed up under load is all there after a kill and a restore else
   const [oldDir, newDir] = [join(folder, 'old'), join(folder, 'new')];
   const file = join(folder, 'lab.tar.zst.age');
   const env = { PROVIDER: 'external', BACKUP_PASSPHRASE: 'five random words of mine', LOG_LEVEL: 'warn' };
-  const command = async (args: readonly string[], dataDir: string) => {
-    const program = startProgram(args, { ...env, DATA_DIR: dataDir });
+  const command = async (args: readonly string[], dataDir: string, more: Record<string, string> = {}) => {
+    const program = startProgram(args, { ...env, ...more, DATA_DIR: dataDir });
     return { code: await program.ended, output: program.output() };
   };
 
   await using old = startProgram(['serve'], { ...env, DATA_DIR: oldDir });
   const url = await old.url();
+  await writeFile(join(oldDir, 'log-forwarder-token'), 'the token of the forwarder\n');
   await inDatabase(oldDir, async (client) => {
     await client.query(
       `insert into vms (hostname, provider, status) select 'vm-' || n, 'external', 'running' from generate_series(1, $1) n`,
@@ -46,7 +55,7 @@ test('what was backed up under load is all there after a kill and a restore else
   const loading = claimAtRate(url, told, load.signal);
   await expect.poll(() => told.length, { timeout: 20_000 }).toBeGreaterThan(CLAIMS_PER_SECOND);
   const before = [...told];
-  expect(await command(['backup', file], oldDir)).toMatchObject({ code: 0 });
+  expect(await command(['backup', file], oldDir, CONFIGURED)).toMatchObject({ code: 0 });
   const during = told.length - before.length;
   load.abort();
   await loading;
@@ -58,6 +67,8 @@ test('what was backed up under load is all there after a kill and a restore else
   expect(await command(['restore', file], newDir)).toMatchObject({ code: 0 });
   for (const name of SECRETS)
     expect(await readFile(join(newDir, name), 'utf8')).toBe(await readFile(join(oldDir, name), 'utf8'));
+  const passphrase = await readFile(join(newDir, 'pulumi-passphrase'), 'utf8');
+  expect(passphrase.trim()).toBe(CONFIGURED.PULUMI_CONFIG_PASSPHRASE);
   await using restored = startProgram(['serve'], { ...env, DATA_DIR: newDir });
   const restoredUrl = await restored.url();
   const found = await inDatabase(newDir, rowsOf);
