@@ -81,7 +81,7 @@ const statements: readonly Statement[] = [
   { part: 'given (id, email, browser_id', canConflict: true, run: claim },
   { part: 'given (hostname, boot_id, boot_address', run: seen },
   { part: 'given (id, hostname, outcome, command_number', run: acknowledge },
-  { part: 'with "changed_0" as', run: changeStatuses },
+  { part: 'given (hostname, status, boot_id, uptime_ms)', run: changeStatuses },
   { part: 'with due as', canConflict: true, run: take },
   { part: 'left join waiting_list w on w.email = given.email', run: claimable },
   { part: `set_config('lock_timeout', $1`, run: () => [] },
@@ -209,17 +209,34 @@ function changeStatus(world: World, hostname: string, text: string, parameters: 
   return true;
 }
 
-/** Several events, each for some VMs: answered with the statuses before. */
+/** Several reports, each of one VM: answered with the statuses before. */
 function changeStatuses(world: World, parameters: readonly unknown[], text: string): Row[] {
-  const before = texts(parameters.at(-1)).flatMap((hostname) => world.vms.get(hostname) ?? []);
-  const rows = before.map(({ hostname, status }) => ({ hostname, status, isChanged: false }));
-  const updates = text.split(/"changed_\d+" as/).slice(1);
-  updates.forEach((update, index) => {
-    for (const row of rows)
-      if (texts(parameters[index]).includes(row.hostname) && !world.isLocked())
-        row.isChanged ||= changeStatus(world, row.hostname, update, []);
+  const [hostnames = [], statuses = [], boots = [], uptimes = []] =
+    parameters as readonly (readonly unknown[])[];
+  const updates = text.split(/"news_\d+" as/).slice(1);
+  const kinds = [...new Set(statuses)];
+  const isSkipping = text.includes('skip locked');
+  return hostnames.flatMap((hostname, index): Row[] => {
+    const vm = world.vms.get(String(hostname));
+    if (!vm) return [];
+    const row = { hostname: vm.hostname, status: vm.status };
+    const boot = (boots as readonly (string | null)[])[index] ?? null;
+    const uptimeMs = Number(uptimes[index]);
+    if (boot !== null && isLate(vm, boot, uptimeMs)) return [{ ...row, isSettled: false, isLate: true }];
+    if (isSkipping && world.isLocked()) return [{ ...row, isSettled: false, isLate: false }];
+    const update = updates[kinds.indexOf(statuses[index])] ?? '';
+    const isChanged = changeStatus(world, vm.hostname, update, []);
+    if (boot !== null) {
+      if (boot !== vm.reportedBoots[0]) vm.reportedBoots = [boot, ...vm.reportedBoots];
+      vm.reportedUptimeMs = uptimeMs;
+    }
+    return [{ ...row, isSettled: isChanged || boot !== null, isLate: false }];
   });
-  return rows;
+}
+
+function isLate({ reportedBoots, reportedUptimeMs }: ModelVm, boot: string, uptimeMs: number): boolean {
+  const [present, ...earlier] = reportedBoots;
+  return earlier.includes(boot) || (boot === present && uptimeMs <= reportedUptimeMs);
 }
 
 /** The conditions beside the status. */
@@ -274,6 +291,8 @@ function addVm(world: World, parameters: readonly unknown[]): Row[] {
     reservedFor: null,
     reservedUntil: null,
     freeSince: null,
+    reportedBoots: [],
+    reportedUptimeMs: 0,
   });
   return [{ hostname }];
 }

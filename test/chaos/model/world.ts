@@ -12,6 +12,9 @@ export type ModelVm = {
   reservedUntil: number | null;
   /** The step since which it has been free and not reserved; null: it is not. */
   freeSince: number | null;
+  /** Since which boot, and how long after it, it has the status that it has reported; the boots before it follow. */
+  reportedBoots: readonly string[];
+  reportedUptimeMs: number;
 };
 export type ModelAssignment = {
   readonly id: string;
