@@ -1,11 +1,11 @@
 // What deploy/ contains is read as its programs read it, and held against the program: names of settings, stages, files, versions.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { packagesOf } from '../../codegen/package-folders.ts';
 import { loadConfig } from '../../src/config.ts';
@@ -41,6 +41,53 @@ describe('the sample of settings', () => {
       ok: true,
       value: { warnings: [], config: { server: { publicUrl: 'https://lablink.example.org' } } },
     });
+  });
+});
+
+describe('the sample of a config file', () => {
+  test('is where compose mounts it, and where CONFIG_DIR of the settings says', async () => {
+    const { CONFIG_DIR = '' } = await sampleSettings();
+    const { services } = parse(await read('deploy/compose.yaml')) as Compose;
+    const path = `${CONFIG_DIR}/config.yaml`;
+    expect(services.allocator.volumes).toContain(`./config.yaml:${path}:ro`);
+    const content = await read('deploy/config.yaml');
+    const loaded = loadConfig({
+      env: { CONFIG_DIR },
+      readFile: (asked) => (asked === path ? content : undefined),
+      cwd: '/',
+    });
+    expect(loaded).toMatchObject({ ok: true, value: { warnings: [] } });
+    // Git keeps no other mode, and the user of the container is another.
+    expect((await stat(join(root, 'deploy/config.yaml'))).mode & 0o044).toBe(0o044);
+  });
+});
+
+describe('the guide', () => {
+  test('has every variable that compose needs written into .env, so that its commands work as they are', async () => {
+    const compose = await read('deploy/compose.yaml');
+    const needed = [...compose.matchAll(/\$\{(\w+)(?::\?[^}]*)?\}/g)].map(([, name = '']) => name);
+    expect(new Set(needed)).toEqual(new Set(['LABLINK_DOMAIN']));
+    const guide = await read('docs/operations.md');
+    expect(guide).toMatch(/`echo LABLINK_DOMAIN=\S+ >\.env`/);
+    expect(guide).not.toMatch(/docker compose --file|sudo -u lablink env/);
+  });
+
+  test('puts all data aside before a restore, for container and service by the same command', async () => {
+    const guide = await read('docs/operations.md');
+    const [container = '', service = ''] = ['-c', 'sh -c'].map(
+      (before) => new RegExp(` ${before} '(?:cd \\S+ && )?(mkdir before [^']*)'`).exec(guide)?.[1],
+    );
+    expect(service).toBe(container);
+    const folder = await mkdtemp(join(tmpdir(), 'lablink-aside-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    await mkdir(join(folder, 'postgres/cluster'), { recursive: true });
+    for (const name of ['secret-key', '.hidden', 'with a space']) await writeFile(join(folder, name), name);
+    const run = () => promisify(execFile)('sh', ['-c', container], { cwd: folder });
+    await run();
+    expect(await readdir(folder)).toEqual(['before']);
+    const aside = await readdir(join(folder, 'before'));
+    expect(aside.sort()).toEqual(['.hidden', 'postgres', 'secret-key', 'with a space']);
+    await expect(run()).rejects.toThrow('File exists');
   });
 });
 
