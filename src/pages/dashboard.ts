@@ -144,7 +144,9 @@ function rowView(
   { kind, status }: Operation,
 ): View {
   const { hostname } = machine;
-  const person = vm === null ? former : vm.assignment;
+  // After it, a later machine of that name may have come.
+  const isFormer = vm === null || machine.state === 'destroyed';
+  const person = isFormer ? former : vm.assignment;
   return {
     hostname,
     // A machine that is gone has no page.
@@ -153,7 +155,7 @@ function rowView(
     status: vm?.status ?? null,
     reported: reportedLabel(vm),
     participant: person && { email: person.email, name: person.name ?? null },
-    isUnassigned: vm !== null && person === null,
+    isUnassigned: !isFormer && person === null,
   };
 }
 

@@ -211,6 +211,28 @@ describe('the dashboard', () => {
     expect(textOf(ended)).not.toContain('Not assigned');
   });
 
+  test('a destroyed machine shows who had it, also when one of that name has come later', () => {
+    const later = { ...vm, assignment: { ...assignment, email: 'later@example.org' } };
+    const former = { email: 'ada@example.org', name: 'Ada' };
+    const operation = { ...running, kind: 'destroy', status: 'succeeded' } as const;
+    const pageOf = (state: 'destroyed' | 'failed', present: typeof vm): string => {
+      const items = [{ machine: { ...made, state }, vm: present, former }];
+      return textOf(
+        renderDashboard({
+          ...dashboard,
+          kind: 'destroy',
+          operation,
+          machines: { items, left: 1, proof: '' },
+        }),
+      );
+    };
+    for (const present of [later, { ...vm, assignment: null }]) {
+      expect(pageOf('destroyed', present)).toContain('Running ada@example.org Ada');
+      expect(pageOf('destroyed', present)).not.toMatch(/later@|Not assigned/);
+    }
+    expect(pageOf('failed', later)).toContain('later@example.org');
+  });
+
   test('a machine that waits is being destroyed while the operation runs; afterwards nobody knows what became of it', () => {
     const pageOf = (status: Operation['status']): string =>
       textOf(
@@ -268,25 +290,6 @@ describe('the dashboard', () => {
     });
     expect(textOf(destroy)).toContain('The database cannot be reached right now.');
     expect(destroy).toContain('href="/admin/instances/delete"');
-  });
-});
-
-describe('the destroy page', () => {
-  const page = {
-    deployment: 'lab',
-    machines: [
-      { hostname: 'vm-1', fate: 'destroyed' as const, email: 'ada@example.org' },
-      { hostname: 'vm-2', fate: 'destroyed' as const, email: null },
-    ],
-    running: null,
-    error: null,
-  };
-
-  test('the destroy page names the participants who will lose their machine', () => {
-    const text = textOf(renderDeleteInstances(page));
-    expect(text).toContain('2 machines will be destroyed; 1 participant will lose theirs.');
-    expect(text).toContain('Machines to be destroyed ada@example.org vm-1 vm-2 Not assigned');
-    expect(text).not.toContain('downloaded');
   });
 });
 

@@ -137,6 +137,8 @@ function showOutcomes(table: Table, machines: readonly Schema<'OperationVm'>[]):
     cell.replaceChildren(makeStatus(label, state));
     if (seconds !== null) cell.append(' ', make('span', seconds, { className: 'hint' }));
     if (detail !== null) cell.append(make('span', detail, { className: 'under' }));
+    const vm = table.reported.get(machine.hostname);
+    if (vm) showReport(table, vm);
   }
   showCounts(table);
 }
@@ -177,7 +179,7 @@ function forget({ rows, present, reported }: Table, hostname: string): void {
   reportCell(row).replaceChildren(make('span', reportedLabel(null), { className: 'hint' }));
 }
 
-function showReport({ rows }: Table, vm: Vm): void {
+function showReport({ rows, kind }: Table, vm: Vm): void {
   const row = rows.get(vm.hostname);
   if (!row) return;
   need(HTMLAnchorElement, 'th a', row).href = vmPageHref(vm.hostname);
@@ -185,7 +187,15 @@ function showReport({ rows }: Table, vm: Vm): void {
   const badge = find(HTMLElement, '.status', reportCell(row));
   if (badge?.dataset['status'] !== vm.status || badge.textContent !== label)
     reportCell(row).replaceChildren(makeStatus(label, vm.status));
+  if (mayBeLater(kind, row, vm)) return;
   showParticipant(need(HTMLElement, '[data-cell="participant"]', row), vm);
+}
+
+/** Who had a machine that was destroyed stays there, whatever a later machine of that name does, also if it reports first. */
+function mayBeLater(kind: Operation['kind'], row: HTMLElement, { status }: Vm): boolean {
+  const made = dataOf(row, 'made');
+  if (made === 'destroyed') return true;
+  return kind === 'destroy' && (made === '' || made === 'waiting') && status !== 'destroying';
 }
 
 function showParticipant(cell: HTMLElement, { assignment }: Vm): void {
