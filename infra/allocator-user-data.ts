@@ -15,8 +15,22 @@ const SCRIPT = read('boot/allocator.sh');
 const CONFIG_DIR = '/etc/lablink';
 const BEST = { level: 9 } as const;
 
+/** What the user data is made of. */
+type BootSpec = Pick<
+  AllocatorSpec,
+  | 'provider'
+  | 'deployment'
+  | 'region'
+  | 'domain'
+  | 'image'
+  | 'dataVolumeId'
+  | 'adminPassword'
+  | 'configFile'
+  | 'settings'
+>;
+
 /** @param publicIp from which the allocator reaches its machines over SSH. Throws if a value contains a NUL byte. */
-export function allocatorUserData(spec: AllocatorSpec, publicIp: string): string {
+export function allocatorUserData(spec: BootSpec, publicIp: string): string {
   const files = {
     ...FILES,
     'compose.override.yaml': override(spec),
@@ -39,7 +53,7 @@ export function allocatorUserData(spec: AllocatorSpec, publicIp: string): string
 }
 
 /** What differs from deploy/compose.yaml: an image that was built elsewhere, and the data on the data volume. */
-function override({ image, configFile }: AllocatorSpec): string {
+function override({ image, configFile }: BootSpec): string {
   const data = ['/var/lib/lablink/data:/var/lib/lablink'];
   const volumes = configFile === '' ? data : [...data, `./config.yaml:${CONFIG_DIR}/config.yaml:ro`];
   const services = { allocator: { image, volumes }, caddy: { volumes: ['/var/lib/lablink/caddy:/data'] } };
@@ -48,7 +62,7 @@ function override({ image, configFile }: AllocatorSpec): string {
 }
 
 /** The settings of the allocator, as Compose reads them. */
-function settings(spec: AllocatorSpec, publicIp: string): string {
+function settings(spec: BootSpec, publicIp: string): string {
   const values = {
     ...spec.settings,
     ...settingsOf(spec),
@@ -60,7 +74,7 @@ function settings(spec: AllocatorSpec, publicIp: string): string {
     .join('');
 }
 
-type Decided = Pick<AllocatorSpec, 'provider' | 'deployment' | 'region' | 'configFile'>;
+type Decided = Pick<BootSpec, 'provider' | 'deployment' | 'region' | 'configFile'>;
 
 /** The settings that are known before anything has been created, and are no secrets. */
 export function settingsOf({ provider, deployment, region, configFile }: Decided): Record<string, string> {

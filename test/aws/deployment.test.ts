@@ -5,6 +5,7 @@ import {
   DescribeVolumesCommand,
 } from '@aws-sdk/client-ec2';
 import { GetRolePolicyCommand } from '@aws-sdk/client-iam';
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -167,6 +168,7 @@ describe.skipIf(!motoIsThere())('an allocator on AWS', { timeout: 300_000 }, () 
   test.each([
     ['of another region', 'app:\n  region: eu-central-1\n', 'app.region of the config file is eu-central-1'],
     ['that is not valid', 'machine: [', 'config.yaml'],
+    ['that is too long for the user data', `# ${randomBytes(15_000).toString('hex')}`, 'EC2 accepts 16,384'],
   ])('a config file %s is refused before anything is asked of AWS', async (_what, content, message) => {
     const config = join(dataDir, 'wrong.yaml');
     await writeFile(config, content);

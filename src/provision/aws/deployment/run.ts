@@ -1,12 +1,14 @@
 // `lablink deploy` and `lablink destroy-deployment`: an allocator of its own instance on AWS. Both can be repeated: a deployment
 // that exists is changed to what was asked for, and what is gone is no error.
+import { randomBytes } from 'node:crypto';
 import { mkdir, realpath } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describeFailure, fail, succeed, type Result } from '../../../result.ts';
 import { programBeside } from '../../../process/program.ts';
 import type { AllocatorSpec } from '../../../../infra/allocator-spec.ts';
-import { settingsOf } from '../../../../infra/allocator-user-data.ts';
+import { allocatorUserData, settingsOf } from '../../../../infra/allocator-user-data.ts';
+import { USER_DATA_LIMIT_BYTES } from '../../../../infra/user-data.ts';
 import type { Deploy } from '../../definition.ts';
 import { aws } from '../definition.ts';
 import { checkInBucket } from '../bucket-check.ts';
@@ -71,12 +73,24 @@ function readSettings(options: DeployOptions, context: Context): Result<Settings
   const { config, secrets } = read.value;
   if (config.aws.region !== undefined && config.aws.region !== region)
     return fail(`--region is ${region}, but app.region of the config file is ${config.aws.region}.`);
+  const bytes = userDataBytes(options);
+  if (bytes > USER_DATA_LIMIT_BYTES)
+    return fail(
+      `With these files the user data of the instance has ${bytes.toLocaleString('en-US')} bytes, but EC2 accepts ${USER_DATA_LIMIT_BYTES.toLocaleString('en-US')}: make the config file or the settings shorter.`,
+    );
   return succeed({
     secrets,
     stateBucket: bucketOf(config.pulumi.backendUrl),
     backupBucket: bucketOf(config.backup.place),
     logGroup: config.aws.cloudInitLogGroup ?? null,
   });
+}
+
+/** With values as long as those that are not known yet. */
+function userDataBytes(options: DeployOptions): number {
+  const unknown = { dataVolumeId: 'vol-0123456789abcdef0', adminPassword: randomBytes(48).toString('hex') };
+  const spec = { ...options, ...unknown, provider: aws.name };
+  return Buffer.from(allocatorUserData(spec, '203.0.113.255'), 'base64').length;
 }
 
 function bucketOf(place: string | undefined): string | null {
