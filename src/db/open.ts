@@ -12,6 +12,7 @@ import type { Platform } from './embedded/platform.ts';
 import { startOwnedPostgres } from './embedded/own.ts';
 import { migrateToLatest, type BeforeMigrating, type MigrateResult } from './migrate.ts';
 import { checkSameDatabase, checkSessionIsKept, type UrlVariable } from './pooler.ts';
+import { checkServerVersion } from './server-version.ts';
 import { connectShares, type Shares } from './shares.ts';
 import { databaseStartFailure } from './start-failure.ts';
 
@@ -179,6 +180,10 @@ async function openExternal(options: OpenOptions, url: string): Promise<Result<S
 async function checkAddresses(options: OpenOptions, url: string): Promise<Result> {
   const { directUrl } = options;
   const variable = directVariable(options);
+  const usable = await checkServerVersion(directUrl ?? url).catch((error: unknown) =>
+    unreachable(error, variable),
+  );
+  if (!usable.ok) return usable;
   const kept = await checkSessionIsKept(directUrl ?? url, variable).catch((error: unknown) =>
     unreachable(error, variable),
   );
