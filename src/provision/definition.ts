@@ -39,6 +39,8 @@ export type ProviderDefinition = {
   /** `lablink doctor`. */
   readonly doctor?: ProviderCommand<Doctor>;
   /** `lablink deploy` and `lablink destroy-deployment`. */
+  /** What to do where its packages, which not every installation has, are missing. */
+  readonly packagesRemedy?: string;
   readonly deploy?: ProviderCommand<Deploy>;
   readonly destroyDeployment?: ProviderCommand<Deploy>;
 };

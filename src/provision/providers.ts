@@ -31,8 +31,7 @@ export async function loadInstalled<T>(load: () => Promise<T>): Promise<Result<T
     return fail({
       code: 'packages_missing',
       message: `The package ${name} is not installed.`,
-      remedy:
-        'Install what AWS needs: `make setup-aws` in a checkout, `sudo make install PROVIDER=aws` for the service, `LABLINK_TARGET=aws` for the container.',
+      remedy: providers.flatMap(({ packagesRemedy }) => packagesRemedy ?? []).join(' '),
     });
   }
 }

@@ -18,6 +18,8 @@ export const aws = {
       : null;
   },
   proof: 'EC2 lists 0 machines with the tags of this deployment.',
+  packagesRemedy:
+    'Install what AWS needs: `make setup-aws` in a checkout, `sudo make install PROVIDER=aws` for the service, `LABLINK_TARGET=aws` for the container.',
   load: async () => (await import('./open.ts')).openAwsProvider,
   setUp: {
     usage: ['install Pulumi and its AWS plugin in the data folder (PROVIDER=aws)'],
