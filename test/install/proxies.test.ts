@@ -1,8 +1,12 @@
 // The sample configurations of Caddy and nginx in front of a real server: TLS, a participant who gets a machine, live events, and a poll
-// that is held for longer than any time-out of theirs.
+// that is held for longer than any time-out of theirs; `lablink doctor --public` holds one too, in the same time.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runPublicDoctor } from '../../src/app/public-doctor.ts';
 import { createLablinkClient } from '../../src/client/client.ts';
+import { loadConfig } from '../../src/config.ts';
 import { freePorts, hasProxies, startProxies, type Proxies } from '../support/proxies.ts';
 import { requestVmByForm } from '../support/request-form.ts';
 import { requirePart } from '../support/required.ts';
@@ -12,6 +16,8 @@ import { readEvents } from '../support/sse.ts';
 const canRun = requirePart('Caddy or nginx', hasProxies, 'Install the packages caddy and nginx.');
 /** Longer than the time-out of every common proxy, 60 s. */
 const HELD_MS = 70_000;
+/** As `lablink doctor --public` does when nobody says how long. */
+const EXAMINED_SECONDS = 65;
 const NAMES = ['caddy', 'nginx'] as const;
 const adminHeaders = {
   authorization: `Basic ${Buffer.from(`${ADMIN.user}:${ADMIN.password}`).toString('base64')}`,
@@ -24,6 +30,7 @@ describe.skipIf(!canRun)('behind the sample configurations of proxies', { timeou
   let heldSinceMs = 0;
   const held = new Map<string, Promise<string>>();
   const ended: string[] = [];
+  const examined = new Map<string, ReturnType<typeof runPublicDoctor>>();
 
   beforeAll(async () => {
     const [upstream = 0, ...ports] = await freePorts(5);
@@ -37,6 +44,15 @@ describe.skipIf(!canRun)('behind the sample configurations of proxies', { timeou
     });
     heldSinceMs = performance.now();
     for (const name of NAMES) held.set(name, poll(proxies[name].url, `held-${name}`));
+    const ca = join(server.dataDir, 'authority.pem');
+    await writeFile(ca, proxies.authority);
+    const env = { ADMIN_USER: ADMIN.user, ADMIN_PASSWORD: ADMIN.password };
+    const loaded = loadConfig({ env, readFile: () => undefined, cwd: '/nowhere' });
+    for (const name of NAMES) {
+      const { url, plainUrl } = proxies[name];
+      const args = ['--public', url, '--plain', plainUrl, '--ca', ca, '--hold', String(EXAMINED_SECONDS)];
+      examined.set(name, runPublicDoctor(args, loaded));
+    }
   }, HELD_MS);
   afterAll(async () => {
     setDefaultCACertificates(certificates);
@@ -78,11 +94,16 @@ describe.skipIf(!canRun)('behind the sample configurations of proxies', { timeou
     expect(seen.length).toBeGreaterThan(0);
   });
 
-  test('both hold the poll of a machine for 70 s, then deliver the command of the participant who got it', async () => {
+  test('both hold the poll of a machine for 70 s and that of the doctor for 65 s, then deliver the command of the participant who got it', async () => {
     await expect
       .poll(() => performance.now() - heldSinceMs, { timeout: HELD_MS * 1.5, interval: 200 })
       .toBeGreaterThan(HELD_MS);
     expect(ended).toEqual([]);
+    for (const [name, answer] of examined) {
+      const { text } = await answer;
+      const seconds = /^ok {7}held poll {7}Was answered after (\d+) s\.$/m.exec(text)?.[1];
+      expect(Number(seconds), `${name}: ${text}`).toBeGreaterThanOrEqual(EXAMINED_SECONDS);
+    }
     const machines = await Promise.all(
       NAMES.map(async (name) => {
         const answer = await requestVmByForm(proxies[name].url, `${name}@example.org`);
