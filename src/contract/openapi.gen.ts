@@ -3315,7 +3315,7 @@ export interface components {
       boot_id?: components['schemas']['BootId'];
       /**
        * @description Milliseconds since this boot at which the VM had the status, greater with every report. With `boot_id`, a report that
-       *     arrives again, after a newer one, or after one of the next boot, changes nothing.
+       *     arrives again, or after a newer one of the same boot, changes nothing.
        */
       uptime_ms?: number;
     };

@@ -57,9 +57,6 @@ async function countReported(db: Db): Promise<number> {
   return count;
 }
 
-/** How many boots of a VM are remembered. */
-const BOOTS = 8;
-
 /** `late`: a newer report has come before. `done`: the status is what it has to be after this report, also where there is no such VM. */
 type StatusChange = 'done' | 'late';
 
@@ -72,17 +69,15 @@ const changeStatus = grouped<StatusReport, StatusChange>({
 });
 
 /**
- * The report about `v` was held up on its way: this one or a newer one has come, or the VM has booted again. A value, and no `exists`:
- * that would become a join, which is not made again when `v` has changed while the statement waited for it.
+ * The report about `v` was held up on its way: it or a newer one of the same boot has come. Boots have no order: one that nobody has heard
+ * of may be an earlier one. A value, and no `exists`: that would become a join, which is not made again when `v` has changed while the
+ * statement waited for it.
  */
 const IS_LATE = sql<boolean>`coalesce((
-  select given.boot_id = any(v.reported_boots[2:])
-    or given.boot_id = v.reported_boots[1] and given.uptime_ms <= v.reported_uptime_ms
+  select given.boot_id = v.reported_boot_id and given.uptime_ms <= v.reported_uptime_ms
   from given where given.hostname = v.hostname), false)`;
-const REPORTED = sql`(reported_boots, reported_uptime_ms) = (
-  select case when given.boot_id is null or given.boot_id = v.reported_boots[1] then v.reported_boots
-    else (array_prepend(given.boot_id, v.reported_boots))[1:${sql.lit(BOOTS)}] end,
-    coalesce(given.uptime_ms, v.reported_uptime_ms)
+const REPORTED = sql`(reported_boot_id, reported_uptime_ms) = (
+  select coalesce(given.boot_id, v.reported_boot_id), coalesce(given.uptime_ms, v.reported_uptime_ms)
   from given where given.hostname = v.hostname)`;
 
 /** Undefined: the row is locked. No state refuses a report, so that there is no refusal to log. */

@@ -460,7 +460,7 @@ export interface Vms {
    * the id of the VM at its provider, such as an EC2 instance id
    */
   provider_id: string | null;
-  reported_boots: Generated<string[]>;
+  reported_boot_id: string | null;
   reported_uptime_ms: Int8 | null;
   /**
    * a new shutdown time that is not set on the VM yet; null = none

@@ -1,12 +1,10 @@
-// When a VM had the status that it has reported: its boots, the present one first, and the time since that began. A report that was held
-// up on its way is not taken for a newer one. Not breaking: an older program leaves them as they are.
+// When a VM had the status that it has reported: its boot, and the time since then. A report that was held up on its way is not taken
+// for a newer one. Not breaking: an older program leaves them as they are.
 // Frozen once released: a migration never imports the application, and is never edited afterwards.
 import { sql, type Kysely } from 'kysely';
 
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql
-    .raw(
-      `alter table vms add column reported_boots text[] not null default '{}', add column reported_uptime_ms bigint`,
-    )
+    .raw(`alter table vms add column reported_boot_id text, add column reported_uptime_ms bigint`)
     .execute(db);
 }

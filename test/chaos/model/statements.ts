@@ -227,16 +227,15 @@ function changeStatuses(world: World, parameters: readonly unknown[], text: stri
     const update = updates[kinds.indexOf(statuses[index])] ?? '';
     const isChanged = changeStatus(world, vm.hostname, update, []);
     if (boot !== null) {
-      if (boot !== vm.reportedBoots[0]) vm.reportedBoots = [boot, ...vm.reportedBoots];
+      vm.reportedBoot = boot;
       vm.reportedUptimeMs = uptimeMs;
     }
     return [{ ...row, isSettled: isChanged || boot !== null, isLate: false }];
   });
 }
 
-function isLate({ reportedBoots, reportedUptimeMs }: ModelVm, boot: string, uptimeMs: number): boolean {
-  const [present, ...earlier] = reportedBoots;
-  return earlier.includes(boot) || (boot === present && uptimeMs <= reportedUptimeMs);
+function isLate({ reportedBoot, reportedUptimeMs }: ModelVm, boot: string, uptimeMs: number): boolean {
+  return boot === reportedBoot && uptimeMs <= reportedUptimeMs;
 }
 
 /** The conditions beside the status. */
@@ -291,7 +290,7 @@ function addVm(world: World, parameters: readonly unknown[]): Row[] {
     reservedFor: null,
     reservedUntil: null,
     freeSince: null,
-    reportedBoots: [],
+    reportedBoot: null,
     reportedUptimeMs: 0,
   });
   return [{ hostname }];

@@ -12,8 +12,8 @@ export type ModelVm = {
   reservedUntil: number | null;
   /** The step since which it has been free and not reserved; null: it is not. */
   freeSince: number | null;
-  /** Since which boot, and how long after it, it has the status that it has reported; the boots before it follow. */
-  reportedBoots: readonly string[];
+  /** Of which boot, and how long after it, the last report was. */
+  reportedBoot: string | null;
   reportedUptimeMs: number;
 };
 export type ModelAssignment = {
