@@ -49,7 +49,11 @@ module.exports = {
     only('contract', [], 'The contract imports nothing of ours.'),
     only('vms', ['contract'], 'The rules are pure: no database, no network, no clock of their own.'),
     only('log', [], 'Lines without secrets; everybody may log.'),
-    only('metrics', [], 'What is counted and read; who counts and reads hands it in.'),
+    only(
+      'metrics',
+      ['vms'],
+      'What is counted and read; who counts and reads hands it in. The kinds of things are named once.',
+    ),
     only('lifecycle', ['log'], 'A stack of releases.'),
     only('config', [PROVIDERS, 'vms'], 'Settings from the environment and the config file.'),
     only('secrets', [], 'Secrets in the data folder.'),
