@@ -65,6 +65,8 @@ async function upload(
       done(null, chunk);
     },
   });
+  const fail = (error: unknown): unknown =>
+    body.destroy(error instanceof Error ? error : new Error(String(error)));
   const sending = new Upload({
     client,
     params: { ...at, Body: body },
@@ -73,16 +75,14 @@ async function upload(
   });
   const sent = sending.done();
   // What writes sees it too, and stops.
-  sent.catch((error: unknown) => body.destroy(error instanceof Error ? error : new Error(String(error))));
+  sent.catch(fail);
   try {
     await write(body);
   } catch (error) {
-    await sending.abort();
-    const reason: unknown = await sent.then(
-      () => error,
-      (first: unknown) => first,
-    );
-    throw isAbort(reason) ? error : reason;
+    // Not `sending.abort()`, after which `sent` fails before the parts on their way have arrived: they would stay in the bucket.
+    fail(error);
+    await sent;
+    throw error;
   }
   await sent;
   return bytes;
@@ -121,10 +121,6 @@ function settings(region: string | null) {
     customUserAgent,
     requestHandler: { connectionTimeout: CONNECTION_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
   };
-}
-
-function isAbort(reason: unknown): boolean {
-  return reason instanceof Error && reason.name === 'AbortError';
 }
 
 function isCredentialError(error: unknown): error is Error {

@@ -11,7 +11,7 @@ import {
   PutRolePolicyCommand,
 } from '@aws-sdk/client-iam';
 import { CreateFunctionCommand } from '@aws-sdk/client-lambda';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { beforeAll, afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -151,6 +151,11 @@ test.skipIf(!motoIsThere())(
       throw new Error('the database went away');
     });
     await expect(broken).rejects.toThrow('the database went away');
+    // Their parts would stay in the bucket, invisible and charged for.
+    const { Uploads: unfinished = [] } = await s3.send(
+      new ListMultipartUploadsCommand({ Bucket: 'lab-backups' }),
+    );
+    expect(unfinished).toEqual([]);
     expect(await place.list()).toEqual(['large', 'small']);
     expect(await text(await place.read('small'))).toBe('a backup');
     await place.remove('small');
