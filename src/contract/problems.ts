@@ -258,7 +258,7 @@ export type ProblemReply<Code extends ProblemCode> = {
 };
 
 export type ProblemExtras = {
-  /** Replaces the catalogue's sentence. */
+  /** Replaces the sentence of the catalogue, or of the errors of an invalid request. */
   readonly detail?: string;
   readonly errors?: readonly FieldError[];
   /** The operation that is running. */
@@ -266,10 +266,23 @@ export type ProblemExtras = {
   readonly headers?: Readonly<Record<string, string>>;
 };
 
+const NAMED_ERRORS = 3;
+
+/** Programs that read only `error` learn from it what is wrong too. */
+function detailOf(code: ProblemCode, { detail, errors = [] }: ProblemExtras): string {
+  if (detail !== undefined) return detail;
+  if (code !== 'invalid_request' || errors.length === 0) return problems[code].detail;
+  const named = errors.slice(0, NAMED_ERRORS).map(({ field, message }) => {
+    const said = message.replace(/\.$/, '');
+    return said.startsWith(`${field} `) ? said : `${field}: ${said}`;
+  });
+  return `${named.join('; ')}${errors.length > NAMED_ERRORS ? '; and more.' : '.'}`;
+}
+
 /** The body of a problem. */
 export function problemBody(code: ProblemCode, extras: ProblemExtras = {}): Problem {
   const entry = problems[code];
-  const detail = extras.detail ?? entry.detail;
+  const detail = detailOf(code, extras);
   return {
     type: `/docs#problem-${code}`,
     title: entry.title,
@@ -301,7 +314,7 @@ export class ProblemError extends Error {
   readonly code: ProblemCode;
   readonly extras: ProblemExtras;
   constructor(code: ProblemCode, extras: ProblemExtras = {}) {
-    super(extras.detail ?? problems[code].detail);
+    super(detailOf(code, extras));
     this.name = 'ProblemError';
     this.code = code;
     this.extras = extras;

@@ -91,8 +91,7 @@ export function createLogIntake(dependencies: {
   return async ({ body }) => {
     const eventIds = body.event_ids ?? null;
     if (eventIds !== null && eventIds.length !== body.messages.length) {
-      const error = { field: 'event_ids', code: 'mismatch', message: 'must have one id per message' };
-      return problem('invalid_request', { errors: [error] });
+      return problem('invalid_request', { errors: [NOT_ONE_ID_EACH] });
     }
     if (!(await hasSpaceForLogs())) return problem('storage_full');
     const hostname = body.log_stream;
@@ -104,6 +103,12 @@ export function createLogIntake(dependencies: {
     return stored;
   };
 }
+
+const NOT_ONE_ID_EACH = {
+  field: 'event_ids',
+  code: 'mismatch',
+  message: 'event_ids must have one ID for each message',
+};
 
 const stored: Reply<'postVmLogs'> = {
   status: 200,

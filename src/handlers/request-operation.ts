@@ -36,7 +36,7 @@ export async function requestLaunch(
   const { numVms, hours } = typed;
   const form = { kind: 'launch', numVms: String(numVms ?? ''), hours } as const;
   const refuse = async (error: FieldError, sentence: string): Promise<OperationReply> => {
-    if (wantsJson(input)) return problem('invalid_request', { detail: error.message, errors: [error] });
+    if (wantsJson(input)) return problem('invalid_request', { errors: [error] });
     const shown = { message: sentence, fields: { num_vms: sentence } };
     return page(
       await dashboardPage(dependencies, {
@@ -52,7 +52,7 @@ export async function requestLaunch(
     return refuse({ field: 'num_vms', code: 'required', message }, 'Enter the number of machines.');
   }
   if (numVms > maxVmsPerLaunch) {
-    const message = `Number of VMs must be at most ${maxVmsPerLaunch} at a time.`;
+    const message = `num_vms must be at most ${maxVmsPerLaunch} at a time`;
     const sentence = `The number of machines must be at most ${maxVmsPerLaunch} at a time.`;
     return refuse({ field: 'num_vms', code: 'maximum', message }, sentence);
   }

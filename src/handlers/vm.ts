@@ -72,7 +72,7 @@ export function createVmHandlers(dependencies: VmDependencies): HandlersOf<'vm'>
 const GPU_STATUS_UNKNOWN = {
   field: 'gpu_status',
   code: 'enum',
-  message: 'must be one of: Healthy, Unhealthy, N/A',
+  message: 'gpu_status must be one of: Healthy, Unhealthy, N/A',
 };
 
 /** A late report of a destroyed VM is answered with success: the VM can do nothing about an error. */

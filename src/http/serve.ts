@@ -13,7 +13,6 @@ import { networkOf } from './failures.ts';
 import { queryErrors } from './form.ts';
 import { answerKeptAlive } from './keep-alive.ts';
 import { bodyReader, parseBody } from './request-body.ts';
-import { invalidRequest } from './validator.ts';
 
 /** A probe must not be refused because others are loud. */
 const NOT_LIMITED = ['getHealth', 'getLiveness'];
@@ -35,7 +34,7 @@ export function endpointMiddlewares(adapter: Adapter, endpoint: Endpoint): reado
     (req, _res, next) => {
       const body = parseBody(contextOf(req), endpoint);
       const errors = [...body.errors, ...queryErrors(req.query, endpoint)];
-      if (errors.length > 0) throw invalidRequest(errors);
+      if (errors.length > 0) throw new ProblemError('invalid_request', { errors });
       req.body = body.value;
       next();
     },

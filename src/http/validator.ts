@@ -2,7 +2,7 @@
 import * as OpenApiValidator from 'express-openapi-validator';
 import type { Request, RequestHandler } from 'express';
 import { endpoints, type EndpointId } from '../contract/endpoints.gen.ts';
-import { ProblemError, type FieldError } from '../contract/problems.ts';
+import { ProblemError } from '../contract/problems.ts';
 import { isJsonType } from './accept.ts';
 import { contextOf } from './context.ts';
 import { fieldErrors } from './field-errors.ts';
@@ -66,17 +66,8 @@ function createMiddlewares(apiSpec: ContractDocument): readonly RequestHandler[]
 /** The problem that the validator found with a request; null where the error is another one. */
 export function requestProblem(error: unknown): ProblemError | null {
   return error instanceof OpenApiValidator.error.BadRequest
-    ? invalidRequest(fieldErrors(error.errors))
+    ? new ProblemError('invalid_request', { errors: fieldErrors(error.errors) })
     : null;
-}
-
-const NAMED_ERRORS = 3;
-
-/** The detail names the first errors: programs that read only `error` learn what is wrong too. */
-export function invalidRequest(errors: readonly FieldError[]): ProblemError {
-  const named = errors.slice(0, NAMED_ERRORS).map(({ message }) => message);
-  const detail = `${named.join('; ')}${errors.length > NAMED_ERRORS ? '; and more.' : '.'}`;
-  return new ProblemError('invalid_request', { errors, ...(errors.length > 0 && { detail }) });
 }
 
 /**

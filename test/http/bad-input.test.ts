@@ -29,6 +29,7 @@ const problemSchema = z.object({
   code: z.string().regex(/^[a-z_]+$/),
   detail: z.string().regex(/^\S.* .*\S/),
   error: z.string(),
+  errors: z.array(z.object({ field: z.string() })).default([]),
 });
 
 /** A status in the range of the caller's faults, and a sentence or a page. */
@@ -37,6 +38,7 @@ function expectRefusal(answer: RawAnswer, status: number): void {
   if (answer.type === 'application/problem+json') {
     const problem = problemSchema.parse(JSON.parse(answer.text));
     expect(problem).toMatchObject({ status, error: problem.detail });
+    if (problem.code === 'invalid_request') expect(problem.error).toContain(problem.errors[0]?.field);
   } else {
     expect(answer.type).toMatch(/^text\/(html|plain)$/);
     expect(answer.text).toMatch(/\w+ \w+/);

@@ -1,8 +1,43 @@
 import { describe, expect, test } from 'vitest';
-import { problemBody, problems } from '../../src/contract/problems.ts';
+import { problem, problemBody, ProblemError, problems } from '../../src/contract/problems.ts';
 import { renderDocs } from '../../src/pages/docs.ts';
 import { renderError, renderProblem } from '../../src/pages/problem.ts';
 import { tagOf, textOf } from '../support/page-models.ts';
+
+describe('the detail of an invalid request', () => {
+  const wrong = (field: string, message: string) => ({ field, code: 'type', message });
+  const email = wrong('email', 'This is not an e-mail address.');
+  const count = wrong('num_vms', 'num_vms must be a whole number');
+
+  test('names the fields that are wrong, for programs that read only `error`', () => {
+    const detail = 'email: This is not an e-mail address; num_vms must be a whole number.';
+    const errors = [email, count];
+    expect(problemBody('invalid_request', { errors })).toMatchObject({ detail, error: detail, errors });
+    expect(problem('invalid_request', { errors }).body.detail).toBe(detail);
+    expect(new ProblemError('invalid_request', { errors }).message).toBe(detail);
+  });
+
+  test('names three fields where more are wrong', () => {
+    const errors = [
+      count,
+      email,
+      wrong('hours', 'hours must be a number'),
+      wrong('kind', 'kind is required'),
+    ];
+    expect(problemBody('invalid_request', { errors })).toMatchObject({
+      detail:
+        'num_vms must be a whole number; email: This is not an e-mail address; hours must be a number; and more.',
+      errors,
+    });
+  });
+
+  test('is the sentence of its place, or of the catalogue where no field is wrong', () => {
+    const detail = 'Email and CRD command are required.';
+    expect(problemBody('invalid_request', { errors: [email], detail }).error).toBe(detail);
+    expect(problemBody('invalid_request', { errors: [] }).error).toBe(problems.invalid_request.detail);
+    expect(problemBody('account_exists', { errors: [email] }).error).toBe(problems.account_exists.detail);
+  });
+});
 
 describe('the error page', () => {
   test.each(Object.keys(problems) as (keyof typeof problems)[])(
@@ -25,11 +60,12 @@ describe('the error page', () => {
   test('the error page shows code as code, and the fields that are wrong', () => {
     const html = renderError({
       problem: problemBody('invalid_request', {
+        detail: 'Send it as `text`.',
         errors: [{ field: 'num_vms', code: 'type', message: 'must be a number' }],
       }),
       area: 'admin',
     });
-    expect(html).toContain('see <code>errors</code>.');
+    expect(html).toContain('Send it as <code>text</code>.');
     expect(html).toContain('<code>num_vms</code>: must be a number');
     expect(html).toContain('<a class="btn btn-primary" href="/admin">');
     expect(html).not.toContain('Request ID');
