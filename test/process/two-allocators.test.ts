@@ -5,20 +5,22 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { createTestDatabase } from '../support/postgres.ts';
-import { startProgram, type Program } from '../support/program.ts';
-import { formHeaders, postJson, sendRaw, type RawAnswer } from '../support/raw-http.ts';
+import type { Program } from '../support/program.ts';
+import { postJson } from '../support/raw-http.ts';
 import { vmNames } from '../support/rows.ts';
+import { askForVm, countWaiting, startSharing, until200, waitForPin } from '../support/shared-allocators.ts';
 
 const MACHINES = 40;
 const HALF = MACHINES / 2;
+/** Those for whom participants come when only one allocator is left. */
+const LAST = MACHINES / 8;
 const POLLING = { timeout: 60_000, interval: 20 };
-/** How soon a program asks again after a lost connection or a 503. */
-const AGAIN_MS = 250;
-const COMMAND = 'start-host --code="4/0Aone" --redirect-url="https://example.org"';
+/** A poll is taken over by the other allocator within this time: the promise. */
+const TAKEN_OVER = { timeout: 5_000, interval: 20 };
+
+const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
 
 type Target = { port: number; readonly open: Set<Socket> };
 
@@ -61,59 +63,13 @@ async function startBalancer(targets: readonly Target[]) {
   };
 }
 
-type Given = { readonly hostname: string; readonly pin: string; readonly cookie: string };
-
-/** Sends it until it is answered with 200. Every other answer must be a 503 that says when to ask again. */
-async function until200(send: () => Promise<RawAnswer>): Promise<RawAnswer> {
-  for (;;) {
-    const answer = await send().catch(() => null);
-    if (answer?.status === 200 && answer.text.trim() !== '') return answer;
-    if (answer !== null) {
-      expect(answer).toMatchObject({ status: 503 });
-      expect(answer.headers['retry-after']).toMatch(/^\d+$/);
-    }
-    await delay(AGAIN_MS);
-  }
-}
-
-/** A machine: polls until it has a command. */
-async function waitForPin(url: string, hostname: string): Promise<string> {
-  for (;;) {
-    const { text } = await until200(() => postJson(url, '/vm_startup', { hostname }));
-    const told = JSON.parse(text) as { readonly status: string; readonly pin?: string };
-    if (told.pin !== undefined) return told.pin;
-    await delay(AGAIN_MS);
-  }
-}
-
-async function ask(url: string, email: string, cookie = ''): Promise<Given> {
-  const { text, headers } = await until200(() =>
-    sendRaw(url, {
-      method: 'POST',
-      path: '/api/request_vm',
-      headers: { ...formHeaders, Accept: 'application/json', Cookie: cookie },
-      body: new URLSearchParams({ email, crd_command: COMMAND }).toString(),
-    }),
-  );
-  const given = JSON.parse(text) as Omit<Given, 'cookie'>;
-  const [set = cookie] = headers['set-cookie'] ?? [];
-  return { hostname: given.hostname, pin: given.pin, cookie: set.split(';')[0] ?? '' };
-}
-
 test('when one of two allocators is killed and the other one is stopped, machines wait at the one that is left, and everybody has a machine of their own', async () => {
   await using stack = new AsyncDisposableStack();
   const database = stack.use(await createTestDatabase());
   const folder = await mkdtemp(join(tmpdir(), 'lablink-two-'));
   stack.defer(() => rm(folder, { recursive: true }));
   const start = async (name: string, target: Target): Promise<Program> => {
-    const program = startProgram(['serve'], {
-      DATA_DIR: join(folder, name),
-      DATABASE_URL: database.connectionString,
-      SECRET_KEY: 'the secret of both allocators of this database',
-      ADMIN_PASSWORD: 'a password for tests',
-      PROVIDER: 'external',
-      LOG_LEVEL: 'warn',
-    });
+    const program = startSharing(database, folder, name);
     stack.use(program);
     target.port = Number(new URL(await program.url()).port);
     return program;
@@ -129,34 +85,41 @@ test('when one of two allocators is killed and the other one is stopped, machine
   for (const hostname of names)
     await until200(() => postJson(url, '/api/vm-status', { hostname, status: 'running' }));
   const told = names.map((hostname) => waitForPin(url, hostname));
-  const waiting = async (): Promise<number> =>
-    (await sql`select from vm_presence where waiting_until > now()`.execute(database.db)).rows.length;
-  await expect.poll(waiting, POLLING).toBe(MACHINES);
-  for (const { open } of [a, b]) expect(open.size).toBeGreaterThan(0);
+  await expect.poll(async () => sum(await countWaiting(database)), POLLING).toBe(MACHINES);
+  expect(await countWaiting(database)).toHaveLength(2);
   const emails = names.map((name) => `${name}@example.org`);
-  const given = await Promise.all(emails.slice(0, HALF).map((email) => ask(url, email)));
+  const given = await Promise.all(emails.slice(0, HALF).map((email) => askForVm(url, email)));
 
   // Killed with about half of the machines that still wait.
   await expect.poll(() => a.open.size + b.open.size, POLLING).toBe(HALF);
   const killedAt = performance.now();
   first.child.kill('SIGKILL');
-  await expect.poll(() => b.open.size, POLLING).toBe(HALF);
+  await expect.poll(() => countWaiting(database), TAKEN_OVER).toEqual([HALF]);
   console.log(
     `all machines wait at the other allocator after ${Math.round(performance.now() - killedAt)} ms`,
   );
-  given.push(...(await Promise.all(emails.slice(HALF, HALF + HALF / 2).map((email) => ask(url, email)))));
+  given.push(
+    ...(await Promise.all(emails.slice(HALF, HALF + HALF / 2).map((email) => askForVm(url, email)))),
+  );
 
-  // Started again, and the other one stopped with the machines that are left.
+  // Started again, and the other one stopped with the machines that are left, while participants come.
   const third = await start('a', a);
   second.child.kill('SIGTERM');
-  given.push(...(await Promise.all(emails.slice(HALF + HALF / 2).map((email) => ask(url, email)))));
+  const come = Promise.all(emails.slice(HALF + HALF / 2, -LAST).map((email) => askForVm(url, email)));
+  await expect.poll(() => countWaiting(database), TAKEN_OVER).toEqual([LAST]);
+  given.push(
+    ...(await come),
+    ...(await Promise.all(emails.slice(-LAST).map((email) => askForVm(url, email)))),
+  );
   expect(await second.ended).toBe(0);
 
   // The machine has the person's PIN, and the person comes back to it with the cookie of either allocator.
   const pins = new Map(names.map((name, index) => [name, told[index]]));
   for (const { hostname, pin } of given) expect(await pins.get(hostname)).toBe(pin);
   expect(new Set(given.map(({ hostname }) => hostname)).size).toBe(MACHINES);
-  const back = await Promise.all(given.map(({ cookie }, index) => ask(url, emails[index] ?? '', cookie)));
+  const back = await Promise.all(
+    given.map(({ cookie }, index) => askForVm(url, emails[index] ?? '', cookie)),
+  );
   expect(back.map(({ hostname }) => hostname)).toEqual(given.map(({ hostname }) => hostname));
   third.child.kill('SIGTERM');
   expect(await third.ended).toBe(0);

@@ -8,9 +8,10 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { createDraw } from '../support/draw.ts';
 import { createTestDatabase } from '../support/postgres.ts';
-import { startProgram, type Program } from '../support/program.ts';
+import type { Program } from '../support/program.ts';
 import { formHeaders, sendRaw, type RawAnswer } from '../support/raw-http.ts';
 import { insertFreeVms, vmNames } from '../support/rows.ts';
+import { COMMAND, startSharing } from '../support/shared-allocators.ts';
 import { findViolations, watchReservations } from '../support/waiting-watch.ts';
 
 const isFull = process.env['WAITING_FULL'] === '1';
@@ -18,7 +19,6 @@ const MACHINES = isFull ? 500 : 20;
 const WAITING = isFull ? 100 : 15;
 const DO_NOT_COME = 0.3;
 const RELOAD = 0.2;
-const COMMAND = 'start-host --code="4/0Aone" --redirect-url="https://example.org"';
 const AGAIN_MS = 250;
 /** The promise is a second; a computer that is busy with other tests may take longer for a sweep. */
 const LONGEST_FREE_MS = isFull ? 1_000 : 10_000;
@@ -33,14 +33,7 @@ test(`of ${MACHINES + WAITING} people and ${MACHINES} machines at two allocators
   const folder = await mkdtemp(join(tmpdir(), 'lablink-waiting-'));
   stack.defer(() => rm(folder, { recursive: true }));
   const start = async (name: string): Promise<{ program: Program; url: string }> => {
-    const program = startProgram(['serve'], {
-      DATA_DIR: join(folder, name),
-      DATABASE_URL: database.connectionString,
-      SECRET_KEY: 'the secret of both allocators of this database',
-      ADMIN_PASSWORD: 'a password for tests',
-      PROVIDER: 'external',
-      LOG_LEVEL: 'warn',
-    });
+    const program = startSharing(database, folder, name);
     stack.use(program);
     return { program, url: await program.url() };
   };
