@@ -37,7 +37,11 @@ export type OperationQueue = {
 };
 
 const SCHEMA = 'lablink_queue';
-const QUEUE = 'operations';
+/**
+ * Of 0.1.0: `operations`. It knows neither `assignment_ids` nor every kind: of an upgrade, each version runs what it was asked for, and
+ * what an older one has left queued gets a job here (recovery.ts).
+ */
+const QUEUE = 'operations-2';
 const TIMERS = 'timers';
 /** All operations of a database share this key; the policy runs one job per key. */
 const SINGLETON_KEY = 'stack';

@@ -17,12 +17,14 @@ import {
   writeReleasedBackup,
   type ReleasedRows,
 } from '../support/released-backup.ts';
+import { writeReleasedServer } from '../support/released-server.ts';
 import { loadReleased, writeReleased } from '../support/released.ts';
 import { startTestServer } from '../support/server.ts';
 
 if (process.env['RELEASE'] === '1') {
   await writeReleased();
   await writeReleasedBackup();
+  await writeReleasedServer();
 }
 
 type Row = Readonly<Record<string, unknown>>;

@@ -1,8 +1,5 @@
 // A crowd for which there are too few machines, at two allocators as processes on one Postgres, one of which is killed: some wait,
 // machines are released in random order, some do not come, some reload. WAITING_FULL=1 runs it in the size of a large workshop.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
@@ -11,7 +8,7 @@ import { createTestDatabase } from '../support/postgres.ts';
 import type { Program } from '../support/program.ts';
 import { formHeaders, sendRaw, type RawAnswer } from '../support/raw-http.ts';
 import { insertFreeVms, vmNames } from '../support/rows.ts';
-import { COMMAND, startSharing } from '../support/shared-allocators.ts';
+import { COMMAND, makeFolder, startSharing } from '../support/shared-allocators.ts';
 import { findViolations, watchReservations } from '../support/waiting-watch.ts';
 
 const isFull = process.env['WAITING_FULL'] === '1';
@@ -30,8 +27,7 @@ test(`of ${MACHINES + WAITING} people and ${MACHINES} machines at two allocators
   await using stack = new AsyncDisposableStack();
   const database = stack.use(await createTestDatabase());
   const { db } = database;
-  const folder = await mkdtemp(join(tmpdir(), 'lablink-waiting-'));
-  stack.defer(() => rm(folder, { recursive: true }));
+  const folder = await makeFolder(stack);
   const start = async (name: string): Promise<{ program: Program; url: string }> => {
     const program = startSharing(database, folder, name);
     stack.use(program);

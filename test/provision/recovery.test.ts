@@ -201,6 +201,10 @@ test('a launch whose job another server holds, which may be busy, is left to it 
     intervals: { ...shortIntervals, reconcileMs: 100 },
   });
   const job = await lab.ended((await lab.launch(1)).id);
+  const state = () =>
+    sql<{ state: string }>`select state from lablink_queue.job where id = ${job.id}`.execute(database.db);
+  // The job ends after the operation.
+  await vi.waitFor(async () => expect((await state()).rows).toEqual([{ state: 'completed' }]), WAIT);
   const hold = (age: string) =>
     sql`update lablink_queue.job set state = 'active', completed_on = null, heartbeat_on = now() - ${age}::interval
       where id = ${job.id}`.execute(database.db);

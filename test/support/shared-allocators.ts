@@ -1,5 +1,7 @@
 // Allocators as processes on one Postgres, and those who ask them: a machine and a participant as programs, each of which asks again
 // until it is answered.
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
@@ -12,6 +14,15 @@ import { ADMIN } from './server.ts';
 /** How soon a program asks again after a lost connection or a 503. */
 const AGAIN_MS = 250;
 export const COMMAND = 'start-host --code="4/0Aone" --redirect-url="https://example.org"';
+
+/** For their data. */
+export async function makeFolder(stack: AsyncDisposableStack): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'lablink-shared-'));
+  stack.defer(() => rm(folder, { recursive: true }));
+  // The user of Postgres may pass: otherwise a server that runs as root keeps its data elsewhere, and leaves it there.
+  await chmod(folder, 0o711);
+  return folder;
+}
 
 /** @param main the program of another version */
 export function startSharing(
@@ -34,12 +45,12 @@ export function startSharing(
   );
 }
 
-/** How many machines wait for a participant, at each of the allocators where one waits. */
-export async function countWaiting({ db }: TestDatabase): Promise<number[]> {
-  const { rows } = await sql<{ count: number }>`
-    select count(*)::int as count from vm_presence p join vms v using (hostname)
+/** How many machines wait for a participant at each of the allocators where one waits. */
+export async function whereWaiting({ db }: TestDatabase): Promise<{ allocator: string; count: number }[]> {
+  const { rows } = await sql<{ allocator: string; count: number }>`
+    select p.waits_at as allocator, count(*)::int as count from vm_presence p join vms v using (hostname)
     where p.waiting_until > now() and v.assignment_id is null group by p.waits_at`.execute(db);
-  return rows.map(({ count }) => count);
+  return rows;
 }
 
 /** Sends it until it is answered with 200. Every other answer must be a 503 that says when to ask again. */
