@@ -63,21 +63,21 @@ function declaredProblem(context: RequestContext, found: ProblemError): ProblemE
 }
 
 function sendProblem(context: RequestContext, { code, extras }: ProblemError): void {
-  const { req, res, endpoint, requestId } = context;
+  const { req, endpoint, requestId } = context;
   const problem: Problem = { ...problemBody(code, extras), request_id: requestId };
   const { status } = problem;
   const headers = { ...retryAfter(context, status), ...extras.headers };
   const html = endpoint === null ? prefersHtml(req) : answersHtml(req, endpoint, status);
   if (!html) {
     prepareHead(context, { status, type: 'application/problem+json', headers });
-    sendWhole(res, JSON.stringify(problem));
+    sendWhole(context, JSON.stringify(problem));
     return;
   }
   const isForm = endpoint !== null && showsForm(context, endpoint, problem);
   const body = renderPage(context, problem, { form: isForm ? endpoint : null, headers });
   const isFieldError = isForm && code === 'invalid_request';
   prepareHead(context, { status: isFieldError ? 200 : status, type: 'text/html', headers });
-  sendWhole(res, body);
+  sendWhole(context, body);
 }
 
 /** What the sender of the form can correct, or has to wait for. Only the admin gets to see the form of an admin. */

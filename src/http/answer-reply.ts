@@ -45,7 +45,7 @@ function sendJson(context: RequestContext, reply: AnyReply, validated: boolean):
   const isProblem = type === 'application/problem+json' && isRecord(body);
   const value = isProblem ? { ...body, request_id: context.requestId } : body;
   if (validated) context.res.json(value);
-  else sendWhole(context.res, jsonText(value));
+  else sendWhole(context, jsonText(value));
 }
 
 async function sendText(context: RequestContext, reply: AnyReply): Promise<void> {
@@ -54,7 +54,7 @@ async function sendText(context: RequestContext, reply: AnyReply): Promise<void>
   if (isOver(context)) return;
   prepareHead(context, reply);
   if (encoded !== null) res.set('Content-Encoding', encoded.encoding).vary('Accept-Encoding');
-  sendWhole(res, encoded?.body ?? String(reply.body));
+  sendWhole(context, encoded?.body ?? String(reply.body));
 }
 
 function isEvents(reply: AnyReply): reply is AnyReply & { readonly body: AsyncIterable<ServerSentEvent> } {

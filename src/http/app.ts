@@ -28,6 +28,7 @@ import { createRateLimit } from './rate-limit.ts';
 import { createRequestIds } from './request-id.ts';
 import { logRequest } from './request-log.ts';
 import { endpointAt, mountedRoutes, mountEndpoints } from './routes.ts';
+import { createRunning } from './running.ts';
 import { jsonText, sendWhole } from './send.ts';
 import { endpointMiddlewares } from './serve.ts';
 import { createValidator } from './validator.ts';
@@ -73,11 +74,11 @@ export function createHttpApp(options: HttpOptions): HttpApp {
     bodyBudget: createBodyBudget(limits),
     queues: createQueues(limits),
     loginLimit,
-    compression: createCompression(),
+    compress: createCompression(),
     compressOnce: createCompressOnce(),
     validator: options.validator ?? createValidator(options.document),
     successTypes: ({ id }) => types.get(id) ?? [],
-    running: new Set(),
+    running: createRunning(),
     isStopping: () => isEnding || options.isStopping(),
     newRequestId: createRequestIds(),
     onResponseFault: ({ endpoint, requestId }, fault) => {
@@ -90,12 +91,11 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   };
   const app = createExpress(adapter);
   const abortWhere = (applies: (context: RequestContext) => boolean): void => {
-    for (const context of adapter.running) if (applies(context)) abort(context, 'The server is stopping.');
+    for (const context of adapter.running.all())
+      if (applies(context)) abort(context, 'The server is stopping.');
   };
   return {
-    listener: (req, res) => {
-      app(req, res);
-    },
+    listener: (req, res) => void app(req, res),
     endLongPolls: () => {
       isEnding = true;
       abortWhere(({ endpoint }) => isEndless(endpoint));
@@ -107,7 +107,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
     },
     responseFaults: () => faults,
     routes: () => mountedRoutes(app),
-    running: () => adapter.running.size,
+    running: () => adapter.running.all().length,
   };
 }
 
@@ -121,7 +121,7 @@ function createExpress(adapter: Adapter): Express {
   app.set('trust proxy', adapter.options.trustProxy);
   // Express would give JSON a charset, and answer `If-None-Match: *` with a status that no endpoint declares.
   app.response.json = function (this: Response, body: unknown) {
-    sendWhole(this, jsonText(body));
+    sendWhole(contextOf(this.req), jsonText(body));
     return this;
   };
   app.use((req, res, next) => {
@@ -182,6 +182,7 @@ function openRequest(adapter: Adapter, req: Request, res: Response): void {
     browserId: null,
     typed: () => ({}),
     controller: null,
+    place: 0,
     releases: null,
   };
   remember(context);

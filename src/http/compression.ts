@@ -3,7 +3,7 @@
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import compression from 'compression';
-import type { Request, RequestHandler } from 'express';
+import type { Request, Response } from 'express';
 import type { AnyReply } from '../contract/handlers.ts';
 
 /** A shorter answer would gain nothing. */
@@ -15,15 +15,21 @@ const encoders = {
   gzip: (body: string) => promisify(gzip)(body, { level: 9 }),
 } as const;
 
+/** To be called when the head is set and before anything is sent, with the length of the body where it is known. */
+export type Compress = (req: Request, res: Response, bytes?: number) => void;
+
 /**
  * Not where another site asks: the length of a compressed answer that mixes a secret with what the asker chose would give
- * the secret away, byte by byte (the attack is called BREACH).
+ * the secret away, byte by byte (the attack is called BREACH). No middleware, because most answers are short, and what `compression`
+ * adds to a response keeps its memory until a full collection.
  */
-export function createCompression(): RequestHandler {
-  return compression({
-    threshold: LEAST_BYTES,
-    filter: (req, res) => req.headers['sec-fetch-site'] !== 'cross-site' && compression.filter(req, res),
-  });
+export function createCompression(): Compress {
+  const compress = compression({ threshold: LEAST_BYTES });
+  return (req, res, bytes = LEAST_BYTES) => {
+    if (bytes < LEAST_BYTES || req.headers['sec-fetch-site'] === 'cross-site') return;
+    if (req.headers['accept-encoding'] !== undefined) compress(req, res, () => undefined);
+    else if (compression.filter(req, res)) res.vary('Accept-Encoding');
+  };
 }
 
 type Encoded = { readonly body: Buffer; readonly encoding: keyof typeof encoders };

@@ -4,10 +4,11 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Endpoint } from '../contract/erased.ts';
 import type { Caller } from '../contract/handlers.ts';
 import type { BodyBudget } from './body-budget.ts';
-import type { CompressOnce } from './compression.ts';
+import type { Compress, CompressOnce } from './compression.ts';
 import type { HttpLimits } from './limits.ts';
 import type { LoginLimit } from './login-limit.ts';
 import type { HttpOptions, Validator } from './options.ts';
+import type { Running } from './running.ts';
 
 export type Adapter = {
   readonly options: HttpOptions;
@@ -19,12 +20,12 @@ export type Adapter = {
   /** Of the kind of client that an endpoint is for; none where it has no queue. */
   readonly queues: { readonly middlewares: (endpoint: Endpoint) => readonly RequestHandler[] };
   readonly loginLimit: LoginLimit;
-  readonly compression: RequestHandler;
+  readonly compress: Compress;
   readonly compressOnce: CompressOnce;
   readonly validator: Validator;
   readonly successTypes: (endpoint: Endpoint) => readonly string[];
   /** Requests whose connection is not closed and whose answer is not complete. */
-  readonly running: Set<RequestContext>;
+  readonly running: Running;
   readonly isStopping: () => boolean;
   readonly nowMs: () => number;
   readonly newRequestId: (given: string | undefined) => string;
@@ -48,18 +49,22 @@ export type RequestContext = {
   typed: () => Readonly<Record<string, string>>;
   /** Made by `signalOf` for those who ask, so that ten thousand waiting polls stay small. */
   controller: AbortController | null;
+  /** Where it is in `running`. */
+  place: number;
   /** What `whenClosed` was given; null: nothing, as for ten thousand waiting polls. */
   releases: (() => void)[] | null;
 };
 
-const contexts = new WeakMap<Request, RequestContext>();
+const CONTEXT = Symbol('context');
+/** No WeakMap: V8's young generation keeps what is in one, so each request would live until a full collection. */
+type WithContext = Request & { [CONTEXT]?: RequestContext };
 
 export function remember(context: RequestContext): void {
-  contexts.set(context.req, context);
+  const req: WithContext = context.req;
+  req[CONTEXT] = context;
 }
 
-export function contextOf(req: Request): RequestContext {
-  const context = contexts.get(req);
+export function contextOf({ [CONTEXT]: context }: WithContext): RequestContext {
   if (context === undefined) throw new Error('the request did not pass the first middleware');
   return context;
 }

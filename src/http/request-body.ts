@@ -183,7 +183,9 @@ export function parseBody(context: RequestContext, endpoint: Endpoint): RequestB
   const text = decodeUtf8(body);
   if (type === FORM) {
     const fields = parseForm(text);
-    context.typed = () => typedValues(fields, endpoint.form ?? {}, adapter.limits.typedCharacters);
+    const typed = (): ReturnType<RequestContext['typed']> =>
+      typedValues(fields, endpoint.form ?? {}, adapter.limits.typedCharacters);
+    context.typed = typed;
     const { value, errors } = convertForm(fields, endpoint.form ?? {});
     return { value, errors: [...errors, ...longLists(value, adapter.limits.listEntries)] };
   }

@@ -17,6 +17,7 @@ export async function sendStream(context: RequestContext, head: AnswerHead, body
     throw error;
   }
   prepareHead(context, head);
+  adapter.compress(req, res);
   if (req.method === 'HEAD') {
     body.destroy();
     res.end();

@@ -1,6 +1,5 @@
 // The head that every answer has, and answers that are sent whole.
-import type { Response } from 'express';
-import type { RequestContext } from './context.ts';
+import { isEndless, type RequestContext } from './context.ts';
 
 export type AnswerHead = {
   readonly status: number;
@@ -75,8 +74,10 @@ function contentType(type: string): string {
   return type.startsWith('text/') || type === 'application/yaml' ? `${type}; charset=utf-8` : type;
 }
 
-export function sendWhole(res: Response, body: string | Buffer): void {
-  res.setHeader('Content-Length', Buffer.byteLength(body));
+export function sendWhole({ adapter, req, res, endpoint }: RequestContext, body: string | Buffer): void {
+  const bytes = Buffer.byteLength(body);
+  res.setHeader('Content-Length', bytes);
+  if (!isEndless(endpoint)) adapter.compress(req, res, bytes);
   res.end(body);
 }
 

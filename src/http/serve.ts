@@ -1,14 +1,14 @@
 // The middlewares of an endpoint, in the order in which a request may be refused, and its handler at the end.
 import type { Request, RequestHandler } from 'express';
 import { handlerOf, type AnyInput, type Endpoint } from '../contract/erased.ts';
-import type { AnyReply, ArrivedBy } from '../contract/handlers.ts';
+import type { AnyReply, ArrivedBy, Caller } from '../contract/handlers.ts';
 import { ProblemError } from '../contract/problems.ts';
 import { preferredType } from './accept.ts';
 import { answerError } from './answer-error.ts';
 import { answerReply } from './answer-reply.ts';
 import { authorize, isOwnPage, requireOwnHostname } from './authorize.ts';
 import { browserCookieHeader, makeBrowserId } from './browser-cookie.ts';
-import { contextOf, isEndless, signalOf, type Adapter, type RequestContext } from './context.ts';
+import { contextOf, signalOf, type Adapter, type RequestContext } from './context.ts';
 import { networkOf } from './failures.ts';
 import { queryErrors } from './form.ts';
 import { answerKeptAlive } from './keep-alive.ts';
@@ -29,7 +29,6 @@ export function endpointMiddlewares(adapter: Adapter, endpoint: Endpoint): reado
       await authorize(contextOf(req), endpoint);
       next();
     },
-    ...(isEndless(endpoint) ? [] : [adapter.compression]),
     ...bodyReader(endpoint, adapter.bodyBudget),
     (req, _res, next) => {
       const body = parseBody(contextOf(req), endpoint);
@@ -52,7 +51,8 @@ export function endpointMiddlewares(adapter: Adapter, endpoint: Endpoint): reado
 async function serve(context: RequestContext, endpoint: Endpoint): Promise<void> {
   const { adapter, req } = context;
   const handle = handlerOf(adapter.options.handlers, endpoint.id);
-  const { input, newBrowserId } = readInput(context, endpoint);
+  const newBrowserId = context.browserId === null && endpoint.browserCookie ? makeBrowserId() : null;
+  const input = new Input(context, endpoint, context.browserId ?? newBrowserId);
   await requireOwnHostname(adapter.options, endpoint, input);
   const pending = Promise.try(handle, input);
   if (endpoint.keepAliveSeconds !== null) return answerKeptAlive(context, endpoint, pending);
@@ -66,35 +66,46 @@ async function serve(context: RequestContext, endpoint: Endpoint): Promise<void>
   );
 }
 
-/** What the handler gets: nothing of the request is reachable from it. */
-function readInput(
-  context: RequestContext,
-  endpoint: Endpoint,
-): { readonly input: AnyInput; readonly newBrowserId: string | null } {
-  const { adapter, req, caller } = context;
-  if (caller === null) throw new Error('the request was not authorized');
-  const known = context.browserId;
-  const newBrowserId = known === null && endpoint.browserCookie ? makeBrowserId() : null;
-  const body: unknown = req.body;
-  const input: AnyInput = {
-    path: req.params,
-    query: req.query,
-    body,
-    caller,
-    browserId: known ?? newBrowserId,
-    address: req.ip ?? '',
-    network: networkOf(req.ip ?? ''),
-    accept: preferredType(req, adapter.successTypes(endpoint)),
-    lastEventId: req.get('last-event-id') ?? null,
-    idempotencyKey: req.get('idempotency-key') ?? null,
-    get arrivedBy() {
-      return arrivedBy(req);
-    },
-    get signal() {
-      return signalOf(context);
-    },
-  };
-  return { input, newBrowserId };
+/**
+ * What the handler gets: nothing of the request is reachable from it. A class, because V8 keeps the getters of an object literal, and
+ * the request with them, until a full collection.
+ */
+class Input implements AnyInput {
+  readonly path: unknown;
+  readonly query: unknown;
+  readonly body: unknown;
+  readonly caller: Caller;
+  readonly browserId: string | null;
+  readonly address: string;
+  readonly network: string;
+  readonly accept: string;
+  readonly lastEventId: string | null;
+  readonly idempotencyKey: string | null;
+  readonly #context: RequestContext;
+
+  constructor(context: RequestContext, endpoint: Endpoint, browserId: string | null) {
+    const { adapter, req, caller } = context;
+    if (caller === null) throw new Error('the request was not authorized');
+    this.path = req.params;
+    this.query = req.query;
+    this.body = req.body;
+    this.caller = caller;
+    this.browserId = browserId;
+    this.address = req.ip ?? '';
+    this.network = networkOf(this.address);
+    this.accept = preferredType(req, adapter.successTypes(endpoint));
+    this.lastEventId = req.get('last-event-id') ?? null;
+    this.idempotencyKey = req.get('idempotency-key') ?? null;
+    this.#context = context;
+  }
+
+  get arrivedBy(): ArrivedBy {
+    return arrivedBy(this.#context.req);
+  }
+
+  get signal(): AbortSignal {
+    return signalOf(this.#context);
+  }
 }
 
 function arrivedBy(req: Request): ArrivedBy {
