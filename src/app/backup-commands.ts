@@ -13,6 +13,9 @@ const OPTION = '--passphrase-file';
 /** As for the server: the embedded Postgres gets half a minute to end. */
 const CLOSE_TIMEOUT_MS = 35_000;
 const MEBIBYTE = 1_048_576;
+/** The secrets that the settings may set; the others are in the data folder, and SECRET_KEY and the passphrase of Pulumi are kept too. */
+const NOT_IN_IT =
+  'A backup does not contain the settings, such as ADMIN_PASSWORD or LOG_FORWARDER_TOKEN where they are set, nor the config file.';
 /**
  * In a restore the heap is small, and gigabytes of buffers pass. By default V8 marks the whole heap again for each ten megabytes of them, which
  * was a third of the program's processor time. Set here, because the server and a backup gain nothing by it.
@@ -31,7 +34,7 @@ export async function runBackup(context: AppContext, args: readonly string[]): P
     if (!made.ok) return made;
     const { address, bytes, at } = made.value;
     return succeed(
-      `${address} is a backup of ${at.toISOString()}, ${(bytes / MEBIBYTE).toFixed(1)} MiB. Keep its passphrase in another place.\n`,
+      `${address} is a backup of ${at.toISOString()}, ${(bytes / MEBIBYTE).toFixed(1)} MiB. Keep its passphrase in another place. ${NOT_IN_IT}\n`,
     );
   });
 }
@@ -48,7 +51,7 @@ export async function runRestore(context: AppContext, args: readonly string[]): 
       const restored = await restore(context, lifecycle, asked.address, passphrase.value);
       if (!restored.ok) return restored;
       return succeed(
-        `Restored into ${restored.value.dataDir}. The next start compares it with the machines that exist, before it serves anything. Start no other allocator of this deployment.\n`,
+        `Restored into ${restored.value.dataDir}. The next start compares it with the machines that exist, before it serves anything. Start no other allocator of this deployment. ${NOT_IN_IT}\n`,
       );
     } finally {
       await lifecycle[Symbol.asyncDispose]();
