@@ -28,6 +28,8 @@ export type AllocatorSpec = {
   readonly configFile: string;
   /** More settings of the allocator, as environment variables. Some are secrets. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Whether the role has what sessions of Systems Manager need. */
+  readonly sessions: boolean;
   /** Of these settings, what the role needs permissions for; null = not used. */
   readonly stateBucket: string | null;
   readonly backupBucket: string | null;

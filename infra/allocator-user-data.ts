@@ -34,18 +34,18 @@ export function allocatorUserData(spec: BootSpec, publicIp: string): string {
   const files = {
     ...FILES,
     'compose.override.yaml': override(spec),
-    '.env': `LABLINK_DOMAIN=${spec.domain}\n`,
-    'lablink.env': settings(spec, publicIp),
-    ...(spec.configFile !== '' && { 'config.yaml': spec.configFile }),
+    '.env': `LABLINK_DOMAIN=${spec.domain}\n${settings(spec, publicIp)}`,
+    ...(spec.configFile !== '' && { 'config/config.yaml': spec.configFile }),
   };
   const lines = [
     '#!/bin/bash',
     `export LABLINK_VOLUME=${quoted('LABLINK_VOLUME', spec.dataVolumeId)}`,
     'write_files() {',
+    '  mkdir -p config',
     ...Object.entries(files).map(
       ([name, text]) => `  base64 -d >${name} <<<${Buffer.from(text).toString('base64')}`,
     ),
-    '  chmod 600 lablink.env',
+    '  chmod 600 .env',
     '}',
     withoutComments(SCRIPT),
   ];
@@ -53,9 +53,8 @@ export function allocatorUserData(spec: BootSpec, publicIp: string): string {
 }
 
 /** What differs from deploy/compose.yaml: an image that was built elsewhere, and the data on the data volume. */
-function override({ image, configFile }: BootSpec): string {
-  const data = ['/var/lib/lablink/data:/var/lib/lablink'];
-  const volumes = configFile === '' ? data : [...data, `./config.yaml:${CONFIG_DIR}/config.yaml:ro`];
+function override({ image }: BootSpec): string {
+  const volumes = ['/var/lib/lablink/data:/var/lib/lablink'];
   const services = { allocator: { image, volumes }, caddy: { volumes: ['/var/lib/lablink/caddy:/data'] } };
   // JSON is YAML.
   return JSON.stringify({ services });

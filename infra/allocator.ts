@@ -91,7 +91,10 @@ function createProfile(spec: AllocatorSpec, name: string): InstanceProfile {
     forceDetachPolicies: true,
     tags,
   });
-  const policies = { allocator: allocatorPolicy(spec), session: sessionPolicy() };
+  const policies = {
+    allocator: allocatorPolicy(spec),
+    ...(spec.sessions && { session: sessionPolicy() }),
+  };
   for (const [policyName, policy] of Object.entries(policies))
     new RolePolicy(policyName, { name: policyName, role: role.name, policy: JSON.stringify(policy) });
   return new InstanceProfile('allocator', { name, role: role.name, tags });

@@ -4,7 +4,7 @@ import {
   DescribeInstancesCommand,
   DescribeVolumesCommand,
 } from '@aws-sdk/client-ec2';
-import { GetRolePolicyCommand } from '@aws-sdk/client-iam';
+import { GetRoleCommand, GetRolePolicyCommand, ListRolePoliciesCommand } from '@aws-sdk/client-iam';
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -71,6 +71,31 @@ describe.skipIf(!motoIsThere())('an allocator on AWS', { timeout: 300_000 }, () 
         State?.Name === 'running' && Tags.some(({ Key }) => Key === 'lablink:allocator'),
     );
   };
+  const stateOf = async (id: string) => {
+    const asked = new DescribeInstancesCommand({ InstanceIds: [id] });
+    return (await cloud.ec2.send(asked)).Reservations?.[0]?.Instances?.[0]?.State?.Name;
+  };
+  /** What exists of the only deployment. */
+  const deployed = async (name: string) => {
+    const [[instance], [address], [volume]] = await Promise.all([instances(), addresses(), volumes()]);
+    const RoleName = `LabLink-allocator-${name}`;
+    const { Role } = await cloud.sharedResources.iam.send(new GetRoleCommand({ RoleName }));
+    if (!instance?.InstanceId || !address?.PublicIp || !volume?.VolumeId || !Role)
+      throw new Error('something of the deployment is missing');
+    const { InstanceId, ImageId, InstanceType, IamInstanceProfile, SecurityGroups = [] } = instance;
+    return {
+      ...{ instance: InstanceId, ami: ImageId, type: InstanceType },
+      ...{ role: Role.RoleId, profile: IamInstanceProfile?.Arn },
+      groups: SecurityGroups.map(({ GroupId }) => GroupId),
+      ...{ address: address.PublicIp, allocation: address.AllocationId, addressOf: address.InstanceId },
+      volume: volume.VolumeId,
+      attachedTo: volume.Attachments?.map((attached) => attached.InstanceId),
+    };
+  };
+  const policies = async (name: string) => {
+    const RoleName = `LabLink-allocator-${name}`;
+    return (await cloud.sharedResources.iam.send(new ListRolePoliciesCommand({ RoleName }))).PolicyNames;
+  };
   const addresses = async () => (await cloud.ec2.send(new DescribeAddressesCommand({}))).Addresses ?? [];
   const volumes = async () => {
     const Filters = [{ Name: 'tag-key', Values: ['lablink:allocator'] }];
@@ -119,6 +144,87 @@ describe.skipIf(!motoIsThere())('an allocator on AWS', { timeout: 300_000 }, () 
     expect(await run(destroyDeployment, ['--confirm', 'lab'])).toMatchObject({ exit: 'ok' });
   });
 
+  test('the instance is replaced for another image; address, data volume, security group and role stay', async () => {
+    const name = ['--name', 'moved'];
+    const again = (...args: string[]) => run(deploy, [...ARGS, '--ami', IMAGE, ...name, ...args]);
+    expectAnswer(await again(), 'ok', 'has the address');
+    const before = await deployed('moved');
+    expect(before).toMatchObject({ attachedTo: [before.instance], addressOf: before.instance });
+
+    // Sessions change the role only.
+    expectAnswer(await again('--sessions'), 'ok', before.address);
+    expect(await policies('moved')).toEqual(['allocator', 'session']);
+    expectAnswer(await again(), 'ok', before.address);
+    expect(await policies('moved')).toEqual(['allocator']);
+    expect(await deployed('moved')).toEqual(before);
+
+    // A newer AMI alone is no reason, and another type changes the instance as it is.
+    cloud.faults.reset();
+    const changed = await run(deploy, [...ARGS, ...name, '--ami', NEWER_IMAGE, '--type', 't3.large']);
+    expectAnswer(changed, 'ok', before.address);
+    expect(await deployed('moved')).toEqual({ ...before, type: 't3.large' });
+    expect(changesOf(cloud.calls())).toEqual(['update aws:ec2/instance:Instance']);
+
+    cloud.faults.reset();
+    const moved = await again('--ami', NEWER_IMAGE, '--image', 'registry.example.org/lablink:0.2.0-aws');
+    expectAnswer(moved, 'ok', before.address);
+    const after = await deployed('moved');
+    expect(after).toEqual({
+      ...before,
+      ...{ instance: after.instance, ami: NEWER_IMAGE, attachedTo: [after.instance] },
+      addressOf: after.instance,
+    });
+    expect(after.instance).not.toBe(before.instance);
+    expect(await stateOf(before.instance)).toBe('terminated');
+    expect(await cloud.bootOf(after.instance)).toContain(before.volume);
+    expect(filesIn(await cloud.bootOf(after.instance))['compose.override.yaml']).toContain(
+      'lablink:0.2.0-aws',
+    );
+    // A volume can be attached to one instance only: it leaves the old one before there is a new one.
+    const changes = changesOf(cloud.calls());
+    expect(changes.slice(0, 2).sort()).toEqual([
+      'delete aws:ec2/eipAssociation:EipAssociation',
+      'delete aws:ec2/volumeAttachment:VolumeAttachment',
+    ]);
+    expect(changes.slice(2, 4)).toEqual([
+      'delete aws:ec2/instance:Instance',
+      'create aws:ec2/instance:Instance',
+    ]);
+    expect(changes.slice(4).sort()).toEqual([
+      'create aws:ec2/eipAssociation:EipAssociation',
+      'create aws:ec2/volumeAttachment:VolumeAttachment',
+    ]);
+
+    expectAnswer(await run(destroyDeployment, ['--confirm', 'moved', ...name]), 'ok', before.volume);
+    expect((await volumes()).map(({ VolumeId, State }) => [VolumeId, State])).toEqual([
+      [before.volume, 'available'],
+    ]);
+    const gone = await run(destroyDeployment, ['--confirm', 'moved', ...name, '--delete-data']);
+    expectAnswer(gone, 'ok', 'has been deleted');
+  });
+
+  test('a replacement for which AWS has no capacity keeps data volume and address, and is made up for by the next run', async () => {
+    const name = ['--name', 'short'];
+    const image = (tag: string) => ['--image', `registry.example.org/lablink:${tag}-aws`];
+    const again = (...args: string[]) => run(deploy, [...ARGS, '--ami', IMAGE, ...name, ...args]);
+    expectAnswer(await again(), 'ok', 'has the address');
+    const before = await deployed('short');
+    cloud.faults.reject('LabLink-allocator-short', 'InsufficientInstanceCapacity');
+    expectAnswer(await again(...image('0.2.0')), 'failed', 'or with another --type');
+    expect(await instances()).toEqual([]);
+    const [volume] = await volumes();
+    expect([volume?.VolumeId, volume?.State]).toEqual([before.volume, 'available']);
+    cloud.faults.reset();
+    expectAnswer(await again(...image('0.2.0')), 'ok', before.address);
+    const after = await deployed('short');
+    expect(after).toEqual({
+      ...before,
+      ...{ instance: after.instance, attachedTo: [after.instance], addressOf: after.instance },
+    });
+    const gone = await run(destroyDeployment, ['--confirm', 'short', ...name, '--delete-data']);
+    expectAnswer(gone, 'ok', 'has been deleted');
+  });
+
   test('further settings reach the instance, but neither the output nor the state', async () => {
     const passphrase = 'five random words of mine';
     const envFile = join(dataDir, 'settings.env');
@@ -135,7 +241,7 @@ describe.skipIf(!motoIsThere())('an allocator on AWS', { timeout: 300_000 }, () 
     );
     expectAnswer(answer, 'ok', 'has the address');
     const [instance] = await instances();
-    expect(filesIn(await cloud.bootOf(instance?.InstanceId ?? ''))['lablink.env']).toContain(
+    expect(filesIn(await cloud.bootOf(instance?.InstanceId ?? ''))['.env']).toContain(
       `BACKUP_PASSPHRASE='${passphrase}'`,
     );
     const role = { RoleName: 'LabLink-allocator-more', PolicyName: 'allocator' };
@@ -195,6 +301,16 @@ describe.skipIf(!motoIsThere())('an allocator on AWS', { timeout: 300_000 }, () 
 
 /** One that moto has in every region. */
 const IMAGE = 'ami-03cf127a';
+
+/** The same. */
+const NEWER_IMAGE = 'ami-1e749f67';
+
+/** What the plugin changed, in order. */
+function changesOf(calls: ReturnType<TestCloud['calls']>): string[] {
+  return calls
+    .filter(({ what }) => ['create', 'update', 'delete'].includes(what))
+    .map(({ what, type }) => `${what} ${type}`);
+}
 
 /** The files that a boot script writes. */
 function filesIn(script: string): Record<string, string> {

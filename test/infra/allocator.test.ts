@@ -1,9 +1,9 @@
 // The Pulumi program of an allocator on AWS, with Pulumi's own mocks, and the script that its instance runs, with stand-ins.
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { parse } from 'yaml';
@@ -34,6 +34,7 @@ const spec: AllocatorSpec = {
   image: 'registry.example.org/lablink:0.1.0-aws',
   adminPassword: "a password with ' and $HOME",
   configFile: 'machine:\n  machine_type: g4dn.xlarge\n',
+  sessions: false,
   settings: { BACKUP_PASSPHRASE: 'five words of "mine" and $HOME', LOG_FORMAT: 'text', DEPLOYMENT: 'other' },
   stateBucket: null,
   backupBucket: 'lab-backups',
@@ -56,7 +57,6 @@ test('an allocator gets one instance with a fixed address, its data volume, and 
     'aws:iam/instanceProfile:InstanceProfile',
     'aws:iam/role:Role',
     'aws:iam/rolePolicy:RolePolicy',
-    'aws:iam/rolePolicy:RolePolicy',
   ]);
   const of = (type: string) => resources.find((resource) => resource.type.endsWith(type));
   expect(of(':Instance')).toMatchObject({ deleteBeforeReplace: true, secrets: ['userDataBase64'] });
@@ -68,12 +68,18 @@ test('an allocator gets one instance with a fixed address, its data volume, and 
       { fromPort: 443, toPort: 443, protocol: 'udp' },
     ],
   });
-  const policies = resources.filter(({ type }) => type.endsWith(':RolePolicy'));
-  expect(policies.map(({ inputs }): unknown => JSON.parse(String(inputs['policy'])))).toEqual([
-    allocatorPolicy(spec),
-    sessionPolicy(),
-  ]);
+  expect(policiesIn(resources)).toEqual([allocatorPolicy(spec)]);
 });
+
+test('only an allocator with sessions may do what its agent of Systems Manager needs', async () => {
+  const { resources } = await runWithMocks(allocator({ ...spec, sessions: true }));
+  expect(policiesIn(resources)).toEqual([allocatorPolicy(spec), sessionPolicy()]);
+});
+
+function policiesIn(resources: Awaited<ReturnType<typeof runWithMocks>>['resources']): unknown[] {
+  const policies = resources.filter(({ type }) => type.endsWith(':RolePolicy'));
+  return policies.map(({ inputs }): unknown => JSON.parse(String(inputs['policy'])));
+}
 
 test('an allocator may write to the bucket of its backups, and to no other', () => {
   const { Statement } = allocatorPolicy(spec);
@@ -158,13 +164,16 @@ describe("the script of an allocator's instance", () => {
       'docker compose',
     ]);
     expect(await readFile(join(folder, 'fstab'), 'utf8')).toContain(`LABEL=lablink ${folder}/data ext4`);
-    expect(await readFile(join(folder, 'opt', '.env'), 'utf8')).toBe('LABLINK_DOMAIN=lab.example.org\n');
+    expect(await readFile(join(folder, 'opt', '.env'), 'utf8')).toMatch(
+      /^LABLINK_DOMAIN=lab\.example\.org\n/,
+    );
+    expect((await stat(join(folder, 'opt', '.env'))).mode & 0o777).toBe(0o600);
     const { services } = overrideSchema.parse(
       JSON.parse(await readFile(join(folder, 'opt', 'compose.override.yaml'), 'utf8')),
     );
     expect(services['allocator']).toEqual({
       image: spec.image,
-      volumes: ['/var/lib/lablink/data:/var/lib/lablink', './config.yaml:/etc/lablink/config.yaml:ro'],
+      volumes: ['/var/lib/lablink/data:/var/lib/lablink'],
     });
     // An override that names a service or a folder that compose.yaml does not have would add one.
     const compose = await readFile(new URL('../../deploy/compose.yaml', import.meta.url), 'utf8');
@@ -197,17 +206,17 @@ describe("the script of an allocator's instance", () => {
 
   /** As the program in the container reads what the script has written. */
   async function loadedConfig() {
-    const settings = await readFile(join(folder, 'opt', 'lablink.env'), 'utf8');
+    const settings = await readFile(join(folder, 'opt', '.env'), 'utf8');
     const { stdout } = await run('bash', ['-c', `set -a; ${settings}\nenv`], { env: {} });
     const lines = [...stdout.matchAll(/^(\w+)=(.*)$/gm)];
     const env = Object.fromEntries(lines.map(([, name = '', value = '']) => [name, value]));
     const { services } = overrideSchema.parse(
-      JSON.parse(await readFile(join(folder, 'opt', 'compose.override.yaml'), 'utf8')),
+      parse(await readFile(join(folder, 'opt', 'compose.yaml'), 'utf8')),
     );
     const mounts = (services['allocator']?.volumes ?? []).map((mount) => mount.split(':'));
     const readFileOf = (path: string) => {
-      const [from] = mounts.find(([, to]) => to === path) ?? [];
-      return from === undefined ? undefined : readFileSync(join(folder, 'opt', from), 'utf8');
+      const [from] = mounts.find(([, to]) => to === dirname(path)) ?? [];
+      return from === undefined ? undefined : readFileSync(join(folder, 'opt', from, basename(path)), 'utf8');
     };
     const loaded = loadConfig({ env, readFile: readFileOf, cwd: '/var/lib/lablink' });
     if (!loaded.ok) throw new Error(JSON.stringify(loaded.failure));

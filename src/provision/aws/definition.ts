@@ -43,6 +43,7 @@ export const aws = {
       '--config <file>  its config file',
       '--env-file <file> more of its settings (docs/configuration.md), line by line: NAME=value',
       '--name <name>    DEPLOYMENT, of the allocator and its machines',
+      '--sessions       let people of your account open a shell on the instance (Systems Manager)',
       '--region, --type, --disk <GB>, --ami  where and how large (t3.medium, 40 GB)',
     ],
     load: async () => (await import('./deployment/run.ts')).deploy,

@@ -138,9 +138,36 @@ const rules: readonly FailureRule<AwsCause | EngineCause>[] = [
   engineRules.program_failed,
 ];
 
+const AGAIN = 'Wait a few minutes (health.aws.amazon.com shows outages), then run the same command again.';
+/** What differs where an allocator's own instance is created (`lablink deploy`). */
+const ofDeployment: Readonly<Partial<Record<AwsCause | EngineCause, Partial<FailureRule>>>> = {
+  vcpu_limit: {
+    remedy: 'Request a higher limit under Service Quotas, Amazon EC2, or use a smaller --type.',
+  },
+  no_capacity: {
+    message: 'AWS has no instance of this type available right now in the zone of the data volume.',
+    remedy: 'Run the same command again later, or with another --type. Until then there is no instance.',
+  },
+  exists_outside_state: {
+    remedy:
+      'Run this command where the allocator was deployed, or delete what the output names in the console of AWS.',
+  },
+  invalid_configuration: {
+    remedy: 'Correct the option that the output names (--ami, --type), then run the command again.',
+  },
+  aws_throttled: { remedy: AGAIN },
+  aws_server_error: { remedy: AGAIN },
+};
+const deploymentRules = rules.map((rule) => ({ ...rule, ...ofDeployment[rule.cause] }));
+
 /** @param output everything that was printed, without secrets */
 export function explainOutput(output: string): RunFailure {
   return explainFailure(output, rules);
+}
+
+/** The same for a run that deploys an allocator. */
+export function explainDeployment(output: string): RunFailure {
+  return explainFailure(output, deploymentRules);
 }
 
 /** Whether the engine reported this cause. */

@@ -73,6 +73,11 @@ const attachment: ResourceHandler = {
   delete: async (_id, props) => {
     const { client, sdk } = await ec2();
     const [InstanceId, VolumeId] = [String(props['instanceId']), String(props['volumeId'])];
+    if (props['stopInstanceBeforeDetaching'] === true)
+      await nullIfMissing(
+        NOT_FOUND,
+        client.send(new sdk.StopInstancesCommand({ InstanceIds: [InstanceId] })),
+      );
     await nullIfMissing(NOT_FOUND, client.send(new sdk.DetachVolumeCommand({ InstanceId, VolumeId })));
   },
 };

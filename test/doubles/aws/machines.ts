@@ -36,6 +36,8 @@ const instance: ResourceHandler = {
     'associatePublicIpAddress',
     'rootBlockDevice',
   ],
+  alsoReplaceOnChanges: ({ userDataReplaceOnChange }) =>
+    userDataReplaceOnChange === true ? ['userData', 'userDataBase64'] : [],
   create: async (_name, inputs) => {
     const { ec2, commands } = await connect();
     const { Instances: [launched] = [] } = await ec2.send(
@@ -50,6 +52,7 @@ const instance: ResourceHandler = {
   read: readInstance,
   update: async (id, olds, news) => {
     await retag(id, olds, news);
+    if (!isEqual(olds['instanceType'], news['instanceType'])) await changeType(id, news['instanceType']);
     return (await readInstance(id)) ?? {};
   },
   delete: (id) =>
@@ -57,6 +60,16 @@ const instance: ResourceHandler = {
       await ec2.send(new commands.TerminateInstancesCommand({ InstanceIds: [id] }));
     }),
 };
+
+/** EC2 changes the type of a stopped instance only. */
+async function changeType(id: string, type: unknown): Promise<void> {
+  const { ec2, commands } = await connect();
+  const InstanceIds = [id];
+  await ec2.send(new commands.StopInstancesCommand({ InstanceIds }));
+  const InstanceType = { Value: String(type) };
+  await ec2.send(new commands.ModifyInstanceAttributeCommand({ InstanceId: id, InstanceType }));
+  await ec2.send(new commands.StartInstancesCommand({ InstanceIds }));
+}
 
 async function readInstance(id: string): Promise<Props | null> {
   const { ec2, commands } = await connect();

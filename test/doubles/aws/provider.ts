@@ -27,6 +27,8 @@ export type ResourceHandler = {
   readonly autoname?: string;
   /** A change of these inputs requires a replacement of the resource. */
   readonly replaceOnChanges: readonly string[];
+  /** The same, where it depends on other inputs. */
+  readonly alsoReplaceOnChanges?: (news: Props) => readonly string[];
   readonly create: (name: string, inputs: Props) => Promise<{ id: string; computed: Props }>;
   /** Null: the resource does not exist. `props` are the properties in the state. */
   readonly read: (id: string, props: Props) => Promise<Props | null>;
@@ -105,9 +107,14 @@ function check({ inputs, autoname }: ResourceHandler, name: string, olds: unknow
   return { inputs: { ...news, [autoname]: old ?? `${name}-${randomBytes(4).toString('hex').slice(0, 7)}` } };
 }
 
-function diff({ replaceOnChanges }: ResourceHandler, olds: Props, news: Props): DiffResult {
+function diff(
+  { replaceOnChanges, alsoReplaceOnChanges }: ResourceHandler,
+  olds: Props,
+  news: Props,
+): DiffResult {
   const changed = Object.keys(news).filter((key) => !isEqual(plain(olds[key]), plain(news[key])));
-  const replaces = changed.filter((key) => replaceOnChanges.includes(key));
+  const replacing = [...replaceOnChanges, ...(alsoReplaceOnChanges?.(unwrapSecrets(news)) ?? [])];
+  const replaces = changed.filter((key) => replacing.includes(key));
   return { changes: changed.length > 0, replaces };
 }
 

@@ -1,9 +1,9 @@
-// The steps of one run: decides what each resource needs (create, update, delete, refresh) and calls the plugin. Before and after
-// each step it sends an event and saves the state.
+// One run: decides what each resource needs (create, update, replace, delete, refresh), and in which order.
 import { randomUUID } from 'node:crypto';
-import { diagnostic, stepMetadata, type EngineEvent, type Op } from './events.ts';
+import { diagnostic, type EngineEvent, type Op } from './events.ts';
 import { Failure, unsupported } from './failure.ts';
 import { missingPlugin, type FoundPlugin, type Plugin } from './plugin.ts';
+import { createSteps } from './steps.ts';
 import type { Scheduler } from './scheduler.ts';
 import { dependsOn, type Resource, type Snapshot } from './snapshot.ts';
 import { ignoreChanges, isEqual, type Props } from './values.ts';
@@ -16,7 +16,9 @@ export type Registration = {
   readonly version: string;
   readonly inputs: Props;
   readonly dependencies: readonly string[];
+  readonly propertyDependencies: Readonly<Record<string, readonly string[]>>;
   readonly ignoreChanges: readonly string[];
+  readonly deleteBeforeReplace: boolean;
 };
 
 /** Why a run fails. The engine adds the error "update failed" only for `step`. */
@@ -65,11 +67,9 @@ const isProvider = ({ type }: Resource) => type.startsWith('pulumi:providers:');
 
 export function createDeployment(context: DeploymentContext): Deployment {
   const { snapshot, save, send, scheduler } = context;
-  const changes: Record<string, number> = {};
   const registered = new Set<string>();
   const stopped = Promise.withResolvers<StopReason>();
   let stopReason: StopReason | null = null;
-  let steps = 0;
   let provider: Promise<Resource> | null = null;
   let stackStep: { op: Op; old: Resource | null; outputs: Props | null } | null = null;
 
@@ -80,62 +80,13 @@ export function createDeployment(context: DeploymentContext): Deployment {
     stopped.resolve(stopReason);
   }
 
-  function count(op: Op, resource: Resource): void {
-    if (isProvider(resource)) return;
-    steps += 1;
-    changes[op] = (changes[op] ?? 0) + 1;
-  }
-
-  function saveResource(resource: Resource): void {
-    const at = snapshot.resources.findIndex(({ urn }) => urn === resource.urn);
-    if (at < 0) snapshot.resources.push(resource);
-    else snapshot.resources[at] = resource;
-    save();
-  }
-
-  function removeResource(urn: string): void {
-    snapshot.resources = snapshot.resources.filter((resource) => resource.urn !== urn);
-    save();
-  }
-
-  const sendStarted = (op: Op, old: Resource | null, news: Resource | null) =>
-    send({ resourcePreEvent: { metadata: stepMetadata(op, old, news, op !== 'refresh') } });
-
-  function sendFinished(op: Op, old: Resource | null, news: Resource | null, logical = true): void {
-    send({ resOutputsEvent: { metadata: stepMetadata(op, old, news, logical) } });
-  }
-
-  /** Runs a step; its operation (unless null) is pending in the state until the step ends. Null: the step failed. */
-  async function step<Result>(
-    { op, old, news }: { op: Op; old: Resource | null; news: Resource | null },
-    type: 'creating' | 'updating' | 'deleting' | null,
-    work: () => Promise<Result>,
-  ): Promise<{ readonly result: Result } | null> {
-    const resource = news ?? old;
-    if (!resource) throw new Error('a step without a resource');
-    const operation = type && { resource, type };
-    sendStarted(op, old, news);
-    if (operation) {
-      snapshot.operations.push(operation);
-      save();
-    }
-    const removeOperation = () => {
-      snapshot.operations = snapshot.operations.filter((each) => each !== operation);
-    };
-    try {
-      const result = await work();
-      removeOperation();
-      return { result };
-    } catch (error) {
-      removeOperation();
-      save();
-      send(diagnostic('error', error instanceof Error ? error.message : String(error), resource.urn));
-      const metadata = stepMetadata(op, old, news, op !== 'refresh');
-      send({ resOpFailedEvent: { metadata, status: 0, steps } });
-      stop('step');
-      return null;
-    }
-  }
+  const steps = createSteps({
+    ...{ snapshot, save, send, registered },
+    stop: () => stop('step'),
+    plugin: pluginOf,
+    isProvider,
+  });
+  const { changes, count, saveResource, sendStarted, sendFinished } = steps;
 
   /** Adds a task to the scheduler. An exception is a fault of the engine itself, such as a full disk. */
   function schedule(task: () => Promise<void>): void {
@@ -161,7 +112,7 @@ export function createDeployment(context: DeploymentContext): Deployment {
     const old = snapshot.resources.find((resource) => resource.urn === urn) ?? null;
     const fresh: Resource = {
       ...{ urn, type: PROVIDER, custom: true, id: '', parent: '', provider: '', inputs, outputs: {} },
-      ...{ dependencies: [], created: old?.created ?? now() },
+      ...{ dependencies: [], propertyDependencies: {}, created: old?.created ?? now() },
     };
     const op = old ? 'same' : 'create';
     await (await context.plugin(found)).configure(settings);
@@ -201,63 +152,16 @@ export function createDeployment(context: DeploymentContext): Deployment {
     };
     const checked = await plugin.check(registration.urn, old?.inputs ?? {}, requested.inputs);
     const news = resourceOf({ ...requested, inputs: checked }, old, providerResource);
-    if (!old) return create(plugin, news);
+    if (!old) return steps.create(plugin, news);
     const { changed, replaces } = isEqual(old.inputs, checked)
       ? { changed: false, replaces: [] }
       : await plugin.diff(old, checked);
-    if (replaces.length > 0) throw unsupported(`replacing ${news.urn} for ${replaces.join(', ')}`);
-    return changed ? update(plugin, old, news) : same(old, news);
-  }
-
-  async function create(plugin: Plugin, news: Resource): Promise<Resource | null> {
-    const done = await step({ op: 'create', old: null, news }, 'creating', () =>
-      plugin.create(news.urn, news.inputs),
-    );
-    if (!done) return null;
-    return finishStep('create', null, { ...news, ...done.result });
-  }
-
-  async function update(plugin: Plugin, old: Resource, news: Resource): Promise<Resource | null> {
-    const done = await step({ op: 'update', old, news: { ...news, id: old.id } }, 'updating', () =>
-      plugin.update(old, news.inputs),
-    );
-    return done && finishStep('update', old, { ...news, id: old.id, outputs: done.result });
-  }
-
-  function same(old: Resource, news: Resource): Resource {
-    sendStarted('same', old, news);
-    return finishStep('same', old, { ...news, id: old.id, outputs: old.outputs });
-  }
-
-  function finishStep(op: Op, old: Resource | null, resource: Resource): Resource {
-    saveResource(resource);
-    count(op, resource);
-    sendFinished(op, old, resource);
-    return resource;
-  }
-
-  async function deleteOne(old: Resource): Promise<void> {
-    const work = async () => {
-      if (old.custom && !isProvider(old)) await (await pluginOf()).delete(old);
-    };
-    const done = await step({ op: 'delete', old, news: null }, 'deleting', work);
-    if (!done) return;
-    removeResource(old.urn);
-    count('delete', old);
-    sendFinished('delete', old, null);
-  }
-
-  async function refreshOne(old: Resource): Promise<void> {
-    const work = async () => (old.custom && !isProvider(old) ? (await pluginOf()).read(old) : { ...old });
-    const done = await step({ op: 'refresh', old, news: old }, null, work);
-    if (!done) return;
-    const { result } = done;
-    const news = result && { ...old, ...result };
-    const op = !news ? 'delete' : isEqual(news.outputs, old.outputs) ? 'same' : 'update';
-    if (news) saveResource(news);
-    else removeResource(old.urn);
-    count(op, old);
-    sendFinished(op, old, news, false);
+    if (old.pendingReplacement === true || replaces.length > 0) {
+      // A replacement has nothing of the old resource: neither generated names nor ignored changes.
+      const inputs = await plugin.check(registration.urn, {}, registration.inputs);
+      return steps.replace(plugin, registration, old, { ...news, inputs, created: now() });
+    }
+    return changed ? steps.update(plugin, old, news) : steps.same(old, news);
   }
 
   function pluginOf(): Promise<Plugin> {
@@ -303,7 +207,7 @@ export function createDeployment(context: DeploymentContext): Deployment {
           ({ urn }) => !unregistered.some((other) => dependsOn(other, urn)),
         );
         if (deletable.length === 0) return;
-        for (const old of deletable) schedule(() => deleteOne(old));
+        for (const old of deletable) schedule(() => steps.deleteOne(old));
         await scheduler.idle();
       }
     },
@@ -312,8 +216,8 @@ export function createDeployment(context: DeploymentContext): Deployment {
         (resource) => resource.type === STACK || isProvider(resource),
       );
       const others = snapshot.resources.filter((each) => !internal.includes(each));
-      for (const resource of internal) await refreshOne(resource);
-      for (const resource of others) schedule(() => refreshOne(resource));
+      for (const resource of internal) await steps.refreshOne(resource);
+      for (const resource of others) schedule(() => steps.refreshOne(resource));
       await scheduler.idle();
     },
     finishOutputs: () => {
@@ -334,9 +238,9 @@ function resourceOf(
   old: Resource | null,
   providerResource: Resource | null,
 ): Resource {
-  const { urn, type, custom, parent, inputs, dependencies } = registration;
+  const { urn, type, custom, parent, inputs, dependencies, propertyDependencies } = registration;
   const provider = providerResource ? `${providerResource.urn}::${providerResource.id}` : '';
-  const base = { urn, type, custom, parent, inputs, dependencies, provider };
+  const base = { urn, type, custom, parent, inputs, dependencies, propertyDependencies, provider };
   return { ...base, id: '', outputs: {}, created: old?.created ?? now() };
 }
 

@@ -6,7 +6,16 @@ import { unsupported } from './failure.ts';
 import type { Resource } from './snapshot.ts';
 import { SECRET, SIGNATURE, mapProps, type Props } from './values.ts';
 
-export type Op = 'create' | 'update' | 'delete' | 'same' | 'refresh';
+export type Op =
+  | 'create'
+  | 'update'
+  | 'delete'
+  | 'same'
+  | 'refresh'
+  | 'delete-replaced'
+  | 'replace'
+  | 'create-replacement'
+  | 'remove-pending-replace';
 export type Severity = 'debug' | 'info' | 'warning' | 'error';
 export type EngineEvent = Readonly<Record<string, unknown>>;
 

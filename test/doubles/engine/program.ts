@@ -129,8 +129,18 @@ function registrationOf(stack: StackRef, request: resourceProto.RegisterResource
     version: request.getVersion(),
     inputs: fromStruct(request.getObject()),
     dependencies: request.getDependenciesList(),
+    propertyDependencies: propertyDependenciesOf(request),
     ignoreChanges: request.getIgnorechangesList(),
+    deleteBeforeReplace: request.getDeletebeforereplace(),
   };
+}
+
+function propertyDependenciesOf(request: resourceProto.RegisterResourceRequest): Record<string, string[]> {
+  const found: Record<string, string[]> = {};
+  request.getPropertydependenciesMap().forEach((dependencies, property) => {
+    if (dependencies.getUrnsList().length > 0) found[property] = dependencies.getUrnsList();
+  });
+  return found;
 }
 
 function unary<Request, Reply>(handle: (request: Request) => Reply | Promise<Reply>) {

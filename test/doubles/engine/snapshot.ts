@@ -25,6 +25,10 @@ export type Resource = {
   readonly outputs: Props;
   /** The URNs of the resources that are created before it and deleted after it. */
   readonly dependencies: readonly string[];
+  /** By input property: the URNs of the resources that its value comes from. */
+  readonly propertyDependencies: Readonly<Record<string, readonly string[]>>;
+  /** It was deleted before its replacement, which does not exist yet. */
+  readonly pendingReplacement?: boolean;
   readonly created: string;
 };
 

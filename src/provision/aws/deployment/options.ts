@@ -17,6 +17,8 @@ export type DeployOptions = {
   readonly configFile: string;
   /** More settings of the allocator, as environment variables. Some are secrets. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Whether the role has what sessions of Systems Manager need. */
+  readonly sessions: boolean;
 };
 
 export type DestroyOptions = {
@@ -57,9 +59,10 @@ export function readDeployOptions(
     ami: { type: 'string' },
     config: { type: 'string' },
     'env-file': { type: 'string' },
+    sessions: { type: 'boolean', default: false },
   });
   if (!read.ok) return read;
-  const { domain = '', image = '', type = '', disk = '', ami = null, config } = read.value;
+  const { domain = '', image = '', type = '', disk = '', ami = null, config, sessions = false } = read.value;
   const place = readPlace(read.value, defaults);
   if (!place.ok) return place;
   const wrong = rules.find(({ isRight }) => !isRight({ domain, image, type, disk }));
@@ -70,7 +73,7 @@ export function readDeployOptions(
   if (!envFile.ok) return envFile;
   const settings = parseSettings(envFile.value);
   if (!settings.ok) return settings;
-  const options = { domain, image, instanceType: type, diskGb: Number(disk), amiId: ami };
+  const options = { domain, image, instanceType: type, diskGb: Number(disk), amiId: ami, sessions };
   return succeed({ ...place.value, ...options, configFile: configFile.value, settings: settings.value });
 }
 
@@ -125,6 +128,7 @@ const flagsSchema = z.object({
   ...{ domain: text, image: text, name: text, region: text, type: text, disk: text },
   ...{ ami: text, config: text, confirm: text },
   'env-file': text,
+  sessions: z.boolean().optional(),
   'delete-data': z.boolean().optional(),
 });
 type Flags = z.infer<typeof flagsSchema>;

@@ -16,7 +16,7 @@ import { createClients, type Clients } from '../clients.ts';
 import { createCloud } from '../cloud.ts';
 import { CloudError } from '../cloud-error.ts';
 import { awsFolders, defaultLimits } from '../context.ts';
-import { explainOutput } from '../failure.ts';
+import { explainDeployment } from '../failure.ts';
 import { toolFolders } from '../open.ts';
 import { AWS_CLOUD, AWS_PLUGIN, pluginEnvironment } from '../pulumi.ts';
 import type { RunFailure } from '../../engine/failure.ts';
@@ -130,7 +130,7 @@ async function composeSpec(
   clients: Clients,
   adminPassword: string,
 ): Promise<AllocatorSpec> {
-  const { deployment, region, domain, image, instanceType, configFile, settings } = options;
+  const { deployment, region, domain, image, instanceType, configFile, settings, sessions } = options;
   const cloud = createCloud({ region, uid: 'none' });
   const site = createSite(clients.ec2, deployment);
   const { account, arn } = await cloud.caller();
@@ -149,7 +149,7 @@ async function composeSpec(
     );
   return {
     ...{ deployment, region, domain, image, instanceType, configFile, adminPassword, amiId, account },
-    ...{ settings, stateBucket, backupBucket, logGroup },
+    ...{ settings, sessions, stateBucket, backupBucket, logGroup },
     provider: aws.name,
     partition: arn.split(':')[1] ?? 'aws',
     vpcId: network.vpcId,
@@ -242,7 +242,7 @@ async function withPulumi<T>(
       now: () => new Date(),
       limits: defaultLimits,
     },
-    pulumi: { cloud: { ...AWS_CLOUD, program: PROGRAM }, explain: explainOutput },
+    pulumi: { cloud: { ...AWS_CLOUD, program: PROGRAM }, explain: explainDeployment },
     pluginEnv: pluginEnvironment(region),
     cliRoot: tools.value.cliRoot,
     cancelSignal: context.cancelSignal,
