@@ -44,7 +44,7 @@ install_all() {
   install -d -m 700 "$data"
   install -d -m 755 "$cache"
   if [ -z "$DESTDIR" ]; then chown lablink:lablink "$data" "$cache"; fi
-  [ -e "$settings/lablink.env" ] || install -m 600 deploy/lablink.env "$settings/lablink.env"
+  [ -e "$settings/lablink.env" ] || install -m 600 deploy/lablink.env.example "$settings/lablink.env"
   if runs_systemd; then systemctl daemon-reload; fi
   echo "Installed in $DESTDIR$PREFIX. Settings: $settings/lablink.env. Start it: systemctl enable --now lablink"
 }

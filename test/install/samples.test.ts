@@ -1,7 +1,7 @@
 // What deploy/ contains is read as its programs read it, and held against the program: names of settings, stages, files, versions.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -28,7 +28,7 @@ type Compose = { services: { allocator: Service; caddy: Service }; volumes: Reco
 
 /** The settings of a sample, also those that are commented out. */
 async function sampleSettings(): Promise<Record<string, string>> {
-  const lines = (await read('deploy/lablink.env')).matchAll(/^#?([A-Z][A-Z_]+)=(.*)$/gm);
+  const lines = (await read('deploy/lablink.env.example')).matchAll(/^#?([A-Z][A-Z_]+)=(.*)$/gm);
   return Object.fromEntries([...lines].map(([, name = '', value = '']) => [name, value]));
 }
 
@@ -44,21 +44,29 @@ describe('the sample of settings', () => {
   });
 });
 
-describe('the sample of a config file', () => {
-  test('is where compose mounts it, and where CONFIG_DIR of the settings says', async () => {
+describe('the files of an installation that its user writes', () => {
+  test('are unknown to git, and where compose reads them', async () => {
     const { CONFIG_DIR = '' } = await sampleSettings();
     const { services } = parse(await read('deploy/compose.yaml')) as Compose;
-    const path = `${CONFIG_DIR}/config.yaml`;
-    expect(services.allocator.volumes).toContain(`./config.yaml:${path}:ro`);
-    const content = await read('deploy/config.yaml');
-    const loaded = loadConfig({
-      env: { CONFIG_DIR },
-      readFile: (asked) => (asked === path ? content : undefined),
-      cwd: '/',
+    expect(services.allocator.env_file).toBe('.env');
+    expect(services.allocator.volumes).toContain(`./config:${CONFIG_DIR}:ro`);
+    // With what the guide writes into .env, and no more.
+    const { allocator } = services;
+    const start = {
+      ...allocator.environment,
+      LABLINK_DOMAIN: 'lab.example.org',
+      PUBLIC_URL: 'https://lab.example.org',
+    };
+    expect(loadConfig({ env: start, readFile: () => undefined, cwd: '/' })).toMatchObject({
+      ok: true,
+      value: { warnings: [] },
     });
-    expect(loaded).toMatchObject({ ok: true, value: { warnings: [] } });
-    // Git keeps no other mode, and the user of the container is another.
-    expect((await stat(join(root, 'deploy/config.yaml'))).mode & 0o044).toBe(0o044);
+    const git = (...args: string[]) => promisify(execFile)('git', args, { cwd: root });
+    const written = ['deploy/.env', 'deploy/config/config.yaml'];
+    expect((await git('check-ignore', ...written)).stdout.trim().split('\n')).toEqual(written);
+    expect((await git('ls-files', ...written, 'deploy/lablink.env')).stdout).toBe('');
+    // The folder is there, so that Docker does not make it, for root.
+    expect((await git('ls-files', 'deploy/config')).stdout.trim()).toBe('deploy/config/.gitignore');
   });
 });
 
@@ -148,8 +156,7 @@ describe('the container image', () => {
     const { allocator, caddy } = services;
     for (const target of ['aws', /:-(\w+)\}/.exec(allocator.build?.target ?? '')?.[1] ?? ''])
       expect(dockerfile).toMatch(new RegExp(`^FROM base AS ${target}$`, 'm'));
-    expect(allocator).toMatchObject({ read_only: true, env_file: 'lablink.env', build: { context: '..' } });
-    expect(existsSync(join(root, 'deploy/lablink.env'))).toBe(true);
+    expect(allocator).toMatchObject({ read_only: true, build: { context: '..' } });
     const env = {
       ...allocator.environment,
       PUBLIC_URL: String(allocator.environment['PUBLIC_URL']).replace(/\$\{.*\}/, 'lablink.example.org'),
