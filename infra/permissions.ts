@@ -41,7 +41,7 @@ export const allocatorActions = [
   'sts:GetCallerIdentity',
 ] as const;
 
-/** What Pulumi's AWS plugin (7.48) calls to create, read, update and delete each type; its source says so, beside the recorded calls. */
+/** What Pulumi's AWS plugin (7.48) calls to create, read, update and delete each type: from its source and from recorded calls. */
 export const pluginActions = {
   'aws:ec2/instance:Instance': [
     'ec2:CreateTags',
@@ -271,7 +271,7 @@ export function allocatorPolicy(scope: PolicyScope): Policy {
   };
 }
 
-/** For the role of an instance, so that who may start a session in the account can run commands on it. */
+/** For the role of an instance, so that people who may start sessions in the account can run commands on it. */
 export function sessionPolicy(): Policy {
   return { Version: '2012-10-17', Statement: [allow('Session', sessionActions, '*')] };
 }

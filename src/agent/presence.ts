@@ -38,9 +38,12 @@ export function createPresence(context: PresenceContext): Presence {
   let accepted: Status | null = null;
   let generation = 0;
   let fault: string | null = null;
+  let lastUptimeMs = 0;
 
   async function report(status: Status): Promise<void> {
-    if (!(await reportStatus(context, status))) return;
+    // Greater with every report: the clock of the kernel has steps of ten.
+    lastUptimeMs = Math.max(lastUptimeMs + 1, Math.round(uptime() * 1_000));
+    if (!(await reportStatus(context, status, lastUptimeMs))) return;
     accepted = status;
     generation += 1;
     announced.resolve(undefined);
@@ -80,20 +83,13 @@ export function createPresence(context: PresenceContext): Presence {
   };
 }
 
-let lastUptimeMs = 0;
-/** Greater than the one before: the kernel's has steps of ten. */
-function nextUptimeMs(): number {
-  lastUptimeMs = Math.max(lastUptimeMs + 1, Math.round(uptime() * 1_000));
-  return lastUptimeMs;
-}
-
 /** Reports until it is answered. False: refused, or the agent stops. */
-async function reportStatus(context: PresenceContext, status: Status): Promise<boolean> {
+async function reportStatus(context: PresenceContext, status: Status, uptimeMs: number): Promise<boolean> {
   const { options, stopping } = context;
   const { log } = options.dependencies;
   const { hostname, bootId } = options;
-  // Before the first try: one that is held up on its way must not arrive as the newest report.
-  const body = { hostname, status, boot_id: bootId, uptime_ms: nextUptimeMs() };
+  // The same in every try: one that is held up on its way must not arrive as the newest report.
+  const body = { hostname, status, boot_id: bootId, uptime_ms: uptimeMs };
   const answer = await untilAnswered(
     context,
     'reporting the status',

@@ -39,7 +39,7 @@ async function follow(section: HTMLElement, onPlace: (place: Place) => void): Pr
     await pause(ASK_MS * (1 + JITTER * Math.random()));
     const place = await ask(dataOf(section, 'place'));
     showConnection(place !== null);
-    // The machine was assigned in another tab, or the place was lost: the page says so when it is loaded.
+    // The machine was assigned in another tab, or the place was lost: the start page shows which.
     if (place === 'gone' || place?.state === 'left') {
       location.replace('/');
       return;

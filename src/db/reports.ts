@@ -17,8 +17,8 @@ export type ReportResult = 'recorded' | 'late' | 'unknown_vm';
 type StatusReport = {
   readonly hostname: string;
   readonly status: ReportedStatus;
-  /** When the VM had it: since which boot, and for how long. Null: the VM does not say. */
-  readonly since: { readonly bootId: string; readonly uptimeMs: number } | null;
+  /** When the VM made it: in which boot, and how long after that boot. Undefined: the VM does not say. */
+  readonly madeAt?: { readonly bootId: string; readonly uptimeMs: number } | undefined;
 };
 type ValueReport = { readonly hostname: string } & (
   { readonly inUse: boolean; readonly gpu: null } | { readonly inUse: null; readonly gpu: GpuHealth }
@@ -30,15 +30,13 @@ type ValueReport = { readonly hostname: string } & (
  */
 export async function reportStatus(
   db: Db,
-  report: Omit<StatusReport, 'since'> &
-    Partial<Pick<StatusReport, 'since'>> & { readonly provider: Provider },
+  { provider, ...report }: StatusReport & { readonly provider: Provider },
   most = Infinity,
 ): Promise<'recorded' | 'late' | 'too_many'> {
-  const { hostname, status, since = null, provider } = report;
-  // Who is late may be gone by now: it is not seen.
+  const { hostname, status } = report;
+  // A late report does not show that the VM is still there.
   const change = async (): Promise<boolean> =>
-    (await changeStatus(db, { hostname, status, since })) === 'late' ||
-    (await recordSeen(db, hostname)) !== null;
+    (await changeStatus(db, report)) === 'late' || (await recordSeen(db, hostname)) !== null;
   if (await change()) return 'recorded';
   if (await hasTombstone(db, hostname)) return 'late';
   if ((await countReported(db)) >= most) return 'too_many';
@@ -57,7 +55,7 @@ async function countReported(db: Db): Promise<number> {
   return count;
 }
 
-/** `late`: a newer report has come before. `done`: the status is what it has to be after this report, also where there is no such VM. */
+/** `late`: a newer report came first. `done`: the report has its effect, or there is no such VM. */
 type StatusChange = 'done' | 'late';
 
 const changeStatus = grouped<StatusReport, StatusChange>({
@@ -69,8 +67,8 @@ const changeStatus = grouped<StatusReport, StatusChange>({
 });
 
 /**
- * The report about `v` was held up on its way: it or a newer one of the same boot has come. Boots have no order: one that nobody has heard
- * of may be an earlier one. A value, and no `exists`: that would become a join, which is not made again when `v` has changed while the
+ * The report about `v` was held up on its way: it, or a newer one of the same boot, has arrived already. Boots have no order: an unknown
+ * one may be an earlier one. A value, and not `exists`: that would become a join, which is not repeated when `v` has changed while the
  * statement waited for it.
  */
 const IS_LATE = sql<boolean>`coalesce((
@@ -90,7 +88,7 @@ async function changeStatuses(
   const updates = statuses.map((status, index) => {
     const due = sql`v.hostname in (select hostname from given where status = ${status}) and not ${IS_LATE}`;
     const news = transition(`report-${status}`, { where: due, locking, set: REPORTED });
-    // What is older than it is late from now on.
+    // Older reports are late from now on.
     const noNews = sql`
       update vms v set ${REPORTED} from (
         select v.hostname from vms v where not ${statusChangedBy(`report-${status}`)} and ${due}
@@ -106,7 +104,7 @@ async function changeStatuses(
   const { rows } = await sql<{ hostname: string; status: string; isSettled: boolean; isLate: boolean }>`
     with given as (
       select * from unnest(${reports.map(({ hostname }) => hostname)}::text[], ${reports.map(({ status }) => status)}::text[],
-        ${reports.map(({ since }) => since?.bootId ?? null)}::text[], ${reports.map(({ since }) => since?.uptimeMs ?? null)}::bigint[])
+        ${reports.map(({ madeAt }) => madeAt?.bootId ?? null)}::text[], ${reports.map(({ madeAt }) => madeAt?.uptimeMs ?? null)}::bigint[])
         as given (hostname, status, boot_id, uptime_ms)
     ), ${sql.join(updates)}
     select v.hostname, v.status, settled.hostname is not null as "isSettled", ${IS_LATE} as "isLate"
@@ -115,11 +113,11 @@ async function changeStatuses(
     db,
   );
   const found = new Map(rows.map((row) => [row.hostname, row]));
-  return reports.map(({ hostname, status, since }) => {
+  return reports.map(({ hostname, status, madeAt }) => {
     const row = found.get(hostname);
     if (!row || row.isSettled) return 'done';
     if (row.isLate) return 'late';
-    const isLocked = since !== null || changes(`report-${status}`, readVmStatus(row.status));
+    const isLocked = madeAt !== undefined || changes(`report-${status}`, readVmStatus(row.status));
     return isLocked ? undefined : 'done';
   });
 }

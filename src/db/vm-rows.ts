@@ -202,7 +202,7 @@ export async function listVmRows(db: Db): Promise<VmRow[]> {
   }));
 }
 
-/** VMs that participants may have had although no assignment says so: from before a restore, or added to the list when they were found. */
+/** VMs that participants may have had although no assignment is recorded: from before a restore, or adopted. */
 export async function listWithUnknownPast(db: Db): Promise<ReadonlySet<string>> {
   const { rows } = await sql<{ hostname: string }>`
     select v.hostname from vms v where v.created_at <= (select restored_at from deployment_identity)

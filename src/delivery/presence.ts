@@ -79,7 +79,7 @@ export function createPresence(options: PresenceOptions): Presence {
 
 function createWrites({ db, allocator, find, all }: PresenceOptions): Groups<Write, 'written'> {
   const lease = { seconds: LEASE_SECONDS, allocator };
-  /** Of these, the last write has failed. If they wait no more, their leases would say so until they run out. */
+  /** Of these, the last write has failed. If they no longer wait, their leases would last until they run out. */
   const unwritten = new Set<string>();
   return createGroups<Write, 'written'>({
     keyOf: (write) => (write === 'renewal' ? '' : write.hostname),

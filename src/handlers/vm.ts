@@ -38,8 +38,8 @@ export function createVmHandlers(dependencies: VmDependencies): HandlersOf<'vm'>
     updateVmStatus: async ({ body }) => {
       const { unknownVmProvider: provider, maxReportedVms: most } = dependencies;
       const { hostname, status, boot_id: bootId, uptime_ms: uptimeMs } = body;
-      const since = bootId === undefined || uptimeMs === undefined ? null : { bootId, uptimeMs };
-      if ((await reportStatus(db, { hostname, status, since, provider }, most)) === 'too_many')
+      const madeAt = bootId === undefined || uptimeMs === undefined ? undefined : { bootId, uptimeMs };
+      if ((await reportStatus(db, { hostname, status, madeAt, provider }, most)) === 'too_many')
         return problem('overloaded', { detail: TOO_MANY });
       return json({ message: 'VM status updated successfully.' });
     },

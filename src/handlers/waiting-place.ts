@@ -77,7 +77,7 @@ export async function openPlace(
 
 type LookDependencies = Pick<WaitingDependencies, 'db' | 'now' | 'sendsEmail'>;
 
-/** Reads a place for its participant, who is present by that. */
+/** Reads a place for its participant, and records that the participant is present. */
 export async function lookAtPlace(
   dependencies: LookDependencies,
   record: PlaceRecord,

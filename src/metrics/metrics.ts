@@ -1,5 +1,5 @@
-// What Prometheus reads of this process, behind a narrow type: no other file knows prom-client. What happens is told by those
-// who do it; what is, readings.ts reads when somebody asks.
+// What Prometheus reads from this process, behind a narrow type: no other file knows prom-client. The code that does something
+// counts it here; readings.ts reads the present state when Prometheus asks.
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { endedStatuses, operationKinds } from '../vms/operation.ts';
 import {

@@ -42,49 +42,49 @@ test('a report during the deletion of its VM is answered like one of an unknown 
 });
 
 describe('status reports that come in another order than they were made', () => {
-  const since = (status: 'initializing' | 'running' | 'error', bootId: string, uptimeMs: number) =>
-    reportStatus(database.db, { hostname: 'a', status, since: { bootId, uptimeMs }, provider: 'external' });
+  const report = (status: 'initializing' | 'running' | 'error', bootId: string, uptimeMs: number) =>
+    reportStatus(database.db, { hostname: 'a', status, madeAt: { bootId, uptimeMs }, provider: 'external' });
   const statusOfA = async () => (await findVm(database.db, 'a'))?.status;
 
   test('of the reports of one boot the newest counts, in whatever order they come', async () => {
-    await since('running', 'boot-1', 900);
-    await since('initializing', 'boot-1', 100);
+    await report('running', 'boot-1', 900);
+    await report('initializing', 'boot-1', 100);
     expect(await statusOfA()).toBe('running');
-    await since('error', 'boot-1', 1_000);
-    await since('running', 'boot-1', 950);
+    await report('error', 'boot-1', 1_000);
+    await report('running', 'boot-1', 950);
     expect(await statusOfA()).toBe('error');
-    await since('running', 'boot-1', 2_000);
+    await report('running', 'boot-1', 2_000);
     expect(await statusOfA()).toBe('running');
   });
 
   test('a newer report counts also where it brings no news', async () => {
-    await since('running', 'boot-1', 900);
-    await since('running', 'boot-1', 2_000);
-    await since('error', 'boot-1', 1_500);
+    await report('running', 'boot-1', 900);
+    await report('running', 'boot-1', 2_000);
+    await report('error', 'boot-1', 1_500);
     expect(await statusOfA()).toBe('running');
   });
 
   test('a report that arrives twice does not undo what an admin has done meanwhile', async () => {
-    await since('error', 'boot-1', 1_500);
+    await report('error', 'boot-1', 1_500);
     await markHealthy(database.db, { hostname: 'a', by: 'ada' });
     expect(await statusOfA()).toBe('running');
-    await since('error', 'boot-1', 1_500);
+    await report('error', 'boot-1', 1_500);
     expect(await statusOfA()).toBe('running');
   });
 
   test('a report of an earlier boot that comes late holds back none of the present one', async () => {
-    await since('initializing', 'boot-2', 100);
-    await since('initializing', 'boot-1', 9_000);
-    await since('running', 'boot-2', 200);
+    await report('initializing', 'boot-2', 100);
+    await report('initializing', 'boot-1', 9_000);
+    await report('running', 'boot-2', 200);
     expect(await statusOfA()).toBe('running');
   });
 
   test('a late report does not end the silence of a machine', async () => {
-    await since('running', 'boot-1', 900);
+    await report('running', 'boot-1', 900);
     await reportHeartbeat(database.db, 'a', { bootId: 'boot-1', address: '10.0.0.5', freeDiskBytes: 5 });
     await sql`update vm_presence set last_seen_at = now() - interval '10 minutes'`.execute(database.db);
     await markSilent(database.db, 60);
-    await since('initializing', 'boot-1', 100);
+    await report('initializing', 'boot-1', 100);
     expect(await statusOfA()).toBe('unreachable');
   });
 
@@ -95,11 +95,11 @@ describe('status reports that come in another order than they were made', () => 
   ] as const)(
     'of two reports that wait for one row, the newer counts: $first at $firstMs ms, $second at $secondMs ms',
     async ({ first, firstMs, second, secondMs, last }) => {
-      await since('initializing', 'boot-1', 100);
+      await report('initializing', 'boot-1', 100);
       const { waiting } = await database.db.transaction().execute(async (trx) => {
         const held = { bootId: 'boot-1', uptimeMs: firstMs };
-        await reportStatus(trx, { hostname: 'a', status: first, since: held, provider: 'external' });
-        const other = since(second, 'boot-1', secondMs);
+        await reportStatus(trx, { hostname: 'a', status: first, madeAt: held, provider: 'external' });
+        const other = report(second, 'boot-1', secondMs);
         await vi.waitFor(async () => {
           const { rows } = await sql`select from pg_stat_activity
             where datname = current_database() and wait_event_type = 'Lock'`.execute(database.db);
@@ -112,8 +112,8 @@ describe('status reports that come in another order than they were made', () => 
     },
   );
 
-  test('a report that does not say since when counts as before', async () => {
-    await since('running', 'boot-1', 900);
+  test('a report that does not say when it was made counts', async () => {
+    await report('running', 'boot-1', 900);
     await reportStatus(database.db, { hostname: 'a', status: 'initializing', provider: 'external' });
     expect(await statusOfA()).toBe('initializing');
   });

@@ -1,5 +1,5 @@
-// When a VM had the status that it has reported: its boot, and the time since then. A report that was held up on its way is not taken
-// for a newer one. Not breaking: an older program leaves them as they are.
+// When the last status report that counted was made: in which boot, and how long after that boot. A report that was held up on its
+// way is not taken for a newer one. Not breaking: an older program leaves the columns as they are.
 // Frozen once released: a migration never imports the application, and is never edited afterwards.
 import { sql, type Kysely } from 'kysely';
 
