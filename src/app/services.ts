@@ -51,6 +51,7 @@ export async function openDelivery(
   const dispatcher = createDispatcher({
     db: shares.machines,
     allocator: randomUUID(),
+    channel: config.notifyChannel,
     maxWaiters: config.limits.waitingVms,
     codeLifetimeSeconds: config.limits.codeLifetimeMs / 1_000,
     pollMaxSeconds: config.limits.pollMaxSeconds ?? null,
@@ -65,7 +66,7 @@ export async function openDelivery(
         connectionString,
         channel: config.notifyChannel,
         db,
-        onHostname: dispatcher.onNotification,
+        onNotice: dispatcher.onNotice,
         onConnected: () => void dispatcher.readAll(),
         onError: (error) => log.warn({ err: error }, 'The listener lost its connection; it reconnects.'),
       }),

@@ -125,34 +125,51 @@ export type Lease = {
   readonly seconds: number;
   /** The id of the allocator where these VMs wait. */
   readonly allocator: string;
+  /** Other allocators are notified on it of newer polls of VMs that wait there. */
+  readonly channel: string;
   /** Their polls are not new: where a newer poll waits at another allocator, that one has the lease. */
   readonly renews?: boolean;
 };
 
-/** Records or renews that these VMs wait: one statement, in a fixed order of rows. */
+/**
+ * Records or renews that these VMs wait: one statement, in a fixed order of rows. Returns those of which a newer poll waits at another
+ * allocator.
+ */
 export async function leaseWaiting(
   db: Db,
   waiting: readonly WaitingVm[],
-  { seconds, allocator, renews = false }: Lease,
-): Promise<void> {
-  if (waiting.length === 0) return;
+  { seconds, allocator, channel, renews = false }: Lease,
+): Promise<string[]> {
+  if (waiting.length === 0) return [];
   await endSilence(
     db,
     waiting.map(({ hostname }) => hostname),
   );
-  await sql`
-    insert into vm_presence (hostname, last_seen_at, confirms, waiting_until, waits_at, available)
-    select v.hostname, now(), given.confirms, now() + make_interval(secs => ${seconds}::float8), ${allocator}::uuid,
-           v.assignment_id is null
-    from unnest(${waiting.map(({ hostname }) => hostname)}::text[], ${waiting.map(({ confirms }) => confirms)}::boolean[])
-      as given (hostname, confirms)
-    join vms v on v.hostname = given.hostname
-    order by v.hostname
-    on conflict (hostname) do update set
-      last_seen_at = now(), confirms = excluded.confirms, waiting_until = excluded.waiting_until,
-      waits_at = excluded.waits_at, available = excluded.available
-    where not ${renews}::boolean or coalesce(vm_presence.waits_at = excluded.waits_at, true)
-      or coalesce(vm_presence.waiting_until < now(), true)`.execute(db);
+  const { rows } = await sql<{ hostname: string; isLeased: boolean }>`
+    with given as (
+      select v.hostname, given.confirms, v.assignment_id is null as available
+      from unnest(${waiting.map(({ hostname }) => hostname)}::text[], ${waiting.map(({ confirms }) => confirms)}::boolean[])
+        as given (hostname, confirms)
+      join vms v on v.hostname = given.hostname
+    ), elsewhere as (
+      select p.hostname from given join vm_presence p on p.hostname = given.hostname
+      where p.waits_at <> ${allocator}::uuid and p.waiting_until >= now()
+    ), leased as (
+      insert into vm_presence (hostname, last_seen_at, confirms, waiting_until, waits_at, available)
+      select hostname, now(), confirms, now() + make_interval(secs => ${seconds}::float8), ${allocator}::uuid, available
+      from given order by hostname
+      on conflict (hostname) do update set
+        last_seen_at = now(), confirms = excluded.confirms, waiting_until = excluded.waiting_until,
+        waits_at = excluded.waits_at, available = excluded.available
+      where not ${renews}::boolean or coalesce(vm_presence.waits_at = excluded.waits_at, true)
+        or coalesce(vm_presence.waiting_until < now(), true)
+      returning hostname
+    )
+    select elsewhere.hostname, leased.hostname is not null as "isLeased",
+      case when leased.hostname is not null
+        then pg_notify(${channel}, json_build_object('PolledAgain', leased.hostname, 'At', ${allocator}::text)::text) end
+    from elsewhere left join leased on leased.hostname = elsewhere.hostname`.execute(db);
+  return rows.flatMap(({ hostname, isLeased }) => (isLeased ? [] : [hostname]));
 }
 
 /** These VMs no longer wait at this allocator; some may wait at another one by now. */

@@ -14,13 +14,19 @@ export type Listener = {
   close(): Promise<void>;
 };
 
+/** A hint; the rows are the truth. */
+export type Notice =
+  /** This VM may have a command to fetch. */
+  | { readonly kind: 'command'; readonly hostname: string }
+  /** A poll of this VM waits at this allocator: an older one, at another allocator, does not any more. */
+  | { readonly kind: 'poll'; readonly hostname: string; readonly allocator: string };
+
 export type ListenOptions = {
   readonly connectionString: string;
   readonly channel: string;
   /** For the probe: a pooler would deliver a notification of our own connection to ourselves. */
   readonly db: Db;
-  /** A hint: this VM may have a command to fetch. */
-  readonly onHostname: (hostname: string) => void;
+  readonly onNotice: (notice: Notice) => void;
   /** (Re)connected: notifications may have been lost. */
   readonly onConnected: () => void;
   readonly onError: (error: Error) => void;
@@ -72,8 +78,8 @@ export async function listen(options: ListenOptions): Promise<Result<Listener>> 
     void listenAgain();
   });
   subscriber.notifications.on(options.channel, (payload: unknown) => {
-    const hostname = hostnameOf(payload);
-    if (hostname !== null) options.onHostname(hostname);
+    const notice = readNotice(payload);
+    if (notice !== null) options.onNotice(notice);
   });
   await subscriber.connect();
   await subscriber.listenTo(options.channel);
@@ -122,9 +128,14 @@ function parsePayload(text: string): unknown {
 }
 
 /** Other users of the database can send anything. */
-function hostnameOf(payload: unknown): string | null {
-  if (typeof payload !== 'object' || payload === null || !('HostName' in payload)) return null;
-  return typeof payload.HostName === 'string' ? payload.HostName : null;
+function readNotice(payload: unknown): Notice | null {
+  if (typeof payload !== 'object' || payload === null) return null;
+  if ('HostName' in payload && typeof payload.HostName === 'string')
+    return { kind: 'command', hostname: payload.HostName };
+  if (!('PolledAgain' in payload && 'At' in payload)) return null;
+  const { PolledAgain: hostname, At: allocator } = payload;
+  if (typeof hostname !== 'string' || typeof allocator !== 'string') return null;
+  return { kind: 'poll', hostname, allocator };
 }
 
 async function probe(

@@ -1,6 +1,7 @@
 // Dispatches assignments to the VMs that wait for them. A poll is registered before its row is read, and a notification is
 // only a hint: the row is the truth. After a reconnect and on a slow timer the rows of all waiting VMs are read again.
 import type { Db } from '../db/connect.ts';
+import type { Notice } from '../db/listen.ts';
 import { takeDelivery, withDelivery, type Delivery } from '../db/delivery.ts';
 import { createPresence } from './presence.ts';
 import { createWaiters, type Waiter, type Waiters, type WaitResult } from './waiters.ts';
@@ -9,6 +10,8 @@ export type DispatcherOptions = {
   readonly db: Db;
   /** Unique among all allocators of this database, including earlier runs of this program. */
   readonly allocator: string;
+  /** On which allocators are notified. */
+  readonly channel: string;
   readonly maxWaiters: number;
   readonly codeLifetimeSeconds: number;
   /** An older poll ends with `timed_out`; null = polls do not time out. */
@@ -25,8 +28,8 @@ type Poll = { readonly hostname: string; readonly confirms: boolean; readonly si
 export type Dispatcher = {
   /** Waits for the assignment of the VM. `full`: too many VMs are waiting. Throws if the database is not available. */
   wait(poll: Poll): Promise<WaitResult<Delivery> | { readonly kind: 'full' }>;
-  /** A notification for this VM: reads its row, if it waits. */
-  readonly onNotification: (hostname: string) => void;
+  /** If the VM waits here, reads its row. */
+  readonly onNotice: (notice: Notice) => void;
   /** Notifications may have been lost: reads the rows of all waiting VMs. */
   readonly readAll: () => Promise<void>;
   /** How many VMs are waiting. */
@@ -41,17 +44,16 @@ const RENEW_INTERVAL_MS = 10_000;
 const TIME_OUT_INTERVAL_MS = 250;
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { db, pollMaxSeconds, onError } = options;
+  const { pollMaxSeconds } = options;
   let closed = false;
   const waiters = createWaiters<Delivery>({ ...options, onChange: (hostname) => presence.changed(hostname) });
   const presence = createPresence({
-    db,
-    allocator: options.allocator,
+    ...options,
     find: waiters.get,
     all: waiters.all,
-    onError,
+    onMoved: (hostname) => waiters.get(hostname)?.settle({ kind: 'superseded' }),
   });
-  const { deliver, onNotification, readAll } = createDeliveries(options, waiters);
+  const { deliver, deliverTo, readAll } = createDeliveries(options, waiters);
   const timers = [setInterval(renew, RENEW_INTERVAL_MS)];
   if (pollMaxSeconds !== null) timers.push(setInterval(endOldPolls, TIME_OUT_INTERVAL_MS, pollMaxSeconds));
 
@@ -81,6 +83,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return waiter.result;
   }
 
+  function onNotice(notice: Notice): void {
+    if (notice.kind === 'command') deliverTo(notice.hostname);
+    else if (notice.allocator !== options.allocator && waiters.get(notice.hostname))
+      presence.check(notice.hostname);
+  }
+
   async function close(): Promise<void> {
     closed = true;
     timers.forEach((timer) => clearInterval(timer));
@@ -90,7 +98,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   return {
     wait,
-    onNotification,
+    onNotice,
     readAll,
     get waiting() {
       return waiters.size;
@@ -99,8 +107,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   };
 }
 
-type Deliveries = Pick<Dispatcher, 'onNotification' | 'readAll'> & {
+type Deliveries = Pick<Dispatcher, 'readAll'> & {
   readonly deliver: (waiter: Waiter<Delivery>) => Promise<void>;
+  /** If it waits. */
+  readonly deliverTo: (hostname: string) => void;
 };
 
 /** Reads the rows of waiting VMs, and ends the polls of those that have a command. */
@@ -115,7 +125,7 @@ function createDeliveries(
     if (delivery.waitedSeconds !== null) onDelivered?.(delivery.waitedSeconds);
   }
 
-  function onNotification(hostname: string): void {
+  function deliverTo(hostname: string): void {
     const waiter = waiters.get(hostname);
     if (waiter) deliver(waiter).catch((error: unknown) => onError(error, 'delivering a command'));
   }
@@ -123,12 +133,11 @@ function createDeliveries(
   async function readAll(): Promise<void> {
     try {
       const hostnames = waiters.all().map((waiter) => waiter.hostname);
-      if (hostnames.length > 0)
-        (await withDelivery(db, hostnames, codeLifetimeSeconds)).forEach(onNotification);
+      if (hostnames.length > 0) (await withDelivery(db, hostnames, codeLifetimeSeconds)).forEach(deliverTo);
     } catch (error) {
       onError(error, 'reading the assignments of the waiting VMs');
     }
   }
 
-  return { deliver, onNotification, readAll };
+  return { deliver, deliverTo, readAll };
 }

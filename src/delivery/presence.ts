@@ -8,7 +8,9 @@ import { showGroupSizes } from '../db/grouped.ts';
 export type Presence = {
   /** This VM began or ceased to wait. */
   changed(hostname: string): void;
-  /** Renews the leases of all waiting VMs, and ends those whose end could not be written before. */
+  /** Renews the lease of this VM, of which a newer poll may wait at another allocator. */
+  check(hostname: string): void;
+  /** Renews the leases of all waiting VMs, and writes the changes that could not be written before. */
   renew(): void;
   /** Writes the last changes; later ones are dropped. */
   close(): Promise<void>;
@@ -18,8 +20,11 @@ export type PresenceOptions = {
   readonly db: Db;
   /** The id of this allocator. */
   readonly allocator: string;
+  readonly channel: string;
   readonly find: (hostname: string) => WaitingVm | undefined;
   readonly all: () => readonly WaitingVm[];
+  /** A newer poll of this VM waits at another allocator. */
+  readonly onMoved: (hostname: string) => void;
   readonly onError: (error: unknown, doing: string) => void;
 };
 
@@ -31,17 +36,18 @@ const LEASE_SECONDS = 35;
 const MAX_GROUP = 20_000;
 const MAX_WAITING = 2 * MAX_GROUP;
 
-/** A VM that has changed, or all of those that wait. */
-type Write = { readonly hostname: string } | 'renewal';
+/** A VM that has changed, one whose lease is renewed, or all of those that wait. */
+type Write = { readonly hostname: string; readonly renews: boolean } | 'renewal';
 
 export function createPresence(options: PresenceOptions): Presence {
   const { db, onError } = options;
-  const changes = new Set<string>();
+  /** Those whose last change is not in the database yet. */
+  const unwritten = new Set<string>();
   let timer: NodeJS.Timeout | null = null;
   let closed = false;
   let written: Promise<unknown> = Promise.resolve();
 
-  const groups = createWrites(options);
+  const groups = createWrites(options, unwritten);
   showGroupSizes(db, 'presence', groups.sizes);
 
   function write(writes: readonly Write[], doing: string): void {
@@ -53,10 +59,8 @@ export function createPresence(options: PresenceOptions): Presence {
 
   function writeChanges(): void {
     timer = null;
-    const hostnames = [...changes];
-    changes.clear();
     write(
-      hostnames.map((hostname) => ({ hostname })),
+      [...unwritten].map((hostname) => ({ hostname, renews: false })),
       'recording which VMs wait',
     );
   }
@@ -64,9 +68,10 @@ export function createPresence(options: PresenceOptions): Presence {
   return {
     changed(hostname) {
       if (closed) return;
-      changes.add(hostname);
+      unwritten.add(hostname);
       timer ??= setTimeout(writeChanges, WRITE_DELAY_MS);
     },
+    check: (hostname) => write([{ hostname, renews: true }], 'renewing leases'),
     renew: () => write(['renewal'], 'renewing leases'),
     async close() {
       closed = true;
@@ -77,34 +82,46 @@ export function createPresence(options: PresenceOptions): Presence {
   };
 }
 
-function createWrites({ db, allocator, find, all }: PresenceOptions): Groups<Write, 'written'> {
-  const lease = { seconds: LEASE_SECONDS, allocator };
-  /** Of these, the last write has failed. If they no longer wait, their leases would last until they run out. */
-  const unwritten = new Set<string>();
+function createWrites(
+  { db, allocator, channel, find, all, onMoved }: PresenceOptions,
+  unwritten: Set<string>,
+): Groups<Write, 'written'> {
+  const lease = { seconds: LEASE_SECONDS, allocator, channel };
+
+  async function writeChanged(): Promise<void> {
+    const hostnames = [...unwritten];
+    unwritten.clear();
+    try {
+      await leaseWaiting(
+        db,
+        hostnames.flatMap((hostname) => find(hostname) ?? []),
+        lease,
+      );
+      await endWaiting(
+        db,
+        hostnames.filter((hostname) => !find(hostname)),
+        allocator,
+      );
+    } catch (error) {
+      for (const hostname of hostnames) unwritten.add(hostname);
+      throw error;
+    }
+  }
+
+  async function renew(waiting: readonly WaitingVm[]): Promise<void> {
+    const moved = await leaseWaiting(db, waiting, { ...lease, renews: true });
+    // Not those that have begun a newer poll here in the meantime.
+    for (const hostname of moved) if (!unwritten.has(hostname)) onMoved(hostname);
+  }
+
   return createGroups<Write, 'written'>({
     keyOf: (write) => (write === 'renewal' ? '' : write.hostname),
     maxSize: MAX_GROUP,
     maxWaiting: MAX_WAITING,
     together: async (writes) => {
-      const hostnames = writes.flatMap((write) => (write === 'renewal' ? [] : [write.hostname]));
-      const ended = [...unwritten, ...hostnames];
-      unwritten.clear();
-      try {
-        await leaseWaiting(
-          db,
-          hostnames.flatMap((hostname) => find(hostname) ?? []),
-          lease,
-        );
-        await endWaiting(
-          db,
-          ended.filter((hostname) => !find(hostname)),
-          allocator,
-        );
-      } catch (error) {
-        for (const hostname of ended) unwritten.add(hostname);
-        throw error;
-      }
-      if (writes.includes('renewal')) await leaseWaiting(db, all(), { ...lease, renews: true });
+      await writeChanged();
+      const renewed = writes.flatMap((write) => (write !== 'renewal' && write.renews ? write.hostname : []));
+      await renew(writes.includes('renewal') ? all() : renewed.flatMap((hostname) => find(hostname) ?? []));
       return writes.map(() => 'written');
     },
     // What could not be written is repaired by the next renewal.

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { endWaiting, leaseWaiting } from '../../src/db/delivery.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
-import { giveVm, insertFreeVms } from '../support/rows.ts';
+import { CHANNEL, giveVm, insertFreeVms } from '../support/rows.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -26,7 +26,7 @@ const wait = (hostnames: readonly string[]) =>
   leaseWaiting(
     database.db,
     hostnames.map((hostname) => ({ hostname, confirms: true })),
-    { seconds: 35, allocator: ALLOCATOR },
+    { seconds: 35, allocator: ALLOCATOR, channel: CHANNEL },
   );
 const seenNow = (hostname: string) =>
   sql`insert into vm_presence (hostname, last_seen_at) values (${hostname}, now())

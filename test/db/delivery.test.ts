@@ -28,6 +28,7 @@ const newDispatcher = (): Dispatcher =>
   createDispatcher({
     db: database.db,
     allocator: crypto.randomUUID(),
+    channel: CHANNEL,
     maxWaiters: 3,
     codeLifetimeSeconds: LIFETIME_SECONDS,
     pollMaxSeconds: null,
@@ -42,7 +43,7 @@ async function listening() {
     connectionString: database.connectionString,
     channel: CHANNEL,
     db: database.db,
-    onHostname: dispatcher.onNotification,
+    onNotice: dispatcher.onNotice,
     onConnected: () => void dispatcher.readAll(),
     onError: () => undefined,
   });
@@ -100,7 +101,7 @@ describe('a waiting VM', () => {
     expect(await older).toEqual({ kind: 'superseded' });
     expect(dispatcher.waiting).toBe(1);
     await giveVm(database.db, 'ada@x.org');
-    dispatcher.onNotification('a');
+    dispatcher.onNotice({ kind: 'command', hostname: 'a' });
     expect(await newer).toMatchObject({ kind: 'delivered' });
   });
 
@@ -208,26 +209,6 @@ describe('a command', () => {
   });
 });
 
-describe('the listener', () => {
-  test('the listener passes on hostnames and ignores all other payloads', async () => {
-    const told: string[] = [];
-    const result = await listen({
-      connectionString: database.connectionString,
-      channel: CHANNEL,
-      db: database.db,
-      onHostname: (hostname) => told.push(hostname),
-      onConnected: () => undefined,
-      onError: () => undefined,
-    });
-    if (!result.ok) throw new Error(result.failure.message);
-    for (const payload of ['not json', '[]', 'null', '{"HostName": 3}', '{"HostName": "a"}']) {
-      await sql`select pg_notify(${CHANNEL}, ${payload})`.execute(database.db);
-    }
-    await expect.poll(() => told).toEqual(['a']);
-    await result.value.close();
-  });
-});
-
 describe('deliveries in a group', () => {
   test('VMs that ask in the same moment get their commands from one statement, and those without one get nothing', async () => {
     const { db } = database;
@@ -309,6 +290,7 @@ test('a machine whose poll moved to another allocator keeps waiting there when i
   await leaseWaiting(database.db, [{ hostname: 'a', confirms: true }], {
     seconds: 35,
     allocator: first?.at ?? '',
+    channel: CHANNEL,
     renews: true,
   });
   leaving.abort();

@@ -8,7 +8,7 @@ import { findStatus } from '../../src/db/vms.ts';
 import { watchSilence } from '../../src/delivery/silence.ts';
 import { hashToken } from '../../src/vms/token.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
-import { insertFreeVms } from '../support/rows.ts';
+import { CHANNEL, insertFreeVms } from '../support/rows.ts';
 
 let database: TestDatabase;
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => database[Symbol.asyncDispose]());
 beforeEach(() => database.db.deleteFrom('vms').execute());
 
-const leaseOf = (seconds: number) => ({ seconds, allocator: crypto.randomUUID() });
+const leaseOf = (seconds: number) => ({ seconds, allocator: crypto.randomUUID(), channel: CHANNEL });
 const MINUTE_SECONDS = 60;
 const SILENT_SECONDS = 5 * MINUTE_SECONDS;
 const heartbeat = (hostname: string) =>

@@ -64,6 +64,23 @@ describe('a machine and a participant', () => {
     expect((await ask(one)).text).toContain('pin_required');
   });
 
+  test('of two polls of one machine at two allocators, the older one is refused, and the newer one gets the command', async () => {
+    for (const [here, there] of [
+      [one, two],
+      [two, one],
+    ] as const) {
+      const older = poll(here);
+      await expect.poll(waits, POLLING).toBe(true);
+      const newer = poll(there);
+      const refused = await older;
+      expect(refused.status).toBe(409);
+      expect(refused.text).toContain('poll_superseded');
+      const { pin } = JSON.parse((await ask(here)).text) as { readonly pin: string };
+      expect(JSON.parse((await newer).text)).toMatchObject({ status: 'success', pin });
+      await database.db.deleteFrom('assignments').execute();
+    }
+  });
+
   test('a workshop that is closed at one allocator is closed at the other with its next request', async () => {
     // The other knows the settings as they are now.
     expect((await two.admin.GET('/api/v1/settings')).data?.closes_at ?? null).toBeNull();

@@ -2,6 +2,7 @@
 import { NotServed } from '../../../src/async/groups.ts';
 import type { Db } from '../../../src/db/connect.ts';
 import { readGroupSizes } from '../../../src/db/grouped.ts';
+import type { Notice } from '../../../src/db/listen.ts';
 import { recordRecycled, releaseAssignment } from '../../../src/db/recycling.ts';
 import { requestVm, type VmRequest, type VmRequestResult } from '../../../src/db/request.ts';
 import { createDispatcher } from '../../../src/delivery/dispatcher.ts';
@@ -27,7 +28,7 @@ export type ModelAllocator = {
   readonly look: (id: string) => Promise<WaitingPlace | null>;
   readonly release: (id: string) => Promise<unknown>;
   readonly recycled: (hostname: string, assignmentId: string | null) => Promise<unknown>;
-  readonly onNotification: (hostname: string) => void;
+  readonly onNotice: (notice: Notice) => void;
   /** As after a reconnect of the listener. */
   readonly readAll: () => Promise<void>;
   /** Polls and requests that wait. */
@@ -47,6 +48,7 @@ export function createModelAllocator(server: ModelServer, id: string): ModelAllo
   const dispatcher = createDispatcher({
     db,
     allocator: id,
+    channel: 'model',
     maxWaiters: 100,
     codeLifetimeSeconds: CODE_LIFETIME_SECONDS,
     pollMaxSeconds: null,
@@ -93,7 +95,7 @@ export function createModelAllocator(server: ModelServer, id: string): ModelAllo
     },
     release: (assignmentId) => releaseAssignment(db, assignmentId),
     recycled: (hostname, assignmentId) => recordRecycled(db, { hostname, assignmentId }),
-    onNotification: dispatcher.onNotification,
+    onNotice: dispatcher.onNotice,
     readAll: dispatcher.readAll,
     waiting: () => dispatcher.waiting + readGroupSizes([db]).reduce((sum, { waiting }) => sum + waiting, 0),
     isDead: () => isDead,

@@ -11,6 +11,7 @@ import {
   type QueryResult,
 } from 'kysely';
 import type { Db } from '../../../src/db/connect.ts';
+import type { Notice } from '../../../src/db/listen.ts';
 import type { DB } from '../../../src/db/schema.gen.ts';
 import type { Draw } from '../../support/draw.ts';
 import type { Clock } from './clock.ts';
@@ -35,8 +36,8 @@ export type ModelServer = {
   readonly clock: Clock;
   readonly draw: Draw;
   readonly weather: Weather;
-  /** Called with the hostname of each notification, when it is sent. */
-  readonly notified: (hostname: string) => void;
+  /** Called with each notification, when it is sent. */
+  readonly notified: (notice: Notice) => void;
   /** The transaction that runs; there is one at a time, which is more than row locks would hold up. */
   transaction: { done: Promise<void> } | null;
 };
@@ -81,7 +82,7 @@ function createDriver(server: ModelServer, isCut: () => boolean): Driver {
     world.notifications = [];
     noteFree(world);
     noteList(world);
-    for (const hostname of sent) server.notified(hostname);
+    for (const notice of sent) server.notified(notice);
   }
 
   function carryOut(statement: Known, parameters: readonly unknown[]): readonly object[] {

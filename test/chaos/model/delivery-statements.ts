@@ -66,27 +66,31 @@ export function withDelivery(world: World, [hostnames, lifetime]: readonly unkno
 }
 
 export function notify(world: World, [, payload]: readonly unknown[]): Row[] {
-  world.notifications.push((JSON.parse(String(payload)) as { HostName: string }).HostName);
+  const { HostName: hostname } = JSON.parse(String(payload)) as { HostName: string };
+  world.notifications.push({ kind: 'command', hostname });
   return [];
 }
 
 export function lease(
   world: World,
-  [seconds, allocator, hostnames, confirms, renews]: readonly unknown[],
+  [hostnames, confirms, allocator, seconds, , renews]: readonly unknown[],
 ): Row[] {
-  texts(hostnames).forEach((hostname, index) => {
+  return texts(hostnames).flatMap((hostname, index) => {
     const vm = world.vms.get(hostname);
     const before = world.presence.get(hostname);
     const isElsewhere = before?.waitsAt !== allocator && (before?.waitingUntil ?? 0) >= world.now();
-    if (!vm || (renews === true && before && isElsewhere)) return;
+    if (!vm) return [];
+    if (renews === true && before && isElsewhere) return [{ hostname, isLeased: false }];
     world.presence.set(hostname, {
       confirms: (confirms as readonly boolean[])[index] ?? false,
       waitingUntil: world.now() + Number(seconds) * SECOND_MS,
       waitsAt: String(allocator),
       available: vm.assignmentId === null,
     });
+    if (!isElsewhere) return [];
+    world.notifications.push({ kind: 'poll', hostname, allocator: String(allocator) });
+    return [{ hostname, isLeased: true }];
   });
-  return [];
 }
 
 export function endLease(world: World, [hostnames, allocator]: readonly unknown[]): Row[] {

@@ -69,9 +69,9 @@ function setStage(clock: Clock, draw: Draw, sabotage: Sabotage | null): Stage {
     draw,
     weather: weather.database,
     transaction: null,
-    notified: (hostname) => {
+    notified: (notice) => {
       for (const { allocator, isDeaf } of allocators)
-        if (!isDeaf) void clock.sleep(draw.below(20)).then(() => allocator?.onNotification(hostname));
+        if (!isDeaf) void clock.sleep(draw.below(20)).then(() => allocator?.onNotice(notice));
     },
   };
   let starts = 0;

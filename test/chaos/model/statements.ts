@@ -146,7 +146,7 @@ function claim(world: World, parameters: readonly unknown[], text: string): Row[
     world.assignments.set(row.id, row);
     Object.assign(vm, { assignmentId: row.id, reservedFor: null, reservedUntil: null });
     leaveList(world, email);
-    world.notifications.push(vm.hostname);
+    world.notifications.push({ kind: 'command', hostname: vm.hostname });
     return [{ place: index + 1, outcome: 'given', id: row.id, hostname: row.hostname, pin: row.pin }];
   });
 }

@@ -1,4 +1,5 @@
 // The rows of the model: what the statements of src/db do to them is in statements.ts. Remembers what a check needs.
+import type { Notice } from '../../../src/db/listen.ts';
 import { isFree } from '../../../src/vms/status.ts';
 import type { VmStatus } from '../../../src/vms/lifecycle.ts';
 import type { Broken } from '../invariants.ts';
@@ -77,7 +78,7 @@ export type World = {
   /** Invariants of the list that a commit has broken. */
   readonly brokenList: Broken[];
   /** Of the transaction or statement that runs; sent when it commits. */
-  notifications: string[];
+  notifications: Notice[];
   /** What went wrong in the model itself. */
   readonly problems: string[];
   /** Grows with every statement. */
