@@ -160,10 +160,12 @@ function reportRefusedHeartbeat(options: HttpOptions, req: Request, caller: Call
 const CLOSE = { Connection: 'close' };
 
 /** Null where the Host is right: one (RFC 9112, section 3.2), and no name of another site (DNS rebinding). */
-function wrongHost({ headersDistinct, httpVersion }: Request, { isOwnHost }: HttpOptions): string | null {
-  const [host, ...more] = headersDistinct['host'] ?? [];
+function wrongHost({ headers, rawHeaders, httpVersion }: Request, { isOwnHost }: HttpOptions): string | null {
+  const { host } = headers;
   if (host === undefined && httpVersion === '1.0') return null;
-  if (host === undefined || more.length > 0) return 'A request needs one Host header.';
+  // Names and values in turn.
+  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host');
+  if (host === undefined || hosts.length > 1) return 'A request needs one Host header.';
   if (isOwnHost === undefined) return null;
   const name = URL.parse(`http://${host}`)?.hostname.replace(/^\[|\]$/g, '');
   if (name !== undefined && isOwnHost(name)) return null;
