@@ -58,7 +58,9 @@ function createResources(spec: AllocatorSpec): { readonly publicIp: Output<strin
     deviceName: '/dev/sdf',
     instanceId: instance.id,
     volumeId: spec.dataVolumeId,
-    stopInstanceBeforeDetaching: true,
+    // The end of the instance detaches it, cleanly. A replacement that failed is tried again, and Pulumi then deletes this again, for
+    // an instance that is gone.
+    skipDestroy: true,
   });
   new EipAssociation('allocator', { instanceId: instance.id, allocationId: address.id });
   return { publicIp: address.publicIp };

@@ -64,11 +64,12 @@ describe.skipIf(!motoIsThere())('an allocator on AWS', { timeout: 300_000 }, () 
     expect(exit).toBe(wanted);
   }
 
+  /** Those that exist, in whatever state. */
   const instances = async () => {
     const { Reservations = [] } = await cloud.ec2.send(new DescribeInstancesCommand({}));
     return Reservations.flatMap(({ Instances = [] }) => Instances).filter(
       ({ State, Tags = [] }) =>
-        State?.Name === 'running' && Tags.some(({ Key }) => Key === 'lablink:allocator'),
+        State?.Name !== 'terminated' && Tags.some(({ Key }) => Key === 'lablink:allocator'),
     );
   };
   const stateOf = async (id: string) => {
@@ -217,6 +218,7 @@ describe.skipIf(!motoIsThere())('an allocator on AWS', { timeout: 300_000 }, () 
     cloud.faults.reset();
     expectAnswer(await again(...image('0.2.0')), 'ok', before.address);
     const after = await deployed('short');
+    expect(await instances()).toHaveLength(1);
     expect(after).toEqual({
       ...before,
       ...{ instance: after.instance, attachedTo: [after.instance], addressOf: after.instance },

@@ -2,6 +2,8 @@
 // The task is the argument; events and the result are sent to the parent as messages; any message from the parent aborts.
 import { mkdtemp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { Eip } from '@pulumi/aws/ec2/eip.js';
+import { EipAssociation } from '@pulumi/aws/ec2/eipAssociation.js';
 import { Instance } from '@pulumi/aws/ec2/instance.js';
 import { SecurityGroup } from '@pulumi/aws/ec2/securityGroup.js';
 import { LocalWorkspace, PulumiCommand, type Stack } from '@pulumi/pulumi/automation/index.js';
@@ -15,7 +17,7 @@ const send = (message: DriveMessage) => process.send?.(message);
 
 /** The program of the recordings (one machine per name), and what the tests of the double need in addition. */
 function program(): Promise<Record<string, unknown>> {
-  const { throws, machines, group, secrets = {} } = task.program;
+  const { throws, machines, group, secrets = {}, replaced } = task.program;
   if (throws !== undefined) throw new Error(throws);
   const outputs: Record<string, unknown> = Object.fromEntries(
     Object.entries(secrets).map(([name, value]) => [name, secret(value)]),
@@ -33,7 +35,21 @@ function program(): Promise<Record<string, unknown>> {
     );
     outputs[name] = instance.publicIp;
   }
+  if (replaced) createReplaced(replaced);
   return Promise.resolve(outputs);
+}
+
+function createReplaced({ name, userData }: NonNullable<DriveTask['program']['replaced']>): void {
+  const address = new Eip('address', { domain: 'vpc', tags: { Name: name } });
+  const instance = new Instance(
+    name,
+    {
+      ...{ ami: 'ami-1', instanceType: 't3.micro', tags: { Name: name } },
+      ...{ userData, userDataReplaceOnChange: true },
+    },
+    { deleteBeforeReplace: true },
+  );
+  new EipAssociation('association', { instanceId: instance.id, allocationId: address.id });
 }
 
 async function select(): Promise<Stack> {

@@ -25,6 +25,8 @@ export type DriveTask = {
     /** The name of a security group that all machines belong to. */
     readonly group?: string;
     readonly secrets?: Readonly<Record<string, string>>;
+    /** A machine with an address of its own, which is deleted and created again when its user data changes. */
+    readonly replaced?: { readonly name: string; readonly userData: string };
     readonly throws?: string;
   };
   readonly pulumiRoot: string;
@@ -66,7 +68,7 @@ export type DriveResult = {
 };
 
 type StateFile = {
-  readonly resources: readonly { readonly urn: string }[];
+  readonly resources: readonly { readonly urn: string; readonly pendingReplacement?: boolean }[];
   readonly pending_operations: readonly {
     readonly type: string;
     readonly resource: { readonly urn: string };

@@ -58,7 +58,7 @@ const association: ResourceHandler = {
 };
 
 const attachment: ResourceHandler = {
-  inputs: ['deviceName', 'instanceId', 'volumeId', 'stopInstanceBeforeDetaching'],
+  inputs: ['deviceName', 'instanceId', 'volumeId', 'stopInstanceBeforeDetaching', 'skipDestroy'],
   replaceOnChanges: ['deviceName', 'instanceId', 'volumeId'],
   create: async (_name, inputs) => {
     const { client, sdk } = await ec2();
@@ -71,16 +71,27 @@ const attachment: ResourceHandler = {
   read: (_id, props) => Promise.resolve(props),
   update: (_id, olds) => Promise.resolve(olds),
   delete: async (_id, props) => {
+    // The end of the instance detaches the volume.
+    if (props['skipDestroy'] === true) return;
     const { client, sdk } = await ec2();
     const [InstanceId, VolumeId] = [String(props['instanceId']), String(props['volumeId'])];
-    if (props['stopInstanceBeforeDetaching'] === true)
-      await nullIfMissing(
-        NOT_FOUND,
-        client.send(new sdk.StopInstancesCommand({ InstanceIds: [InstanceId] })),
-      );
+    if (props['stopInstanceBeforeDetaching'] === true) await stopInstance(InstanceId);
     await nullIfMissing(NOT_FOUND, client.send(new sdk.DetachVolumeCommand({ InstanceId, VolumeId })));
   },
 };
+
+/** As EC2, which moto is not in this: one that has been terminated cannot be stopped. */
+async function stopInstance(id: string): Promise<void> {
+  const { client, sdk } = await ec2();
+  const InstanceIds = [id];
+  const { Reservations } = await client.send(new sdk.DescribeInstancesCommand({ InstanceIds }));
+  const state = Reservations?.[0]?.Instances?.[0]?.State?.Name;
+  if (state === 'terminated' || state === 'shutting-down')
+    throw new Error(
+      `IncorrectInstanceState: This instance '${id}' is not in a state from which it can be stopped.`,
+    );
+  await client.send(new sdk.StopInstancesCommand({ InstanceIds }));
+}
 
 /** What only the deployment of an allocator has. */
 export const addressHandlers: Record<string, ResourceHandler> = {

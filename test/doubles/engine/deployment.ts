@@ -201,6 +201,8 @@ export function createDeployment(context: DeploymentContext): Deployment {
         if (snapshot.resources.some((other) => !isTarget(other.urn) && dependsOn(other, urn)))
           throw unsupported(`a target with dependents: ${urn}`);
       }
+      if (stopReason === null) schedule(steps.deleteCondemned);
+      await scheduler.idle();
       while (stopReason === null) {
         const unregistered = snapshot.resources.filter(({ urn }) => !registered.has(urn) && isTarget(urn));
         const deletable = unregistered.filter(

@@ -31,6 +31,9 @@ export function createSteps({
   /** The number of resources for each kind of step, without providers. */
   const changes: Record<string, number> = {};
   let steps = 0;
+  /** By an earlier resource's replacement in this run. */
+  const deletedNow = new Set<string>();
+  const condemned: Resource[] = [];
 
   function count(op: Op, resource: Resource): void {
     if (isProvider(resource)) return;
@@ -112,7 +115,7 @@ export function createSteps({
 
   /**
    * Deletes the resource, after those that would be replaced because of it, and creates it again; each of those follows when it is
-   * registered. The other order, which creates first, is not supported, except for what is deleted already.
+   * registered. The other order, which creates first, is not supported, except for what an earlier run has deleted.
    */
   async function replace(
     plugin: Plugin,
@@ -120,27 +123,29 @@ export function createSteps({
     old: Resource,
     news: Resource,
   ): Promise<Resource | null> {
-    if (!deleteBeforeReplace && old.pendingReplacement !== true)
+    const isPending = old.pendingReplacement === true;
+    if (!deleteBeforeReplace && !isPending)
       throw unsupported(`replacing ${news.urn} without deleteBeforeReplace`);
     if (deleteBeforeReplace) {
       const dependents = await dependentReplacements(old, snapshot.resources, registered, plugin);
-      const deleted = [...dependents.toReversed(), old].filter(
-        ({ pendingReplacement }) => pendingReplacement !== true,
-      );
-      for (const each of deleted) if (!(await deleteReplaced(plugin, each))) return null;
-      finishReplace(old, news);
+      // Dependents that an earlier run has deleted are deleted again, the resource itself is not: the real engine does so.
+      for (const each of [...dependents.toReversed(), ...(isPending ? [] : [old])]) {
+        if (!(await deleteReplaced(plugin, each))) return null;
+        saveResource({ ...each, pendingReplacement: true });
+        deletedNow.add(each.urn);
+      }
     }
-    const done = await step(
-      { op: 'create-replacement', old, news },
-      'creating',
-      () => plugin.create(news.urn, news.inputs),
-      false,
-    );
+    const isDeleted = deleteBeforeReplace || deletedNow.has(old.urn);
+    if (isDeleted) finishReplace(old, news);
+    const create = () => plugin.create(news.urn, news.inputs);
+    const done = await step({ op: 'create-replacement', old, news }, 'creating', create, false);
     if (!done) return null;
     const created = { ...news, ...done.result };
     saveResource(created);
     sendFinished('create-replacement', old, created, false);
-    if (!deleteBeforeReplace) finishReplace(old, created);
+    if (isDeleted) return created;
+    finishReplace(old, created);
+    condemned.push(old);
     return created;
   }
 
@@ -154,10 +159,13 @@ export function createSteps({
   async function deleteReplaced(plugin: Plugin, old: Resource): Promise<boolean> {
     const work = () => plugin.delete(old);
     const done = await step({ op: 'delete-replaced', old, news: null }, 'deleting', work, false);
-    if (!done) return false;
-    saveResource({ ...old, pendingReplacement: true });
-    sendFinished('delete-replaced', old, null, false);
-    return true;
+    if (done) sendFinished('delete-replaced', old, null, false);
+    return done !== null;
+  }
+
+  /** Deletes what was replaced after its replacement. */
+  async function deleteCondemned(): Promise<void> {
+    for (const old of condemned.splice(0)) await deleteReplaced(await pluginOf(), old);
   }
 
   function finishStep(op: Op, old: Resource | null, resource: Resource): Resource {
@@ -203,6 +211,6 @@ export function createSteps({
 
   return {
     ...{ changes, count, saveResource, sendStarted, sendFinished },
-    ...{ create, update, same, replace, deleteOne, refreshOne },
+    ...{ create, update, same, replace, deleteCondemned, deleteOne, refreshOne },
   };
 }
