@@ -1,6 +1,8 @@
 // The permissions that the allocator needs on AWS, as an IAM policy: those of its own calls, and those of Pulumi's AWS plugin for
-// the types of resources that client-vms.ts creates. test/aws/permissions.test.ts compares both with calls that it records.
+// the types of resources that client-vms.ts creates (plugin-calls.ts). test/aws/permissions.test.ts and plugin-calls.test.ts compare both
+// with calls that they record.
 import { namePattern } from './names.ts';
+import { pluginCalls, withinOtherCalls } from './plugin-calls.ts';
 import { TAG } from './tags.ts';
 
 /** Calls that the allocator makes itself (src/provision/aws). */
@@ -41,96 +43,22 @@ export const allocatorActions = [
   'sts:GetCallerIdentity',
 ] as const;
 
-/** What Pulumi's AWS plugin (7.48) calls to create, read, update and delete each type: from its source and from recorded calls. */
-export const pluginActions = {
-  'aws:ec2/instance:Instance': [
-    'ec2:CreateTags',
-    'ec2:DescribeImages',
-    'ec2:DescribeInstanceAttribute',
-    'ec2:DescribeInstanceCreditSpecifications',
-    'ec2:DescribeInstanceTypes',
-    'ec2:DescribeInstances',
-    'ec2:DescribeTags',
-    'ec2:DescribeVolumes',
-    'ec2:ModifyInstanceAttribute',
-    'ec2:RunInstances',
-    'ec2:TerminateInstances',
-    'iam:PassRole',
-  ],
-  'aws:ec2/securityGroup:SecurityGroup': [
-    'ec2:AuthorizeSecurityGroupEgress',
-    'ec2:AuthorizeSecurityGroupIngress',
-    'ec2:CreateSecurityGroup',
-    'ec2:CreateTags',
-    'ec2:DeleteSecurityGroup',
-    'ec2:DeleteTags',
-    'ec2:DescribeNetworkInterfaces',
-    'ec2:DescribeSecurityGroups',
-    'ec2:RevokeSecurityGroupEgress',
-    'ec2:RevokeSecurityGroupIngress',
-  ],
-  'aws:ec2/keyPair:KeyPair': [
-    'ec2:CreateTags',
-    'ec2:DeleteKeyPair',
-    'ec2:DeleteTags',
-    'ec2:DescribeKeyPairs',
-    'ec2:ImportKeyPair',
-  ],
-  'aws:iam/role:Role': [
-    'iam:CreateRole',
-    'iam:DeleteRole',
-    'iam:DeleteRolePolicy',
-    'iam:DetachRolePolicy',
-    'iam:GetRole',
-    'iam:ListAttachedRolePolicies',
-    'iam:ListInstanceProfilesForRole',
-    'iam:ListRolePolicies',
-    'iam:TagRole',
-    'iam:UntagRole',
-    'iam:UpdateAssumeRolePolicy',
-    'iam:UpdateRole',
-    'iam:UpdateRoleDescription',
-  ],
-  'aws:iam/rolePolicy:RolePolicy': ['iam:DeleteRolePolicy', 'iam:GetRolePolicy', 'iam:PutRolePolicy'],
-  'aws:iam/instanceProfile:InstanceProfile': [
-    'iam:AddRoleToInstanceProfile',
-    'iam:CreateInstanceProfile',
-    'iam:DeleteInstanceProfile',
-    'iam:GetInstanceProfile',
-    'iam:PassRole',
-    'iam:RemoveRoleFromInstanceProfile',
-    'iam:TagInstanceProfile',
-    'iam:UntagInstanceProfile',
-  ],
-  'aws:cloudwatch/logGroup:LogGroup': [
-    'logs:CreateLogGroup',
-    'logs:DeleteLogGroup',
-    'logs:DescribeLogGroups',
-    'logs:ListTagsForResource',
-    'logs:PutRetentionPolicy',
-    'logs:TagResource',
-    'logs:UntagResource',
-  ],
-  'aws:cloudwatch/logSubscriptionFilter:LogSubscriptionFilter': [
-    'logs:DeleteSubscriptionFilter',
-    'logs:DescribeSubscriptionFilters',
-    'logs:PutSubscriptionFilter',
-  ],
-  'aws:lambda/function:Function': [
-    'iam:PassRole',
-    'lambda:CreateFunction',
-    'lambda:DeleteFunction',
-    'lambda:GetFunction',
-    'lambda:GetFunctionCodeSigningConfig',
-    'lambda:ListTags',
-    'lambda:ListVersionsByFunction',
-    'lambda:TagResource',
-    'lambda:UntagResource',
-    'lambda:UpdateFunctionCode',
-    'lambda:UpdateFunctionConfiguration',
-  ],
-  'aws:lambda/permission:Permission': ['lambda:AddPermission', 'lambda:GetPolicy', 'lambda:RemovePermission'],
-} as const;
+type PluginCall = (typeof pluginCalls)[keyof typeof pluginCalls][
+  'create' | 'read' | 'update' | 'delete'][number];
+type WithinCall = (typeof withinOtherCalls)[keyof typeof withinOtherCalls][number];
+
+/** What Pulumi's AWS plugin needs, sorted. */
+export const pluginActions: readonly (PluginCall | WithinCall)[] = withImplied(
+  Object.values(pluginCalls).flatMap(({ create, read, update, delete: remove }) => [
+    ...[...create, ...read, ...update, ...remove],
+  ]),
+);
+
+/** With the permissions that AWS wants within these calls, each once, sorted. */
+export function withImplied<Call extends string>(calls: readonly Call[]): (Call | WithinCall)[] {
+  const implied: Readonly<Record<string, readonly WithinCall[]>> = withinOtherCalls;
+  return [...new Set(calls.flatMap((call) => [call, ...(implied[call] ?? [])]))].sort();
+}
 
 /** What Pulumi does with a state in S3. */
 export const stateActions = ['s3:DeleteObject', 's3:GetObject', 's3:ListBucket', 's3:PutObject'] as const;
@@ -153,16 +81,8 @@ const sessionActions = [
   'ssmmessages:OpenDataChannel',
 ] as const;
 
-/** Not calls, but permissions that AWS wants for another call. */
-export const WITHIN_OTHER_CALLS: Readonly<Record<string, readonly Action[]>> = {
-  // The tags of a function are in the answer.
-  'lambda:GetFunction': ['lambda:ListTags'],
-};
-
 type Action =
-  | (typeof allocatorActions)[number]
-  | (typeof pluginActions)[keyof typeof pluginActions][number]
-  | (typeof stateActions)[number];
+  (typeof allocatorActions)[number] | (typeof pluginActions)[number] | (typeof stateActions)[number];
 
 /** Of existing resources: only those with the tag of the deployment. */
 const ONLY_OURS: readonly Action[] = [
@@ -287,6 +207,6 @@ function allow(Sid: string, Action: readonly string[], Resource: string | readon
 
 /** Every action, sorted. */
 function neededActions(): Action[] {
-  const all = new Set<Action>([...allocatorActions, ...Object.values(pluginActions).flat(), ...stateActions]);
+  const all = new Set<Action>([...allocatorActions, ...pluginActions, ...stateActions]);
   return [...all].sort();
 }

@@ -22,7 +22,7 @@ import {
   backupActions,
   pluginActions,
   stateActions,
-  WITHIN_OTHER_CALLS,
+  withImplied,
 } from '../../infra/permissions.ts';
 import { TAG } from '../../infra/tags.ts';
 import { openPlace } from '../../src/backup/place.ts';
@@ -32,7 +32,6 @@ import { checkState } from '../../src/provision/aws/doctor/state.ts';
 import { createSharedResources } from '../../src/provision/aws/shared-resources/shared-resources.ts';
 import { makeSshKeyPair } from '../../src/ssh/key-pair.ts';
 import { fleetSpec } from '../infra/fixture.ts';
-import { runProgram } from '../infra/run-program.ts';
 import { TEST_CREDENTIALS } from '../support/aws-requests.ts';
 import { startCloud, type TestCloud } from '../support/cloud.ts';
 import { motoIsThere } from '../support/moto.ts';
@@ -45,17 +44,9 @@ const scope = {
 };
 const signal = new AbortController().signal;
 
-test('the plugin may do what each type of resource in the program needs, and nothing for other types', async () => {
-  const { resources } = await runProgram(fleetSpec());
-  expect([...new Set(resources.map(({ type }) => type))].sort()).toEqual(Object.keys(pluginActions).sort());
-});
-
 test('every action of the policy is needed, and an action that can be limited to this deployment is', () => {
   const allowed = allocatorPolicy(scope).Statement.flatMap(({ Action }) => Action);
-  const needed = [
-    ...[...allocatorActions, ...stateActions, ...backupActions],
-    ...Object.values(pluginActions).flat(),
-  ];
+  const needed = [...allocatorActions, ...stateActions, ...backupActions, ...pluginActions];
   expect([...new Set(allowed)].sort()).toEqual([...new Set<string>(needed)].sort());
   const text = JSON.stringify(allocatorPolicy(scope));
   // The limit of IAM for a managed policy.
@@ -127,8 +118,7 @@ describe.skipIf(!motoIsThere())('the calls of the allocator', { timeout: 120_000
     expect((await checkState({ backendUrl, folder: '/nowhere', region }, signal)).result.ok).toBe(true);
 
     const made = cloud.requests().flatMap(({ by, action }) => (by === 'allocator' ? action : []));
-    const within = made.flatMap((action) => WITHIN_OTHER_CALLS[action] ?? []);
-    expect([...new Set([...made, ...within])].sort()).toEqual([...allocatorActions].sort());
+    expect(withImplied(made)).toEqual([...allocatorActions].sort());
   });
 });
 

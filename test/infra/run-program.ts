@@ -22,6 +22,7 @@ export type Registered = {
 
 export type ProgramRun = { readonly resources: readonly Registered[]; readonly outputs: unknown };
 
+const STACK = 'pulumi:pulumi:Stack';
 /** Pulumi's mark of a value with a meaning, and the one for secrets. */
 const SIGNATURE = '4dabf18193072939515e22adb298388d';
 const SECRET = '1b47061264138c4ac30d75fd1eb44270';
@@ -30,20 +31,24 @@ export function runProgram(spec: ClientVmsSpec): Promise<ProgramRun> {
   return runWithMocks(clientVms(spec));
 }
 
-export async function runWithMocks(program: () => Promise<Record<string, unknown>>): Promise<ProgramRun> {
+type Created = { readonly id: string; readonly state: Record<string, unknown> };
+
+/** @param create makes the resource; without it, it has its inputs and what programs read of clouds */
+export async function runWithMocks(
+  program: () => Promise<Record<string, unknown>>,
+  create: (type: string, name: string, inputs: Record<string, unknown>) => Promise<Created> = mocked,
+): Promise<ProgramRun> {
   const resources: Registered[] = [];
   const monitor = new MockMonitor({
-    newResource: ({ type, name, inputs }) => ({
-      id: `id-of-${name}`,
-      state: stateOf(type, name, inputs as Record<string, unknown>),
-    }),
+    newResource: ({ type, name, inputs }) =>
+      (type === STACK ? mocked : create)(type, name, inputs as Record<string, unknown>),
     call: ({ token }) => {
       throw new Error(`the program asks the cloud: ${token}`);
     },
   });
   const register = monitor.registerResource.bind(monitor);
   monitor.registerResource = async (request: RegisterResourceRequest, callback) => {
-    if (request.getType() !== 'pulumi:pulumi:Stack') resources.push(read(request));
+    if (request.getType() !== STACK) resources.push(read(request));
     await register(request, callback);
   };
   runtime.setMockOptions(monitor, 'lablink', 'prod');
@@ -51,6 +56,10 @@ export async function runWithMocks(program: () => Promise<Record<string, unknown
   const known = await new Promise((resolve) => void output(outputs).apply(resolve));
   await runtime.disconnect();
   return { resources, outputs: known };
+}
+
+function mocked(type: string, name: string, inputs: Record<string, unknown>): Promise<Created> {
+  return Promise.resolve({ id: `id-of-${name}`, state: stateOf(type, name, inputs) });
 }
 
 /** What the cloud would add to the inputs. */

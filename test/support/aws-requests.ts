@@ -19,11 +19,15 @@ type Recorded = {
   readonly body: string;
 };
 
-/** The test's own requests are left out, and each request stands once. Throws for one that is not understood. */
-export function readAwsRequests(file: string): AwsRequest[] {
+/**
+ * The test's own requests are left out, and each request stands once. Throws for one that is not understood.
+ * @param from the number of characters at the start of the file to leave out
+ */
+export function readAwsRequests(file: string, from = 0): AwsRequest[] {
   if (!existsSync(file)) return [];
   // Moto writes the end of a line by itself, so that two large requests of one moment can stand in one line.
   const lines = readFileSync(file, 'utf8')
+    .slice(from)
     .replaceAll('}{"headers"', '}\n{"headers"')
     .split(/\n+/)
     .filter(Boolean);
@@ -98,5 +102,7 @@ const REST: Readonly<Record<string, readonly Rest[]>> = {
     { method: 'POST', at: /\/functions\/[^/]+\/policy$/, action: 'AddPermission' },
     { method: 'GET', at: /\/functions\/[^/]+\/policy$/, action: 'GetPolicy' },
     { method: 'DELETE', at: /\/functions\/[^/]+\/policy\/[^/]+$/, action: 'RemovePermission' },
+    { method: 'POST', at: /\/tags\//, action: 'TagResource' },
+    { method: 'DELETE', at: /\/tags\//, action: 'UntagResource' },
   ],
 };

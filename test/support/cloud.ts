@@ -9,7 +9,7 @@ import {
   type Instance,
   type _InstanceType,
 } from '@aws-sdk/client-ec2';
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -98,6 +98,8 @@ export type TestCloud = AsyncDisposable & {
   calls(): readonly RecordedCall[];
   /** The requests of the allocator, of the plugin double and of Pulumi to AWS, without doubles. */
   requests(): readonly AwsRequest[];
+  /** Those until now are in `requests` no more. */
+  forgetRequests(): void;
   /** Creates a machine without the allocator. */
   runOrphan(tags: Readonly<Record<string, string>>, instanceType?: string): Promise<string>;
   /** Terminates a machine without the allocator. */
@@ -117,6 +119,7 @@ export async function startCloud({ checksPermissions = true } = {}): Promise<Tes
   const ec2 = new EC2Client({ endpoint: moto.endpoint, region: REGION, credentials });
   const sharedResources = readSharedResources(ec2, { endpoint: moto.endpoint, region: REGION, credentials });
   const faults = createFaults(control);
+  let forgotten = 0;
   return {
     endpoint: moto.endpoint,
     region: REGION,
@@ -131,7 +134,10 @@ export async function startCloud({ checksPermissions = true } = {}): Promise<Tes
     },
     sharedResources,
     calls: () => readCalls(control),
-    requests: () => readAwsRequests(recording),
+    requests: () => readAwsRequests(recording, forgotten),
+    forgetRequests: () => {
+      forgotten = existsSync(recording) ? readFileSync(recording, 'utf8').length : 0;
+    },
     runOrphan: async (tags, instanceType = 't3.micro') => {
       const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
       const made = await ec2.send(
@@ -166,7 +172,7 @@ export async function startCloud({ checksPermissions = true } = {}): Promise<Tes
 const allowed: Readonly<Record<AwsRequest['by'], readonly string[]>> = {
   // Pulumi has the allocator's credentials for its state.
   allocator: [...allocatorActions, ...stateActions, ...backupActions],
-  plugin: Object.values(pluginActions).flat(),
+  plugin: pluginActions,
   state: stateActions,
 };
 

@@ -2,7 +2,16 @@
 import type { CreateFunctionCommandInput, Runtime } from '@aws-sdk/client-lambda';
 import { isObject, type Props } from '../engine/values.ts';
 import type { ResourceHandler } from './provider.ts';
-import { clientSettings, hasChanged, lazyClient, nullIfMissing, propsOf, tagMapOf, textOf } from './sdk.ts';
+import {
+  clientSettings,
+  hasChanged,
+  lazyClient,
+  nullIfMissing,
+  propsOf,
+  removedTags,
+  tagMapOf,
+  textOf,
+} from './sdk.ts';
 
 const NOT_FOUND = /^ResourceNotFound/;
 const lambda = lazyClient(
@@ -49,6 +58,13 @@ const lambdaFunction: ResourceHandler = {
     const { client, sdk } = await lambda();
     if (hasChanged(olds, news, 'environment', 'timeout', 'memorySize', 'handler', 'description', 'runtime'))
       await client.send(new sdk.UpdateFunctionConfigurationCommand({ ...settingsOf(news), FunctionName }));
+    if (hasChanged(olds, news, 'code'))
+      await client.send(new sdk.UpdateFunctionCodeCommand({ FunctionName, ZipFile: EMPTY_ZIP }));
+    if (hasChanged(olds, news, 'tags')) {
+      const [Resource, TagKeys] = [textOf(olds['arn']), removedTags(olds, news)];
+      if (TagKeys.length > 0) await client.send(new sdk.UntagResourceCommand({ Resource, TagKeys }));
+      await client.send(new sdk.TagResourceCommand({ Resource, Tags: tagMapOf(news['tags']) }));
+    }
     return (await findFunction(FunctionName)) ?? {};
   },
   delete: async (FunctionName) => {

@@ -1,7 +1,16 @@
 // CloudWatch log groups and subscription filters, at AWS_ENDPOINT_URL.
 import type { Props } from '../engine/values.ts';
 import type { ResourceHandler } from './provider.ts';
-import { clientSettings, ACCOUNT, hasChanged, lazyClient, nullIfMissing, region, tagMapOf } from './sdk.ts';
+import {
+  clientSettings,
+  ACCOUNT,
+  hasChanged,
+  lazyClient,
+  nullIfMissing,
+  region,
+  removedTags,
+  tagMapOf,
+} from './sdk.ts';
 
 const NOT_FOUND = /^ResourceNotFound/;
 const logs = lazyClient(
@@ -31,7 +40,9 @@ const logGroup: ResourceHandler = {
   update: async (id, olds, news) => {
     if (hasChanged(olds, news, 'retentionInDays')) await putRetention(id, news);
     const { client, sdk } = await logs();
-    await client.send(new sdk.TagResourceCommand({ resourceArn: arnOf(id), tags: tagMapOf(news['tags']) }));
+    const [resourceArn, tagKeys] = [arnOf(id), removedTags(olds, news)];
+    if (tagKeys.length > 0) await client.send(new sdk.UntagResourceCommand({ resourceArn, tagKeys }));
+    await client.send(new sdk.TagResourceCommand({ resourceArn, tags: tagMapOf(news['tags']) }));
     return { arn: arnOf(id) };
   },
   delete: async (logGroupName) => {

@@ -2,7 +2,7 @@
 import type * as Ec2 from '@aws-sdk/client-ec2';
 import { isEqual, type Props } from '../engine/values.ts';
 import type { ResourceHandler } from './provider.ts';
-import { clientSettings, propsOf, tagListOf } from './sdk.ts';
+import { clientSettings, propsOf, removedTags, tagListOf } from './sdk.ts';
 
 /** Loading takes a third of a second, so it starts with the plugin, while the engine is still busy. */
 const sdk = import('@aws-sdk/client-ec2');
@@ -161,11 +161,11 @@ const securityGroup: ResourceHandler = {
           : undefined,
       }),
     );
-    const rules = permissionsOf(inputs['ingress']);
-    if (rules.length > 0)
-      await ec2.send(
-        new commands.AuthorizeSecurityGroupIngressCommand({ GroupId: id, IpPermissions: rules }),
-      );
+    // EC2 gives each group a rule that allows all outgoing traffic, and the provider removes it.
+    await ec2.send(
+      new commands.RevokeSecurityGroupEgressCommand({ GroupId: id, IpPermissions: [ALL_OUTGOING] }),
+    );
+    await changeRules(id, {}, inputs);
     return { id, computed: { arn: arnOfGroup(id) } };
   },
   read: async (id) => {
@@ -176,16 +176,8 @@ const securityGroup: ResourceHandler = {
     return found ? { arn: arnOfGroup(id) } : null;
   },
   update: async (id, olds, news) => {
-    const { ec2, commands } = await connect();
     await retag(id, olds, news);
-    if (isEqual(olds['ingress'], news['ingress'])) return { arn: arnOfGroup(id) };
-    const [before, after] = [permissionsOf(olds['ingress']), permissionsOf(news['ingress'])];
-    if (before.length > 0)
-      await ec2.send(new commands.RevokeSecurityGroupIngressCommand({ GroupId: id, IpPermissions: before }));
-    if (after.length > 0)
-      await ec2.send(
-        new commands.AuthorizeSecurityGroupIngressCommand({ GroupId: id, IpPermissions: after }),
-      );
+    await changeRules(id, olds, news);
     return { arn: arnOfGroup(id) };
   },
   delete: (id) =>
@@ -193,6 +185,25 @@ const securityGroup: ResourceHandler = {
       await ec2.send(new commands.DeleteSecurityGroupCommand({ GroupId: id }));
     }),
 };
+
+const ALL_OUTGOING: Ec2.IpPermission = { IpProtocol: '-1', IpRanges: [{ CidrIp: '0.0.0.0/0' }] };
+
+async function changeRules(GroupId: string, olds: Props, news: Props): Promise<void> {
+  const { ec2, commands } = await connect();
+  const rules = (props: Props, way: string) => ({ GroupId, IpPermissions: permissionsOf(props[way]) });
+  const hasRules = (props: Props, way: string) => permissionsOf(props[way]).length > 0;
+  if (!isEqual(olds['ingress'], news['ingress'])) {
+    if (hasRules(olds, 'ingress'))
+      await ec2.send(new commands.RevokeSecurityGroupIngressCommand(rules(olds, 'ingress')));
+    if (hasRules(news, 'ingress'))
+      await ec2.send(new commands.AuthorizeSecurityGroupIngressCommand(rules(news, 'ingress')));
+  }
+  if (isEqual(olds['egress'], news['egress'])) return;
+  if (hasRules(olds, 'egress'))
+    await ec2.send(new commands.RevokeSecurityGroupEgressCommand(rules(olds, 'egress')));
+  if (hasRules(news, 'egress'))
+    await ec2.send(new commands.AuthorizeSecurityGroupEgressCommand(rules(news, 'egress')));
+}
 
 const keyPair: ResourceHandler = {
   inputs: ['keyName', 'keyNamePrefix', 'publicKey', 'tags'],
@@ -233,6 +244,8 @@ const keyPair: ResourceHandler = {
 async function retag(id: string, olds: Props, news: Props): Promise<void> {
   if (isEqual(olds['tags'], news['tags'])) return;
   const { ec2, commands } = await connect();
+  const removed = removedTags(olds, news).map((Key) => ({ Key }));
+  if (removed.length > 0) await ec2.send(new commands.DeleteTagsCommand({ Resources: [id], Tags: removed }));
   await ec2.send(new commands.CreateTagsCommand({ Resources: [id], Tags: tagListOf(news['tags']) }));
 }
 

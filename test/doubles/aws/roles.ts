@@ -1,6 +1,14 @@
 // IAM roles, policies and instance profiles, at AWS_ENDPOINT_URL.
 import type { ResourceHandler } from './provider.ts';
-import { clientSettings, lazyClient, nullIfMissing, tagListOf, textOf } from './sdk.ts';
+import {
+  clientSettings,
+  hasChanged,
+  lazyClient,
+  nullIfMissing,
+  removedTags,
+  tagListOf,
+  textOf,
+} from './sdk.ts';
 
 const NOT_FOUND = /^NoSuchEntity/;
 const iam = lazyClient(
@@ -30,9 +38,18 @@ const role: ResourceHandler = {
     const found = await nullIfMissing(NOT_FOUND, client.send(new sdk.GetRoleCommand({ RoleName })));
     return found ? { arn: found.Role?.Arn, uniqueId: found.Role?.RoleId } : null;
   },
-  update: async (RoleName, _olds, news) => {
+  update: async (RoleName, olds, news) => {
     const { client, sdk } = await iam();
-    await client.send(new sdk.UpdateRoleCommand({ RoleName, Description: textOf(news['description']) }));
+    if (hasChanged(olds, news, 'description')) {
+      const Description = textOf(news['description']) ?? '';
+      await client.send(new sdk.UpdateRoleDescriptionCommand({ RoleName, Description }));
+    }
+    if (hasChanged(olds, news, 'assumeRolePolicy')) {
+      const PolicyDocument = String(news['assumeRolePolicy']);
+      await client.send(new sdk.UpdateAssumeRolePolicyCommand({ RoleName, PolicyDocument }));
+    }
+    const TagKeys = removedTags(olds, news);
+    if (TagKeys.length > 0) await client.send(new sdk.UntagRoleCommand({ RoleName, TagKeys }));
     await client.send(new sdk.TagRoleCommand({ RoleName, Tags: tagListOf(news['tags']) }));
     return {};
   },
@@ -107,22 +124,22 @@ const instanceProfile: ResourceHandler = {
     const found = await nullIfMissing(NOT_FOUND, response);
     return found ? { arn: found.InstanceProfile?.Arn } : null;
   },
-  update: async (InstanceProfileName, _olds, news) => {
+  update: async (InstanceProfileName, olds, news) => {
     const { client, sdk } = await iam();
+    const TagKeys = removedTags(olds, news);
+    if (TagKeys.length > 0)
+      await client.send(new sdk.UntagInstanceProfileCommand({ InstanceProfileName, TagKeys }));
     const Tags = tagListOf(news['tags']);
     await client.send(new sdk.TagInstanceProfileCommand({ InstanceProfileName, Tags }));
     return {};
   },
-  delete: async (InstanceProfileName) => {
+  delete: async (InstanceProfileName, props) => {
     const { client, sdk } = await iam();
-    const response = client.send(new sdk.GetInstanceProfileCommand({ InstanceProfileName }));
-    const found = await nullIfMissing(NOT_FOUND, response);
-    for (const { RoleName } of found?.InstanceProfile?.Roles ?? [])
-      await client.send(new sdk.RemoveRoleFromInstanceProfileCommand({ InstanceProfileName, RoleName }));
-    await nullIfMissing(
-      NOT_FOUND,
-      client.send(new sdk.DeleteInstanceProfileCommand({ InstanceProfileName })),
-    );
+    const RoleName = String(props['role']);
+    const removal = new sdk.RemoveRoleFromInstanceProfileCommand({ InstanceProfileName, RoleName });
+    await nullIfMissing(NOT_FOUND, client.send(removal));
+    const deletion = new sdk.DeleteInstanceProfileCommand({ InstanceProfileName });
+    await nullIfMissing(NOT_FOUND, client.send(deletion));
   },
 };
 

@@ -42,6 +42,12 @@ export function tagMapOf(tags: unknown): Record<string, string> {
   return Object.fromEntries(Object.entries(propsOf(tags)).map(([key, value]) => [key, String(value)]));
 }
 
+/** The keys of tags that are gone. */
+export function removedTags(olds: Props, news: Props): string[] {
+  const kept = propsOf(news['tags']);
+  return Object.keys(propsOf(olds['tags'])).filter((key) => !(key in kept));
+}
+
 /** Whether one of these properties has changed. */
 export function hasChanged(olds: Props, news: Props, ...keys: readonly string[]): boolean {
   return keys.some((key) => !isEqual(olds[key], news[key]));
