@@ -25,7 +25,7 @@ export type Adapter = {
   readonly validator: Validator;
   readonly successTypes: (endpoint: Endpoint) => readonly string[];
   /** Requests whose connection is not closed and whose answer is not complete. */
-  readonly running: Running;
+  readonly running: Running<RequestContext>;
   readonly isStopping: () => boolean;
   readonly nowMs: () => number;
   readonly newRequestId: (given: string | undefined) => string;
@@ -49,7 +49,7 @@ export type RequestContext = {
   typed: () => Readonly<Record<string, string>>;
   /** Made by `signalOf` for those who ask, so that ten thousand waiting polls stay small. */
   controller: AbortController | null;
-  /** Where it is in `running`. */
+  /** Of `running`. */
   place: number;
   /** What `whenClosed` was given; null: nothing, as for ten thousand waiting polls. */
   releases: (() => void)[] | null;

@@ -1,27 +1,30 @@
 // The requests that are not over.
-import type { RequestContext } from './context.ts';
 
-export type Running = {
-  readonly add: (context: RequestContext) => void;
-  readonly delete: (context: RequestContext) => void;
-  readonly all: () => readonly RequestContext[];
+/** `place` is where it is among them. */
+type Placed = { place: number };
+
+export type Running<Item> = {
+  readonly add: (item: Item) => void;
+  /** To be called once for each that was added. */
+  readonly delete: (item: Item) => void;
+  readonly all: () => readonly Item[];
 };
 
 /**
  * No Set: it makes a new table after some deletions, and each old one keeps the next one and what was in it until a full collection.
  */
-export function createRunning(): Running {
-  const contexts: RequestContext[] = [];
+export function createRunning<Item extends Placed>(): Running<Item> {
+  const items: Item[] = [];
   return {
-    add: (context) => {
-      context.place = contexts.push(context) - 1;
+    add: (item) => {
+      item.place = items.push(item) - 1;
     },
     delete: ({ place }) => {
-      const last = contexts.pop();
+      const last = items.pop();
       if (last === undefined || last.place === place) return;
-      contexts[place] = last;
+      items[place] = last;
       last.place = place;
     },
-    all: () => [...contexts],
+    all: () => [...items],
   };
 }
