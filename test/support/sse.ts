@@ -20,7 +20,7 @@ export async function readEvents(
     headers: { accept: 'text/event-stream', ...headers },
     signal: signal ? AbortSignal.any([signal, controller.signal]) : controller.signal,
   });
-  const blocks = splitBlocks(response.body ?? new ReadableStream());
+  const blocks = splitBlocks(response);
   let lastId = '';
   const next = async (): Promise<ReceivedEvent | null> => {
     for (;;) {
@@ -52,7 +52,9 @@ export async function readEvents(
   };
 }
 
-async function* splitBlocks(body: ReadableStream<Uint8Array>): AsyncGenerator<string, void> {
+/** Holds the response until it is read: when a response is collected, its body ends. */
+async function* splitBlocks(response: Response): AsyncGenerator<string, void> {
+  const body: ReadableStream<Uint8Array> = response.body ?? new ReadableStream();
   const decoder = new TextDecoder();
   let rest = '';
   for await (const chunk of body) {
