@@ -12,7 +12,8 @@ import { askSecret } from './ask-secret.ts';
 const OPTION = '--passphrase-file';
 /** As for the server: the embedded Postgres gets half a minute to end. */
 const CLOSE_TIMEOUT_MS = 35_000;
-const MEBIBYTE = 1_048_576;
+const KIBIBYTE = 1024;
+const MEBIBYTE = 1024 * KIBIBYTE;
 /** The secrets that the settings may set; the others are in the data folder, and SECRET_KEY and the passphrase of Pulumi are kept too. */
 const NOT_IN_IT =
   'A backup does not contain the settings, such as ADMIN_PASSWORD or LOG_FORWARDER_TOKEN where they are set, nor the config file.';
@@ -34,7 +35,7 @@ export async function runBackup(context: AppContext, args: readonly string[]): P
     if (!made.ok) return made;
     const { address, bytes, at } = made.value;
     return succeed(
-      `${address} is a backup of ${at.toISOString()}, ${(bytes / MEBIBYTE).toFixed(1)} MiB. Keep its passphrase in another place. ${NOT_IN_IT}\n`,
+      `${address} is a backup of ${at.toISOString()}, ${sizeOf(bytes)}. Keep its passphrase in another place. ${NOT_IN_IT}\n`,
     );
   });
 }
@@ -57,6 +58,11 @@ export async function runRestore(context: AppContext, args: readonly string[]): 
       await lifecycle[Symbol.asyncDispose]();
     }
   });
+}
+
+/** For people, such as 14 KiB or 3.2 MiB. */
+function sizeOf(bytes: number): string {
+  return bytes < MEBIBYTE ? `${Math.ceil(bytes / KIBIBYTE)} KiB` : `${(bytes / MEBIBYTE).toFixed(1)} MiB`;
 }
 
 async function answering(work: () => Promise<Result<string>>): Promise<CommandAnswer> {

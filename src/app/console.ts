@@ -35,12 +35,14 @@ export const commands: readonly CommandHelp[] = [
     'print the private key with which the allocator connects to machines, for `ssh-add -`',
   ]),
   commandUsage('backup', [
-    'write a backup to a new file (or s3://bucket/name) while the server runs',
+    'write a backup, while the server runs or not',
+    '<file>                    a new one, or s3://bucket/name',
     '--passphrase-file <file>  whose first line encrypts it, instead of BACKUP_PASSPHRASE',
   ]),
   commandUsage('restore', [
-    'restore such a backup into an empty data folder and an empty database',
-    '--passphrase-file <file>  as above',
+    'restore a backup into an empty data folder and an empty database',
+    '<file>                    of `lablink backup`, or s3://bucket/name',
+    '--passphrase-file <file>  whose first line opens it, instead of BACKUP_PASSPHRASE',
   ]),
   commandUsage(
     'check-config',
@@ -69,6 +71,7 @@ export const commands: readonly CommandHelp[] = [
     'support-bundle',
     [
       'write a file for the person who helps: settings, health, operations, log, database, computer',
+      '<file>        a new .tar.gz',
       '--log <file>  the log of the allocator, where systemd does not keep it',
     ],
     'Works while the server runs, and while it or its database is away: what cannot be read is named. It starts and changes nothing. The file is a new .tar.gz, which this user alone can read.',
