@@ -41,7 +41,7 @@ type Write = { readonly hostname: string; readonly renews: boolean } | 'renewal'
 
 export function createPresence(options: PresenceOptions): Presence {
   const { db, onError } = options;
-  /** Those whose last change is not in the database yet. */
+  /** Those whose last change must still be written. */
   const unwritten = new Set<string>();
   let timer: NodeJS.Timeout | null = null;
   let closed = false;
@@ -103,7 +103,8 @@ function createWrites(
         allocator,
       );
     } catch (error) {
-      for (const hostname of hostnames) unwritten.add(hostname);
+      // Those that wait are renewed with all others, and may have begun a newer poll elsewhere by then, which must not end.
+      for (const hostname of hostnames) if (!find(hostname)) unwritten.add(hostname);
       throw error;
     }
   }

@@ -90,6 +90,35 @@ describe('a machine that polls at two allocators', () => {
     expect(newer.moved).toEqual([]);
   });
 
+  test('a poll that could not be recorded does not end one that began later', async () => {
+    await using stack = new AsyncDisposableStack();
+    const database = stack.use(await createTestDatabase());
+    const proxy = stack.use(await startTcpProxy(database.connectionString));
+    const cutOff = connectDatabase({
+      connectionString: proxy.connectionString,
+      poolSize: 1,
+      applicationName: 'lablink test',
+      onIdleError: () => undefined,
+    });
+    stack.defer(() => cutOff.destroy());
+    await insertFreeVms(database.db, ['vm-1', 'vm-2']);
+    const [here, there] = [startPresence(cutOff), startPresence(database.db)];
+    await proxy.cut();
+    here.poll('vm-1');
+    await expect.poll(() => here.errors.length, POLLING).toBe(1);
+    there.poll('vm-1');
+    await expect.poll(() => whereIs(database), POLLING).toBeTruthy();
+    const newest = await whereIs(database);
+    await proxy.restore();
+    here.poll('vm-2');
+    here.presence.renew();
+    await expect.poll(() => here.moved, POLLING).toEqual(['vm-1']);
+    expect(await whereIs(database)).toBe(newest);
+    there.presence.renew();
+    await Promise.all([here.presence.close(), there.presence.close()]);
+    expect(there.moved).toEqual([]);
+  });
+
   test('a notice that comes late does not end the poll that is the newest by now', async () => {
     await using database = await createTestDatabase();
     await insertFreeVms(database.db, ['vm-1']);
