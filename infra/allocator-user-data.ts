@@ -34,7 +34,7 @@ export function allocatorUserData(spec: BootSpec, publicIp: string): string {
   const files = {
     ...FILES,
     'compose.override.yaml': override(spec),
-    '.env': `LABLINK_DOMAIN=${spec.domain}\n${settings(spec, publicIp)}`,
+    '.env': settings(spec, publicIp),
     ...(spec.configFile !== '' && { 'config/config.yaml': spec.configFile }),
   };
   const lines = [
@@ -60,13 +60,14 @@ function override({ image }: BootSpec): string {
   return JSON.stringify({ services });
 }
 
-/** The settings of the allocator, as Compose reads them. */
+/** What Compose itself reads, and the settings of the allocator. */
 function settings(spec: BootSpec, publicIp: string): string {
   const values = {
     ...spec.settings,
     ...settingsOf(spec),
     ALLOCATOR_PUBLIC_IP: publicIp,
     ADMIN_PASSWORD: spec.adminPassword,
+    LABLINK_DOMAIN: spec.domain,
   };
   return Object.entries(values)
     .map(([name, value]) => `${name}=${composeValue(value)}\n`)

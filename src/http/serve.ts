@@ -68,7 +68,7 @@ async function serve(context: RequestContext, endpoint: Endpoint): Promise<void>
 
 /**
  * What the handler gets: nothing of the request is reachable from it. A class, because V8 keeps the getters of an object literal, and
- * the request with them, until a full collection.
+ * the request with them, until a full collection. A copy by `...` has no `arrivedBy` and no `signal`.
  */
 class Input implements AnyInput {
   readonly path: unknown;

@@ -165,7 +165,7 @@ describe("the script of an allocator's instance", () => {
     ]);
     expect(await readFile(join(folder, 'fstab'), 'utf8')).toContain(`LABEL=lablink ${folder}/data ext4`);
     expect(await readFile(join(folder, 'opt', '.env'), 'utf8')).toMatch(
-      /^LABLINK_DOMAIN=lab\.example\.org\n/,
+      /^LABLINK_DOMAIN='lab\.example\.org'\n/m,
     );
     expect((await stat(join(folder, 'opt', '.env'))).mode & 0o777).toBe(0o600);
     const { services } = overrideSchema.parse(
