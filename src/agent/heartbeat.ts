@@ -33,7 +33,8 @@ export async function sendHeartbeats(context: AgentContext, recycler: Recycler):
       if (Date.now() - answeredMs > GAP_MS) presence.reportAgain();
       answeredMs = Date.now();
       failures = 0;
-      const { action, assignment_id: assignmentId } = answer.value;
+      const { action, assignment_id: assignmentId, last_status: lastStatus = null } = answer.value;
+      if (lastStatus !== null) presence.compare(lastStatus);
       // A request from before the last reset was fulfilled by it: the files may be the next participant's by now.
       if (action === 'recycle' && recycler.completed === completed) recycler.begin(assignmentId);
     } else if (!isAborted(stopping)) {

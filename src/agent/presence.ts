@@ -18,6 +18,8 @@ export type Presence = {
   readonly generation: number;
   /** The allocator does not know the machine (any more), or may have marked it unreachable. */
   reportAgain(): void;
+  /** The last status report that counted, as the allocator says: reports again where one that was late has replaced the newest. */
+  compare(last: Schemas['LastStatus']): void;
   /** Something is wrong with the machine (a sentence), or right again (null). */
   setFault(sentence: string | null): void;
   run(): Promise<void>;
@@ -39,12 +41,14 @@ export function createPresence(context: PresenceContext): Presence {
   let generation = 0;
   let fault: string | null = null;
   let lastUptimeMs = 0;
+  let acceptedUptimeMs = 0;
 
   async function report(status: Status): Promise<void> {
     // Greater with every report: the clock of the kernel has steps of ten.
     lastUptimeMs = Math.max(lastUptimeMs + 1, Math.round(uptime() * 1_000));
     if (!(await reportStatus(context, status, lastUptimeMs))) return;
     accepted = status;
+    acceptedUptimeMs = lastUptimeMs;
     generation += 1;
     announced.resolve(undefined);
   }
@@ -56,14 +60,19 @@ export function createPresence(context: PresenceContext): Presence {
     if (accepted !== null) await state.change(() => ({ announcedBootId: options.bootId }));
   }
 
+  function reportAgain(): void {
+    accepted = null;
+    wake();
+  }
+
   return {
     announced: announced.promise,
     get generation() {
       return generation;
     },
-    reportAgain() {
-      accepted = null;
-      wake();
+    reportAgain,
+    compare({ boot_id: bootId, uptime_ms: uptimeMs }) {
+      if (bootId !== options.bootId || uptimeMs < acceptedUptimeMs) reportAgain();
     },
     setFault(sentence) {
       fault = sentence;

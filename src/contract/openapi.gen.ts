@@ -495,6 +495,8 @@ export interface paths {
      * Report that the VM is alive
      * @description `action` in the answer is what the agent must do next. `recycle`: the assignment has ended; delete the participant's
      *     files, then call `POST /api/v1/vms/{hostname}/recycled`. Every answer repeats it until that call.
+     *     `last_status`: if it is of another boot, or older than the last one that was sent, a report that arrived late has replaced
+     *     the present status: report it again.
      */
     post: operations['postHeartbeat'];
     delete?: never;
@@ -3362,6 +3364,15 @@ export interface components {
       action: 'none' | 'recycle';
       /** @description For `recycle`, the assignment whose files to delete. Send it when the files are deleted. */
       assignment_id: components['schemas']['AssignmentId'] | null;
+      /**
+       * @description Which status report of the VM counted last, by its `boot_id` and `uptime_ms`. Null if none had them, and while two
+       *     machines report under this hostname.
+       */
+      last_status?: components['schemas']['LastStatus'] | null;
+    };
+    LastStatus: {
+      boot_id: components['schemas']['BootId'];
+      uptime_ms: number;
     };
     Recycled: {
       /** @description The assignment whose files were deleted, from the heartbeat answer. If omitted, the current one is assumed. */
@@ -5256,7 +5267,11 @@ export interface operations {
            * @example {
            *       "message": "Heartbeat recorded.",
            *       "action": "none",
-           *       "assignment_id": null
+           *       "assignment_id": null,
+           *       "last_status": {
+           *         "boot_id": "3f1f0c9e-1b5c-4f3a-9b8e-0f2d9f5a7c11",
+           *         "uptime_ms": 41230
+           *       }
            *     }
            */
           'application/json': components['schemas']['HeartbeatAnswer'];

@@ -7,7 +7,7 @@ import { recordAuditEvent } from './audit.ts';
 import type { Db } from './connect.ts';
 import type { Locking } from './free-vms.ts';
 import { grouped, ofReports } from './grouped.ts';
-import { recordSeen, type Heartbeat } from './seen.ts';
+import { recordSeen, type Heartbeat, type MadeAt, type Seen } from './seen.ts';
 import { hasTombstone } from './tombstones.ts';
 import { addVms, recordEvent, statusChangedBy, transition } from './transition.ts';
 
@@ -17,8 +17,8 @@ export type ReportResult = 'recorded' | 'late' | 'unknown_vm';
 type StatusReport = {
   readonly hostname: string;
   readonly status: ReportedStatus;
-  /** When the VM made it: in which boot, and how long after that boot. Undefined: the VM does not say. */
-  readonly madeAt?: { readonly bootId: string; readonly uptimeMs: number } | undefined;
+  /** Undefined: the VM does not say. */
+  readonly madeAt?: MadeAt | undefined;
 };
 type ValueReport = { readonly hostname: string } & (
   { readonly inUse: boolean; readonly gpu: null } | { readonly inUse: null; readonly gpu: GpuHealth }
@@ -175,13 +175,17 @@ async function changeValues(
   return reports.map(({ hostname }) => (locked.has(hostname) ? undefined : 'done'));
 }
 
-export async function reportHeartbeat(db: Db, hostname: string, heartbeat: Heartbeat): Promise<ReportResult> {
+export async function reportHeartbeat(
+  db: Db,
+  hostname: string,
+  heartbeat: Heartbeat,
+): Promise<Pick<Seen, 'lastStatus'> | 'late' | 'unknown_vm'> {
   const seen = await recordSeen(db, hostname, heartbeat);
-  if (seen) {
-    if (seen.twinAddress !== null) await markTwin(db, hostname, [seen.twinAddress, heartbeat.address]);
-    return 'recorded';
-  }
-  return (await hasTombstone(db, hostname)) ? 'late' : 'unknown_vm';
+  if (!seen) return (await hasTombstone(db, hostname)) ? 'late' : 'unknown_vm';
+  const { twinAddress, lastStatus } = seen;
+  if (twinAddress === null) return { lastStatus };
+  await markTwin(db, hostname, [twinAddress, heartbeat.address]);
+  return { lastStatus: null };
 }
 
 /** Records that the VM was seen; the result for a VM that may be unknown or destroyed. */

@@ -13,9 +13,14 @@ export type Heartbeat = {
   readonly freeDiskBytes: number | null;
 };
 
+/** When a VM made a status report: in which boot, and how long after that boot. */
+export type MadeAt = { readonly bootId: string; readonly uptimeMs: number };
+
 export type Seen = {
   /** From which the other machine of this hostname reported; null if there is none. */
   readonly twinAddress: string | null;
+  /** The last status report that counted; null: none says when it was made, or there are two machines of this hostname. */
+  readonly lastStatus: MadeAt | null;
 };
 
 type Sighting = { readonly hostname: string; readonly heartbeat: Heartbeat | null };
@@ -40,7 +45,12 @@ const recordInGroup = grouped<Sighting, Seen | null>({
   alone: async (db, sighting) => (await record(db, [sighting], ''))[0] ?? null,
 });
 
-type Row = Seen & { readonly hostname: string; readonly isSeen: boolean };
+type Row = Pick<Seen, 'twinAddress'> & {
+  readonly hostname: string;
+  readonly isSeen: boolean;
+  readonly reportedBootId: string | null;
+  readonly reportedUptimeMs: number | null;
+};
 
 /**
  * Null: there is no such VM. Undefined: its row is locked, so that its silence could not be ended, and nothing was changed. The rows
@@ -82,7 +92,8 @@ async function record(
         free_disk_bytes = coalesce(excluded.free_disk_bytes, p.free_disk_bytes)
       returning hostname
     )
-    select v.hostname, seen.hostname is not null as "isSeen", before.boot_address as "twinAddress"
+    select v.hostname, seen.hostname is not null as "isSeen", before.boot_address as "twinAddress",
+      case when v.twin_since is null then v.reported_boot_id end as "reportedBootId", v.reported_uptime_ms as "reportedUptimeMs"
     from given join vms v on v.hostname = given.hostname
     left join seen on seen.hostname = v.hostname
     left join before on before.hostname = v.hostname`.execute(db);
@@ -90,6 +101,10 @@ async function record(
   return sightings.map(({ hostname }) => {
     const row = found.get(hostname);
     if (!row) return null;
-    return row.isSeen ? { twinAddress: row.twinAddress } : undefined;
+    return row.isSeen ? { twinAddress: row.twinAddress, lastStatus: lastStatusOf(row) } : undefined;
   });
+}
+
+function lastStatusOf({ reportedBootId: bootId, reportedUptimeMs: uptimeMs }: Row): MadeAt | null {
+  return bootId === null || uptimeMs === null ? null : { bootId, uptimeMs };
 }

@@ -11,6 +11,7 @@ import {
   type ReportResult,
 } from '../db/reports.ts';
 import { pendingRecycle } from '../db/recycling.ts';
+import type { MadeAt } from '../db/seen.ts';
 import { vmExists } from '../db/vms.ts';
 import { recordTimings } from '../db/timings.ts';
 import type { Dispatcher } from '../delivery/dispatcher.ts';
@@ -63,7 +64,8 @@ export function createVmHandlers(dependencies: VmDependencies): HandlersOf<'vm'>
       const heartbeat = { bootId: body.boot_id, address, freeDiskBytes: body.free_disk_bytes ?? null };
       const result = await reportHeartbeat(db, path.hostname, heartbeat);
       if (result === 'unknown_vm') return problem('vm_not_found');
-      return answerHeartbeat(result === 'late' ? null : await pendingRecycle(db, path.hostname));
+      if (result === 'late') return answerHeartbeat(null, null);
+      return answerHeartbeat(await pendingRecycle(db, path.hostname), result.lastStatus);
     },
     postOutcome: (input) => acknowledge(db, input),
   };
@@ -83,11 +85,15 @@ function answerReport(result: ReportResult, message: string) {
 const TOO_MANY =
   'Too many machines have reported that nobody launched or registered (MAX_REPORTED_VMS). An admin must remove some.';
 
-function answerHeartbeat(recycle: { readonly assignmentId: string | null } | null): Reply<'postHeartbeat'> {
+function answerHeartbeat(
+  recycle: { readonly assignmentId: string | null } | null,
+  last: MadeAt | null,
+): Reply<'postHeartbeat'> {
   return json({
     message: 'Heartbeat recorded.',
     action: recycle ? ('recycle' as const) : ('none' as const),
     assignment_id: recycle?.assignmentId ?? null,
+    last_status: last && { boot_id: last.bootId, uptime_ms: last.uptimeMs },
   });
 }
 

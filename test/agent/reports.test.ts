@@ -72,6 +72,24 @@ describe('an agent reports', () => {
     expect((await vm(hostname))?.status).toBe('running');
   });
 
+  test('an agent reports its status again after a report of an earlier boot that came late', async () => {
+    const { hostname, token } = await register();
+    await using machine = await createMachine(hostname);
+    const agent = machine.start(server.url, { token, bootId: 'boot-2' });
+    await eventually(() => expect(agent.logged).toContain('info reported running'));
+    const late = { hostname, status: 'error', boot_id: 'boot-1', uptime_ms: 9_000_000 };
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const url = `${server.url}/api/vm-status`;
+    expect((await fetch(url, { method: 'POST', headers, body: JSON.stringify(late) })).status).toBe(200);
+    const running = () => agent.logged.filter((line) => line === 'info reported running');
+    await eventually(() => expect(running()).toHaveLength(2));
+    expect((await vm(hostname))?.status).toBe('running');
+    // Another one, and then a late one of the present boot: of the two, the second counts.
+    const replaced = { status: 'initializing', reported_boot_id: 'boot-2', reported_uptime_ms: 1 };
+    await server.db.updateTable('vms').set(replaced).where('hostname', '=', hostname).execute();
+    await eventually(async () => expect((await vm(hostname))?.status).toBe('running'));
+  });
+
   test('an agent reports the health of the GPU when it changes', async () => {
     const { hostname, token } = await register();
     await using machine = await createMachine(hostname);
@@ -259,6 +277,7 @@ test('the heartbeat of a machine in use is answered with no action, and a releas
     message: 'Heartbeat recorded.',
     action: 'none',
     assignment_id: null,
+    last_status: null,
   });
   const recycled = await client.POST('/api/v1/vms/{hostname}/recycled', { params, body: {} });
   expect(recycled.response.status).toBe(200);

@@ -79,6 +79,31 @@ describe('status reports that come in another order than they were made', () => 
     expect(await statusOfA()).toBe('running');
   });
 
+  test('a report of an earlier boot that comes late counts until the answer to a heartbeat shows it', async () => {
+    const heartbeat = () =>
+      reportHeartbeat(database.db, 'a', { bootId: 'boot-2', address: '10.0.0.5', freeDiskBytes: 5 });
+    await reportStatus(database.db, { hostname: 'a', status: 'running', provider: 'external' });
+    expect(await heartbeat()).toEqual({ lastStatus: null });
+    await report('error', 'boot-2', 200);
+    expect(await heartbeat()).toEqual({ lastStatus: { bootId: 'boot-2', uptimeMs: 200 } });
+    await report('running', 'boot-1', 9_000);
+    expect(await statusOfA()).toBe('running');
+    expect(await heartbeat()).toEqual({ lastStatus: { bootId: 'boot-1', uptimeMs: 9_000 } });
+    await report('error', 'boot-2', 300);
+    expect(await statusOfA()).toBe('error');
+    expect(await heartbeat()).toEqual({ lastStatus: { bootId: 'boot-2', uptimeMs: 300 } });
+  });
+
+  test("two machines of one hostname do not replace each other's status with every heartbeat", async () => {
+    const heartbeat = (bootId: string) =>
+      reportHeartbeat(database.db, 'a', { bootId, address: `address of ${bootId}`, freeDiskBytes: 5 });
+    await report('running', 'boot-1', 900);
+    await heartbeat('boot-1');
+    await heartbeat('boot-2');
+    expect(await heartbeat('boot-1')).toEqual({ lastStatus: null });
+    expect(await heartbeat('boot-2')).toEqual({ lastStatus: null });
+  });
+
   test('a late report does not end the silence of a machine', async () => {
     await report('running', 'boot-1', 900);
     await reportHeartbeat(database.db, 'a', { bootId: 'boot-1', address: '10.0.0.5', freeDiskBytes: 5 });

@@ -1,6 +1,7 @@
 // Time as the model has it: it passes only when nothing else happens, and the timers of Node, its clock and its random numbers
 // are the model's while it runs. So a seed gives the same run on every computer, and an hour takes milliseconds.
 import { syncBuiltinESMExports } from 'node:module';
+import os from 'node:os';
 import timersPromises from 'node:timers/promises';
 
 type Timer = { readonly id: number; at: number; readonly everyMs: number | null; readonly run: () => void };
@@ -30,6 +31,7 @@ export function installClock(random: () => number): Clock {
     clearInterval: globalThis.clearInterval,
     random: Math.random,
     now: Date.now,
+    uptime: os.uptime,
     promised: timersPromises.setTimeout,
   };
 
@@ -79,6 +81,7 @@ export function installClock(random: () => number): Clock {
   });
   Math.random = random;
   Date.now = () => now;
+  os.uptime = () => (now - STARTED_MS) / 1_000;
   Object.assign(timersPromises, {
     setTimeout: async (ms: number, value: unknown, { signal }: { signal?: AbortSignal } = {}) => {
       await sleep(ms, signal);
@@ -103,10 +106,11 @@ export function installClock(random: () => number): Clock {
       now = Math.max(now, atMs);
     },
     [Symbol.dispose]: () => {
-      const { random: realRandom, now: realNow, promised, ...globals } = real;
+      const { random: realRandom, now: realNow, uptime, promised, ...globals } = real;
       Object.assign(globalThis, globals);
       Math.random = realRandom;
       Date.now = realNow;
+      os.uptime = uptime;
       Object.assign(timersPromises, { setTimeout: promised });
       syncBuiltinESMExports();
     },

@@ -17,7 +17,7 @@ import type { Draw } from '../../support/draw.ts';
 import type { Clock } from './clock.ts';
 import { findStatement, type Known } from './statements.ts';
 import { noteList } from './waiting-statements.ts';
-import { noteFree, takeSnapshot, type Snapshot, type World } from './world.ts';
+import { noteFree, noteReports, takeSnapshot, type Snapshot, type World } from './world.ts';
 
 /** What is wrong at the moment; it changes while a run goes on. */
 export type Weather = {
@@ -82,6 +82,7 @@ function createDriver(server: ModelServer, isCut: () => boolean): Driver {
     world.notifications = [];
     noteFree(world);
     noteList(world);
+    noteReports(world);
     for (const notice of sent) server.notified(notice);
   }
 

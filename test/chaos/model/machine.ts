@@ -6,10 +6,10 @@ import { cutMessages, messageLimits } from '../../../src/agent/logs/messages.ts'
 import { createErrorLog } from '../../../src/agent/error-log.ts';
 import { deliverAssignments } from '../../../src/agent/deliver.ts';
 import { defaultIntervals, type AgentOptions } from '../../../src/agent/options.ts';
-import { createPresence } from '../../../src/agent/presence.ts';
+import { createPresence, type Presence } from '../../../src/agent/presence.ts';
 import type { Api, RequestFailure, Send } from '../../../src/agent/requests.ts';
 import type { SavedState, StateContent } from '../../../src/agent/state.ts';
-import type { LablinkClient } from '../../../src/client/client.ts';
+import type { LablinkClient, Schemas } from '../../../src/client/client.ts';
 import { fail, succeed } from '../../../src/result.ts';
 import type { Draw } from '../../support/draw.ts';
 import { logLine, type MachineKind, type StartHostRun } from '../host-protocol.ts';
@@ -90,6 +90,7 @@ export function createModelMachine(hostname: string, kind: MachineKind, around: 
   let interruptions = 0;
   let linesWritten = 0;
   let power: { isOn: boolean; readonly off: AbortController } | null = null;
+  let presence: Presence | null = null;
 
   function start(reboot: boolean): void {
     if (power) return;
@@ -168,18 +169,19 @@ export function createModelMachine(hostname: string, kind: MachineKind, around: 
         await alive(undefined);
       },
     };
-    const presence = createPresence({ options, api, errors, state, stopping });
+    const announcing = createPresence({ options, api, errors, state, stopping });
+    presence = announcing;
     const context = {
       options,
       api,
       errors,
       state,
-      presence,
+      presence: announcing,
       exclusive: new Mutex(),
       stopping,
       closing: stopping,
     };
-    await Promise.all([presence.run(), deliverAssignments(context)]);
+    await Promise.all([announcing.run(), deliverAssignments(context)]);
   }
 
   async function beat(bootId: string, off: AbortSignal): Promise<void> {
@@ -194,10 +196,12 @@ export function createModelMachine(hostname: string, kind: MachineKind, around: 
           off,
         )
         .catch(() => null);
-      const { action, assignment_id: id = null } = (answer?.body ?? {}) as {
-        action?: string;
-        assignment_id?: string | null;
-      };
+      const {
+        action,
+        assignment_id: id = null,
+        last_status: lastStatus = null,
+      } = (answer?.body ?? {}) as Partial<Schemas['HeartbeatAnswer']>;
+      if (lastStatus !== null && !isAborted(off)) presence?.compare(lastStatus);
       if (action === 'recycle' && !isAborted(off))
         await network.send((allocator) => allocator.recycled(hostname, id), off).catch(() => null);
     }

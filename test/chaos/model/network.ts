@@ -8,6 +8,8 @@ export type NetworkWeather = {
   /** Shares of the requests. */
   lostRequest: number;
   lostAnswer: number;
+  /** Of those that a frozen process or proxy holds, and that arrive even if their client has left. */
+  heldUp: number;
   delayMs: number;
 };
 
@@ -32,6 +34,7 @@ export type Network = {
 
 /** Why a client has left. Without a reason, Node makes an error with a stack, which takes a tenth of a run. */
 export const LEFT = 'left';
+const HELD_UP_MS = 15_000;
 
 type Open = { readonly allocator: ModelAllocator; readonly cut: (clientNoticesAfterMs: number) => void };
 
@@ -79,6 +82,7 @@ export function createNetwork(options: {
       clientLeaves.addEventListener('abort', leave, { once: true });
       const answer = async (): Promise<T> => {
         await travel(weather.lostRequest);
+        if (draw.chance(weather.heldUp)) await clock.sleep(draw.below(HELD_UP_MS));
         const value = await work(allocator, left.signal);
         await travel(weather.lostAnswer);
         // What a dead process has answered, and what comes over a connection that is cut, reaches nobody.

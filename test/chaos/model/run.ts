@@ -24,10 +24,12 @@ const WINDOW_MS = 15_000;
 const FAULTS = 10;
 /** No fault lasts longer, but for a listener that is deaf. */
 const DOWN_MS = 6_000;
+/** No process starts sooner. */
+const START_MS = 50;
 const SETTLE_MS = 400_000;
 const LOOK_EVERY_MS = 3_000;
-/** Leases are ended at once; those of an allocator that has died run out later than this. */
-const LEAVE_MS = 5_000;
+/** What is held up has arrived, and leases are ended at once; those of an allocator that has died run out later than this. */
+const LEAVE_MS = 20_000;
 const LEASES_MS = 40_000;
 
 type Stage = {
@@ -59,7 +61,7 @@ export async function runModel(seed: number, sabotage: Sabotage | null = null): 
 function setStage(clock: Clock, draw: Draw, sabotage: Sabotage | null): Stage {
   const weather = {
     database: { isDown: false, lostBefore: 0, lostAnswer: 0, conflict: 0, delayMs: 5 },
-    network: { lostRequest: 0, lostAnswer: 0, delayMs: 10 },
+    network: { lostRequest: 0, lostAnswer: 0, heldUp: 0, delayMs: 10 },
   };
   const allocators: Slot[] = [];
   const world = createWorld({ now: clock.now, isLocked: () => draw.chance(0.1), sabotage });
@@ -132,7 +134,21 @@ const faults: Readonly<Record<string, (stage: Stage & Restarting) => void>> = {
     const machine = machines[draw.below(machines.length)];
     const isReboot = draw.chance(0.5);
     machine?.kill();
-    void clock.sleep(draw.below(5_000)).then(() => machine?.start(isReboot));
+    void clock.sleep(START_MS + draw.below(5_000)).then(() => machine?.start(isReboot));
+  },
+  'a machine reboots while requests are held up': ({ machines, network, weather, clock, draw }) => {
+    const machine = machines[draw.below(AGENTS)];
+    const reboot = (): void => {
+      machine?.kill();
+      machine?.start(true);
+    };
+    weather.network.heldUp = draw.below(100) / 100;
+    reboot();
+    void clock.sleep(draw.below(3_000)).then(() => {
+      weather.network.heldUp = 0;
+      // What is held up comes after the reports of the next boot, or after its second try.
+      draw.oneOf([reboot, () => network.cut(1, 0)])();
+    });
   },
   'somebody is released': (stage) => void release(stage),
   'somebody comes back': ({ people, draw, clock }) => {
@@ -184,7 +200,7 @@ async function release({ world, network, draw }: Stage): Promise<void> {
 
 function clear({ database, network }: Stage['weather']): void {
   Object.assign(database, { isDown: false, lostBefore: 0, lostAnswer: 0, conflict: 0, delayMs: 5 });
-  Object.assign(network, { lostRequest: 0, lostAnswer: 0, delayMs: 10 });
+  Object.assign(network, { lostRequest: 0, lostAnswer: 0, heldUp: 0, delayMs: 10 });
 }
 
 async function perform(stage: Stage): Promise<string[]> {
@@ -226,7 +242,7 @@ async function settle(stage: Stage): Promise<Broken[]> {
   for (;;) {
     await clock.runUntil(clock.now() + LOOK_EVERY_MS);
     const evidence = collect(stage);
-    const never = [...brokenAlways(evidence), ...falseFull(stage), ...stage.world.brokenList];
+    const never = [...brokenAlways(evidence), ...falseFull(stage), ...stage.world.brokenByCommits];
     const notYet = brokenInTheEnd(evidence);
     const isOver = never.length > 0 || notYet.length === 0 || clock.now() > limit;
     if (!isOver) continue;

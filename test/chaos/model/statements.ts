@@ -222,7 +222,8 @@ function changeStatuses(world: World, parameters: readonly unknown[], text: stri
     const row = { hostname: vm.hostname, status: vm.status };
     const boot = (boots as readonly (string | null)[])[index] ?? null;
     const uptimeMs = Number(uptimes[index]);
-    if (boot !== null && isLate(vm, boot, uptimeMs)) return [{ ...row, isSettled: false, isLate: true }];
+    if (boot !== null && isLate(world, vm, boot, uptimeMs))
+      return [{ ...row, isSettled: false, isLate: true }];
     if (isSkipping && world.isLocked()) return [{ ...row, isSettled: false, isLate: false }];
     const update = updates[kinds.indexOf(statuses[index])] ?? '';
     const isChanged = changeStatus(world, vm.hostname, update, []);
@@ -234,8 +235,9 @@ function changeStatuses(world: World, parameters: readonly unknown[], text: stri
   });
 }
 
-function isLate({ reportedBoot, reportedUptimeMs }: ModelVm, boot: string, uptimeMs: number): boolean {
-  return boot === reportedBoot && uptimeMs <= reportedUptimeMs;
+function isLate({ sabotage }: World, vm: ModelVm, boot: string, uptimeMs: number): boolean {
+  if (sabotage === 'an older status replaces a newer one') return false;
+  return boot === vm.reportedBoot && uptimeMs <= vm.reportedUptimeMs;
 }
 
 /** The conditions beside the status. */
@@ -252,9 +254,21 @@ function concerns(world: World, event: string, vm: ModelVm, [, assignmentId]: re
 }
 
 function seen(world: World, [hostnames]: readonly unknown[]): Row[] {
-  return texts(hostnames).flatMap((hostname) =>
-    world.vms.has(hostname) ? [{ hostname, isSeen: true, twinAddress: null }] : [],
-  );
+  return texts(hostnames).flatMap((hostname) => {
+    const vm = world.vms.get(hostname);
+    if (!vm) return [];
+    const isTold = world.sabotage !== 'the status of an earlier boot stays';
+    const { reportedBoot, reportedUptimeMs } = vm;
+    return [
+      {
+        hostname,
+        isSeen: true,
+        twinAddress: null,
+        reportedBootId: isTold ? reportedBoot : null,
+        reportedUptimeMs,
+      },
+    ];
+  });
 }
 
 function pendingRecycle(world: World, [hostnames]: readonly unknown[], text: string): Row[] {

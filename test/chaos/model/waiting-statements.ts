@@ -184,13 +184,13 @@ export function noteList(world: World): void {
     before.assignments.add(id);
     const others = before.waiting.filter((waiting) => waiting !== email);
     if (before.reserved.get(email) !== hostname && others.length > 0)
-      world.brokenList.push({
+      world.brokenByCommits.push({
         invariant: listInvariants.passed,
         evidence: `${email} got ${hostname}, while ${others.join(', ')} waited`,
       });
   }
   const wrong = wrongReservations(world);
-  for (const evidence of wrong) world.brokenList.push({ invariant: listInvariants.reserved, evidence });
+  for (const evidence of wrong) world.brokenByCommits.push({ invariant: listInvariants.reserved, evidence });
   before.waiting = whoWaits(world).map(({ email }) => email);
   before.reserved = new Map(places(world).map(({ email, reservedVm }) => [email, reservedVm]));
   const somebody = before.waiting.length > 0;

@@ -56,8 +56,9 @@ export type ModelPlace = {
   step: number | null;
 };
 
-/** What the last commit has left, for those of the list who are passed. */
+/** What the last commit has left, for those of the list who are passed, and for the order of reports. */
 type Before = {
+  reports: ReadonlyMap<string, Pick<ModelVm, 'reportedBoot' | 'reportedUptimeMs'>>;
   readonly assignments: Set<string>;
   waiting: readonly string[];
   reserved: ReadonlyMap<string, string | null>;
@@ -75,8 +76,8 @@ export type World = {
   /** The step since which nobody on the list is without a machine; null: somebody is. */
   nobodyWaitsSince: number | null;
   readonly before: Before;
-  /** Invariants of the list that a commit has broken. */
-  readonly brokenList: Broken[];
+  /** Invariants that a commit has broken. */
+  readonly brokenByCommits: Broken[];
   /** Of the transaction or statement that runs; sent when it commits. */
   notifications: Notice[];
   /** What went wrong in the model itself. */
@@ -101,7 +102,9 @@ export type Sabotage =
   | 'leases never end'
   | 'a reset does not free the machine'
   | 'a newcomer passes those who wait'
-  | 'a machine is reserved twice';
+  | 'a machine is reserved twice'
+  | 'an older status replaces a newer one'
+  | 'the status of an earlier boot stays';
 
 export function createWorld(options: Pick<World, 'now' | 'isLocked' | 'sabotage'>): World {
   return {
@@ -113,8 +116,8 @@ export function createWorld(options: Pick<World, 'now' | 'isLocked' | 'sabotage'
     list: new Map(),
     positions: 0,
     nobodyWaitsSince: 0,
-    before: { assignments: new Set(), waiting: [], reserved: new Map() },
-    brokenList: [],
+    before: { reports: new Map(), assignments: new Set(), waiting: [], reserved: new Map() },
+    brokenByCommits: [],
     notifications: [],
     problems: [],
     step: 0,
@@ -133,6 +136,22 @@ export const isUnreserved = (vm: ModelVm): boolean => isFreeVm(vm) && vm.reserve
 /** After every statement: since when each machine is free. */
 export function noteFree(world: World): void {
   for (const vm of world.vms.values()) vm.freeSince = isUnreserved(vm) ? (vm.freeSince ?? world.step) : null;
+}
+
+/** Only the model looks at each commit. */
+export const STATUS_ORDER = 'no status is replaced by an older one of the same boot';
+
+/** After every commit. */
+export function noteReports({ vms, before, brokenByCommits }: World): void {
+  for (const { hostname, reportedBoot, reportedUptimeMs } of vms.values()) {
+    const last = before.reports.get(hostname);
+    if (last?.reportedBoot === reportedBoot && reportedUptimeMs < last.reportedUptimeMs)
+      brokenByCommits.push({
+        invariant: STATUS_ORDER,
+        evidence: `${hostname}: a report at ${reportedUptimeMs} ms counted after one at ${last.reportedUptimeMs} ms`,
+      });
+  }
+  before.reports = new Map([...vms].map(([hostname, vm]) => [hostname, { ...vm }]));
 }
 
 export type Snapshot = { readonly undo: () => void };
