@@ -218,7 +218,8 @@ describe.skipIf(!hasSshd)('machines', () => {
       const running = async (): Promise<number> => (await table.marked(dirname(folder))).length;
       let folder = '';
       {
-        await using lab = startLab({ limits: { stallMs: 500 } });
+        // Long enough for the search of a slow computer, after which tar begins.
+        await using lab = startLab({ limits: { stallMs: 4_000 } });
         const { sshd, target } = await lab.machine('mute', { programs: { tar: 'sleep 600' } });
         folder = sshd.folder;
         await writeFiles(folder, { 'a.slp': 'never sent' });
