@@ -78,6 +78,8 @@ describe('a machine and a participant', () => {
       const { pin } = JSON.parse((await ask(here)).text) as { readonly pin: string };
       expect(JSON.parse((await newer).text)).toMatchObject({ status: 'success', pin });
       await database.db.deleteFrom('assignments').execute();
+      // What the next turn waits for must be its own poll.
+      await expect.poll(waits, POLLING).toBe(false);
     }
   });
 
