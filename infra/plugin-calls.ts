@@ -1,5 +1,5 @@
 // What Pulumi's AWS plugin (7.48) calls for each type of resource that client-vms.ts creates. The plugin wraps Terraform's provider
-// for AWS, whose source says so: nobody has recorded the plugin itself. test/aws/plugin-calls.test.ts holds this against what the tests' double of the plugin calls.
+// for AWS, and this list was read from its source: the plugin itself has not been recorded. test/aws/plugin-calls.test.ts holds this against what the tests' double of the plugin calls.
 
 export type PluginCalls = {
   /** The file in `internal/service` of github.com/hashicorp/terraform-provider-aws. */

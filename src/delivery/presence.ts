@@ -10,7 +10,7 @@ export type Presence = {
   changed(hostname: string): void;
   /** Renews the lease of this VM, of which a newer poll may wait at another allocator. */
   check(hostname: string): void;
-  /** Renews the leases of all waiting VMs, and writes the changes that could not be written before. */
+  /** Renews the leases of all waiting VMs, and ends those whose end could not be written before. */
   renew(): void;
   /** Writes the last changes; later ones are dropped. */
   close(): Promise<void>;

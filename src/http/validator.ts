@@ -45,7 +45,7 @@ export function createValidator(document: unknown): Validator {
 
 /**
  * The validator calls `url.parse` for each request. Until Node has warned of that once (DEP0169), each call looks through the stack
- * for who calls: a twentieth of the processor time of a claim. It warns here, unheard.
+ * for the caller: a twentieth of the processor time of a claim. Here it warns with warnings switched off.
  */
 function settleDeprecation(): void {
   const { noDeprecation } = process;
