@@ -2,7 +2,11 @@
 // process, so only this process loads it. When the server is gone, the child cancels the run, waits for its end, and exits.
 import process from 'node:process';
 import type { ChildMessage, CommandResult, ServerMessage } from '../messages.ts';
-import { execute, outputOf } from './commands.ts';
+import { leaveOutUnusedPackages } from './unused-packages.ts';
+
+leaveOutUnusedPackages();
+// Loads Pulumi. A bundle would load it before the line above if this were a static import.
+const { execute, outputOf } = await import('./commands.ts');
 
 /** How long Pulumi may take to finish what it has started after the server has died. */
 const ORPHANED_MS = 10 * 60_000;
