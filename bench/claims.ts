@@ -21,7 +21,7 @@ const CROWDS = [
 const CLAIMS_PER_TURN = 600;
 /** Without spare machines, a claim could be refused because another claim has locked the last free machine. */
 const SPARE_VMS = 50;
-const TURNS = 9;
+const TURNS = 21;
 /** Not counted: the server runs faster when it has served some thousand people. pgbench and Postgres are compiled. */
 const WARM_UPS = 3;
 /** No turn starts after this time, for slow computers. */
