@@ -1,7 +1,7 @@
 // A problem as a page: the form again where a form was sent, else the error page. It needs no database, so that it works
 // in an outage too.
 import { endpoints, type EndpointId } from '../contract/endpoints.gen.ts';
-import type { Problem, ProblemCode } from '../contract/problems.ts';
+import { problemBody, type Problem, type ProblemCode } from '../contract/problems.ts';
 import type { Viewer } from '../contract/role.ts';
 import { renderSignedOut } from './account.ts';
 import { renderDashboard } from './dashboard.ts';
@@ -224,6 +224,12 @@ export type ErrorModel = {
   readonly workshop?: Workshop;
 };
 
+/** Whether the list of fields says all that the detail says. */
+function isListed({ code, detail, errors = [] }: Problem): boolean {
+  if (errors.some(({ message }) => message === detail)) return true;
+  return code === 'invalid_request' && errors.length > 0 && detail === problemBody(code, { errors }).detail;
+}
+
 /** The page of a problem: what is wrong, what to do, and a way out. */
 export function renderError({ problem, area, site, viewer, workshop = {} }: ErrorModel): string {
   const { title, status, code, errors = [], request_id: requestId = null } = problem;
@@ -231,9 +237,14 @@ export function renderError({ problem, area, site, viewer, workshop = {} }: Erro
     ...layoutView({ site, viewer, title, area, isError: true }),
     ...workshopView(workshop),
     ...{ status, code, requestId },
-    detail: codeSpans(errors.length > 0 ? problem.detail : sentenceOf(problem)),
+    lead: !isListed(problem) && {
+      detail: codeSpans(errors.length > 0 ? problem.detail : sentenceOf(problem)),
+    },
     hasFields: errors.length > 0,
-    fields: errors.map(({ field, message }) => ({ field, message })),
+    fields: errors.map(({ field, message }) => ({
+      field: !message.startsWith(`${field} `) && field,
+      message,
+    })),
     remedy: remedyOf(problem, area),
     isForAdmins: area === 'admin',
     returning: code === 'assignment_not_found' && area === 'participant' && returnFormView(),

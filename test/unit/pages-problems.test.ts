@@ -70,6 +70,21 @@ describe('the error page', () => {
     expect(html).toContain('<a class="btn btn-primary" href="/admin">');
     expect(html).not.toContain('Request ID');
   });
+
+  test.each([undefined, 'page must be a whole number.'])(
+    'the error page says once what is wrong with a field, detail: %s',
+    (detail) => {
+      const error = { field: 'page', code: 'type', message: 'page must be a whole number.' };
+      const text = textOf(
+        renderError({
+          problem: problemBody('invalid_request', { errors: [error], ...(detail && { detail }) }),
+          area: 'admin',
+        }),
+      );
+      expect(text.match(/page must be a whole number/g)).toHaveLength(1);
+      expect(text).not.toContain('page: page');
+    },
+  );
 });
 
 describe('the page of a problem', () => {
