@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { doublesFolder } from '../support/doubles.ts';
 import { testEngine } from '../support/engine.ts';
 import { startProgram } from '../support/program.ts';
 
-const DOUBLES = join(import.meta.dirname, '../doubles');
 const SITE = pathToFileURL(join(import.meta.dirname, '../support/pulumi-site.ts')).href;
 
 /** In the place of get.pulumi.com/install.sh: installs a CLI that installs a plugin, and records the calls of both. */
@@ -58,7 +58,7 @@ async function setUp(more: Readonly<Record<string, string>>): Promise<{ code: un
 describe('lablink setup', { timeout: 120_000 }, () => {
   test('lablink setup reports installed tools and downloads nothing', async () => {
     const { pulumiRoot, env: engine } = testEngine();
-    const path = `${DOUBLES}:${process.env['PATH'] ?? ''}`;
+    const path = `${doublesFolder()}:${process.env['PATH'] ?? ''}`;
     const { code, output } = await setUp({ ...engine, PULUMI_CLI_DIR: pulumiRoot, PATH: path });
     expect(output).toContain(`Pulumi and its plugin for AWS are already installed: ${pulumiRoot}.`);
     expect(code).toBe(0);

@@ -45,6 +45,8 @@ describe('the child process of Pulumi', () => {
       const { runtime } = require('@pulumi/pulumi');
       return ${use}.then(() => 'used', ({ message }) => message);
     }`);
-    expect(message).toContain(`of ${name}, which the allocator does not load. Remove it from UNUSED`);
+    expect(message).toContain(
+      `of ${name}, which the allocator does not load. Remove it from UNUSED_PACKAGES`,
+    );
   });
 });

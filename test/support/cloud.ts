@@ -27,9 +27,9 @@ import {
 } from '../doubles/aws/faults.ts';
 import { readAwsRequests, TEST_CREDENTIALS, type AwsRequest } from './aws-requests.ts';
 import { readSharedResources, type SharedResourcesReader } from './cloud-resources.ts';
+import { doublesFolder } from './doubles.ts';
 import { startMoto } from './moto.ts';
 
-const DOUBLES = join(import.meta.dirname, '..', 'doubles');
 const REGION = 'us-east-1';
 
 type TestMachine = {
@@ -123,7 +123,7 @@ export async function startCloud({ checksPermissions = true } = {}): Promise<Tes
   return {
     endpoint: moto.endpoint,
     region: REGION,
-    env: { ...env, PATH: `${DOUBLES}:${process.env['PATH'] ?? ''}` },
+    env: { ...env, PATH: `${doublesFolder()}:${process.env['PATH'] ?? ''}` },
     envWithoutPlugin: { ...env, PATH: process.env['PATH'] ?? '' },
     ec2,
     machines: () => listMachines(ec2),

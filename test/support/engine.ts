@@ -2,6 +2,7 @@
 // The code under test must not be able to distinguish them.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { doublesFolder } from './doubles.ts';
 
 export type TestEngine = {
   readonly kind: 'double' | 'real';
@@ -10,8 +11,6 @@ export type TestEngine = {
   /** Variables that the engine needs in addition to those of test/support/cloud.ts. */
   readonly env: Readonly<Record<string, string>>;
 };
-
-const DOUBLE = join(import.meta.dirname, '..', 'doubles', 'pulumi');
 
 /**
  * The engine that LABLINK_TEST_ENGINE names.
@@ -26,7 +25,7 @@ export function testEngine(options: { readonly seed?: number; readonly limit?: n
     throw new Error(
       `LABLINK_TEST_ENGINE is ${chosen}; it must be \`double\` or \`real:<folder with bin/pulumi>\`.`,
     );
-  const pulumiRoot = folder ?? DOUBLE;
+  const pulumiRoot = folder ?? join(doublesFolder(), 'pulumi');
   if (!existsSync(join(pulumiRoot, 'bin', 'pulumi')))
     throw new Error(`There is no bin/pulumi in ${pulumiRoot}, which LABLINK_TEST_ENGINE names.`);
   const quiet = {

@@ -4,7 +4,7 @@ import { clientSettings, lazyClient, nullIfMissing, tagListOf } from './sdk.ts';
 
 const NOT_FOUND = /NotFound$/;
 const ec2 = lazyClient(
-  () => import('@aws-sdk/client-ec2'),
+  () => import('./services/ec2.ts'),
   ({ EC2Client }) => new EC2Client(clientSettings),
 );
 

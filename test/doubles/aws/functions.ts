@@ -15,7 +15,7 @@ import {
 
 const NOT_FOUND = /^ResourceNotFound/;
 const lambda = lazyClient(
-  () => import('@aws-sdk/client-lambda'),
+  () => import('./services/lambda.ts'),
   ({ LambdaClient }) => new LambdaClient(clientSettings),
 );
 

@@ -14,7 +14,7 @@ import {
 
 const NOT_FOUND = /^ResourceNotFound/;
 const logs = lazyClient(
-  () => import('@aws-sdk/client-cloudwatch-logs'),
+  () => import('./services/logs.ts'),
   ({ CloudWatchLogsClient }) => new CloudWatchLogsClient(clientSettings),
 );
 

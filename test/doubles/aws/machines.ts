@@ -5,10 +5,11 @@ import type { ResourceHandler } from './provider.ts';
 import { clientSettings, propsOf, removedTags, tagListOf } from './sdk.ts';
 
 /** Loading takes a third of a second, so it starts with the plugin, while the engine is still busy. */
-const sdk = import('@aws-sdk/client-ec2');
-let client: Promise<{ ec2: Ec2.EC2Client; commands: typeof Ec2 }> | null = null;
+const sdk = import('./services/ec2.ts');
+type Connected = { readonly ec2: Ec2.EC2Client; readonly commands: Awaited<typeof sdk> };
+let client: Promise<Connected> | null = null;
 
-function connect(): Promise<{ ec2: Ec2.EC2Client; commands: typeof Ec2 }> {
+function connect(): Promise<Connected> {
   client ??= sdk.then((commands) => ({ commands, ec2: new commands.EC2Client(clientSettings) }));
   return client;
 }
@@ -260,9 +261,7 @@ function permissionsOf(rules: unknown): Ec2.IpPermission[] {
   }));
 }
 
-async function ignoreNotFound(
-  work: (connection: { ec2: Ec2.EC2Client; commands: typeof Ec2 }) => Promise<void>,
-): Promise<void> {
+async function ignoreNotFound(work: (connection: Connected) => Promise<void>): Promise<void> {
   await work(await connect()).catch(nullIfNotFound);
 }
 

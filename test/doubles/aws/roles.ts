@@ -12,7 +12,7 @@ import {
 
 const NOT_FOUND = /^NoSuchEntity/;
 const iam = lazyClient(
-  () => import('@aws-sdk/client-iam'),
+  () => import('./services/iam.ts'),
   ({ IAMClient }) => new IAMClient(clientSettings),
 );
 
