@@ -1,5 +1,6 @@
 // Runs the Automation API once. It has its own process because a failed run leaves listeners and pending promises behind.
 // The task is the argument; events and the result are sent to the parent as messages; any message from the parent aborts.
+import './without-unused-packages.ts';
 import { mkdtemp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Eip } from '@pulumi/aws/ec2/eip.js';
