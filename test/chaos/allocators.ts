@@ -14,7 +14,8 @@ export const CONNECTIONS_MAX = 10 + 1 + 1 + 3;
 
 const PRELOAD = pathToFileURL(join(import.meta.dirname, 'preload.ts')).href;
 const MEASURE_MS = 20_000;
-const START_ATTEMPTS = 40;
+/** A minute: on a computer that has other work, Postgres takes long to stop and to recover. */
+const START_ATTEMPTS = 120;
 const START_AGAIN_MS = 500;
 
 export type ChaosAllocator = {
