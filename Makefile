@@ -73,7 +73,7 @@ format: setup ## let Prettier write
 
 .PHONY: check
 check: setup ## formatting, lint, types, dependency rules, contract, drift, unused code; no test
-	@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=2) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)
+	@$(if $(CI),nice) $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=2) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)
 
 # The longest first: two run side by side.
 CHECKS := check-lint check-format check-types check-drift check-contract check-dependencies check-unused
@@ -90,10 +90,16 @@ check-contract: ; @redocly lint --config redocly.yaml openapi.yaml
 check-dependencies: ; @depcruise --config .dependency-cruiser.cjs src infra
 check-unused: ; @knip --no-progress
 
-.PHONY: test
-# What CI requires and a laptop may lack is installed beside the checks.
-test: check $(if $(CI),python old-postgres) ## every check and every test
-	@node test/support/run.ts
+SUMMARY := .cache/test-summary.txt
+.PHONY: test tests
+# The summary is the last thing that is said, and counts a check that failed.
+test: setup ## every check and every test
+	@mkdir -p $(dir $(SUMMARY)); echo '0 passed, 0 failed' > $(SUMMARY); status=0; \
+	$(MAKE) --no-print-directory check tests || status=$$?; \
+	if [ $$status = 0 ]; then cat $(SUMMARY); else sed 's/ 0 failed/ 1 failed/' $(SUMMARY); fi; exit $$status
+# CI has several jobs: the checks run beside what is installed first, and then beside the tests, which wait for a sixth of their time.
+tests: setup $(if $(CI),python old-postgres)
+	@TEST_SUMMARY=$(SUMMARY) node test/support/run.ts
 
 PYTHON_SETS := $(patsubst test/python/%.txt,.cache/python/%/.done,$(wildcard test/python/*.txt))
 

@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 import { SlowestFirst } from './test/support/slowest-first.ts';
 import { SummaryReporter } from './test/support/summary-reporter.ts';
 
-/** Set by test/support/run.ts. */
+/** Set by `make test`. */
 const summary = process.env['TEST_SUMMARY'];
 
 /**
