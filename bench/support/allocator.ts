@@ -26,7 +26,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 /** What runs: the checkout, or the bundle of `make bundle`. */
 const PROGRAMS = { checkout: join(ROOT, 'src/main.ts'), installed: join(ROOT, 'dist/lablink/src/main.js') };
 /** The same flags as in bin/lablink. */
-const FLAGS = ['--max-semi-space-size=8'];
+const FLAGS = ['--max-semi-space-size=8', '--heap-growing-percent=60'];
 const LISTENING = /listening on http:\/\/127\.0\.0\.1:(\d+)/;
 const STOP_GRACE_MS = 35_000;
 const HEALTH_POLL_MS = 5;
