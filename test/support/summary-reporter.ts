@@ -21,8 +21,9 @@ export class SummaryReporter implements Reporter {
 function summarize(modules: readonly TestModule[], unhandled: readonly SerializedError[]): string {
   const tests = modules.flatMap((module) => [...module.children.allTests()]);
   const inState = (state: string) => tests.filter((test) => test.result().state === state);
+  const withReason = (test: TestCase) => `${nameOf(test)}\n      ${reasonOf(test.result().errors?.[0])}`;
   const failures = [
-    ...inState('failed').map((test) => `${nameOf(test)}\n      ${reasonOf(test.result().errors?.[0])}`),
+    ...inState('failed').map(withReason),
     // A file that cannot be loaded, a hook that fails and an error outside of all tests each count as one failed test.
     ...modules.flatMap((module) => {
       const errors = [
@@ -36,7 +37,7 @@ function summarize(modules: readonly TestModule[], unhandled: readonly Serialize
   const skipped = inState('skipped').length;
   return [
     section(`The ${SLOWEST} slowest test files:`, slowestFiles(modules)),
-    section('Passed only when repeated:', tests.filter((test) => test.diagnostic()?.flaky).map(nameOf)),
+    section('Passed only when repeated:', tests.filter((test) => test.diagnostic()?.flaky).map(withReason)),
     section('Failed:', failures),
     `${inState('passed').length} passed, ${failures.length} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
   ].join('');
