@@ -73,6 +73,7 @@ format: setup ## let Prettier write
 
 .PHONY: check
 check: setup ## formatting, lint, types, dependency rules, contract, drift, unused code; no test
+	@# Tests have time limits, and checks have none.
 	@$(if $(CI),nice) $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=2) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)
 
 # The longest first: two run side by side.
@@ -92,13 +93,13 @@ check-unused: ; @knip --no-progress
 
 SUMMARY := .cache/test-summary.txt
 .PHONY: test tests
-# The summary is the last thing that is said, and counts a check that failed.
+# The summary comes last. It counts a failure outside of the tests, such as that of a check, as one.
 test: setup ## every check and every test
 	@mkdir -p $(dir $(SUMMARY)); echo '0 passed, 0 failed' > $(SUMMARY); status=0; \
 	$(MAKE) --no-print-directory check tests || status=$$?; \
 	[ $$status = 0 ] || { sed 's/ 0 failed/ 1 failed/' $(SUMMARY) > $(SUMMARY).failed; mv $(SUMMARY).failed $(SUMMARY); }; \
 	cat $(SUMMARY); exit $$status
-# CI has several jobs: the checks run beside what is installed first, and then beside the tests, which wait for a sixth of their time.
+# With several jobs, as in CI, the checks run beside the tests.
 tests: setup $(if $(CI),python old-postgres)
 	@TEST_SUMMARY=$(SUMMARY) node test/support/run.ts
 

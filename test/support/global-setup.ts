@@ -1,5 +1,5 @@
-// Builds the static files of the pages and the test doubles that are programs; makes and removes what all test files share: a folder for temporary files, Postgres, and
-// the emulators of AWS.
+// Builds the static files of the pages, and the test doubles that are programs; makes and removes what all test files share: a folder
+// for temporary files, Postgres, and the emulators of AWS.
 import { rm } from 'node:fs/promises';
 import type { TestProject } from 'vitest/node';
 import { buildAssets } from '../../codegen/assets.ts';

@@ -1,4 +1,4 @@
-// The end of `make test`, written to a file that `make test` prints last: the slowest files, the tests that passed only when they
+// The end of `make test`, in a file that make prints: the slowest files, the tests that passed only when they
 // were repeated, the tests that failed, and the outcome in one line.
 import { writeFileSync } from 'node:fs';
 import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node';
